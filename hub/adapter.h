@@ -1,0 +1,71 @@
+/* adapter.h: what a subsystem tells the hub about itself. An adapter is data: a table of metrics and of device
+ * kinds bound to a protobuf message. It does no I/O and includes only this header and its generated one. */
+#ifndef CITYHUB_ADAPTER_H
+#define CITYHUB_ADAPTER_H
+
+#include <math.h>
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    ADAPTER_METRICS_MAX = 63, /* ordinals 1 to 63: one bit of observation.quality each */
+};
+
+enum metric_kind {
+    METRIC_GAUGE,   /* 瞬时值: may be averaged */
+    METRIC_COUNTER, /* 累计值: only grows, but for roll-over and meter replacement */
+    METRIC_STATE,   /* 状态: a bool (0, 1) or an enum's number */
+    METRIC_TEXT,    /* text such as a plate: kept in observation.attributes, has no reading */
+};
+
+/* One metric. The protobuf and JSON field has the same name as `key`; the unit is in the name unless it is the SI one.
+ * Ordinals start at 1, have no gaps, and never change their meaning: new metrics go to the end. */
+struct metric {
+    int ordinal;
+    const char *key;
+    const char *name_zh;
+    const char *unit; /* "1" for a pure number, "0/1" for a bool, "" for text */
+    enum metric_kind kind;
+    double min, max;               /* physical range of the instrument or the quantity; outside = quality flag, value kept */
+    double rollover;               /* METRIC_COUNTER: the counter starts again from 0 here; 0 = never */
+    double typical_low, typical_high; /* everyday range, used by `cityhub simulate` and the guides */
+};
+
+/* A kind of device. `metrics` lists the keys that such a device sends, NULL at the end. */
+struct device_kind {
+    const char *key;
+    const char *name_zh;
+    bool mobile;         /* its records carry positions that become track points */
+    int offline_after_s; /* no record for so long = offline; 10 to 604800 */
+    int interval_s;      /* usual reporting interval, used by `cityhub simulate`; 1 to 86400 */
+    int simulated;       /* how many of them the synthetic county of `cityhub simulate` has */
+    const char *const *metrics;
+};
+
+/* A check in SQL: called in the batch's own transaction for each record in which the state `metric` is not 0,
+ * as onemap.<function>(rows jsonb) with rows [{"device_id", "observed_at_ms", "lon", "lat"}]. For what needs the map. */
+struct adapter_check {
+    const char *metric;
+    const char *function;
+};
+
+struct adapter {
+    const char *key; /* subsystem key, the one in topics, tables and folders */
+    const char *name_zh;
+    const ProtobufCMessageDescriptor *record; /* the descriptor of <Subsystem>Record */
+    const struct metric *metrics;
+    size_t metric_count; /* 1 to ADAPTER_METRICS_MAX */
+    const struct device_kind *kinds;
+    size_t kind_count;
+    const struct adapter_check *checks;
+    size_t check_count;
+};
+
+#define ADAPTER_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The generated table of all adapters (CMake writes it from the folders of adapters/). */
+extern const struct adapter *const adapters[];
+extern const size_t adapter_count;
+
+#endif

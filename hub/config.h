@@ -1,0 +1,68 @@
+/* config.h: the daemon's configuration: one INI file, read into one struct by a typed table with ranges and defaults. */
+#ifndef CITYHUB_CONFIG_H
+#define CITYHUB_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct config {
+    char *path; /* where it was read from; NULL = built-in defaults only */
+    /* [hub] */
+    char *hub_instance;
+    char *hub_data_dir;
+    char *hub_log_level;
+    /* [database] */
+    char *database_conninfo;
+    char *database_migrate_conninfo;
+    int64_t database_writers;
+    int64_t database_connect_timeout_s;
+    int64_t database_statement_timeout_s;
+    /* [mqtt] */
+    char *mqtt_host;
+    int64_t mqtt_port;
+    char *mqtt_username;
+    char *mqtt_password_file;
+    char *mqtt_tls_ca_file;
+    int64_t mqtt_keepalive_s;
+    int64_t mqtt_session_expiry_s;
+    int64_t mqtt_receive_maximum;
+    char *mqtt_vendor_password_file;
+    char *mqtt_vendor_reload_command;
+    /* [lane] */
+    int64_t lane_batch_records;
+    int64_t lane_batch_age_ms;
+    int64_t lane_max_payload_bytes;
+    char *lane_counts; /* "dust=3 gas=2": lanes of subsystems that need more than one */
+    /* [time] */
+    int64_t time_max_ahead_s;
+    /* [retention] */
+    int64_t retention_observation_days;
+    int64_t retention_partitions_ahead_days;
+    int64_t retention_quarantine_days;
+    int64_t retention_outbox_days;
+    /* [http] */
+    char *http_listen;
+    int64_t http_port;
+    /* [jobs] */
+    int64_t jobs_device_state_s;
+    int64_t jobs_rollup_s;
+    int64_t jobs_offline_s;
+};
+
+/* Reads `path` (NULL: $CITYHUB_CONFIG, else /etc/cityhub/cityhub.ini if it is there, else defaults) into `config`.
+ * Every problem (unknown key, wrong type, out of range) is written to `errors`, one a line with file and line number.
+ * Returns 0, or CH_EINVAL / CH_EIO. Release with config_free in either case. */
+int config_load(struct config *config, const char *path, FILE *errors);
+void config_free(struct config *config);
+
+/* Prints the effective values as an INI file, with each key's meaning, unit, range and default as comments. */
+void config_print(const struct config *config, FILE *out);
+
+/* Number of lanes for a subsystem: from lane_counts, else 1. */
+int config_lanes(const struct config *config, const char *subsystem);
+
+/* The file's first line without its line end, or NULL (with a log line) if it cannot be read. Caller frees. */
+char *config_secret(const char *path);
+
+#endif
