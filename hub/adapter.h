@@ -25,11 +25,11 @@ struct metric {
     int ordinal;
     const char *key;
     const char *name_zh;
-    const char *unit; /* "1" for a pure number, "0/1" for a bool, "" for text */
+    const char *unit; /* "1" for a pure number, "0/1" for a bool, "enum" for an enum's number, "" for text */
     enum metric_kind kind;
     double min, max;               /* physical range of the instrument or the quantity; outside = quality flag, value kept */
     double rollover;               /* METRIC_COUNTER: the counter starts again from 0 here; 0 = never */
-    double typical_low, typical_high; /* everyday range, used by `cityhub simulate` and the guides */
+    double typical_low, typical_high; /* everyday range (a counter: its growth in an hour), for `cityhub simulate` and guides */
 };
 
 /* A kind of device. `metrics` lists the keys that such a device sends, NULL at the end. */
