@@ -101,12 +101,32 @@ static const char *option_set(struct config *config, const struct option *option
 struct reading {
     struct config *config;
     const char *path;
+    FILE *file;
+    int line;
     FILE *errors;
     int problems;
 };
 
-static int reading_entry(void *user, const char *section, const char *key, const char *value, int line) {
+/* Debian's inih does not tell its handler the line number: count the lines as it reads them. A line that does not fit
+ * into its buffer would be cut silently; it is refused instead. */
+static char *reading_line(char *line, int size, void *user) {
     struct reading *reading = user;
+    if (fgets(line, size, reading->file) == NULL) {
+        return NULL;
+    }
+    reading->line++;
+    if (strchr(line, '\n') == NULL && !feof(reading->file)) {
+        fprintf(reading->errors, "%s:%d: is longer than %d bytes\n", reading->path, reading->line, size - 2);
+        reading->problems++;
+        for (int byte; (byte = fgetc(reading->file)) != EOF && byte != '\n';) {
+        }
+    }
+    return line;
+}
+
+static int reading_entry(void *user, const char *section, const char *key, const char *value) {
+    struct reading *reading = user;
+    int line = reading->line;
     const struct option *option = option_find(section, key);
     if (option == NULL) {
         fprintf(reading->errors, "%s:%d: [%s] %s: no such key; `cityhub check-config --print` lists them all\n",
@@ -185,12 +205,14 @@ int config_load(struct config *config, const char *path, FILE *errors) {
     }
     struct reading reading = {.config = config, .path = path, .errors = errors};
     if (path != NULL) {
-        int line = ini_parse(path, reading_entry, &reading);
-        if (line < 0) {
+        reading.file = fopen(path, "re");
+        if (reading.file == NULL) {
             fprintf(errors, "%s: cannot be read: %s\n", path, strerror(errno));
             return CH_EIO;
         }
-        if (line > 0) {
+        int line = ini_parse_stream(reading_line, &reading, reading_entry, &reading);
+        fclose(reading.file);
+        if (line != 0) {
             fprintf(errors, "%s:%d: is neither a [section], a key = value, nor a comment\n", path, line);
             reading.problems++;
         }
