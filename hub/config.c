@@ -121,6 +121,9 @@ static char *reading_line(char *line, int size, void *user) {
         for (int byte; (byte = fgetc(reading->file)) != EOF && byte != '\n';) {
         }
     }
+    /* inih would take an indented line for more of the value before it. */
+    size_t indent = strspn(line, " \t");
+    memmove(line, line + indent, strlen(line) - indent + 1);
     return line;
 }
 
