@@ -1,0 +1,139 @@
+"""A private PostgreSQL 15 cluster, and databases cloned from a template that `cityhub migrate` made."""
+import itertools
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+
+import psycopg2
+
+from . import paths
+from .process import Process, free_port, give_to, run_as, unprivileged_user, wait_until
+
+TEMPLATE = "cityhub_template"
+DAEMON_ROLE = "cityhub_daemon"  # the hub's login in tests: it has the rights of cityhub_hub and no others
+
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+port = {port}
+unix_socket_directories = '{folder}'
+max_connections = 200
+shared_buffers = 128MB
+fsync = on
+timezone = 'UTC'
+lc_messages = 'C'
+log_line_prefix = '%m [%p] %q%u@%d '
+log_lock_waits = on
+"""
+
+
+class Database:
+    """One database of the cluster. Every call makes a connection of its own, so that nothing breaks when the server
+    was restarted in between."""
+
+    def __init__(self, cluster, name):
+        self.cluster, self.name = cluster, name
+        self.conninfo = cluster.conninfo(name)
+        self.hub_conninfo = cluster.conninfo(name, user=DAEMON_ROLE)
+
+    def connect(self, autocommit=True, **options):
+        connection = psycopg2.connect(self.conninfo, **options)
+        connection.autocommit = autocommit
+        return connection
+
+    def query(self, sql, *args):
+        """Rows as tuples; [] for a statement that returns none."""
+        connection = self.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, args or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def value(self, sql, *args):
+        """The first column of the first row, None without rows."""
+        rows = self.query(sql, *args)
+        return rows[0][0] if rows else None
+
+
+class Cluster:
+    """start() makes the cluster on first use; stop(how) with how = fast, immediate or kill."""
+
+    STOP = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
+
+    def __init__(self, log_path):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-pg-"))
+        self.data = self.folder / "data"
+        self.user = unprivileged_user()
+        give_to(self.folder, self.user)
+        self.port = free_port()
+        self.process = Process("postgres", [paths.postgres_program("postgres"), "-D", self.data], log_path, user=self.user)
+        self.numbers = itertools.count(1)
+
+    def conninfo(self, database, user="postgres"):
+        return f"host={self.folder} port={self.port} user={user} dbname={database} connect_timeout=5"
+
+    def _initdb(self):
+        done = subprocess.run([paths.postgres_program("initdb"), "-D", self.data, "-U", "postgres", "-A", "trust",
+                               "-E", "UTF8", "--locale=C.UTF-8"], cwd="/", capture_output=True, text=True, **run_as(self.user))
+        assert done.returncode == 0, f"initdb failed:\n{done.stdout}{done.stderr}"
+        with open(self.data / "postgresql.conf", "a") as settings:
+            settings.write(SETTINGS.format(port=self.port, folder=self.folder))
+
+    def ready(self):
+        psycopg2.connect(self.conninfo("postgres")).close()
+        return True
+
+    def start(self):
+        if not self.data.exists():
+            self._initdb()
+
+        def up():
+            # After a kill the next server is refused until the last backend of the old one has noticed.
+            if not self.process.running:
+                self.process.start()
+            return self.ready()
+        if not self.process.running:
+            wait_until(up, 60, f"PostgreSQL answers (log: {self.process.log_path})")
+
+    def stop(self, how="fast"):
+        self.process.end(self.STOP[how])
+
+    def restart(self, how="fast"):
+        self.stop(how)
+        self.start()
+
+    def close(self):
+        if self.process.running:
+            self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def admin(self, sql, *args):
+        return Database(self, "postgres").query(sql, *args)
+
+    def make_template(self, name=TEMPLATE, extensions=("postgis",)):
+        """Migrates a fresh database by `cityhub migrate` and marks it as the template."""
+        self.admin(f"CREATE DATABASE {name}")
+        template = Database(self, name)
+        for extension in extensions:
+            template.query(f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA public")
+        config = self.folder / "migrate.ini"
+        config.write_text(f"[hub]\ndata_dir = {paths.ROOT}\n[database]\nconninfo = {template.conninfo}\n")
+        done = subprocess.run([paths.cityhub(), "--config", config, "migrate"], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"cityhub migrate failed (exit {done.returncode}):\n{done.stdout}{done.stderr}"
+        template.query(f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{DAEMON_ROLE}') THEN "
+                       f"CREATE ROLE {DAEMON_ROLE} LOGIN IN ROLE cityhub_hub; END IF; END $$")
+        return template
+
+    def clone(self, template=TEMPLATE, tablespace=None):
+        """A fresh database with all that the template has."""
+        name = f"test_{os.getpid()}_{next(self.numbers)}"
+        where = f" TABLESPACE {tablespace}" if tablespace else ""
+        self.admin(f"CREATE DATABASE {name} TEMPLATE {template}{where}")
+        return Database(self, name)
+
+    def drop(self, database):
+        self.admin(f"DROP DATABASE IF EXISTS {database.name} WITH (FORCE)")

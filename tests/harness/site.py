@@ -1,0 +1,57 @@
+"""All that one test uses together: a database, a broker, hubs and vendors' clients, ended in the right order."""
+import json
+
+from .hub import Hub
+from .paths import SUBSYSTEMS
+from .vendor import VendorClient
+
+VENDOR = "tester"  # known for every subsystem before the hub starts
+
+
+class Site:
+    def __init__(self, database, broker, folder):
+        self.database, self.broker, self.folder = database, broker, folder
+        self.hubs, self.clients = [], []
+
+    def register_default_vendors(self):
+        for subsystem in SUBSYSTEMS:
+            self.register(subsystem, VENDOR)
+
+    def register(self, subsystem, vendor, **settings):
+        self.database.query("SELECT onemap.vendor_put(%s, %s, %s)", subsystem, vendor, json.dumps(settings))
+        for hub in self.hubs:
+            hub.sync_registry()
+
+    def hub(self, settings=None, start=True):
+        if not self.hubs:
+            self.register_default_vendors()
+        name = f"hub{len(self.hubs) + 1}" if self.hubs else "hub"
+        hub = Hub(self.database, self.broker, self.folder, settings, name)
+        self.hubs.append(hub)
+        if start:
+            hub.start()
+        return hub
+
+    def client(self, subsystem, vendor=VENDOR, register=True, connect=True, **options):
+        known = self.database.value("SELECT true FROM onemap.vendor WHERE subsystem = %s AND vendor = %s", subsystem, vendor)
+        if register and not known:
+            self.register(subsystem, vendor)
+        client = VendorClient(self.broker, subsystem, vendor, **options)
+        self.clients.append(client)
+        return client.connect() if connect else client
+
+    def close(self):
+        for client in self.clients:
+            client.disconnect()
+        problems = []
+        for hub in self.hubs:
+            try:
+                hub.stop()
+            except AssertionError as problem:
+                problems.append(str(problem))
+        assert not problems, "\n".join(problems)
+
+    def log_tails(self):
+        for hub in self.hubs:
+            yield f"{hub.process.name} ({hub.process.log_path})", hub.process.log_tail()
+        yield f"mosquitto ({self.broker.process.log_path})", self.broker.process.log_tail(15)

@@ -1,0 +1,112 @@
+"""A vendor's platform as the guides describe it: an MQTT 5 client that publishes with QoS 1 and reads its receipts."""
+import itertools
+import json
+import threading
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from . import messages
+from .process import wait_until
+
+
+class VendorClient:
+    """publish() returns after the broker's PUBACK; send() after the hub's receipt. `receipts` are the entries of all
+    receipt messages so far, in their order."""
+
+    def __init__(self, broker, subsystem, vendor, username=None, password=None, session_expiry_s=0):
+        self.broker, self.subsystem, self.vendor = broker, subsystem, vendor
+        self.receipts = []
+        self.lock = threading.Lock()
+        self.acknowledged = set()
+        self.numbers = itertools.count(1)
+        self.subscribed = threading.Event()
+        self.refusal = None
+        self.session_expiry_s = session_expiry_s
+        self.client = mqtt.Client(client_id=f"{vendor}-{subsystem}", protocol=mqtt.MQTTv5)
+        self.client.max_inflight_messages_set(1000)
+        if username is not None:
+            self.client.username_pw_set(username, password)
+        self.client.on_connect = self._on_connect
+        self.client.on_subscribe = lambda *_: self.subscribed.set()
+        self.client.on_message = self._on_message
+        self.client.on_publish = self._on_publish
+        self.client.reconnect_delay_set(min_delay=1, max_delay=1)
+
+    def topic(self, kind):
+        return f"cityhub/v1/{self.subsystem}/{self.vendor}/{kind}"
+
+    def connect(self):
+        properties = None
+        if self.session_expiry_s:
+            properties = Properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = self.session_expiry_s
+        self.subscribed.clear()
+        self.client.connect(self.broker.host, self.broker.port, keepalive=60, properties=properties,
+                            clean_start=not self.session_expiry_s)
+        self.client.loop_start()
+        wait_until(lambda: self.subscribed.is_set() or self.refusal, 30, f"{self.vendor} is connected to the broker")
+        assert self.refusal is None, f"the broker refused {self.vendor}: {self.refusal}"
+        return self
+
+    def disconnect(self):
+        self.client.disconnect()
+        self.client.loop_stop()
+
+    def _on_connect(self, client, user, flags, reason, properties):
+        if reason.value >= 0x80:
+            self.refusal = str(reason)
+        else:
+            client.subscribe(self.topic("receipt"), qos=1)
+
+    def _on_publish(self, client, user, mid):
+        with self.lock:
+            self.acknowledged.add(mid)
+
+    def _on_message(self, client, user, message):
+        entries = json.loads(message.payload)["receipts"]
+        with self.lock:
+            self.receipts.extend(entries)
+
+    def encode(self, kind, payload):
+        """bytes go as they are, a dict or list as JSON, a protobuf message in its wire form."""
+        if isinstance(payload, (bytes, bytearray)):
+            return bytes(payload)
+        if isinstance(payload, (dict, list)):
+            return messages.json_bytes(payload)
+        return payload.SerializeToString()
+
+    def publish_start(self, kind, payload, message=None, topic=None, user_properties=()):
+        """Hands a message to the client and returns (its MessageInfo, its name in the receipt)."""
+        name = message or f"m-{next(self.numbers)}"
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.CorrelationData = name.encode()
+        if user_properties:
+            properties.UserProperty = list(user_properties)
+        info = self.client.publish(topic or self.topic(kind), self.encode(kind, payload), qos=1, properties=properties)
+        return info, name
+
+    def publish(self, kind, payload, message=None, topic=None, user_properties=(), timeout_s=30):
+        """Publishes and waits for the PUBACK; returns the message's name in the receipt."""
+        info, name = self.publish_start(kind, payload, message, topic, user_properties)
+        info.wait_for_publish(timeout_s)
+        assert info.is_published(), f"no PUBACK within {timeout_s} s"
+        return name
+
+    def receipts_of(self, message):
+        with self.lock:
+            return [receipt for receipt in self.receipts if receipt["message"] == message]
+
+    def receipt(self, message, timeout_s=60):
+        """The receipt of a message, waited for."""
+        return wait_until(lambda: self.receipts_of(message), timeout_s,
+                          f"a receipt for {message} on {self.topic('receipt')}")[0]
+
+    def send(self, kind, payload, **options):
+        """Publishes and returns the message's receipt."""
+        return self.receipt(self.publish(kind, payload, **options))
+
+    def send_telemetry(self, *records):
+        """Publishes records (dicts) as one protobuf message and returns its receipt."""
+        return self.send("telemetry", messages.protobuf(self.subsystem, records))

@@ -1,0 +1,108 @@
+"""Fixtures of the integration tests. `database`: a fresh migrated clone; `broker`: a private mosquitto; `hub`: a running
+`cityhub serve` on both, with a vendor `tester` known in every subsystem; `vendor_client(subsystem, vendor)`: an MQTT 5
+client; `make_hub(settings, start)`: a hub with other settings, or a second one. Logs of a failed test stay in
+build/logs/integration/<test>/."""
+import pathlib
+import re
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+pytest.register_assert_rewrite("harness")
+from harness import paths  # noqa: E402
+from harness.broker import Broker  # noqa: E402
+from harness.postgres import Cluster  # noqa: E402
+from harness.site import Site  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    setattr(item, f"report_{report.when}", report)
+    site = item.funcargs.get("site") if hasattr(item, "funcargs") else None
+    if report.failed and site is not None:
+        for title, text in site.log_tails():
+            report.sections.append((f"end of the log of {title}", text))
+
+
+def _failed(node):
+    return any(getattr(node, f"report_{when}", None) is not None and getattr(node, f"report_{when}").failed
+               for when in ("setup", "call"))
+
+
+@pytest.fixture(scope="session")
+def logs():
+    folder = paths.logs_folder() / "integration"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cluster(logs):
+    log = logs / "postgres.log"
+    log.unlink(missing_ok=True)
+    cluster = Cluster(log)
+    try:
+        cluster.start()
+        cluster.make_template()
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def work_folder(request, logs):
+    """Configuration and logs of this test; kept if it fails."""
+    folder = logs / re.sub(r"[^A-Za-z0-9_.-]+", "_", request.node.nodeid.split("/")[-1])
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    yield folder
+    if not _failed(request.node) and not getattr(request.node, "keep_logs", False):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def database(cluster):
+    cluster.start()
+    database = cluster.clone()
+    yield database
+    cluster.start()
+    cluster.drop(database)
+
+
+@pytest.fixture
+def broker(work_folder):
+    broker = Broker(work_folder / "mosquitto.log")
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture
+def site(request, database, broker, work_folder):
+    site = Site(database, broker, work_folder)
+    yield site
+    try:
+        site.close()
+    except BaseException:
+        request.node.keep_logs = True
+        raise
+
+
+@pytest.fixture
+def make_hub(site):
+    return site.hub
+
+
+@pytest.fixture
+def hub(site):
+    return site.hub()
+
+
+@pytest.fixture
+def vendor_client(site):
+    return site.client
