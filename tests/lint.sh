@@ -18,8 +18,8 @@ check() {
         rm -f "$log"
         echo passed
     else
-        echo "failed: $tool $file; see $log"
-        grep -E 'error|warning|^In ' "$log" | head -n 5 | sed 's/^/    /'
+        printf '%s\n' "failed: $tool $file; see $log
+$(grep -E 'error:|warning:|^In ' "$log" | head -n 5 | sed 's/^/    /')"
     fi
 }
 export -f check
