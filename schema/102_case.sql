@@ -1,0 +1,330 @@
+-- Cases (案卷): the record of each case, its journal (append-only, hash-chained), attachments, alarms, warnings, and the
+-- state machine as a table of allowed transitions. Every change of a case goes through the functions of 103; every figure
+-- of the statistics can be computed from case_event alone.
+
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'cityhub_history') THEN
+        CREATE ROLE cityhub_history NOLOGIN;
+    END IF;
+END $$;
+COMMENT ON ROLE cityhub_history IS 'May give the time of a case operation ("at"): loading history, simulation';
+GRANT USAGE ON SCHEMA onemap TO cityhub_history;
+
+CREATE TABLE onemap.case_state (
+    state    text PRIMARY KEY,
+    name_zh  text NOT NULL UNIQUE,
+    position int NOT NULL UNIQUE,
+    final    boolean NOT NULL,
+    with_department boolean NOT NULL
+);
+COMMENT ON TABLE onemap.case_state IS 'States of a case; final: nothing is left to do; with_department: the handling limit runs';
+INSERT INTO onemap.case_state (state, name_zh, position, final, with_department) VALUES
+    ('reported', '待受理', 1, false, false), ('accepted', '待核实或立案', 2, false, false), ('verifying', '核实中', 3, false, false),
+    ('verified', '待立案', 4, false, false), ('registered', '待派遣', 5, false, false), ('dispatched', '待处置', 6, false, true),
+    ('handling', '处置中', 7, false, true), ('returned', '回退待派遣', 8, false, true), ('handled', '待核查', 9, false, false),
+    ('checked', '待结案', 10, false, false), ('suspended', '挂账', 11, false, false), ('closed', '已结案', 12, true, false),
+    ('rejected', '不予受理', 13, true, false), ('voided', '已作废', 14, true, false), ('merged', '已并案', 15, true, false);
+
+CREATE TABLE onemap.case_role (
+    role    text PRIMARY KEY,
+    name_zh text NOT NULL UNIQUE
+);
+COMMENT ON TABLE onemap.case_role IS 'Posts (岗位) of the closed loop; system: the hub itself (alarms, subsystems, calendar)';
+INSERT INTO onemap.case_role (role, name_zh) VALUES
+    ('supervisor', '监督员'), ('acceptor', '受理员'), ('registrar', '值班长'), ('dispatcher', '派遣员'),
+    ('department', '处置单位'), ('leader', '督查领导'), ('system', '系统');
+
+CREATE TABLE onemap.case_source (
+    source  text PRIMARY KEY,
+    name_zh text NOT NULL UNIQUE
+);
+COMMENT ON TABLE onemap.case_source IS 'Where cases come from (案卷来源)';
+INSERT INTO onemap.case_source (source, name_zh) VALUES
+    ('supervisor', '监督员上报'), ('public', '公众举报'), ('hotline', '热线（12319/12345）'), ('leader', '领导交办'),
+    ('media', '媒体曝光'), ('video', '视频巡查'), ('subsystem', '子系统上报'), ('alarm', '设备报警');
+
+CREATE TABLE onemap.case_action (
+    action          text PRIMARY KEY,
+    name_zh         text NOT NULL UNIQUE,
+    reason_required boolean NOT NULL DEFAULT false
+);
+COMMENT ON TABLE onemap.case_action IS 'What can be done with a case; reason_required: not without a reason';
+INSERT INTO onemap.case_action (action, name_zh, reason_required) VALUES
+    ('report', '上报', false), ('accept', '受理', false), ('reject', '不予受理', true), ('classify', '改类', false),
+    ('ask_verify', '要求核实', false), ('verify', '核实属实', false), ('refute', '核实不属实', true), ('register', '立案', false),
+    ('dispatch', '派遣', false), ('handle', '接单处置', false), ('feed_back', '处置反馈', false), ('return', '回退', true),
+    ('refuse_return', '驳回回退', true), ('check', '核查通过', false), ('rework', '返工', true), ('close', '结案', false),
+    ('ask_extension', '申请延期', true), ('grant_extension', '准予延期', false), ('refuse_extension', '不准延期', true),
+    ('ask_suspension', '申请挂账', true), ('refuse_suspension', '不准挂账', true), ('suspend', '挂账', true), ('resume', '恢复', false),
+    ('supervise', '督办', true), ('remind', '催办', false), ('void', '作废', true), ('merge', '并案', false), ('attach', '补充附件', false),
+    ('flag', '认定', true), ('call_back', '回访', false), ('retime', '校时', true);
+
+-- to_state '=': the state stays; '<': back to the state before the suspension.
+CREATE TABLE onemap.case_transition (
+    action     text NOT NULL REFERENCES onemap.case_action (action),
+    role       text NOT NULL REFERENCES onemap.case_role (role),
+    from_state text NOT NULL REFERENCES onemap.case_state (state),
+    to_state   text NOT NULL,
+    PRIMARY KEY (action, from_state, role)
+);
+COMMENT ON TABLE onemap.case_transition IS
+    'The state machine (状态机): who may do what in which state, and what comes of it; to_state = : stays, < : the state before the suspension';
+INSERT INTO onemap.case_transition (action, role, from_state, to_state)
+SELECT t.action, r.role, s.state, t.to_state
+FROM (VALUES
+    ('accept', '{acceptor}', '{reported}', 'accepted'),
+    ('reject', '{acceptor}', '{reported,accepted}', 'rejected'),
+    ('reject', '{registrar}', '{accepted,verified}', 'rejected'),
+    ('classify', '{acceptor}', '{reported,accepted}', '='),
+    ('classify', '{registrar}', '{accepted,verifying,verified,registered}', '='),
+    ('ask_verify', '{acceptor,registrar}', '{accepted}', 'verifying'),
+    ('verify', '{supervisor}', '{verifying}', 'verified'),
+    ('refute', '{supervisor}', '{verifying}', 'accepted'),
+    ('register', '{registrar}', '{accepted,verified}', 'registered'),
+    ('dispatch', '{dispatcher}', '{registered,returned}', 'dispatched'),
+    ('handle', '{department}', '{dispatched}', 'handling'),
+    ('feed_back', '{department}', '{dispatched,handling}', 'handled'),
+    ('return', '{department}', '{dispatched,handling}', 'returned'),
+    ('refuse_return', '{dispatcher}', '{returned}', 'dispatched'),
+    ('check', '{supervisor}', '{handled}', 'checked'),
+    ('rework', '{supervisor}', '{handled}', 'handling'),
+    ('rework', '{registrar}', '{handled,checked}', 'handling'),
+    ('close', '{registrar}', '{checked}', 'closed'),
+    ('ask_extension', '{department}', '{dispatched,handling}', '='),
+    ('grant_extension', '{dispatcher,leader}', '{dispatched,handling}', '='),
+    ('refuse_extension', '{dispatcher,leader}', '{dispatched,handling}', '='),
+    ('ask_suspension', '{department}', '{dispatched,handling}', '='),
+    ('refuse_suspension', '{dispatcher,leader}', '{dispatched,handling}', '='),
+    ('suspend', '{dispatcher,leader}', '{registered,dispatched,handling,returned}', 'suspended'),
+    ('resume', '{dispatcher,leader}', '{suspended}', '<'),
+    ('supervise', '{leader,registrar}', '{reported,accepted,verifying,verified,registered,dispatched,handling,returned,handled,checked,suspended}', '='),
+    ('remind', '{dispatcher,registrar}', '{dispatched,handling,returned}', '='),
+    ('void', '{registrar}', '{reported,accepted,verifying,verified,registered,dispatched,handling,returned,handled,checked,suspended}', 'voided'),
+    ('merge', '{acceptor,registrar}', '{reported,accepted,verifying,verified,registered}', 'merged'),
+    ('attach', '{supervisor,acceptor,registrar,dispatcher,department,leader,system}',
+        '{reported,accepted,verifying,verified,registered,dispatched,handling,returned,handled,checked,suspended}', '='),
+    ('flag', '{registrar,leader}', '{registered,dispatched,handling,returned,handled,checked,suspended,closed}', '='),
+    ('call_back', '{acceptor}', '{handled,checked,closed}', '='),
+    ('retime', '{system}', '{reported,accepted,verifying,verified,registered,dispatched,handling,returned,handled,checked}', '=')
+) AS t (action, roles, states, to_state), unnest(t.roles::text[]) AS r (role), unnest(t.states::text[]) AS s (state);
+
+CREATE TABLE onemap.case_report_right (
+    source text NOT NULL REFERENCES onemap.case_source (source),
+    role   text NOT NULL REFERENCES onemap.case_role (role),
+    PRIMARY KEY (source, role)
+);
+COMMENT ON TABLE onemap.case_report_right IS 'Which post may report cases of which source: the transition that has no state before it';
+INSERT INTO onemap.case_report_right (source, role) VALUES
+    ('supervisor', 'supervisor'), ('public', 'acceptor'), ('hotline', 'acceptor'), ('leader', 'acceptor'), ('leader', 'leader'),
+    ('media', 'acceptor'), ('video', 'acceptor'), ('video', 'supervisor'), ('video', 'system'), ('subsystem', 'system'), ('alarm', 'system');
+
+CREATE TABLE onemap.case_stage_limit (
+    state       text PRIMARY KEY REFERENCES onemap.case_state (state),
+    limit_value numeric NOT NULL CHECK (limit_value > 0),
+    limit_unit  text NOT NULL REFERENCES onemap.time_unit (unit),
+    source      text NOT NULL CHECK (source <> '')
+);
+COMMENT ON TABLE onemap.case_stage_limit IS
+    'How long a case may stay in a state of the centre''s own (受理、核实、立案、派遣、核查、结案时限); counted by the clock where the condition''s limit is an urgent one';
+INSERT INTO onemap.case_stage_limit (state, limit_value, limit_unit, source) VALUES
+    ('reported', 0.5, 'work_hour', 'assumed'), ('accepted', 1, 'work_hour', 'assumed'), ('verifying', 2, 'work_hour', 'assumed'),
+    ('verified', 0.5, 'work_hour', 'assumed'), ('registered', 1, 'work_hour', 'assumed'), ('returned', 2, 'work_hour', 'assumed'),
+    ('handled', 4, 'work_hour', 'assumed'), ('checked', 1, 'work_hour', 'assumed');
+
+CREATE TABLE onemap.case_record (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    code              text NOT NULL UNIQUE,
+    version           int NOT NULL DEFAULT 1,
+    state             text NOT NULL REFERENCES onemap.case_state (state),
+    source            text NOT NULL REFERENCES onemap.case_source (source),
+    title             text NOT NULL DEFAULT '',
+    description       text NOT NULL DEFAULT '',
+    reporter          text NOT NULL DEFAULT '',
+    address           text NOT NULL DEFAULT '',
+    catalogue_version int NOT NULL REFERENCES onemap.case_catalogue (version),
+    category_code     text,
+    condition_number  int,
+    geom              public.geometry(Point, 4326),
+    grid_cell         char(15),
+    street            char(9),
+    component_code    char(16),
+    device_id         int,
+    subsystem         text,
+    vendor            text,
+    external_code     text,
+    department_id     int REFERENCES onemap.department (id),
+    candidates        int[] NOT NULL DEFAULT '{}',
+    merged_into       bigint REFERENCES onemap.case_record (id),
+    reported_at       timestamptz NOT NULL,
+    accepted_at       timestamptz,
+    registered_at     timestamptz,
+    dispatched_at     timestamptz,
+    handled_at        timestamptz,
+    checked_at        timestamptz,
+    ended_at          timestamptz,
+    limit_value       numeric,
+    limit_unit        text REFERENCES onemap.time_unit (unit),
+    clock             text,
+    clock_started_at  timestamptz,
+    deadline_at       timestamptz,
+    warn_at           timestamptz,
+    remaining_s       numeric,
+    stage_entered_at  timestamptz NOT NULL,
+    stage_deadline_at timestamptz,
+    resume_state      text REFERENCES onemap.case_state (state),
+    asked_extension   jsonb,
+    asked_suspension  text,
+    rework_count      int NOT NULL DEFAULT 0,
+    return_count      int NOT NULL DEFAULT 0,
+    wrong_dispatch_count int NOT NULL DEFAULT 0,
+    extension_count   int NOT NULL DEFAULT 0,
+    suspension_count  int NOT NULL DEFAULT 0,
+    supervision_count int NOT NULL DEFAULT 0,
+    reminder_count    int NOT NULL DEFAULT 0,
+    flags             text[] NOT NULL DEFAULT '{}',
+    satisfaction      text CHECK (satisfaction IN ('satisfied', 'basically_satisfied', 'dissatisfied')),
+    event_count       int NOT NULL,
+    last_event_at     timestamptz NOT NULL,
+    last_hash         bytea NOT NULL,
+    FOREIGN KEY (catalogue_version, category_code) REFERENCES onemap.case_category (version, code),
+    FOREIGN KEY (catalogue_version, category_code, condition_number) REFERENCES onemap.case_condition (version, category_code, number),
+    CHECK ((state = 'merged') = (merged_into IS NOT NULL)),
+    CHECK ((state = 'suspended') = (resume_state IS NOT NULL))
+) WITH (fillfactor = 70);
+COMMENT ON TABLE onemap.case_record IS
+    'Cases (案卷) as they stand; what they went through is in case_event. deadline_at: end of the handling limit; remaining_s: of its clock, while suspended; warn_at: when the warning before the deadline is due; street: first 9 digits of the grid cell';
+-- HOT updates need indexes that transitions do not touch: state and deadline are indexed only while a case is open.
+CREATE INDEX case_record_open ON onemap.case_record (state, department_id) WHERE state NOT IN ('closed', 'rejected', 'voided', 'merged');
+CREATE INDEX case_record_reported ON onemap.case_record (reported_at);
+CREATE INDEX case_record_department ON onemap.case_record (department_id, reported_at);
+CREATE INDEX case_record_device ON onemap.case_record (device_id, category_code) WHERE device_id IS NOT NULL;
+CREATE INDEX case_record_geom ON onemap.case_record USING gist (geom);
+CREATE UNIQUE INDEX case_record_alarm ON onemap.case_record (device_id, category_code)
+    WHERE source = 'alarm' AND state NOT IN ('closed', 'rejected', 'voided', 'merged');
+CREATE UNIQUE INDEX case_record_external ON onemap.case_record (subsystem, vendor, external_code) WHERE external_code IS NOT NULL;
+
+CREATE TABLE onemap.case_contact (
+    case_id bigint PRIMARY KEY REFERENCES onemap.case_record (id),
+    name    text NOT NULL DEFAULT '',
+    phone   text NOT NULL DEFAULT ''
+);
+COMMENT ON TABLE onemap.case_contact IS 'Who reported and how to call back: personal data, kept apart and not readable by cityhub_read';
+REVOKE ALL ON onemap.case_contact FROM cityhub_read, cityhub_hub;
+
+-- The journal. It names departments, categories and grid cells by code, so that it can be judged alone.
+CREATE TABLE onemap.case_event (
+    id                bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    case_id           bigint NOT NULL REFERENCES onemap.case_record (id),
+    case_code         text NOT NULL,
+    seq               int NOT NULL CHECK (seq > 0),
+    at                timestamptz NOT NULL,
+    recorded_at       timestamptz NOT NULL,
+    action            text NOT NULL REFERENCES onemap.case_action (action),
+    from_state        text,
+    to_state          text NOT NULL REFERENCES onemap.case_state (state),
+    role              text NOT NULL REFERENCES onemap.case_role (role),
+    actor             text NOT NULL,
+    recorded_by       text NOT NULL,
+    department        text,
+    previous_department text,
+    source            text NOT NULL,
+    catalogue_version int NOT NULL,
+    category          text,
+    condition_number  int,
+    grid_cell         char(15),
+    street            char(9),
+    limit_value       numeric,
+    limit_unit        text,
+    deadline_at       timestamptz,
+    used_s            numeric,
+    overdue_s         numeric,
+    stage_deadline_at timestamptz,
+    flags             text[] NOT NULL DEFAULT '{}',
+    satisfaction      text,
+    reason            text,
+    detail            jsonb NOT NULL DEFAULT '{}',
+    previous_hash     bytea NOT NULL,
+    hash              bytea NOT NULL,
+    UNIQUE (case_id, seq)
+);
+COMMENT ON TABLE onemap.case_event IS
+    'The journal of cases: one row per action, never changed; hash: SHA-256 over previous_hash and the row, see onemap.case_event_hash(). Columns are explained one by one';
+COMMENT ON COLUMN onemap.case_event.at IS 'When it happened; never before the event before it';
+COMMENT ON COLUMN onemap.case_event.recorded_at IS 'When it was written; later than at only for loaded history';
+COMMENT ON COLUMN onemap.case_event.recorded_by IS 'Database login that wrote it';
+COMMENT ON COLUMN onemap.case_event.department IS 'Code of the department responsible after the event';
+COMMENT ON COLUMN onemap.case_event.previous_department IS 'Code of the department responsible before the event, where it is another: on dispatch the one that had it wrongly';
+COMMENT ON COLUMN onemap.case_event.deadline_at IS 'End of the handling limit as it stands after the event; NULL before dispatch and while suspended';
+COMMENT ON COLUMN onemap.case_event.used_s IS 'Seconds of the handling clock used up at the event, suspensions left out; from dispatch on';
+COMMENT ON COLUMN onemap.case_event.overdue_s IS 'Seconds of the handling clock by which the event came after the deadline in force before it; NULL = not overdue';
+COMMENT ON COLUMN onemap.case_event.stage_deadline_at IS 'Deadline of the stage (from_state) that the event took place in: after it = late';
+COMMENT ON COLUMN onemap.case_event.flags IS
+    'Findings of this event: wrong_dispatch (错误派遣), shirking (推诿), fraud (弄虚作假), poor_cooperation (配合不力), unfounded (不属实), overdue (超期), stage_overdue (环节超时), direct (未接单直接反馈)';
+CREATE INDEX case_event_at ON onemap.case_event (at);
+CREATE TRIGGER case_event_append_only BEFORE UPDATE OR DELETE ON onemap.case_event
+    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE TRIGGER case_event_no_truncate BEFORE TRUNCATE ON onemap.case_event
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+-- ALWAYS: also for a session that plays a replica.
+ALTER TABLE onemap.case_event ENABLE ALWAYS TRIGGER case_event_append_only;
+ALTER TABLE onemap.case_event ENABLE ALWAYS TRIGGER case_event_no_truncate;
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON onemap.case_event FROM PUBLIC, cityhub_hub, cityhub_api, cityhub_read, cityhub_history;
+
+CREATE TABLE onemap.case_seal (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sealed_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    through_id  bigint NOT NULL,
+    events      bigint NOT NULL,
+    previous_hash bytea NOT NULL,
+    hash        bytea NOT NULL
+);
+COMMENT ON TABLE onemap.case_seal IS
+    'Seals of the whole journal: hash over the previous seal and the hashes of all events up to through_id, so that a case taken away whole shows too; publish the last one outside';
+CREATE TRIGGER case_seal_append_only BEFORE UPDATE OR DELETE ON onemap.case_seal
+    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE TRIGGER case_seal_no_truncate BEFORE TRUNCATE ON onemap.case_seal
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+ALTER TABLE onemap.case_seal ENABLE ALWAYS TRIGGER case_seal_append_only;
+ALTER TABLE onemap.case_seal ENABLE ALWAYS TRIGGER case_seal_no_truncate;
+
+CREATE TABLE onemap.case_attachment (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    case_id    bigint NOT NULL REFERENCES onemap.case_record (id),
+    seq        int NOT NULL,
+    uri        text NOT NULL CHECK (length(uri) BETWEEN 1 AND 2000),
+    sha256     bytea NOT NULL CHECK (octet_length(sha256) = 32),
+    size_bytes bigint NOT NULL CHECK (size_bytes >= 0),
+    media_type text NOT NULL CHECK (media_type ~ '^[a-z]+/[a-zA-Z0-9.+-]+$'),
+    FOREIGN KEY (case_id, seq) REFERENCES onemap.case_event (case_id, seq)
+);
+COMMENT ON TABLE onemap.case_attachment IS 'References to photographs and documents with hash, size and type; seq: the event that brought them, whose detail has them too';
+CREATE INDEX case_attachment_case ON onemap.case_attachment (case_id);
+CREATE TRIGGER case_attachment_append_only BEFORE UPDATE OR DELETE ON onemap.case_attachment
+    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE TRIGGER case_attachment_no_truncate BEFORE TRUNCATE ON onemap.case_attachment
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+
+CREATE TABLE onemap.case_alarm (
+    alarm_id bigint PRIMARY KEY,
+    case_id  bigint NOT NULL REFERENCES onemap.case_record (id),
+    seq      int NOT NULL,
+    FOREIGN KEY (case_id, seq) REFERENCES onemap.case_event (case_id, seq)
+);
+COMMENT ON TABLE onemap.case_alarm IS 'Alarms that became a case or were attached to one';
+CREATE INDEX case_alarm_case ON onemap.case_alarm (case_id);
+
+CREATE TABLE onemap.case_warning (
+    case_id     bigint NOT NULL REFERENCES onemap.case_record (id),
+    kind        text NOT NULL CHECK (kind IN ('due_soon', 'overdue', 'stage_overdue')),
+    deadline_at timestamptz NOT NULL,
+    warned_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (case_id, kind, deadline_at)
+);
+COMMENT ON TABLE onemap.case_warning IS 'Warnings given, once per case and deadline: before the handling limit ends (due_soon), after it, after a stage''s limit';
+
+INSERT INTO onemap.setting (key, value, comment_zh) VALUES
+    ('case_warn_share', '0.2', '处置时限剩余不足该比例时预警'),
+    ('county_code', '410221', '县级行政区划代码（GB/T 2260）');
+GRANT SELECT ON onemap.case_state, onemap.case_role, onemap.case_source, onemap.case_action, onemap.case_transition,
+    onemap.case_report_right, onemap.case_stage_limit TO cityhub_api;
