@@ -230,3 +230,17 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION onemap.catalogue_sync(jsonb) IS 'Stores the build''s catalogue and makes the named view of each subsystem anew; refuses an ordinal that changed its meaning';
+
+-- How derived values name a metric. No SET on these two, so that the planner can inline them.
+CREATE FUNCTION onemap.metric_ordinal(subsystem text, key text) RETURNS int LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT m.ordinal FROM onemap.metric m WHERE m.subsystem = $1 AND m.key = $2
+$$;
+COMMENT ON FUNCTION onemap.metric_ordinal(text, text) IS 'Place of a metric in readings, NULL if the catalogue does not have it';
+GRANT EXECUTE ON FUNCTION onemap.metric_ordinal(text, text) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE FUNCTION onemap.reading_good(readings float8[], quality bigint, ordinal int) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN quality IS NULL OR quality & (1::bigint << (ordinal - 1)) = 0 THEN readings[ordinal] END
+$$;
+COMMENT ON FUNCTION onemap.reading_good(float8[], bigint, int) IS 'The reading, NULL if there is none or it is outside its physical range';
+GRANT EXECUTE ON FUNCTION onemap.reading_good(float8[], bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
