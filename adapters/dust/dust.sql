@@ -1,0 +1,172 @@
+-- dust: default alarm rules, noise as the standard measures it (equivalent level), hourly and daily means.
+-- Run by `cityhub migrate` every time.
+
+-- Noise of building sites. GB 12523-2011, table 1: 70 dB(A) by day (06:00 to 22:00), 55 by night, as equivalent level of 20
+-- minutes; note 1: a peak at night may exceed the limit by no more than 15 dB(A). GB 12523-2025 has replaced it since
+-- 2026-01-01; its preface names changes of terms, measuring and judging, none of the limits.
+-- Derived: judged by dust_noise_sweep over duration_s; the window is the period of day for which the limit stands.
+SELECT onemap.alarm_rule_default('dust', 'noise_day', '{"kind": "derived", "name_zh": "昼间施工噪声超标", "metric": "noise_dba",
+    "device_kind": "site_monitor", "above": 70, "duration_s": 1200, "from": "06:00", "to": "22:00", "severity": "minor",
+    "category_code": "20301", "source": "GB 12523 (2011: table 1; 2025 in force): 昼间 70 dB(A), Leq"}');
+SELECT onemap.alarm_rule_default('dust', 'noise_night', '{"kind": "derived", "name_zh": "夜间施工噪声超标", "metric": "noise_dba",
+    "device_kind": "site_monitor", "above": 55, "duration_s": 1200, "from": "22:00", "to": "06:00", "severity": "major",
+    "category_code": "20301", "source": "GB 12523 (2011: table 1; 2025 in force): 夜间 55 dB(A), Leq"}');
+SELECT onemap.alarm_rule_default('dust', 'noise_night_peak', '{"name_zh": "夜间施工噪声最大声级超标", "metric": "noise_dba",
+    "device_kind": "site_monitor", "above": 70, "clear": 65, "from": "22:00", "to": "06:00", "severity": "major",
+    "source": "GB 12523-2011, table 1, note 1: 夜间最大声级超过限值的幅度不得高于 15 dB(A)"}');
+-- Derived: judged by dust_pm10_sweep, hour by hour; the excess of the site over the background.
+SELECT onemap.alarm_rule_default('dust', 'pm10_hourly', '{"kind": "derived", "name_zh": "工地PM10小时均值超标", "metric": "pm10_ug_m3",
+    "device_kind": "site_monitor", "above": 80, "severity": "major", "category_code": "20302",
+    "source": "DB13/2934-2019 (Hebei): hourly mean less the county''s, the latter capped at 150; Henan''s own limit not found: assumed"}');
+SELECT onemap.alarm_rule_default('dust', 'tsp_high', '{"name_zh": "工地TSP超标", "metric": "tsp_ug_m3", "device_kind": "site_monitor",
+    "above": 800, "clear": 600, "duration_s": 300, "severity": "major", "category_code": "20302",
+    "source": "DB21/2642-2016 (Liaoning): 0.8 mg/m3 over 5 minutes in built-up areas; Henan''s own limit not found: assumed"}');
+SELECT onemap.alarm_rule_default('dust', 'pm25_high', '{"name_zh": "PM2.5偏高", "metric": "pm25_ug_m3", "above": 150, "clear": 115,
+    "duration_s": 3600, "severity": "info", "source": "assumed"}');
+SELECT onemap.alarm_rule_default('dust', 'wind_strong', '{"name_zh": "大风（停止土方作业）", "metric": "wind_speed_m_s", "above": 10.8,
+    "clear": 8, "duration_s": 600, "severity": "info", "source": "assumed: force 6, which begins at 10.8 m/s"}');
+
+CREATE OR REPLACE FUNCTION onemap.dust_leq(levels float8[]) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT 10 * log(avg(power(10::float8, l / 10))) FROM unnest(levels) l WHERE l IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.dust_leq(float8[]) IS
+    'Equivalent continuous level in dB(A) of samples taken at equal intervals: 10 lg of the mean of 10^(L/10), the mean energy';
+GRANT EXECUTE ON FUNCTION onemap.dust_leq(float8[]) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.dust_noise(device int, from_at timestamptz, to_at timestamptz,
+    OUT leq_dba float8, OUT max_dba float8, OUT samples int, OUT first_at timestamptz, OUT last_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.dust_leq(array_agg(s.level)), max(s.level), count(*)::int, min(s.observed_at), max(s.observed_at)
+    FROM (SELECT o.observed_at,
+                 onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('dust', 'noise_dba')) AS level
+          FROM onemap.observation o
+          WHERE o.device_id = device AND o.observed_at >= from_at AND o.observed_at < to_at) s
+    WHERE s.level IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) IS
+    'Equivalent and largest level of one monitor from from_at to before to_at; readings outside the instrument''s range do not count';
+GRANT EXECUTE ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.dust_noise_period(at timestamptz, window_from time, window_to time) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN window_from < window_to AND l.clock >= window_from AND l.clock < window_to
+            OR window_from > window_to AND l.clock >= window_from
+            THEN (l.day + window_from) AT TIME ZONE l.zone
+        WHEN window_from > window_to AND l.clock < window_to THEN (l.day - 1 + window_from) AT TIME ZONE l.zone END
+    FROM (SELECT z.zone, (at AT TIME ZONE z.zone)::date AS day, (at AT TIME ZONE z.zone)::time AS clock
+          FROM (SELECT onemap.setting('time_zone') AS zone) z) l
+$$;
+COMMENT ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) IS
+    'Start of the local period of day that is running at a moment, NULL if the moment is outside of it; a period may go over midnight';
+GRANT EXECUTE ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.dust_noise_judge(at timestamptz)
+RETURNS TABLE (device_id int, rule_key text, leq_dba float8, limit_dba float8, samples int, from_at timestamptz, last_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT d.id, r.key, n.leq_dba, r.threshold, n.samples, n.first_at, n.last_at
+    FROM onemap.alarm_rule r
+    CROSS JOIN LATERAL (SELECT greatest(onemap.dust_noise_period(at, r.window_from, r.window_to),
+                                        at - make_interval(secs => r.duration_s)) AS from_at,
+                               onemap.dust_noise_period(at, r.window_from, r.window_to) IS NOT NULL AS running) w
+    JOIN onemap.device d ON d.subsystem = 'dust' AND d.status <> 'retired' AND d.kind = r.device_kind
+    JOIN onemap.device_state s ON s.device_id = d.id AND s.last_seen_at >= at - make_interval(secs => 2 * r.duration_s)
+    CROSS JOIN LATERAL onemap.dust_noise(d.id, w.from_at, at) n
+    WHERE r.subsystem = 'dust' AND r.kind = 'derived' AND r.metric = 'noise_dba' AND r.enabled AND w.running
+        AND n.last_at - n.first_at >= make_interval(secs => 0.75 * r.duration_s)
+$$;
+COMMENT ON FUNCTION onemap.dust_noise_judge(timestamptz) IS
+    'Equivalent level of each site monitor over the duration (20 minutes) before a moment, within the period of day of its limit; a monitor whose samples span less than three quarters of it is not judged';
+GRANT EXECUTE ON FUNCTION onemap.dust_noise_judge(timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.dust_noise_sweep() RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE j record; raised int := 0;
+BEGIN
+    FOR j IN SELECT * FROM onemap.dust_noise_judge(now()) LOOP
+        IF j.leq_dba > j.limit_dba THEN
+            PERFORM onemap.alarm_raise(j.device_id, j.rule_key, j.last_at, j.leq_dba,
+                jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba));
+            raised := raised + 1;
+        ELSE
+            PERFORM onemap.alarm_clear(j.device_id, j.rule_key, j.last_at);
+        END IF;
+    END LOOP;
+    PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the period of day ended')
+    FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
+    WHERE r.subsystem = 'dust' AND r.kind = 'derived' AND r.metric = 'noise_dba' AND a.closed_at IS NULL
+        AND onemap.dust_noise_period(now(), r.window_from, r.window_to) IS NULL;
+    RETURN raised;
+END $$;
+COMMENT ON FUNCTION onemap.dust_noise_sweep() IS 'Raises and clears the noise alarms of sites by dust_noise_judge(); returns the sites above their limit';
+INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('dust_noise_sweep', 'dust') ON CONFLICT DO NOTHING;
+
+CREATE OR REPLACE VIEW onemap.dust_hourly AS
+SELECT h.device_id, d.code AS device_code, d.kind AS device_kind, h.hour,
+       h.sums[p.pm25] / nullif(h.counts[p.pm25], 0) AS pm25_ug_m3, h.counts[p.pm25] AS pm25_samples,
+       h.sums[p.pm10] / nullif(h.counts[p.pm10], 0) AS pm10_ug_m3, h.counts[p.pm10] AS pm10_samples,
+       h.sums[p.tsp] / nullif(h.counts[p.tsp], 0) AS tsp_ug_m3, h.counts[p.tsp] AS tsp_samples
+FROM onemap.observation_hourly h
+JOIN onemap.device d ON d.id = h.device_id AND d.subsystem = 'dust'
+CROSS JOIN (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3') AS pm25, onemap.metric_ordinal('dust', 'pm10_ug_m3') AS pm10,
+                   onemap.metric_ordinal('dust', 'tsp_ug_m3') AS tsp) p;
+COMMENT ON VIEW onemap.dust_hourly IS 'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each';
+
+-- GB 3095: second-class 24-hour limits of PM2.5 in ug/m3: 75 (2012), 60 from 2026-03-01, 50 from 2031-01-01 (2026, two stages).
+CREATE OR REPLACE FUNCTION onemap.dust_pm25_daily_limit(day date) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN day >= date '2031-01-01' THEN 50.0 WHEN day >= date '2026-03-01' THEN 60.0 ELSE 75.0 END
+$$;
+COMMENT ON FUNCTION onemap.dust_pm25_daily_limit(date) IS 'Second-class 24-hour limit of PM2.5 in ug/m3 on a day: GB 3095-2012, from 2026-03-01 GB 3095-2026';
+GRANT EXECUTE ON FUNCTION onemap.dust_pm25_daily_limit(date) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.dust_daily(day date)
+RETURNS TABLE (device_id int, hours int, pm25_ug_m3 float8, pm10_ug_m3 float8, tsp_ug_m3 float8, valid boolean, pm25_above_limit boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT h.device_id, count(*)::int, avg(h.pm25_ug_m3), avg(h.pm10_ug_m3), avg(h.tsp_ug_m3), count(h.pm25_ug_m3) >= 20,
+           CASE WHEN count(h.pm25_ug_m3) >= 20 THEN avg(h.pm25_ug_m3) > onemap.dust_pm25_daily_limit(day) END
+    FROM onemap.dust_hourly h
+    WHERE h.hour >= day::timestamp AT TIME ZONE onemap.setting('time_zone')
+        AND h.hour < (day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone')
+    GROUP BY h.device_id
+$$;
+COMMENT ON FUNCTION onemap.dust_daily(date) IS
+    'Daily means of a local day as means of its hourly means; valid with at least 20 of them (GB 3095-2012, table 4)';
+GRANT EXECUTE ON FUNCTION onemap.dust_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.dust_pm10_excess(hour timestamptz)
+RETURNS TABLE (device_id int, pm10_ug_m3 float8, background_ug_m3 float8, excess_ug_m3 float8)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT h.device_id, h.pm10_ug_m3, b.level, h.pm10_ug_m3 - b.level
+    FROM onemap.dust_hourly h
+    -- Without a background nothing more than the cap may be taken off.
+    CROSS JOIN (SELECT least(coalesce(avg(g.pm10_ug_m3), 150), 150) AS level FROM onemap.dust_hourly g
+                WHERE g.hour = $1 AND g.device_kind = 'road_monitor') b
+    WHERE h.hour = $1 AND h.device_kind = 'site_monitor' AND h.pm10_ug_m3 IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.dust_pm10_excess(timestamptz) IS
+    'Hourly PM10 of each site less the background of the same hour, capped at 150 ug/m3 (DB13/2934-2019). Background: the mean of the road monitors, which stand for the county''s station (assumed)';
+GRANT EXECUTE ON FUNCTION onemap.dust_pm10_excess(timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.dust_pm10_sweep() RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    e record; raised int := 0;
+    -- The last hour that is over and, five minutes later, rolled up.
+    judged timestamptz := date_trunc('hour', now() - interval '5 minutes') - interval '1 hour';
+BEGIN
+    FOR e IN SELECT x.*, r.threshold FROM onemap.dust_pm10_excess(judged) x
+             JOIN onemap.alarm_rule r ON r.subsystem = 'dust' AND r.key = 'pm10_hourly' AND r.enabled LOOP
+        IF e.excess_ug_m3 > e.threshold THEN
+            PERFORM onemap.alarm_raise(e.device_id, 'pm10_hourly', judged + interval '1 hour', e.excess_ug_m3,
+                jsonb_build_object('hour', judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3));
+            raised := raised + 1;
+        ELSE
+            PERFORM onemap.alarm_clear(e.device_id, 'pm10_hourly', judged + interval '1 hour');
+        END IF;
+    END LOOP;
+    RETURN raised;
+END $$;
+COMMENT ON FUNCTION onemap.dust_pm10_sweep() IS 'Raises and clears pm10_hourly by the last full hour; returns the sites above the limit';
+INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('dust_pm10_sweep', 'dust') ON CONFLICT DO NOTHING;
