@@ -251,7 +251,8 @@ void config_print(const struct config *config, FILE *out) {
             fprintf(out, " (%lld to %lld, default %s)\n%s = %lld\n", (long long)option->minimum,
                     (long long)option->maximum, option->initial, option->key, (long long)*(const int64_t *)field);
         } else {
-            fprintf(out, " (default \"%s\")\n%s = %s\n", option->initial, option->key, *(char *const *)field);
+            const char *value = *(char *const *)field;
+            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, *value == '\0' ? "" : " ", value);
         }
     }
 }
