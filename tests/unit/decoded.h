@@ -1,0 +1,144 @@
+/* decoded.h: a sink that keeps what the decoder delivers, for tests. */
+#ifndef CITYHUB_TEST_DECODED_H
+#define CITYHUB_TEST_DECODED_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "hub/decode.h"
+#include "hub/decode_text.h"
+
+enum { DECODED_MAX = 40 };
+
+struct note {
+    int index;
+    char code[32];
+    char reason[DECODE_REASON_MAX];
+};
+
+struct decoded {
+    struct decoder *decoder;
+    struct record records[DECODED_MAX];
+    char codes[DECODED_MAX][DECODE_CODE_MAX + 1];
+    char texts[DECODED_MAX][ADAPTER_METRICS_MAX][DECODE_TEXT_MAX + 1];
+    cJSON *documents[DECODED_MAX];
+    int document_indexes[DECODED_MAX];
+    struct note problems[DECODED_MAX], warnings[DECODED_MAX];
+    int record_count, document_count, problem_count, warning_count; /* all that came, kept or not */
+    int total;
+};
+
+static const int64_t decoded_now_ms = INT64_C(1760000000000); /* 2025-10-09T08:53:20Z */
+static const struct decode_limits decoded_limits = {INT64_C(1760000000000) - INT64_C(730) * 86400000,
+                                                    INT64_C(1760000000000) + 300000};
+
+static inline void decoded_note(struct note *notes, int *count, int index, const char *code, const char *reason) {
+    assert_in_range(strlen(reason), 1, DECODE_REASON_MAX - 1);
+    assert_null(decode_text_flaw(reason, strlen(reason), false));
+    if (*count < DECODED_MAX) {
+        notes[*count].index = index;
+        snprintf(notes[*count].code, sizeof notes[*count].code, "%s", code);
+        snprintf(notes[*count].reason, sizeof notes[*count].reason, "%s", reason);
+    }
+    ++*count;
+}
+
+static inline void decoded_record(void *user, const struct record *record) {
+    struct decoded *decoded = user;
+    assert_in_range(record->device_code_length, 1, DECODE_CODE_MAX);
+    assert_int_equal(record->device_code[record->device_code_length], '\0');
+    if (decoded->record_count < DECODED_MAX) {
+        struct record *kept = &decoded->records[decoded->record_count];
+        *kept = *record;
+        kept->device_code =
+            memcpy(decoded->codes[decoded->record_count], record->device_code, record->device_code_length + 1);
+        for (int i = 0; i < ADAPTER_METRICS_MAX; i++) {
+            if ((record->text_present >> i & 1) != 0) {
+                kept->texts[i] = strcpy(decoded->texts[decoded->record_count][i], record->texts[i]);
+            }
+        }
+    }
+    decoded->record_count++;
+}
+
+static inline void decoded_document(void *user, int index, const cJSON *object) {
+    struct decoded *decoded = user;
+    if (decoded->document_count < DECODED_MAX) {
+        decoded->documents[decoded->document_count] = cJSON_Duplicate(object, true);
+        decoded->document_indexes[decoded->document_count] = index;
+    }
+    decoded->document_count++;
+}
+
+static inline void decoded_problem(void *user, int index, const char *code, const char *reason) {
+    struct decoded *decoded = user;
+    decoded_note(decoded->problems, &decoded->problem_count, index, code, reason);
+}
+
+static inline void decoded_warning(void *user, int index, const char *code, const char *reason) {
+    struct decoded *decoded = user;
+    decoded_note(decoded->warnings, &decoded->warning_count, index, code, reason);
+}
+
+static inline void decoded_clear(struct decoded *decoded) {
+    for (int i = 0; i < decoded->document_count && i < DECODED_MAX; i++) {
+        cJSON_Delete(decoded->documents[i]);
+        decoded->documents[i] = NULL;
+    }
+    decoded->record_count = decoded->document_count = decoded->problem_count = decoded->warning_count = 0;
+}
+
+/* Decodes from an exact-sized copy, so that a sanitizer sees every byte read too far. */
+static inline void decoded_run(struct decoded *decoded, const struct adapter *adapter, const char *kind,
+                               const void *payload, size_t length) {
+    decoded_clear(decoded);
+    void *copy = malloc(length == 0 ? 1 : length);
+    assert_non_null(copy);
+    memcpy(copy, payload, length);
+    if (kind == NULL) {
+        const struct decode_sink sink = {decoded_record, decoded_problem, decoded_warning, decoded};
+        decoded->total = decode_telemetry(decoded->decoder, adapter, &decoded_limits, copy, length, &sink);
+    } else {
+        const struct document_sink sink = {decoded_document, decoded_problem, decoded_warning, decoded};
+        decoded->total = decode_document(decoded->decoder, kind, &decoded_limits, copy, length, &sink);
+    }
+    free(copy);
+}
+
+static inline int decoded_setup(void **state) {
+    struct decoded *decoded = calloc(1, sizeof *decoded);
+    *state = decoded;
+    if (decoded != NULL) {
+        decoded->decoder = decoder_new();
+    }
+    return decoded == NULL || decoded->decoder == NULL;
+}
+
+static inline int decoded_teardown(void **state) {
+    struct decoded *decoded = *state;
+    decoded_clear(decoded);
+    decoder_free(decoded->decoder);
+    free(decoded);
+    return 0;
+}
+
+/* What a failing assertion cannot say by itself. */
+static inline void decoded_print(const struct decoded *decoded) {
+    for (int i = 0; i < decoded->problem_count && i < DECODED_MAX; i++) {
+        print_message("problem %d %s: %s\n", decoded->problems[i].index, decoded->problems[i].code,
+                      decoded->problems[i].reason);
+    }
+    for (int i = 0; i < decoded->warning_count && i < DECODED_MAX; i++) {
+        print_message("warning %d %s: %s\n", decoded->warnings[i].index, decoded->warnings[i].code,
+                      decoded->warnings[i].reason);
+    }
+}
+
+#endif
