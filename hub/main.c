@@ -12,16 +12,10 @@ static const struct {
     command_function *function;
     const char *summary;
 } commands[] = {
-    {"serve", command_serve, "run the hub"},
     {"check-config", command_check_config, "check the configuration; --print shows every key with its range and default"},
     {"migrate", command_migrate, "bring the database's schema and catalogue up to this build"},
     {"vendor", command_vendor, "add, list and revoke vendors and their broker logins"},
     {"quarantine", command_quarantine, "list messages that could not be stored, and replay them"},
-    {"status", command_status, "show what the running hub does, once or --follow"},
-    {"simulate", command_simulate, "play eleven vendors of a synthetic county"},
-    {"catalogue", command_catalogue, "import and export the catalogue of case categories"},
-    {"case", command_case, "list, show and act on cases (案卷)"},
-    {"score", command_score, "compute, explain and publish the monthly score"},
 };
 
 static int usage(FILE *out, int code) {
