@@ -1,0 +1,70 @@
+/* metrics.h: what the hub counts: one struct a lane, one for the whole hub, written by whoever does the work and read
+ * by /metrics and /api/v1/status. Belongs to the loop's thread; no locks. Counters only grow while the hub runs. */
+#ifndef CITYHUB_METRICS_H
+#define CITYHUB_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HISTOGRAM_BUCKETS_MAX = 16, METRICS_LANES_MAX = 256 };
+
+/* Cumulative counts are made when shown: counts[i] has what fell into (bounds[i - 1], bounds[i]], counts[bound_count]
+ * the rest. */
+struct histogram {
+    const double *bounds; /* ascending */
+    size_t bound_count;   /* at most HISTOGRAM_BUCKETS_MAX */
+    uint64_t counts[HISTOGRAM_BUCKETS_MAX + 1];
+    double sum;
+};
+void histogram_observe(struct histogram *histogram, double value);
+
+/* One lane: the metrics' labels are lane="<subsystem>-<number>" and subsystem="...". */
+struct lane_metrics {
+    char lane[64];
+    const char *subsystem;
+    bool connected;             /* the broker has accepted the lane and its subscription */
+    uint64_t connects;          /* times that happened */
+    uint64_t messages_received; /* by kind is not told apart */
+    uint64_t bytes_received;    /* of payloads */
+    uint64_t records_received;  /* good and bad */
+    uint64_t records_committed; /* new ones, stored */
+    uint64_t records_merged, records_revised, records_duplicate;
+    uint64_t records_rejected; /* bad ones; their messages are in quarantine */
+    uint64_t messages_quarantined;
+    uint64_t batches_committed, batches_settled; /* settled: of those, through the slow path */
+    uint64_t batch_failures;                     /* tries of a batch that failed and were made again */
+    int64_t queue_messages, queue_records;       /* in the batch that is not committed yet */
+    int64_t committed_at_ms;                     /* when the last batch committed (UTC), 0 = none */
+    double lag_s;                   /* of the last committed batch: commit time - arrival of its first message */
+    struct histogram batch_records; /* records a batch */
+    struct histogram commit_s;      /* seconds from handing a batch to the writer to its commit */
+};
+
+struct hub_metrics {
+    int64_t started_at_ms;
+    bool database_connected;
+    uint64_t database_losses;                              /* connections lost */
+    int64_t writers_idle, writers_connected, writer_queue; /* writer_queue: batches that wait for a writer */
+    int64_t devices, vendors, alarm_rules;                 /* in the registry */
+    uint64_t registry_loads;
+    int64_t devices_online, alarms_open, quarantine_waiting, outbox_waiting; /* asked of the database now and then */
+    uint64_t outbox_sent, outbox_failures;
+    int64_t state_dirty;                   /* devices whose state is not written yet */
+    uint64_t alarms_opened, alarms_closed; /* by threshold rules */
+    uint64_t jobs_run, jobs_failed;
+};
+extern struct hub_metrics hub_metrics;
+
+/* A new lane's counters, zero, with its histograms' bounds; NULL if there are METRICS_LANES_MAX already or memory is
+ * out. They stay until metrics_free. */
+struct lane_metrics *metrics_lane_add(const char *lane, const char *subsystem);
+size_t metrics_lane_count(void);
+struct lane_metrics *metrics_lane_at(size_t index);
+void metrics_free(void);
+
+/* All of it in the Prometheus text format 0.0.4, plus the process's own (CPU seconds, resident bytes, open files, start
+ * time). The caller frees; NULL = out of memory. */
+char *metrics_text(void);
+
+#endif
