@@ -111,6 +111,26 @@ void buffer_bytea(struct buffer *buffer, const void *bytes, size_t length) {
     buffer_text(buffer, "'::bytea");
 }
 
+void buffer_json(struct buffer *buffer, const char *text, size_t length) {
+    buffer_bytes(buffer, "\"", 1);
+    size_t plain = 0; /* where what is not appended yet begins */
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = (unsigned char)text[i];
+        if (byte >= 0x20 && byte != '"' && byte != '\\') {
+            continue;
+        }
+        buffer_bytes(buffer, text + plain, i - plain);
+        if (byte < 0x20) {
+            buffer_format(buffer, "\\u%04x", byte);
+        } else {
+            buffer_format(buffer, "\\%c", byte);
+        }
+        plain = i + 1;
+    }
+    buffer_bytes(buffer, text + plain, length - plain);
+    buffer_bytes(buffer, "\"", 1);
+}
+
 const char *buffer_string(struct buffer *buffer) {
     char *room = buffer_room(buffer, 1);
     if (room == NULL) {

@@ -28,6 +28,9 @@ void buffer_literal(struct buffer *buffer, const char *text, size_t length);
 /* A bytea literal in hex form with its quotes and ::bytea. */
 void buffer_bytea(struct buffer *buffer, const void *bytes, size_t length);
 
+/* A JSON string with its quotes; `text` is valid UTF-8. */
+void buffer_json(struct buffer *buffer, const char *text, size_t length);
+
 /* Ends the content with a NUL that is not counted and returns it; NULL if an allocation failed. */
 const char *buffer_string(struct buffer *buffer);
 /* Empties it, keeping up to `keep` bytes of memory. */

@@ -328,7 +328,7 @@ static void timer_closed(uv_handle_t *handle) {
     mqtt_end(mqtt);
 }
 
-void mqtt_close(struct mqtt *mqtt, void (*closed)(void *user), void *user) {
+void mqtt_close(struct mqtt *mqtt, bool end_session, void (*closed)(void *user), void *user) {
     bool up = mqtt->state == MQTT_UP;
     bool writable = up && may_write(mqtt);
     unwatch(mqtt);
@@ -338,7 +338,12 @@ void mqtt_close(struct mqtt *mqtt, void (*closed)(void *user), void *user) {
     mqtt->closed_user = user;
     if (writable) {
         mosquitto_loop_write(mqtt->session, 1);
-        mosquitto_disconnect_v5(mqtt->session, 0, NULL);
+        mosquitto_property *properties = NULL;
+        if (end_session) {
+            mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, 0);
+        }
+        mosquitto_disconnect_v5(mqtt->session, 0, properties);
+        mosquitto_property_free_all(&properties);
         mosquitto_loop_write(mqtt->session, 1);
     }
     uv_timer_stop(&mqtt->timer);

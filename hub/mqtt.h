@@ -36,9 +36,10 @@ struct mqtt_settings {
 struct mqtt *mqtt_open(uv_loop_t *loop, const struct config *config, const struct mqtt_settings *settings,
                        const struct mqtt_handlers *handlers);
 
-/* Disconnects (the session stays at the broker for its expiry) and frees. Packets that may_write allows are written
- * first. `closed` is called from the loop when nothing of it is left. No handler is called after this. */
-void mqtt_close(struct mqtt *mqtt, void (*closed)(void *user), void *user);
+/* Disconnects and frees; the session stays at the broker for its expiry, or ends if `end_session`. Packets that
+ * may_write allows are written first. `closed` is called from the loop when nothing of it is left. No handler is called
+ * after this. */
+void mqtt_close(struct mqtt *mqtt, bool end_session, void (*closed)(void *user), void *user);
 
 bool mqtt_connected(const struct mqtt *mqtt);
 

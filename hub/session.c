@@ -110,7 +110,10 @@ static void timed_out(uv_timer_t *timer) {
 }
 
 static void expect_answer(struct session *session) {
-    uint64_t patience = (uint64_t)session->config->database_statement_timeout_s * 1000 + JOB_GRACE_MS;
+    int64_t timeout_s = session->state == SESSION_BUSY && session->job.timeout_s > 0
+                            ? session->job.timeout_s
+                            : session->config->database_statement_timeout_s;
+    uint64_t patience = (uint64_t)timeout_s * 1000 + JOB_GRACE_MS;
     uv_timer_start(&session->timer, timed_out, patience, 0);
 }
 
@@ -312,7 +315,8 @@ static void run_end(struct session *session) {
         }
         return;
     case SESSION_BUSY:
-        if (PQtransactionStatus(session->connection) != PQTRANS_IDLE) {
+        if (PQtransactionStatus(session->connection) != PQTRANS_IDLE &&
+            !(session->job.keep_transaction && !session->failed)) {
             bool failed = session->failed;
             run_start(session, "ROLLBACK", SESSION_ROLLING_BACK);
             session->failed = failed || session->failed;

@@ -49,14 +49,17 @@ struct session_job {
     const char *sql;
     const struct session_copy *copies;
     size_t copy_count;
+    int64_t timeout_s;     /* how long an answer is waited for; 0 = [database] statement_timeout_s and some */
+    bool keep_transaction; /* a transaction that is open at a successful end stays, for the next job */
     /* Each successful statement's result, in order from 0; it is cleared afterwards. NULL = not wanted. */
     void (*result)(void *user, int statement, const PGresult *result);
     /* The end: `error` NULL = every statement succeeded. The session is idle again (or lost): a next job may be started
-     * from here. A transaction that a failed job left open has been rolled back. */
+     * from here. Any other transaction left open has been rolled back. */
     void (*done)(void *user, const struct session_error *error);
     void *user;
 };
-/* Returns 0, or CH_EFULL if the session is not idle. `timeout_s` 0 = [database] statement_timeout_s and some. */
+/* Returns 0, or CH_EFULL if the session is not idle. `done` may be called from within, if the connection turns
+ * out to be lost. */
 int session_run(struct session *session, const struct session_job *job);
 
 /* True if waiting and trying again may help: the server is away, stopping, out of room, read-only, not migrated, a

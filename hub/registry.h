@@ -1,0 +1,68 @@
+/* registry.h: what the hub knows of vendors and devices, in memory: read from the database at start, kept up by
+ * notifications (control.c), grown by devices first seen in telemetry. Does no I/O. Entries are never freed before
+ * registry_free: batches point to them. */
+#ifndef CITYHUB_REGISTRY_H
+#define CITYHUB_REGISTRY_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "hub/adapter.h"
+
+struct state_entry;
+
+struct vendor {
+    const struct adapter *adapter;
+    struct device *devices;  /* by code */
+    bool quarantine_unknown; /* policy: records of unknown devices go to quarantine instead of registering the device */
+    bool receipts_all;       /* a receipt for every message, not only for those with problems */
+    bool revoked;
+    UT_hash_handle hh;
+    char key[]; /* "<subsystem>/<vendor>" */
+};
+
+struct device {
+    struct vendor *vendor;
+    int id;                    /* onemap.device.id; 0 = none drawn yet: the writer draws one */
+    bool registered;           /* known to be in the database */
+    int8_t kind;               /* place in the adapter's kinds, -1 = not known (pending) */
+    uint16_t conditions;       /* alarm conditions of this device that are not normal */
+    uint32_t mark;              /* the writer's: already named in this statement */
+    int64_t evaluated_ms;      /* observed_at of the newest record that rules have judged */
+    struct state_entry *state; /* what device_state does not have yet, NULL = nothing */
+    UT_hash_handle hh;
+    uint8_t code_length;
+    char code[];
+};
+
+struct registry;
+struct registry *registry_new(void); /* NULL = out of memory */
+void registry_free(struct registry *registry);
+
+const struct adapter *registry_adapter(const char *subsystem); /* NULL = no such subsystem */
+const char *vendor_name(const struct vendor *vendor);          /* without the subsystem */
+
+/* NULL = the vendor may not push (unknown). */
+struct vendor *registry_vendor(const struct registry *registry, const char *subsystem, const char *vendor);
+/* NULL = unknown. */
+struct device *vendor_device(const struct vendor *vendor, const char *code, size_t length);
+/* A device first seen in telemetry: id 0, not registered. NULL = out of memory. */
+struct device *vendor_device_add(struct registry *registry, struct vendor *vendor, const char *code, size_t length);
+
+size_t registry_device_count(const struct registry *registry);
+size_t registry_vendor_count(const struct registry *registry);
+
+/* Takes in rows of registry_vendors_sql; a vendor that no row names any more is revoked. 0 or CH_EMEMORY. */
+extern const char registry_vendors_sql[];
+int registry_take_vendors(struct registry *registry, const PGresult *rows);
+
+/* Takes in rows of registry_devices_sql(...). Sets *last_id to the largest id seen. 0 or CH_EMEMORY. */
+int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id);
+/* One page of devices with an id above `after_id`, changed since `changed_since` (a literal for SQL such as
+ * '-infinity'), into `sql`. */
+void registry_devices_sql(char *sql, size_t size, int after_id, const char *changed_since);
+enum { REGISTRY_PAGE = 5000 };
+
+#endif
