@@ -59,6 +59,8 @@ static const struct option options[] = {
     NUMBER(retention, outbox_days, 1, 3650, "30", "days that sent receipts are kept"),
     TEXT(http, listen, "127.0.0.1", "address the hub's HTTP server binds to"),
     NUMBER(http, port, 0, 65535, "8080", "its port; 0 = any free one (written to the log)"),
+    NUMBER(http, connections, 10, 10000, "256", "connections it holds at a time; more wait until one ends"),
+    NUMBER(http, timeout_s, 1, 600, "30", "seconds without traffic after which it closes a connection"),
     NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),
     NUMBER(jobs, rollup_s, 1, 86400, "60", "seconds between hourly rollups"),
     NUMBER(jobs, offline_s, 1, 3600, "15", "seconds between looks for silent devices and vendors"),

@@ -3,7 +3,6 @@
 #ifndef CITYHUB_HTTP_H
 #define CITYHUB_HTTP_H
 
-#include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
@@ -19,8 +18,12 @@ struct http_source {
     void *user;
 };
 
-/* Binds [http] listen:port (0 = any free port, written to the log). Returns NULL after logging why. */
+/* Binds [http] listen:port (0 = any free port, written to the log). `config` and `source` are borrowed until
+ * http_close. A host name in `listen` is looked up here, so it may block once. Returns NULL after logging why. */
 struct http *http_open(uv_loop_t *loop, const struct config *config, const struct http_source *source);
+
+/* The port it listens on. */
+int http_port(const struct http *http);
 
 /* Stops and frees; `closed` (may be NULL) is called from the loop when the last handle is closed. */
 void http_close(struct http *http, void (*closed)(void *user), void *user);

@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     {"check-config", command_check_config, "check the configuration; --print shows every key with its range and default"},
     {"migrate", command_migrate, "bring the database's schema and catalogue up to this build"},
+    {"status", command_status, "how the running hub is: records a second, devices, alarms, the last problem"},
     {"vendor", command_vendor, "add, list and revoke vendors and their broker logins"},
     {"quarantine", command_quarantine, "list messages that could not be stored, and replay them"},
 };

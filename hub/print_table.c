@@ -75,10 +75,6 @@ int print_width(const char *text) {
     return text_out(NULL, text);
 }
 
-static const char *cell(const PGresult *result, int row, int column) {
-    return PQgetisnull(result, row, column) ? "-" : PQgetvalue(result, row, column);
-}
-
 static bool is_number(const PGresult *result, int column) {
     switch (PQftype(result, column)) {
     case OID_INT2:
@@ -100,28 +96,79 @@ static void print_cell(FILE *out, const char *text, int width, bool right, bool 
     fputs(last ? "\n" : "  ", out);
 }
 
-void print_table(FILE *out, const PGresult *result) {
-    int columns = PQnfields(result) < COLUMNS_MAX ? PQnfields(result) : COLUMNS_MAX;
-    int widths[COLUMNS_MAX];
-    for (int column = 0; column < columns; column++) {
-        widths[column] = print_width(PQfname(result, column));
-        for (int row = 0; row < PQntuples(result); row++) {
-            int width = print_width(cell(result, row, column));
+/* One table: `cell` tells what stands where; rows count from 0, -1 is the titles'. */
+struct grid {
+    int columns, rows;
+    const char *(*cell)(const struct grid *grid, int row, int column);
+    bool (*right)(const struct grid *grid, int column);
+    const void *source;
+};
+
+static void print_grid(FILE *out, const struct grid *grid) {
+    int widths[COLUMNS_MAX] = {0};
+    for (int column = 0; column < grid->columns; column++) {
+        for (int row = -1; row < grid->rows; row++) {
+            int width = print_width(grid->cell(grid, row, column));
             widths[column] = width > widths[column] ? width : widths[column];
         }
     }
-    for (int column = 0; column < columns; column++) {
-        char title[64];
-        snprintf(title, sizeof title, "%s", PQfname(result, column));
-        for (char *at = title; (at = strchr(at, '_')) != NULL;) {
-            *at = ' ';
-        }
-        print_cell(out, title, widths[column], is_number(result, column), column == columns - 1);
-    }
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (int column = 0; column < columns; column++) {
-            print_cell(out, cell(result, row, column), widths[column], is_number(result, column),
-                       column == columns - 1);
+    for (int row = -1; row < grid->rows; row++) {
+        for (int column = 0; column < grid->columns; column++) {
+            print_cell(out, grid->cell(grid, row, column), widths[column], grid->right(grid, column),
+                       column == grid->columns - 1);
         }
     }
+}
+
+static const char *result_cell(const struct grid *grid, int row, int column) {
+    static char title[64];
+    const PGresult *result = grid->source;
+    if (row >= 0) {
+        return PQgetisnull(result, row, column) ? "-" : PQgetvalue(result, row, column);
+    }
+    snprintf(title, sizeof title, "%s", PQfname(result, column));
+    for (char *at = title; (at = strchr(at, '_')) != NULL;) {
+        *at = ' ';
+    }
+    return title;
+}
+
+static bool result_right(const struct grid *grid, int column) {
+    return is_number(grid->source, column);
+}
+
+void print_table(FILE *out, const PGresult *result) {
+    struct grid grid = {.columns = PQnfields(result) < COLUMNS_MAX ? PQnfields(result) : COLUMNS_MAX,
+                        .rows = PQntuples(result),
+                        .cell = result_cell,
+                        .right = result_right,
+                        .source = result};
+    print_grid(out, &grid);
+}
+
+struct cells {
+    const struct print_column *columns;
+    const char *const *cells;
+};
+
+static const char *cells_cell(const struct grid *grid, int row, int column) {
+    const struct cells *source = grid->source;
+    const char *text =
+        row < 0 ? source->columns[column].title : source->cells[(size_t)row * (size_t)grid->columns + (size_t)column];
+    return text == NULL ? "-" : text;
+}
+
+static bool cells_right(const struct grid *grid, int column) {
+    return ((const struct cells *)grid->source)->columns[column].right;
+}
+
+void print_cells(FILE *out, const struct print_column *columns, size_t column_count, const char *const *cells,
+                 size_t row_count) {
+    struct cells source = {.columns = columns, .cells = cells};
+    struct grid grid = {.columns = (int)column_count,
+                        .rows = (int)row_count,
+                        .cell = cells_cell,
+                        .right = cells_right,
+                        .source = &source};
+    print_grid(out, &grid);
 }

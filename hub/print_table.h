@@ -1,13 +1,23 @@
-/* print_table.h: query results for people at a terminal. */
+/* print_table.h: tables for people at a terminal. */
 #ifndef CITYHUB_PRINT_TABLE_H
 #define CITYHUB_PRINT_TABLE_H
 
 #include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 /* Prints the result's rows in aligned columns under their names (an underscore shows as a space). Chinese characters
  * count two places, columns of numbers stand right, SQL null is "-". */
 void print_table(FILE *out, const PGresult *result);
+
+/* The same of `row_count` times `column_count` texts, row by row; NULL is "-". At most 32 columns. */
+struct print_column {
+    const char *title;
+    bool right; /* stands right, for numbers */
+};
+void print_cells(FILE *out, const struct print_column *columns, size_t column_count, const char *const *cells,
+                 size_t row_count);
 
 /* Prints UTF-8 text from outside: control characters as \xNN, so that it cannot steer the terminal. */
 void print_text(FILE *out, const char *text);
