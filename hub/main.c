@@ -12,6 +12,7 @@ static const struct {
     command_function *function;
     const char *summary;
 } commands[] = {
+    {"serve", command_serve, "run the hub"},
     {"check-config", command_check_config, "check the configuration; --print shows every key with its range and default"},
     {"migrate", command_migrate, "bring the database's schema and catalogue up to this build"},
     {"status", command_status, "how the running hub is: records a second, devices, alarms, the last problem"},

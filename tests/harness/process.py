@@ -16,6 +16,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class ProcessGone(AssertionError):
+    """The program under test has ended by itself: there is nothing left to wait for."""
+
+
 def wait_until(condition, timeout_s, what):
     """Calls `condition` until it returns something true, and returns that. An exception counts as not yet. After
     `timeout_s` seconds it fails with `what`, the last value and the last exception."""
@@ -25,6 +29,8 @@ def wait_until(condition, timeout_s, what):
     while True:
         try:
             value, problem = condition(), None
+        except ProcessGone:
+            raise
         except Exception as error:  # whatever it is, it is told at the end
             problem = error
         if problem is None and value:
@@ -116,4 +122,4 @@ class Process:
         """Fails if the process ended on its own."""
         if not self.running:
             status = None if self.child is None else self.child.returncode
-            raise AssertionError(f"{self.name} is not running (exit status {status}); log: {self.log_path}\n{self.log_tail()}")
+            raise ProcessGone(f"{self.name} is not running (exit status {status}); log: {self.log_path}\n{self.log_tail()}")
