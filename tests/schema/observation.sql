@@ -1,6 +1,6 @@
 -- Partitions, and the slow path that settles a batch which met a duplicate: new, identical, merged, revised.
 BEGIN;
-SELECT plan(73);
+SELECT plan(71);
 
 -- Partitions.
 SELECT is_empty($$SELECT onemap.partition_days()$$, 'a fresh database has no partitions');
