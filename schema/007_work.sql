@@ -239,7 +239,7 @@ COMMENT ON FUNCTION onemap.work_put(text, text, jsonb) IS 'Stores one work recor
 CREATE FUNCTION onemap.case_put(subsystem text, vendor text, record jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM onemap.case_inbox i WHERE i.subsystem = $1 AND i.vendor = $2 AND i.code = record->>'case_code') THEN
+    IF EXISTS (SELECT FROM onemap.case_inbox i WHERE i.subsystem = $1 AND i.vendor = $2 AND i.code = $3->>'case_code') THEN
         RETURN 'duplicate';
     END IF;
     INSERT INTO onemap.case_inbox (subsystem, vendor, code, record) VALUES ($1, $2, record->>'case_code', record);
