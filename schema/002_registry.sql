@@ -90,7 +90,8 @@ GRANT EXECUTE ON FUNCTION onemap.grid_cell_at(public.geometry) TO cityhub_hub, c
 
 CREATE FUNCTION onemap.device_place() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP = 'INSERT' OR NEW.geom IS DISTINCT FROM OLD.geom THEN
+    -- As text: whoever writes the row may have a search_path in which geometry has no operators.
+    IF TG_OP = 'INSERT' OR NEW.geom::text IS DISTINCT FROM OLD.geom::text THEN
         NEW.grid_cell := onemap.grid_cell_at(NEW.geom);
     END IF;
     -- The vendor's own department (a utility) stands before the territorial one; an inventory's word before both.
@@ -107,6 +108,19 @@ END $$;
 COMMENT ON FUNCTION onemap.device_place() IS 'Trigger: grid cell from the place, department from inventory, vendor or grid cell, in this order';
 CREATE TRIGGER device_place BEFORE INSERT OR UPDATE ON onemap.device
     FOR EACH ROW EXECUTE FUNCTION onemap.device_place();
+
+-- Cells may come, or be redrawn, after the devices.
+CREATE FUNCTION onemap.grid_cell_devices() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE onemap.device d SET grid_cell = onemap.grid_cell_at(d.geom)
+    WHERE (d.grid_cell = NEW.code OR public.ST_Covers(NEW.geom, d.geom))
+        AND (d.department_id IS NULL OR d.grid_cell IS DISTINCT FROM onemap.grid_cell_at(d.geom));
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.grid_cell_devices() IS
+    'Trigger: gives the devices in a new or redrawn cell their cell, and those without a department the cell''s';
+CREATE TRIGGER grid_cell_devices AFTER INSERT OR UPDATE OF geom, department_id ON onemap.grid_cell
+    FOR EACH ROW EXECUTE FUNCTION onemap.grid_cell_devices();
 
 -- The hub keeps devices, vendors and kinds in memory; any change made elsewhere is announced.
 CREATE FUNCTION onemap.registry_notify() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -146,6 +160,10 @@ GRANT USAGE, SELECT ON SEQUENCE onemap.device_id TO cityhub_hub;
 CREATE FUNCTION onemap.vendor_put(subsystem text, vendor text, settings jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF settings->>'department' IS NOT NULL
+            AND NOT EXISTS (SELECT FROM onemap.department d WHERE d.code = settings->>'department') THEN
+        RAISE EXCEPTION '"%" is no department', settings->>'department';
+    END IF;
     INSERT INTO onemap.vendor AS v (subsystem, vendor, name_zh, unknown_devices, receipts, silent_after, department_id)
     VALUES ($1, $2, coalesce(settings->>'name_zh', ''), coalesce(settings->>'unknown_devices', 'register'),
             coalesce(settings->>'receipts', 'all'), coalesce((settings->>'silent_after')::interval, '10 minutes'),

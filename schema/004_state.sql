@@ -14,7 +14,7 @@ CREATE TABLE onemap.device_state (
     geom_at       timestamptz
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE onemap.device_state IS
-    'Last reading of each metric with its time, last place, online or not since changed_at; written every few seconds by the hub';
+    'Last reading of each metric with its time, quality: bits of the readings that stand here, last place, online or not since changed_at; written every few seconds by the hub';
 CREATE INDEX device_state_online ON onemap.device_state (last_seen_at) WHERE online;
 
 CREATE TABLE onemap.hub_state (
@@ -23,16 +23,19 @@ CREATE TABLE onemap.hub_state (
 );
 COMMENT ON TABLE onemap.hub_state IS 'device_state: the batch stamp up to which device_state is complete';
 
--- Picks per ordinal the reading with the later time; at equal times the newer message's.
-CREATE FUNCTION onemap.state_merge(old_readings float8[], old_times timestamptz[], new_readings float8[],
-                                   new_times timestamptz[], OUT readings float8[], OUT reading_times timestamptz[])
+-- Picks per ordinal the reading with the later time; at equal times the newer message's. Its quality bit goes with it.
+CREATE FUNCTION onemap.state_merge(old_readings float8[], old_times timestamptz[], old_quality bigint, new_readings float8[],
+                                   new_times timestamptz[], new_quality bigint,
+                                   OUT readings float8[], OUT reading_times timestamptz[], OUT quality bigint)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(array_agg(CASE WHEN newer THEN new_readings[i] ELSE old_readings[i] END ORDER BY i), '{}'),
-           coalesce(array_agg(CASE WHEN newer THEN new_times[i] ELSE old_times[i] END ORDER BY i), '{}')
+           coalesce(array_agg(CASE WHEN newer THEN new_times[i] ELSE old_times[i] END ORDER BY i), '{}'),
+           nullif(bit_or(CASE WHEN newer THEN new_quality ELSE old_quality END & (1::bigint << (i - 1))), 0)
     FROM (SELECT i, new_times[i] IS NOT NULL AND (old_times[i] IS NULL OR new_times[i] >= old_times[i]) AS newer
           FROM generate_series(1, greatest(coalesce(cardinality(old_times), 0), coalesce(cardinality(new_times), 0))) i) n
 $$;
-COMMENT ON FUNCTION onemap.state_merge(float8[], timestamptz[], float8[], timestamptz[]) IS 'Element by element the reading with the later time';
+COMMENT ON FUNCTION onemap.state_merge(float8[], timestamptz[], bigint, float8[], timestamptz[], bigint) IS
+    'Element by element the reading with the later time, and the quality bit of the reading that is taken';
 
 CREATE FUNCTION onemap.device_state_merge(complete_to timestamptz) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -47,9 +50,8 @@ BEGIN
         last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at),
         online = d.online OR excluded.last_seen_at > d.last_seen_at,
         changed_at = CASE WHEN d.online OR excluded.last_seen_at <= d.last_seen_at THEN d.changed_at ELSE now() END,
-        (readings, reading_times) = (SELECT m.readings, m.reading_times FROM onemap.state_merge(d.readings,
-            d.reading_times, excluded.readings, excluded.reading_times) m),
-        quality = CASE WHEN excluded.observed_at >= d.observed_at THEN excluded.quality ELSE d.quality END,
+        (readings, reading_times, quality) = (SELECT m.readings, m.reading_times, m.quality FROM onemap.state_merge(
+            d.readings, d.reading_times, d.quality, excluded.readings, excluded.reading_times, excluded.quality) m),
         geom = CASE WHEN d.geom_at IS NULL OR excluded.geom_at >= d.geom_at THEN coalesce(excluded.geom, d.geom) ELSE d.geom END,
         geom_at = CASE WHEN d.geom_at IS NULL OR excluded.geom_at >= d.geom_at THEN coalesce(excluded.geom_at, d.geom_at) ELSE d.geom_at END;
     GET DIAGNOSTICS merged = ROW_COUNT;
@@ -64,38 +66,67 @@ COMMENT ON FUNCTION onemap.device_state_merge(timestamptz) IS
     'Merges the session''s device_state_stage into device_state; complete_to: every batch stamped up to then is in it';
 GRANT EXECUTE ON FUNCTION onemap.device_state_merge(timestamptz) TO cityhub_hub;
 GRANT SELECT, INSERT, UPDATE ON onemap.device_state, onemap.hub_state TO cityhub_hub;
-GRANT EXECUTE ON FUNCTION onemap.state_merge(float8[], timestamptz[], float8[], timestamptz[]) TO cityhub_hub;
+GRANT EXECUTE ON FUNCTION onemap.state_merge(float8[], timestamptz[], bigint, float8[], timestamptz[], bigint) TO cityhub_hub;
+
+-- Stages what the hour's records say that were stored since a moment. Literals instead of parameters, so that the planner
+-- sees how few rows they are and takes the BRIN index on received_at.
+CREATE FUNCTION onemap.device_state_stage_hour(hour_start timestamptz, since timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format($q$
+    WITH chosen AS MATERIALIZED (
+        SELECT o.device_id, o.observed_at, o.received_at, o.readings, coalesce(o.quality, 0) AS quality
+        FROM onemap.observation o
+        WHERE o.observed_at >= %1$L AND o.observed_at < %2$L AND o.received_at >= %3$L),
+    latest AS (
+        SELECT DISTINCT ON (c.device_id, r.ordinal) c.device_id, r.ordinal, r.value, c.observed_at,
+               c.quality & (1::bigint << (r.ordinal::int - 1)) AS flag
+        FROM chosen c, unnest(c.readings) WITH ORDINALITY r(value, ordinal)
+        ORDER BY c.device_id, r.ordinal, r.value IS NULL, c.observed_at DESC),
+    arrays AS (
+        SELECT l.device_id, array_agg(l.value ORDER BY l.ordinal) AS readings, bit_or(l.flag) AS quality,
+               array_agg(CASE WHEN l.value IS NOT NULL THEN l.observed_at END ORDER BY l.ordinal) AS reading_times
+        FROM latest l GROUP BY l.device_id)
+    INSERT INTO pg_temp.device_state_stage AS s (device_id, observed_at, last_seen_at, readings, reading_times, quality)
+    SELECT t.device_id, t.observed_at, t.last_seen_at, coalesce(a.readings, '{}'), coalesce(a.reading_times, '{}'),
+           nullif(a.quality, 0)
+    FROM (SELECT c.device_id, max(c.observed_at) AS observed_at, max(c.received_at) AS last_seen_at
+          FROM chosen c GROUP BY c.device_id) t
+    LEFT JOIN arrays a USING (device_id)
+    ON CONFLICT (device_id) DO UPDATE SET
+        observed_at = greatest(s.observed_at, excluded.observed_at),
+        last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
+        (readings, reading_times, quality) = (SELECT m.readings, m.reading_times, m.quality FROM onemap.state_merge(
+            s.readings, s.reading_times, s.quality, excluded.readings, excluded.reading_times, excluded.quality) m)
+    $q$, hour_start, hour_start + interval '1 hour', since);
+    -- Hours come in their order, so that the last one with a place wins.
+    EXECUTE format($q$
+    INSERT INTO pg_temp.device_state_stage AS s (device_id, observed_at, last_seen_at, readings, reading_times, geom, geom_at)
+    SELECT DISTINCT ON (p.device_id) p.device_id, p.observed_at, max(p.received_at) OVER (PARTITION BY p.device_id),
+           '{}'::float8[], '{}'::timestamptz[], p.geom, p.observed_at
+    FROM onemap.track_point p
+    WHERE p.observed_at >= %1$L AND p.observed_at < %2$L AND p.received_at >= %3$L
+    ORDER BY p.device_id, p.observed_at DESC
+    ON CONFLICT (device_id) DO UPDATE SET
+        observed_at = greatest(s.observed_at, excluded.observed_at),
+        last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
+        geom = excluded.geom, geom_at = excluded.geom_at
+    $q$, hour_start, hour_start + interval '1 hour', since);
+END $$;
+COMMENT ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) IS
+    'Brings the records and places of one hour that were stored since a moment into the session''s device_state_stage';
+GRANT EXECUTE ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) TO cityhub_hub;
 
 CREATE FUNCTION onemap.device_state_catch_up() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE since timestamptz; hour_start timestamptz;
 BEGIN
-    SELECT h.value - interval '1 minute' INTO since FROM onemap.hub_state h WHERE h.key = 'device_state';
+    since := coalesce((SELECT h.value - interval '1 minute' FROM onemap.hub_state h WHERE h.key = 'device_state'), '-infinity');
+    PERFORM onemap.stage_create();
     TRUNCATE pg_temp.device_state_stage;
-    FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h
-                      WHERE b.received_at >= coalesce(since, '-infinity') ORDER BY h LOOP
-        INSERT INTO pg_temp.device_state_stage AS s (device_id, observed_at, last_seen_at, readings, reading_times)
-        SELECT p.device_id, max(p.observed_at), max(p.received_at), array_agg(p.value ORDER BY p.ordinal),
-               array_agg(CASE WHEN p.value IS NOT NULL THEN p.observed_at END ORDER BY p.ordinal)
-        FROM (SELECT DISTINCT ON (o.device_id, n.ordinal) o.device_id, n.ordinal, o.observed_at, n.value,
-                     max(o.received_at) OVER (PARTITION BY o.device_id) AS received_at
-              FROM onemap.observation o,
-                   LATERAL (SELECT r.ordinal, r.value FROM unnest(o.readings) WITH ORDINALITY r(value, ordinal)) n
-              WHERE o.observed_at >= hour_start AND o.observed_at < hour_start + interval '1 hour'
-                  AND o.received_at >= coalesce(since, '-infinity')
-              ORDER BY o.device_id, n.ordinal, n.value IS NULL, o.observed_at DESC) p
-        GROUP BY p.device_id
-        ON CONFLICT (device_id) DO UPDATE SET
-            observed_at = greatest(s.observed_at, excluded.observed_at),
-            last_seen_at = greatest(s.last_seen_at, excluded.last_seen_at),
-            (readings, reading_times) = (SELECT m.readings, m.reading_times FROM onemap.state_merge(s.readings,
-                s.reading_times, excluded.readings, excluded.reading_times) m);
+    FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.received_at >= since ORDER BY h LOOP
+        PERFORM onemap.device_state_stage_hour(hour_start, since);
     END LOOP;
-    UPDATE pg_temp.device_state_stage s SET geom = t.geom, geom_at = t.observed_at
-    FROM (SELECT DISTINCT ON (p.device_id) p.device_id, p.geom, p.observed_at FROM onemap.track_point p
-          WHERE p.received_at >= since AND p.observed_at >= since - interval '1 day'
-          ORDER BY p.device_id, p.observed_at DESC) t
-    WHERE t.device_id = s.device_id;
     RETURN onemap.device_state_merge((SELECT max(b.received_at) FROM onemap.batch_log b));
 END $$;
 COMMENT ON FUNCTION onemap.device_state_catch_up() IS
@@ -157,7 +188,7 @@ $$;
 COMMENT ON FUNCTION onemap.hourly_zip(float8[], float8[], text) IS 'Element by element sum, least, greatest, first or last of two arrays; NULL = no reading';
 
 CREATE FUNCTION onemap.rollup_run() RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE stamps timestamptz[]; hour_start timestamptz; again record; touched int := 0; part int;
 BEGIN
     -- One snapshot for all, or a batch committed meanwhile would be counted twice; one run at a time.

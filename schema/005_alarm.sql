@@ -79,8 +79,10 @@ CREATE TRIGGER alarm_rule_notify AFTER INSERT OR UPDATE OR DELETE ON onemap.alar
 CREATE FUNCTION onemap.alarm_rule_retire() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     -- What the old limit found says nothing about the new one.
-    IF NOT NEW.enabled OR (NEW.metric, NEW.comparison, NEW.threshold, NEW.clear_threshold, NEW.device_kind)
-        IS DISTINCT FROM (OLD.metric, OLD.comparison, OLD.threshold, OLD.clear_threshold, OLD.device_kind) THEN
+    IF NOT NEW.enabled
+        OR (NEW.metric, NEW.comparison, NEW.threshold, NEW.clear_threshold, NEW.device_kind, NEW.window_from, NEW.window_to)
+        IS DISTINCT FROM
+           (OLD.metric, OLD.comparison, OLD.threshold, OLD.clear_threshold, OLD.device_kind, OLD.window_from, OLD.window_to) THEN
         UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, pg_catalog.now()),
             close_reason = CASE WHEN NEW.enabled THEN 'rule changed' ELSE 'rule disabled' END
         WHERE a.rule_id = NEW.id AND a.closed_at IS NULL;
@@ -126,7 +128,14 @@ COMMENT ON FUNCTION onemap.alarm_rule_default(text, text, jsonb) IS
 
 CREATE FUNCTION onemap.alarm_rule_set(subsystem text, key text, changes jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known text[] := ARRAY['threshold', 'clear_threshold', 'duration_s', 'severity', 'source', 'category_code', 'enabled'];
+    stray text;
 BEGIN
+    SELECT k INTO stray FROM jsonb_object_keys(changes) k WHERE k <> ALL (known) LIMIT 1;
+    IF stray IS NOT NULL THEN
+        RAISE EXCEPTION 'alarm rule %.%: % cannot be changed', subsystem, key, stray USING HINT = 'Known: ' || array_to_string(known, ', ');
+    END IF;
     UPDATE onemap.alarm_rule r SET edited = true,
         threshold = coalesce((changes->>'threshold')::float8, r.threshold),
         clear_threshold = coalesce((changes->>'clear_threshold')::float8, (changes->>'threshold')::float8, r.clear_threshold),
@@ -161,6 +170,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.alarm_close(int, int, text, timestamptz, float8, text) IS 'Closes the open alarm of this rule and device, if there is one';
 
+CREATE FUNCTION onemap.alarm_next_time(rule_id int, device_id int, vendor text, at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT greatest($4, (SELECT max(a.closed_at) FROM onemap.alarm a WHERE a.rule_id = $1 AND a.device_id = $2 AND a.vendor = $3))
+$$;
+COMMENT ON FUNCTION onemap.alarm_next_time(int, int, text, timestamptz) IS
+    'When an alarm of a lasting silence opens: not before the end of the one before, which a change of the rule may have closed while the silence went on';
+
 CREATE FUNCTION onemap.alarm_raise(device_id int, rule_key text, at timestamptz, value float8, detail jsonb DEFAULT '{}') RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT onemap.alarm_open(r.id, d.id, '', $3, $4, $5)
@@ -188,7 +204,7 @@ BEGIN
                 PERFORM onemap.alarm_close(o.rule_id, o.device_id, '', o.at, o.value, 'condition ended');
             WHEN 'pend' THEN
                 INSERT INTO onemap.alarm_pending (device_id, rule_id, since)
-                SELECT o.device_id, o.rule_id, o.at WHERE EXISTS (SELECT FROM onemap.alarm_rule r WHERE r.id = o.rule_id)
+                SELECT o.device_id, o.rule_id, o.at WHERE EXISTS (SELECT FROM onemap.alarm_rule r WHERE r.id = o.rule_id AND r.enabled)
                 ON CONFLICT DO NOTHING;
             WHEN 'drop' THEN
                 DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
@@ -205,55 +221,79 @@ SELECT onemap.alarm_rule_default(s.key, 'device_offline', jsonb_build_object('ki
         'severity', 'major', 'source', 'assumed: the vendor''s silent_after'))
 FROM onemap.subsystem s;
 
--- Silence. While a whole vendor is silent its devices are not alarmed one by one; time in which the hub itself did not
--- listen counts against nobody.
-CREATE FUNCTION onemap.presence_sweep(listening_since timestamptz) RETURNS int
+-- Silence. While a whole vendor is silent its devices are not alarmed one by one, and when it is back each has its time to
+-- follow; time in which the hub itself did not listen counts against nobody. A device whose kind is not known yet
+-- (pending) has an hour, and no alarm.
+CREATE FUNCTION onemap.presence_vendors(listening_since timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE v record; d record; rule int; gone int := 0;
+DECLARE v record;
 BEGIN
+    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, coalesce(n.revoked_at, now())),
+        close_reason = CASE WHEN n.revoked_at IS NULL THEN 'all its devices are retired' ELSE 'vendor revoked' END
+    FROM onemap.alarm_rule r JOIN onemap.vendor n ON n.subsystem = r.subsystem
+    WHERE r.id = a.rule_id AND r.kind = 'silent' AND a.closed_at IS NULL AND n.vendor = a.vendor
+        AND (n.revoked_at IS NOT NULL OR NOT EXISTS (SELECT FROM onemap.device x
+            WHERE x.subsystem = n.subsystem AND x.vendor = n.vendor AND x.status <> 'retired'));
     FOR v IN
-        SELECT n.subsystem, n.vendor, n.silent_after, max(s.last_seen_at) AS last_seen,
-               coalesce(max(s.last_seen_at), n.created_at) < now() - n.silent_after
-                   AND listening_since < now() - n.silent_after AS silent
+        SELECT n.vendor, n.silent_after, r.id AS rule_id, max(s.last_seen_at) AS last_seen
         FROM onemap.vendor n
+        JOIN onemap.alarm_rule r ON r.subsystem = n.subsystem AND r.kind = 'silent' AND r.enabled
         JOIN onemap.device x ON x.subsystem = n.subsystem AND x.vendor = n.vendor AND x.status <> 'retired'
         JOIN onemap.device_state s ON s.device_id = x.id
-        WHERE n.revoked_at IS NULL GROUP BY n.subsystem, n.vendor
+        WHERE n.revoked_at IS NULL GROUP BY n.subsystem, n.vendor, r.id
     LOOP
-        SELECT r.id INTO rule FROM onemap.alarm_rule r WHERE r.subsystem = v.subsystem AND r.kind = 'silent' AND r.enabled;
-        IF v.silent THEN
-            PERFORM onemap.alarm_open(rule, 0, v.vendor, v.last_seen + v.silent_after, NULL,
-                                      jsonb_build_object('last_seen_at', v.last_seen));
-        ELSE
-            PERFORM onemap.alarm_close(rule, 0, v.vendor, v.last_seen, NULL, 'records arrive again');
+        IF v.last_seen >= now() - v.silent_after THEN
+            PERFORM onemap.alarm_close(v.rule_id, 0, v.vendor, v.last_seen, NULL, 'records arrive again');
+        ELSIF listening_since < now() - v.silent_after THEN
+            PERFORM onemap.alarm_open(v.rule_id, 0, v.vendor, onemap.alarm_next_time(v.rule_id, 0, v.vendor,
+                greatest(v.last_seen, listening_since) + v.silent_after), NULL, jsonb_build_object('last_seen_at', v.last_seen));
         END IF;
     END LOOP;
-    FOR d IN
-        UPDATE onemap.device_state s SET online = false, changed_at = now()
-        FROM onemap.device x JOIN onemap.vendor n ON n.subsystem = x.subsystem AND n.vendor = x.vendor
-        LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
-        WHERE x.id = s.device_id AND s.online
-            AND s.last_seen_at < now() - coalesce(k.offline_after, '1 hour')
-            AND listening_since < now() - coalesce(k.offline_after, '1 hour')
-        RETURNING s.device_id, x.subsystem, x.vendor, x.status,
-                  s.last_seen_at + coalesce(k.offline_after, '1 hour') AS since, s.last_seen_at
-    LOOP
-        gone := gone + 1;
-    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.presence_vendors(timestamptz) IS
+    'Opens and closes the alarms of vendors of whom nothing came for their silent_after; one that never sent anything is not missed';
+
+CREATE FUNCTION onemap.presence_alarms(listening_since timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO onemap.alarm (rule_id, device_id, opened_at, severity, detail)
-    SELECT r.id, x.id, s.last_seen_at + coalesce(k.offline_after, '1 hour'), r.severity,
-           jsonb_build_object('last_seen_at', s.last_seen_at)
+    SELECT r.id, x.id, onemap.alarm_next_time(r.id, x.id, '',
+               least(s.changed_at, greatest(s.last_seen_at, listening_since) + coalesce(k.offline_after, '1 hour'))),
+           r.severity, jsonb_build_object('last_seen_at', s.last_seen_at)
     FROM onemap.device_state s JOIN onemap.device x ON x.id = s.device_id
+    JOIN onemap.vendor n ON n.subsystem = x.subsystem AND n.vendor = x.vendor AND n.revoked_at IS NULL
     JOIN onemap.alarm_rule r ON r.subsystem = x.subsystem AND r.kind = 'offline' AND r.enabled
+        AND (r.device_kind IS NULL OR r.device_kind = x.kind)
     LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
     WHERE NOT s.online AND x.status = 'active'
+        AND NOT EXISTS (SELECT FROM onemap.alarm a WHERE a.rule_id = r.id AND a.device_id = x.id AND a.closed_at IS NULL)
         AND NOT EXISTS (SELECT FROM onemap.alarm a JOIN onemap.alarm_rule q ON q.id = a.rule_id
                         WHERE a.device_id = 0 AND a.vendor = x.vendor AND q.subsystem = x.subsystem AND q.kind = 'silent'
-                            AND a.closed_at IS NULL)
+                            AND (a.closed_at IS NULL OR a.closed_at > now() - coalesce(k.offline_after, '1 hour')))
     ON CONFLICT DO NOTHING;
-    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, s.last_seen_at), close_reason = 'records arrive again'
-    FROM onemap.alarm_rule r, onemap.device_state s
-    WHERE r.id = a.rule_id AND r.kind = 'offline' AND a.closed_at IS NULL AND s.device_id = a.device_id AND s.online;
+    UPDATE onemap.alarm a SET
+        closed_at = greatest(a.opened_at, CASE WHEN s.online THEN s.last_seen_at ELSE now() END),
+        close_reason = CASE WHEN s.online THEN 'records arrive again' WHEN x.status <> 'active' THEN 'device retired'
+                            ELSE 'vendor revoked' END
+    FROM onemap.alarm_rule r, onemap.device_state s, onemap.device x, onemap.vendor n
+    WHERE r.id = a.rule_id AND r.kind = 'offline' AND a.closed_at IS NULL AND s.device_id = a.device_id AND x.id = s.device_id
+        AND n.subsystem = x.subsystem AND n.vendor = x.vendor
+        AND (s.online OR x.status <> 'active' OR n.revoked_at IS NOT NULL)
+$$;
+COMMENT ON FUNCTION onemap.presence_alarms(timestamptz) IS
+    'Opens the alarms of active devices that are offline while their vendor is not silent; closes those of devices that are back, retired, or of a revoked vendor';
+
+CREATE FUNCTION onemap.presence_sweep(listening_since timestamptz) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE gone int;
+BEGIN
+    UPDATE onemap.device_state s SET online = false, changed_at = now()
+    FROM onemap.device x LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
+    WHERE x.id = s.device_id AND s.online
+        AND s.last_seen_at < now() - coalesce(k.offline_after, '1 hour')
+        AND listening_since < now() - coalesce(k.offline_after, '1 hour');
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    PERFORM onemap.presence_vendors(listening_since);
+    PERFORM onemap.presence_alarms(listening_since);
     RETURN gone;
 END $$;
 COMMENT ON FUNCTION onemap.presence_sweep(timestamptz) IS
@@ -283,7 +323,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.id, min(w.value), max(w.observed_at), bool_and(w.value > r.threshold AND w.state = $4),
            max(w.observed_at) - min(w.observed_at) >= make_interval(secs => 0.75 * r.duration_s)
     FROM onemap.alarm_rule r
-    JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
+    JOIN onemap.device d ON d.subsystem = r.subsystem AND (r.device_kind IS NULL OR d.kind = r.device_kind) AND d.status <> 'retired'
     CROSS JOIN LATERAL (
         SELECT o.observed_at, o.readings[onemap.metric_ordinal($1, $3)] AS state,
                onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal($1, r.metric)) AS value
@@ -293,7 +333,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     GROUP BY d.id, r.id
 $$;
 COMMENT ON FUNCTION onemap.alarm_sustained_judge(text, text, text, float8) IS
-    'Devices of the rule''s kind with records in its duration up to now: holds = in all of them the metric was above the limit and the state was this one; judged = they span at least three quarters of the duration';
+    'Devices of the rule''s kind (of any, if it names none) with records in its duration up to now: holds = in all of them the metric was above the limit and the state was this one; judged = they span at least three quarters of the duration';
 
 CREATE FUNCTION onemap.alarm_sustained(subsystem text, rule_key text, state_metric text, state float8) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -72,8 +72,8 @@ CREATE TABLE onemap.work_order (
     geom          public.geometry(Point, 4326),
     UNIQUE (subsystem, vendor, code),
     FOREIGN KEY (subsystem, vendor) REFERENCES onemap.vendor (subsystem, vendor),
-    CHECK (planned_end >= planned_start),
-    CHECK (finished_at >= started_at)
+    CONSTRAINT work_order_planned_end_after_start CHECK (planned_end >= planned_start),
+    CONSTRAINT work_order_finished_after_started CHECK (finished_at >= started_at)
 );
 COMMENT ON TABLE onemap.work_order IS 'Work (作业): what was to be done, by which standard, how it went; last state by observed_at';
 CREATE INDEX work_order_open ON onemap.work_order (subsystem, status) WHERE status IN ('PLANNED', 'STARTED');
@@ -239,7 +239,7 @@ COMMENT ON FUNCTION onemap.work_put(text, text, jsonb) IS 'Stores one work recor
 CREATE FUNCTION onemap.case_put(subsystem text, vendor text, record jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM onemap.case_inbox i WHERE i.subsystem = $1 AND i.vendor = $2 AND i.code = record->>'case_code') THEN
+    IF EXISTS (SELECT FROM onemap.case_inbox i WHERE i.subsystem = $1 AND i.vendor = $2 AND i.code = $3->>'case_code') THEN
         RETURN 'duplicate';
     END IF;
     INSERT INTO onemap.case_inbox (subsystem, vendor, code, record) VALUES ($1, $2, record->>'case_code', record);
@@ -274,6 +274,9 @@ BEGIN
                 WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, r.record)
                 WHEN 'work' THEN onemap.work_put(subsystem, vendor, r.record)
                 WHEN 'case' THEN onemap.case_put(subsystem, vendor, r.record) END;
+            IF fate IS NULL THEN
+                RAISE EXCEPTION 'kind: nothing stores messages of kind %', message->>'kind' USING ERRCODE = 'CH002';
+            END IF;
             IF fate = 'duplicate' THEN duplicates := duplicates + 1; ELSE accepted := accepted + 1; END IF;
         EXCEPTION
             -- Losing the connection or a deadlock is not the record's fault: the whole batch is taken again.

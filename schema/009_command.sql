@@ -13,7 +13,7 @@ BEGIN
         RETURN typed::timestamptz;
     END IF;
     RETURN typed::timestamp AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC');
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR invalid_text_representation THEN
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR invalid_text_representation THEN
     RAISE EXCEPTION '"%" is no time', typed
         USING ERRCODE = 'invalid_datetime_format', HINT = 'For example 2026-11-24, "2026-11-24 08:00", 2026-11-24T08:00:00Z or "2 hours".';
 END $$;

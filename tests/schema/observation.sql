@@ -1,0 +1,147 @@
+-- Partitions, and the slow path that settles a batch which met a duplicate: new, identical, merged, revised.
+BEGIN;
+SELECT plan(71);
+
+-- Partitions.
+SELECT is_empty($$SELECT onemap.partition_days()$$, 'a fresh database has no partitions');
+SELECT onemap.partition_ensure('2026-02-28');
+SELECT onemap.partition_ensure('2026-02-28');
+SELECT results_eq($$SELECT onemap.partition_days()$$, ARRAY['2026-02-28'::date], 'a day asked for twice is made once');
+SELECT has_table('onemap', 'observation_20260228', 'observation has its partition');
+SELECT has_table('onemap', 'track_point_20260228', 'and track_point');
+SELECT lives_ok($$INSERT INTO onemap.observation VALUES (1, '2026-02-28 00:00:00Z', now(), '{1}'), (1, '2026-02-28 23:59:59.999999Z', now(), '{1}')$$,
+    'a partition holds the whole UTC day');
+SELECT throws_ok($$INSERT INTO onemap.observation VALUES (1, '2026-03-01 00:00:00Z', now(), '{1}')$$, '23514', NULL, 'and no moment of the next');
+SELECT throws_ok($$INSERT INTO onemap.observation VALUES (1, '2026-02-28 00:00:00Z', now(), '{2}')$$, '23505', NULL, 'one record per device and time');
+SET LOCAL timezone = 'Asia/Shanghai';
+SELECT onemap.partition_ensure('2026-03-01');
+SET LOCAL timezone = 'UTC';
+SELECT lives_ok($$INSERT INTO onemap.observation VALUES (1, '2026-03-01 00:00:00Z', now(), '{1}')$$, 'days are UTC days whatever the session''s time zone');
+SELECT is((SELECT count(*)::int FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am a ON a.oid = c.relam
+           WHERE i.indrelid = 'onemap.observation_20260228'::regclass AND (i.indisprimary OR a.amname = 'brin')), 2,
+    'a partition has the primary key and the BRIN index');
+SELECT onemap.partition_ensure(((now() AT TIME ZONE 'UTC')::date - 30));
+SELECT onemap.partition_ensure(((now() AT TIME ZONE 'UTC')::date - 31));
+INSERT INTO onemap.batch_log (received_at, hours, records, rolled_up_at) VALUES (now() - interval '4 days', '{}', 0, now() - interval '3 days'),
+    (now() - interval '5 days', '{}', 0, NULL), (now() - interval '1 day', '{}', 0, now());
+INSERT INTO onemap.observation_revision (device_id, observed_at, received_at) VALUES (1, now() - interval '31 days', now()), (2, now(), now());
+SELECT is(onemap.partition_maintain(3, 30), (SELECT count(*)::int FROM unnest(ARRAY['2026-02-28', '2026-03-01']::date[]) d
+    WHERE d < (now() AT TIME ZONE 'UTC')::date - 30) + 1, 'maintenance drops the days before the retention');
+SELECT results_eq($$SELECT onemap.partition_days()$$, $$SELECT d::date FROM (SELECT (now() AT TIME ZONE 'UTC')::date + n AS d
+    FROM generate_series(-1, 3) n UNION SELECT (now() AT TIME ZONE 'UTC')::date - 30) x ORDER BY 1$$,
+    'and makes those from yesterday to the days ahead; the oldest day of the retention stays');
+SELECT is((SELECT array_agg(received_at ORDER BY received_at) FROM onemap.batch_log), ARRAY[now() - interval '5 days', now() - interval '1 day'],
+    'batches that are rolled up are forgotten after two days, those that are not stay');
+SELECT is((SELECT array_agg(device_id) FROM onemap.observation_revision), '{2}', 'revisions go with their observations');
+SELECT is(onemap.partition_maintain(3, 30), 0, 'a second maintenance finds nothing');
+SELECT throws_like($$SELECT onemap.partition_maintain(0, 30)$$, '%ahead_days 1 to 60%', 'no partition ahead is refused');
+SELECT throws_like($$SELECT onemap.partition_maintain(3, 0)$$, '%retention_days 1 to 36500%', 'a retention of nothing is refused');
+
+-- The small functions.
+SELECT is(onemap.readings_merge('{1,2,NULL}', '{NULL,5,6,7}'), '{1,5,6,7}', 'merge: the new reading where there is one');
+SELECT is(onemap.readings_merge(NULL, '{1}'), '{1}', 'merge with nothing');
+SELECT is(onemap.readings_merge('{}', '{}'), '{}', 'merge of nothing');
+SELECT is(ARRAY[onemap.readings_conflict('{1,NULL}', '{1,2}'), onemap.readings_conflict('{1,NULL}', '{2}'), onemap.readings_conflict('{}', '{1}')],
+    '{f,t,f}', 'conflict: both have a reading and they differ');
+SELECT is(onemap.readings_conflict('{NaN}', '{NaN}'), false, 'two NaN do not differ');
+SELECT is(onemap.readings_mask('{1,NULL,3}'), 5::bigint, 'mask: a bit for each reading');
+SELECT is(onemap.readings_mask('{}'), 0::bigint, 'mask of nothing');
+SELECT is(onemap.readings_mask(array_fill(1::float8, ARRAY[63])), 9223372036854775807, 'mask of all 63');
+
+-- Settling. The stage is filled as the hub fills it, in order.
+SELECT onemap.partition_ensure('2026-04-01');
+SELECT onemap.partition_ensure('2026-04-02');
+SELECT onemap.stage_create();
+SELECT lives_ok($$SELECT onemap.stage_create()$$, 'the stage may be made twice');
+CREATE TEMP TABLE result (duplicates int[], merged int[], revised int[]);
+CREATE FUNCTION pg_temp.settle(VARIADIC records text[]) RETURNS text LANGUAGE plpgsql AS $$
+-- each record: 'device time readings [quality [attributes]]'
+DECLARE r text; f text[]; found record; fates text;
+BEGIN
+    TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
+    TRUNCATE pg_temp.result;
+    FOREACH r IN ARRAY records LOOP
+        f := string_to_array(r, ' ');
+        INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality, attributes)
+        VALUES (f[1]::int, ('2026-04-01 ' || f[2] || 'Z')::timestamptz, clock_timestamp(), f[3]::float8[], nullif(f[4], '-')::bigint, f[5]::jsonb);
+    END LOOP;
+    INSERT INTO pg_temp.result SELECT s.duplicates, s.merged, s.revised FROM onemap.observation_settle() s;
+    SELECT string_agg(fate, ' ' ORDER BY row_no) INTO fates FROM pg_temp.observation_stage;
+    RETURN fates;
+END $$;
+CREATE FUNCTION pg_temp.stored(device int, at time) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', o.readings, coalesce(o.quality::text, '-'), o.attributes) FROM onemap.observation o
+    WHERE o.device_id = device AND o.observed_at = ('2026-04-01 ' || at || 'Z')::timestamptz $$;
+CREATE FUNCTION pg_temp.revisions(device int) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', r.readings, coalesce(r.quality::text, '-'), r.attributes), ' | ' ORDER BY r.id)
+    FROM onemap.observation_revision r WHERE r.device_id = device $$;
+
+SELECT is(pg_temp.settle(VARIADIC '{}'), NULL, 'an empty stage');
+SELECT is((SELECT ROW(r.*)::text FROM result r), '({},{},{})', 'settles to nothing');
+SELECT is(pg_temp.settle('10 08:00 {1,2}', '10 08:01 {1,2}'), 'new new', 'two new records');
+SELECT is((SELECT ROW(r.*)::text FROM result r), '({},{},{})', 'new ones are not named');
+SELECT is(pg_temp.settle('10 08:00 {1,2}', '10 08:02 {1}', '10 08:01 {1,2}'), 'duplicate new duplicate', 'identical ones are dropped, the rest is stored');
+SELECT is((SELECT duplicates FROM result), '{1,3}', 'the rows of the duplicates are named, from 1');
+SELECT is(pg_temp.settle('10 08:00 {NULL,2}'), 'duplicate', 'a part of what is stored is a duplicate');
+SELECT is(pg_temp.settle('10 08:00 {1,2,NULL}'), 'duplicate', 'and so is one with an empty place at its end');
+SELECT is(pg_temp.stored(10, '08:00'), '{1,2} -', 'what is stored is as it was');
+SELECT is(pg_temp.settle('10 08:00 {NULL,NULL,3}'), 'merged', 'new fields are merged');
+SELECT is(pg_temp.stored(10, '08:00'), '{1,2,3} -', 'all fields are there');
+SELECT is(pg_temp.revisions(10), NULL, 'a merge is no revision');
+SELECT is(pg_temp.settle('10 08:00 {9,NULL,NULL,4}'), 'revised', 'another value revises');
+SELECT is(pg_temp.stored(10, '08:00'), '{9,2,3,4} -', 'the new value wins, other fields stay or come');
+SELECT is(pg_temp.revisions(10), '{1,2,3} -', 'the old record is kept');
+SELECT is((SELECT ROW(r.*)::text FROM result r), '({},{},{1})', 'the row of the revision is named');
+SELECT is((SELECT array_agg(DISTINCT hour) FROM onemap.rollup_recompute), ARRAY['2026-04-01 08:00Z'::timestamptz], 'the hour is to be rolled up anew');
+
+-- Several records of one key within one batch, in their order.
+SELECT is(pg_temp.settle('11 08:00 {1}', '11 08:00 {1}', '11 08:00 {NULL,2}', '11 08:00 {3}', '11 08:00 {3,2}'),
+    'new duplicate merged revised duplicate', 'five turns');
+SELECT is(pg_temp.stored(11, '08:00'), '{3,2} -', 'their sum');
+SELECT is(pg_temp.revisions(11), '{1,2} -', 'one revision, of what stood before it');
+SELECT is(pg_temp.settle('11 08:00 {4}', '11 08:00 {5}', '12 08:00 {1}'), 'revised revised new', 'two revisions in one batch');
+SELECT is(pg_temp.revisions(11), '{1,2} - | {3,2} - | {4,2} -', 'each of them keeps what it replaced');
+SELECT is((SELECT ROW(r.*)::text FROM result r), '({},{},"{1,2}")', 'both rows are named');
+SELECT is(pg_temp.settle('11 08:00 {6}', '11 08:00 {5}'), 'revised revised', 'there and back');
+SELECT is(pg_temp.stored(11, '08:00'), '{5,2} -', 'the last one stands');
+
+-- Quality bits go with their reading.
+SELECT is(pg_temp.settle('13 08:00 {1,999} 2'), 'new', 'a record with a flagged reading');
+SELECT is(pg_temp.settle('13 08:00 {1,999} 2'), 'duplicate', 'again');
+SELECT is(pg_temp.settle('13 08:00 {NULL,NULL,-5} 4'), 'merged', 'another flagged reading comes');
+SELECT is(pg_temp.stored(13, '08:00'), '{1,999,-5} 6', 'both bits are set');
+SELECT is(pg_temp.settle('13 08:00 {NULL,50}'), 'revised', 'a good value replaces a flagged one');
+SELECT is(pg_temp.stored(13, '08:00'), '{1,50,-5} 4', 'its bit is gone, the other stays');
+SELECT is(pg_temp.revisions(13), '{1,999,-5} 6', 'the revision keeps the old bits');
+SELECT is(pg_temp.settle('13 08:00 {NULL,NULL,5}'), 'revised', 'the last flagged one is replaced');
+SELECT is(pg_temp.stored(13, '08:00'), '{1,50,5} -', 'without any bit quality is NULL');
+
+-- Attributes (text metrics).
+SELECT is(pg_temp.settle('14 08:00 {} - {"plate":"A"}'), 'new', 'a record of text alone');
+SELECT is(pg_temp.settle('14 08:00 {} - {"plate":"A"}', '14 08:00 {}'), 'duplicate duplicate', 'identical, or nothing at all');
+SELECT is(pg_temp.settle('14 08:00 {7} - {"permit":"p"}'), 'merged', 'another text and a reading');
+SELECT is(pg_temp.stored(14, '08:00'), '{7} - {"plate": "A", "permit": "p"}', 'are added');
+SELECT is(pg_temp.settle('14 08:00 {7} - {"plate":"B"}'), 'revised', 'another text for the same metric');
+SELECT is(pg_temp.stored(14, '08:00') || ' | ' || pg_temp.revisions(14), '{7} - {"plate": "B", "permit": "p"} | {7} - {"plate": "A", "permit": "p"}', 'wins, and the old one is kept');
+
+-- Days, and the stamp.
+TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
+INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings)
+VALUES (15, '2026-04-01 23:59:59Z', '2026-04-02 00:00:01Z', '{1}'), (15, '2026-04-02 00:00:00Z', '2026-04-02 00:00:01Z', '{1}'),
+       (10, '2026-04-01 08:02Z', '2026-04-02 00:00:01Z', '{8}'), (10, '2026-04-01 08:01Z', '2026-04-02 00:00:01Z', '{1,2}');
+SELECT is((SELECT ROW(s.*)::text FROM onemap.observation_settle() s), '({4},{},{3})', 'a batch over two days');
+SELECT is((SELECT ROW(count(*) FILTER (WHERE tableoid = 'onemap.observation_20260402'::regclass), count(*))::text FROM onemap.observation WHERE device_id = 15),
+    '(1,2)', 'each record in the partition of its day');
+SELECT is((SELECT count(*)::int FROM onemap.observation WHERE received_at = '2026-04-02 00:00:01Z' AND device_id = 10), 1,
+    'a revised record has the later batch''s stamp, a duplicate keeps its first one');
+
+-- Places.
+CREATE FUNCTION pg_temp.track(x float8, y float8) RETURNS public.geometry LANGUAGE sql AS $$ SELECT public.ST_SetSRID(public.ST_MakePoint(x, y), 4326) $$;
+INSERT INTO pg_temp.track_point_stage (device_id, observed_at, received_at, geom)
+SELECT 20, ('2026-04-01 08:0' || m || 'Z')::timestamptz, now(), pg_temp.track(113.5, y) FROM (VALUES (0, 34.5), (1, 34.6), (0, 34.5), (1, 34.7), (1, 34.8)) v(m, y);
+SELECT lives_ok($$SELECT onemap.track_point_settle()$$, 'five places of two moments in one batch');
+SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY observed_at) FROM onemap.track_point WHERE device_id = 20), '{34.5,34.8}'::float8[], 'the last place of each moment stands');
+SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY id) FROM onemap.observation_revision WHERE device_id = 20), '{34.6,34.7}'::float8[],
+    'each place that was replaced is kept; an identical one replaces nothing');
+SELECT * FROM finish();
+ROLLBACK;
