@@ -25,15 +25,17 @@ struct option {
 };
 
 #define TEXT(section, key, initial, meaning)                                                                           \
-    {#section, #key, OPTION_TEXT, offsetof(struct config, section##_##key), 0, 0, initial, meaning}
+    { #section, #key, OPTION_TEXT, offsetof(struct config, section##_##key), 0, 0, initial, meaning }
 #define NUMBER(section, key, minimum, maximum, initial, meaning)                                                       \
-    {#section, #key, OPTION_NUMBER, offsetof(struct config, section##_##key), minimum, maximum, initial, meaning}
+    { #section, #key, OPTION_NUMBER, offsetof(struct config, section##_##key), minimum, maximum, initial, meaning }
 
 static const struct option options[] = {
-    TEXT(hub, instance, "hub1", "name of this hub; prefix of its MQTT client ids, so it must not change while messages wait"),
+    TEXT(hub, instance, "hub1",
+         "name of this hub; prefix of its MQTT client ids, so it must not change while messages wait"),
     TEXT(hub, data_dir, CITYHUB_DATA_DIR, "folder that holds schema/ and adapters/ (for migrate)"),
     TEXT(hub, log_level, "info", "error, warning, info or debug"),
-    TEXT(database, conninfo, "dbname=cityhub", "libpq connection string of the daemon; passwords belong into ~/.pgpass"),
+    TEXT(database, conninfo, "dbname=cityhub",
+         "libpq connection string of the daemon; passwords belong into ~/.pgpass"),
     TEXT(database, migrate_conninfo, "", "connection string of the schema's owner, for migrate; empty = conninfo"),
     NUMBER(database, writers, 2, 16, "4", "connections that store batches"),
     NUMBER(database, connect_timeout_s, 1, 60, "5", "seconds to wait for a connection"),
@@ -44,16 +46,22 @@ static const struct option options[] = {
     TEXT(mqtt, password_file, "", "file with the password of the login, on its first line"),
     TEXT(mqtt, tls_ca_file, "", "file with the certificate authority; set = connect with TLS"),
     NUMBER(mqtt, keepalive_s, 5, 600, "60", "seconds between signs of life"),
-    NUMBER(mqtt, session_expiry_s, 60, 4294967295, "4294967295", "seconds the broker keeps messages while the hub is away; the largest value = for ever"),
-    NUMBER(mqtt, receive_maximum, 10, 65535, "20000", "unacknowledged messages a lane may hold; broker's max_inflight_messages must not be smaller"),
-    TEXT(mqtt, vendor_password_file, "", "the broker's password file, written by `cityhub vendor`; empty = logins are kept elsewhere"),
+    NUMBER(mqtt, session_expiry_s, 60, 4294967295, "4294967295",
+           "seconds the broker keeps messages while the hub is away; the largest value = for ever"),
+    NUMBER(mqtt, receive_maximum, 10, 65535, "20000",
+           "unacknowledged messages a lane may hold; broker's max_inflight_messages must not be smaller"),
+    TEXT(mqtt, vendor_password_file, "",
+         "the broker's password file, written by `cityhub vendor`; empty = logins are kept elsewhere"),
     TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read its password file again"),
     NUMBER(lane, batch_records, 1, 100000, "5000", "records in a batch at the most (a message is never divided)"),
-    NUMBER(lane, batch_age_ms, 1, 10000, "50", "milliseconds after its first message when a batch is stored, full or not"),
-    NUMBER(lane, max_payload_bytes, 1024, 268435455, "4194304", "bytes of a message; a larger one goes to quarantine unread"),
+    NUMBER(lane, batch_age_ms, 1, 10000, "50",
+           "milliseconds after its first message when a batch is stored, full or not"),
+    NUMBER(lane, max_payload_bytes, 1024, 268435455, "4194304",
+           "bytes of a message; a larger one goes to quarantine unread"),
     TEXT(lane, counts, "", "lanes of subsystems that need more than one, e.g. dust=3 gas=2"),
     NUMBER(time, max_ahead_s, 0, 86400, "300", "seconds a record may be ahead of the hub's clock"),
-    NUMBER(retention, observation_days, 1, 36500, "730", "days that observations and track points are kept; older records are refused"),
+    NUMBER(retention, observation_days, 1, 36500, "730",
+           "days that observations and track points are kept; older records are refused"),
     NUMBER(retention, partitions_ahead_days, 1, 60, "7", "days for which partitions are made ahead"),
     NUMBER(retention, quarantine_days, 1, 36500, "365", "days that quarantined messages are kept"),
     NUMBER(retention, outbox_days, 1, 3650, "30", "days that sent receipts are kept"),
@@ -252,7 +260,8 @@ void config_print(const struct config *config, FILE *out) {
                     (long long)option->maximum, option->initial, option->key, (long long)*(const int64_t *)field);
         } else {
             const char *value = *(char *const *)field;
-            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, *value == '\0' ? "" : " ", value);
+            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, *value == '\0' ? "" : " ",
+                    value);
         }
     }
 }

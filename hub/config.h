@@ -1,4 +1,4 @@
-/* config.h: the daemon's configuration: one INI file, read into one struct by a typed table with ranges and defaults. */
+/* config.h: the daemon's configuration: one INI file, read into one struct by a typed table of ranges and defaults. */
 #ifndef CITYHUB_CONFIG_H
 #define CITYHUB_CONFIG_H
 

@@ -1,4 +1,4 @@
-/* log.c: structured, rate-limited log lines on standard error. Must never block for long, allocate, or print secrets. */
+/* log.c: structured, rate-limited log lines on standard error. Must never block long, allocate, or print secrets. */
 #include "hub/log.h"
 
 #include <stdarg.h>
