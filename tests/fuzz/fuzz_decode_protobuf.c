@@ -90,10 +90,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     while (at < size - 1 && strchr(" \t\r\n", payload[at]) != NULL && payload[at] != 0) {
         at++;
     }
-    if (at < size - 1 && (payload[at] == '{' || payload[at] == '[' || payload[at] == 0xef)) {
+    bool like_json = at < size - 1 && (payload[at] == '{' || payload[at] == '[' || payload[at] == 0xef);
+    bool either = at == 1 && payload[0] == 0x0a; /* a line feed, or the tag of the first record */
+    if (like_json && !either) {
         return 0; /* JSON has its own target */
     }
-    if (selector < adapter_count) {
+    if (selector < adapter_count && !like_json) {
         struct peer peer = {.adapter = adapters[selector], .wire = {.at = payload, .end = payload + size - 1}};
         fuzz_decode(selector, payload, size - 1, look, &peer);
     } else {
