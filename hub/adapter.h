@@ -27,9 +27,10 @@ struct metric {
     const char *name_zh;
     const char *unit; /* "1" for a pure number, "0/1" for a bool, "enum" for an enum's number, "" for text */
     enum metric_kind kind;
-    double min, max;               /* physical range of the instrument or the quantity; outside = quality flag, value kept */
-    double rollover;               /* METRIC_COUNTER: the counter starts again from 0 here; 0 = never */
-    double typical_low, typical_high; /* everyday range (a counter: its growth in an hour), for `cityhub simulate` and guides */
+    double min, max; /* physical range of the instrument or the quantity; outside = quality flag, value kept */
+    double rollover; /* METRIC_COUNTER: the counter starts again from 0 here; 0 = never */
+    /* everyday range (a counter: its growth in an hour), for `cityhub simulate` and guides */
+    double typical_low, typical_high;
 };
 
 /* A kind of device. `metrics` lists the keys that such a device sends, NULL at the end. */
@@ -44,7 +45,7 @@ struct device_kind {
 };
 
 /* A check in SQL: called in the batch's own transaction for each record in which the state `metric` is not 0,
- * as onemap.<function>(rows jsonb) with rows [{"device_id", "observed_at_ms", "lon", "lat"}]. For what needs the map. */
+ * as onemap.<function>(rows jsonb) with rows [{"device_id", "observed_at_ms", "lon", "lat"}]. For what asks the map. */
 struct adapter_check {
     const char *metric;
     const char *function;

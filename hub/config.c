@@ -2,6 +2,7 @@
  * What is not in the table is refused, so that a mistyped key never passes silently. */
 #include "hub/config.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <ini.h>
 #include <stddef.h>
@@ -25,15 +26,17 @@ struct option {
 };
 
 #define TEXT(section, key, initial, meaning)                                                                           \
-    {#section, #key, OPTION_TEXT, offsetof(struct config, section##_##key), 0, 0, initial, meaning}
+    { #section, #key, OPTION_TEXT, offsetof(struct config, section##_##key), 0, 0, initial, meaning }
 #define NUMBER(section, key, minimum, maximum, initial, meaning)                                                       \
-    {#section, #key, OPTION_NUMBER, offsetof(struct config, section##_##key), minimum, maximum, initial, meaning}
+    { #section, #key, OPTION_NUMBER, offsetof(struct config, section##_##key), minimum, maximum, initial, meaning }
 
 static const struct option options[] = {
-    TEXT(hub, instance, "hub1", "name of this hub; prefix of its MQTT client ids, so it must not change while messages wait"),
+    TEXT(hub, instance, "hub1",
+         "name of this hub; prefix of its MQTT client ids, so it must not change while messages wait"),
     TEXT(hub, data_dir, CITYHUB_DATA_DIR, "folder that holds schema/ and adapters/ (for migrate)"),
     TEXT(hub, log_level, "info", "error, warning, info or debug"),
-    TEXT(database, conninfo, "dbname=cityhub", "libpq connection string of the daemon; passwords belong into ~/.pgpass"),
+    TEXT(database, conninfo, "dbname=cityhub",
+         "libpq connection string of the daemon; passwords belong into ~/.pgpass"),
     TEXT(database, migrate_conninfo, "", "connection string of the schema's owner, for migrate; empty = conninfo"),
     NUMBER(database, writers, 2, 16, "4", "connections that store batches"),
     NUMBER(database, connect_timeout_s, 1, 60, "5", "seconds to wait for a connection"),
@@ -44,16 +47,22 @@ static const struct option options[] = {
     TEXT(mqtt, password_file, "", "file with the password of the login, on its first line"),
     TEXT(mqtt, tls_ca_file, "", "file with the certificate authority; set = connect with TLS"),
     NUMBER(mqtt, keepalive_s, 5, 600, "60", "seconds between signs of life"),
-    NUMBER(mqtt, session_expiry_s, 60, 4294967295, "4294967295", "seconds the broker keeps messages while the hub is away; the largest value = for ever"),
-    NUMBER(mqtt, receive_maximum, 10, 65535, "20000", "unacknowledged messages a lane may hold; broker's max_inflight_messages must not be smaller"),
-    TEXT(mqtt, vendor_password_file, "", "the broker's password file, written by `cityhub vendor`; empty = logins are kept elsewhere"),
+    NUMBER(mqtt, session_expiry_s, 60, 4294967295, "4294967295",
+           "seconds the broker keeps messages while the hub is away; the largest value = for ever"),
+    NUMBER(mqtt, receive_maximum, 10, 65535, "20000",
+           "unacknowledged messages a lane may hold; broker's max_inflight_messages must not be smaller"),
+    TEXT(mqtt, vendor_password_file, "",
+         "the broker's password file, written by `cityhub vendor`; empty = logins are kept elsewhere"),
     TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read its password file again"),
     NUMBER(lane, batch_records, 1, 100000, "5000", "records in a batch at the most (a message is never divided)"),
-    NUMBER(lane, batch_age_ms, 1, 10000, "50", "milliseconds after its first message when a batch is stored, full or not"),
-    NUMBER(lane, max_payload_bytes, 1024, 268435455, "4194304", "bytes of a message; a larger one goes to quarantine unread"),
+    NUMBER(lane, batch_age_ms, 1, 10000, "50",
+           "milliseconds after its first message when a batch is stored, full or not"),
+    NUMBER(lane, max_payload_bytes, 1024, 268435455, "4194304",
+           "bytes of a message; a larger one goes to quarantine unread"),
     TEXT(lane, counts, "", "lanes of subsystems that need more than one, e.g. dust=3 gas=2"),
     NUMBER(time, max_ahead_s, 0, 86400, "300", "seconds a record may be ahead of the hub's clock"),
-    NUMBER(retention, observation_days, 1, 36500, "730", "days that observations and track points are kept; older records are refused"),
+    NUMBER(retention, observation_days, 1, 36500, "730",
+           "days that observations and track points are kept; older records are refused"),
     NUMBER(retention, partitions_ahead_days, 1, 60, "7", "days for which partitions are made ahead"),
     NUMBER(retention, quarantine_days, 1, 36500, "365", "days that quarantined messages are kept"),
     NUMBER(retention, outbox_days, 1, 3650, "30", "days that sent receipts are kept"),
@@ -105,27 +114,72 @@ struct reading {
     const char *path;
     FILE *file;
     int line;
+    int lines[ADAPTER_COUNT_OF(options)]; /* where each option was last set; 0 = not in the file */
     FILE *errors;
     int problems;
 };
 
-/* Debian's inih does not tell its handler the line number: count the lines as it reads them. A line that does not fit
- * into its buffer would be cut silently; it is refused instead. */
-static char *reading_line(char *line, int size, void *user) {
-    struct reading *reading = user;
-    if (fgets(line, size, reading->file) == NULL) {
-        return NULL;
-    }
-    reading->line++;
-    if (strchr(line, '\n') == NULL && !feof(reading->file)) {
-        fprintf(reading->errors, "%s:%d: is longer than %d bytes\n", reading->path, reading->line, size - 2);
-        reading->problems++;
-        for (int byte; (byte = fgetc(reading->file)) != EOF && byte != '\n';) {
+/* Begins the report of a problem in `line`; the caller writes the rest of the line. */
+static void reading_problem(struct reading *reading, int line) {
+    fprintf(reading->errors, "%s:%d: ", reading->path, line);
+    reading->problems++;
+}
+
+/* Reads up to the line's end, at most `size` - 1 bytes of it, into `line`; false at the end of the file. */
+static bool reading_bytes(struct reading *reading, char *line, int size) {
+    int byte, length = 0;
+    bool too_long = false, has_nul = false;
+    while ((byte = fgetc(reading->file)) != EOF && byte != '\n') {
+        has_nul = has_nul || byte == '\0';
+        too_long = too_long || length == size - 2;
+        if (!too_long) {
+            line[length++] = (char)byte;
         }
     }
-    /* inih would take an indented line for more of the value before it. */
-    size_t indent = strspn(line, " \t");
+    if (byte == EOF && length == 0) {
+        return false;
+    }
+    line[length] = '\0';
+    reading->line++;
+    if (too_long) {
+        reading_problem(reading, reading->line);
+        fprintf(reading->errors, "is longer than %d bytes\n", size - 2);
+    } else if (has_nul) {
+        reading_problem(reading, reading->line);
+        fprintf(reading->errors, "has a NUL byte\n");
+    }
+    return true;
+}
+
+/* Whether inih will find a section or a key in the line, or nothing to read. It takes ; after a blank for a comment. */
+static bool line_fits(const char *line) {
+    size_t length = strlen(line);
+    if (strchr("#;", line[0]) != NULL) { /* the empty line too */
+        return true;
+    }
+    for (size_t i = length; i > 1; i--) {
+        length = line[i - 1] == ';' && isspace((unsigned char)line[i - 2]) ? i - 1 : length;
+    }
+    return line[0] == '[' ? memchr(line, ']', length) != NULL
+                          : memchr(line, '=', length) != NULL || memchr(line, ':', length) != NULL;
+}
+
+/* Debian's inih does not tell its handler the line number: count the lines as it reads them. It would also cut a long
+ * line silently, take an indented line for more of the value before it, and tell only the first line without a form. */
+static char *reading_line(char *line, int size, void *user) {
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    struct reading *reading = user;
+    if (!reading_bytes(reading, line, size)) {
+        return NULL;
+    }
+    size_t indent = reading->line == 1 && strncmp(line, byte_order_mark, 3) == 0 ? 3 : 0;
+    indent += strspn(line + indent, " \t\r\v\f");
     memmove(line, line + indent, strlen(line) - indent + 1);
+    if (!line_fits(line)) {
+        reading_problem(reading, reading->line);
+        fprintf(reading->errors, "is neither a [section], a key = value, nor a comment\n");
+        line[0] = '\0';
+    }
     return line;
 }
 
@@ -134,64 +188,88 @@ static int reading_entry(void *user, const char *section, const char *key, const
     int line = reading->line;
     const struct option *option = option_find(section, key);
     if (option == NULL) {
-        fprintf(reading->errors, "%s:%d: [%s] %s: no such key; `cityhub check-config --print` lists them all\n",
-                reading->path, line, section, key);
-        reading->problems++;
+        reading_problem(reading, line);
+        fprintf(reading->errors, "[%s] %s: no such key; `cityhub check-config --print` lists them all\n", section, key);
         return 1;
     }
+    reading->lines[option - options] = line;
     const char *problem = option_set(reading->config, option, value);
     if (problem != NULL) {
-        fprintf(reading->errors, "%s:%d: [%s] %s = %s: %s", reading->path, line, section, key, value, problem);
+        reading_problem(reading, line);
+        fprintf(reading->errors, "[%s] %s = %s: %s", section, key, value, problem);
         if (option->kind == OPTION_NUMBER) {
             fprintf(reading->errors, " (%lld to %lld)", (long long)option->minimum, (long long)option->maximum);
         }
         fputc('\n', reading->errors);
-        reading->problems++;
     }
     return 1;
 }
 
-/* Checks what one key alone cannot show; returns the number of problems. */
-static int config_cross_check(const struct config *config, FILE *errors) {
-    int problems = 0;
+/* Begins the report of an option's problem, with the line that set it. */
+static void option_problem(struct reading *reading, const char *section, const char *key) {
+    reading_problem(reading, reading->lines[option_find(section, key) - options]);
+    fprintf(reading->errors, "[%s] %s", section, key);
+}
+
+static void check_log_level(struct reading *reading) {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
-    bool level_known = false;
     for (size_t i = 0; i < ADAPTER_COUNT_OF(levels); i++) {
-        if (strcmp(config->hub_log_level, levels[i]) == 0) {
+        if (strcmp(reading->config->hub_log_level, levels[i]) == 0) {
             log_level_set((enum log_level)i);
-            level_known = true;
+            return;
         }
     }
-    if (!level_known) {
-        fprintf(errors, "[hub] log_level = %s: must be error, warning, info or debug\n", config->hub_log_level);
-        problems++;
+    option_problem(reading, "hub", "log_level");
+    fprintf(reading->errors, " = %s: must be error, warning, info or debug\n", reading->config->hub_log_level);
+}
+
+/* One word of [lane] counts; NULL or what is wrong with it. `seen` has a flag for each adapter. */
+static const char *lane_count_flaw(const char *word, bool *seen) {
+    const char *equals = strchr(word, '=');
+    size_t length = equals == NULL ? 0 : (size_t)(equals - word);
+    const char *digits = equals == NULL ? "" : equals + 1;
+    size_t count = strspn(digits, "0123456789");
+    if (count < 1 || count > 2 || digits[count] != '\0' || atoi(digits) < 1 || atoi(digits) > 16) {
+        return "must be <subsystem>=<1 to 16>";
     }
-    if (config->hub_instance[0] == '\0' || strlen(config->hub_instance) > 40) {
-        fprintf(errors, "[hub] instance: must have 1 to 40 characters\n");
-        problems++;
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (strlen(adapters[i]->key) == length && strncmp(adapters[i]->key, word, length) == 0) {
+            const char *flaw = seen[i] ? "comes twice" : NULL;
+            seen[i] = true;
+            return flaw;
+        }
     }
-    char *copy = strdup(config->lane_counts);
-    char *rest = copy;
-    for (char *word; copy != NULL && (word = strsep(&rest, " ,")) != NULL;) {
-        char name[64];
-        int count = 0;
-        char tail;
-        if (*word == '\0') {
-            continue;
-        }
-        bool known = false;
-        if (sscanf(word, "%63[a-z_]=%d%c", name, &count, &tail) == 2 && count >= 1 && count <= 16) {
-            for (size_t i = 0; i < adapter_count; i++) {
-                known = known || strcmp(adapters[i]->key, name) == 0;
-            }
-        }
-        if (!known) {
-            fprintf(errors, "[lane] counts: `%s`: must be <subsystem>=<1 to 16>\n", word);
-            problems++;
+    return "must be <subsystem>=<1 to 16>, and there is no such subsystem";
+}
+
+static void check_lane_counts(struct reading *reading) {
+    bool *seen = calloc(adapter_count, sizeof *seen);
+    char *copy = strdup(reading->config->lane_counts), *rest = copy;
+    if (seen == NULL || copy == NULL) {
+        option_problem(reading, "lane", "counts");
+        fprintf(reading->errors, ": out of memory\n");
+        rest = NULL;
+    }
+    for (char *word; (word = strsep(&rest, " ,")) != NULL;) {
+        const char *flaw = *word == '\0' ? NULL : lane_count_flaw(word, seen);
+        if (flaw != NULL) {
+            option_problem(reading, "lane", "counts");
+            fprintf(reading->errors, ": `%s`: %s\n", word, flaw);
         }
     }
     free(copy);
-    return problems;
+    free(seen);
+}
+
+/* Checks what one value alone cannot show. */
+static void config_cross_check(struct reading *reading) {
+    const struct config *config = reading->config;
+    check_log_level(reading);
+    check_lane_counts(reading);
+    if (config->hub_instance[0] == '\0' || strlen(config->hub_instance) > 40) {
+        option_problem(reading, "hub", "instance");
+        fprintf(reading->errors, ": must have 1 to 40 bytes\n");
+    }
 }
 
 int config_load(struct config *config, const char *path, FILE *errors) {
@@ -215,15 +293,17 @@ int config_load(struct config *config, const char *path, FILE *errors) {
             fprintf(errors, "%s: cannot be read: %s\n", path, strerror(errno));
             return CH_EIO;
         }
-        int line = ini_parse_stream(reading_line, &reading, reading_entry, &reading);
+        ini_parse_stream(reading_line, &reading, reading_entry, &reading);
+        bool unread = ferror(reading.file) != 0;
+        int reason = errno;
         fclose(reading.file);
-        if (line != 0) {
-            fprintf(errors, "%s:%d: is neither a [section], a key = value, nor a comment\n", path, line);
-            reading.problems++;
+        if (unread) {
+            fprintf(errors, "%s: cannot be read: %s\n", path, strerror(reason));
+            return CH_EIO;
         }
         config->path = strdup(path);
     }
-    reading.problems += config_cross_check(config, errors);
+    config_cross_check(&reading);
     return reading.problems == 0 ? 0 : CH_EINVAL;
 }
 
@@ -254,7 +334,8 @@ void config_print(const struct config *config, FILE *out) {
                     (long long)option->maximum, option->initial, option->key, (long long)*(const int64_t *)field);
         } else {
             const char *value = *(char *const *)field;
-            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, *value == '\0' ? "" : " ", value);
+            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, *value == '\0' ? "" : " ",
+                    value);
         }
     }
 }

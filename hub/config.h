@@ -1,5 +1,4 @@
-/* config.h: the daemon's configuration: one INI file, read into one struct by a typed table with ranges and defaults.
- */
+/* config.h: the daemon's configuration: one INI file, read into one struct by a typed table of ranges and defaults. */
 #ifndef CITYHUB_CONFIG_H
 #define CITYHUB_CONFIG_H
 
@@ -45,8 +44,6 @@ struct config {
     /* [http] */
     char *http_listen;
     int64_t http_port;
-    int64_t http_connections;
-    int64_t http_timeout_s;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;

@@ -277,7 +277,8 @@ static void put_text(struct decoder *decoder, const struct plan_field *field, co
     struct record *record = &decoder->record;
     uint64_t bit = UINT64_C(1) << field->bit;
     record->text_present &= ~bit;
-    if (scalar->length > 0 && decode_check_text(decoder, field->name, scalar, DECODE_TEXT_MAX, PROBLEM_BAD_TEXT)) {
+    if (!decode_text_absent(scalar) &&
+        decode_check_text(decoder, field->name, scalar, DECODE_TEXT_MAX, PROBLEM_BAD_TEXT)) {
         char *text = decoder->texts[field->bit];
         memcpy(text, scalar->text, scalar->length);
         text[scalar->length] = '\0';
@@ -288,7 +289,8 @@ static void put_text(struct decoder *decoder, const struct plan_field *field, co
 
 static void put_code(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar) {
     decoder->record.device_code_length = 0;
-    if (scalar->length > 0 && decode_check_text(decoder, field->name, scalar, DECODE_CODE_MAX, PROBLEM_BAD_CODE)) {
+    if (!decode_text_absent(scalar) &&
+        decode_check_text(decoder, field->name, scalar, DECODE_CODE_MAX, PROBLEM_BAD_CODE)) {
         memcpy(decoder->code, scalar->text, scalar->length);
         decoder->code[scalar->length] = '\0';
         decoder->record.device_code_length = scalar->length;
@@ -363,23 +365,39 @@ static const struct decode_plan *plan_get(struct decoder *decoder, const struct 
     return plan;
 }
 
+/* After a first byte that is a line feed and the tag of a batch's first record both: is the rest JSON? `length` counts
+ * from the bracket. A protobuf batch has a record of 91 or 123 bytes there. */
+static bool opens_json(const char *at, size_t length) {
+    size_t next = 1;
+    while (next < length && strchr(" \t\r\n", at[next]) != NULL && at[next] != '\0') {
+        next++;
+    }
+    if (next == length) {
+        return true;
+    }
+    return strchr(*at == '{' ? "\"}" : "{[]\"-0123456789tfnNI", at[next]) != NULL && at[next] != '\0';
+}
+
 enum decode_form decode_form(struct decoder *decoder, const void *payload, size_t length) {
-    const unsigned char *at = payload, *end = at + length;
-    if (length >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) {
+    const char *bytes = payload;
+    size_t at = 0;
+    if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0) {
         return FORM_JSON; /* a byte order mark, which cannot begin a protobuf message */
     }
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) {
+    while (at < length && (bytes[at] == ' ' || bytes[at] == '\t' || bytes[at] == '\n' || bytes[at] == '\r')) {
         at++;
     }
-    if (at == end) {
-        decode_report(decoder, -1, PROBLEM_MALFORMED, "payload: is empty");
+    if (at == length) {
+        decode_report(decoder, -1, PROBLEM_MALFORMED, "payload: %s",
+                      length == 0 ? "is empty" : "has nothing but blanks");
         return FORM_NONE;
     }
-    bool looks_like_json = *at == '{' || *at == '[';
-    /* A batch begins with 0x0A, which is a line feed too. */
-    bool batch = looks_like_json && at > (const unsigned char *)payload && *(const unsigned char *)payload == 0x0a &&
-                 decode_framing_fits(payload, length);
-    return looks_like_json && !batch ? FORM_JSON : FORM_PROTOBUF;
+    if (bytes[at] != '{' && bytes[at] != '[') {
+        return FORM_PROTOBUF;
+    }
+    bool batch =
+        at == 1 && bytes[0] == 0x0a && (!opens_json(bytes + at, length - at) || decode_framing_fits(payload, length));
+    return batch ? FORM_PROTOBUF : FORM_JSON;
 }
 
 int decode_telemetry(struct decoder *decoder, const struct adapter *adapter, const struct decode_limits *limits,

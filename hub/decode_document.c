@@ -45,7 +45,7 @@ static void put_text(struct decoder *decoder, cJSON *object, const ProtobufCFiel
     char text[DECODE_DOCUMENT_TEXT_MAX + 1];
     bool code = ends_with(field->name, "code") || strcmp(field->name, "kind") == 0;
     size_t limit = code ? DECODE_CODE_MAX : DECODE_DOCUMENT_TEXT_MAX;
-    if (scalar->length == 0) { /* the same as absent */
+    if (decode_text_absent(scalar)) {
         cJSON_DeleteItemFromObjectCaseSensitive(object, field->name);
     } else if (decode_check_text(decoder, field->name, scalar, limit, code ? PROBLEM_BAD_CODE : PROBLEM_BAD_TEXT)) {
         memcpy(text, scalar->text, scalar->length);

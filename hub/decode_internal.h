@@ -84,6 +84,11 @@ struct decode_scalar {
     bool wrong_escape; /* string: JSON only */
 };
 
+/* An empty text is the same as an absent one; one that is empty because its escapes were wrong is not. */
+static inline bool decode_text_absent(const struct decode_scalar *scalar) {
+    return scalar->length == 0 && !scalar->wrong_escape;
+}
+
 struct document_kind; /* decode_document.c */
 
 struct decoder {

@@ -256,7 +256,8 @@ static void walk_array(struct json_walk *walk) {
     struct json_reader *reader = &walk->reader;
     struct json_value value;
     bool first = true;
-    if (reader->end - reader->at > 2 * DECODE_RECORDS_MAX && json_count_elements(reader) > DECODE_RECORDS_MAX) {
+    if (reader->end - reader->at > (ptrdiff_t)2 * DECODE_RECORDS_MAX &&
+        json_count_elements(reader) > DECODE_RECORDS_MAX) {
         walk_refuse(walk, PROBLEM_TOO_MANY_RECORDS, "records: more than 20000 in one message; send smaller batches");
         return;
     }

@@ -4,13 +4,13 @@
 #define CITYHUB_ERROR_H
 
 enum {
-    CH_EINVAL = -1,       /* wrong input from a caller, a file or a message */
-    CH_EMEMORY = -2,      /* an allocation failed */
-    CH_EIO = -3,          /* a file, socket or library call failed */
-    CH_EDATABASE = -4,    /* PostgreSQL refused or is away */
-    CH_EBROKER = -5,      /* the MQTT broker refused or is away */
-    CH_EFULL = -6,        /* a bounded queue or buffer is full */
-    CH_ENOTFOUND = -7,    /* the named thing does not exist */
+    CH_EINVAL = -1,    /* wrong input from a caller, a file or a message */
+    CH_EMEMORY = -2,   /* an allocation failed */
+    CH_EIO = -3,       /* a file, socket or library call failed */
+    CH_EDATABASE = -4, /* PostgreSQL refused or is away */
+    CH_EBROKER = -5,   /* the MQTT broker refused or is away */
+    CH_EFULL = -6,     /* a bounded queue or buffer is full */
+    CH_ENOTFOUND = -7, /* the named thing does not exist */
 };
 
 /* Exit codes of every command. */

@@ -237,8 +237,9 @@ static bool read_escaped(struct json_reader *reader, struct json_value *value, c
         if (length + count <= JSON_SCRATCH_MAX && !value->is_cut) {
             memcpy(reader->scratch + kept, bytes, count);
             kept += count;
-        } else {
-            value->is_cut = true;
+        } else if (!value->is_cut) {
+            value->is_cut = true; /* a character is not divided: zeros stand where it would have gone */
+            memset(reader->scratch + kept, 0, JSON_SCRATCH_MAX - kept);
         }
         length += count;
     }

@@ -1,4 +1,4 @@
-/* log.c: structured, rate-limited log lines on standard error. Must never block for long, allocate, or print secrets. */
+/* log.c: structured, rate-limited log lines on standard error. Must never block long, allocate, or print secrets. */
 #include "hub/log.h"
 
 #include <stdarg.h>
@@ -29,7 +29,13 @@ const char *log_quote(const char *text) {
     }
     size_t used = 0;
     out[used++] = '"';
-    for (size_t i = 0; text[i] != '\0' && i < LOG_QUOTE_MAX; i++) {
+    size_t length = strnlen(text, LOG_QUOTE_MAX + 1);
+    if (length > LOG_QUOTE_MAX) { /* cut, but not inside a character */
+        for (length = LOG_QUOTE_MAX; length > LOG_QUOTE_MAX - 3 && ((unsigned char)text[length] & 0xc0) == 0x80;) {
+            length--;
+        }
+    }
+    for (size_t i = 0; i < length; i++) {
         unsigned char byte = (unsigned char)text[i];
         if (byte == '"' || byte == '\\') {
             out[used++] = '\\';

@@ -1,4 +1,4 @@
-/* main.c: `cityhub COMMAND`, and `cityhubd` = `cityhub serve` for service managers. Knows commands, and nothing else. */
+/* main.c: `cityhub COMMAND`, and `cityhubd` = `cityhub serve` for service managers. Knows commands, nothing else. */
 #include <getopt.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -13,7 +13,8 @@ static const struct {
     const char *summary;
 } commands[] = {
     {"serve", command_serve, "run the hub"},
-    {"check-config", command_check_config, "check the configuration; --print shows every key with its range and default"},
+    {"check-config", command_check_config,
+     "check the configuration; --print shows every key with its range and default"},
     {"migrate", command_migrate, "bring the database's schema and catalogue up to this build"},
     {"status", command_status, "how the running hub is: records a second, devices, alarms, the last problem"},
     {"vendor", command_vendor, "add, list and revoke vendors and their broker logins"},
@@ -25,8 +26,9 @@ static int usage(FILE *out, int code) {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].summary);
     }
-    fprintf(out, "\n`cityhub COMMAND --help` tells a command's options. Configuration: --config, else $CITYHUB_CONFIG,\n"
-                 "else /etc/cityhub/cityhub.ini. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
+    fprintf(out,
+            "\n`cityhub COMMAND --help` tells a command's options. Configuration: --config, else $CITYHUB_CONFIG,\n"
+            "else /etc/cityhub/cityhub.ini. Exit codes: 0 done, 1 failed, 2 wrong use.\n");
     return code;
 }
 
@@ -46,8 +48,10 @@ static int command_run(size_t index, const char *config_path, int argc, char **a
 }
 
 int main(int argc, char **argv) {
-    static const struct option long_options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+                                                 {"help", no_argument, NULL, 'h'},
+                                                 {"version", no_argument, NULL, 'V'},
+                                                 {0}};
     const char *config_path = NULL;
     const char *name = basename(argv[0]);
     /* '+': options before the command are ours, those after it are the command's. */

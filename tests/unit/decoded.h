@@ -141,4 +141,77 @@ static inline void decoded_print(const struct decoded *decoded) {
     }
 }
 
+static inline const struct adapter *decoded_adapter(const char *key) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (strcmp(adapters[i]->key, key) == 0) {
+            return adapters[i];
+        }
+    }
+    fail_msg("there is no adapter %s", key);
+    return NULL;
+}
+
+/* The bit of a metric: ordinal - 1. */
+static inline unsigned decoded_bit(const struct adapter *adapter, const char *key) {
+    for (size_t i = 0; i < adapter->metric_count; i++) {
+        if (strcmp(adapter->metrics[i].key, key) == 0) {
+            return (unsigned)adapter->metrics[i].ordinal - 1;
+        }
+    }
+    fail_msg("adapter %s has no metric %s", adapter->key, key);
+    return 0;
+}
+
+static inline double decoded_value(const struct record *record, const struct adapter *adapter, const char *key) {
+    unsigned bit = decoded_bit(adapter, key);
+    assert_true((record->present >> bit & 1) != 0);
+    return record->values[bit];
+}
+
+/* The message had `total` records, of which `good` were delivered and `bad` reported. */
+static inline void decoded_expect(const struct decoded *decoded, int total, int good, int bad) {
+    if (decoded->total != total || decoded->record_count + decoded->document_count != good ||
+        decoded->problem_count != bad) {
+        decoded_print(decoded);
+        fail_msg("%d records, %d good, %d problems; expected %d, %d, %d", decoded->total,
+                 decoded->record_count + decoded->document_count, decoded->problem_count, total, good, bad);
+    }
+}
+
+/* Problem number `place` is of the record `index`, has this code, and a reason with `word` in it. */
+static inline void decoded_expect_problem(const struct decoded *decoded, int place, int index, const char *code,
+                                          const char *word) {
+    const struct note *note = &decoded->problems[place];
+    if (place >= decoded->problem_count || note->index != index || strcmp(note->code, code) != 0 ||
+        strstr(note->reason, word) == NULL) {
+        decoded_print(decoded);
+        fail_msg("problem %d is not %s of record %d with \"%s\"", place, code, index, word);
+    }
+}
+
+/* The message is refused as a whole. */
+static inline void decoded_expect_refused(const struct decoded *decoded, const char *code, const char *word) {
+    decoded_expect(decoded, 0, 0, 1);
+    decoded_expect_problem(decoded, 0, -1, code, word);
+}
+
+/* What must hold for any payload: every record delivered or reported, or the whole message refused. */
+static inline void decoded_expect_sound(const struct decoded *decoded) {
+    int good = decoded->record_count + decoded->document_count;
+    if (decoded->total == 0) {
+        decoded_expect(decoded, 0, 0, 1);
+        assert_int_equal(decoded->problems[0].index, -1);
+    } else {
+        decoded_expect(decoded, decoded->total, good, decoded->total - good);
+    }
+}
+
+/* A cheap generator with a fixed start: the same bytes in every run (xorshift64*, S. Vigna, 2016). */
+static inline uint64_t decoded_random(uint64_t *state) {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    return *state * UINT64_C(2685821657736338717);
+}
+
 #endif

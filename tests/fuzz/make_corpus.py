@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""make_corpus.py: writes tests/fuzz/corpus/<target>/ again, from real messages of every subsystem and kind, and from the
+repository's own configuration. Run it when a .proto gets fields: the fuzzer then starts with them known. The same sources
+always give the same files."""
+import json
+import pathlib
+import shutil
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from harness import messages  # noqa: E402
+
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+# The order of the generated table of adapters.
+SUBSYSTEMS = sorted(path.stem for path in ROOT.glob("adapters/*/*.c"))
+KINDS = ["inventory", "staff", "work", "case"]
+NOW_MS = 1760000000000
+POSITION = {"lon": 114.3925, "lat": 34.0583, "system": "GCJ02"}
+
+
+def value_of(field, place):
+    """A plausible value of a field, another one for each place."""
+    if field.message_type is not None:
+        if field.label == field.LABEL_REPEATED:
+            return [{inner.name: value_of(inner, i) for i, inner in enumerate(field.message_type.fields)}]
+        return dict(POSITION)
+    if field.name.endswith("_ms"):
+        return NOW_MS + place
+    if field.enum_type is not None:
+        return field.enum_type.values[place % len(field.enum_type.values)].name
+    if field.cpp_type == field.CPPTYPE_STRING:
+        return {"plate": "豫A12345", "severity": "major", "kind": "monitor"}.get(field.name, f"{field.name}-{place}")
+    if field.cpp_type == field.CPPTYPE_BOOL:
+        return place % 2 == 0
+    if field.cpp_type in (field.CPPTYPE_DOUBLE, field.CPPTYPE_FLOAT):
+        return 12.5 + place
+    return 7 + place
+
+
+def records_of(subsystem, kind):
+    record = messages.batch_type(subsystem, kind).DESCRIPTOR.fields_by_name["records"].message_type
+    full = {field.name: value_of(field, place) for place, field in enumerate(record.fields)}
+    names = list(full)
+    small = {name: full[name] for name in names[: max(5, len(names) // 3)]}
+    small.pop("position", None)
+    return full, small
+
+
+def write(target, name, data):
+    folder = CORPUS / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data)
+
+
+def decoders():
+    for selector, name in enumerate(SUBSYSTEMS + KINDS):
+        kind = name if name in KINDS else "telemetry"
+        subsystem = SUBSYSTEMS[0] if name in KINDS else name
+        full, small = records_of(subsystem, kind)
+        choice = bytes([selector])
+        for title, records in (("full", [full]), ("batch", [small, full, small])):
+            write("fuzz_decode_protobuf", f"{name}-{title}", choice + messages.protobuf(subsystem, records, kind))
+        one = json.dumps(full, ensure_ascii=False, separators=(",", ":")).encode()
+        batch = json.dumps({"records": [small, small]}, ensure_ascii=True, indent=1).encode()
+        write("fuzz_decode_json", f"{name}-full", choice + one)
+        write("fuzz_decode_json", f"{name}-batch", choice + batch)
+        write("fuzz_decode_json", f"{name}-dictionary", choice + json.dumps([dict.fromkeys(full)]).encode())
+    broken = messages.protobuf("dust", [records_of("dust", "telemetry")[0]] * 2)
+    write("fuzz_decode_protobuf", "dust-cut", bytes([SUBSYSTEMS.index("dust")]) + broken[:-9])
+
+
+JSON_TEXTS = [
+    '{"a": [1, -2.5e-3, 1e400, 0.1, 12345678901234567890, 9007199254740993], "b": {"c": null, "d": [true, false]}}',
+    '["\\u4e2d\\ud83d\\ude00", "\\"\\\\\\/\\b\\f\\n\\r\\t", "\\ud800", "\\x", "中文"]',
+    "[NaN, Infinity, -Infinity, -0, 0.0, 2.2250738585072011e-308, 1.7976931348623157e308]",
+    "[" * 33 + "]" * 33,
+    '\ufeff {"records" : [ { } , [ ] , "" ] } ',
+    '{"a":1,"a":2,}',
+    '"' + "\\u00e9" * 20 + '"',
+    "[01, 1., .5, 1e, +1, --1]",
+]
+
+SQL_TEXTS = [
+    "CREATE TABLE a (b text DEFAULT 'it''s; so'); -- one; two\n/* a /* nested; */ one; */\nSELECT 1;\n",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $body$ BEGIN RETURN 1; END; $body$;\nSELECT f();",
+    "CREATE OR REPLACE FUNCTION g(x int) RETURNS int\nBEGIN ATOMIC\n SELECT CASE WHEN x > 0 THEN 1 ELSE 2 END;\n"
+    " SELECT 2;\nEND;\nCOMMENT ON FUNCTION g IS E'a\\'b;c';",
+    'SELECT "odd;name", $1, $$a;b$$, $t$ $$ ; $t$;;; PREPARE TRANSACTION \'x\'; rollback',
+    "CREATE RULE r AS ON INSERT TO a DO (SELECT 1; SELECT 2);\nBEGIN; END; COMMIT",
+    "SELECT 'not closed; -- to the end",
+    "/* not closed ; $$",
+    "SELECT U&'\\0041;', n'x;', x'1F';\r\n\tCREATE VIEW 表 AS SELECT 1",
+]
+
+CONFIG_TEXTS = [
+    "[lane]\ncounts = dust=3 gas=2\nbatch_records = 10\n[hub]\ninstance = h ; comment\n",
+    "[mqtt]\nport = 70000\nhots = x\nhost\n[mqtt\n",
+    "\ufeff[hub]\r\nlog_level = debug\r\n\tinstance = a\r\n",
+    "# comment\n[lane]\ncounts = nothing=3, dust=17\n[hub]\nlog_level = loud\ninstance =\n",
+    "port = 1\n[database]\nconninfo = host=/tmp dbname=x password='a b'\nwriters = 2x\n",
+    "[hub]\ninstance = " + "x" * 300 + "\n",
+]
+
+
+def parsers():
+    for number, text in enumerate(JSON_TEXTS):
+        write("fuzz_json_reader", f"text-{number}", text.encode())
+    for number, text in enumerate(SQL_TEXTS):
+        write("fuzz_sql_script", f"text-{number}", text.encode())
+    for number, text in enumerate(CONFIG_TEXTS):
+        write("fuzz_config", f"text-{number}", text.encode())
+    write("fuzz_config", "default", (ROOT / "config" / "cityhub.ini").read_bytes())
+
+
+def main():
+    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config"):
+        shutil.rmtree(CORPUS / name, ignore_errors=True)
+    decoders()
+    parsers()
+    files = [path for path in CORPUS.rglob("*") if path.is_file()]
+    print(f"{len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,324 @@
+/* test_decode_document.c: inventory, staff, work and case: the same objects from both forms, what is required, and what
+ * becomes of everything that is wrong. */
+#include "decoded.h"
+#include "wire_writer.h"
+
+#include <math.h>
+
+#include "common.pb-c.h"
+#include "hub/error.h"
+
+#define NOW "1760000000000"
+
+static void run(struct decoded *decoded, const char *kind, const char *text) {
+    decoded_run(decoded, NULL, kind, text, strlen(text));
+}
+
+static const cJSON *accepted(struct decoded *decoded, const char *kind, const char *text) {
+    run(decoded, kind, text);
+    decoded_expect(decoded, 1, 1, 0);
+    return decoded->documents[0];
+}
+
+static const char *const good_records[][2] = {
+    {"inventory", "{\"device_code\":\"D\",\"kind\":\"lamp\"}"},
+    {"staff", "{\"kind\":\"PERSON\",\"code\":\"P\",\"observed_at_ms\":" NOW "}"},
+    {"work", "{\"work_code\":\"W\",\"status\":\"PLANNED\",\"observed_at_ms\":" NOW "}"},
+    {"case", "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW "}"},
+};
+
+/* The record stands between two good ones: only it is refused. */
+static void refused(struct decoded *decoded, const char *kind, const char *record, const char *code, const char *word) {
+    const char *good = NULL;
+    for (size_t i = 0; i < 4; i++) {
+        good = strcmp(good_records[i][0], kind) == 0 ? good_records[i][1] : good;
+    }
+    size_t size = strlen(record) + 2 * strlen(good) + 10;
+    char *text = malloc(size);
+    snprintf(text, size, "[%s,%s,%s]", good, record, good);
+    run(decoded, kind, text);
+    free(text);
+    decoded_expect(decoded, 3, 2, 1);
+    decoded_expect_problem(decoded, 0, 1, code, word);
+    assert_int_equal(decoded->document_indexes[0], 0);
+    assert_int_equal(decoded->document_indexes[1], 2);
+}
+
+static void expect_json(const cJSON *object, const char *text) {
+    cJSON *expected = cJSON_Parse(text);
+    assert_non_null(expected);
+    if (!cJSON_Compare(object, expected, true)) {
+        char *got = cJSON_PrintUnformatted(object);
+        print_message("got      %s\nexpected %s\n", got, text);
+        free(got);
+        cJSON_Delete(expected);
+        fail();
+    }
+    cJSON_Delete(expected);
+}
+
+/* decode_document.c keeps a bit for each field of a message in one 64-bit word. */
+static void test_messages_have_at_most_64_fields(void **state) {
+    (void)state;
+    const ProtobufCMessageDescriptor *const messages[] = {
+        &cityhub__v1__inventory_record__descriptor, &cityhub__v1__staff_record__descriptor,
+        &cityhub__v1__work_record__descriptor,      &cityhub__v1__case_record__descriptor,
+        &cityhub__v1__attribute__descriptor,        &cityhub__v1__attachment__descriptor,
+    };
+    for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
+        assert_in_range(messages[i]->n_fields, 1, 64);
+    }
+}
+
+static void test_inventory_in_both_forms(void **state) {
+    struct decoded *decoded = *state;
+    static const char expected[] =
+        "{\"device_code\":\"灯-1\",\"kind\":\"lamp\",\"component_code\":\"4102230105000001\",\"retired\":true,"
+        "\"attributes\":[{\"key\":\"高度\",\"value\":\"8 m\"},{\"key\":\"b\"}],\"lon\":114.25,\"lat\":34.5}";
+    expect_json(accepted(decoded, "inventory",
+                         "{\"device_code\":\"灯-1\",\"kind\":\"lamp\",\"component_code\":\"4102230105000001\","
+                         "\"retired\":true,\"name\":\"\",\"parent_code\":null,\"position\":{\"lon\":114.25,"
+                         "\"lat\":34.5,\"system\":\"CGCS2000\"},\"attributes\":[{\"key\":\"高度\",\"value\":\"8 m\"},"
+                         "{\"key\":\"b\",\"value\":null}]}"),
+                expected);
+    struct bytes record = {0}, place = {0}, one = {0}, other = {0}, batch = {0};
+    bytes_field_text(&record, 1, "灯-0");
+    bytes_field_text(&record, 1, "灯-1"); /* the last one counts */
+    bytes_field_text(&record, 2, "lamp");
+    bytes_field_text(&record, 3, "a name");
+    bytes_field_text(&record, 3, "");
+    bytes_field_text(&record, 4, "4102230105000001");
+    bytes_field_double(&place, 1, 114.25);
+    bytes_field_double(&place, 2, 34.5);
+    bytes_field_varint(&place, 3, 1);
+    bytes_field_message(&record, 7, &place);
+    bytes_field_varint(&record, 8, 1);
+    bytes_field_text(&one, 1, "高度");
+    bytes_field_text(&one, 2, "8 m");
+    bytes_field_message(&record, 9, &one);
+    bytes_field_text(&other, 1, "b");
+    bytes_field_message(&record, 9, &other);
+    bytes_field_message(&batch, 1, &record);
+    decoded_run(decoded, NULL, "inventory", batch.data, batch.length);
+    free(batch.data);
+    decoded_expect(decoded, 1, 1, 0);
+    expect_json(decoded->documents[0], expected);
+}
+
+static void test_other_kinds(void **state) {
+    struct decoded *decoded = *state;
+    expect_json(accepted(decoded, "staff",
+                         "{\"kind\":1,\"code\":\"V\",\"plate\":\"豫A12345\",\"on_duty\":0,\"observed_at_ms\":" NOW "}"),
+                "{\"kind\":\"VEHICLE\",\"code\":\"V\",\"plate\":\"豫A12345\",\"on_duty\":false,"
+                "\"observed_at_ms\":" NOW "}");
+    expect_json(accepted(decoded, "work",
+                         "{\"work_code\":\"W\",\"status\":\"FINISHED\",\"planned_end_ms\":4102444800000,"
+                         "\"quantity\":3.5,\"result\":\"a\\nb\",\"observed_at_ms\":" NOW "}"),
+                "{\"work_code\":\"W\",\"status\":\"FINISHED\",\"planned_end_ms\":4102444800000,"
+                "\"quantity\":3.5,\"result\":\"a\\nb\",\"observed_at_ms\":" NOW "}");
+    expect_json(accepted(decoded, "case",
+                         "{\"records\":[{\"case_code\":\"C\",\"occurred_at_ms\":" NOW
+                         ",\"attachments\":[{\"uri\":\"u\",\"size_bytes\":12}]}]}"),
+                "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"attachments\":[{\"uri\":\"u\",\"size_bytes\":12}]}");
+    const struct document_sink sink = {decoded_document, decoded_problem, decoded_warning, decoded};
+    decoded_clear(decoded);
+    assert_int_equal(decode_document(decoded->decoder, "telemetry", &decoded_limits, "{}", 2, &sink), CH_ENOTFOUND);
+    assert_int_equal(decode_document(decoded->decoder, "", &decoded_limits, "{}", 2, &sink), CH_ENOTFOUND);
+    assert_int_equal(decoded->problem_count + decoded->document_count, 0);
+}
+
+static void test_required(void **state) {
+    refused(*state, "inventory", "{\"kind\":\"lamp\"}", "missing_device_code", "device_code: is missing");
+    refused(*state, "inventory", "{\"device_code\":\"D\",\"kind\":\"\"}", "missing_field",
+            "kind: is missing; every record of kind inventory");
+    refused(*state, "staff", "{\"kind\":0,\"code\":\"P\"}", "missing_time", "observed_at_ms: is missing");
+    refused(*state, "staff", "{\"code\":\"P\",\"observed_at_ms\":" NOW "}", "missing_field", "kind: is missing");
+    refused(*state, "work", "{\"work_code\":\"W\",\"observed_at_ms\":" NOW "}", "missing_field", "status: is missing");
+    refused(*state, "work", "{\"status\":0,\"observed_at_ms\":" NOW "}", "missing_field", "work_code: is missing");
+    refused(*state, "case", "{\"case_code\":\"C\"}", "missing_time", "occurred_at_ms: is missing");
+    refused(*state, "case", "{\"occurred_at_ms\":" NOW "}", "missing_field", "case_code: is missing");
+    refused(*state, "case", "{}", "missing_field", "case_code: is missing");
+}
+
+static void test_times(void **state) {
+    refused(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":0}", "time_too_old", "1970-01-01");
+    refused(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":4102444800000}", "time_ahead", "2100-01-01");
+    refused(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":-1}", "time_too_old", "occurred_at_ms: -1");
+    refused(*state, "work",
+            "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"planned_end_ms\":253402300800000}",
+            "time_ahead", "planned_end_ms: 253402300800000 is no time");
+    refused(*state, "staff", "{\"kind\":0,\"code\":\"P\",\"observed_at_ms\":1760000000}", "time_too_old",
+            "not seconds");
+}
+
+static void test_wrong_types(void **state) {
+    static const struct {
+        const char *members, *code, *word;
+    } cases[] = {
+        {"\"retired\":\"yes\"", "wrong_type", "retired: is a text"},
+        {"\"name\":7", "wrong_type", "name: is a whole number"},
+        {"\"name\":\"\xff\"", "bad_text", "not valid UTF-8"},
+        {"\"name\":\"\\ud800\"", "bad_text", "a wrong escape"},
+        {"\"component_code\":\"a\\u0007\"", "bad_code", "a control character"},
+        {"\"component_code\":\"a\\nb\"", "bad_code", "a control character"},
+        {"\"position\":\"114,34\"", "wrong_type", "position: is a text"},
+        {"\"position\":{\"lon\":114,\"lat\":34}", "missing_coordinate_system", "position"},
+        {"\"position\":{\"lon\":0,\"lat\":0,\"system\":0}", "bad_position", "without a fix"},
+        {"\"attributes\":{}", "wrong_type", "attributes: must be an array of objects"},
+        {"\"attributes\":[1]", "wrong_type", "attributes: must be an array of objects"},
+        {"\"attributes\":[null]", "wrong_type", "attributes: must be an array of objects"},
+        {"\"attributes\":[{\"key\":[]}]", "wrong_type", "key: is an array"},
+        {"\"attributes\":[{\"key\":\"a\",\"key\":\"b\"}]", "duplicate_field", "key: comes twice"},
+        {"\"name\":\"a\",\"name\":\"b\"", "duplicate_field", "name: comes twice"},
+        {"\"attributes\":[],\"attributes\":[]", "duplicate_field", "attributes: comes twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char record[400];
+        snprintf(record, sizeof record, "{\"device_code\":\"D\",\"kind\":\"lamp\",%s}", cases[i].members);
+        refused(*state, "inventory", record, cases[i].code, cases[i].word);
+    }
+    refused(*state, "work", "{\"work_code\":\"W\",\"status\":4,\"observed_at_ms\":" NOW "}", "bad_enum",
+            "status: has no value 4; it has 0 = PLANNED");
+    refused(*state, "work", "{\"work_code\":\"W\",\"status\":\"DONE\",\"observed_at_ms\":" NOW "}", "bad_enum", "DONE");
+    refused(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":NaN}",
+            "not_finite", "quantity: is not finite");
+    refused(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":-1e999}",
+            "not_finite", "quantity: is not finite");
+    refused(*state, "inventory", "[]", "wrong_type", "the record is an array");
+}
+
+static void test_lengths(void **state) {
+    struct decoded *decoded = *state;
+    char text[10001], record[11000];
+    memset(text, 'x', 10000);
+    text[10000] = '\0';
+    snprintf(record, sizeof record, "{\"device_code\":\"%.128s\",\"kind\":\"%.128s\",\"name\":\"%.4096s\"}", text, text,
+             text);
+    accepted(decoded, "inventory", record);
+    snprintf(record, sizeof record, "{\"device_code\":\"%s\",\"kind\":\"lamp\"}", text);
+    refused(decoded, "inventory", record, "bad_code", "device_code: ");
+    snprintf(record, sizeof record, "{\"device_code\":\"D\",\"kind\":\"%.129s\"}", text);
+    refused(decoded, "inventory", record, "bad_code", "is 129 bytes long; at most 128");
+    snprintf(record, sizeof record, "{\"device_code\":\"D\",\"kind\":\"lamp\",\"name\":\"%.4097s\"}", text);
+    refused(decoded, "inventory", record, "bad_text", "is 4097 bytes long; at most 4096");
+    /* 100 attributes, and one more. */
+    size_t used = (size_t)sprintf(record, "{\"device_code\":\"D\",\"kind\":\"lamp\",\"attributes\":[");
+    for (int i = 0; i < DECODE_LIST_MAX; i++) {
+        used += (size_t)sprintf(record + used, "%s{\"key\":\"k%d\"}", i == 0 ? "" : ",", i);
+    }
+    strcpy(record + used, "]}");
+    const cJSON *object = accepted(decoded, "inventory", record);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(object, "attributes")), DECODE_LIST_MAX);
+    strcpy(record + used, ",{\"key\":\"last\"}]}");
+    refused(decoded, "inventory", record, "malformed", "attributes: has more than 100 entries");
+}
+
+static void test_wrong_protobuf(void **state) {
+    struct decoded *decoded = *state;
+    static const struct {
+        const char *bytes;
+        size_t length;
+        const char *code, *word;
+    } cases[] = {
+        {"\x0a\x01"
+         "D\x12\x01k\x1d\0\0\0\0",
+         11, "wrong_type", "name: has the wire form of 4 bytes"},
+        {"\x0a\x01"
+         "D\x12\x01k\x48\x01",
+         8, "wrong_type", "attributes: has the wire form of a varint"},
+        {"\x0a\x01"
+         "D\x12\x01k\x4a\x02\x08\x01",
+         10, "wrong_type", "key: has the wire form of a varint"},
+        {"\x0a\x01"
+         "D\x12\x01k\x4a\x02\x0a\x05",
+         10, "malformed", "of the list entry"},
+        {"\x0a\x01"
+         "D\x12\x01k\x1a\x09x",
+         9, "malformed", "of the record"},
+        {"\x0a\x01"
+         "D\x12\x01k\x3a\x02\x09\x00",
+         10, "malformed", "position: "},
+        {"\x0a\x01\xff\x12\x01k", 6, "bad_code", "not valid UTF-8"},
+        {"", 0, "missing_device_code", "device_code"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct bytes batch = {0};
+        bytes_field_data(&batch, 1,
+                         "\x0a\x01"
+                         "D\x12\x01k",
+                         6);
+        bytes_field_data(&batch, 1, cases[i].bytes, cases[i].length);
+        bytes_field_data(&batch, 1,
+                         "\x0a\x01"
+                         "D\x12\x01k",
+                         6);
+        decoded_run(decoded, NULL, "inventory", batch.data, batch.length);
+        free(batch.data);
+        decoded_expect(decoded, 3, 2, 1);
+        decoded_expect_problem(decoded, 0, 1, cases[i].code, cases[i].word);
+    }
+    decoded_run(decoded, NULL, "case", "", 0);
+    decoded_expect_refused(decoded, "malformed", "payload: is empty");
+    run(decoded, "case", "[]");
+    decoded_expect_refused(decoded, "empty_batch", "has none");
+}
+
+/* A message of telemetry on the topic of an inventory, and the other way round. */
+static void test_other_kind_of_message(void **state) {
+    struct decoded *decoded = *state;
+    struct bytes record = {0}, batch = {0};
+    bytes_field_text(&record, 1, "D");
+    bytes_field_varint(&record, 2, (uint64_t)decoded_now_ms);
+    bytes_field_double(&record, 10, 1);
+    bytes_field_message(&batch, 1, &record);
+    decoded_run(decoded, NULL, "inventory", batch.data, batch.length);
+    free(batch.data);
+    decoded_expect(decoded, 1, 0, 1);
+    decoded_expect_problem(decoded, 0, 0, "wrong_type", "kind: has the wire form of a varint");
+    decoded_run(decoded, decoded_adapter("dust"), NULL, good_records[0][1], strlen(good_records[0][1]));
+    decoded_expect(decoded, 1, 0, 1);
+    decoded_expect_problem(decoded, 0, 0, "missing_time", "observed_at_ms");
+    assert_int_equal(decoded->warning_count, 1);
+}
+
+static void test_changed_bytes(void **state) {
+    struct decoded *decoded = *state;
+    char text[] = "[{\"device_code\":\"D\",\"kind\":\"k\",\"position\":{\"lon\":114.5,\"lat\":3e1,\"system\":2},"
+                  "\"attributes\":[{\"key\":\"\\u4e2d\",\"value\":\"b\"}],\"retired\":true},"
+                  "{\"device_code\":\"E\",\"kind\":\"k\"}]";
+    for (size_t at = 0; at < sizeof text - 1; at++) {
+        char kept = text[at];
+        for (int value = 0; value < 256; value++) {
+            text[at] = (char)value;
+            decoded_run(decoded, NULL, "inventory", text, sizeof text - 1);
+            decoded_expect_sound(decoded);
+        }
+        text[at] = kept;
+    }
+    uint64_t seed = 7;
+    uint8_t payload[200];
+    for (int round = 0; round < 20000; round++) {
+        size_t length = decoded_random(&seed) % sizeof payload;
+        for (size_t i = 0; i < length; i++) {
+            payload[i] = (uint8_t)decoded_random(&seed);
+        }
+        decoded_run(decoded, NULL, good_records[round % 4][0], payload, length);
+        decoded_expect_sound(decoded);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_messages_have_at_most_64_fields),
+        cmocka_unit_test_setup_teardown(test_inventory_in_both_forms, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_other_kinds, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_required, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_times, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_types, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_lengths, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_protobuf, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_other_kind_of_message, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_changed_bytes, decoded_setup, decoded_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
