@@ -44,6 +44,8 @@ struct config {
     /* [http] */
     char *http_listen;
     int64_t http_port;
+    int64_t http_connections;
+    int64_t http_timeout_s;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;
