@@ -73,7 +73,8 @@ BEGIN
         IF to_regclass('onemap.' || child) IS NULL THEN
             -- One at a time, whoever asks; ATTACH takes the lighter lock that lets writers of other days go on.
             PERFORM pg_advisory_xact_lock(hashtext('onemap.partition_ensure'));
-            IF to_regclass('onemap.' || child) IS NULL THEN
+            -- Asked of the catalog itself: the session's cache does not know yet what the one before us has made.
+            IF NOT EXISTS (SELECT FROM pg_class c WHERE c.relname = child AND c.relnamespace = 'onemap'::regnamespace) THEN
                 EXECUTE format('CREATE TABLE onemap.%I (LIKE onemap.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', child, parent);
                 EXECUTE format('ALTER TABLE onemap.%I ATTACH PARTITION onemap.%I FOR VALUES FROM (%L) TO (%L)', parent, child,
                                day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
