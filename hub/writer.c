@@ -35,7 +35,7 @@ enum step {
 struct slot {
     struct writer *writer;
     struct session *session;
-    char name[16];
+    char name[24];
     uv_timer_t timer; /* backoff */
     struct writer_job *job;
     struct slice slice;
