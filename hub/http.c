@@ -183,6 +183,17 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     return answer_send(connection, &answer);
 }
 
+/* Decodes %XX in place. A NUL would end the path early and so name another one: it becomes a byte that no path has. */
+static size_t on_unescape(void *user, struct MHD_Connection *connection, char *text) {
+    (void)user;
+    (void)connection;
+    size_t length = MHD_http_unescape(text);
+    for (char *end; (end = memchr(text, '\0', length)) != NULL;) {
+        *end = '\1';
+    }
+    return length;
+}
+
 __attribute__((format(printf, 2, 0))) static void on_message(void *user, const char *format, va_list arguments) {
     (void)user;
     char text[512];
@@ -195,8 +206,18 @@ __attribute__((format(printf, 2, 0))) static void on_message(void *user, const c
 
 static void on_timer(uv_timer_t *timer);
 
+static unsigned connection_count(const struct http *http) {
+    return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
 static void http_run(struct http *http) {
-    MHD_run(http->daemon);
+    unsigned before;
+    /* At its limit libmicrohttpd takes the listener out of its epoll set, and puts it back only at the beginning of a
+     * run: without another run after connections ended, nobody would ever be accepted again. */
+    do {
+        before = connection_count(http);
+        MHD_run(http->daemon);
+    } while (connection_count(http) < before);
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     if (MHD_get_timeout(http->daemon, &timeout_ms) == MHD_YES) {
         uv_timer_start(&http->timer, on_timer, timeout_ms, 0);
@@ -277,7 +298,8 @@ static struct MHD_Daemon *daemon_start(struct http *http, int listener) {
                             MHD_OPTION_LISTEN_SOCKET, listener,           /**/
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->http_connections,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)config->http_timeout_s,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_END);
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MEMORY, MHD_OPTION_UNESCAPE_CALLBACK,
+                            on_unescape, NULL, MHD_OPTION_END);
 }
 
 struct http *http_open(uv_loop_t *loop, const struct config *config, const struct http_source *source) {

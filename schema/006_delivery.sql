@@ -22,6 +22,13 @@ $$;
 COMMENT ON FUNCTION onemap.outbox_sent(bigint[]) IS 'Marks outbox messages as confirmed by the other side';
 GRANT EXECUTE ON FUNCTION onemap.outbox_sent(bigint[]) TO cityhub_hub;
 
+CREATE FUNCTION onemap.outbox_failed(ids bigint[], error text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE onemap.outbox o SET attempts = o.attempts + 1, last_error = error WHERE o.id = ANY (ids) AND o.sent_at IS NULL
+$$;
+COMMENT ON FUNCTION onemap.outbox_failed(bigint[], text) IS 'Notes that the other side refused outbox messages, and why; they are sent again';
+GRANT EXECUTE ON FUNCTION onemap.outbox_failed(bigint[], text) TO cityhub_hub;
+
 CREATE VIEW onemap.receipt AS
     SELECT o.id AS outbox_id, split_part(o.topic, '/', 3) AS subsystem, split_part(o.topic, '/', 4) AS vendor,
            r.kind, r.message, to_timestamp(r.received_at_ms / 1000.0) AS received_at, r.records, r.accepted, r.duplicates,
