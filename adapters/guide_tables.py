@@ -19,7 +19,8 @@ from google.protobuf import descriptor_pb2
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- table: (?P<name>[A-Za-z_]+) -->\n)(?P<body>.*?)(<!-- table end -->)", re.S)
-RULE = re.compile(r"alarm_rule_default\(\s*'(?P<subsystem>\w+)'\s*,\s*'(?P<key>\w+)'\s*,\s*'(?P<rule>(?:[^']|'')*)'\s*\)")
+TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][\w.]*)|(?P<sign>\|\||[(),]))")
+VALUES = re.compile(r"FROM \(VALUES (?P<rows>[^;]*)\) AS (?P<name>\w+)\s*\((?P<columns>[^)]*)\);")
 KINDS_ZH = {"gauge": "瞬时值", "counter": "累计值", "state": "状态", "text": "文本"}
 SEVERITIES_ZH = {"info": "提示", "minor": "一般", "major": "重要", "critical": "紧急"}
 TYPES = {value: name[5:].lower() for name, value in descriptor_pb2.FieldDescriptorProto.Type.items()}
@@ -59,17 +60,78 @@ def messages():
     return found, enums
 
 
+class SqlReader:
+    """The little SQL that rules are written in: texts, numbers, ||, columns of a VALUES list, jsonb_build_object."""
+
+    def __init__(self, text, at, columns):
+        self.text, self.at, self.columns = text, at, columns
+
+    def look(self):
+        return TOKEN.match(self.text, self.at) or {"text": None, "number": None, "name": None, "sign": None}
+
+    def take(self, sign):
+        found = self.look()
+        if found["sign"] != sign:
+            raise Fault(f"line {self.text.count(chr(10), 0, self.at) + 1}: `{sign}` expected; rules are written with texts, numbers, "
+                        "||, columns of FROM (VALUES ...) AS r(...) and jsonb_build_object only")
+        self.at = found.end()
+
+    def arguments(self):
+        self.take("(")
+        values = [self.expression()]
+        while self.look()["sign"] == ",":
+            self.take(",")
+            values.append(self.expression())
+        self.take(")")
+        return values
+
+    def expression(self):
+        value = self.term()
+        while self.look()["sign"] == "||":
+            self.take("||")
+            value = f"{value}{self.term()}"
+        return value
+
+    def term(self):
+        found = self.look()
+        if found["text"] is not None:
+            self.at = found.end()
+            return found["text"][1:-1].replace("''", "'")
+        if found["number"] is not None:
+            self.at = found.end()
+            return json.loads(found["number"])
+        if found["name"] in self.columns:
+            self.at = found.end()
+            return self.columns[found["name"]]
+        if found["name"] == "jsonb_build_object":
+            self.at = found.end()
+            values = self.arguments()
+            return dict(zip(values[::2], values[1::2]))
+        return self.take("a text, a number or a column")
+
+
+def values_after(text, at):
+    """Rows of the VALUES list that ends the statement at `at`, each a dict of "r.column"; one empty row if there is none."""
+    found = VALUES.search(text, at, text.index(";\n", at) + 1)
+    if found is None:
+        return [{}]
+    names = [f"{found['name']}.{column.strip()}" for column in found["columns"].split(",")]
+    rows = [SqlReader(text, start.start(), {}).arguments() for start in re.finditer(r"\((?=')", text[:found.end("rows")])
+            if start.start() >= found.start("rows")]
+    return [dict(zip(names, row)) for row in rows]
+
+
 def rules(subsystem):
     """The shipped alarm rules of a subsystem in their order; None while it has no .sql."""
     path = ROOT / "adapters" / subsystem / f"{subsystem}.sql"
     if not path.exists():
         return None
-    text = path.read_text()
-    calls = list(RULE.finditer(text))
-    if len(calls) != text.count("alarm_rule_default("):
-        raise Fault(f"{path}: {text.count('alarm_rule_default(')} calls of alarm_rule_default, of which {len(calls)} have the form "
-                    "('subsystem', 'key', '{json}')")
-    return [(call["key"], json.loads(call["rule"].replace("''", "'"))) for call in calls]
+    text, shipped = path.read_text(), []
+    for call in re.finditer(r"alarm_rule_default(?=\()", text):
+        for columns in values_after(text, call.end()):
+            _, key, rule = SqlReader(text, call.end(), columns).arguments()
+            shipped.append((key, json.loads(rule) if isinstance(rule, str) else rule))
+    return shipped
 
 
 def problem_codes():
@@ -170,16 +232,16 @@ class Guide:
             raise Fault(f"alarm rule {key}: there is no metric {rule['metric']}")
         unit = known[rule["metric"]]["unit"] if "metric" in rule else ""
         unit = "" if unit in ("0/1", "enum", "1") else f" {unit}"
-        words = [f"`{rule['metric']}`"] if "metric" in rule else []
-        words += [f"{sign} {number(rule[way])}{unit}" for way, sign in (("above", ">"), ("below", "<"), ("equals", "=")) if way in rule]
-        text = " ".join(words)
+        limit = [f"{sign} {number(rule[way])}" for way, sign in (("above", ">"), ("below", "<"), ("equals", "=")) if way in rule]
+        if rule.get("kind") == "derived" or not limit:  # the limit is of what is worked out, which may have another unit
+            words = [f"由 `{rule['metric']}` 算出的值" if "metric" in rule else "算出的值", *limit] if limit else [f"由 `{rule['metric']}` 判定"]
+        else:
+            words = [f"`{rule['metric']}`", limit[0] + unit]
         extra = [f"持续 {duration(rule['duration_s'])}"] if rule.get("duration_s") else []
         extra += [f"恢复值 {number(rule['clear'])}{unit}"] if "clear" in rule else []
         extra += [f"{rule['from']}–{rule['to']}"] if "from" in rule else []
         extra += [f"仅 `{rule['device_kind']}`"] if "device_kind" in rule else []
-        derived = rule.get("kind") == "derived" or not any(way in rule for way in ("above", "below", "equals"))
-        extra += ["由计算值判定"] if derived else []
-        return "，".join(([text] if text else []) + extra)
+        return "，".join([" ".join(words), *extra])
 
 
 class Common:
