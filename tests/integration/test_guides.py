@@ -3,6 +3,7 @@ of docs/vendor.md run as they are printed, with a login of their own behind the 
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -24,6 +25,9 @@ pattern write cityhub/v1/+/%u/work
 pattern write cityhub/v1/+/%u/case
 pattern read cityhub/v1/+/%u/receipt
 """
+
+CATALOGUE = [{"line": 2, "code": "20101", "class": "市容环境", "name": "暴露垃圾", "condition": "1", "registration_condition": "有暴露垃圾",
+              "limit": "1", "unit": "工作日", "closing_condition": "清除", "responsible": "@grid", "source": "assumed"}]
 
 
 def rows_of(database, subsystem, vendor):
@@ -74,6 +78,9 @@ def check_rows(database, subsystem, page):
 
 
 def test_examples_of_all_guides(hub, vendor_client, database):
+    # Cases are opened under a catalogue of categories, which a county imports before its vendors report any.
+    imported = database.value("SELECT onemap.case_catalogue_import(%s, 'for the guides')", json.dumps(CATALOGUE))
+    assert imported["imported"], imported
     wrong, moment = [], guides.now_ms()
     for subsystem in paths.SUBSYSTEMS:
         page = guides.guide(subsystem)
@@ -84,6 +91,22 @@ def test_examples_of_all_guides(hub, vendor_client, database):
     for subsystem in paths.SUBSYSTEMS:
         check_rows(database, subsystem, guides.guide(subsystem))
     assert database.query("SELECT topic, code, reason FROM onemap.quarantine") == []
+
+
+def test_limits_of_all_guides(database):
+    """The limits that the guides tell are those that a fresh database has."""
+    general, wrong = ("device_offline", "vendor_silent"), []
+    for subsystem in paths.SUBSYSTEMS:
+        text = (paths.ROOT / "adapters" / subsystem / f"{subsystem}.md").read_text()
+        block = text[text.index("<!-- table: limits -->"):]
+        told = {line.split("`")[1]: line for line in block[:block.index("<!-- table end -->")].splitlines() if line.startswith("| `")}
+        stored = dict(database.query("SELECT key, threshold FROM onemap.alarm_rule WHERE subsystem = %s AND key <> ALL (%s)",
+                                     subsystem, list(general)))
+        if set(told) != set(stored):
+            wrong.append(f"{subsystem}: only in the guide {set(told) - set(stored)}, only in the database {set(stored) - set(told)}")
+        wrong += [f"{subsystem}: {key} has the limit {stored[key]:g}: {told[key]}" for key in set(told) & set(stored)
+                  if stored[key] is not None and not re.search(rf"[>=<] {re.escape(f'{stored[key]:g}')}\b", told[key])]
+    assert not wrong, "\n".join(wrong)
 
 
 # ---- docs/vendor.md, with logins
