@@ -77,16 +77,20 @@ def check_rows(database, subsystem, page):
     assert row["device_kind"] == kinds[row["device_code"]], subsystem
 
 
-def test_examples_of_all_guides(hub, vendor_client, database):
+def test_examples_of_all_guides(site, database):
     # Cases are opened under a catalogue of categories, which a county imports before its vendors report any.
     imported = database.value("SELECT onemap.case_catalogue_import(%s, 'for the guides')", json.dumps(CATALOGUE))
     assert imported["imported"], imported
+    for subsystem in paths.SUBSYSTEMS:
+        for form in ("json", "protobuf"):
+            site.register(subsystem, f"by-{form}")
+    site.hub()
     wrong, moment = [], guides.now_ms()
     for subsystem in paths.SUBSYSTEMS:
         page = guides.guide(subsystem)
         assert {"telemetry protobuf", "telemetry json", "inventory json"} <= set(page), subsystem
         for form in ("json", "protobuf"):
-            wrong += send_all(vendor_client(subsystem, f"by-{form}"), subsystem, page, form, moment)
+            wrong += send_all(site.client(subsystem, f"by-{form}"), subsystem, page, form, moment)
     assert not wrong, "\n".join(wrong)
     for subsystem in paths.SUBSYSTEMS:
         check_rows(database, subsystem, guides.guide(subsystem))
