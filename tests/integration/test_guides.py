@@ -113,6 +113,18 @@ def test_limits_of_all_guides(database):
     assert not wrong, "\n".join(wrong)
 
 
+def test_names_that_the_pages_tell(database):
+    """Every table, view and function of schema onemap that a page names is there."""
+    pages = [*sorted((paths.ROOT / "adapters").glob("*/*.md")), paths.ROOT / "docs" / "vendor.md"]
+    assert len(pages) == len(paths.SUBSYSTEMS) + 1
+    there = {name for (name,) in database.query(
+        "SELECT proname FROM pg_proc WHERE pronamespace = 'onemap'::regnamespace "
+        "UNION SELECT relname FROM pg_class WHERE relnamespace = 'onemap'::regnamespace AND relkind IN ('r', 'p', 'v')")}
+    missing = {f"{page.name}: onemap.{name}" for page in pages for name in re.findall(r"`onemap\.(\w+)", page.read_text())
+               if name not in there}
+    assert not missing, "\n".join(sorted(missing))
+
+
 # ---- docs/vendor.md, with logins
 
 class Guarded:
