@@ -34,6 +34,19 @@ static bool add_metric(cJSON *metrics, const struct adapter *adapter, const stru
            add_bound(object, "rollover", metric->rollover, metric->rollover > 0);
 }
 
+static bool add_keys(cJSON *object, const char *const *keys) {
+    cJSON *list = cJSON_AddArrayToObject(object, "metrics");
+    bool complete = list != NULL;
+    for (; complete && *keys != NULL; keys++) {
+        cJSON *key = cJSON_CreateString(*keys);
+        complete = key != NULL && cJSON_AddItemToArray(list, key);
+        if (!complete) {
+            cJSON_Delete(key);
+        }
+    }
+    return complete;
+}
+
 static bool add_kind(cJSON *kinds, const struct adapter *adapter, const struct device_kind *kind) {
     cJSON *object = cJSON_CreateObject();
     if (object == NULL || !cJSON_AddItemToArray(kinds, object)) {
@@ -44,7 +57,8 @@ static bool add_kind(cJSON *kinds, const struct adapter *adapter, const struct d
            cJSON_AddStringToObject(object, "key", kind->key) != NULL &&
            cJSON_AddStringToObject(object, "name_zh", kind->name_zh) != NULL &&
            cJSON_AddBoolToObject(object, "mobile", kind->mobile) != NULL &&
-           cJSON_AddNumberToObject(object, "offline_after_s", kind->offline_after_s) != NULL;
+           cJSON_AddNumberToObject(object, "offline_after_s", kind->offline_after_s) != NULL &&
+           cJSON_AddNumberToObject(object, "interval_s", kind->interval_s) != NULL && add_keys(object, kind->metrics);
 }
 
 char *catalogue_json(void) {
