@@ -118,7 +118,7 @@ COMMENT ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) IS
 GRANT EXECUTE ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) TO cityhub_hub;
 
 CREATE FUNCTION onemap.device_state_catch_up() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE since timestamptz; hour_start timestamptz;
 BEGIN
     since := coalesce((SELECT h.value - interval '1 minute' FROM onemap.hub_state h WHERE h.key = 'device_state'), '-infinity');
@@ -188,7 +188,8 @@ $$;
 COMMENT ON FUNCTION onemap.hourly_zip(float8[], float8[], text) IS 'Element by element sum, least, greatest, first or last of two arrays; NULL = no reading';
 
 CREATE FUNCTION onemap.rollup_run() RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+SET jit = off AS $$
 DECLARE stamps timestamptz[]; hour_start timestamptz; again record; touched int := 0; part int;
 BEGIN
     -- One snapshot for all, or a batch committed meanwhile would be counted twice; one run at a time.
