@@ -71,7 +71,7 @@ GRANT EXECUTE ON FUNCTION onemap.state_merge(float8[], timestamptz[], bigint, fl
 -- Stages what the hour's records say that were stored since a moment. Literals instead of parameters, so that the planner
 -- sees how few rows they are and takes the BRIN index on received_at.
 CREATE FUNCTION onemap.device_state_stage_hour(hour_start timestamptz, since timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
@@ -137,9 +137,10 @@ GRANT EXECUTE ON FUNCTION onemap.device_state_catch_up() TO cityhub_hub;
 CREATE FUNCTION onemap.hourly_aggregate(hour_start timestamptz, stamps timestamptz[], devices int[])
 RETURNS TABLE (device_id int, first_at timestamptz, last_at timestamptz, records int, counts int[], minima float8[],
                maxima float8[], sums float8[], firsts float8[], lasts float8[])
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 BEGIN
-    -- Two plans: new batches are found by the BRIN index on received_at, named devices by the primary key.
+    -- Two plans: new batches are found by the BRIN index on received_at, named devices by the primary key. Without statistics
+    -- (a new partition) the planner would think the BRIN index useless.
     RETURN QUERY EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
         SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality
