@@ -71,7 +71,7 @@ GRANT EXECUTE ON FUNCTION onemap.state_merge(float8[], timestamptz[], bigint, fl
 -- Stages what the hour's records say that were stored since a moment. Literals instead of parameters, so that the planner
 -- sees how few rows they are and takes the BRIN index on received_at.
 CREATE FUNCTION onemap.device_state_stage_hour(hour_start timestamptz, since timestamptz) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
@@ -118,7 +118,7 @@ COMMENT ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) IS
 GRANT EXECUTE ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) TO cityhub_hub;
 
 CREATE FUNCTION onemap.device_state_catch_up() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE since timestamptz; hour_start timestamptz;
 BEGIN
     since := coalesce((SELECT h.value - interval '1 minute' FROM onemap.hub_state h WHERE h.key = 'device_state'), '-infinity');
@@ -137,9 +137,10 @@ GRANT EXECUTE ON FUNCTION onemap.device_state_catch_up() TO cityhub_hub;
 CREATE FUNCTION onemap.hourly_aggregate(hour_start timestamptz, stamps timestamptz[], devices int[])
 RETURNS TABLE (device_id int, first_at timestamptz, last_at timestamptz, records int, counts int[], minima float8[],
                maxima float8[], sums float8[], firsts float8[], lasts float8[])
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 BEGIN
-    -- Two plans: new batches are found by the BRIN index on received_at, named devices by the primary key.
+    -- Two plans: new batches are found by the BRIN index on received_at, named devices by the primary key. Without statistics
+    -- (a new partition) the planner would think the BRIN index useless.
     RETURN QUERY EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
         SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality
@@ -188,7 +189,8 @@ $$;
 COMMENT ON FUNCTION onemap.hourly_zip(float8[], float8[], text) IS 'Element by element sum, least, greatest, first or last of two arrays; NULL = no reading';
 
 CREATE FUNCTION onemap.rollup_run() RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+SET jit = off AS $$
 DECLARE stamps timestamptz[]; hour_start timestamptz; again record; touched int := 0; part int;
 BEGIN
     -- One snapshot for all, or a batch committed meanwhile would be counted twice; one run at a time.
