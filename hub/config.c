@@ -356,7 +356,8 @@ char *config_secret(const char *path) {
     char *line = NULL;
     size_t size = 0;
     if (file == NULL || getline(&line, &size, file) < 0) {
-        log_error("secret_file", "file=%s reason=%s", log_quote(path), log_quote(strerror(errno)));
+        const char *reason = file != NULL && feof(file) ? "the file is empty" : strerror(errno);
+        log_error("secret_file", "file=%s reason=%s", log_quote(path), log_quote(reason));
         free(line);
         line = NULL;
     } else {

@@ -1,0 +1,192 @@
+/* test_migration_file.c: a build's SQL files: their names, order, checksums, and what is refused with the reason. */
+#include "captured.h"
+
+#include <sys/stat.h>
+
+#include "hub/error.h"
+#include "hub/migration_file.h"
+#include "hub/sql_script.h"
+
+static struct captured captured;
+
+/* A data folder of its own. */
+struct folder {
+    char path[64];
+};
+
+static struct folder folder_make(void) {
+    struct folder folder;
+    char path[100];
+    strcpy(folder.path, "/tmp/cityhub-test-data-XXXXXX");
+    assert_non_null(mkdtemp(folder.path));
+    static const char *const inner[] = {"schema", "adapters", "adapters/dust", "adapters/gas"};
+    for (size_t i = 0; i < sizeof inner / sizeof inner[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder.path, inner[i]);
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    return folder;
+}
+
+static void folder_write(const struct folder *folder, const char *name, const void *bytes, size_t length) {
+    char path[200];
+    snprintf(path, sizeof path, "%s/%s", folder->path, name);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    fclose(file);
+}
+
+static void folder_text(const struct folder *folder, const char *name, const char *text) {
+    folder_write(folder, name, text, strlen(text));
+}
+
+static void folder_remove(const struct folder *folder) {
+    char command[100];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder->path);
+    assert_int_equal(system(command), 0);
+}
+
+/* Reads the numbered files, which are refused with `code`; what is said has `word` in it. */
+static void refused(const struct folder *folder, int code, const char *word) {
+    struct migration_files files;
+    captured_begin(&captured, stderr);
+    int got = migration_files_numbered(&files, folder->path);
+    captured_expect(captured_end(&captured), word);
+    assert_int_equal(got, code);
+    migration_files_free(&files);
+    assert_null(files.list);
+}
+
+static void test_checksum(void **state) {
+    (void)state;
+    char checksum[CHECKSUM_TEXT];
+    /* The examples of FIPS 180-4 for SHA-256. */
+    assert_int_equal(migration_checksum("", 0, checksum), 0);
+    assert_string_equal(checksum, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_int_equal(migration_checksum("abc", 3, checksum), 0);
+    assert_string_equal(checksum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+static void test_order(void **state) {
+    (void)state;
+    struct folder folder = folder_make();
+    struct migration_files files;
+    folder_text(&folder, "schema/010_later.sql", "SELECT 10;\n");
+    folder_text(&folder, "schema/001_first.sql", "abc");
+    folder_text(&folder, "schema/999_last_1.sql", "");
+    folder_text(&folder, "schema/README.md", "is left alone");
+    folder_text(&folder, "adapters/gas/gas.sql", "SELECT 'gas';");
+    folder_text(&folder, "adapters/dust/rules.sql", "SELECT 'rules';");
+    folder_text(&folder, "adapters/dust/dust.sql", "SELECT 'dust';");
+    folder_text(&folder, "adapters/dust/dust.md", "is left alone");
+    assert_int_equal(migration_files_numbered(&files, folder.path), 0);
+    assert_int_equal(files.count, 3);
+    assert_string_equal(files.list[0].name, "schema/001_first.sql");
+    assert_int_equal(files.list[0].version, 1);
+    assert_string_equal(files.list[0].text, "abc");
+    assert_string_equal(files.list[0].checksum, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_int_equal(files.list[1].version, 10);
+    assert_int_equal(files.list[2].version, 999);
+    assert_string_equal(files.list[2].text, "");
+    migration_files_free(&files);
+    assert_int_equal(migration_files_repeatable(&files, folder.path), 0);
+    assert_int_equal(files.count, 3);
+    assert_string_equal(files.list[0].name, "adapters/dust/dust.sql");
+    assert_string_equal(files.list[1].name, "adapters/dust/rules.sql");
+    assert_string_equal(files.list[2].name, "adapters/gas/gas.sql");
+    assert_int_equal(files.list[0].version, 0);
+    migration_files_free(&files);
+    folder_remove(&folder);
+}
+
+static void test_nothing_there(void **state) {
+    (void)state;
+    struct folder folder = folder_make();
+    struct migration_files files;
+    refused(&folder, CH_EIO, "schema/*.sql: no such files; [hub] data_dir must name the folder");
+    assert_int_equal(migration_files_repeatable(&files, folder.path), 0);
+    assert_int_equal(files.count, 0);
+    migration_files_free(&files);
+    folder_remove(&folder);
+    refused(&folder, CH_EIO, "no such files");
+}
+
+static void test_names(void **state) {
+    (void)state;
+    static const char *const names[] = {"1_a.sql",     "01_a.sql",    "000_a.sql",  "0001_a.sql",
+                                        "001.sql",     "001_.sql",    "001-a.sql",  "001_A.sql",
+                                        "001_a.b.sql", "001_a-b.sql", "a001_a.sql", "001a.sql"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct folder folder = folder_make();
+        char name[60];
+        snprintf(name, sizeof name, "schema/%s", names[i]);
+        folder_text(&folder, name, "SELECT 1;");
+        refused(&folder, CH_EINVAL, "a schema file's name must be NNN_name.sql");
+        captured_expect(captured.text, names[i]);
+        folder_remove(&folder);
+    }
+}
+
+static void test_one_number_twice(void **state) {
+    (void)state;
+    struct folder folder = folder_make();
+    folder_text(&folder, "schema/001_a.sql", "");
+    folder_text(&folder, "schema/002_a.sql", "");
+    folder_text(&folder, "schema/002_b.sql", "");
+    refused(&folder, CH_EINVAL, "schema/002_a.sql and schema/002_b.sql have the same number");
+    folder_remove(&folder);
+}
+
+static void test_content(void **state) {
+    (void)state;
+    struct folder folder = folder_make();
+    folder_write(&folder, "schema/001_a.sql", "SELECT\0 1", 9);
+    refused(&folder, CH_EIO, "001_a.sql: cannot be read as text");
+    char path[200];
+    snprintf(path, sizeof path, "%s/schema/001_a.sql", folder.path);
+    assert_int_equal(truncate(path, (off_t)16 * 1024 * 1024 + 1), 0);
+    refused(&folder, CH_EINVAL, "has 16777217 bytes, at most 16777216 are read");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0);
+    refused(&folder, CH_EIO, "001_a.sql");
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(symlink("/nonexistent", path), 0);
+    refused(&folder, CH_EIO, "001_a.sql: No such file or directory");
+    folder_remove(&folder);
+}
+
+/* The repository's own files: they are read, and no statement of them ends the transaction that they run in. */
+static void test_own_files(void **state) {
+    (void)state;
+    struct migration_files sets[2];
+    assert_int_equal(migration_files_numbered(&sets[0], CITYHUB_SOURCE_DIR), 0);
+    assert_int_equal(migration_files_repeatable(&sets[1], CITYHUB_SOURCE_DIR), 0);
+    assert_true(sets[0].count > 0 && sets[1].count > 0);
+    for (size_t set = 0; set < 2; set++) {
+        for (size_t i = 0; i < sets[set].count; i++) {
+            struct sql_script script = {.text = sets[set].list[i].text, .line = 1};
+            struct sql_statement statement;
+            int count = 0;
+            while (sql_script_next(&script, &statement)) {
+                count++;
+                if (sql_statement_is_transaction_control(&statement)) {
+                    fail_msg("%s:%d: ends the migration's transaction", sets[set].list[i].name, statement.line);
+                }
+            }
+            if (count == 0) {
+                fail_msg("%s: has no statement", sets[set].list[i].name);
+            }
+        }
+        migration_files_free(&sets[set]);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_checksum),         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_nothing_there),    cmocka_unit_test(test_names),
+        cmocka_unit_test(test_content),          cmocka_unit_test(test_own_files),
+        cmocka_unit_test(test_one_number_twice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
