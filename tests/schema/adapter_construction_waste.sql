@@ -1,7 +1,7 @@
 -- construction_waste: tipping inside and outside permitted places and their time of validity, open covers, what was tipped where.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(39);
+SELECT plan(35);
 SELECT test_rules('construction_waste', '{cover_open, illegal_dumping}');
 
 -- A yard from 113.60 to 113.61 E, 34.70 to 34.71 N, permitted from 2026-03-10 08:00 to before 2026-03-20 18:00 of UTC+8.

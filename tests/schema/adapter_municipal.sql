@@ -1,7 +1,7 @@
 -- municipal: ponding events, hours and volume of pumps, a station that does not pump.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(17);
+SELECT plan(16);
 SELECT test_rules('municipal', '{pump_not_running}');
 
 SELECT test_device('municipal', 'ponding_sensor', 'P1') AS p1, test_device('municipal', 'pump_station', 'S1') AS s1,

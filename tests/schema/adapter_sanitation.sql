@@ -1,7 +1,7 @@
 -- sanitation: weighings of a day, kilometres driven, swept and sprayed, sweeping too fast.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(15);
+SELECT plan(16);
 SELECT test_rules('sanitation', '{sweeping_too_fast}');
 
 -- The local day 2026-03-10. A1 is sent twice, the later one counts (5200); then one without net_kg: 15000 - 9000 = 6000; one of another
