@@ -128,7 +128,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                lag(o.readings[onemap.metric_ordinal('construction_waste', 'bed_lifted')]) OVER w AS lifted_before,
                lag(o.observed_at) OVER w AS before
         FROM onemap.device d JOIN onemap.observation o ON o.device_id = d.id
-        WHERE d.subsystem = 'construction_waste' AND o.observed_at >= from_at AND o.observed_at < to_at
+        -- A tipping that was under way at from_at began before it.
+        WHERE d.subsystem = 'construction_waste' AND o.observed_at >= from_at - interval '10 minutes' AND o.observed_at < to_at
             AND o.readings[onemap.metric_ordinal('construction_waste', 'bed_lifted')] IS NOT NULL
         WINDOW w AS (PARTITION BY o.device_id ORDER BY o.observed_at)),
     numbered AS (
@@ -144,6 +145,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                        AND t.observed_at BETWEEN e.started_at - interval '2 minutes' AND e.started_at
                        ORDER BY t.observed_at DESC LIMIT 1) p ON true
     LEFT JOIN LATERAL (SELECT onemap.construction_waste_zone(p.geom, e.started_at) AS id) z ON true
+    WHERE e.started_at >= from_at
 $$;
 COMMENT ON FUNCTION onemap.construction_waste_dumpings(timestamptz, timestamptz) IS
     'Each tipping of a truck (bed up without a break of more than 10 minutes) that began in the time: where, in which zone, permitted or not (NULL: no place known within 2 minutes)';

@@ -65,7 +65,7 @@ GRANT EXECUTE ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) TO c
 CREATE OR REPLACE FUNCTION onemap.dust_noise_judge(at timestamptz)
 RETURNS TABLE (device_id int, rule_key text, leq_dba float8, limit_dba float8, samples int, from_at timestamptz, last_at timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, r.key, n.leq_dba, r.threshold, n.samples, n.first_at, n.last_at
+    SELECT d.id, r.key, round(n.leq_dba::numeric, 1)::float8, r.threshold, n.samples, n.first_at, n.last_at
     FROM onemap.alarm_rule r
     CROSS JOIN LATERAL (SELECT greatest(onemap.dust_noise_period(at, r.window_from, r.window_to),
                                         at - make_interval(secs => r.duration_s)) AS from_at,
@@ -77,7 +77,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND n.last_at - n.first_at >= make_interval(secs => 0.75 * r.duration_s)
 $$;
 COMMENT ON FUNCTION onemap.dust_noise_judge(timestamptz) IS
-    'Equivalent level of each site monitor over the duration (20 minutes) before a moment, within the period of day of its limit; a monitor whose samples span less than three quarters of it is not judged';
+    'Equivalent level of each site monitor over the duration (20 minutes) before a moment, within the period of day of its limit; rounded to 0.1 dB, the resolution of the instruments; a monitor whose samples span less than three quarters of it is not judged';
 GRANT EXECUTE ON FUNCTION onemap.dust_noise_judge(timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise_sweep() RETURNS int

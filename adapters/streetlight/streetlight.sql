@@ -84,7 +84,7 @@ COMMENT ON FUNCTION onemap.streetlight_night_rate(date) IS
 GRANT EXECUTE ON FUNCTION onemap.streetlight_night_rate(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE VIEW onemap.streetlight_lighting_now AS
-SELECT s.cabinet_id, s.lamps, s.silent, s.ordered, s.lit, 100.0 * s.lit / nullif(s.ordered, 0) AS rate_percent
+SELECT s.cabinet_id, s.lamps, s.silent, s.ordered, s.lit, (100.0 * s.lit / nullif(s.ordered, 0))::float8 AS rate_percent
 FROM (SELECT c.id AS cabinet_id, count(*)::int AS lamps,
              count(*) FILTER (WHERE known.lit IS NULL)::int AS silent,
              count(*) FILTER (WHERE known.ordered AND known.lit IS NOT NULL)::int AS ordered,

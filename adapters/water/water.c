@@ -11,7 +11,7 @@ static const struct metric metrics[] = {
     {4, "volume_total_m3", "正向累计水量", "m3", METRIC_COUNTER, 0, 100000000, 100000000, 5, 80},
     {5, "reverse_total_m3", "反向累计水量", "m3", METRIC_COUNTER, 0, 100000000, 100000000, 0, 0},
     {6, "turbidity_ntu", "浑浊度", "NTU", METRIC_GAUGE, 0, 100, 0, 0.1, 0.5},
-    {7, "residual_chlorine_mg_l", "余氯（游离氯）", "mg/L", METRIC_GAUGE, 0, 20, 0, 0.15, 0.7},
+    {7, "residual_chlorine_mg_l", "余氯（游离氯）", "mg/L", METRIC_GAUGE, 0, 20, 0, 0.35, 0.7},
     {8, "ph", "酸碱度", "1", METRIC_GAUGE, 0, 14, 0, 7.2, 8.1},
     {9, "conductivity_us_cm", "电导率", "uS/cm", METRIC_GAUGE, 0, 20000, 0, 350, 800},
     {10, "water_temp_c", "水温", "°C", METRIC_GAUGE, -5, 60, 0, 8, 22},
