@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const struct anomaly anomalies[] = {
+const struct anomaly anomaly_table[] = {
     {"sanitation", "bin", "fire_alarm", 1, 60, "垃圾箱冒烟起火", "20117"},
     {"sanitation", "bin", "bin_temp_c", 86, 110, "垃圾箱温度过高", NULL},
     {"streetlight", "lamp", "leakage_current_ma", 64, 70, "灯杆漏电", "10118"},
@@ -42,6 +42,8 @@ static const struct anomaly anomalies[] = {
     {"enforcement", "camera", "camera_blocked", 1, 120, "镜头被遮挡", NULL},
 };
 
+const int anomaly_count = (int)ADAPTER_COUNT_OF(anomaly_table);
+
 enum { FIRST_BURST = 4 }; /* so many begin together at the start: a newcomer shall not wait for the first */
 
 static bool fits(const struct device *device, const struct anomaly *anomaly) {
@@ -50,7 +52,7 @@ static bool fits(const struct device *device, const struct anomaly *anomaly) {
 }
 
 static void begin_one(struct fleet *fleet, struct simulate_random *random, int64_t now_ms) {
-    const struct anomaly *anomaly = &anomalies[simulate_below(random, (int)ADAPTER_COUNT_OF(anomalies))];
+    const struct anomaly *anomaly = &anomaly_table[simulate_below(random, anomaly_count)];
     int fitting = 0;
     for (int i = 0; i < fleet->count; i++) {
         fitting += fits(&fleet->devices[i], anomaly) ? 1 : 0;

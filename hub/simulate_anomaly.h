@@ -13,6 +13,10 @@ struct anomaly {
     const char *category_code; /* subclass of the case catalogue that a vendor would report, NULL = none */
 };
 
+/* All that may happen. */
+extern const struct anomaly anomaly_table[];
+extern const int anomaly_count;
+
 enum { ANOMALY_REPORT_S = 10 }; /* a device in trouble reports so often */
 
 /* Lets the anomalies of `fleet` begin and end: about one begins every `every_s` seconds (0 = none). The devices

@@ -48,20 +48,26 @@ void simulate_person_name(uint64_t key, char name[32]) {
                                          "周", "吴", "孙", "马", "朱", "胡", "郭"};
     static const char *const given[] = {"建国", "秀英", "志强", "海燕", "玉梅", "永胜", "晓东", "丽娟",
                                         "卫东", "春霞", "红旗", "素云", "国庆", "金凤", "小军", "艳丽"};
-    snprintf(name, 32, "%s%s", family[(int)(simulate_fixed(simulate_hash(key, 21)) * ADAPTER_COUNT_OF(family))],
-             given[(int)(simulate_fixed(simulate_hash(key, 22)) * ADAPTER_COUNT_OF(given))]);
+    const int families = (int)ADAPTER_COUNT_OF(family);
+    const int givens = (int)ADAPTER_COUNT_OF(given);
+    snprintf(name, 32, "%s%s", family[(int)(simulate_fixed(simulate_hash(key, 21)) * families)],
+             given[(int)(simulate_fixed(simulate_hash(key, 22)) * givens)]);
 }
 
-/* Beside a road, or at a crossing. */
+/* Where a road has its edge: on the inner side of the roads that are the border. */
+static double beside(double road, double limit, struct simulate_random *random) {
+    double aside = simulate_unit(random) < 0.5 ? -12 : 12;
+    return road + (road >= limit ? -12 : road <= -limit ? 12 : aside);
+}
+
 static struct place random_place(struct simulate_random *random) {
     struct place place = {simulate_between(random, -COUNTY_EAST_M, COUNTY_EAST_M),
                           simulate_between(random, -COUNTY_NORTH_M, COUNTY_NORTH_M)};
     struct place crossing = county_crossing(place);
-    double aside = simulate_unit(random) < 0.5 ? -12 : 12;
     if (simulate_unit(random) < 0.5) {
-        place.x = crossing.x + (crossing.x >= COUNTY_EAST_M ? -12 : aside);
+        place.x = beside(crossing.x, COUNTY_EAST_M, random);
     } else {
-        place.y = crossing.y + (crossing.y >= COUNTY_NORTH_M ? -12 : aside);
+        place.y = beside(crossing.y, COUNTY_NORTH_M, random);
     }
     return place;
 }
@@ -87,7 +93,7 @@ static void set_motion(struct device *device, struct simulate_random *random) {
             motion->way = movers[i].way;
             motion->speed_m_s = simulate_between(random, movers[i].low_m_s, movers[i].high_m_s);
             motion->random.state = simulate_hash(device->key, 5);
-            motion->at = motion->target = county_crossing(device->place);
+            motion->at = motion->corner = motion->target = county_crossing(device->place);
             motion->loaded = motion->way == MOTION_HAUL && simulate_unit(random) < 0.5;
             motion->site = simulate_below(random, COUNTY_SITES);
             motion->yard = simulate_below(random, COUNTY_YARDS);
@@ -127,7 +133,8 @@ static void set_parent(const struct fleet *fleet, struct device *device) {
     device->parent = first + (device->number - 1) % cabinets;
     struct place cabinet = fleet->devices[device->parent].place;
     struct place crossing = county_crossing(cabinet);
-    double along = (rank / 2 + 1) * 35.0 * (rank % 2 == 0 ? 1 : -1);
+    int steps = rank / 2 + 1; /* poles stand 35 m apart on both sides of the cabinet */
+    double along = 35.0 * (rank % 2 == 0 ? steps : -steps);
     bool on_vertical = fabs(cabinet.x - crossing.x) <= 12.5;
     device->place.x = on_vertical ? cabinet.x : fmin(fmax(cabinet.x + along, -COUNTY_EAST_M + 1), COUNTY_EAST_M - 1);
     device->place.y = on_vertical ? fmin(fmax(cabinet.y + along, -COUNTY_NORTH_M + 1), COUNTY_NORTH_M - 1) : cabinet.y;

@@ -20,8 +20,8 @@ enum motion_way {
 
 struct motion {
     enum motion_way way;
-    double speed_m_s; /* when under way */
-    struct place at, target;
+    double speed_m_s;                /* when under way */
+    struct place at, corner, target; /* corner: the next one on the way, gone to straight */
     double heading_deg;
     int64_t moved_ms; /* up to when it has been moved; 0 = not yet */
     int64_t rest_until_ms;

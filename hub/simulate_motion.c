@@ -7,7 +7,8 @@ static bool same(double one, double other) {
     return fabs(one - other) < 0.5;
 }
 
-/* Where to go straight from here: on roads first along x, then along y; a site or yard is reached from its crossing. */
+/* The next corner, when the last one has been reached: on roads first along x, then along y; a site or yard is reached
+ * from its crossing. */
 static struct place next_corner(const struct motion *motion) {
     struct place at = motion->at;
     struct place target = motion->target;
@@ -56,11 +57,12 @@ static void depart(struct motion *motion) {
     } else {
         motion->target = somewhere(motion);
     }
+    motion->corner = next_corner(motion);
 }
 
 /* Goes straight for at most `seconds`; returns those that are left. */
 static double leg(struct motion *motion, double seconds) {
-    struct place corner = next_corner(motion);
+    struct place corner = motion->corner;
     double east = corner.x - motion->at.x;
     double north = corner.y - motion->at.y;
     double distance = hypot(east, north);
@@ -74,6 +76,7 @@ static double leg(struct motion *motion, double seconds) {
         return 0;
     }
     motion->at = corner;
+    motion->corner = next_corner(motion);
     return seconds - distance / motion->speed_m_s;
 }
 

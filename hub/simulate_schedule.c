@@ -12,8 +12,9 @@
 #include "hub/simulate_value.h"
 
 enum {
-    RECEIPT_WAIT_MS = 30000,
-    FIRST_RECORD_MS = 15000, /* all devices have reported within so long, whatever their interval */
+    RECEIPT_WAIT_MS = 20000,   /* once; who has no answer then does not wait again */
+    TELEMETRY_EVERY_MS = 1000, /* what has come due since goes as one batch */
+    FIRST_RECORD_MS = 15000,   /* all devices have reported within so long, whatever their interval */
     BATCH_MAX = 500,
     INVENTORY_MAX = 200,
     BACKLOG_MS = 60000, /* what a device can remember while it has no connection */
@@ -157,9 +158,10 @@ static bool advance_phase(struct schedule *schedule, struct vendor *vendor, int6
         if (!vendor->phase_sent) {
             send_phase(schedule, vendor, now_ms);
         }
-        if (vendor->waiting > 0 && now_ms < vendor->phase_until_ms) {
+        if (vendor->waiting > 0 && !vendor->unanswered && now_ms < vendor->phase_until_ms) {
             return false;
         }
+        vendor->unanswered = vendor->unanswered || vendor->waiting > 0;
         vendor->waiting = 0;
         vendor->phase_sent = false;
         vendor->phase = (enum vendor_phase)(vendor->phase + 1);
@@ -175,6 +177,10 @@ bool schedule_advance(struct schedule *schedule, struct vendor *vendor, int64_t 
         return vendor->in_flight == 0;
     }
     send_documents(schedule, vendor, now_ms);
+    if (now_ms < vendor->telemetry_ms) {
+        return false;
+    }
+    vendor->telemetry_ms = now_ms + TELEMETRY_EVERY_MS;
     while (vendor_ready(vendor) && send_telemetry(schedule, vendor, now_ms)) {
         /* the rest of what is due */
     }

@@ -172,8 +172,8 @@ static void apply_anomaly(struct readings *readings) {
 /* Instruments give a few digits, not seventeen. */
 static double rounded(double value) {
     double size = fabs(value);
-    double step = size >= 1000 ? 0.1 : size >= 10 ? 0.01 : 0.001;
-    return round(value / step) * step;
+    double steps = size >= 1000 ? 10 : size >= 10 ? 100 : 1000;
+    return round(value * steps) / steps;
 }
 
 static void add_reading(cJSON *record, const struct adapter *adapter, const struct readings *readings, size_t index) {

@@ -39,8 +39,10 @@ struct vendor {
     /* what is next: simulate_schedule.c */
     enum vendor_phase phase;
     bool phase_sent;
-    int waiting; /* messages of this phase without a receipt */
+    int waiting;     /* messages of this phase without a receipt */
+    bool unanswered; /* it has waited for receipts in vain */
     int64_t phase_until_ms;
+    int64_t telemetry_ms;
     int64_t staff_ms, work_ms, case_ms; /* when the next one goes */
     struct work_book book;
 };
