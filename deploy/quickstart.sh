@@ -50,7 +50,7 @@ start_postgres() {
     [ -x "$bin/postgres" ] || fail "PostgreSQL 15 is not installed ($bin/postgres is missing)"
     if [ ! -s "$folder/PG_VERSION" ]; then
         say "making a PostgreSQL 15 cluster in $folder"
-        rm -rf "$folder"
+        find "$folder" -mindepth 1 -delete # what an initdb that was stopped has left
         as_user "$server_user" "$bin/initdb" -D "$folder" -U postgres -E UTF8 --locale=C.UTF-8 \
             --auth-local=trust --auth-host=scram-sha-256 >"$logs/initdb.log" 2>&1 ||
             fail_log "initdb failed" "$logs/initdb.log"

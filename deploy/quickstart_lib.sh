@@ -2,6 +2,10 @@
 # quickstart_lib.sh: processes, ports and folders of deploy/quickstart.sh, which sources it. Knows nothing of what it starts.
 # Whatever runs is known by process id and start time, so that never another process is stopped in its place.
 
+var=${var:?the folder that everything is kept in}
+postgres_port=
+broker_port=
+http_port=
 # In the order in which they start; they stop in the opposite one.
 services=(postgres mosquitto serve simulate)
 follower=
@@ -85,17 +89,13 @@ make_places() {
         fi
         set_data_paths
     fi
-    mkdir -p "$data" "$data/mosquitto" "$data/secrets" || fail "$data cannot be made"
+    mkdir -p "$data" "$data/postgres" "$data/mosquitto" "$data/secrets" || fail "$data cannot be made"
     chmod 755 "$data"
-    chmod 700 "$data/mosquitto" "$data/secrets"
+    chmod 700 "$data/postgres" "$data/mosquitto" "$data/secrets"
+    give "$data/postgres" "$server_user"
     give "$data/mosquitto" "$broker_user"
     give "$data/secrets" "$server_user"
     make_socket_folder
-    if [ -n "$server_user" ]; then
-        mkdir -p "$data/postgres"
-        give "$data/postgres" "$server_user"
-        chmod 700 "$data/postgres"
-    fi
 }
 
 # In /tmp anybody could have made it before us: it must be ours and nobody else's.
