@@ -95,7 +95,7 @@ make_database() {
             -c "CREATE DATABASE cityhub OWNER cityhub_owner" >"$log" 2>&1 || fail_log "the database cannot be made" "$log"
     fi
     database=cityhub
-    sql -c "CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public" >"$log" 2>&1 || fail_log "PostGIS cannot be installed" "$log"
+    sql -c "SET client_min_messages = warning" -c "CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public" >"$log" 2>&1 || fail_log "PostGIS cannot be installed" "$log"
     say "migrating the database"
     hub migrate >>"$log" 2>&1 || fail_log "the migration failed" "$log"
     sql -c "DO \$\$ BEGIN

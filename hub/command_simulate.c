@@ -127,7 +127,7 @@ struct simulation {
     struct vendor_login login;
     struct fleet fleet;
     struct schedule schedule;
-    struct vendor *vendors;
+    struct simulated_vendor *vendors;
     int count;
     struct simulate_random chance;
     int64_t anomaly_ms, started_ms, report_ms;
@@ -143,7 +143,7 @@ static void report(struct simulation *simulation, int64_t now_ms) {
     long rejected = 0;
     int connected = 0;
     for (int i = 0; i < simulation->count; i++) {
-        struct vendor *vendor = &simulation->vendors[i];
+        struct simulated_vendor *vendor = &simulation->vendors[i];
         messages += vendor->messages;
         records += vendor->records;
         accepted += vendor->accepted;
@@ -159,7 +159,7 @@ static void report(struct simulation *simulation, int64_t now_ms) {
            (long long)((now_ms - simulation->started_ms) / 1000), connected, simulation->count, records, messages, rate,
            accepted, duplicates, rejected, simulation->anomalies);
     for (int i = 0; i < simulation->count; i++) {
-        struct vendor *vendor = &simulation->vendors[i];
+        struct simulated_vendor *vendor = &simulation->vendors[i];
         if (vendor->problem[0] != '\0') {
             printf("  rejected: %s\n", vendor->problem);
             vendor->problem[0] = '\0';
@@ -227,7 +227,7 @@ static int last_words(struct simulation *simulation) {
     int64_t until_ms = clock_ms(CLOCK_MONOTONIC) + LAST_WORDS_MS;
     while (clock_ms(CLOCK_MONOTONIC) < until_ms &&
            (in_flight(simulation) > 0 || (stopped == 0 && receipts_missing(simulation)))) {
-        vendors_poll(simulation->vendors, simulation->count, TICK_MS, clock_ms(CLOCK_MONOTONIC));
+        simulated_vendors_poll(simulation->vendors, simulation->count, TICK_MS, clock_ms(CLOCK_MONOTONIC));
     }
     report(simulation, clock_ms(CLOCK_MONOTONIC));
     if (in_flight(simulation) > 0) {
@@ -242,7 +242,7 @@ static int run(struct simulation *simulation) {
     simulation->started_ms = simulation->report_ms = clock_ms(CLOCK_MONOTONIC);
     int64_t now_ms = simulation->started_ms;
     while (!done && reason == NULL && !run_out(simulation, now_ms)) {
-        vendors_poll(simulation->vendors, simulation->count, TICK_MS, now_ms);
+        simulated_vendors_poll(simulation->vendors, simulation->count, TICK_MS, now_ms);
         done = round_of_all(simulation);
         now_ms = clock_ms(CLOCK_MONOTONIC);
         reason = hopeless(simulation, now_ms);
@@ -262,7 +262,7 @@ static int make_vendors(struct simulation *simulation) {
         return CH_EMEMORY;
     }
     for (size_t i = 0; i < adapter_count; i++) {
-        int code = vendor_open(&simulation->vendors[i], &simulation->login, adapters[i]);
+        int code = simulated_vendor_open(&simulation->vendors[i], &simulation->login, adapters[i]);
         simulation->count++;
         if (code != 0) {
             return code;
@@ -306,7 +306,7 @@ static int play(const struct config *config, const struct options *options) {
     mosquitto_lib_init();
     int code = start(&simulation) == 0 ? run(&simulation) : command_fail("the simulation cannot start");
     for (int i = 0; i < simulation.count; i++) {
-        vendor_close(&simulation.vendors[i]);
+        simulated_vendor_close(&simulation.vendors[i]);
     }
     free(simulation.vendors);
     fleet_free(&simulation.fleet);

@@ -46,7 +46,7 @@ const int anomaly_count = (int)ADAPTER_COUNT_OF(anomaly_table);
 
 enum { FIRST_BURST = 4 }; /* so many begin together at the start: a newcomer shall not wait for the first */
 
-static bool fits(const struct device *device, const struct anomaly *anomaly) {
+static bool fits(const struct simulated_device *device, const struct anomaly *anomaly) {
     return device->anomaly == NULL && strcmp(device->adapter->key, anomaly->subsystem) == 0 &&
            strcmp(device->kind->key, anomaly->kind) == 0;
 }
@@ -59,7 +59,7 @@ static void begin_one(struct fleet *fleet, struct simulate_random *random, int64
     }
     int chosen = fitting == 0 ? -1 : simulate_below(random, fitting);
     for (int i = 0; i < fleet->count && chosen >= 0; i++) {
-        struct device *device = &fleet->devices[i];
+        struct simulated_device *device = &fleet->devices[i];
         if (fits(device, anomaly) && chosen-- == 0) {
             device->anomaly = anomaly;
             device->anomaly_until_ms = now_ms + (int64_t)anomaly->lasts_s * 1000;
@@ -72,7 +72,7 @@ int anomaly_advance(struct fleet *fleet, struct simulate_random *random, int eve
                     int64_t now_ms) {
     int open = 0;
     for (int i = 0; i < fleet->count; i++) {
-        struct device *device = &fleet->devices[i];
+        struct simulated_device *device = &fleet->devices[i];
         if (device->anomaly != NULL && device->anomaly_until_ms <= now_ms) {
             device->anomaly = NULL;
             device->due_ms = device->due_ms < now_ms ? device->due_ms : now_ms; /* says that all is well again */

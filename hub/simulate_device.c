@@ -73,7 +73,7 @@ static struct place random_place(struct simulate_random *random) {
 }
 
 /* Devices that belong to a site or yard stand there. */
-static struct place own_place(const struct device *device, struct simulate_random *random) {
+static struct place own_place(const struct simulated_device *device, struct simulate_random *random) {
     const char *kind = device->kind->key;
     struct place place = random_place(random);
     if (strcmp(kind, "site_gate") == 0 || strcmp(kind, "site_monitor") == 0) {
@@ -86,7 +86,7 @@ static struct place own_place(const struct device *device, struct simulate_rando
     return place;
 }
 
-static void set_motion(struct device *device, struct simulate_random *random) {
+static void set_motion(struct simulated_device *device, struct simulate_random *random) {
     for (size_t i = 0; i < ADAPTER_COUNT_OF(movers); i++) {
         if (strcmp(movers[i].subsystem, device->adapter->key) == 0 && strcmp(movers[i].kind, device->kind->key) == 0) {
             struct motion *motion = &device->motion;
@@ -104,7 +104,7 @@ static void set_motion(struct device *device, struct simulate_random *random) {
     }
 }
 
-static void set_component(struct device *device) {
+static void set_component(struct simulated_device *device) {
     for (size_t i = 0; i < ADAPTER_COUNT_OF(components); i++) {
         if (strcmp(components[i].subsystem, device->adapter->key) == 0 &&
             strcmp(components[i].kind, device->kind->key) == 0) {
@@ -115,7 +115,7 @@ static void set_component(struct device *device) {
 }
 
 /* A lamp hangs on one cabinet, and stands in a row with the others of it. */
-static void set_parent(const struct fleet *fleet, struct device *device) {
+static void set_parent(const struct fleet *fleet, struct simulated_device *device) {
     if (strcmp(device->kind->key, "lamp") != 0) {
         return;
     }
@@ -142,8 +142,8 @@ static void set_parent(const struct fleet *fleet, struct device *device) {
 
 static void make_device(struct fleet *fleet, uint64_t seed, const struct adapter *adapter,
                         const struct device_kind *kind, int number) {
-    struct device *device = &fleet->devices[fleet->count];
-    *device = (struct device){.adapter = adapter, .kind = kind, .number = number, .parent = -1};
+    struct simulated_device *device = &fleet->devices[fleet->count];
+    *device = (struct simulated_device){.adapter = adapter, .kind = kind, .number = number, .parent = -1};
     device->key = simulate_hash(simulate_hash_text(simulate_hash_text(simulate_hash(seed, 1), adapter->key), kind->key),
                                 (uint64_t)number);
     struct simulate_random random = {device->key};

@@ -31,7 +31,7 @@ struct motion {
     struct simulate_random random;
 };
 
-struct device {
+struct simulated_device {
     const struct adapter *adapter;
     const struct device_kind *kind;
     int number; /* within its kind, from 1 */
@@ -50,7 +50,7 @@ struct device {
 };
 
 struct fleet {
-    struct device *devices;
+    struct simulated_device *devices;
     int count;
 };
 
@@ -67,8 +67,8 @@ void simulate_plate(uint64_t key, char plate[16]);
 void simulate_person_name(uint64_t key, char name[32]);
 
 /* Moves the device up to `now_ms`; where it is now is motion.at. */
-void motion_advance(struct device *device, int64_t now_ms);
+void motion_advance(struct simulated_device *device, int64_t now_ms);
 /* Metres per second at this moment. */
-double motion_speed(const struct device *device, int64_t now_ms);
+double motion_speed(const struct simulated_device *device, int64_t now_ms);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "hub/simulate_value.h"
 
-static bool is_parent(const struct device *device) {
+static bool is_parent(const struct simulated_device *device) {
     return strcmp(device->kind->key, "cabinet") == 0;
 }
 
@@ -22,7 +22,7 @@ static void add_attribute(cJSON *record, const char *key, const char *value) {
     cJSON_AddItemToArray(list, attribute);
 }
 
-static cJSON *inventory_record(const struct document_source *source, const struct device *device) {
+static cJSON *inventory_record(const struct document_source *source, const struct simulated_device *device) {
     cJSON *record = cJSON_CreateObject();
     cJSON_AddStringToObject(record, "device_code", device->code);
     cJSON_AddStringToObject(record, "kind", device->kind->key);
@@ -48,7 +48,7 @@ cJSON *simulate_inventory(const struct document_source *source, bool parents) {
     int end;
     fleet_range(source->fleet, source->adapter, &first, &end);
     for (int i = first; i < end && records != NULL; i++) {
-        const struct device *device = &source->fleet->devices[i];
+        const struct simulated_device *device = &source->fleet->devices[i];
         if (is_parent(device) == parents) {
             cJSON_AddItemToArray(records, inventory_record(source, device));
         }
@@ -84,7 +84,8 @@ static cJSON *staff_record(const struct document_source *source, const char *kin
     return record;
 }
 
-static void add_mobile_staff(const struct document_source *source, const struct device *device, cJSON *records) {
+static void add_mobile_staff(const struct document_source *source, const struct simulated_device *device,
+                             cJSON *records) {
     char code[80];
     char name[32];
     bool vehicle = device->plate[0] != '\0';
@@ -148,7 +149,7 @@ static const struct {
     {"dust", "site_monitor", "20302", "工地裸土未覆盖", "minor"},
 };
 
-static const struct device *any_device(const struct document_source *source, const char *kind) {
+static const struct simulated_device *any_device(const struct document_source *source, const char *kind) {
     int first;
     int end;
     int fitting = 0;
@@ -168,7 +169,7 @@ static const struct device *any_device(const struct document_source *source, con
 static cJSON *case_record(const struct document_source *source, size_t report) {
     char code[64];
     char description[192];
-    const struct device *device = any_device(source, reports[report].kind);
+    const struct simulated_device *device = any_device(source, reports[report].kind);
     if (device == NULL) {
         return NULL;
     }

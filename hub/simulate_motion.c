@@ -84,7 +84,7 @@ static bool arrived(const struct motion *motion) {
     return same(motion->at.x, motion->target.x) && same(motion->at.y, motion->target.y);
 }
 
-void motion_advance(struct device *device, int64_t now_ms) {
+void motion_advance(struct simulated_device *device, int64_t now_ms) {
     struct motion *motion = &device->motion;
     if (motion->way == MOTION_NONE) {
         return;
@@ -108,7 +108,7 @@ void motion_advance(struct device *device, int64_t now_ms) {
     }
 }
 
-double motion_speed(const struct device *device, int64_t now_ms) {
+double motion_speed(const struct simulated_device *device, int64_t now_ms) {
     const struct motion *motion = &device->motion;
     if (motion->way == MOTION_NONE || motion->rest_until_ms > now_ms || motion->rest_until_ms == motion->moved_ms) {
         return 0;

@@ -38,7 +38,7 @@ static uint64_t changing(const struct readings *readings, int every_s) {
 }
 
 static void vehicles(struct readings *readings) {
-    const struct device *device = readings->device;
+    const struct simulated_device *device = readings->device;
     double speed = 3.6 * motion_speed(device, readings->at_ms);
     set(readings, "speed_km_h", speed);
     set(readings, "heading_deg", device->motion.heading_deg);
@@ -135,7 +135,7 @@ static void gate(struct readings *readings) {
 }
 
 static void construction_waste(struct readings *readings) {
-    const struct device *device = readings->device;
+    const struct simulated_device *device = readings->device;
     const struct motion *motion = &device->motion;
     bool loaded = motion->loaded;
     if (motion->way == MOTION_HAUL) {
@@ -164,7 +164,7 @@ static void incineration(struct readings *readings) {
 }
 
 static void enforcement(struct readings *readings) {
-    const struct device *device = readings->device;
+    const struct simulated_device *device = readings->device;
     char *number = readings_text(readings, "officer_number");
     bool duty = readings->hour >= 7 && readings->hour < 22;
     if (number != NULL) {

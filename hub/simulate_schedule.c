@@ -23,7 +23,7 @@ enum {
     CASE_EVERY_MS = 240000,
 };
 
-void schedule_vendor(struct vendor *vendor) {
+void schedule_vendor(struct simulated_vendor *vendor) {
     static const struct {
         const char *subsystem;
         enum coordinate_system system;
@@ -48,7 +48,7 @@ double schedule_rate(const struct fleet *fleet) {
     return rate;
 }
 
-static int64_t interval_ms(const struct schedule *schedule, const struct device *device) {
+static int64_t interval_ms(const struct schedule *schedule, const struct simulated_device *device) {
     double usual = 1000.0 * device->kind->interval_s / schedule->speed;
     double trouble = device->anomaly == NULL ? usual : fmin(usual, 1000.0 * ANOMALY_REPORT_S);
     return (int64_t)fmax(1, trouble);
@@ -56,13 +56,14 @@ static int64_t interval_ms(const struct schedule *schedule, const struct device 
 
 void schedule_devices(struct schedule *schedule, int64_t now_ms) {
     for (int i = 0; i < schedule->fleet->count; i++) {
-        struct device *device = &schedule->fleet->devices[i];
+        struct simulated_device *device = &schedule->fleet->devices[i];
         double spread = fmin((double)interval_ms(schedule, device), FIRST_RECORD_MS);
         device->due_ms = now_ms + (int64_t)(spread * simulate_fixed(device->key + 8));
     }
 }
 
-static void add_record(struct schedule *schedule, struct vendor *vendor, struct device *device, cJSON *records) {
+static void add_record(struct schedule *schedule, struct simulated_vendor *vendor, struct simulated_device *device,
+                       cJSON *records) {
     int64_t at_ms = device->due_ms > device->observed_ms ? device->due_ms : device->observed_ms + 1;
     motion_advance(device, at_ms);
     cJSON_AddItemToArray(records, simulate_record(device, vendor->system, at_ms));
@@ -71,14 +72,14 @@ static void add_record(struct schedule *schedule, struct vendor *vendor, struct 
 }
 
 /* One batch of what is due. True if there is more. */
-static bool send_telemetry(struct schedule *schedule, struct vendor *vendor, int64_t now_ms) {
+static bool send_telemetry(struct schedule *schedule, struct simulated_vendor *vendor, int64_t now_ms) {
     int first;
     int end;
     int count = 0;
     cJSON *records = cJSON_CreateArray();
     fleet_range(schedule->fleet, vendor->adapter, &first, &end);
     for (int i = first; i < end && count < BATCH_MAX; i++) {
-        struct device *device = &schedule->fleet->devices[i];
+        struct simulated_device *device = &schedule->fleet->devices[i];
         if (device->due_ms < now_ms - BACKLOG_MS) {
             device->due_ms = now_ms;
         }
@@ -87,7 +88,7 @@ static bool send_telemetry(struct schedule *schedule, struct vendor *vendor, int
             count++;
         }
     }
-    return vendor_send(vendor, "telemetry", vendor->adapter->record, records) == 0 && count == BATCH_MAX;
+    return simulated_vendor_send(vendor, "telemetry", vendor->adapter->record, records) == 0 && count == BATCH_MAX;
 }
 
 static void take(cJSON *from, cJSON *into) {
@@ -95,7 +96,7 @@ static void take(cJSON *from, cJSON *into) {
 }
 
 /* Sends in messages of bounded size and counts the receipts to wait for. */
-static int send_awaited(struct vendor *vendor, const char *kind, const ProtobufCMessageDescriptor *descriptor,
+static int send_awaited(struct simulated_vendor *vendor, const char *kind, const ProtobufCMessageDescriptor *descriptor,
                         cJSON *records) {
     int code = records == NULL ? CH_EMEMORY : 0;
     while (code == 0 && cJSON_GetArraySize(records) > 0) {
@@ -104,13 +105,13 @@ static int send_awaited(struct vendor *vendor, const char *kind, const ProtobufC
             take(records, part);
         }
         vendor->waiting++;
-        code = vendor_send(vendor, kind, descriptor, part);
+        code = simulated_vendor_send(vendor, kind, descriptor, part);
     }
     cJSON_Delete(records);
     return code;
 }
 
-static void send_phase(struct schedule *schedule, struct vendor *vendor, int64_t now_ms) {
+static void send_phase(struct schedule *schedule, struct simulated_vendor *vendor, int64_t now_ms) {
     struct document_source source = {schedule->fleet, vendor->adapter, vendor->system, &schedule->random, now_ms};
     const ProtobufCMessageDescriptor *inventory = &cityhub__v1__inventory_record__descriptor;
     switch (vendor->phase) {
@@ -131,29 +132,30 @@ static void send_phase(struct schedule *schedule, struct vendor *vendor, int64_t
     vendor->phase_sent = true;
 }
 
-static void send_documents(struct schedule *schedule, struct vendor *vendor, int64_t now_ms) {
+static void send_documents(struct schedule *schedule, struct simulated_vendor *vendor, int64_t now_ms) {
     struct document_source source = {schedule->fleet, vendor->adapter, vendor->system, &schedule->random, now_ms};
     if (now_ms >= vendor->work_ms) {
         vendor->work_ms =
             now_ms + (int64_t)simulate_between(&schedule->random, 0.5 * WORK_EVERY_MS, 1.5 * WORK_EVERY_MS);
-        vendor_send(vendor, "work", &cityhub__v1__work_record__descriptor, simulate_work(&source, &vendor->book));
+        simulated_vendor_send(vendor, "work", &cityhub__v1__work_record__descriptor,
+                              simulate_work(&source, &vendor->book));
     }
     if (vendor->case_ms == 0 || now_ms >= vendor->case_ms) {
         bool first = vendor->case_ms == 0; /* not all at once, and not at the very start */
         vendor->case_ms = now_ms + (int64_t)simulate_between(&schedule->random, (first ? 0.05 : 0.5) * CASE_EVERY_MS,
                                                              1.5 * CASE_EVERY_MS);
         if (!first) {
-            vendor_send(vendor, "case", &cityhub__v1__case_record__descriptor, simulate_case(&source));
+            simulated_vendor_send(vendor, "case", &cityhub__v1__case_record__descriptor, simulate_case(&source));
         }
     }
     if (now_ms >= vendor->staff_ms) {
         vendor->staff_ms = now_ms + STAFF_EVERY_MS;
-        vendor_send(vendor, "staff", &cityhub__v1__staff_record__descriptor, simulate_staff(&source));
+        simulated_vendor_send(vendor, "staff", &cityhub__v1__staff_record__descriptor, simulate_staff(&source));
     }
 }
 
 /* True when all phases but the live one are over. */
-static bool advance_phase(struct schedule *schedule, struct vendor *vendor, int64_t now_ms) {
+static bool advance_phase(struct schedule *schedule, struct simulated_vendor *vendor, int64_t now_ms) {
     while (vendor->phase != PHASE_LIVE) {
         if (!vendor->phase_sent) {
             send_phase(schedule, vendor, now_ms);
@@ -169,8 +171,8 @@ static bool advance_phase(struct schedule *schedule, struct vendor *vendor, int6
     return true;
 }
 
-bool schedule_advance(struct schedule *schedule, struct vendor *vendor, int64_t now_ms) {
-    if (!vendor_ready(vendor) || !advance_phase(schedule, vendor, now_ms)) {
+bool schedule_advance(struct schedule *schedule, struct simulated_vendor *vendor, int64_t now_ms) {
+    if (!simulated_vendor_ready(vendor) || !advance_phase(schedule, vendor, now_ms)) {
         return false;
     }
     if (schedule->inventory_only) {
@@ -181,7 +183,7 @@ bool schedule_advance(struct schedule *schedule, struct vendor *vendor, int64_t 
         return false;
     }
     vendor->telemetry_ms = now_ms + TELEMETRY_EVERY_MS;
-    while (vendor_ready(vendor) && send_telemetry(schedule, vendor, now_ms)) {
+    while (simulated_vendor_ready(vendor) && send_telemetry(schedule, vendor, now_ms)) {
         /* the rest of what is due */
     }
     return false;

@@ -14,13 +14,13 @@ struct schedule {
 
 /* Chooses coordinate systems and the vendors that speak JSON, and spreads the devices' first records over some seconds.
  */
-void schedule_vendor(struct vendor *vendor);
+void schedule_vendor(struct simulated_vendor *vendor);
 void schedule_devices(struct schedule *schedule, int64_t now_ms);
 
 /* Records a second that the fleet sends at speed 1. */
 double schedule_rate(const struct fleet *fleet);
 
 /* Sends what is due, as far as the vendor has room. True when a vendor that sends its inventory only is done. */
-bool schedule_advance(struct schedule *schedule, struct vendor *vendor, int64_t now_ms);
+bool schedule_advance(struct schedule *schedule, struct simulated_vendor *vendor, int64_t now_ms);
 
 #endif

@@ -218,14 +218,14 @@ cJSON *simulate_position(struct place place, enum coordinate_system system) {
 }
 
 /* Where a receiver of satellites believes it is: a few metres off. */
-static struct place measured(const struct device *device, int64_t at_ms) {
+static struct place measured(const struct simulated_device *device, int64_t at_ms) {
     struct place place = device->motion.at;
     place.x += 3 * simulate_noise(device->key + 3, (double)at_ms / 8000);
     place.y += 3 * simulate_noise(device->key + 4, (double)at_ms / 8000);
     return place;
 }
 
-cJSON *simulate_record(const struct device *device, enum coordinate_system system, int64_t at_ms) {
+cJSON *simulate_record(const struct simulated_device *device, enum coordinate_system system, int64_t at_ms) {
     struct readings readings = {.device = device, .at_ms = at_ms, .hour = simulate_hour(at_ms)};
     cJSON *record = cJSON_CreateObject();
     if (record == NULL) {

@@ -12,7 +12,7 @@ enum { READING_TEXT = 96 };
 
 /* One record under way: index = ordinal - 1 of the adapter's metrics. */
 struct readings {
-    const struct device *device;
+    const struct simulated_device *device;
     int64_t at_ms;
     double hour; /* local hour of the day, 0 to 24 */
     bool has[ADAPTER_METRICS_MAX];
@@ -34,7 +34,7 @@ double simulate_lit_hours(double days);
 
 /* The record of a device at `at_ms` (UTC epoch milliseconds), which has been moved up to then. NULL = out of memory.
  * The caller frees. */
-cJSON *simulate_record(const struct device *device, enum coordinate_system system, int64_t at_ms);
+cJSON *simulate_record(const struct simulated_device *device, enum coordinate_system system, int64_t at_ms);
 
 /* {lon, lat, system} of a place in a coordinate system. */
 cJSON *simulate_position(struct place place, enum coordinate_system system);

@@ -15,7 +15,7 @@
 
 enum { RETRY_MS = 2000, VENDORS_MAX = 64 };
 
-static void complain(struct vendor *vendor, const char *doing, const char *reason) {
+static void complain(struct simulated_vendor *vendor, const char *doing, const char *reason) {
     snprintf(vendor->complaint, sizeof vendor->complaint, "%s: %s: %s", vendor->adapter->key, doing, reason);
 }
 
@@ -23,7 +23,7 @@ static void on_connect(struct mosquitto *client, void *user, int code, int flags
                        const mosquitto_property *properties) {
     (void)flags;
     (void)properties;
-    struct vendor *vendor = user;
+    struct simulated_vendor *vendor = user;
     char topic[128];
     if (code != 0) {
         complain(vendor, "the broker refuses the connection", mosquitto_reason_string(code));
@@ -42,7 +42,7 @@ static void on_subscribe(struct mosquitto *client, void *user, int id, int count
     (void)client;
     (void)id;
     (void)properties;
-    struct vendor *vendor = user;
+    struct simulated_vendor *vendor = user;
     vendor->subscribed = count == 1 && granted[0] < 0x80;
     if (!vendor->subscribed) {
         complain(vendor, "the broker refuses the subscription to receipts", "not authorized");
@@ -53,7 +53,7 @@ static void on_subscribe(struct mosquitto *client, void *user, int id, int count
 static void on_disconnect(struct mosquitto *client, void *user, int code, const mosquitto_property *properties) {
     (void)client;
     (void)properties;
-    struct vendor *vendor = user;
+    struct simulated_vendor *vendor = user;
     if (vendor->connected && code != 0) {
         complain(vendor, "the connection is lost", mosquitto_strerror(code));
     }
@@ -64,7 +64,7 @@ static void on_publish(struct mosquitto *client, void *user, int id, int code, c
     (void)client;
     (void)id;
     (void)properties;
-    struct vendor *vendor = user;
+    struct simulated_vendor *vendor = user;
     vendor->in_flight -= vendor->in_flight > 0 ? 1 : 0;
     if (code >= 0x80) {
         complain(vendor, "the broker refuses a message", mosquitto_reason_string(code));
@@ -82,7 +82,7 @@ static const char *text_of(const cJSON *object, const char *name) {
     return text == NULL ? "-" : text;
 }
 
-static void take_receipt(struct vendor *vendor, const cJSON *receipt) {
+static void take_receipt(struct simulated_vendor *vendor, const cJSON *receipt) {
     long rejected = number_of(receipt, "rejected");
     const char *kind = text_of(receipt, "kind");
     vendor->receipts++;
@@ -112,7 +112,7 @@ static void on_message(struct mosquitto *client, void *user, const struct mosqui
     cJSON_Delete(document);
 }
 
-static int set_up(struct vendor *vendor) {
+static int set_up(struct simulated_vendor *vendor) {
     const struct vendor_login *login = vendor->login;
     struct mosquitto *client = vendor->client;
     mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
@@ -137,7 +137,8 @@ static int set_up(struct vendor *vendor) {
     return 0;
 }
 
-int vendor_open(struct vendor *vendor, const struct vendor_login *login, const struct adapter *adapter) {
+int simulated_vendor_open(struct simulated_vendor *vendor, const struct vendor_login *login,
+                          const struct adapter *adapter) {
     char client_id[128];
     vendor->login = login;
     vendor->adapter = adapter;
@@ -147,7 +148,7 @@ int vendor_open(struct vendor *vendor, const struct vendor_login *login, const s
     return vendor->client == NULL ? CH_EMEMORY : set_up(vendor);
 }
 
-void vendor_close(struct vendor *vendor) {
+void simulated_vendor_close(struct simulated_vendor *vendor) {
     if (vendor->client != NULL) {
         mosquitto_disconnect_v5(vendor->client, 0, NULL);
         mosquitto_loop_write(vendor->client, 1);
@@ -156,11 +157,11 @@ void vendor_close(struct vendor *vendor) {
     }
 }
 
-bool vendor_ready(const struct vendor *vendor) {
+bool simulated_vendor_ready(const struct simulated_vendor *vendor) {
     return vendor->connected && vendor->subscribed && vendor->in_flight < VENDOR_IN_FLIGHT_MAX;
 }
 
-static int publish(struct vendor *vendor, const char *kind, const struct simulate_bytes *bytes, int records) {
+static int publish(struct simulated_vendor *vendor, const char *kind, const struct simulate_bytes *bytes, int records) {
     char topic[128];
     char name[32];
     mosquitto_property *properties = NULL;
@@ -181,7 +182,8 @@ static int publish(struct vendor *vendor, const char *kind, const struct simulat
     return 0;
 }
 
-int vendor_send(struct vendor *vendor, const char *kind, const ProtobufCMessageDescriptor *descriptor, cJSON *records) {
+int simulated_vendor_send(struct simulated_vendor *vendor, const char *kind,
+                          const ProtobufCMessageDescriptor *descriptor, cJSON *records) {
     struct simulate_bytes bytes = {0};
     int count = records == NULL ? 0 : cJSON_GetArraySize(records);
     int code = records == NULL ? CH_EMEMORY : 0;
@@ -196,7 +198,7 @@ int vendor_send(struct vendor *vendor, const char *kind, const ProtobufCMessageD
 }
 
 /* In-flight messages stay with the client and go again after the connection is back. */
-static void connect_again(struct vendor *vendor, int64_t now_ms) {
+static void connect_again(struct simulated_vendor *vendor, int64_t now_ms) {
     const struct config *config = vendor->login->config;
     if (now_ms < vendor->retry_ms) {
         return;
@@ -210,7 +212,7 @@ static void connect_again(struct vendor *vendor, int64_t now_ms) {
     }
 }
 
-static void handle(struct vendor *vendor, short happened) {
+static void handle(struct simulated_vendor *vendor, short happened) {
     int code = MOSQ_ERR_SUCCESS;
     if ((happened & (POLLIN | POLLHUP | POLLERR)) != 0) {
         code = mosquitto_loop_read(vendor->client, 100);
@@ -223,7 +225,7 @@ static void handle(struct vendor *vendor, short happened) {
     }
 }
 
-void vendors_poll(struct vendor *vendors, int count, int timeout_ms, int64_t now_ms) {
+void simulated_vendors_poll(struct simulated_vendor *vendors, int count, int timeout_ms, int64_t now_ms) {
     struct pollfd sockets[VENDORS_MAX];
     for (int i = 0; i < count && i < VENDORS_MAX; i++) {
         if (mosquitto_socket(vendors[i].client) < 0 && !vendors[i].denied) {

@@ -20,7 +20,7 @@ struct vendor_login {
 
 enum vendor_phase { PHASE_PARENTS, PHASE_INVENTORY, PHASE_STAFF, PHASE_LIVE };
 
-struct vendor {
+struct simulated_vendor {
     const struct vendor_login *login;
     const struct adapter *adapter;
     enum coordinate_system system; /* in which it gives positions */
@@ -47,19 +47,21 @@ struct vendor {
     struct work_book book;
 };
 
-/* Makes the client; connecting is vendor_poll's. Returns 0, CH_EMEMORY or CH_EIO (told). */
-int vendor_open(struct vendor *vendor, const struct vendor_login *login, const struct adapter *adapter);
+/* Makes the client; connecting is simulated_vendors_poll's. Returns 0, CH_EMEMORY or CH_EIO (told). */
+int simulated_vendor_open(struct simulated_vendor *vendor, const struct vendor_login *login,
+                          const struct adapter *adapter);
 /* Says good-bye to the broker and frees the client. */
-void vendor_close(struct vendor *vendor);
+void simulated_vendor_close(struct simulated_vendor *vendor);
 
 /* True if there is a connection and room for a message. */
-bool vendor_ready(const struct vendor *vendor);
+bool simulated_vendor_ready(const struct simulated_vendor *vendor);
 
 /* Sends an array of records as one message of `kind`; `descriptor` is that of a record. Frees `records`; nothing is
  * sent for an empty array. Returns 0, CH_EMEMORY, CH_EINVAL or CH_EBROKER. */
-int vendor_send(struct vendor *vendor, const char *kind, const ProtobufCMessageDescriptor *descriptor, cJSON *records);
+int simulated_vendor_send(struct simulated_vendor *vendor, const char *kind,
+                          const ProtobufCMessageDescriptor *descriptor, cJSON *records);
 
 /* Waits up to `timeout_ms` for what the broker says to any of them, handles it, and connects those that are not. */
-void vendors_poll(struct vendor *vendors, int count, int timeout_ms, int64_t now_ms);
+void simulated_vendors_poll(struct simulated_vendor *vendors, int count, int timeout_ms, int64_t now_ms);
 
 #endif

@@ -38,7 +38,7 @@ static void run_clean(struct decoded *decoded, const struct adapter *adapter, co
     free(bytes.data);
 }
 
-static void run_record(struct decoded *decoded, const struct device *device, enum coordinate_system system,
+static void run_record(struct decoded *decoded, const struct simulated_device *device, enum coordinate_system system,
                        int64_t at_ms, bool json) {
     cJSON *records = cJSON_CreateArray();
     cJSON_AddItemToArray(records, simulate_record(device, system, at_ms));
@@ -46,7 +46,7 @@ static void run_record(struct decoded *decoded, const struct device *device, enu
     cJSON_Delete(records);
 }
 
-static void check_place(const struct device *device, const struct record *record) {
+static void check_place(const struct simulated_device *device, const struct record *record) {
     double lon;
     double lat;
     assert_int_equal(record->has_position, device->kind->mobile);
@@ -60,7 +60,7 @@ static void check_place(const struct device *device, const struct record *record
 static void test_every_device_decodes(void **state) {
     struct decoded *decoded = *state;
     for (int i = 0; i < fleet.count; i++) {
-        struct device *device = &fleet.devices[i];
+        struct simulated_device *device = &fleet.devices[i];
         /* Every device at another hour, so that all kinds have been around the clock. */
         int64_t at_ms = decoded_now_ms - (int64_t)(i % 24) * HOUR_MS;
         motion_advance(device, at_ms);
@@ -142,7 +142,7 @@ static void test_movers(void **state) {
     int tips = 0;
     int movers = 0;
     for (int i = 0; i < fleet.count; i++) {
-        struct device *device = &fleet.devices[i];
+        struct simulated_device *device = &fleet.devices[i];
         bool moved = false;
         if (device->motion.way == MOTION_NONE) {
             assert_false(device->kind->mobile);
@@ -196,7 +196,7 @@ static void test_anomalies_are_possible(void **state) {
     struct decoded *decoded = *state;
     for (int a = 0; a < anomaly_count; a++) {
         const struct anomaly *anomaly = &anomaly_table[a];
-        struct device *victim = NULL;
+        struct simulated_device *victim = NULL;
         for (int i = 0; i < fleet.count && victim == NULL; i++) {
             if (strcmp(fleet.devices[i].adapter->key, anomaly->subsystem) == 0 &&
                 strcmp(fleet.devices[i].kind->key, anomaly->kind) == 0) {
