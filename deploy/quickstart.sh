@@ -1,0 +1,323 @@
+#!/usr/bin/env bash
+# quickstart.sh: cityhub at work on one machine, in one command: a private PostgreSQL and a private mosquitto under var/, the
+# hub, and a synthetic county whose eleven vendors send to it.
+#     deploy/quickstart.sh               start everything and show the live status; Ctrl-C stops what it started
+#     deploy/quickstart.sh --seconds N   the same without a person: ends after N seconds with exit code 0 if records of all
+#                                        eleven subsystems were stored, else 1
+#     deploy/quickstart.sh --status      the status of what runs
+#     deploy/quickstart.sh --stop        stop what runs
+#     deploy/quickstart.sh --clean       stop it and delete its data (asks first; --clean --yes does not)
+# For a fresh Debian 12, as root or as somebody who may use sudo (for missing packages only). Starting again goes on with the
+# data. Never touches a database or broker that is there already. Environment:
+#     CITYHUB_VAR    where everything is kept (var/ beside this folder)
+#     CITYHUB_BUILD  a finished build to use instead of making build/release
+#     CITYHUB_SPEED  how many times as often as usual the county's devices report (1)
+set -u
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+var=${CITYHUB_VAR:-$root/var}
+# shellcheck source=deploy/packages.sh
+. "$root/deploy/packages.sh"
+# shellcheck source=deploy/quickstart_lib.sh
+. "$root/deploy/quickstart_lib.sh"
+
+usage() {
+    sed -n '4,9p' "$root/deploy/quickstart.sh" | sed 's/^# \{0,5\}//'
+}
+
+# ---- the steps of a start ----
+
+build_program() {
+    if [ -n "${CITYHUB_BUILD:-}" ]; then
+        program=$CITYHUB_BUILD/cityhub
+        [ -x "$program" ] || fail "CITYHUB_BUILD=$CITYHUB_BUILD has no program cityhub"
+        return
+    fi
+    local build=$root/build/release log=$logs/build.log
+    program=$build/cityhub
+    say "building (log: $log)"
+    local options=(-G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release -DCITYHUB_TESTS=OFF)
+    if command -v ccache >/dev/null; then
+        options+=(-DCMAKE_C_COMPILER_LAUNCHER=ccache)
+    fi
+    cmake "${options[@]}" >"$log" 2>&1 || fail_log "cmake cannot configure the build" "$log"
+    # Its output goes to the log; the last line of progress to the terminal.
+    NINJA_STATUS='[%f/%t] ' ninja -C "$build" cityhub 2>&1 | tee -a "$log" | progress
+    [ "${PIPESTATUS[0]}" -eq 0 ] || fail_log "the build failed" "$log"
+}
+
+start_postgres() {
+    local folder=$data/postgres log=$logs/postgres.log bin=/usr/lib/postgresql/15/bin
+    [ -x "$bin/postgres" ] || fail "PostgreSQL 15 is not installed ($bin/postgres is missing)"
+    if [ ! -s "$folder/PG_VERSION" ]; then
+        say "making a PostgreSQL 15 cluster in $folder"
+        find "$folder" -mindepth 1 -delete # what an initdb that was stopped has left
+        as_user "$server_user" "$bin/initdb" -D "$folder" -U postgres -E UTF8 --locale=C.UTF-8 \
+            --auth-local=trust --auth-host=scram-sha-256 >"$logs/initdb.log" 2>&1 ||
+            fail_log "initdb failed" "$logs/initdb.log"
+    fi
+    # Local connections need no password, but only the cluster's own user can open the socket's folder.
+    cat >"$folder/quickstart.conf" <<END
+listen_addresses = '127.0.0.1'
+port = $postgres_port
+unix_socket_directories = '$socket'
+unix_socket_permissions = 0700
+max_connections = 60
+shared_buffers = 128MB
+max_wal_size = 2GB
+wal_compression = on
+jit = off
+timezone = 'UTC'
+log_line_prefix = '%m [%p] %q%u@%d '
+END
+    give "$folder/quickstart.conf" "$server_user"
+    grep -q "^include 'quickstart.conf'" "$folder/postgresql.conf" || echo "include 'quickstart.conf'" >>"$folder/postgresql.conf"
+    say "starting PostgreSQL on port $postgres_port"
+    start postgres "$server_user" "$log" "$bin/postgres" -D "$folder"
+    await postgres 60 "PostgreSQL answers" "$log" \
+        pg_isready -q -h "$socket" -p "$postgres_port" -U postgres -d postgres
+}
+
+sql() {
+    psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$socket" -p "$postgres_port" -U postgres -d "${database:-cityhub}" "$@"
+}
+
+# The roles of a real installation: an owner for the schema, a login for the hub that has the hub's rights and no others.
+make_database() {
+    local log=$logs/migrate.log database=postgres
+    if [ "$(sql -c "SELECT count(*) FROM pg_database WHERE datname = 'cityhub'")" != 1 ]; then
+        say "making the database"
+        # CREATE DATABASE cannot be within a transaction, hence several -c.
+        sql -c "DO \$\$ BEGIN
+                    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cityhub_owner') THEN
+                        CREATE ROLE cityhub_owner LOGIN CREATEROLE;
+                    END IF;
+                END \$\$" \
+            -c "CREATE DATABASE cityhub OWNER cityhub_owner" >"$log" 2>&1 || fail_log "the database cannot be made" "$log"
+    fi
+    database=cityhub
+    sql -c "SET client_min_messages = warning" -c "CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public" >"$log" 2>&1 || fail_log "PostGIS cannot be installed" "$log"
+    say "migrating the database"
+    hub migrate >>"$log" 2>&1 || fail_log "the migration failed" "$log"
+    sql -c "DO \$\$ BEGIN
+                IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cityhub_daemon') THEN
+                    CREATE ROLE cityhub_daemon LOGIN IN ROLE cityhub_hub;
+                END IF;
+            END \$\$" >>"$log" 2>&1 || fail_log "the hub's login cannot be made" "$log"
+    if hub catalogue --help >/dev/null 2>&1; then
+        import_catalogue "$log"
+    fi
+    hub simulate --prepare >>"$log" 2>&1 || fail_log "the synthetic county cannot be set up" "$log"
+}
+
+# Departments and categories as shipped, unless the county has its own already.
+import_catalogue() {
+    local log=$1 table
+    for table in departments:onemap.department categories:onemap.case_category; do
+        local file=$root/config/${table%%:*}.csv
+        if [ -f "$file" ] && [ "$(sql -c "SELECT count(*) FROM ${table#*:}")" = 0 ]; then
+            hub catalogue "${table%%:*}" import "$file" >>"$log" 2>&1 || fail_log "config/${table%%:*}.csv cannot be imported" "$log"
+        fi
+    done
+}
+
+start_broker() {
+    local folder=$data/mosquitto log=$logs/mosquitto.log program
+    program=$(PATH=$PATH:/usr/sbin command -v mosquitto) || fail "mosquitto is not installed"
+    new_secret hub "$server_user"
+    if [ ! -s "$folder/passwords" ]; then
+        (umask 077 && printf 'hub:%s\n' "$(cat "$secrets/hub.password")" >"$folder/passwords") &&
+            mosquitto_passwd -U "$folder/passwords" >"$log" 2>&1 || fail_log "the broker's password file cannot be made" "$log"
+    fi
+    cp "$root/deploy/mosquitto.acl" "$folder/acl"
+    cat >"$folder/mosquitto.conf" <<END
+listener $broker_port 127.0.0.1
+set_tcp_nodelay true
+allow_anonymous false
+password_file $folder/passwords
+acl_file $folder/acl
+persistence true
+persistence_location $folder/
+autosave_interval 30
+max_inflight_messages 20000
+max_queued_messages 0
+max_queued_bytes 0
+log_dest stderr
+log_type error
+log_type warning
+log_type notice
+log_timestamp_format %Y-%m-%dT%H:%M:%S
+END
+    chmod 600 "$folder/passwords" "$folder/acl"
+    give "$folder/passwords" "$broker_user"
+    give "$folder/acl" "$broker_user"
+    give "$folder/mosquitto.conf" "$broker_user"
+    say "starting mosquitto on port $broker_port"
+    start mosquitto "$broker_user" "$log" "$program" -c "$folder/mosquitto.conf"
+    await mosquitto 20 "mosquitto answers" "$log" port_answers "$broker_port"
+}
+
+# `sim` plays the eleven vendors; `demo` is a login of dust for whoever wants to try.
+make_logins() {
+    local vendor
+    for vendor in sim demo; do
+        new_secret "$vendor" "$server_user"
+        if ! grep -q "^$vendor:" "$data/mosquitto/passwords"; then
+            hub vendor add --subsystem dust --vendor "$vendor" --password-file "$secrets/$vendor.password" \
+                >>"$logs/migrate.log" 2>&1 || fail_log "the login $vendor cannot be made" "$logs/migrate.log"
+        fi
+    done
+}
+
+write_config() {
+    cat >"$config" <<END
+; Written by deploy/quickstart.sh at every start.
+[hub]
+instance = quickstart
+data_dir = $root
+[database]
+conninfo = host=$socket port=$postgres_port user=cityhub_daemon dbname=cityhub
+migrate_conninfo = host=$socket port=$postgres_port user=cityhub_owner dbname=cityhub
+[mqtt]
+host = 127.0.0.1
+port = $broker_port
+username = hub
+password_file = $secrets/hub.password
+vendor_password_file = $data/mosquitto/passwords
+vendor_reload_command = kill -HUP \$(cut -d ' ' -f 1 $run/mosquitto.pid)
+[http]
+listen = 127.0.0.1
+port = $http_port
+END
+    give "$config" "$server_user"
+}
+
+# A copy, which the servers' user can read wherever the tree is, and which a new build does not change under it.
+install_program() {
+    local copy=$data/cityhub
+    if ! cmp -s "$program" "$copy"; then
+        cp "$program" "$copy.new" && chmod 755 "$copy.new" && mv -f "$copy.new" "$copy" || fail "$copy cannot be written"
+    fi
+    program=$copy
+}
+
+start_hub() {
+    say "starting the hub on http://127.0.0.1:$http_port"
+    start serve "$server_user" "$logs/serve.log" "$program" --config "$config" serve
+    await serve 60 "the hub is ready" "$logs/serve.log" curl -sf -o /dev/null --max-time 5 "http://127.0.0.1:$http_port/readyz"
+}
+
+start_simulation() {
+    say "starting the synthetic county (log: $logs/simulate.log)"
+    start simulate "$server_user" "$logs/simulate.log" "$program" --config "$config" simulate \
+        --password-file "$secrets/sim.password" --speed "${CITYHUB_SPEED:-1}"
+}
+
+start_all() {
+    install_packages build run || exit 1
+    check_room
+    build_program
+    choose_ports
+    install_program
+    write_config
+    start_postgres
+    make_database
+    start_broker
+    make_logins
+    sql -c "SELECT pg_catalog.clock_timestamp()" >"$run/started_at" || fail "the database does not answer"
+    start_hub
+    start_simulation
+}
+
+# ---- while it runs ----
+
+# Fails if something that was started has ended by itself.
+check_all() {
+    local name
+    for name in "${services[@]}"; do
+        alive "$name" || fail_log "$name has ended by itself" "$logs/$name.log"
+    done
+}
+
+# How many subsystems have had records stored since this start.
+subsystems_stored() {
+    sql -v started="$(cat "$run/started_at")" <<'END'
+SELECT count(*) FROM onemap.subsystem s
+WHERE EXISTS (SELECT FROM onemap.device d JOIN onemap.observation o ON o.device_id = d.id
+              WHERE d.subsystem = s.key AND d.vendor = 'sim' AND o.observed_at >= :'started' AND o.received_at >= :'started')
+END
+}
+
+run_seconds() {
+    local until=$((SECONDS + seconds)) stored=0
+    while [ "$SECONDS" -lt "$until" ]; do
+        check_all
+        pause 1
+    done
+    hub status || fail_log "the hub does not tell its status" "$logs/serve.log"
+    stored=$(subsystems_stored) || fail "the database does not answer"
+    echo "records of $stored of 11 subsystems were stored"
+    [ "$stored" -eq 11 ]
+}
+
+run_for_a_person() {
+    cat <<END
+
+cityhub is at work. Ctrl-C stops it; the data stays for the next start.
+  status   http://127.0.0.1:$http_port/api/v1/status   metrics http://127.0.0.1:$http_port/metrics
+  SQL      $(as_text "$server_user")psql -h $socket -p $postgres_port -U postgres cityhub     e.g. SELECT * FROM onemap.dust LIMIT 5;
+  a vendor of your own (login demo, password in $secrets/demo.password):
+           mosquitto_pub -V mqttv5 -q 1 -h 127.0.0.1 -p $broker_port -u demo -P "\$(cat $secrets/demo.password)" \\
+               -t cityhub/v1/dust/demo/telemetry \\
+               -m '{"device_code":"mine-1","observed_at_ms":'\$(date +%s%3N)',"pm25_ug_m3":35.2}'
+  logs     $logs/
+
+END
+    hub status --follow &
+    follower=$!
+    while kill -0 "$follower" 2>/dev/null; do
+        check_all
+        pause 1
+    done
+    wait "$follower"
+    follower=
+    fail_log "the status has ended: the hub does not answer" "$logs/serve.log"
+}
+
+main() {
+    local action=run yes=false result=0
+    seconds=0
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --seconds)
+            seconds=${2:-}
+            [[ $seconds =~ ^[1-9][0-9]{0,6}$ ]] || { echo "--seconds needs a number" >&2; exit 2; }
+            shift
+            ;;
+        --stop | --status | --clean) action=${1#--} ;;
+        --yes) yes=true ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+        esac
+        shift
+    done
+    set_places
+    case $action in
+    status) show_status; exit ;;
+    stop) stop_other; exit ;;
+    clean) clean "$yes"; exit ;;
+    esac
+    take_lock
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    trap stop_everything EXIT
+    stop_leftovers
+    start_all
+    if [ "$seconds" -gt 0 ]; then
+        run_seconds || result=1
+    else
+        run_for_a_person
+    fi
+    exit "$result"
+}
+
+main "$@"

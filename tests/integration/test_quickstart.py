@@ -1,0 +1,194 @@
+"""deploy/quickstart.sh as a newcomer calls it: from nothing to all eleven subsystems' records, Ctrl-C leaves nothing behind,
+a second start goes on with the data. On ports and in a folder of its own; with the build under test."""
+import os
+import pathlib
+import pty
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import psycopg2
+import pytest
+
+from harness import paths
+from harness.process import wait_until
+
+SCRIPT = paths.ROOT / "deploy" / "quickstart.sh"
+
+
+class Quickstart:
+    def __init__(self, var, log):
+        self.var, self.log, self.child = var, log, None
+        self.environment = {**os.environ, "CITYHUB_VAR": str(var), "CITYHUB_BUILD": str(paths.build_folder()),
+                            "CITYHUB_SPEED": "5"}
+
+    def run(self, *arguments, code=0, timeout_s=300, input=""):
+        done = subprocess.run([SCRIPT, *map(str, arguments)], env=self.environment, capture_output=True, text=True,
+                              timeout=timeout_s, input=input)
+        assert done.returncode == code, f"exit status {done.returncode}, not {code}\n{done.stdout}{done.stderr}\n{self.logs()}"
+        return done
+
+    def start(self):
+        """As a person starts it: with a terminal of its own."""
+        self.terminal, other = pty.openpty()
+        self.child = subprocess.Popen([SCRIPT], env=self.environment, stdin=other, stdout=other, stderr=other,
+                                      start_new_session=True)
+        os.close(other)
+        os.set_blocking(self.terminal, False)
+        self.screen = b""
+
+    def read(self):
+        try:
+            self.screen += os.read(self.terminal, 65536)
+        except (BlockingIOError, OSError):
+            pass
+        return self.screen.decode(errors="replace")
+
+    def end(self, timeout_s=90):
+        """Ctrl-C, to the whole foreground process group as the terminal does it; the terminal is read on meanwhile."""
+        os.killpg(self.child.pid, signal.SIGINT)
+        deadline = time.monotonic() + timeout_s
+        while self.child.poll() is None and time.monotonic() < deadline:
+            self.read()
+            try:
+                self.child.wait(0.1)
+            except subprocess.TimeoutExpired:
+                pass
+        assert self.child.poll() is not None, f"still there {timeout_s} s after Ctrl-C:\n{self.read()}"
+        return self.child.returncode
+
+    def logs(self):
+        return "\n".join(f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
+                         for path in sorted((self.var / "log").glob("*.log")))
+
+    def settings(self):
+        return dict(line.split("=") for line in (self.var / "ports").read_text().split())
+
+    def query(self, sql):
+        folder = self.var / "socket_folder"
+        data = self.var / "data_folder"
+        data = pathlib.Path(data.read_text().strip()) if data.exists() else self.var / "data"
+        socket = folder.read_text().strip() if folder.exists() else data / "socket"
+        connection = psycopg2.connect(f"host={socket} port={self.settings()['postgres_port']} user=postgres dbname=cityhub")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def processes(self):
+        """Command lines of all processes that have to do with this folder."""
+        found = []
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                where = os.readlink(folder / "cwd")
+            except OSError:
+                continue
+            if int(folder.name) != os.getpid() and (str(self.var) in command or where.startswith(str(self.var))):
+                found.append(f"{folder.name} {command}")
+        return found
+
+
+@pytest.fixture
+def quickstart(work_folder):
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-quick-"))
+    folder.chmod(0o755)
+    quickstart = Quickstart(folder / "var", work_folder / "quickstart.log")
+    yield quickstart
+    if quickstart.child is not None and quickstart.child.poll() is None:
+        quickstart.child.terminate()
+        quickstart.child.wait(90)
+    subprocess.run([SCRIPT, "--stop"], env=quickstart.environment, capture_output=True, timeout=200)
+    if (quickstart.var / "log").exists():
+        shutil.copytree(quickstart.var / "log", work_folder / "quickstart-log", dirs_exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_from_nothing_and_on_again(quickstart):
+    done = quickstart.run("--seconds", 60)
+    assert "records of 11 of 11 subsystems were stored" in done.stdout, done.stdout + quickstart.logs()
+    assert quickstart.processes() == []
+    first_ports = quickstart.settings()
+
+    started = time.monotonic()
+    quickstart.start()
+    wait_until(lambda: "cityhub is at work" in quickstart.read() or quickstart.child.poll() is not None, 120,
+               "the second start is done")
+    assert quickstart.child.poll() is None, quickstart.read() + quickstart.logs()
+    second_s = time.monotonic() - started
+    assert quickstart.settings() == first_ports
+    before = quickstart.query("SELECT count(*) FROM onemap.observation")[0][0]
+    assert before > 2000, "the data of the first start is there"
+    devices = quickstart.query("SELECT count(*) FROM onemap.device")[0][0]
+    wait_until(lambda: quickstart.query("SELECT count(*) FROM onemap.observation")[0][0] > before + 200, 60,
+               "records are stored on top of them")
+    assert quickstart.query("SELECT count(*) FROM onemap.device")[0][0] == devices
+    assert quickstart.query("SELECT count(*) FROM onemap.quarantine") == [(0,)]
+
+    refused = quickstart.run("--seconds", 5, code=1)
+    assert "runs already" in refused.stderr
+    assert "sanitation" in quickstart.run("--status").stdout
+
+    wait_until(lambda: "sanitation" in quickstart.read(), 30, "the live status shows")
+    assert quickstart.end() == 130, quickstart.read()
+    assert quickstart.processes() == []
+    print(f"the second start took {second_s:.1f} s")
+
+
+def test_demo_vendor_gets_in(quickstart):
+    """What the script prints works: a mosquitto_pub that knows the login alone, and nobody without one."""
+    quickstart.start()
+    wait_until(lambda: "cityhub is at work" in quickstart.read() or quickstart.child.poll() is not None, 240, "it is at work")
+    assert quickstart.child.poll() is None, quickstart.read() + quickstart.logs()
+    data = quickstart.var / "data"
+    port = quickstart.settings()["broker_port"]
+
+    def publish(topic, user):
+        login = ["-u", user, "-P", (data / "secrets" / f"{user}.password").read_text().strip()] if user else []
+        message = '{"device_code": "mine-1", "observed_at_ms": %d, "pm25_ug_m3": 35.2}' % (time.time() * 1000)
+        return subprocess.run(["mosquitto_pub", "-V", "mqttv5", "-q", "1", "-h", "127.0.0.1", "-p", port, *login, "-t", topic,
+                               "-m", message], capture_output=True, text=True, timeout=30)
+    assert publish("cityhub/v1/dust/demo/telemetry", None).returncode != 0
+    publish("cityhub/v1/dust/sim/telemetry", "demo")
+    assert publish("cityhub/v1/dust/demo/telemetry", "demo").returncode == 0
+    stored = wait_until(lambda: quickstart.query("SELECT device_code, pm25_ug_m3 FROM onemap.dust WHERE device_code = 'mine-1'"),
+                        30, "the record is in onemap.dust")
+    assert stored == [("mine-1", 35.2)]
+    assert quickstart.query("SELECT vendor FROM onemap.device WHERE code = 'mine-1'") == [("demo",)], "nothing under another's name"
+    assert quickstart.end() == 130
+
+
+def test_ports_that_are_taken(quickstart):
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 18830))
+        except OSError:
+            pass  # somebody else has it: so much the better
+        else:
+            taken.listen()
+        # One second is too short for all eleven: the exit status is not the point here.
+        done = subprocess.run([SCRIPT, "--seconds", "1"], env=quickstart.environment, capture_output=True, text=True,
+                              timeout=300)
+    assert "port 18830 is taken" in done.stdout, done.stdout + done.stderr
+    assert quickstart.settings()["broker_port"] != "18830"
+
+
+def test_wrong_use(quickstart):
+    for arguments in (["--seconds", "soon"], ["--seconds"], ["--faster"]):
+        quickstart.run(*arguments, code=2)
+    assert "nothing runs here" in quickstart.run("--status", code=1).stderr
+
+
+def test_clean_asks(quickstart):
+    (quickstart.var / "data").mkdir(parents=True)
+    (quickstart.var / "data" / "precious").write_text("x")
+    quickstart.run("--clean", code=1, input="n\n")
+    assert (quickstart.var / "data" / "precious").exists()
+    quickstart.run("--clean", input="y\n")
+    assert not (quickstart.var / "data").exists()

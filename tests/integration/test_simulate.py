@@ -1,0 +1,197 @@
+"""`cityhub simulate` against a real broker, a real database and the real hub: the synthetic county arrives whole, and is
+what the adapters' tables say."""
+import re
+import signal
+import subprocess
+
+import pytest
+
+from harness import paths
+from harness.broker import Broker
+from harness.process import Process, wait_until
+from harness.site import Site
+
+LAST = re.compile(r"sent (\d+) records in (\d+) messages .*receipts: (\d+) accepted, (\d+) duplicates, (\d+) rejected")
+CELLS = 24 * 20
+STREETS = 4
+
+
+@pytest.fixture
+def idle_hub(make_hub):
+    """A configuration and its commands; the hub does not run."""
+    return make_hub(start=False)
+
+
+def totals(output):
+    """(records, messages, accepted, duplicates, rejected) of the last line that tells them."""
+    found = LAST.findall(output)
+    assert found, f"no line of figures in:\n{output}"
+    return tuple(map(int, found[-1]))
+
+
+class Simulator(Process):
+    def __init__(self, hub, folder, *options):
+        super().__init__("simulate", [paths.cityhub(), "--config", hub.config_path, "simulate", *options],
+                         folder / "simulate.log", env=hub.environment)
+
+    def sent(self):
+        found = LAST.findall(self.log_text())
+        return int(found[-1][0]) if found else 0
+
+
+def test_prepare_makes_the_county(idle_hub, database):
+    idle_hub.run("simulate", "--prepare")
+    cells = database.query("SELECT d.name_zh, count(*), sum(ST_Area(g.geom::geography)) FROM onemap.grid_cell g "
+                           "JOIN onemap.department d ON d.id = g.department_id GROUP BY 1")
+    assert len(cells) == STREETS
+    for name, count, area in cells:
+        assert count == CELLS / STREETS, name
+        assert area / count == pytest.approx(250 * 250, rel=0.01), name
+    assert database.value("SELECT count(*) FROM onemap.grid_cell a JOIN onemap.grid_cell b ON a.code < b.code "
+                          "AND ST_Area(ST_Intersection(a.geom, b.geom)::geography) > 1") == 0, "cells overlap"
+    assert database.query("SELECT kind, count(*) FROM onemap.zone GROUP BY 1 ORDER BY 1") == [
+        ("construction_site", 8), ("disposal_yard", 2)]
+    vendors = database.query("SELECT subsystem, vendor FROM onemap.vendor WHERE vendor IN ('sim', 'demo')")
+    assert sorted(vendors) == sorted([(subsystem, "sim") for subsystem in paths.SUBSYSTEMS] + [("dust", "demo")])
+
+
+def test_prepare_again_changes_nothing(idle_hub, database):
+    idle_hub.run("simulate", "--prepare")
+    everything = ("SELECT json_build_array((SELECT json_agg(g ORDER BY g.code) FROM onemap.grid_cell g), "
+                  "(SELECT json_agg(z ORDER BY z.id) FROM onemap.zone z), (SELECT json_agg(v ORDER BY v.subsystem, v.vendor) "
+                  "FROM onemap.vendor v), (SELECT json_agg(d ORDER BY d.id) FROM onemap.department d))::text")
+    before = database.value(everything)
+    idle_hub.run("simulate", "--prepare")
+    assert database.value(everything) == before
+
+
+def test_prepare_refuses_a_real_county(idle_hub, database):
+    database.query("INSERT INTO onemap.grid_cell (code, name_zh, geom) VALUES ('410221001001001', '东大街北段', "
+                   "ST_Multi(ST_MakeEnvelope(114.77, 34.54, 114.78, 34.55, 4326)))")
+    done = idle_hub.run("simulate", "--prepare", code=1)
+    assert "real grid cells" in done.stderr and "410221001001001" in done.stderr
+    assert database.value("SELECT count(*) FROM onemap.grid_cell") == 1
+    assert database.value("SELECT count(*) FROM onemap.zone") == 0
+
+
+def test_the_county_arrives_whole(idle_hub, database):
+    hub = idle_hub
+    hub.run("simulate", "--prepare")
+    hub.start()
+    # 20 times as often as usual: what a person sees in ten minutes.
+    done = hub.run("simulate", "--seconds", 40, "--speed", 20, timeout_s=180)
+    records, messages, accepted, duplicates, rejected = totals(done.stdout)
+    assert rejected == 0, done.stdout
+    assert accepted + duplicates == records, "what was sent, and what the receipts say"
+    assert database.value("SELECT count(*) FROM onemap.quarantine") == 0
+    devices = dict(database.query("SELECT subsystem, count(*) FROM onemap.device WHERE status = 'active' AND vendor = 'sim' GROUP BY 1"))
+    assert set(devices) == set(paths.SUBSYSTEMS)
+    assert 1800 <= sum(devices.values()) <= 2400
+    assert database.value("SELECT count(*) FROM onemap.device WHERE vendor = 'sim' AND (status <> 'active' OR grid_cell IS NULL "
+                          "OR department_id IS NULL OR geom IS NULL)") == 0
+    # Every device has reported, and nothing was stored twice.
+    assert database.value("SELECT count(*) FROM onemap.device d WHERE d.vendor = 'sim' AND NOT EXISTS "
+                          "(SELECT FROM onemap.observation o WHERE o.device_id = d.id)") == 0
+    observations = database.value("SELECT count(*) FROM onemap.observation")
+    documents = database.value("SELECT (SELECT count(*) FROM onemap.device WHERE vendor = 'sim') + (SELECT count(*) FROM onemap.person) "
+                               "+ (SELECT count(*) FROM onemap.vehicle)")
+    assert 10000 < observations <= records - documents
+    # Each of the four systems of coordinates has come out on its place: all within the built-up area, in their streets.
+    assert database.value("SELECT count(*) FROM onemap.track_point t WHERE NOT ST_DWithin(t.geom::geography, (SELECT "
+                          "ST_Collect(g.geom)::geography FROM onemap.grid_cell g), 10)") == 0
+    wrong = database.value("SELECT count(*) FROM onemap.device d JOIN onemap.grid_cell g ON g.code = d.grid_cell "
+                           "WHERE d.department_id <> g.department_id")
+    assert wrong <= 3, "only on a street's border may the hub's place and the vendor's differ by its last metre"
+    assert database.value("SELECT count(*) FROM onemap.device WHERE kind = 'lamp' AND parent_id IS NULL") == 0
+    assert database.value("SELECT count(*) FROM onemap.device WHERE component_code IS NOT NULL") > 600
+
+
+def test_people_work_and_alarms(idle_hub, database):
+    hub = idle_hub
+    hub.run("simulate", "--prepare")
+    hub.start()
+    simulator = Simulator(hub, hub.folder, "--anomalies", "1")
+    simulator.start()
+    wait_until(lambda: database.value("SELECT count(DISTINCT subsystem) FROM onemap.work_order WHERE status = 'FINISHED'") >= 5,
+               240, "work orders of five subsystems are finished")
+    wait_until(lambda: database.value("SELECT count(*) FROM onemap.alarm") >= 5, 120, "alarms open")
+    wait_until(lambda: database.value("SELECT count(*) FROM onemap.alarm WHERE closed_at IS NOT NULL") >= 3, 240, "alarms close")
+    assert simulator.end(signal.SIGTERM, 30) == 0, simulator.log_tail()
+    assert totals(simulator.log_text())[4] == 0, simulator.log_tail()
+    assert database.value("SELECT count(*) FROM onemap.person WHERE on_duty") > 50
+    assert database.value("SELECT count(*) FROM onemap.vehicle WHERE device_id IS NOT NULL AND plate <> ''") > 100
+    assert database.value("SELECT count(*) FROM onemap.work_order WHERE status = 'FINISHED' AND (quality_score IS NULL OR quantity IS NULL "
+                          "OR standard_id IS NULL OR finished_at < started_at)") == 0
+
+
+def test_inventory_only(idle_hub, database):
+    idle_hub.run("simulate", "--prepare")
+    idle_hub.start()
+    done = idle_hub.run("simulate", "--once-inventory", "--seconds", 100)
+    records, _, accepted, _, rejected = totals(done.stdout)
+    assert (accepted, rejected) == (records, 0), done.stdout
+    assert database.value("SELECT count(*) FROM onemap.observation") == 0
+    again = idle_hub.run("simulate", "--once-inventory", "--seconds", 100)
+    assert totals(again.stdout)[4] == 0, again.stdout
+    assert database.value("SELECT count(*) FROM onemap.device WHERE vendor = 'sim'") + database.value(
+        "SELECT (SELECT count(*) FROM onemap.person) + (SELECT count(*) FROM onemap.vehicle)") == records
+
+
+def test_goes_on_after_the_broker_was_away(idle_hub, broker, work_folder):
+    """No hub: nothing but the broker answers."""
+    simulator = Simulator(idle_hub, work_folder, "--speed", "20")
+    simulator.start()
+    wait_until(lambda: simulator.sent() > 2000, 60, "records are sent")
+    broker.restart()
+    before = simulator.sent()
+    wait_until(lambda: simulator.sent() > before + 2000, 60, "records are sent after the broker's restart")
+    assert simulator.end(signal.SIGINT, 30) == 0, simulator.log_tail()
+    assert "vendors 11/11" in simulator.log_text().splitlines()[-1]
+
+
+def test_same_seed_same_county(idle_hub, broker, work_folder):
+    def inventory(seed):
+        log = work_folder / f"inventory-{seed}"
+        with open(log, "wb") as out:
+            listener = subprocess.Popen(["mosquitto_sub", "-h", broker.host, "-p", str(broker.port), "-V", "mqttv5", "-t",
+                                         "cityhub/v1/dust/sim/inventory", "-t", "listening", "-C", "2", "-F", "%p"], stdout=out)
+            try:
+                # Heard once the subscription is there: the first of its two messages.
+                wait_until(lambda: subprocess.run(["mosquitto_pub", "-h", broker.host, "-p", str(broker.port), "-t", "listening",
+                                                   "-r", "-m", "yes"]).returncode == 0 and b"yes" in log.read_bytes(),
+                           20, "the listener hears")
+                idle_hub.run("simulate", "--once-inventory", "--seed", seed, "--seconds", 3, code=None)
+                assert listener.wait(30) == 0
+            finally:
+                listener.kill()
+        return log.read_bytes()
+    first = inventory(1)
+    assert b"site_monitor-0001" in first
+    assert inventory(1) == first
+    assert inventory(2) != first
+
+
+def test_a_refused_login_says_so(database, work_folder):
+    passwords = work_folder / "passwords"
+    passwords.write_text("")
+    passwords.chmod(0o644)
+    broker = Broker(work_folder / "mosquitto.log", password_file=passwords)
+    secret = work_folder / "password"
+    secret.write_text("not the right one\n")
+    site = Site(database, broker, work_folder)
+    try:
+        broker.start()
+        hub = site.hub(start=False)
+        done = hub.run("simulate", "--password-file", secret, "--seconds", 60, code=1)
+        assert "refuses this login" in done.stderr
+        assert "not the right one" not in done.stdout + done.stderr
+    finally:
+        site.close()
+        broker.close()
+
+
+@pytest.mark.parametrize("options", [["--speed", "0"], ["--seconds", "x"], ["--seed", "-1"], ["--rate", "5", "--speed", "2"],
+                                     ["--vendor", "a/b"], ["more"], ["--no-such-option"]])
+def test_wrong_use(idle_hub, options):
+    done = idle_hub.run("simulate", *options, code=2)
+    assert "--help" in done.stderr
