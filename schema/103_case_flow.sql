@@ -156,7 +156,8 @@ BEGIN
         RETURN moment + make_interval(secs => seconds::float8);
     END IF;
     target := onemap.clock_position(clock, moment) + seconds;
-    SELECT * INTO s FROM onemap.working_span w WHERE w.clock = $1 AND w.before_s < target ORDER BY w.before_s DESC LIMIT 1;
+    SELECT * INTO s FROM onemap.working_span w
+    WHERE w.clock = $1 AND w.before_s < ceil(target)::bigint ORDER BY w.before_s DESC LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'clock %: % less % seconds is before the working calendar', clock, moment, -seconds
             USING ERRCODE = 'CH014', HINT = 'Extend it: onemap.calendar_extend.';
@@ -182,7 +183,7 @@ DECLARE margin numeric;
 BEGIN
     c.clock_started_at := moment;
     c.deadline_at := onemap.clock_shift(c.clock, moment, c.remaining_s);
-    margin := c.remaining_s - c.limit_s * onemap.setting('case_warn_share')::numeric;
+    SELECT c.remaining_s - c.limit_s * v.value::numeric INTO margin FROM onemap.setting v WHERE v.key = 'case_warn_share';
     c.warn_at := CASE WHEN margin > 0 THEN onemap.clock_shift(c.clock, moment, margin) ELSE moment END;
     RETURN c;
 END $$;
@@ -474,16 +475,28 @@ COMMENT ON FUNCTION onemap.case_enter(onemap.case_record, text, timestamptz) IS 
 
 CREATE FUNCTION onemap.case_findings(was onemap.case_record, c onemap.case_record, action text, request jsonb, overdue boolean, moment timestamptz)
 RETURNS text[]
-LANGUAGE sql STABLE AS $$
-    SELECT array_remove(ARRAY[
-        CASE WHEN overdue AND was.clock_started_at IS NOT NULL THEN 'overdue' END,
-        CASE WHEN moment > was.stage_deadline_at AND was.state <> c.state THEN 'stage_overdue' END,
-        CASE WHEN action = 'dispatch' AND was.department_id <> c.department_id THEN 'wrong_dispatch' END,
-        CASE WHEN action = 'feed_back' AND was.state = 'dispatched' THEN 'direct' END,
-        CASE WHEN action = 'refute' THEN 'unfounded' END,
-        CASE WHEN action = 'refuse_return' AND request->'shirking' = 'true' THEN 'shirking' END], NULL)
-        || CASE WHEN action = 'flag' THEN ARRAY(SELECT DISTINCT jsonb_array_elements_text(request->'flags') ORDER BY 1) ELSE '{}' END
-$$;
+LANGUAGE plpgsql STABLE AS $$
+DECLARE found_flags text[] := '{}';
+BEGIN
+    IF overdue AND was.clock_started_at IS NOT NULL THEN
+        found_flags := found_flags || 'overdue'::text;
+    END IF;
+    IF moment > was.stage_deadline_at AND was.state <> c.state THEN
+        found_flags := found_flags || 'stage_overdue'::text;
+    END IF;
+    IF action = 'dispatch' AND was.department_id <> c.department_id THEN
+        found_flags := found_flags || 'wrong_dispatch'::text;
+    ELSIF action = 'feed_back' AND was.state = 'dispatched' THEN
+        found_flags := found_flags || 'direct'::text;
+    ELSIF action = 'refute' THEN
+        found_flags := found_flags || 'unfounded'::text;
+    ELSIF action = 'refuse_return' AND request->'shirking' = 'true' THEN
+        found_flags := found_flags || 'shirking'::text;
+    ELSIF action = 'flag' THEN
+        found_flags := found_flags || ARRAY(SELECT DISTINCT jsonb_array_elements_text(request->'flags') ORDER BY 1);
+    END IF;
+    RETURN found_flags;
+END $$;
 COMMENT ON FUNCTION onemap.case_findings(onemap.case_record, onemap.case_record, text, jsonb, boolean, timestamptz) IS 'Flags of an event: what is found about it';
 
 -- ---- the only writer ----

@@ -3,14 +3,19 @@
 -- Nothing here writes the case or its journal but through onemap.case_write() and onemap.case_open().
 
 CREATE FUNCTION onemap.case_answer(c onemap.case_record) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'seq', c.event_count, 'category', c.category_code,
-        'condition', c.condition_number, 'department', (SELECT d.code FROM onemap.department d WHERE d.id = c.department_id),
-        'candidates', CASE WHEN c.state IN ('registered', 'returned') THEN
-            (SELECT coalesce(jsonb_agg(d.code ORDER BY array_position(c.candidates, d.id)), '[]') FROM onemap.department d
-             WHERE d.id = ANY (c.candidates)) END,
-        'deadline_at', c.deadline_at)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+DECLARE unit text; candidates jsonb;
+BEGIN
+    IF c.department_id IS NOT NULL THEN
+        SELECT d.code INTO unit FROM onemap.department d WHERE d.id = c.department_id;
+    END IF;
+    IF c.state IN ('registered', 'returned') THEN
+        SELECT coalesce(jsonb_agg(d.code ORDER BY array_position(c.candidates, d.id)), '[]') INTO candidates
+        FROM onemap.department d WHERE d.id = ANY (c.candidates);
+    END IF;
+    RETURN jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'seq', c.event_count, 'category', c.category_code,
+        'condition', c.condition_number, 'department', unit, 'candidates', candidates, 'deadline_at', c.deadline_at);
+END $$;
 COMMENT ON FUNCTION onemap.case_answer(onemap.case_record) IS 'What an operation answers: {case, version, state, seq, category, condition, department, candidates, deadline_at}';
 
 CREATE FUNCTION onemap.case_role_check(role text, unit text, c onemap.case_record) RETURNS void
@@ -78,8 +83,7 @@ BEGIN
             RAISE EXCEPTION 'case % cannot be merged into %: that one has just ended', c.code, kept.code USING ERRCODE = 'CH011';
         END IF;
         PERFORM onemap.case_apply(kept, 'attach', 'system', 'cityhub', greatest(moment, kept.last_event_at), jsonb_build_object('merged', c.code), '=');
-    ELSIF action IN ('register', 'classify') AND c.state = 'registered' AND cardinality(c.candidates) = 1
-            AND onemap.setting('case_dispatch_single') = 'on' THEN
+    ELSIF c.state = 'registered' AND cardinality(c.candidates) = 1 AND onemap.setting('case_dispatch_single') = 'on' THEN
         c := onemap.case_apply(c, 'dispatch', 'system', 'cityhub', moment, '{}', 'dispatched');
     END IF;
     RETURN c;
