@@ -311,7 +311,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.office_schedule_put(jsonb) IS
     'Adds or changes office hours: {schedule, name_zh, source, periods: [{season_from, season_to, opens, closes}]}; periods must not overlap; open cases get their deadlines anew';
-GRANT EXECUTE ON FUNCTION onemap.calendar_notice_put(jsonb), onemap.office_schedule_put(jsonb) TO cityhub_api;
+GRANT EXECUTE ON FUNCTION onemap.calendar_notice_put(jsonb), onemap.office_schedule_put(jsonb) TO cityhub_api, cityhub_hub;
 
 CREATE FUNCTION onemap.calendar_sweep() RETURNS int
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
