@@ -24,7 +24,7 @@ BEGIN
         END IF;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION onemap.case_fields_check(jsonb, text[], text[]) IS 'CH013 if the request has a field that is not known, or not all that are needed';
+COMMENT ON FUNCTION onemap.case_fields_check(jsonb, text[], text[]) IS 'CH013 if the request has a field that is not known (known NULL: any is), or not all that are needed';
 
 CREATE FUNCTION onemap.case_text(request jsonb, field text, longest int) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -365,7 +365,7 @@ CREATE FUNCTION onemap.case_merge(c onemap.case_record, request jsonb) RETURNS o
 LANGUAGE plpgsql STABLE AS $$
 DECLARE kept onemap.case_record;
 BEGIN
-    PERFORM onemap.case_fields_check(request, ARRAY(SELECT jsonb_object_keys(request)), '{into}');
+    PERFORM onemap.case_fields_check(request, NULL, '{into}');
     SELECT * INTO kept FROM onemap.case_record r WHERE r.code = request->>'into';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no case "%"', request->>'into' USING ERRCODE = 'CH017';

@@ -97,9 +97,7 @@ DECLARE
     c onemap.case_record; a record; moment timestamptz; role text := request->>'role'; action text := request->>'action';
     common text[] := '{case,action,role,actor,version,reason,at,unit,attachments}';
 BEGIN
-    IF NOT request ?& '{case,action,role,actor,version}' THEN
-        PERFORM onemap.case_fields_check(request, ARRAY(SELECT jsonb_object_keys(request)), '{case,action,role,actor,version}');
-    END IF;
+    PERFORM onemap.case_fields_check(request, NULL, '{case,action,role,actor,version}');
     SELECT * INTO c FROM onemap.case_record r WHERE r.code = request->>'case';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no case "%"', request->>'case' USING ERRCODE = 'CH017';
