@@ -497,7 +497,7 @@ BEGIN
         PERFORM onemap.case_seal_put(due.through_id);
         RETURN 1;
     ELSIF NOT FOUND AND NOT EXISTS (SELECT FROM onemap.case_seal s
-            WHERE s.sealed_at > now() - make_interval(secs => 3600 * onemap.setting('case_seal_hours')::float8)) THEN
+            WHERE s.sealed_at > clock_timestamp() - make_interval(secs => 3600 * onemap.setting('case_seal_hours')::float8)) THEN
         INSERT INTO onemap.case_seal_due (through_id, settled_at)
         SELECT max(e.id), pg_snapshot_xmax(pg_current_snapshot()) FROM onemap.case_event e HAVING max(e.id) IS NOT NULL;
     END IF;

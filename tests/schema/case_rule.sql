@@ -166,7 +166,7 @@ INSERT INTO change SELECT k.kind, format(k.statement, t.name) FROM (VALUES ('one
         ('disable', 'ALTER TABLE %s DISABLE TRIGGER ALL'), ('insert', 'INSERT INTO %1$s SELECT * FROM %1$s LIMIT 1'), ('drop', 'DROP TABLE %s CASCADE'),
         ('rule', 'CREATE RULE r AS ON INSERT TO %s DO INSTEAD NOTHING')) AS k (kind, statement);
 SELECT is(test.as_login(l.login, c.statement), '42501', format('%s: %s', l.login, c.statement))
-FROM change c, (VALUES ('test_api'), ('test_hub'), ('test_read'), ('test_history')) AS l (login) ORDER BY 1, 2;
+FROM change c, (VALUES ('test_api'), ('test_hub'), ('test_read'), ('test_history')) AS l (login) ORDER BY l.login, c.statement;
 SELECT is(test.as_login('postgres', 'UPDATE onemap.case_event SET actor = ''x'''), '42501', 'nor does the owner by accident');
 SELECT is(test.as_login('postgres', 'TRUNCATE onemap.case_event CASCADE'), '42501', 'nor empty it');
 SELECT is(test.as_login('postgres', 'SET LOCAL session_replication_role = replica; DELETE FROM onemap.case_event'), '42501', 'nor as a replica');
