@@ -19,6 +19,8 @@ static const struct {
     {"status", command_status, "how the running hub is: records a second, devices, alarms, the last problem"},
     {"vendor", command_vendor, "add, list and revoke vendors and their broker logins"},
     {"simulate", command_simulate, "play the vendors of a synthetic county against the broker"},
+    {"catalogue", command_catalogue, "import and export the categories of cases, the departments, the holidays"},
+    {"case", command_case, "list, show, report cases and act on them; check their journal"},
     {"quarantine", command_quarantine, "list messages that could not be stored, and replay them"},
 };
 

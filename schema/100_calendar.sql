@@ -235,8 +235,9 @@ BEGIN
         RAISE EXCEPTION 'clock %: % seconds cannot be added', clock, seconds USING ERRCODE = 'CH014';
     END IF;
     target := onemap.clock_position(clock, moment) + seconds;
-    -- Strictly before: what ends with a span ends when the office closes, not when it opens again.
-    SELECT * INTO s FROM onemap.working_span w WHERE w.clock = $1 AND w.before_s < target ORDER BY w.before_s DESC LIMIT 1;
+    -- Strictly before: what ends with a span ends when the office closes, not when it opens again. As bigint, like the index.
+    SELECT * INTO s FROM onemap.working_span w
+    WHERE w.clock = $1 AND w.before_s < ceil(target)::bigint ORDER BY w.before_s DESC LIMIT 1;
     result := s.opens_at + make_interval(secs => (target - s.before_s)::float8);
     IF result > s.closes_at THEN
         RAISE EXCEPTION 'clock %: % and % seconds is beyond the working calendar', clock, moment, seconds
@@ -310,7 +311,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.office_schedule_put(jsonb) IS
     'Adds or changes office hours: {schedule, name_zh, source, periods: [{season_from, season_to, opens, closes}]}; periods must not overlap; open cases get their deadlines anew';
-GRANT EXECUTE ON FUNCTION onemap.calendar_notice_put(jsonb), onemap.office_schedule_put(jsonb) TO cityhub_api;
+GRANT EXECUTE ON FUNCTION onemap.calendar_notice_put(jsonb), onemap.office_schedule_put(jsonb) TO cityhub_api, cityhub_hub;
 
 CREATE FUNCTION onemap.calendar_sweep() RETURNS int
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -239,6 +239,7 @@ END $$;
 COMMENT ON FUNCTION onemap.department_import(jsonb) IS
     'Imports the file of departments, whole or not at all; departments it does not name become inactive; returns {imported, departments, made_inactive, problems}';
 GRANT EXECUTE ON FUNCTION onemap.department_import(jsonb) TO cityhub_hub, cityhub_api;
+GRANT EXECUTE ON FUNCTION onemap.department_problems(jsonb), onemap.case_catalogue_problems(jsonb) TO cityhub_hub;
 
 CREATE FUNCTION onemap.department_rows() RETURNS TABLE (code text, name text, kind text, parent text, schedule text, active text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
