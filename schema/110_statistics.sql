@@ -459,22 +459,25 @@ CREATE FUNCTION onemap.score_where_sql(filter jsonb) RETURNS text LANGUAGE sql S
 $$;
 COMMENT ON FUNCTION onemap.score_where_sql(jsonb) IS 'A checked filter as a condition on rows r of score_case';
 
-CREATE FUNCTION onemap.score_sums(month date, as_of timestamptz, filter jsonb, dimension text, period jsonb DEFAULT NULL)
+CREATE FUNCTION onemap.score_sums(month date, as_of timestamptz, filter jsonb, dimension text, period jsonb DEFAULT NULL, only_department text DEFAULT NULL)
 RETURNS TABLE (key text, sums jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE columns text; rows text := 'onemap.score_case r WHERE r.month = $2';
 BEGIN
     SELECT string_agg(format('coalesce(sum(%s), 0) AS %I', m.expression, m.measure), ', ' ORDER BY m.position) INTO columns FROM onemap.score_measure m;
+    IF only_department IS NOT NULL THEN
+        rows := rows || ' AND r.department = $5';
+    END IF;
     IF period IS NOT NULL THEN
         rows := 'onemap.score_case_derive($3, $4, onemap.score_candidates($3, $4, 9223372036854775807), 9223372036854775807) r WHERE true';
     END IF;
     RETURN QUERY EXECUTE format('SELECT s.key, to_jsonb(s) - ''key'' FROM (SELECT %s AS key, %s FROM %s AND %s GROUP BY 1) s ORDER BY s.key COLLATE "C"',
         CASE WHEN dimension IN ('department', 'street', 'grid_cell', 'category', 'source') THEN format('r.%I', dimension) ELSE '''all''::text' END,
         columns, rows, onemap.score_where_sql(filter))
-        USING as_of, month, (period->>'from')::timestamptz, (period->>'to')::timestamptz;
+        USING as_of, month, (period->>'from')::timestamptz, (period->>'to')::timestamptz, only_department;
 END $$;
-COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb) IS
-    'All measures of a month, or of a period {from, to}, by department, street, grid_cell, category or source (anything else: in all)';
+COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb, text) IS
+    'All measures of a month, or of a period {from, to}, by department, street, grid_cell, category or source (anything else: in all); only_department: of one alone';
 
 -- By person: what each of them did, out of the events of the period themselves. What fell due has no person.
 CREATE FUNCTION onemap.score_person_sums(period_from timestamptz, period_to timestamptz) RETURNS TABLE (key text, sums jsonb)
