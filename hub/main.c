@@ -18,6 +18,7 @@ static const struct {
     {"migrate", command_migrate, "bring the database's schema and catalogue up to this build"},
     {"status", command_status, "how the running hub is: records a second, devices, alarms, the last problem"},
     {"vendor", command_vendor, "add, list and revoke vendors and their broker logins"},
+    {"score", command_score, "the monthly score: compute, explain, enter, publish; the county's assessment"},
     {"quarantine", command_quarantine, "list messages that could not be stored, and replay them"},
 };
 
