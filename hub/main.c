@@ -21,6 +21,7 @@ static const struct {
     {"simulate", command_simulate, "play the vendors of a synthetic county against the broker"},
     {"catalogue", command_catalogue, "import and export the categories of cases, the departments, the holidays"},
     {"case", command_case, "list, show, report cases and act on them; check their journal"},
+    {"score", command_score, "the monthly score: compute, explain, enter, publish; the county's assessment"},
     {"quarantine", command_quarantine, "list messages that could not be stored, and replay them"},
 };
 

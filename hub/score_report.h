@@ -1,0 +1,44 @@
+/* score_report.h: the files of a published month: bulletin and ranking as XLSX and HTML, ranking as CSV, the figures as
+ * JSON. Everything comes from the publication (onemap.assessment_publication_get); nothing is computed or looked up
+ * here. */
+#ifndef CITYHUB_SCORE_REPORT_H
+#define CITYHUB_SCORE_REPORT_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* A publication as the database hands it out. `content` belongs to `publication`. */
+struct score_report {
+    const cJSON *publication; /* names, hash, author, day */
+    const cJSON *content;     /* the frozen figures */
+    const char *month;        /* such as 2026-10 */
+};
+
+/* Writes all files into `folder`, which is made if it is not there: MONTH.json (the frozen content, byte for byte what
+ * was hashed), MONTH-publication.json (hashes, author, time), MONTH-ranking.csv, MONTH-bulletin.xlsx,
+ * MONTH-bulletin.html. Each file appears whole or not at all; one of the same name is replaced. Prints their names to
+ * `out`. Returns 0, or CH_EINVAL or CH_EIO after telling why on standard error. */
+int score_report_write(const cJSON *publication, const char *folder, FILE *out);
+
+/* The single files. Return 0 or CH_EIO, and tell nothing. */
+int score_csv_write(const struct score_report *report, FILE *out);
+int score_html_write(const struct score_report *report, FILE *out);
+int score_xlsx_write(const struct score_report *report, const char *path);
+
+/* The member's text, "" if there is none; valid as long as `object`. */
+const char *score_text(const cJSON *object, const char *key);
+
+/* The member's number, `otherwise` if there is none. */
+double score_number(const cJSON *object, const char *key, double otherwise);
+
+/* True if the member is a number. */
+bool score_has_number(const cJSON *object, const char *key);
+
+/* The element of `array` whose member `key` is the text `value`, or NULL. */
+const cJSON *score_find(const cJSON *array, const char *key, const char *value);
+
+/* Year and month for people: "2026年10月". `size` of at least 32 bytes. */
+void score_month_name(const char *month, char *name, size_t size);
+
+#endif
