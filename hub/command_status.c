@@ -161,7 +161,8 @@ static const cJSON *subsystem_find(const cJSON *status, const char *key) {
 static double rate(const struct watch *watch, const cJSON *subsystem) {
     const cJSON *before = watch->before.status;
     double elapsed_s = watch->now.at_s - watch->before.at_s;
-    if (before == NULL || elapsed_s <= 0 || strcmp(text(before, "started_at"), text(watch->now.status, "started_at"))) {
+    if (before == NULL || elapsed_s <= 0 ||
+        strcmp(text(before, "started_at"), text(watch->now.status, "started_at")) != 0) {
         return NAN;
     }
     double grown = number(subsystem, "records_committed") -

@@ -23,6 +23,7 @@ enum {
     SILENCE_MS = 60000,   /* without any acknowledgement: the connection is made anew */
     RECEIVE_MAXIMUM = 10, /* nothing is subscribed to */
     CLIENT_ID_BYTES = 64,
+    SQL_BYTES_KEPT = 65536,
 };
 
 enum place_state {
@@ -302,7 +303,7 @@ static void on_done(void *user, const struct session_error *error) {
 static void start_job(struct outbox *outbox) {
     int statements = 0;
     bool reads = outbox->wanted && broker_connected(outbox) && outbox->free_places > 0;
-    buffer_reset(&outbox->sql, 64 * 1024);
+    buffer_reset(&outbox->sql, SQL_BYTES_KEPT);
     if (outbox->confirmed > 0) {
         places_move(outbox, PLACE_CONFIRMED, PLACE_MARKING);
         buffer_text(&outbox->sql, "SELECT onemap.outbox_sent(");

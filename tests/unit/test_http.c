@@ -23,7 +23,7 @@
 #include "hub/log.h"
 #include "hub/metrics.h"
 
-enum { CLIENT_TIMEOUT_S = 30, CONNECTIONS = 16, TIMEOUT_S = 1, ANSWER_MAX = 256 * 1024 };
+enum { CLIENT_TIMEOUT_S = 30, CONNECTIONS = 16, FEW = 2, TIMEOUT_S = 1, ANSWER_MAX = 256 * 1024 };
 
 /* ---- the server ---- */
 
@@ -77,8 +77,7 @@ static void in_loop(void (*task)(void)) {
     uv_sem_wait(&server.done);
 }
 
-static int setup(void **state) {
-    (void)state;
+static int setup_with(int64_t connections) {
     memset(&server, 0, sizeof server);
     char *nothing = NULL;
     size_t size = 0;
@@ -87,7 +86,7 @@ static int setup(void **state) {
     fclose(errors);
     free(nothing);
     server.config.http_port = 0;
-    server.config.http_connections = CONNECTIONS;
+    server.config.http_connections = connections;
     server.config.http_timeout_s = TIMEOUT_S;
     server.source = (struct http_source){.ready = source_ready, .user = &server};
     server.ready = true;
@@ -101,6 +100,16 @@ static int setup(void **state) {
     assert_true(server.config.http_port > 0);
     assert_int_equal(pthread_create(&server.thread, NULL, loop_run, &server.loop), 0);
     return 0;
+}
+
+static int setup(void **state) {
+    (void)state;
+    return setup_with(CONNECTIONS);
+}
+
+static int setup_few(void **state) {
+    (void)state;
+    return setup_with(FEW);
 }
 
 static int teardown(void **state) {
@@ -453,12 +462,12 @@ static void test_slow_clients(void **state) {
 static void test_clients_that_do_not_read(void **state) {
     (void)state;
     static const char ask[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
-    int clients[CONNECTIONS];
-    for (int i = 0; i < CONNECTIONS; i++) {
+    int clients[FEW];
+    for (int i = 0; i < FEW; i++) {
         int small = 4096;
         clients[i] = client_open();
         setsockopt(clients[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-        /* answers are far longer than questions: the sending sides fill first */
+        /* answers are longer than questions: the sending sides fill first */
         for (int j = 0; j < 2000; j++) {
             if (send(clients[i], ask, sizeof ask - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
                 break;
@@ -466,8 +475,21 @@ static void test_clients_that_do_not_read(void **state) {
         }
     }
     assert_alive();
-    for (int i = 0; i < CONNECTIONS; i++) {
+    for (int i = 0; i < FEW; i++) {
         close(clients[i]);
+    }
+}
+
+/* Up to CONNECTIONS clients at a time: libmicrohttpd lets one that ends in mid-request wait for the timeout. */
+static int garbage_clients[CONNECTIONS];
+static int garbage_count;
+
+static void hear_garbage(void) {
+    while (garbage_count > 0) {
+        const char *answer = client_rest(garbage_clients[--garbage_count]);
+        if (*answer != '\0' && strncmp(answer, "HTTP/1.", 7) != 0) {
+            fail_msg("no HTTP: %.300s", answer);
+        }
     }
 }
 
@@ -475,9 +497,9 @@ static void say_garbage(const void *bytes, size_t length) {
     int client = client_open();
     client_send(client, bytes, length);
     shutdown(client, SHUT_WR);
-    const char *answer = client_rest(client);
-    if (*answer != '\0' && strncmp(answer, "HTTP/1.", 7) != 0) {
-        fail_msg("no HTTP: %.300s", answer);
+    garbage_clients[garbage_count++] = client;
+    if (garbage_count == CONNECTIONS) {
+        hear_garbage();
     }
 }
 
@@ -501,7 +523,7 @@ static void test_garbage(void **state) {
         say_garbage(texts[i], strlen(texts[i]));
     }
     uint32_t seed = 20261125;
-    for (int round = 0; round < 200; round++) {
+    for (int round = 0; round < 84; round++) {
         unsigned char bytes[2048];
         for (size_t i = 0; i < sizeof bytes; i++) {
             seed = seed * 1664525u + 1013904223u;
@@ -512,6 +534,7 @@ static void test_garbage(void **state) {
         }
         say_garbage(bytes, 1 + seed % sizeof bytes);
     }
+    hear_garbage();
     assert_alive();
 }
 
@@ -526,6 +549,7 @@ static void test_huge_head(void **state) {
         used += (size_t)snprintf(head + used, sizeof head - used, "X-%zu: y\r\n", used);
     }
     say_garbage(head, used);
+    hear_garbage();
     assert_alive();
 }
 
@@ -588,7 +612,7 @@ int main(void) {
         WITH_SERVER(test_one_connection),
         WITH_SERVER(test_parallel),
         WITH_SERVER(test_slow_clients),
-        WITH_SERVER(test_clients_that_do_not_read),
+        cmocka_unit_test_setup_teardown(test_clients_that_do_not_read, setup_few, teardown),
         WITH_SERVER(test_garbage),
         WITH_SERVER(test_huge_head),
         WITH_SERVER(test_port_in_use),
