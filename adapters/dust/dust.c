@@ -21,7 +21,8 @@ static const struct device_kind kinds[] = {
      (const char *const[]){"pm25_ug_m3", "pm10_ug_m3", "tsp_ug_m3", "noise_dba", "wind_speed_m_s", "wind_direction_deg",
                            "air_temp_c", "humidity_percent", "pressure_kpa", "spraying_on", NULL}},
     {"road_monitor", "道路扬尘监测仪", false, 900, 30, 40,
-     (const char *const[]){"pm25_ug_m3", "pm10_ug_m3", "tsp_ug_m3", "noise_dba", "air_temp_c", "humidity_percent", NULL}},
+     (const char *const[]){"pm25_ug_m3", "pm10_ug_m3", "tsp_ug_m3", "noise_dba", "air_temp_c", "humidity_percent",
+                           NULL}},
 };
 
 const struct adapter adapter_dust = {
