@@ -7,6 +7,13 @@ $$;
 COMMENT ON FUNCTION onemap.local_midnight(date) IS 'Where a day of the county''s time zone begins';
 GRANT EXECUTE ON FUNCTION onemap.local_midnight(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
+-- A mean is a sum of binary fractions: one that is just at its limit on paper must not come out a hair above it.
+CREATE FUNCTION onemap.figure(value float8) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.round(value::numeric, 6)::float8
+$$;
+COMMENT ON FUNCTION onemap.figure(float8) IS 'A computed value rounded to six decimals, before it is compared with a limit';
+GRANT EXECUTE ON FUNCTION onemap.figure(float8) TO cityhub_hub, cityhub_api, cityhub_read;
+
 -- ---- counters ----
 
 -- A meter that counts over its end falls by nearly its whole range; one that was replaced falls by any amount; a fault of

@@ -125,7 +125,7 @@ CREATE OR REPLACE FUNCTION onemap.dust_daily(day date)
 RETURNS TABLE (device_id int, hours int, pm25_ug_m3 float8, pm10_ug_m3 float8, tsp_ug_m3 float8, valid boolean, pm25_above_limit boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT h.device_id, count(*)::int, avg(h.pm25_ug_m3), avg(h.pm10_ug_m3), avg(h.tsp_ug_m3), count(h.pm25_ug_m3) >= 20,
-           CASE WHEN count(h.pm25_ug_m3) >= 20 THEN avg(h.pm25_ug_m3) > onemap.dust_pm25_daily_limit(day) END
+           CASE WHEN count(h.pm25_ug_m3) >= 20 THEN onemap.figure(avg(h.pm25_ug_m3)) > onemap.dust_pm25_daily_limit(day) END
     FROM onemap.dust_hourly h
     WHERE h.hour >= day::timestamp AT TIME ZONE onemap.setting('time_zone')
         AND h.hour < (day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone')
@@ -138,7 +138,7 @@ GRANT EXECUTE ON FUNCTION onemap.dust_daily(date) TO cityhub_hub, cityhub_api, c
 CREATE OR REPLACE FUNCTION onemap.dust_pm10_excess(hour timestamptz)
 RETURNS TABLE (device_id int, pm10_ug_m3 float8, background_ug_m3 float8, excess_ug_m3 float8)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT h.device_id, h.pm10_ug_m3, b.level, h.pm10_ug_m3 - b.level
+    SELECT h.device_id, h.pm10_ug_m3, b.level, onemap.figure(h.pm10_ug_m3 - b.level)
     FROM onemap.dust_hourly h
     -- Without a background nothing more than the cap may be taken off.
     CROSS JOIN (SELECT least(coalesce(avg(g.pm10_ug_m3), 150), 150) AS level FROM onemap.dust_hourly g

@@ -79,9 +79,9 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT min(q.observed_at) AS first_at, max(q.observed_at) AS last_at,
                    max(public.ST_Distance(q.geom::public.geography, q.start::public.geography)) AS metres
-            FROM (SELECT t.observed_at, t.geom, first_value(t.geom) OVER (ORDER BY t.observed_at) AS start
-                  FROM onemap.track_point t
-                  WHERE t.device_id = d.id AND t.observed_at > now() - make_interval(secs => r.duration_s) AND t.observed_at <= now()) q) p
+            FROM (SELECT k.observed_at, k.geom, first_value(k.geom) OVER (ORDER BY k.observed_at) AS start
+                  FROM onemap.track_point k
+                  WHERE k.device_id = d.id AND k.observed_at > now() - make_interval(secs => r.duration_s) AND k.observed_at <= now()) q) p
         WHERE r.subsystem = 'enforcement' AND r.key = 'idle' AND r.enabled AND p.last_at IS NOT NULL
     LOOP
         IF NOT coalesce(t.holds, false) THEN

@@ -52,7 +52,7 @@ SELECT onemap.alarm_rule_default('heating', 'battery_low', '{"name_zh": "电池�
 CREATE OR REPLACE FUNCTION onemap.heating_room_means(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, mean_c float8, lowest_c float8, readings int, first_at timestamptz, last_at timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, avg(g.temp), min(g.temp), count(*)::int, min(o.observed_at), max(o.observed_at)
+    SELECT d.id, onemap.figure(avg(g.temp)), min(g.temp), count(*)::int, min(o.observed_at), max(o.observed_at)
     FROM onemap.device d
     JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at
     CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('heating', 'indoor_temp_c')) AS temp) g
@@ -98,8 +98,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM onemap.device d
     JOIN onemap.alarm_rule r ON r.subsystem = 'heating' AND r.key = 'room_cold'
     JOIN onemap.observation_hourly h ON h.device_id = d.id AND h.hour >= onemap.local_midnight(day) AND h.hour < onemap.local_midnight(day + 1)
-    CROSS JOIN LATERAL (SELECT h.sums[onemap.metric_ordinal('heating', 'indoor_temp_c')]
-                               / nullif(h.counts[onemap.metric_ordinal('heating', 'indoor_temp_c')], 0) AS temp) m
+    CROSS JOIN LATERAL (SELECT onemap.figure(h.sums[onemap.metric_ordinal('heating', 'indoor_temp_c')]
+                               / nullif(h.counts[onemap.metric_ordinal('heating', 'indoor_temp_c')], 0)) AS temp) m
     WHERE d.subsystem = 'heating' AND d.kind = 'room_sensor' AND d.status <> 'retired' AND m.temp IS NOT NULL
     GROUP BY d.id
 $$;
@@ -111,7 +111,7 @@ CREATE OR REPLACE FUNCTION onemap.heating_makeup(from_at timestamptz, to_at time
 RETURNS TABLE (device_id int, makeup_m3_h float8, circulating_m3_h float8, rate_percent float8, readings int,
                first_at timestamptz, last_at timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, avg(g.makeup), avg(g.flow), 100 * avg(g.makeup) / nullif(avg(g.flow), 0), count(*)::int,
+    SELECT d.id, avg(g.makeup), avg(g.flow), onemap.figure(100 * avg(g.makeup) / nullif(avg(g.flow), 0)), count(*)::int,
            min(o.observed_at), max(o.observed_at)
     FROM onemap.device d
     JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at

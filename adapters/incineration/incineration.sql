@@ -48,7 +48,7 @@ GRANT EXECUTE ON FUNCTION onemap.incineration_at_11_o2(float8, float8) TO cityhu
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_means(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, slot timestamptz, temp_c float8, samples int, running boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT x.device_id, x.slot, avg(x.temp), count(x.temp)::int, bool_and(x.line_state = 0)
+    SELECT x.device_id, x.slot, onemap.figure(avg(x.temp)), count(x.temp)::int, bool_and(x.line_state = 0)
     FROM (SELECT d.id AS device_id, date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
                  coalesce(o.readings[p.line_state], 0) AS line_state,
                  CASE WHEN t.upper IS NULL THEN t.middle WHEN t.middle IS NULL THEN t.upper ELSE (t.upper + t.middle) / 2 END AS temp
@@ -136,7 +136,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM records r
         CROSS JOIN (SELECT DISTINCT m.key, m.ordinal FROM onemap.metric m JOIN onemap.alarm_rule a ON a.subsystem = m.subsystem
                     AND a.metric = m.key AND a.key ~ '_(hourly|daily)$' WHERE m.subsystem = 'incineration' AND m.key LIKE '%\_mg\_m3') k)
-    SELECT c.device_id, c.metric, c.hour, avg(c.value), 5 * count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL)::int,
+    SELECT c.device_id, c.metric, c.hour, onemap.figure(avg(c.value)), 5 * count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL)::int,
            5 * count(DISTINCT c.slot) FILTER (WHERE c.running)::int,
            count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL) >= 9
     FROM converted c GROUP BY c.device_id, c.metric, c.hour
@@ -148,9 +148,9 @@ GRANT EXECUTE ON FUNCTION onemap.incineration_emission_hours(timestamptz, timest
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_daily(day date)
 RETURNS TABLE (device_id int, metric text, mean_mg_m3 float8, hours int, valid boolean, hours_above int, above_limit boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT h.device_id, h.metric, avg(h.mean_mg_m3), count(*)::int, count(*) >= 20,
+    SELECT h.device_id, h.metric, onemap.figure(avg(h.mean_mg_m3)), count(*)::int, count(*) >= 20,
            count(*) FILTER (WHERE h.mean_mg_m3 > hourly.threshold)::int,
-           CASE WHEN count(*) >= 20 THEN avg(h.mean_mg_m3) > max(daily.threshold) END
+           CASE WHEN count(*) >= 20 THEN onemap.figure(avg(h.mean_mg_m3)) > max(daily.threshold) END
     FROM onemap.incineration_emission_hours(onemap.local_midnight(day), onemap.local_midnight(day + 1)) h
     LEFT JOIN onemap.alarm_rule hourly ON hourly.subsystem = 'incineration' AND hourly.metric = h.metric AND hourly.key ~ '_hourly$'
     LEFT JOIN onemap.alarm_rule daily ON daily.subsystem = 'incineration' AND daily.metric = h.metric AND daily.key ~ '_daily$'

@@ -98,7 +98,7 @@ CREATE OR REPLACE FUNCTION onemap.water_night_flow(day date)
 RETURNS TABLE (device_id int, night_m3_h float8, night_hours int, mean_m3_h float8, mean_hours int, night_percent float8)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT n.device_id, n.night, n.night_hours, n.mean, n.mean_hours,
-           CASE WHEN n.night_hours >= 3 AND n.mean_hours >= 18 THEN 100 * n.night / nullif(n.mean, 0) END
+           CASE WHEN n.night_hours >= 3 AND n.mean_hours >= 18 THEN onemap.figure(100 * n.night / nullif(n.mean, 0)) END
     FROM (SELECT d.id AS device_id, min(m.flow) FILTER (WHERE h.hour >= w.morning - interval '4 hours') AS night,
                  count(m.flow) FILTER (WHERE h.hour >= w.morning - interval '4 hours')::int AS night_hours,
                  avg(m.flow) AS mean, count(m.flow)::int AS mean_hours

@@ -1,7 +1,7 @@
 -- construction_waste: tipping inside and outside permitted places and their time of validity, open covers, what was tipped where.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(35);
+SELECT plan(36);
 SELECT test_rules('construction_waste', '{cover_open, illegal_dumping}');
 
 -- A yard from 113.60 to 113.61 E, 34.70 to 34.71 N, permitted from 2026-03-10 08:00 to before 2026-03-20 18:00 of UTC+8.
@@ -94,5 +94,6 @@ SELECT test_device('construction_waste', 'disposal_yard', 'D1') AS d1 \gset
 SELECT test_put(:d1, '2026-03-15 09:00+08', '{"received_total_t": 1000}'), test_put(:d1, '2026-03-15 10:00+08', '{"received_total_t": 1035}');
 SELECT results_eq($$SELECT device_id, consumption FROM onemap.counter_daily('construction_waste', 'received_total_t', '2026-03-15')$$,
     format('VALUES (%s, 35::float8)', :d1), 'what a yard received in a day');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

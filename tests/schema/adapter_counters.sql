@@ -1,7 +1,7 @@
 -- Counters to consumption: roll-over, replaced meters, false readings, hours rolled up and not, days that add up.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(30);
+SELECT plan(48);
 
 CREATE FUNCTION public.test_steps(readings float8[], rollover float8) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(s.step || coalesce(' ' || s.event, ''), ', ' ORDER BY s.n) FROM onemap.counter_steps(readings, rollover) s
@@ -85,5 +85,17 @@ DELETE FROM onemap.observation WHERE device_id = :m3;
 SELECT is(onemap.counter_consumption(:m3, 'volume_total_m3', '2026-03-10 10:00Z', '2026-03-10 11:00Z'), 15::float8, 'the rollups outlive the records');
 SELECT test_put(:m3, '2026-03-12 00:30Z', '{"volume_total_m3": 9}');
 SELECT is(onemap.counter_consumption(:m3, 'volume_total_m3', '2026-03-12 00:00Z', '2026-03-12 01:00Z'), 2::float8, 'and give the reading before');
+-- What the county reads: the read-only role needs nothing more than its grants.
+SELECT lives_ok(format($$SET LOCAL ROLE cityhub_read; SELECT %s; RESET ROLE$$, q), q || ' as cityhub_read') FROM unnest(ARRAY[
+    'count(*) FROM onemap.counter_daily(''gas'', ''volume_total_m3'', ''2026-03-10'')', 'count(*) FROM onemap.gas_cathodic_daily(''2026-03-10'')',
+    'count(*) FROM onemap.water_balance(''2026-03-10'')', 'count(*) FROM onemap.water_night_flow(''2026-03-10'')',
+    'count(*) FROM onemap.heating_consumption(''2026-03-10'')', 'count(*) FROM onemap.heating_makeup(now() - interval ''1 hour'', now())',
+    'count(*) FROM onemap.incineration_furnace_daily(''2026-03-10'')', 'count(*) FROM onemap.incineration_emission_daily(''2026-03-10'')',
+    'count(*) FROM onemap.incineration_output(''2026-03-10'')', 'count(*) FROM onemap.enforcement_duty(''2026-03-10'')',
+    'count(*) FROM onemap.dust_daily(''2026-03-10'')', 'count(*) FROM onemap.streetlight_lighting_rate(now())',
+    'count(*) FROM onemap.sanitation_coverage(''2026-03-10'')', 'count(*) FROM onemap.construction_waste_dumpings(now() - interval ''1 day'', now())',
+    'count(*) FROM onemap.municipal_ponding_events(now() - interval ''1 day'', now())', 'count(*) FROM onemap.landscaping_irrigation_need']) q;
+SELECT throws_ok($$SET LOCAL ROLE cityhub_read; SELECT onemap.incineration_emission_judge_day('2026-03-10')$$, '42501', NULL, 'it may not judge');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

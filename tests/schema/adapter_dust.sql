@@ -1,7 +1,7 @@
 -- dust: equivalent level, periods of day over midnight, noise of sites, PM10 above the background, daily means.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(40);
+SELECT plan(41);
 SELECT test_rules('dust', '{noise_day, noise_night, pm10_hourly}');
 
 -- 50 and 60 dB(A): mean energy (10^5 + 10^6) / 2 = 550000, 10 lg 550000 = 57.4036
@@ -92,5 +92,6 @@ SELECT test_put(:r2, timestamptz :'judged' + interval '8 minutes', '{"pm25_ug_m3
 SELECT test_rollup();
 SELECT is(onemap.dust_pm10_sweep(), 0, 'and none once the hour is corrected');
 SELECT is(test_open(:s1), '', 'which closes the alarm');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

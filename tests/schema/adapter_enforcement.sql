@@ -51,5 +51,6 @@ SELECT results_eq($$SELECT device_id, round(on_duty_h::numeric, 4), round(record
     format('VALUES (%s, 0.5833, 0.1667, 5::float8, 3::float8, NULL::float8, 1::float8, NULL::float8)', test_id('O1')), 'hours on duty and recording, and what was done');
 SELECT is_empty($$SELECT * FROM onemap.enforcement_duty('2026-03-11')$$, 'nothing on a day without records');
 SELECT results_eq($$SELECT key, category_code FROM onemap.alarm_rule WHERE subsystem = 'enforcement' AND category_code IS NOT NULL ORDER BY key$$, $$VALUES ('camera_blocked', '10136'), ('camera_offline', '10136')$$, 'cases that follow');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,7 +1,7 @@
 -- gas: leaks that are not shut off, flow through shut valves, gas used, cathodic protection; limits and their ends.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(21);
+SELECT plan(22);
 SELECT test_rules('gas', '{leak_not_shut_off, flow_through_shut_valve}');
 SELECT results_eq($$SELECT key, comparison, threshold, clear_threshold, category_code FROM onemap.alarm_rule WHERE subsystem = 'gas'
     AND key IN ('leak_first', 'leak_second', 'cathodic_too_weak', 'cathodic_too_strong', 'outlet_pressure_high', 'outlet_pressure_low') ORDER BY key$$,
@@ -50,5 +50,6 @@ SELECT is_empty($$SELECT * FROM onemap.gas_cathodic_daily('2026-03-11')$$, 'no r
 -- The county's own limit counts at once: -800.
 SELECT onemap.alarm_rule_set('gas', 'cathodic_too_weak', '{"threshold": -800, "source": "assumed: a test"}');
 SELECT is((SELECT protected_percent FROM onemap.gas_cathodic_daily('2026-03-10')), 75::float8, 'a limit changed by the county counts');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

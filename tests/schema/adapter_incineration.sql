@@ -1,7 +1,7 @@
 -- incineration: five-minute furnace temperature with the states that do not count, emissions at 11 % O2 by hour and day, output.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(50);
+SELECT plan(51);
 SELECT test_rules('incineration', '{furnace_temp_low, furnace_temp_low_daily, pm_hourly, pm_daily, nox_hourly, nox_daily, so2_hourly,
     so2_daily, hcl_hourly, hcl_daily, co_hourly, co_daily, activated_carbon_low}');
 SELECT results_eq($$SELECT key, threshold FROM onemap.alarm_rule WHERE subsystem = 'incineration' AND metric LIKE '%\_mg\_m3' ORDER BY key$$,
@@ -155,5 +155,6 @@ SELECT test_put(d, timestamptz '2026-04-04 15:00Z' + n * interval '3 hours', rec
 SELECT results_eq($$SELECT * FROM onemap.incineration_output('2026-04-05')$$,
     $$VALUES (300::float8, 220::float8, 66000::float8, 55000::float8, 11000::float8, 60::float8, 250::float8)$$, 'waste, energy, carbon (40 + 20), kWh exported per tonne');
 SELECT is((SELECT exported_kwh_per_t FROM onemap.incineration_output('2026-04-06')), NULL, 'a day without readings has none');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,7 +1,7 @@
 -- landscaping: need for water after FAO-56, leaking valves, water and rain by their counters.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(21);
+SELECT plan(22);
 SELECT test_rules('landscaping', '{irrigation_leak}');
 
 -- Field capacity 30 %, wilting point 14 %, roots 0.3 m, fraction 0.5: readily available 0.5 x 16 = 8 %.
@@ -41,5 +41,6 @@ SELECT test_put(:v3, '2026-07-20 00:00+08', '{"water_total_m3": 99990}'), test_p
 SELECT results_eq($$SELECT device_id, consumption, rollovers FROM onemap.counter_daily('landscaping', 'water_total_m3', '2026-07-20')$$,
     format('VALUES (%s, 36::float8, 1)', :v3), 'water of a day: 30 + 6');
 SELECT is((SELECT count(*) FROM onemap.counter_daily('landscaping', 'water_total_m3', '2026-07-21')), 0::bigint, 'none on a day without readings');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

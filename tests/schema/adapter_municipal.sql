@@ -1,7 +1,7 @@
 -- municipal: ponding events, hours and volume of pumps, a station that does not pump.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(16);
+SELECT plan(17);
 SELECT test_rules('municipal', '{pump_not_running}');
 
 SELECT test_device('municipal', 'ponding_sensor', 'P1') AS p1, test_device('municipal', 'pump_station', 'S1') AS s1,
@@ -39,5 +39,6 @@ SELECT is((SELECT closed_at FROM onemap.alarm WHERE device_id = :s1), now() - in
 -- 1e9 m3 counter of what was pumped: 999999900 to 60: 100 + 60.
 SELECT test_put(:s2, '2026-07-20 10:00Z', '{"discharge_total_m3": 999999900}'), test_put(:s2, '2026-07-20 15:00Z', '{"discharge_total_m3": 60}');
 SELECT results_eq($$SELECT consumption, rollovers FROM onemap.counter_daily('municipal', 'discharge_total_m3', '2026-07-20')$$, 'VALUES (160::float8, 1)', 'water pumped in a day');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

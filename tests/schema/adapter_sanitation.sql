@@ -1,7 +1,7 @@
 -- sanitation: weighings of a day, kilometres driven, swept and sprayed, sweeping too fast.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(16);
+SELECT plan(17);
 SELECT test_rules('sanitation', '{sweeping_too_fast}');
 
 -- The local day 2026-03-10. A1 is sent twice, the later one counts (5200); then one without net_kg: 15000 - 9000 = 6000; one of another
@@ -41,5 +41,6 @@ SELECT test_device('sanitation', 'public_toilet', 'W1') AS w1 \gset
 SELECT test_put(:w1, '2026-03-10 08:00+08', '{"water_total_m3": 12.5, "visitors_total": 100}'), test_put(:w1, '2026-03-10 09:00+08', '{"water_total_m3": 13.1, "visitors_total": 140}');
 SELECT is((SELECT round(consumption::numeric, 6) FROM onemap.counter_daily('sanitation', 'water_total_m3', '2026-03-10')), 0.600000, 'water used in a day');
 SELECT is(onemap.counter_consumption(:w1, 'visitors_total', '2026-03-10 00:00+08', '2026-03-11 00:00+08'), 40::float8, 'visitors of a day');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;

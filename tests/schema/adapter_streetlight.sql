@@ -1,7 +1,7 @@
 -- streetlight: the lighting rate (亮灯率) of cabinets, at a moment, over a night, now; energy of a night.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(26);
+SELECT plan(27);
 SELECT test_rules('streetlight', '{lighting_rate_low}');
 
 SELECT test_device('streetlight', 'cabinet', 'C1') AS c1, test_device('streetlight', 'cabinet', 'C2') AS c2, test_device('streetlight', 'cabinet', 'C3') AS c3 \gset
@@ -82,5 +82,6 @@ SELECT results_eq('SELECT device_id, consumption, rollovers FROM onemap.counter_
 -- A fault code and a burning-hours counter are told apart from gauges.
 SELECT is((SELECT count(*) FROM onemap.counter_daily('streetlight', 'fault_code', '2026-03-13')), 0::bigint, 'a state has no consumption');
 SELECT is((SELECT m.rollover FROM onemap.metric m WHERE m.subsystem = 'streetlight' AND m.key = 'burning_hours_h'), 1000000::float8, 'burning hours count to a million');
+SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');
 SELECT * FROM finish();
 ROLLBACK;
