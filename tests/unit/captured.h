@@ -17,7 +17,7 @@ struct captured {
     FILE *stream; /* stderr or stdout */
     int kept;
     FILE *file;
-    char text[16384];
+    char text[256 * 1024];
 };
 
 static inline void captured_begin(struct captured *captured, FILE *stream) {

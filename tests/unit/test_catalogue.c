@@ -41,6 +41,16 @@ static void check_metric(const cJSON *object, const struct adapter *adapter, con
     assert_true(number_of(object, "rollover", -12345) == (metric->rollover > 0 ? metric->rollover : -12345));
 }
 
+static void check_keys(const cJSON *list, const char *const *keys) {
+    assert_true(cJSON_IsArray(list));
+    const cJSON *item = list->child;
+    for (; *keys != NULL; keys++, item = item->next) {
+        assert_non_null(item);
+        assert_string_equal(item->valuestring, *keys);
+    }
+    assert_null(item);
+}
+
 static void test_everything_is_there(void **state) {
     (void)state;
     char *text = catalogue_json();
@@ -57,13 +67,15 @@ static void test_everything_is_there(void **state) {
         }
         for (size_t k = 0; k < adapters[i]->kind_count; k++, kind = kind->next) {
             assert_non_null(kind);
-            assert_int_equal(cJSON_GetArraySize(kind), 5);
+            assert_int_equal(cJSON_GetArraySize(kind), 7);
             assert_string_equal(text_of(kind, "subsystem"), adapters[i]->key);
             assert_string_equal(text_of(kind, "key"), adapters[i]->kinds[k].key);
             assert_string_equal(text_of(kind, "name_zh"), adapters[i]->kinds[k].name_zh);
             assert_int_equal(cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(kind, "mobile")),
                              adapters[i]->kinds[k].mobile);
             assert_true(number_of(kind, "offline_after_s", -1) == adapters[i]->kinds[k].offline_after_s);
+            assert_true(number_of(kind, "interval_s", -1) == adapters[i]->kinds[k].interval_s);
+            check_keys(cJSON_GetObjectItemCaseSensitive(kind, "metrics"), adapters[i]->kinds[k].metrics);
         }
     }
     assert_null(metric);

@@ -1,6 +1,7 @@
 /* test_command.c: what the commands share: help, actions, complaints, numbers; and `cityhub check-config`. */
 #include "captured.h"
 
+#include "hub/catalogue.h"
 #include "hub/command.h"
 #include "hub/error.h"
 
@@ -119,7 +120,14 @@ static void test_check_config(void **state) {
     assert_int_equal(check_config("check-config --print", stdout, &config), EXIT_DONE);
     captured_expect(captured.text, "\n[jobs]\n");
     assert_int_equal(check_config("check-config --help", stdout, NULL), EXIT_DONE);
-    captured_expect(captured.text, "usage: cityhub [--config FILE] check-config [--print]");
+    captured_expect(captured.text, "usage: cityhub [--config FILE] check-config [--print | --catalogue]");
+    assert_int_equal(check_config("check-config --catalogue", stdout, &config), EXIT_DONE);
+    char *catalogue = catalogue_json();
+    assert_int_equal(strncmp(captured.text, catalogue, strlen(catalogue)), 0);
+    assert_string_equal(captured.text + strlen(catalogue), "\n");
+    free(catalogue);
+    assert_int_equal(check_config("check-config --print --catalogue", stderr, &config), EXIT_USAGE);
+    captured_expect(captured.text, "--print or --catalogue, not both");
     assert_int_equal(check_config("check-config --prnt", stderr, &config), EXIT_USAGE);
     captured_expect(captured.text, "`cityhub check-config --help` tells the options.");
     assert_int_equal(check_config("check-config file.ini", stderr, &config), EXIT_USAGE);
