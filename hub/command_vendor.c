@@ -36,13 +36,19 @@ static const char usage[] =
     "and\n"
     "  revoke do; for a broker that was set up anew.\n";
 
-/* The options of add, as the settings of onemap.vendor_add(). */
-static const struct option add_options[] = {
-    {"subsystem", required_argument, NULL, 's'},         {"vendor", required_argument, NULL, 'v'},
-    {"name-zh", required_argument, NULL, 'n'},           {"unknown-devices", required_argument, NULL, 'u'},
-    {"receipts", required_argument, NULL, 'r'},          {"silent-after", required_argument, NULL, 'a'},
-    {"department", required_argument, NULL, 'd'},        {"password-file", required_argument, NULL, 'p'},
-    {"generate-password", required_argument, NULL, 'g'}, {0}};
+/* The options of add, as the settings of onemap.vendor_add(). --password is there to be refused: getopt would take it
+ * for short for --password-file, and the password for a file's name that is then complained of. */
+static const struct option add_options[] = {{"subsystem", required_argument, NULL, 's'},
+                                            {"vendor", required_argument, NULL, 'v'},
+                                            {"name-zh", required_argument, NULL, 'n'},
+                                            {"unknown-devices", required_argument, NULL, 'u'},
+                                            {"receipts", required_argument, NULL, 'r'},
+                                            {"silent-after", required_argument, NULL, 'a'},
+                                            {"department", required_argument, NULL, 'd'},
+                                            {"password-file", required_argument, NULL, 'p'},
+                                            {"generate-password", required_argument, NULL, 'g'},
+                                            {"password", optional_argument, NULL, 'w'},
+                                            {0}};
 
 static const char *setting_name(int option) {
     switch (option) {
@@ -84,6 +90,10 @@ static int add_parse(struct add *add, int argc, char **argv) {
             add->password_file = optarg;
         } else if (option == 'g') {
             add->generate_file = optarg;
+        } else if (option == 'w') {
+            return command_misuse(
+                "cityhub vendor",
+                "vendor add: a password is never an argument; --password-file names the file it is in");
         } else {
             return command_misuse("cityhub vendor", "vendor add: see above");
         }

@@ -76,7 +76,7 @@ static const char missing_sql[] =
     " SELECT 'CREATE EXTENSION postgis SCHEMA public;' FROM me WHERE NOT me.rolsuper"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'postgis')"
     " UNION ALL SELECT pg_catalog.format('CREATE ROLE %I NOLOGIN;', n)"
-    " FROM me, pg_catalog.unnest(ARRAY['cityhub_hub', 'cityhub_api', 'cityhub_read']) n"
+    " FROM me, pg_catalog.unnest(ARRAY['cityhub_hub', 'cityhub_api', 'cityhub_read', 'cityhub_history']) n"
     " WHERE NOT me.rolsuper AND NOT me.rolcreaterole"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = n)"
     " UNION ALL SELECT pg_catalog.format('GRANT CREATE ON DATABASE %I TO %I;', pg_catalog.current_database(), "

@@ -6,9 +6,10 @@ DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'cityhub_history') THEN
         CREATE ROLE cityhub_history NOLOGIN;
+        -- Here, because only who may make roles may comment on them.
+        COMMENT ON ROLE cityhub_history IS 'May give the time of a case operation ("at"): loading history, simulation';
     END IF;
 END $$;
-COMMENT ON ROLE cityhub_history IS 'May give the time of a case operation ("at"): loading history, simulation';
 GRANT USAGE ON SCHEMA onemap TO cityhub_history;
 
 CREATE TABLE onemap.case_state (

@@ -1,0 +1,303 @@
+"""`cityhub vendor`: who may push, and the broker's logins, with a real mosquitto that has a password file and an ACL."""
+import json
+import os
+import pathlib
+import shutil
+import stat
+import subprocess
+import tempfile
+import threading
+
+import paho.mqtt.client as mqtt
+import pytest
+from harness.broker import Broker
+from harness.hub import Hub
+from harness.process import give_to, unprivileged_user, wait_until
+
+HUB_PASSWORD = "the hub's own password"
+ACL = """
+user hub
+topic readwrite cityhub/#
+pattern write cityhub/v1/+/%u/+
+pattern read cityhub/v1/+/%u/receipt
+"""
+
+
+class Nowhere:
+    host, port = "127.0.0.1", 1
+
+
+@pytest.fixture
+def logins():
+    """The folder that the broker's password file is in; the file has the hub's own login already."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-logins-"))
+    give_to(folder, unprivileged_user())
+    passwords = folder / "passwords"
+    passwords.touch()
+    subprocess.run(["mosquitto_passwd", "-b", passwords, "hub", HUB_PASSWORD], check=True, capture_output=True)
+    give_to(passwords, unprivileged_user())
+    passwords.chmod(0o640)
+    (folder / "acl").write_text(ACL)
+    give_to(folder / "acl", unprivileged_user())
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def passwords(logins):
+    return logins / "passwords"
+
+
+@pytest.fixture
+def guarded_broker(work_folder, logins, passwords):
+    broker = Broker(work_folder / "mosquitto.log", password_file=passwords, acl_file=logins / "acl")
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture
+def admin(database, work_folder, passwords):
+    """Commands with a password file and no broker that is told."""
+    return Hub(database, Nowhere, work_folder, {"mqtt.vendor_password_file": passwords})
+
+
+@pytest.fixture
+def guarded(database, work_folder, passwords, guarded_broker):
+    """Commands that also make the running broker read its password file again."""
+    return Hub(database, guarded_broker, work_folder, {
+        "mqtt.vendor_password_file": passwords, "mqtt.vendor_reload_command": f"kill -HUP {guarded_broker.process.pid}"})
+
+
+def logins_of(passwords):
+    return sorted(line.split(":")[0] for line in passwords.read_text().splitlines())
+
+
+def secret(work_folder, text="correct horse battery", name="secret"):
+    path = work_folder / name
+    path.write_text(text + "\n")
+    return path
+
+
+def login(broker, username, password):
+    """What the broker answers to this login: 'Success' or the reason for its refusal."""
+    answer = []
+    client = mqtt.Client(protocol=mqtt.MQTTv5)
+    client.username_pw_set(username, password)
+    client.on_connect = lambda c, user, flags, reason, properties: answer.append(str(reason))
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    try:
+        return wait_until(lambda: answer, 30, f"the broker answers to the login {username}")[0]
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def connect(broker, username, password):
+    client = mqtt.Client(protocol=mqtt.MQTTv5)
+    client.username_pw_set(username, password)
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    wait_until(client.is_connected, 30, f"{username} is connected")
+    return client
+
+
+def test_vendor_logs_in_and_pushes_its_own_topics_alone(guarded, guarded_broker, passwords, work_folder):
+    done = guarded.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--generate-password", work_folder / "acme")
+    assert "vendor acme of dust added" in done.stdout and str(work_folder / "acme") in done.stdout
+    assert stat.S_IMODE((work_folder / "acme").stat().st_mode) == 0o600
+    password = (work_folder / "acme").read_text().strip()
+    assert len(password) >= 24 and password not in done.stdout + done.stderr
+    wait_until(lambda: login(guarded_broker, "acme", password) == "Success", 30, "the new login works")
+    assert login(guarded_broker, "acme", password + "x") != "Success", "a wrong password opens nothing"
+    assert login(guarded_broker, "hub", HUB_PASSWORD) == "Success", "the hub's own login is as it was"
+
+    hub, vendor, heard = connect(guarded_broker, "hub", HUB_PASSWORD), connect(guarded_broker, "acme", password), []
+    subscribed = threading.Event()
+    hub.on_subscribe = lambda *_: subscribed.set()
+    hub.on_message = lambda c, user, message: heard.append(message.topic)
+    hub.subscribe("cityhub/#", qos=1)
+    assert subscribed.wait(30)
+    # The last one is its own: what was delivered before it is all that the broker let through.
+    for topic in ("cityhub/v1/dust/other/telemetry", "cityhub/v1/dust/hub/telemetry", "cityhub/v1/dust/acme/telemetry"):
+        vendor.publish(topic, "{}", qos=1).wait_for_publish(30)
+    wait_until(lambda: "cityhub/v1/dust/acme/telemetry" in heard, 30, "its own message is delivered")
+    assert heard == ["cityhub/v1/dust/acme/telemetry"]
+    hub.disconnect()
+    vendor.disconnect()
+    hub.loop_stop()
+    vendor.loop_stop()
+
+
+def test_changed_password_and_revocation(guarded, guarded_broker, passwords, work_folder):
+    first, second = secret(work_folder, "the first password", "one"), secret(work_folder, "the second password", "two")
+    guarded.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", first)
+    guarded.run("vendor", "add", "--subsystem", "gas", "--vendor", "acme")
+    wait_until(lambda: login(guarded_broker, "acme", "the first password") == "Success", 30, "the login works")
+    done = guarded.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", second)
+    assert "vendor acme of dust changed" in done.stdout
+    wait_until(lambda: login(guarded_broker, "acme", "the second password") == "Success", 30, "the new password works")
+    assert login(guarded_broker, "acme", "the first password") != "Success", "the old one does not"
+
+    done = guarded.run("vendor", "revoke", "--subsystem", "dust", "--vendor", "acme")
+    assert "its login stays for its other subsystems" in done.stdout
+    assert login(guarded_broker, "acme", "the second password") == "Success"
+    done = guarded.run("vendor", "revoke", "--subsystem", "gas", "--vendor", "acme")
+    assert "it has no login any more" in done.stdout
+    wait_until(lambda: login(guarded_broker, "acme", "the second password") != "Success", 30, "the login is gone")
+    assert logins_of(passwords) == ["hub"]
+    assert "was revoked before" in guarded.run("vendor", "revoke", "--subsystem", "gas", "--vendor", "acme").stdout
+    done = guarded.run("vendor", "revoke", "--subsystem", "gas", "--vendor", "nobody", code=1)
+    assert 'subsystem "gas" has no vendor "nobody"' in done.stderr
+
+
+def test_list(admin, database, work_folder):
+    assert "There is no vendor yet" in admin.run("vendor", "list").stdout
+    database.query("INSERT INTO onemap.department (code, name_zh, kind) VALUES ('street', '街道', 'street')")
+    admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--name-zh", "甲公司", "--unknown-devices", "quarantine",
+              "--receipts", "problems", "--silent-after", "5 minutes", "--department", "street", "--password-file", secret(work_folder))
+    admin.run("vendor", "add", "--subsystem", "gas", "--vendor", "beta")
+    rows = json.loads(admin.run("vendor", "list", "--json").stdout)
+    assert [(row["subsystem"], row["vendor"], row["login"]) for row in rows] == [("dust", "acme", True), ("gas", "beta", False)]
+    assert {key: rows[0][key] for key in ("name_zh", "unknown_devices", "receipts", "silent_after", "department", "devices", "revoked_at")} == {
+        "name_zh": "甲公司", "unknown_devices": "quarantine", "receipts": "problems", "silent_after": "00:05:00", "department": "street",
+        "devices": 0, "revoked_at": None}
+    table = admin.run("vendor", "list").stdout
+    assert "甲公司" in table and "beta" in table and "$7$" not in table
+
+
+def test_file_is_replaced_as_a_whole(admin, logins, passwords):
+    """Whoever reads the file at any moment finds every line that belongs in it, whole."""
+    problems, stop = [], threading.Event()
+    reads = 0
+
+    def read():
+        nonlocal reads
+        while not stop.is_set():
+            text = passwords.read_text()
+            reads += 1
+            if not text.startswith("hub:") or not text.endswith("\n") or any(line.count(":") != 1 for line in text.splitlines()):
+                problems.append(text)
+    before = passwords.stat()
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for number in range(6):
+            admin.run("vendor", "add", "--subsystem", "dust", "--vendor", f"v{number}", "--generate-password", logins / f"p{number}")
+    finally:
+        stop.set()
+        reader.join()
+    assert reads > 0 and not problems, f"one of {reads} readings found: {problems[0]!r}"
+    after = passwords.stat()
+    assert logins_of(passwords) == ["hub", "v0", "v1", "v2", "v3", "v4", "v5"]
+    assert after.st_ino != before.st_ino, "it was written in place"
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid), "owner and rights are as they were"
+    assert [name for name in os.listdir(logins) if ".new." in name] == [], "nothing half written is left"
+
+
+def test_file_that_cannot_be_written(database, work_folder, logins):
+    hub = Hub(database, Nowhere, work_folder, {"mqtt.vendor_password_file": logins / "not_there" / "passwords"})
+    done = hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder), code=1)
+    assert "not_there/passwords: cannot be written" in done.stderr
+    # The database has it; once the cause is mended `sync` brings it to the broker.
+    hub = Hub(database, Nowhere, work_folder, {"mqtt.vendor_password_file": logins / "new"})
+    assert f"{logins / 'new'} is written" in hub.run("vendor", "sync").stdout
+    assert logins_of(logins / "new") == ["acme"]
+    folder = (logins / "new").stat()
+    assert (stat.S_IMODE(folder.st_mode), folder.st_gid) == (0o640, logins.stat().st_gid), "readable for the broker's group alone"
+
+
+def test_sync_without_a_file(database, work_folder):
+    hub = Hub(database, Nowhere, work_folder)
+    assert "vendor_password_file is empty" in hub.run("vendor", "sync", code=1).stderr
+    done = hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder))
+    assert "no broker is told" in done.stdout
+
+
+def test_reload_that_fails_is_told(database, work_folder, passwords):
+    hub = Hub(database, Nowhere, work_folder, {"mqtt.vendor_password_file": passwords, "mqtt.vendor_reload_command": "exit 3"})
+    done = hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder), code=1)
+    assert "vendor_reload_command `exit 3` failed: the broker may not know the logins yet" in done.stderr
+    assert logins_of(passwords) == ["acme", "hub"], "the file is written nevertheless"
+
+
+def test_logins_of_others_are_kept_and_not_taken(admin, passwords, work_folder):
+    with open(passwords, "a") as file:
+        file.write("operator:$7$101$AAAAAAAAAAAAAAAA$" + "B" * 86 + "==")  # without a line end
+    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "operator", "--password-file", secret(work_folder), code=1)
+    assert "`operator` is a login of the broker already, and not a vendor's" in done.stderr
+    admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder))
+    assert logins_of(passwords) == ["acme", "hub", "operator"]
+    admin.run("vendor", "revoke", "--subsystem", "dust", "--vendor", "acme")
+    assert logins_of(passwords) == ["hub", "operator"]
+
+
+def test_secrets_are_nowhere_but_in_their_file(admin, database, cluster, passwords, work_folder):
+    password = "Ungeheuer-geheim-4711"
+    log = cluster.process.log_path
+    start = log.stat().st_size
+    database.query(f"ALTER DATABASE {database.name} SET log_statement = 'all'")
+    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder, password))
+    with open(log, "rb") as file:
+        file.seek(start)
+        logged = file.read().decode(errors="replace")
+    assert "onemap.vendor_add" in logged, "the server logged the statements"
+    stored = database.query("SELECT v::text FROM onemap.vendor v UNION ALL SELECT c::text FROM onemap.vendor_credential c"
+                            " UNION ALL SELECT a::text FROM onemap.audit_log a")
+    for place, text in {"output": done.stdout + done.stderr, "server log": logged, "database": str(stored), "broker's file": passwords.read_text()}.items():
+        assert password not in text, f"the password is in the {place}"
+    assert "$7$" not in done.stdout + done.stderr and "$7$" not in str(database.query("SELECT detail::text FROM onemap.audit_log"))
+    # It cannot be given as an argument, and a mistaken try is not repeated in a complaint.
+    for arguments in (("--password", password), (f"--password={password}",), ("--pass", password)):
+        done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", *arguments, code=2)
+        assert password not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("text, reason", [("short", "must have 12 to 1024"), ("x" * 1025, "must have 12 to 1024"), ("", "12 to 1024")],
+                         ids=["short", "long", "none"])
+def test_password_that_will_not_do(admin, database, passwords, work_folder, text, reason):
+    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder, text), code=1)
+    assert reason in done.stderr
+    assert logins_of(passwords) == ["hub"]
+    assert database.value("SELECT count(*) FROM onemap.vendor") == 0, "the vendor was added without its login"
+
+
+def test_files_of_passwords(admin, work_folder):
+    (work_folder / "there").write_text("something of value\n")
+    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--generate-password", work_folder / "there", code=1)
+    assert "there: cannot be made: File exists" in done.stderr
+    assert (work_folder / "there").read_text() == "something of value\n", "a file that was there is as it was"
+    done = admin.run("vendor", "add", "--subsystem", "nonsense", "--vendor", "acme", "--generate-password", work_folder / "new", code=1)
+    assert '"nonsense" is no subsystem' in done.stderr and "Subsystems: construction_waste, dust" in done.stderr
+    assert not (work_folder / "new").exists(), "a password that opens nothing is left behind"
+    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", work_folder / "nothing", code=1)
+    assert "nothing" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (("add", "--vendor", "acme"), "--subsystem and --vendor are needed"),
+    (("add", "--subsystem", "dust"), "--subsystem and --vendor are needed"),
+    (("add", "--subsystem", "dust", "--vendor", "acme", "more"), "`more` is one argument too many"),
+    (("add", "--subsystem", "dust", "--vendor", "acme", "--colour", "red"), "unrecognized option '--colour'"),
+    (("add", "--subsystem", "dust", "--vendor", "acme", "--password-file", "a", "--generate-password", "b"), "not both"),
+    (("list", "more"), "`more` is one argument too many"),
+    (("list", "--yaml"), "unrecognized option '--yaml'"),
+    (("revoke", "--subsystem", "dust"), "--subsystem and --vendor are needed"),
+    (("sync", "more"), "`more` is one argument too many"),
+    (("nonsense",), "`nonsense` is no action"),
+    ((), "usage: cityhub vendor"),
+], ids=lambda value: "-".join(value) or "nothing" if isinstance(value, tuple) else "")
+def test_wrong_use(admin, database, arguments, reason):
+    done = admin.run("vendor", *arguments, code=2)
+    assert reason in done.stderr and done.stdout == ""
+    assert database.value("SELECT count(*) FROM onemap.vendor") == 0
+
+
+def test_without_a_migrated_database(cluster, work_folder):
+    class Empty:
+        conninfo = hub_conninfo = cluster.conninfo("postgres")
+    done = Hub(Empty, Nowhere, work_folder).run("vendor", "list", code=1)
+    assert "run `cityhub migrate`" in done.stderr
