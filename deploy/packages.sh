@@ -19,6 +19,10 @@ packages_test=(
     postgresql-15-pgtap libtap-parser-sourcehandler-pgtap-perl
     python3-pytest python3-paho-mqtt python3-psycopg2 python3-protobuf python3-requests
 )
+# Whoever has Node.js from elsewhere keeps it: Debian's npm would not go with it.
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    packages_test+=(nodejs npm)
+fi
 
 # Prints those of its arguments that are not installed, one a line.
 packages_missing() {

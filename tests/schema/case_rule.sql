@@ -161,9 +161,9 @@ SELECT is(test.as_login(x.login, test.request('attach', x.role, x.fields)), x.wa
     ('test_history', 'department', '{"at": "2099-01-01T00:00:00Z"}', 'CH014')) AS x (login, role, fields, wanted);
 SELECT is(test.as_login('test_history', test.request('attach', 'department', jsonb_build_object('at', now() + interval '1 second' - interval '1 second')::text)), 'CH014', 'even history does not go backward');
 CREATE TEMP TABLE change (kind text, statement text);
-INSERT INTO change SELECT k.kind, format(k.statement, t.name) FROM (VALUES ('onemap.case_event'), ('onemap.case_seal'), ('onemap.case_record'), ('onemap.case_attachment')) AS t (name),
-    (VALUES ('update', 'UPDATE %s SET id = id'), ('delete', 'DELETE FROM %s'), ('truncate', 'TRUNCATE %s'), ('truncate cascade', 'TRUNCATE %s CASCADE'),
-        ('disable', 'ALTER TABLE %s DISABLE TRIGGER ALL'), ('insert', 'INSERT INTO %1$s SELECT * FROM %1$s LIMIT 1'), ('drop', 'DROP TABLE %s CASCADE'),
+INSERT INTO change SELECT k.kind, format(k.statement, t.name, t.plain) FROM (VALUES ('onemap.case_event', 'actor'), ('onemap.case_seal', 'events'), ('onemap.case_record', 'title'), ('onemap.case_attachment', 'uri')) AS t (name, plain),
+    (VALUES ('update', 'UPDATE %1$s SET %2$I = %2$I'), ('delete', 'DELETE FROM %s'), ('truncate', 'TRUNCATE %s'), ('truncate cascade', 'TRUNCATE %s CASCADE'),
+        ('disable', 'ALTER TABLE %s DISABLE TRIGGER ALL'), ('insert', 'INSERT INTO %1$s OVERRIDING SYSTEM VALUE SELECT * FROM %1$s LIMIT 1'), ('drop', 'DROP TABLE %s CASCADE'),
         ('rule', 'CREATE RULE r AS ON INSERT TO %s DO INSTEAD NOTHING')) AS k (kind, statement);
 SELECT is(test.as_login(l.login, c.statement), '42501', format('%s: %s', l.login, c.statement))
 FROM change c, (VALUES ('test_api'), ('test_hub'), ('test_read'), ('test_history')) AS l (login) ORDER BY l.login, c.statement;
