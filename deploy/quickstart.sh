@@ -103,21 +103,18 @@ make_database() {
                     CREATE ROLE cityhub_daemon LOGIN IN ROLE cityhub_hub;
                 END IF;
             END \$\$" >>"$log" 2>&1 || fail_log "the hub's login cannot be made" "$log"
-    if hub catalogue --help >/dev/null 2>&1; then
-        import_catalogue "$log"
-    fi
+    import_once onemap.department "$root/config/departments.csv" "$log" departments import
+    import_once onemap.case_category "$root/config/case_catalogue.csv" "$log" import
     hub simulate --prepare >>"$log" 2>&1 || fail_log "the synthetic county cannot be set up" "$log"
 }
 
-# Departments and categories as shipped, unless the county has its own already.
-import_catalogue() {
-    local log=$1 table
-    for table in departments:onemap.department categories:onemap.case_category; do
-        local file=$root/config/${table%%:*}.csv
-        if [ -f "$file" ] && [ "$(sql -c "SELECT count(*) FROM ${table#*:}")" = 0 ]; then
-            hub catalogue "${table%%:*}" import "$file" >>"$log" 2>&1 || fail_log "config/${table%%:*}.csv cannot be imported" "$log"
-        fi
-    done
+# import_once TABLE FILE LOG ACTION...: the file as shipped, unless something is there already.
+import_once() {
+    local table=$1 file=$2 log=$3
+    shift 3
+    if [ "$(sql -c "SELECT count(*) FROM $table")" = 0 ]; then
+        hub catalogue "$@" "$file" >>"$log" 2>&1 || fail_log "$file cannot be imported" "$log"
+    fi
 }
 
 start_broker() {
