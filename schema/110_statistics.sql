@@ -158,7 +158,7 @@ $$;
 COMMENT ON FUNCTION onemap.score_month_of(timestamptz) IS 'First day of the month, county time, that a moment lies in';
 
 CREATE FUNCTION onemap.score_candidates(period_from timestamptz, period_to timestamptz, through_id bigint) RETURNS bigint[]
-LANGUAGE sql STABLE AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     SELECT coalesce(array_agg(c.case_id ORDER BY c.case_id), '{}') FROM (
         SELECT e.case_id FROM onemap.case_event e WHERE e.at >= period_from AND e.at < period_to AND e.id <= through_id
         UNION
@@ -177,7 +177,7 @@ COMMENT ON FUNCTION onemap.score_candidates(timestamptz, timestamptz, bigint) IS
 -- A case voided, merged or rejected by then never falls due.
 CREATE FUNCTION onemap.score_case_derive(period_from timestamptz, period_to timestamptz, cases bigint[], through_id bigint)
 RETURNS SETOF onemap.score_case
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' SET jit = off AS $$
     WITH event AS (
         SELECT e.*, lead(e.at, 1, 'infinity') OVER w AS next_at,
             CASE WHEN e.department IS DISTINCT FROM lag(e.department) OVER w THEN 1 ELSE 0 END AS change
@@ -254,7 +254,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' 
             CASE WHEN t.close_due >= period_from AND t.close_due < period_to THEN t.close_due END AS close_due_at
         FROM total t LEFT JOIN wrong w ON w.case_id = t.case_id AND w.duty = t.duty
     )
-    SELECT date_trunc('month', period_from AT TIME ZONE onemap.setting('time_zone'))::date, f.case_id, f.duty, f.case_code, f.department,
+    SELECT (SELECT onemap.score_month_of(period_from)), f.case_id, f.duty, f.case_code, f.department,
         f.source, f.category, f.grid_cell, f.street, f.urgent, f.handle_due_at, f.close_due_at, f.deferred,
         (f.handle_due_at IS NOT NULL AND f.fed_back > f.reworked)::int::smallint,
         (f.handle_due_at IS NOT NULL AND f.fed_back > f.reworked AND f.fed_back = f.fed_back_in_time)::int::smallint,
@@ -481,7 +481,7 @@ COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb, tex
 
 -- By person: what each of them did, out of the events of the period themselves. What fell due has no person.
 CREATE FUNCTION onemap.score_person_sums(period_from timestamptz, period_to timestamptz) RETURNS TABLE (key text, sums jsonb)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH done AS (
         SELECT e.actor, e.action, e.flags, e.overdue_s, e.at <= coalesce(e.stage_deadline_at, 'infinity') AS in_time, e.case_id, e.seq
         FROM onemap.case_event e WHERE e.at >= period_from AND e.at < period_to
