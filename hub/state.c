@@ -17,7 +17,7 @@ struct state_entry {
     struct device *device;
     int64_t observed_at_ms, last_seen_ms, placed_at_ms; /* placed_at_ms 0 = no place */
     double lon, lat;
-    uint64_t quality; /* of the newest record */
+    uint64_t quality; /* bit by bit of the reading that stands */
     size_t count;
     struct reading readings[];
 };
@@ -97,15 +97,13 @@ int states_note(struct states *states, struct device *device, const struct recor
         return CH_EMEMORY;
     }
     int64_t at = record->observed_at_ms;
-    if (at >= entry->observed_at_ms) {
-        entry->observed_at_ms = at;
-        entry->quality = record->quality;
-    }
+    entry->observed_at_ms = at > entry->observed_at_ms ? at : entry->observed_at_ms;
     entry->last_seen_ms = received_at_ms > entry->last_seen_ms ? received_at_ms : entry->last_seen_ms;
     for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
         int i = __builtin_ctzll(rest);
         if (at >= entry->readings[i].at_ms) {
             entry->readings[i] = (struct reading){.value = record->values[i], .at_ms = at};
+            entry->quality = (entry->quality & ~(UINT64_C(1) << i)) | (record->quality & UINT64_C(1) << i);
         }
     }
     if (record->has_position && at >= entry->placed_at_ms) {
@@ -185,12 +183,11 @@ static void merge(struct state_entry *newer, const struct state_entry *older) {
     for (size_t i = 0; i < older->count; i++) {
         if (older->readings[i].at_ms > newer->readings[i].at_ms) {
             newer->readings[i] = older->readings[i];
+            newer->quality = (newer->quality & ~(UINT64_C(1) << i)) | (older->quality & UINT64_C(1) << i);
         }
     }
-    if (older->observed_at_ms > newer->observed_at_ms) {
-        newer->observed_at_ms = older->observed_at_ms;
-        newer->quality = older->quality;
-    }
+    newer->observed_at_ms =
+        older->observed_at_ms > newer->observed_at_ms ? older->observed_at_ms : newer->observed_at_ms;
     newer->last_seen_ms = older->last_seen_ms > newer->last_seen_ms ? older->last_seen_ms : newer->last_seen_ms;
     if (older->placed_at_ms > newer->placed_at_ms) {
         newer->placed_at_ms = older->placed_at_ms;
