@@ -47,7 +47,7 @@ GRANT EXECUTE ON FUNCTION onemap.incineration_at_11_o2(float8, float8) TO cityhu
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_means(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, slot timestamptz, temp_c float8, samples int, running boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     SELECT x.device_id, x.slot, onemap.figure(avg(x.temp)), count(x.temp)::int, bool_and(x.line_state = 0)
     FROM (SELECT d.id AS device_id, date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
                  coalesce(o.readings[p.line_state], 0) AS line_state,
@@ -117,7 +117,7 @@ INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_furnac
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_hours(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, metric text, hour timestamptz, mean_mg_m3 float8, covered_min int, running_min int, valid boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH records AS MATERIALIZED (
         SELECT d.id AS device_id, o.observed_at, o.readings, o.quality,
                date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
