@@ -57,9 +57,12 @@ GRANT EXECUTE ON FUNCTION onemap.counter_steps(float8[], float8) TO cityhub_hub,
 -- A rolled-up hour tells its counter's course by four readings: first, greatest, smallest, last; without a fall the middle
 -- two are the last and the first. Hours that have no rollup (not yet), that a batch still has to be counted into, or of
 -- which only a part is asked for are read record by record.
+-- plpgsql keeps the plan, which over many partitions takes longer to make than to run; no plan reads whole partitions.
 CREATE FUNCTION onemap.counter_readings(device int, metric_ordinal int, from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (at timestamptz, seq int, reading float8)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
+BEGIN
+    RETURN QUERY
     WITH hours AS MATERIALIZED (
         SELECT g.hour, greatest(g.hour, from_at) AS begins, least(g.hour + interval '1 hour', to_at) AS ends
         FROM generate_series(date_trunc('hour', from_at, 'UTC'), to_at, interval '1 hour') AS g(hour) WHERE g.hour < to_at),
@@ -69,42 +72,47 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM hours x JOIN onemap.observation_hourly h ON h.device_id = device AND h.hour = x.hour
         WHERE x.begins = x.hour AND x.ends = x.hour + interval '1 hour'
             AND NOT EXISTS (SELECT FROM onemap.batch_log b WHERE b.rolled_up_at IS NULL AND x.hour = ANY (b.hours))
-            AND NOT EXISTS (SELECT FROM onemap.rollup_recompute c WHERE c.device_id = device AND c.hour = x.hour))
+            AND NOT EXISTS (SELECT FROM onemap.rollup_recompute c WHERE c.device_id = device AND c.hour = x.hour)),
+    others AS MATERIALIZED (SELECT x.begins, x.ends FROM hours x WHERE NOT EXISTS (SELECT FROM rolled r WHERE r.hour = x.hour))
     SELECT r.hour, p.seq, p.reading
     FROM rolled r, LATERAL (VALUES (1, r.a), (2, CASE WHEN r.b > r.d OR r.c < r.a THEN r.b END),
                                    (3, CASE WHEN r.b > r.d OR r.c < r.a THEN r.c END), (4, r.d)) AS p(seq, reading)
     WHERE p.reading IS NOT NULL
     UNION ALL
-    SELECT o.observed_at, 0, onemap.reading_good(o.readings, o.quality, metric_ordinal)
-    FROM hours x CROSS JOIN LATERAL (
-        SELECT q.observed_at, q.readings, q.quality FROM onemap.observation q
+    SELECT o.observed_at, 0, o.good
+    FROM others x CROSS JOIN LATERAL (
+        SELECT q.observed_at, onemap.reading_good(q.readings, q.quality, metric_ordinal) AS good FROM onemap.observation q
         WHERE q.device_id = device AND q.observed_at >= x.begins AND q.observed_at < x.ends) o
-    WHERE NOT EXISTS (SELECT FROM rolled r WHERE r.hour = x.hour)
-        AND onemap.reading_good(o.readings, o.quality, metric_ordinal) IS NOT NULL
-$$;
+    WHERE o.good IS NOT NULL;
+END $$;
 COMMENT ON FUNCTION onemap.counter_readings(int, int, timestamptz, timestamptz) IS
     'Good readings of one counter from from_at to before to_at, to be ordered by at, seq: of whole rolled-up hours those that tell its course, of others all';
 GRANT EXECUTE ON FUNCTION onemap.counter_readings(int, int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE FUNCTION onemap.counter_reading_before(device int, metric_ordinal int, at timestamptz) RETURNS float8
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(
-        (SELECT onemap.reading_good(o.readings, o.quality, metric_ordinal) FROM onemap.observation o
-         WHERE o.device_id = device AND o.observed_at < at AND o.observed_at >= at - interval '40 days'
-             AND onemap.reading_good(o.readings, o.quality, metric_ordinal) IS NOT NULL
-         ORDER BY o.observed_at DESC LIMIT 1),
-        (SELECT h.lasts[metric_ordinal] FROM onemap.observation_hourly h
-         WHERE h.device_id = device AND h.hour <= at - interval '1 hour' AND h.lasts[metric_ordinal] IS NOT NULL
-         ORDER BY h.hour DESC LIMIT 1))
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE known float8; known_to timestamptz; newer float8;
+BEGIN
+    SELECT h.lasts[metric_ordinal], h.hour + interval '1 hour' INTO known, known_to FROM onemap.observation_hourly h
+    WHERE h.device_id = device AND h.hour <= at - interval '1 hour' AND h.lasts[metric_ordinal] IS NOT NULL
+    ORDER BY h.hour DESC LIMIT 1;
+    IF known_to = at THEN
+        RETURN known;
+    END IF;
+    SELECT onemap.reading_good(o.readings, o.quality, metric_ordinal) INTO newer FROM onemap.observation o
+    WHERE o.device_id = device AND o.observed_at < at AND o.observed_at >= greatest(known_to, at - interval '40 days')
+        AND onemap.reading_good(o.readings, o.quality, metric_ordinal) IS NOT NULL
+    ORDER BY o.observed_at DESC LIMIT 1;
+    RETURN coalesce(newer, known);
+END $$;
 COMMENT ON FUNCTION onemap.counter_reading_before(int, int, timestamptz) IS
-    'Last good reading of a counter before a moment: among the records of 40 days, else among the rollups; NULL = there was none';
+    'Last good reading of a counter before a moment: of the rolled-up hours, or of a record after them and at most 40 days old; NULL = there was none';
 GRANT EXECUTE ON FUNCTION onemap.counter_reading_before(int, int, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE FUNCTION onemap.counter_consumption(device int, metric_ordinal int, from_at timestamptz, to_at timestamptz,
     OUT consumption float8, OUT readings int, OUT first_reading float8, OUT last_reading float8,
     OUT rollovers int, OUT replacements int)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     -- The day before is run through too, so that a fault that began in it is known for what it is.
     WITH course AS MATERIALIZED (
         SELECT array_agg(c.at ORDER BY c.at, c.seq) AS times, array_agg(c.reading ORDER BY c.at, c.seq) AS readings

@@ -73,7 +73,7 @@ GRANT EXECUTE ON FUNCTION onemap.construction_waste_dumping_check(jsonb) TO city
 CREATE OR REPLACE FUNCTION onemap.construction_waste_dumping_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE a record; cleared int := 0;
-    lifted int := onemap.metric_ordinal('construction_waste', 'bed_lifted');
+    lifted int := (SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'));
 BEGIN
     FOR a IN SELECT x.device_id, s.reading_times[lifted] AS down_at
              FROM onemap.alarm x
@@ -102,9 +102,9 @@ BEGIN
         FROM onemap.device d
         JOIN onemap.device_state s ON s.device_id = d.id AND s.online
         JOIN onemap.alarm_rule r ON r.subsystem = 'construction_waste' AND r.key = 'cover_open' AND r.enabled
-        CROSS JOIN (SELECT onemap.metric_ordinal('construction_waste', 'cover_closed') AS cover,
-                           onemap.metric_ordinal('construction_waste', 'load_percent') AS load,
-                           onemap.metric_ordinal('construction_waste', 'speed_km_h') AS speed) o
+        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('construction_waste', 'cover_closed')) AS cover,
+                           (SELECT onemap.metric_ordinal('construction_waste', 'load_percent')) AS load,
+                           (SELECT onemap.metric_ordinal('construction_waste', 'speed_km_h')) AS speed) o
         WHERE d.subsystem = 'construction_waste' AND d.kind = 'truck' AND d.status <> 'retired'
     LOOP
         IF t.open_on_the_road THEN
@@ -124,13 +124,13 @@ CREATE OR REPLACE FUNCTION onemap.construction_waste_dumpings(from_at timestampt
 RETURNS TABLE (device_id int, started_at timestamptz, ended_at timestamptz, records int, place public.geometry, zone_id int, permitted boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH states AS (
-        SELECT o.device_id, o.observed_at, o.readings[onemap.metric_ordinal('construction_waste', 'bed_lifted')] AS lifted,
-               lag(o.readings[onemap.metric_ordinal('construction_waste', 'bed_lifted')]) OVER w AS lifted_before,
+        SELECT o.device_id, o.observed_at, o.readings[(SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'))] AS lifted,
+               lag(o.readings[(SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'))]) OVER w AS lifted_before,
                lag(o.observed_at) OVER w AS before
         FROM onemap.device d JOIN onemap.observation o ON o.device_id = d.id
         -- A tipping that was under way at from_at began before it.
         WHERE d.subsystem = 'construction_waste' AND o.observed_at >= from_at - interval '10 minutes' AND o.observed_at < to_at
-            AND o.readings[onemap.metric_ordinal('construction_waste', 'bed_lifted')] IS NOT NULL
+            AND o.readings[(SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'))] IS NOT NULL
         WINDOW w AS (PARTITION BY o.device_id ORDER BY o.observed_at)),
     numbered AS (
         SELECT s.*, count(*) FILTER (WHERE s.lifted_before IS DISTINCT FROM 1 OR s.observed_at - s.before > interval '10 minutes')

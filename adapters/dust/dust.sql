@@ -39,7 +39,7 @@ CREATE OR REPLACE FUNCTION onemap.dust_noise(device int, from_at timestamptz, to
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT onemap.dust_leq(array_agg(s.level)), max(s.level), count(*)::int, min(s.observed_at), max(s.observed_at)
     FROM (SELECT o.observed_at,
-                 onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('dust', 'noise_dba')) AS level
+                 onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('dust', 'noise_dba'))) AS level
           FROM onemap.observation o
           WHERE o.device_id = device AND o.observed_at >= from_at AND o.observed_at < to_at) s
     WHERE s.level IS NOT NULL
@@ -109,8 +109,8 @@ SELECT h.device_id, d.code AS device_code, d.kind AS device_kind, h.hour,
        h.sums[p.tsp] / nullif(h.counts[p.tsp], 0) AS tsp_ug_m3, h.counts[p.tsp] AS tsp_samples
 FROM onemap.observation_hourly h
 JOIN onemap.device d ON d.id = h.device_id AND d.subsystem = 'dust'
-CROSS JOIN (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3') AS pm25, onemap.metric_ordinal('dust', 'pm10_ug_m3') AS pm10,
-                   onemap.metric_ordinal('dust', 'tsp_ug_m3') AS tsp) p;
+CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3')) AS pm25, (SELECT onemap.metric_ordinal('dust', 'pm10_ug_m3')) AS pm10,
+                   (SELECT onemap.metric_ordinal('dust', 'tsp_ug_m3')) AS tsp) p;
 COMMENT ON VIEW onemap.dust_hourly IS 'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each';
 
 -- GB 3095: second-class 24-hour limits of PM2.5 in ug/m3: 75 (2012), 60 from 2026-03-01, 50 from 2031-01-01 (2026, two stages).

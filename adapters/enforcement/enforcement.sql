@@ -47,7 +47,7 @@ BEGIN
               FROM onemap.alarm_rule r
               JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
               JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s) AND o.observed_at <= now()
-              CROSS JOIN LATERAL (SELECT o.readings[onemap.metric_ordinal('enforcement', 'on_duty')] AS on_duty) g
+              CROSS JOIN LATERAL (SELECT o.readings[(SELECT onemap.metric_ordinal('enforcement', 'on_duty'))] AS on_duty) g
               WHERE r.subsystem = 'enforcement' AND r.key = 'absent_on_shift' AND r.enabled AND g.on_duty IS NOT NULL
               GROUP BY d.id, r.id) x
     LOOP
@@ -75,7 +75,7 @@ BEGIN
         FROM onemap.alarm_rule r
         JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
         JOIN onemap.device_state s ON s.device_id = d.id AND s.online
-        CROSS JOIN (SELECT onemap.metric_ordinal('enforcement', 'on_duty') AS on_duty) o
+        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('enforcement', 'on_duty')) AS on_duty) o
         CROSS JOIN LATERAL (
             SELECT min(q.observed_at) AS first_at, max(q.observed_at) AS last_at,
                    max(public.ST_Distance(q.geom::public.geography, q.start::public.geography)) AS metres
@@ -105,8 +105,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                extract(epoch FROM least(coalesce(lead(o.observed_at) OVER course, w.ends), o.observed_at + k.offline_after, w.ends)
                                   - o.observed_at)::float8 / 3600 AS held_h
         FROM (SELECT onemap.local_midnight(day) AS begins, least(onemap.local_midnight(day + 1), now()) AS ends) w
-        CROSS JOIN (SELECT onemap.metric_ordinal('enforcement', 'on_duty') AS on_duty,
-                           onemap.metric_ordinal('enforcement', 'recording_on') AS recording_on) p
+        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('enforcement', 'on_duty')) AS on_duty,
+                           (SELECT onemap.metric_ordinal('enforcement', 'recording_on')) AS recording_on) p
         JOIN onemap.device d ON d.subsystem = 'enforcement' AND d.kind = 'officer_terminal'
         JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= w.begins AND o.observed_at < w.ends

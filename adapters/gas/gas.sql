@@ -93,7 +93,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN onemap.observation o ON o.device_id = d.id
         AND o.observed_at >= onemap.local_midnight(day) AND o.observed_at < onemap.local_midnight(day + 1)
     CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality,
-                               onemap.metric_ordinal('gas', 'cathodic_potential_mv')) AS potential) g
+                               (SELECT onemap.metric_ordinal('gas', 'cathodic_potential_mv'))) AS potential) g
     WHERE d.subsystem = 'gas' AND d.kind = 'cathodic_post' AND d.status <> 'retired' AND g.potential IS NOT NULL
     GROUP BY d.id
 $$;

@@ -55,7 +55,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.id, onemap.figure(avg(g.temp)), min(g.temp), count(*)::int, min(o.observed_at), max(o.observed_at)
     FROM onemap.device d
     JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at
-    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('heating', 'indoor_temp_c')) AS temp) g
+    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))) AS temp) g
     WHERE d.subsystem = 'heating' AND d.kind = 'room_sensor' AND d.status <> 'retired' AND g.temp IS NOT NULL
     GROUP BY d.id
 $$;
@@ -98,8 +98,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM onemap.device d
     JOIN onemap.alarm_rule r ON r.subsystem = 'heating' AND r.key = 'room_cold'
     JOIN onemap.observation_hourly h ON h.device_id = d.id AND h.hour >= onemap.local_midnight(day) AND h.hour < onemap.local_midnight(day + 1)
-    CROSS JOIN LATERAL (SELECT onemap.figure(h.sums[onemap.metric_ordinal('heating', 'indoor_temp_c')]
-                               / nullif(h.counts[onemap.metric_ordinal('heating', 'indoor_temp_c')], 0)) AS temp) m
+    CROSS JOIN LATERAL (SELECT onemap.figure(h.sums[(SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))]
+                               / nullif(h.counts[(SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))], 0)) AS temp) m
     WHERE d.subsystem = 'heating' AND d.kind = 'room_sensor' AND d.status <> 'retired' AND m.temp IS NOT NULL
     GROUP BY d.id
 $$;
@@ -115,8 +115,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
            min(o.observed_at), max(o.observed_at)
     FROM onemap.device d
     JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at
-    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('heating', 'makeup_flow_m3_h')) AS makeup,
-                               onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('heating', 'flow_m3_h')) AS flow) g
+    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('heating', 'makeup_flow_m3_h'))) AS makeup,
+                               onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('heating', 'flow_m3_h'))) AS flow) g
     WHERE d.subsystem = 'heating' AND d.status <> 'retired' AND g.makeup IS NOT NULL AND g.flow IS NOT NULL
     GROUP BY d.id
 $$;

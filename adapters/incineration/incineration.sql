@@ -47,15 +47,15 @@ GRANT EXECUTE ON FUNCTION onemap.incineration_at_11_o2(float8, float8) TO cityhu
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_means(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, slot timestamptz, temp_c float8, samples int, running boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     SELECT x.device_id, x.slot, onemap.figure(avg(x.temp)), count(x.temp)::int, bool_and(x.line_state = 0)
     FROM (SELECT d.id AS device_id, date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
                  coalesce(o.readings[p.line_state], 0) AS line_state,
                  CASE WHEN t.upper IS NULL THEN t.middle WHEN t.middle IS NULL THEN t.upper ELSE (t.upper + t.middle) / 2 END AS temp
           FROM onemap.device d
-          CROSS JOIN (SELECT onemap.metric_ordinal('incineration', 'furnace_temp_upper_c') AS upper,
-                             onemap.metric_ordinal('incineration', 'furnace_temp_middle_c') AS middle,
-                             onemap.metric_ordinal('incineration', 'line_state') AS line_state) p
+          CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'furnace_temp_upper_c')) AS upper,
+                             (SELECT onemap.metric_ordinal('incineration', 'furnace_temp_middle_c')) AS middle,
+                             (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) p
           JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
           CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, p.upper) AS upper,
                                      onemap.reading_good(o.readings, o.quality, p.middle) AS middle) t
@@ -117,16 +117,16 @@ INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_furnac
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_hours(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, metric text, hour timestamptz, mean_mg_m3 float8, covered_min int, running_min int, valid boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH records AS MATERIALIZED (
         SELECT d.id AS device_id, o.observed_at, o.readings, o.quality,
                date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
                coalesce(o.readings[p.line_state], 0) = 0 AS running, coalesce(o.readings[p.monitor_state], 0) = 0 AS normal,
                CASE WHEN d.attributes->>'emissions_at_11_o2' = '1' THEN 11 ELSE onemap.reading_good(o.readings, o.quality, p.o2) END AS o2
         FROM onemap.device d
-        CROSS JOIN (SELECT onemap.metric_ordinal('incineration', 'line_state') AS line_state,
-                           onemap.metric_ordinal('incineration', 'monitor_state') AS monitor_state,
-                           onemap.metric_ordinal('incineration', 'o2_percent') AS o2) p
+        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state,
+                           (SELECT onemap.metric_ordinal('incineration', 'monitor_state')) AS monitor_state,
+                           (SELECT onemap.metric_ordinal('incineration', 'o2_percent')) AS o2) p
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
         WHERE d.subsystem = 'incineration' AND d.kind = 'furnace_line' AND d.status <> 'retired'),
     converted AS (
@@ -231,8 +231,8 @@ BEGIN
         FROM onemap.alarm_rule r
         JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s) AND o.observed_at <= now()
-        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('incineration', 'activated_carbon_kg_h')) AS carbon,
-                                   coalesce(o.readings[onemap.metric_ordinal('incineration', 'line_state')], 0) AS line_state) g
+        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('incineration', 'activated_carbon_kg_h'))) AS carbon,
+                                   coalesce(o.readings[(SELECT onemap.metric_ordinal('incineration', 'line_state'))], 0) AS line_state) g
         WHERE r.subsystem = 'incineration' AND r.key = 'activated_carbon_low' AND r.enabled AND g.carbon IS NOT NULL
         GROUP BY d.id, r.id
     LOOP
@@ -253,7 +253,7 @@ CREATE OR REPLACE FUNCTION onemap.incineration_state_hours(from_at timestamptz, 
 RETURNS TABLE (device_id int, line_state int, hours float8)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.device_id, s.line_state, sum(extract(epoch FROM s.held))::float8 / 3600
-    FROM (SELECT d.id AS device_id, coalesce(o.readings[onemap.metric_ordinal('incineration', 'line_state')], 0)::int AS line_state,
+    FROM (SELECT d.id AS device_id, coalesce(o.readings[(SELECT onemap.metric_ordinal('incineration', 'line_state'))], 0)::int AS line_state,
                  least(coalesce(lead(o.observed_at) OVER (PARTITION BY d.id ORDER BY o.observed_at), to_at),
                        o.observed_at + k.offline_after, to_at) - o.observed_at AS held
           FROM onemap.device d

@@ -51,8 +51,8 @@ SELECT d.id AS device_id, d.code AS device_code, m.at AS observed_at, m.moisture
            onemap.landscaping_attribute(d.attributes, 'depletion_fraction', 0.4)) AS need_mm
 FROM onemap.device d
 JOIN onemap.device_state s ON s.device_id = d.id AND s.online
-CROSS JOIN LATERAL (SELECT s.readings[onemap.metric_ordinal('landscaping', 'soil_moisture_percent')] AS moisture,
-                           s.reading_times[onemap.metric_ordinal('landscaping', 'soil_moisture_percent')] AS at) m
+CROSS JOIN LATERAL (SELECT s.readings[(SELECT onemap.metric_ordinal('landscaping', 'soil_moisture_percent'))] AS moisture,
+                           s.reading_times[(SELECT onemap.metric_ordinal('landscaping', 'soil_moisture_percent'))] AS at) m
 WHERE d.subsystem = 'landscaping' AND d.kind = 'soil_sensor' AND d.status <> 'retired' AND m.moisture BETWEEN 0 AND 100;
 COMMENT ON VIEW onemap.landscaping_irrigation_need IS
     'Water that each soil sensor''s place needs now, in mm. The soil is described by inventory attributes field_capacity_percent (default 30), wilting_point_percent (14), root_depth_m (0.3), depletion_fraction (0.4): a loam under turf, assumed';

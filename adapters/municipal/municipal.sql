@@ -53,7 +53,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM onemap.device d
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
         CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality,
-                                   onemap.metric_ordinal('municipal', 'ponding_depth_cm')) AS depth) g
+                                   (SELECT onemap.metric_ordinal('municipal', 'ponding_depth_cm'))) AS depth) g
         WHERE d.subsystem = 'municipal' AND g.depth IS NOT NULL),
     runs AS (
         SELECT x.*, count(*) FILTER (WHERE NOT x.wet) OVER (PARTITION BY x.device_id ORDER BY x.observed_at) AS dry_before
@@ -74,15 +74,15 @@ RETURNS TABLE (device_id int, running_h float8, known_h float8, starts int, pump
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH states AS (
         SELECT o.device_id, k.offline_after, o.observed_at,
-               o.readings[onemap.metric_ordinal('municipal', 'pump_running')] AS running,
-               onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal('municipal', 'pump_flow_m3_h')) AS flow,
-               lag(o.readings[onemap.metric_ordinal('municipal', 'pump_running')]) OVER w AS before,
+               o.readings[(SELECT onemap.metric_ordinal('municipal', 'pump_running'))] AS running,
+               onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('municipal', 'pump_flow_m3_h'))) AS flow,
+               lag(o.readings[(SELECT onemap.metric_ordinal('municipal', 'pump_running'))]) OVER w AS before,
                least(coalesce(lead(o.observed_at) OVER w, to_at), o.observed_at + k.offline_after, to_at) - o.observed_at AS held
         FROM onemap.device d
         JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
         WHERE d.subsystem = 'municipal' AND d.kind = 'pump_station'
-            AND o.readings[onemap.metric_ordinal('municipal', 'pump_running')] IS NOT NULL
+            AND o.readings[(SELECT onemap.metric_ordinal('municipal', 'pump_running'))] IS NOT NULL
         WINDOW w AS (PARTITION BY o.device_id ORDER BY o.observed_at)),
     hours AS (SELECT s.*, extract(epoch FROM s.held)::float8 / 3600 AS held_h FROM states s)
     SELECT h.device_id, coalesce(sum(h.held_h) FILTER (WHERE h.running = 1), 0), sum(h.held_h),

@@ -44,8 +44,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH steps AS (
         SELECT p.device_id, extract(epoch FROM p.observed_at - lag(p.observed_at) OVER w) AS seconds,
                public.ST_Distance(p.geom::public.geography, (lag(p.geom) OVER w)::public.geography) AS metres,
-               lag(o.readings[onemap.metric_ordinal('sanitation', 'sweeping_on')]) OVER w AS sweeping,
-               lag(o.readings[onemap.metric_ordinal('sanitation', 'spraying_on')]) OVER w AS spraying
+               lag(o.readings[(SELECT onemap.metric_ordinal('sanitation', 'sweeping_on'))]) OVER w AS sweeping,
+               lag(o.readings[(SELECT onemap.metric_ordinal('sanitation', 'spraying_on'))]) OVER w AS spraying
         FROM onemap.device d
         JOIN onemap.track_point p ON p.device_id = d.id
         LEFT JOIN onemap.observation o ON o.device_id = p.device_id AND o.observed_at = p.observed_at

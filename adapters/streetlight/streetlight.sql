@@ -37,17 +37,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     JOIN onemap.device_kind lk ON lk.subsystem = l.subsystem AND lk.key = l.kind
     JOIN onemap.device_kind ck ON ck.subsystem = c.subsystem AND ck.key = c.kind
     LEFT JOIN LATERAL (
-        SELECT o.readings[onemap.metric_ordinal('streetlight', 'lamp_on')] AS lamp_on,
-               o.readings[onemap.metric_ordinal('streetlight', 'ordered_on')] AS ordered_on
+        SELECT o.readings[(SELECT onemap.metric_ordinal('streetlight', 'lamp_on'))] AS lamp_on,
+               o.readings[(SELECT onemap.metric_ordinal('streetlight', 'ordered_on'))] AS ordered_on
         FROM onemap.observation o
         WHERE o.device_id = l.id AND o.observed_at > at - lk.offline_after AND o.observed_at <= at
-            AND o.readings[onemap.metric_ordinal('streetlight', 'lamp_on')] IS NOT NULL
+            AND o.readings[(SELECT onemap.metric_ordinal('streetlight', 'lamp_on'))] IS NOT NULL
         ORDER BY o.observed_at DESC LIMIT 1) lamp ON true
     LEFT JOIN LATERAL (
-        SELECT o.readings[onemap.metric_ordinal('streetlight', 'contactor_closed')] AS contactor_closed
+        SELECT o.readings[(SELECT onemap.metric_ordinal('streetlight', 'contactor_closed'))] AS contactor_closed
         FROM onemap.observation o
         WHERE o.device_id = c.id AND o.observed_at > at - ck.offline_after AND o.observed_at <= at
-            AND o.readings[onemap.metric_ordinal('streetlight', 'contactor_closed')] IS NOT NULL
+            AND o.readings[(SELECT onemap.metric_ordinal('streetlight', 'contactor_closed'))] IS NOT NULL
         ORDER BY o.observed_at DESC LIMIT 1) circuit ON true
     WHERE l.subsystem = 'streetlight' AND l.kind = 'lamp' AND c.kind = 'cabinet' AND l.status <> 'retired'
         AND (cabinet IS NULL OR c.id = cabinet)
@@ -93,9 +93,9 @@ FROM (SELECT c.id AS cabinet_id, count(*)::int AS lamps,
       JOIN onemap.device c ON c.id = l.parent_id AND c.kind = 'cabinet'
       LEFT JOIN onemap.device_state ls ON ls.device_id = l.id AND ls.online
       LEFT JOIN onemap.device_state cs ON cs.device_id = c.id AND cs.online,
-      LATERAL (SELECT ls.readings[onemap.metric_ordinal('streetlight', 'lamp_on')] = 1 AS lit,
-                      coalesce(ls.readings[onemap.metric_ordinal('streetlight', 'ordered_on')],
-                               cs.readings[onemap.metric_ordinal('streetlight', 'contactor_closed')]) = 1 AS ordered) known
+      LATERAL (SELECT ls.readings[(SELECT onemap.metric_ordinal('streetlight', 'lamp_on'))] = 1 AS lit,
+                      coalesce(ls.readings[(SELECT onemap.metric_ordinal('streetlight', 'ordered_on'))],
+                               cs.readings[(SELECT onemap.metric_ordinal('streetlight', 'contactor_closed'))]) = 1 AS ordered) known
       WHERE l.subsystem = 'streetlight' AND l.kind = 'lamp' AND l.status <> 'retired'
       GROUP BY c.id) s;
 COMMENT ON VIEW onemap.streetlight_lighting_now IS 'Lighting rate (亮灯率) per cabinet by the devices'' last known states; as streetlight_lighting_rate()';

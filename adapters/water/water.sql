@@ -105,8 +105,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
           FROM (SELECT (day + time '05:00') AT TIME ZONE onemap.setting('time_zone') AS morning) w
           CROSS JOIN onemap.device d
           JOIN onemap.observation_hourly h ON h.device_id = d.id AND h.hour >= w.morning - interval '1 day' AND h.hour < w.morning
-          CROSS JOIN LATERAL (SELECT h.sums[onemap.metric_ordinal('water', 'flow_m3_h')]
-                                     / nullif(h.counts[onemap.metric_ordinal('water', 'flow_m3_h')], 0) AS flow) m
+          CROSS JOIN LATERAL (SELECT h.sums[(SELECT onemap.metric_ordinal('water', 'flow_m3_h'))]
+                                     / nullif(h.counts[(SELECT onemap.metric_ordinal('water', 'flow_m3_h'))], 0) AS flow) m
           WHERE d.subsystem = 'water' AND d.kind = 'district_meter' AND d.status <> 'retired'
           GROUP BY d.id) n
 $$;
