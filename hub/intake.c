@@ -20,6 +20,8 @@ struct intake {
     struct intake_world world;
     const struct adapter *adapter;
     struct decoder *decoder;
+    EVP_MD *sha256; /* fetched once: OpenSSL looks long for it */
+    EVP_MD_CTX *digest;
     uint64_t check_bits[8]; /* of the adapter's checks: the state's bit */
     struct buffer attributes, problems, warnings, records;
     /* of the message at hand */
@@ -31,8 +33,14 @@ struct intake {
 
 struct intake *intake_new(const struct intake_world *world, const struct adapter *adapter) {
     struct intake *intake = calloc(1, sizeof *intake);
-    if (intake == NULL || (intake->decoder = decoder_new()) == NULL) {
-        free(intake);
+    if (intake == NULL) {
+        return NULL;
+    }
+    intake->decoder = decoder_new();
+    intake->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    intake->digest = EVP_MD_CTX_new();
+    if (intake->decoder == NULL || intake->sha256 == NULL || intake->digest == NULL) {
+        intake_free(intake);
         return NULL;
     }
     intake->world = *world;
@@ -50,6 +58,8 @@ struct intake *intake_new(const struct intake_world *world, const struct adapter
 void intake_free(struct intake *intake) {
     if (intake != NULL) {
         decoder_free(intake->decoder);
+        EVP_MD_free(intake->sha256);
+        EVP_MD_CTX_free(intake->digest);
         buffer_free(&intake->attributes);
         buffer_free(&intake->problems);
         buffer_free(&intake->warnings);
@@ -166,19 +176,23 @@ static void take_document(void *user, int index, const cJSON *object) {
 }
 
 /* The name by which the vendor finds the message in its receipts. */
-static size_t keep_name(struct batch *batch, const struct intake_message *message) {
+static size_t keep_name(const struct intake *intake, const struct intake_message *message) {
+    struct batch *batch = intake->batch;
     if (message->name != NULL && message->name_length >= 1 && message->name_length <= NAME_MAX_BYTES &&
         decode_text_flaw(message->name, message->name_length, false) == NULL) {
         return batch_keep_text(batch, message->name, message->name_length);
     }
+    static const char digits[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    char text[32];
-    EVP_Digest(message->payload == NULL ? "" : message->payload, message->length, digest, NULL, EVP_sha256(), NULL);
-    int length = snprintf(text, sizeof text, "sha256:");
-    for (int i = 0; i < 8; i++) {
-        length += snprintf(text + length, sizeof text - (size_t)length, "%02x", digest[i]);
+    char text[] = "sha256:0123456789abcdef";
+    EVP_DigestInit_ex2(intake->digest, intake->sha256, NULL);
+    EVP_DigestUpdate(intake->digest, message->payload == NULL ? "" : message->payload, message->length);
+    EVP_DigestFinal_ex(intake->digest, digest, NULL);
+    for (size_t i = 0, at = strlen("sha256:"); i < 8; i++) {
+        text[at++] = digits[digest[i] >> 4];
+        text[at++] = digits[digest[i] & 15];
     }
-    return batch_keep_text(batch, text, (size_t)length);
+    return batch_keep_text(batch, text, strlen(text));
 }
 
 static size_t keep_shown(struct batch *batch, const char *text, size_t length) {
@@ -211,7 +225,7 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     size_t topic = keep_shown(batch, message->topic, strlen(message->topic));
     size_t vendor = keep_shown(batch, levels[3], lengths[3]);
     size_t kind = keep_shown(batch, levels[4], lengths[4]);
-    size_t name = keep_name(batch, message);
+    size_t name = keep_name(intake, message);
     size_t payload = batch_keep_text(batch, message->payload, message->length);
     struct batch_message *entry = batch_message_add(batch);
     if (entry == NULL) {
