@@ -326,6 +326,7 @@ static void message_end(struct intake *intake, int total) {
     entry->problem_count = intake->problem_count;
     if (total >= 0 && intake->records.length > 0) {
         entry->document = keep_document(intake);
+        batch->document_count++;
     }
     entry->problems = batch_keep_text(batch, intake->problems.data, intake->problems.length);
     entry->problems_length = intake->problems.length;
@@ -339,8 +340,6 @@ static void message_end(struct intake *intake, int total) {
     metrics->messages_received++;
     metrics->bytes_received += entry->payload_length;
     metrics->records_received += (uint64_t)entry->total;
-    metrics->queue_messages = (int64_t)batch->message_count;
-    metrics->queue_records = batch->records;
 }
 
 void intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message) {
