@@ -248,15 +248,16 @@ static void message_begin(struct intake *intake, const struct intake_message *me
 
 /* What keeps a message from being decoded at all; false = nothing. */
 static bool refuse(struct intake *intake, const struct intake_message *message) {
-    char reason[DECODE_REASON_MAX];
-    const char *name = batch_text(intake->batch, current(intake)->vendor_name);
+    char reason[DECODE_REASON_MAX], shown[DECODE_SHOWN_MAX];
+    const char *vendor = batch_text(intake->batch, current(intake)->vendor_name);
+    const char *name = decode_text_show(shown, vendor, strlen(vendor));
     size_t largest = (size_t)intake->world.config->lane_max_payload_bytes;
     if (intake->vendor == NULL) {
-        snprintf(reason, sizeof reason, "subsystem %s has no vendor %.80s: `cityhub vendor add` makes one",
+        snprintf(reason, sizeof reason, "subsystem %s has no vendor %s: `cityhub vendor add` makes one",
                  intake->adapter->key, name);
         note_problem(intake, -1, "unknown_vendor", reason);
     } else if (intake->vendor->revoked) {
-        snprintf(reason, sizeof reason, "the right of %.80s to push %s has ended", name, intake->adapter->key);
+        snprintf(reason, sizeof reason, "the right of %s to push %s has ended", name, intake->adapter->key);
         note_problem(intake, -1, "revoked_vendor", reason);
     } else if (message->length > largest) {
         snprintf(reason, sizeof reason,
