@@ -134,7 +134,7 @@ password_file $folder/passwords
 acl_file $folder/acl
 persistence true
 persistence_location $folder/
-autosave_interval 30
+autosave_interval 600
 max_inflight_messages 20000
 max_queued_messages 0
 max_queued_bytes 0

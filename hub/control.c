@@ -39,9 +39,10 @@ struct control {
     bool loaded;
     struct buffer sql, forget;
     int last_id, page_rows;
+    bool paging;                                    /* devices are being read page by page */
     char since[SINCE_TEXT], loading_at[SINCE_TEXT]; /* changes up to `since` are known */
     bool unfit;
-    PGresult *strays;
+    PGresult *strays, *rules; /* rules: until their conditions are here too */
     int handles;
     void (*closed)(void *user);
     void *closed_user;
@@ -68,6 +69,18 @@ static void take_devices(struct control *control, const PGresult *rows) {
     }
 }
 
+/* Rules and conditions take effect together: the loop may judge records between the two answers. */
+static int take_rules(struct control *control, int statement, const PGresult *result) {
+    struct alarms *alarms = control->world->alarms;
+    if (statement == 0) {
+        PQclear(control->rules);
+        control->rules = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        return control->rules == NULL ? CH_EMEMORY : 0;
+    }
+    int code = alarms_take_rules(alarms, control->rules);
+    return code != 0 ? code : alarms_take_conditions(alarms, control->world->registry, result);
+}
+
 static void task_result(void *user, int statement, const PGresult *result) {
     struct control *control = user;
     int code = 0;
@@ -86,8 +99,7 @@ static void task_result(void *user, int statement, const PGresult *result) {
         take_devices(control, result);
         break;
     case TASK_RULES:
-        code = statement == 0 ? alarms_take_rules(control->world->alarms, result)
-                              : alarms_take_conditions(control->world->alarms, control->world->registry, result);
+        code = take_rules(control, statement, result);
         break;
     case TASK_LANES:
         if (PQntuples(result) > 0 && control->strays == NULL) {
@@ -206,6 +218,8 @@ static void task_done(void *user, const struct session_error *error) {
     if (error != NULL) {
         /* The task is still due: it runs again when the connection is back, or now and then. */
         control->due[control->running] = true;
+        control->paging = false;
+        control->last_id = 0;
         log_warning("control", "task=%d reason=%s", control->running, log_quote(error->message));
         if (error->sqlstate[0] != '\0') {
             uv_timer_start(&control->devices_timer, devices_due, DEVICES_PAUSE_MS, 0);
@@ -223,6 +237,7 @@ static void task_done(void *user, const struct session_error *error) {
         return;
     }
     if (control->running == TASK_DEVICES) {
+        control->paging = false;
         control->last_id = 0;
         memcpy(control->since, control->loading_at, sizeof control->since);
         count_gauges(control);
@@ -243,6 +258,7 @@ static void advance(struct control *control) {
             continue;
         }
         control->running = (enum task)task;
+        control->paging = task == TASK_DEVICES;
         control->due[task] = false; /* a notification that comes meanwhile makes it due again */
         build(control, control->running);
         const char *sql = buffer_string(&control->sql);
@@ -266,6 +282,7 @@ static void on_ready(void *user) {
 static void on_lost(void *user, const char *why) {
     struct control *control = user;
     (void)why;
+    control->paging = false;
     /* What changed while nobody listened. */
     control->due[TASK_VENDORS] = control->due[TASK_DEVICES] = control->due[TASK_RULES] = true;
     control->last_id = 0;
@@ -273,6 +290,11 @@ static void on_lost(void *user, const char *why) {
 
 static void devices_due(uv_timer_t *timer) {
     struct control *control = timer->data;
+    if (control->paging) {
+        /* A page that has been read may lack the change: read all of them once more. */
+        uv_timer_start(timer, devices_due, DEVICES_PAUSE_MS, 0);
+        return;
+    }
     /* Vendors with them: their answer says up to when the devices are known. */
     control->due[TASK_VENDORS] = control->due[TASK_DEVICES] = true;
     advance(control);
@@ -347,6 +369,7 @@ static void part_closed(void *user) {
     buffer_free(&control->sql);
     buffer_free(&control->forget);
     PQclear(control->strays);
+    PQclear(control->rules);
     free(control);
     if (closed != NULL) {
         closed(closed_user);
