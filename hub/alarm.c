@@ -80,10 +80,14 @@ static void condition_remove(struct alarms *alarms, struct condition *condition,
 }
 
 static void forget(struct alarms *alarms) {
-    struct condition *condition, *next;
-    HASH_ITER(hh, alarms->conditions, condition, next) {
+    struct condition *condition = alarms->conditions;
+    HASH_CLEAR(hh, alarms->conditions); /* frees the table; the entries are still chained */
+    while (condition != NULL) {
+        struct condition *next = condition->hh.next;
         /* Devices are ours to change: the key's pointer is constant for comparison alone. */
-        condition_remove(alarms, condition, (struct device *)(uintptr_t)condition->key.device);
+        ((struct device *)(uintptr_t)condition->key.device)->conditions--;
+        free(condition);
+        condition = next;
     }
     for (size_t i = 0; i < adapter_count; i++) {
         free(alarms->lists[i].rules);
@@ -148,9 +152,9 @@ int alarms_take_rules(struct alarms *alarms, const PGresult *rows) {
             return CH_EMEMORY;
         }
         list->rules = grown;
-        list->rules[list->count] = rule_of(adapter, rows, row);
-        list->bits |= UINT64_C(1) << list->rules[list->count].bit;
-        list->count++;
+        struct rule rule = rule_of(adapter, rows, row);
+        list->rules[list->count++] = rule;
+        list->bits |= UINT64_C(1) << (rule.bit & 63);
         alarms->rule_count++;
         alarms->local_offset_ms = strtoll(PQgetvalue(rows, row, 10), NULL, 10) * 1000;
     }

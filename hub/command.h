@@ -10,8 +10,8 @@
 
 typedef int command_function(const struct config *config, int argc, char **argv);
 
-command_function command_serve, command_check_config, command_migrate, command_status, command_vendor,
-    command_simulate, command_catalogue, command_case, command_score, command_quarantine;
+command_function command_serve, command_check_config, command_migrate, command_status, command_vendor, command_simulate,
+    command_catalogue, command_case, command_score, command_quarantine;
 
 /* True if one of the arguments before a `--` asks for help (-h, --help). */
 bool command_wants_help(int argc, char **argv);

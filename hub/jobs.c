@@ -19,6 +19,7 @@ enum {
     GAUGES_S = 2,
     MAINTAIN_S = 3600,
     JOBS_MAX = 8,
+    COPY_KEEP = 1048576, /* bytes of memory that stay between writes */
 };
 
 struct runner;
@@ -64,7 +65,7 @@ struct jobs {
 static bool build_states(struct runner *runner) {
     struct states *states = runner->jobs->states;
     hub_metrics.state_dirty = (int64_t)states_dirty(states);
-    buffer_reset(&runner->copy, 1024 * 1024);
+    buffer_reset(&runner->copy, COPY_KEEP);
     if (states_dirty(states) == 0 || states_copy(states, STATES_AT_ONCE, &runner->copy) == 0) {
         states_written(states); /* nothing was set aside */
         return false;

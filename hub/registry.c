@@ -27,15 +27,19 @@ void registry_free(struct registry *registry) {
     if (registry == NULL) {
         return;
     }
-    struct vendor *vendor, *next_vendor;
-    HASH_ITER(hh, registry->vendors, vendor, next_vendor) {
-        struct device *device, *next_device;
-        HASH_ITER(hh, vendor->devices, device, next_device) {
-            HASH_DEL(vendor->devices, device);
+    struct vendor *vendor = registry->vendors;
+    HASH_CLEAR(hh, registry->vendors); /* frees the table; the entries are still chained */
+    while (vendor != NULL) {
+        struct vendor *next_vendor = vendor->hh.next;
+        struct device *device = vendor->devices;
+        HASH_CLEAR(hh, vendor->devices);
+        while (device != NULL) {
+            struct device *next_device = device->hh.next;
             free(device);
+            device = next_device;
         }
-        HASH_DEL(registry->vendors, vendor);
         free(vendor);
+        vendor = next_vendor;
     }
     free(registry);
 }

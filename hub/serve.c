@@ -33,7 +33,7 @@ struct hub {
     struct outbox *outbox;
     struct jobs *jobs;
     struct http *http;
-    struct http_source source; /* http's for as long as it runs */
+    struct http_source source;             /* http's for as long as it runs */
     struct lane *lanes[METRICS_LANES_MAX]; /* NULL where one was drained */
     size_t lane_count, lanes_wanted;       /* wanted: configured ones, the first of `lanes` */
     uv_signal_t terminate, interrupt;

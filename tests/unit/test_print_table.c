@@ -6,7 +6,7 @@
 enum { OID_TEXT = 25, OID_INT4 = 23, OID_NUMERIC = 1700 };
 
 static void width_is(const char *text, int width, const char *shown) {
-    char out[200];
+    char out[200] = ""; /* nothing written leaves it so */
     FILE *file = fmemopen(out, sizeof out, "w");
     print_text(file, text);
     fclose(file);
