@@ -25,6 +25,7 @@ enum task {
 enum {
     DEVICES_PAUSE_MS = 1000,  /* notifications of devices come in bursts */
     RULES_AGAIN_MS = 3600000, /* for the county's offset from UTC */
+    FAILED_PAUSE_MS = 1000,   /* after a task that the database refused */
     CATCH_UP_TIMEOUT_S = 1800,
     SINCE_TEXT = 64,
 };
@@ -33,7 +34,7 @@ struct control {
     const struct intake_world *world;
     struct control_handlers handlers;
     struct session *session;
-    uv_timer_t devices_timer, rules_timer;
+    uv_timer_t devices_timer, rules_timer, pause_timer;
     bool due[TASK_COUNT];
     enum task running;
     bool loaded;
@@ -49,7 +50,7 @@ struct control {
 };
 
 static void advance(struct control *control);
-static void devices_due(uv_timer_t *timer);
+static void pause_over(uv_timer_t *timer);
 
 /* ---- results, by task ---- */
 
@@ -216,13 +217,13 @@ static void count_gauges(const struct control *control) {
 static void task_done(void *user, const struct session_error *error) {
     struct control *control = user;
     if (error != NULL) {
-        /* The task is still due: it runs again when the connection is back, or now and then. */
+        /* The task is still due: it runs again when the connection is back, or after a pause. */
         control->due[control->running] = true;
         control->paging = false;
         control->last_id = 0;
         log_warning("control", "task=%d reason=%s", control->running, log_quote(error->message));
         if (error->sqlstate[0] != '\0') {
-            uv_timer_start(&control->devices_timer, devices_due, DEVICES_PAUSE_MS, 0);
+            uv_timer_start(&control->pause_timer, pause_over, FAILED_PAUSE_MS, 0);
         }
         return;
     }
@@ -250,7 +251,8 @@ static void task_done(void *user, const struct session_error *error) {
 }
 
 static void advance(struct control *control) {
-    if (!session_idle(control->session) || control->unfit || uv_is_closing((uv_handle_t *)&control->rules_timer)) {
+    if (!session_idle(control->session) || control->unfit || uv_is_closing((uv_handle_t *)&control->rules_timer) ||
+        uv_is_active((uv_handle_t *)&control->pause_timer)) {
         return;
     }
     for (size_t task = 0; task < TASK_COUNT; task++) {
@@ -286,6 +288,10 @@ static void on_lost(void *user, const char *why) {
     /* What changed while nobody listened. */
     control->due[TASK_VENDORS] = control->due[TASK_DEVICES] = control->due[TASK_RULES] = true;
     control->last_id = 0;
+}
+
+static void pause_over(uv_timer_t *timer) {
+    advance(timer->data);
 }
 
 static void devices_due(uv_timer_t *timer) {
@@ -331,7 +337,8 @@ struct control *control_open(uv_loop_t *loop, const struct intake_world *world,
     }
     uv_timer_init(loop, &control->devices_timer);
     uv_timer_init(loop, &control->rules_timer);
-    control->devices_timer.data = control->rules_timer.data = control;
+    uv_timer_init(loop, &control->pause_timer);
+    control->devices_timer.data = control->rules_timer.data = control->pause_timer.data = control;
     uv_timer_start(&control->rules_timer, rules_due, RULES_AGAIN_MS, RULES_AGAIN_MS);
     struct session_handlers session_handlers = {
         .ready = on_ready, .lost = on_lost, .notified = on_notified, .user = control};
@@ -339,10 +346,8 @@ struct control *control_open(uv_loop_t *loop, const struct intake_world *world,
         session_open(loop, world->config, "control",
                      "SELECT onemap.stage_create(); LISTEN cityhub_registry; LISTEN cityhub_rules", &session_handlers);
     if (control->session == NULL) {
-        uv_close((uv_handle_t *)&control->devices_timer, NULL);
-        uv_close((uv_handle_t *)&control->rules_timer, NULL);
-        free(control);
-        return NULL;
+        log_error("out_of_memory", "what=control");
+        abort();
     }
     return control;
 }
@@ -383,8 +388,9 @@ static void timer_closed(uv_handle_t *handle) {
 void control_close(struct control *control, void (*closed)(void *user), void *user) {
     control->closed = closed;
     control->closed_user = user;
-    control->handles = 3;
+    control->handles = 4;
     uv_close((uv_handle_t *)&control->devices_timer, timer_closed);
     uv_close((uv_handle_t *)&control->rules_timer, timer_closed);
+    uv_close((uv_handle_t *)&control->pause_timer, timer_closed);
     session_close(control->session, part_closed, control);
 }
