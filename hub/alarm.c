@@ -164,6 +164,7 @@ int alarms_take_rules(struct alarms *alarms, const PGresult *rows) {
 static struct condition *condition_find(const struct alarms *alarms, const struct device *device, int rule_id) {
     struct condition_key key = {.device = device, .rule_id = rule_id};
     struct condition *found;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key has no padding, all of it is set */
     HASH_FIND(hh, alarms->conditions, &key, sizeof key, found);
     return found;
 }
