@@ -6,7 +6,7 @@
 
 #include "hub/copy.h"
 
-enum { KEEP_BYTES = 256 * 1024, KEEP_ENTRIES = 8192 };
+enum { KEEP_BYTES = 128 * 1024, KEEP_ENTRIES = 2048 };
 
 /* Makes room for one more entry of `size` bytes; false if memory is out. */
 static bool grow(struct batch *batch, void *list, size_t count, size_t *capacity, size_t size) {
@@ -153,6 +153,7 @@ void batch_reset(struct batch *batch) {
     buffer_reset(&batch->tracks, KEEP_BYTES);
     buffer_reset(&batch->texts, KEEP_BYTES);
     batch->message_count = batch->row_count = batch->track_count = batch->check_count = batch->operation_count = 0;
+    batch->document_count = 0;
     batch->records = 0;
     batch->failed = false;
 }

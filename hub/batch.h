@@ -60,9 +60,10 @@ struct batch {
     size_t check_count, check_capacity;
     struct alarm_operation *operations;
     size_t operation_count, operation_capacity;
-    struct buffer texts; /* begins with a NUL, so that 0 is no text and an empty one */
-    int records;         /* good and bad, of all messages */
-    bool failed;         /* memory was out: the batch cannot be trusted */
+    struct buffer texts;   /* begins with a NUL, so that 0 is no text and an empty one */
+    size_t document_count; /* messages that are documents */
+    int records;           /* good and bad, of all messages */
+    bool failed;           /* memory was out: the batch cannot be trusted */
 };
 
 const char *batch_text(const struct batch *batch, size_t at);

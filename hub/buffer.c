@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUFFER_FIRST = 256 };
+enum { BUFFER_FIRST = 256, FORMAT_ROOM = 128 };
 
 /* Room for `more` bytes after the content, NULL if memory is out. */
 static char *buffer_room(struct buffer *buffer, size_t more) {
@@ -45,18 +45,22 @@ void buffer_text(struct buffer *buffer, const char *text) {
 }
 
 void buffer_format(struct buffer *buffer, const char *format, ...) {
+    /* Into the room that there is, and only if that was too small again. */
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    char *room = buffer_room(buffer, FORMAT_ROOM);
+    size_t size = room == NULL ? 0 : buffer->capacity - buffer->length;
+    int length = room == NULL ? -1 : vsnprintf(room, size, format, arguments);
     va_end(arguments);
-    char *room = length < 0 ? NULL : buffer_room(buffer, (size_t)length + 1);
-    if (room == NULL) {
+    if (length >= 0 && (size_t)length >= size && (room = buffer_room(buffer, (size_t)length + 1)) != NULL) {
+        va_start(arguments, format);
+        vsnprintf(room, (size_t)length + 1, format, arguments);
+        va_end(arguments);
+    }
+    if (length < 0 || room == NULL) {
         buffer->failed = true;
         return;
     }
-    va_start(arguments, format);
-    vsnprintf(room, (size_t)length + 1, format, arguments);
-    va_end(arguments);
     buffer->length += (size_t)length;
 }
 

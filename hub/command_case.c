@@ -52,16 +52,16 @@ static const struct option list_options[] = {{"state", required_argument, NULL, 
 
 static const char list_sql[] =
     "SELECT c.\"case\", c.version AS ver, c.state, c.category_zh AS category, c.department_zh AS department,"
-    " pg_catalog.to_char(c.reported_at AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC'), 'YYYY-MM-DD "
-    "HH24:MI') AS reported,"
-    " pg_catalog.to_char(c.deadline_at AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC'), 'YYYY-MM-DD "
-    "HH24:MI') AS deadline,"
+    " pg_catalog.to_char(c.reported_at AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC'),"
+    " 'YYYY-MM-DD HH24:MI') AS reported,"
+    " pg_catalog.to_char(c.deadline_at AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC'),"
+    " 'YYYY-MM-DD HH24:MI') AS deadline,"
     " CASE WHEN c.overdue THEN 'yes' ELSE '' END AS overdue, pg_catalog.left(c.title, 40) AS title"
-    " FROM pg_catalog.jsonb_to_recordset(onemap.case_list($1::jsonb)->'cases') WITH ORDINALITY AS c(\"case\" text, "
-    "version int,"
+    " FROM ROWS FROM (pg_catalog.jsonb_to_recordset(onemap.case_list($1::jsonb)->'cases') AS (\"case\" text, version "
+    "int,"
     " state text, category_zh text, department_zh text, reported_at timestamptz, deadline_at timestamptz, overdue "
     "boolean,"
-    " title text, place bigint) ORDER BY c.place";
+    " title text)) WITH ORDINALITY AS c ORDER BY c.ordinality";
 static const char list_json_sql[] = "SELECT pg_catalog.jsonb_pretty(onemap.case_list($1::jsonb))";
 
 static int list_print(const struct config *config, const cJSON *filter, bool json) {

@@ -124,7 +124,7 @@ static cJSON *read_rows(const char *path, const struct catalogue_file *kind) {
         return NULL;
     }
     struct csv csv;
-    struct csv_row row;
+    struct csv_row row = {0};
     size_t place[CSV_FIELDS_MAX];
     cJSON *rows = cJSON_CreateArray();
     int code = csv_open(&csv, bytes, length);

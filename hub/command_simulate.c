@@ -18,7 +18,7 @@
 enum {
     REPORT_MS = 5000,
     TICK_MS = 100,
-    LAST_WORDS_MS = 10000, /* at the end: time for PUBACKs and receipts of what is under way */
+    LAST_WORDS_MS = 30000, /* at the end: time for PUBACKs and receipts of what is under way */
     CONNECT_MS = 30000,    /* without any connection for so long at the start, there is none to be had */
 };
 

@@ -20,6 +20,8 @@ struct intake {
     struct intake_world world;
     const struct adapter *adapter;
     struct decoder *decoder;
+    EVP_MD *sha256; /* fetched once: OpenSSL looks long for it */
+    EVP_MD_CTX *digest;
     uint64_t check_bits[8]; /* of the adapter's checks: the state's bit */
     struct buffer attributes, problems, warnings, records;
     /* of the message at hand */
@@ -31,8 +33,14 @@ struct intake {
 
 struct intake *intake_new(const struct intake_world *world, const struct adapter *adapter) {
     struct intake *intake = calloc(1, sizeof *intake);
-    if (intake == NULL || (intake->decoder = decoder_new()) == NULL) {
-        free(intake);
+    if (intake == NULL) {
+        return NULL;
+    }
+    intake->decoder = decoder_new();
+    intake->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    intake->digest = EVP_MD_CTX_new();
+    if (intake->decoder == NULL || intake->sha256 == NULL || intake->digest == NULL) {
+        intake_free(intake);
         return NULL;
     }
     intake->world = *world;
@@ -50,6 +58,8 @@ struct intake *intake_new(const struct intake_world *world, const struct adapter
 void intake_free(struct intake *intake) {
     if (intake != NULL) {
         decoder_free(intake->decoder);
+        EVP_MD_free(intake->sha256);
+        EVP_MD_CTX_free(intake->digest);
         buffer_free(&intake->attributes);
         buffer_free(&intake->problems);
         buffer_free(&intake->warnings);
@@ -166,19 +176,23 @@ static void take_document(void *user, int index, const cJSON *object) {
 }
 
 /* The name by which the vendor finds the message in its receipts. */
-static size_t keep_name(struct batch *batch, const struct intake_message *message) {
+static size_t keep_name(const struct intake *intake, const struct intake_message *message) {
+    struct batch *batch = intake->batch;
     if (message->name != NULL && message->name_length >= 1 && message->name_length <= NAME_MAX_BYTES &&
         decode_text_flaw(message->name, message->name_length, false) == NULL) {
         return batch_keep_text(batch, message->name, message->name_length);
     }
+    static const char digits[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE] = {0};
-    char text[32];
-    EVP_Digest(message->payload == NULL ? "" : message->payload, message->length, digest, NULL, EVP_sha256(), NULL);
-    int length = snprintf(text, sizeof text, "sha256:");
-    for (int i = 0; i < 8; i++) {
-        length += snprintf(text + length, sizeof text - (size_t)length, "%02x", digest[i]);
+    char text[] = "sha256:0123456789abcdef";
+    EVP_DigestInit_ex2(intake->digest, intake->sha256, NULL);
+    EVP_DigestUpdate(intake->digest, message->payload == NULL ? "" : message->payload, message->length);
+    EVP_DigestFinal_ex(intake->digest, digest, NULL);
+    for (size_t i = 0, at = strlen("sha256:"); i < 8; i++) {
+        text[at++] = digits[digest[i] >> 4];
+        text[at++] = digits[digest[i] & 15];
     }
-    return batch_keep_text(batch, text, (size_t)length);
+    return batch_keep_text(batch, text, strlen(text));
 }
 
 static size_t keep_shown(struct batch *batch, const char *text, size_t length) {
@@ -211,7 +225,7 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     size_t topic = keep_shown(batch, message->topic, strlen(message->topic));
     size_t vendor = keep_shown(batch, levels[3], lengths[3]);
     size_t kind = keep_shown(batch, levels[4], lengths[4]);
-    size_t name = keep_name(batch, message);
+    size_t name = keep_name(intake, message);
     size_t payload = batch_keep_text(batch, message->payload, message->length);
     struct batch_message *entry = batch_message_add(batch);
     if (entry == NULL) {
@@ -234,15 +248,16 @@ static void message_begin(struct intake *intake, const struct intake_message *me
 
 /* What keeps a message from being decoded at all; false = nothing. */
 static bool refuse(struct intake *intake, const struct intake_message *message) {
-    char reason[DECODE_REASON_MAX];
-    const char *name = batch_text(intake->batch, current(intake)->vendor_name);
+    char reason[DECODE_REASON_MAX], shown[DECODE_SHOWN_MAX];
+    const char *vendor = batch_text(intake->batch, current(intake)->vendor_name);
+    const char *name = decode_text_show(shown, vendor, strlen(vendor));
     size_t largest = (size_t)intake->world.config->lane_max_payload_bytes;
     if (intake->vendor == NULL) {
-        snprintf(reason, sizeof reason, "subsystem %s has no vendor %.80s: `cityhub vendor add` makes one",
+        snprintf(reason, sizeof reason, "subsystem %s has no vendor %s: `cityhub vendor add` makes one",
                  intake->adapter->key, name);
         note_problem(intake, -1, "unknown_vendor", reason);
     } else if (intake->vendor->revoked) {
-        snprintf(reason, sizeof reason, "the right of %.80s to push %s has ended", name, intake->adapter->key);
+        snprintf(reason, sizeof reason, "the right of %s to push %s has ended", name, intake->adapter->key);
         note_problem(intake, -1, "revoked_vendor", reason);
     } else if (message->length > largest) {
         snprintf(reason, sizeof reason,
@@ -312,6 +327,7 @@ static void message_end(struct intake *intake, int total) {
     entry->problem_count = intake->problem_count;
     if (total >= 0 && intake->records.length > 0) {
         entry->document = keep_document(intake);
+        batch->document_count++;
     }
     entry->problems = batch_keep_text(batch, intake->problems.data, intake->problems.length);
     entry->problems_length = intake->problems.length;
@@ -325,8 +341,6 @@ static void message_end(struct intake *intake, int total) {
     metrics->messages_received++;
     metrics->bytes_received += entry->payload_length;
     metrics->records_received += (uint64_t)entry->total;
-    metrics->queue_messages = (int64_t)batch->message_count;
-    metrics->queue_records = batch->records;
 }
 
 void intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message) {

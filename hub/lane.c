@@ -1,5 +1,6 @@
-/* lane.c: read, commit, acknowledge. What everything rests on: while the batch holds a message that is not committed,
- * may_write is false, so nothing is acknowledged; and may_read is false while the writer has the batch. */
+/* lane.c: read, commit, acknowledge. What everything rests on: while a batch holds a message that is not committed,
+ * may_write is false, so nothing is acknowledged. While the writer has a batch or two, the lane reads on into the next;
+ * but after ROUND_BATCHES it reads no more until all are committed, as writing acknowledges everything read so far. */
 #include "hub/lane.h"
 
 #include <stdlib.h>
@@ -14,6 +15,9 @@ enum {
     BATCH_BYTES_MAX = 16 * 1024 * 1024, /* bound of a batch's memory, whatever its number of records */
     DRAIN_QUIET_MS = 10000,             /* so long without a message, and the session holds none */
     CLIENT_ID_MAX = 128,
+    IN_FLIGHT_MAX = 2,         /* one writes while another waits for the disk; more would only crowd out other lanes */
+    SLOTS = IN_FLIGHT_MAX + 1, /* and one fills */
+    ROUND_BATCHES = 8,
 };
 
 struct lane {
@@ -21,9 +25,17 @@ struct lane {
     char client_id[CLIENT_ID_MAX];
     struct mqtt *mqtt;
     struct intake *intake;
-    struct batch batch;
-    struct writer_job job;
-    bool committing; /* the writer has the batch */
+    struct lane_metrics *metrics;
+    struct slot {
+        struct lane *lane;
+        struct batch batch;
+        struct writer_job job;
+        bool committing; /* the writer has it */
+    } slots[SLOTS];
+    struct slot *filling; /* takes what is read; never committing */
+    int in_flight;        /* slots that the writer has */
+    int round;            /* batches handed over since the last acknowledgement */
+    bool held;            /* the filling one is to be handed over, and must wait for others */
     bool stopping;
     bool drained;
     uv_timer_t age; /* of the batch; when draining: of the quiet */
@@ -42,22 +54,54 @@ static int64_t now_ms(void) {
 }
 
 static bool batch_full(const struct lane *lane) {
-    return lane->batch.records >= lane->settings.world->config->lane_batch_records ||
-           batch_bytes(&lane->batch) >= BATCH_BYTES_MAX;
+    const struct batch *batch = &lane->filling->batch;
+    return batch->records >= lane->settings.world->config->lane_batch_records || batch_bytes(batch) >= BATCH_BYTES_MAX;
 }
 
+/* Nothing is read that is not committed. */
+static bool all_committed(const struct lane *lane) {
+    return lane->in_flight == 0 && lane->filling->batch.message_count == 0;
+}
+
+static void count_queue(struct lane *lane) {
+    lane->metrics->queue_messages = lane->metrics->queue_records = 0;
+    for (size_t i = 0; i < SLOTS; i++) {
+        lane->metrics->queue_messages += (int64_t)lane->slots[i].batch.message_count;
+        lane->metrics->queue_records += lane->slots[i].batch.records;
+    }
+}
+
+/* Batches that only add rows may be committed in any order; one that changes what is there (alarms, devices, people,
+ * work) comes after all before it. */
+static bool needs_order(const struct batch *batch) {
+    return batch->operation_count > 0 || batch->check_count > 0 || batch->document_count > 0;
+}
+
+/* Hands the filling batch to the writer, now or as soon as those before it allow. */
 static void batch_submit(struct lane *lane) {
-    if (lane->committing || lane->batch.message_count == 0) {
+    struct slot *slot = lane->filling;
+    if (slot->batch.message_count == 0) {
         return;
     }
     uv_timer_stop(&lane->age);
-    lane->committing = true;
-    writer_submit(lane->settings.writer, &lane->job);
+    lane->held = lane->in_flight == IN_FLIGHT_MAX || (lane->in_flight > 0 && needs_order(&slot->batch));
+    if (lane->held) {
+        return;
+    }
+    slot->committing = true;
+    lane->in_flight++;
+    lane->round++;
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (!lane->slots[i].committing) {
+            lane->filling = &lane->slots[i];
+        }
+    }
+    writer_submit(lane->settings.writer, &slot->job);
 }
 
 static void drain_over(uv_timer_t *timer) {
     struct lane *lane = timer->data;
-    if (lane->committing || lane->batch.message_count > 0 || !mqtt_connected(lane->mqtt)) {
+    if (!all_committed(lane) || !mqtt_connected(lane->mqtt)) {
         return;
     }
     lane->drained = true;
@@ -66,16 +110,24 @@ static void drain_over(uv_timer_t *timer) {
 }
 
 static void await_quiet(struct lane *lane) {
-    if (lane->settings.draining) {
+    if (lane->settings.draining && all_committed(lane)) {
         uv_timer_start(&lane->age, drain_over, DRAIN_QUIET_MS, DRAIN_QUIET_MS);
     }
 }
 
 static void batch_committed(void *user) {
-    struct lane *lane = user;
-    lane->committing = false;
-    batch_reset(&lane->batch);
-    lane->batch.metrics->queue_messages = lane->batch.metrics->queue_records = 0;
+    struct slot *slot = user;
+    struct lane *lane = slot->lane;
+    slot->committing = false;
+    lane->in_flight--;
+    batch_reset(&slot->batch);
+    count_queue(lane);
+    if (lane->held || lane->stopping) {
+        batch_submit(lane);
+    }
+    if (all_committed(lane)) {
+        lane->round = 0;
+    }
     await_quiet(lane);
     mqtt_wake(lane->mqtt); /* the acknowledgements go out, reading goes on */
 }
@@ -88,12 +140,11 @@ static void age_over(uv_timer_t *timer) {
 
 static bool may_read(void *user) {
     const struct lane *lane = user;
-    return !lane->stopping && !lane->committing && !batch_full(lane);
+    return !lane->stopping && !lane->held && lane->round < ROUND_BATCHES && !batch_full(lane);
 }
 
 static bool may_write(void *user) {
-    const struct lane *lane = user;
-    return !lane->committing && lane->batch.message_count == 0;
+    return all_committed(user);
 }
 
 static void subscribe(struct lane *lane, bool shared, bool on) {
@@ -120,11 +171,11 @@ static void subscribe(struct lane *lane, bool shared, bool on) {
 static void on_connected(void *user, bool session_present) {
     struct lane *lane = user;
     bool shared = lane->settings.of > 1;
-    lane->batch.metrics->connects++;
+    lane->metrics->connects++;
     if (lane->settings.draining) {
         subscribe(lane, true, false);
         subscribe(lane, false, false);
-        lane->batch.metrics->connected = true;
+        lane->metrics->connected = true;
         await_quiet(lane);
         return;
     }
@@ -140,12 +191,12 @@ static void on_subscribed(void *user, int mid, int count, const int *reasons) {
     if (mid != lane->subscribe_mid) {
         return;
     }
-    lane->batch.metrics->connected = true;
+    lane->metrics->connected = true;
     for (int i = 0; i < count; i++) {
         if (reasons[i] >= 0x80) {
             log_error("lane_subscription_refused", "lane=%s reason=%s", lane->client_id,
                       log_quote(mosquitto_reason_string(reasons[i])));
-            lane->batch.metrics->connected = false;
+            lane->metrics->connected = false;
         }
     }
 }
@@ -153,7 +204,7 @@ static void on_subscribed(void *user, int mid, int count, const int *reasons) {
 static void on_lost(void *user, const char *why) {
     struct lane *lane = user;
     (void)why;
-    lane->batch.metrics->connected = false;
+    lane->metrics->connected = false;
     /* What was read is stored all the same; the broker sends it again, and then it is a duplicate. */
     batch_submit(lane);
 }
@@ -162,9 +213,7 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
     struct lane *lane = user;
     void *name = NULL;
     uint16_t name_length = 0;
-    if (lane->batch.failed) {
-        return;
-    }
+    struct batch *batch = &lane->filling->batch;
     mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &name, &name_length, false);
     struct intake_message taken = {.topic = message->topic,
                                    .payload = message->payload,
@@ -172,16 +221,17 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
                                    .name = name,
                                    .name_length = name_length,
                                    .received_at_ms = now_ms()};
-    intake_take(lane->intake, &lane->batch, &taken);
+    intake_take(lane->intake, batch, &taken);
     free(name);
-    if (lane->batch.failed) {
+    count_queue(lane);
+    if (batch->failed) {
         /* Nothing that a lane was not able to keep may be acknowledged: let systemd start the hub anew. */
         log_error("out_of_memory", "lane=%s", lane->client_id);
         abort();
     }
     if (batch_full(lane)) {
         batch_submit(lane);
-    } else if (lane->batch.message_count == 1) {
+    } else if (batch->message_count == 1) {
         uv_timer_start(&lane->age, age_over, (uint64_t)lane->settings.world->config->lane_batch_age_ms, 0);
     }
 }
@@ -198,9 +248,15 @@ struct lane *lane_open(const struct lane_settings *settings) {
     snprintf(lane->client_id, sizeof lane->client_id, "%s-%s-%d", config->hub_instance, settings->adapter->key,
              settings->number);
     snprintf(label, sizeof label, "%s-%d", settings->adapter->key, settings->number);
-    lane->batch.metrics = metrics_lane_add(label, settings->adapter->key);
+    lane->metrics = metrics_lane_add(label, settings->adapter->key);
     lane->intake = intake_new(settings->world, settings->adapter);
-    lane->job = (struct writer_job){.batch = &lane->batch, .committed = batch_committed, .user = lane};
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &lane->slots[i];
+        slot->lane = lane;
+        slot->batch.metrics = lane->metrics;
+        slot->job = (struct writer_job){.batch = &slot->batch, .committed = batch_committed, .user = slot};
+    }
+    lane->filling = &lane->slots[0];
     struct mqtt_settings mqtt_settings = {.client_id = lane->client_id,
                                           .session_expiry_s = config->mqtt_session_expiry_s,
                                           .receive_maximum = config->mqtt_receive_maximum};
@@ -211,7 +267,7 @@ struct lane *lane_open(const struct lane_settings *settings) {
                                      .may_read = may_read,
                                      .may_write = may_write,
                                      .user = lane};
-    if (lane->batch.metrics == NULL || lane->intake == NULL || uv_timer_init(settings->loop, &lane->age) != 0 ||
+    if (lane->metrics == NULL || lane->intake == NULL || uv_timer_init(settings->loop, &lane->age) != 0 ||
         (lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers)) == NULL) {
         log_error("lane_open", "lane=%s", lane->client_id);
         intake_free(lane->intake);
@@ -227,7 +283,7 @@ const char *lane_client_id(const struct lane *lane) {
 }
 
 bool lane_connected(const struct lane *lane) {
-    return lane->batch.metrics->connected;
+    return lane->metrics->connected;
 }
 
 void lane_stop(struct lane *lane) {
@@ -237,7 +293,7 @@ void lane_stop(struct lane *lane) {
 }
 
 bool lane_idle(const struct lane *lane) {
-    return !lane->committing && lane->batch.message_count == 0;
+    return all_committed(lane);
 }
 
 static void part_closed(void *user) {
@@ -248,7 +304,9 @@ static void part_closed(void *user) {
     void (*closed)(void *) = lane->closed;
     void *closed_user = lane->closed_user;
     intake_free(lane->intake);
-    batch_free(&lane->batch);
+    for (size_t i = 0; i < SLOTS; i++) {
+        batch_free(&lane->slots[i].batch);
+    }
     free(lane);
     if (closed != NULL) {
         closed(closed_user);
@@ -263,7 +321,7 @@ void lane_close(struct lane *lane, void (*closed)(void *user), void *user) {
     lane->closed = closed;
     lane->closed_user = user;
     lane->handles = 2;
-    lane->batch.metrics->connected = false;
+    lane->metrics->connected = false;
     mqtt_close(lane->mqtt, lane->drained, part_closed, lane);
     uv_close((uv_handle_t *)&lane->age, age_closed);
 }

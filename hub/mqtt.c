@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "hub/error.h"
 #include "hub/log.h"
@@ -34,7 +33,8 @@ struct mqtt {
     uv_work_t dial;
     bool dialling;
     int dial_code;
-    uint64_t greeted_at, ticked_at;
+    uint64_t greeted_at;
+    uint64_t packets; /* that came to a callback: a read without one has emptied the socket, or nearly so */
     unsigned backoff_ms;
     bool timer_closed;
     void (*closed)(void *user);
@@ -112,11 +112,9 @@ static void mqtt_write(struct mqtt *mqtt) {
 }
 
 static void mqtt_read(struct mqtt *mqtt) {
-    for (int i = 0; i < READS_MAX && on_line(mqtt) && may_read(mqtt); i++) {
-        int waiting = 0;
-        if (i > 0 && ioctl(mosquitto_socket(mqtt->session), FIONREAD, &waiting) == 0 && waiting == 0) {
-            break;
-        }
+    uint64_t before = mqtt->packets - 1;
+    for (int i = 0; i < READS_MAX && mqtt->packets != before && on_line(mqtt) && may_read(mqtt); i++) {
+        before = mqtt->packets;
         int code = mosquitto_loop_read(mqtt->session, 1);
         if (code != MOSQ_ERR_SUCCESS) {
             mqtt_lose(mqtt, code == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(code));
@@ -162,6 +160,7 @@ static void on_connect(struct mosquitto *session, void *user, int reason, int fl
     (void)session;
     (void)properties;
     struct mqtt *mqtt = user;
+    mqtt->packets++;
     if (reason != 0) {
         mqtt_lose(mqtt, mosquitto_reason_string(reason));
         return;
@@ -175,6 +174,7 @@ static void on_message(struct mosquitto *session, void *user, const struct mosqu
                        const mosquitto_property *properties) {
     (void)session;
     struct mqtt *mqtt = user;
+    mqtt->packets++;
     if (mqtt->handlers.message != NULL) {
         mqtt->handlers.message(mqtt->handlers.user, message, properties);
     }
@@ -185,6 +185,7 @@ static void on_subscribe(struct mosquitto *session, void *user, int mid, int cou
     (void)session;
     (void)properties;
     struct mqtt *mqtt = user;
+    mqtt->packets++;
     if (mqtt->handlers.subscribed != NULL) {
         mqtt->handlers.subscribed(mqtt->handlers.user, mid, count, reasons);
     }
@@ -195,6 +196,7 @@ static void on_publish(struct mosquitto *session, void *user, int mid, int reaso
     (void)session;
     (void)properties;
     struct mqtt *mqtt = user;
+    mqtt->packets++;
     if (mqtt->handlers.published != NULL) {
         mqtt->handlers.published(mqtt->handlers.user, mid, reason);
     }

@@ -187,7 +187,8 @@ static void run_start(struct session *session, const char *sql, enum session_sta
     session->copies_begun = session->copy_sent = 0;
     session->copying = false;
     session->statements = 0;
-    session->failed = false;
+    /* The failed job's error outlives its ROLLBACK, whose answer may come before this function returns. */
+    session->failed = session->failed && state == SESSION_ROLLING_BACK;
     expect_answer(session);
     if (PQsendQuery(session->connection, sql) != 1) {
         session_lose(session, PQerrorMessage(session->connection));
@@ -317,9 +318,7 @@ static void run_end(struct session *session) {
     case SESSION_BUSY:
         if (PQtransactionStatus(session->connection) != PQTRANS_IDLE &&
             !(session->job.keep_transaction && !session->failed)) {
-            bool failed = session->failed;
             run_start(session, "ROLLBACK", SESSION_ROLLING_BACK);
-            session->failed = failed || session->failed;
             return;
         }
         break;

@@ -108,8 +108,8 @@ static void set_component(struct simulated_device *device) {
     for (size_t i = 0; i < ADAPTER_COUNT_OF(components); i++) {
         if (strcmp(components[i].subsystem, device->adapter->key) == 0 &&
             strcmp(components[i].kind, device->kind->key) == 0) {
-            snprintf(device->component_code, sizeof device->component_code, COUNTY_CODE "%s%06d",
-                     components[i].class_code, device->number % 1000000);
+            snprintf(device->component_code, sizeof device->component_code, COUNTY_CODE "%s%06u",
+                     components[i].class_code, (unsigned)device->number % 1000000U);
         }
     }
 }

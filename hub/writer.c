@@ -126,7 +126,8 @@ static void count_slice(const struct slot *slot) {
         metrics->records_duplicate += message->fates[FATE_DUPLICATE];
         metrics->records_merged += message->fates[FATE_MERGED];
         metrics->records_revised += message->fates[FATE_REVISED];
-        metrics->records_rejected += (uint64_t)message->problem_count;
+        /* A message refused whole has no records: it counts as quarantined alone. */
+        metrics->records_rejected += message->total == 0 ? 0 : (uint64_t)message->problem_count;
         if (message->document != 0) {
             metrics->records_committed += (uint64_t)(message->total - message->problem_count);
         }

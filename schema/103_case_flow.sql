@@ -530,7 +530,9 @@ BEGIN
     e.source := c.source; e.catalogue_version := c.catalogue_version; e.category := c.category_code;
     e.condition_number := c.condition_number; e.grid_cell := c.grid_cell; e.street := c.street;
     e.limit_value := c.limit_value; e.limit_unit := c.limit_unit; e.deadline_at := c.deadline_at;
-    remaining := onemap.case_remaining(was, moment);
+    -- Stopped just now, the clock has been read already.
+    remaining := CASE WHEN was.clock_started_at IS NOT NULL AND c.clock_started_at IS NULL THEN c.remaining_s
+                      ELSE onemap.case_remaining(was, moment) END;
     IF was.clock_started_at IS NOT NULL AND moment > was.deadline_at OR was.clock_started_at IS NULL AND remaining < 0 THEN
         e.overdue_s := round(greatest(-remaining, 0), 3);
     END IF;

@@ -459,12 +459,13 @@ CREATE FUNCTION onemap.score_where_sql(filter jsonb) RETURNS text LANGUAGE sql S
 $$;
 COMMENT ON FUNCTION onemap.score_where_sql(jsonb) IS 'A checked filter as a condition on rows r of score_case';
 
-CREATE FUNCTION onemap.score_sums(month date, as_of timestamptz, filter jsonb, dimension text, period jsonb DEFAULT NULL, only_department text DEFAULT NULL)
-RETURNS TABLE (key text, sums jsonb)
+CREATE FUNCTION onemap.score_sums(month date, as_of timestamptz, filter jsonb, dimension text, period jsonb DEFAULT NULL, only_department text DEFAULT NULL,
+    only_measures text[] DEFAULT NULL) RETURNS TABLE (key text, sums jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE columns text; rows text := 'onemap.score_case r WHERE r.month = $2';
 BEGIN
-    SELECT string_agg(format('coalesce(sum(%s), 0) AS %I', m.expression, m.measure), ', ' ORDER BY m.position) INTO columns FROM onemap.score_measure m;
+    SELECT string_agg(format('coalesce(sum(%s), 0) AS %I', m.expression, m.measure), ', ' ORDER BY m.position) INTO columns
+    FROM onemap.score_measure m WHERE only_measures IS NULL OR m.measure = ANY (only_measures);
     IF only_department IS NOT NULL THEN
         rows := rows || ' AND r.department = $5';
     END IF;
@@ -476,8 +477,8 @@ BEGIN
         columns, rows, onemap.score_where_sql(filter))
         USING as_of, month, (period->>'from')::timestamptz, (period->>'to')::timestamptz, only_department;
 END $$;
-COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb, text) IS
-    'All measures of a month, or of a period {from, to}, by department, street, grid_cell, category or source (anything else: in all); only_department: of one alone';
+COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb, text, text[]) IS
+    'All measures of a month, or of a period {from, to}, by department, street, grid_cell, category or source (anything else: in all); only_department, only_measures: of these alone';
 
 -- By person: what each of them did, out of the events of the period themselves. What fell due has no person.
 CREATE FUNCTION onemap.score_person_sums(period_from timestamptz, period_to timestamptz) RETURNS TABLE (key text, sums jsonb)

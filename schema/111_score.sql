@@ -163,7 +163,7 @@ CREATE FUNCTION onemap.score_items_problems(place text, items jsonb, full_score 
 $$;
 COMMENT ON FUNCTION onemap.score_items_problems(text, jsonb, numeric) IS 'Everything that is wrong with a list of items';
 
-CREATE FUNCTION onemap.score_formula_problems(document jsonb) RETURNS SETOF text LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION onemap.score_formula_problems(document jsonb) RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH d AS (SELECT CASE WHEN jsonb_typeof(document) = 'object' THEN document ELSE '{}' END AS o),
         g AS (SELECT v, n FROM d, jsonb_array_elements(CASE WHEN jsonb_typeof(d.o->'groups') = 'array' THEN d.o->'groups' ELSE '[]' END) WITH ORDINALITY AS e (v, n))
     SELECT p.problem FROM d, LATERAL (VALUES
@@ -266,15 +266,22 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.score_units(jsonb) IS 'The departments that a formula scores today, with their groups';
 
-CREATE FUNCTION onemap.score_measured(month date, as_of timestamptz, document jsonb, only_department text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION onemap.score_measured(month date, as_of timestamptz, document jsonb, only_department text DEFAULT NULL)
+RETURNS TABLE (department text, measured jsonb)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_object_agg(f.filter::text, m.sums), '{}')
-    FROM (SELECT DISTINCT coalesce(o.v->'where', '{}') AS filter
-          FROM jsonb_path_query(document, 'strict $.**{1 to 6} ? (exists (@.numerator) || exists (@.measures))', '{}', true) AS o (v)) f,
-        LATERAL (SELECT jsonb_object_agg(s.key, s.sums) AS sums FROM onemap.score_sums(month, as_of, f.filter, 'department', NULL, only_department) s) m
+    WITH counting AS MATERIALIZED (
+        SELECT o.v FROM jsonb_path_query(document, 'strict $.**{1 to 6} ? (exists (@.numerator) || exists (@.measures))', '{}', true) AS o (v)
+    ), named AS MATERIALIZED (
+        SELECT array_agg(DISTINCT ltrim(t, '-')) AS measures FROM counting c, LATERAL jsonb_array_elements_text(
+            coalesce(c.v->'numerator', '[]') || coalesce(c.v->'denominator', '[]') || coalesce(c.v->'measures', '[]')) t
+    )
+    SELECT s.key, jsonb_object_agg(f.filter::text, s.sums)
+    FROM named n, (SELECT DISTINCT coalesce(c.v->'where', '{}') AS filter FROM counting c) f,
+        LATERAL onemap.score_sums(month, as_of, f.filter, 'department', NULL, only_department, n.measures) s
+    GROUP BY s.key
 $$;
 COMMENT ON FUNCTION onemap.score_measured(date, timestamptz, jsonb, text) IS
-    'The measures that a formula needs: {filter: {department: {measure: n}}}, one pass over the month for each filter it has';
+    'The measures that a formula needs, by department: {filter: {measure: n}}; one pass over the month for each filter that it has';
 
 CREATE FUNCTION onemap.score_rate_item(item jsonb, sums jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -304,10 +311,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.score_rate_item(jsonb, jsonb) IS 'Points of an item of kind proportional or threshold';
 
-CREATE FUNCTION onemap.score_count_item(item jsonb, measured jsonb, department text) RETURNS jsonb
+CREATE FUNCTION onemap.score_count_item(item jsonb, measured jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH counted AS (
-        SELECT c.n, c.v, onemap.score_term_sum(measured->(coalesce(c.v->'where', '{}')::text)->department,
+        SELECT c.n, c.v, onemap.score_term_sum(measured->(coalesce(c.v->'where', '{}')::text),
             ARRAY(SELECT jsonb_array_elements_text(c.v->'measures'))) AS times
         FROM jsonb_array_elements(item->'counts') WITH ORDINALITY AS c (v, n)
     ), total AS (
@@ -319,7 +326,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         ELSE greatest(coalesce((item->>'floor')::numeric, 0), (item->>'weight')::numeric - t.points) END))
     FROM total t
 $$;
-COMMENT ON FUNCTION onemap.score_count_item(jsonb, jsonb, text) IS 'Points of an item of kind deduct, or of a bonus by counts';
+COMMENT ON FUNCTION onemap.score_count_item(jsonb, jsonb) IS 'Points of an item of kind deduct, or of a bonus by counts';
 
 CREATE FUNCTION onemap.score_input_item(item jsonb, month date, department text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -340,8 +347,8 @@ BEGIN
     FOR item IN SELECT jsonb_array_elements(coalesce(own, document->'items')) LOOP
         one := CASE
             WHEN item->>'kind' IN ('proportional', 'threshold') THEN
-                onemap.score_rate_item(item, measured->(coalesce(item->'where', '{}')::text)->department)
-            WHEN item ? 'counts' THEN onemap.score_count_item(item, measured, department)
+                onemap.score_rate_item(item, measured->(coalesce(item->'where', '{}')::text))
+            WHEN item ? 'counts' THEN onemap.score_count_item(item, measured)
             ELSE onemap.score_input_item(item, month, department) END;
         IF one ? 'missing' THEN
             missing := missing || jsonb_build_object('item', item->'key', 'name', item->'name');
@@ -370,8 +377,9 @@ COMMENT ON FUNCTION onemap.score_unit(jsonb, jsonb, jsonb, date) IS 'Score of on
 
 CREATE FUNCTION onemap.score_evaluate(month date, as_of timestamptz, document jsonb, units jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH measured AS MATERIALIZED (SELECT onemap.score_measured(month, as_of, document) AS m),
-        scored AS (SELECT u.n, onemap.score_unit(u.v, document, measured.m, month) AS r FROM measured, jsonb_array_elements(units) WITH ORDINALITY AS u (v, n)),
+    WITH counted AS MATERIALIZED (SELECT m.department, m.measured FROM onemap.score_measured(month, as_of, document) m),
+        scored AS (SELECT u.n, onemap.score_unit(u.v, document, coalesce(c.measured, '{}'), month) AS r
+            FROM jsonb_array_elements(units) WITH ORDINALITY AS u (v, n) LEFT JOIN counted c ON c.department = u.v->>'department'),
         ranked AS (SELECT s.n, s.r, CASE WHEN s.r->>'score' IS NOT NULL THEN
             rank() OVER (PARTITION BY s.r->>'group' ORDER BY (s.r->>'score')::numeric DESC NULLS LAST) END AS place FROM scored s)
     SELECT coalesce(jsonb_agg(k.r || jsonb_build_object('rank', k.place) ORDER BY k.n), '[]') FROM ranked k
@@ -465,7 +473,8 @@ BEGIN
         formula := onemap.score_formula_for(month, request->>'formula');
         PERFORM onemap.score_month_ready(month);
         SELECT u INTO unit FROM jsonb_array_elements(onemap.score_units(formula.document)) u WHERE u->>'department' = me.department;
-        unit := onemap.score_unit(unit, formula.document, onemap.score_measured(month, as_of, formula.document, department), month);
+        unit := onemap.score_unit(unit, formula.document,
+            coalesce((SELECT c.measured FROM onemap.score_measured(month, as_of, formula.document, department) c), '{}'), month);
     END IF;
     IF unit IS NULL THEN
         RAISE EXCEPTION 'department: "%" is not scored in %', coalesce(department, ''), request->>'month' USING ERRCODE = 'CH030';

@@ -14,7 +14,7 @@ listener {port} 127.0.0.1
 set_tcp_nodelay true
 persistence true
 persistence_location {folder}/
-autosave_interval 5
+autosave_interval 600
 max_inflight_messages 20000
 max_queued_messages 0
 log_dest stderr

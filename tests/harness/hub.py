@@ -115,7 +115,13 @@ class Hub:
         self.database.query("SELECT onemap.vendor_put(%s, %s, %s)", subsystem, vendor, json.dumps(settings))
         self.sync_registry()
 
-    def sync_registry(self):
+    def sync_registry(self, timeout_s=60):
         """Waits until the running hub has taken in all changes of vendors and devices made so far."""
-        if self.process.running:
-            self.restart()
+        if not self.process.running:
+            return
+        # A load that runs already may have begun before the change. The one after it has not, and counts too.
+        for _ in range(2):
+            loads = self.metric("cityhub_registry_loads_total")
+            self.database.query("SELECT pg_catalog.pg_notify('cityhub_registry', 'vendor')")
+            wait_until(lambda: self.metric("cityhub_registry_loads_total") > loads, timeout_s,
+                       f"the hub reads its registry anew (log: {self.process.log_path})")

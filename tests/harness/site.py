@@ -1,4 +1,5 @@
 """All that one test uses together: a database, a broker, hubs and vendors' clients, ended in the right order."""
+import itertools
 import json
 
 from .hub import Hub
@@ -12,6 +13,7 @@ class Site:
     def __init__(self, database, broker, folder):
         self.database, self.broker, self.folder = database, broker, folder
         self.hubs, self.clients = [], []
+        self.vendor_numbers = itertools.count(1)
 
     def register_default_vendors(self):
         for subsystem in SUBSYSTEMS:
@@ -39,6 +41,12 @@ class Site:
         client = VendorClient(self.broker, subsystem, vendor, **options)
         self.clients.append(client)
         return client.connect() if connect else client
+
+    def new_client(self, subsystem, **settings):
+        """A client of a vendor that nobody else uses, for tests that share a site; its name is `client.vendor`."""
+        vendor = f"vendor-{next(self.vendor_numbers)}"
+        self.register(subsystem, vendor, **settings)
+        return self.client(subsystem, vendor)
 
     def close(self):
         for client in self.clients:

@@ -1,7 +1,8 @@
 """Fixtures of the integration tests. `database`: a fresh migrated clone; `broker`: a private mosquitto; `hub`: a running
 `cityhub serve` on both, with a vendor `tester` known in every subsystem; `vendor_client(subsystem, vendor)`: an MQTT 5
-client; `make_hub(settings, start)`: a hub with other settings, or a second one. Logs of a failed test stay in
-build/logs/integration/<test>/."""
+client; `make_hub(settings, start)`: a hub with other settings, or a second one. `shared`: all of these for the tests of one
+file together, with the settings in its SHARED_SETTINGS; each of its tests uses a vendor of its own (shared.new_client). Logs
+of a failed test stay in build/logs/integration/<test>/."""
 import pathlib
 import re
 import shutil
@@ -21,7 +22,10 @@ from harness.site import Site  # noqa: E402
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     setattr(item, f"report_{report.when}", report)
-    site = item.funcargs.get("site") if hasattr(item, "funcargs") else None
+    used = getattr(item, "funcargs", {})
+    site = used.get("site") or used.get("shared")
+    if report.failed and "shared" in used:
+        item.parent.shared_failed = True
     if report.failed and site is not None:
         for title, text in site.log_tails():
             report.sections.append((f"end of the log of {title}", text))
@@ -50,6 +54,31 @@ def cluster(logs):
         yield cluster
     finally:
         cluster.close()
+
+
+@pytest.fixture(scope="module")
+def shared(request, cluster, logs):
+    cluster.start()
+    folder = logs / request.module.__name__
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    database = cluster.clone()
+    broker = Broker(folder / "mosquitto.log")
+    site = Site(database, broker, folder)
+    try:
+        broker.start()
+        site.hub(getattr(request.module, "SHARED_SETTINGS", None))
+        yield site
+        site.close()
+        if not getattr(request.node, "shared_failed", False):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        for hub in site.hubs:
+            if hub.process.running:
+                hub.kill()
+        broker.close()
+        cluster.start()
+        cluster.drop(database)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import decimal
 import json
 import random
 
+import psycopg2
 import pytest
 import score_journal
 from score_journal import COUNTY, RandomCase
@@ -232,3 +233,70 @@ def test_rows_kept_case_by_case_are_those_built_from_the_whole_journal(database)
     database.query("SELECT onemap.score_rebuild('2025-03-01', '2025-05-01')")
     built = database.query("SELECT md5(string_agg(c::text, E'\\n' ORDER BY c.month, c.case_id, c.duty)), count(*) FROM onemap.score_case c")
     assert kept == built and built[0][1] > 200
+
+
+CATALOGUE = [{"line": n, "code": code, "class": "市容环境", "name": name, "condition": "1", "registration_condition": "发现", "limit": limit, "unit": unit,
+              "closing_condition": "恢复", "responsible": "A1", "source": "assumed"}
+             for n, (code, name, limit, unit) in enumerate([("20101", "暴露垃圾", "3", "工作日"), ("20102", "道路不洁", "36", "紧急工作时")], 2)]
+COUNTY_FILE = [{"line": n, "code": code, "name": f"单位{code}", "kind": "street", "parent": "", "schedule": "standard", "active": "yes"}
+               for n, code in enumerate(DEPARTMENTS, 2)]
+
+
+def act(connection, chance, case, action, role, at):
+    """One action by the case functions; False if they refuse it. `case` is their last answer and is brought up to date."""
+    request = {"case": case["case"], "action": action, "role": role, "actor": f"{role}{chance.randrange(3)}", "version": case["version"],
+               "reason": "事由", "at": at.isoformat()}
+    request.update({"dispatch": {"department": chance.choice(DEPARTMENTS)}, "refuse_return": {"shirking": chance.random() < 0.5},
+                    "flag": {"flags": [chance.choice(["shirking", "fraud", "poor_cooperation"])]},
+                    "call_back": {"satisfaction": chance.choice(["satisfied", "basically_satisfied", "dissatisfied"])},
+                    "ask_extension": {"amount": 2}, "grant_extension": {"amount": 1}}.get(action, {}))
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute("SELECT onemap.case_do(%s)", (json.dumps(request),))
+            case.update(cursor.fetchone()[0])
+        except psycopg2.Error as error:
+            assert (error.pgcode or "").startswith("CH"), f"{action} in {case['state']}: {error}"
+            return False
+    return True
+
+
+def journal(database):
+    """The journal as it is read back, a list of events for each case."""
+    columns = ["case_id", "at", "action", "from_state", "to_state", "actor", "department", "source", "category", "grid_cell", "street", "limit_unit",
+               "deadline_at", "overdue_s", "stage_deadline_at", "flags", "satisfaction"]
+    cases = collections.defaultdict(list)
+    for row in database.query(f"SELECT {', '.join('e.' + c for c in columns)} FROM onemap.case_event e ORDER BY e.case_id, e.seq"):
+        found = dict(zip(columns, row))
+        found["grid_cell"], found["street"] = found["grid_cell"] or "", found["street"] or ""
+        cases[found["case_id"]].append(found)
+    return list(cases.values())
+
+
+def test_histories_made_by_the_case_functions(database):
+    assert database.value("SELECT onemap.department_import(%s)", json.dumps(COUNTY_FILE))["imported"]
+    assert database.value("SELECT onemap.case_catalogue_import(%s, '')", json.dumps(CATALOGUE))["imported"]
+    chance, table = random.Random(4), score_journal.transitions(database)
+    connection = database.connect()
+    weights = {"void": 0.03, "reject": 0.1, "merge": 0, "attach": 0, "retime": 0, "supervise": 0.05, "remind": 0.1, "suspend": 0.2, "flag": 0.1,
+               "ask_verify": 0.3, "check": 3, "close": 5, "feed_back": 2, "rework": 0.7}
+    done = collections.Counter()
+    for _ in range(60):
+        at = dt.datetime(2025, 1, 25, 9, tzinfo=COUNTY) + dt.timedelta(minutes=chance.randrange(60 * 24 * 50))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT onemap.case_report(%s)", (json.dumps({"source": "supervisor", "role": "supervisor", "actor": "supervisor1",
+                           "category": chance.choice(["20101", "20102"]), "condition": 1, "lon": 114.78, "lat": 34.55, "at": at.isoformat()}),))
+            case = cursor.fetchone()[0]
+        for _ in range(18):
+            choices = [c for c in table.get(case["state"], []) if weights.get(c[0], 1)]
+            if not choices:
+                break
+            at += dt.timedelta(minutes=chance.randrange(60 * 40))
+            action, role, _ = chance.choices(choices, [weights.get(c[0], 1) for c in choices])[0]
+            done[action] += act(connection, chance, case, action, role, at)
+    connection.close()
+    assert done["close"] and done["rework"] and done["suspend"] and done["feed_back"] > 20, f"too little happened: {done}"
+    cases = journal(database)
+    for begin, end in months((2025, 1), 4):
+        for by in ("department", "category", "source"):
+            counted, _ = first_method(database, month=begin.strftime("%Y-%m"), by=by)
+            assert counted == second_method(cases, begin, end, by), f"{begin:%Y-%m} by {by}"
