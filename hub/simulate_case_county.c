@@ -41,7 +41,7 @@ static bool has_word(const char *words, const char *word) {
 static int list_load(const cJSON *list, const cJSON ***elements) {
     int count = cJSON_GetArraySize(list);
     const cJSON *element;
-    *elements = calloc((size_t)count + 1, sizeof **elements);
+    *elements = calloc((size_t)count + 1, sizeof(const cJSON *));
     if (*elements == NULL) {
         return CH_EMEMORY;
     }
@@ -55,7 +55,7 @@ static int list_load(const cJSON *list, const cJSON ***elements) {
 static int department_load(struct case_department *department, const cJSON *fact, const cJSON *conditions) {
     *department = (struct case_department){.code = case_fact(fact, "code"), .name = case_fact(fact, "name")};
     department->street = strcmp(case_fact(fact, "kind"), "street") == 0;
-    department->conditions = calloc((size_t)cJSON_GetArraySize(conditions) + 1, sizeof *department->conditions);
+    department->conditions = calloc((size_t)cJSON_GetArraySize(conditions) + 1, sizeof(const cJSON *));
     if (department->conditions == NULL) {
         return CH_EMEMORY;
     }

@@ -7,7 +7,9 @@
 
 #include "hub/simulate_case.h"
 
-enum { MINUTE = 60000, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+/* Milliseconds. */
+#define HOUR INT64_C(3600000)
+#define DAY (24 * HOUR)
 
 /* Shares of the sources, in percent. Supervisors find most. */
 static const struct {
@@ -23,6 +25,11 @@ static bool chance(struct simulated_case *one, double probability) {
 
 static int64_t between(struct simulated_case *one, double low, double high) {
     return (int64_t)simulate_between(&one->random, low, high);
+}
+
+/* So many minutes, in milliseconds. */
+static int64_t minutes(struct simulated_case *one, double low, double high) {
+    return (int64_t)(simulate_between(&one->random, low, high) * 60000);
 }
 
 static bool from_citizen(const struct simulated_case *one) {
@@ -139,7 +146,7 @@ static void next(struct simulated_case *one, const char *action, const char *rol
 
 /* The centre is mostly quick: `low` to `high` minutes, now and then some hours. */
 static int64_t centre_ms(struct simulated_case *one, double low, double high) {
-    return chance(one, 0.04) ? between(one, 90 * MINUTE, 300 * MINUTE) : between(one, low * MINUTE, high * MINUTE);
+    return chance(one, 0.04) ? minutes(one, 90, 300) : minutes(one, low, high);
 }
 
 static void next_reported(struct simulated_case *one) {
@@ -214,12 +221,12 @@ static void next_dispatched(struct simulated_case *one, const struct case_county
     double diligence = county->departments[one->department].diligence;
     if (one->department != one->target && one->returns == 0) {
         one->returns++;
-        next(one, "return", "department", between(one, 20 * MINUTE, 120 * MINUTE), "不属本单位职责");
+        next(one, "return", "department", minutes(one, 20, 120), "不属本单位职责");
         return;
     }
     if (one->department == one->target && one->returns < 2 && chance(one, 0.11 * (1 - diligence))) {
         one->returns = 2;
-        next(one, "return", "department", between(one, 30 * MINUTE, 200 * MINUTE), "认为应由其他单位处置");
+        next(one, "return", "department", minutes(one, 30, 200), "认为应由其他单位处置");
         return;
     }
     if (!one->planned || one->finish_ms <= one->last_ms) {
@@ -239,14 +246,14 @@ static bool next_answer_to_department(struct simulated_case *one) {
     if (one->extension_asked) {
         one->extension_asked = false;
         bool granted = chance(one, 0.75);
-        next(one, granted ? "grant_extension" : "refuse_extension", "dispatcher",
-             between(one, 10 * MINUTE, 60 * MINUTE), granted ? NULL : "理由不充分");
+        next(one, granted ? "grant_extension" : "refuse_extension", "dispatcher", minutes(one, 10, 60),
+             granted ? NULL : "理由不充分");
         return true;
     }
     if (one->suspension_asked) {
         one->suspension_asked = false;
         bool granted = chance(one, 0.75);
-        next(one, granted ? "suspend" : "refuse_suspension", "leader", between(one, 20 * MINUTE, 180 * MINUTE),
+        next(one, granted ? "suspend" : "refuse_suspension", "leader", minutes(one, 20, 180),
              granted ? "需跨部门协调，准予挂账" : "具备处置条件");
         return true;
     }
@@ -277,7 +284,7 @@ static void next_handling(struct simulated_case *one) {
         next(one, "supervise", "leader", one->deadline_ms + HOUR - one->last_ms, "超期未处置");
     } else {
         int64_t left_ms = one->finish_ms - one->last_ms;
-        next(one, "feed_back", "department", left_ms > 0 ? left_ms : between(one, 5 * MINUTE, 60 * MINUTE), NULL);
+        next(one, "feed_back", "department", left_ms > 0 ? left_ms : minutes(one, 5, 60), NULL);
     }
 }
 
@@ -292,7 +299,7 @@ static void next_returned(struct simulated_case *one) {
 
 static void next_handled(struct simulated_case *one, double diligence) {
     double failed = one->reworks == 0 ? 0.02 + 0.26 * (1 - diligence) : 0.03 + 0.2 * (1 - diligence);
-    int64_t delay_ms = chance(one, 0.06) ? between(one, 5 * HOUR, 9 * HOUR) : between(one, 20 * MINUTE, 170 * MINUTE);
+    int64_t delay_ms = chance(one, 0.06) ? minutes(one, 300, 540) : minutes(one, 20, 170);
     if (one->reworks < 4 && chance(one, failed)) {
         next(one, "rework", "supervisor", delay_ms, "问题未处置到位");
     } else {
@@ -303,8 +310,7 @@ static void next_handled(struct simulated_case *one, double diligence) {
 static void next_checked(struct simulated_case *one, double diligence) {
     if (!one->flagged && chance(one, 0.03 * (1 - diligence))) {
         one->flagged = true;
-        next(one, "flag", "registrar", between(one, 5 * MINUTE, 30 * MINUTE),
-             one->reworks > 0 ? "反馈照片不实" : "配合不力");
+        next(one, "flag", "registrar", minutes(one, 5, 30), one->reworks > 0 ? "反馈照片不实" : "配合不力");
     } else {
         next(one, "close", "registrar", centre_ms(one, 6, 40), NULL);
     }
@@ -314,7 +320,7 @@ static void next_suspended(struct simulated_case *one) {
     if (chance(one, 0.2)) {
         one->action = NULL; /* stays so */
     } else {
-        next(one, "resume", "leader", between(one, 2.0 * DAY, 9.0 * DAY), NULL);
+        next(one, "resume", "leader", minutes(one, 2880, 12960), NULL);
     }
 }
 
@@ -324,7 +330,7 @@ static void next_closed(struct simulated_case *one) {
         return;
     }
     one->called = true;
-    next(one, "call_back", "acceptor", between(one, 1.0 * HOUR, 28.0 * HOUR), NULL);
+    next(one, "call_back", "acceptor", minutes(one, 60, 1680), NULL);
 }
 
 static void decide(struct simulated_case *one, const struct case_county *county) {

@@ -59,6 +59,10 @@ static void queue_add(struct play *play, struct simulated_case *one) {
     }
 }
 
+static struct simulated_case *queue_first(const struct play *play) {
+    return play->queued > 0 ? play->queue[0] : NULL;
+}
+
 /* ---- the database ---- */
 
 /* The answer of `SELECT function($1)`, NULL after telling why. Deletes the request. The caller deletes the answer. */
@@ -142,8 +146,7 @@ static int play_cases(struct play *play) {
         case_life_begin(&play->cases[i], &play->county, i);
         queue_add(play, &play->cases[i]);
     }
-    while (play->queued > 0) {
-        struct simulated_case *one = play->queue[0];
+    for (struct simulated_case *one; (one = queue_first(play)) != NULL;) {
         tell(play, one->at_ms);
         if (step(play, one) != 0) {
             return CH_EDATABASE;
