@@ -1,5 +1,5 @@
 /* command_simulate.c: `cityhub simulate`: eleven vendors of a synthetic county, to see and to test the hub at work. A
- * client of the broker like any vendor's platform: but for --prepare it never touches the database. */
+ * client of the broker like any vendor's platform: but for --prepare and --cases it never touches the database. */
 #include <getopt.h>
 #include <math.h>
 #include <openssl/crypto.h>
@@ -11,6 +11,7 @@
 #include "hub/command.h"
 #include "hub/error.h"
 #include "hub/simulate_anomaly.h"
+#include "hub/simulate_cases.h"
 #include "hub/simulate_prepare.h"
 #include "hub/simulate_schedule.h"
 
@@ -23,11 +24,18 @@ enum {
 
 static const char usage[] =
     "usage: cityhub simulate [OPTION ...]\n"
-    "       cityhub simulate --prepare [--vendor NAME]\n\n"
+    "       cityhub simulate --prepare [--vendor NAME]\n"
+    "       cityhub simulate --cases [--month M] [--count N] [--seed N]\n\n"
     "Plays the vendors of all eleven subsystems of a synthetic county (about 2,000 devices, trucks and people under "
     "way)\n"
     "against the broker of [mqtt] host and port, and shows what their receipts say. Ctrl-C ends it.\n"
     "  --prepare             set the county up in the database: street offices, grid cells, zones, vendors; then end\n"
+    "  --cases               play a month of cases in the database, from report to closing, with departments of "
+    "different\n"
+    "                        diligence, and the entries of the month's assessment; then end. The login of [database]\n"
+    "                        migrate_conninfo (else conninfo) must have the role cityhub_history\n"
+    "  --month M             that month, such as 2026-10 (the last full one)\n"
+    "  --count N             so many cases (1 to 100000, default 1500)\n"
     "  --vendor NAME         name of the vendor in topics, and its login (default sim)\n"
     "  --password-file FILE  the login's password, on the first line; without it the login is anonymous\n"
     "  --seconds N           end after so many seconds (1 to 31536000)\n"
@@ -39,9 +47,9 @@ static const char usage[] =
     "Exit code 1 if there was no connection, the broker refused it, or messages stayed without an acknowledgement.\n";
 
 struct options {
-    bool prepare, inventory_only;
-    const char *vendor, *password_file;
-    int64_t seconds, seed, anomalies;
+    bool prepare, cases, inventory_only;
+    const char *vendor, *password_file, *month;
+    int64_t seconds, seed, anomalies, count;
     double speed, rate;
 };
 
@@ -69,6 +77,13 @@ static bool take_option(struct options *options, int option, const char *value) 
     switch (option) {
     case 'P':
         return options->prepare = true;
+    case 'c':
+        return options->cases = true;
+    case 'm':
+        options->month = value;
+        return true;
+    case 'k':
+        return command_number(value, 1, 100000, &options->count) == 0;
     case 'i':
         return options->inventory_only = true;
     case 'v':
@@ -94,6 +109,9 @@ static bool take_option(struct options *options, int option, const char *value) 
 
 static int parse(struct options *options, int argc, char **argv) {
     static const struct option known[] = {{"prepare", no_argument, NULL, 'P'},
+                                          {"cases", no_argument, NULL, 'c'},
+                                          {"month", required_argument, NULL, 'm'},
+                                          {"count", required_argument, NULL, 'k'},
                                           {"vendor", required_argument, NULL, 'v'},
                                           {"password-file", required_argument, NULL, 'p'},
                                           {"seconds", required_argument, NULL, 'n'},
@@ -118,6 +136,9 @@ static int parse(struct options *options, int argc, char **argv) {
     }
     if (options->rate > 0 && options->speed > 0) {
         return command_misuse("cityhub simulate", "--speed or --rate, not both");
+    }
+    if ((options->month != NULL || options->count > 0) && !options->cases) {
+        return command_misuse("cityhub simulate", "--month and --count are for --cases");
     }
     return EXIT_DONE;
 }
@@ -330,6 +351,11 @@ int command_simulate(const struct config *config, int argc, char **argv) {
     }
     if (options.prepare) {
         return simulate_prepare(config, options.vendor) == 0 ? EXIT_DONE : EXIT_FAILED;
+    }
+    if (options.cases) {
+        const struct simulate_cases_options month = {
+            .month = options.month, .count = options.count > 0 ? (int)options.count : 1500, .seed = options.seed};
+        return simulate_cases(config, &month) == 0 ? EXIT_DONE : EXIT_FAILED;
     }
     return play(config, &options);
 }
