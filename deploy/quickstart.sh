@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # quickstart.sh: cityhub at work on one machine, in one command: a private PostgreSQL and a private mosquitto under var/, the
-# hub, and a synthetic county whose eleven vendors send to it.
+# hub, a synthetic county whose eleven vendors send to it, and a month of its cases with the ranking that came of them.
 #     deploy/quickstart.sh               start everything and show the live status; Ctrl-C stops what it started
 #     deploy/quickstart.sh --seconds N   the same without a person: ends after N seconds with exit code 0 if records of all
 #                                        eleven subsystems were stored, else 1
+#     deploy/quickstart.sh --no-cases    without the month of cases (also with --seconds)
 #     deploy/quickstart.sh --status      the status of what runs
 #     deploy/quickstart.sh --stop        stop what runs
 #     deploy/quickstart.sh --clean       stop it and delete its data (asks first; --clean --yes does not)
@@ -21,7 +22,7 @@ var=${CITYHUB_VAR:-$root/var}
 . "$root/deploy/quickstart_lib.sh"
 
 usage() {
-    sed -n '4,9p' "$root/deploy/quickstart.sh" | sed 's/^# \{0,5\}//'
+    sed -n '4,10p' "$root/deploy/quickstart.sh" | sed 's/^# \{0,5\}//'
 }
 
 # ---- the steps of a start ----
@@ -98,6 +99,8 @@ make_database() {
     sql -c "SET client_min_messages = warning" -c "CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public" >"$log" 2>&1 || fail_log "PostGIS cannot be installed" "$log"
     say "migrating the database"
     hub migrate >>"$log" 2>&1 || fail_log "the migration failed" "$log"
+    # The simulated month of cases is history.
+    sql -c "GRANT cityhub_history TO cityhub_owner" >>"$log" 2>&1 || fail_log "the owner may not load history" "$log"
     sql -c "DO \$\$ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'cityhub_daemon') THEN
                     CREATE ROLE cityhub_daemon LOGIN IN ROLE cityhub_hub;
@@ -209,6 +212,40 @@ start_simulation() {
         --password-file "$secrets/sim.password" --speed "${CITYHUB_SPEED:-1}"
 }
 
+# Some of the cases are devices' alarms: their inventory comes first.
+await_devices() {
+    local until=$((SECONDS + 30))
+    until [ "$(sql -c "SELECT count(DISTINCT d.subsystem) FROM onemap.device d WHERE d.vendor = 'sim' AND d.status = 'active'")" = 11 ]; do
+        [ "$SECONDS" -lt "$until" ] || return 0
+        pause 0.3
+    done
+}
+
+# The month that was published last, or else the one that was played; empty if there is none.
+ranking_month() {
+    sql -c "SELECT coalesce((SELECT pg_catalog.to_char(pg_catalog.max(p.month), 'YYYY-MM') FROM onemap.assessment_publication p),
+        (SELECT pg_catalog.max(a.detail->>'month') FROM onemap.audit_log a WHERE a.action = 'simulate_cases'))"
+}
+
+# On the first start the last full month is played and published; later ones show what is stored.
+show_ranking() {
+    local log=$logs/cases.log
+    month=$(ranking_month) || fail "the database does not answer"
+    if [ -z "$month" ]; then
+        [ "$with_cases" = true ] || return 0
+        await_devices
+        say "playing last month's cases (log: $log)"
+        hub simulate --cases 2>&1 | tee "$log" | progress
+        [ "${PIPESTATUS[0]}" -eq 0 ] || fail_log "the cases cannot be played" "$log"
+        month=$(ranking_month) || fail "the database does not answer"
+    fi
+    local bulletin=$var/bulletin/$month-bulletin
+    hub score publish --month "$month" --author 模拟发布人 --out "$var/bulletin" >>"$log" 2>&1 ||
+        fail_log "month $month cannot be published" "$log"
+    say "the ranking of $month (bulletin: $bulletin.html, $bulletin.xlsx)"
+    hub score compute --month "$month" | sed -n '/^Assessment/,$p'
+}
+
 start_all() {
     install_packages build run || exit 1
     check_room
@@ -223,6 +260,7 @@ start_all() {
     sql -c "SELECT pg_catalog.clock_timestamp()" >"$run/started_at" || fail "the database does not answer"
     start_hub
     start_simulation
+    show_ranking
 }
 
 # ---- while it runs ----
@@ -266,6 +304,8 @@ cityhub is at work. Ctrl-C stops it; the data stays for the next start.
            mosquitto_pub -V mqttv5 -q 1 -h 127.0.0.1 -p $broker_port -u demo -P "\$(cat $secrets/demo.password)" \\
                -t cityhub/v1/dust/demo/telemetry \\
                -m '{"device_code":"mine-1","observed_at_ms":'\$(date +%s%3N)',"pm25_ug_m3":35.2}'
+  cases    $program --config $config case list
+  why so   $program --config $config score explain --month ${month:-M} --department huanwei
   logs     $logs/
 
 END
@@ -283,6 +323,8 @@ END
 main() {
     local action=run yes=false result=0
     seconds=0
+    with_cases=true
+    month=
     while [ $# -gt 0 ]; do
         case $1 in
         --seconds)
@@ -292,6 +334,7 @@ main() {
             ;;
         --stop | --status | --clean) action=${1#--} ;;
         --yes) yes=true ;;
+        --no-cases) with_cases=false ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
         esac

@@ -314,7 +314,7 @@ clean() {
         read -r answer
         case $answer in y | Y | yes) ;; *) fail "nothing is deleted" ;; esac
     fi
-    rm -rf "$data" "$socket" "$run" "$logs"
+    rm -rf "$data" "$socket" "$run" "$logs" "$var/bulletin"
     rm -f "$var/ports" "$var/data_folder" "$var/socket_folder" "$var/lock"
     rmdir "$var" 2>/dev/null
     say "deleted"

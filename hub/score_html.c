@@ -19,7 +19,8 @@ static const char style[] =
     "h2{font-size:13pt;border-bottom:1px solid #999;margin-top:1.4em;break-after:avoid}.sub{text-align:center}"
     "table{border-collapse:collapse;width:100%;font-size:9.5pt}th,td{border:1px solid #888;padding:.25em .4em}"
     "th{background:#eee}td.n{text-align:right;font-variant-numeric:tabular-nums}tr,svg{break-inside:avoid}"
-    "thead{display:table-header-group}.wide{overflow-x:auto}.fail{color:#a00}footer{font-size:8pt;color:#555;"
+    "thead{display:table-header-group}.tight{font-size:8.5pt}.tight th,.tight td{padding:.2em .15em}"
+    ".tight td:first-child{min-width:6.5em}.fail{color:#a00}footer{font-size:8pt;color:#555;"
     "margin-top:2em;word-break:break-all}svg{width:100%;height:auto}svg text{font-size:11px;fill:#111}";
 
 static void escaped(FILE *out, const char *text) {
@@ -153,30 +154,32 @@ static void ranking(FILE *out, const cJSON *rows) {
     fputs("</tbody></table>\n", out);
 }
 
-/* Scores of campaigns and offices, a row an item and a column a department: prints in portrait. */
+/* Scores of campaigns and offices, a row a department and a column an item: there are twelve of these, and any number
+ * of those. */
 static void entries(FILE *out, const cJSON *rows, const cJSON *items) {
     const cJSON *item;
     const cJSON *row;
-    fputs("<div class=\"wide\"><table id=\"entries\"><thead><tr><th>项目</th>", out);
-    cJSON_ArrayForEach(row, rows) {
-        fputs("<th>", out);
-        escaped(out, score_text(row, "name"));
-        fputs("</th>", out);
+    fputs("<table id=\"entries\" class=\"tight\"><thead><tr><th>单位</th>", out);
+    cJSON_ArrayForEach(item, items) {
+        if (strcmp(score_text(item, "part"), "digital") != 0) {
+            fputs("<th>", out);
+            escaped(out, score_text(item, "name"));
+            fputs("</th>", out);
+        }
     }
     fputs("</tr></thead><tbody>\n", out);
-    cJSON_ArrayForEach(item, items) {
-        if (strcmp(score_text(item, "part"), "digital") == 0) {
-            continue;
-        }
+    cJSON_ArrayForEach(row, rows) {
+        const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
         fputs("<tr>", out);
-        text_cell(out, score_text(item, "name"));
-        cJSON_ArrayForEach(row, rows) {
-            const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
-            number_cell(out, score_find(scores, "item", score_text(item, "item")), "score", 2);
+        text_cell(out, score_text(row, "name"));
+        cJSON_ArrayForEach(item, items) {
+            if (strcmp(score_text(item, "part"), "digital") != 0) {
+                number_cell(out, score_find(scores, "item", score_text(item, "item")), "score", 2);
+            }
         }
         fputs("</tr>\n", out);
     }
-    fputs("</tbody></table></div><p>“—”表示该专项不涉及该单位，不计入平均。</p>\n", out);
+    fputs("</tbody></table><p>“—”表示该专项不涉及该单位，不计入平均。</p>\n", out);
 }
 
 static void awards(FILE *out, const cJSON *rows) {

@@ -41,8 +41,8 @@ static void add_awards(cJSON *awards, const struct case_county *county, const st
     static const char *const good[] = {"praise_city", "leader_praise", "outside_duty"};
     static const char *const bad[] = {"media_city", "poor_cooperation", "key_task_missed", "criticism"};
     struct simulate_random random = {simulate_hash(simulate_hash_text(county->seed, department->code), 8)};
-    bool praised = simulate_unit(&random) < department->diligence - 0.5;
-    bool blamed = simulate_unit(&random) < 0.5 - department->diligence;
+    bool praised = simulate_unit(&random) < 2 * department->diligence - 1.1;
+    bool blamed = simulate_unit(&random) < 0.9 - 2 * department->diligence;
     if (praised || blamed) {
         cJSON *json = entry(county, department->code, "");
         cJSON_AddStringToObject(json, "kind",
