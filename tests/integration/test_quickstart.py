@@ -31,10 +31,10 @@ class Quickstart:
         assert done.returncode == code, f"exit status {done.returncode}, not {code}\n{done.stdout}{done.stderr}\n{self.logs()}"
         return done
 
-    def start(self):
+    def start(self, *arguments):
         """As a person starts it: with a terminal of its own."""
         self.terminal, other = pty.openpty()
-        self.child = subprocess.Popen([SCRIPT], env=self.environment, stdin=other, stdout=other, stderr=other,
+        self.child = subprocess.Popen([SCRIPT, *arguments], env=self.environment, stdin=other, stdout=other, stderr=other,
                                       start_new_session=True)
         os.close(other)
         os.set_blocking(self.terminal, False)
@@ -112,6 +112,12 @@ def quickstart(work_folder):
 def test_from_nothing_and_on_again(quickstart):
     done = quickstart.run("--seconds", 60)
     assert "records of 11 of 11 subsystems were stored" in done.stdout, done.stdout + quickstart.logs()
+    ranking = done.stdout[done.stdout.index("the ranking of "):].splitlines()
+    month = ranking[0].split()[3]
+    assert f"month {month} is played: 1500 cases" in done.stdout
+    assert [line.split()[0] for line in ranking[3:6]] == ["1", "2", "3"] and "优秀" in ranking[3], ranking[:6]
+    for ending in ("bulletin.html", "bulletin.xlsx", "ranking.csv"):
+        assert (quickstart.var / "bulletin" / f"{month}-{ending}").stat().st_size > 1000
     assert quickstart.processes() == []
     first_ports = quickstart.settings()
 
@@ -121,6 +127,8 @@ def test_from_nothing_and_on_again(quickstart):
                "the second start is done")
     assert quickstart.child.poll() is None, quickstart.read() + quickstart.logs()
     second_s = time.monotonic() - started
+    assert ranking[3] in quickstart.read().replace("\r", "") and "playing" not in quickstart.read(), "the ranking that is stored"
+    assert quickstart.query("SELECT count(*) FROM onemap.assessment_publication") == [(1,)]
     assert quickstart.settings() == first_ports
     before = quickstart.query("SELECT count(*) FROM onemap.observation")[0][0]
     assert before > 2000, "the data of the first start is there"
@@ -142,7 +150,7 @@ def test_from_nothing_and_on_again(quickstart):
 
 def test_demo_vendor_gets_in(quickstart):
     """What the script prints works: a mosquitto_pub that knows the login alone, and nobody without one."""
-    quickstart.start()
+    quickstart.start("--no-cases")
     wait_until(lambda: "cityhub is at work" in quickstart.read() or quickstart.child.poll() is not None, 240, "it is at work")
     assert quickstart.child.poll() is None, quickstart.read() + quickstart.logs()
     data = quickstart.var / "data"
@@ -160,6 +168,7 @@ def test_demo_vendor_gets_in(quickstart):
                         30, "the record is in onemap.dust")
     assert stored == [("mine-1", 35.2)]
     assert quickstart.query("SELECT vendor FROM onemap.device WHERE code = 'mine-1'") == [("demo",)], "nothing under another's name"
+    assert quickstart.query("SELECT count(*) FROM onemap.audit_log WHERE action = 'simulate_cases'") == [(0,)]
     assert quickstart.end() == 130
 
 
@@ -173,7 +182,7 @@ def test_ports_that_are_taken(quickstart):
         else:
             taken.listen()
         # One second is too short for all eleven: the exit status is not the point here.
-        done = subprocess.run([SCRIPT, "--seconds", "1"], env=quickstart.environment, capture_output=True, text=True,
+        done = subprocess.run([SCRIPT, "--seconds", "1", "--no-cases"], env=quickstart.environment, capture_output=True, text=True,
                               timeout=300)
     assert "port 18830 is taken" in done.stdout, done.stdout + done.stderr
     assert quickstart.settings()["broker_port"] != "18830"
