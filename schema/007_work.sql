@@ -289,7 +289,8 @@ BEGIN
                 problems := problems || jsonb_build_object('index', r.index, 'code', code, 'reason', SQLERRM);
         END;
     END LOOP;
-    rejected := total - accepted - duplicates;  -- the list of problems may be shorter
+    -- The list may be shorter than what it stands for; a message refused whole has one problem and no records.
+    rejected := greatest(total - accepted - duplicates, jsonb_array_length(problems));
     IF jsonb_array_length(problems) > 0 THEN
         INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, problems, record_count)
         VALUES (to_timestamp((message->>'received_at_ms')::bigint / 1000.0), subsystem, vendor, message->>'kind', message->>'topic',
