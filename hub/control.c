@@ -214,8 +214,25 @@ static void count_gauges(const struct control *control) {
     hub_metrics.registry_loads++;
 }
 
+/* Classes of PostgreSQL's appendix A: 42 an object or a right is missing, 3F the schema is. */
+static bool is_misfit(const struct session_error *error) {
+    return strncmp(error->sqlstate, "42", 2) == 0 || strncmp(error->sqlstate, "3F", 2) == 0;
+}
+
+static void refuse(struct control *control) {
+    control->unfit = true;
+    log_error("catalogue", "advice=%s",
+              log_quote("the database does not fit this build: run `cityhub migrate`, or the right build"));
+    control->handlers.refused(control->handlers.user);
+}
+
 static void task_done(void *user, const struct session_error *error) {
     struct control *control = user;
+    if (error != NULL && control->running == TASK_CATALOGUE && is_misfit(error)) {
+        log_error("catalogue", "sqlstate=%s reason=%s", error->sqlstate, log_quote(error->message));
+        refuse(control);
+        return;
+    }
     if (error != NULL) {
         /* The task is still due: it runs again when the connection is back, or after a pause. */
         control->due[control->running] = true;
@@ -228,9 +245,7 @@ static void task_done(void *user, const struct session_error *error) {
         return;
     }
     if (control->unfit) {
-        log_error("catalogue", "advice=%s",
-                  log_quote("the database does not fit this build: run `cityhub migrate`, or the right build"));
-        control->handlers.refused(control->handlers.user);
+        refuse(control);
         return;
     }
     if (control->running == TASK_DEVICES && control->page_rows == REGISTRY_PAGE) {
@@ -342,9 +357,8 @@ struct control *control_open(uv_loop_t *loop, const struct intake_world *world,
     uv_timer_start(&control->rules_timer, rules_due, RULES_AGAIN_MS, RULES_AGAIN_MS);
     struct session_handlers session_handlers = {
         .ready = on_ready, .lost = on_lost, .notified = on_notified, .user = control};
-    control->session =
-        session_open(loop, world->config, "control",
-                     "SELECT onemap.stage_create(); LISTEN cityhub_registry; LISTEN cityhub_rules", &session_handlers);
+    control->session = session_open(loop, world->config, "control", "LISTEN cityhub_registry; LISTEN cityhub_rules",
+                                    &session_handlers);
     if (control->session == NULL) {
         log_error("out_of_memory", "what=control");
         abort();

@@ -165,6 +165,16 @@ void slice_take_ids(const struct slice *slice, const PGresult *result) {
     }
 }
 
+void slice_take_document(const struct slice *slice, const PGresult *stored) {
+    size_t m = PQntuples(stored) == 1 ? strtoul(PQgetvalue(stored, 0, 0), NULL, 10) : SIZE_MAX;
+    if (m >= slice->first && m < slice->last) {
+        struct batch_message *message = &slice->batch->messages[m];
+        message->fates[FATE_STORED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 1), NULL, 10);
+        message->fates[FATE_DUPLICATE] = (uint32_t)strtoul(PQgetvalue(stored, 0, 2), NULL, 10);
+        message->problem_count = atoi(PQgetvalue(stored, 0, 3));
+    }
+}
+
 static int compare_times(const void *left, const void *right) {
     const int64_t *a = left;
     const int64_t *b = right;
@@ -253,11 +263,11 @@ static void statement_documents(struct transaction *transaction, const struct sl
             continue;
         }
         const char *document = batch_text(slice->batch, message->document);
-        buffer_text(sql, "SELECT onemap.message_store(");
+        buffer_format(sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected FROM onemap.message_store(", m);
         buffer_literal(sql, document, strlen(document));
         buffer_text(sql, "::jsonb, ");
         buffer_bytea(sql, batch_text(slice->batch, message->payload), message->payload_length);
-        buffer_text(sql, ");\n");
+        buffer_text(sql, ") s;\n");
         transaction->outbox = true;
     }
 }

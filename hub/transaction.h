@@ -50,5 +50,8 @@ void transaction_settle(struct transaction *transaction, const struct slice *sli
 void slice_take_fates(const struct slice *slice, const PGresult *settled);
 /* ... then all the rest, and COMMIT. */
 void transaction_finish(struct transaction *transaction, const struct slice *slice);
+/* In both paths each document is answered by what became of its records: SLICE_DOCUMENT_FIELDS columns. */
+enum { SLICE_DOCUMENT_FIELDS = 4 };
+void slice_take_document(const struct slice *slice, const PGresult *stored);
 
 #endif

@@ -128,9 +128,6 @@ static void count_slice(const struct slot *slot) {
         metrics->records_revised += message->fates[FATE_REVISED];
         /* A message refused whole has no records: it counts as quarantined alone. */
         metrics->records_rejected += message->total == 0 ? 0 : (uint64_t)message->problem_count;
-        if (message->document != 0) {
-            metrics->records_committed += (uint64_t)(message->total - message->problem_count);
-        }
     }
 }
 
@@ -271,6 +268,8 @@ static void step_result(void *user, int statement, const PGresult *result) {
         slice_give_ids(&slot->slice, result);
     } else if (slot->step == STEP_SETTLE && PQnfields(result) == 3) {
         slice_take_fates(&slot->slice, result);
+    } else if ((slot->step == STEP_STORE || slot->step == STEP_FINISH) && PQnfields(result) == SLICE_DOCUMENT_FIELDS) {
+        slice_take_document(&slot->slice, result);
     } else if (slot->step == STEP_REPAIR) {
         slice_take_ids(&slot->slice, result);
     } else if (slot->step == STEP_VERIFY) {

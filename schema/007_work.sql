@@ -260,13 +260,15 @@ COMMENT ON TABLE onemap.case_inbox IS 'Problems as subsystems reported them (top
 
 -- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
 -- in the receipt), received_at_ms, records: [{index, record}], problems and warnings found while decoding, total}.
-CREATE FUNCTION onemap.message_store(message jsonb, payload bytea) RETURNS void
+CREATE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int, OUT rejected int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    r record; fate text; code text; reason text; accepted int := 0; duplicates int := 0;
+    r record; fate text; code text; reason text;
     problems jsonb := coalesce(message->'problems', '[]'); subsystem text := message->>'subsystem'; vendor text := message->>'vendor';
     total int := (message->>'total')::int; policy text;
 BEGIN
+    accepted := 0;
+    duplicates := 0;
     FOR r IN SELECT (e->>'index')::int AS index, e->'record' AS record FROM jsonb_array_elements(message->'records') e LOOP
         BEGIN
             fate := CASE message->>'kind'
@@ -287,6 +289,8 @@ BEGIN
                 problems := problems || jsonb_build_object('index', r.index, 'code', code, 'reason', SQLERRM);
         END;
     END LOOP;
+    -- The list may be shorter than what it stands for; a message refused whole has one problem and no records.
+    rejected := greatest(total - accepted - duplicates, jsonb_array_length(problems));
     IF jsonb_array_length(problems) > 0 THEN
         INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, problems, record_count)
         VALUES (to_timestamp((message->>'received_at_ms')::bigint / 1000.0), subsystem, vendor, message->>'kind', message->>'topic',
@@ -297,7 +301,7 @@ BEGIN
         INSERT INTO onemap.outbox (topic, payload)
         VALUES (format('cityhub/v1/%s/%s/receipt', subsystem, vendor), jsonb_build_object('receipts', jsonb_build_array(jsonb_build_object(
             'message', message->'message', 'kind', message->'kind', 'received_at_ms', message->'received_at_ms', 'records', total,
-            'accepted', accepted, 'duplicates', duplicates, 'merged', 0, 'revised', 0, 'rejected', jsonb_array_length(problems),
+            'accepted', accepted, 'duplicates', duplicates, 'merged', 0, 'revised', 0, 'rejected', rejected,
             'problems', problems, 'warnings', coalesce(message->'warnings', '[]'))))::text);
     END IF;
     IF message->>'kind' = 'inventory' AND accepted > 0 THEN
@@ -305,5 +309,5 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_store(jsonb, bytea) IS
-    'Stores one decoded message of kind inventory, staff, work or case with its receipt and, if a record could not be stored, its quarantine row';
+    'Stores one decoded message of kind inventory, staff, work or case with its receipt and, if a record could not be stored, its quarantine row; tells what became of its records';
 GRANT EXECUTE ON FUNCTION onemap.message_store(jsonb, bytea) TO cityhub_hub;

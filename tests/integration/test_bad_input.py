@@ -255,6 +255,12 @@ def test_as_many_bad_records_as_a_message_may_have(shared):
     assert (receipt["records"], receipt["rejected"], len(receipt["problems"])) == (20000, 20000, 1000)
 
 
+def test_document_with_more_bad_records_than_are_listed(shared):
+    client = shared.new_client("dust")
+    receipt = client.send("inventory", json_of({"device_code": "ok", "kind": "site_monitor"}, *([{"device_code": "bad"}] * 1500)))
+    assert (receipt["records"], receipt["accepted"], receipt["rejected"], len(receipt["problems"])) == (1501, 1, 1500, 1000)
+
+
 # ---- topics and names
 
 def publish_raw(site, topic, payload):

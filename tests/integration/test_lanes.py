@@ -1,0 +1,162 @@
+"""Lanes: several of one subsystem share its load and go back to one without a loss; a subsystem whose batches cannot be stored
+holds up no other; batches end by size and by age."""
+import time
+
+import paho.mqtt.client as mqtt
+import pytest
+from harness import messages
+from harness.process import wait_until
+
+RECORDS = 10  # in a message
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+class Numbered:
+    """Messages of dust whose record number n has observed_at_ms start + n and the value n."""
+
+    def __init__(self, client):
+        self.client, self.start, self.sent = client, now_ms() - 3_600_000, 0
+
+    def publish(self, count):
+        infos = []
+        for _ in range(count):
+            records = [{"device_code": f"device-{n % 20}", "observed_at_ms": self.start + n, "pm25_ug_m3": float(n % 1000)}
+                       for n in range(self.sent, self.sent + RECORDS)]
+            infos.append(self.client.publish_start("telemetry", messages.protobuf("dust", records))[0])
+            self.sent += RECORDS
+        for info in infos:
+            info.wait_for_publish(30)
+
+    def stored(self, database):
+        return sorted((at - self.start, value) for at, value in database.query(
+            "SELECT (extract(epoch FROM observed_at) * 1000)::bigint, pm25_ug_m3 FROM onemap.dust WHERE vendor = %s", self.client.vendor))
+
+    def wait_stored(self, database):
+        expected = [(n, float(n % 1000)) for n in range(self.sent)]
+        wait_until(lambda: len(self.stored(database)) >= len(expected), 60, f"all {len(expected)} records are stored")
+        assert self.stored(database) == expected, "each once and with its value"
+
+
+def has_session(broker, client_id):
+    """Whether the broker keeps a session of this name; looking ends it."""
+    present = []
+    client = mqtt.Client(client_id=client_id, protocol=mqtt.MQTTv5)
+    client.on_connect = lambda client, user, flags, reason, properties: present.append(bool(flags["session present"]))
+    client.connect(broker.host, broker.port, clean_start=False)
+    client.loop_start()
+    wait_until(lambda: present, 30, "the broker answers")
+    client.disconnect()
+    client.loop_stop()
+    return present[0]
+
+
+def test_three_lanes_and_back_to_one(site, make_hub, broker, database):
+    lanes = "SELECT client_id FROM onemap.lane WHERE subsystem = 'dust' ORDER BY 1"
+    hub = make_hub({"lane.counts": "dust=3"})
+    load = Numbered(site.client("dust"))
+    load.publish(300)
+    load.wait_stored(database)
+    shares = [hub.metric("cityhub_messages_received_total", lane=f"dust-{n}") for n in (1, 2, 3)]
+    assert sum(shares) == 300 and min(shares) > 30, f"the lanes share the load: {shares}"
+    assert database.query(lanes) == [("test-dust-1",), ("test-dust-2",), ("test-dust-3",)]
+    assert database.value("SELECT count(DISTINCT message) FROM onemap.receipt WHERE accepted = %s AND records = accepted", RECORDS) == 300
+    hub.stop()
+    load.publish(90)  # wait in the sessions of all three
+    hub.write_config(lane__counts=None)
+    hub.start()
+    load.publish(30)
+    load.wait_stored(database)
+    drained = [hub.metric("cityhub_messages_received_total", lane=f"dust-{n}") for n in (2, 3)]
+    assert min(drained) > 0, "messages waited in the sessions of lanes that are no more"
+    wait_until(lambda: database.query(lanes) == [("test-dust-1",)], 60, "the other sessions are drained and forgotten")
+    load.publish(30)
+    load.wait_stored(database)
+    assert [hub.metric("cityhub_messages_received_total", lane=f"dust-{n}") for n in (2, 3)] == drained
+    hub.stop()
+    assert [has_session(broker, f"test-dust-{n}") for n in (1, 2, 3)] == [True, False, False]
+
+
+# ---- a subsystem that is stuck
+
+def lifted(moment, number):
+    return {"device_code": f"truck-{number}", "observed_at_ms": moment, "bed_lifted": True,
+            "position": {"lon": 113.9, "lat": 35.1, "system": "WGS84"}}
+
+
+def check_not_held_up(hub, free):
+    """Twenty messages one after the other, each with its receipt."""
+    for number in range(20):
+        receipt = free.send_telemetry({"device_code": "d", "observed_at_ms": now_ms() - 1000 + number, "pm25_ug_m3": 5.0})
+        assert receipt["accepted"] == 1
+    assert hub.get("/readyz").status_code == 200
+
+
+def test_locked_subsystem_holds_up_no_other(shared):
+    hub, stuck, free = shared.hubs[0], shared.new_client("construction_waste"), shared.new_client("dust")
+    lock = shared.database.connect(autocommit=False)
+    try:
+        lock.cursor().execute("LOCK TABLE onemap.zone IN ACCESS EXCLUSIVE MODE")  # only the check of bed_lifted reads it
+        moment = now_ms()
+        names = [stuck.publish_start("telemetry", [lifted(moment + n, n)])[1] for n in range(50)]
+        wait_until(lambda: hub.metric("cityhub_queue_messages", subsystem="construction_waste"), 30, "the stuck messages are taken")
+        check_not_held_up(hub, free)
+        assert stuck.receipts == []
+    finally:
+        lock.rollback()
+        lock.close()
+    assert sum(stuck.receipt(name)["accepted"] for name in names) == 50
+    assert shared.database.value("SELECT count(*) FROM onemap.construction_waste WHERE vendor = %s", stuck.vendor) == 50
+
+
+DISK_FULL = """
+CREATE FUNCTION public.disk_full() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.subsystem = 'gas' THEN RAISE disk_full USING MESSAGE = 'no space left for the test'; END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER disk_full BEFORE INSERT ON onemap.device FOR EACH ROW EXECUTE FUNCTION public.disk_full()"""
+
+
+def test_subsystem_that_cannot_be_stored_is_tried_again(shared):
+    """As when the disk is full: no fault of the messages, so they wait, and other subsystems go on."""
+    hub, stuck, free = shared.hubs[0], shared.new_client("gas"), shared.new_client("dust")
+    shared.database.query(DISK_FULL)
+    try:
+        name = stuck.publish("telemetry", [{"device_code": "new", "observed_at_ms": now_ms(), "pressure_kpa": 2.0}])
+        wait_until(lambda: hub.metric("cityhub_batch_failures_total", subsystem="gas") >= 2, 30, "it was tried again")
+        check_not_held_up(hub, free)
+        assert stuck.receipts == [] and hub.metric("cityhub_queue_messages", subsystem="gas") == 1
+        assert "no space left for the test" in hub.process.log_text()
+    finally:
+        shared.database.query("DROP FUNCTION public.disk_full() CASCADE")
+    assert stuck.receipt(name)["accepted"] == 1
+    assert shared.database.value("SELECT count(*) FROM onemap.quarantine WHERE vendor = %s", stuck.vendor) == 0
+
+
+# ---- batches
+
+@pytest.fixture
+def small_batches(make_hub):
+    return make_hub({"lane.batch_records": 50, "lane.batch_age_ms": 5000})
+
+
+def test_batches_by_size_and_by_age(site, small_batches, database):
+    hub, load = small_batches, Numbered(site.client("dust"))
+
+    def batches():
+        return tuple(hub.metric(f"cityhub_batch_records_{what}", subsystem="dust") for what in ("count", "sum"))
+    load.publish(10)
+    load.wait_stored(database)
+    wait_until(lambda: batches() == (2, 100), 30, "two batches of fifty records")
+    load.publish(1)
+    load.wait_stored(database)
+    wait_until(lambda: batches() == (3, 110), 30, "a third batch, of ten")
+    assert 4.9 <= hub.metric("cityhub_lag_seconds", subsystem="dust") < 30, "it waited for its age"
+    moment = now_ms()
+    receipt = load.client.send("telemetry", [{"device_code": f"big-{n}", "observed_at_ms": moment, "pm25_ug_m3": 1} for n in range(200)])
+    assert receipt["accepted"] == 200
+    wait_until(lambda: batches() == (4, 310), 30, "a message is never divided")
+    assert [hub.metric("cityhub_batch_records_bucket", subsystem="dust", le=le) for le in ("10", "50", "100", "500")] == [1, 3, 3, 4]
