@@ -154,6 +154,7 @@ void batch_reset(struct batch *batch) {
     buffer_reset(&batch->texts, KEEP_BYTES);
     batch->message_count = batch->row_count = batch->track_count = batch->check_count = batch->operation_count = 0;
     batch->document_count = 0;
+    batch->revisits = false;
     batch->records = 0;
     batch->failed = false;
 }

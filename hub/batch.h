@@ -62,6 +62,7 @@ struct batch {
     size_t operation_count, operation_capacity;
     struct buffer texts;   /* begins with a NUL, so that 0 is no text and an empty one */
     size_t document_count; /* messages that are documents */
+    bool revisits;         /* a record is not newer than all before it of its device: its key may be there already */
     int records;           /* good and bad, of all messages */
     bool failed;           /* memory was out: the batch cannot be trusted */
 };

@@ -144,6 +144,7 @@ static void take_record(void *user, const struct record *record) {
     if (device == NULL) {
         return;
     }
+    batch->revisits = batch->revisits || record->observed_at_ms <= device->evaluated_ms;
     build_attributes(intake, record);
     batch_row_add(batch, device, record, intake->attributes.data, intake->attributes.length);
     if (record->has_position && (device->kind < 0 || intake->adapter->kinds[device->kind].mobile)) {

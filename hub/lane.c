@@ -72,9 +72,9 @@ static void count_queue(struct lane *lane) {
 }
 
 /* Batches that only add rows may be committed in any order; one that changes what is there (alarms, devices, people,
- * work) comes after all before it. */
+ * work), or may have another value for a row of a batch before it, comes after all before it. */
 static bool needs_order(const struct batch *batch) {
-    return batch->operation_count > 0 || batch->check_count > 0 || batch->document_count > 0;
+    return batch->operation_count > 0 || batch->check_count > 0 || batch->document_count > 0 || batch->revisits;
 }
 
 /* Hands the filling batch to the writer, now or as soon as those before it allow. */

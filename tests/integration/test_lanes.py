@@ -160,3 +160,17 @@ def test_batches_by_size_and_by_age(site, small_batches, database):
     assert receipt["accepted"] == 200
     wait_until(lambda: batches() == (4, 310), 30, "a message is never divided")
     assert [hub.metric("cityhub_batch_records_bucket", subsystem="dust", le=le) for le in ("10", "50", "100", "500")] == [1, 3, 3, 4]
+
+
+def test_last_value_wins_with_batches_side_by_side(site, make_hub, database):
+    """Corrections of the same record in batch after batch: the last one stands, whichever of two connections is faster."""
+    make_hub({"lane.batch_records": 100, "lane.batch_age_ms": 5})
+    client, moment, rounds = site.client("dust"), now_ms(), 40
+    for number in range(rounds):
+        client.publish_start("telemetry", messages.protobuf("dust", [
+            {"device_code": f"corrected-{n}", "observed_at_ms": moment, "pm25_ug_m3": float(number)} for n in range(100)]))
+    last = client.publish("telemetry", [{"device_code": "corrected-0", "observed_at_ms": moment, "noise_dba": 50}])
+    client.receipt(last)
+    assert database.query("SELECT DISTINCT pm25_ug_m3 FROM onemap.dust") == [(rounds - 1.0,)]
+    kept = database.query("SELECT DISTINCT array_agg(r.readings[1] ORDER BY r.id) FROM onemap.observation_revision r GROUP BY r.device_id")
+    assert kept == [([float(number) for number in range(rounds - 1)],)], "every value that was replaced is kept, in its order"
