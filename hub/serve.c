@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "hub/clock.h"
 #include "hub/command.h"
 #include "hub/control.h"
 #include "hub/error.h"
@@ -44,12 +44,6 @@ struct hub {
     int code;
 };
 
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- ready or not ---- */
 
 static bool is_ready(void *user, char *why, size_t size) {
@@ -78,7 +72,7 @@ static void watch_over(uv_timer_t *timer) {
     if (!is_ready(hub, why, sizeof why)) {
         hub->listening_since_ms = 0;
     } else if (hub->listening_since_ms == 0) {
-        hub->listening_since_ms = now_ms();
+        hub->listening_since_ms = clock_now_ms();
         log_info("ready", "lanes=%zu devices=%zu", hub->lanes_wanted, registry_device_count(hub->world.registry));
     }
 }
@@ -254,7 +248,7 @@ static bool hub_open(struct hub *hub) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
-    hub_metrics.started_at_ms = now_ms();
+    hub_metrics.started_at_ms = clock_now_ms();
     hub->control = control_open(&hub->loop, &hub->world, &handlers);
     hub->http = hub->control == NULL ? NULL : http_open(&hub->loop, hub->config, &hub->source);
     return hub->http != NULL;

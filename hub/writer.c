@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "hub/clock.h"
 #include "hub/decode.h"
 #include "hub/decode_text.h"
 #include "hub/error.h"
@@ -67,16 +67,10 @@ struct writer {
 
 static void slot_advance(struct slot *slot);
 
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Stamps of batches: strictly increasing in this process. */
 static int64_t next_stamp(void) {
     static int64_t last;
-    int64_t now = now_us();
+    int64_t now = clock_now_us();
     last = now > last ? now : last + 1;
     return last;
 }
@@ -134,7 +128,7 @@ static void count_slice(const struct slot *slot) {
 static void count_batch(const struct slot *slot) {
     const struct writer_job *job = slot->job;
     struct lane_metrics *metrics = job->batch->metrics;
-    int64_t now_ms = now_us() / 1000;
+    int64_t now_ms = clock_now_ms();
     metrics->batches_committed++;
     metrics->batches_settled += slot->settle;
     metrics->committed_at_ms = now_ms;
