@@ -14,7 +14,8 @@
 #include "hub/transaction.h"
 
 enum {
-    DAYS_MAX = 65536, /* days since 1970 that partitions are remembered of: to the year 2149 */
+    DAYS_FIRST = -40000, /* partitions are remembered of days since 1970 from here, before any retention's reach, ... */
+    DAYS_MAX = 131072,   /* ... and so many: to the year 2219 */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
     PARTITION_TRIES = 3,
@@ -76,7 +77,8 @@ static int64_t next_stamp(void) {
 }
 
 static bool has_partition(const struct writer *writer, int64_t day) {
-    return day >= 0 && day < DAYS_MAX && (writer->days[day / 8] >> (day % 8) & 1) != 0;
+    int64_t place = day - DAYS_FIRST;
+    return place >= 0 && place < DAYS_MAX && (writer->days[place / 8] >> (place % 8) & 1) != 0;
 }
 
 void writer_forget_partitions(struct writer *writer) {
@@ -275,8 +277,9 @@ static void mark_partitions(struct slot *slot) {
     size_t count;
     int64_t *days = slice_days(&slot->slice, &count);
     for (size_t i = 0; days != NULL && i < count; i++) {
-        if (days[i] >= 0 && days[i] < DAYS_MAX) {
-            slot->writer->days[days[i] / 8] |= (uint8_t)(1U << (days[i] % 8));
+        int64_t place = days[i] - DAYS_FIRST;
+        if (place >= 0 && place < DAYS_MAX) {
+            slot->writer->days[place / 8] |= (uint8_t)(1U << (place % 8));
         }
     }
     free(days);
