@@ -46,6 +46,8 @@ struct slot {
     bool singly;  /* message by message: the batch as a whole was refused */
     bool settle;  /* a duplicate was met */
     bool unsure;  /* a commit's answer was lost */
+    bool doubted; /* ... and was not found: but the server may have been at it still */
+    bool again;   /* STEP_VERIFY asks a second time, as something of the batch is stored already */
     bool found;   /* STEP_VERIFY's answer */
     int partition_tries;
     unsigned backoff_ms;
@@ -148,7 +150,7 @@ static void slot_take(struct slot *slot);
 static void slice_committed(struct slot *slot) {
     count_slice(slot);
     slice_devices_registered(&slot->slice);
-    slot->unsure = false;
+    slot->unsure = slot->doubted = slot->again = false;
     slot->partition_tries = 0;
     slot->backoff_ms = BACKOFF_FIRST_MS;
     if ((slot->transaction.outbox || slot->step == STEP_VERIFY) && slot->writer->outbox_written != NULL) {
@@ -232,6 +234,10 @@ static void slot_failed(struct slot *slot, const struct session_error *error) {
         slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
         retry_later(slot, error->message);
     } else if (strcmp(error->sqlstate, "23505") == 0) {
+        /* A transaction given up for lost may have committed after all: then what it stored is met here. */
+        slot->again = slot->doubted;
+        slot->unsure = slot->unsure || slot->doubted;
+        slot->doubted = false;
         slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
         slot->slice.stamp_us = slot->unsure ? slot->slice.stamp_us : next_stamp();
         if (slot->settle && !slot->unsure && committing) {
@@ -312,7 +318,9 @@ static void step_done(void *user, const struct session_error *error) {
             slice_committed(slot);
             return;
         }
-        slot->unsure = false;
+        slot->slice.stamp_us = slot->again ? next_stamp() : slot->slice.stamp_us;
+        slot->doubted = !slot->again;
+        slot->unsure = slot->again = false;
         slot->step = STEP_PREPARE;
         break;
     default:
@@ -426,7 +434,7 @@ static void slot_take(struct slot *slot) {
         slot->job = job;
         slot->slice = (struct slice){
             .batch = job->batch, .first = 0, .last = job->batch->message_count, .stamp_us = next_stamp()};
-        slot->singly = slot->settle = slot->unsure = false;
+        slot->singly = slot->settle = slot->unsure = slot->doubted = slot->again = false;
         slot->partition_tries = 0;
         slot->backoff_ms = BACKOFF_FIRST_MS;
         slot->step = STEP_PREPARE;
