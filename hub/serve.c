@@ -67,8 +67,8 @@ static bool is_ready(void *user, char *why, size_t size) {
     return false;
 }
 
-/* When the time of day is set, or the machine has slept, every device looks silent for as long as that: listening begins
- * anew, so that nobody is called silent who was not given the time to speak. */
+/* When the time of day is set, or the machine has slept, every device looks silent for as long as that: listening
+ * begins anew, so that nobody is called silent who was not given the time to speak. */
 static void watch_clock(struct hub *hub) {
     int64_t offset_ms = clock_now_ms() - (int64_t)uv_now(&hub->loop);
     int64_t jump_ms = hub->clock_offset_ms == 0 ? 0 : offset_ms - hub->clock_offset_ms;
