@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "hub/clock.h"
 #include "hub/error.h"
 #include "hub/log.h"
 #include "hub/mqtt.h"
@@ -46,12 +46,6 @@ struct lane {
 };
 
 static const char *const kinds[] = {"telemetry", "inventory", "staff", "work", "case"};
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool batch_full(const struct lane *lane) {
     const struct batch *batch = &lane->filling->batch;
@@ -220,7 +214,7 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
                                    .length = (size_t)message->payloadlen,
                                    .name = name,
                                    .name_length = name_length,
-                                   .received_at_ms = now_ms()};
+                                   .received_at_ms = clock_now_ms()};
     intake_take(lane->intake, batch, &taken);
     free(name);
     count_queue(lane);

@@ -16,6 +16,7 @@ enum {
     BACKOFF_FIRST_MS = 100,
     BACKOFF_LAST_MS = 5000,
     CONNACK_TIMEOUT_MS = 30000, /* a broker that loads a large store answers late */
+    STABLE_MS = 10000,          /* a connection that held so long is worth a quick new try */
     TICK_MS = 1000,
     READS_MAX = 256, /* packets in one turn, so that others have theirs */
 };
@@ -144,6 +145,9 @@ static void tick(uv_timer_t *timer) {
         mqtt_lose(mqtt, "the broker does not answer");
         return;
     }
+    if (mqtt->state == MQTT_UP && uv_now(mqtt->loop) - mqtt->greeted_at > STABLE_MS) {
+        mqtt->backoff_ms = BACKOFF_FIRST_MS;
+    }
     /* While nothing may be written a ping would only wait, and the library would take its answer for overdue. */
     if (on_line(mqtt) && may_write(mqtt)) {
         int code = mosquitto_loop_misc(mqtt->session);
@@ -166,7 +170,6 @@ static void on_connect(struct mosquitto *session, void *user, int reason, int fl
         return;
     }
     mqtt->state = MQTT_UP;
-    mqtt->backoff_ms = BACKOFF_FIRST_MS;
     mqtt->handlers.connected(mqtt->handlers.user, (flags & 1) != 0);
 }
 

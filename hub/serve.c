@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "hub/clock.h"
 #include "hub/command.h"
 #include "hub/control.h"
 #include "hub/error.h"
@@ -17,7 +17,7 @@
 #include "hub/log.h"
 #include "hub/outbox.h"
 
-enum { STOP_PATIENCE_MS = 10000, STOP_TICK_MS = 20, WATCH_MS = 500 };
+enum { STOP_PATIENCE_MS = 10000, STOP_TICK_MS = 20, WATCH_MS = 500, CLOCK_JUMP_MS = 2000 };
 
 static const char usage[] = "usage: cityhub [--config FILE] serve\n\n"
                             "Runs the hub in the foreground until SIGTERM or SIGINT; log lines go to standard error. "
@@ -39,16 +39,11 @@ struct hub {
     uv_signal_t terminate, interrupt;
     uv_timer_t watch, stop_timer;
     int64_t listening_since_ms;
+    int64_t clock_offset_ms; /* time of day - uv_now, when last looked at */
     uint64_t stop_at;
     bool loaded, stopping;
     int code;
 };
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- ready or not ---- */
 
@@ -72,13 +67,26 @@ static bool is_ready(void *user, char *why, size_t size) {
     return false;
 }
 
+/* When the time of day is set, or the machine has slept, every device looks silent for as long as that: listening
+ * begins anew, so that nobody is called silent who was not given the time to speak. */
+static void watch_clock(struct hub *hub) {
+    int64_t offset_ms = clock_now_ms() - (int64_t)uv_now(&hub->loop);
+    int64_t jump_ms = hub->clock_offset_ms == 0 ? 0 : offset_ms - hub->clock_offset_ms;
+    hub->clock_offset_ms = offset_ms;
+    if (jump_ms > CLOCK_JUMP_MS || jump_ms < -CLOCK_JUMP_MS) {
+        log_warning("clock_jump", "seconds=%.3f", (double)jump_ms / 1000);
+        hub->listening_since_ms = 0;
+    }
+}
+
 static void watch_over(uv_timer_t *timer) {
     struct hub *hub = timer->data;
     char why[256];
+    watch_clock(hub);
     if (!is_ready(hub, why, sizeof why)) {
         hub->listening_since_ms = 0;
     } else if (hub->listening_since_ms == 0) {
-        hub->listening_since_ms = now_ms();
+        hub->listening_since_ms = clock_now_ms();
         log_info("ready", "lanes=%zu devices=%zu", hub->lanes_wanted, registry_device_count(hub->world.registry));
     }
 }
@@ -254,7 +262,7 @@ static bool hub_open(struct hub *hub) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
-    hub_metrics.started_at_ms = now_ms();
+    hub_metrics.started_at_ms = clock_now_ms();
     hub->control = control_open(&hub->loop, &hub->world, &handlers);
     hub->http = hub->control == NULL ? NULL : http_open(&hub->loop, hub->config, &hub->source);
     return hub->http != NULL;

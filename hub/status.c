@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "hub/adapter.h"
+#include "hub/clock.h"
 #include "hub/decode_text.h"
 #include "hub/log.h"
 #include "hub/metrics.h"
@@ -129,9 +130,7 @@ static void add_subsystems(cJSON *status) {
 }
 
 static int64_t uptime_s(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t up = (int64_t)now.tv_sec - hub_metrics.started_at_ms / 1000;
+    int64_t up = (clock_now_ms() - hub_metrics.started_at_ms) / 1000;
     return hub_metrics.started_at_ms == 0 || up < 0 ? 0 : up;
 }
 

@@ -305,18 +305,24 @@ static void statement_checks(struct buffer *sql, const struct slice *slice) {
     }
 }
 
-/* Alarm changes belong to the batch as a whole: the slice that holds its last message takes them. */
+/* Alarm changes belong to the batch as a whole: the slice that holds its last message takes them. Those of a device all
+ * of whose messages were refused are left out: the database does not know it. */
 static void statement_alarms(struct buffer *sql, const struct slice *slice) {
     const struct batch *batch = slice->batch;
     if (slice->last != batch->message_count || batch->operation_count == 0) {
         return;
     }
+    struct range range = range_of(slice, false);
+    uint32_t mark = next_mark();
+    for (size_t i = range.begin; i < range.end; i++) {
+        range.rows[i].device->mark = mark;
+    }
     buffer_text(sql, "SELECT onemap.alarm_apply('[");
     bool first = true;
     for (size_t i = 0; i < batch->operation_count; i++) {
         const struct alarm_operation *operation = &batch->operations[i];
-        if (operation->device->id == 0) {
-            continue; /* its rows were all refused */
+        if (!operation->device->registered && operation->device->mark != mark) {
+            continue;
         }
         buffer_format(sql, "%s{\"op\":\"%s\",\"device_id\":%d,\"rule_id\":%d,\"at_ms\":%lld,\"value\":%.17g}",
                       first ? "" : ",", alarm_action_names[operation->action], operation->device->id,

@@ -4,8 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "hub/clock.h"
 #include "hub/decode.h"
 #include "hub/decode_text.h"
 #include "hub/error.h"
@@ -14,7 +14,8 @@
 #include "hub/transaction.h"
 
 enum {
-    DAYS_MAX = 65536, /* days since 1970 that partitions are remembered of: to the year 2149 */
+    DAYS_FIRST = -40000, /* partitions are remembered of days since 1970 from here, before any retention's reach, ... */
+    DAYS_MAX = 131072,   /* ... and so many: to the year 2219 */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
     PARTITION_TRIES = 3,
@@ -45,6 +46,8 @@ struct slot {
     bool singly;  /* message by message: the batch as a whole was refused */
     bool settle;  /* a duplicate was met */
     bool unsure;  /* a commit's answer was lost */
+    bool doubted; /* ... and was not found: but the server may have been at it still */
+    bool again;   /* STEP_VERIFY asks a second time, as something of the batch is stored already */
     bool found;   /* STEP_VERIFY's answer */
     int partition_tries;
     unsigned backoff_ms;
@@ -67,22 +70,17 @@ struct writer {
 
 static void slot_advance(struct slot *slot);
 
-static int64_t now_us(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 /* Stamps of batches: strictly increasing in this process. */
 static int64_t next_stamp(void) {
     static int64_t last;
-    int64_t now = now_us();
+    int64_t now = clock_now_us();
     last = now > last ? now : last + 1;
     return last;
 }
 
 static bool has_partition(const struct writer *writer, int64_t day) {
-    return day >= 0 && day < DAYS_MAX && (writer->days[day / 8] >> (day % 8) & 1) != 0;
+    int64_t place = day - DAYS_FIRST;
+    return place >= 0 && place < DAYS_MAX && (writer->days[place / 8] >> (place % 8) & 1) != 0;
 }
 
 void writer_forget_partitions(struct writer *writer) {
@@ -134,7 +132,7 @@ static void count_slice(const struct slot *slot) {
 static void count_batch(const struct slot *slot) {
     const struct writer_job *job = slot->job;
     struct lane_metrics *metrics = job->batch->metrics;
-    int64_t now_ms = now_us() / 1000;
+    int64_t now_ms = clock_now_ms();
     metrics->batches_committed++;
     metrics->batches_settled += slot->settle;
     metrics->committed_at_ms = now_ms;
@@ -152,7 +150,7 @@ static void slot_take(struct slot *slot);
 static void slice_committed(struct slot *slot) {
     count_slice(slot);
     slice_devices_registered(&slot->slice);
-    slot->unsure = false;
+    slot->unsure = slot->doubted = slot->again = false;
     slot->partition_tries = 0;
     slot->backoff_ms = BACKOFF_FIRST_MS;
     if ((slot->transaction.outbox || slot->step == STEP_VERIFY) && slot->writer->outbox_written != NULL) {
@@ -236,6 +234,10 @@ static void slot_failed(struct slot *slot, const struct session_error *error) {
         slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
         retry_later(slot, error->message);
     } else if (strcmp(error->sqlstate, "23505") == 0) {
+        /* A transaction given up for lost may have committed after all: then what it stored is met here. */
+        slot->again = slot->doubted;
+        slot->unsure = slot->unsure || slot->doubted;
+        slot->doubted = false;
         slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
         slot->slice.stamp_us = slot->unsure ? slot->slice.stamp_us : next_stamp();
         if (slot->settle && !slot->unsure && committing) {
@@ -281,8 +283,9 @@ static void mark_partitions(struct slot *slot) {
     size_t count;
     int64_t *days = slice_days(&slot->slice, &count);
     for (size_t i = 0; days != NULL && i < count; i++) {
-        if (days[i] >= 0 && days[i] < DAYS_MAX) {
-            slot->writer->days[days[i] / 8] |= (uint8_t)(1U << (days[i] % 8));
+        int64_t place = days[i] - DAYS_FIRST;
+        if (place >= 0 && place < DAYS_MAX) {
+            slot->writer->days[place / 8] |= (uint8_t)(1U << (place % 8));
         }
     }
     free(days);
@@ -315,7 +318,9 @@ static void step_done(void *user, const struct session_error *error) {
             slice_committed(slot);
             return;
         }
-        slot->unsure = false;
+        slot->slice.stamp_us = slot->again ? next_stamp() : slot->slice.stamp_us;
+        slot->doubted = !slot->again;
+        slot->unsure = slot->again = false;
         slot->step = STEP_PREPARE;
         break;
     default:
@@ -429,7 +434,7 @@ static void slot_take(struct slot *slot) {
         slot->job = job;
         slot->slice = (struct slice){
             .batch = job->batch, .first = 0, .last = job->batch->message_count, .stamp_us = next_stamp()};
-        slot->singly = slot->settle = slot->unsure = false;
+        slot->singly = slot->settle = slot->unsure = slot->doubted = slot->again = false;
         slot->partition_tries = 0;
         slot->backoff_ms = BACKOFF_FIRST_MS;
         slot->step = STEP_PREPARE;

@@ -1,0 +1,255 @@
+/* test_alarm.c: threshold rules judged record by record, cases worked by hand: duration, hysteresis, windows over
+ * midnight, records out of order, flagged readings, kinds, what survives a reading of the rules anew. */
+#include "rows.h"
+
+#include "hub/alarm.h"
+
+enum { MINUTE = 60000 };
+static const int64_t day_ms = INT64_C(1700006400000); /* 2023-11-15 00:00:00 UTC, 08:00 in China */
+
+struct world {
+    struct registry *registry;
+    struct alarms *alarms;
+    struct device *device;
+    char said[512]; /* operations: "open@minutes=value ..." */
+};
+
+static void note(void *user, const struct alarm_operation *operation) {
+    struct world *world = user;
+    size_t length = strlen(world->said);
+    assert_ptr_equal(operation->device, world->device);
+    snprintf(world->said + length, sizeof world->said - length, "%s%s%d@%lld=%g", length > 0 ? " " : "",
+             alarm_action_names[operation->action], operation->rule_id, (long long)(operation->at_ms - day_ms) / MINUTE,
+             operation->value);
+}
+
+static void take_rules(struct world *world, PGresult *rows) {
+    assert_int_equal(alarms_take_rules(world->alarms, rows), 0);
+    PQclear(rows);
+}
+
+static void take_conditions(struct world *world, PGresult *rows) {
+    assert_int_equal(alarms_take_conditions(world->alarms, world->registry, rows), 0);
+    PQclear(rows);
+}
+
+/* Ordinals of dust: 1 PM2.5, 4 noise. Columns as in alarms_rules_sql. */
+#define RULE(id, ordinal, kind, comparison, threshold, clear, duration, from, to)                                      \
+    id, "dust", ordinal, kind, comparison, threshold, clear, duration, from, to, "28800"
+#define SIMPLE(comparison, threshold, clear, duration)                                                                 \
+    ROWS(11, RULE("1", "1", NULL, comparison, threshold, clear, duration, NULL, NULL))
+
+static int begin(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    world->registry = registry_new();
+    world->alarms = alarms_new();
+    PGresult *rows = ROWS(5, "dust", "acme", "f", "t", "f");
+    assert_int_equal(registry_take_vendors(world->registry, rows), 0);
+    PQclear(rows);
+    world->device = vendor_device_add(world->registry, registry_vendor(world->registry, "dust", "acme"), "D-1", 3);
+    assert_non_null(world->device);
+    *state = world;
+    return 0;
+}
+
+static int end(void **state) {
+    struct world *world = *state;
+    alarms_free(world->alarms);
+    registry_free(world->registry);
+    free(world);
+    return 0;
+}
+
+static void judge_metric(struct world *world, int minutes, int ordinal, double value, bool flagged) {
+    struct record record = {.observed_at_ms = day_ms + (int64_t)minutes * MINUTE,
+                            .present = UINT64_C(1) << (ordinal - 1)};
+    record.quality = flagged ? record.present : 0;
+    record.values[ordinal - 1] = value;
+    assert_int_equal(alarms_judge(world->alarms, world->device, &record, note, world), 0);
+}
+
+static void judge(struct world *world, int minutes, double value) {
+    judge_metric(world, minutes, 1, value, false);
+}
+
+static void said(struct world *world, const char *expected) {
+    assert_string_equal(world->said, expected);
+    world->said[0] = '\0';
+}
+
+/* Opens above 150, closes at 115: in between nothing changes, whatever way the value came. */
+static void test_hysteresis(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    judge(world, 0, 150);
+    said(world, ""); /* the threshold itself is allowed */
+    judge(world, 1, 150.5);
+    said(world, "open1@1=150.5");
+    judge(world, 2, 300);
+    judge(world, 3, 120);
+    said(world, ""); /* one alarm, and it stays open above 115 */
+    judge(world, 4, 115);
+    said(world, "close1@4=115");
+    judge(world, 5, 140);
+    said(world, "");
+    judge(world, 6, 151);
+    said(world, "open1@6=151");
+}
+
+static void test_below_and_equals(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("below", "18", NULL, "0"));
+    judge(world, 0, 18);
+    judge(world, 1, 17.9);
+    judge(world, 2, 18);
+    said(world, "open1@1=17.9 close1@2=18"); /* without a clear threshold it closes at the threshold */
+    take_rules(world, SIMPLE("equals", "2", NULL, "0"));
+    judge(world, 3, 1);
+    judge(world, 4, 2);
+    judge(world, 5, 2);
+    judge(world, 6, 3);
+    said(world, "open1@4=2 close1@6=3");
+}
+
+/* 10 minutes: the record at minute 10 after the first one beyond is the first that opens. */
+static void test_duration(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    judge(world, 0, 160);
+    said(world, "pend1@0=160");
+    judge(world, 9, 170);
+    said(world, "");
+    judge(world, 10, 180);
+    said(world, "open1@10=180");
+    judge(world, 20, 100);
+    said(world, "close1@20=100");
+    /* Interrupted: the time begins anew. Between clear and threshold is not beyond. */
+    judge(world, 21, 160);
+    judge(world, 25, 130);
+    judge(world, 26, 160);
+    judge(world, 35, 160);
+    said(world, "pend1@21=160 drop1@25=130 pend1@26=160");
+    judge(world, 36, 160);
+    said(world, "open1@36=160");
+    judge(world, 37, 130);
+    said(world, "");
+}
+
+/* Local 22:00 to 06:00 is 14:00 to 22:00 UTC. */
+static void test_window_over_midnight(void **state) {
+    struct world *world = *state;
+    take_rules(world, ROWS(11, RULE("1", "1", NULL, "above", "55", "50", "0", "1320", "360")));
+    judge(world, 13 * 60 + 59, 80);
+    said(world, ""); /* 21:59 */
+    judge(world, 14 * 60, 80);
+    said(world, "open1@840=80"); /* 22:00 */
+    judge(world, 16 * 60, 80);
+    judge(world, 21 * 60 + 59, 80);
+    said(world, ""); /* midnight and 05:59 */
+    judge(world, 22 * 60, 80);
+    said(world, "close1@1320=80"); /* 06:00: outside, though the value is beyond */
+    judge(world, 30 * 60, 80);
+    said(world, ""); /* 14:00 of the next day */
+}
+
+static void test_window_of_day(void **state) {
+    struct world *world = *state;
+    take_rules(world, ROWS(11, RULE("1", "1", NULL, "above", "70", NULL, "600", "360", "1320")));
+    judge(world, -125, 80); /* 05:55 */
+    said(world, "");
+    judge(world, -120, 80); /* 06:00 */
+    judge(world, -111, 80); /* 06:09 */
+    said(world, "pend1@-120=80");
+    judge(world, -110, 80); /* the duration counts from within the window */
+    said(world, "open1@-110=80");
+}
+
+/* What is older than a record that was judged changes nothing; the same time again does. */
+static void test_order(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", NULL, "0"));
+    judge(world, 10, 100);
+    judge(world, 9, 500);
+    said(world, "");
+    judge(world, 10, 500);
+    said(world, "open1@10=500");
+    judge(world, 9, 100);
+    said(world, "");
+    judge(world, 11, 100);
+    said(world, "close1@11=100");
+}
+
+static void test_flagged_and_others(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", NULL, "0"));
+    judge_metric(world, 1, 1, 5000, true);
+    judge_metric(world, 2, 4, 5000, false);
+    said(world, "");
+    judge_metric(world, 3, 1, 200, false);
+    judge_metric(world, 4, 1, -7, true); /* a reading that cannot be closes nothing either */
+    said(world, "open1@3=200");
+}
+
+static void test_kinds(void **state) {
+    struct world *world = *state;
+    take_rules(world, ROWS(11, RULE("1", "1", "site_monitor", "above", "150", NULL, "0", NULL, NULL),
+                           RULE("2", "1", "road_monitor", "above", "150", NULL, "0", NULL, NULL),
+                           RULE("3", "1", NULL, "above", "150", NULL, "0", NULL, NULL)));
+    judge(world, 0, 200);
+    said(world, "open3@0=200"); /* its kind is not known yet */
+    world->device->kind = 1;    /* road_monitor */
+    judge(world, 1, 200);
+    said(world, "open2@1=200");
+    judge(world, 2, 100);
+    said(world, "close2@2=100 close3@2=100");
+    assert_int_equal(world->device->conditions, 0);
+}
+
+/* Read anew: open ones stay open, pending ones keep their beginning, what no row names is forgotten. */
+static void test_conditions(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    assert_int_equal(alarms_rule_count(world->alarms), 1);
+    judge(world, 0, 200);
+    said(world, "pend1@0=200");
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "f", "1700006400000", "dust", "acme", "D-9", "1", "t",
+                                "0", "dust", "nobody", "D-1", "1", "t", "0"));
+    assert_int_equal(world->device->conditions, 1);
+    judge(world, 10, 200);
+    said(world, "open1@10=200");
+    /* Both at once, as after a crash between two batches: the open one, which comes first, counts. */
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "t", "1700006400000", "dust", "acme", "D-1", "1", "f",
+                                "1700006400000"));
+    assert_int_equal(world->device->conditions, 1);
+    judge(world, 11, 120);
+    said(world, "");
+    judge(world, 12, 100);
+    said(world, "close1@12=100");
+    judge(world, 13, 200);
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    assert_int_equal(world->device->conditions, 0);
+    judge(world, 23, 200);
+    said(world, "pend1@13=200 pend1@23=200");
+}
+
+static void test_rules_of_others(void **state) {
+    struct world *world = *state;
+    take_rules(world, ROWS(11, "1", "moon", "1", NULL, "above", "1", NULL, "0", NULL, NULL, "28800", "2", "gas", "1",
+                           NULL, "above", "1", NULL, "0", NULL, NULL, "28800"));
+    assert_int_equal(alarms_rule_count(world->alarms), 1);
+    judge(world, 0, 200);
+    said(world, "");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {TEST(test_hysteresis),         TEST(test_below_and_equals),
+                                       TEST(test_duration),           TEST(test_window_over_midnight),
+                                       TEST(test_window_of_day),      TEST(test_order),
+                                       TEST(test_flagged_and_others), TEST(test_kinds),
+                                       TEST(test_conditions),         TEST(test_rules_of_others)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,129 @@
+/* test_registry.c: vendors and devices as the database tells them, page by page and once more. */
+#include "rows.h"
+
+#include "hub/registry.h"
+
+static struct registry *registry_with_vendor(void) {
+    struct registry *registry = registry_new();
+    assert_non_null(registry);
+    PGresult *rows =
+        ROWS(5, "dust", "acme", "f", "t", "f", "gas", "acme", "t", "f", "f", "moon", "acme", "f", "f", "f");
+    assert_int_equal(registry_take_vendors(registry, rows), 0);
+    PQclear(rows);
+    return registry;
+}
+
+static void test_vendors(void **state) {
+    (void)state;
+    struct registry *registry = registry_with_vendor();
+    assert_int_equal(registry_vendor_count(registry), 2); /* this build has no subsystem moon */
+    struct vendor *dust = registry_vendor(registry, "dust", "acme");
+    struct vendor *gas = registry_vendor(registry, "gas", "acme");
+    assert_non_null(dust);
+    assert_non_null(gas);
+    assert_ptr_not_equal(dust, gas);
+    assert_string_equal(vendor_name(dust), "acme");
+    assert_string_equal(dust->adapter->key, "dust");
+    assert_false(dust->quarantine_unknown);
+    assert_true(dust->receipts_all);
+    assert_true(gas->quarantine_unknown);
+    assert_false(gas->receipts_all);
+    assert_null(registry_vendor(registry, "dust", "acm"));
+    assert_null(registry_vendor(registry, "dust", ""));
+    char name[400];
+    memset(name, 'a', sizeof name);
+    name[sizeof name - 1] = '\0';
+    assert_null(registry_vendor(registry, "dust", name)); /* too long for any key: not cut short to one that is there */
+    registry_free(registry);
+}
+
+/* A batch may point to a vendor: one that is revoked, or that no row names any more, stays where it is. */
+static void test_revoked(void **state) {
+    (void)state;
+    struct registry *registry = registry_with_vendor();
+    struct vendor *dust = registry_vendor(registry, "dust", "acme");
+    struct vendor *gas = registry_vendor(registry, "gas", "acme");
+    PGresult *rows = ROWS(5, "dust", "acme", "t", "f", "t");
+    assert_int_equal(registry_take_vendors(registry, rows), 0);
+    PQclear(rows);
+    assert_ptr_equal(registry_vendor(registry, "dust", "acme"), dust);
+    assert_true(dust->revoked);
+    assert_true(dust->quarantine_unknown);
+    assert_ptr_equal(registry_vendor(registry, "gas", "acme"), gas);
+    assert_true(gas->revoked);
+    assert_int_equal(registry_vendor_count(registry), 0);
+    rows = ROWS(5, "gas", "acme", "f", "f", "f");
+    assert_int_equal(registry_take_vendors(registry, rows), 0);
+    PQclear(rows);
+    assert_false(gas->revoked);
+    assert_true(dust->revoked);
+    registry_free(registry);
+}
+
+static void test_devices(void **state) {
+    (void)state;
+    struct registry *registry = registry_with_vendor();
+    struct vendor *dust = registry_vendor(registry, "dust", "acme");
+    int last_id = 5;
+    PGresult *rows = ROWS(6, "7", "dust", "acme", "D-1", "road_monitor", "1700000000123", "9", "dust", "acme", "D-2",
+                          NULL, NULL, "8", "dust", "nobody", "D-3", NULL, NULL);
+    assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
+    PQclear(rows);
+    assert_int_equal(last_id, 9); /* one of an unknown vendor counts, or its page would be read for ever */
+    assert_int_equal(registry_device_count(registry), 2);
+    struct device *device = vendor_device(dust, "D-1", 3);
+    assert_non_null(device);
+    assert_int_equal(device->id, 7);
+    assert_true(device->registered);
+    assert_string_equal(dust->adapter->kinds[device->kind].key, "road_monitor");
+    assert_int_equal(device->evaluated_ms, 1700000000123);
+    assert_int_equal(vendor_device(dust, "D-2", 3)->kind, -1);
+    assert_true(vendor_device(dust, "D-2", 3)->evaluated_ms == INT64_MIN);
+    assert_null(vendor_device(dust, "D-1", 2));
+    assert_null(vendor_device(registry_vendor(registry, "gas", "acme"), "D-1", 3));
+    registry_free(registry);
+}
+
+/* What the hub has judged since is newer than what device_state says. */
+static void test_device_again(void **state) {
+    (void)state;
+    struct registry *registry = registry_with_vendor();
+    struct vendor *dust = registry_vendor(registry, "dust", "acme");
+    struct device *device = vendor_device_add(registry, dust, "D-1", 3);
+    assert_non_null(device);
+    assert_int_equal(device->id, 0);
+    assert_false(device->registered);
+    assert_int_equal(device->kind, -1);
+    device->evaluated_ms = 2000;
+    int last_id = 0;
+    PGresult *rows = ROWS(6, "12", "dust", "acme", "D-1", "site_monitor", "1000");
+    assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
+    PQclear(rows);
+    assert_ptr_equal(vendor_device(dust, "D-1", 3), device);
+    assert_int_equal(device->id, 12);
+    assert_true(device->registered);
+    assert_int_equal(device->evaluated_ms, 2000);
+    assert_int_equal(registry_device_count(registry), 1);
+    registry_free(registry);
+}
+
+static void test_code_length(void **state) {
+    (void)state;
+    struct registry *registry = registry_with_vendor();
+    struct vendor *dust = registry_vendor(registry, "dust", "acme");
+    char code[257];
+    memset(code, 'x', sizeof code);
+    struct device *device = vendor_device_add(registry, dust, code, 255);
+    assert_non_null(device);
+    assert_int_equal(device->code_length, 255);
+    assert_int_equal(strlen(device->code), 255);
+    assert_null(vendor_device_add(registry, dust, code, 256)); /* its length would not fit */
+    registry_free(registry);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_vendors), cmocka_unit_test(test_revoked),
+                                       cmocka_unit_test(test_devices), cmocka_unit_test(test_device_again),
+                                       cmocka_unit_test(test_code_length)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,267 @@
+/* test_state.c: what the hub has seen of devices: the newest reading of each metric, and what becomes of it when the
+ * database takes it, or does not. */
+#include "rows.h"
+
+#include <endian.h>
+
+#include "hub/state.h"
+
+static const int64_t t0 = INT64_C(1700000000000);
+
+struct world {
+    struct registry *registry;
+    struct states *states;
+    struct vendor *vendor;
+    struct buffer copy;
+};
+
+static int begin(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    world->registry = registry_new();
+    world->states = states_new();
+    PGresult *rows = ROWS(5, "dust", "acme", "f", "t", "f");
+    assert_int_equal(registry_take_vendors(world->registry, rows), 0);
+    PQclear(rows);
+    world->vendor = registry_vendor(world->registry, "dust", "acme");
+    *state = world;
+    return 0;
+}
+
+static int end(void **state) {
+    struct world *world = *state;
+    buffer_free(&world->copy);
+    states_free(world->states);
+    registry_free(world->registry);
+    free(world);
+    return 0;
+}
+
+static struct device *device_of(struct world *world, const char *code, int id) {
+    struct device *device = vendor_device_add(world->registry, world->vendor, code, strlen(code));
+    assert_non_null(device);
+    device->id = id;
+    device->registered = id != 0;
+    return device;
+}
+
+static void see(struct world *world, struct device *device, int64_t at_ms, int ordinal, double value, bool flagged) {
+    struct record record = {.observed_at_ms = t0 + at_ms, .present = UINT64_C(1) << (ordinal - 1)};
+    record.quality = flagged ? record.present : 0;
+    record.values[ordinal - 1] = value;
+    assert_int_equal(states_note(world->states, device, &record, t0 + 100000 + at_ms), 0);
+}
+
+/* ---- the copied rows, read back ---- */
+
+struct row {
+    int id;
+    int64_t observed_at_ms, last_seen_ms; /* since t0 */
+    int count;
+    double values[ADAPTER_METRICS_MAX];
+    int64_t times[ADAPTER_METRICS_MAX]; /* since t0, -1 = none */
+    uint64_t quality;
+    bool placed;
+};
+
+static uint32_t take4(const char **at) {
+    uint32_t value;
+    memcpy(&value, *at, sizeof value);
+    *at += sizeof value;
+    return be32toh(value);
+}
+
+static uint64_t take8(const char **at) {
+    uint64_t value;
+    memcpy(&value, *at, sizeof value);
+    *at += sizeof value;
+    return be64toh(value);
+}
+
+static int64_t take_time(const char **at) {
+    return ((int64_t)take8(at) + INT64_C(946684800000000)) / 1000 - t0;
+}
+
+static int take_array_head(const char **at, uint32_t oid) {
+    assert_int_not_equal(take4(at), UINT32_MAX); /* its length */
+    uint32_t dimensions = take4(at);
+    take4(at);
+    assert_int_equal(take4(at), oid);
+    if (dimensions == 0) {
+        return 0;
+    }
+    int count = (int)take4(at);
+    assert_int_equal(take4(at), 1);
+    return count;
+}
+
+static struct row take_row(const char **at) {
+    struct row row = {0};
+    *at += 2;
+    assert_int_equal(take4(at), 4);
+    row.id = (int)take4(at);
+    assert_int_equal(take4(at), 8);
+    row.observed_at_ms = take_time(at);
+    assert_int_equal(take4(at), 8);
+    row.last_seen_ms = take_time(at);
+    row.count = take_array_head(at, 701);
+    for (int i = 0; i < row.count; i++) {
+        if (take4(at) == 8) {
+            uint64_t bits = take8(at);
+            memcpy(&row.values[i], &bits, sizeof bits);
+        }
+    }
+    assert_int_equal(take_array_head(at, 1184), row.count);
+    for (int i = 0; i < row.count; i++) {
+        row.times[i] = take4(at) == 8 ? take_time(at) : -1;
+    }
+    row.quality = take4(at) == 8 ? take8(at) : 0;
+    uint32_t place = take4(at);
+    row.placed = place != UINT32_MAX;
+    *at += row.placed ? place + 4 + 8 : 4;
+    return row;
+}
+
+/* Copies up to `limit` and reads back the rows. */
+static size_t copied(struct world *world, size_t limit, struct row *rows) {
+    world->copy.length = 0;
+    size_t count = states_copy(world->states, limit, &world->copy);
+    const char *at = world->copy.data + 19;
+    for (size_t i = 0; i < count; i++) {
+        rows[i] = take_row(&at);
+    }
+    assert_int_equal(world->copy.data + world->copy.length - at, 2);
+    assert_memory_equal(at, "\xff\xff", 2);
+    return count;
+}
+
+static void test_newest_of_each(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world, "D-1", 7);
+    struct row row;
+    see(world, device, 5000, 1, 50, false);
+    see(world, device, 9000, 4, 60, true);
+    see(world, device, 4000, 1, 40, false); /* late: older than what is known of this metric */
+    see(world, device, 8000, 4, 55, false);
+    see(world, device, 7000, 3, 70, false); /* late, but the first of its metric */
+    assert_int_equal(states_dirty(world->states), 1);
+    assert_int_equal(copied(world, 10, &row), 1);
+    assert_int_equal(row.id, 7);
+    assert_int_equal(row.observed_at_ms, 9000);
+    assert_int_equal(row.last_seen_ms, 109000);
+    assert_int_equal(row.count, 4);
+    assert_true(row.values[0] == 50 && row.values[2] == 70 && row.values[3] == 60);
+    assert_int_equal(row.times[0], 5000);
+    assert_int_equal(row.times[1], -1);
+    assert_int_equal(row.times[2], 7000);
+    assert_int_equal(row.times[3], 9000);
+    assert_int_equal(row.quality, 1 << 3);
+    assert_false(row.placed);
+    assert_int_equal(states_dirty(world->states), 0);
+}
+
+static void test_quality_goes_with_its_reading(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world, "D-1", 7);
+    struct row row;
+    see(world, device, 1000, 1, 5000, true);
+    see(world, device, 2000, 1, 50, false);
+    assert_int_equal(copied(world, 10, &row), 1);
+    assert_int_equal(row.quality, 0);
+    states_written(world->states);
+    see(world, device, 3000, 1, 5000, true);
+    see(world, device, 2500, 1, 60, false);
+    assert_int_equal(copied(world, 10, &row), 1);
+    assert_int_equal(row.quality, 1);
+}
+
+/* A device whose first batch has not committed has no row to refer to. */
+static void test_unregistered_waits(void **state) {
+    struct world *world = *state;
+    struct device *new = device_of(world, "D-1", 0);
+    struct device *known = device_of(world, "D-2", 8);
+    struct row rows[2];
+    see(world, new, 1000, 1, 1, false);
+    see(world, known, 1000, 1, 2, false);
+    assert_int_equal(copied(world, 10, rows), 1);
+    assert_int_equal(rows[0].id, 8);
+    states_written(world->states);
+    assert_int_equal(states_dirty(world->states), 1);
+    new->id = 9;
+    new->registered = true;
+    assert_int_equal(copied(world, 10, rows), 1);
+    assert_int_equal(rows[0].id, 9);
+}
+
+static void test_limit(void **state) {
+    struct world *world = *state;
+    struct row rows[5];
+    int seen = 0;
+    for (int i = 0; i < 5; i++) {
+        char code[] = {'D', (char)('0' + i), '\0'};
+        see(world, device_of(world, code, 1 << i), 1000, 1, i, false);
+    }
+    for (size_t left = 5, count; left > 0; left -= count) {
+        count = copied(world, 2, rows);
+        assert_int_equal(count, left < 2 ? left : 2);
+        for (size_t i = 0; i < count; i++) {
+            seen += rows[i].id;
+        }
+        states_written(world->states);
+    }
+    assert_int_equal(seen, 31); /* each once */
+    assert_int_equal(copied(world, 2, rows), 0);
+}
+
+/* The write failed; meanwhile newer and older readings came. Nothing newer is lost to what comes back. */
+static void test_unwritten(void **state) {
+    struct world *world = *state;
+    struct device *both = device_of(world, "D-1", 1);
+    struct device *once = device_of(world, "D-2", 2);
+    struct row rows[2];
+    see(world, both, 5000, 1, 50, true);
+    see(world, both, 5000, 3, 30, false);
+    see(world, once, 5000, 1, 11, false);
+    assert_int_equal(copied(world, 10, rows), 2);
+    see(world, both, 6000, 1, 60, false);
+    see(world, both, 4000, 3, 20, false);
+    states_unwritten(world->states);
+    assert_int_equal(states_dirty(world->states), 2);
+    assert_int_equal(copied(world, 10, rows), 2);
+    const struct row *row = rows[0].id == 1 ? &rows[0] : &rows[1];
+    assert_int_equal(row->observed_at_ms, 6000);
+    assert_int_equal(row->last_seen_ms, 106000);
+    assert_true(row->values[0] == 60 && row->values[2] == 30);
+    assert_int_equal(row->times[0], 6000);
+    assert_int_equal(row->times[2], 5000);
+    assert_int_equal(row->quality, 0);
+    row = rows[0].id == 2 ? &rows[0] : &rows[1];
+    assert_true(row->values[0] == 11);
+    states_unwritten(world->states); /* twice: freed once, by the end */
+    assert_int_equal(states_dirty(world->states), 2);
+}
+
+static void test_place(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world, "D-1", 7);
+    struct record record = {.observed_at_ms = t0 + 5000, .has_position = true, .lon = 114.8, .lat = 34.5};
+    struct row row;
+    assert_int_equal(states_note(world->states, device, &record, t0), 0);
+    record.observed_at_ms = t0 + 4000;
+    record.lon = 115;
+    assert_int_equal(states_note(world->states, device, &record, t0), 0);
+    assert_int_equal(copied(world, 10, &row), 1);
+    assert_true(row.placed);
+    assert_int_equal(row.count, 0);
+    double lon;
+    memcpy(&lon, world->copy.data + world->copy.length - 2 - 12 - 16, sizeof lon);
+    assert_true(lon == 114.8);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {TEST(test_newest_of_each),     TEST(test_quality_goes_with_its_reading),
+                                       TEST(test_unregistered_waits), TEST(test_limit),
+                                       TEST(test_unwritten),          TEST(test_place)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
