@@ -207,32 +207,33 @@ SELECT onemap.working_span_build();
 
 CREATE FUNCTION onemap.clock_position(clock text, moment timestamptz) RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-DECLARE s onemap.working_span;
+DECLARE result numeric;
 BEGIN
     IF clock = 'continuous' THEN
         RETURN extract(epoch FROM moment);
     END IF;
-    SELECT * INTO s FROM onemap.working_span w WHERE w.clock = $1 AND w.opens_at <= moment ORDER BY w.opens_at DESC LIMIT 1;
+    SELECT w.before_s + extract(epoch FROM least(moment, w.closes_at) - w.opens_at) INTO result
+    FROM onemap.working_span w WHERE w.clock = $1 AND w.opens_at <= moment ORDER BY w.opens_at DESC LIMIT 1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'clock %: the working calendar does not reach back to %', clock, moment
             USING ERRCODE = 'CH014', HINT = 'Extend it: onemap.calendar_extend.';
     END IF;
-    RETURN s.before_s + extract(epoch FROM least(moment, s.closes_at) - s.opens_at);
+    RETURN result;
 END $$;
 COMMENT ON FUNCTION onemap.clock_position(text, timestamptz) IS 'Seconds that a clock had run up to a moment, from the calendar''s beginning';
 
 CREATE FUNCTION onemap.clock_add(clock text, moment timestamptz, seconds numeric) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-DECLARE s onemap.working_span; target numeric; result timestamptz;
+DECLARE s onemap.working_span; target numeric; result timestamptz := moment + make_interval(secs => seconds::float8);
 BEGIN
-    IF seconds = 0 THEN
-        RETURN moment;
-    END IF;
-    IF clock = 'continuous' THEN
-        RETURN moment + make_interval(secs => seconds::float8);
-    END IF;
-    IF seconds < 0 THEN
+    IF seconds = 0 OR clock = 'continuous' THEN
+        RETURN result;
+    ELSIF seconds < 0 THEN
         RAISE EXCEPTION 'clock %: % seconds cannot be added', clock, seconds USING ERRCODE = 'CH014';
+    END IF;
+    SELECT * INTO s FROM onemap.working_span w WHERE w.clock = $1 AND w.opens_at <= moment ORDER BY w.opens_at DESC LIMIT 1;
+    IF result <= s.closes_at THEN
+        RETURN result; -- within the same span
     END IF;
     target := onemap.clock_position(clock, moment) + seconds;
     -- Strictly before: what ends with a span ends when the office closes, not when it opens again. As bigint, like the index.
@@ -250,8 +251,16 @@ COMMENT ON FUNCTION onemap.clock_add(text, timestamptz, numeric) IS
 
 CREATE FUNCTION onemap.clock_between(clock text, since timestamptz, until timestamptz) RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE result numeric;
 BEGIN
-    RETURN onemap.clock_position(clock, until) - onemap.clock_position(clock, since);
+    IF clock <> 'continuous' THEN
+        -- Both ends at once: this is asked at every step of a case.
+        result := (SELECT w.before_s + extract(epoch FROM least(until, w.closes_at) - w.opens_at) FROM onemap.working_span w
+                   WHERE w.clock = $1 AND w.opens_at <= until ORDER BY w.opens_at DESC LIMIT 1)
+                - (SELECT w.before_s + extract(epoch FROM least(since, w.closes_at) - w.opens_at) FROM onemap.working_span w
+                   WHERE w.clock = $1 AND w.opens_at <= since ORDER BY w.opens_at DESC LIMIT 1);
+    END IF;
+    RETURN coalesce(result, onemap.clock_position(clock, until) - onemap.clock_position(clock, since));
 END $$;
 COMMENT ON FUNCTION onemap.clock_between(text, timestamptz, timestamptz) IS 'Seconds that a clock runs between two moments; negative if they are in the other order';
 

@@ -1,140 +1,17 @@
 -- The flow of cases: report and every later action. Each change goes through onemap.case_write(): one update of the case,
 -- checked against its version, and one row of the journal, chained by hash. Nothing else writes either of them.
--- Sources (alarms, subsystems), warnings, seals and readers are in 104.
+-- Sources (alarms, subsystems), warnings and seals are in 104, readers in 105, the fields of a request in 106.
 -- Errors: CH010 not allowed in this state or for this post, CH011 version conflict, CH012 no reason, CH013 a field is unknown,
 -- missing or wrong, CH014 bad time, CH015 category or condition, CH016 department, CH017 no such case, CH018 there already,
 -- CH019 not entitled, CH020 nothing was asked. docs/cases.md explains them.
-
--- ---- the fields of a request ----
-
-CREATE FUNCTION onemap.case_fields_check(request jsonb, known text[], needed text[]) RETURNS void
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE f text;
-BEGIN
-    IF jsonb_typeof(request) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'a request is a JSON object' USING ERRCODE = 'CH013';
-    END IF;
-    IF request - known <> '{}' THEN
-        SELECT k INTO f FROM jsonb_object_keys(request - known) k ORDER BY k LIMIT 1;
-        RAISE EXCEPTION 'unknown field "%"', f USING ERRCODE = 'CH013', HINT = 'Known here: ' || array_to_string(known, ', ') || '.';
-    END IF;
-    FOREACH f IN ARRAY needed LOOP
-        IF coalesce(request->>f, '') = '' THEN
-            RAISE EXCEPTION 'field "%" is missing', f USING ERRCODE = 'CH013';
-        END IF;
-    END LOOP;
-END $$;
-COMMENT ON FUNCTION onemap.case_fields_check(jsonb, text[], text[]) IS 'CH013 if the request has a field that is not known (known NULL: any is), or not all that are needed';
-
-CREATE FUNCTION onemap.case_text(request jsonb, field text, longest int) RETURNS text
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE kind text := jsonb_typeof(request->field); result text := btrim(request->>field);
-BEGIN
-    IF kind IN ('object', 'array', 'boolean') THEN
-        RAISE EXCEPTION 'field "%" must be a text', field USING ERRCODE = 'CH013';
-    ELSIF length(result) > longest THEN
-        RAISE EXCEPTION 'field "%" is longer than % characters', field, longest USING ERRCODE = 'CH013';
-    ELSIF result ~ '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]' THEN
-        RAISE EXCEPTION 'field "%" has a control character', field USING ERRCODE = 'CH013';
-    END IF;
-    RETURN nullif(result, '');
-END $$;
-COMMENT ON FUNCTION onemap.case_text(jsonb, text, int) IS 'A text field without blanks at its ends, NULL if absent or empty; CH013 if it is no text, too long or has control characters';
-
-CREATE FUNCTION onemap.case_number(request jsonb, field text, lowest numeric, highest numeric) RETURNS numeric
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE result numeric;
-BEGIN
-    IF request->>field IS NULL THEN
-        RETURN NULL;
-    ELSIF request->>field ~ '^-?[0-9]{1,15}(\.[0-9]{1,15})?$' THEN
-        result := (request->>field)::numeric;
-        IF result BETWEEN lowest AND highest THEN
-            RETURN result;
-        END IF;
-    END IF;
-    RAISE EXCEPTION 'field "%" must be a number from % to %, not %', field, lowest, highest, request->field USING ERRCODE = 'CH013';
-END $$;
-COMMENT ON FUNCTION onemap.case_number(jsonb, text, numeric, numeric) IS 'A number field within its range, NULL if absent; CH013 if it is none or out of range';
-
-CREATE FUNCTION onemap.case_whole(request jsonb, field text, lowest int, highest int) RETURNS int
-LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    IF request->>field ~ '\.' THEN
-        RAISE EXCEPTION 'field "%" must be a whole number, not %', field, request->field USING ERRCODE = 'CH013';
-    END IF;
-    RETURN onemap.case_number(request, field, lowest, highest)::int;
-END $$;
-COMMENT ON FUNCTION onemap.case_whole(jsonb, text, int, int) IS 'The same for whole numbers';
-
-CREATE FUNCTION onemap.case_at(request jsonb, earliest timestamptz) RETURNS timestamptz
-LANGUAGE plpgsql VOLATILE AS $$
-DECLARE result timestamptz;
-BEGIN
-    IF NOT request ? 'at' THEN
-        RETURN greatest(clock_timestamp(), earliest);
-    ELSIF NOT pg_has_role(session_user, 'cityhub_history', 'MEMBER') THEN
-        RAISE EXCEPTION 'the login % may not give the time of an operation', session_user
-            USING ERRCODE = 'CH019', HINT = 'Leave out "at", or load history with a login that has the role cityhub_history.';
-    END IF;
-    BEGIN
-        result := (request->>'at')::timestamptz;
-    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
-        result := NULL;
-    END;
-    IF result IS NULL OR NOT isfinite(result) OR request->>'at' !~ '[0-9] *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' THEN
-        RAISE EXCEPTION 'field "at" is no time with an offset: %', request->>'at'
-            USING ERRCODE = 'CH014', HINT = 'For example 2026-11-24T08:00:00+08:00.';
-    ELSIF result > clock_timestamp() THEN
-        RAISE EXCEPTION '% is in the future', result USING ERRCODE = 'CH014';
-    ELSIF result < earliest THEN
-        RAISE EXCEPTION '% is before the last event of the case, which was at %', result, earliest USING ERRCODE = 'CH014';
-    END IF;
-    RETURN result;
-END $$;
-COMMENT ON FUNCTION onemap.case_at(jsonb, timestamptz) IS
-    'When the operation happened: now, or what a member of cityhub_history says; CH014 if that is no time, in the future or before the earliest, CH019 if the login may not say';
-
-CREATE FUNCTION onemap.case_attachments(request jsonb) RETURNS jsonb
-LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE list jsonb := request->'attachments'; a jsonb;
-BEGIN
-    IF list IS NULL OR list = 'null' THEN
-        RETURN NULL;
-    ELSIF jsonb_typeof(list) <> 'array' OR jsonb_array_length(list) NOT BETWEEN 1 AND 50 THEN
-        RAISE EXCEPTION 'field "attachments" must be a list of 1 to 50 attachments' USING ERRCODE = 'CH013';
-    END IF;
-    FOR a IN SELECT * FROM jsonb_array_elements(list) LOOP
-        PERFORM onemap.case_fields_check(a, '{uri,sha256,size_bytes,media_type}', '{uri,sha256,size_bytes,media_type}');
-        IF length(a->>'uri') > 2000 OR a->>'uri' ~ '[[:cntrl:][:space:]]' OR a->>'sha256' !~ '^[0-9a-fA-F]{64}$'
-            OR a->>'size_bytes' !~ '^[0-9]{1,15}$' OR a->>'media_type' !~ '^[a-z]+/[a-zA-Z0-9.+-]{1,100}$' THEN
-            RAISE EXCEPTION 'an attachment is wrong: %', a USING ERRCODE = 'CH013',
-                HINT = 'uri: at most 2000 characters without blanks; sha256: 64 hexadecimal digits; size_bytes: a whole number; media_type: such as image/jpeg.';
-        END IF;
-    END LOOP;
-    RETURN list;
-END $$;
-COMMENT ON FUNCTION onemap.case_attachments(jsonb) IS 'The attachments of a request, each {uri, sha256, size_bytes, media_type}; NULL if there are none; CH013 if one is wrong';
-
-CREATE FUNCTION onemap.case_department(code text) RETURNS int
-LANGUAGE plpgsql STABLE AS $$
-DECLARE found_id int;
-BEGIN
-    SELECT d.id INTO found_id FROM onemap.department d WHERE d.code = $1 AND d.active;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'the county has no active department "%"', code
-            USING ERRCODE = 'CH016', HINT = '`cityhub catalogue departments export` shows them.';
-    END IF;
-    RETURN found_id;
-END $$;
-COMMENT ON FUNCTION onemap.case_department(text) IS 'Id of an active department by its code; CH016 if there is none';
 
 -- ---- the hash chain ----
 
 CREATE FUNCTION onemap.case_event_hash(e onemap.case_event) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    -- Microseconds since 1970, so that the session's time zone and date style do not matter.
-    SELECT sha256(e.previous_hash || convert_to(jsonb_build_array(
+    -- Microseconds since 1970, so that the session's time zone and date style do not matter; flags as jsonb, which prints
+    -- arrays as this array is printed.
+    SELECT sha256(e.previous_hash || convert_to(json_build_array(
         e.case_id, e.case_code, e.seq, (extract(epoch FROM e.at) * 1000000)::bigint, (extract(epoch FROM e.recorded_at) * 1000000)::bigint,
         e.action, e.from_state, e.to_state, e.role, e.actor, e.recorded_by, e.department, e.previous_department, e.source,
         e.catalogue_version, e.category, e.condition_number, e.grid_cell, e.street, e.limit_value, e.limit_unit,
@@ -179,11 +56,10 @@ COMMENT ON FUNCTION onemap.case_remaining(onemap.case_record, timestamptz) IS
 
 CREATE FUNCTION onemap.case_clock_set(c onemap.case_record, moment timestamptz) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE margin numeric;
+DECLARE margin numeric := c.remaining_s - c.limit_s * (SELECT v.value::numeric FROM onemap.setting v WHERE v.key = 'case_warn_share');
 BEGIN
     c.clock_started_at := moment;
     c.deadline_at := onemap.clock_shift(c.clock, moment, c.remaining_s);
-    SELECT c.remaining_s - c.limit_s * v.value::numeric INTO margin FROM onemap.setting v WHERE v.key = 'case_warn_share';
     c.warn_at := CASE WHEN margin > 0 THEN onemap.clock_shift(c.clock, moment, margin) ELSE moment END;
     RETURN c;
 END $$;
@@ -201,18 +77,14 @@ COMMENT ON FUNCTION onemap.case_clock_stop(onemap.case_record, timestamptz) IS '
 
 CREATE FUNCTION onemap.case_stage_deadline(c onemap.case_record) RETURNS timestamptz
 LANGUAGE plpgsql STABLE AS $$
-DECLARE l onemap.case_stage_limit; urgent boolean := false;
+DECLARE clock text; seconds numeric;
 BEGIN
-    SELECT * INTO l FROM onemap.case_stage_limit s WHERE s.state = c.state;
-    IF NOT FOUND THEN
-        RETURN NULL;
-    END IF;
-    IF c.condition_number IS NOT NULL THEN
-        SELECT n.limit_unit LIKE 'urgent%' INTO urgent FROM onemap.case_condition n
-        WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number;
-    END IF;
-    RETURN onemap.clock_add(CASE WHEN urgent THEN 'continuous' ELSE onemap.unit_clock(l.limit_unit, NULL) END,
-                            c.stage_entered_at, onemap.unit_seconds(l.limit_value, l.limit_unit));
+    SELECT CASE WHEN n.limit_unit LIKE 'urgent%' THEN 'continuous' ELSE onemap.unit_clock(s.limit_unit, NULL) END,
+           onemap.unit_seconds(s.limit_value, s.limit_unit) INTO clock, seconds
+    FROM onemap.case_stage_limit s LEFT JOIN onemap.case_condition n
+        ON n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number
+    WHERE s.state = c.state;
+    RETURN CASE WHEN FOUND THEN onemap.clock_add(clock, c.stage_entered_at, seconds) END;
 END $$;
 COMMENT ON FUNCTION onemap.case_stage_deadline(onemap.case_record) IS
     'When the centre''s own limit for the case''s state ends, NULL if the state has none; by the clock where the condition''s limit is an urgent one';
@@ -221,8 +93,13 @@ COMMENT ON FUNCTION onemap.case_stage_deadline(onemap.case_record) IS
 
 CREATE FUNCTION onemap.case_classify(c onemap.case_record, request jsonb, complete boolean) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE wanted text := onemap.case_text(request, 'category', 5); number int := onemap.case_whole(request, 'condition', 1, 99); known int[];
+DECLARE wanted text; number int; known int[];
 BEGIN
+    IF c.condition_number IS NOT NULL AND NOT request ?| '{category,condition}' THEN
+        RETURN c; -- as it was classified in this version, which never changes
+    END IF;
+    wanted := onemap.case_text(request, 'category', 5);
+    number := onemap.case_whole(request, 'condition', 1, 99);
     IF wanted IS NOT NULL THEN
         IF c.category_code IS DISTINCT FROM wanted THEN
             c.condition_number := NULL;
@@ -256,28 +133,33 @@ COMMENT ON FUNCTION onemap.case_classify(onemap.case_record, jsonb, boolean) IS
     'Category and condition as the request says, in the case''s version of the catalogue; the only condition of a category needs not be said; complete: both must be known then; CH015 if not';
 
 CREATE FUNCTION onemap.case_candidates(c onemap.case_record) RETURNS int[]
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE AS $$
+DECLARE words text[]; grid_unit int; owner int;
+BEGIN
+    SELECT string_to_array(n.responsible, ' ') INTO words FROM onemap.case_condition n
+    WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number;
+    IF '@grid' = ANY (words) THEN
+        SELECT g.department_id INTO grid_unit FROM onemap.grid_cell g WHERE g.code = c.grid_cell;
+    END IF;
+    IF '@owner' = ANY (words) AND c.device_id IS NOT NULL THEN
+        SELECT v.department_id INTO owner FROM onemap.device v WHERE v.id = c.device_id;
+    ELSIF '@owner' = ANY (words) THEN
+        SELECT v.department_id INTO owner FROM onemap.device v WHERE v.component_code = c.component_code ORDER BY v.id LIMIT 1;
+    END IF;
     -- In the order of the condition's words; an owner that is not known leaves the case to the others it names.
-    SELECT coalesce(array_agg(f.id ORDER BY f.place), '{}')
-    FROM (
-        SELECT d.id, min(w.place) AS place
-        FROM onemap.case_condition n
-        CROSS JOIN LATERAL regexp_split_to_table(n.responsible, ' ') WITH ORDINALITY AS w (word, place)
-        JOIN onemap.department d ON d.active AND CASE w.word
-            WHEN '@grid' THEN d.id = (SELECT g.department_id FROM onemap.grid_cell g WHERE g.code = c.grid_cell)
-            WHEN '@owner' THEN d.id = (SELECT v.department_id FROM onemap.device v
-                WHERE CASE WHEN c.device_id IS NOT NULL THEN v.id = c.device_id ELSE v.component_code = c.component_code END
-                ORDER BY v.id LIMIT 1)
-            ELSE d.code = w.word END
-        WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number
-        GROUP BY d.id) f
-$$;
+    RETURN (SELECT coalesce(array_agg(f.id ORDER BY f.place), '{}')
+        FROM (SELECT d.id, min(w.place) AS place
+              FROM unnest(words) WITH ORDINALITY AS w (word, place)
+              JOIN onemap.department d ON d.active AND d.id = CASE w.word WHEN '@grid' THEN grid_unit WHEN '@owner' THEN owner
+                  ELSE (SELECT x.id FROM onemap.department x WHERE x.code = w.word) END
+              GROUP BY d.id) f);
+END $$;
 COMMENT ON FUNCTION onemap.case_candidates(onemap.case_record) IS
     'Departments that the condition makes responsible: those it names, the owner of the component or device (@owner), the territorial unit of the grid cell (@grid)';
 
 CREATE FUNCTION onemap.case_dispatch(c onemap.case_record, request jsonb, moment timestamptz) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE chosen int; n onemap.case_condition; given text := onemap.case_text(request, 'department', 32);
+DECLARE chosen int; given text := onemap.case_text(request, 'department', 32);
 BEGIN
     IF given IS NOT NULL THEN
         chosen := onemap.case_department(given);
@@ -290,14 +172,12 @@ BEGIN
     END IF;
     -- Sent on to another department the limit begins anew; sent back to the same one, its clock has never stopped.
     IF chosen IS DISTINCT FROM c.department_id OR c.clock_started_at IS NULL THEN
-        SELECT * INTO n FROM onemap.case_condition x
-        WHERE x.version = c.catalogue_version AND x.category_code = c.category_code AND x.number = c.condition_number;
+        SELECT n.limit_value, n.limit_unit, onemap.unit_clock(n.limit_unit, d.schedule), onemap.unit_seconds(n.limit_value, n.limit_unit)
+        INTO c.limit_value, c.limit_unit, c.clock, c.limit_s
+        FROM onemap.case_condition n JOIN onemap.department d ON d.id = chosen
+        WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number;
         c.wrong_dispatch_count := c.wrong_dispatch_count + (c.department_id IS NOT NULL)::int;
         c.department_id := chosen;
-        c.limit_value := n.limit_value;
-        c.limit_unit := n.limit_unit;
-        c.clock := onemap.unit_clock(n.limit_unit, onemap.department_schedule(chosen));
-        c.limit_s := onemap.unit_seconds(n.limit_value, n.limit_unit);
         c.remaining_s := c.limit_s;
         c.asked_extension := NULL;
         c.asked_suspension := NULL;
@@ -501,54 +381,44 @@ COMMENT ON FUNCTION onemap.case_findings(onemap.case_record, onemap.case_record,
 
 -- ---- the only writer ----
 
-CREATE FUNCTION onemap.case_notify(payload text) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    -- A commit that notifies holds a lock of the whole database until it is on disk: if all transitions did, their commits
-    -- would go one by one. So of those under way at the same time one speaks for all.
-    IF pg_try_advisory_xact_lock(hashtext('onemap.case_notify')) THEN
-        PERFORM pg_notify('cityhub_cases', payload);
-    END IF;
-END $$;
-COMMENT ON FUNCTION onemap.case_notify(text) IS
-    'Tells listeners of channel cityhub_cases that the journal has grown; who hears it reads the journal from the last id he has, and once more a second later, for those that were under way then';
-
 CREATE FUNCTION onemap.case_event_make(was onemap.case_record, c onemap.case_record, action text, role text, actor text, moment timestamptz,
-    request jsonb, detail jsonb) RETURNS onemap.case_event
+    request jsonb, detail jsonb, unit text) RETURNS onemap.case_event
 LANGUAGE plpgsql STABLE AS $$
-DECLARE e onemap.case_event; remaining numeric;
+DECLARE e onemap.case_event; remaining numeric; used_s numeric; overdue_s numeric; former text; reason text;
 BEGIN
-    e.case_id := c.id; e.case_code := c.code; e.seq := c.event_count; e.at := moment;
-    e.recorded_at := clock_timestamp(); e.recorded_by := session_user;
-    e.action := action; e.from_state := was.state; e.to_state := c.state; e.role := role; e.actor := actor;
-    IF c.department_id IS NOT NULL THEN
-        SELECT d.code INTO e.department FROM onemap.department d WHERE d.id = c.department_id;
+    IF c.department_id IS NOT NULL AND (unit IS NULL OR was.department_id IS DISTINCT FROM c.department_id) THEN
+        SELECT d.code INTO unit FROM onemap.department d WHERE d.id = c.department_id;
         IF was.department_id <> c.department_id THEN
-            SELECT d.code INTO e.previous_department FROM onemap.department d WHERE d.id = was.department_id;
+            SELECT d.code INTO former FROM onemap.department d WHERE d.id = was.department_id;
         END IF;
     END IF;
-    e.source := c.source; e.catalogue_version := c.catalogue_version; e.category := c.category_code;
-    e.condition_number := c.condition_number; e.grid_cell := c.grid_cell; e.street := c.street;
-    e.limit_value := c.limit_value; e.limit_unit := c.limit_unit; e.deadline_at := c.deadline_at;
-    -- Stopped just now, the clock has been read already.
-    remaining := CASE WHEN was.clock_started_at IS NOT NULL AND c.clock_started_at IS NULL THEN c.remaining_s
-                      ELSE onemap.case_remaining(was, moment) END;
-    IF was.clock_started_at IS NOT NULL AND moment > was.deadline_at OR was.clock_started_at IS NULL AND remaining < 0 THEN
-        e.overdue_s := round(greatest(-remaining, 0), 3);
+    IF was.limit_s IS NOT NULL THEN
+        -- Stopped just now, the clock has been read already.
+        remaining := CASE WHEN was.clock_started_at IS NOT NULL AND c.clock_started_at IS NULL THEN c.remaining_s
+                          ELSE onemap.case_remaining(was, moment) END;
+        IF was.clock_started_at IS NULL AND remaining < 0 OR was.clock_started_at IS NOT NULL AND moment > was.deadline_at THEN
+            overdue_s := round(greatest(-remaining, 0), 3);
+        END IF;
+        used_s := round(was.limit_s - remaining, 3);
     END IF;
-    e.used_s := round(CASE WHEN action = 'dispatch' AND c.clock_started_at = moment THEN 0 ELSE was.limit_s - remaining END, 3);
-    e.stage_deadline_at := was.stage_deadline_at;
-    e.satisfaction := CASE WHEN action = 'call_back' THEN c.satisfaction END;
-    e.flags := onemap.case_findings(was, c, action, request, e.overdue_s IS NOT NULL, moment);
-    e.reason := onemap.case_text(request, 'reason', 2000);
-    e.detail := detail; e.previous_hash := was.last_hash;
+    IF action = 'dispatch' AND c.clock_started_at = moment THEN
+        used_s := 0.000;
+    END IF;
+    IF request ? 'reason' THEN
+        reason := onemap.case_text(request, 'reason', 2000);
+    END IF;
+    -- All columns of case_event, in their order; its id comes when it is written.
+    e := ROW(NULL, c.id, c.code, c.event_count, moment, clock_timestamp(), action, was.state, c.state, role, actor, session_user,
+        unit, former, c.source, c.catalogue_version, c.category_code, c.condition_number, c.grid_cell, c.street, c.limit_value, c.limit_unit,
+        c.deadline_at, used_s, overdue_s, was.stage_deadline_at, onemap.case_findings(was, c, action, request, overdue_s IS NOT NULL, moment),
+        CASE WHEN action = 'call_back' THEN c.satisfaction END, reason, detail, was.last_hash, NULL);
     e.hash := onemap.case_event_hash(e);
     RETURN e;
 END $$;
-COMMENT ON FUNCTION onemap.case_event_make(onemap.case_record, onemap.case_record, text, text, text, timestamptz, jsonb, jsonb) IS
-    'The event that leads from a case as it was to what it is, chained to the last one';
+COMMENT ON FUNCTION onemap.case_event_make(onemap.case_record, onemap.case_record, text, text, text, timestamptz, jsonb, jsonb, text) IS
+    'The event that leads from a case as it was to what it is, chained to the last one; unit: code of the department it was with, NULL = look it up';
 
-CREATE FUNCTION onemap.case_event_add(e onemap.case_event) RETURNS void
+CREATE FUNCTION onemap.case_event_add(e onemap.case_event) RETURNS bigint
 LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO onemap.case_event (case_id, case_code, seq, at, recorded_at, action, from_state, to_state, role, actor, recorded_by,
@@ -557,25 +427,31 @@ BEGIN
     VALUES (e.case_id, e.case_code, e.seq, e.at, e.recorded_at, e.action, e.from_state, e.to_state, e.role, e.actor, e.recorded_by,
         e.department, e.previous_department, e.source, e.catalogue_version, e.category, e.condition_number, e.grid_cell, e.street,
         e.limit_value, e.limit_unit, e.deadline_at, e.used_s, e.overdue_s, e.stage_deadline_at, e.flags, e.satisfaction, e.reason,
-        e.detail, e.previous_hash, e.hash);
+        e.detail, e.previous_hash, e.hash) RETURNING id INTO e.id;
     IF e.detail ? 'attachments' THEN
         INSERT INTO onemap.case_attachment (case_id, seq, uri, sha256, size_bytes, media_type)
         SELECT e.case_id, e.seq, a.uri, decode(a.sha256, 'hex'), a.size_bytes, a.media_type
         FROM jsonb_to_recordset(e.detail->'attachments') AS a (uri text, sha256 text, size_bytes bigint, media_type text);
     END IF;
-    PERFORM onemap.case_notify(jsonb_build_object('case', e.case_code, 'seq', e.seq, 'action', e.action, 'state', e.to_state)::text);
+    -- A commit that notifies holds a lock of the whole database until it is on disk: if all transitions did, their commits
+    -- would go one by one. So of those under way at the same time one speaks for all.
+    IF pg_try_advisory_xact_lock(hashtext('onemap.case_notify')) THEN
+        PERFORM pg_notify('cityhub_cases', jsonb_build_object('case', e.case_code, 'seq', e.seq, 'action', e.action, 'state', e.to_state)::text);
+    END IF;
+    RETURN e.id;
 END $$;
-COMMENT ON FUNCTION onemap.case_event_add(onemap.case_event) IS 'Appends an event to the journal, with its attachments, and gives notice';
+COMMENT ON FUNCTION onemap.case_event_add(onemap.case_event) IS
+    'Appends an event to the journal, with its attachments; returns its id. Tells listeners of channel cityhub_cases that the journal has grown: who hears it reads the journal from the last id he has, and once more a second later, for those that were under way then';
 
 CREATE FUNCTION onemap.case_write(was onemap.case_record, c onemap.case_record, action text, role text, actor text, moment timestamptz,
-    request jsonb, detail jsonb) RETURNS onemap.case_record
+    request jsonb, detail jsonb, unit text DEFAULT NULL) RETURNS onemap.case_record
 LANGUAGE plpgsql AS $$
 DECLARE e onemap.case_event;
 BEGIN
     c.version := was.version + 1;
     c.event_count := was.event_count + 1;
     c.last_event_at := moment;
-    e := onemap.case_event_make(was, c, action, role, actor, moment, request, detail);
+    e := onemap.case_event_make(was, c, action, role, actor, moment, request, detail, unit);
     c.last_hash := e.hash;
     IF NOT c.flags @> e.flags THEN
         c.flags := ARRAY(SELECT DISTINCT f FROM unnest(c.flags || e.flags) f ORDER BY f);
@@ -597,8 +473,8 @@ BEGIN
         RAISE EXCEPTION 'case %: somebody else changed it meanwhile, version % is no longer its last', was.code, was.version
             USING ERRCODE = 'CH011', HINT = 'Look at it again, then decide again.';
     END IF;
-    PERFORM onemap.case_event_add(e);
+    e.id := onemap.case_event_add(e);
     RETURN c;
 END $$;
-COMMENT ON FUNCTION onemap.case_write(onemap.case_record, onemap.case_record, text, text, text, timestamptz, jsonb, jsonb) IS
-    'Writes a changed case and its event, if the case still has the version it was read with; CH011 if not';
+COMMENT ON FUNCTION onemap.case_write(onemap.case_record, onemap.case_record, text, text, text, timestamptz, jsonb, jsonb, text) IS
+    'Writes a changed case and its event, if the case still has the version it was read with; CH011 if not; unit: code of the department it was with, if known';

@@ -2,21 +2,29 @@
 -- itself (subsystems' reports, alarms, warnings, new calendars, seals); and the check of the journal. Readers are in 105.
 -- Nothing here writes the case or its journal but through onemap.case_write() and onemap.case_open().
 
-CREATE FUNCTION onemap.case_answer(c onemap.case_record) RETURNS jsonb
+CREATE FUNCTION onemap.case_candidate_codes(candidates int[]) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
-DECLARE unit text; candidates jsonb;
 BEGIN
-    IF c.department_id IS NOT NULL THEN
-        SELECT d.code INTO unit FROM onemap.department d WHERE d.id = c.department_id;
-    END IF;
-    IF c.state IN ('registered', 'returned') THEN
-        SELECT coalesce(jsonb_agg(d.code ORDER BY array_position(c.candidates, d.id)), '[]') INTO candidates
-        FROM onemap.department d WHERE d.id = ANY (c.candidates);
-    END IF;
-    RETURN jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'seq', c.event_count, 'category', c.category_code,
-        'condition', c.condition_number, 'department', unit, 'candidates', candidates, 'deadline_at', c.deadline_at);
+    RETURN (SELECT coalesce(jsonb_agg(d.code ORDER BY k.place), '[]')
+            FROM unnest(candidates) WITH ORDINALITY AS k (id, place) JOIN onemap.department d ON d.id = k.id);
 END $$;
-COMMENT ON FUNCTION onemap.case_answer(onemap.case_record) IS 'What an operation answers: {case, version, state, seq, category, condition, department, candidates, deadline_at}';
+COMMENT ON FUNCTION onemap.case_candidate_codes(int[]) IS 'Candidates in their order, by code';
+
+CREATE FUNCTION onemap.case_department_code(department_id int) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT d.code FROM onemap.department d WHERE d.id = $1);
+END $$;
+COMMENT ON FUNCTION onemap.case_department_code(int) IS 'Code of a department, NULL if there is none';
+
+CREATE FUNCTION onemap.case_answer(c onemap.case_record, unit text) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'seq', c.event_count, 'category', c.category_code,
+        'condition', c.condition_number, 'department', unit,
+        'candidates', CASE WHEN c.state IN ('registered', 'returned') THEN onemap.case_candidate_codes(c.candidates) END, 'deadline_at', c.deadline_at);
+END $$;
+COMMENT ON FUNCTION onemap.case_answer(onemap.case_record, text) IS 'What an operation answers about a case and the code of its department: {case, version, state, seq, category, condition, department, candidates, deadline_at}';
 
 CREATE FUNCTION onemap.case_role_check(role text, unit text, c onemap.case_record) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
@@ -50,10 +58,10 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.case_refused(onemap.case_record, text, text) IS 'Says why a transition is refused: CH010, or CH013 if there is no such action or role';
 
-CREATE FUNCTION onemap.case_apply(c onemap.case_record, action text, role text, actor text, moment timestamptz, request jsonb, to_state text)
-RETURNS onemap.case_record
+CREATE FUNCTION onemap.case_apply(c onemap.case_record, action text, role text, actor text, moment timestamptz, request jsonb, to_state text,
+    unit text DEFAULT NULL) RETURNS onemap.case_record
 LANGUAGE plpgsql AS $$
-DECLARE n onemap.case_record; attachments jsonb := onemap.case_attachments(request);
+DECLARE n onemap.case_record; detail jsonb := request - '{case,action,role,actor,version,reason,at,unit,attachments,satisfaction}'::text[];
 BEGIN
     n := onemap.case_act(c, action, request, moment);
     IF to_state = '<' THEN
@@ -63,14 +71,18 @@ BEGIN
     ELSIF action IN ('classify', 'retime') THEN
         n.stage_deadline_at := onemap.case_stage_deadline(n);
     END IF;
-    RETURN onemap.case_write(c, n, action, role, actor, moment, request,
-        request - '{case,action,role,actor,version,reason,at,unit,attachments,satisfaction}'::text[]
-        || CASE WHEN attachments IS NULL THEN '{}' ELSE jsonb_build_object('attachments', attachments) END
-        || CASE WHEN action = 'register' THEN jsonb_build_object('candidates', onemap.case_answer(n)->'candidates') ELSE '{}' END
-        || CASE WHEN action = 'grant_extension' THEN jsonb_build_object('amount', coalesce(request->'amount', c.asked_extension->'amount')) ELSE '{}' END);
+    IF jsonb_typeof(request->'attachments') <> 'null' THEN
+        detail := detail || jsonb_build_object('attachments', onemap.case_attachments(request));
+    END IF;
+    IF action = 'register' THEN
+        detail := detail || jsonb_build_object('candidates', onemap.case_candidate_codes(n.candidates));
+    ELSIF action = 'grant_extension' THEN
+        detail := detail || jsonb_build_object('amount', coalesce(request->'amount', c.asked_extension->'amount'));
+    END IF;
+    RETURN onemap.case_write(c, n, action, role, actor, moment, request, detail, unit);
 END $$;
-COMMENT ON FUNCTION onemap.case_apply(onemap.case_record, text, text, text, timestamptz, jsonb, text) IS
-    'Does a permitted action to a case that was read just now; returns the case after it';
+COMMENT ON FUNCTION onemap.case_apply(onemap.case_record, text, text, text, timestamptz, jsonb, text, text) IS
+    'Does a permitted action to a case that was read just now; returns the case after it; unit: code of the department it was with, if known';
 
 -- What goes with an action beyond the case itself.
 CREATE FUNCTION onemap.case_follow(c onemap.case_record, action text, moment timestamptz) RETURNS onemap.case_record
@@ -92,42 +104,41 @@ COMMENT ON FUNCTION onemap.case_follow(onemap.case_record, text, timestamptz) IS
     'merge: the kept case notes it; a case registered for one department alone is dispatched to it, where the setting case_dispatch_single is on';
 
 CREATE FUNCTION onemap.case_do(request jsonb) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+-- enable_seqscan: all of it looks things up by key, in small tables too, which without statistics are read whole.
 DECLARE
-    c onemap.case_record; a record; moment timestamptz; role text := request->>'role'; action text := request->>'action';
-    common text[] := '{case,action,role,actor,version,reason,at,unit,attachments}';
+    c onemap.case_record; n onemap.case_record; a record; role text := request->>'role'; action text := request->>'action';
 BEGIN
-    PERFORM onemap.case_fields_check(request, NULL, '{case,action,role,actor,version}');
+    IF NOT coalesce(role <> '' AND action <> '' AND request->>'case' <> '' AND request->>'actor' <> '' AND request->>'version' <> '', false) THEN
+        PERFORM onemap.case_fields_check(request, NULL, '{case,action,role,actor,version}');
+    END IF;
     SELECT * INTO c FROM onemap.case_record r WHERE r.code = request->>'case';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no case "%"', request->>'case' USING ERRCODE = 'CH017';
     END IF;
-    SELECT k.fields, k.reason_required, t.to_state INTO a
-    FROM onemap.case_transition t JOIN onemap.case_action k ON k.action = t.action
+    SELECT '{case,action,role,actor,version,reason,at,unit,attachments}' || k.fields AS fields, k.reason_required, t.to_state,
+           d.code AS unit, d.active INTO a
+    FROM onemap.case_transition t JOIN onemap.case_action k ON k.action = t.action LEFT JOIN onemap.department d ON d.id = c.department_id
     WHERE t.action = request->>'action' AND t.from_state = c.state AND t.role = request->>'role';
     IF NOT FOUND THEN
         PERFORM onemap.case_refused(c, action, role);
-    END IF;
-    IF request - (common || a.fields) <> '{}' THEN
-        PERFORM onemap.case_fields_check(request, common || a.fields, '{}');
-    END IF;
-    IF onemap.case_text(request, 'actor', 100) IS NULL THEN
+    ELSIF request - a.fields <> '{}' THEN
+        PERFORM onemap.case_fields_check(request, a.fields, '{}');
+    ELSIF onemap.case_text(request, 'actor', 100) IS NULL THEN
         RAISE EXCEPTION 'field "actor" is missing' USING ERRCODE = 'CH013';
-    ELSIF onemap.case_whole(request, 'version', 1, 2147483647) IS DISTINCT FROM c.version THEN
+    ELSIF request->>'version' <> c.version::text AND onemap.case_whole(request, 'version', 1, 2147483647) <> c.version THEN
         RAISE EXCEPTION 'case %: version % is no longer its last, which is %', c.code, request->>'version', c.version
             USING ERRCODE = 'CH011', HINT = 'Somebody else changed it meanwhile: look at it again, then decide again.';
     ELSIF a.reason_required AND onemap.case_text(request, 'reason', 2000) IS NULL THEN
         RAISE EXCEPTION 'case %: % needs a reason', c.code, action USING ERRCODE = 'CH012', HINT = 'Give "reason".';
-    END IF;
-    IF role = 'system' OR request ? 'unit' THEN
+    ELSIF role = 'system' OR request ? 'unit' AND (request->>'unit' = a.unit AND a.active) IS NOT TRUE THEN
         PERFORM onemap.case_role_check(role, request->>'unit', c);
     END IF;
-    moment := onemap.case_at(request, c.last_event_at);
-    c := onemap.case_apply(c, action, role, btrim(request->>'actor'), moment, request, a.to_state);
+    n := onemap.case_apply(c, action, role, btrim(request->>'actor'), onemap.case_at(request, c.last_event_at), request, a.to_state, a.unit);
     IF action IN ('merge', 'register', 'classify') THEN
-        c := onemap.case_follow(c, action, moment);
+        n := onemap.case_follow(n, action, n.last_event_at);
     END IF;
-    RETURN onemap.case_answer(c);
+    RETURN onemap.case_answer(n, CASE WHEN n.department_id = c.department_id THEN a.unit ELSE onemap.case_department_code(n.department_id) END);
 END $$;
 COMMENT ON FUNCTION onemap.case_do(jsonb) IS
     'One action on one case: {case, action, role, actor, version, reason, unit, attachments, at, and the action''s own fields}; answers {case, version, state, seq, category, condition, department, candidates, deadline_at}; errors CH010 to CH020 of docs/cases.md';
@@ -147,10 +158,10 @@ BEGIN
     c.stage_entered_at := c.reported_at; c.last_event_at := c.reported_at;
     c.stage_deadline_at := onemap.case_stage_deadline(c);
     was.last_hash := decode(repeat('00', 32), 'hex');
-    e := onemap.case_event_make(was, c, 'report', role, actor, c.reported_at, request, detail);
+    e := onemap.case_event_make(was, c, 'report', role, actor, c.reported_at, request, detail, NULL);
     c.last_hash := e.hash;
     INSERT INTO onemap.case_record OVERRIDING SYSTEM VALUE SELECT c.*;
-    PERFORM onemap.case_event_add(e);
+    e.id := onemap.case_event_add(e);
     RETURN c;
 END $$;
 COMMENT ON FUNCTION onemap.case_open(onemap.case_record, text, text, jsonb, jsonb) IS 'Writes a new case and its first event; draws its number: day-serial';
@@ -245,7 +256,7 @@ BEGIN
         INSERT INTO onemap.case_contact (case_id, name, phone)
         VALUES (c.id, coalesce(onemap.case_text(request->'contact', 'name', 100), ''), coalesce(onemap.case_text(request->'contact', 'phone', 40), ''));
     END IF;
-    RETURN onemap.case_answer(c);
+    RETURN onemap.case_answer(c, NULL);
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION 'there is an open case of this alarm or report already' USING ERRCODE = 'CH018';
 END $$;

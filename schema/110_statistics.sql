@@ -90,14 +90,15 @@ CREATE TABLE onemap.score_dirty (
 COMMENT ON TABLE onemap.score_dirty IS 'Cases with events that score_case does not have yet; at: the earliest of these events';
 
 CREATE FUNCTION onemap.score_mark_dirty() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO onemap.score_dirty (case_id, at) SELECT n.case_id, min(n.at) FROM new_events n GROUP BY n.case_id;
+    -- One event at a time is what cases write; only their functions, which run as the owner, can.
+    INSERT INTO onemap.score_dirty (case_id, at) VALUES (NEW.case_id, NEW.at);
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION onemap.score_mark_dirty() IS 'Trigger: notes which cases the statistics must look at again';
-CREATE TRIGGER case_event_score AFTER INSERT ON onemap.case_event REFERENCING NEW TABLE AS new_events
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.score_mark_dirty();
+CREATE TRIGGER case_event_score AFTER INSERT ON onemap.case_event
+    FOR EACH ROW EXECUTE FUNCTION onemap.score_mark_dirty();
 
 CREATE FUNCTION onemap.score_case_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE touched date;
