@@ -14,6 +14,7 @@ WITH kind AS (
 ), copy AS MATERIALIZED (
     SELECT (k.r).id AS of, jsonb_populate_record(k.r, jsonb_build_object('id', g.id, 'code', '20261101-' || g.id, 'reported_at',
                CASE WHEN %(days)s = 0 THEN (k.r).reported_at ELSE now() - %(days)s * interval '1 day' * (g.place + 1) / cardinality(%(ids)s) END,
+               'geom', format('SRID=4326;POINT(%%s %%s)', 114.7 + g.id * 37 %% 1000 / 1e4, 34.5 + g.id * 91 %% 997 / 1e4),
                'department_id', CASE WHEN (k.r).department_id IS NOT NULL THEN
                    (SELECT d.id FROM onemap.department d WHERE d.code = 'D' || 10 + g.id %% %(departments)s) END)) AS r
     FROM (SELECT i.id, i.place - 1 AS place FROM unnest(%(ids)s) WITH ORDINALITY i (id, place)) g JOIN kind k ON k.place = g.place %% k.kinds
