@@ -232,10 +232,12 @@ BEGIN
         RAISE EXCEPTION 'clock %: % seconds cannot be added', clock, seconds USING ERRCODE = 'CH014';
     END IF;
     SELECT * INTO s FROM onemap.working_span w WHERE w.clock = $1 AND w.opens_at <= moment ORDER BY w.opens_at DESC LIMIT 1;
-    IF result <= s.closes_at THEN
+    IF NOT FOUND THEN
+        PERFORM onemap.clock_position(clock, moment); -- which says why
+    ELSIF result <= s.closes_at THEN
         RETURN result; -- within the same span
     END IF;
-    target := onemap.clock_position(clock, moment) + seconds;
+    target := s.before_s + extract(epoch FROM least(moment, s.closes_at) - s.opens_at) + seconds;
     -- Strictly before: what ends with a span ends when the office closes, not when it opens again. As bigint, like the index.
     SELECT * INTO s FROM onemap.working_span w
     WHERE w.clock = $1 AND w.before_s < ceil(target)::bigint ORDER BY w.before_s DESC LIMIT 1;
@@ -251,16 +253,18 @@ COMMENT ON FUNCTION onemap.clock_add(text, timestamptz, numeric) IS
 
 CREATE FUNCTION onemap.clock_between(clock text, since timestamptz, until timestamptz) RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
-DECLARE result numeric;
+DECLARE s onemap.working_span;
 BEGIN
     IF clock <> 'continuous' THEN
-        -- Both ends at once: this is asked at every step of a case.
-        result := (SELECT w.before_s + extract(epoch FROM least(until, w.closes_at) - w.opens_at) FROM onemap.working_span w
-                   WHERE w.clock = $1 AND w.opens_at <= until ORDER BY w.opens_at DESC LIMIT 1)
-                - (SELECT w.before_s + extract(epoch FROM least(since, w.closes_at) - w.opens_at) FROM onemap.working_span w
-                   WHERE w.clock = $1 AND w.opens_at <= since ORDER BY w.opens_at DESC LIMIT 1);
+        -- Mostly both lie in one span: one look-up then.
+        SELECT * INTO s FROM onemap.working_span w WHERE w.clock = $1 AND w.opens_at <= since ORDER BY w.opens_at DESC LIMIT 1;
+        IF since <= until AND until <= s.closes_at THEN
+            RETURN extract(epoch FROM until - since);
+        ELSIF FOUND THEN
+            RETURN onemap.clock_position(clock, until) - (s.before_s + extract(epoch FROM least(since, s.closes_at) - s.opens_at));
+        END IF;
     END IF;
-    RETURN coalesce(result, onemap.clock_position(clock, until) - onemap.clock_position(clock, since));
+    RETURN onemap.clock_position(clock, until) - onemap.clock_position(clock, since);
 END $$;
 COMMENT ON FUNCTION onemap.clock_between(text, timestamptz, timestamptz) IS 'Seconds that a clock runs between two moments; negative if they are in the other order';
 

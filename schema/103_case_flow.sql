@@ -134,25 +134,25 @@ COMMENT ON FUNCTION onemap.case_classify(onemap.case_record, jsonb, boolean) IS
 
 CREATE FUNCTION onemap.case_candidates(c onemap.case_record) RETURNS int[]
 LANGUAGE plpgsql STABLE AS $$
-DECLARE words text[]; grid_unit int; owner int;
+DECLARE word text; unit int; result int[] := '{}';
 BEGIN
-    SELECT string_to_array(n.responsible, ' ') INTO words FROM onemap.case_condition n
-    WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number;
-    IF '@grid' = ANY (words) THEN
-        SELECT g.department_id INTO grid_unit FROM onemap.grid_cell g WHERE g.code = c.grid_cell;
-    END IF;
-    IF '@owner' = ANY (words) AND c.device_id IS NOT NULL THEN
-        SELECT v.department_id INTO owner FROM onemap.device v WHERE v.id = c.device_id;
-    ELSIF '@owner' = ANY (words) THEN
-        SELECT v.department_id INTO owner FROM onemap.device v WHERE v.component_code = c.component_code ORDER BY v.id LIMIT 1;
-    END IF;
     -- In the order of the condition's words; an owner that is not known leaves the case to the others it names.
-    RETURN (SELECT coalesce(array_agg(f.id ORDER BY f.place), '{}')
-        FROM (SELECT d.id, min(w.place) AS place
-              FROM unnest(words) WITH ORDINALITY AS w (word, place)
-              JOIN onemap.department d ON d.active AND d.id = CASE w.word WHEN '@grid' THEN grid_unit WHEN '@owner' THEN owner
-                  ELSE (SELECT x.id FROM onemap.department x WHERE x.code = w.word) END
-              GROUP BY d.id) f);
+    FOREACH word IN ARRAY coalesce((SELECT string_to_array(n.responsible, ' ') FROM onemap.case_condition n
+            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number), '{}') LOOP
+        IF word = '@grid' THEN
+            SELECT g.department_id INTO unit FROM onemap.grid_cell g WHERE g.code = c.grid_cell;
+        ELSIF word = '@owner' AND c.device_id IS NOT NULL THEN
+            SELECT v.department_id INTO unit FROM onemap.device v WHERE v.id = c.device_id;
+        ELSIF word = '@owner' THEN
+            SELECT v.department_id INTO unit FROM onemap.device v WHERE v.component_code = c.component_code ORDER BY v.id LIMIT 1;
+        ELSE
+            SELECT d.id INTO unit FROM onemap.department d WHERE d.code = word;
+        END IF;
+        IF unit <> ALL (result) AND (SELECT d.active FROM onemap.department d WHERE d.id = unit) THEN
+            result := result || unit;
+        END IF;
+    END LOOP;
+    RETURN result;
 END $$;
 COMMENT ON FUNCTION onemap.case_candidates(onemap.case_record) IS
     'Departments that the condition makes responsible: those it names, the owner of the component or device (@owner), the territorial unit of the grid cell (@grid)';
