@@ -8,10 +8,11 @@ import subprocess
 import time
 
 from harness import paths
-from harness.process import run_as
+from harness.process import run_as, wait_until
 
 CLIENTS = 50
-WARM_S = 2  # of each leg, not counted: connections, plans and caches
+WARM_S = 10  # of each leg, not counted: connections, plans and caches
+WARM_CASES = 6  # of each client, its last: every connection takes them all the way before it is measured, and takes it back
 
 # The way of a case, (action, role, other fields). DEPARTMENT stands for the code of the case's department.
 STEPS = (
@@ -23,23 +24,37 @@ STEPS = (
 LAG = 60  # a client comes back to a case, for its next step, after this many rounds of all steps: some 20,000 cases are under way
 DEPARTMENTS = 60
 
-BARE = """\\set id random(:first_open, :last_open)
+READY = "SELECT nextval('bench.warm') AS ready \\gset\n\\set n 0\n"
+BARE = "\\if :n < 0\n" + READY + """\\endif
+\\set id random(:first_open, :last_open)
 UPDATE bench.bare SET version = version + 1 WHERE id = :id;
 """
 
 
+def call(version, action, role, fields, case, department):
+    """The SQL call of one step; case and department: expressions for the numbers in their codes."""
+    fields = fields.replace("DEPARTMENT", f"D' || ({department}) || '")
+    return (f"""onemap.case_do(('{{"case": "20261101-' || {case} || '", "action": "{action}", "role": "{role}", "actor": "{role} 王建国", """
+            f""""version": {version}{fields}}}')::jsonb)""")
+
+
 def case_script():
     """Each pgbench transaction is one transition, each of another case; the steps take turns. n counts a client's transitions."""
-    lines = ["\\if :n < 0", "SELECT c.n FROM bench.client c WHERE c.id = :client_id \\gset", "\\endif",
+    lines = ["\\if :n < 0", "BEGIN;", "SELECT bench.warm_up(:first_case + (:client_id + 1) * :cases_each);", "ROLLBACK;", READY.strip(),
+             "SELECT c.n FROM bench.client c WHERE c.id = :client_id \\gset", "\\endif",
              f"\\set step :n % {len(STEPS)}",
              f"\\set id :first_case + :client_id * :cases_each + :n / {len(STEPS)} + ({len(STEPS) - 1} - :step) * {LAG}",
              f"\\set department 10 + :id % {DEPARTMENTS}", "\\set n :n + 1"]
     for version, (action, role, fields) in enumerate(STEPS, start=1):
-        body = (f'", "action": "{action}", "role": "{role}", "actor": "{role} 王建国", "version": {version}'
-                + fields.replace("DEPARTMENT", "D' || :department || '") + "}")
-        lines += [f"\\{'if' if version == 1 else 'elif'} :step = {version - 1}",
-                  f"SELECT onemap.case_do(('{{\"case\": \"20261101-' || :id || '{body}')::jsonb);"]
+        lines += [f"\\{'if' if version == 1 else 'elif'} :step = {version - 1}", f"SELECT {call(version, action, role, fields, ':id', ':department')};"]
     return "\n".join(lines + ["\\endif", ""])
+
+
+def warm_function():
+    """Takes the cases before one with a given number from report to closing: the caller rolls back."""
+    steps = "\n".join(f"        PERFORM {call(version, *step, 'id', '10 + id % ' + str(DEPARTMENTS))};" for version, step in enumerate(STEPS, start=1))
+    return (f"CREATE FUNCTION bench.warm_up(after bigint) RETURNS void LANGUAGE plpgsql AS $$\nBEGIN\n"
+            f"    FOR id IN after - {WARM_CASES} .. after - 1 LOOP\n{steps}\n    END LOOP;\nEND $$")
 
 
 def cpu_seconds(pid):
@@ -86,7 +101,9 @@ class Load:
         os.chmod(self.folder, 0o777)
         for name, text in (("case", case_script()), ("bare", BARE)):
             (self.folder / f"{name}.sql").write_text(text)
-        self.done = [0] * CLIENTS
+        self.done, self.warmed = [0] * CLIENTS, 0
+        database.query(warm_function())
+        database.query("CREATE SEQUENCE bench.warm")
         database.query("CREATE TABLE bench.client (id int PRIMARY KEY, n int NOT NULL)")
         database.query("INSERT INTO bench.client SELECT g, 0 FROM generate_series(0, %s - 1) g", CLIENTS)
 
@@ -103,9 +120,16 @@ class Load:
         child = subprocess.Popen([str(a) for a in argv] + [self.database.conninfo], cwd="/", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  text=True, **run_as(self.database.cluster.user))
         postmaster = self.database.cluster.process.child.pid
-        time.sleep(WARM_S)
+        start = time.monotonic()
+        wait_until(lambda: child.poll() is not None or self.database.value("SELECT last_value FROM bench.warm") >= self.warmed + CLIENTS, 60,
+                   "all connections are warm")
+        self.warmed += CLIENTS
+        time.sleep(max(0.0, start + WARM_S - time.monotonic()))
+        left = start + WARM_S + seconds - 0.5 - time.monotonic()
+        if left < seconds / 2:
+            raise RuntimeError(f"of {seconds} s {left:.1f} were left when all connections were warm: WARM_S is too short for this machine")
         begin, cpu = time.time(), server_cpu(postmaster)
-        time.sleep(seconds - 0.5)
+        time.sleep(left)
         end, cpu = time.time(), server_cpu(postmaster) - cpu
         output = child.communicate()[0]
         if child.returncode != 0 or "aborted" in output:
