@@ -1,5 +1,5 @@
 /* command_case.c: `cityhub case`: cases at a terminal: lists, one case with its journal, reports, actions, the check of
- * the journal. Every rule is SQL (schema/103 to 105): nothing is judged here. */
+ * the journal. Every rule is SQL (schema/103 to 106): nothing is judged here. */
 #include <cjson/cJSON.h>
 #include <getopt.h>
 #include <stdlib.h>
