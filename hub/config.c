@@ -334,8 +334,9 @@ void config_print(const struct config *config, FILE *out) {
                     (long long)option->maximum, option->initial, option->key, (long long)*(const int64_t *)field);
         } else {
             const char *value = *(char *const *)field;
-            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, *value == '\0' ? "" : " ",
-                    value);
+            /* After a blank, ; would begin a comment. */
+            const char *blank = *value == '\0' || *value == ';' ? "" : " ";
+            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, blank, value);
         }
     }
 }
