@@ -139,7 +139,7 @@ persistence true
 persistence_location $folder/
 autosave_interval 600
 max_inflight_messages 20000
-max_queued_messages 0
+max_queued_messages 2147483647
 max_queued_bytes 0
 log_dest stderr
 log_type error

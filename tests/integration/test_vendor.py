@@ -116,7 +116,8 @@ def test_vendor_logs_in_and_pushes_its_own_topics_alone(guarded, guarded_broker,
     assert login(guarded_broker, "hub", HUB_PASSWORD) == "Success", "the hub's own login is as it was"
 
     hub, vendor, heard = connect(guarded_broker, "hub", HUB_PASSWORD), connect(guarded_broker, "acme", password), []
-    subscribed = threading.Event()
+    subscribed, lost = threading.Event(), []
+    vendor.on_disconnect = lambda *_: lost.append(True)
     hub.on_subscribe = lambda *_: subscribed.set()
     hub.on_message = lambda c, user, message: heard.append(message.topic)
     hub.subscribe("cityhub/#", qos=1)
@@ -126,6 +127,7 @@ def test_vendor_logs_in_and_pushes_its_own_topics_alone(guarded, guarded_broker,
         vendor.publish(topic, "{}", qos=1).wait_for_publish(30)
     wait_until(lambda: "cityhub/v1/dust/acme/telemetry" in heard, 30, "its own message is delivered")
     assert heard == ["cityhub/v1/dust/acme/telemetry"]
+    assert not lost, "a topic that is not its own costs a vendor that message, not its connection"
     hub.disconnect()
     vendor.disconnect()
     hub.loop_stop()
