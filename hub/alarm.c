@@ -1,5 +1,6 @@
-/* alarm.c: threshold rules. A condition is normal, pending (beyond its limit, not yet for the rule's duration) or open.
- * Does no I/O; must never open a second alarm of a device and rule. */
+/* alarm.c: threshold rules. A condition is normal, pending (beyond its limit, not yet for the rule's duration) or open;
+ * a normal one is kept only while a change of it is not committed. Does no I/O; must never open a second alarm of a
+ * device and rule. */
 #include "hub/alarm.h"
 
 #include <stdlib.h>
@@ -30,16 +31,21 @@ struct condition_key {
     int64_t rule_id;
 };
 
+enum condition_state { CONDITION_NORMAL, CONDITION_PENDING, CONDITION_OPEN };
+
 struct condition {
     struct condition_key key;
-    bool open;
-    int64_t since_ms; /* of a pending one */
+    enum condition_state state;
+    bool fresh;         /* a change was committed while conditions were being read */
+    uint32_t unsettled; /* changes that are not committed */
+    int64_t since_ms;   /* of a pending one */
     UT_hash_handle hh;
 };
 
 struct alarms {
     struct rule_list *lists; /* one an adapter, in the order of adapters[] */
     struct condition *conditions;
+    bool reading;            /* the database has been asked for conditions */
     int64_t local_offset_ms; /* county's time - UTC */
     size_t rule_count;
 };
@@ -73,21 +79,20 @@ struct alarms *alarms_new(void) {
     return alarms;
 }
 
-static void condition_remove(struct alarms *alarms, struct condition *condition, struct device *device) {
-    device->conditions--;
+static void condition_remove(struct alarms *alarms, struct condition *condition) {
+    /* Devices are ours to change: the key's pointer is constant for comparison alone. */
+    ((struct device *)(uintptr_t)condition->key.device)->conditions--;
     HASH_DEL(alarms->conditions, condition);
     free(condition);
 }
 
-static void forget(struct alarms *alarms) {
-    struct condition *condition = alarms->conditions;
-    HASH_CLEAR(hh, alarms->conditions); /* frees the table; the entries are still chained */
-    while (condition != NULL) {
-        struct condition *next = condition->hh.next;
-        /* Devices are ours to change: the key's pointer is constant for comparison alone. */
-        ((struct device *)(uintptr_t)condition->key.device)->conditions--;
-        free(condition);
-        condition = next;
+/* Forgets rules, and the conditions for which `forgettable` holds. */
+static void forget(struct alarms *alarms, bool (*forgettable)(const struct condition *condition)) {
+    struct condition *condition, *next;
+    HASH_ITER(hh, alarms->conditions, condition, next) {
+        if (forgettable(condition)) {
+            condition_remove(alarms, condition);
+        }
     }
     for (size_t i = 0; i < adapter_count; i++) {
         free(alarms->lists[i].rules);
@@ -96,9 +101,19 @@ static void forget(struct alarms *alarms) {
     alarms->rule_count = 0;
 }
 
+static bool any(const struct condition *condition) {
+    (void)condition;
+    return true;
+}
+
+/* The database knows of it all that is known here. */
+static bool is_settled(const struct condition *condition) {
+    return condition->unsettled == 0 && !condition->fresh;
+}
+
 void alarms_free(struct alarms *alarms) {
     if (alarms != NULL) {
-        forget(alarms);
+        forget(alarms, any);
         free(alarms->lists);
         free(alarms);
     }
@@ -139,8 +154,12 @@ static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, 
     return rule;
 }
 
+void alarms_reading(struct alarms *alarms) {
+    alarms->reading = true;
+}
+
 int alarms_take_rules(struct alarms *alarms, const PGresult *rows) {
-    forget(alarms);
+    forget(alarms, is_settled);
     for (int row = 0; row < PQntuples(rows); row++) {
         const struct adapter *adapter = registry_adapter(PQgetvalue(rows, row, 1));
         if (adapter == NULL) {
@@ -192,10 +211,29 @@ int alarms_take_conditions(struct alarms *alarms, const struct registry *registr
         if (condition == NULL) {
             return CH_EMEMORY;
         }
-        condition->open = PQgetvalue(rows, row, 4)[0] == 't';
+        condition->state = PQgetvalue(rows, row, 4)[0] == 't' ? CONDITION_OPEN : CONDITION_PENDING;
         condition->since_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
     }
+    struct condition *condition, *next;
+    alarms->reading = false;
+    HASH_ITER(hh, alarms->conditions, condition, next) {
+        condition->fresh = false;
+        if (condition->state == CONDITION_NORMAL && condition->unsettled == 0) {
+            condition_remove(alarms, condition);
+        }
+    }
     return 0;
+}
+
+void alarms_settled(struct alarms *alarms, const struct alarm_operation *operations, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct condition *condition = condition_find(alarms, operations[i].device, operations[i].rule_id);
+        condition->unsettled--;
+        condition->fresh = condition->fresh || alarms->reading;
+        if (condition->state == CONDITION_NORMAL && is_settled(condition)) {
+            condition_remove(alarms, condition);
+        }
+    }
 }
 
 size_t alarms_rule_count(const struct alarms *alarms) {
@@ -230,39 +268,31 @@ static int judge_rule(struct alarms *alarms, const struct rule *rule, struct dev
                       const struct record *record, alarm_changed *changed, void *user) {
     double value = record->values[rule->bit];
     struct condition *condition = device->conditions == 0 ? NULL : condition_find(alarms, device, rule->id);
+    enum condition_state was = condition == NULL ? CONDITION_NORMAL : condition->state;
     bool within = within_window(alarms, rule, record->observed_at_ms);
     bool beyond = within && is_beyond(rule, value);
+    if (was == CONDITION_OPEN ? within && !is_over(rule, value) : was == CONDITION_NORMAL && !beyond) {
+        return 0; /* it stays as it is */
+    }
+    if (condition == NULL && (condition = condition_add(alarms, device, rule->id)) == NULL) {
+        return CH_EMEMORY;
+    }
     struct alarm_operation operation = {
         .device = device, .rule_id = rule->id, .at_ms = record->observed_at_ms, .value = value};
-    if (condition != NULL && condition->open) {
-        if (!within || is_over(rule, value)) {
-            operation.action = ALARM_CLOSE;
-            condition_remove(alarms, condition, device);
-            changed(user, &operation);
+    if (was == CONDITION_OPEN || !beyond) {
+        operation.action = was == CONDITION_OPEN ? ALARM_CLOSE : ALARM_DROP;
+        condition->state = CONDITION_NORMAL;
+    } else {
+        condition->since_ms = was == CONDITION_NORMAL ? record->observed_at_ms : condition->since_ms;
+        bool lasts = record->observed_at_ms - condition->since_ms >= rule->duration_ms;
+        if (was == CONDITION_PENDING && !lasts) {
+            return 0;
         }
-        return 0;
+        operation.action = lasts ? ALARM_OPEN : ALARM_PEND;
+        condition->state = lasts ? CONDITION_OPEN : CONDITION_PENDING;
     }
-    if (!beyond) {
-        if (condition != NULL) {
-            operation.action = ALARM_DROP;
-            condition_remove(alarms, condition, device);
-            changed(user, &operation);
-        }
-        return 0;
-    }
-    bool began = condition == NULL;
-    if (began) {
-        condition = condition_add(alarms, device, rule->id);
-        if (condition == NULL) {
-            return CH_EMEMORY;
-        }
-        condition->since_ms = record->observed_at_ms;
-    }
-    condition->open = record->observed_at_ms - condition->since_ms >= rule->duration_ms;
-    if (condition->open || began) {
-        operation.action = condition->open ? ALARM_OPEN : ALARM_PEND;
-        changed(user, &operation);
-    }
+    condition->unsettled++;
+    changed(user, &operation);
     return 0;
 }
 

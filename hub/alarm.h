@@ -25,9 +25,12 @@ struct alarms *alarms_new(void); /* NULL = out of memory */
 void alarms_free(struct alarms *alarms);
 
 /* Rules, then the conditions that hold: all is forgotten and read anew. Between the two no record is judged, as both
- * come in one call of the loop. Return 0 or CH_EMEMORY. */
+ * come in one call of the loop. Before the database is asked, alarms_reading() is called: its answer may lack changes
+ * that are not committed yet, or were committed meanwhile; for those, what is known here stands. Return 0 or
+ * CH_EMEMORY. */
 extern const char alarms_rules_sql[];
 extern const char alarms_conditions_sql[];
+void alarms_reading(struct alarms *alarms);
 int alarms_take_rules(struct alarms *alarms, const PGresult *rows);
 int alarms_take_conditions(struct alarms *alarms, const struct registry *registry, const PGresult *rows);
 size_t alarms_rule_count(const struct alarms *alarms);
@@ -37,5 +40,8 @@ size_t alarms_rule_count(const struct alarms *alarms);
 typedef void alarm_changed(void *user, const struct alarm_operation *operation);
 int alarms_judge(struct alarms *alarms, struct device *device, const struct record *record, alarm_changed *changed,
                  void *user);
+
+/* The batch with these operations is committed. */
+void alarms_settled(struct alarms *alarms, const struct alarm_operation *operations, size_t count);
 
 #endif

@@ -193,6 +193,7 @@ static void build(struct control *control, enum task task) {
         sql_devices(control);
         break;
     case TASK_RULES:
+        alarms_reading(control->world->alarms);
         buffer_format(sql, "%s; %s", alarms_rules_sql, alarms_conditions_sql);
         break;
     case TASK_LANES:

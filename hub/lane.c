@@ -114,6 +114,7 @@ static void batch_committed(void *user) {
     struct lane *lane = slot->lane;
     slot->committing = false;
     lane->in_flight--;
+    alarms_settled(lane->settings.world->alarms, slot->batch.operations, slot->batch.operation_count);
     batch_reset(&slot->batch);
     count_queue(lane);
     if (lane->held || lane->stopping) {

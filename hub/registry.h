@@ -28,7 +28,7 @@ struct device {
     int id;                    /* onemap.device.id; 0 = none drawn yet: the writer draws one */
     bool registered;           /* known to be in the database */
     int8_t kind;               /* place in the adapter's kinds, -1 = not known (pending) */
-    uint16_t conditions;       /* alarm conditions of this device that are not normal */
+    uint16_t conditions;       /* its alarm conditions that are not normal, or whose change is not committed */
     uint32_t mark;             /* the writer's: already named in this statement */
     int64_t evaluated_ms;      /* observed_at of the newest record that rules have judged */
     struct state_entry *state; /* what device_state does not have yet, NULL = nothing */

@@ -119,7 +119,7 @@ GRANT EXECUTE ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestampt
 
 CREATE FUNCTION onemap.device_state_catch_up() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE since timestamptz; hour_start timestamptz;
+DECLARE since timestamptz; hour_start timestamptz; caught_up int;
 BEGIN
     since := coalesce((SELECT h.value - interval '1 minute' FROM onemap.hub_state h WHERE h.key = 'device_state'), '-infinity');
     PERFORM onemap.stage_create();
@@ -127,10 +127,19 @@ BEGIN
     FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.received_at >= since ORDER BY h LOOP
         PERFORM onemap.device_state_stage_hour(hour_start, since);
     END LOOP;
-    RETURN onemap.device_state_merge((SELECT max(b.received_at) FROM onemap.batch_log b));
+    caught_up := onemap.device_state_merge((SELECT max(b.received_at) FROM onemap.batch_log b));
+    -- A state may have been written before its record, which then never committed: it comes again, and so do those before
+    -- it. Alarm rules pass over what is older than observed_at, so this must not be ahead of what is stored.
+    UPDATE onemap.device_state s SET observed_at = t.observed_at
+    FROM (SELECT d.device_id, (SELECT o.observed_at FROM onemap.observation o
+                               WHERE o.device_id = d.device_id AND o.observed_at <= d.observed_at
+                               ORDER BY o.observed_at DESC LIMIT 1) AS observed_at
+          FROM onemap.device_state d WHERE d.last_seen_at >= since) t
+    WHERE s.device_id = t.device_id AND t.observed_at < s.observed_at;
+    RETURN caught_up;
 END $$;
 COMMENT ON FUNCTION onemap.device_state_catch_up() IS
-    'At start: brings into device_state what was committed after its last write, by the batches that batch_log names';
+    'At start: brings into device_state what was committed after its last write, by the batches that batch_log names, and takes observed_at back to what is stored';
 GRANT EXECUTE ON FUNCTION onemap.device_state_catch_up() TO cityhub_hub;
 
 -- Hourly rollups. Rows of new batches are added to what is there; device-hours that got late or changed records are made anew.

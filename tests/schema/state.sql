@@ -1,6 +1,6 @@
 -- device_state: the last reading of each metric by its own time, merged every few seconds and caught up after a crash.
 BEGIN;
-SELECT plan(40);
+SELECT plan(44);
 SELECT onemap.partition_ensure('2026-04-01');
 SELECT onemap.partition_ensure('2026-04-02');
 SELECT onemap.stage_create();
@@ -100,6 +100,15 @@ SELECT pg_temp.commit_batch('2026-04-02 01:00Z', '1 02T00:09:30 {50}');
 UPDATE onemap.observation SET readings = '{NULL,80}', received_at = '2026-04-02 01:00Z' WHERE device_id = 1 AND observed_at = '2026-04-02 00:09Z';
 SELECT is(onemap.device_state_catch_up(), 3, 'a batch with a revision (and the last minute once more)');
 SELECT is(pg_temp.state(1), '00:09 01:00 {50,80,3,6} 8 on', 'the revised value is found, too');
+
+-- A state that was written before its record committed, which it never did.
+UPDATE onemap.device_state SET observed_at = '2026-04-02 00:20Z', last_seen_at = '2026-04-02 01:00:01Z' WHERE device_id IN (2, 6);
+SELECT is(onemap.device_state_catch_up(), 1, 'nothing new but the last minute');
+SELECT is((SELECT observed_at FROM onemap.device_state WHERE device_id = 2), '2026-04-02 00:05Z'::timestamptz, 'is taken back to the newest stored record');
+SELECT is((SELECT observed_at FROM onemap.device_state WHERE device_id = 6), '2026-04-02 00:20Z'::timestamptz, 'if there is one');
+SELECT is((SELECT observed_at FROM onemap.device_state WHERE device_id = 1), '2026-04-02 00:09:30Z'::timestamptz, 'the others stand');
+UPDATE onemap.device_state SET last_seen_at = '2026-04-02 00:10Z' WHERE device_id IN (2, 6);
+UPDATE onemap.device_state SET observed_at = '2026-04-02 00:09Z' WHERE device_id = 6;
 
 -- A state written piece by piece equals one caught up from nothing.
 CREATE TEMP TABLE piecewise AS SELECT device_id, observed_at, last_seen_at, readings, reading_times, quality, geom::text, geom_at FROM onemap.device_state;

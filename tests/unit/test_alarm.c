@@ -1,5 +1,6 @@
 /* test_alarm.c: threshold rules judged record by record, cases worked by hand: duration, hysteresis, windows over
- * midnight, records out of order, flagged readings, kinds, what survives a reading of the rules anew. */
+ * midnight, records out of order, flagged readings, kinds, what survives a reading of the rules anew, and what of it
+ * was not committed when the database was asked. */
 #include "rows.h"
 
 #include "hub/alarm.h"
@@ -12,6 +13,9 @@ struct world {
     struct alarms *alarms;
     struct device *device;
     char said[512]; /* operations: "open@minutes=value ..." */
+    bool held;      /* what a record changes is not committed at once */
+    struct alarm_operation operations[8];
+    size_t operation_count;
 };
 
 static void note(void *user, const struct alarm_operation *operation) {
@@ -21,6 +25,12 @@ static void note(void *user, const struct alarm_operation *operation) {
     snprintf(world->said + length, sizeof world->said - length, "%s%s%d@%lld=%g", length > 0 ? " " : "",
              alarm_action_names[operation->action], operation->rule_id, (long long)(operation->at_ms - day_ms) / MINUTE,
              operation->value);
+    world->operations[world->operation_count++] = *operation;
+}
+
+static void commit(struct world *world) {
+    alarms_settled(world->alarms, world->operations, world->operation_count);
+    world->operation_count = 0;
 }
 
 static void take_rules(struct world *world, PGresult *rows) {
@@ -67,6 +77,9 @@ static void judge_metric(struct world *world, int minutes, int ordinal, double v
     record.quality = flagged ? record.present : 0;
     record.values[ordinal - 1] = value;
     assert_int_equal(alarms_judge(world->alarms, world->device, &record, note, world), 0);
+    if (!world->held) {
+        commit(world);
+    }
 }
 
 static void judge(struct world *world, int minutes, double value) {
@@ -235,6 +248,58 @@ static void test_conditions(void **state) {
     said(world, "pend1@13=200 pend1@23=200");
 }
 
+#define OPEN_ONE ROWS(6, "dust", "acme", "D-1", "1", "t", "1700006400000")
+
+/* The answer was made before the change was committed: what was judged here stands. */
+static void test_read_while_in_flight(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    world->held = true;
+    judge(world, 0, 200);
+    alarms_reading(world->alarms);
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "f", "1700006400000"));
+    judge(world, 1, 200);
+    said(world, "open1@0=200"); /* no second one */
+    commit(world);
+    judge(world, 2, 100);
+    said(world, "close1@2=100");
+    alarms_reading(world->alarms);
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    take_conditions(world, OPEN_ONE); /* it does not know of the end */
+    judge(world, 3, 200);
+    said(world, "open1@3=200");
+    commit(world);
+    judge(world, 4, 100);
+    commit(world);
+    said(world, "close1@4=100");
+    assert_int_equal(world->device->conditions, 0); /* nothing is kept of what is normal and committed */
+}
+
+/* Committed after the database was asked and before its answer came: the answer may lack it, too. */
+static void test_committed_while_read(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    judge(world, 0, 200);
+    world->held = true;
+    judge(world, 1, 100);
+    said(world, "open1@0=200 close1@1=100");
+    alarms_reading(world->alarms);
+    commit(world);
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    take_conditions(world, OPEN_ONE);
+    assert_int_equal(world->device->conditions, 0);
+    judge(world, 2, 200);
+    said(world, "open1@2=200");
+    /* A change that the answer surely has is not held against it: the alarm was ended by hand. */
+    commit(world);
+    alarms_reading(world->alarms);
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    take_conditions(world, ROWS(6, "dust", "acme", "D-9", "1", "t", "0"));
+    judge(world, 3, 200);
+    said(world, "open1@3=200");
+}
+
 static void test_rules_of_others(void **state) {
     struct world *world = *state;
     take_rules(world, ROWS(11, "1", "moon", "1", NULL, "above", "1", NULL, "0", NULL, NULL, "28800", "2", "gas", "1",
@@ -246,10 +311,17 @@ static void test_rules_of_others(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-    const struct CMUnitTest tests[] = {TEST(test_hysteresis),         TEST(test_below_and_equals),
-                                       TEST(test_duration),           TEST(test_window_over_midnight),
-                                       TEST(test_window_of_day),      TEST(test_order),
-                                       TEST(test_flagged_and_others), TEST(test_kinds),
-                                       TEST(test_conditions),         TEST(test_rules_of_others)};
+    const struct CMUnitTest tests[] = {TEST(test_hysteresis),
+                                       TEST(test_below_and_equals),
+                                       TEST(test_duration),
+                                       TEST(test_window_over_midnight),
+                                       TEST(test_window_of_day),
+                                       TEST(test_order),
+                                       TEST(test_flagged_and_others),
+                                       TEST(test_kinds),
+                                       TEST(test_conditions),
+                                       TEST(test_rules_of_others),
+                                       TEST(test_read_while_in_flight),
+                                       TEST(test_committed_while_read)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
