@@ -1,7 +1,7 @@
 /* outbox.c: from onemap.outbox to the broker. A row takes one of a bounded number of places, is published with QoS 1,
  * and leaves its place when the database knows that the broker has it. Rows are not read behind a cursor: writers
- * commit side by side, so a smaller id may become visible later; what is read is whatever is unsent and has no place
- * yet. Must never mark a row that the broker has not acknowledged. */
+ * commit side by side, so a smaller id may become visible later; what is read is whatever is unsent, due and has no
+ * place yet. Must never mark a row that the broker has not acknowledged. */
 #include "hub/outbox.h"
 
 #include <stdlib.h>
@@ -19,7 +19,6 @@ enum {
     SOON_MS = 20,         /* pokes and acknowledgements are gathered for so long */
     TICK_MS = 1000,       /* and this is how often everything is looked at anyway */
     LOOK_MS = 5000,       /* rows that nobody poked for */
-    REST_MS = 60000,      /* before a refused message is tried again */
     SILENCE_MS = 60000,   /* without any acknowledgement: the connection is made anew */
     RECEIVE_MAXIMUM = 10, /* nothing is subscribed to */
     CLIENT_ID_BYTES = 64,
@@ -32,15 +31,13 @@ enum place_state {
     PLACE_CONFIRMED, /* acknowledged, the database does not know */
     PLACE_REFUSED,   /* by broker or library, the database does not know */
     PLACE_MARKING,   /* the running job tells the database that it was confirmed */
-    PLACE_NOTING,    /* or that it was refused */
-    PLACE_RESTING,   /* refused; tried again at rest_until */
+    PLACE_NOTING,    /* or that it was refused: the database says when it may be tried again */
 };
 
 struct place {
     enum place_state state;
     int mid;
     int64_t id;
-    uint64_t rest_until;
 };
 
 struct outbox {
@@ -126,10 +123,8 @@ static struct place *place_find(struct outbox *outbox, enum place_state state, i
 
 static void refuse(struct outbox *outbox, struct place *place, const char *topic, const char *why) {
     hub_metrics.outbox_failures++;
-    log_warning("outbox_refused", "id=%lld topic=%s reason=%s retry_s=%d", (long long)place->id, log_quote(topic),
-                log_quote(why), REST_MS / 1000);
+    log_warning("outbox_refused", "id=%lld topic=%s reason=%s", (long long)place->id, log_quote(topic), log_quote(why));
     snprintf(outbox->refusal, sizeof outbox->refusal, "%s", why);
-    place->rest_until = uv_now(outbox->loop) + REST_MS;
     place_set(outbox, place, PLACE_REFUSED);
 }
 
@@ -290,7 +285,7 @@ static void on_done(void *user, const struct session_error *error) {
     }
     hub_metrics.outbox_sent += count_marking(outbox);
     places_move(outbox, PLACE_MARKING, PLACE_FREE);
-    places_move(outbox, PLACE_NOTING, PLACE_RESTING);
+    places_move(outbox, PLACE_NOTING, PLACE_FREE);
     if (broker_connected(outbox)) {
         mqtt_wake(outbox->mqtt); /* what on_result published goes out */
     }
@@ -324,7 +319,8 @@ static void start_job(struct outbox *outbox) {
     if (reads) {
         outbox->wanted = false;
         buffer_text(&outbox->sql, "SELECT o.id, o.topic, o.payload FROM onemap.outbox o WHERE o.destination = 'mqtt'"
-                                  " AND o.sent_at IS NULL AND o.id <> ALL (");
+                                  " AND o.sent_at IS NULL AND (o.retry_at IS NULL OR o.retry_at <= now())"
+                                  " AND o.id <> ALL (");
         sql_ids(outbox, is_taken);
         buffer_format(&outbox->sql, ") ORDER BY o.id LIMIT %zu",
                       outbox->free_places < READ_ROWS ? outbox->free_places : READ_ROWS);
@@ -341,12 +337,6 @@ static void advance(struct outbox *outbox) {
     uint64_t now = uv_now(outbox->loop);
     outbox->soon = false;
     uv_timer_start(&outbox->timer, on_timer, TICK_MS, 0);
-    for (size_t i = 0; i < PLACES; i++) {
-        if (outbox->places[i].state == PLACE_RESTING && now >= outbox->places[i].rest_until) {
-            place_set(outbox, &outbox->places[i], PLACE_FREE);
-            outbox->wanted = true;
-        }
-    }
     if (now >= outbox->look_at) {
         outbox->look_at = now + LOOK_MS;
         outbox->wanted = true;

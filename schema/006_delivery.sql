@@ -8,25 +8,31 @@ CREATE TABLE onemap.outbox (
     payload     text NOT NULL,
     sent_at     timestamptz,
     attempts    int NOT NULL DEFAULT 0,
-    last_error  text
+    last_error  text,
+    retry_at    timestamptz
 );
-COMMENT ON TABLE onemap.outbox IS 'Messages to send, written in the transaction that causes them; sent_at: when the other side confirmed';
+COMMENT ON TABLE onemap.outbox IS
+    'Messages to send, written in the transaction that causes them; sent_at: when the other side confirmed; retry_at: not before, as it was refused';
 CREATE INDEX outbox_unsent ON onemap.outbox (destination, id) WHERE sent_at IS NULL;
 CREATE INDEX outbox_sent ON onemap.outbox (sent_at) WHERE sent_at IS NOT NULL;
 GRANT INSERT ON onemap.outbox TO cityhub_hub;
 
 CREATE FUNCTION onemap.outbox_sent(ids bigint[]) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE onemap.outbox o SET sent_at = clock_timestamp(), attempts = o.attempts + 1, last_error = NULL WHERE o.id = ANY (ids)
+    UPDATE onemap.outbox o SET sent_at = clock_timestamp(), attempts = o.attempts + 1, last_error = NULL, retry_at = NULL
+    WHERE o.id = ANY (ids)
 $$;
 COMMENT ON FUNCTION onemap.outbox_sent(bigint[]) IS 'Marks outbox messages as confirmed by the other side';
 GRANT EXECUTE ON FUNCTION onemap.outbox_sent(bigint[]) TO cityhub_hub;
 
 CREATE FUNCTION onemap.outbox_failed(ids bigint[], error text) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE onemap.outbox o SET attempts = o.attempts + 1, last_error = error WHERE o.id = ANY (ids) AND o.sent_at IS NULL
+    UPDATE onemap.outbox o SET attempts = o.attempts + 1, last_error = error,
+        retry_at = clock_timestamp() + least(interval '1 minute' * 2 ^ least(o.attempts, 10), interval '1 hour')
+    WHERE o.id = ANY (ids) AND o.sent_at IS NULL
 $$;
-COMMENT ON FUNCTION onemap.outbox_failed(bigint[], text) IS 'Notes that the other side refused outbox messages, and why; they are sent again';
+COMMENT ON FUNCTION onemap.outbox_failed(bigint[], text) IS
+    'Notes that the other side refused outbox messages, and why; they are sent again after a minute, then two, four, at most an hour';
 GRANT EXECUTE ON FUNCTION onemap.outbox_failed(bigint[], text) TO cityhub_hub;
 
 CREATE VIEW onemap.receipt AS

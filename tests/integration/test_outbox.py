@@ -72,6 +72,20 @@ def test_what_the_broker_refuses_holds_up_nothing(hub, database, vendor_client):
     client.receipt("later")
 
 
+def test_more_refused_than_may_be_in_flight(hub, database, vendor_client):
+    """They wait in the database, not in the hub's bounded number of places: nobody else waits with them."""
+    client = vendor_client("dust")
+    database.query("INSERT INTO onemap.outbox (topic, payload) SELECT 'a/#/' || i, '{}' FROM generate_series(1, 1500) i")
+    put(database, "tester", ["good"])
+    client.receipt("good")
+    wait_until(lambda: database.value("SELECT count(*) FROM onemap.outbox WHERE attempts = 1 AND retry_at > now()") == 1500, 30,
+               "all refusals are in the rows, and when to try again")
+    database.query("UPDATE onemap.outbox SET topic = 'cityhub/v1/dust/tester/receipt', payload = '{\"receipts\":[{\"message\":\"mended\"}]}',"
+                   " retry_at = now() WHERE topic = 'a/#/700'")
+    client.receipt("mended")
+    assert database.value("SELECT count(*) FROM onemap.outbox WHERE attempts <> 1 AND topic LIKE 'a/%%'") == 0
+
+
 def test_broker_database_and_hub_restart_in_the_middle(hub, database, broker, cluster, vendor_client):
     client = vendor_client("dust", session_expiry_s=600)
     put(database, "tester", [f"a-{i}" for i in range(2000)])
