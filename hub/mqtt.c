@@ -19,6 +19,7 @@ enum {
     STABLE_MS = 10000,          /* a connection that held so long is worth a quick new try */
     TICK_MS = 1000,
     READS_MAX = 256, /* packets in one turn, so that others have theirs */
+    DETAIL_BYTES = 200,
 };
 
 struct mqtt {
@@ -37,6 +38,7 @@ struct mqtt {
     uint64_t greeted_at;
     uint64_t packets; /* that came to a callback: a read without one has emptied the socket, or nearly so */
     unsigned backoff_ms;
+    char detail[DETAIL_BYTES]; /* what the library logged last while it connected: why TLS fails */
     bool timer_closed;
     void (*closed)(void *user);
     void *closed_user;
@@ -55,6 +57,13 @@ static void unwatch(struct mqtt *mqtt) {
         uv_close((uv_handle_t *)mqtt->poll, poll_closed);
         mqtt->poll = NULL;
     }
+}
+
+/* The library's word for a failure; its own for each of TLS says nothing. */
+static const char *reason_of(const struct mqtt *mqtt, int code) {
+    return code == MOSQ_ERR_ERRNO                            ? strerror(errno)
+           : code == MOSQ_ERR_TLS && mqtt->detail[0] != '\0' ? mqtt->detail
+                                                             : mosquitto_strerror(code);
 }
 
 static void redial(uv_timer_t *timer) {
@@ -107,7 +116,7 @@ static void mqtt_write(struct mqtt *mqtt) {
     if (on_line(mqtt) && may_write(mqtt) && mosquitto_want_write(mqtt->session)) {
         int code = mosquitto_loop_write(mqtt->session, 1);
         if (code != MOSQ_ERR_SUCCESS) {
-            mqtt_lose(mqtt, mosquitto_strerror(code));
+            mqtt_lose(mqtt, reason_of(mqtt, code));
         }
     }
 }
@@ -118,7 +127,7 @@ static void mqtt_read(struct mqtt *mqtt) {
         before = mqtt->packets;
         int code = mosquitto_loop_read(mqtt->session, 1);
         if (code != MOSQ_ERR_SUCCESS) {
-            mqtt_lose(mqtt, code == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(code));
+            mqtt_lose(mqtt, reason_of(mqtt, code));
         }
     }
 }
@@ -152,7 +161,7 @@ static void tick(uv_timer_t *timer) {
     if (on_line(mqtt) && may_write(mqtt)) {
         int code = mosquitto_loop_misc(mqtt->session);
         if (code != MOSQ_ERR_SUCCESS) {
-            mqtt_lose(mqtt, mosquitto_strerror(code));
+            mqtt_lose(mqtt, reason_of(mqtt, code));
             return;
         }
     }
@@ -161,7 +170,6 @@ static void tick(uv_timer_t *timer) {
 
 static void on_connect(struct mosquitto *session, void *user, int reason, int flags,
                        const mosquitto_property *properties) {
-    (void)session;
     (void)properties;
     struct mqtt *mqtt = user;
     mqtt->packets++;
@@ -170,7 +178,17 @@ static void on_connect(struct mosquitto *session, void *user, int reason, int fl
         return;
     }
     mqtt->state = MQTT_UP;
+    mosquitto_log_callback_set(session, NULL); /* with one, the library writes a line for every packet */
     mqtt->handlers.connected(mqtt->handlers.user, (flags & 1) != 0);
+}
+
+/* Called by whichever thread connects. */
+static void on_log(struct mosquitto *session, void *user, int level, const char *text) {
+    (void)session;
+    struct mqtt *mqtt = user;
+    if (level == MOSQ_LOG_ERR) {
+        snprintf(mqtt->detail, sizeof mqtt->detail, "%s", text);
+    }
 }
 
 static void on_message(struct mosquitto *session, void *user, const struct mosquitto_message *message,
@@ -232,7 +250,7 @@ static void dial_done(uv_work_t *work, int status) {
         return;
     }
     if (status != 0 || mqtt->dial_code != MOSQ_ERR_SUCCESS) {
-        mqtt_lose(mqtt, mqtt->dial_code < 0 ? strerror(-mqtt->dial_code) : mosquitto_strerror(mqtt->dial_code));
+        mqtt_lose(mqtt, mqtt->dial_code < 0 ? strerror(-mqtt->dial_code) : reason_of(mqtt, mqtt->dial_code));
         return;
     }
     mqtt->poll = calloc(1, sizeof *mqtt->poll);
@@ -252,6 +270,8 @@ static void dial_done(uv_work_t *work, int status) {
 
 static void mqtt_dial(struct mqtt *mqtt) {
     mqtt->state = MQTT_DIALLING;
+    mqtt->detail[0] = '\0';
+    mosquitto_log_callback_set(mqtt->session, on_log);
     mqtt->dial.data = mqtt;
     mqtt->dialling = uv_queue_work(mqtt->loop, &mqtt->dial, dial_work, dial_done) == 0;
     if (!mqtt->dialling) {

@@ -16,7 +16,7 @@ persistence true
 persistence_location {folder}/
 autosave_interval 600
 max_inflight_messages 20000
-max_queued_messages 0
+max_queued_messages 2147483647
 log_dest stderr
 log_timestamp_format %Y-%m-%dT%H:%M:%S
 connection_messages true
@@ -24,12 +24,12 @@ connection_messages true
 
 
 class Broker:
-    def __init__(self, log_path, password_file=None, acl_file=None):
+    def __init__(self, log_path, password_file=None, acl_file=None, more_settings=""):
         self.host, self.port = "127.0.0.1", free_port()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-mqtt-"))
         self.user = unprivileged_user()
         give_to(self.folder, self.user)
-        self.password_file, self.acl_file = password_file, acl_file
+        self.password_file, self.acl_file, self.more_settings = password_file, acl_file, more_settings
         self.config_path = self.folder / "mosquitto.conf"
         self.config_path.write_text(self._settings())
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -40,7 +40,7 @@ class Broker:
         text += f"password_file {self.password_file}\nallow_anonymous false\n" if self.password_file else "allow_anonymous true\n"
         if self.acl_file:
             text += f"acl_file {self.acl_file}\n"
-        return text
+        return text + self.more_settings
 
     def ready(self):
         """A client gets through: connects, publishes with QoS 1 and has its PUBACK."""
