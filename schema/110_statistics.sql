@@ -327,11 +327,17 @@ END $$;
 COMMENT ON FUNCTION onemap.score_refresh() IS 'Brings the months that are there and not closed up to the journal, case by case; returns the cases looked at';
 GRANT EXECUTE ON FUNCTION onemap.score_refresh() TO cityhub_hub, cityhub_api;
 
+-- Never waits for the lock: the sweeps before it in the same transaction may have written to the journal, which whoever
+-- closes a month locks after score_lock().
 CREATE FUNCTION onemap.score_sweep() RETURNS int
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN EXISTS (SELECT FROM onemap.score_dirty) THEN onemap.score_refresh() ELSE 0 END
-$$;
-COMMENT ON FUNCTION onemap.score_sweep() IS 'Keeps the statistics of open months up to the journal';
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM onemap.score_dirty) AND pg_try_advisory_xact_lock(hashtext('onemap.score')) THEN
+        RETURN onemap.score_refresh();
+    END IF;
+    RETURN 0;
+END $$;
+COMMENT ON FUNCTION onemap.score_sweep() IS 'Keeps the statistics of open months up to the journal; leaves it to the next time while a month is being built or closed';
 INSERT INTO onemap.sweep (function_name) VALUES ('score_sweep');
 
 CREATE FUNCTION onemap.score_month_ready(month date) RETURNS void

@@ -54,6 +54,30 @@ def enter_all(command, scores, month="2025-10"):
                     "--office", "牵头办", "--author", "王", "--evidence", "评分表")
 
 
+def test_a_month_is_closed_while_sweeps_write_the_journal(command, database):
+    """The hub's sweeps are one transaction, which first writes to the journal and then looks after the statistics."""
+    sweeps, closing = database.connect(autocommit=False), database.connect(autocommit=False)
+    try:
+        with sweeps.cursor() as sweep, closing.cursor() as close:
+            close.execute("SELECT onemap.score_lock()")
+            sweep.execute("SET LOCAL lock_timeout = '20s'")
+            sweep.execute("LOCK TABLE onemap.case_event IN ROW EXCLUSIVE MODE")
+            assert database.value("SELECT count(*) FROM onemap.score_dirty") > 0
+            sweep.execute("SELECT onemap.score_sweep()")
+            assert sweep.fetchone() == (0,), "it does not wait for whoever has the lock"
+            sweeps.commit()
+            close.execute("SET LOCAL lock_timeout = '20s'")
+            close.execute("LOCK TABLE onemap.case_event IN SHARE MODE")
+            closing.commit()
+            sweep.execute("SELECT onemap.score_sweep()")
+            assert database.value("SELECT count(*) FROM onemap.score_dirty") > 0
+            sweeps.commit()
+            assert database.value("SELECT count(*) FROM onemap.score_dirty") == 0
+    finally:
+        sweeps.close()
+        closing.close()
+
+
 def test_a_month_from_the_journal_to_its_score(command):
     # JC: handled in time 3/4 x 35 = 26.25, urgent: none, full 10; closed in time 3/4 x 20 = 15; closed 4/4 x 15; 10 + 5 + 5: 86.25.
     # WLH: 0 + 10 + 0 + 0 + 10 + 5 + 5 = 30. CJ: 100.
