@@ -1,12 +1,13 @@
 """The examples of the vendors' pages: fenced blocks after a mark `<!-- example: WORDS -->`."""
 import re
+import textwrap
 import time
 
 from google.protobuf import text_format
 
 from . import messages, paths
 
-EXAMPLE = re.compile(r"<!-- example: (?P<name>[a-z ]+) -->\n```\w*\n(?P<text>.*?\n)```", re.S)
+EXAMPLE = re.compile(r"<!-- example: (?P<name>[a-z ]+) -->\n *```\w*\n(?P<text>.*?\n) *```", re.S)
 WRITTEN_MS = 1760000000000  # the time of the guides' records
 KINDS = ("inventory", "staff", "work", "telemetry", "case")  # in this order every reference is known already
 
@@ -14,7 +15,7 @@ KINDS = ("inventory", "staff", "work", "telemetry", "case")  # in this order eve
 def examples(path):
     """The text of each example by its name, in the page's order."""
     text = path.read_text()
-    found = {match["name"]: match["text"] for match in EXAMPLE.finditer(text)}
+    found = {match["name"]: textwrap.dedent(match["text"]) for match in EXAMPLE.finditer(text)}
     assert len(found) == text.count("<!-- example: "), f"{path}: an example has no block, or its name comes twice"
     return found
 

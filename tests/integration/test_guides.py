@@ -11,7 +11,7 @@ import tempfile
 import pytest
 from harness import guides, messages, paths
 from harness.broker import Broker
-from harness.process import give_to, unprivileged_user
+from harness.process import give_to, unprivileged_user, wait_until
 from harness.site import Site
 
 ACCESS = """
@@ -212,6 +212,20 @@ def test_python_program(demo, database):
     receipt = json.loads(demo.run(["/usr/bin/python3", "example.py"]))
     assert (receipt["kind"], receipt["records"], receipt["accepted"], receipt["rejected"]) == ("telemetry", 4, 4, 0)
     assert demo_rows(database) == [("YC-DEMO-PY-1", 41.0, 93.5, 61.0, 1.0)] * 2 + [("YC-DEMO-PY-2", 42.0, 94.5, 61.0, 0.0)] * 2
+
+
+def test_readme(demo, database):
+    """Its two examples, with the names of this vendor and broker."""
+    page = guides.examples(paths.ROOT / "README.md")
+    host, port = demo.broker.host, demo.broker.port
+    publish, program = (text.replace("acme.password", "var/demo.password").replace("acme", "demo") for text in (page["publish"], page["python"]))
+    demo.run(["bash", "-euc", publish.replace("-h BROKER", f"-h {host} -p {port}")])
+    demo.run(["protoc", "-I", "proto", "--python_out=.", "proto/common.proto", "proto/dust.proto"])
+    demo.run(["/usr/bin/python3", "-c", program.replace('"BROKER"', f'"{host}", {port}')])
+
+    def rows():
+        return database.query("SELECT device_code, count(*)::int, min(pm25_ug_m3) FROM onemap.dust WHERE vendor = 'demo' GROUP BY 1 ORDER BY 1")
+    wait_until(lambda: rows() == [("D-17", 1, 35.2), ("D-18", 60, 35.2)], 30, "all records are in the one map")
 
 
 def test_other_vendors_topics_are_closed(guarded):
