@@ -189,9 +189,11 @@ static void on_subscribed(void *user, int mid, int count, const int *reasons) {
     lane->metrics->connected = true;
     for (int i = 0; i < count; i++) {
         if (reasons[i] >= 0x80) {
+            /* Whoever gives the right back does not tell us: we ask again, at the pace of reconnections. */
             log_error("lane_subscription_refused", "lane=%s reason=%s", lane->client_id,
                       log_quote(mosquitto_reason_string(reasons[i])));
-            lane->metrics->connected = false;
+            mqtt_redial(lane->mqtt, "the broker refuses the subscription");
+            return;
         }
     }
 }

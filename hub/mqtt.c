@@ -86,6 +86,10 @@ static void mqtt_lose(struct mqtt *mqtt, const char *why) {
     }
 }
 
+void mqtt_redial(struct mqtt *mqtt, const char *why) {
+    mqtt_lose(mqtt, why);
+}
+
 static bool may_read(const struct mqtt *mqtt) {
     return mqtt->state != MQTT_UP || mqtt->handlers.may_read == NULL || mqtt->handlers.may_read(mqtt->handlers.user);
 }

@@ -1,11 +1,18 @@
 """Lanes: several of one subsystem share its load and go back to one without a loss; a subsystem whose batches cannot be stored
 holds up no other; batches end by size and by age."""
+import json
+import pathlib
+import shutil
+import subprocess
+import tempfile
 import time
 
 import paho.mqtt.client as mqtt
 import pytest
 from harness import messages
-from harness.process import wait_until
+from harness.broker import Broker
+from harness.process import give_to, unprivileged_user, wait_until
+from harness.site import Site
 
 RECORDS = 10  # in a message
 
@@ -174,3 +181,42 @@ def test_last_value_wins_with_batches_side_by_side(site, make_hub, database):
     assert database.query("SELECT DISTINCT pm25_ug_m3 FROM onemap.dust") == [(rounds - 1.0,)]
     kept = database.query("SELECT DISTINCT array_agg(r.readings[1] ORDER BY r.id) FROM onemap.observation_revision r GROUP BY r.device_id")
     assert kept == [([float(number) for number in range(rounds - 1)],)], "every value that was replaced is kept, in its order"
+
+
+@pytest.fixture
+def strict_broker(work_folder):
+    """A broker that lets nobody subscribe until its administrator says so; returns it and how he does."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-strict-"))
+    rules = folder / "rules.json"
+    subprocess.run(["mosquitto_ctrl", "dynsec", "init", rules, "admin", "admin-password"], check=True, capture_output=True)
+    for path in (folder, rules):
+        give_to(path, unprivileged_user())
+    plugin, = pathlib.Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    broker = Broker(work_folder / "mosquitto.log", more_settings=f"plugin {plugin}\nplugin_opt_config_file {rules}\n")
+
+    def allow(what):
+        command = {"command": "setDefaultACLAccess", "acls": [{"acltype": what, "allow": True}]}
+        subprocess.run(["mosquitto_pub", "-V", "mqttv5", "-h", broker.host, "-p", str(broker.port), "-u", "admin", "-P", "admin-password",
+                        "-q", "1", "-t", "$CONTROL/dynamic-security/v1", "-m", json.dumps({"commands": [command]})],
+                       check=True, capture_output=True, timeout=30)
+    try:
+        broker.process.start()
+        wait_until(lambda: allow("publishClientSend") is None, 30, "the broker answers")
+        yield broker, allow
+    finally:
+        broker.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_refused_subscription_is_asked_for_again(database, strict_broker, work_folder):
+    broker, allow = strict_broker
+    site = Site(database, broker, work_folder)
+    try:
+        hub = site.hub(start=False)
+        hub.start(ready=False)
+        wait_until(lambda: "event=lane_subscription_refused lane=test-dust-1" in hub.process.log_text(), 30, "the log says so")
+        assert hub.get("/readyz").status_code == 503
+        allow("subscribe")
+        hub.wait_ready()
+    finally:
+        site.close()
