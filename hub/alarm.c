@@ -226,7 +226,7 @@ int alarms_take_conditions(struct alarms *alarms, const struct registry *registr
 }
 
 void alarms_settled(struct alarms *alarms, const struct alarm_operation *operations, size_t count) {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && alarms->conditions != NULL; i++) { /* what is not settled is not forgotten */
         struct condition *condition = condition_find(alarms, operations[i].device, operations[i].rule_id);
         condition->unsettled--;
         condition->fresh = condition->fresh || alarms->reading;
