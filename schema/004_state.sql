@@ -117,9 +117,29 @@ COMMENT ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) IS
     'Brings the records and places of one hour that were stored since a moment into the session''s device_state_stage';
 GRANT EXECUTE ON FUNCTION onemap.device_state_stage_hour(timestamptz, timestamptz) TO cityhub_hub;
 
+-- A state may have been written before its record, which then never committed: it comes again, and so do those before it.
+-- Alarm rules pass over what is older than observed_at, so this must not be ahead of what is stored. Literals, so that the
+-- planner looks at two days' partitions and not at all of them.
+CREATE FUNCTION onemap.device_state_take_back(day_start timestamptz, since timestamptz) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    EXECUTE format($q$
+    UPDATE onemap.device_state s SET observed_at = t.stored_at
+    FROM (SELECT d.device_id, (SELECT o.observed_at FROM onemap.observation o
+                               WHERE o.device_id = d.device_id AND o.observed_at <= d.observed_at
+                                   AND o.observed_at >= %4$L AND o.observed_at < %2$L
+                               ORDER BY o.observed_at DESC LIMIT 1) AS stored_at
+          FROM onemap.device_state d WHERE d.last_seen_at >= %3$L AND d.observed_at >= %1$L AND d.observed_at < %2$L) t
+    WHERE s.device_id = t.device_id AND t.stored_at < s.observed_at
+    $q$, day_start, day_start + interval '1 day', since, day_start - interval '1 day');
+END $$;
+COMMENT ON FUNCTION onemap.device_state_take_back(timestamptz, timestamptz) IS
+    'Takes observed_at of the states of one day that were seen since a moment back to the newest record that is stored of that day or the one before';
+GRANT EXECUTE ON FUNCTION onemap.device_state_take_back(timestamptz, timestamptz) TO cityhub_hub;
+
 CREATE FUNCTION onemap.device_state_catch_up() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE since timestamptz; hour_start timestamptz; caught_up int;
+DECLARE since timestamptz; hour_start timestamptz; day_start timestamptz; caught_up int;
 BEGIN
     since := coalesce((SELECT h.value - interval '1 minute' FROM onemap.hub_state h WHERE h.key = 'device_state'), '-infinity');
     PERFORM onemap.stage_create();
@@ -128,14 +148,9 @@ BEGIN
         PERFORM onemap.device_state_stage_hour(hour_start, since);
     END LOOP;
     caught_up := onemap.device_state_merge((SELECT max(b.received_at) FROM onemap.batch_log b));
-    -- A state may have been written before its record, which then never committed: it comes again, and so do those before
-    -- it. Alarm rules pass over what is older than observed_at, so this must not be ahead of what is stored.
-    UPDATE onemap.device_state s SET observed_at = t.observed_at
-    FROM (SELECT d.device_id, (SELECT o.observed_at FROM onemap.observation o
-                               WHERE o.device_id = d.device_id AND o.observed_at <= d.observed_at
-                               ORDER BY o.observed_at DESC LIMIT 1) AS observed_at
-          FROM onemap.device_state d WHERE d.last_seen_at >= since) t
-    WHERE s.device_id = t.device_id AND t.observed_at < s.observed_at;
+    FOR day_start IN SELECT DISTINCT date_trunc('day', d.observed_at) FROM onemap.device_state d WHERE d.last_seen_at >= since LOOP
+        PERFORM onemap.device_state_take_back(day_start, since);
+    END LOOP;
     RETURN caught_up;
 END $$;
 COMMENT ON FUNCTION onemap.device_state_catch_up() IS
