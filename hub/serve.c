@@ -55,6 +55,8 @@ static bool is_ready(void *user, char *why, size_t size) {
         snprintf(why, size, "the database is away");
     } else if (!hub->loaded) {
         snprintf(why, size, "the registry is being loaded");
+    } else if (writer_trouble(hub->writer) != NULL) {
+        snprintf(why, size, "nothing can be stored: %s", writer_trouble(hub->writer));
     } else {
         for (size_t i = 0; i < hub->lanes_wanted; i++) {
             if (!lane_connected(hub->lanes[i])) {

@@ -19,6 +19,8 @@ enum {
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
     PARTITION_TRIES = 3,
+    TROUBLE_MS = 5000, /* of failures alone, before it is called trouble */
+    TROUBLE_BYTES = 200,
 };
 
 enum step {
@@ -62,6 +64,8 @@ struct writer {
     size_t slot_count;
     struct writer_job *first, *last; /* waiting */
     uint8_t days[DAYS_MAX / 8];      /* that have partitions */
+    uint64_t failing_since;          /* the first failure after the last success; 0 = none */
+    char failure[TROUBLE_BYTES];     /* the last one's reason */
     size_t handles;                  /* still to be closed */
     bool closing;
     void (*closed)(void *user);
@@ -98,6 +102,11 @@ static void count_gauges(struct writer *writer) {
         hub_metrics.writer_queue++;
     }
     hub_metrics.database_connected = hub_metrics.writers_connected > 0;
+}
+
+const char *writer_trouble(const struct writer *writer) {
+    bool failing = writer->failing_since != 0 && uv_now(writer->loop) - writer->failing_since > TROUBLE_MS;
+    return failing ? writer->failure : NULL;
 }
 
 bool writer_connected(const struct writer *writer) {
@@ -148,6 +157,7 @@ static void count_batch(const struct slot *slot) {
 static void slot_take(struct slot *slot);
 
 static void slice_committed(struct slot *slot) {
+    slot->writer->failing_since = 0;
     count_slice(slot);
     slice_devices_registered(&slot->slice);
     slot->unsure = slot->doubted = slot->again = false;
@@ -180,6 +190,9 @@ static void backoff_over(uv_timer_t *timer) {
 
 static void retry_later(struct slot *slot, const char *why) {
     struct lane_metrics *metrics = slot->job->batch->metrics;
+    struct writer *writer = slot->writer;
+    writer->failing_since = writer->failing_since != 0 ? writer->failing_since : uv_now(writer->loop);
+    snprintf(writer->failure, sizeof writer->failure, "%s", why);
     metrics->batch_failures++;
     log_warning("batch_retry", "lane=%s records=%d retry_ms=%u reason=%s", metrics->lane, slot->job->batch->records,
                 slot->backoff_ms, log_quote(why));

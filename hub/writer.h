@@ -31,6 +31,9 @@ void writer_forget_partitions(struct writer *writer);
 
 bool writer_connected(const struct writer *writer); /* at least one connection */
 
+/* Why nothing can be stored: for seconds every try has failed and none has succeeded. NULL = it can. */
+const char *writer_trouble(const struct writer *writer);
+
 /* Batches that are not committed are let go without `committed`; `closed` is called when nothing is left. */
 void writer_close(struct writer *writer, void (*closed)(void *user), void *user);
 

@@ -143,6 +143,20 @@ def test_subsystem_that_cannot_be_stored_is_tried_again(shared):
     assert shared.database.value("SELECT count(*) FROM onemap.quarantine WHERE vendor = %s", stuck.vendor) == 0
 
 
+def test_nothing_can_be_stored(shared):
+    """One subsystem alone sends, and is refused again and again: the hub is not ready, and says why."""
+    hub, stuck = shared.hubs[0], shared.new_client("gas")
+    shared.database.query(DISK_FULL)
+    try:
+        name = stuck.publish("telemetry", [{"device_code": "other", "observed_at_ms": now_ms(), "pressure_kpa": 2.0}])
+        wait_until(lambda: hub.get("/readyz").text == "nothing can be stored: no space left for the test\n", 30, "/readyz says why")
+        assert hub.get("/readyz").status_code == 503
+    finally:
+        shared.database.query("DROP FUNCTION public.disk_full() CASCADE")
+    assert stuck.receipt(name)["accepted"] == 1
+    wait_until(lambda: hub.get("/readyz").status_code == 200, 30, "it is ready again")
+
+
 # ---- batches
 
 @pytest.fixture
