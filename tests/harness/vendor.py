@@ -1,6 +1,7 @@
 """A vendor's platform as the guides describe it: an MQTT 5 client that publishes with QoS 1 and reads its receipts."""
 import itertools
 import json
+import socket
 import threading
 
 import paho.mqtt.client as mqtt
@@ -28,6 +29,7 @@ class VendorClient:
         self.client.max_inflight_messages_set(1000)
         if username is not None:
             self.client.username_pw_set(username, password)
+        self.client.on_socket_open = lambda client, user, connection: connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.client.on_connect = self._on_connect
         self.client.on_subscribe = lambda *_: self.subscribed.set()
         self.client.on_message = self._on_message
