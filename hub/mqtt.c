@@ -4,8 +4,10 @@
 #include "hub/mqtt.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "hub/error.h"
 #include "hub/log.h"
@@ -116,9 +118,16 @@ static void watch(struct mqtt *mqtt) {
     }
 }
 
+static void cork(const struct mqtt *mqtt, int on) {
+    setsockopt(mosquitto_socket(mqtt->session), IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+}
+
+/* Corked: the library writes each acknowledgement by itself, and without this each would be a segment of its own. */
 static void mqtt_write(struct mqtt *mqtt) {
     if (on_line(mqtt) && may_write(mqtt) && mosquitto_want_write(mqtt->session)) {
+        cork(mqtt, 1);
         int code = mosquitto_loop_write(mqtt->session, 1);
+        cork(mqtt, 0);
         if (code != MOSQ_ERR_SUCCESS) {
             mqtt_lose(mqtt, reason_of(mqtt, code));
         }
