@@ -192,7 +192,7 @@ static void on_subscribed(void *user, int mid, int count, const int *reasons) {
             /* Whoever gives the right back does not tell us: we ask again, at the pace of reconnections. */
             log_error("lane_subscription_refused", "lane=%s reason=%s", lane->client_id,
                       log_quote(mosquitto_reason_string(reasons[i])));
-            mqtt_redial(lane->mqtt, "the broker refuses the subscription");
+            mqtt_lose(lane->mqtt, "the broker refuses the subscription");
             return;
         }
     }

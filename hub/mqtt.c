@@ -72,7 +72,7 @@ static void redial(uv_timer_t *timer) {
     mqtt_dial(timer->data);
 }
 
-static void mqtt_lose(struct mqtt *mqtt, const char *why) {
+void mqtt_lose(struct mqtt *mqtt, const char *why) {
     bool was_up = mqtt->state == MQTT_UP;
     if (mqtt->state == MQTT_CLOSING || mqtt->state == MQTT_WAITING) {
         return;
@@ -86,10 +86,6 @@ static void mqtt_lose(struct mqtt *mqtt, const char *why) {
     if (was_up && mqtt->handlers.lost != NULL) {
         mqtt->handlers.lost(mqtt->handlers.user, why);
     }
-}
-
-void mqtt_redial(struct mqtt *mqtt, const char *why) {
-    mqtt_lose(mqtt, why);
 }
 
 static bool may_read(const struct mqtt *mqtt) {

@@ -44,7 +44,7 @@ void mqtt_close(struct mqtt *mqtt, bool end_session, void (*closed)(void *user),
 bool mqtt_connected(const struct mqtt *mqtt);
 
 /* Gives the connection up as if it had been lost, and comes back with backoff. */
-void mqtt_redial(struct mqtt *mqtt, const char *why);
+void mqtt_lose(struct mqtt *mqtt, const char *why);
 
 /* For subscribe, unsubscribe and publish, while connected; then mqtt_wake. */
 struct mosquitto *mqtt_session(struct mqtt *mqtt);
