@@ -135,10 +135,11 @@ static void chart_rates(FILE *out, const cJSON *rows, const cJSON *statistics, c
 
 static void ranking(FILE *out, const cJSON *rows) {
     const cJSON *row;
-    fputs(
-        "<table id=\"ranking\"><thead><tr><th>名次</th><th>单位</th><th>总分</th><th>等级</th><th>数字城管<br>×50%</th>"
-        "<th>八个专项平均<br>×40%</th><th>加分</th><th>减分</th></tr></thead><tbody>\n",
-        out);
+    fputs("<table id=\"ranking\"><thead><tr>"
+          "<th>名次</th><th>单位</th><th>总分</th><th>等级</th><th>数字城管<br>×50%</th>"
+          "<th>八个专项平均<br>×40%</th><th>加分</th><th>减分</th>"
+          "</tr></thead><tbody>\n",
+          out);
     cJSON_ArrayForEach(row, rows) {
         fputs("<tr>", out);
         number_cell(out, row, "rank", 0);
@@ -186,9 +187,9 @@ static void awards(FILE *out, const cJSON *rows) {
     const cJSON *row;
     const cJSON *award;
     int count = 0;
-    fputs("<table "
-          "id=\"awards\"><thead><tr><th>单位</th><th>事项</th><th>依据</th><th>次数</th><th>分值</th></tr></"
-          "thead><tbody>\n",
+    fputs("<table id=\"awards\"><thead><tr>"
+          "<th>单位</th><th>事项</th><th>依据</th><th>次数</th><th>分值</th>"
+          "</tr></thead><tbody>\n",
           out);
     cJSON_ArrayForEach(row, rows) {
         cJSON_ArrayForEach(award, cJSON_GetObjectItemCaseSensitive(row, "awards")) {
@@ -208,9 +209,9 @@ static void awards(FILE *out, const cJSON *rows) {
 
 static void findings(FILE *out, const cJSON *list) {
     const cJSON *finding;
-    fputs("<table "
-          "id=\"findings\"><thead><tr><th>单位</th><th>奖惩</th><th>依据（附件条款）</th><th>金额（元）</th></tr></"
-          "thead><tbody>\n",
+    fputs("<table id=\"findings\"><thead><tr>"
+          "<th>单位</th><th>奖惩</th><th>依据（附件条款）</th><th>金额（元）</th>"
+          "</tr></thead><tbody>\n",
           out);
     cJSON_ArrayForEach(finding, list) {
         fputs("<tr>", out);
@@ -235,10 +236,10 @@ static void statistics_table(FILE *out, const cJSON *statistics) {
                                            "rework_times",  "returned", "should_close",    "closed_in_time"};
     static const char *const rates[] = {"handle_in_time_rate", "close_in_time_rate"};
     const cJSON *row;
-    fputs("<table "
-          "id=\"statistics\"><thead><tr><th>单位</th><th>应处置</th><th>处置</th><th>按期处置</th><th>超期</"
-          "th><th>返工次数</th>"
-          "<th>回退</th><th>应结案</th><th>按期结案</th><th>按期处置率%</th><th>按期结案率%</th></tr></thead><tbody>\n",
+    fputs("<table id=\"statistics\"><thead><tr>"
+          "<th>单位</th><th>应处置</th><th>处置</th><th>按期处置</th><th>超期</th><th>返工次数</th><th>回退</th>"
+          "<th>应结案</th><th>按期结案</th><th>按期处置率%</th><th>按期结案率%</th>"
+          "</tr></thead><tbody>\n",
           out);
     cJSON_ArrayForEach(row, statistics) {
         if (score_text(row, "key")[0] == '\0') {
