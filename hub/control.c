@@ -31,7 +31,7 @@ enum {
 };
 
 struct control {
-    const struct intake_world *world;
+    const struct world *world;
     struct control_handlers handlers;
     struct session *session;
     uv_timer_t devices_timer, rules_timer, pause_timer;
@@ -339,8 +339,7 @@ static void on_notified(void *user, const char *channel, const char *payload) {
     }
 }
 
-struct control *control_open(uv_loop_t *loop, const struct intake_world *world,
-                             const struct control_handlers *handlers) {
+struct control *control_open(uv_loop_t *loop, const struct world *world, const struct control_handlers *handlers) {
     struct control *control = calloc(1, sizeof *control);
     if (control == NULL) {
         log_error("out_of_memory", "what=control");

@@ -19,8 +19,7 @@ struct control_handlers {
 };
 
 /* NULL after logging why. `world` holds registry and alarms, to be filled. */
-struct control *control_open(uv_loop_t *loop, const struct intake_world *world,
-                             const struct control_handlers *handlers);
+struct control *control_open(uv_loop_t *loop, const struct world *world, const struct control_handlers *handlers);
 bool control_connected(const struct control *control);
 /* The session of this client id has been drained and ended. Its text is copied. */
 void control_forget_lane(struct control *control, const char *client_id);

@@ -118,7 +118,7 @@ struct decoder {
     char scratch[JSON_SCRATCH_MAX];
 };
 
-/* ---- decode.c */
+/* ---- decode_message.c and decode.c */
 
 enum decode_form { FORM_NONE, FORM_PROTOBUF, FORM_JSON };
 /* What a payload is by its first bytes; FORM_NONE: empty, and reported. */

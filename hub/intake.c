@@ -17,7 +17,7 @@ enum {
 };
 
 struct intake {
-    struct intake_world world;
+    struct world world;
     const struct adapter *adapter;
     struct decoder *decoder;
     EVP_MD *sha256; /* fetched once: OpenSSL looks long for it */
@@ -31,7 +31,7 @@ struct intake {
     int problem_count, warning_count;
 };
 
-struct intake *intake_new(const struct intake_world *world, const struct adapter *adapter) {
+struct intake *intake_new(const struct world *world, const struct adapter *adapter) {
     struct intake *intake = calloc(1, sizeof *intake);
     if (intake == NULL) {
         return NULL;

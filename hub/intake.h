@@ -4,20 +4,11 @@
 #define CITYHUB_INTAKE_H
 
 #include "hub/batch.h"
-#include "hub/config.h"
-#include "hub/state.h"
-
-/* What all lanes share. */
-struct intake_world {
-    const struct config *config;
-    struct registry *registry;
-    struct alarms *alarms;
-    struct states *states;
-};
+#include "hub/world.h"
 
 struct intake;
 /* One a lane, as it holds a decoder. NULL = out of memory. */
-struct intake *intake_new(const struct intake_world *world, const struct adapter *adapter);
+struct intake *intake_new(const struct world *world, const struct adapter *adapter);
 void intake_free(struct intake *intake);
 
 /* A message as it came. `name`: the MQTT correlation data, NULL = none. */

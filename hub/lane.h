@@ -12,7 +12,7 @@ struct lane;
 
 struct lane_settings {
     uv_loop_t *loop;
-    const struct intake_world *world;
+    const struct world *world;
     struct writer *writer;
     const struct adapter *adapter;
     int number; /* from 1; the MQTT client id is "<instance>-<subsystem>-<number>" */

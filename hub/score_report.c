@@ -14,34 +14,6 @@
 
 enum { PATH_BYTES = 4096 };
 
-const char *score_text(const cJSON *object, const char *key) {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-    return text == NULL ? "" : text;
-}
-
-bool score_has_number(const cJSON *object, const char *key) {
-    return cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(object, key));
-}
-
-double score_number(const cJSON *object, const char *key, double otherwise) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
-}
-
-const cJSON *score_find(const cJSON *array, const char *key, const char *value) {
-    const cJSON *element;
-    cJSON_ArrayForEach(element, array) {
-        if (strcmp(score_text(element, key), value) == 0) {
-            return element;
-        }
-    }
-    return NULL;
-}
-
-void score_month_name(const char *month, char *name, size_t size) {
-    snprintf(name, size, "%.4s年%ld月", month, strtol(month + 5, NULL, 10));
-}
-
 /* ---- CSV ---- */
 
 static void csv_field(FILE *out, const char *text, bool last) {
@@ -56,8 +28,8 @@ static void csv_field(FILE *out, const char *text, bool last) {
 }
 
 static void csv_number(FILE *out, const cJSON *object, const char *key, const char *format) {
-    if (score_has_number(object, key)) {
-        fprintf(out, format, score_number(object, key, 0));
+    if (publication_has_number(object, key)) {
+        fprintf(out, format, publication_number(object, key, 0));
     }
     fputc(',', out);
 }
@@ -66,19 +38,19 @@ static void csv_row(FILE *out, const cJSON *row, const cJSON *items) {
     const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
     const cJSON *item;
     csv_number(out, row, "rank", "%.0f");
-    csv_field(out, score_text(row, "department"), false);
-    csv_field(out, score_text(row, "name"), false);
+    csv_field(out, publication_text(row, "department"), false);
+    csv_field(out, publication_text(row, "name"), false);
     csv_number(out, row, "total", "%.2f");
-    csv_field(out, score_text(row, "grade"), false);
+    csv_field(out, publication_text(row, "grade"), false);
     csv_number(out, row, "digital", "%.2f");
     csv_number(out, row, "campaign_mean", "%.4f");
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(score_text(item, "part"), "digital") != 0) {
-            csv_number(out, score_find(scores, "item", score_text(item, "item")), "score", "%.10g");
+        if (strcmp(publication_text(item, "part"), "digital") != 0) {
+            csv_number(out, publication_find(scores, "item", publication_text(item, "item")), "score", "%.10g");
         }
     }
     csv_number(out, row, "bonus", "%.10g");
-    fprintf(out, "%.10g\r\n", score_number(row, "deducted", 0));
+    fprintf(out, "%.10g\r\n", publication_number(row, "deducted", 0));
 }
 
 int score_csv_write(const struct score_report *report, FILE *out) {
@@ -88,8 +60,8 @@ int score_csv_write(const struct score_report *report, FILE *out) {
     /* A byte order mark: without it spreadsheets take the file for one in the system's own encoding. */
     fputs("\xEF\xBB\xBF名次,单位编码,单位,总分,等级,数字城管,专项平均,", out);
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(score_text(item, "part"), "digital") != 0) {
-            csv_field(out, score_text(item, "name"), false);
+        if (strcmp(publication_text(item, "part"), "digital") != 0) {
+            csv_field(out, publication_text(item, "name"), false);
         }
     }
     fputs("加分,减分\r\n", out);
@@ -102,7 +74,7 @@ int score_csv_write(const struct score_report *report, FILE *out) {
 /* ---- JSON ---- */
 
 static int content_write(const struct score_report *report, FILE *out) {
-    fputs(score_text(report->publication, "content_text"), out);
+    fputs(publication_text(report->publication, "content_text"), out);
     return ferror(out) == 0 ? 0 : CH_EIO;
 }
 
@@ -174,7 +146,7 @@ int score_report_write(const cJSON *publication, const char *folder, FILE *out) 
                  {"-bulletin.html", score_html_write}};
     struct score_report report = {.publication = publication,
                                   .content = cJSON_GetObjectItemCaseSensitive(publication, "content")};
-    report.month = score_text(report.content, "month");
+    report.month = publication_text(report.content, "month");
     if (strlen(report.month) != sizeof "2026-10" - 1 || strchr(report.month, '/') != NULL) {
         command_fail("the publication has no month");
         return CH_EINVAL;

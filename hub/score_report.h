@@ -5,8 +5,9 @@
 #define CITYHUB_SCORE_REPORT_H
 
 #include <cjson/cJSON.h>
-#include <stdbool.h>
 #include <stdio.h>
+
+#include "hub/publication.h"
 
 /* A publication as the database hands it out. `content` belongs to `publication`. */
 struct score_report {
@@ -25,20 +26,5 @@ int score_report_write(const cJSON *publication, const char *folder, FILE *out);
 int score_csv_write(const struct score_report *report, FILE *out);
 int score_html_write(const struct score_report *report, FILE *out);
 int score_xlsx_write(const struct score_report *report, const char *path);
-
-/* The member's text, "" if there is none; valid as long as `object`. */
-const char *score_text(const cJSON *object, const char *key);
-
-/* The member's number, `otherwise` if there is none. */
-double score_number(const cJSON *object, const char *key, double otherwise);
-
-/* True if the member is a number. */
-bool score_has_number(const cJSON *object, const char *key);
-
-/* The element of `array` whose member `key` is the text `value`, or NULL. */
-const cJSON *score_find(const cJSON *array, const char *key, const char *value);
-
-/* Year and month for people: "2026年10月". `size` of at least 32 bytes. */
-void score_month_name(const char *month, char *name, size_t size);
 
 #endif

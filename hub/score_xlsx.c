@@ -25,8 +25,8 @@ static void put_head(struct sheet *sheet, const char *text) {
 
 /* An absent number is an empty cell, never a 0. */
 static void put_number(struct sheet *sheet, const cJSON *object, const char *key, lxw_format *format) {
-    if (score_has_number(object, key)) {
-        worksheet_write_number(sheet->worksheet, sheet->row, sheet->column, score_number(object, key, 0), format);
+    if (publication_has_number(object, key)) {
+        worksheet_write_number(sheet->worksheet, sheet->row, sheet->column, publication_number(object, key, 0), format);
     } else {
         worksheet_write_blank(sheet->worksheet, sheet->row, sheet->column, format);
     }
@@ -111,8 +111,8 @@ static void ranking(struct sheet *sheet, const struct score_report *report, cons
     char title[128];
     size_t columns = FIXED;
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(score_text(item, "part"), "digital") != 0 && columns + 2 < MOST) {
-            heads[columns++] = score_text(item, "name");
+        if (strcmp(publication_text(item, "part"), "digital") != 0 && columns + 2 < MOST) {
+            heads[columns++] = publication_text(item, "name");
         }
     }
     heads[columns++] = "加分";
@@ -122,14 +122,15 @@ static void ranking(struct sheet *sheet, const struct score_report *report, cons
     cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(report->content, "rows")) {
         const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
         put_number(sheet, row, "rank", sheet->whole);
-        put_text(sheet, score_text(row, "name"));
+        put_text(sheet, publication_text(row, "name"));
         put_number(sheet, row, "total", sheet->two);
-        put_text(sheet, score_text(row, "grade"));
+        put_text(sheet, publication_text(row, "grade"));
         put_number(sheet, row, "digital", sheet->two);
         put_number(sheet, row, "campaign_mean", sheet->four);
         cJSON_ArrayForEach(item, items) {
-            if (strcmp(score_text(item, "part"), "digital") != 0) {
-                put_number(sheet, score_find(scores, "item", score_text(item, "item")), "score", sheet->two);
+            if (strcmp(publication_text(item, "part"), "digital") != 0) {
+                put_number(sheet, publication_find(scores, "item", publication_text(item, "item")), "score",
+                           sheet->two);
             }
         }
         put_number(sheet, row, "bonus", sheet->two);
@@ -147,11 +148,11 @@ static void bulletin(struct sheet *sheet, const struct score_report *report, con
     snprintf(title, sizeof title, "城市管理“三化”月度考核通报（%s）", month);
     sheet_begin(sheet, "通报", title, heads, sizeof heads / sizeof heads[0], false);
     cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(report->content, "findings")) {
-        put_text(sheet, score_text(finding, "name"));
-        put_text(sheet, score_text(finding, "text"));
-        put_text(sheet, score_text(finding, "clause"));
+        put_text(sheet, publication_text(finding, "name"));
+        put_text(sheet, publication_text(finding, "text"));
+        put_text(sheet, publication_text(finding, "clause"));
         put_number(sheet, finding, "amount_yuan", sheet->whole);
-        put_text(sheet, score_text(finding, "undecided"));
+        put_text(sheet, publication_text(finding, "undecided"));
         next_row(sheet);
     }
     worksheet_set_column(sheet->worksheet, 0, 0, 22, NULL);
@@ -166,11 +167,11 @@ static void digital(struct sheet *sheet, const struct score_report *report) {
     sheet_begin(sheet, "数字城管", "数字城管考核分项得分", heads, sizeof heads / sizeof heads[0], false);
     cJSON_ArrayForEach(unit, cJSON_GetObjectItemCaseSensitive(report->content, "digital")) {
         cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(unit, "items")) {
-            put_text(sheet, score_text(unit, "group_name"));
+            put_text(sheet, publication_text(unit, "group_name"));
             put_number(sheet, unit, "rank", sheet->whole);
-            put_text(sheet, score_text(unit, "name"));
+            put_text(sheet, publication_text(unit, "name"));
             put_number(sheet, unit, "score", sheet->two);
-            put_text(sheet, score_text(item, "name"));
+            put_text(sheet, publication_text(item, "name"));
             put_number(sheet, item, "weight", sheet->two);
             put_number(sheet, item, "points", sheet->four);
             put_number(sheet, item, "rate", sheet->four);
@@ -191,23 +192,23 @@ static void statistics(struct sheet *sheet, const struct score_report *report) {
     size_t columns = 2;
     cJSON_ArrayForEach(one, measures) {
         columns = columns < MOST ? columns + 1 : columns;
-        heads[columns - 1] = score_text(one, "name");
+        heads[columns - 1] = publication_text(one, "name");
     }
     cJSON_ArrayForEach(one, rates) {
         columns = columns < MOST ? columns + 1 : columns;
-        heads[columns - 1] = score_text(one, "name");
+        heads[columns - 1] = publication_text(one, "name");
     }
     sheet_begin(sheet, "案件统计", "数字城管案件统计", heads, columns, true);
     cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(report->content, "statistics")) {
         const cJSON *counted = cJSON_GetObjectItemCaseSensitive(row, "measures");
         const cJSON *percent = cJSON_GetObjectItemCaseSensitive(row, "rates");
-        put_text(sheet, score_text(row, "key")[0] == '\0' ? "（未派遣）" : score_text(row, "name"));
+        put_text(sheet, publication_text(row, "key")[0] == '\0' ? "（未派遣）" : publication_text(row, "name"));
         put_number(sheet, percent, "handle_in_time_rate", sheet->two);
         cJSON_ArrayForEach(one, measures) {
-            put_number(sheet, counted, score_text(one, "measure"), sheet->whole);
+            put_number(sheet, counted, publication_text(one, "measure"), sheet->whole);
         }
         cJSON_ArrayForEach(one, rates) {
-            put_number(sheet, percent, score_text(one, "rate"), sheet->two);
+            put_number(sheet, percent, publication_text(one, "rate"), sheet->two);
         }
         next_row(sheet);
     }
@@ -218,12 +219,12 @@ static void statistics(struct sheet *sheet, const struct score_report *report) {
 static void about(struct sheet *sheet, const struct score_report *report) {
     static const char *const heads[] = {"项目", "内容"};
     const cJSON *formula = cJSON_GetObjectItemCaseSensitive(report->content, "formula");
-    const char *const lines[][2] = {{"评分规则", score_text(formula, "name")},
-                                    {"规则摘要 SHA-256", score_text(formula, "sha256")},
-                                    {"数据摘要 SHA-256", score_text(report->publication, "sha256")},
-                                    {"上月摘要 SHA-256", score_text(report->publication, "previous_sha256")},
-                                    {"发布人", score_text(report->publication, "author")},
-                                    {"发布日期", score_text(report->publication, "published_on")}};
+    const char *const lines[][2] = {{"评分规则", publication_text(formula, "name")},
+                                    {"规则摘要 SHA-256", publication_text(formula, "sha256")},
+                                    {"数据摘要 SHA-256", publication_text(report->publication, "sha256")},
+                                    {"上月摘要 SHA-256", publication_text(report->publication, "previous_sha256")},
+                                    {"发布人", publication_text(report->publication, "author")},
+                                    {"发布日期", publication_text(report->publication, "published_on")}};
     sheet_begin(sheet, "说明", "说明", heads, 2, false);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         put_text(sheet, lines[i][0]);
@@ -240,7 +241,7 @@ int score_xlsx_write(const struct score_report *report, const char *path) {
     if (sheet.workbook == NULL) {
         return CH_EIO;
     }
-    score_month_name(report->month, month, sizeof month);
+    publication_month_name(report->month, month, sizeof month);
     formats_make(&sheet);
     ranking(&sheet, report, month);
     bulletin(&sheet, report, month);

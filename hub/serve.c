@@ -27,7 +27,7 @@ static const char usage[] = "usage: cityhub [--config FILE] serve\n\n"
 struct hub {
     uv_loop_t loop;
     const struct config *config;
-    struct intake_world world;
+    struct world world;
     struct control *control;
     struct writer *writer;
     struct outbox *outbox;
@@ -258,7 +258,7 @@ static void on_refused(void *user) {
 static bool hub_open(struct hub *hub) {
     struct control_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
     hub->source = (struct http_source){.ready = is_ready, .user = hub};
-    hub->world = (struct intake_world){
+    hub->world = (struct world){
         .config = hub->config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL) {
         log_error("out_of_memory", "what=hub");

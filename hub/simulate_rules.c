@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hub/simulate_value.h"
+#include "hub/simulate_reading.h"
 
 static void set(struct readings *readings, const char *key, double value) {
     double *reading = readings_find(readings, key);

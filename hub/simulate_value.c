@@ -31,16 +31,6 @@ double simulate_hour(int64_t at_ms) {
     return (double)((at_ms + local_ms) % 86400000) / 3600000;
 }
 
-bool simulate_lit(double hour) {
-    return hour >= 18 || hour < 6;
-}
-
-double simulate_lit_hours(double days) {
-    double day = floor(days);
-    double hour = (days - day) * 24;
-    return day * 12 + fmin(hour, 6) + fmax(hour - 18, 0);
-}
-
 static enum course course_of(const char *key) {
     for (size_t i = 0; i < ADAPTER_COUNT_OF(courses); i++) {
         if (strstr(key, courses[i].word) != NULL) {
@@ -99,36 +89,8 @@ static double state(const struct metric *metric, uint64_t key, int64_t at_ms) {
     return metric->typical_low + fmin(floor(share * steps), steps - 1);
 }
 
-static const struct metric *find_metric(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->metric_count; i++) {
-        if (strcmp(adapter->metrics[i].key, key) == 0) {
-            return &adapter->metrics[i];
-        }
-    }
-    return NULL;
-}
-
-double *readings_find(struct readings *readings, const char *key) {
-    const struct metric *metric = find_metric(readings->device->adapter, key);
-    return metric != NULL && readings->has[metric->ordinal - 1] ? &readings->values[metric->ordinal - 1] : NULL;
-}
-
-char *readings_text(struct readings *readings, const char *key) {
-    const struct metric *metric = find_metric(readings->device->adapter, key);
-    return metric != NULL && readings->has[metric->ordinal - 1] && metric->kind == METRIC_TEXT
-               ? readings->texts[metric->ordinal - 1]
-               : NULL;
-}
-
-void readings_drop(struct readings *readings, const char *key) {
-    const struct metric *metric = find_metric(readings->device->adapter, key);
-    if (metric != NULL) {
-        readings->has[metric->ordinal - 1] = false;
-    }
-}
-
 static void read_metric(struct readings *readings, const char *name) {
-    const struct metric *metric = find_metric(readings->device->adapter, name);
+    const struct metric *metric = readings_metric(readings->device->adapter, name);
     if (metric == NULL) {
         return;
     }
@@ -156,7 +118,7 @@ static void apply_anomaly(struct readings *readings) {
     if (anomaly == NULL) {
         return;
     }
-    const struct metric *metric = find_metric(readings->device->adapter, anomaly->metric);
+    const struct metric *metric = readings_metric(readings->device->adapter, anomaly->metric);
     if (metric == NULL) {
         return;
     }

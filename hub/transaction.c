@@ -10,9 +10,6 @@
 
 enum { KEEP_BYTES = 512 * 1024, RECEIPT_BYTES_MAX = 256 * 1024 };
 
-static const int64_t hour_ms = INT64_C(3600000);
-static const int64_t day_ms = INT64_C(86400000);
-
 void transaction_reset(struct transaction *transaction) {
     buffer_reset(&transaction->sql, KEEP_BYTES);
     for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
@@ -37,81 +34,11 @@ bool transaction_failed(const struct transaction *transaction) {
     return failed;
 }
 
-/* ---- rows of a slice ---- */
-
-/* Rows [begin, end) of one of the batch's two indexes that belong to the slice; refused messages have none. */
-struct range {
-    const struct batch_row *rows;
-    size_t begin, end;
-    const struct buffer *bytes;
-    size_t byte_begin, byte_end;
-};
-
-static struct range range_of(const struct slice *slice, bool tracks) {
-    const struct batch *batch = slice->batch;
-    const struct batch_message *first = &batch->messages[slice->first];
-    const struct batch_message *last = &batch->messages[slice->last - 1];
-    struct range range = {.rows = tracks ? batch->track_index : batch->row_index,
-                          .begin = tracks ? first->first_track : first->first_row,
-                          .end = tracks ? last->first_track + last->track_count : last->first_row + last->row_count,
-                          .bytes = tracks ? &batch->tracks : &batch->rows};
-    size_t total = tracks ? batch->track_count : batch->row_count;
-    if (slice->last - slice->first == 1 && first->refused) {
-        range.end = range.begin;
-    }
-    range.byte_begin = range.begin < total ? range.rows[range.begin].offset : range.bytes->length;
-    range.byte_end = range.end < total ? range.rows[range.end].offset : range.bytes->length;
-    return range;
-}
-
-size_t slice_rows(const struct slice *slice) {
-    struct range range = range_of(slice, false);
-    return range.end - range.begin;
-}
-
-/* Marks make a device count once in a statement. */
-static uint32_t next_mark(void) {
-    static uint32_t mark;
-    return ++mark;
-}
-
-size_t slice_devices_without_id(const struct slice *slice) {
-    struct range range = range_of(slice, false);
-    uint32_t mark = next_mark();
-    size_t count = 0;
-    for (size_t i = range.begin; i < range.end; i++) {
-        struct device *device = range.rows[i].device;
-        if (device->id == 0 && device->mark != mark) {
-            device->mark = mark;
-            count++;
-        }
-    }
-    return count;
-}
-
-void slice_give_ids(const struct slice *slice, const PGresult *result) {
-    struct range range = range_of(slice, false);
-    int next = 0;
-    for (size_t i = range.begin; i < range.end && next < PQntuples(result); i++) {
-        /* Another lane may have given one meanwhile; the id that is left over is simply not used. */
-        if (range.rows[i].device->id == 0) {
-            range.rows[i].device->id = atoi(PQgetvalue(result, next++, 0));
-        }
-    }
-}
-
-void slice_devices_registered(const struct slice *slice) {
-    struct range range = range_of(slice, false);
-    for (size_t i = range.begin; i < range.end; i++) {
-        range.rows[i].device->registered = true;
-    }
-}
-
 /* [{"id", "subsystem", "vendor", "code"}] of the devices that the database does not know yet; false if there is none.
  */
 static bool append_unregistered(struct buffer *out, const struct slice *slice) {
-    struct range range = range_of(slice, false);
-    uint32_t mark = next_mark();
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    uint32_t mark = slice_mark();
     bool any = false;
     struct buffer list = {0};
     for (size_t i = range.begin; i < range.end; i++) {
@@ -135,7 +62,7 @@ static bool append_unregistered(struct buffer *out, const struct slice *slice) {
     return any;
 }
 
-void slice_ask_ids(const struct slice *slice, struct transaction *transaction) {
+void transaction_ask_ids(struct transaction *transaction, const struct slice *slice) {
     struct buffer *sql = &transaction->sql;
     transaction_reset(transaction);
     buffer_text(sql, "SELECT d.id, d.subsystem, d.vendor, d.code FROM pg_catalog.jsonb_to_recordset(");
@@ -144,70 +71,6 @@ void slice_ask_ids(const struct slice *slice, struct transaction *transaction) {
     }
     buffer_text(sql, "::jsonb) AS r(subsystem text, vendor text, code text) JOIN onemap.device d ON d.subsystem ="
                      " r.subsystem AND d.vendor = r.vendor AND d.code = r.code");
-}
-
-void slice_take_ids(const struct slice *slice, const PGresult *result) {
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (size_t m = slice->first; m < slice->last; m++) {
-            const struct vendor *vendor = slice->batch->messages[m].vendor;
-            if (vendor == NULL || strcmp(vendor->adapter->key, PQgetvalue(result, row, 1)) != 0 ||
-                strcmp(vendor_name(vendor), PQgetvalue(result, row, 2)) != 0) {
-                continue;
-            }
-            struct device *device =
-                vendor_device(vendor, PQgetvalue(result, row, 3), (size_t)PQgetlength(result, row, 3));
-            if (device != NULL) {
-                device->id = atoi(PQgetvalue(result, row, 0));
-                device->registered = true;
-            }
-            break;
-        }
-    }
-}
-
-void slice_take_document(const struct slice *slice, const PGresult *stored) {
-    size_t m = PQntuples(stored) == 1 ? strtoul(PQgetvalue(stored, 0, 0), NULL, 10) : SIZE_MAX;
-    if (m >= slice->first && m < slice->last) {
-        struct batch_message *message = &slice->batch->messages[m];
-        message->fates[FATE_STORED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 1), NULL, 10);
-        message->fates[FATE_DUPLICATE] = (uint32_t)strtoul(PQgetvalue(stored, 0, 2), NULL, 10);
-        message->problem_count = atoi(PQgetvalue(stored, 0, 3));
-    }
-}
-
-static int compare_times(const void *left, const void *right) {
-    const int64_t *a = left;
-    const int64_t *b = right;
-    return (*a > *b) - (*a < *b);
-}
-
-/* The slice's times in whole units, each once, ascending. */
-static int64_t *slice_units(const struct slice *slice, int64_t unit_ms, size_t *count) {
-    struct range range = range_of(slice, false);
-    int64_t *units = malloc((range.end - range.begin + 1) * sizeof *units);
-    *count = 0;
-    if (units == NULL) {
-        return NULL;
-    }
-    size_t found = 0;
-    for (size_t i = range.begin; i < range.end; i++) {
-        int64_t at = range.rows[i].observed_at_ms;
-        int64_t unit = at / unit_ms - (at % unit_ms < 0);
-        if (found == 0 || units[found - 1] != unit) {
-            units[found++] = unit;
-        }
-    }
-    qsort(units, found, sizeof *units, compare_times);
-    for (size_t i = 0; i < found; i++) {
-        if (i == 0 || units[i] != units[*count - 1]) {
-            units[(*count)++] = units[i];
-        }
-    }
-    return units;
-}
-
-int64_t *slice_days(const struct slice *slice, size_t *count) {
-    return slice_units(slice, day_ms, count);
 }
 
 /* ---- statements ---- */
@@ -226,8 +89,9 @@ static void copy_end(struct transaction *transaction, struct buffer *data) {
 }
 
 /* The rows with what only now is known: ids and the stamp. */
-static void copy_rows(struct transaction *transaction, const struct slice *slice, bool tracks, const char *sql) {
-    struct range range = range_of(slice, tracks);
+static void copy_rows(struct transaction *transaction, const struct slice *slice, enum slice_part part,
+                      const char *sql) {
+    struct slice_range range = slice_range(slice, part);
     if (range.begin == range.end) {
         return;
     }
@@ -312,8 +176,8 @@ static void statement_alarms(struct buffer *sql, const struct slice *slice) {
     if (slice->last != batch->message_count || batch->operation_count == 0) {
         return;
     }
-    struct range range = range_of(slice, false);
-    uint32_t mark = next_mark();
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    uint32_t mark = slice_mark();
     for (size_t i = range.begin; i < range.end; i++) {
         range.rows[i].device->mark = mark;
     }
@@ -455,7 +319,7 @@ static void copy_receipts(struct transaction *transaction, const struct slice *s
 static void statement_log(struct transaction *transaction, const struct slice *slice) {
     struct buffer *sql = &transaction->sql;
     size_t count;
-    int64_t *hours = slice_units(slice, hour_ms, &count);
+    int64_t *hours = slice_hours(slice, &count);
     sql->failed = sql->failed || hours == NULL;
     buffer_format(sql,
                   "INSERT INTO onemap.batch_log (received_at, hours, records) VALUES ('epoch'::timestamptz +"
@@ -484,9 +348,10 @@ void transaction_store(struct transaction *transaction, const struct slice *slic
     transaction_reset(transaction);
     buffer_text(&transaction->sql, "BEGIN;\n");
     statement_register(transaction, slice);
-    copy_rows(transaction, slice, false,
+    copy_rows(transaction, slice, SLICE_ROWS,
               "COPY onemap.observation " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary);\n");
-    copy_rows(transaction, slice, true, "COPY onemap.track_point " TRACK_COLUMNS " FROM STDIN (FORMAT binary);\n");
+    copy_rows(transaction, slice, SLICE_TRACKS,
+              "COPY onemap.track_point " TRACK_COLUMNS " FROM STDIN (FORMAT binary);\n");
     statements_rest(transaction, slice);
 }
 
@@ -495,43 +360,12 @@ void transaction_settle(struct transaction *transaction, const struct slice *sli
     buffer_text(&transaction->sql, "BEGIN;\n");
     statement_register(transaction, slice);
     buffer_text(&transaction->sql, "TRUNCATE pg_temp.observation_stage, pg_temp.track_point_stage RESTART IDENTITY;\n");
-    copy_rows(transaction, slice, false,
+    copy_rows(transaction, slice, SLICE_ROWS,
               "COPY pg_temp.observation_stage " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary);\n");
-    copy_rows(transaction, slice, true,
+    copy_rows(transaction, slice, SLICE_TRACKS,
               "COPY pg_temp.track_point_stage " TRACK_COLUMNS " FROM STDIN (FORMAT binary);\n");
     buffer_text(&transaction->sql, "SELECT onemap.track_point_settle();\n"
                                    "SELECT duplicates, merged, revised FROM onemap.observation_settle()");
-}
-
-static void take_fate(const struct slice *slice, const char *list, enum batch_fate fate) {
-    struct range range = range_of(slice, false);
-    struct batch *batch = slice->batch;
-    for (const char *at = list; *at != '\0' && *at != '}';) {
-        at++; /* { or , */
-        char *end;
-        long number = strtol(at, &end, 10);
-        if (end == at) {
-            break;
-        }
-        at = end;
-        if (number >= 1 && (size_t)number <= range.end - range.begin) {
-            struct batch_message *message = &batch->messages[range.rows[range.begin + (size_t)number - 1].message];
-            message->fates[fate]++;
-            message->fates[FATE_STORED]--;
-        }
-    }
-}
-
-void slice_take_fates(const struct slice *slice, const PGresult *settled) {
-    for (size_t m = slice->first; m < slice->last; m++) {
-        struct batch_message *message = &slice->batch->messages[m];
-        memset(message->fates, 0, sizeof message->fates);
-        message->fates[FATE_STORED] = message->row_count;
-    }
-    static const enum batch_fate fates[] = {FATE_DUPLICATE, FATE_MERGED, FATE_REVISED};
-    for (int column = 0; column < 3 && PQnfields(settled) == 3 && PQntuples(settled) == 1; column++) {
-        take_fate(slice, PQgetvalue(settled, 0, column), fates[column]);
-    }
 }
 
 void transaction_finish(struct transaction *transaction, const struct slice *slice) {

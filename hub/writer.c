@@ -416,7 +416,7 @@ static void slot_advance(struct slot *slot) {
         run(slot, STEP_FINISH);
         break;
     case STEP_REPAIR:
-        slice_ask_ids(&slot->slice, &slot->transaction);
+        transaction_ask_ids(&slot->transaction, &slot->slice);
         run(slot, STEP_REPAIR);
         break;
     case STEP_VERIFY:

@@ -28,7 +28,13 @@ static void test_fields(void **state) {
     copy_int8(&buffer, 258);
     copy_bytes(&buffer, "ab", 2);
     copy_bytes(&buffer, "", 0);
-    holds(&buffer, "\377\377\377\377\0\0\0\4\377\377\377\376\0\0\0\10\0\0\0\0\0\0\1\2\0\0\0\2ab\0\0\0\0", 34);
+    holds(&buffer,
+          "\377\377\377\377"
+          "\0\0\0\4\377\377\377\376"
+          "\0\0\0\10\0\0\0\0\0\0\1\2"
+          "\0\0\0\2ab"
+          "\0\0\0\0",
+          34);
 }
 
 /* Microseconds since 2000-01-01. */
@@ -46,7 +52,11 @@ static void test_point(void **state) {
     (void)state;
     struct buffer buffer = {0};
     copy_point(&buffer, 1, -2);
-    holds(&buffer, "\0\0\0\31\1\1\0\0\40\346\20\0\0\0\0\0\0\0\0\360\77\0\0\0\0\0\0\0\300", 29);
+    holds(&buffer,
+          "\0\0\0\31\1\1\0\0\40\346\20\0\0"
+          "\0\0\0\0\0\0\360\77"
+          "\0\0\0\0\0\0\0\300",
+          29);
 }
 
 /* Dimensions, has nulls, element type 701; per dimension its length and lower bound; elements. */
@@ -57,10 +67,12 @@ static void test_readings(void **state) {
     copy_readings(&buffer, 0, values);
     holds(&buffer, "\0\0\0\14\0\0\0\0\0\0\0\0\0\0\2\275", 16);
     copy_readings(&buffer, 5, values);
-    holds(
-        &buffer,
-        "\0\0\0\60\0\0\0\1\0\0\0\1\0\0\2\275\0\0\0\3\0\0\0\1\0\0\0\10\77\360\0\0\0\0\0\0\377\377\377\377\0\0\0\10\300\0\0\0\0\0\0\0",
-        52);
+    holds(&buffer,
+          "\0\0\0\60\0\0\0\1\0\0\0\1\0\0\2\275\0\0\0\3\0\0\0\1"
+          "\0\0\0\10\77\360\0\0\0\0\0\0"
+          "\377\377\377\377"
+          "\0\0\0\10\300\0\0\0\0\0\0\0",
+          52);
     copy_readings(&buffer, 1, values);
     holds(&buffer, "\0\0\0\40\0\0\0\1\0\0\0\0\0\0\2\275\0\0\0\1\0\0\0\1\0\0\0\10\77\360\0\0\0\0\0\0", 36);
     values[62] = 1;
@@ -141,13 +153,23 @@ static void test_rows(void **state) {
     add_record(world, device, INT64_C(946684800001), 1, "{\"a\":\"b\"}");
     sql_of(world, 0, 1, INT64_C(946684800000002));
     assert_int_equal(world->transaction.copy_count, 2);
-    static const char row[] =
-        "\0\6\0\0\0\4\0\0\1\2\0\0\0\10\0\0\0\0\0\0\3\350\0\0\0\10\0\0\0\0\0\0\0\2\0\0\0\40\0\0\0\1\0\0\0\0\0\0\2\275\0\0\0\1\0\0\0\1\0\0\0\10\77\360\0\0\0\0\0\0\377\377\377\377\0\0\0\12\1{\"a\":\"b\"}\377\377";
+    static const char row[] = "\0\6"
+                              "\0\0\0\4\0\0\1\2"
+                              "\0\0\0\10\0\0\0\0\0\0\3\350"
+                              "\0\0\0\10\0\0\0\0\0\0\0\2"
+                              "\0\0\0\40\0\0\0\1\0\0\0\0\0\0\2\275\0\0\0\1\0\0\0\1\0\0\0\10\77\360\0\0\0\0\0\0"
+                              "\377\377\377\377"
+                              "\0\0\0\12\1{\"a\":\"b\"}"
+                              "\377\377";
     const struct session_copy *copy = &world->transaction.copies[0];
     assert_int_equal(copy->length, 19 + sizeof row - 1);
     assert_memory_equal((const char *)copy->data + 19, row, sizeof row - 1);
-    static const char track[] =
-        "\0\4\0\0\0\4\0\0\1\2\0\0\0\10\0\0\0\0\0\0\3\350\0\0\0\10\0\0\0\0\0\0\0\2\0\0\0\31\1\1\0\0\40\346\20\0\0\0\0\0\0\0\0\360\77\0\0\0\0\0\0\0\300\377\377";
+    static const char track[] = "\0\4"
+                                "\0\0\0\4\0\0\1\2"
+                                "\0\0\0\10\0\0\0\0\0\0\3\350"
+                                "\0\0\0\10\0\0\0\0\0\0\0\2"
+                                "\0\0\0\31\1\1\0\0\40\346\20\0\0\0\0\0\0\0\0\360\77\0\0\0\0\0\0\0\300"
+                                "\377\377";
     copy = &world->transaction.copies[1];
     assert_int_equal(copy->length, 19 + sizeof track - 1);
     assert_memory_equal((const char *)copy->data + 19, track, sizeof track - 1);

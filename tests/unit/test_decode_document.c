@@ -220,20 +220,38 @@ static void test_wrong_protobuf(void **state) {
         size_t length;
         const char *code, *word;
     } cases[] = {
-        {"\x0a\x01D\x12\x01k\x1d\0\0\0\0", 11, "wrong_type", "name: has the wire form of 4 bytes"},
-        {"\x0a\x01D\x12\x01k\x48\x01", 8, "wrong_type", "attributes: has the wire form of a varint"},
-        {"\x0a\x01D\x12\x01k\x4a\x02\x08\x01", 10, "wrong_type", "key: has the wire form of a varint"},
-        {"\x0a\x01D\x12\x01k\x4a\x02\x0a\x05", 10, "malformed", "of the list entry"},
-        {"\x0a\x01D\x12\x01k\x1a\x09x", 9, "malformed", "of the record"},
-        {"\x0a\x01D\x12\x01k\x3a\x02\x09\x00", 10, "malformed", "position: "},
+        {"\x0a\x01"
+         "D\x12\x01k\x1d\0\0\0\0",
+         11, "wrong_type", "name: has the wire form of 4 bytes"},
+        {"\x0a\x01"
+         "D\x12\x01k\x48\x01",
+         8, "wrong_type", "attributes: has the wire form of a varint"},
+        {"\x0a\x01"
+         "D\x12\x01k\x4a\x02\x08\x01",
+         10, "wrong_type", "key: has the wire form of a varint"},
+        {"\x0a\x01"
+         "D\x12\x01k\x4a\x02\x0a\x05",
+         10, "malformed", "of the list entry"},
+        {"\x0a\x01"
+         "D\x12\x01k\x1a\x09x",
+         9, "malformed", "of the record"},
+        {"\x0a\x01"
+         "D\x12\x01k\x3a\x02\x09\x00",
+         10, "malformed", "position: "},
         {"\x0a\x01\xff\x12\x01k", 6, "bad_code", "not valid UTF-8"},
         {"", 0, "missing_device_code", "device_code"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bytes batch = {0};
-        bytes_field_data(&batch, 1, "\x0a\x01D\x12\x01k", 6);
+        bytes_field_data(&batch, 1,
+                         "\x0a\x01"
+                         "D\x12\x01k",
+                         6);
         bytes_field_data(&batch, 1, cases[i].bytes, cases[i].length);
-        bytes_field_data(&batch, 1, "\x0a\x01D\x12\x01k", 6);
+        bytes_field_data(&batch, 1,
+                         "\x0a\x01"
+                         "D\x12\x01k",
+                         6);
         decoded_run(decoded, NULL, "inventory", batch.data, batch.length);
         free(batch.data);
         decoded_expect(decoded, 3, 2, 1);

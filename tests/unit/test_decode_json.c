@@ -19,8 +19,8 @@ static void refused(struct decoded *decoded, const char *subsystem, const char *
     char *text = malloc(size);
     const char *head = strstr(members, "device_code") != NULL ? "" : "\"device_code\":\"X\",";
     const char *time = strstr(members, "observed_at_ms") != NULL ? "" : "\"observed_at_ms\":" NOW ",";
-    const char *good =
-        "{\"device_code\":\"D\",\"observed_at_ms\":" NOW ",\"position\":{\"lon\":114,\"lat\":34,\"system\":\"WGS84\"}}";
+    const char *good = "{\"device_code\":\"D\",\"observed_at_ms\":" NOW ",\"position\":"
+                       "{\"lon\":114,\"lat\":34,\"system\":\"WGS84\"}}";
     snprintf(text, size, "[%s,{%s%s%s},%s]", good, head, time, members, good);
     run(decoded, subsystem, text);
     free(text);

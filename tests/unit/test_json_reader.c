@@ -45,7 +45,10 @@ static void test_words(void **state) {
     (void)state;
     assert_int_equal(one("null").kind, JSON_NULL);
     assert_int_equal(one(" \t\r\ntrue ").kind, JSON_TRUE);
-    assert_int_equal(one("\xef\xbb\xbffalse").kind, JSON_FALSE);
+    assert_int_equal(one("\xef\xbb\xbf"
+                         "false")
+                         .kind,
+                     JSON_FALSE);
     assert_int_equal(one("\"\"").kind, JSON_STRING);
     assert_int_equal(one("1").kind, JSON_NUMBER);
 }

@@ -25,10 +25,14 @@ static void test_text(void **state) {
     width_is("\xf0\x9f\x9a\x9b\xf0\xa0\x80\x80", 4, NULL);
     width_is("a\tb\nc", 11, "a\\x09b\\x0ac");
     width_is("\x1b[2J\x7f", 11, "\\x1b[2J\\x7f");
-    width_is("\xc2\x9b1m", 10, "\\xc2\\x9b1m");        /* CSI of C1 */
-    width_is("\xe2\x80\xaex", 13, "\\xe2\\x80\\xaex"); /* right-to-left override */
-    width_is("\xe2\x81\xa6", 12, "\\xe2\\x81\\xa6");   /* left-to-right isolate */
-    width_is("\xff\x80\xc3", 12, "\\xff\\x80\\xc3");   /* no UTF-8 */
+    width_is("\xc2\x9b"
+             "1m",
+             10, "\\xc2\\x9b1m"); /* CSI of C1 */
+    width_is("\xe2\x80\xae"
+             "x",
+             13, "\\xe2\\x80\\xaex");                /* right-to-left override */
+    width_is("\xe2\x81\xa6", 12, "\\xe2\\x81\\xa6"); /* left-to-right isolate */
+    width_is("\xff\x80\xc3", 12, "\\xff\\x80\\xc3"); /* no UTF-8 */
     width_is("\xe4\xb8", 8, "\\xe4\\xb8");
     width_is("\xe0\x80\x9b", 12, "\\xe0\\x80\\x9b"); /* escape in a longer form than needed */
 }
