@@ -4,7 +4,7 @@
 Rewrites what stands between `<!-- table: NAME -->` and `<!-- table end -->` in adapters/<subsystem>/<subsystem>.md and
 docs/vendor.md: metrics and device kinds as the program says them (`cityhub check-config --catalogue`), numbers, types and
 enums as the .proto files have them, limits as adapters/<subsystem>/<subsystem>.sql sets them, codes of problems as
-hub/decode.c has them. The last column of fields, enum values and codes is written by hand and kept.
+hub/decode/decode.c has them. The last column of fields, enum values and codes is written by hand and kept.
 --check writes nothing and exits with 1 if a page is not what it would write. Never touches what stands outside the marks."""
 import argparse
 import difflib
@@ -135,7 +135,7 @@ def rules(subsystem):
 
 
 def problem_codes():
-    array = re.search(r"problem_codes\[\] = \{(.*?)\};", (ROOT / "hub" / "decode.c").read_text(), re.S)
+    array = re.search(r"problem_codes\[\] = \{(.*?)\};", (ROOT / "hub" / "decode" / "decode.c").read_text(), re.S)
     return re.findall(r'= "(\w+)"', array[1])
 
 
@@ -269,7 +269,7 @@ class Common:
         kept = notes(body)
         blank = [code for code in problem_codes() if not kept.get(code)]
         if blank:
-            raise Fault(f"code {', '.join(blank)} of hub/decode.c is not told of: write a row for it")
+            raise Fault(f"code {', '.join(blank)} of hub/decode/decode.c is not told of: write a row for it")
         return table(("代码", "意思与处理"), [(f"`{code}`", note) for code, note in kept.items()])
 
 

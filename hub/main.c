@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hub/command.h"
-#include "hub/error.h"
+#include "hub/base/error.h"
+#include "hub/cli/command.h"
 
 static const struct {
     const char *name;

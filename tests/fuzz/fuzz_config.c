@@ -5,8 +5,8 @@
 
 #include "fuzz.h"
 #include "hub/adapter.h"
-#include "hub/config.h"
-#include "hub/error.h"
+#include "hub/base/config.h"
+#include "hub/base/error.h"
 
 enum { LINE_MAX_BYTES = 198, PRINTED_MAX = 64 * 1024 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/csv.h"
+#include "hub/cli/csv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,9 +7,9 @@
 #include <math.h>
 
 #include "fuzz.h"
-#include "hub/decode.h"
-#include "hub/decode_text.h"
-#include "hub/error.h"
+#include "hub/base/decode_text.h"
+#include "hub/base/error.h"
+#include "hub/decode/decode.h"
 
 enum { FUZZ_KINDS = 4, FUZZ_WARNINGS_MAX = 16 };
 

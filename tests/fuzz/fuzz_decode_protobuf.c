@@ -3,7 +3,7 @@
 #include <protobuf-c/protobuf-c.h>
 
 #include "fuzz_decode.h"
-#include "hub/decode_wire.h"
+#include "hub/decode/decode_wire.h"
 
 /* The walk over the batch's records beside the decoder's own. */
 struct peer {

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "fuzz.h"
-#include "hub/json_reader.h"
+#include "hub/decode/json_reader.h"
 
 struct walk {
     struct json_reader reader;

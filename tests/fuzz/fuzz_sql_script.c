@@ -3,7 +3,7 @@
 #include <ctype.h>
 
 #include "fuzz.h"
-#include "hub/sql_script.h"
+#include "hub/migrate/sql_script.h"
 
 static int line_of(const char *text, const char *at) {
     int line = 1;

@@ -10,7 +10,7 @@ from harness.hub import Hub
 from harness.postgres import Database
 from harness.process import Process, wait_until
 
-LOCK_KEY = 0x0063697479687562  # hub/migrate.c
+LOCK_KEY = 0x0063697479687562  # hub/migrate/migrate.c
 GATE = 4711  # an advisory lock with which a test holds a file in its middle
 
 

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "hub/decode.h"
-#include "hub/decode_text.h"
+#include "hub/base/decode_text.h"
+#include "hub/decode/decode.h"
 
 enum { DECODED_MAX = 40 };
 

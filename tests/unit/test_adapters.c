@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "dust.pb-c.h"
-#include "hub/decode.h"
-#include "hub/error.h"
+#include "hub/base/error.h"
+#include "hub/decode/decode.h"
 
 static void test_all_fit(void **state) {
     (void)state;

@@ -3,7 +3,7 @@
  * was not committed when the database was asked. */
 #include "rows.h"
 
-#include "hub/alarm.h"
+#include "hub/know/alarm.h"
 
 enum { MINUTE = 60000 };
 static const int64_t day_ms = INT64_C(1700006400000); /* 2023-11-15 00:00:00 UTC, 08:00 in China */

@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-#include "hub/buffer.h"
+#include "hub/base/buffer.h"
 
 static void holds(struct buffer *buffer, const void *bytes, size_t length) {
     assert_false(buffer->failed);

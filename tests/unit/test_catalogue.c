@@ -11,7 +11,7 @@
 #include <cjson/cJSON.h>
 
 #include "hub/adapter.h"
-#include "hub/catalogue.h"
+#include "hub/migrate/catalogue.h"
 
 static const char *text_of(const cJSON *object, const char *key) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);

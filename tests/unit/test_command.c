@@ -1,9 +1,9 @@
 /* test_command.c: what the commands share: help, actions, complaints, numbers; and `cityhub check-config`. */
 #include "captured.h"
 
-#include "hub/catalogue.h"
-#include "hub/command.h"
-#include "hub/error.h"
+#include "hub/base/error.h"
+#include "hub/cli/command.h"
+#include "hub/migrate/catalogue.h"
 
 static struct captured captured;
 

@@ -4,10 +4,10 @@
 #include <errno.h>
 
 #include "hub/adapter.h"
-#include "hub/command.h"
-#include "hub/config.h"
-#include "hub/error.h"
-#include "hub/log.h"
+#include "hub/base/config.h"
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/cli/command.h"
 
 struct loaded {
     struct config config;

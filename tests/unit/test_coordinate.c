@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <math.h>
 
-#include "hub/coordinate.h"
-#include "hub/error.h"
+#include "hub/base/error.h"
+#include "hub/decode/coordinate.h"
 
 /* Metres between two near points. */
 static double distance_m(double lon_a, double lat_a, double lon_b, double lat_b) {

@@ -2,8 +2,8 @@
  * binary forms of its types, and a batch's rows, whose gaps the writer fills. */
 #include "rows.h"
 
-#include "hub/copy.h"
-#include "hub/transaction.h"
+#include "hub/base/copy.h"
+#include "hub/store/transaction.h"
 
 static void holds(struct buffer *buffer, const void *bytes, size_t length) {
     assert_false(buffer->failed);

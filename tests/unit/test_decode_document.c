@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "common.pb-c.h"
-#include "hub/error.h"
+#include "hub/base/error.h"
 
 #define NOW "1760000000000"
 

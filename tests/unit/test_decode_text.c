@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hub/decode_text.h"
+#include "hub/base/decode_text.h"
 
 #define INVALID "is not valid UTF-8"
 #define CONTROL "has a control character"

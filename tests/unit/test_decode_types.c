@@ -7,7 +7,7 @@
 #include <math.h>
 
 #include "common.pb-c.h"
-#include "hub/decode.h"
+#include "hub/decode/decode.h"
 
 #define NOW "1760000000000"
 

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "decoded.h"
-#include "hub/error.h"
+#include "hub/base/error.h"
 
 enum { EXAMPLE_MAX = 16384, EXAMPLES_MAX = 8 };
 

@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hub/http.h"
-#include "hub/log.h"
-#include "hub/metrics.h"
+#include "hub/base/log.h"
+#include "hub/base/metrics.h"
+#include "hub/http/http.h"
 
 enum { CLIENT_TIMEOUT_S = 30, CONNECTIONS = 16, FEW = 2, TIMEOUT_S = 1, ANSWER_MAX = 256 * 1024 };
 

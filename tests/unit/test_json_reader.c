@@ -11,7 +11,7 @@
 
 #include <math.h>
 
-#include "hub/json_reader.h"
+#include "hub/decode/json_reader.h"
 
 static char scratch[JSON_SCRATCH_MAX];
 

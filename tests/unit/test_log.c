@@ -3,8 +3,8 @@
 
 #include <time.h>
 
-#include "hub/decode_text.h"
-#include "hub/log.h"
+#include "hub/base/decode_text.h"
+#include "hub/base/log.h"
 
 static struct captured captured;
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "hub/metrics.h"
+#include "hub/base/metrics.h"
 
 static int teardown(void **state) {
     (void)state;

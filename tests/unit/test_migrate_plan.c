@@ -2,9 +2,9 @@
  * the two functions of database.c that the plan calls. */
 #include "captured.h"
 
-#include "hub/database.h"
-#include "hub/error.h"
-#include "hub/migrate_plan.h"
+#include "hub/base/error.h"
+#include "hub/cli/database.h"
+#include "hub/migrate/migrate_plan.h"
 
 /* ---- the played database */
 

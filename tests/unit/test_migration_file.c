@@ -3,9 +3,9 @@
 
 #include <sys/stat.h>
 
-#include "hub/error.h"
-#include "hub/migration_file.h"
-#include "hub/sql_script.h"
+#include "hub/base/error.h"
+#include "hub/migrate/migration_file.h"
+#include "hub/migrate/sql_script.h"
 
 static struct captured captured;
 

@@ -1,7 +1,7 @@
 /* test_print_table.c: query results in columns, wide characters and text that would steer the terminal. */
 #include "captured.h"
 
-#include "hub/print_table.h"
+#include "hub/cli/print_table.h"
 
 enum { OID_TEXT = 25, OID_INT4 = 23, OID_NUMERIC = 1700 };
 

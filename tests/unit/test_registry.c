@@ -1,7 +1,7 @@
 /* test_registry.c: vendors and devices as the database tells them, page by page and once more. */
 #include "rows.h"
 
-#include "hub/registry.h"
+#include "hub/know/registry.h"
 
 static struct registry *registry_with_vendor(void) {
     struct registry *registry = registry_new();

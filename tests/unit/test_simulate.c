@@ -4,10 +4,10 @@
 
 #include "common.pb-c.h"
 #include "decoded.h"
-#include "hub/simulate_anomaly.h"
-#include "hub/simulate_document.h"
-#include "hub/simulate_encode.h"
-#include "hub/simulate_value.h"
+#include "hub/simulate/simulate_anomaly.h"
+#include "hub/simulate/simulate_document.h"
+#include "hub/simulate/simulate_encode.h"
+#include "hub/simulate/simulate_value.h"
 
 enum { HOUR_MS = 3600000 };
 

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hub/sql_script.h"
+#include "hub/migrate/sql_script.h"
 
 /* `expected` lists the statements, each ended by a bar, with "line:" before it. */
 static void divides(const char *text, const char *expected) {

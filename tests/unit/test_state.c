@@ -4,7 +4,7 @@
 
 #include <endian.h>
 
-#include "hub/state.h"
+#include "hub/know/state.h"
 
 static const int64_t t0 = INT64_C(1700000000000);
 

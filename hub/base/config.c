@@ -1,0 +1,371 @@
+/* config.c: the configuration as one typed table: section, key, kind, range, default, meaning.
+ * What is not in the table is refused, so that a mistyped key never passes silently. */
+#include "hub/base/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <ini.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hub/adapter.h"
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+
+enum option_kind { OPTION_TEXT, OPTION_NUMBER };
+
+struct option {
+    const char *section, *key;
+    enum option_kind kind;
+    size_t offset;
+    int64_t minimum, maximum; /* OPTION_NUMBER */
+    const char *initial;
+    const char *meaning;
+};
+
+#define TEXT(section, key, initial, meaning)                                                                           \
+    { #section, #key, OPTION_TEXT, offsetof(struct config, section##_##key), 0, 0, initial, meaning }
+#define NUMBER(section, key, minimum, maximum, initial, meaning)                                                       \
+    { #section, #key, OPTION_NUMBER, offsetof(struct config, section##_##key), minimum, maximum, initial, meaning }
+
+static const struct option options[] = {
+    TEXT(hub, instance, "hub1",
+         "name of this hub; prefix of its MQTT client ids, so it must not change while messages wait"),
+    TEXT(hub, data_dir, CITYHUB_DATA_DIR, "folder that holds schema/ and adapters/ (for migrate)"),
+    TEXT(hub, log_level, "info", "error, warning, info or debug"),
+    TEXT(database, conninfo, "dbname=cityhub",
+         "libpq connection string of the daemon; passwords belong into ~/.pgpass"),
+    TEXT(database, migrate_conninfo, "", "connection string of the schema's owner, for migrate; empty = conninfo"),
+    NUMBER(database, writers, 2, 16, "4", "connections that store batches"),
+    NUMBER(database, connect_timeout_s, 1, 60, "5", "seconds to wait for a connection"),
+    NUMBER(database, statement_timeout_s, 1, 3600, "60", "seconds to wait for one statement"),
+    TEXT(mqtt, host, "127.0.0.1", "broker's host name or address"),
+    NUMBER(mqtt, port, 1, 65535, "1883", "broker's port"),
+    TEXT(mqtt, username, "", "the hub's login at the broker; empty = anonymous"),
+    TEXT(mqtt, password_file, "", "file with the password of the login, on its first line"),
+    TEXT(mqtt, tls_ca_file, "", "file with the certificate authority; set = connect with TLS"),
+    NUMBER(mqtt, keepalive_s, 5, 600, "60", "seconds between signs of life"),
+    NUMBER(mqtt, session_expiry_s, 60, 4294967295, "4294967295",
+           "seconds the broker keeps messages while the hub is away; the largest value = for ever"),
+    NUMBER(mqtt, receive_maximum, 10, 65535, "20000",
+           "unacknowledged messages a lane may hold; broker's max_inflight_messages must not be smaller"),
+    TEXT(mqtt, vendor_password_file, "",
+         "the broker's password file, written by `cityhub vendor`; empty = logins are kept elsewhere"),
+    TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read its password file again"),
+    NUMBER(lane, batch_records, 1, 100000, "5000", "records in a batch at the most (a message is never divided)"),
+    NUMBER(lane, batch_age_ms, 1, 10000, "50",
+           "milliseconds after its first message when a batch is stored, full or not"),
+    NUMBER(lane, max_payload_bytes, 1024, 268435455, "4194304",
+           "bytes of a message; a larger one goes to quarantine unread"),
+    TEXT(lane, counts, "", "lanes of subsystems that need more than one, e.g. dust=3 gas=2"),
+    NUMBER(time, max_ahead_s, 0, 86400, "300", "seconds a record may be ahead of the hub's clock"),
+    NUMBER(retention, observation_days, 1, 36500, "730",
+           "days that observations and track points are kept; older records are refused"),
+    NUMBER(retention, partitions_ahead_days, 1, 60, "7", "days for which partitions are made ahead"),
+    NUMBER(retention, quarantine_days, 1, 36500, "365", "days that quarantined messages are kept"),
+    NUMBER(retention, outbox_days, 1, 3650, "30", "days that sent receipts are kept"),
+    TEXT(http, listen, "127.0.0.1", "address the hub's HTTP server binds to"),
+    NUMBER(http, port, 0, 65535, "8080", "its port; 0 = any free one (written to the log)"),
+    NUMBER(http, connections, 10, 10000, "256", "connections it holds at a time; more wait until one ends"),
+    NUMBER(http, timeout_s, 1, 600, "30", "seconds without traffic after which it closes a connection"),
+    NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),
+    NUMBER(jobs, rollup_s, 1, 86400, "60", "seconds between hourly rollups"),
+    NUMBER(jobs, offline_s, 1, 3600, "15", "seconds between looks for silent devices and vendors"),
+};
+
+static const struct option *option_find(const char *section, const char *key) {
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+        if (strcmp(options[i].section, section) == 0 && strcmp(options[i].key, key) == 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+/* Stores `value`; returns NULL or what is wrong with it. */
+static const char *option_set(struct config *config, const struct option *option, const char *value) {
+    void *field = (char *)config + option->offset;
+    if (option->kind == OPTION_TEXT) {
+        char *copy = strdup(value);
+        if (copy == NULL) {
+            return "out of memory";
+        }
+        free(*(char **)field);
+        *(char **)field = copy;
+        return NULL;
+    }
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (errno != 0 || end == value || *end != '\0') {
+        return "is not a whole number";
+    }
+    if (number < option->minimum || number > option->maximum) {
+        return "is out of range";
+    }
+    *(int64_t *)field = number;
+    return NULL;
+}
+
+struct reading {
+    struct config *config;
+    const char *path;
+    FILE *file;
+    int line;
+    int lines[ADAPTER_COUNT_OF(options)]; /* where each option was last set; 0 = not in the file */
+    FILE *errors;
+    int problems;
+};
+
+/* Begins the report of a problem in `line`; the caller writes the rest of the line. */
+static void reading_problem(struct reading *reading, int line) {
+    fprintf(reading->errors, "%s:%d: ", reading->path, line);
+    reading->problems++;
+}
+
+/* Reads up to the line's end, at most `size` - 1 bytes of it, into `line`; false at the end of the file. */
+static bool reading_bytes(struct reading *reading, char *line, int size) {
+    int byte, length = 0;
+    bool too_long = false, has_nul = false;
+    while ((byte = fgetc(reading->file)) != EOF && byte != '\n') {
+        has_nul = has_nul || byte == '\0';
+        too_long = too_long || length == size - 2;
+        if (!too_long) {
+            line[length++] = (char)byte;
+        }
+    }
+    if (byte == EOF && length == 0) {
+        return false;
+    }
+    line[length] = '\0';
+    reading->line++;
+    if (too_long) {
+        reading_problem(reading, reading->line);
+        fprintf(reading->errors, "is longer than %d bytes\n", size - 2);
+    } else if (has_nul) {
+        reading_problem(reading, reading->line);
+        fprintf(reading->errors, "has a NUL byte\n");
+    }
+    return true;
+}
+
+/* Whether inih will find a section or a key in the line, or nothing to read. It takes ; after a blank for a comment. */
+static bool line_fits(const char *line) {
+    size_t length = strlen(line);
+    if (strchr("#;", line[0]) != NULL) { /* the empty line too */
+        return true;
+    }
+    for (size_t i = length; i > 1; i--) {
+        length = line[i - 1] == ';' && isspace((unsigned char)line[i - 2]) ? i - 1 : length;
+    }
+    return line[0] == '[' ? memchr(line, ']', length) != NULL
+                          : memchr(line, '=', length) != NULL || memchr(line, ':', length) != NULL;
+}
+
+/* Debian's inih does not tell its handler the line number: count the lines as it reads them. It would also cut a long
+ * line silently, take an indented line for more of the value before it, and tell only the first line without a form. */
+static char *reading_line(char *line, int size, void *user) {
+    static const char byte_order_mark[] = "\xef\xbb\xbf";
+    struct reading *reading = user;
+    if (!reading_bytes(reading, line, size)) {
+        return NULL;
+    }
+    size_t indent = reading->line == 1 && strncmp(line, byte_order_mark, 3) == 0 ? 3 : 0;
+    indent += strspn(line + indent, " \t\r\v\f");
+    memmove(line, line + indent, strlen(line) - indent + 1);
+    if (!line_fits(line)) {
+        reading_problem(reading, reading->line);
+        fprintf(reading->errors, "is neither a [section], a key = value, nor a comment\n");
+        line[0] = '\0';
+    }
+    return line;
+}
+
+static int reading_entry(void *user, const char *section, const char *key, const char *value) {
+    struct reading *reading = user;
+    int line = reading->line;
+    const struct option *option = option_find(section, key);
+    if (option == NULL) {
+        reading_problem(reading, line);
+        fprintf(reading->errors, "[%s] %s: no such key; `cityhub check-config --print` lists them all\n", section, key);
+        return 1;
+    }
+    reading->lines[option - options] = line;
+    const char *problem = option_set(reading->config, option, value);
+    if (problem != NULL) {
+        reading_problem(reading, line);
+        fprintf(reading->errors, "[%s] %s = %s: %s", section, key, value, problem);
+        if (option->kind == OPTION_NUMBER) {
+            fprintf(reading->errors, " (%lld to %lld)", (long long)option->minimum, (long long)option->maximum);
+        }
+        fputc('\n', reading->errors);
+    }
+    return 1;
+}
+
+/* Begins the report of an option's problem, with the line that set it. */
+static void option_problem(struct reading *reading, const char *section, const char *key) {
+    reading_problem(reading, reading->lines[option_find(section, key) - options]);
+    fprintf(reading->errors, "[%s] %s", section, key);
+}
+
+static void check_log_level(struct reading *reading) {
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(levels); i++) {
+        if (strcmp(reading->config->hub_log_level, levels[i]) == 0) {
+            log_level_set((enum log_level)i);
+            return;
+        }
+    }
+    option_problem(reading, "hub", "log_level");
+    fprintf(reading->errors, " = %s: must be error, warning, info or debug\n", reading->config->hub_log_level);
+}
+
+/* One word of [lane] counts; NULL or what is wrong with it. `seen` has a flag for each adapter. */
+static const char *lane_count_flaw(const char *word, bool *seen) {
+    const char *equals = strchr(word, '=');
+    size_t length = equals == NULL ? 0 : (size_t)(equals - word);
+    const char *digits = equals == NULL ? "" : equals + 1;
+    size_t count = strspn(digits, "0123456789");
+    if (count < 1 || count > 2 || digits[count] != '\0' || atoi(digits) < 1 || atoi(digits) > 16) {
+        return "must be <subsystem>=<1 to 16>";
+    }
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (strlen(adapters[i]->key) == length && strncmp(adapters[i]->key, word, length) == 0) {
+            const char *flaw = seen[i] ? "comes twice" : NULL;
+            seen[i] = true;
+            return flaw;
+        }
+    }
+    return "must be <subsystem>=<1 to 16>, and there is no such subsystem";
+}
+
+static void check_lane_counts(struct reading *reading) {
+    bool *seen = calloc(adapter_count, sizeof *seen);
+    char *copy = strdup(reading->config->lane_counts), *rest = copy;
+    if (seen == NULL || copy == NULL) {
+        option_problem(reading, "lane", "counts");
+        fprintf(reading->errors, ": out of memory\n");
+        rest = NULL;
+    }
+    for (char *word; (word = strsep(&rest, " ,")) != NULL;) {
+        const char *flaw = *word == '\0' ? NULL : lane_count_flaw(word, seen);
+        if (flaw != NULL) {
+            option_problem(reading, "lane", "counts");
+            fprintf(reading->errors, ": `%s`: %s\n", word, flaw);
+        }
+    }
+    free(copy);
+    free(seen);
+}
+
+/* Checks what one value alone cannot show. */
+static void config_cross_check(struct reading *reading) {
+    const struct config *config = reading->config;
+    check_log_level(reading);
+    check_lane_counts(reading);
+    if (config->hub_instance[0] == '\0' || strlen(config->hub_instance) > 40) {
+        option_problem(reading, "hub", "instance");
+        fprintf(reading->errors, ": must have 1 to 40 bytes\n");
+    }
+}
+
+int config_load(struct config *config, const char *path, FILE *errors) {
+    static const char default_path[] = "/etc/cityhub/cityhub.ini";
+    *config = (struct config){0};
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+        if (option_set(config, &options[i], options[i].initial) != NULL) {
+            return CH_EMEMORY;
+        }
+    }
+    if (path == NULL) {
+        path = getenv("CITYHUB_CONFIG");
+    }
+    if (path == NULL && access(default_path, R_OK) == 0) {
+        path = default_path;
+    }
+    struct reading reading = {.config = config, .path = path, .errors = errors};
+    if (path != NULL) {
+        reading.file = fopen(path, "re");
+        if (reading.file == NULL) {
+            fprintf(errors, "%s: cannot be read: %s\n", path, strerror(errno));
+            return CH_EIO;
+        }
+        ini_parse_stream(reading_line, &reading, reading_entry, &reading);
+        bool unread = ferror(reading.file) != 0;
+        int reason = errno;
+        fclose(reading.file);
+        if (unread) {
+            fprintf(errors, "%s: cannot be read: %s\n", path, strerror(reason));
+            return CH_EIO;
+        }
+        config->path = strdup(path);
+    }
+    config_cross_check(&reading);
+    return reading.problems == 0 ? 0 : CH_EINVAL;
+}
+
+void config_free(struct config *config) {
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+        if (options[i].kind == OPTION_TEXT) {
+            char **field = (char **)(void *)((char *)config + options[i].offset);
+            free(*field);
+            *field = NULL;
+        }
+    }
+    free(config->path);
+    config->path = NULL;
+}
+
+void config_print(const struct config *config, FILE *out) {
+    const char *section = "";
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+        const struct option *option = &options[i];
+        if (strcmp(section, option->section) != 0) {
+            section = option->section;
+            fprintf(out, "%s[%s]\n", i > 0 ? "\n" : "", section);
+        }
+        const void *field = (const char *)config + option->offset;
+        fprintf(out, "; %s", option->meaning);
+        if (option->kind == OPTION_NUMBER) {
+            fprintf(out, " (%lld to %lld, default %s)\n%s = %lld\n", (long long)option->minimum,
+                    (long long)option->maximum, option->initial, option->key, (long long)*(const int64_t *)field);
+        } else {
+            const char *value = *(char *const *)field;
+            /* After a blank, ; would begin a comment. */
+            const char *blank = *value == '\0' || *value == ';' ? "" : " ";
+            fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, blank, value);
+        }
+    }
+}
+
+int config_lanes(const struct config *config, const char *subsystem) {
+    size_t length = strlen(subsystem);
+    for (const char *at = config->lane_counts; (at = strstr(at, subsystem)) != NULL; at += length) {
+        bool starts = at == config->lane_counts || at[-1] == ' ' || at[-1] == ',';
+        if (starts && at[length] == '=') {
+            return atoi(at + length + 1); /* checked by config_cross_check */
+        }
+    }
+    return 1;
+}
+
+char *config_secret(const char *path) {
+    FILE *file = fopen(path, "re");
+    char *line = NULL;
+    size_t size = 0;
+    if (file == NULL || getline(&line, &size, file) < 0) {
+        const char *reason = file != NULL && feof(file) ? "the file is empty" : strerror(errno);
+        log_error("secret_file", "file=%s reason=%s", log_quote(path), log_quote(reason));
+        free(line);
+        line = NULL;
+    } else {
+        line[strcspn(line, "\r\n")] = '\0';
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return line;
+}

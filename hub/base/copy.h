@@ -1,0 +1,29 @@
+/* copy.h: values in the form that COPY ... (FORMAT binary) takes. */
+#ifndef CITYHUB_COPY_H
+#define CITYHUB_COPY_H
+
+#include "hub/base/buffer.h"
+
+enum { COPY_MILLISECOND = 1000 };
+
+void copy_header(struct buffer *buffer);
+void copy_trailer(struct buffer *buffer);
+void copy_null(struct buffer *buffer);
+void copy_int4(struct buffer *buffer, int32_t value);
+void copy_int8(struct buffer *buffer, int64_t value);
+void copy_bytes(struct buffer *buffer, const void *bytes, size_t length); /* text and bytea */
+/* `at_us`: microseconds since the UTC epoch. */
+void copy_time(struct buffer *buffer, int64_t at_us);
+/* Point of EPSG:4326, degrees. */
+void copy_point(struct buffer *buffer, double lon, double lat);
+/* The timestamptz form of `at_us`, as it goes over the wire (host order). */
+int64_t copy_time_value(int64_t at_us);
+/* An array of `count` elements of `oid`; elements follow (copy_int8, copy_null, ...). Length of the field must be
+ * known: `bytes` = of all elements with their length words. */
+void copy_array(struct buffer *buffer, uint32_t oid, int count, bool has_null, size_t bytes);
+/* float8[]: values[i] where bit i of `present` is set, NULL elsewhere, up to the highest bit. */
+void copy_readings(struct buffer *buffer, uint64_t present, const double *values);
+
+enum { OID_INT8 = 20, OID_FLOAT8 = 701, OID_TIMESTAMPTZ = 1184 };
+
+#endif

@@ -1,0 +1,94 @@
+/* decode_text.c: checks and shows text from outside. Must never read past the given length nor print raw bytes. */
+#include "hub/base/decode_text.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SHOWN_CHARACTERS_MAX = 32 };
+
+/* Bytes of the character at `at`, 0 if it is not valid UTF-8 (RFC 3629, table of section 4). */
+static size_t character_length(const unsigned char *at, size_t left) {
+    unsigned char lead = at[0];
+    if (lead < 0x80) {
+        return 1;
+    }
+    size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (lead < 0xc2 || lead > 0xf4 || left < length) {
+        return 0;
+    }
+    for (size_t i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    bool longer_than_needed = (lead == 0xe0 && at[1] < 0xa0) || (lead == 0xf0 && at[1] < 0x90);
+    bool surrogate = lead == 0xed && at[1] >= 0xa0;
+    bool too_large = lead == 0xf4 && at[1] >= 0x90;
+    return longer_than_needed || surrogate || too_large ? 0 : length;
+}
+
+static bool is_control(const unsigned char *at) {
+    return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0); /* C1: U+0080 to U+009F */
+}
+
+const char *decode_text_flaw(const char *text, size_t length, bool lines) {
+    const unsigned char *at = (const unsigned char *)text, *end = at + length;
+    while (at < end) {
+        if (*at >= 0x20 && *at < 0x7f) {
+            at++;
+            continue;
+        }
+        size_t bytes = character_length(at, (size_t)(end - at));
+        if (bytes == 0) {
+            return "is not valid UTF-8";
+        }
+        if (is_control(at) && !(lines && (*at == '\t' || *at == '\n' || *at == '\r'))) {
+            return "has a control character";
+        }
+        at += bytes;
+    }
+    return NULL;
+}
+
+const char *decode_text_show(char shown[static DECODE_SHOWN_MAX], const char *text, size_t length) {
+    enum { ROOM_FOR_END = 5 }; /* ..." and the NUL */
+    const unsigned char *at = (const unsigned char *)text;
+    size_t used = 0, left = length;
+    shown[used++] = '"';
+    for (int count = 0; left > 0; count++) {
+        size_t bytes = character_length(at, left);
+        bool plain = bytes > 0 && !is_control(at) && *at != '"' && *at != '\\';
+        size_t needed = plain ? bytes : 4;
+        if (count == SHOWN_CHARACTERS_MAX || used + needed + ROOM_FOR_END > DECODE_SHOWN_MAX) {
+            memcpy(shown + used, "...", 3);
+            used += 3;
+            break;
+        }
+        if (plain) {
+            memcpy(shown + used, at, bytes);
+        } else {
+            snprintf(shown + used, needed + 1, "\\x%02x", *at);
+            bytes = 1;
+        }
+        used += needed;
+        at += bytes;
+        left -= bytes;
+    }
+    shown[used++] = '"';
+    shown[used] = '\0';
+    return shown;
+}
+
+void decode_text_trim(char *text) {
+    size_t length = strlen(text), start = length;
+    while (start > 0 && length - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) {
+        start--;
+    }
+    if (start > 0 && (unsigned char)text[start - 1] >= 0xc0) {
+        start--;
+        if (character_length((const unsigned char *)text + start, length - start) == 0) {
+            text[start] = '\0';
+        }
+    }
+}

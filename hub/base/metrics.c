@@ -1,0 +1,371 @@
+/* metrics.c: the hub's counters and their Prometheus text. Names and meanings of families are tables here. Must never
+ * block: of the process it reads only /proc/self. */
+#include "hub/base/metrics.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hub/base/buffer.h"
+
+struct hub_metrics hub_metrics;
+
+static struct lane_metrics *lanes[METRICS_LANES_MAX];
+static size_t lane_count;
+
+/* A batch has 5000 records by default and one message may make it larger. */
+static const double batch_record_bounds[] = {1, 10, 50, 100, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
+static const double commit_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+
+_Static_assert(sizeof batch_record_bounds / sizeof batch_record_bounds[0] <= HISTOGRAM_BUCKETS_MAX, "buckets");
+_Static_assert(sizeof commit_bounds / sizeof commit_bounds[0] <= HISTOGRAM_BUCKETS_MAX, "buckets");
+
+enum value_kind {
+    VALUE_COUNT,   /* uint64_t, a counter: its name ends in _total */
+    VALUE_INTEGER, /* int64_t */
+    VALUE_MS,      /* int64_t milliseconds, shown in seconds */
+    VALUE_REAL,    /* double */
+    VALUE_BOOL,    /* 0 or 1 */
+};
+
+struct family {
+    const char *name, *help;
+    enum value_kind kind;
+    size_t offset;
+};
+
+#define LANE(name, kind, member, help)                                                                                 \
+    { name, help, kind, offsetof(struct lane_metrics, member) }
+#define HUB(name, kind, member, help)                                                                                  \
+    { name, help, kind, offsetof(struct hub_metrics, member) }
+
+static const struct family lane_families[] = {
+    LANE("cityhub_lane_connected", VALUE_BOOL, connected,
+         "1 if the broker has accepted the lane and its subscription."),
+    LANE("cityhub_lane_connects_total", VALUE_COUNT, connects, "Times the lane was connected and subscribed."),
+    LANE("cityhub_messages_received_total", VALUE_COUNT, messages_received, "Messages taken from the broker."),
+    LANE("cityhub_bytes_received_total", VALUE_COUNT, bytes_received, "Bytes of payloads taken from the broker."),
+    LANE("cityhub_records_received_total", VALUE_COUNT, records_received, "Records in messages, good and bad."),
+    LANE("cityhub_records_committed_total", VALUE_COUNT, records_committed, "New records stored."),
+    LANE("cityhub_records_merged_total", VALUE_COUNT, records_merged, "Records that added readings to a stored one."),
+    LANE("cityhub_records_revised_total", VALUE_COUNT, records_revised, "Records that changed a stored one."),
+    LANE("cityhub_records_duplicate_total", VALUE_COUNT, records_duplicate, "Records that were stored already."),
+    LANE("cityhub_records_rejected_total", VALUE_COUNT, records_rejected,
+         "Bad records; their messages are quarantined."),
+    LANE("cityhub_messages_quarantined_total", VALUE_COUNT, messages_quarantined, "Messages put into quarantine."),
+    LANE("cityhub_batches_committed_total", VALUE_COUNT, batches_committed, "Batches stored."),
+    LANE("cityhub_batches_settled_total", VALUE_COUNT, batches_settled,
+         "Batches stored by the slow path for duplicates."),
+    LANE("cityhub_batch_failures_total", VALUE_COUNT, batch_failures,
+         "Tries of a batch that failed and were made again."),
+    LANE("cityhub_queue_messages", VALUE_INTEGER, queue_messages, "Messages taken and not stored yet."),
+    LANE("cityhub_queue_records", VALUE_INTEGER, queue_records, "Records taken and not stored yet."),
+    LANE("cityhub_last_commit_timestamp_seconds", VALUE_MS, committed_at_ms, "Unix time of the last commit, 0 = none."),
+    LANE("cityhub_lag_seconds", VALUE_REAL, lag_s, "Last batch: from the arrival of its first message to its commit."),
+};
+
+static const struct family hub_families[] = {
+    HUB("cityhub_database_connected", VALUE_BOOL, database_connected, "1 if the hub is connected to PostgreSQL."),
+    HUB("cityhub_database_losses_total", VALUE_COUNT, database_losses, "Database connections lost."),
+    HUB("cityhub_writers_connected", VALUE_INTEGER, writers_connected, "Writers with a database connection."),
+    HUB("cityhub_writers_idle", VALUE_INTEGER, writers_idle, "Writers that have nothing to do."),
+    HUB("cityhub_writer_queue_batches", VALUE_INTEGER, writer_queue, "Batches that wait for a writer."),
+    HUB("cityhub_devices", VALUE_INTEGER, devices, "Devices known to the hub."),
+    HUB("cityhub_vendors", VALUE_INTEGER, vendors, "Vendors known to the hub."),
+    HUB("cityhub_alarm_rules", VALUE_INTEGER, alarm_rules, "Alarm rules in force."),
+    HUB("cityhub_registry_loads_total", VALUE_COUNT, registry_loads, "Times devices, vendors or rules were read anew."),
+    HUB("cityhub_devices_online", VALUE_INTEGER, devices_online, "Devices that have reported lately."),
+    HUB("cityhub_alarms_open", VALUE_INTEGER, alarms_open, "Open alarms."),
+    HUB("cityhub_quarantine_waiting", VALUE_INTEGER, quarantine_waiting, "Quarantined messages not replayed yet."),
+    HUB("cityhub_outbox_waiting", VALUE_INTEGER, outbox_waiting, "Messages to send that are not confirmed yet."),
+    HUB("cityhub_outbox_sent_total", VALUE_COUNT, outbox_sent, "Messages sent and confirmed by the other side."),
+    HUB("cityhub_outbox_failures_total", VALUE_COUNT, outbox_failures, "Sendings that failed; they are made again."),
+    HUB("cityhub_device_states_dirty", VALUE_INTEGER, state_dirty, "Devices whose last state is not written yet."),
+    HUB("cityhub_alarms_opened_total", VALUE_COUNT, alarms_opened, "Alarms opened by threshold rules."),
+    HUB("cityhub_alarms_closed_total", VALUE_COUNT, alarms_closed, "Alarms closed by threshold rules."),
+    HUB("cityhub_jobs_run_total", VALUE_COUNT, jobs_run, "Periodic jobs run."),
+    HUB("cityhub_jobs_failed_total", VALUE_COUNT, jobs_failed, "Periodic jobs that failed."),
+};
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+void histogram_observe(struct histogram *histogram, double value) {
+    size_t bucket = 0;
+    while (bucket < histogram->bound_count && !(value <= histogram->bounds[bucket])) {
+        bucket++;
+    }
+    histogram->counts[bucket]++;
+    if (isfinite(value)) {
+        histogram->sum += value;
+    }
+}
+
+struct lane_metrics *metrics_lane_add(const char *lane, const char *subsystem) {
+    struct lane_metrics *metrics = lane_count == METRICS_LANES_MAX ? NULL : calloc(1, sizeof *metrics);
+    if (metrics == NULL) {
+        return NULL;
+    }
+    snprintf(metrics->lane, sizeof metrics->lane, "%s", lane);
+    metrics->subsystem = subsystem;
+    metrics->batch_records =
+        (struct histogram){.bounds = batch_record_bounds, .bound_count = COUNT_OF(batch_record_bounds)};
+    metrics->commit_s = (struct histogram){.bounds = commit_bounds, .bound_count = COUNT_OF(commit_bounds)};
+    lanes[lane_count++] = metrics;
+    return metrics;
+}
+
+size_t metrics_lane_count(void) {
+    return lane_count;
+}
+
+struct lane_metrics *metrics_lane_at(size_t index) {
+    return index < lane_count ? lanes[index] : NULL;
+}
+
+void metrics_free(void) {
+    while (lane_count > 0) {
+        free(lanes[--lane_count]);
+        lanes[lane_count] = NULL;
+    }
+}
+
+/* ---- text ---- */
+
+static void put_head(struct buffer *text, const char *name, const char *help, const char *type) {
+    buffer_format(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* A label's value with what the format wants escaped. */
+static void put_label(struct buffer *text, const char *name, const char *value) {
+    buffer_format(text, "%s=\"", name);
+    for (; *value != '\0'; value++) {
+        if (*value == '\n') {
+            buffer_text(text, "\\n");
+        } else {
+            if (*value == '\\' || *value == '"') {
+                buffer_text(text, "\\");
+            }
+            buffer_bytes(text, value, 1);
+        }
+    }
+    buffer_text(text, "\"");
+}
+
+static void put_lane_labels(struct buffer *text, const struct lane_metrics *lane) {
+    put_label(text, "lane", lane->lane);
+    buffer_text(text, ",");
+    put_label(text, "subsystem", lane->subsystem);
+}
+
+/* Prometheus knows no other spelling of what is not finite. */
+static void put_real(struct buffer *text, double value) {
+    if (isnan(value)) {
+        buffer_text(text, "NaN\n");
+    } else if (isinf(value)) {
+        buffer_text(text, value > 0 ? "+Inf\n" : "-Inf\n");
+    } else {
+        buffer_format(text, "%.15g\n", value);
+    }
+}
+
+static void put_value(struct buffer *text, const struct family *family, const void *owner) {
+    const void *member = (const char *)owner + family->offset;
+    switch (family->kind) {
+    case VALUE_COUNT:
+        buffer_format(text, "%llu\n", (unsigned long long)*(const uint64_t *)member);
+        break;
+    case VALUE_INTEGER:
+        buffer_format(text, "%lld\n", (long long)*(const int64_t *)member);
+        break;
+    case VALUE_MS:
+        buffer_format(text, "%.3f\n", (double)*(const int64_t *)member / 1000);
+        break;
+    case VALUE_REAL:
+        put_real(text, *(const double *)member);
+        break;
+    case VALUE_BOOL:
+        buffer_text(text, *(const bool *)member ? "1\n" : "0\n");
+        break;
+    }
+}
+
+static const char *family_type(const struct family *family) {
+    return family->kind == VALUE_COUNT ? "counter" : "gauge";
+}
+
+static void put_lanes(struct buffer *text) {
+    for (size_t i = 0; i < COUNT_OF(lane_families); i++) {
+        const struct family *family = &lane_families[i];
+        put_head(text, family->name, family->help, family_type(family));
+        for (size_t lane = 0; lane < lane_count; lane++) {
+            buffer_format(text, "%s{", family->name);
+            put_lane_labels(text, lanes[lane]);
+            buffer_text(text, "} ");
+            put_value(text, family, lanes[lane]);
+        }
+    }
+}
+
+static void put_histogram(struct buffer *text, const char *name, const struct lane_metrics *lane,
+                          const struct histogram *histogram) {
+    uint64_t count = 0;
+    for (size_t i = 0; i <= histogram->bound_count; i++) {
+        count += histogram->counts[i];
+        buffer_format(text, "%s_bucket{", name);
+        put_lane_labels(text, lane);
+        if (i < histogram->bound_count) {
+            buffer_format(text, ",le=\"%g\"} %llu\n", histogram->bounds[i], (unsigned long long)count);
+        } else {
+            buffer_format(text, ",le=\"+Inf\"} %llu\n", (unsigned long long)count);
+        }
+    }
+    buffer_format(text, "%s_sum{", name);
+    put_lane_labels(text, lane);
+    buffer_text(text, "} ");
+    put_real(text, histogram->sum);
+    buffer_format(text, "%s_count{", name);
+    put_lane_labels(text, lane);
+    buffer_format(text, "} %llu\n", (unsigned long long)count);
+}
+
+static void put_histograms(struct buffer *text) {
+    put_head(text, "cityhub_batch_records", "Records in a batch.", "histogram");
+    for (size_t i = 0; i < lane_count; i++) {
+        put_histogram(text, "cityhub_batch_records", lanes[i], &lanes[i]->batch_records);
+    }
+    put_head(text, "cityhub_commit_seconds", "From handing a batch to a writer to its commit.", "histogram");
+    for (size_t i = 0; i < lane_count; i++) {
+        put_histogram(text, "cityhub_commit_seconds", lanes[i], &lanes[i]->commit_s);
+    }
+}
+
+static void put_hub(struct buffer *text) {
+    put_head(text, "cityhub_build_info", "1; the label is the version that runs.", "gauge");
+    buffer_text(text, "cityhub_build_info{");
+    put_label(text, "version", CITYHUB_VERSION);
+    buffer_text(text, "} 1\n");
+    for (size_t i = 0; i < COUNT_OF(hub_families); i++) {
+        put_head(text, hub_families[i].name, hub_families[i].help, family_type(&hub_families[i]));
+        buffer_format(text, "%s ", hub_families[i].name);
+        put_value(text, &hub_families[i], &hub_metrics);
+    }
+}
+
+/* ---- the process ---- */
+
+/* The beginning of a file of /proc as text; false if it cannot be read. */
+static bool read_file(const char *path, char *text, size_t size) {
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? -1 : read(file, text, size - 1);
+    if (file >= 0) {
+        close(file);
+    }
+    text[length < 0 ? 0 : length] = '\0';
+    return length > 0;
+}
+
+/* proc(5): the second number of /proc/self/statm is the resident set in pages. */
+static bool resident_bytes(double *bytes) {
+    char text[256];
+    char *at = text;
+    if (!read_file("/proc/self/statm", text, sizeof text)) {
+        return false;
+    }
+    strtoull(text, &at, 10);
+    *bytes = (double)strtoull(at, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
+    return true;
+}
+
+static bool open_files(double *count) {
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL) {
+        return false;
+    }
+    *count = -1; /* the folder's own */
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        *count += entry->d_name[0] != '.';
+    }
+    closedir(folder);
+    return true;
+}
+
+/* proc(5): field 22 of /proc/self/stat is the start in ticks since boot; field 2, the name in parentheses, may hold
+ * anything, so the count starts behind it. Computed once: later steps of the clock must not move it. */
+static bool start_time(double *seconds) {
+    static double known;
+    char text[1024];
+    struct timespec now;
+    struct timespec since_boot;
+    if (known == 0 && read_file("/proc/self/stat", text, sizeof text)) {
+        const char *field = strrchr(text, ')');
+        for (int number = 2; field != NULL && number < 22; number++) {
+            field = strchr(field + 1, ' ');
+        }
+        if (field != NULL && clock_gettime(CLOCK_REALTIME, &now) == 0 &&
+            clock_gettime(CLOCK_BOOTTIME, &since_boot) == 0) {
+            double boot = (double)(now.tv_sec - since_boot.tv_sec) + (double)(now.tv_nsec - since_boot.tv_nsec) / 1e9;
+            known = boot + (double)strtoull(field, NULL, 10) / (double)sysconf(_SC_CLK_TCK);
+        }
+    }
+    *seconds = known;
+    return known != 0;
+}
+
+static bool cpu_seconds(double *seconds) {
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0) {
+        return false;
+    }
+    *seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    return true;
+}
+
+static bool most_files(double *count) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return false;
+    }
+    *count = (double)limit.rlim_cur;
+    return true;
+}
+
+static void put_process(struct buffer *text) {
+    static const struct {
+        const char *name, *help, *type;
+        bool (*read)(double *value);
+    } families[] = {
+        {"process_cpu_seconds_total", "User and system CPU time.", "counter", cpu_seconds},
+        {"process_resident_memory_bytes", "Resident memory.", "gauge", resident_bytes},
+        {"process_open_fds", "Open file descriptors.", "gauge", open_files},
+        {"process_max_fds", "File descriptors that may be open.", "gauge", most_files},
+        {"process_start_time_seconds", "Unix time of the process's start.", "gauge", start_time},
+    };
+    for (size_t i = 0; i < COUNT_OF(families); i++) {
+        double value;
+        if (families[i].read(&value)) {
+            put_head(text, families[i].name, families[i].help, families[i].type);
+            buffer_format(text, "%s ", families[i].name);
+            put_real(text, value);
+        }
+    }
+}
+
+char *metrics_text(void) {
+    struct buffer text = {0};
+    put_hub(&text);
+    put_lanes(&text);
+    put_histograms(&text);
+    put_process(&text);
+    if (buffer_string(&text) == NULL) {
+        buffer_free(&text);
+        return NULL;
+    }
+    return text.data;
+}

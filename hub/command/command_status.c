@@ -1,0 +1,487 @@
+/* command_status.c: `cityhub status`: asks the running hub over HTTP how it is, and shows it, once or again and again.
+ * Must never wait without an end for a hub that does not answer. */
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hub/base/buffer.h"
+#include "hub/base/error.h"
+#include "hub/cli/command.h"
+#include "hub/cli/print_table.h"
+
+enum {
+    CONNECT_TIMEOUT_S = 3,
+    ANSWER_TIMEOUT_S = 5,
+    ANSWER_BYTES_MAX = 1024 * 1024,
+    GIVE_UP_S = 30, /* --follow: so long may a hub that has answered be away, e.g. for a restart */
+    INTERVAL_DEFAULT_S = 2,
+    COLUMNS = 12,
+    ROWS_MAX = 32,
+    CELL_BYTES = 48,
+};
+
+static const char usage[] =
+    "usage: cityhub status [--follow] [--interval SECONDS] [--json]\n\n"
+    "Shows how the hub is that runs with this configuration ([http] listen and port): per subsystem the records "
+    "stored\n"
+    "and refused, devices online, open alarms, messages in quarantine, the last error or warning.\n"
+    "  --follow             goes on, with records a second: in place on a terminal, else one line an interval\n"
+    "  --interval SECONDS   1 to 3600, default 2\n"
+    "  --json               the hub's own answer, one JSON object a line\n"
+    "Exit code 1 if the hub does not answer; with --follow if it has not answered for 30 seconds.\n";
+
+struct reading {
+    cJSON *status;
+    double at_s; /* monotonic */
+};
+
+struct watch {
+    char url[320];
+    bool follow, json, terminal;
+    int64_t interval_s;
+    struct reading now, before; /* status NULL = none */
+    int lines_drawn;            /* of the block on the terminal that is to be drawn over */
+    char problem[CURL_ERROR_SIZE + 64];
+};
+
+static double monotonic_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- asking ---- */
+
+static void url_make(struct watch *watch, const struct config *config) {
+    const char *host = config->http_listen;
+    if (*host == '\0' || strcmp(host, "0.0.0.0") == 0) {
+        host = "127.0.0.1";
+    } else if (strcmp(host, "::") == 0) {
+        host = "::1";
+    }
+    bool brackets = strchr(host, ':') != NULL;
+    snprintf(watch->url, sizeof watch->url, "http://%s%.255s%s:%lld/api/v1/status", brackets ? "[" : "", host,
+             brackets ? "]" : "", (long long)config->http_port);
+}
+
+static size_t on_bytes(char *bytes, size_t size, size_t count, void *user) {
+    struct buffer *answer = user;
+    if (answer->length + size * count > ANSWER_BYTES_MAX) {
+        return 0; /* makes curl give up */
+    }
+    buffer_bytes(answer, bytes, size * count);
+    return size * count;
+}
+
+/* The hub's answer as text; false with watch->problem. */
+static bool fetch(struct watch *watch, struct buffer *answer) {
+    char reason[CURL_ERROR_SIZE] = "";
+    long status = 0;
+    CURL *curl = curl_easy_init();
+    CURLcode code = CURLE_FAILED_INIT;
+    if (curl != NULL) {
+        curl_easy_setopt(curl, CURLOPT_URL, watch->url);
+        curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+        curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+        curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+        curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+        curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_TIMEOUT_S);
+        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
+        curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
+        curl_easy_setopt(curl, CURLOPT_WRITEDATA, answer);
+        code = curl_easy_perform(curl);
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        curl_easy_cleanup(curl);
+    }
+    if (code != CURLE_OK) {
+        snprintf(watch->problem, sizeof watch->problem, "%s", reason[0] != '\0' ? reason : curl_easy_strerror(code));
+    } else if (status != 200) {
+        snprintf(watch->problem, sizeof watch->problem, "HTTP status %ld instead of an answer", status);
+    }
+    return code == CURLE_OK && status == 200;
+}
+
+/* Takes a new reading; the last one becomes `before`. False with watch->problem, then nothing is changed. */
+static bool watch_read(struct watch *watch) {
+    struct buffer answer = {0};
+    cJSON *status = NULL;
+    if (fetch(watch, &answer)) {
+        const char *text = buffer_string(&answer);
+        status = text == NULL ? NULL : cJSON_Parse(text);
+        if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(status, "subsystems"))) {
+            snprintf(watch->problem, sizeof watch->problem, "what answers is no hub");
+            cJSON_Delete(status);
+            status = NULL;
+        }
+    }
+    buffer_free(&answer);
+    if (status == NULL) {
+        return false;
+    }
+    cJSON_Delete(watch->before.status);
+    watch->before = watch->now;
+    watch->now = (struct reading){.status = status, .at_s = monotonic_s()};
+    return true;
+}
+
+/* ---- reading an answer ---- */
+
+static double number(const cJSON *object, const char *name) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : 0;
+}
+
+static const char *text(const cJSON *object, const char *name) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsString(item) ? item->valuestring : "";
+}
+
+static const cJSON *part(const cJSON *object, const char *name) {
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+static const cJSON *subsystem_find(const cJSON *status, const char *key) {
+    const cJSON *subsystem;
+    cJSON_ArrayForEach(subsystem, part(status, "subsystems")) {
+        if (strcmp(text(subsystem, "key"), key) == 0) {
+            return subsystem;
+        }
+    }
+    return NULL;
+}
+
+/* Records committed a second since the reading before; NAN without one, or if the hub was started in between. */
+static double rate(const struct watch *watch, const cJSON *subsystem) {
+    const cJSON *before = watch->before.status;
+    double elapsed_s = watch->now.at_s - watch->before.at_s;
+    if (before == NULL || elapsed_s <= 0 ||
+        strcmp(text(before, "started_at"), text(watch->now.status, "started_at")) != 0) {
+        return NAN;
+    }
+    double grown = number(subsystem, "records_committed") -
+                   number(subsystem_find(before, text(subsystem, "key")), "records_committed");
+    return grown < 0 ? NAN : grown / elapsed_s;
+}
+
+static double rate_sum(const struct watch *watch) {
+    double sum = 0;
+    const cJSON *subsystem;
+    cJSON_ArrayForEach(subsystem, part(watch->now.status, "subsystems")) {
+        sum += rate(watch, subsystem);
+    }
+    return sum;
+}
+
+/* ---- showing ---- */
+
+struct table {
+    char texts[ROWS_MAX * COLUMNS][CELL_BYTES];
+    const char *cells[ROWS_MAX * COLUMNS];
+    size_t used;
+};
+
+__attribute__((format(printf, 2, 3))) static void table_add(struct table *table, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(table->texts[table->used], CELL_BYTES, format, arguments);
+    va_end(arguments);
+    table->cells[table->used] = table->texts[table->used];
+    table->used++;
+}
+
+static void table_add_rate(struct table *table, double value) {
+    if (isnan(value)) {
+        table_add(table, "-");
+    } else {
+        table_add(table, value >= 10 ? "%.0f" : "%.1f", value);
+    }
+}
+
+/* Counts that make columns, in their order. */
+static const char *const count_names[] = {"records_committed", "records_duplicate", "records_merged",
+                                          "records_revised",   "records_rejected",  "messages_quarantined",
+                                          "queue_records"};
+enum { COUNTS = sizeof count_names / sizeof count_names[0] };
+
+static void print_subsystems(FILE *out, const struct watch *watch) {
+    static const struct print_column columns[COLUMNS] = {
+        {"subsystem", false}, {"", false},           {"lanes", true},  {"records/s", true},
+        {"committed", true},  {"duplicate", true},   {"merged", true}, {"revised", true},
+        {"rejected", true},   {"quarantined", true}, {"queued", true}, {"lag s", true},
+    };
+    static struct table table;
+    double sums[COUNTS] = {0};
+    table.used = 0;
+    const cJSON *subsystem;
+    cJSON_ArrayForEach(subsystem, part(watch->now.status, "subsystems")) {
+        if (table.used / COLUMNS >= ROWS_MAX - 1) {
+            break;
+        }
+        table_add(&table, "%s", text(subsystem, "key"));
+        table_add(&table, "%s", text(subsystem, "name_zh"));
+        table_add(&table, "%.0f/%.0f", number(subsystem, "connected"), number(subsystem, "lanes"));
+        table_add_rate(&table, rate(watch, subsystem));
+        for (size_t i = 0; i < COUNTS; i++) {
+            double count = number(subsystem, count_names[i]);
+            sums[i] += count;
+            table_add(&table, "%.0f", count);
+        }
+        table_add(&table, "%.2f", number(subsystem, "lag_s"));
+    }
+    table_add(&table, "all");
+    table_add(&table, "合计");
+    table_add(&table, " ");
+    table_add_rate(&table, rate_sum(watch));
+    for (size_t i = 0; i < COUNTS; i++) {
+        table_add(&table, "%.0f", sums[i]);
+    }
+    table_add(&table, " ");
+    print_cells(out, columns, COLUMNS, table.cells, table.used / COLUMNS);
+}
+
+static void print_duration(FILE *out, double seconds) {
+    long long all = (long long)seconds;
+    if (all >= 86400) {
+        fprintf(out, "%lld d %lld h", all / 86400, all / 3600 % 24);
+    } else if (all >= 3600) {
+        fprintf(out, "%lld h %lld min", all / 3600, all / 60 % 60);
+    } else if (all >= 60) {
+        fprintf(out, "%lld min %lld s", all / 60, all % 60);
+    } else {
+        fprintf(out, "%lld s", all);
+    }
+}
+
+static void print_counts(FILE *out, const cJSON *status) {
+    fprintf(out, "%.0f of %.0f devices online, %.0f alarms open, %.0f messages in quarantine, %.0f receipts to send",
+            number(status, "devices_online"), number(status, "devices"), number(status, "alarms_open"),
+            number(status, "quarantine_waiting"), number(status, "outbox_waiting"));
+}
+
+static void print_last_problem(FILE *out, const cJSON *status) {
+    const cJSON *problem = part(status, "last_problem");
+    fputs("last problem: ", out);
+    if (cJSON_IsObject(problem)) {
+        fprintf(out, "%s ", text(problem, "at"));
+        print_text(out, text(problem, "text"));
+    } else {
+        fputs("none", out);
+    }
+}
+
+static void print_ready(FILE *out, const cJSON *status) {
+    if (cJSON_IsTrue(part(status, "ready"))) {
+        fputs("ready", out);
+    } else {
+        fputs("NOT READY: ", out);
+        print_text(out, text(status, "why"));
+    }
+}
+
+static void print_block(FILE *out, const struct watch *watch) {
+    const cJSON *status = watch->now.status;
+    const cJSON *database = part(status, "database");
+    fputs("cityhub ", out);
+    print_text(out, text(status, "version"));
+    fputs(" ", out);
+    print_text(out, text(status, "instance"));
+    fputs(", up ", out);
+    print_duration(out, number(status, "uptime_s"));
+    fputs(", ", out);
+    print_ready(out, status);
+    fputs("\n\n", out);
+    print_subsystems(out, watch);
+    fputs("\n", out);
+    print_counts(out, status);
+    fprintf(out, "\ndatabase %s, %.0f writers, %.0f batches waiting\n",
+            cJSON_IsTrue(part(database, "connected")) ? "connected" : "AWAY", number(database, "writers_connected"),
+            number(database, "writer_queue"));
+    print_last_problem(out, status);
+    fputs("\n", out);
+}
+
+/* One line with everything that changes. */
+static void print_line(FILE *out, const struct watch *watch) {
+    char stamp[32];
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
+    strftime(stamp, sizeof stamp, "%H:%M:%S", &local);
+    double sum = rate_sum(watch);
+    fprintf(out, "%s  ", stamp);
+    if (!cJSON_IsTrue(part(watch->now.status, "ready"))) {
+        print_ready(out, watch->now.status);
+        fputs("; ", out);
+    }
+    if (isnan(sum)) {
+        fputs("- records/s", out);
+    } else {
+        fprintf(out, "%.0f records/s (", sum);
+        const char *comma = "";
+        const cJSON *subsystem;
+        cJSON_ArrayForEach(subsystem, part(watch->now.status, "subsystems")) {
+            fputs(comma, out);
+            print_text(out, text(subsystem, "key"));
+            fputs(" ", out);
+            print_text(out, text(subsystem, "name_zh"));
+            fprintf(out, " %.0f", rate(watch, subsystem));
+            comma = ", ";
+        }
+        fputs(")", out);
+    }
+    fputs("; ", out);
+    print_counts(out, watch->now.status);
+    fputs("; ", out);
+    print_last_problem(out, watch->now.status);
+    fputs("\n", out);
+}
+
+/* Draws `block` over the one drawn before. The terminal cuts long lines meanwhile, so that lines can be counted. A
+ * block that is too high for it cannot be drawn over: `line` is shown instead. */
+static void draw(struct watch *watch, const char *block, const char *line) {
+    struct winsize size = {0};
+    int lines = 0;
+    for (const char *at = block; (at = strchr(at, '\n')) != NULL; at++) {
+        lines++;
+    }
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && lines >= size.ws_row) {
+        block = line;
+        lines = 1;
+    }
+    if (watch->lines_drawn > 0) {
+        printf("\033[%dA\r", watch->lines_drawn);
+    }
+    printf("\033[J\033[?7l%s\033[?7h", block);
+    watch->lines_drawn = lines;
+}
+
+static char *rendered(void (*print)(FILE *out, const struct watch *watch), const struct watch *watch) {
+    char *shown = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&shown, &size);
+    if (out == NULL) {
+        return NULL;
+    }
+    print(out, watch);
+    fclose(out);
+    return shown;
+}
+
+static void show(struct watch *watch) {
+    if (watch->json) {
+        char *json = cJSON_PrintUnformatted(watch->now.status);
+        puts(json == NULL ? "null" : json);
+        free(json);
+    } else if (!watch->follow) {
+        print_block(stdout, watch);
+    } else if (watch->terminal) {
+        char *block = rendered(print_block, watch);
+        char *line = rendered(print_line, watch);
+        if (block != NULL && line != NULL) {
+            draw(watch, block, line);
+        }
+        free(block);
+        free(line);
+    } else if (watch->before.status != NULL) {
+        print_line(stdout, watch);
+    }
+    fflush(stdout);
+}
+
+static void show_silence(struct watch *watch, double silent_s) {
+    char line[sizeof watch->problem + 64];
+    snprintf(line, sizeof line, "no answer for %.0f s: %s\n", silent_s, watch->problem);
+    if (watch->json) {
+        return; /* its reader wants objects alone */
+    }
+    if (watch->terminal) {
+        draw(watch, line, line);
+    } else {
+        fputs(line, stdout);
+    }
+    fflush(stdout);
+}
+
+/* ---- running ---- */
+
+static int complain(const struct watch *watch) {
+    return command_fail("no hub answers at %s: %s; is `cityhub serve` running with this configuration ([http] listen "
+                        "and port)?",
+                        watch->url, watch->problem);
+}
+
+static int watch_run(struct watch *watch) {
+    if (!watch_read(watch)) {
+        return complain(watch);
+    }
+    show(watch);
+    while (watch->follow) {
+        nanosleep(&(struct timespec){.tv_sec = watch->interval_s}, NULL);
+        if (watch_read(watch)) {
+            show(watch);
+            continue;
+        }
+        double silent_s = monotonic_s() - watch->now.at_s;
+        if (silent_s > GIVE_UP_S + (double)watch->interval_s) {
+            return complain(watch);
+        }
+        show_silence(watch, silent_s);
+    }
+    return EXIT_DONE;
+}
+
+static int parse(struct watch *watch, int argc, char **argv) {
+    static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"interval", required_argument, NULL, 'i'},
+                                            {0}};
+    optind = 0;
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        switch (option) {
+        case 'f':
+            watch->follow = true;
+            break;
+        case 'j':
+            watch->json = true;
+            break;
+        case 'i':
+            if (command_number(optarg, 1, 3600, &watch->interval_s) != 0) {
+                return command_misuse("cityhub status", "status: --interval must be 1 to 3600 seconds, not `%s`",
+                                      optarg);
+            }
+            break;
+        default:
+            return command_misuse("cityhub status", "status: see above");
+        }
+    }
+    return optind < argc ? command_misuse("cityhub status", "status: takes no `%s`", argv[optind]) : EXIT_DONE;
+}
+
+int command_status(const struct config *config, int argc, char **argv) {
+    if (config == NULL) {
+        fputs(usage, stdout);
+        return EXIT_DONE;
+    }
+    struct watch watch = {.interval_s = INTERVAL_DEFAULT_S, .terminal = isatty(STDOUT_FILENO) == 1};
+    int code = parse(&watch, argc, argv);
+    if (code != EXIT_DONE) {
+        return code;
+    }
+    if (config->http_port == 0) {
+        return command_fail("[http] port is 0, so the hub took any free port: set one to be able to ask it");
+    }
+    url_make(&watch, config);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    code = watch_run(&watch);
+    cJSON_Delete(watch.now.status);
+    cJSON_Delete(watch.before.status);
+    curl_global_cleanup();
+    return code;
+}

@@ -1,0 +1,225 @@
+/* replay.c: a small blocking MQTT 5 publisher. Must never hold more than a window of messages in memory, nor take a
+ * message for delivered that the broker has not acknowledged. */
+#include "hub/command/replay.h"
+
+#include <mosquitto.h>
+#include <mqtt_protocol.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "hub/base/error.h"
+#include "hub/cli/command.h"
+
+enum {
+    WINDOW_MESSAGES = 16,
+    WINDOW_BYTES = 32 * 1024 * 1024, /* a single larger message may still go, alone */
+    CONNECT_TIMEOUT_S = 10,
+    ACKNOWLEDGE_TIMEOUT_S = 30, /* without any progress */
+    LOOP_MS = 100,
+    MQTT_SUCCESS = 0x00,
+    MQTT_NO_MATCHING_SUBSCRIBERS = 0x10,
+};
+
+struct flight {
+    int mid; /* 0 = free */
+    int64_t id;
+    size_t bytes;
+};
+
+struct replay {
+    struct mosquitto *session;
+    replay_outcome *outcome;
+    void *user;
+    bool connected;
+    bool refused; /* by the broker, told already */
+    struct flight flights[WINDOW_MESSAGES];
+    size_t count, bytes;
+    time_t progress_at;
+};
+
+static time_t monotonic_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static void on_connect(struct mosquitto *session, void *user, int code, int flags,
+                       const mosquitto_property *properties) {
+    (void)session;
+    (void)flags;
+    (void)properties;
+    struct replay *replay = user;
+    replay->connected = code == 0;
+    replay->refused = code != 0;
+    if (code != 0) {
+        command_fail("the broker refused the hub's login: %s; see [mqtt] username and password_file",
+                     mosquitto_reason_string(code));
+    }
+}
+
+static void on_disconnect(struct mosquitto *session, void *user, int code, const mosquitto_property *properties) {
+    (void)session;
+    (void)code;
+    (void)properties;
+    ((struct replay *)user)->connected = false;
+}
+
+static void on_publish(struct mosquitto *session, void *user, int mid, int code, const mosquitto_property *properties) {
+    (void)session;
+    (void)properties;
+    struct replay *replay = user;
+    for (size_t i = 0; i < WINDOW_MESSAGES; i++) {
+        struct flight *flight = &replay->flights[i];
+        if (flight->mid != mid) {
+            continue;
+        }
+        int64_t id = flight->id;
+        replay->bytes -= flight->bytes;
+        replay->count--;
+        *flight = (struct flight){0};
+        replay->progress_at = monotonic_s();
+        const char *problem = code == MQTT_SUCCESS ? NULL
+                              : code == MQTT_NO_MATCHING_SUBSCRIBERS
+                                  ? "nobody receives this topic: has the hub ever been started with this broker?"
+                                  : mosquitto_reason_string(code);
+        replay->outcome(replay->user, id, problem);
+        return;
+    }
+}
+
+static int configure(struct replay *replay, const struct config *config) {
+    mosquitto_connect_v5_callback_set(replay->session, on_connect);
+    mosquitto_disconnect_v5_callback_set(replay->session, on_disconnect);
+    mosquitto_publish_v5_callback_set(replay->session, on_publish);
+    int code = mosquitto_int_option(replay->session, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+    if (code == MOSQ_ERR_SUCCESS && config->mqtt_username[0] != '\0') {
+        char *password = config->mqtt_password_file[0] == '\0' ? NULL : config_secret(config->mqtt_password_file);
+        if (password == NULL && config->mqtt_password_file[0] != '\0') {
+            return CH_EIO;
+        }
+        code = mosquitto_username_pw_set(replay->session, config->mqtt_username, password);
+        free(password);
+    }
+    if (code == MOSQ_ERR_SUCCESS && config->mqtt_tls_ca_file[0] != '\0') {
+        code = mosquitto_tls_set(replay->session, config->mqtt_tls_ca_file, NULL, NULL, NULL, NULL);
+    }
+    if (code != MOSQ_ERR_SUCCESS) {
+        command_fail("the connection to the broker cannot be set up: %s", mosquitto_strerror(code));
+        return CH_EBROKER;
+    }
+    return 0;
+}
+
+static int wait_connected(struct replay *replay, const struct config *config) {
+    int code =
+        mosquitto_connect(replay->session, config->mqtt_host, (int)config->mqtt_port, (int)config->mqtt_keepalive_s);
+    time_t until = monotonic_s() + CONNECT_TIMEOUT_S;
+    while (code == MOSQ_ERR_SUCCESS && !replay->connected && !replay->refused && monotonic_s() < until) {
+        code = mosquitto_loop(replay->session, LOOP_MS, 1);
+    }
+    if (replay->connected) {
+        return 0;
+    }
+    if (!replay->refused) {
+        command_fail("cannot connect to the broker at %s port %lld: %s", config->mqtt_host,
+                     (long long)config->mqtt_port,
+                     code == MOSQ_ERR_SUCCESS ? "no answer in time" : mosquitto_strerror(code));
+    }
+    return CH_EBROKER;
+}
+
+struct replay *replay_open(const struct config *config, replay_outcome *outcome, void *user) {
+    char client_id[64];
+    snprintf(client_id, sizeof client_id, "%.40s-replay-%ld", config->hub_instance, (long)getpid());
+    mosquitto_lib_init();
+    struct replay *replay = calloc(1, sizeof *replay);
+    if (replay == NULL || (replay->session = mosquitto_new(client_id, true, replay)) == NULL) {
+        command_fail("out of memory");
+        replay_close(replay);
+        return NULL;
+    }
+    replay->outcome = outcome;
+    replay->user = user;
+    if (configure(replay, config) != 0 || wait_connected(replay, config) != 0) {
+        replay_close(replay);
+        return NULL;
+    }
+    replay->progress_at = monotonic_s();
+    return replay;
+}
+
+/* One turn of the network. */
+static int turn(struct replay *replay) {
+    int code = mosquitto_loop(replay->session, LOOP_MS, 1);
+    if (code != MOSQ_ERR_SUCCESS || !replay->connected) {
+        command_fail("the connection to the broker is lost: %s", mosquitto_strerror(code));
+        return CH_EBROKER;
+    }
+    if (replay->count > 0 && monotonic_s() - replay->progress_at > ACKNOWLEDGE_TIMEOUT_S) {
+        command_fail("the broker has acknowledged nothing for %d s", ACKNOWLEDGE_TIMEOUT_S);
+        return CH_EBROKER;
+    }
+    return 0;
+}
+
+int replay_send(struct replay *replay, int64_t id, const char *topic, const void *payload, size_t length) {
+    while (replay->count == WINDOW_MESSAGES || (replay->count > 0 && replay->bytes + length > WINDOW_BYTES)) {
+        int code = turn(replay);
+        if (code != 0) {
+            return code;
+        }
+    }
+    struct flight *flight = replay->flights;
+    while (flight->mid != 0) {
+        flight++;
+    }
+    char mark[24];
+    snprintf(mark, sizeof mark, "%lld", (long long)id);
+    mosquitto_property *properties = NULL;
+    int code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "cityhub-replay", mark);
+    int mid = 0;
+    if (code == MOSQ_ERR_SUCCESS) {
+        code = mosquitto_publish_v5(replay->session, &mid, topic, (int)length, payload, 1, false, properties);
+    }
+    mosquitto_property_free_all(&properties);
+    if (code == MOSQ_ERR_INVAL || code == MOSQ_ERR_PAYLOAD_SIZE || code == MOSQ_ERR_OVERSIZE_PACKET ||
+        code == MOSQ_ERR_MALFORMED_UTF8) {
+        replay->outcome(replay->user, id, mosquitto_strerror(code)); /* this message's fault alone */
+        return 0;
+    }
+    if (code != MOSQ_ERR_SUCCESS) {
+        command_fail("message %lld cannot be published: %s", (long long)id, mosquitto_strerror(code));
+        return CH_EBROKER;
+    }
+    *flight = (struct flight){.mid = mid, .id = id, .bytes = length};
+    if (replay->count++ == 0) {
+        replay->progress_at = monotonic_s();
+    }
+    replay->bytes += length;
+    return 0;
+}
+
+int replay_finish(struct replay *replay) {
+    while (replay->count > 0) {
+        int code = turn(replay);
+        if (code != 0) {
+            return code;
+        }
+    }
+    return 0;
+}
+
+void replay_close(struct replay *replay) {
+    if (replay != NULL && replay->session != NULL) {
+        if (replay->connected) {
+            mosquitto_disconnect(replay->session);
+            mosquitto_loop(replay->session, LOOP_MS, 1);
+        }
+        mosquitto_destroy(replay->session);
+    }
+    free(replay);
+    mosquitto_lib_cleanup();
+}

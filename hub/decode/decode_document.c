@@ -1,0 +1,327 @@
+/* decode_document.c: inventory, staff, work and case: records of common.proto by their descriptors, from both forms, to
+ * cJSON objects. They are rare beside telemetry, so what they need is allocated record by record; how much one message
+ * can make it allocate is bounded by its length and DECODE_LIST_MAX. */
+#include <math.h>
+#include <string.h>
+
+#include "common.pb-c.h"
+#include "hub/base/error.h"
+#include "hub/decode/decode_internal.h"
+#include "hub/decode/decode_wire.h"
+
+enum { REQUIRED_MAX = 3 };
+
+struct document_kind {
+    const char *name;
+    const ProtobufCMessageDescriptor *record;
+    const char *time; /* the field whose time must be within the limits; NULL = none */
+    const char *required[REQUIRED_MAX + 1];
+};
+
+static const struct document_kind kinds[] = {
+    {"inventory", &cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}},
+    {"staff", &cityhub__v1__staff_record__descriptor, "observed_at_ms", {"kind", "code", "observed_at_ms"}},
+    {"work", &cityhub__v1__work_record__descriptor, "observed_at_ms", {"work_code", "status", "observed_at_ms"}},
+    {"case", &cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}},
+};
+
+/* ---- one field into an object */
+
+static bool ends_with(const char *name, const char *ending) {
+    size_t length = strlen(name), tail = strlen(ending);
+    return length >= tail && strcmp(name + length - tail, ending) == 0;
+}
+
+static void put(struct decoder *decoder, cJSON *object, const char *name, cJSON *item) {
+    if (item == NULL ||
+        (cJSON_DeleteItemFromObjectCaseSensitive(object, name), !cJSON_AddItemToObject(object, name, item))) {
+        cJSON_Delete(item);
+        decoder->out_of_memory = true;
+    }
+}
+
+static void put_text(struct decoder *decoder, cJSON *object, const ProtobufCFieldDescriptor *field,
+                     const struct decode_scalar *scalar) {
+    char text[DECODE_DOCUMENT_TEXT_MAX + 1];
+    bool code = ends_with(field->name, "code") || strcmp(field->name, "kind") == 0;
+    size_t limit = code ? DECODE_CODE_MAX : DECODE_DOCUMENT_TEXT_MAX;
+    if (decode_text_absent(scalar)) {
+        cJSON_DeleteItemFromObjectCaseSensitive(object, field->name);
+    } else if (decode_check_text(decoder, field->name, scalar, limit, code ? PROBLEM_BAD_CODE : PROBLEM_BAD_TEXT)) {
+        memcpy(text, scalar->text, scalar->length);
+        text[scalar->length] = '\0';
+        put(decoder, object, field->name, cJSON_CreateString(text));
+    }
+}
+
+static void put_time(struct decoder *decoder, cJSON *object, const ProtobufCFieldDescriptor *field, int64_t ms) {
+    /* 1970 to 9999: what a timestamp can hold, and a double exactly. Narrower limits follow for the record's own time.
+     */
+    if (ms < 0 || ms > 253402300799999) {
+        decode_refuse(decoder, ms < 0 ? PROBLEM_TIME_TOO_OLD : PROBLEM_TIME_AHEAD,
+                      "%s: %lld is no time in milliseconds since 1970 (UTC)", field->name, (long long)ms);
+    } else {
+        put(decoder, object, field->name, cJSON_CreateNumber((double)ms));
+    }
+}
+
+static void put_scalar(struct decoder *decoder, cJSON *object, const ProtobufCFieldDescriptor *field,
+                       const struct decode_scalar *scalar) {
+    switch (field->type) {
+    case PROTOBUF_C_TYPE_STRING:
+        put_text(decoder, object, field, scalar);
+        break;
+    case PROTOBUF_C_TYPE_BOOL:
+        put(decoder, object, field->name, cJSON_CreateBool(scalar->whole != 0));
+        break;
+    case PROTOBUF_C_TYPE_ENUM:
+        if (decode_check_enum(decoder, field, scalar->whole)) {
+            put(decoder, object, field->name,
+                cJSON_CreateString(protobuf_c_enum_descriptor_get_value(field->descriptor, (int)scalar->whole)->name));
+        }
+        break;
+    default:
+        if (ends_with(field->name, "_ms")) {
+            put_time(decoder, object, field, scalar->whole);
+        } else if (!isfinite(scalar->number)) {
+            decode_refuse(decoder, PROBLEM_NOT_FINITE, "%s: is not finite; leave the field out when there is no value",
+                          field->name);
+        } else {
+            put(decoder, object, field->name, cJSON_CreateNumber(scalar->number));
+        }
+        break;
+    }
+}
+
+/* The list `name` of an object, made at the first call; NULL with the record refused if it is full. */
+static cJSON *list_get(struct decoder *decoder, cJSON *object, const char *name) {
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(object, name);
+    if (list == NULL) {
+        list = cJSON_AddArrayToObject(object, name);
+        decoder->out_of_memory = decoder->out_of_memory || list == NULL;
+    }
+    if (list != NULL && cJSON_GetArraySize(list) >= DECODE_LIST_MAX) {
+        decode_refuse(decoder, PROBLEM_MALFORMED, "%s: has more than %d entries", name, DECODE_LIST_MAX);
+        return NULL;
+    }
+    return list;
+}
+
+/* A new object at the end of a list; NULL if there is none. */
+static cJSON *list_add(struct decoder *decoder, cJSON *list) {
+    cJSON *object = cJSON_CreateObject();
+    if (object == NULL || !cJSON_AddItemToArray(list, object)) {
+        cJSON_Delete(object);
+        decoder->out_of_memory = true;
+        return NULL;
+    }
+    return object;
+}
+
+/* ---- protobuf. Messages within records are lists of flat ones (attributes, attachments) and the position. */
+
+static bool is_position(const ProtobufCFieldDescriptor *field) {
+    return field->descriptor == &cityhub__v1__position__descriptor;
+}
+
+static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescriptor *message, const uint8_t *at,
+                          size_t length, cJSON *object, bool inner);
+
+static void read_protobuf_message(struct decoder *decoder, const ProtobufCFieldDescriptor *field,
+                                  const struct wire_field *value, cJSON *object) {
+    if (is_position(field)) {
+        decode_protobuf_place(decoder, value->data, value->length, &decoder->place);
+        return;
+    }
+    cJSON *list = list_get(decoder, object, field->name);
+    cJSON *entry = list == NULL ? NULL : list_add(decoder, list);
+    if (entry != NULL) {
+        read_protobuf(decoder, field->descriptor, value->data, value->length, entry, true);
+    }
+}
+
+static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescriptor *message, const uint8_t *at,
+                          size_t length, cJSON *object, bool inner) {
+    struct wire wire = {.at = at, .end = at + length};
+    struct wire_field value = {0};
+    while (decoder->refused == PROBLEM_NONE && wire_next(&wire, &value)) {
+        const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(message, value.number);
+        struct decode_scalar scalar = {0};
+        if (field == NULL) {
+            decode_unknown(decoder, decoder->record.index, NULL, 0, value.number);
+        } else if (field->type == PROTOBUF_C_TYPE_MESSAGE && value.type == WIRE_BYTES && !inner) {
+            read_protobuf_message(decoder, field, &value, object);
+        } else if (!wire_scalar(field->type, &value, &scalar)) {
+            decode_refuse(decoder, PROBLEM_WRONG_TYPE,
+                          "%s: has the wire form of %s, which is not the field's type; "
+                          "compare your .proto with the hub's",
+                          field->name, wire_type_name(value.type));
+        } else {
+            put_scalar(decoder, object, field, &scalar);
+        }
+    }
+    if (wire.problem != NULL) {
+        decode_refuse(decoder, PROBLEM_MALFORMED, "byte %td of the %s: %s; it is cut or is not protobuf", wire.at - at,
+                      inner ? "list entry" : "record", wire.problem);
+    }
+}
+
+/* ---- JSON */
+
+static void read_json(struct decoder *decoder, const ProtobufCMessageDescriptor *message, struct json_reader *reader,
+                      cJSON *object, bool inner);
+
+static void read_json_list(struct decoder *decoder, const ProtobufCFieldDescriptor *field, struct json_reader *reader,
+                           const struct json_value *value, cJSON *object) {
+    struct json_value element;
+    bool first = true;
+    if (value->kind != JSON_ARRAY) {
+        decode_refuse(decoder, PROBLEM_WRONG_TYPE, "%s: must be an array of objects", field->name);
+        json_skip(reader, value);
+        return;
+    }
+    while (json_element(reader, &first) && json_value(reader, &element)) {
+        cJSON *list = decoder->refused != PROBLEM_NONE ? NULL : list_get(decoder, object, field->name);
+        cJSON *entry = list == NULL ? NULL : list_add(decoder, list);
+        if (element.kind != JSON_OBJECT) {
+            decode_refuse(decoder, PROBLEM_WRONG_TYPE, "%s: must be an array of objects", field->name);
+        }
+        if (entry != NULL && element.kind == JSON_OBJECT) {
+            read_json(decoder, field->descriptor, reader, entry, true);
+        } else {
+            json_skip(reader, &element);
+        }
+    }
+}
+
+static void read_json_value(struct decoder *decoder, const ProtobufCFieldDescriptor *field, struct json_reader *reader,
+                            const struct json_value *value, cJSON *object) {
+    struct decode_scalar scalar = {0};
+    if (field->type == PROTOBUF_C_TYPE_MESSAGE && is_position(field)) {
+        decode_json_place(decoder, reader, value, &decoder->place);
+    } else if (field->type == PROTOBUF_C_TYPE_MESSAGE) {
+        read_json_list(decoder, field, reader, value, object);
+    } else {
+        if (decode_json_scalar(decoder, field, value, &scalar)) {
+            put_scalar(decoder, object, field, &scalar);
+        }
+        json_skip(reader, value);
+    }
+}
+
+static void read_json(struct decoder *decoder, const ProtobufCMessageDescriptor *message, struct json_reader *reader,
+                      cJSON *object, bool inner) {
+    struct json_value name, value;
+    bool first = true;
+    uint64_t seen = 0; /* no message of common.proto has more than 64 fields; tests/unit/test_decode_document.c looks */
+    while (json_member(reader, &first, &name)) {
+        const ProtobufCFieldDescriptor *field =
+            name.is_cut ? NULL : decode_field_by_name(message, name.text, name.length);
+        if (field == NULL || (inner && field->type == PROTOBUF_C_TYPE_MESSAGE)) {
+            decode_unknown(decoder, decoder->record.index, name.text, name.is_cut ? JSON_SCRATCH_MAX : name.length, 0);
+            if (json_value(reader, &value)) {
+                json_skip(reader, &value);
+            }
+            continue;
+        }
+        uint64_t bit = UINT64_C(1) << (field - message->fields);
+        if ((seen & bit) != 0) {
+            decode_refuse(decoder, PROBLEM_DUPLICATE_FIELD, "%s: comes twice in one object", field->name);
+        }
+        seen |= bit;
+        if (json_value(reader, &value) && value.kind != JSON_NULL) {
+            read_json_value(decoder, field, reader, &value, object);
+        }
+    }
+}
+
+/* ---- records */
+
+static void check_required(struct decoder *decoder, const cJSON *object) {
+    for (const char *const *name = decoder->kind->required; *name != NULL; name++) {
+        if (cJSON_GetObjectItemCaseSensitive(object, *name) == NULL) {
+            enum decode_problem problem = strcmp(*name, "device_code") == 0 ? PROBLEM_MISSING_DEVICE_CODE
+                                          : ends_with(*name, "_at_ms")      ? PROBLEM_MISSING_TIME
+                                                                            : PROBLEM_MISSING_FIELD;
+            decode_refuse(decoder, problem, "%s: is missing; every record of kind %s needs one", *name,
+                          decoder->kind->name);
+        }
+    }
+    const cJSON *time =
+        decoder->kind->time == NULL ? NULL : cJSON_GetObjectItemCaseSensitive(object, decoder->kind->time);
+    if (time != NULL) {
+        decode_check_time(decoder, decoder->kind->time, (int64_t)time->valuedouble);
+    }
+}
+
+static cJSON *document_begin(struct decoder *decoder, int index) {
+    decode_record_begin(decoder, index);
+    cJSON *object = cJSON_CreateObject();
+    decoder->out_of_memory = decoder->out_of_memory || object == NULL;
+    return object;
+}
+
+static void document_end(struct decoder *decoder, cJSON *object) {
+    check_required(decoder, object);
+    if (decoder->place.given && decoder->refused == PROBLEM_NONE && decode_place_finish(decoder, &decoder->place)) {
+        put(decoder, object, "lon", cJSON_CreateNumber(decoder->place.lon));
+        put(decoder, object, "lat", cJSON_CreateNumber(decoder->place.lat));
+    }
+    if (!decode_report_refused(decoder) && !decoder->out_of_memory) {
+        decoder->document_sink->document(decoder->user, decoder->record.index, object);
+    }
+}
+
+static void document_protobuf(struct decoder *decoder, const uint8_t *at, size_t length, int index) {
+    cJSON *object = document_begin(decoder, index);
+    if (object != NULL) {
+        read_protobuf(decoder, decoder->kind->record, at, length, object, false);
+        document_end(decoder, object);
+        cJSON_Delete(object);
+    }
+}
+
+static void document_json(struct decoder *decoder, struct json_reader *reader, int index) {
+    cJSON *object = document_begin(decoder, index);
+    if (object == NULL) {
+        reader->problem = "there is no memory left";
+        return;
+    }
+    read_json(decoder, decoder->kind->record, reader, object, false);
+    if (reader->problem == NULL) {
+        document_end(decoder, object);
+    }
+    cJSON_Delete(object);
+}
+
+int decode_document(struct decoder *decoder, const char *kind, const struct decode_limits *limits, const void *payload,
+                    size_t length, const struct document_sink *sink) {
+    decoder->kind = NULL;
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(kinds); i++) {
+        if (strcmp(kinds[i].name, kind) == 0) {
+            decoder->kind = &kinds[i];
+        }
+    }
+    if (decoder->kind == NULL) {
+        return CH_ENOTFOUND;
+    }
+    decoder->limits = limits;
+    decoder->document_sink = sink;
+    decoder->problem = sink->problem;
+    decoder->warning = sink->warning;
+    decoder->user = sink->user;
+    decoder->unknown_count = 0;
+    decoder->out_of_memory = false;
+    int count = 0;
+    switch (decode_form(decoder, payload, length)) {
+    case FORM_JSON:
+        count = decode_json_records(decoder, payload, length, document_json);
+        break;
+    case FORM_PROTOBUF:
+        count = decode_protobuf_records(decoder, payload, length, document_protobuf);
+        break;
+    case FORM_NONE:
+        break;
+    }
+    return decoder->out_of_memory ? CH_EMEMORY : count;
+}

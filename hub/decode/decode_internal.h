@@ -1,0 +1,184 @@
+/* decode_internal.h: what the files of the decoder share: the plan of an adapter's record, the record at hand,
+ * problems. For hub/decode*.c alone. */
+#ifndef CITYHUB_DECODE_INTERNAL_H
+#define CITYHUB_DECODE_INTERNAL_H
+
+#include "hub/decode/decode.h"
+#include "hub/decode/json_reader.h"
+
+enum {
+    PLAN_FIELDS_MAX = 96,   /* fields of one record's descriptor */
+    PLAN_NUMBERS_MAX = 256, /* field numbers that are looked up in a table; larger ones are searched */
+    PLAN_SLOTS = 256,       /* hash table of names: a power of two, more than twice PLAN_FIELDS_MAX */
+    UNKNOWN_MAX = 16,       /* unknown fields of one message that are warned of */
+};
+
+/* Why a record or message is refused; decode.c has the word for each. */
+enum decode_problem {
+    PROBLEM_NONE,
+    PROBLEM_MALFORMED,
+    PROBLEM_EMPTY_BATCH,
+    PROBLEM_TOO_MANY_RECORDS,
+    PROBLEM_MISSING_DEVICE_CODE,
+    PROBLEM_MISSING_TIME,
+    PROBLEM_MISSING_FIELD,
+    PROBLEM_WRONG_TYPE,
+    PROBLEM_NOT_FINITE,
+    PROBLEM_BAD_CODE,
+    PROBLEM_BAD_TEXT,
+    PROBLEM_BAD_ENUM,
+    PROBLEM_TIME_AHEAD,
+    PROBLEM_TIME_TOO_OLD,
+    PROBLEM_BAD_POSITION,
+    PROBLEM_MISSING_COORDINATE_SYSTEM,
+    PROBLEM_DUPLICATE_FIELD,
+    PROBLEM_NO_READINGS,
+};
+
+enum field_role { ROLE_DEVICE_CODE, ROLE_OBSERVED_AT, ROLE_POSITION, ROLE_READING, ROLE_TEXT };
+
+/* One field of an adapter's record. */
+struct plan_field {
+    const ProtobufCFieldDescriptor *descriptor;
+    const char *name;
+    size_t name_length;
+    enum field_role role;
+    unsigned bit;    /* ROLE_READING, ROLE_TEXT: ordinal - 1 */
+    double min, max; /* ROLE_READING: physical range */
+};
+
+/* An adapter's record, worked out once. */
+struct decode_plan {
+    const struct adapter *adapter;
+    struct plan_field fields[PLAN_FIELDS_MAX];
+    unsigned count;
+    uint8_t by_number[PLAN_NUMBERS_MAX]; /* place in `fields` + 1, 0 = unknown */
+    uint8_t by_name[PLAN_SLOTS];         /* the same, by hash of the name with linear probing */
+};
+
+/* NULL = out of memory. An adapter that decode_check_adapter refuses gives a plan without the fields in question. */
+struct decode_plan *decode_plan_new(const struct adapter *adapter);
+const struct plan_field *decode_plan_by_number_slow(const struct decode_plan *plan, uint64_t number);
+static inline const struct plan_field *decode_plan_by_number(const struct decode_plan *plan, uint64_t number) {
+    if (number >= PLAN_NUMBERS_MAX) {
+        return decode_plan_by_number_slow(plan, number);
+    }
+    unsigned place = plan->by_number[number];
+    return place == 0 ? NULL : &plan->fields[place - 1];
+}
+const struct plan_field *decode_plan_by_name(const struct decode_plan *plan, const char *name, size_t length);
+
+/* A position as it is read, before it is checked and converted. */
+struct decode_place {
+    bool given, has_lon, has_lat, has_system;
+    double lon, lat;
+    int64_t system;
+};
+
+/* A value of a field, from protobuf or JSON; which member counts is the field's type's affair. */
+struct decode_scalar {
+    double number;    /* every type but string */
+    int64_t whole;    /* integers, bool, enum */
+    const char *text; /* string: not yet checked, not NUL-terminated */
+    size_t length;
+    bool wrong_escape; /* string: JSON only */
+};
+
+/* An empty text is the same as an absent one; one that is empty because its escapes were wrong is not. */
+static inline bool decode_text_absent(const struct decode_scalar *scalar) {
+    return scalar->length == 0 && !scalar->wrong_escape;
+}
+
+struct document_kind; /* decode_document.c */
+
+struct decoder {
+    struct decode_plan **plans;
+    size_t plan_count;
+    /* the message at hand */
+    const struct decode_plan *plan;
+    const struct decode_limits *limits;
+    const struct decode_sink *sink;   /* telemetry */
+    const struct document_kind *kind; /* the other kinds */
+    const struct document_sink *document_sink;
+    void (*problem)(void *user, int index, const char *code, const char *reason);
+    void (*warning)(void *user, int index, const char *code, const char *reason);
+    void *user;
+    uint32_t unknown[UNKNOWN_MAX]; /* hashes of the unknown fields that were warned of */
+    unsigned unknown_count;
+    bool out_of_memory;
+    /* the record at hand */
+    struct record record;
+    struct decode_place place;
+    bool has_time;
+    const char *within;          /* goes before a field's name in reasons: "" or "position." */
+    enum decode_problem refused; /* the first thing that is wrong with it */
+    char reason[DECODE_REASON_MAX];
+    char code[DECODE_CODE_MAX + 1];
+    char texts[ADAPTER_METRICS_MAX][DECODE_TEXT_MAX + 1];
+    char scratch[JSON_SCRATCH_MAX];
+};
+
+/* ---- decode_message.c and decode.c */
+
+enum decode_form { FORM_NONE, FORM_PROTOBUF, FORM_JSON };
+/* What a payload is by its first bytes; FORM_NONE: empty, and reported. */
+enum decode_form decode_form(struct decoder *decoder, const void *payload, size_t length);
+
+/* Notes what is wrong with the record at hand (index of decoder->record); the first note counts. */
+void decode_refuse(struct decoder *decoder, enum decode_problem problem, const char *format, ...)
+    __attribute__((format(printf, 3, 4), cold));
+/* Reports a problem at once: `index` -1 for the whole message. */
+void decode_report(struct decoder *decoder, int index, enum decode_problem problem, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
+/* Reports the record's noted problem, if there is one; returns whether there was. */
+bool decode_report_refused(struct decoder *decoder);
+/* Warns of an unknown field, the first time that it is seen in this message. name NULL: by number. */
+void decode_unknown(struct decoder *decoder, int index, const char *name, size_t length, uint64_t number)
+    __attribute__((cold));
+
+void decode_record_begin(struct decoder *decoder, int index);
+void decode_record_put(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar);
+/* Checks the record as a whole and hands it, or its problem, to the sink. */
+void decode_record_end(struct decoder *decoder);
+
+/* Checks and converts `place` to WGS 84; refuses the record and returns false if it cannot be. */
+bool decode_place_finish(struct decoder *decoder, struct decode_place *place);
+void decode_place_put(struct decode_place *place, const ProtobufCFieldDescriptor *field,
+                      const struct decode_scalar *scalar);
+/* False, with the record refused, if the enum of `field` has no value `number`. */
+bool decode_check_enum(struct decoder *decoder, const ProtobufCFieldDescriptor *field, int64_t number);
+/* False, with the record refused, if `ms` is not within the limits. */
+bool decode_check_time(struct decoder *decoder, const char *field, int64_t ms);
+/* False, with the record refused by `problem`, if the text is too long or not fit to be stored. */
+bool decode_check_text(struct decoder *decoder, const char *field, const struct decode_scalar *scalar, size_t limit,
+                       enum decode_problem problem);
+
+/* ---- decode_protobuf.c and decode_json.c */
+
+/* One telemetry record. */
+void decode_protobuf_record(struct decoder *decoder, const uint8_t *at, size_t length, int index);
+void decode_json_record(struct decoder *decoder, struct json_reader *reader, int index);
+/* Whether all of the payload can be divided into protobuf fields, and the first record too. */
+bool decode_framing_fits(const void *payload, size_t length);
+
+/* Divide a message into records and hand each to `record`, which sees to it that it is delivered or reported. Return
+ * the number of records. A JSON `record` is called after its opening brace and reads up to the closing one. */
+int decode_json_records(struct decoder *decoder, const void *payload, size_t length,
+                        void (*record)(struct decoder *decoder, struct json_reader *reader, int index));
+int decode_protobuf_records(struct decoder *decoder, const void *payload, size_t length,
+                            void (*record)(struct decoder *decoder, const uint8_t *at, size_t length, int index));
+
+/* Reads a JSON position into `place`; `value` is what was read of it. */
+void decode_json_place(struct decoder *decoder, struct json_reader *reader, const struct json_value *value,
+                       struct decode_place *place);
+/* Reads a protobuf position into `place`. */
+void decode_protobuf_place(struct decoder *decoder, const uint8_t *at, size_t length, struct decode_place *place);
+
+/* The field of that name or number, or NULL; a search from the first to the last. */
+const ProtobufCFieldDescriptor *decode_field_by_name(const ProtobufCMessageDescriptor *message, const char *name,
+                                                     size_t length);
+/* Turns a JSON value into a field's value. False: the record is refused, wrong type or not a name of the enum. */
+bool decode_json_scalar(struct decoder *decoder, const ProtobufCFieldDescriptor *field, const struct json_value *value,
+                        struct decode_scalar *scalar);
+
+#endif

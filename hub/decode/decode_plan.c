@@ -1,0 +1,111 @@
+/* decode_plan.c: an adapter's record worked out once: which field is what, found by number and by name. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common.pb-c.h"
+#include "hub/decode/decode_internal.h"
+
+static uint32_t name_hash(const char *name, size_t length) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
+    }
+    return hash;
+}
+
+static const struct metric *metric_find(const struct adapter *adapter, const char *key) {
+    for (size_t i = 0; i < adapter->metric_count; i++) {
+        const struct metric *metric = &adapter->metrics[i];
+        if (strcmp(metric->key, key) == 0 && metric->ordinal >= 1 && metric->ordinal <= ADAPTER_METRICS_MAX) {
+            return metric;
+        }
+    }
+    return NULL;
+}
+
+/* Finds out what a field is; false if it is nothing that a record can have. */
+static bool field_classify(struct plan_field *field, const struct adapter *adapter) {
+    const ProtobufCFieldDescriptor *descriptor = field->descriptor;
+    if (descriptor->label == PROTOBUF_C_LABEL_REPEATED) {
+        return false;
+    }
+    if (strcmp(field->name, "device_code") == 0) {
+        field->role = ROLE_DEVICE_CODE;
+        return descriptor->type == PROTOBUF_C_TYPE_STRING;
+    }
+    if (strcmp(field->name, "observed_at_ms") == 0) {
+        field->role = ROLE_OBSERVED_AT;
+        return descriptor->type == PROTOBUF_C_TYPE_INT64;
+    }
+    if (strcmp(field->name, "position") == 0) {
+        field->role = ROLE_POSITION;
+        return descriptor->descriptor == &cityhub__v1__position__descriptor;
+    }
+    const struct metric *metric = metric_find(adapter, field->name);
+    if (metric == NULL || descriptor->type == PROTOBUF_C_TYPE_MESSAGE || descriptor->type == PROTOBUF_C_TYPE_BYTES) {
+        return false;
+    }
+    field->role = descriptor->type == PROTOBUF_C_TYPE_STRING ? ROLE_TEXT : ROLE_READING;
+    field->bit = (unsigned)metric->ordinal - 1;
+    field->min = metric->min;
+    field->max = metric->max;
+    return true;
+}
+
+struct decode_plan *decode_plan_new(const struct adapter *adapter) {
+    struct decode_plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL) {
+        return NULL;
+    }
+    plan->adapter = adapter;
+    for (unsigned i = 0; i < adapter->record->n_fields && plan->count < PLAN_FIELDS_MAX; i++) {
+        struct plan_field *field = &plan->fields[plan->count];
+        *field =
+            (struct plan_field){.descriptor = &adapter->record->fields[i], .name = adapter->record->fields[i].name};
+        field->name_length = strlen(field->name);
+        if (!field_classify(field, adapter)) {
+            continue;
+        }
+        plan->count++;
+        if (field->descriptor->id < PLAN_NUMBERS_MAX) {
+            plan->by_number[field->descriptor->id] = (uint8_t)plan->count;
+        }
+        unsigned slot = name_hash(field->name, field->name_length) % PLAN_SLOTS;
+        while (plan->by_name[slot] != 0) {
+            slot = (slot + 1) % PLAN_SLOTS;
+        }
+        plan->by_name[slot] = (uint8_t)plan->count;
+    }
+    return plan;
+}
+
+const struct plan_field *decode_plan_by_number_slow(const struct decode_plan *plan, uint64_t number) {
+    for (unsigned i = 0; i < plan->count; i++) {
+        if (plan->fields[i].descriptor->id == number) {
+            return &plan->fields[i];
+        }
+    }
+    return NULL;
+}
+
+const struct plan_field *decode_plan_by_name(const struct decode_plan *plan, const char *name, size_t length) {
+    unsigned slot = name_hash(name, length) % PLAN_SLOTS;
+    for (; plan->by_name[slot] != 0; slot = (slot + 1) % PLAN_SLOTS) {
+        const struct plan_field *field = &plan->fields[plan->by_name[slot] - 1];
+        if (field->name_length == length && memcmp(field->name, name, length) == 0) {
+            return field;
+        }
+    }
+    return NULL;
+}
+
+const ProtobufCFieldDescriptor *decode_field_by_name(const ProtobufCMessageDescriptor *message, const char *name,
+                                                     size_t length) {
+    for (unsigned i = 0; i < message->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &message->fields[i];
+        if (strlen(field->name) == length && memcmp(field->name, name, length) == 0) {
+            return field;
+        }
+    }
+    return NULL;
+}

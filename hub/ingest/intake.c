@@ -1,0 +1,360 @@
+/* intake.c: one message into a lane's batch. Does no I/O; must never drop a message or a record without a reason kept.
+ */
+#include "hub/ingest/intake.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/decode_text.h"
+#include "hub/base/error.h"
+
+enum {
+    PROBLEMS_LISTED = 1000, /* of one message; the rest is only counted */
+    NAME_MAX_BYTES = 128,
+    TOPIC_LEVELS = 5,
+    DAY_MS = 86400000,
+};
+
+struct intake {
+    struct world world;
+    const struct adapter *adapter;
+    struct decoder *decoder;
+    EVP_MD *sha256; /* fetched once: OpenSSL looks long for it */
+    EVP_MD_CTX *digest;
+    uint64_t check_bits[8]; /* of the adapter's checks: the state's bit */
+    struct buffer attributes, problems, warnings, records;
+    /* of the message at hand */
+    struct batch *batch;
+    struct vendor *vendor;
+    int64_t received_at_ms;
+    int problem_count, warning_count;
+};
+
+struct intake *intake_new(const struct world *world, const struct adapter *adapter) {
+    struct intake *intake = calloc(1, sizeof *intake);
+    if (intake == NULL) {
+        return NULL;
+    }
+    intake->decoder = decoder_new();
+    intake->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    intake->digest = EVP_MD_CTX_new();
+    if (intake->decoder == NULL || intake->sha256 == NULL || intake->digest == NULL) {
+        intake_free(intake);
+        return NULL;
+    }
+    intake->world = *world;
+    intake->adapter = adapter;
+    for (size_t i = 0; i < adapter->check_count && i < ADAPTER_COUNT_OF(intake->check_bits); i++) {
+        for (size_t m = 0; m < adapter->metric_count; m++) {
+            if (strcmp(adapter->metrics[m].key, adapter->checks[i].metric) == 0) {
+                intake->check_bits[i] = UINT64_C(1) << (adapter->metrics[m].ordinal - 1);
+            }
+        }
+    }
+    return intake;
+}
+
+void intake_free(struct intake *intake) {
+    if (intake != NULL) {
+        decoder_free(intake->decoder);
+        EVP_MD_free(intake->sha256);
+        EVP_MD_CTX_free(intake->digest);
+        buffer_free(&intake->attributes);
+        buffer_free(&intake->problems);
+        buffer_free(&intake->warnings);
+        buffer_free(&intake->records);
+        free(intake);
+    }
+}
+
+static struct batch_message *current(const struct intake *intake) {
+    return &intake->batch->messages[intake->batch->message_count - 1];
+}
+
+static void append_finding(struct buffer *list, int index, const char *code, const char *reason) {
+    buffer_format(list, "%s{\"index\":%d,\"code\":\"%s\",\"reason\":", list->length > 0 ? "," : "", index, code);
+    buffer_json(list, reason, strlen(reason));
+    buffer_text(list, "}");
+}
+
+static void note_problem(void *user, int index, const char *code, const char *reason) {
+    struct intake *intake = user;
+    struct batch_message *message = current(intake);
+    if (intake->problem_count++ == 0) {
+        size_t code_at = batch_keep_text(intake->batch, code, strlen(code));
+        size_t reason_at = batch_keep_text(intake->batch, reason, strlen(reason));
+        message->code = code_at;
+        message->reason = reason_at;
+    }
+    if (intake->problem_count <= PROBLEMS_LISTED) {
+        append_finding(&intake->problems, index, code, reason);
+    }
+}
+
+static void note_warning(void *user, int index, const char *code, const char *reason) {
+    struct intake *intake = user;
+    append_finding(&intake->warnings, index, code, reason);
+}
+
+/* The record's texts as a JSON object. */
+static void build_attributes(struct intake *intake, const struct record *record) {
+    struct buffer *out = &intake->attributes;
+    out->length = 0;
+    for (uint64_t rest = record->text_present; rest != 0; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        buffer_text(out, out->length == 0 ? "{" : ",");
+        buffer_json(out, intake->adapter->metrics[i].key, strlen(intake->adapter->metrics[i].key));
+        buffer_text(out, ":");
+        buffer_json(out, record->texts[i], strlen(record->texts[i]));
+    }
+    if (out->length > 0) {
+        buffer_text(out, "}");
+    }
+}
+
+static void note_operation(void *user, const struct alarm_operation *operation) {
+    struct intake *intake = user;
+    batch_operation_add(intake->batch, operation);
+}
+
+static struct device *device_of(struct intake *intake, const struct record *record) {
+    struct device *device = vendor_device(intake->vendor, record->device_code, record->device_code_length);
+    if (device != NULL) {
+        return device;
+    }
+    if (intake->vendor->quarantine_unknown) {
+        char shown[DECODE_SHOWN_MAX];
+        char reason[DECODE_REASON_MAX];
+        snprintf(reason, sizeof reason,
+                 "device_code: %s is in no inventory of this vendor, and its unknown devices are not registered",
+                 decode_text_show(shown, record->device_code, record->device_code_length));
+        note_problem(intake, record->index, "unknown_device", reason);
+        return NULL;
+    }
+    device = vendor_device_add(intake->world.registry, intake->vendor, record->device_code, record->device_code_length);
+    intake->batch->failed = intake->batch->failed || device == NULL;
+    return device;
+}
+
+static void take_record(void *user, const struct record *record) {
+    struct intake *intake = user;
+    struct batch *batch = intake->batch;
+    struct device *device = device_of(intake, record);
+    if (device == NULL) {
+        return;
+    }
+    batch->revisits = batch->revisits || record->observed_at_ms <= device->evaluated_ms;
+    build_attributes(intake, record);
+    batch_row_add(batch, device, record, intake->attributes.data, intake->attributes.length);
+    if (record->has_position && (device->kind < 0 || intake->adapter->kinds[device->kind].mobile)) {
+        batch_track_add(batch, device, record);
+    }
+    for (size_t i = 0; i < intake->adapter->check_count; i++) {
+        uint64_t bit = intake->check_bits[i];
+        if ((record->present & bit) != 0 && record->values[__builtin_ctzll(bit)] != 0) {
+            batch_check_add(batch, &intake->adapter->checks[i], device, record);
+        }
+    }
+    if (alarms_judge(intake->world.alarms, device, record, note_operation, intake) != 0 ||
+        states_note(intake->world.states, device, record, intake->received_at_ms) != 0) {
+        batch->failed = true;
+    }
+}
+
+static void take_document(void *user, int index, const cJSON *object) {
+    struct intake *intake = user;
+    char *text = cJSON_PrintUnformatted(object);
+    if (text == NULL) {
+        intake->batch->failed = true;
+        return;
+    }
+    struct buffer *records = &intake->records;
+    buffer_format(records, "%s{\"index\":%d,\"record\":", records->length > 0 ? "," : "", index);
+    buffer_text(records, text);
+    buffer_text(records, "}");
+    free(text);
+}
+
+/* The name by which the vendor finds the message in its receipts. */
+static size_t keep_name(const struct intake *intake, const struct intake_message *message) {
+    struct batch *batch = intake->batch;
+    if (message->name != NULL && message->name_length >= 1 && message->name_length <= NAME_MAX_BYTES &&
+        decode_text_flaw(message->name, message->name_length, false) == NULL) {
+        return batch_keep_text(batch, message->name, message->name_length);
+    }
+    static const char digits[] = "0123456789abcdef";
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    char text[] = "sha256:0123456789abcdef";
+    EVP_DigestInit_ex2(intake->digest, intake->sha256, NULL);
+    EVP_DigestUpdate(intake->digest, message->payload == NULL ? "" : message->payload, message->length);
+    EVP_DigestFinal_ex(intake->digest, digest, NULL);
+    for (size_t i = 0, at = strlen("sha256:"); i < 8; i++) {
+        text[at++] = digits[digest[i] >> 4];
+        text[at++] = digits[digest[i] & 15];
+    }
+    return batch_keep_text(batch, text, strlen(text));
+}
+
+static size_t keep_shown(struct batch *batch, const char *text, size_t length) {
+    char shown[DECODE_SHOWN_MAX];
+    if (decode_text_flaw(text, length, false) == NULL) {
+        return batch_keep_text(batch, text, length);
+    }
+    decode_text_show(shown, text, length);
+    return batch_keep_text(batch, shown, strlen(shown));
+}
+
+/* cityhub/v1/<subsystem>/<vendor>/<kind>: the places of its levels. Returns their number. */
+static int split_topic(const char *topic, const char *levels[TOPIC_LEVELS + 1], size_t lengths[TOPIC_LEVELS + 1]) {
+    int count = 0;
+    for (const char *at = topic; count <= TOPIC_LEVELS; at++) {
+        const char *slash = strchrnul(at, '/');
+        levels[count] = at;
+        lengths[count++] = (size_t)(slash - at);
+        if (*slash == '\0') {
+            break;
+        }
+        at = slash;
+    }
+    return count;
+}
+
+static void message_begin(struct intake *intake, const struct intake_message *message, const char *const levels[],
+                          const size_t lengths[]) {
+    struct batch *batch = intake->batch;
+    size_t topic = keep_shown(batch, message->topic, strlen(message->topic));
+    size_t vendor = keep_shown(batch, levels[3], lengths[3]);
+    size_t kind = keep_shown(batch, levels[4], lengths[4]);
+    size_t name = keep_name(intake, message);
+    size_t payload = batch_keep_text(batch, message->payload, message->length);
+    struct batch_message *entry = batch_message_add(batch);
+    if (entry == NULL) {
+        return;
+    }
+    intake->vendor = registry_vendor(intake->world.registry, intake->adapter->key, batch_text(batch, vendor));
+    intake->received_at_ms = message->received_at_ms;
+    intake->problem_count = 0;
+    intake->problems.length = intake->warnings.length = intake->records.length = 0;
+    entry->adapter = intake->adapter;
+    entry->vendor = intake->vendor;
+    entry->topic = topic;
+    entry->vendor_name = vendor;
+    entry->kind = kind;
+    entry->name = name;
+    entry->payload = payload;
+    entry->payload_length = message->length;
+    entry->received_at_ms = message->received_at_ms;
+}
+
+/* What keeps a message from being decoded at all; false = nothing. */
+static bool refuse(struct intake *intake, const struct intake_message *message) {
+    char reason[DECODE_REASON_MAX], shown[DECODE_SHOWN_MAX];
+    const char *vendor = batch_text(intake->batch, current(intake)->vendor_name);
+    const char *name = decode_text_show(shown, vendor, strlen(vendor));
+    size_t largest = (size_t)intake->world.config->lane_max_payload_bytes;
+    if (intake->vendor == NULL) {
+        snprintf(reason, sizeof reason, "subsystem %s has no vendor %s: `cityhub vendor add` makes one",
+                 intake->adapter->key, name);
+        note_problem(intake, -1, "unknown_vendor", reason);
+    } else if (intake->vendor->revoked) {
+        snprintf(reason, sizeof reason, "the right of %s to push %s has ended", name, intake->adapter->key);
+        note_problem(intake, -1, "revoked_vendor", reason);
+    } else if (message->length > largest) {
+        snprintf(reason, sizeof reason,
+                 "the message has %zu bytes, more than the %zu that are taken: send smaller batches", message->length,
+                 largest);
+        note_problem(intake, -1, "too_large", reason);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static int decode(struct intake *intake, const struct intake_message *message) {
+    const struct config *config = intake->world.config;
+    struct decode_limits limits = {
+        .oldest_ms = message->received_at_ms - config->retention_observation_days * DAY_MS,
+        .newest_ms = message->received_at_ms + config->time_max_ahead_s * 1000,
+    };
+    char kind[DECODE_SHOWN_MAX]; /* a copy: the batch's texts move as they grow */
+    snprintf(kind, sizeof kind, "%s", batch_text(intake->batch, current(intake)->kind));
+    if (strcmp(kind, "telemetry") == 0) {
+        struct decode_sink sink = {
+            .record = take_record, .problem = note_problem, .warning = note_warning, .user = intake};
+        return decode_telemetry(intake->decoder, intake->adapter, &limits, message->payload, message->length, &sink);
+    }
+    struct document_sink sink = {
+        .document = take_document, .problem = note_problem, .warning = note_warning, .user = intake};
+    int total = decode_document(intake->decoder, kind, &limits, message->payload, message->length, &sink);
+    if (total == CH_ENOTFOUND) {
+        note_problem(intake, -1, "unknown_kind",
+                     "the topic's last level must be telemetry, inventory, staff, work or case");
+        return 0;
+    }
+    return total;
+}
+
+/* message_store's argument, for the kinds that are documents. */
+static size_t keep_document(struct intake *intake) {
+    struct batch *batch = intake->batch;
+    const struct batch_message *entry = current(intake);
+    struct buffer out = {0};
+    const char *texts[] = {"vendor", batch_text(batch, entry->vendor_name), "kind",    batch_text(batch, entry->kind),
+                           "topic",  batch_text(batch, entry->topic),       "message", batch_text(batch, entry->name)};
+    buffer_format(&out, "{\"subsystem\":\"%s\"", intake->adapter->key);
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(texts); i += 2) {
+        buffer_format(&out, ",\"%s\":", texts[i]);
+        buffer_json(&out, texts[i + 1], strlen(texts[i + 1]));
+    }
+    buffer_format(&out, ",\"received_at_ms\":%lld,\"total\":%d,\"records\":[", (long long)entry->received_at_ms,
+                  entry->total);
+    buffer_bytes(&out, intake->records.data, intake->records.length);
+    buffer_text(&out, "],\"problems\":[");
+    buffer_bytes(&out, intake->problems.data, intake->problems.length);
+    buffer_text(&out, "],\"warnings\":[");
+    buffer_bytes(&out, intake->warnings.data, intake->warnings.length);
+    buffer_text(&out, "]}");
+    batch->failed = batch->failed || out.failed;
+    size_t at = batch_keep_text(batch, out.data, out.length);
+    buffer_free(&out);
+    return at;
+}
+
+static void message_end(struct intake *intake, int total) {
+    struct batch *batch = intake->batch;
+    struct batch_message *entry = current(intake);
+    entry->total = total < 0 ? 0 : total;
+    entry->problem_count = intake->problem_count;
+    if (total >= 0 && intake->records.length > 0) {
+        entry->document = keep_document(intake);
+        batch->document_count++;
+    }
+    entry->problems = batch_keep_text(batch, intake->problems.data, intake->problems.length);
+    entry->problems_length = intake->problems.length;
+    entry->warnings = batch_keep_text(batch, intake->warnings.data, intake->warnings.length);
+    entry->warnings_length = intake->warnings.length;
+    entry->fates[FATE_STORED] = entry->row_count;
+    batch->records += entry->total;
+    batch->failed = batch->failed || total < 0 || intake->problems.failed || intake->warnings.failed ||
+                    intake->records.failed || intake->attributes.failed;
+    struct lane_metrics *metrics = batch->metrics;
+    metrics->messages_received++;
+    metrics->bytes_received += entry->payload_length;
+    metrics->records_received += (uint64_t)entry->total;
+}
+
+void intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message) {
+    const char *levels[TOPIC_LEVELS + 1];
+    size_t lengths[TOPIC_LEVELS + 1];
+    if (split_topic(message->topic, levels, lengths) != TOPIC_LEVELS) {
+        return; /* not of the lane's subscriptions */
+    }
+    intake->batch = batch;
+    size_t before = batch->message_count;
+    message_begin(intake, message, levels, lengths);
+    if (batch->message_count == before) {
+        return; /* memory is out: batch->failed */
+    }
+    message_end(intake, refuse(intake, message) ? 0 : decode(intake, message));
+}

@@ -1,0 +1,26 @@
+/* intake.h: one message from the broker into a lane's batch: topic, vendor, decoding, devices, rows, alarms, states.
+ * Whatever comes, the batch holds afterwards either its records or the reason why not. Does no I/O. */
+#ifndef CITYHUB_INTAKE_H
+#define CITYHUB_INTAKE_H
+
+#include "hub/know/world.h"
+#include "hub/store/batch.h"
+
+struct intake;
+/* One a lane, as it holds a decoder. NULL = out of memory. */
+struct intake *intake_new(const struct world *world, const struct adapter *adapter);
+void intake_free(struct intake *intake);
+
+/* A message as it came. `name`: the MQTT correlation data, NULL = none. */
+struct intake_message {
+    const char *topic;
+    const void *payload;
+    size_t length;
+    const void *name;
+    size_t name_length;
+    int64_t received_at_ms; /* UTC epoch */
+};
+/* Adds the message to the batch; if memory is out, batch->failed says so. */
+void intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message);
+
+#endif

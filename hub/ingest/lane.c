@@ -1,0 +1,324 @@
+/* lane.c: read, commit, acknowledge. What everything rests on: while a batch holds a message that is not committed,
+ * may_write is false, so nothing is acknowledged. While the writer has a batch or two, the lane reads on into the next;
+ * but after ROUND_BATCHES it reads no more until all are committed, as writing acknowledges everything read so far. */
+#include "hub/ingest/lane.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/clock.h"
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/link/mqtt.h"
+
+enum {
+    BATCH_BYTES_MAX = 16 * 1024 * 1024, /* bound of a batch's memory, whatever its number of records */
+    DRAIN_QUIET_MS = 10000,             /* so long without a message, and the session holds none */
+    CLIENT_ID_MAX = 128,
+    IN_FLIGHT_MAX = 2,         /* one writes while another waits for the disk; more would only crowd out other lanes */
+    SLOTS = IN_FLIGHT_MAX + 1, /* and one fills */
+    ROUND_BATCHES = 8,
+};
+
+struct lane {
+    struct lane_settings settings;
+    char client_id[CLIENT_ID_MAX];
+    struct mqtt *mqtt;
+    struct intake *intake;
+    struct lane_metrics *metrics;
+    struct slot {
+        struct lane *lane;
+        struct batch batch;
+        struct writer_job job;
+        bool committing; /* the writer has it */
+    } slots[SLOTS];
+    struct slot *filling; /* takes what is read; never committing */
+    int in_flight;        /* slots that the writer has */
+    int round;            /* batches handed over since the last acknowledgement */
+    bool held;            /* the filling one is to be handed over, and must wait for others */
+    bool stopping;
+    bool drained;
+    uv_timer_t age; /* of the batch; when draining: of the quiet */
+    int subscribe_mid;
+    int handles;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+static const char *const kinds[] = {"telemetry", "inventory", "staff", "work", "case"};
+
+static bool batch_full(const struct lane *lane) {
+    const struct batch *batch = &lane->filling->batch;
+    return batch->records >= lane->settings.world->config->lane_batch_records || batch_bytes(batch) >= BATCH_BYTES_MAX;
+}
+
+/* Nothing is read that is not committed. */
+static bool all_committed(const struct lane *lane) {
+    return lane->in_flight == 0 && lane->filling->batch.message_count == 0;
+}
+
+static void count_queue(struct lane *lane) {
+    lane->metrics->queue_messages = lane->metrics->queue_records = 0;
+    for (size_t i = 0; i < SLOTS; i++) {
+        lane->metrics->queue_messages += (int64_t)lane->slots[i].batch.message_count;
+        lane->metrics->queue_records += lane->slots[i].batch.records;
+    }
+}
+
+/* Batches that only add rows may be committed in any order; one that changes what is there (alarms, devices, people,
+ * work), or may have another value for a row of a batch before it, comes after all before it. */
+static bool needs_order(const struct batch *batch) {
+    return batch->operation_count > 0 || batch->check_count > 0 || batch->document_count > 0 || batch->revisits;
+}
+
+/* Hands the filling batch to the writer, now or as soon as those before it allow. */
+static void batch_submit(struct lane *lane) {
+    struct slot *slot = lane->filling;
+    if (slot->batch.message_count == 0) {
+        return;
+    }
+    uv_timer_stop(&lane->age);
+    lane->held = lane->in_flight == IN_FLIGHT_MAX || (lane->in_flight > 0 && needs_order(&slot->batch));
+    if (lane->held) {
+        return;
+    }
+    slot->committing = true;
+    lane->in_flight++;
+    lane->round++;
+    for (size_t i = 0; i < SLOTS; i++) {
+        if (!lane->slots[i].committing) {
+            lane->filling = &lane->slots[i];
+        }
+    }
+    writer_submit(lane->settings.writer, &slot->job);
+}
+
+static void drain_over(uv_timer_t *timer) {
+    struct lane *lane = timer->data;
+    if (!all_committed(lane) || !mqtt_connected(lane->mqtt)) {
+        return;
+    }
+    lane->drained = true;
+    uv_timer_stop(timer);
+    lane->settings.drained(lane->settings.user, lane->client_id);
+}
+
+static void await_quiet(struct lane *lane) {
+    if (lane->settings.draining && all_committed(lane)) {
+        uv_timer_start(&lane->age, drain_over, DRAIN_QUIET_MS, DRAIN_QUIET_MS);
+    }
+}
+
+static void batch_committed(void *user) {
+    struct slot *slot = user;
+    struct lane *lane = slot->lane;
+    slot->committing = false;
+    lane->in_flight--;
+    alarms_settled(lane->settings.world->alarms, slot->batch.operations, slot->batch.operation_count);
+    batch_reset(&slot->batch);
+    count_queue(lane);
+    if (lane->held || lane->stopping) {
+        batch_submit(lane);
+    }
+    if (all_committed(lane)) {
+        lane->round = 0;
+    }
+    await_quiet(lane);
+    mqtt_wake(lane->mqtt); /* the acknowledgements go out, reading goes on */
+}
+
+static void age_over(uv_timer_t *timer) {
+    batch_submit(timer->data);
+}
+
+/* ---- the broker's side ---- */
+
+static bool may_read(void *user) {
+    const struct lane *lane = user;
+    return !lane->stopping && !lane->held && lane->round < ROUND_BATCHES && !batch_full(lane);
+}
+
+static bool may_write(void *user) {
+    return all_committed(user);
+}
+
+static void subscribe(struct lane *lane, bool shared, bool on) {
+    char filters[ADAPTER_COUNT_OF(kinds)][CLIENT_ID_MAX + 128];
+    char *list[ADAPTER_COUNT_OF(kinds)];
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(kinds); i++) {
+        int at = shared
+                     ? snprintf(filters[i], sizeof filters[i], "$share/%s/", lane->settings.world->config->hub_instance)
+                     : 0;
+        snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, "cityhub/v1/%s/+/%s", lane->settings.adapter->key,
+                 kinds[i]);
+        list[i] = filters[i];
+    }
+    struct mosquitto *session = mqtt_session(lane->mqtt);
+    int mid = 0;
+    int code = on ? mosquitto_subscribe_multiple(session, &mid, (int)ADAPTER_COUNT_OF(kinds), list, 1, 0, NULL)
+                  : mosquitto_unsubscribe_multiple(session, NULL, (int)ADAPTER_COUNT_OF(kinds), list, NULL);
+    if (code != MOSQ_ERR_SUCCESS) {
+        log_error("lane_subscribe", "lane=%s reason=%s", lane->client_id, log_quote(mosquitto_strerror(code)));
+    }
+    lane->subscribe_mid = on ? mid : lane->subscribe_mid;
+}
+
+static void on_connected(void *user, bool session_present) {
+    struct lane *lane = user;
+    bool shared = lane->settings.of > 1;
+    lane->metrics->connects++;
+    if (lane->settings.draining) {
+        subscribe(lane, true, false);
+        subscribe(lane, false, false);
+        lane->metrics->connected = true;
+        await_quiet(lane);
+        return;
+    }
+    log_info("lane_connected", "lane=%s session=%s", lane->client_id, session_present ? "resumed" : "new");
+    subscribe(lane, shared, true);
+    if (session_present) {
+        subscribe(lane, !shared, false); /* that of an earlier number of lanes */
+    }
+}
+
+static void on_subscribed(void *user, int mid, int count, const int *reasons) {
+    struct lane *lane = user;
+    if (mid != lane->subscribe_mid) {
+        return;
+    }
+    lane->metrics->connected = true;
+    for (int i = 0; i < count; i++) {
+        if (reasons[i] >= 0x80) {
+            /* Whoever gives the right back does not tell us: we ask again, at the pace of reconnections. */
+            log_error("lane_subscription_refused", "lane=%s reason=%s", lane->client_id,
+                      log_quote(mosquitto_reason_string(reasons[i])));
+            mqtt_lose(lane->mqtt, "the broker refuses the subscription");
+            return;
+        }
+    }
+}
+
+static void on_lost(void *user, const char *why) {
+    struct lane *lane = user;
+    (void)why;
+    lane->metrics->connected = false;
+    /* What was read is stored all the same; the broker sends it again, and then it is a duplicate. */
+    batch_submit(lane);
+}
+
+static void on_message(void *user, const struct mosquitto_message *message, const mosquitto_property *properties) {
+    struct lane *lane = user;
+    void *name = NULL;
+    uint16_t name_length = 0;
+    struct batch *batch = &lane->filling->batch;
+    mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &name, &name_length, false);
+    struct intake_message taken = {.topic = message->topic,
+                                   .payload = message->payload,
+                                   .length = (size_t)message->payloadlen,
+                                   .name = name,
+                                   .name_length = name_length,
+                                   .received_at_ms = clock_now_ms()};
+    intake_take(lane->intake, batch, &taken);
+    free(name);
+    count_queue(lane);
+    if (batch->failed) {
+        /* Nothing that a lane was not able to keep may be acknowledged: let systemd start the hub anew. */
+        log_error("out_of_memory", "lane=%s", lane->client_id);
+        abort();
+    }
+    if (batch_full(lane)) {
+        batch_submit(lane);
+    } else if (batch->message_count == 1) {
+        uv_timer_start(&lane->age, age_over, (uint64_t)lane->settings.world->config->lane_batch_age_ms, 0);
+    }
+}
+
+struct lane *lane_open(const struct lane_settings *settings) {
+    const struct config *config = settings->world->config;
+    struct lane *lane = calloc(1, sizeof *lane);
+    char label[64];
+    if (lane == NULL) {
+        log_error("out_of_memory", "what=lane");
+        return NULL;
+    }
+    lane->settings = *settings;
+    snprintf(lane->client_id, sizeof lane->client_id, "%s-%s-%d", config->hub_instance, settings->adapter->key,
+             settings->number);
+    snprintf(label, sizeof label, "%s-%d", settings->adapter->key, settings->number);
+    lane->metrics = metrics_lane_add(label, settings->adapter->key);
+    lane->intake = intake_new(settings->world, settings->adapter);
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &lane->slots[i];
+        slot->lane = lane;
+        slot->batch.metrics = lane->metrics;
+        slot->job = (struct writer_job){.batch = &slot->batch, .committed = batch_committed, .user = slot};
+    }
+    lane->filling = &lane->slots[0];
+    struct mqtt_settings mqtt_settings = {.client_id = lane->client_id,
+                                          .session_expiry_s = config->mqtt_session_expiry_s,
+                                          .receive_maximum = config->mqtt_receive_maximum};
+    struct mqtt_handlers handlers = {.connected = on_connected,
+                                     .lost = on_lost,
+                                     .message = on_message,
+                                     .subscribed = on_subscribed,
+                                     .may_read = may_read,
+                                     .may_write = may_write,
+                                     .user = lane};
+    if (lane->metrics == NULL || lane->intake == NULL || uv_timer_init(settings->loop, &lane->age) != 0 ||
+        (lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers)) == NULL) {
+        log_error("lane_open", "lane=%s", lane->client_id);
+        intake_free(lane->intake);
+        free(lane);
+        return NULL;
+    }
+    lane->age.data = lane;
+    return lane;
+}
+
+const char *lane_client_id(const struct lane *lane) {
+    return lane->client_id;
+}
+
+bool lane_connected(const struct lane *lane) {
+    return lane->metrics->connected;
+}
+
+void lane_stop(struct lane *lane) {
+    lane->stopping = true;
+    batch_submit(lane);
+    mqtt_wake(lane->mqtt);
+}
+
+bool lane_idle(const struct lane *lane) {
+    return all_committed(lane);
+}
+
+static void part_closed(void *user) {
+    struct lane *lane = user;
+    if (--lane->handles > 0) {
+        return;
+    }
+    void (*closed)(void *) = lane->closed;
+    void *closed_user = lane->closed_user;
+    intake_free(lane->intake);
+    for (size_t i = 0; i < SLOTS; i++) {
+        batch_free(&lane->slots[i].batch);
+    }
+    free(lane);
+    if (closed != NULL) {
+        closed(closed_user);
+    }
+}
+
+static void age_closed(uv_handle_t *handle) {
+    part_closed(handle->data);
+}
+
+void lane_close(struct lane *lane, void (*closed)(void *user), void *user) {
+    lane->closed = closed;
+    lane->closed_user = user;
+    lane->handles = 2;
+    lane->metrics->connected = false;
+    mqtt_close(lane->mqtt, lane->drained, part_closed, lane);
+    uv_close((uv_handle_t *)&lane->age, age_closed);
+}

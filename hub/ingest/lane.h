@@ -1,0 +1,39 @@
+/* lane.h: one persistent MQTT session of a subsystem: reads messages into a batch, hands it to the writer, and only
+ * when it is committed writes the acknowledgements and reads on. A slow or poisoned subsystem holds up no other. */
+#ifndef CITYHUB_LANE_H
+#define CITYHUB_LANE_H
+
+#include <uv.h>
+
+#include "hub/ingest/intake.h"
+#include "hub/store/writer.h"
+
+struct lane;
+
+struct lane_settings {
+    uv_loop_t *loop;
+    const struct world *world;
+    struct writer *writer;
+    const struct adapter *adapter;
+    int number; /* from 1; the MQTT client id is "<instance>-<subsystem>-<number>" */
+    int of;     /* lanes of this subsystem: more than one share a subscription */
+    /* A lane of an earlier configuration: takes what its session still holds, ends the session, then calls `drained`.
+     */
+    bool draining;
+    void (*drained)(void *user, const char *client_id);
+    void *user;
+};
+
+/* Starts connecting. NULL after logging why. */
+struct lane *lane_open(const struct lane_settings *settings);
+const char *lane_client_id(const struct lane *lane);
+bool lane_connected(const struct lane *lane);
+
+/* Reads no more; what it has read is stored and acknowledged. lane_idle: that is done. */
+void lane_stop(struct lane *lane);
+bool lane_idle(const struct lane *lane);
+
+/* Ends; what is not committed is not acknowledged and comes again. The writer must have been closed before. */
+void lane_close(struct lane *lane, void (*closed)(void *user), void *user);
+
+#endif

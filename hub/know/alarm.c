@@ -1,0 +1,319 @@
+/* alarm.c: threshold rules. A condition is normal, pending (beyond its limit, not yet for the rule's duration) or open;
+ * a normal one is kept only while a change of it is not committed. Does no I/O; must never open a second alarm of a
+ * device and rule. */
+#include "hub/know/alarm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+
+enum comparison { COMPARISON_ABOVE, COMPARISON_BELOW, COMPARISON_EQUALS };
+
+struct rule {
+    int id;
+    unsigned bit; /* metric's ordinal - 1 */
+    int kind;     /* place in the adapter's kinds, -1 = every kind */
+    enum comparison comparison;
+    double threshold, clear;
+    int64_t duration_ms;
+    int window_from, window_to; /* minutes of the local day; -1 = always */
+};
+
+struct rule_list {
+    struct rule *rules;
+    size_t count;
+    uint64_t bits; /* metrics that any of them judges */
+};
+
+struct condition_key {
+    const struct device *device;
+    int64_t rule_id;
+};
+
+enum condition_state { CONDITION_NORMAL, CONDITION_PENDING, CONDITION_OPEN };
+
+struct condition {
+    struct condition_key key;
+    enum condition_state state;
+    bool fresh;         /* a change was committed while conditions were being read */
+    uint32_t unsettled; /* changes that are not committed */
+    int64_t since_ms;   /* of a pending one */
+    UT_hash_handle hh;
+};
+
+struct alarms {
+    struct rule_list *lists; /* one an adapter, in the order of adapters[] */
+    struct condition *conditions;
+    bool reading;            /* the database has been asked for conditions */
+    int64_t local_offset_ms; /* county's time - UTC */
+    size_t rule_count;
+};
+
+const char *const alarm_action_names[] = {
+    [ALARM_OPEN] = "open", [ALARM_CLOSE] = "close", [ALARM_PEND] = "pend", [ALARM_DROP] = "drop"};
+
+/* The county's offset from UTC is read with the rules: China has no summer time. A county that had would be off until
+ * the rules are read again, which the hub does every hour. */
+const char alarms_rules_sql[] =
+    "SELECT r.id, r.subsystem, m.ordinal, r.device_kind, r.comparison, r.threshold, r.clear_threshold, r.duration_s,"
+    " pg_catalog.date_part('epoch', r.window_from)::int / 60, pg_catalog.date_part('epoch', r.window_to)::int / 60,"
+    " pg_catalog.date_part('epoch', (now() AT TIME ZONE onemap.setting('time_zone')) - (now() AT TIME ZONE 'UTC'))::int"
+    " FROM onemap.alarm_rule r JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric"
+    " WHERE r.enabled AND r.kind = 'threshold' AND m.kind <> 'text' ORDER BY r.id";
+
+const char alarms_conditions_sql[] =
+    "SELECT d.subsystem, d.vendor, d.code, c.rule_id, c.open, (pg_catalog.date_part('epoch', c.since) * 1000)::bigint"
+    " FROM ("
+    "SELECT a.device_id, a.rule_id, true AS open, a.opened_at AS since FROM onemap.alarm a WHERE a.closed_at IS NULL"
+    " UNION ALL SELECT p.device_id, p.rule_id, false, p.since FROM onemap.alarm_pending p) c"
+    " JOIN onemap.alarm_rule r ON r.id = c.rule_id AND r.kind = 'threshold' AND r.enabled"
+    " JOIN onemap.device d ON d.id = c.device_id ORDER BY c.open DESC";
+
+struct alarms *alarms_new(void) {
+    struct alarms *alarms = calloc(1, sizeof *alarms);
+    if (alarms != NULL && (alarms->lists = calloc(adapter_count, sizeof *alarms->lists)) == NULL) {
+        free(alarms);
+        return NULL;
+    }
+    return alarms;
+}
+
+static void condition_remove(struct alarms *alarms, struct condition *condition) {
+    /* Devices are ours to change: the key's pointer is constant for comparison alone. */
+    ((struct device *)(uintptr_t)condition->key.device)->conditions--;
+    HASH_DEL(alarms->conditions, condition);
+    free(condition);
+}
+
+/* Forgets rules, and the conditions for which `forgettable` holds. */
+static void forget(struct alarms *alarms, bool (*forgettable)(const struct condition *condition)) {
+    struct condition *condition, *next;
+    HASH_ITER(hh, alarms->conditions, condition, next) {
+        if (forgettable(condition)) {
+            condition_remove(alarms, condition);
+        }
+    }
+    for (size_t i = 0; i < adapter_count; i++) {
+        free(alarms->lists[i].rules);
+        alarms->lists[i] = (struct rule_list){0};
+    }
+    alarms->rule_count = 0;
+}
+
+static bool any(const struct condition *condition) {
+    (void)condition;
+    return true;
+}
+
+/* The database knows of it all that is known here. */
+static bool is_settled(const struct condition *condition) {
+    return condition->unsettled == 0 && !condition->fresh;
+}
+
+void alarms_free(struct alarms *alarms) {
+    if (alarms != NULL) {
+        forget(alarms, any);
+        free(alarms->lists);
+        free(alarms);
+    }
+}
+
+static size_t adapter_index(const struct adapter *adapter) {
+    size_t i = 0;
+    while (adapters[i] != adapter) {
+        i++;
+    }
+    return i;
+}
+
+static int minute_of(const PGresult *rows, int row, int column) {
+    return PQgetisnull(rows, row, column) ? -1 : atoi(PQgetvalue(rows, row, column));
+}
+
+static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, int row) {
+    const char *comparison = PQgetvalue(rows, row, 4);
+    struct rule rule = {
+        .id = atoi(PQgetvalue(rows, row, 0)),
+        .bit = (unsigned)atoi(PQgetvalue(rows, row, 2)) - 1,
+        .kind = -1,
+        .comparison = strcmp(comparison, "above") == 0   ? COMPARISON_ABOVE
+                      : strcmp(comparison, "below") == 0 ? COMPARISON_BELOW
+                                                         : COMPARISON_EQUALS,
+        .threshold = strtod(PQgetvalue(rows, row, 5), NULL),
+        .duration_ms = strtoll(PQgetvalue(rows, row, 7), NULL, 10) * 1000,
+        .window_from = minute_of(rows, row, 8),
+        .window_to = minute_of(rows, row, 9),
+    };
+    rule.clear = PQgetisnull(rows, row, 6) ? rule.threshold : strtod(PQgetvalue(rows, row, 6), NULL);
+    for (size_t i = 0; i < adapter->kind_count; i++) {
+        if (strcmp(adapter->kinds[i].key, PQgetvalue(rows, row, 3)) == 0) {
+            rule.kind = (int)i;
+        }
+    }
+    return rule;
+}
+
+void alarms_reading(struct alarms *alarms) {
+    alarms->reading = true;
+}
+
+int alarms_take_rules(struct alarms *alarms, const PGresult *rows) {
+    forget(alarms, is_settled);
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const struct adapter *adapter = registry_adapter(PQgetvalue(rows, row, 1));
+        if (adapter == NULL) {
+            continue;
+        }
+        struct rule_list *list = &alarms->lists[adapter_index(adapter)];
+        struct rule *grown = realloc(list->rules, (list->count + 1) * sizeof *grown);
+        if (grown == NULL) {
+            return CH_EMEMORY;
+        }
+        list->rules = grown;
+        struct rule rule = rule_of(adapter, rows, row);
+        list->rules[list->count++] = rule;
+        list->bits |= UINT64_C(1) << (rule.bit & 63);
+        alarms->rule_count++;
+        alarms->local_offset_ms = strtoll(PQgetvalue(rows, row, 10), NULL, 10) * 1000;
+    }
+    return 0;
+}
+
+static struct condition *condition_find(const struct alarms *alarms, const struct device *device, int rule_id) {
+    struct condition_key key = {.device = device, .rule_id = rule_id};
+    struct condition *found;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key has no padding, all of it is set */
+    HASH_FIND(hh, alarms->conditions, &key, sizeof key, found);
+    return found;
+}
+
+static struct condition *condition_add(struct alarms *alarms, struct device *device, int rule_id) {
+    struct condition *condition = calloc(1, sizeof *condition);
+    if (condition != NULL) {
+        condition->key = (struct condition_key){.device = device, .rule_id = rule_id};
+        HASH_ADD(hh, alarms->conditions, key, sizeof condition->key, condition);
+        device->conditions++;
+    }
+    return condition;
+}
+
+int alarms_take_conditions(struct alarms *alarms, const struct registry *registry, const PGresult *rows) {
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const struct vendor *vendor = registry_vendor(registry, PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1));
+        struct device *device =
+            vendor == NULL ? NULL : vendor_device(vendor, PQgetvalue(rows, row, 2), (size_t)PQgetlength(rows, row, 2));
+        int rule_id = atoi(PQgetvalue(rows, row, 3));
+        if (device == NULL || condition_find(alarms, device, rule_id) != NULL) {
+            continue;
+        }
+        struct condition *condition = condition_add(alarms, device, rule_id);
+        if (condition == NULL) {
+            return CH_EMEMORY;
+        }
+        condition->state = PQgetvalue(rows, row, 4)[0] == 't' ? CONDITION_OPEN : CONDITION_PENDING;
+        condition->since_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
+    }
+    struct condition *condition, *next;
+    alarms->reading = false;
+    HASH_ITER(hh, alarms->conditions, condition, next) {
+        condition->fresh = false;
+        if (condition->state == CONDITION_NORMAL && condition->unsettled == 0) {
+            condition_remove(alarms, condition);
+        }
+    }
+    return 0;
+}
+
+void alarms_settled(struct alarms *alarms, const struct alarm_operation *operations, size_t count) {
+    for (size_t i = 0; i < count && alarms->conditions != NULL; i++) { /* what is not settled is not forgotten */
+        struct condition *condition = condition_find(alarms, operations[i].device, operations[i].rule_id);
+        condition->unsettled--;
+        condition->fresh = condition->fresh || alarms->reading;
+        if (condition->state == CONDITION_NORMAL && is_settled(condition)) {
+            condition_remove(alarms, condition);
+        }
+    }
+}
+
+size_t alarms_rule_count(const struct alarms *alarms) {
+    return alarms->rule_count;
+}
+
+static bool within_window(const struct alarms *alarms, const struct rule *rule, int64_t at_ms) {
+    if (rule->window_from < 0) {
+        return true;
+    }
+    int64_t day_ms = INT64_C(86400000);
+    int64_t of_day = ((at_ms + alarms->local_offset_ms) % day_ms + day_ms) % day_ms;
+    int minute = (int)(of_day / 60000);
+    return rule->window_from <= rule->window_to ? minute >= rule->window_from && minute < rule->window_to
+                                                : minute >= rule->window_from || minute < rule->window_to;
+}
+
+static bool is_beyond(const struct rule *rule, double value) {
+    return rule->comparison == COMPARISON_ABOVE   ? value > rule->threshold
+           : rule->comparison == COMPARISON_BELOW ? value < rule->threshold
+                                                  : fabs(value - rule->threshold) < 1e-9;
+}
+
+/* Between threshold and clear an open alarm stays open. */
+static bool is_over(const struct rule *rule, double value) {
+    return rule->comparison == COMPARISON_ABOVE   ? value <= rule->clear
+           : rule->comparison == COMPARISON_BELOW ? value >= rule->clear
+                                                  : !is_beyond(rule, value);
+}
+
+static int judge_rule(struct alarms *alarms, const struct rule *rule, struct device *device,
+                      const struct record *record, alarm_changed *changed, void *user) {
+    double value = record->values[rule->bit];
+    struct condition *condition = device->conditions == 0 ? NULL : condition_find(alarms, device, rule->id);
+    enum condition_state was = condition == NULL ? CONDITION_NORMAL : condition->state;
+    bool within = within_window(alarms, rule, record->observed_at_ms);
+    bool beyond = within && is_beyond(rule, value);
+    if (was == CONDITION_OPEN ? within && !is_over(rule, value) : was == CONDITION_NORMAL && !beyond) {
+        return 0; /* it stays as it is */
+    }
+    if (condition == NULL && (condition = condition_add(alarms, device, rule->id)) == NULL) {
+        return CH_EMEMORY;
+    }
+    struct alarm_operation operation = {
+        .device = device, .rule_id = rule->id, .at_ms = record->observed_at_ms, .value = value};
+    if (was == CONDITION_OPEN || !beyond) {
+        operation.action = was == CONDITION_OPEN ? ALARM_CLOSE : ALARM_DROP;
+        condition->state = CONDITION_NORMAL;
+    } else {
+        condition->since_ms = was == CONDITION_NORMAL ? record->observed_at_ms : condition->since_ms;
+        bool lasts = record->observed_at_ms - condition->since_ms >= rule->duration_ms;
+        if (was == CONDITION_PENDING && !lasts) {
+            return 0;
+        }
+        operation.action = lasts ? ALARM_OPEN : ALARM_PEND;
+        condition->state = lasts ? CONDITION_OPEN : CONDITION_PENDING;
+    }
+    condition->unsettled++;
+    changed(user, &operation);
+    return 0;
+}
+
+int alarms_judge(struct alarms *alarms, struct device *device, const struct record *record, alarm_changed *changed,
+                 void *user) {
+    if (record->observed_at_ms < device->evaluated_ms) {
+        return 0;
+    }
+    device->evaluated_ms = record->observed_at_ms;
+    const struct rule_list *list = &alarms->lists[adapter_index(device->vendor->adapter)];
+    uint64_t good = record->present & ~record->quality;
+    if ((good & list->bits) == 0) {
+        return 0;
+    }
+    int result = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct rule *rule = &list->rules[i];
+        if ((good >> rule->bit & 1) != 0 && (rule->kind < 0 || rule->kind == device->kind)) {
+            int code = judge_rule(alarms, rule, device, record, changed, user);
+            result = code != 0 ? code : result;
+        }
+    }
+    return result;
+}

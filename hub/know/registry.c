@@ -1,0 +1,187 @@
+/* registry.c: vendors and devices in memory. Does no I/O; must never free an entry that a batch may point to. */
+#include "hub/know/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+
+struct registry {
+    struct vendor *vendors; /* by key */
+    size_t devices;
+};
+
+enum { VENDOR_KEY_MAX = 128 };
+
+const char registry_vendors_sql[] =
+    "SELECT v.subsystem, v.vendor, v.unknown_devices = 'quarantine', v.receipts = 'all', v.revoked_at IS NOT NULL"
+    " FROM onemap.vendor v";
+
+struct registry *registry_new(void) {
+    return calloc(1, sizeof(struct registry));
+}
+
+void registry_free(struct registry *registry) {
+    if (registry == NULL) {
+        return;
+    }
+    struct vendor *vendor = registry->vendors;
+    HASH_CLEAR(hh, registry->vendors); /* frees the table; the entries are still chained */
+    while (vendor != NULL) {
+        struct vendor *next_vendor = vendor->hh.next;
+        struct device *device = vendor->devices;
+        HASH_CLEAR(hh, vendor->devices);
+        while (device != NULL) {
+            struct device *next_device = device->hh.next;
+            free(device);
+            device = next_device;
+        }
+        free(vendor);
+        vendor = next_vendor;
+    }
+    free(registry);
+}
+
+const struct adapter *registry_adapter(const char *subsystem) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (strcmp(adapters[i]->key, subsystem) == 0) {
+            return adapters[i];
+        }
+    }
+    return NULL;
+}
+
+const char *vendor_name(const struct vendor *vendor) {
+    return vendor->key + strlen(vendor->adapter->key) + 1;
+}
+
+struct vendor *registry_vendor(const struct registry *registry, const char *subsystem, const char *vendor) {
+    char key[VENDOR_KEY_MAX];
+    int length = snprintf(key, sizeof key, "%s/%s", subsystem, vendor);
+    struct vendor *found = NULL;
+    if (length > 0 && (size_t)length < sizeof key) {
+        HASH_FIND(hh, registry->vendors, key, (size_t)length, found);
+    }
+    return found;
+}
+
+struct device *vendor_device(const struct vendor *vendor, const char *code, size_t length) {
+    struct device *found;
+    HASH_FIND(hh, vendor->devices, code, length, found);
+    return found;
+}
+
+struct device *vendor_device_add(struct registry *registry, struct vendor *vendor, const char *code, size_t length) {
+    struct device *device = length > UINT8_MAX ? NULL : calloc(1, sizeof *device + length + 1);
+    if (device == NULL) {
+        return NULL;
+    }
+    device->vendor = vendor;
+    device->kind = -1;
+    device->evaluated_ms = INT64_MIN;
+    device->code_length = (uint8_t)length;
+    memcpy(device->code, code, length);
+    HASH_ADD_KEYPTR(hh, vendor->devices, device->code, length, device);
+    registry->devices++;
+    return device;
+}
+
+size_t registry_device_count(const struct registry *registry) {
+    return registry->devices;
+}
+
+size_t registry_vendor_count(const struct registry *registry) {
+    size_t count = 0;
+    for (const struct vendor *vendor = registry->vendors; vendor != NULL; vendor = vendor->hh.next) {
+        count += !vendor->revoked;
+    }
+    return count;
+}
+
+static struct vendor *vendor_add(struct registry *registry, const struct adapter *adapter, const char *name) {
+    size_t length = strlen(adapter->key) + 1 + strlen(name);
+    struct vendor *vendor = calloc(1, sizeof *vendor + length + 1);
+    if (vendor == NULL) {
+        return NULL;
+    }
+    vendor->adapter = adapter;
+    snprintf(vendor->key, length + 1, "%s/%s", adapter->key, name);
+    HASH_ADD_KEYPTR(hh, registry->vendors, vendor->key, length, vendor);
+    return vendor;
+}
+
+static bool is_true(const PGresult *rows, int row, int column) {
+    return PQgetvalue(rows, row, column)[0] == 't';
+}
+
+int registry_take_vendors(struct registry *registry, const PGresult *rows) {
+    for (struct vendor *vendor = registry->vendors; vendor != NULL; vendor = vendor->hh.next) {
+        vendor->revoked = true;
+    }
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const char *subsystem = PQgetvalue(rows, row, 0);
+        const char *name = PQgetvalue(rows, row, 1);
+        const struct adapter *adapter = registry_adapter(subsystem);
+        if (adapter == NULL) {
+            continue; /* of a subsystem that this build does not have */
+        }
+        struct vendor *vendor = registry_vendor(registry, subsystem, name);
+        if (vendor == NULL) {
+            vendor = vendor_add(registry, adapter, name);
+        }
+        if (vendor == NULL) {
+            return CH_EMEMORY;
+        }
+        vendor->quarantine_unknown = is_true(rows, row, 2);
+        vendor->receipts_all = is_true(rows, row, 3);
+        vendor->revoked = is_true(rows, row, 4);
+    }
+    return 0;
+}
+
+void registry_devices_sql(char *sql, size_t size, int after_id, const char *changed_since) {
+    snprintf(sql, size,
+             "SELECT d.id, d.subsystem, d.vendor, d.code, d.kind,"
+             " (pg_catalog.date_part('epoch', s.observed_at) * 1000)::bigint"
+             " FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id"
+             " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
+             after_id, changed_since, REGISTRY_PAGE);
+}
+
+static int8_t kind_of(const struct adapter *adapter, const char *key) {
+    for (size_t i = 0; i < adapter->kind_count; i++) {
+        if (strcmp(adapter->kinds[i].key, key) == 0) {
+            return (int8_t)i;
+        }
+    }
+    return -1;
+}
+
+int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id) {
+    for (int row = 0; row < PQntuples(rows); row++) {
+        int id = atoi(PQgetvalue(rows, row, 0));
+        *last_id = id > *last_id ? id : *last_id;
+        struct vendor *vendor = registry_vendor(registry, PQgetvalue(rows, row, 1), PQgetvalue(rows, row, 2));
+        if (vendor == NULL) {
+            continue;
+        }
+        const char *code = PQgetvalue(rows, row, 3);
+        size_t length = (size_t)PQgetlength(rows, row, 3);
+        struct device *device = vendor_device(vendor, code, length);
+        if (device == NULL) {
+            device = vendor_device_add(registry, vendor, code, length);
+        }
+        if (device == NULL) {
+            return CH_EMEMORY;
+        }
+        device->id = id;
+        device->registered = true;
+        device->kind = kind_of(vendor->adapter, PQgetvalue(rows, row, 4));
+        if (!PQgetisnull(rows, row, 5) && device->evaluated_ms == INT64_MIN) {
+            device->evaluated_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
+        }
+    }
+    return 0;
+}

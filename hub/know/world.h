@@ -1,0 +1,17 @@
+/* world.h: what the hub holds in memory and all lanes share. Owns nothing: serve.c makes it and takes it down. */
+#ifndef CITYHUB_WORLD_H
+#define CITYHUB_WORLD_H
+
+#include "hub/base/config.h"
+#include "hub/know/alarm.h"
+#include "hub/know/registry.h"
+#include "hub/know/state.h"
+
+struct world {
+    const struct config *config;
+    struct registry *registry;
+    struct alarms *alarms;
+    struct states *states;
+};
+
+#endif

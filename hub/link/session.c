@@ -1,0 +1,485 @@
+/* session.c: one asynchronous PostgreSQL connection. libpq in non-blocking mode behind one uv_poll; a timer bounds
+ * every wait and paces reconnection. Must never block the loop (but for libpq's own name look-up when it connects by
+ * host name), nor log a connection string. */
+#include "hub/link/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+
+enum session_state {
+    SESSION_WAITING,    /* not connected: the timer will try */
+    SESSION_CONNECTING, /* PQconnectPoll */
+    SESSION_SETTING_UP, /* our own set-up job runs */
+    SESSION_IDLE,
+    SESSION_BUSY,         /* a job runs */
+    SESSION_ROLLING_BACK, /* a failed job left a transaction open */
+    SESSION_CLOSING,
+};
+
+enum {
+    BACKOFF_FIRST_MS = 100,
+    BACKOFF_LAST_MS = 5000,
+    CONNECT_GRACE_MS = 500,
+    JOB_GRACE_MS = 5000, /* the server's own statement_timeout comes first */
+    COPY_CHUNK = 64 * 1024,
+};
+
+struct session {
+    uv_loop_t *loop;
+    const struct config *config;
+    const char *name;
+    const char *setup_sql;
+    struct session_handlers handlers;
+    enum session_state state;
+    PGconn *connection;
+    uv_poll_t *poll; /* NULL = no socket watched */
+    int socket;
+    uv_timer_t timer;
+    unsigned backoff_ms;
+    char setup_text[512];
+    struct session_job job;
+    size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs */
+    bool copying;
+    int statements;
+    struct session_error error;
+    bool failed;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+static void session_progress(struct session *session);
+static void session_connect(struct session *session);
+
+static void poll_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+static void unwatch(struct session *session) {
+    if (session->poll != NULL) {
+        uv_poll_stop(session->poll);
+        uv_close((uv_handle_t *)session->poll, poll_closed);
+        session->poll = NULL;
+        session->socket = -1;
+    }
+}
+
+/* Calls the job's `done`; the session's state is the next one already. */
+static void job_finish(struct session *session, const struct session_error *error) {
+    struct session_job job = session->job;
+    session->job = (struct session_job){0};
+    if (job.done != NULL) {
+        job.done(job.user, error);
+    }
+}
+
+static void retry_later(uv_timer_t *timer) {
+    session_connect(timer->data);
+}
+
+/* Drops the connection, fails the job, and tries again after the backoff. */
+static void session_lose(struct session *session, const char *why) {
+    bool had_job = session->state == SESSION_BUSY || session->state == SESSION_ROLLING_BACK;
+    bool was_up = session->state >= SESSION_IDLE;
+    char reason[sizeof session->error.message];
+    snprintf(reason, sizeof reason, "%s", why);
+    reason[strcspn(reason, "\n")] = '\0';
+    unwatch(session);
+    PQfinish(session->connection);
+    session->connection = NULL;
+    session->state = SESSION_WAITING;
+    log_warning("database_lost", "session=%s reason=%s retry_ms=%u", session->name, log_quote(reason),
+                session->backoff_ms);
+    uv_timer_start(&session->timer, retry_later, session->backoff_ms, 0);
+    session->backoff_ms = session->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : session->backoff_ms * 2;
+    if (had_job) {
+        struct session_error error = {.sqlstate = ""};
+        memcpy(error.message, reason, sizeof error.message);
+        job_finish(session, &error);
+    }
+    if (was_up && session->handlers.lost != NULL) {
+        session->handlers.lost(session->handlers.user, reason);
+    }
+}
+
+static void timed_out(uv_timer_t *timer) {
+    struct session *session = timer->data;
+    session_lose(session, session->state == SESSION_CONNECTING ? "no connection in time" : "no answer in time");
+}
+
+static void expect_answer(struct session *session) {
+    int64_t timeout_s = session->state == SESSION_BUSY && session->job.timeout_s > 0
+                            ? session->job.timeout_s
+                            : session->config->database_statement_timeout_s;
+    uint64_t patience = (uint64_t)timeout_s * 1000 + JOB_GRACE_MS;
+    uv_timer_start(&session->timer, timed_out, patience, 0);
+}
+
+static void socket_ready(uv_poll_t *poll, int status, int events) {
+    struct session *session = poll->data;
+    (void)events;
+    if (status < 0) {
+        session_lose(session, uv_strerror(status));
+        return;
+    }
+    session_progress(session);
+}
+
+static bool watch(struct session *session, int events) {
+    int socket = PQsocket(session->connection);
+    if (session->poll == NULL || socket != session->socket) {
+        unwatch(session);
+        session->poll = calloc(1, sizeof *session->poll);
+        if (session->poll == NULL || uv_poll_init(session->loop, session->poll, socket) != 0) {
+            free(session->poll);
+            session->poll = NULL;
+            return false;
+        }
+        session->poll->data = session;
+        session->socket = socket;
+    }
+    return uv_poll_start(session->poll, events, socket_ready) == 0;
+}
+
+static void notice_received(void *user, const PGresult *result) {
+    const struct session *session = user;
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (severity != NULL && strcmp(severity, "WARNING") == 0) {
+        log_warning("database_notice", "session=%s message=%s", session->name, log_quote(message));
+    }
+}
+
+static void session_connect(struct session *session) {
+    char timeout[32];
+    char application[80];
+    snprintf(timeout, sizeof timeout, "%lld", (long long)session->config->database_connect_timeout_s);
+    snprintf(application, sizeof application, "cityhub %s %s", session->config->hub_instance, session->name);
+    const char *const keywords[] = {"keepalives_idle",
+                                    "keepalives_interval",
+                                    "keepalives_count",
+                                    "tcp_user_timeout",
+                                    "dbname",
+                                    "connect_timeout",
+                                    "client_encoding",
+                                    "application_name",
+                                    NULL};
+    const char *const values[] = {"30",    "10",   "3",         "60000", session->config->database_conninfo,
+                                  timeout, "UTF8", application, NULL};
+    session->connection = PQconnectStartParams(keywords, values, 1);
+    session->state = SESSION_CONNECTING;
+    if (session->connection == NULL || PQstatus(session->connection) == CONNECTION_BAD) {
+        session_lose(session, session->connection == NULL ? "out of memory" : PQerrorMessage(session->connection));
+        return;
+    }
+    PQsetNoticeReceiver(session->connection, notice_received, session);
+    uint64_t patience = (uint64_t)session->config->database_connect_timeout_s * 1000 + CONNECT_GRACE_MS;
+    uv_timer_start(&session->timer, timed_out, patience, 0);
+    if (!watch(session, UV_WRITABLE)) {
+        session_lose(session, "cannot watch the connection's socket");
+    }
+}
+
+static void run_start(struct session *session, const char *sql, enum session_state state) {
+    session->state = state;
+    session->copies_begun = session->copy_sent = 0;
+    session->copying = false;
+    session->statements = 0;
+    /* The failed job's error outlives its ROLLBACK, whose answer may come before this function returns. */
+    session->failed = session->failed && state == SESSION_ROLLING_BACK;
+    expect_answer(session);
+    if (PQsendQuery(session->connection, sql) != 1) {
+        session_lose(session, PQerrorMessage(session->connection));
+        return;
+    }
+    session_progress(session);
+}
+
+static void session_set_up(struct session *session) {
+    if (PQsetnonblocking(session->connection, 1) != 0) {
+        session_lose(session, PQerrorMessage(session->connection));
+        return;
+    }
+    /* client_connection_check_interval: the statement of a killed hub must not run on and hold its locks. */
+    snprintf(session->setup_text, sizeof session->setup_text,
+             "SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET lock_timeout = '%llds';"
+             " SET client_connection_check_interval = '2s'; SET idle_in_transaction_session_timeout = '%llds'; %s",
+             (long long)session->config->database_statement_timeout_s,
+             (long long)session->config->database_statement_timeout_s,
+             (long long)session->config->database_statement_timeout_s * 2,
+             session->setup_sql == NULL ? "" : session->setup_sql);
+    run_start(session, session->setup_text, SESSION_SETTING_UP);
+}
+
+static void connect_progress(struct session *session) {
+    switch (PQconnectPoll(session->connection)) {
+    case PGRES_POLLING_READING:
+        if (!watch(session, UV_READABLE)) {
+            session_lose(session, "cannot watch the connection's socket");
+        }
+        break;
+    case PGRES_POLLING_WRITING:
+        if (!watch(session, UV_WRITABLE)) {
+            session_lose(session, "cannot watch the connection's socket");
+        }
+        break;
+    case PGRES_POLLING_OK:
+        session_set_up(session);
+        break;
+    default:
+        session_lose(session, PQerrorMessage(session->connection));
+        break;
+    }
+}
+
+static void note_error(struct session *session, const PGresult *result) {
+    if (session->failed) {
+        return;
+    }
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    session->failed = true;
+    snprintf(session->error.sqlstate, sizeof session->error.sqlstate, "%s", state == NULL ? "" : state);
+    snprintf(session->error.message, sizeof session->error.message, "%s",
+             message != NULL ? message : PQerrorMessage(session->connection));
+}
+
+/* Hands over more of the COPY that runs. Returns false when the connection is lost. */
+static bool copy_progress(struct session *session) {
+    const struct session_copy *copy = &session->job.copies[session->copies_begun - 1];
+    const char *data = copy->data;
+    while (session->copy_sent < copy->length) {
+        size_t rest = copy->length - session->copy_sent;
+        int chunk = (int)(rest < COPY_CHUNK ? rest : COPY_CHUNK);
+        int put = PQputCopyData(session->connection, data + session->copy_sent, chunk);
+        if (put < 0) {
+            session_lose(session, PQerrorMessage(session->connection));
+            return false;
+        }
+        int flushed = PQflush(session->connection);
+        if (flushed < 0) {
+            session_lose(session, PQerrorMessage(session->connection));
+            return false;
+        }
+        session->copy_sent += put == 1 ? (size_t)chunk : 0;
+        if (put == 0 || flushed == 1) {
+            return true; /* the socket is full */
+        }
+    }
+    int ended = PQputCopyEnd(session->connection, NULL);
+    if (ended < 0) {
+        session_lose(session, PQerrorMessage(session->connection));
+        return false;
+    }
+    session->copying = ended == 0;
+    return true;
+}
+
+/* A COPY that the job brought no data for must not leave the connection stuck. */
+static void copy_begin(struct session *session) {
+    if (session->state == SESSION_BUSY && session->copies_begun < session->job.copy_count) {
+        session->copies_begun++;
+        session->copy_sent = 0;
+        session->copying = true;
+    } else {
+        PQputCopyEnd(session->connection, "no data was given for this COPY");
+    }
+}
+
+static void handle_notifications(struct session *session) {
+    for (PGnotify *notification; (notification = PQnotifies(session->connection)) != NULL;) {
+        if (session->handlers.notified != NULL) {
+            session->handlers.notified(session->handlers.user, notification->relname, notification->extra);
+        }
+        PQfreemem(notification);
+        if (session->connection == NULL) {
+            return;
+        }
+    }
+}
+
+/* The query string has come to its end. */
+static void run_end(struct session *session) {
+    uv_timer_stop(&session->timer);
+    switch (session->state) {
+    case SESSION_SETTING_UP:
+        if (session->failed) {
+            session_lose(session, session->error.message);
+            return;
+        }
+        session->backoff_ms = BACKOFF_FIRST_MS;
+        session->state = SESSION_IDLE;
+        if (session->handlers.ready != NULL) {
+            session->handlers.ready(session->handlers.user);
+        }
+        return;
+    case SESSION_BUSY:
+        if (PQtransactionStatus(session->connection) != PQTRANS_IDLE &&
+            !(session->job.keep_transaction && !session->failed)) {
+            run_start(session, "ROLLBACK", SESSION_ROLLING_BACK);
+            return;
+        }
+        break;
+    default:
+        break;
+    }
+    struct session_error error = session->error;
+    bool failed = session->failed;
+    session->failed = false;
+    session->state = SESSION_IDLE;
+    job_finish(session, failed ? &error : NULL);
+    if (session->state == SESSION_IDLE && session->handlers.ready != NULL) {
+        session->handlers.ready(session->handlers.user);
+    }
+}
+
+/* Takes results as long as libpq has whole ones. Returns false if the state changed under it. */
+static void run_progress(struct session *session) {
+    for (;;) {
+        if (session->copying) {
+            if (!copy_progress(session) || session->copying) {
+                break;
+            }
+        }
+        if (PQisBusy(session->connection) == 1) {
+            break;
+        }
+        PGresult *result = PQgetResult(session->connection);
+        if (result == NULL) {
+            run_end(session);
+            return;
+        }
+        ExecStatusType status = PQresultStatus(result);
+        if (status == PGRES_COPY_IN) {
+            copy_begin(session);
+        } else if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
+            if (session->state == SESSION_BUSY && session->job.result != NULL) {
+                session->job.result(session->job.user, session->statements, result);
+            }
+            session->statements++;
+        } else {
+            note_error(session, result);
+        }
+        PQclear(result);
+        if (PQstatus(session->connection) == CONNECTION_BAD) {
+            session_lose(session, session->failed ? session->error.message : PQerrorMessage(session->connection));
+            return;
+        }
+    }
+    if (session->connection == NULL) {
+        return;
+    }
+    int flushed = PQflush(session->connection);
+    if (flushed < 0) {
+        session_lose(session, PQerrorMessage(session->connection));
+    } else if (!watch(session, flushed == 1 || session->copying ? UV_READABLE | UV_WRITABLE : UV_READABLE)) {
+        session_lose(session, "cannot watch the connection's socket");
+    }
+}
+
+static void session_progress(struct session *session) {
+    if (session->state == SESSION_CONNECTING) {
+        connect_progress(session);
+        return;
+    }
+    if (session->connection == NULL) {
+        return;
+    }
+    if (PQconsumeInput(session->connection) != 1) {
+        session_lose(session, PQerrorMessage(session->connection));
+        return;
+    }
+    if (session->state != SESSION_IDLE) {
+        run_progress(session);
+    }
+    if (session->connection != NULL && session->state != SESSION_CONNECTING) {
+        handle_notifications(session);
+    }
+    /* An idle server that ends the connection shows as a readable socket with nothing in it. */
+    if (session->connection != NULL && session->state == SESSION_IDLE) {
+        if (PQstatus(session->connection) == CONNECTION_BAD) {
+            session_lose(session, PQerrorMessage(session->connection));
+        } else if (!watch(session, UV_READABLE)) {
+            session_lose(session, "cannot watch the connection's socket");
+        }
+    }
+}
+
+struct session *session_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
+                             const struct session_handlers *handlers) {
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL || uv_timer_init(loop, &session->timer) != 0) {
+        free(session);
+        log_error("out_of_memory", "what=session");
+        return NULL;
+    }
+    session->loop = loop;
+    session->config = config;
+    session->name = name;
+    session->setup_sql = setup_sql;
+    session->handlers = *handlers;
+    session->backoff_ms = BACKOFF_FIRST_MS;
+    session->socket = -1;
+    session->timer.data = session;
+    /* From the loop, so that no handler runs before this returns. */
+    uv_timer_start(&session->timer, retry_later, 0, 0);
+    return session;
+}
+
+static void timer_closed(uv_handle_t *handle) {
+    struct session *session = handle->data;
+    void (*closed)(void *) = session->closed;
+    void *user = session->closed_user;
+    free(session);
+    if (closed != NULL) {
+        closed(user);
+    }
+}
+
+void session_close(struct session *session, void (*closed)(void *user), void *user) {
+    bool had_job = session->state == SESSION_BUSY || session->state == SESSION_ROLLING_BACK;
+    session->closed = closed;
+    session->closed_user = user;
+    session->state = SESSION_CLOSING;
+    session->handlers = (struct session_handlers){0};
+    unwatch(session);
+    PQfinish(session->connection);
+    session->connection = NULL;
+    uv_timer_stop(&session->timer);
+    uv_close((uv_handle_t *)&session->timer, timer_closed);
+    if (had_job) {
+        struct session_error error = {.sqlstate = "", .message = "the hub is stopping"};
+        job_finish(session, &error);
+    }
+}
+
+bool session_idle(const struct session *session) {
+    return session->state == SESSION_IDLE;
+}
+
+bool session_connected(const struct session *session) {
+    return session->state >= SESSION_IDLE && session->state < SESSION_CLOSING;
+}
+
+int session_run(struct session *session, const struct session_job *job) {
+    if (session->state != SESSION_IDLE) {
+        return CH_EFULL;
+    }
+    session->job = *job;
+    run_start(session, job->sql, SESSION_BUSY);
+    return 0;
+}
+
+bool session_error_transient(const struct session_error *error) {
+    /* Classes of PostgreSQL's appendix A. 42: not migrated, or a right is missing: no message's fault. */
+    static const char *const classes[] = {"", "08", "25", "40", "42", "53", "55", "57", "58", "F0", "XX"};
+    char class[3] = {error->sqlstate[0], error->sqlstate[0] == '\0' ? '\0' : error->sqlstate[1], '\0'};
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        if (strcmp(class, classes[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

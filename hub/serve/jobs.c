@@ -1,0 +1,308 @@
+/* jobs.c: periodic work as one table: what, how often, on which of two connections: the quick one writes device states
+ * and reads gauges every few seconds, the slow one may take its time. A job that fails is told and tried again when it
+ * is due the next time; none holds up another connection's. */
+#include "hub/serve/jobs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/buffer.h"
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/base/metrics.h"
+#include "hub/link/session.h"
+
+enum {
+    TICK_MS = 100,
+    SLOW_TIMEOUT_S = 1800,
+    STATES_AT_ONCE = 5000,
+    GAUGES_S = 2,
+    MAINTAIN_S = 3600,
+    JOBS_MAX = 8,
+    COPY_KEEP = 1048576, /* bytes of memory that stay between writes */
+};
+
+struct runner;
+
+struct job {
+    const char *name;
+    /* Writes the job's SQL into runner->sql; false = nothing to do. */
+    bool (*build)(struct runner *runner);
+    void (*result)(struct runner *runner, int statement, const PGresult *result);
+    void (*ended)(struct runner *runner, const struct session_error *error);
+    int64_t interval_s;
+    uint64_t due_at; /* uv_now */
+};
+
+/* One connection and the jobs that run on it. */
+struct runner {
+    struct jobs *jobs;
+    struct session *session;
+    struct job list[JOBS_MAX];
+    size_t count;
+    struct job *running;
+    struct buffer sql, copy;
+    struct session_copy copies[1];
+    size_t copy_count;
+    int64_t timeout_s;
+};
+
+struct jobs {
+    uv_loop_t *loop;
+    const struct config *config;
+    struct states *states;
+    struct jobs_handlers handlers;
+    uv_timer_t timer;
+    struct runner quick, slow;
+    int handles;
+    bool closing;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+/* ---- the quick connection's ---- */
+
+static bool build_states(struct runner *runner) {
+    struct states *states = runner->jobs->states;
+    hub_metrics.state_dirty = (int64_t)states_dirty(states);
+    buffer_reset(&runner->copy, COPY_KEEP);
+    if (states_dirty(states) == 0 || states_copy(states, STATES_AT_ONCE, &runner->copy) == 0) {
+        states_written(states); /* nothing was set aside */
+        return false;
+    }
+    runner->copies[0] = (struct session_copy){.data = runner->copy.data, .length = runner->copy.length};
+    runner->copy_count = 1;
+    buffer_format(&runner->sql,
+                  "BEGIN; TRUNCATE pg_temp.device_state_stage;"
+                  " COPY pg_temp.device_state_stage %s FROM STDIN (FORMAT binary);"
+                  " SELECT onemap.device_state_merge(now()); COMMIT",
+                  states_copy_columns);
+    runner->sql.failed = runner->sql.failed || runner->copy.failed;
+    return true;
+}
+
+static void end_states(struct runner *runner, const struct session_error *error) {
+    struct states *states = runner->jobs->states;
+    if (error != NULL) {
+        states_unwritten(states);
+    } else {
+        states_written(states);
+        if (states_dirty(states) >= STATES_AT_ONCE) {
+            runner->running->due_at = uv_now(runner->jobs->loop); /* there are more: at once */
+        }
+    }
+    hub_metrics.state_dirty = (int64_t)states_dirty(states);
+}
+
+static bool build_gauges(struct runner *runner) {
+    buffer_text(&runner->sql,
+                "SELECT (SELECT count(*) FROM onemap.device_state s WHERE s.online),"
+                " (SELECT count(*) FROM onemap.alarm a WHERE a.closed_at IS NULL),"
+                " (SELECT count(*) FROM onemap.quarantine q WHERE q.replayed_at IS NULL),"
+                " (SELECT count(*) FROM onemap.outbox o WHERE o.sent_at IS NULL AND o.destination = 'mqtt')");
+    return true;
+}
+
+static void take_gauges(struct runner *runner, int statement, const PGresult *result) {
+    (void)runner;
+    (void)statement;
+    int64_t *gauges[] = {&hub_metrics.devices_online, &hub_metrics.alarms_open, &hub_metrics.quarantine_waiting,
+                         &hub_metrics.outbox_waiting};
+    for (int i = 0; i < 4 && PQntuples(result) == 1; i++) {
+        *gauges[i] = strtoll(PQgetvalue(result, 0, i), NULL, 10);
+    }
+}
+
+/* ---- the slow connection's ---- */
+
+static bool build_partitions(struct runner *runner) {
+    const struct config *config = runner->jobs->config;
+    buffer_format(&runner->sql, "SELECT onemap.partition_maintain(%lld, %lld)",
+                  (long long)config->retention_partitions_ahead_days, (long long)config->retention_observation_days);
+    return true;
+}
+
+static void end_partitions(struct runner *runner, const struct session_error *error) {
+    if (error == NULL) {
+        runner->jobs->handlers.partitions_dropped(runner->jobs->handlers.user);
+    }
+}
+
+static bool build_delivery(struct runner *runner) {
+    const struct config *config = runner->jobs->config;
+    buffer_format(&runner->sql, "SELECT onemap.delivery_maintain(%lld, %lld)", (long long)config->retention_outbox_days,
+                  (long long)config->retention_quarantine_days);
+    return true;
+}
+
+static bool build_rollup(struct runner *runner) {
+    buffer_text(&runner->sql, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT onemap.rollup_run(); COMMIT");
+    return true;
+}
+
+static bool build_presence(struct runner *runner) {
+    const struct jobs_handlers *handlers = &runner->jobs->handlers;
+    int64_t since_ms = handlers->listening_since_ms(handlers->user);
+    if (since_ms == 0) {
+        return false; /* whoever does not listen cannot say who is silent */
+    }
+    buffer_format(&runner->sql, "SELECT onemap.presence_sweep('epoch'::timestamptz + %lld * interval '1 millisecond')",
+                  (long long)since_ms);
+    return true;
+}
+
+static bool build_sweeps(struct runner *runner) {
+    buffer_text(&runner->sql, "SELECT p FROM pg_catalog.unnest(onemap.sweep_run()) p");
+    return true;
+}
+
+static void take_sweeps(struct runner *runner, int statement, const PGresult *result) {
+    (void)runner;
+    (void)statement;
+    for (int row = 0; row < PQntuples(result); row++) {
+        hub_metrics.jobs_failed++;
+        log_error("sweep_failed", "reason=%s", log_quote(PQgetvalue(result, row, 0)));
+    }
+}
+
+/* ---- running them ---- */
+
+static void job_result(void *user, int statement, const PGresult *result) {
+    struct runner *runner = user;
+    if (runner->running->result != NULL) {
+        runner->running->result(runner, statement, result);
+    }
+}
+
+static void job_done(void *user, const struct session_error *error) {
+    struct runner *runner = user;
+    hub_metrics.jobs_run++;
+    if (error != NULL && !runner->jobs->closing) {
+        hub_metrics.jobs_failed++;
+        log_warning("job_failed", "job=%s sqlstate=%s reason=%s", runner->running->name,
+                    error->sqlstate[0] == '\0' ? "-" : error->sqlstate, log_quote(error->message));
+    }
+    if (runner->running->ended != NULL) {
+        runner->running->ended(runner, error);
+    }
+    runner->running = NULL;
+}
+
+static void runner_advance(struct runner *runner) {
+    uint64_t now = uv_now(runner->jobs->loop);
+    for (size_t i = 0; i < runner->count && runner->running == NULL && session_idle(runner->session); i++) {
+        struct job *job = &runner->list[i];
+        if (job->due_at > now) {
+            continue;
+        }
+        job->due_at = now + (uint64_t)job->interval_s * 1000;
+        buffer_reset(&runner->sql, 4096);
+        runner->copy_count = 0;
+        if (!job->build(runner)) {
+            continue;
+        }
+        const char *sql = buffer_string(&runner->sql);
+        struct session_job session_job = {.sql = sql,
+                                          .copies = runner->copies,
+                                          .copy_count = runner->copy_count,
+                                          .timeout_s = runner->timeout_s,
+                                          .result = job_result,
+                                          .done = job_done,
+                                          .user = runner};
+        runner->running = job;
+        if (sql == NULL || session_run(runner->session, &session_job) != 0) {
+            struct session_error error = {.sqlstate = "", .message = "out of memory"};
+            job_done(runner, &error);
+        }
+    }
+}
+
+static void tick(uv_timer_t *timer) {
+    struct jobs *jobs = timer->data;
+    runner_advance(&jobs->quick);
+    runner_advance(&jobs->slow);
+}
+
+static void job_add(struct runner *runner, const struct job *job) {
+    runner->list[runner->count++] = *job;
+}
+
+static void jobs_list(struct jobs *jobs) {
+    const struct config *config = jobs->config;
+    job_add(&jobs->quick, &(struct job){.name = "device_state",
+                                        .build = build_states,
+                                        .ended = end_states,
+                                        .interval_s = config->jobs_device_state_s});
+    job_add(&jobs->quick,
+            &(struct job){.name = "gauges", .build = build_gauges, .result = take_gauges, .interval_s = GAUGES_S});
+    job_add(&jobs->slow,
+            &(struct job){
+                .name = "partitions", .build = build_partitions, .ended = end_partitions, .interval_s = MAINTAIN_S});
+    job_add(&jobs->slow, &(struct job){.name = "delivery", .build = build_delivery, .interval_s = MAINTAIN_S});
+    job_add(&jobs->slow, &(struct job){.name = "rollup", .build = build_rollup, .interval_s = config->jobs_rollup_s});
+    job_add(&jobs->slow,
+            &(struct job){.name = "presence", .build = build_presence, .interval_s = config->jobs_offline_s});
+    job_add(&jobs->slow,
+            &(struct job){
+                .name = "sweeps", .build = build_sweeps, .result = take_sweeps, .interval_s = config->jobs_offline_s});
+}
+
+struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct states *states,
+                       const struct jobs_handlers *handlers) {
+    struct jobs *jobs = calloc(1, sizeof *jobs);
+    if (jobs == NULL) {
+        log_error("out_of_memory", "what=jobs");
+        return NULL;
+    }
+    jobs->loop = loop;
+    jobs->config = config;
+    jobs->states = states;
+    jobs->handlers = *handlers;
+    jobs->quick.jobs = jobs->slow.jobs = jobs;
+    jobs->slow.timeout_s = SLOW_TIMEOUT_S;
+    jobs_list(jobs);
+    /* lock_timeout stays as it is: a job may compute for long, but not wait long for others. */
+    static const char slow_setup[] = "SET statement_timeout = '1800s'";
+    struct session_handlers none = {0};
+    jobs->quick.session = session_open(loop, config, "states", "SELECT onemap.stage_create()", &none);
+    jobs->slow.session = session_open(loop, config, "jobs", slow_setup, &none);
+    if (jobs->quick.session == NULL || jobs->slow.session == NULL) {
+        log_error("out_of_memory", "what=jobs");
+        abort();
+    }
+    uv_timer_init(loop, &jobs->timer);
+    jobs->timer.data = jobs;
+    uv_timer_start(&jobs->timer, tick, 0, TICK_MS);
+    return jobs;
+}
+
+static void part_closed(void *user) {
+    struct jobs *jobs = user;
+    if (--jobs->handles > 0) {
+        return;
+    }
+    void (*closed)(void *) = jobs->closed;
+    void *closed_user = jobs->closed_user;
+    buffer_free(&jobs->quick.sql);
+    buffer_free(&jobs->quick.copy);
+    buffer_free(&jobs->slow.sql);
+    buffer_free(&jobs->slow.copy);
+    free(jobs);
+    if (closed != NULL) {
+        closed(closed_user);
+    }
+}
+
+static void timer_closed(uv_handle_t *handle) {
+    part_closed(handle->data);
+}
+
+void jobs_close(struct jobs *jobs, void (*closed)(void *user), void *user) {
+    jobs->closing = true;
+    jobs->closed = closed;
+    jobs->closed_user = user;
+    jobs->handles = 3;
+    uv_close((uv_handle_t *)&jobs->timer, timer_closed);
+    session_close(jobs->quick.session, part_closed, jobs);
+    session_close(jobs->slow.session, part_closed, jobs);
+}

@@ -1,0 +1,25 @@
+/* jobs.h: what the hub does now and then beside messages: device states, partitions, rollups, silence, sweeps,
+ * retention, gauges. SQL does the work; this paces it, on two connections of its own. */
+#ifndef CITYHUB_JOBS_H
+#define CITYHUB_JOBS_H
+
+#include <uv.h>
+
+#include "hub/base/config.h"
+#include "hub/know/state.h"
+
+struct jobs;
+
+struct jobs_handlers {
+    /* Since when (UTC epoch ms) every lane has been listening without a break; 0 = not now. */
+    int64_t (*listening_since_ms)(void *user);
+    void (*partitions_dropped)(void *user);
+    void *user;
+};
+
+/* NULL after logging why. */
+struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct states *states,
+                       const struct jobs_handlers *handlers);
+void jobs_close(struct jobs *jobs, void (*closed)(void *user), void *user);
+
+#endif

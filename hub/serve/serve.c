@@ -1,0 +1,329 @@
+/* serve.c: `cityhub serve`: puts the daemon's parts together, in the order in which they may start, and takes them down
+ * again. Knows all parts and does none of their work. */
+#include <errno.h>
+#include <getopt.h>
+#include <mosquitto.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/clock.h"
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/cli/command.h"
+#include "hub/http/http.h"
+#include "hub/ingest/lane.h"
+#include "hub/serve/control.h"
+#include "hub/serve/jobs.h"
+#include "hub/serve/outbox.h"
+
+enum { STOP_PATIENCE_MS = 10000, STOP_TICK_MS = 20, WATCH_MS = 500, CLOCK_JUMP_MS = 2000 };
+
+static const char usage[] = "usage: cityhub [--config FILE] serve\n\n"
+                            "Runs the hub in the foreground until SIGTERM or SIGINT; log lines go to standard error. "
+                            "What it has taken from the\n"
+                            "broker by then is stored first; whatever is not comes again from the broker.\n";
+
+struct hub {
+    uv_loop_t loop;
+    const struct config *config;
+    struct world world;
+    struct control *control;
+    struct writer *writer;
+    struct outbox *outbox;
+    struct jobs *jobs;
+    struct http *http;
+    struct http_source source;             /* http's for as long as it runs */
+    struct lane *lanes[METRICS_LANES_MAX]; /* NULL where one was drained */
+    size_t lane_count, lanes_wanted;       /* wanted: configured ones, the first of `lanes` */
+    uv_signal_t terminate, interrupt;
+    uv_timer_t watch, stop_timer;
+    int64_t listening_since_ms;
+    int64_t clock_offset_ms; /* time of day - uv_now, when last looked at */
+    uint64_t stop_at;
+    bool loaded, stopping;
+    int code;
+};
+
+/* ---- ready or not ---- */
+
+static bool is_ready(void *user, char *why, size_t size) {
+    const struct hub *hub = user;
+    if (hub->stopping) {
+        snprintf(why, size, "the hub is stopping");
+    } else if (!control_connected(hub->control) || (hub->writer != NULL && !writer_connected(hub->writer))) {
+        snprintf(why, size, "the database is away");
+    } else if (!hub->loaded) {
+        snprintf(why, size, "the registry is being loaded");
+    } else if (writer_trouble(hub->writer) != NULL) {
+        snprintf(why, size, "nothing can be stored: %s", writer_trouble(hub->writer));
+    } else {
+        for (size_t i = 0; i < hub->lanes_wanted; i++) {
+            if (!lane_connected(hub->lanes[i])) {
+                snprintf(why, size, "lane %s is not connected to the broker", lane_client_id(hub->lanes[i]));
+                return false;
+            }
+        }
+        return true;
+    }
+    return false;
+}
+
+/* When the time of day is set, or the machine has slept, every device looks silent for as long as that: listening
+ * begins anew, so that nobody is called silent who was not given the time to speak. */
+static void watch_clock(struct hub *hub) {
+    int64_t offset_ms = clock_now_ms() - (int64_t)uv_now(&hub->loop);
+    int64_t jump_ms = hub->clock_offset_ms == 0 ? 0 : offset_ms - hub->clock_offset_ms;
+    hub->clock_offset_ms = offset_ms;
+    if (jump_ms > CLOCK_JUMP_MS || jump_ms < -CLOCK_JUMP_MS) {
+        log_warning("clock_jump", "seconds=%.3f", (double)jump_ms / 1000);
+        hub->listening_since_ms = 0;
+    }
+}
+
+static void watch_over(uv_timer_t *timer) {
+    struct hub *hub = timer->data;
+    char why[256];
+    watch_clock(hub);
+    if (!is_ready(hub, why, sizeof why)) {
+        hub->listening_since_ms = 0;
+    } else if (hub->listening_since_ms == 0) {
+        hub->listening_since_ms = clock_now_ms();
+        log_info("ready", "lanes=%zu devices=%zu", hub->lanes_wanted, registry_device_count(hub->world.registry));
+    }
+}
+
+static int64_t listening_since(void *user) {
+    return ((const struct hub *)user)->listening_since_ms;
+}
+
+static void partitions_dropped(void *user) {
+    writer_forget_partitions(((struct hub *)user)->writer);
+}
+
+static void outbox_written(void *user) {
+    struct hub *hub = user;
+    if (hub->outbox != NULL) {
+        outbox_poke(hub->outbox);
+    }
+}
+
+/* ---- down ---- */
+
+static void hub_close(struct hub *hub) {
+    uv_close((uv_handle_t *)&hub->stop_timer, NULL);
+    uv_close((uv_handle_t *)&hub->watch, NULL);
+    uv_close((uv_handle_t *)&hub->terminate, NULL);
+    uv_close((uv_handle_t *)&hub->interrupt, NULL);
+    if (hub->http != NULL) {
+        http_close(hub->http, NULL, NULL);
+    }
+    /* The writer first: it lets go of the lanes' batches. */
+    if (hub->writer != NULL) {
+        writer_close(hub->writer, NULL, NULL);
+    }
+    for (size_t i = 0; i < hub->lane_count; i++) {
+        if (hub->lanes[i] != NULL) {
+            lane_close(hub->lanes[i], NULL, NULL);
+        }
+    }
+    if (hub->outbox != NULL) {
+        outbox_close(hub->outbox, NULL, NULL);
+    }
+    if (hub->jobs != NULL) {
+        jobs_close(hub->jobs, NULL, NULL);
+    }
+    if (hub->control != NULL) {
+        control_close(hub->control, NULL, NULL);
+    }
+}
+
+static void stop_tick(uv_timer_t *timer) {
+    struct hub *hub = timer->data;
+    bool idle = true;
+    for (size_t i = 0; i < hub->lane_count; i++) {
+        idle = idle && (hub->lanes[i] == NULL || lane_idle(hub->lanes[i]));
+    }
+    if (idle || uv_now(&hub->loop) >= hub->stop_at) {
+        log_info("stopped", "committed=%s", idle ? "all" : "\"not all: what is not comes again\"");
+        uv_timer_stop(timer);
+        hub_close(hub);
+    }
+}
+
+static void hub_stop(struct hub *hub) {
+    if (hub->stopping) {
+        return;
+    }
+    hub->stopping = true;
+    for (size_t i = 0; i < hub->lane_count; i++) {
+        if (hub->lanes[i] != NULL) {
+            lane_stop(hub->lanes[i]);
+        }
+    }
+    hub->stop_at = uv_now(&hub->loop) + STOP_PATIENCE_MS;
+    uv_timer_start(&hub->stop_timer, stop_tick, 0, STOP_TICK_MS);
+}
+
+static void on_signal(uv_signal_t *handle, int number) {
+    log_info("stopping", "signal=%d", number);
+    hub_stop(handle->data);
+}
+
+/* ---- up ---- */
+
+static void fail(struct hub *hub) {
+    hub->code = EXIT_FAILED;
+    hub_stop(hub);
+}
+
+static void on_drained(void *user, const char *client_id) {
+    struct hub *hub = user;
+    for (size_t i = hub->lanes_wanted; i < hub->lane_count; i++) {
+        if (hub->lanes[i] != NULL && strcmp(lane_client_id(hub->lanes[i]), client_id) == 0) {
+            log_info("lane_drained", "lane=%s", client_id);
+            control_forget_lane(hub->control, client_id);
+            lane_close(hub->lanes[i], NULL, NULL);
+            hub->lanes[i] = NULL;
+            return;
+        }
+    }
+}
+
+static bool lane_add(struct hub *hub, const struct adapter *adapter, int number, bool draining) {
+    struct lane_settings settings = {.loop = &hub->loop,
+                                     .world = &hub->world,
+                                     .writer = hub->writer,
+                                     .adapter = adapter,
+                                     .number = number,
+                                     .of = config_lanes(hub->config, adapter->key),
+                                     .draining = draining,
+                                     .drained = on_drained,
+                                     .user = hub};
+    struct lane *lane = hub->lane_count == METRICS_LANES_MAX ? NULL : lane_open(&settings);
+    if (lane == NULL) {
+        return false;
+    }
+    hub->lanes[hub->lane_count++] = lane;
+    return true;
+}
+
+static bool lanes_open(struct hub *hub, const PGresult *strays) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        int lanes = config_lanes(hub->config, adapters[i]->key);
+        if (lanes > 1) {
+            log_warning("lane_shared", "subsystem=%s lanes=%d advice=%s", adapters[i]->key, lanes,
+                        log_quote("mosquitto 2.0 forgets shared subscriptions when it restarts: messages that come "
+                                  "before the lanes are back are lost; see docs/architecture.md"));
+        }
+        for (int number = 1; number <= lanes; number++) {
+            if (!lane_add(hub, adapters[i], number, false)) {
+                return false;
+            }
+        }
+    }
+    hub->lanes_wanted = hub->lane_count;
+    for (int row = 0; strays != NULL && row < PQntuples(strays); row++) {
+        const char *client_id = PQgetvalue(strays, row, 0);
+        const struct adapter *adapter = registry_adapter(PQgetvalue(strays, row, 1));
+        const char *number = strrchr(client_id, '-');
+        if (adapter == NULL || number == NULL || !lane_add(hub, adapter, atoi(number + 1), true)) {
+            log_error("lane_stray", "lane=%s", log_quote(client_id));
+        }
+    }
+    return true;
+}
+
+static void on_loaded(void *user, const PGresult *strays) {
+    struct hub *hub = user;
+    if (hub->stopping) {
+        return;
+    }
+    struct jobs_handlers handlers = {
+        .listening_since_ms = listening_since, .partitions_dropped = partitions_dropped, .user = hub};
+    hub->writer = writer_open(&hub->loop, hub->config, outbox_written, hub);
+    hub->outbox = hub->writer == NULL ? NULL : outbox_open(&hub->loop, hub->config);
+    hub->jobs = hub->outbox == NULL ? NULL : jobs_open(&hub->loop, hub->config, hub->world.states, &handlers);
+    if (hub->jobs == NULL || !lanes_open(hub, strays)) {
+        fail(hub);
+        return;
+    }
+    hub->loaded = true;
+}
+
+static void on_refused(void *user) {
+    fail(user);
+}
+
+static bool hub_open(struct hub *hub) {
+    struct control_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
+    hub->source = (struct http_source){.ready = is_ready, .user = hub};
+    hub->world = (struct world){
+        .config = hub->config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
+    if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL) {
+        log_error("out_of_memory", "what=hub");
+        return false;
+    }
+    hub_metrics.started_at_ms = clock_now_ms();
+    hub->control = control_open(&hub->loop, &hub->world, &handlers);
+    hub->http = hub->control == NULL ? NULL : http_open(&hub->loop, hub->config, &hub->source);
+    return hub->http != NULL;
+}
+
+static void hub_free(struct hub *hub) {
+    alarms_free(hub->world.alarms);
+    states_free(hub->world.states);
+    registry_free(hub->world.registry);
+    metrics_free();
+}
+
+static bool adapters_fit(void) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        char reason[DECODE_REASON_MAX];
+        if (decode_check_adapter(adapters[i], reason, sizeof reason) != 0) {
+            log_error("adapter", "reason=%s", log_quote(reason));
+            return false;
+        }
+    }
+    return true;
+}
+
+int command_serve(const struct config *config, int argc, char **argv) {
+    static const struct option options[] = {{0}};
+    if (command_wants_help(argc, argv)) {
+        fputs(usage, stdout);
+        return EXIT_DONE;
+    }
+    optind = 0;
+    if (getopt_long(argc, argv, "", options, NULL) != -1 || optind < argc) {
+        return command_misuse("cityhub serve", "serve takes no options or arguments");
+    }
+    struct hub *hub = calloc(1, sizeof *hub);
+    if (hub == NULL || uv_loop_init(&hub->loop) != 0) {
+        free(hub);
+        return command_fail("out of memory");
+    }
+    mosquitto_lib_init();
+    signal(SIGPIPE, SIG_IGN);
+    hub->config = config;
+    hub->code = EXIT_DONE;
+    uv_signal_init(&hub->loop, &hub->terminate);
+    uv_signal_init(&hub->loop, &hub->interrupt);
+    uv_timer_init(&hub->loop, &hub->watch);
+    uv_timer_init(&hub->loop, &hub->stop_timer);
+    hub->terminate.data = hub->interrupt.data = hub->watch.data = hub->stop_timer.data = hub;
+    uv_signal_start(&hub->terminate, on_signal, SIGTERM);
+    uv_signal_start(&hub->interrupt, on_signal, SIGINT);
+    uv_timer_start(&hub->watch, watch_over, 0, WATCH_MS);
+    log_info("starting", "version=%s instance=%s", CITYHUB_VERSION, config->hub_instance);
+    if (!adapters_fit() || !hub_open(hub)) {
+        fail(hub);
+    }
+    uv_run(&hub->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&hub->loop);
+    int code = hub->code;
+    hub_free(hub);
+    free(hub);
+    mosquitto_lib_cleanup();
+    return code;
+}

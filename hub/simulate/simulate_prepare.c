@@ -1,0 +1,51 @@
+/* simulate_prepare.c: hands the synthetic county to onemap.simulation_prepare(), which decides and stores. */
+#include "hub/simulate/simulate_prepare.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hub/adapter.h"
+#include "hub/base/error.h"
+#include "hub/cli/database.h"
+#include "hub/simulate/simulate_county.h"
+
+static void add_vendor(cJSON *vendors, const char *subsystem, const char *vendor, const char *name_zh) {
+    cJSON *object = cJSON_CreateObject();
+    cJSON_AddStringToObject(object, "subsystem", subsystem);
+    cJSON_AddStringToObject(object, "vendor", vendor);
+    cJSON_AddStringToObject(object, "name_zh", name_zh);
+    cJSON_AddItemToArray(vendors, object);
+}
+
+static char *description(const char *vendor) {
+    cJSON *county = county_description();
+    cJSON *vendors = cJSON_AddArrayToObject(county, "vendors");
+    for (size_t i = 0; i < adapter_count; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "模拟%.60s平台", adapters[i]->name_zh);
+        add_vendor(vendors, adapters[i]->key, vendor, name);
+    }
+    add_vendor(vendors, "dust", "demo", "演示厂商");
+    char *text = cJSON_PrintUnformatted(county);
+    cJSON_Delete(county);
+    return text;
+}
+
+int simulate_prepare(const struct config *config, const char *vendor) {
+    char *county = description(vendor);
+    if (county == NULL) {
+        return CH_EMEMORY;
+    }
+    PGconn *connection = database_connect(config, "simulate");
+    char *answer = connection == NULL ? NULL
+                                      : database_text(connection, "SELECT onemap.simulation_prepare($1::jsonb)", 1,
+                                                      (const char *const[]){county});
+    if (answer != NULL) {
+        printf("The synthetic county is ready: %s.\n", answer);
+    }
+    int code = answer == NULL ? CH_EDATABASE : 0;
+    free(answer);
+    free(county);
+    PQfinish(connection);
+    return code;
+}

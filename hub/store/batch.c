@@ -1,0 +1,172 @@
+/* batch.c: a batch's memory. Every growth that fails is remembered in `failed`; must never lose a message silently. */
+#include "hub/store/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/copy.h"
+
+enum { KEEP_BYTES = 128 * 1024, KEEP_ENTRIES = 2048 };
+
+/* Makes room for one more entry of `size` bytes; false if memory is out. */
+static bool grow(struct batch *batch, void *list, size_t count, size_t *capacity, size_t size) {
+    if (count < *capacity) {
+        return true;
+    }
+    void *entries; /* by memcpy: `list` points to a pointer of another type */
+    memcpy(&entries, list, sizeof entries);
+    size_t larger = *capacity < 64 ? 64 : *capacity + *capacity / 2;
+    void *grown = realloc(entries, larger * size);
+    if (grown == NULL) {
+        batch->failed = true;
+        return false;
+    }
+    memcpy(list, &grown, sizeof grown);
+    *capacity = larger;
+    return true;
+}
+
+const char *batch_text(const struct batch *batch, size_t at) {
+    return batch->texts.data == NULL ? "" : batch->texts.data + at;
+}
+
+size_t batch_keep_text(struct batch *batch, const char *text, size_t length) {
+    if (batch->texts.length == 0) {
+        buffer_bytes(&batch->texts, "", 1);
+    }
+    size_t at = batch->texts.length;
+    buffer_bytes(&batch->texts, text, length);
+    buffer_bytes(&batch->texts, "", 1);
+    batch->failed = batch->failed || batch->texts.failed;
+    return batch->texts.failed ? 0 : at;
+}
+
+struct batch_message *batch_message_add(struct batch *batch) {
+    if (!grow(batch, &batch->messages, batch->message_count, &batch->message_capacity, sizeof *batch->messages)) {
+        return NULL;
+    }
+    struct batch_message *message = &batch->messages[batch->message_count++];
+    *message =
+        (struct batch_message){.first_row = (uint32_t)batch->row_count, .first_track = (uint32_t)batch->track_count};
+    return message;
+}
+
+static struct batch_row row_of(const struct batch *batch, struct device *device, const struct record *record,
+                               size_t offset) {
+    return (struct batch_row){.device = device,
+                              .offset = offset,
+                              .observed_at_ms = record->observed_at_ms,
+                              .message = (uint32_t)batch->message_count - 1,
+                              .index = (uint32_t)record->index};
+}
+
+/* The first three columns of both tables: device_id and received_at are the writer's to fill in. */
+static void row_begin(struct buffer *rows, int16_t columns, const struct record *record) {
+    buffer_int16(rows, columns);
+    copy_int4(rows, 0);
+    copy_time(rows, record->observed_at_ms * COPY_MILLISECOND);
+    copy_time(rows, 0);
+}
+
+void batch_row_add(struct batch *batch, struct device *device, const struct record *record, const char *attributes,
+                   size_t attributes_length) {
+    if (!grow(batch, &batch->row_index, batch->row_count, &batch->row_capacity, sizeof *batch->row_index)) {
+        return;
+    }
+    struct buffer *rows = &batch->rows;
+    batch->row_index[batch->row_count++] = row_of(batch, device, record, rows->length);
+    row_begin(rows, 6, record);
+    copy_readings(rows, record->present, record->values);
+    if (record->quality != 0) {
+        copy_int8(rows, (int64_t)record->quality);
+    } else {
+        copy_null(rows);
+    }
+    if (attributes_length > 0) {
+        /* jsonb's binary form: its version, 1, and the text. */
+        buffer_int32(rows, (int32_t)attributes_length + 1);
+        buffer_bytes(rows, "\1", 1);
+        buffer_bytes(rows, attributes, attributes_length);
+    } else {
+        copy_null(rows);
+    }
+    batch->messages[batch->message_count - 1].row_count++;
+    batch->failed = batch->failed || rows->failed;
+}
+
+void batch_track_add(struct batch *batch, struct device *device, const struct record *record) {
+    if (!grow(batch, &batch->track_index, batch->track_count, &batch->track_capacity, sizeof *batch->track_index)) {
+        return;
+    }
+    struct buffer *tracks = &batch->tracks;
+    batch->track_index[batch->track_count++] = row_of(batch, device, record, tracks->length);
+    row_begin(tracks, 4, record);
+    copy_point(tracks, record->lon, record->lat);
+    batch->messages[batch->message_count - 1].track_count++;
+    batch->failed = batch->failed || tracks->failed;
+}
+
+void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
+                     const struct record *record) {
+    if (grow(batch, &batch->checks, batch->check_count, &batch->check_capacity, sizeof *batch->checks)) {
+        batch->checks[batch->check_count++] = (struct batch_check){.check = check,
+                                                                   .device = device,
+                                                                   .observed_at_ms = record->observed_at_ms,
+                                                                   .has_position = record->has_position,
+                                                                   .lon = record->lon,
+                                                                   .lat = record->lat,
+                                                                   .message = (uint32_t)batch->message_count - 1};
+    }
+}
+
+void batch_operation_add(struct batch *batch, const struct alarm_operation *operation) {
+    if (grow(batch, &batch->operations, batch->operation_count, &batch->operation_capacity,
+             sizeof *batch->operations)) {
+        batch->operations[batch->operation_count++] = *operation;
+    }
+}
+
+size_t batch_bytes(const struct batch *batch) {
+    return batch->rows.length + batch->tracks.length + batch->texts.length +
+           batch->message_count * sizeof *batch->messages +
+           (batch->row_count + batch->track_count) * sizeof *batch->row_index;
+}
+
+static void shrink(void *list, size_t *capacity) {
+    if (*capacity > KEEP_ENTRIES) {
+        void *entries;
+        memcpy(&entries, list, sizeof entries);
+        free(entries);
+        entries = NULL;
+        memcpy(list, &entries, sizeof entries);
+        *capacity = 0;
+    }
+}
+
+void batch_reset(struct batch *batch) {
+    shrink(&batch->messages, &batch->message_capacity);
+    shrink(&batch->row_index, &batch->row_capacity);
+    shrink(&batch->track_index, &batch->track_capacity);
+    shrink(&batch->checks, &batch->check_capacity);
+    shrink(&batch->operations, &batch->operation_capacity);
+    buffer_reset(&batch->rows, KEEP_BYTES);
+    buffer_reset(&batch->tracks, KEEP_BYTES);
+    buffer_reset(&batch->texts, KEEP_BYTES);
+    batch->message_count = batch->row_count = batch->track_count = batch->check_count = batch->operation_count = 0;
+    batch->document_count = 0;
+    batch->revisits = false;
+    batch->records = 0;
+    batch->failed = false;
+}
+
+void batch_free(struct batch *batch) {
+    free(batch->messages);
+    free(batch->row_index);
+    free(batch->track_index);
+    free(batch->checks);
+    free(batch->operations);
+    buffer_free(&batch->rows);
+    buffer_free(&batch->tracks);
+    buffer_free(&batch->texts);
+    *batch = (struct batch){0};
+}

@@ -1,0 +1,85 @@
+/* batch.h: what a lane has read and not committed yet: messages with their payloads, the rows that came of them, their
+ * problems. Built by intake.c, stored by writer.c; a message is never divided between batches. Does no I/O. */
+#ifndef CITYHUB_BATCH_H
+#define CITYHUB_BATCH_H
+
+#include "hub/base/buffer.h"
+#include "hub/base/metrics.h"
+#include "hub/know/alarm.h"
+#include "hub/know/registry.h"
+
+/* One row of observation or track_point: its bytes in COPY's binary form, in which device_id and received_at are filled
+ * in by the writer. */
+struct batch_row {
+    struct device *device;
+    size_t offset; /* in batch.rows or batch.tracks */
+    int64_t observed_at_ms;
+    uint32_t message, index; /* place of the message in the batch, of the record in the message */
+};
+enum { BATCH_ROW_DEVICE_AT = 6, BATCH_ROW_RECEIVED_AT = 26 }; /* where the two stand in a row's bytes */
+
+enum batch_fate { FATE_STORED, FATE_DUPLICATE, FATE_MERGED, FATE_REVISED };
+
+struct batch_message {
+    const struct adapter *adapter;
+    const struct vendor *vendor; /* NULL = unknown */
+    size_t topic, payload, name, vendor_name,
+        kind; /* where they stand in batch.texts; all but the payload end with NUL */
+    size_t payload_length;
+    int64_t received_at_ms;
+    int total;                     /* records, good and bad; 0 = it could not be read at all */
+    uint32_t first_row, row_count; /* in batch.row_index */
+    uint32_t first_track, track_count;
+    uint32_t fates[4]; /* rows by enum batch_fate, once settled; all FATE_STORED before */
+    int problem_count;
+    size_t problems, problems_length; /* JSON objects separated by commas, in batch.texts */
+    size_t warnings, warnings_length;
+    size_t code, reason; /* of the first problem, in batch.texts */
+    size_t document;     /* message_store's argument in batch.texts; 0 = telemetry */
+    bool refused;        /* the database refused it: only its quarantine row is stored */
+};
+
+/* A record of a state for which the adapter has a check. */
+struct batch_check {
+    const struct adapter_check *check;
+    struct device *device;
+    int64_t observed_at_ms;
+    bool has_position;
+    double lon, lat;
+    uint32_t message;
+};
+
+struct batch {
+    struct lane_metrics *metrics;
+    struct batch_message *messages;
+    size_t message_count, message_capacity;
+    struct buffer rows, tracks; /* without COPY's header and trailer */
+    struct batch_row *row_index, *track_index;
+    size_t row_count, row_capacity, track_count, track_capacity;
+    struct batch_check *checks;
+    size_t check_count, check_capacity;
+    struct alarm_operation *operations;
+    size_t operation_count, operation_capacity;
+    struct buffer texts;   /* begins with a NUL, so that 0 is no text and an empty one */
+    size_t document_count; /* messages that are documents */
+    bool revisits;         /* a record is not newer than all before it of its device: its key may be there already */
+    int records;           /* good and bad, of all messages */
+    bool failed;           /* memory was out: the batch cannot be trusted */
+};
+
+const char *batch_text(const struct batch *batch, size_t at);
+size_t batch_keep_text(struct batch *batch, const char *text, size_t length); /* returns its place */
+
+struct batch_message *batch_message_add(struct batch *batch); /* zeroed; NULL = out of memory */
+void batch_row_add(struct batch *batch, struct device *device, const struct record *record, const char *attributes,
+                   size_t attributes_length);
+void batch_track_add(struct batch *batch, struct device *device, const struct record *record);
+void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
+                     const struct record *record);
+void batch_operation_add(struct batch *batch, const struct alarm_operation *operation);
+
+size_t batch_bytes(const struct batch *batch); /* memory that its content takes */
+void batch_reset(struct batch *batch);         /* empties it, keeping a modest amount of memory */
+void batch_free(struct batch *batch);
+
+#endif

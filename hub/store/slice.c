@@ -1,0 +1,166 @@
+/* slice.c: the part of a batch that one transaction stores: which rows and devices are its own, and what the database's
+ * answers mean for them. Writes no SQL and does no I/O. */
+#include "hub/store/slice.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct slice_range slice_range(const struct slice *slice, enum slice_part part) {
+    bool tracks = part == SLICE_TRACKS;
+    const struct batch *batch = slice->batch;
+    const struct batch_message *first = &batch->messages[slice->first];
+    const struct batch_message *last = &batch->messages[slice->last - 1];
+    struct slice_range range = {.rows = tracks ? batch->track_index : batch->row_index,
+                                .begin = tracks ? first->first_track : first->first_row,
+                                .end =
+                                    tracks ? last->first_track + last->track_count : last->first_row + last->row_count,
+                                .bytes = tracks ? &batch->tracks : &batch->rows};
+    size_t total = tracks ? batch->track_count : batch->row_count;
+    if (slice->last - slice->first == 1 && first->refused) {
+        range.end = range.begin;
+    }
+    range.byte_begin = range.begin < total ? range.rows[range.begin].offset : range.bytes->length;
+    range.byte_end = range.end < total ? range.rows[range.end].offset : range.bytes->length;
+    return range;
+}
+
+size_t slice_rows(const struct slice *slice) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    return range.end - range.begin;
+}
+
+uint32_t slice_mark(void) {
+    static uint32_t mark;
+    return ++mark;
+}
+
+size_t slice_devices_without_id(const struct slice *slice) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    uint32_t mark = slice_mark();
+    size_t count = 0;
+    for (size_t i = range.begin; i < range.end; i++) {
+        struct device *device = range.rows[i].device;
+        if (device->id == 0 && device->mark != mark) {
+            device->mark = mark;
+            count++;
+        }
+    }
+    return count;
+}
+
+void slice_give_ids(const struct slice *slice, const PGresult *result) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    int next = 0;
+    for (size_t i = range.begin; i < range.end && next < PQntuples(result); i++) {
+        /* Another lane may have given one meanwhile; the id that is left over is simply not used. */
+        if (range.rows[i].device->id == 0) {
+            range.rows[i].device->id = atoi(PQgetvalue(result, next++, 0));
+        }
+    }
+}
+
+void slice_devices_registered(const struct slice *slice) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    for (size_t i = range.begin; i < range.end; i++) {
+        range.rows[i].device->registered = true;
+    }
+}
+
+void slice_take_ids(const struct slice *slice, const PGresult *result) {
+    for (int row = 0; row < PQntuples(result); row++) {
+        for (size_t m = slice->first; m < slice->last; m++) {
+            const struct vendor *vendor = slice->batch->messages[m].vendor;
+            if (vendor == NULL || strcmp(vendor->adapter->key, PQgetvalue(result, row, 1)) != 0 ||
+                strcmp(vendor_name(vendor), PQgetvalue(result, row, 2)) != 0) {
+                continue;
+            }
+            struct device *device =
+                vendor_device(vendor, PQgetvalue(result, row, 3), (size_t)PQgetlength(result, row, 3));
+            if (device != NULL) {
+                device->id = atoi(PQgetvalue(result, row, 0));
+                device->registered = true;
+            }
+            break;
+        }
+    }
+}
+
+void slice_take_document(const struct slice *slice, const PGresult *stored) {
+    size_t m = PQntuples(stored) == 1 ? strtoul(PQgetvalue(stored, 0, 0), NULL, 10) : SIZE_MAX;
+    if (m >= slice->first && m < slice->last) {
+        struct batch_message *message = &slice->batch->messages[m];
+        message->fates[FATE_STORED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 1), NULL, 10);
+        message->fates[FATE_DUPLICATE] = (uint32_t)strtoul(PQgetvalue(stored, 0, 2), NULL, 10);
+        message->problem_count = atoi(PQgetvalue(stored, 0, 3));
+    }
+}
+
+static int compare_times(const void *left, const void *right) {
+    const int64_t *a = left;
+    const int64_t *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+/* The slice's times in whole units, each once, ascending. */
+static int64_t *slice_units(const struct slice *slice, int64_t unit_ms, size_t *count) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    int64_t *units = malloc((range.end - range.begin + 1) * sizeof *units);
+    *count = 0;
+    if (units == NULL) {
+        return NULL;
+    }
+    size_t found = 0;
+    for (size_t i = range.begin; i < range.end; i++) {
+        int64_t at = range.rows[i].observed_at_ms;
+        int64_t unit = at / unit_ms - (at % unit_ms < 0);
+        if (found == 0 || units[found - 1] != unit) {
+            units[found++] = unit;
+        }
+    }
+    qsort(units, found, sizeof *units, compare_times);
+    for (size_t i = 0; i < found; i++) {
+        if (i == 0 || units[i] != units[*count - 1]) {
+            units[(*count)++] = units[i];
+        }
+    }
+    return units;
+}
+
+int64_t *slice_hours(const struct slice *slice, size_t *count) {
+    return slice_units(slice, INT64_C(3600000), count);
+}
+
+int64_t *slice_days(const struct slice *slice, size_t *count) {
+    return slice_units(slice, INT64_C(86400000), count);
+}
+
+static void take_fate(const struct slice *slice, const char *list, enum batch_fate fate) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    struct batch *batch = slice->batch;
+    for (const char *at = list; *at != '\0' && *at != '}';) {
+        at++; /* { or , */
+        char *end;
+        long number = strtol(at, &end, 10);
+        if (end == at) {
+            break;
+        }
+        at = end;
+        if (number >= 1 && (size_t)number <= range.end - range.begin) {
+            struct batch_message *message = &batch->messages[range.rows[range.begin + (size_t)number - 1].message];
+            message->fates[fate]++;
+            message->fates[FATE_STORED]--;
+        }
+    }
+}
+
+void slice_take_fates(const struct slice *slice, const PGresult *settled) {
+    for (size_t m = slice->first; m < slice->last; m++) {
+        struct batch_message *message = &slice->batch->messages[m];
+        memset(message->fates, 0, sizeof message->fates);
+        message->fates[FATE_STORED] = message->row_count;
+    }
+    static const enum batch_fate fates[] = {FATE_DUPLICATE, FATE_MERGED, FATE_REVISED};
+    for (int column = 0; column < 3 && PQnfields(settled) == 3 && PQntuples(settled) == 1; column++) {
+        take_fate(slice, PQgetvalue(settled, 0, column), fates[column]);
+    }
+}

@@ -1,0 +1,374 @@
+/* transaction.c: a slice of a batch as SQL. Does no I/O; whatever stands in a message goes through COPY or is quoted.
+ */
+#include "hub/store/transaction.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/copy.h"
+
+enum { KEEP_BYTES = 512 * 1024, RECEIPT_BYTES_MAX = 256 * 1024 };
+
+void transaction_reset(struct transaction *transaction) {
+    buffer_reset(&transaction->sql, KEEP_BYTES);
+    for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
+        buffer_reset(&transaction->data[i], KEEP_BYTES);
+    }
+    transaction->copy_count = 0;
+    transaction->outbox = false;
+}
+
+void transaction_free(struct transaction *transaction) {
+    buffer_free(&transaction->sql);
+    for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
+        buffer_free(&transaction->data[i]);
+    }
+}
+
+bool transaction_failed(const struct transaction *transaction) {
+    bool failed = transaction->sql.failed;
+    for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
+        failed = failed || transaction->data[i].failed;
+    }
+    return failed;
+}
+
+/* [{"id", "subsystem", "vendor", "code"}] of the devices that the database does not know yet; false if there is none.
+ */
+static bool append_unregistered(struct buffer *out, const struct slice *slice) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    uint32_t mark = slice_mark();
+    bool any = false;
+    struct buffer list = {0};
+    for (size_t i = range.begin; i < range.end; i++) {
+        struct device *device = range.rows[i].device;
+        if (device->registered || device->mark == mark) {
+            continue;
+        }
+        device->mark = mark;
+        buffer_format(&list, "%s{\"id\":%d,\"subsystem\":\"%s\",\"vendor\":\"%s\",\"code\":", any ? "," : "[",
+                      device->id, device->vendor->adapter->key, vendor_name(device->vendor));
+        buffer_json(&list, device->code, device->code_length);
+        buffer_text(&list, "}");
+        any = true;
+    }
+    if (any) {
+        buffer_text(&list, "]");
+        buffer_literal(out, list.data, list.length);
+        out->failed = out->failed || list.failed;
+    }
+    buffer_free(&list);
+    return any;
+}
+
+void transaction_ask_ids(struct transaction *transaction, const struct slice *slice) {
+    struct buffer *sql = &transaction->sql;
+    transaction_reset(transaction);
+    buffer_text(sql, "SELECT d.id, d.subsystem, d.vendor, d.code FROM pg_catalog.jsonb_to_recordset(");
+    if (!append_unregistered(sql, slice)) {
+        buffer_text(sql, "'[]'");
+    }
+    buffer_text(sql, "::jsonb) AS r(subsystem text, vendor text, code text) JOIN onemap.device d ON d.subsystem ="
+                     " r.subsystem AND d.vendor = r.vendor AND d.code = r.code");
+}
+
+/* ---- statements ---- */
+
+static struct buffer *copy_begin(struct transaction *transaction, const char *sql) {
+    buffer_text(&transaction->sql, sql);
+    struct buffer *data = &transaction->data[transaction->copy_count++];
+    copy_header(data);
+    return data;
+}
+
+static void copy_end(struct transaction *transaction, struct buffer *data) {
+    copy_trailer(data);
+    transaction->copies[transaction->copy_count - 1] =
+        (struct session_copy){.data = data->data, .length = data->length};
+}
+
+/* The rows with what only now is known: ids and the stamp. */
+static void copy_rows(struct transaction *transaction, const struct slice *slice, enum slice_part part,
+                      const char *sql) {
+    struct slice_range range = slice_range(slice, part);
+    if (range.begin == range.end) {
+        return;
+    }
+    struct buffer *data = copy_begin(transaction, sql);
+    size_t at = data->length;
+    buffer_bytes(data, range.bytes->data + range.byte_begin, range.byte_end - range.byte_begin);
+    uint64_t stamp = htobe64((uint64_t)copy_time_value(slice->stamp_us));
+    for (size_t i = range.begin; i < range.end && !data->failed; i++) {
+        char *row = data->data + at + (range.rows[i].offset - range.byte_begin);
+        uint32_t id = htobe32((uint32_t)range.rows[i].device->id);
+        memcpy(row + BATCH_ROW_DEVICE_AT, &id, sizeof id);
+        memcpy(row + BATCH_ROW_RECEIVED_AT, &stamp, sizeof stamp);
+    }
+    copy_end(transaction, data);
+}
+
+static void statement_register(struct transaction *transaction, const struct slice *slice) {
+    struct buffer *sql = &transaction->sql;
+    size_t before = sql->length;
+    buffer_text(sql, "SELECT onemap.device_register(");
+    if (append_unregistered(sql, slice)) {
+        buffer_text(sql, "::jsonb);\n");
+    } else {
+        sql->length = before;
+    }
+}
+
+static void statement_documents(struct transaction *transaction, const struct slice *slice) {
+    struct buffer *sql = &transaction->sql;
+    for (size_t m = slice->first; m < slice->last; m++) {
+        const struct batch_message *message = &slice->batch->messages[m];
+        if (message->document == 0 || message->refused) {
+            continue;
+        }
+        const char *document = batch_text(slice->batch, message->document);
+        buffer_format(sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected FROM onemap.message_store(", m);
+        buffer_literal(sql, document, strlen(document));
+        buffer_text(sql, "::jsonb, ");
+        buffer_bytea(sql, batch_text(slice->batch, message->payload), message->payload_length);
+        buffer_text(sql, ") s;\n");
+        transaction->outbox = true;
+    }
+}
+
+static void statement_checks(struct buffer *sql, const struct slice *slice) {
+    const struct batch *batch = slice->batch;
+    if (batch->check_count == 0) {
+        return;
+    }
+    /* All of a lane's are of one adapter: one call for each of its checks. */
+    const struct adapter *adapter = batch->messages[slice->first].adapter;
+    for (size_t c = 0; c < adapter->check_count; c++) {
+        struct buffer list = {0};
+        for (size_t i = 0; i < batch->check_count; i++) {
+            const struct batch_check *check = &batch->checks[i];
+            if (check->check != &adapter->checks[c] || check->message < slice->first || check->message >= slice->last ||
+                batch->messages[check->message].refused) {
+                continue;
+            }
+            buffer_format(&list, "%s{\"device_id\":%d,\"observed_at_ms\":%lld", list.length > 0 ? "," : "[",
+                          check->device->id, (long long)check->observed_at_ms);
+            if (check->has_position) {
+                buffer_format(&list, ",\"lon\":%.17g,\"lat\":%.17g", check->lon, check->lat);
+            }
+            buffer_text(&list, "}");
+        }
+        if (list.length > 0) {
+            buffer_text(&list, "]");
+            buffer_format(sql, "SELECT onemap.%s(", adapter->checks[c].function);
+            buffer_literal(sql, list.data, list.length);
+            buffer_text(sql, "::jsonb);\n");
+            sql->failed = sql->failed || list.failed;
+        }
+        buffer_free(&list);
+    }
+}
+
+/* Alarm changes belong to the batch as a whole: the slice that holds its last message takes them. Those of a device all
+ * of whose messages were refused are left out: the database does not know it. */
+static void statement_alarms(struct buffer *sql, const struct slice *slice) {
+    const struct batch *batch = slice->batch;
+    if (slice->last != batch->message_count || batch->operation_count == 0) {
+        return;
+    }
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    uint32_t mark = slice_mark();
+    for (size_t i = range.begin; i < range.end; i++) {
+        range.rows[i].device->mark = mark;
+    }
+    buffer_text(sql, "SELECT onemap.alarm_apply('[");
+    bool first = true;
+    for (size_t i = 0; i < batch->operation_count; i++) {
+        const struct alarm_operation *operation = &batch->operations[i];
+        if (!operation->device->registered && operation->device->mark != mark) {
+            continue;
+        }
+        buffer_format(sql, "%s{\"op\":\"%s\",\"device_id\":%d,\"rule_id\":%d,\"at_ms\":%lld,\"value\":%.17g}",
+                      first ? "" : ",", alarm_action_names[operation->action], operation->device->id,
+                      operation->rule_id, (long long)operation->at_ms, operation->value);
+        first = false;
+    }
+    buffer_text(sql, "]'::jsonb);\n");
+}
+
+static bool needs_quarantine(const struct batch_message *message) {
+    return message->refused || (message->problem_count > 0 && message->document == 0);
+}
+
+static void copy_quarantine(struct transaction *transaction, const struct slice *slice) {
+    const struct batch *batch = slice->batch;
+    struct buffer *data = NULL;
+    for (size_t m = slice->first; m < slice->last; m++) {
+        const struct batch_message *message = &batch->messages[m];
+        if (!needs_quarantine(message)) {
+            continue;
+        }
+        if (data == NULL) {
+            data = copy_begin(transaction,
+                              "COPY onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code,"
+                              " reason, problems, record_count) FROM STDIN (FORMAT binary);\n");
+        }
+        buffer_int16(data, 10);
+        copy_time(data, message->received_at_ms * COPY_MILLISECOND);
+        const char *texts[] = {message->adapter->key, batch_text(batch, message->vendor_name),
+                               batch_text(batch, message->kind), batch_text(batch, message->topic)};
+        for (size_t i = 0; i < ADAPTER_COUNT_OF(texts); i++) {
+            copy_bytes(data, texts[i], strlen(texts[i]));
+        }
+        copy_bytes(data, batch_text(batch, message->payload), message->payload_length);
+        copy_bytes(data, batch_text(batch, message->code), strlen(batch_text(batch, message->code)));
+        copy_bytes(data, batch_text(batch, message->reason), strlen(batch_text(batch, message->reason)));
+        buffer_int32(data, (int32_t)message->problems_length + 3);
+        buffer_text(data, "\1[");
+        buffer_bytes(data, batch_text(batch, message->problems), message->problems_length);
+        buffer_text(data, "]");
+        copy_int4(data, message->total);
+    }
+    if (data != NULL) {
+        copy_end(transaction, data);
+    }
+}
+
+/* ---- receipts ---- */
+
+static bool needs_receipt(const struct batch_message *message) {
+    return (message->document == 0 || message->refused) &&
+           (message->problem_count > 0 || message->vendor == NULL || message->vendor->receipts_all);
+}
+
+static void append_receipt(struct buffer *out, const struct batch *batch, const struct batch_message *message) {
+    buffer_text(out, "{\"message\":");
+    buffer_json(out, batch_text(batch, message->name), strlen(batch_text(batch, message->name)));
+    buffer_text(out, ",\"kind\":");
+    buffer_json(out, batch_text(batch, message->kind), strlen(batch_text(batch, message->kind)));
+    const uint32_t *fates = message->fates;
+    bool refused = message->refused;
+    buffer_format(out,
+                  ",\"received_at_ms\":%lld,\"records\":%d,\"accepted\":%u,\"duplicates\":%u,\"merged\":%u,"
+                  "\"revised\":%u,\"rejected\":%d,\"problems\":[",
+                  (long long)message->received_at_ms, message->total, refused ? 0 : fates[FATE_STORED],
+                  refused ? 0 : fates[FATE_DUPLICATE], refused ? 0 : fates[FATE_MERGED],
+                  refused ? 0 : fates[FATE_REVISED],
+                  refused && message->total > 0 ? message->total : message->problem_count);
+    buffer_bytes(out, batch_text(batch, message->problems), message->problems_length);
+    buffer_text(out, "],\"warnings\":[");
+    buffer_bytes(out, batch_text(batch, message->warnings), message->warnings_length);
+    buffer_text(out, "]}");
+}
+
+static void copy_receipt_row(struct buffer *data, const struct batch *batch, const struct batch_message *message,
+                             const struct buffer *receipts) {
+    buffer_int16(data, 2);
+    const char *vendor = batch_text(batch, message->vendor_name);
+    const char *parts[] = {"cityhub/v1/", message->adapter->key, "/", vendor, "/receipt"};
+    size_t length = 0;
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(parts); i++) {
+        length += strlen(parts[i]);
+    }
+    buffer_int32(data, (int32_t)length);
+    for (size_t i = 0; i < ADAPTER_COUNT_OF(parts); i++) {
+        buffer_text(data, parts[i]);
+    }
+    static const char head[] = "{\"receipts\":[";
+    static const char tail[] = "]}";
+    buffer_int32(data, (int32_t)(strlen(head) + receipts->length + strlen(tail)));
+    buffer_text(data, head);
+    buffer_bytes(data, receipts->data, receipts->length);
+    buffer_text(data, tail);
+}
+
+/* One outbox row a vendor, or several if it would get large: vendors' messages come in runs. */
+static void copy_receipts(struct transaction *transaction, const struct slice *slice) {
+    const struct batch *batch = slice->batch;
+    struct buffer receipts = {0};
+    struct buffer *data = NULL;
+    const struct batch_message *run = NULL; /* whose receipts are collected */
+    for (size_t m = slice->first; m <= slice->last; m++) {
+        const struct batch_message *message = m < slice->last ? &batch->messages[m] : NULL;
+        if (message != NULL && !needs_receipt(message)) {
+            continue;
+        }
+        bool same = message != NULL && run != NULL && receipts.length < RECEIPT_BYTES_MAX &&
+                    strcmp(batch_text(batch, run->vendor_name), batch_text(batch, message->vendor_name)) == 0;
+        if (run != NULL && !same) {
+            if (data == NULL) {
+                data = copy_begin(transaction, "COPY onemap.outbox (topic, payload) FROM STDIN (FORMAT binary);\n");
+            }
+            copy_receipt_row(data, batch, run, &receipts);
+            receipts.length = 0;
+        }
+        if (message != NULL) {
+            buffer_text(&receipts, receipts.length > 0 ? "," : "");
+            append_receipt(&receipts, batch, message);
+        }
+        run = message;
+    }
+    if (data != NULL) {
+        data->failed = data->failed || receipts.failed;
+        copy_end(transaction, data);
+        transaction->outbox = true;
+    }
+    buffer_free(&receipts);
+}
+
+static void statement_log(struct transaction *transaction, const struct slice *slice) {
+    struct buffer *sql = &transaction->sql;
+    size_t count;
+    int64_t *hours = slice_hours(slice, &count);
+    sql->failed = sql->failed || hours == NULL;
+    buffer_format(sql,
+                  "INSERT INTO onemap.batch_log (received_at, hours, records) VALUES ('epoch'::timestamptz +"
+                  " %lld * interval '1 microsecond', ARRAY[",
+                  (long long)slice->stamp_us);
+    for (size_t i = 0; hours != NULL && i < count; i++) {
+        buffer_format(sql, "%spg_catalog.to_timestamp(%lld)", i > 0 ? "," : "", (long long)hours[i] * 3600);
+    }
+    free(hours);
+    buffer_format(sql, "]::timestamptz[], %zu);\nCOMMIT", slice_rows(slice));
+}
+
+static void statements_rest(struct transaction *transaction, const struct slice *slice) {
+    statement_documents(transaction, slice);
+    statement_checks(&transaction->sql, slice);
+    statement_alarms(&transaction->sql, slice);
+    copy_quarantine(transaction, slice);
+    copy_receipts(transaction, slice);
+    statement_log(transaction, slice);
+}
+
+#define OBSERVATION_COLUMNS "(device_id, observed_at, received_at, readings, quality, attributes)"
+#define TRACK_COLUMNS "(device_id, observed_at, received_at, geom)"
+
+void transaction_store(struct transaction *transaction, const struct slice *slice) {
+    transaction_reset(transaction);
+    buffer_text(&transaction->sql, "BEGIN;\n");
+    statement_register(transaction, slice);
+    copy_rows(transaction, slice, SLICE_ROWS,
+              "COPY onemap.observation " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary);\n");
+    copy_rows(transaction, slice, SLICE_TRACKS,
+              "COPY onemap.track_point " TRACK_COLUMNS " FROM STDIN (FORMAT binary);\n");
+    statements_rest(transaction, slice);
+}
+
+void transaction_settle(struct transaction *transaction, const struct slice *slice) {
+    transaction_reset(transaction);
+    buffer_text(&transaction->sql, "BEGIN;\n");
+    statement_register(transaction, slice);
+    buffer_text(&transaction->sql, "TRUNCATE pg_temp.observation_stage, pg_temp.track_point_stage RESTART IDENTITY;\n");
+    copy_rows(transaction, slice, SLICE_ROWS,
+              "COPY pg_temp.observation_stage " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary);\n");
+    copy_rows(transaction, slice, SLICE_TRACKS,
+              "COPY pg_temp.track_point_stage " TRACK_COLUMNS " FROM STDIN (FORMAT binary);\n");
+    buffer_text(&transaction->sql, "SELECT onemap.track_point_settle();\n"
+                                   "SELECT duplicates, merged, revised FROM onemap.observation_settle()");
+}
+
+void transaction_finish(struct transaction *transaction, const struct slice *slice) {
+    transaction_reset(transaction);
+    statements_rest(transaction, slice);
+}

@@ -1,0 +1,34 @@
+/* transaction.h: a slice of a batch as SQL: statements, COPY data, receipts. Used by writer.c alone; does no I/O. */
+#ifndef CITYHUB_TRANSACTION_H
+#define CITYHUB_TRANSACTION_H
+
+#include "hub/link/session.h"
+#include "hub/store/slice.h"
+
+enum { TRANSACTION_COPIES_MAX = 4 };
+
+/* One query string with its COPY data; memory is kept from one use to the next. */
+struct transaction {
+    struct buffer sql;
+    struct buffer data[TRANSACTION_COPIES_MAX];
+    struct session_copy copies[TRANSACTION_COPIES_MAX];
+    size_t copy_count;
+    bool outbox; /* it writes receipts */
+};
+
+void transaction_reset(struct transaction *transaction);
+void transaction_free(struct transaction *transaction);
+/* True if memory was out while it was built. */
+bool transaction_failed(const struct transaction *transaction);
+
+/* Asks which ids the slice's unregistered devices really have; slice_take_ids takes the answer in. */
+void transaction_ask_ids(struct transaction *transaction, const struct slice *slice);
+
+/* The fast path: all in one. */
+void transaction_store(struct transaction *transaction, const struct slice *slice);
+/* The slow path in two: first the rows through the stage tables; its results are the rows' fates (slice_take_fates) ...
+ */
+void transaction_settle(struct transaction *transaction, const struct slice *slice);
+/* ... then all the rest, and COMMIT. */
+void transaction_finish(struct transaction *transaction, const struct slice *slice);
+#endif

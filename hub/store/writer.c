@@ -1,0 +1,555 @@
+/* writer.c: the pool of connections that store batches, and what to do about each way in which that can fail. Must
+ * never call a batch committed that is not, nor give one up. */
+#include "hub/store/writer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/clock.h"
+#include "hub/base/decode_text.h"
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/decode/decode.h"
+#include "hub/link/session.h"
+#include "hub/store/transaction.h"
+
+enum {
+    DAYS_FIRST = -40000, /* partitions are remembered of days since 1970 from here, before any retention's reach, ... */
+    DAYS_MAX = 131072,   /* ... and so many: to the year 2219 */
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_LAST_MS = 5000,
+    PARTITION_TRIES = 3,
+    TROUBLE_MS = 5000, /* of failures alone, before it is called trouble */
+    TROUBLE_BYTES = 200,
+};
+
+enum step {
+    STEP_NONE,       /* no batch */
+    STEP_PREPARE,    /* ids and partitions, then STORE or SETTLE */
+    STEP_IDS,        /* ids are drawn */
+    STEP_PARTITIONS, /* partitions are made */
+    STEP_STORE,      /* the fast path runs */
+    STEP_SETTLE,     /* the slow path's first half runs */
+    STEP_FINISH,     /* its second half */
+    STEP_REPAIR,     /* asks for the real ids of devices that another hub registered */
+    STEP_VERIFY,     /* asks whether a commit whose answer was lost took place */
+};
+
+struct slot {
+    struct writer *writer;
+    struct session *session;
+    char name[24];
+    uv_timer_t timer; /* backoff */
+    struct writer_job *job;
+    struct slice slice;
+    struct transaction transaction;
+    enum step step;
+    bool running; /* a job of the session runs */
+    bool singly;  /* message by message: the batch as a whole was refused */
+    bool settle;  /* a duplicate was met */
+    bool unsure;  /* a commit's answer was lost */
+    bool doubted; /* ... and was not found: but the server may have been at it still */
+    bool again;   /* STEP_VERIFY asks a second time, as something of the batch is stored already */
+    bool found;   /* STEP_VERIFY's answer */
+    int partition_tries;
+    unsigned backoff_ms;
+};
+
+struct writer {
+    uv_loop_t *loop;
+    const struct config *config;
+    void (*outbox_written)(void *user);
+    void *user;
+    struct slot *slots;
+    size_t slot_count;
+    struct writer_job *first, *last; /* waiting */
+    uint8_t days[DAYS_MAX / 8];      /* that have partitions */
+    uint64_t failing_since;          /* the first failure after the last success; 0 = none */
+    char failure[TROUBLE_BYTES];     /* the last one's reason */
+    size_t handles;                  /* still to be closed */
+    bool closing;
+    void (*closed)(void *user);
+    void *closed_user;
+};
+
+static void slot_advance(struct slot *slot);
+
+/* Stamps of batches: strictly increasing in this process. */
+static int64_t next_stamp(void) {
+    static int64_t last;
+    int64_t now = clock_now_us();
+    last = now > last ? now : last + 1;
+    return last;
+}
+
+static bool has_partition(const struct writer *writer, int64_t day) {
+    int64_t place = day - DAYS_FIRST;
+    return place >= 0 && place < DAYS_MAX && (writer->days[place / 8] >> (place % 8) & 1) != 0;
+}
+
+void writer_forget_partitions(struct writer *writer) {
+    memset(writer->days, 0, sizeof writer->days);
+}
+
+static void count_gauges(struct writer *writer) {
+    hub_metrics.writers_connected = hub_metrics.writers_idle = hub_metrics.writer_queue = 0;
+    for (size_t i = 0; i < writer->slot_count; i++) {
+        bool connected = session_connected(writer->slots[i].session);
+        hub_metrics.writers_connected += connected;
+        hub_metrics.writers_idle += connected && writer->slots[i].job == NULL;
+    }
+    for (const struct writer_job *job = writer->first; job != NULL; job = job->next) {
+        hub_metrics.writer_queue++;
+    }
+    hub_metrics.database_connected = hub_metrics.writers_connected > 0;
+}
+
+const char *writer_trouble(const struct writer *writer) {
+    bool failing = writer->failing_since != 0 && uv_now(writer->loop) - writer->failing_since > TROUBLE_MS;
+    return failing ? writer->failure : NULL;
+}
+
+bool writer_connected(const struct writer *writer) {
+    for (size_t i = 0; i < writer->slot_count; i++) {
+        if (session_connected(writer->slots[i].session)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- the end of a batch ---- */
+
+static void count_slice(const struct slot *slot) {
+    struct lane_metrics *metrics = slot->job->batch->metrics;
+    for (size_t m = slot->slice.first; m < slot->slice.last; m++) {
+        const struct batch_message *message = &slot->slice.batch->messages[m];
+        metrics->messages_quarantined += message->problem_count > 0 || message->refused;
+        if (message->refused) {
+            metrics->records_rejected += (uint64_t)message->total;
+            continue;
+        }
+        metrics->records_committed += message->fates[FATE_STORED];
+        metrics->records_duplicate += message->fates[FATE_DUPLICATE];
+        metrics->records_merged += message->fates[FATE_MERGED];
+        metrics->records_revised += message->fates[FATE_REVISED];
+        /* A message refused whole has no records: it counts as quarantined alone. */
+        metrics->records_rejected += message->total == 0 ? 0 : (uint64_t)message->problem_count;
+    }
+}
+
+static void count_batch(const struct slot *slot) {
+    const struct writer_job *job = slot->job;
+    struct lane_metrics *metrics = job->batch->metrics;
+    int64_t now_ms = clock_now_ms();
+    metrics->batches_committed++;
+    metrics->batches_settled += slot->settle;
+    metrics->committed_at_ms = now_ms;
+    metrics->lag_s = (double)(now_ms - job->batch->messages[0].received_at_ms) / 1000;
+    histogram_observe(&metrics->batch_records, job->batch->records);
+    histogram_observe(&metrics->commit_s, (double)(uv_hrtime() - job->submitted_at) / 1e9);
+    for (size_t i = 0; i < job->batch->operation_count; i++) {
+        hub_metrics.alarms_opened += job->batch->operations[i].action == ALARM_OPEN;
+        hub_metrics.alarms_closed += job->batch->operations[i].action == ALARM_CLOSE;
+    }
+}
+
+static void slot_take(struct slot *slot);
+
+static void slice_committed(struct slot *slot) {
+    slot->writer->failing_since = 0;
+    count_slice(slot);
+    slice_devices_registered(&slot->slice);
+    slot->unsure = slot->doubted = slot->again = false;
+    slot->partition_tries = 0;
+    slot->backoff_ms = BACKOFF_FIRST_MS;
+    if ((slot->transaction.outbox || slot->step == STEP_VERIFY) && slot->writer->outbox_written != NULL) {
+        slot->writer->outbox_written(slot->writer->user);
+    }
+    if (slot->slice.last < slot->slice.batch->message_count) {
+        slot->slice.first = slot->slice.last++;
+        slot->slice.stamp_us = next_stamp();
+        slot->step = STEP_PREPARE;
+        slot_advance(slot);
+        return;
+    }
+    count_batch(slot);
+    struct writer_job *job = slot->job;
+    slot->job = NULL;
+    slot->step = STEP_NONE;
+    transaction_reset(&slot->transaction);
+    job->committed(job->user);
+    slot_take(slot);
+}
+
+/* ---- failures ---- */
+
+static void backoff_over(uv_timer_t *timer) {
+    slot_advance(timer->data);
+}
+
+static void retry_later(struct slot *slot, const char *why) {
+    struct lane_metrics *metrics = slot->job->batch->metrics;
+    struct writer *writer = slot->writer;
+    writer->failing_since = writer->failing_since != 0 ? writer->failing_since : uv_now(writer->loop);
+    snprintf(writer->failure, sizeof writer->failure, "%s", why);
+    metrics->batch_failures++;
+    log_warning("batch_retry", "lane=%s records=%d retry_ms=%u reason=%s", metrics->lane, slot->job->batch->records,
+                slot->backoff_ms, log_quote(why));
+    uv_timer_start(&slot->timer, backoff_over, slot->backoff_ms, 0);
+    slot->backoff_ms = slot->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : slot->backoff_ms * 2;
+}
+
+/* The message at hand goes to quarantine whole: the database will not have it. */
+static void refuse_message(struct slot *slot, const struct session_error *error) {
+    struct batch *batch = slot->slice.batch;
+    struct batch_message *message = &batch->messages[slot->slice.first];
+    char reason[DECODE_REASON_MAX];
+    snprintf(reason, sizeof reason, "the database refuses it (SQLSTATE %s): %.180s", error->sqlstate, error->message);
+    decode_text_trim(reason);
+    struct buffer finding = {0};
+    buffer_text(&finding, "{\"index\":-1,\"code\":\"refused_by_database\",\"reason\":");
+    buffer_json(&finding, reason, strlen(reason));
+    buffer_text(&finding, "}");
+    message->refused = true;
+    message->code = batch_keep_text(batch, "refused_by_database", strlen("refused_by_database"));
+    message->reason = batch_keep_text(batch, reason, strlen(reason));
+    message->problems = batch_keep_text(batch, finding.data, finding.length);
+    message->problems_length = finding.failed ? 0 : finding.length;
+    message->problem_count = 1;
+    buffer_free(&finding);
+    log_error("message_refused", "lane=%s topic=%s reason=%s", batch->metrics->lane,
+              log_quote(batch_text(batch, message->topic)), log_quote(reason));
+}
+
+static void data_fault(struct slot *slot, const struct session_error *error) {
+    const struct batch *batch = slot->slice.batch;
+    slot->step = STEP_PREPARE;
+    if (slot->slice.last - slot->slice.first > 1) {
+        log_warning("batch_divided", "lane=%s messages=%zu reason=%s", batch->metrics->lane,
+                    slot->slice.last - slot->slice.first, log_quote(error->message));
+        slot->singly = true;
+        slot->slice.last = slot->slice.first + 1;
+    } else if (!batch->messages[slot->slice.first].refused) {
+        refuse_message(slot, error);
+    } else {
+        retry_later(slot, error->message);
+        return;
+    }
+    slot_advance(slot);
+}
+
+static void slot_failed(struct slot *slot, const struct session_error *error) {
+    bool committing = slot->step == STEP_STORE || slot->step == STEP_FINISH;
+    if (error->sqlstate[0] == '\0') {
+        /* Lost. Whether it was committed is asked once the connection is back. */
+        slot->unsure = slot->unsure || committing;
+        slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
+        retry_later(slot, error->message);
+    } else if (strcmp(error->sqlstate, "23505") == 0) {
+        /* A transaction given up for lost may have committed after all: then what it stored is met here. */
+        slot->again = slot->doubted;
+        slot->unsure = slot->unsure || slot->doubted;
+        slot->doubted = false;
+        slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
+        slot->slice.stamp_us = slot->unsure ? slot->slice.stamp_us : next_stamp();
+        if (slot->settle && !slot->unsure && committing) {
+            data_fault(slot, error); /* not of a record: the slow path has settled those */
+            return;
+        }
+        slot->settle = true;
+        slot_advance(slot);
+    } else if (strcmp(error->sqlstate, "CH001") == 0) {
+        slot->step = STEP_REPAIR;
+        slot_advance(slot);
+    } else if (strcmp(error->sqlstate, "23514") == 0 && slot->partition_tries++ < PARTITION_TRIES) {
+        writer_forget_partitions(slot->writer); /* dropped meanwhile */
+        slot->step = STEP_PREPARE;
+        slot_advance(slot);
+    } else if (session_error_transient(error)) {
+        slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
+        retry_later(slot, error->message);
+    } else {
+        data_fault(slot, error);
+    }
+}
+
+/* ---- steps ---- */
+
+static void step_result(void *user, int statement, const PGresult *result) {
+    struct slot *slot = user;
+    (void)statement;
+    if (slot->step == STEP_IDS) {
+        slice_give_ids(&slot->slice, result);
+    } else if (slot->step == STEP_SETTLE && PQnfields(result) == 3) {
+        slice_take_fates(&slot->slice, result);
+    } else if ((slot->step == STEP_STORE || slot->step == STEP_FINISH) && PQnfields(result) == SLICE_DOCUMENT_FIELDS) {
+        slice_take_document(&slot->slice, result);
+    } else if (slot->step == STEP_REPAIR) {
+        slice_take_ids(&slot->slice, result);
+    } else if (slot->step == STEP_VERIFY) {
+        slot->found = PQntuples(result) == 1;
+    }
+}
+
+static void mark_partitions(struct slot *slot) {
+    size_t count;
+    int64_t *days = slice_days(&slot->slice, &count);
+    for (size_t i = 0; days != NULL && i < count; i++) {
+        int64_t place = days[i] - DAYS_FIRST;
+        if (place >= 0 && place < DAYS_MAX) {
+            slot->writer->days[place / 8] |= (uint8_t)(1U << (place % 8));
+        }
+    }
+    free(days);
+}
+
+static void step_done(void *user, const struct session_error *error) {
+    struct slot *slot = user;
+    slot->running = false;
+    if (slot->writer->closing) {
+        return;
+    }
+    if (error != NULL) {
+        slot_failed(slot, error);
+        return;
+    }
+    switch (slot->step) {
+    case STEP_STORE:
+    case STEP_FINISH:
+        slice_committed(slot);
+        return;
+    case STEP_SETTLE:
+        slot->step = STEP_FINISH;
+        break;
+    case STEP_PARTITIONS:
+        mark_partitions(slot);
+        slot->step = STEP_PREPARE;
+        break;
+    case STEP_VERIFY:
+        if (slot->found) {
+            slice_committed(slot);
+            return;
+        }
+        slot->slice.stamp_us = slot->again ? next_stamp() : slot->slice.stamp_us;
+        slot->doubted = !slot->again;
+        slot->unsure = slot->again = false;
+        slot->step = STEP_PREPARE;
+        break;
+    default:
+        slot->step = STEP_PREPARE;
+        break;
+    }
+    slot_advance(slot);
+}
+
+static void run(struct slot *slot, enum step step) {
+    struct transaction *transaction = &slot->transaction;
+    const char *sql = buffer_string(&transaction->sql);
+    if (sql == NULL || transaction_failed(transaction)) {
+        transaction_free(transaction);
+        *transaction = (struct transaction){0};
+        retry_later(slot, "out of memory");
+        return;
+    }
+    slot->step = step;
+    slot->running = true;
+    struct session_job job = {.sql = sql,
+                              .copies = transaction->copies,
+                              .copy_count = transaction->copy_count,
+                              .keep_transaction = step == STEP_SETTLE,
+                              .result = step_result,
+                              .done = step_done,
+                              .user = slot};
+    if (session_run(slot->session, &job) != 0) {
+        slot->running = false;
+        retry_later(slot, "the connection is busy");
+    }
+}
+
+/* Statements that make the partitions which the slice needs and of which nothing is known; false if there are none. */
+static bool build_partitions(struct slot *slot) {
+    struct buffer *sql = &slot->transaction.sql;
+    size_t count;
+    bool any = false;
+    int64_t *days = slice_days(&slot->slice, &count);
+    transaction_reset(&slot->transaction);
+    sql->failed = days == NULL;
+    for (size_t i = 0; days != NULL && i < count; i++) {
+        if (!has_partition(slot->writer, days[i])) {
+            buffer_format(sql, "SELECT onemap.partition_ensure(('epoch'::date + %lld)::date);", (long long)days[i]);
+            any = true;
+        }
+    }
+    free(days);
+    return any || sql->failed;
+}
+
+static void prepare(struct slot *slot) {
+    struct buffer *sql = &slot->transaction.sql;
+    size_t without_id = slice_devices_without_id(&slot->slice);
+    if (without_id > 0) {
+        transaction_reset(&slot->transaction);
+        buffer_format(sql, "SELECT pg_catalog.nextval('onemap.device_id') FROM pg_catalog.generate_series(1, %zu)",
+                      without_id);
+        run(slot, STEP_IDS);
+    } else if (build_partitions(slot)) {
+        run(slot, STEP_PARTITIONS);
+    } else if (slot->settle && slice_rows(&slot->slice) > 0) {
+        transaction_settle(&slot->transaction, &slot->slice);
+        run(slot, STEP_SETTLE);
+    } else {
+        transaction_store(&slot->transaction, &slot->slice);
+        run(slot, STEP_STORE);
+    }
+}
+
+/* Takes the batch's next step, if the connection is there. */
+static void slot_advance(struct slot *slot) {
+    if (slot->job == NULL || slot->running || slot->writer->closing || uv_is_active((uv_handle_t *)&slot->timer) ||
+        !session_idle(slot->session)) {
+        return;
+    }
+    switch (slot->step) {
+    case STEP_FINISH:
+        transaction_finish(&slot->transaction, &slot->slice);
+        run(slot, STEP_FINISH);
+        break;
+    case STEP_REPAIR:
+        transaction_ask_ids(&slot->transaction, &slot->slice);
+        run(slot, STEP_REPAIR);
+        break;
+    case STEP_VERIFY:
+        slot->found = false;
+        transaction_reset(&slot->transaction);
+        buffer_format(&slot->transaction.sql,
+                      "SELECT 1 FROM onemap.batch_log b WHERE b.received_at = 'epoch'::timestamptz + %lld * interval"
+                      " '1 microsecond'",
+                      (long long)slot->slice.stamp_us);
+        run(slot, STEP_VERIFY);
+        break;
+    default:
+        prepare(slot);
+        break;
+    }
+}
+
+/* ---- the pool ---- */
+
+/* Gives an idle connection the batch that waits longest. */
+static void slot_take(struct slot *slot) {
+    struct writer *writer = slot->writer;
+    if (slot->job == NULL && !slot->running && writer->first != NULL && session_idle(slot->session)) {
+        struct writer_job *job = writer->first;
+        writer->first = job->next;
+        writer->last = writer->first == NULL ? NULL : writer->last;
+        job->next = NULL;
+        slot->job = job;
+        slot->slice = (struct slice){
+            .batch = job->batch, .first = 0, .last = job->batch->message_count, .stamp_us = next_stamp()};
+        slot->singly = slot->settle = slot->unsure = slot->doubted = slot->again = false;
+        slot->partition_tries = 0;
+        slot->backoff_ms = BACKOFF_FIRST_MS;
+        slot->step = STEP_PREPARE;
+        slot_advance(slot);
+    }
+    count_gauges(writer);
+}
+
+static void session_ready(void *user) {
+    struct slot *slot = user;
+    count_gauges(slot->writer);
+    if (slot->job != NULL) {
+        slot_advance(slot);
+    } else {
+        slot_take(slot);
+    }
+}
+
+static void session_lost(void *user, const char *why) {
+    struct slot *slot = user;
+    (void)why;
+    hub_metrics.database_losses++;
+    if (!slot->running && slot->step == STEP_FINISH) {
+        slot->step = STEP_PREPARE; /* its open transaction has gone with the connection */
+    }
+    count_gauges(slot->writer);
+}
+
+void writer_submit(struct writer *writer, struct writer_job *job) {
+    job->next = NULL;
+    job->submitted_at = uv_hrtime();
+    if (writer->last == NULL) {
+        writer->first = job;
+    } else {
+        writer->last->next = job;
+    }
+    writer->last = job;
+    for (size_t i = 0; i < writer->slot_count && writer->first != NULL; i++) {
+        slot_take(&writer->slots[i]);
+    }
+}
+
+static void handle_closed(void *user) {
+    struct writer *writer = user;
+    if (--writer->handles > 0) {
+        return;
+    }
+    for (size_t i = 0; i < writer->slot_count; i++) {
+        transaction_free(&writer->slots[i].transaction);
+    }
+    void (*closed)(void *) = writer->closed;
+    void *closed_user = writer->closed_user;
+    free(writer->slots);
+    free(writer);
+    if (closed != NULL) {
+        closed(closed_user);
+    }
+}
+
+static void timer_closed(uv_handle_t *handle) {
+    handle_closed(((struct slot *)handle->data)->writer);
+}
+
+void writer_close(struct writer *writer, void (*closed)(void *user), void *user) {
+    writer->closing = true;
+    writer->closed = closed;
+    writer->closed_user = user;
+    writer->handles = 2 * writer->slot_count;
+    for (size_t i = 0; i < writer->slot_count; i++) {
+        session_close(writer->slots[i].session, handle_closed, writer);
+        uv_close((uv_handle_t *)&writer->slots[i].timer, timer_closed);
+    }
+}
+
+struct writer *writer_open(uv_loop_t *loop, const struct config *config, void (*outbox_written)(void *user),
+                           void *user) {
+    struct writer *writer = calloc(1, sizeof *writer);
+    struct slot *slots = calloc((size_t)config->database_writers, sizeof *slots);
+    if (writer == NULL || slots == NULL) {
+        free(writer);
+        free(slots);
+        log_error("out_of_memory", "what=writer");
+        return NULL;
+    }
+    writer->loop = loop;
+    writer->config = config;
+    writer->outbox_written = outbox_written;
+    writer->user = user;
+    writer->slots = slots;
+    for (int64_t i = 0; i < config->database_writers; i++) {
+        struct slot *slot = &slots[i];
+        slot->writer = writer;
+        snprintf(slot->name, sizeof slot->name, "writer-%d", (int)i + 1);
+        struct session_handlers handlers = {.ready = session_ready, .lost = session_lost, .user = slot};
+        uv_timer_init(loop, &slot->timer);
+        slot->timer.data = slot;
+        slot->session = session_open(loop, config, slot->name, "SELECT onemap.stage_create()", &handlers);
+        if (slot->session == NULL) {
+            uv_close((uv_handle_t *)&slot->timer, NULL);
+            break;
+        }
+        writer->slot_count++;
+    }
+    return writer;
+}
