@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/base/decode_text.h"
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 
 int csv_open(struct csv *csv, const char *bytes, size_t length) {
     static const char mark[] = {'\xEF', '\xBB', '\xBF'};
@@ -88,7 +88,7 @@ static int read_field(struct csv *csv, struct csv_row *row, char **out, bool *mo
     if (code != 0) {
         return code;
     }
-    const char *flaw = decode_text_flaw(start, (size_t)(*out - start), true);
+    const char *flaw = text_flaw(start, (size_t)(*out - start), true);
     if (flaw != NULL) {
         return fail(csv, csv->line, "field %zu %s", row->count + 1, flaw);
     }

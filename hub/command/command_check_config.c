@@ -6,7 +6,7 @@
 
 #include "hub/base/error.h"
 #include "hub/cli/command.h"
-#include "hub/migrate/catalogue.h"
+#include "hub/know/adapter_json.h"
 
 static const char usage[] =
     "usage: cityhub [--config FILE] check-config [--print | --catalogue]\n\n"
@@ -15,7 +15,7 @@ static const char usage[] =
     "  --catalogue  print this build's metrics and device kinds as JSON, as `cityhub migrate` stores them\n";
 
 static int print_catalogue(void) {
-    char *text = catalogue_json();
+    char *text = adapter_json();
     if (text == NULL) {
         return command_fail("out of memory");
     }

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "hub/base/decode_text.h"
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 #include "hub/decode/coordinate.h"
 #include "hub/decode/decode_internal.h"
 
@@ -64,7 +64,7 @@ void decode_refuse(struct decoder *decoder, enum decode_problem problem, const c
     va_start(arguments, format);
     vsnprintf(decoder->reason, sizeof decoder->reason, format, arguments);
     va_end(arguments);
-    decode_text_trim(decoder->reason);
+    text_trim(decoder->reason);
 }
 
 void decode_report(struct decoder *decoder, int index, enum decode_problem problem, const char *format, ...) {
@@ -73,7 +73,7 @@ void decode_report(struct decoder *decoder, int index, enum decode_problem probl
     va_start(arguments, format);
     vsnprintf(reason, sizeof reason, format, arguments);
     va_end(arguments);
-    decode_text_trim(reason);
+    text_trim(reason);
     decoder->problem(decoder->user, index, problem_codes[problem], reason);
 }
 
@@ -108,7 +108,7 @@ void decode_unknown(struct decoder *decoder, int index, const char *name, size_t
     decoder->unknown[decoder->unknown_count++] = hash;
     char reason[DECODE_REASON_MAX], shown[DECODE_SHOWN_MAX];
     if (name != NULL) {
-        decode_text_show(shown, name, length);
+        text_show(shown, name, length);
     } else {
         snprintf(shown, sizeof shown, "number %llu", (unsigned long long)number);
     }
@@ -158,14 +158,14 @@ bool decode_check_text(struct decoder *decoder, const char *field, const struct 
     char shown[DECODE_SHOWN_MAX];
     if (scalar->length > limit) {
         decode_refuse(decoder, problem, "%s%s: %s is %zu bytes long; at most %zu are allowed", decoder->within, field,
-                      decode_text_show(shown, scalar->text, limit), scalar->length, limit);
+                      text_show(shown, scalar->text, limit), scalar->length, limit);
         return false;
     }
     flaw = scalar->wrong_escape ? "has a wrong escape"
-                                : decode_text_flaw(scalar->text, scalar->length, problem == PROBLEM_BAD_TEXT);
+                                : text_flaw(scalar->text, scalar->length, problem == PROBLEM_BAD_TEXT);
     if (flaw != NULL) {
         decode_refuse(decoder, problem, "%s%s: %s %s; send UTF-8 without control characters", decoder->within, field,
-                      decode_text_show(shown, scalar->text, scalar->length), flaw);
+                      text_show(shown, scalar->text, scalar->length), flaw);
         return false;
     }
     return true;

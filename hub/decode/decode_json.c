@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common.pb-c.h"
-#include "hub/base/decode_text.h"
+#include "hub/base/text.h"
 #include "hub/decode/decode_internal.h"
 
 /* ---- values */
@@ -99,8 +99,8 @@ static bool enum_scalar(struct decoder *decoder, const ProtobufCFieldDescriptor 
     size_t length = value->length < 64 ? value->length : 64;
     decode_refuse(decoder, PROBLEM_BAD_ENUM,
                   "%s%s: has no value %s; it has %s = %d and others, see enum %s in the .proto", decoder->within,
-                  field->name, decode_text_show(shown, value->text, length), values->values[0].name,
-                  values->values[0].value, values->short_name);
+                  field->name, text_show(shown, value->text, length), values->values[0].name, values->values[0].value,
+                  values->short_name);
     return false;
 }
 

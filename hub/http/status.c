@@ -10,9 +10,9 @@
 
 #include "hub/adapter.h"
 #include "hub/base/clock.h"
-#include "hub/base/decode_text.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
+#include "hub/base/text.h"
 
 static void add_count(cJSON *object, const char *name, uint64_t value) {
     cJSON_AddNumberToObject(object, name, (double)value);
@@ -28,7 +28,7 @@ static void add_text(cJSON *object, const char *name, const char *text) {
     for (char *at = clean; at != NULL && *at != '\0';) {
         unsigned char lead = (unsigned char)*at;
         size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-        const char *flaw = strnlen(at, length) < length ? "" : decode_text_flaw(at, length, true);
+        const char *flaw = strnlen(at, length) < length ? "" : text_flaw(at, length, true);
         if (lead >= 0x80 && flaw != NULL) {
             *at = '?';
             length = 1;

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/base/decode_text.h"
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 
 enum {
     PROBLEMS_LISTED = 1000, /* of one message; the rest is only counted */
@@ -128,7 +128,7 @@ static struct device *device_of(struct intake *intake, const struct record *reco
         char reason[DECODE_REASON_MAX];
         snprintf(reason, sizeof reason,
                  "device_code: %s is in no inventory of this vendor, and its unknown devices are not registered",
-                 decode_text_show(shown, record->device_code, record->device_code_length));
+                 text_show(shown, record->device_code, record->device_code_length));
         note_problem(intake, record->index, "unknown_device", reason);
         return NULL;
     }
@@ -180,7 +180,7 @@ static void take_document(void *user, int index, const cJSON *object) {
 static size_t keep_name(const struct intake *intake, const struct intake_message *message) {
     struct batch *batch = intake->batch;
     if (message->name != NULL && message->name_length >= 1 && message->name_length <= NAME_MAX_BYTES &&
-        decode_text_flaw(message->name, message->name_length, false) == NULL) {
+        text_flaw(message->name, message->name_length, false) == NULL) {
         return batch_keep_text(batch, message->name, message->name_length);
     }
     static const char digits[] = "0123456789abcdef";
@@ -198,10 +198,10 @@ static size_t keep_name(const struct intake *intake, const struct intake_message
 
 static size_t keep_shown(struct batch *batch, const char *text, size_t length) {
     char shown[DECODE_SHOWN_MAX];
-    if (decode_text_flaw(text, length, false) == NULL) {
+    if (text_flaw(text, length, false) == NULL) {
         return batch_keep_text(batch, text, length);
     }
-    decode_text_show(shown, text, length);
+    text_show(shown, text, length);
     return batch_keep_text(batch, shown, strlen(shown));
 }
 
@@ -251,7 +251,7 @@ static void message_begin(struct intake *intake, const struct intake_message *me
 static bool refuse(struct intake *intake, const struct intake_message *message) {
     char reason[DECODE_REASON_MAX], shown[DECODE_SHOWN_MAX];
     const char *vendor = batch_text(intake->batch, current(intake)->vendor_name);
-    const char *name = decode_text_show(shown, vendor, strlen(vendor));
+    const char *name = text_show(shown, vendor, strlen(vendor));
     size_t largest = (size_t)intake->world.config->lane_max_payload_bytes;
     if (intake->vendor == NULL) {
         snprintf(reason, sizeof reason, "subsystem %s has no vendor %s: `cityhub vendor add` makes one",

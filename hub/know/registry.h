@@ -1,5 +1,5 @@
 /* registry.h: what the hub knows of vendors and devices, in memory: read from the database at start, kept up by
- * notifications (control.c), grown by devices first seen in telemetry. Does no I/O. Entries are never freed before
+ * notifications (loader.c), grown by devices first seen in telemetry. Does no I/O. Entries are never freed before
  * registry_free: batches point to them. */
 #ifndef CITYHUB_REGISTRY_H
 #define CITYHUB_REGISTRY_H

@@ -10,7 +10,7 @@
 #include "hub/base/log.h"
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
-#include "hub/migrate/catalogue.h"
+#include "hub/know/adapter_json.h"
 #include "hub/migrate/migrate_plan.h"
 #include "hub/migrate/sql_script.h"
 
@@ -446,7 +446,7 @@ static int apply_repeatables(const struct migrate *migrate, bool all, size_t *ap
 /* ---- the whole ---- */
 
 static int migrate_open(struct migrate *migrate, PGconn *connection, const struct migrate_settings *settings) {
-    *migrate = (struct migrate){.connection = connection, .settings = settings, .catalogue = catalogue_json()};
+    *migrate = (struct migrate){.connection = connection, .settings = settings, .catalogue = adapter_json()};
     if (migrate->catalogue == NULL) {
         command_fail("out of memory");
         return CH_EMEMORY;

@@ -10,7 +10,7 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
-#include "hub/link/session.h"
+#include "hub/link/postgres.h"
 
 enum {
     TICK_MS = 100,
@@ -29,7 +29,7 @@ struct job {
     /* Writes the job's SQL into runner->sql; false = nothing to do. */
     bool (*build)(struct runner *runner);
     void (*result)(struct runner *runner, int statement, const PGresult *result);
-    void (*ended)(struct runner *runner, const struct session_error *error);
+    void (*ended)(struct runner *runner, const struct postgres_error *error);
     int64_t interval_s;
     uint64_t due_at; /* uv_now */
 };
@@ -37,12 +37,12 @@ struct job {
 /* One connection and the jobs that run on it. */
 struct runner {
     struct jobs *jobs;
-    struct session *session;
+    struct postgres *session;
     struct job list[JOBS_MAX];
     size_t count;
     struct job *running;
     struct buffer sql, copy;
-    struct session_copy copies[1];
+    struct postgres_copy copies[1];
     size_t copy_count;
     int64_t timeout_s;
 };
@@ -70,7 +70,7 @@ static bool build_states(struct runner *runner) {
         states_written(states); /* nothing was set aside */
         return false;
     }
-    runner->copies[0] = (struct session_copy){.data = runner->copy.data, .length = runner->copy.length};
+    runner->copies[0] = (struct postgres_copy){.data = runner->copy.data, .length = runner->copy.length};
     runner->copy_count = 1;
     buffer_format(&runner->sql,
                   "BEGIN; TRUNCATE pg_temp.device_state_stage;"
@@ -81,7 +81,7 @@ static bool build_states(struct runner *runner) {
     return true;
 }
 
-static void end_states(struct runner *runner, const struct session_error *error) {
+static void end_states(struct runner *runner, const struct postgres_error *error) {
     struct states *states = runner->jobs->states;
     if (error != NULL) {
         states_unwritten(states);
@@ -122,7 +122,7 @@ static bool build_partitions(struct runner *runner) {
     return true;
 }
 
-static void end_partitions(struct runner *runner, const struct session_error *error) {
+static void end_partitions(struct runner *runner, const struct postgres_error *error) {
     if (error == NULL) {
         runner->jobs->handlers.partitions_dropped(runner->jobs->handlers.user);
     }
@@ -174,7 +174,7 @@ static void job_result(void *user, int statement, const PGresult *result) {
     }
 }
 
-static void job_done(void *user, const struct session_error *error) {
+static void job_done(void *user, const struct postgres_error *error) {
     struct runner *runner = user;
     hub_metrics.jobs_run++;
     if (error != NULL && !runner->jobs->closing) {
@@ -190,7 +190,7 @@ static void job_done(void *user, const struct session_error *error) {
 
 static void runner_advance(struct runner *runner) {
     uint64_t now = uv_now(runner->jobs->loop);
-    for (size_t i = 0; i < runner->count && runner->running == NULL && session_idle(runner->session); i++) {
+    for (size_t i = 0; i < runner->count && runner->running == NULL && postgres_idle(runner->session); i++) {
         struct job *job = &runner->list[i];
         if (job->due_at > now) {
             continue;
@@ -202,16 +202,16 @@ static void runner_advance(struct runner *runner) {
             continue;
         }
         const char *sql = buffer_string(&runner->sql);
-        struct session_job session_job = {.sql = sql,
-                                          .copies = runner->copies,
-                                          .copy_count = runner->copy_count,
-                                          .timeout_s = runner->timeout_s,
-                                          .result = job_result,
-                                          .done = job_done,
-                                          .user = runner};
+        struct postgres_job session_job = {.sql = sql,
+                                           .copies = runner->copies,
+                                           .copy_count = runner->copy_count,
+                                           .timeout_s = runner->timeout_s,
+                                           .result = job_result,
+                                           .done = job_done,
+                                           .user = runner};
         runner->running = job;
-        if (sql == NULL || session_run(runner->session, &session_job) != 0) {
-            struct session_error error = {.sqlstate = "", .message = "out of memory"};
+        if (sql == NULL || postgres_run(runner->session, &session_job) != 0) {
+            struct postgres_error error = {.sqlstate = "", .message = "out of memory"};
             job_done(runner, &error);
         }
     }
@@ -263,9 +263,9 @@ struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct stat
     jobs_list(jobs);
     /* lock_timeout stays as it is: a job may compute for long, but not wait long for others. */
     static const char slow_setup[] = "SET statement_timeout = '1800s'";
-    struct session_handlers none = {0};
-    jobs->quick.session = session_open(loop, config, "states", "SELECT onemap.stage_create()", &none);
-    jobs->slow.session = session_open(loop, config, "jobs", slow_setup, &none);
+    struct postgres_handlers none = {0};
+    jobs->quick.session = postgres_open(loop, config, "states", "SELECT onemap.stage_create()", &none);
+    jobs->slow.session = postgres_open(loop, config, "jobs", slow_setup, &none);
     if (jobs->quick.session == NULL || jobs->slow.session == NULL) {
         log_error("out_of_memory", "what=jobs");
         abort();
@@ -303,6 +303,6 @@ void jobs_close(struct jobs *jobs, void (*closed)(void *user), void *user) {
     jobs->closed_user = user;
     jobs->handles = 3;
     uv_close((uv_handle_t *)&jobs->timer, timer_closed);
-    session_close(jobs->quick.session, part_closed, jobs);
-    session_close(jobs->slow.session, part_closed, jobs);
+    postgres_close(jobs->quick.session, part_closed, jobs);
+    postgres_close(jobs->slow.session, part_closed, jobs);
 }

@@ -11,7 +11,7 @@
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/link/mqtt.h"
-#include "hub/link/session.h"
+#include "hub/link/postgres.h"
 
 enum {
     PLACES = 1000,
@@ -42,7 +42,7 @@ struct place {
 
 struct outbox {
     uv_loop_t *loop;
-    struct session *session;
+    struct postgres *session;
     struct mqtt *mqtt;
     uv_timer_t timer;
     char client_id[CLIENT_ID_BYTES];
@@ -269,7 +269,7 @@ static size_t count_marking(const struct outbox *outbox) {
     return count;
 }
 
-static void on_done(void *user, const struct session_error *error) {
+static void on_done(void *user, const struct postgres_error *error) {
     struct outbox *outbox = user;
     outbox->job_running = false;
     if (outbox->closing) {
@@ -326,10 +326,10 @@ static void start_job(struct outbox *outbox) {
                       outbox->free_places < READ_ROWS ? outbox->free_places : READ_ROWS);
     }
     const char *sql = buffer_string(&outbox->sql);
-    const struct session_job job = {.sql = sql, .result = on_result, .done = on_done, .user = outbox};
+    const struct postgres_job job = {.sql = sql, .result = on_result, .done = on_done, .user = outbox};
     outbox->job_running = true;
-    if (sql == NULL || session_run(outbox->session, &job) != 0) {
-        on_done(outbox, &(struct session_error){.message = "out of memory"});
+    if (sql == NULL || postgres_run(outbox->session, &job) != 0) {
+        on_done(outbox, &(struct postgres_error){.message = "out of memory"});
     }
 }
 
@@ -343,7 +343,7 @@ static void advance(struct outbox *outbox) {
     }
     check_progress(outbox, now);
     bool reads = outbox->wanted && broker_connected(outbox) && outbox->free_places > 0;
-    if (!outbox->job_running && session_idle(outbox->session) &&
+    if (!outbox->job_running && postgres_idle(outbox->session) &&
         (reads || outbox->confirmed > 0 || outbox->refused > 0)) {
         start_job(outbox);
     }
@@ -373,8 +373,8 @@ struct outbox *outbox_open(uv_loop_t *loop, const struct config *config) {
     uv_timer_init(loop, &outbox->timer);
     outbox->timer.data = outbox;
     outbox->handles_open = 1;
-    const struct session_handlers handlers = {.ready = on_ready, .user = outbox};
-    outbox->session = session_open(loop, config, "outbox", NULL, &handlers);
+    const struct postgres_handlers handlers = {.ready = on_ready, .user = outbox};
+    outbox->session = postgres_open(loop, config, "outbox", NULL, &handlers);
     outbox->handles_open += outbox->session != NULL;
     if (outbox->session == NULL || !broker_open(outbox)) {
         outbox_close(outbox, NULL, NULL);
@@ -397,7 +397,7 @@ void outbox_close(struct outbox *outbox, void (*closed)(void *user), void *user)
     uv_close((uv_handle_t *)&outbox->timer, timer_closed);
     broker_close(outbox);
     if (outbox->session != NULL) {
-        session_close(outbox->session, handle_closed, outbox);
+        postgres_close(outbox->session, handle_closed, outbox);
         outbox->session = NULL;
     }
 }

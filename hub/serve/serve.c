@@ -13,8 +13,8 @@
 #include "hub/cli/command.h"
 #include "hub/http/http.h"
 #include "hub/ingest/lane.h"
-#include "hub/serve/control.h"
 #include "hub/serve/jobs.h"
+#include "hub/serve/loader.h"
 #include "hub/serve/outbox.h"
 
 enum { STOP_PATIENCE_MS = 10000, STOP_TICK_MS = 20, WATCH_MS = 500, CLOCK_JUMP_MS = 2000 };
@@ -28,7 +28,7 @@ struct hub {
     uv_loop_t loop;
     const struct config *config;
     struct world world;
-    struct control *control;
+    struct loader *loader;
     struct writer *writer;
     struct outbox *outbox;
     struct jobs *jobs;
@@ -51,7 +51,7 @@ static bool is_ready(void *user, char *why, size_t size) {
     const struct hub *hub = user;
     if (hub->stopping) {
         snprintf(why, size, "the hub is stopping");
-    } else if (!control_connected(hub->control) || (hub->writer != NULL && !writer_connected(hub->writer))) {
+    } else if (!loader_connected(hub->loader) || (hub->writer != NULL && !writer_connected(hub->writer))) {
         snprintf(why, size, "the database is away");
     } else if (!hub->loaded) {
         snprintf(why, size, "the registry is being loaded");
@@ -133,8 +133,8 @@ static void hub_close(struct hub *hub) {
     if (hub->jobs != NULL) {
         jobs_close(hub->jobs, NULL, NULL);
     }
-    if (hub->control != NULL) {
-        control_close(hub->control, NULL, NULL);
+    if (hub->loader != NULL) {
+        loader_close(hub->loader, NULL, NULL);
     }
 }
 
@@ -182,7 +182,7 @@ static void on_drained(void *user, const char *client_id) {
     for (size_t i = hub->lanes_wanted; i < hub->lane_count; i++) {
         if (hub->lanes[i] != NULL && strcmp(lane_client_id(hub->lanes[i]), client_id) == 0) {
             log_info("lane_drained", "lane=%s", client_id);
-            control_forget_lane(hub->control, client_id);
+            loader_forget_lane(hub->loader, client_id);
             lane_close(hub->lanes[i], NULL, NULL);
             hub->lanes[i] = NULL;
             return;
@@ -256,7 +256,7 @@ static void on_refused(void *user) {
 }
 
 static bool hub_open(struct hub *hub) {
-    struct control_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
+    struct loader_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
     hub->source = (struct http_source){.ready = is_ready, .user = hub};
     hub->world = (struct world){
         .config = hub->config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
@@ -265,8 +265,8 @@ static bool hub_open(struct hub *hub) {
         return false;
     }
     hub_metrics.started_at_ms = clock_now_ms();
-    hub->control = control_open(&hub->loop, &hub->world, &handlers);
-    hub->http = hub->control == NULL ? NULL : http_open(&hub->loop, hub->config, &hub->source);
+    hub->loader = loader_open(&hub->loop, &hub->world, &handlers);
+    hub->http = hub->loader == NULL ? NULL : http_open(&hub->loop, hub->config, &hub->source);
     return hub->http != NULL;
 }
 

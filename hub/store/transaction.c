@@ -85,7 +85,7 @@ static struct buffer *copy_begin(struct transaction *transaction, const char *sq
 static void copy_end(struct transaction *transaction, struct buffer *data) {
     copy_trailer(data);
     transaction->copies[transaction->copy_count - 1] =
-        (struct session_copy){.data = data->data, .length = data->length};
+        (struct postgres_copy){.data = data->data, .length = data->length};
 }
 
 /* The rows with what only now is known: ids and the stamp. */

@@ -2,7 +2,7 @@
 #ifndef CITYHUB_TRANSACTION_H
 #define CITYHUB_TRANSACTION_H
 
-#include "hub/link/session.h"
+#include "hub/link/postgres.h"
 #include "hub/store/slice.h"
 
 enum { TRANSACTION_COPIES_MAX = 4 };
@@ -11,7 +11,7 @@ enum { TRANSACTION_COPIES_MAX = 4 };
 struct transaction {
     struct buffer sql;
     struct buffer data[TRANSACTION_COPIES_MAX];
-    struct session_copy copies[TRANSACTION_COPIES_MAX];
+    struct postgres_copy copies[TRANSACTION_COPIES_MAX];
     size_t copy_count;
     bool outbox; /* it writes receipts */
 };

@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "hub/base/clock.h"
-#include "hub/base/decode_text.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/text.h"
 #include "hub/decode/decode.h"
-#include "hub/link/session.h"
+#include "hub/link/postgres.h"
 #include "hub/store/transaction.h"
 
 enum {
@@ -37,7 +37,7 @@ enum step {
 
 struct slot {
     struct writer *writer;
-    struct session *session;
+    struct postgres *session;
     char name[24];
     uv_timer_t timer; /* backoff */
     struct writer_job *job;
@@ -94,7 +94,7 @@ void writer_forget_partitions(struct writer *writer) {
 static void count_gauges(struct writer *writer) {
     hub_metrics.writers_connected = hub_metrics.writers_idle = hub_metrics.writer_queue = 0;
     for (size_t i = 0; i < writer->slot_count; i++) {
-        bool connected = session_connected(writer->slots[i].session);
+        bool connected = postgres_connected(writer->slots[i].session);
         hub_metrics.writers_connected += connected;
         hub_metrics.writers_idle += connected && writer->slots[i].job == NULL;
     }
@@ -111,7 +111,7 @@ const char *writer_trouble(const struct writer *writer) {
 
 bool writer_connected(const struct writer *writer) {
     for (size_t i = 0; i < writer->slot_count; i++) {
-        if (session_connected(writer->slots[i].session)) {
+        if (postgres_connected(writer->slots[i].session)) {
             return true;
         }
     }
@@ -201,12 +201,12 @@ static void retry_later(struct slot *slot, const char *why) {
 }
 
 /* The message at hand goes to quarantine whole: the database will not have it. */
-static void refuse_message(struct slot *slot, const struct session_error *error) {
+static void refuse_message(struct slot *slot, const struct postgres_error *error) {
     struct batch *batch = slot->slice.batch;
     struct batch_message *message = &batch->messages[slot->slice.first];
     char reason[DECODE_REASON_MAX];
     snprintf(reason, sizeof reason, "the database refuses it (SQLSTATE %s): %.180s", error->sqlstate, error->message);
-    decode_text_trim(reason);
+    text_trim(reason);
     struct buffer finding = {0};
     buffer_text(&finding, "{\"index\":-1,\"code\":\"refused_by_database\",\"reason\":");
     buffer_json(&finding, reason, strlen(reason));
@@ -222,7 +222,7 @@ static void refuse_message(struct slot *slot, const struct session_error *error)
               log_quote(batch_text(batch, message->topic)), log_quote(reason));
 }
 
-static void data_fault(struct slot *slot, const struct session_error *error) {
+static void data_fault(struct slot *slot, const struct postgres_error *error) {
     const struct batch *batch = slot->slice.batch;
     slot->step = STEP_PREPARE;
     if (slot->slice.last - slot->slice.first > 1) {
@@ -239,7 +239,7 @@ static void data_fault(struct slot *slot, const struct session_error *error) {
     slot_advance(slot);
 }
 
-static void slot_failed(struct slot *slot, const struct session_error *error) {
+static void slot_failed(struct slot *slot, const struct postgres_error *error) {
     bool committing = slot->step == STEP_STORE || slot->step == STEP_FINISH;
     if (error->sqlstate[0] == '\0') {
         /* Lost. Whether it was committed is asked once the connection is back. */
@@ -266,7 +266,7 @@ static void slot_failed(struct slot *slot, const struct session_error *error) {
         writer_forget_partitions(slot->writer); /* dropped meanwhile */
         slot->step = STEP_PREPARE;
         slot_advance(slot);
-    } else if (session_error_transient(error)) {
+    } else if (postgres_error_transient(error)) {
         slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
         retry_later(slot, error->message);
     } else {
@@ -304,7 +304,7 @@ static void mark_partitions(struct slot *slot) {
     free(days);
 }
 
-static void step_done(void *user, const struct session_error *error) {
+static void step_done(void *user, const struct postgres_error *error) {
     struct slot *slot = user;
     slot->running = false;
     if (slot->writer->closing) {
@@ -354,14 +354,14 @@ static void run(struct slot *slot, enum step step) {
     }
     slot->step = step;
     slot->running = true;
-    struct session_job job = {.sql = sql,
-                              .copies = transaction->copies,
-                              .copy_count = transaction->copy_count,
-                              .keep_transaction = step == STEP_SETTLE,
-                              .result = step_result,
-                              .done = step_done,
-                              .user = slot};
-    if (session_run(slot->session, &job) != 0) {
+    struct postgres_job job = {.sql = sql,
+                               .copies = transaction->copies,
+                               .copy_count = transaction->copy_count,
+                               .keep_transaction = step == STEP_SETTLE,
+                               .result = step_result,
+                               .done = step_done,
+                               .user = slot};
+    if (postgres_run(slot->session, &job) != 0) {
         slot->running = false;
         retry_later(slot, "the connection is busy");
     }
@@ -407,7 +407,7 @@ static void prepare(struct slot *slot) {
 /* Takes the batch's next step, if the connection is there. */
 static void slot_advance(struct slot *slot) {
     if (slot->job == NULL || slot->running || slot->writer->closing || uv_is_active((uv_handle_t *)&slot->timer) ||
-        !session_idle(slot->session)) {
+        !postgres_idle(slot->session)) {
         return;
     }
     switch (slot->step) {
@@ -439,7 +439,7 @@ static void slot_advance(struct slot *slot) {
 /* Gives an idle connection the batch that waits longest. */
 static void slot_take(struct slot *slot) {
     struct writer *writer = slot->writer;
-    if (slot->job == NULL && !slot->running && writer->first != NULL && session_idle(slot->session)) {
+    if (slot->job == NULL && !slot->running && writer->first != NULL && postgres_idle(slot->session)) {
         struct writer_job *job = writer->first;
         writer->first = job->next;
         writer->last = writer->first == NULL ? NULL : writer->last;
@@ -517,7 +517,7 @@ void writer_close(struct writer *writer, void (*closed)(void *user), void *user)
     writer->closed_user = user;
     writer->handles = 2 * writer->slot_count;
     for (size_t i = 0; i < writer->slot_count; i++) {
-        session_close(writer->slots[i].session, handle_closed, writer);
+        postgres_close(writer->slots[i].session, handle_closed, writer);
         uv_close((uv_handle_t *)&writer->slots[i].timer, timer_closed);
     }
 }
@@ -541,10 +541,10 @@ struct writer *writer_open(uv_loop_t *loop, const struct config *config, void (*
         struct slot *slot = &slots[i];
         slot->writer = writer;
         snprintf(slot->name, sizeof slot->name, "writer-%d", (int)i + 1);
-        struct session_handlers handlers = {.ready = session_ready, .lost = session_lost, .user = slot};
+        struct postgres_handlers handlers = {.ready = session_ready, .lost = session_lost, .user = slot};
         uv_timer_init(loop, &slot->timer);
         slot->timer.data = slot;
-        slot->session = session_open(loop, config, slot->name, "SELECT onemap.stage_create()", &handlers);
+        slot->session = postgres_open(loop, config, slot->name, "SELECT onemap.stage_create()", &handlers);
         if (slot->session == NULL) {
             uv_close((uv_handle_t *)&slot->timer, NULL);
             break;

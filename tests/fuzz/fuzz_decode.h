@@ -7,8 +7,8 @@
 #include <math.h>
 
 #include "fuzz.h"
-#include "hub/base/decode_text.h"
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 #include "hub/decode/decode.h"
 
 enum { FUZZ_KINDS = 4, FUZZ_WARNINGS_MAX = 16 };
@@ -55,7 +55,7 @@ static inline void fuzz_digest(struct fuzz_result *result, const void *data, siz
 static inline void fuzz_clean_text(const char *text, size_t longest, bool lines) {
     size_t length = strlen(text);
     REQUIRE(length >= 1 && length <= longest);
-    REQUIRE(decode_text_flaw(text, length, lines) == NULL);
+    REQUIRE(text_flaw(text, length, lines) == NULL);
 }
 
 static inline void fuzz_note(struct fuzz_result *result, int index, const char *code, const char *reason) {

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "hub/base/decode_text.h"
+#include "hub/base/text.h"
 #include "hub/decode/decode.h"
 
 enum { DECODED_MAX = 40 };
@@ -41,7 +41,7 @@ static const struct decode_limits decoded_limits = {INT64_C(1760000000000) - INT
 
 static inline void decoded_note(struct note *notes, int *count, int index, const char *code, const char *reason) {
     assert_in_range(strlen(reason), 1, DECODE_REASON_MAX - 1);
-    assert_null(decode_text_flaw(reason, strlen(reason), false));
+    assert_null(text_flaw(reason, strlen(reason), false));
     if (*count < DECODED_MAX) {
         notes[*count].index = index;
         snprintf(notes[*count].code, sizeof notes[*count].code, "%s", code);

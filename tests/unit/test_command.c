@@ -3,7 +3,7 @@
 
 #include "hub/base/error.h"
 #include "hub/cli/command.h"
-#include "hub/migrate/catalogue.h"
+#include "hub/know/adapter_json.h"
 
 static struct captured captured;
 
@@ -122,7 +122,7 @@ static void test_check_config(void **state) {
     assert_int_equal(check_config("check-config --help", stdout, NULL), EXIT_DONE);
     captured_expect(captured.text, "usage: cityhub [--config FILE] check-config [--print | --catalogue]");
     assert_int_equal(check_config("check-config --catalogue", stdout, &config), EXIT_DONE);
-    char *catalogue = catalogue_json();
+    char *catalogue = adapter_json();
     assert_int_equal(strncmp(captured.text, catalogue, strlen(catalogue)), 0);
     assert_string_equal(captured.text + strlen(catalogue), "\n");
     free(catalogue);

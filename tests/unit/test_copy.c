@@ -161,7 +161,7 @@ static void test_rows(void **state) {
                               "\377\377\377\377"
                               "\0\0\0\12\1{\"a\":\"b\"}"
                               "\377\377";
-    const struct session_copy *copy = &world->transaction.copies[0];
+    const struct postgres_copy *copy = &world->transaction.copies[0];
     assert_int_equal(copy->length, 19 + sizeof row - 1);
     assert_memory_equal((const char *)copy->data + 19, row, sizeof row - 1);
     static const char track[] = "\0\4"

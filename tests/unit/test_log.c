@@ -3,8 +3,8 @@
 
 #include <time.h>
 
-#include "hub/base/decode_text.h"
 #include "hub/base/log.h"
+#include "hub/base/text.h"
 
 static struct captured captured;
 
@@ -117,7 +117,7 @@ static void test_quote_cuts(void **state) {
             text[300] = '\0';
             memcpy(text + at, characters[i], strlen(characters[i]));
             const char *quoted = log_quote(text);
-            assert_null(decode_text_flaw(quoted, strlen(quoted), false));
+            assert_null(text_flaw(quoted, strlen(quoted), false));
             assert_int_equal(strlen(quoted), 2 + (at < 200 && at + strlen(characters[i]) > 200 ? at : 200));
         }
     }

@@ -1,4 +1,4 @@
-/* test_catalogue.c: the adapters' tables as JSON: everything is there, in the words that the schema reads. */
+/* test_adapter_json.c: the adapters' tables as JSON: everything is there, in the words that the schema reads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <cjson/cJSON.h>
 
 #include "hub/adapter.h"
-#include "hub/migrate/catalogue.h"
+#include "hub/know/adapter_json.h"
 
 static const char *text_of(const cJSON *object, const char *key) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -53,7 +53,7 @@ static void check_keys(const cJSON *list, const char *const *keys) {
 
 static void test_everything_is_there(void **state) {
     (void)state;
-    char *text = catalogue_json();
+    char *text = adapter_json();
     assert_non_null(text);
     cJSON *root = cJSON_Parse(text);
     assert_non_null(root);
@@ -86,7 +86,7 @@ static void test_everything_is_there(void **state) {
 
 static void test_same_bytes(void **state) {
     (void)state;
-    char *first = catalogue_json(), *second = catalogue_json();
+    char *first = adapter_json(), *second = adapter_json();
     assert_string_equal(first, second);
     free(first);
     free(second);
@@ -108,7 +108,7 @@ static void test_out_of_memory(void **state) {
     cJSON_InitHooks(&hooks);
     for (; text == NULL && allocations < 100000; allocations += allocations < 100 ? 1 : 97) {
         allocations_left = allocations;
-        text = catalogue_json();
+        text = adapter_json();
     }
     cJSON_InitHooks(NULL);
     assert_non_null(text);

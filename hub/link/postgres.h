@@ -1,7 +1,7 @@
-/* session.h: one asynchronous PostgreSQL connection on the loop. Connects, comes back with backoff when it is lost, and
- * runs one job at a time. Never blocks, never prints a connection string. */
-#ifndef CITYHUB_SESSION_H
-#define CITYHUB_SESSION_H
+/* postgres.h: one asynchronous PostgreSQL connection on the loop. Connects, comes back with backoff when it is lost,
+ * and runs one job at a time. Never blocks, never prints a connection string. */
+#ifndef CITYHUB_POSTGRES_H
+#define CITYHUB_POSTGRES_H
 
 #include <libpq-fe.h>
 #include <stdbool.h>
@@ -10,10 +10,10 @@
 
 #include "hub/base/config.h"
 
-struct session;
+struct postgres;
 
-struct session_handlers {
-    void (*ready)(void *user);                 /* connected and set up: session_idle is true */
+struct postgres_handlers {
+    void (*ready)(void *user);                 /* connected and set up: postgres_idle is true */
     void (*lost)(void *user, const char *why); /* the connection is gone; its job was failed before. NULL = ignore */
     void (*notified)(void *user, const char *channel, const char *payload); /* NULL = ignore */
     void *user;
@@ -21,19 +21,19 @@ struct session_handlers {
 
 /* Starts connecting with [database] conninfo. `setup_sql` (may be NULL, borrowed for the session's life) runs after
  * each connect, e.g. LISTENs. Returns NULL if memory is out. */
-struct session *session_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
-                             const struct session_handlers *handlers);
+struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
+                               const struct postgres_handlers *handlers);
 
 /* Fails the running job, closes and frees; no handler is called after the job's `done`. `closed` (may be NULL) is
  * called from the loop when the handles are closed. */
-void session_close(struct session *session, void (*closed)(void *user), void *user);
+void postgres_close(struct postgres *session, void (*closed)(void *user), void *user);
 
 /* Connected, set up, and no job is running. */
-bool session_idle(const struct session *session);
-bool session_connected(const struct session *session);
+bool postgres_idle(const struct postgres *session);
+bool postgres_connected(const struct postgres *session);
 
 /* Why a job failed. */
-struct session_error {
+struct postgres_error {
     char sqlstate[6]; /* "" = the connection was lost or the job timed out: whether it committed is unknown */
     char message[512];
 };
@@ -41,13 +41,13 @@ struct session_error {
 /* One query string (simple protocol, so it may hold several statements and is one transaction if it says BEGIN or
  * nothing of its own), with the data of its COPY ... FROM STDIN in order. Everything pointed to is borrowed until
  * `done`. */
-struct session_copy {
+struct postgres_copy {
     const void *data;
     size_t length;
 };
-struct session_job {
+struct postgres_job {
     const char *sql;
-    const struct session_copy *copies;
+    const struct postgres_copy *copies;
     size_t copy_count;
     int64_t timeout_s;     /* how long an answer is waited for; 0 = [database] statement_timeout_s and some */
     bool keep_transaction; /* a transaction that is open at a successful end stays, for the next job */
@@ -55,15 +55,15 @@ struct session_job {
     void (*result)(void *user, int statement, const PGresult *result);
     /* The end: `error` NULL = every statement succeeded. The session is idle again (or lost): a next job may be started
      * from here. Any other transaction left open has been rolled back. */
-    void (*done)(void *user, const struct session_error *error);
+    void (*done)(void *user, const struct postgres_error *error);
     void *user;
 };
 /* Returns 0, or CH_EFULL if the session is not idle. `done` may be called from within, if the connection turns
  * out to be lost. */
-int session_run(struct session *session, const struct session_job *job);
+int postgres_run(struct postgres *session, const struct postgres_job *job);
 
 /* True if waiting and trying again may help: the server is away, stopping, out of room, read-only, not migrated, a
  * deadlock. False: it is the data's fault. */
-bool session_error_transient(const struct session_error *error);
+bool postgres_error_transient(const struct postgres_error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* decode_text.c: checks and shows text from outside. Must never read past the given length nor print raw bytes. */
-#include "hub/base/decode_text.h"
+/* text.c: checks and shows text from outside. Must never read past the given length nor print raw bytes. */
+#include "hub/base/text.h"
 
 #include <stdint.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ static bool is_control(const unsigned char *at) {
     return at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0); /* C1: U+0080 to U+009F */
 }
 
-const char *decode_text_flaw(const char *text, size_t length, bool lines) {
+const char *text_flaw(const char *text, size_t length, bool lines) {
     const unsigned char *at = (const unsigned char *)text, *end = at + length;
     while (at < end) {
         if (*at >= 0x20 && *at < 0x7f) {
@@ -51,7 +51,7 @@ const char *decode_text_flaw(const char *text, size_t length, bool lines) {
     return NULL;
 }
 
-const char *decode_text_show(char shown[static DECODE_SHOWN_MAX], const char *text, size_t length) {
+const char *text_show(char shown[static DECODE_SHOWN_MAX], const char *text, size_t length) {
     enum { ROOM_FOR_END = 5 }; /* ..." and the NUL */
     const unsigned char *at = (const unsigned char *)text;
     size_t used = 0, left = length;
@@ -80,7 +80,7 @@ const char *decode_text_show(char shown[static DECODE_SHOWN_MAX], const char *te
     return shown;
 }
 
-void decode_text_trim(char *text) {
+void text_trim(char *text) {
     size_t length = strlen(text), start = length;
     while (start > 0 && length - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) {
         start--;

@@ -1,6 +1,6 @@
-/* decode_text.h: is this text fit to be stored, and how to show one that is not. Pure functions over bounded bytes. */
-#ifndef CITYHUB_DECODE_TEXT_H
-#define CITYHUB_DECODE_TEXT_H
+/* text.h: is this text fit to be stored, and how to show one that is not. Pure functions over bounded bytes. */
+#ifndef CITYHUB_TEXT_H
+#define CITYHUB_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,13 +10,13 @@ enum { DECODE_SHOWN_MAX = 96 }; /* bytes of a shown text, with quotes and end */
 /* NULL, or what is wrong: "is not valid UTF-8" or "has a control character". Valid means: shortest forms only, no
  * surrogates, nothing above U+10FFFF. Control characters are U+0000 to U+001F and U+007F to U+009F; with `lines` set,
  * tab, line feed and carriage return pass. */
-const char *decode_text_flaw(const char *text, size_t length, bool lines);
+const char *text_flaw(const char *text, size_t length, bool lines);
 
 /* A shortened form in quotes, of valid UTF-8 without control characters whatever the bytes are, for reasons and logs:
  * up to 32 characters, what cannot be shown as \xNN, "..." if something was left out. Returns `shown`. */
-const char *decode_text_show(char shown[static DECODE_SHOWN_MAX], const char *text, size_t length);
+const char *text_show(char shown[static DECODE_SHOWN_MAX], const char *text, size_t length);
 
 /* Cuts a NUL-terminated text that snprintf may have cut inside a character back to whole characters. */
-void decode_text_trim(char *text);
+void text_trim(char *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* test_decode_text.c: which texts are fit to be stored, how others are shown, and where a cut text ends. */
+/* test_text.c: which texts are fit to be stored, how others are shown, and where a cut text ends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "hub/base/decode_text.h"
+#include "hub/base/text.h"
 
 #define INVALID "is not valid UTF-8"
 #define CONTROL "has a control character"
@@ -19,7 +19,7 @@ static const char *flaw(const char *text, size_t length, bool lines) {
     char *copy = malloc(length == 0 ? 1 : length);
     assert_non_null(copy);
     memcpy(copy, text, length);
-    const char *found = decode_text_flaw(copy, length, lines);
+    const char *found = text_flaw(copy, length, lines);
     free(copy);
     return found;
 }
@@ -98,7 +98,7 @@ static void test_every_character(void **state) {
         const char *expected = c >= 0xd800 && c <= 0xdfff             ? INVALID
                                : c < 0x20 || (c >= 0x7f && c <= 0x9f) ? CONTROL
                                                                       : NULL;
-        const char *found = decode_text_flaw(bytes, length, false);
+        const char *found = text_flaw(bytes, length, false);
         if (expected == NULL ? found != NULL : found == NULL || strcmp(found, expected) != 0) {
             fail_msg("U+%04X: %s", c, found == NULL ? "no flaw" : found);
         }
@@ -107,7 +107,7 @@ static void test_every_character(void **state) {
 
 static void shows(const char *text, size_t length, const char *expected) {
     char shown[DECODE_SHOWN_MAX];
-    assert_ptr_equal(decode_text_show(shown, text, length), shown);
+    assert_ptr_equal(text_show(shown, text, length), shown);
     assert_string_equal(shown, expected);
 }
 
@@ -126,9 +126,9 @@ static void test_show(void **state) {
         char text[200], shown[DECODE_SHOWN_MAX];
         memset(text, byte, sizeof text);
         for (size_t length = 0; length < sizeof text; length++) {
-            decode_text_show(shown, text, length);
+            text_show(shown, text, length);
             assert_in_range(strlen(shown), 2, DECODE_SHOWN_MAX - 1);
-            assert_null(decode_text_flaw(shown, strlen(shown), false));
+            assert_null(text_flaw(shown, strlen(shown), false));
         }
     }
 }
@@ -145,7 +145,7 @@ static void test_trim(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char text[20];
         snprintf(text, sizeof text, "%s", cases[i].text);
-        decode_text_trim(text);
+        text_trim(text);
         assert_string_equal(text, cases[i].expected);
     }
 }

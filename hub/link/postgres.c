@@ -1,7 +1,7 @@
-/* session.c: one asynchronous PostgreSQL connection. libpq in non-blocking mode behind one uv_poll; a timer bounds
+/* postgres.c: one asynchronous PostgreSQL connection. libpq in non-blocking mode behind one uv_poll; a timer bounds
  * every wait and paces reconnection. Must never block the loop (but for libpq's own name look-up when it connects by
  * host name), nor log a connection string. */
-#include "hub/link/session.h"
+#include "hub/link/postgres.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,14 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 
-enum session_state {
-    SESSION_WAITING,    /* not connected: the timer will try */
-    SESSION_CONNECTING, /* PQconnectPoll */
-    SESSION_SETTING_UP, /* our own set-up job runs */
-    SESSION_IDLE,
-    SESSION_BUSY,         /* a job runs */
-    SESSION_ROLLING_BACK, /* a failed job left a transaction open */
-    SESSION_CLOSING,
+enum postgres_state {
+    POSTGRES_WAITING,    /* not connected: the timer will try */
+    POSTGRES_CONNECTING, /* PQconnectPoll */
+    POSTGRES_SETTING_UP, /* our own set-up job runs */
+    POSTGRES_IDLE,
+    POSTGRES_BUSY,         /* a job runs */
+    POSTGRES_ROLLING_BACK, /* a failed job left a transaction open */
+    POSTGRES_CLOSING,
 };
 
 enum {
@@ -27,37 +27,37 @@ enum {
     COPY_CHUNK = 64 * 1024,
 };
 
-struct session {
+struct postgres {
     uv_loop_t *loop;
     const struct config *config;
     const char *name;
     const char *setup_sql;
-    struct session_handlers handlers;
-    enum session_state state;
+    struct postgres_handlers handlers;
+    enum postgres_state state;
     PGconn *connection;
     uv_poll_t *poll; /* NULL = no socket watched */
     int socket;
     uv_timer_t timer;
     unsigned backoff_ms;
     char setup_text[512];
-    struct session_job job;
+    struct postgres_job job;
     size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs */
     bool copying;
     int statements;
-    struct session_error error;
+    struct postgres_error error;
     bool failed;
     void (*closed)(void *user);
     void *closed_user;
 };
 
-static void session_progress(struct session *session);
-static void session_connect(struct session *session);
+static void postgres_progress(struct postgres *session);
+static void postgres_connect(struct postgres *session);
 
 static void poll_closed(uv_handle_t *handle) {
     free(handle);
 }
 
-static void unwatch(struct session *session) {
+static void unwatch(struct postgres *session) {
     if (session->poll != NULL) {
         uv_poll_stop(session->poll);
         uv_close((uv_handle_t *)session->poll, poll_closed);
@@ -67,35 +67,35 @@ static void unwatch(struct session *session) {
 }
 
 /* Calls the job's `done`; the session's state is the next one already. */
-static void job_finish(struct session *session, const struct session_error *error) {
-    struct session_job job = session->job;
-    session->job = (struct session_job){0};
+static void job_finish(struct postgres *session, const struct postgres_error *error) {
+    struct postgres_job job = session->job;
+    session->job = (struct postgres_job){0};
     if (job.done != NULL) {
         job.done(job.user, error);
     }
 }
 
 static void retry_later(uv_timer_t *timer) {
-    session_connect(timer->data);
+    postgres_connect(timer->data);
 }
 
 /* Drops the connection, fails the job, and tries again after the backoff. */
-static void session_lose(struct session *session, const char *why) {
-    bool had_job = session->state == SESSION_BUSY || session->state == SESSION_ROLLING_BACK;
-    bool was_up = session->state >= SESSION_IDLE;
+static void postgres_lose(struct postgres *session, const char *why) {
+    bool had_job = session->state == POSTGRES_BUSY || session->state == POSTGRES_ROLLING_BACK;
+    bool was_up = session->state >= POSTGRES_IDLE;
     char reason[sizeof session->error.message];
     snprintf(reason, sizeof reason, "%s", why);
     reason[strcspn(reason, "\n")] = '\0';
     unwatch(session);
     PQfinish(session->connection);
     session->connection = NULL;
-    session->state = SESSION_WAITING;
+    session->state = POSTGRES_WAITING;
     log_warning("database_lost", "session=%s reason=%s retry_ms=%u", session->name, log_quote(reason),
                 session->backoff_ms);
     uv_timer_start(&session->timer, retry_later, session->backoff_ms, 0);
     session->backoff_ms = session->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : session->backoff_ms * 2;
     if (had_job) {
-        struct session_error error = {.sqlstate = ""};
+        struct postgres_error error = {.sqlstate = ""};
         memcpy(error.message, reason, sizeof error.message);
         job_finish(session, &error);
     }
@@ -105,12 +105,12 @@ static void session_lose(struct session *session, const char *why) {
 }
 
 static void timed_out(uv_timer_t *timer) {
-    struct session *session = timer->data;
-    session_lose(session, session->state == SESSION_CONNECTING ? "no connection in time" : "no answer in time");
+    struct postgres *session = timer->data;
+    postgres_lose(session, session->state == POSTGRES_CONNECTING ? "no connection in time" : "no answer in time");
 }
 
-static void expect_answer(struct session *session) {
-    int64_t timeout_s = session->state == SESSION_BUSY && session->job.timeout_s > 0
+static void expect_answer(struct postgres *session) {
+    int64_t timeout_s = session->state == POSTGRES_BUSY && session->job.timeout_s > 0
                             ? session->job.timeout_s
                             : session->config->database_statement_timeout_s;
     uint64_t patience = (uint64_t)timeout_s * 1000 + JOB_GRACE_MS;
@@ -118,16 +118,16 @@ static void expect_answer(struct session *session) {
 }
 
 static void socket_ready(uv_poll_t *poll, int status, int events) {
-    struct session *session = poll->data;
+    struct postgres *session = poll->data;
     (void)events;
     if (status < 0) {
-        session_lose(session, uv_strerror(status));
+        postgres_lose(session, uv_strerror(status));
         return;
     }
-    session_progress(session);
+    postgres_progress(session);
 }
 
-static bool watch(struct session *session, int events) {
+static bool watch(struct postgres *session, int events) {
     int socket = PQsocket(session->connection);
     if (session->poll == NULL || socket != session->socket) {
         unwatch(session);
@@ -144,7 +144,7 @@ static bool watch(struct session *session, int events) {
 }
 
 static void notice_received(void *user, const PGresult *result) {
-    const struct session *session = user;
+    const struct postgres *session = user;
     const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     if (severity != NULL && strcmp(severity, "WARNING") == 0) {
@@ -152,7 +152,7 @@ static void notice_received(void *user, const PGresult *result) {
     }
 }
 
-static void session_connect(struct session *session) {
+static void postgres_connect(struct postgres *session) {
     char timeout[32];
     char application[80];
     snprintf(timeout, sizeof timeout, "%lld", (long long)session->config->database_connect_timeout_s);
@@ -169,37 +169,37 @@ static void session_connect(struct session *session) {
     const char *const values[] = {"30",    "10",   "3",         "60000", session->config->database_conninfo,
                                   timeout, "UTF8", application, NULL};
     session->connection = PQconnectStartParams(keywords, values, 1);
-    session->state = SESSION_CONNECTING;
+    session->state = POSTGRES_CONNECTING;
     if (session->connection == NULL || PQstatus(session->connection) == CONNECTION_BAD) {
-        session_lose(session, session->connection == NULL ? "out of memory" : PQerrorMessage(session->connection));
+        postgres_lose(session, session->connection == NULL ? "out of memory" : PQerrorMessage(session->connection));
         return;
     }
     PQsetNoticeReceiver(session->connection, notice_received, session);
     uint64_t patience = (uint64_t)session->config->database_connect_timeout_s * 1000 + CONNECT_GRACE_MS;
     uv_timer_start(&session->timer, timed_out, patience, 0);
     if (!watch(session, UV_WRITABLE)) {
-        session_lose(session, "cannot watch the connection's socket");
+        postgres_lose(session, "cannot watch the connection's socket");
     }
 }
 
-static void run_start(struct session *session, const char *sql, enum session_state state) {
+static void run_start(struct postgres *session, const char *sql, enum postgres_state state) {
     session->state = state;
     session->copies_begun = session->copy_sent = 0;
     session->copying = false;
     session->statements = 0;
     /* The failed job's error outlives its ROLLBACK, whose answer may come before this function returns. */
-    session->failed = session->failed && state == SESSION_ROLLING_BACK;
+    session->failed = session->failed && state == POSTGRES_ROLLING_BACK;
     expect_answer(session);
     if (PQsendQuery(session->connection, sql) != 1) {
-        session_lose(session, PQerrorMessage(session->connection));
+        postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
-    session_progress(session);
+    postgres_progress(session);
 }
 
-static void session_set_up(struct session *session) {
+static void postgres_set_up(struct postgres *session) {
     if (PQsetnonblocking(session->connection, 1) != 0) {
-        session_lose(session, PQerrorMessage(session->connection));
+        postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
     /* client_connection_check_interval: the statement of a killed hub must not run on and hold its locks. */
@@ -210,31 +210,31 @@ static void session_set_up(struct session *session) {
              (long long)session->config->database_statement_timeout_s,
              (long long)session->config->database_statement_timeout_s * 2,
              session->setup_sql == NULL ? "" : session->setup_sql);
-    run_start(session, session->setup_text, SESSION_SETTING_UP);
+    run_start(session, session->setup_text, POSTGRES_SETTING_UP);
 }
 
-static void connect_progress(struct session *session) {
+static void connect_progress(struct postgres *session) {
     switch (PQconnectPoll(session->connection)) {
     case PGRES_POLLING_READING:
         if (!watch(session, UV_READABLE)) {
-            session_lose(session, "cannot watch the connection's socket");
+            postgres_lose(session, "cannot watch the connection's socket");
         }
         break;
     case PGRES_POLLING_WRITING:
         if (!watch(session, UV_WRITABLE)) {
-            session_lose(session, "cannot watch the connection's socket");
+            postgres_lose(session, "cannot watch the connection's socket");
         }
         break;
     case PGRES_POLLING_OK:
-        session_set_up(session);
+        postgres_set_up(session);
         break;
     default:
-        session_lose(session, PQerrorMessage(session->connection));
+        postgres_lose(session, PQerrorMessage(session->connection));
         break;
     }
 }
 
-static void note_error(struct session *session, const PGresult *result) {
+static void note_error(struct postgres *session, const PGresult *result) {
     if (session->failed) {
         return;
     }
@@ -247,20 +247,20 @@ static void note_error(struct session *session, const PGresult *result) {
 }
 
 /* Hands over more of the COPY that runs. Returns false when the connection is lost. */
-static bool copy_progress(struct session *session) {
-    const struct session_copy *copy = &session->job.copies[session->copies_begun - 1];
+static bool copy_progress(struct postgres *session) {
+    const struct postgres_copy *copy = &session->job.copies[session->copies_begun - 1];
     const char *data = copy->data;
     while (session->copy_sent < copy->length) {
         size_t rest = copy->length - session->copy_sent;
         int chunk = (int)(rest < COPY_CHUNK ? rest : COPY_CHUNK);
         int put = PQputCopyData(session->connection, data + session->copy_sent, chunk);
         if (put < 0) {
-            session_lose(session, PQerrorMessage(session->connection));
+            postgres_lose(session, PQerrorMessage(session->connection));
             return false;
         }
         int flushed = PQflush(session->connection);
         if (flushed < 0) {
-            session_lose(session, PQerrorMessage(session->connection));
+            postgres_lose(session, PQerrorMessage(session->connection));
             return false;
         }
         session->copy_sent += put == 1 ? (size_t)chunk : 0;
@@ -270,7 +270,7 @@ static bool copy_progress(struct session *session) {
     }
     int ended = PQputCopyEnd(session->connection, NULL);
     if (ended < 0) {
-        session_lose(session, PQerrorMessage(session->connection));
+        postgres_lose(session, PQerrorMessage(session->connection));
         return false;
     }
     session->copying = ended == 0;
@@ -278,8 +278,8 @@ static bool copy_progress(struct session *session) {
 }
 
 /* A COPY that the job brought no data for must not leave the connection stuck. */
-static void copy_begin(struct session *session) {
-    if (session->state == SESSION_BUSY && session->copies_begun < session->job.copy_count) {
+static void copy_begin(struct postgres *session) {
+    if (session->state == POSTGRES_BUSY && session->copies_begun < session->job.copy_count) {
         session->copies_begun++;
         session->copy_sent = 0;
         session->copying = true;
@@ -288,7 +288,7 @@ static void copy_begin(struct session *session) {
     }
 }
 
-static void handle_notifications(struct session *session) {
+static void handle_notifications(struct postgres *session) {
     for (PGnotify *notification; (notification = PQnotifies(session->connection)) != NULL;) {
         if (session->handlers.notified != NULL) {
             session->handlers.notified(session->handlers.user, notification->relname, notification->extra);
@@ -301,42 +301,42 @@ static void handle_notifications(struct session *session) {
 }
 
 /* The query string has come to its end. */
-static void run_end(struct session *session) {
+static void run_end(struct postgres *session) {
     uv_timer_stop(&session->timer);
     switch (session->state) {
-    case SESSION_SETTING_UP:
+    case POSTGRES_SETTING_UP:
         if (session->failed) {
-            session_lose(session, session->error.message);
+            postgres_lose(session, session->error.message);
             return;
         }
         session->backoff_ms = BACKOFF_FIRST_MS;
-        session->state = SESSION_IDLE;
+        session->state = POSTGRES_IDLE;
         if (session->handlers.ready != NULL) {
             session->handlers.ready(session->handlers.user);
         }
         return;
-    case SESSION_BUSY:
+    case POSTGRES_BUSY:
         if (PQtransactionStatus(session->connection) != PQTRANS_IDLE &&
             !(session->job.keep_transaction && !session->failed)) {
-            run_start(session, "ROLLBACK", SESSION_ROLLING_BACK);
+            run_start(session, "ROLLBACK", POSTGRES_ROLLING_BACK);
             return;
         }
         break;
     default:
         break;
     }
-    struct session_error error = session->error;
+    struct postgres_error error = session->error;
     bool failed = session->failed;
     session->failed = false;
-    session->state = SESSION_IDLE;
+    session->state = POSTGRES_IDLE;
     job_finish(session, failed ? &error : NULL);
-    if (session->state == SESSION_IDLE && session->handlers.ready != NULL) {
+    if (session->state == POSTGRES_IDLE && session->handlers.ready != NULL) {
         session->handlers.ready(session->handlers.user);
     }
 }
 
 /* Takes results as long as libpq has whole ones. Returns false if the state changed under it. */
-static void run_progress(struct session *session) {
+static void run_progress(struct postgres *session) {
     for (;;) {
         if (session->copying) {
             if (!copy_progress(session) || session->copying) {
@@ -355,7 +355,7 @@ static void run_progress(struct session *session) {
         if (status == PGRES_COPY_IN) {
             copy_begin(session);
         } else if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
-            if (session->state == SESSION_BUSY && session->job.result != NULL) {
+            if (session->state == POSTGRES_BUSY && session->job.result != NULL) {
                 session->job.result(session->job.user, session->statements, result);
             }
             session->statements++;
@@ -364,7 +364,7 @@ static void run_progress(struct session *session) {
         }
         PQclear(result);
         if (PQstatus(session->connection) == CONNECTION_BAD) {
-            session_lose(session, session->failed ? session->error.message : PQerrorMessage(session->connection));
+            postgres_lose(session, session->failed ? session->error.message : PQerrorMessage(session->connection));
             return;
         }
     }
@@ -373,14 +373,14 @@ static void run_progress(struct session *session) {
     }
     int flushed = PQflush(session->connection);
     if (flushed < 0) {
-        session_lose(session, PQerrorMessage(session->connection));
+        postgres_lose(session, PQerrorMessage(session->connection));
     } else if (!watch(session, flushed == 1 || session->copying ? UV_READABLE | UV_WRITABLE : UV_READABLE)) {
-        session_lose(session, "cannot watch the connection's socket");
+        postgres_lose(session, "cannot watch the connection's socket");
     }
 }
 
-static void session_progress(struct session *session) {
-    if (session->state == SESSION_CONNECTING) {
+static void postgres_progress(struct postgres *session) {
+    if (session->state == POSTGRES_CONNECTING) {
         connect_progress(session);
         return;
     }
@@ -388,28 +388,28 @@ static void session_progress(struct session *session) {
         return;
     }
     if (PQconsumeInput(session->connection) != 1) {
-        session_lose(session, PQerrorMessage(session->connection));
+        postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
-    if (session->state != SESSION_IDLE) {
+    if (session->state != POSTGRES_IDLE) {
         run_progress(session);
     }
-    if (session->connection != NULL && session->state != SESSION_CONNECTING) {
+    if (session->connection != NULL && session->state != POSTGRES_CONNECTING) {
         handle_notifications(session);
     }
     /* An idle server that ends the connection shows as a readable socket with nothing in it. */
-    if (session->connection != NULL && session->state == SESSION_IDLE) {
+    if (session->connection != NULL && session->state == POSTGRES_IDLE) {
         if (PQstatus(session->connection) == CONNECTION_BAD) {
-            session_lose(session, PQerrorMessage(session->connection));
+            postgres_lose(session, PQerrorMessage(session->connection));
         } else if (!watch(session, UV_READABLE)) {
-            session_lose(session, "cannot watch the connection's socket");
+            postgres_lose(session, "cannot watch the connection's socket");
         }
     }
 }
 
-struct session *session_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
-                             const struct session_handlers *handlers) {
-    struct session *session = calloc(1, sizeof *session);
+struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
+                               const struct postgres_handlers *handlers) {
+    struct postgres *session = calloc(1, sizeof *session);
     if (session == NULL || uv_timer_init(loop, &session->timer) != 0) {
         free(session);
         log_error("out_of_memory", "what=session");
@@ -429,7 +429,7 @@ struct session *session_open(uv_loop_t *loop, const struct config *config, const
 }
 
 static void timer_closed(uv_handle_t *handle) {
-    struct session *session = handle->data;
+    struct postgres *session = handle->data;
     void (*closed)(void *) = session->closed;
     void *user = session->closed_user;
     free(session);
@@ -438,41 +438,41 @@ static void timer_closed(uv_handle_t *handle) {
     }
 }
 
-void session_close(struct session *session, void (*closed)(void *user), void *user) {
-    bool had_job = session->state == SESSION_BUSY || session->state == SESSION_ROLLING_BACK;
+void postgres_close(struct postgres *session, void (*closed)(void *user), void *user) {
+    bool had_job = session->state == POSTGRES_BUSY || session->state == POSTGRES_ROLLING_BACK;
     session->closed = closed;
     session->closed_user = user;
-    session->state = SESSION_CLOSING;
-    session->handlers = (struct session_handlers){0};
+    session->state = POSTGRES_CLOSING;
+    session->handlers = (struct postgres_handlers){0};
     unwatch(session);
     PQfinish(session->connection);
     session->connection = NULL;
     uv_timer_stop(&session->timer);
     uv_close((uv_handle_t *)&session->timer, timer_closed);
     if (had_job) {
-        struct session_error error = {.sqlstate = "", .message = "the hub is stopping"};
+        struct postgres_error error = {.sqlstate = "", .message = "the hub is stopping"};
         job_finish(session, &error);
     }
 }
 
-bool session_idle(const struct session *session) {
-    return session->state == SESSION_IDLE;
+bool postgres_idle(const struct postgres *session) {
+    return session->state == POSTGRES_IDLE;
 }
 
-bool session_connected(const struct session *session) {
-    return session->state >= SESSION_IDLE && session->state < SESSION_CLOSING;
+bool postgres_connected(const struct postgres *session) {
+    return session->state >= POSTGRES_IDLE && session->state < POSTGRES_CLOSING;
 }
 
-int session_run(struct session *session, const struct session_job *job) {
-    if (session->state != SESSION_IDLE) {
+int postgres_run(struct postgres *session, const struct postgres_job *job) {
+    if (session->state != POSTGRES_IDLE) {
         return CH_EFULL;
     }
     session->job = *job;
-    run_start(session, job->sql, SESSION_BUSY);
+    run_start(session, job->sql, POSTGRES_BUSY);
     return 0;
 }
 
-bool session_error_transient(const struct session_error *error) {
+bool postgres_error_transient(const struct postgres_error *error) {
     /* Classes of PostgreSQL's appendix A. 42: not migrated, or a right is missing: no message's fault. */
     static const char *const classes[] = {"", "08", "25", "40", "42", "53", "55", "57", "58", "F0", "XX"};
     char class[3] = {error->sqlstate[0], error->sqlstate[0] == '\0' ? '\0' : error->sqlstate[1], '\0'};

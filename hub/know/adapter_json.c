@@ -1,5 +1,5 @@
-/* catalogue.c: the adapters' tables as JSON. Pure: reads the tables, allocates the text, nothing else. */
-#include "hub/migrate/catalogue.h"
+/* adapter_json.c: the adapters' tables as JSON. Pure: reads the tables, allocates the text, nothing else. */
+#include "hub/know/adapter_json.h"
 
 #include <cjson/cJSON.h>
 
@@ -61,7 +61,7 @@ static bool add_kind(cJSON *kinds, const struct adapter *adapter, const struct d
            cJSON_AddNumberToObject(object, "interval_s", kind->interval_s) != NULL && add_keys(object, kind->metrics);
 }
 
-char *catalogue_json(void) {
+char *adapter_json(void) {
     cJSON *root = cJSON_CreateObject();
     cJSON *metrics = cJSON_AddArrayToObject(root, "metrics");
     cJSON *kinds = cJSON_AddArrayToObject(root, "kinds");
