@@ -6,7 +6,6 @@ import signal
 import subprocess
 import tempfile
 
-from . import paths
 from .process import Process, free_port, give_to, unprivileged_user, wait_until
 
 SETTINGS = """

@@ -247,7 +247,7 @@ def test_the_journal_recomputed_from_outside(county, database):
                "stage_deadline_at flags satisfaction reason detail").split()
     numbers = {"case_id", "seq", "catalogue_version", "condition_number", "limit_value", "used_s", "overdue_s"}
     times = {"at", "recorded_at", "deadline_at", "stage_deadline_at"}
-    select = ", ".join(f"(extract(epoch FROM {c}) * 1000000)::bigint::text" if c in times else f"to_jsonb(flags)::text" if c == "flags"
+    select = ", ".join(f"(extract(epoch FROM {c}) * 1000000)::bigint::text" if c in times else "to_jsonb(flags)::text" if c == "flags"
                        else f"{c}::text" for c in columns)
     previous, rows = bytes(32), database.query(f"SELECT {select}, hash FROM onemap.case_event WHERE case_code = %s ORDER BY seq", code)
     assert len(rows) == 6

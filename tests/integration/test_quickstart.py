@@ -19,6 +19,11 @@ from harness.process import wait_until
 SCRIPT = paths.ROOT / "deploy" / "quickstart.sh"
 
 
+def ctrl_c_is_heard():
+    """A suite that was started in the background (`tests/run.sh &`) hands on an ignored SIGINT, which no shell can trap."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Quickstart:
     def __init__(self, var, log):
         self.var, self.log, self.child = var, log, None
@@ -35,7 +40,7 @@ class Quickstart:
         """As a person starts it: with a terminal of its own."""
         self.terminal, other = pty.openpty()
         self.child = subprocess.Popen([SCRIPT, *arguments], env=self.environment, stdin=other, stdout=other, stderr=other,
-                                      start_new_session=True)
+                                      start_new_session=True, preexec_fn=ctrl_c_is_heard)
         os.close(other)
         os.set_blocking(self.terminal, False)
         self.screen = b""
