@@ -1,10 +1,22 @@
 /* score_xlsx.c: the monthly bulletin as a workbook: ranking, consequences, digital scores item by item, statistics,
  * with charts over its own cells. Never computes a figure. */
+#include <stdbool.h>
 #include <string.h>
 #include <xlsxwriter.h>
 
 #include "hub/base/error.h"
 #include "hub/bulletin/score_report.h"
+
+enum { COLUMNS_MAX = 100, PAPER_A4 = 9 };
+static const double LINE_POINTS = 16; /* height of one line of 11 points */
+/* In widths of a digit: what still reads well when it is made to fit on a landscape A4 page, and what such a page holds
+ * at SHEET_SCALE percent. */
+enum { FIT_DIGITS = 180, PAGE_DIGITS = 124, SHEET_SCALE = 85 };
+
+struct column {
+    const char *head;
+    double width; /* in widths of a digit, as XLSX has it; a Chinese character is two */
+};
 
 /* A sheet being filled, and the formats of its cells. */
 struct sheet {
@@ -13,14 +25,32 @@ struct sheet {
     lxw_format *title, *head, *text, *whole, *two, *four;
     lxw_row_t row;
     lxw_col_t column;
+    double widths[COLUMNS_MAX];
+    int lines; /* of the row being filled: Excel makes a row as high as its wrapped text, other programs do not */
 };
 
-static void put_text(struct sheet *sheet, const char *text) {
-    worksheet_write_string(sheet->worksheet, sheet->row, sheet->column++, text, sheet->text);
+/* How many lines a text takes in a column of that width: Chinese wraps anywhere, so the width of the characters tells.
+ */
+static int lines_of(const char *text, double width) {
+    double at = 0;
+    int lines = 1;
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++) {
+        double own = *c < 0x80 ? 1 : (*c & 0xc0) == 0x80 ? 0 : 2;
+        bool full = at + own > width - 1; /* the cell's margins take a digit's width */
+        lines += *c == '\n' || full ? 1 : 0;
+        at = *c == '\n' ? 0 : full ? own : at + own;
+    }
+    return lines;
 }
 
-static void put_head(struct sheet *sheet, const char *text) {
-    worksheet_write_string(sheet->worksheet, sheet->row, sheet->column++, text, sheet->head);
+static void put(struct sheet *sheet, const char *text, lxw_format *format) {
+    int lines = lines_of(text, sheet->widths[sheet->column]);
+    sheet->lines = lines > sheet->lines ? lines : sheet->lines;
+    worksheet_write_string(sheet->worksheet, sheet->row, sheet->column++, text, format);
+}
+
+static void put_text(struct sheet *sheet, const char *text) {
+    put(sheet, text, sheet->text);
 }
 
 /* An absent number is an empty cell, never a 0. */
@@ -34,13 +64,16 @@ static void put_number(struct sheet *sheet, const cJSON *object, const char *key
 }
 
 static void next_row(struct sheet *sheet) {
+    worksheet_set_row(sheet->worksheet, sheet->row, sheet->lines * LINE_POINTS, NULL);
     sheet->row++;
     sheet->column = 0;
+    sheet->lines = 1;
 }
 
 static lxw_format *format_add(lxw_workbook *workbook, const char *number_format) {
     lxw_format *format = workbook_add_format(workbook);
     format_set_border(format, LXW_BORDER_THIN);
+    format_set_align(format, LXW_ALIGN_VERTICAL_CENTER);
     if (number_format != NULL) {
         format_set_num_format(format, number_format);
     }
@@ -63,32 +96,72 @@ static void formats_make(struct sheet *sheet) {
     sheet->four = format_add(sheet->workbook, "0.0000");
 }
 
-/* Begins a sheet: a title over `columns` columns, then the heads; data begin in row 2. A4, repeated heads in print. */
-static void sheet_begin(struct sheet *sheet, const char *name, const char *title, const char *const *heads,
-                        size_t columns, bool landscape) {
-    sheet->worksheet = workbook_add_worksheet(sheet->workbook, name);
-    sheet->row = 1;
-    sheet->column = 0;
-    worksheet_merge_range(sheet->worksheet, 0, 0, 0, (lxw_col_t)(columns - 1), title, sheet->title);
+/* Where pages begin, in columns; the first column stands on each of them. Returns how many, 0 if one page holds all. */
+static size_t pages_divide(const struct sheet *sheet, size_t columns, lxw_col_t breaks[static COLUMNS_MAX + 1]) {
+    double total = 0;
+    double at = sheet->widths[0];
+    size_t count = 0;
     for (size_t i = 0; i < columns; i++) {
-        put_head(sheet, heads[i]);
+        total += sheet->widths[i];
     }
-    worksheet_set_paper(sheet->worksheet, 9);
+    for (size_t i = 1; i < columns && total > FIT_DIGITS; i++) {
+        if (at + sheet->widths[i] > PAGE_DIGITS) {
+            breaks[count++] = (lxw_col_t)i;
+            at = sheet->widths[0];
+        }
+        at += sheet->widths[i];
+    }
+    breaks[count] = 0;
+    return count;
+}
+
+static void paper_set(struct sheet *sheet, bool landscape, lxw_col_t *breaks, size_t pages) {
+    worksheet_set_paper(sheet->worksheet, PAPER_A4);
     worksheet_repeat_rows(sheet->worksheet, 0, 1);
-    worksheet_fit_to_pages(sheet->worksheet, 1, 0);
-    worksheet_freeze_panes(sheet->worksheet, 2, 0);
-    worksheet_set_column(sheet->worksheet, 0, (lxw_col_t)(columns - 1), 11, NULL);
+    worksheet_set_margins(sheet->worksheet, 0.4, 0.4, 0.6, 0.6);
+    worksheet_set_footer(sheet->worksheet, "&C&A  &P / &N");
+    worksheet_freeze_panes(sheet->worksheet, 2, 1);
     if (landscape) {
         worksheet_set_landscape(sheet->worksheet);
     }
-    next_row(sheet);
+    if (pages == 0) {
+        worksheet_fit_to_pages(sheet->worksheet, 1, 0);
+    } else {
+        worksheet_set_v_pagebreaks(sheet->worksheet, breaks);
+        worksheet_repeat_columns(sheet->worksheet, 0, 0);
+        worksheet_set_print_scale(sheet->worksheet, SHEET_SCALE);
+    }
 }
 
-/* A bar chart of one column over the sheet's data rows 2 to sheet->row - 1, put below them. */
-static void sheet_chart(struct sheet *sheet, const char *name, const char *title, lxw_col_t labels, lxw_col_t values) {
+/* Begins a sheet: a title over its first page, then the heads; data begin in row 2. A4, heads repeated in print. */
+static void sheet_begin(struct sheet *sheet, const char *name, const char *title, const struct column *columns,
+                        size_t count, bool landscape) {
+    lxw_col_t breaks[COLUMNS_MAX + 1];
+    sheet->worksheet = workbook_add_worksheet(sheet->workbook, name);
+    for (size_t i = 0; i < count; i++) {
+        sheet->widths[i] = columns[i].width;
+        worksheet_set_column(sheet->worksheet, (lxw_col_t)i, (lxw_col_t)i, columns[i].width, NULL);
+    }
+    size_t pages = pages_divide(sheet, count, breaks);
+    sheet->row = 0;
+    sheet->column = 0;
+    sheet->lines = 2;
+    lxw_col_t last = (lxw_col_t)(pages == 0 ? count - 1 : (size_t)breaks[0] - 1);
+    worksheet_merge_range(sheet->worksheet, 0, 0, 0, last, title, sheet->title);
+    next_row(sheet);
+    for (size_t i = 0; i < count; i++) {
+        put(sheet, columns[i].head, sheet->head);
+    }
+    next_row(sheet);
+    paper_set(sheet, landscape, breaks, pages);
+}
+
+/* A sheet of its own with the bars of one column over the data rows of the sheet `name`, which is being filled. */
+static void chart_add(struct sheet *sheet, const char *name, const char *title, lxw_col_t labels, lxw_col_t values) {
     if (sheet->row <= 2) {
         return;
     }
+    lxw_chartsheet *chartsheet = workbook_add_chartsheet(sheet->workbook, title);
     lxw_chart *chart = workbook_add_chart(sheet->workbook, LXW_CHART_COLUMN);
     lxw_chart_series *series = chart_add_series(chart, NULL, NULL);
     chart_series_set_categories(series, name, 2, labels, sheet->row - 1, labels);
@@ -98,27 +171,28 @@ static void sheet_chart(struct sheet *sheet, const char *name, const char *title
     chart_title_set_name(chart, title);
     chart_legend_set_position(chart, LXW_CHART_LEGEND_NONE);
     chart_axis_set_min(chart->y_axis, 0);
-    lxw_chart_options options = {.x_scale = 1.8, .y_scale = 1.2};
-    worksheet_insert_chart_opt(sheet->worksheet, sheet->row + 1, 0, chart, &options);
+    chartsheet_set_chart(chartsheet, chart);
+    chartsheet_set_paper(chartsheet, PAPER_A4);
+    chartsheet_set_landscape(chartsheet);
 }
 
 static void ranking(struct sheet *sheet, const struct score_report *report, const char *month) {
-    enum { MOST = 40, FIXED = 6 };
-    const char *heads[MOST] = {"名次", "单位", "总分", "等级", "数字城管", "专项平均"};
+    struct column columns[COLUMNS_MAX] = {{"名次", 6}, {"单位", 24},     {"总分", 9},
+                                          {"等级", 8}, {"数字城管", 10}, {"专项平均", 10}};
     const cJSON *items = cJSON_GetObjectItemCaseSensitive(report->publication, "items");
     const cJSON *item;
     const cJSON *row;
     char title[128];
-    size_t columns = FIXED;
+    size_t count = 6;
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(publication_text(item, "part"), "digital") != 0 && columns + 2 < MOST) {
-            heads[columns++] = publication_text(item, "name");
+        if (strcmp(publication_text(item, "part"), "digital") != 0 && count + 2 < COLUMNS_MAX) {
+            columns[count++] = (struct column){publication_text(item, "name"), 11};
         }
     }
-    heads[columns++] = "加分";
-    heads[columns++] = "减分";
+    columns[count++] = (struct column){"加分", 8};
+    columns[count++] = (struct column){"减分", 8};
     snprintf(title, sizeof title, "城市管理“三化”月度考核排名（%s）", month);
-    sheet_begin(sheet, "考核排名", title, heads, columns, true);
+    sheet_begin(sheet, "考核排名", title, columns, count, true);
     cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(report->content, "rows")) {
         const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
         put_number(sheet, row, "rank", sheet->whole);
@@ -137,16 +211,16 @@ static void ranking(struct sheet *sheet, const struct score_report *report, cons
         put_number(sheet, row, "deducted", sheet->two);
         next_row(sheet);
     }
-    worksheet_set_column(sheet->worksheet, 1, 1, 22, NULL);
-    sheet_chart(sheet, "考核排名", "月度考核总分", 1, 2);
+    chart_add(sheet, "考核排名", "月度考核总分", 1, 2);
 }
 
 static void bulletin(struct sheet *sheet, const struct score_report *report, const char *month) {
-    static const char *const heads[] = {"单位", "奖惩", "依据（附件条款）", "金额（元）", "待定"};
+    static const struct column columns[] = {
+        {"单位", 24}, {"奖惩", 48}, {"依据（附件条款）", 20}, {"金额（元）", 12}, {"待定", 20}};
     const cJSON *finding;
     char title[128];
     snprintf(title, sizeof title, "城市管理“三化”月度考核通报（%s）", month);
-    sheet_begin(sheet, "通报", title, heads, sizeof heads / sizeof heads[0], false);
+    sheet_begin(sheet, "通报", title, columns, sizeof columns / sizeof columns[0], true);
     cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(report->content, "findings")) {
         put_text(sheet, publication_text(finding, "name"));
         put_text(sheet, publication_text(finding, "text"));
@@ -155,16 +229,14 @@ static void bulletin(struct sheet *sheet, const struct score_report *report, con
         put_text(sheet, publication_text(finding, "undecided"));
         next_row(sheet);
     }
-    worksheet_set_column(sheet->worksheet, 0, 0, 22, NULL);
-    worksheet_set_column(sheet->worksheet, 1, 1, 48, NULL);
-    worksheet_set_column(sheet->worksheet, 2, 4, 18, NULL);
 }
 
 static void digital(struct sheet *sheet, const struct score_report *report) {
-    static const char *const heads[] = {"分组", "组内名次", "单位", "得分", "分项", "权重", "分项得分", "比率（%）"};
+    static const struct column columns[] = {{"分组", 14}, {"组内名次", 10}, {"单位", 24},     {"得分", 9},
+                                            {"分项", 28}, {"权重", 8},      {"分项得分", 11}, {"比率（%）", 11}};
     const cJSON *unit;
     const cJSON *item;
-    sheet_begin(sheet, "数字城管", "数字城管考核分项得分", heads, sizeof heads / sizeof heads[0], false);
+    sheet_begin(sheet, "数字城管", "数字城管考核分项得分", columns, sizeof columns / sizeof columns[0], false);
     cJSON_ArrayForEach(unit, cJSON_GetObjectItemCaseSensitive(report->content, "digital")) {
         cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(unit, "items")) {
             put_text(sheet, publication_text(unit, "group_name"));
@@ -178,27 +250,24 @@ static void digital(struct sheet *sheet, const struct score_report *report) {
             next_row(sheet);
         }
     }
-    worksheet_set_column(sheet->worksheet, 2, 2, 22, NULL);
-    worksheet_set_column(sheet->worksheet, 4, 4, 26, NULL);
 }
 
 static void statistics(struct sheet *sheet, const struct score_report *report) {
-    enum { MOST = 100 };
-    const char *heads[MOST] = {"单位", "按期处置率（%）"};
+    struct column columns[COLUMNS_MAX] = {{"单位", 24}, {"按期处置率（%）", 11}};
     const cJSON *measures = cJSON_GetObjectItemCaseSensitive(report->publication, "measures");
     const cJSON *rates = cJSON_GetObjectItemCaseSensitive(report->publication, "rates");
     const cJSON *one;
     const cJSON *row;
-    size_t columns = 2;
+    size_t count = 2;
     cJSON_ArrayForEach(one, measures) {
-        columns = columns < MOST ? columns + 1 : columns;
-        heads[columns - 1] = publication_text(one, "name");
+        count = count < COLUMNS_MAX ? count + 1 : count;
+        columns[count - 1] = (struct column){publication_text(one, "name"), 11};
     }
     cJSON_ArrayForEach(one, rates) {
-        columns = columns < MOST ? columns + 1 : columns;
-        heads[columns - 1] = publication_text(one, "name");
+        count = count < COLUMNS_MAX ? count + 1 : count;
+        columns[count - 1] = (struct column){publication_text(one, "name"), 11};
     }
-    sheet_begin(sheet, "案件统计", "数字城管案件统计", heads, columns, true);
+    sheet_begin(sheet, "案件统计", "数字城管案件统计", columns, count, true);
     cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(report->content, "statistics")) {
         const cJSON *counted = cJSON_GetObjectItemCaseSensitive(row, "measures");
         const cJSON *percent = cJSON_GetObjectItemCaseSensitive(row, "rates");
@@ -212,12 +281,11 @@ static void statistics(struct sheet *sheet, const struct score_report *report) {
         }
         next_row(sheet);
     }
-    worksheet_set_column(sheet->worksheet, 0, 0, 22, NULL);
-    sheet_chart(sheet, "案件统计", "按期处置率（%）", 0, 1);
+    chart_add(sheet, "案件统计", "按期处置率（%）", 0, 1);
 }
 
 static void about(struct sheet *sheet, const struct score_report *report) {
-    static const char *const heads[] = {"项目", "内容"};
+    static const struct column columns[] = {{"项目", 20}, {"内容", 72}};
     const cJSON *formula = cJSON_GetObjectItemCaseSensitive(report->content, "formula");
     const char *const lines[][2] = {{"评分规则", publication_text(formula, "name")},
                                     {"规则摘要 SHA-256", publication_text(formula, "sha256")},
@@ -225,14 +293,12 @@ static void about(struct sheet *sheet, const struct score_report *report) {
                                     {"上月摘要 SHA-256", publication_text(report->publication, "previous_sha256")},
                                     {"发布人", publication_text(report->publication, "author")},
                                     {"发布日期", publication_text(report->publication, "published_on")}};
-    sheet_begin(sheet, "说明", "说明", heads, 2, false);
+    sheet_begin(sheet, "说明", "说明", columns, 2, false);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         put_text(sheet, lines[i][0]);
         put_text(sheet, lines[i][1]);
         next_row(sheet);
     }
-    worksheet_set_column(sheet->worksheet, 0, 0, 20, NULL);
-    worksheet_set_column(sheet->worksheet, 1, 1, 72, NULL);
 }
 
 int score_xlsx_write(const struct score_report *report, const char *path) {

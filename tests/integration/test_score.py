@@ -2,6 +2,7 @@
 libraries that wrote them."""
 import csv
 import datetime as dt
+import functools
 import hashlib
 import html.parser
 import json
@@ -193,10 +194,34 @@ def check_html(path, sha256):
     assert sha256 in text and "2025年10月" in text and 'lang="zh-CN"' in text
 
 
+def check_form(book):
+    """What programs that are not Excel need: column ranges that do not overlap, rows as high as their wrapped texts, and
+    pages as wide as paper."""
+    shared = ["".join(t.text or "" for t in item.iter(SHEET + "t")) for item in ElementTree.fromstring(book.read("xl/sharedStrings.xml"))]
+    for name in sorted(name for name in book.namelist() if name.startswith("xl/worksheets/sheet")):
+        sheet = ElementTree.fromstring(book.read(name))
+        spans = [(int(column.get("min")), int(column.get("max")), float(column.get("width"))) for column in sheet.iter(SHEET + "col")]
+        assert spans and all(left[1] < right[0] for left, right in zip(spans, spans[1:])), f"{name}: column ranges {spans}"
+        widths = {column: width for first, last, width in spans for column in range(first, last + 1)}
+        for row in list(sheet.iter(SHEET + "row"))[1:]:
+            for cell in row.iter(SHEET + "c"):
+                if cell.get("t") == "s":
+                    letters = cell.get("r").rstrip("0123456789")
+                    column = functools.reduce(lambda number, letter: number * 26 + ord(letter) - 64, letters, 0)
+                    text = shared[int(cell.find(SHEET + "v").text)]
+                    lines = -(-sum(2 if ord(character) > 255 else 1 for character in text) // widths[column])
+                    assert float(row.get("ht", 15)) >= 15 * lines, f"{name} {cell.get('r')}: {text} needs {lines} lines"
+        fit = sheet.find(f"{SHEET}sheetPr/{SHEET}pageSetUpPr")
+        breaks = [0, *(int(one.get("id")) for one in sheet.iter(SHEET + "brk")), len(widths)]
+        pages = [sum(widths[column + 1] for column in range(first, last)) for first, last in zip(breaks, breaks[1:])]
+        assert max(pages) <= (200 if fit is not None and fit.get("fitToPage") == "1" else 150), f"{name}: pages of {pages} digits"
+
+
 def check_xlsx(path, sha256):
     with zipfile.ZipFile(path) as book:
         assert book.testzip() is None
         shared = ["".join(t.text or "" for t in item.iter(SHEET + "t")) for item in ElementTree.fromstring(book.read("xl/sharedStrings.xml"))]
+        check_form(book)
         sheets = [sheet.get("name") for sheet in ElementTree.fromstring(book.read("xl/workbook.xml")).iter(SHEET + "sheet")]
         charts = [name for name in book.namelist() if name.startswith("xl/charts/chart")]
 
@@ -209,7 +234,7 @@ def check_xlsx(path, sha256):
             return found
         ranking, bulletin, digital, counted, about = (cells(number) for number in range(1, 6))
         chart = book.read(charts[0]).decode()
-    assert sheets == ["考核排名", "通报", "数字城管", "案件统计", "说明"] and len(charts) == 2
+    assert sheets == ["考核排名", "月度考核总分", "通报", "数字城管", "案件统计", "按期处置率（%）", "说明"] and len(charts) == 2
     assert [ranking["A1"], ranking["B3"], ranking["C3"], ranking["B4"], ranking["C4"]] == ["城市管理“三化”月度考核排名（2025年10月）", "城郊乡", 94, "金城街道办事处", 91.13]
     assert "$C$3:$C$6" in chart and "$B$3:$B$6" in chart, "the chart is drawn from the ranking's own cells"
     assert bulletin["A3"] == "城郊乡" and 20000 in bulletin.values()
