@@ -26,7 +26,8 @@ struct sheet {
     lxw_row_t row;
     lxw_col_t column;
     double widths[COLUMNS_MAX];
-    int lines; /* of the row being filled: Excel makes a row as high as its wrapped text, other programs do not */
+    size_t named; /* columns that say whose row it is: they stand on every page */
+    int lines;    /* of the row being filled: Excel makes a row as high as its wrapped text, other programs do not */
 };
 
 /* How many lines a text takes in a column of that width: Chinese wraps anywhere, so the width of the characters tells.
@@ -96,18 +97,20 @@ static void formats_make(struct sheet *sheet) {
     sheet->four = format_add(sheet->workbook, "0.0000");
 }
 
-/* Where pages begin, in columns; the first column stands on each of them. Returns how many, 0 if one page holds all. */
+/* Where pages begin, in columns. Returns how many, 0 if one page holds all. */
 static size_t pages_divide(const struct sheet *sheet, size_t columns, lxw_col_t breaks[static COLUMNS_MAX + 1]) {
     double total = 0;
-    double at = sheet->widths[0];
+    double names = 0;
     size_t count = 0;
     for (size_t i = 0; i < columns; i++) {
         total += sheet->widths[i];
+        names += i < sheet->named ? sheet->widths[i] : 0;
     }
-    for (size_t i = 1; i < columns && total > FIT_DIGITS; i++) {
+    double at = names;
+    for (size_t i = sheet->named; i < columns && total > FIT_DIGITS; i++) {
         if (at + sheet->widths[i] > PAGE_DIGITS) {
             breaks[count++] = (lxw_col_t)i;
-            at = sheet->widths[0];
+            at = names;
         }
         at += sheet->widths[i];
     }
@@ -120,7 +123,7 @@ static void paper_set(struct sheet *sheet, bool landscape, lxw_col_t *breaks, si
     worksheet_repeat_rows(sheet->worksheet, 0, 1);
     worksheet_set_margins(sheet->worksheet, 0.4, 0.4, 0.6, 0.6);
     worksheet_set_footer(sheet->worksheet, "&C&A  &P / &N");
-    worksheet_freeze_panes(sheet->worksheet, 2, 1);
+    worksheet_freeze_panes(sheet->worksheet, 2, (lxw_col_t)sheet->named);
     if (landscape) {
         worksheet_set_landscape(sheet->worksheet);
     }
@@ -128,7 +131,7 @@ static void paper_set(struct sheet *sheet, bool landscape, lxw_col_t *breaks, si
         worksheet_fit_to_pages(sheet->worksheet, 1, 0);
     } else {
         worksheet_set_v_pagebreaks(sheet->worksheet, breaks);
-        worksheet_repeat_columns(sheet->worksheet, 0, 0);
+        worksheet_repeat_columns(sheet->worksheet, 0, (lxw_col_t)(sheet->named - 1));
         worksheet_set_print_scale(sheet->worksheet, SHEET_SCALE);
     }
 }
@@ -309,7 +312,9 @@ int score_xlsx_write(const struct score_report *report, const char *path) {
     }
     publication_month_name(report->month, month, sizeof month);
     formats_make(&sheet);
+    sheet.named = 2; /* rank and unit */
     ranking(&sheet, report, month);
+    sheet.named = 1;
     bulletin(&sheet, report, month);
     digital(&sheet, report);
     statistics(&sheet, report);
