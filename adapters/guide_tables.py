@@ -95,8 +95,12 @@ class SqlReader:
     def term(self):
         found = self.look()
         if found["text"] is not None:
-            self.at = found.end()
-            return found["text"][1:-1].replace("''", "'")
+            text = ""
+            while self.look()["text"] is not None:  # texts on successive lines are one text
+                found = self.look()
+                self.at = found.end()
+                text += found["text"][1:-1].replace("''", "'")
+            return text
         if found["number"] is not None:
             self.at = found.end()
             return json.loads(found["number"])

@@ -98,7 +98,7 @@ make_database() {
     database=cityhub
     sql -c "SET client_min_messages = warning" -c "CREATE EXTENSION IF NOT EXISTS postgis SCHEMA public" >"$log" 2>&1 || fail_log "PostGIS cannot be installed" "$log"
     say "migrating the database"
-    hub migrate >>"$log" 2>&1 || fail_log "the migration failed" "$log"
+    hub migrate --simulation >>"$log" 2>&1 || fail_log "the migration failed" "$log"
     # The simulated month of cases is history.
     sql -c "GRANT cityhub_history TO cityhub_owner" >>"$log" 2>&1 || fail_log "the owner may not load history" "$log"
     sql -c "DO \$\$ BEGIN

@@ -8,18 +8,23 @@
 #include "hub/migrate/migrate.h"
 
 static const char usage[] =
-    "usage: cityhub migrate [--dry-run] [--list] [--lock-wait SECONDS]\n\n"
-    "Brings the database of [database] migrate_conninfo (else conninfo) up to this build: the files of schema/ in the\n"
-    "order of their numbers, the catalogue of metrics, then adapters/*/*.sql. Each file is one transaction; killed or\n"
-    "failed, it can be run again. A database that does not descend from this build's files is refused.\n\n"
+    "usage: cityhub migrate [--dry-run] [--list] [--simulation] [--lock-wait SECONDS]\n\n"
+    "Brings the database of [database] migrate_conninfo (else conninfo) up to this build: the files of schema/tables in\n"
+    "the order of their numbers, each in one transaction; then, if one of them changed, all rules in one transaction:\n"
+    "what schema/rules/order lists, with the catalogue of metrics and adapters/*/*.sql. Killed or failed, it can be run\n"
+    "again. A database that does not descend from this build's files is refused. Which edition of each file is in force,\n"
+    "since when and by whom, is in cityhub_meta.rule_edition.\n\n"
     "  --dry-run            tell what would be applied, change nothing\n"
-    "  --list               show every schema file and its state; exit code 1 if migrate would refuse\n"
+    "  --list               show every schema file and its state, and the edition of every rule that is in force; exit\n"
+    "                       code 1 if migrate would refuse\n"
+    "  --simulation         bring the SQL of `cityhub simulate` too, which has no place in a county's database\n"
     "  --lock-wait SECONDS  how long to wait for another migrate and for each table that is in use (1 to 86400,\n"
     "                       default 60)\n";
 
 int command_migrate(const struct config *config, int argc, char **argv) {
     static const struct option options[] = {{"dry-run", no_argument, NULL, 'n'},
                                             {"list", no_argument, NULL, 'l'},
+                                            {"simulation", no_argument, NULL, 's'},
                                             {"lock-wait", required_argument, NULL, 'w'},
                                             {0}};
     if (command_wants_help(argc, argv)) {
@@ -34,6 +39,8 @@ int command_migrate(const struct config *config, int argc, char **argv) {
             settings.dry_run = true;
         } else if (option == 'l') {
             list = true;
+        } else if (option == 's') {
+            settings.simulation = true;
         } else if (option != 'w') {
             return command_misuse("cityhub migrate", "migrate: see above");
         } else if (command_number(optarg, 1, 86400, &settings.lock_wait_s) != 0) {

@@ -13,6 +13,7 @@
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
 #include "hub/simulate/simulate_case.h"
+#include "hub/simulate/simulate_prepare.h"
 
 struct play {
     PGconn *connection;
@@ -223,7 +224,7 @@ static int play_month(struct play *play, const struct simulate_cases_options *op
     cJSON_AddNumberToObject(request, "count", options->count);
     char *text = cJSON_PrintUnformatted(request);
     char *answer = text == NULL ? NULL
-                                : database_text(play->connection, "SELECT onemap.simulation_month($1::jsonb)", 1,
+                                : database_text(play->connection, "SELECT simulation.month($1::jsonb)", 1,
                                                 (const char *const[]){text});
     cJSON_Delete(request);
     free(text);
@@ -255,7 +256,8 @@ int simulate_cases(const struct config *config, const struct simulate_cases_opti
     struct timespec start;
     struct timespec end;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    int code = database_run(play.connection, "BEGIN", 0, NULL);
+    int code = simulate_require(play.connection);
+    code = code == 0 ? database_run(play.connection, "BEGIN", 0, NULL) : code;
     code = code == 0 ? play_month(&play, options) : code;
     code = code == 0 ? database_run(play.connection, "COMMIT", 0, NULL) : code;
     clock_gettime(CLOCK_MONOTONIC, &end);
