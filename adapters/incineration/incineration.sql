@@ -113,7 +113,8 @@ BEGIN
         WHERE r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND a.closed_at IS NULL
             AND a.opened_at <= onemap.local_midnight((w.to_at AT TIME ZONE onemap.setting('time_zone'))::date);
         FOR today IN SELECT d.* FROM onemap.incineration_furnace_daily(
-                ((w.to_at - interval '5 minutes') AT TIME ZONE onemap.setting('time_zone'))::date) d WHERE d.low > daily_limit LOOP
+                ((w.to_at - interval '5 minutes') AT TIME ZONE onemap.setting('time_zone'))::date) d
+                    WHERE d.low::float8 > daily_limit LOOP
             PERFORM onemap.alarm_raise(today.device_id, 'furnace_temp_low_daily', coalesce(today.sixth_low_at, w.to_at), today.low);
         END LOOP;
     END IF;

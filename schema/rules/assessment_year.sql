@@ -2,7 +2,7 @@
 
 -- ---- the year ----
 CREATE OR REPLACE FUNCTION onemap.assessment_year(request jsonb) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE first_month date; rows jsonb; absent jsonb; complete boolean; findings jsonb;
 BEGIN
     first_month := onemap.score_month_parse((request->>'year') || '-01');

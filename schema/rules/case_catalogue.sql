@@ -106,7 +106,7 @@ BEGIN
     SELECT sha256(convert_to(string_agg(row(r.code, r.class, r.name, r.condition::int, r.registration_condition,
         trim_scale(r."limit"::numeric),
                r.unit, r.closing_condition, regexp_replace(r.responsible, ' +', ' ', 'g'), r.source)::text, E'\n'
-               ORDER BY r.code COLLATE "C", r.condition::int), 'UTF8')), count(*) INTO digest, total
+               ORDER BY r.code COLLATE "C", r.condition::int), 'UTF8')), count(*)::int INTO digest, total
     FROM jsonb_to_recordset(rows) AS r(code text, class text, name text, condition text, registration_condition text,
         "limit" text, unit text, closing_condition text, responsible text, source text);
     IF digest = latest.content_sha256 THEN

@@ -87,7 +87,8 @@ BEGIN
     ), added AS (
         INSERT INTO onemap.case_warning (case_id, kind, deadline_at) SELECT d.id, d.kind, d.deadline_at FROM due d
         ON CONFLICT DO NOTHING RETURNING case_id, kind
-    ) SELECT jsonb_agg(jsonb_build_object('case', c.code, 'warning', a.kind) ORDER BY a.case_id, a.kind), count(*) INTO given, total
+    ) SELECT jsonb_agg(jsonb_build_object('case', c.code, 'warning', a.kind) ORDER BY a.case_id, a.kind), count(*)::int
+        INTO given, total
       FROM added a JOIN onemap.case_record c ON c.id = a.case_id;
     IF total > 0 THEN
         -- A payload has room for 8000 bytes; who wants all reads case_warning.

@@ -49,7 +49,7 @@ COMMENT ON FUNCTION onemap.case_classify(onemap.case_record, jsonb, boolean) IS
 
 CREATE OR REPLACE FUNCTION onemap.case_candidates(c onemap.case_record) RETURNS int[]
 LANGUAGE plpgsql STABLE AS $$
-DECLARE word text; unit int; result int[] := '{}';
+DECLARE word text; unit int; result int[] := '{}'::int[];
 BEGIN
     -- In the order of the condition's words; an owner that is not known leaves the case to the others it names.
     FOREACH word IN ARRAY coalesce((SELECT string_to_array(n.responsible, ' ') FROM onemap.case_condition n
@@ -183,7 +183,7 @@ COMMENT ON FUNCTION onemap.case_merge(onemap.case_record, jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.case_finding(c onemap.case_record, action text, request jsonb) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE known text[] := '{shirking,fraud,poor_cooperation,unfounded,wrong_dispatch}'; f jsonb;
+DECLARE known text[] := '{shirking,fraud,poor_cooperation,unfounded,wrong_dispatch}'::text[]; f jsonb;
 BEGIN
     IF action = 'call_back' THEN
         IF coalesce(request->>'satisfaction', '') NOT IN ('satisfied', 'basically_satisfied', 'dissatisfied') THEN
@@ -281,10 +281,9 @@ COMMENT ON FUNCTION onemap.case_enter(onemap.case_record, text, timestamptz) IS
     'The case in its next state, with the deadline of that stage';
 
 CREATE OR REPLACE FUNCTION onemap.case_findings(was onemap.case_record, c onemap.case_record, action text, request jsonb,
-    overdue boolean, moment timestamptz)
-RETURNS text[]
-LANGUAGE plpgsql STABLE AS $$
-DECLARE found_flags text[] := '{}';
+    overdue boolean, moment timestamptz) RETURNS text[]
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE found_flags text[] := '{}'::text[];
 BEGIN
     IF overdue AND was.clock_started_at IS NOT NULL THEN
         found_flags := found_flags || 'overdue'::text;

@@ -21,7 +21,7 @@ CREATE OR REPLACE FUNCTION onemap.case_list(filter jsonb DEFAULT '{}') RETURNS j
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known text[] := '{state,department,source,category,street,grid_cell,subsystem,device,open,overdue,suspended,since,until,'
-        'after,limit}';
+        'after,limit}'::text[];
     most int; unit int; result jsonb; conditions text := ''; f text;
 BEGIN
     PERFORM onemap.case_fields_check(filter, known, '{}');

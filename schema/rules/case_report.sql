@@ -68,7 +68,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     c onemap.case_record; attachments jsonb;
     known text[] := '{source,role,actor,title,description,reporter,address,category,condition,lon,lat,grid_cell,'
-        'component_code,subsystem,vendor,device_code,external_code,contact,attachments,reason,at}';
+        'component_code,subsystem,vendor,device_code,external_code,contact,attachments,reason,at}'::text[];
 BEGIN
     PERFORM onemap.case_fields_check(request, known, '{source,role,actor}');
     IF NOT EXISTS (SELECT FROM onemap.case_source s WHERE s.source = request->>'source') THEN

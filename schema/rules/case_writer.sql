@@ -32,7 +32,7 @@ BEGIN
     -- Its id comes when it is written.
     e.case_id := c.id; e.case_code := c.code; e.seq := c.event_count; e.at := moment; e.recorded_at := clock_timestamp();
     e.action := action; e.from_state := was.state; e.to_state := c.state; e.role := role; e.actor := actor;
-    e.recorded_by := session_user; e.department := unit; e.previous_department := former; e.source := c.source;
+    e.recorded_by := session_user::text; e.department := unit; e.previous_department := former; e.source := c.source;
     e.catalogue_version := c.catalogue_version; e.category := c.category_code; e.condition_number := c.condition_number;
     e.grid_cell := c.grid_cell; e.street := c.street; e.limit_value := c.limit_value; e.limit_unit := c.limit_unit;
     e.deadline_at := c.deadline_at; e.used_s := used_s; e.overdue_s := overdue_s; e.stage_deadline_at := was.stage_deadline_at;

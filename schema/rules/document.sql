@@ -46,7 +46,7 @@ COMMENT ON FUNCTION onemap.record_device(text, text, jsonb, text) IS
 -- One function per kind: stores one record; returns accepted or duplicate; raises what is wrong.
 CREATE OR REPLACE FUNCTION onemap.inventory_put(subsystem text, vendor text, record jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE stored onemap.device; parent int; details jsonb; department int; changed boolean;
+DECLARE stored onemap.device; parent int; details jsonb; department int;
 BEGIN
     IF NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.subsystem = $1 AND k.key = record->>'kind') THEN
         RAISE EXCEPTION 'kind: % has no device kind %; it has %', subsystem, record->>'kind',
@@ -202,7 +202,7 @@ CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OU
     OUT rejected int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    r record; fate text; code text; reason text;
+    r record; fate text; code text;
     problems jsonb := coalesce(message->'problems', '[]'); subsystem text := message->>'subsystem';
         vendor text := message->>'vendor';
     total int := (message->>'total')::int; policy text;

@@ -56,7 +56,7 @@ COMMENT ON FUNCTION onemap.hourly_zip(float8[], float8[], text) IS
 CREATE OR REPLACE FUNCTION onemap.rollup_run() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
 SET jit = off AS $$
-DECLARE stamps timestamptz[]; hour_start timestamptz; again record; touched int := 0; part int;
+DECLARE stamps timestamptz[]; hour_start timestamptz; devices int[]; touched int := 0; part int;
 BEGIN
     -- One snapshot for all, or a batch committed meanwhile would be counted twice; one run at a time.
     IF current_setting('transaction_isolation') <> 'repeatable read' THEN
@@ -91,11 +91,11 @@ BEGIN
         lasts = onemap.hourly_zip(h.lasts, excluded.lasts, 'last'),
         last_at = excluded.last_at;
     GET DIAGNOSTICS touched = ROW_COUNT;
-    FOR again IN SELECT a.hour, array_agg(DISTINCT a.device_id) AS devices FROM pg_temp.rollup_again a GROUP BY a.hour LOOP
-        DELETE FROM onemap.observation_hourly h WHERE h.hour = again.hour AND h.device_id = ANY (again.devices);
+    FOR hour_start, devices IN SELECT a.hour, array_agg(DISTINCT a.device_id) FROM pg_temp.rollup_again a GROUP BY a.hour LOOP
+        DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (devices);
         INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
-        SELECT a.device_id, again.hour, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at
-        FROM onemap.hourly_aggregate(again.hour, NULL, again.devices) a;
+        SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at
+        FROM onemap.hourly_aggregate(hour_start, NULL, devices) a;
         GET DIAGNOSTICS part = ROW_COUNT;
         touched := touched + part;
     END LOOP;

@@ -151,7 +151,7 @@ COMMENT ON FUNCTION onemap.score_month_close(jsonb) IS
 GRANT EXECUTE ON FUNCTION onemap.score_month_close(jsonb) TO cityhub_hub, cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.score_verify(request jsonb) RETURNS jsonb
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 <<me>>
 DECLARE
     month date := onemap.score_month_parse(request->>'month'); kept onemap.score_month; rows_differ bigint; scores_differ jsonb;

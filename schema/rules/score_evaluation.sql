@@ -89,10 +89,9 @@ COMMENT ON FUNCTION onemap.score_input_item(jsonb, date, text) IS 'Points of an 
 CREATE OR REPLACE FUNCTION onemap.score_unit(unit jsonb, document jsonb, measured jsonb, month date) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    item jsonb; one jsonb; items jsonb := '[]'; own jsonb; department text := unit->>'department'; missing jsonb := '[]';
-        adjustments jsonb;
-    base numeric := 0; bonus numeric := 0; excluded numeric := 0; full_score numeric := (document->>'full')::numeric;
-        adjusted numeric; score numeric;
+    item jsonb; one jsonb; items jsonb := '[]'::jsonb; own jsonb; missing jsonb := '[]'::jsonb; adjustments jsonb;
+    department text := unit->>'department'; full_score numeric := (document->>'full')::numeric;
+    base numeric := 0::numeric; bonus numeric := 0::numeric; excluded numeric := 0::numeric; adjusted numeric; score numeric;
 BEGIN
     SELECT g->'items' INTO own FROM jsonb_array_elements(document->'groups') g WHERE g->>'key' = unit->>'group';
     FOR item IN SELECT jsonb_array_elements(coalesce(own, document->'items')) LOOP

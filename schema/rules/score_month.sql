@@ -123,7 +123,7 @@ COMMENT ON FUNCTION onemap.score_month_ready(date) IS
 
 CREATE OR REPLACE FUNCTION onemap.score_rebuild(from_month date, to_month date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE m date; built bigint := 0;
+DECLARE m date; built bigint := 0::bigint;
 BEGIN
     FOR m IN SELECT g::date FROM generate_series(from_month::timestamp, to_month::timestamp, '1 month') g LOOP
         CONTINUE WHEN EXISTS (SELECT FROM onemap.score_month s WHERE s.month = m AND s.closed_at IS NOT NULL);

@@ -3,7 +3,7 @@
 
 CREATE OR REPLACE FUNCTION onemap.sweep_run() RETURNS text[]
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE s record; problems text[] := '{}';
+DECLARE s record; problems text[] := '{}'::text[];
 BEGIN
     FOR s IN SELECT w.function_name FROM onemap.sweep w ORDER BY w.function_name LOOP
         BEGIN

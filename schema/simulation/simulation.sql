@@ -26,7 +26,8 @@ COMMENT ON FUNCTION simulation.box(jsonb) IS 'A rectangle [west, south, east, no
 
 CREATE OR REPLACE FUNCTION simulation.check() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE code constant text := (SELECT g.code FROM onemap.grid_cell g WHERE g.name_zh NOT LIKE '模拟%' ORDER BY g.code LIMIT 1);
+DECLARE code constant text := (SELECT g.code::text FROM onemap.grid_cell g WHERE g.name_zh NOT LIKE '模拟%' ORDER BY g.code
+    LIMIT 1);
 BEGIN
     IF code IS NOT NULL THEN
         RAISE EXCEPTION 'this county has real grid cells, for example %: nothing simulated is stored beside them', code
@@ -67,8 +68,8 @@ BEGIN
         PERFORM onemap.vendor_put(vendor.subsystem, vendor.vendor, jsonb_build_object('name_zh', vendor.name_zh));
         vendors := vendors + 1;
     END LOOP;
-    SELECT count(*) INTO cells FROM onemap.grid_cell;
-    SELECT count(*) INTO zones FROM onemap.zone;
+    SELECT count(*)::int INTO cells FROM onemap.grid_cell;
+    SELECT count(*)::int INTO zones FROM onemap.zone;
     RETURN format('%s grid cells, %s zones, %s vendors of %s added', cells, zones, vendors, jsonb_array_length(county->'vendors'));
 END $$;
 COMMENT ON FUNCTION simulation.prepare(jsonb) IS
