@@ -69,4 +69,13 @@ struct adapter {
 extern const struct adapter *const adapters[];
 extern const size_t adapter_count;
 
+/* The adapter of a subsystem, NULL = there is no such subsystem. */
+const struct adapter *adapter_find(const char *key);
+/* The place in adapters[] of one of them. */
+size_t adapter_index(const struct adapter *adapter);
+/* The metric of that key, NULL = the adapter has none. */
+const struct metric *adapter_metric(const struct adapter *adapter, const char *key);
+/* The place in its kinds of the kind with that key, -1 = it has none. */
+int adapter_kind(const struct adapter *adapter, const char *key);
+
 #endif

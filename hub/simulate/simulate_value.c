@@ -90,7 +90,7 @@ static double state(const struct metric *metric, uint64_t key, int64_t at_ms) {
 }
 
 static void read_metric(struct readings *readings, const char *name) {
-    const struct metric *metric = readings_metric(readings->device->adapter, name);
+    const struct metric *metric = adapter_metric(readings->device->adapter, name);
     if (metric == NULL) {
         return;
     }
@@ -118,7 +118,7 @@ static void apply_anomaly(struct readings *readings) {
     if (anomaly == NULL) {
         return;
     }
-    const struct metric *metric = readings_metric(readings->device->adapter, anomaly->metric);
+    const struct metric *metric = adapter_metric(readings->device->adapter, anomaly->metric);
     if (metric == NULL) {
         return;
     }

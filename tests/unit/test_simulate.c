@@ -277,15 +277,11 @@ static void test_work_goes_its_way(void **state) {
     (void)state;
     struct simulate_random random = {4};
     struct work_book book = {.count = 0};
-    struct document_source source = {&fleet, NULL, COORDINATE_WGS84, &random, decoded_now_ms};
+    struct document_source source = {&fleet, decoded_adapter("sanitation"), COORDINATE_WGS84, &random, decoded_now_ms};
     char begun[40][48];
     int planned = 0;
     int started = 0;
     int finished = 0;
-    for (size_t a = 0; a < adapter_count; a++) {
-        source.adapter = strcmp(adapters[a]->key, "sanitation") == 0 ? adapters[a] : source.adapter;
-    }
-    assert_non_null(source.adapter);
     for (int i = 0; i < 20; i++) {
         cJSON *records = simulate_work(&source, &book);
         const cJSON *record;
