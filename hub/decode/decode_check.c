@@ -105,14 +105,6 @@ static int check_range(const struct check *check, const struct metric *metric) {
     if (!isfinite(metric->min) || !isfinite(metric->max) || !(metric->min < metric->max)) {
         return refuse(check, "metric %s: its range must be finite, min below max", metric->key);
     }
-    if (!(metric->typical_low <= metric->typical_high)) {
-        return refuse(check, "metric %s: its typical range is upside down", metric->key);
-    }
-    /* A counter's typical range is its growth in an hour. */
-    if (metric->kind == METRIC_COUNTER ? metric->typical_low < 0 || metric->typical_high > metric->max
-                                       : metric->typical_low < metric->min || metric->typical_high > metric->max) {
-        return refuse(check, "metric %s: its typical range is not within its physical range", metric->key);
-    }
     if (metric->rollover < 0 || (metric->rollover > 0 && metric->kind != METRIC_COUNTER)) {
         return refuse(check, "metric %s: only a METRIC_COUNTER rolls over", metric->key);
     }
@@ -152,7 +144,7 @@ static int check_kind(const struct check *check, size_t place) {
         return refuse(check, "kind %s: comes twice", kind->key);
     }
     if (kind->offline_after_s < 10 || kind->offline_after_s > 604800 || kind->interval_s < 1 ||
-        kind->interval_s > 86400 || kind->interval_s >= kind->offline_after_s || kind->simulated < 0) {
+        kind->interval_s > 86400 || kind->interval_s >= kind->offline_after_s) {
         return refuse(check,
                       "kind %s: intervals are 1 to 86400 s, offline after 10 to 604800 s and later than an interval",
                       kind->key);
