@@ -14,18 +14,6 @@ from harness.broker import Broker
 from harness.process import give_to, unprivileged_user, wait_until
 from harness.site import Site
 
-ACCESS = """
-user cityhub
-topic readwrite cityhub/v1/#
-
-pattern write cityhub/v1/+/%u/telemetry
-pattern write cityhub/v1/+/%u/inventory
-pattern write cityhub/v1/+/%u/staff
-pattern write cityhub/v1/+/%u/work
-pattern write cityhub/v1/+/%u/case
-pattern read cityhub/v1/+/%u/receipt
-"""
-
 CATALOGUE = [{"line": 2, "code": "20101", "class": "市容环境", "name": "暴露垃圾", "condition": "1", "registration_condition": "有暴露垃圾",
               "limit": "1", "unit": "工作日", "closing_condition": "清除", "responsible": "@grid", "source": "assumed"}]
 
@@ -135,11 +123,11 @@ class Guarded:
         give_to(self.secrets, unprivileged_user())
         self.passwords, self.hub_password = self.secrets / "passwords", self.secrets / "hub.password"
         self.hub_password.write_text("the-hub-of-the-tests\n")
-        subprocess.run(["mosquitto_passwd", "-c", "-b", self.passwords, "cityhub", "the-hub-of-the-tests"], check=True)
+        subprocess.run(["mosquitto_passwd", "-c", "-b", self.passwords, "hub", "the-hub-of-the-tests"], check=True)
         subprocess.run(["mosquitto_passwd", "-b", self.passwords, "visitor", "a-password-of-visitor"], check=True)
         give_to(self.passwords, unprivileged_user())
         access = self.secrets / "access"
-        access.write_text(ACCESS)
+        access.write_text((paths.ROOT / "deploy" / "mosquitto.acl").read_text())
         give_to(access, unprivileged_user())
         self.broker = Broker(work_folder / "mosquitto.log", password_file=self.passwords, acl_file=access)
         self.tree = work_folder / "tree"
@@ -147,7 +135,7 @@ class Guarded:
         (self.tree / "proto").symlink_to(paths.ROOT / "proto")
 
     def hub_settings(self):
-        return {"mqtt.username": "cityhub", "mqtt.password_file": self.hub_password,
+        return {"mqtt.username": "hub", "mqtt.password_file": self.hub_password,
                 "mqtt.vendor_password_file": self.passwords,
                 "mqtt.vendor_reload_command": f"kill -HUP {self.broker.process.pid}"}
 
@@ -240,7 +228,7 @@ def test_other_vendors_topics_are_closed(guarded):
         told[topic] = "not authorized" in (done.stdout + done.stderr).lower()
     assert told == {"dust/visitor/telemetry": False, "gas/visitor/case": False, "dust/other/telemetry": True, "dust/visitor/receipt": True}
     # Of all that, the vendor may read its receipt alone, and so has nothing.
-    subprocess.run(["mosquitto_pub", *login[:-4], "-u", "cityhub", "-P", "the-hub-of-the-tests", "-q", "1", "-t",
+    subprocess.run(["mosquitto_pub", *login[:-4], "-u", "hub", "-P", "the-hub-of-the-tests", "-q", "1", "-t",
                     "cityhub/v1/dust/visitor/receipt", "-m", "a receipt"], check=True, timeout=30)
     assert guarded.run(["mosquitto_sub", *login, "-q", "1", "-i", "visitor-rules", "-c", "-x", "600", "-t", "cityhub/v1/#", "-C", "1",
                         "-W", "30", "-v"]) == "cityhub/v1/dust/visitor/receipt a receipt\n"
