@@ -232,14 +232,15 @@ static const char *lane_count_flaw(const char *word, bool *seen) {
     if (count < 1 || count > 2 || digits[count] != '\0' || atoi(digits) < 1 || atoi(digits) > 16) {
         return "must be <subsystem>=<1 to 16>";
     }
-    for (size_t i = 0; i < adapter_count; i++) {
-        if (strlen(adapters[i]->key) == length && strncmp(adapters[i]->key, word, length) == 0) {
-            const char *flaw = seen[i] ? "comes twice" : NULL;
-            seen[i] = true;
-            return flaw;
-        }
+    char key[64];
+    snprintf(key, sizeof key, "%.*s", (int)length, word);
+    const struct adapter *adapter = length < sizeof key ? adapter_find(key) : NULL;
+    if (adapter == NULL) {
+        return "must be <subsystem>=<1 to 16>, and there is no such subsystem";
     }
-    return "must be <subsystem>=<1 to 16>, and there is no such subsystem";
+    const char *flaw = seen[adapter_index(adapter)] ? "comes twice" : NULL;
+    seen[adapter_index(adapter)] = true;
+    return flaw;
 }
 
 static void check_lane_counts(struct reading *reading) {

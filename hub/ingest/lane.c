@@ -9,6 +9,7 @@
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/topic.h"
 #include "hub/link/mqtt.h"
 
 enum {
@@ -44,8 +45,6 @@ struct lane {
     void (*closed)(void *user);
     void *closed_user;
 };
-
-static const char *const kinds[] = {"telemetry", "inventory", "staff", "work", "case"};
 
 static bool batch_full(const struct lane *lane) {
     const struct batch *batch = &lane->filling->batch;
@@ -143,20 +142,20 @@ static bool may_write(void *user) {
 }
 
 static void subscribe(struct lane *lane, bool shared, bool on) {
-    char filters[ADAPTER_COUNT_OF(kinds)][CLIENT_ID_MAX + 128];
-    char *list[ADAPTER_COUNT_OF(kinds)];
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(kinds); i++) {
+    char filters[TOPIC_KINDS_IN][CLIENT_ID_MAX + 128];
+    char *list[TOPIC_KINDS_IN];
+    for (size_t i = 0; i < TOPIC_KINDS_IN; i++) {
         int at = shared
                      ? snprintf(filters[i], sizeof filters[i], "$share/%s/", lane->settings.world->config->hub_instance)
                      : 0;
-        snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, "cityhub/v1/%s/+/%s", lane->settings.adapter->key,
-                 kinds[i]);
+        snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, TOPIC_FORMAT, lane->settings.adapter->key, "+",
+                 topic_words[i]);
         list[i] = filters[i];
     }
     struct mosquitto *session = mqtt_session(lane->mqtt);
     int mid = 0;
-    int code = on ? mosquitto_subscribe_multiple(session, &mid, (int)ADAPTER_COUNT_OF(kinds), list, 1, 0, NULL)
-                  : mosquitto_unsubscribe_multiple(session, NULL, (int)ADAPTER_COUNT_OF(kinds), list, NULL);
+    int code = on ? mosquitto_subscribe_multiple(session, &mid, TOPIC_KINDS_IN, list, 1, 0, NULL)
+                  : mosquitto_unsubscribe_multiple(session, NULL, TOPIC_KINDS_IN, list, NULL);
     if (code != MOSQ_ERR_SUCCESS) {
         log_error("lane_subscribe", "lane=%s reason=%s", lane->client_id, log_quote(mosquitto_strerror(code)));
     }

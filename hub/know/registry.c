@@ -44,15 +44,6 @@ void registry_free(struct registry *registry) {
     free(registry);
 }
 
-const struct adapter *registry_adapter(const char *subsystem) {
-    for (size_t i = 0; i < adapter_count; i++) {
-        if (strcmp(adapters[i]->key, subsystem) == 0) {
-            return adapters[i];
-        }
-    }
-    return NULL;
-}
-
 const char *vendor_name(const struct vendor *vendor) {
     return vendor->key + strlen(vendor->adapter->key) + 1;
 }
@@ -123,7 +114,7 @@ int registry_take_vendors(struct registry *registry, const PGresult *rows) {
     for (int row = 0; row < PQntuples(rows); row++) {
         const char *subsystem = PQgetvalue(rows, row, 0);
         const char *name = PQgetvalue(rows, row, 1);
-        const struct adapter *adapter = registry_adapter(subsystem);
+        const struct adapter *adapter = adapter_find(subsystem);
         if (adapter == NULL) {
             continue; /* of a subsystem that this build does not have */
         }
@@ -150,15 +141,6 @@ void registry_devices_sql(char *sql, size_t size, int after_id, const char *chan
              after_id, changed_since, REGISTRY_PAGE);
 }
 
-static int8_t kind_of(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->kind_count; i++) {
-        if (strcmp(adapter->kinds[i].key, key) == 0) {
-            return (int8_t)i;
-        }
-    }
-    return -1;
-}
-
 int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id) {
     for (int row = 0; row < PQntuples(rows); row++) {
         int id = atoi(PQgetvalue(rows, row, 0));
@@ -178,7 +160,7 @@ int registry_take_devices(struct registry *registry, const PGresult *rows, int *
         }
         device->id = id;
         device->registered = true;
-        device->kind = kind_of(vendor->adapter, PQgetvalue(rows, row, 4));
+        device->kind = (int8_t)adapter_kind(vendor->adapter, PQgetvalue(rows, row, 4));
         if (!PQgetisnull(rows, row, 5) && device->evaluated_ms == INT64_MIN) {
             device->evaluated_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
         }

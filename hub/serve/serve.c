@@ -225,7 +225,7 @@ static bool lanes_open(struct hub *hub, const PGresult *strays) {
     hub->lanes_wanted = hub->lane_count;
     for (int row = 0; strays != NULL && row < PQntuples(strays); row++) {
         const char *client_id = PQgetvalue(strays, row, 0);
-        const struct adapter *adapter = registry_adapter(PQgetvalue(strays, row, 1));
+        const struct adapter *adapter = adapter_find(PQgetvalue(strays, row, 1));
         const char *number = strrchr(client_id, '-');
         if (adapter == NULL || number == NULL || !lane_add(hub, adapter, atoi(number + 1), true)) {
             log_error("lane_stray", "lane=%s", log_quote(client_id));

@@ -1,4 +1,4 @@
-/* command_simulate.c: `cityhub simulate`: eleven vendors of a synthetic county, to see and to test the hub at work. A
+/* command_simulate.c: `cityhub simulate`: the vendors of a synthetic county, to see and to test the hub at work. A
  * client of the broker like any vendor's platform: but for --prepare and --cases it never touches the database. */
 #include <getopt.h>
 #include <math.h>
@@ -26,7 +26,7 @@ static const char usage[] =
     "usage: cityhub simulate [OPTION ...]\n"
     "       cityhub simulate --prepare [--vendor NAME]\n"
     "       cityhub simulate --cases [--month M] [--count N] [--seed N]\n\n"
-    "Plays the vendors of all eleven subsystems of a synthetic county (about 2,000 devices, trucks and people under "
+    "Plays the vendors of all subsystems of a synthetic county (about 2,000 devices, trucks and people under "
     "way)\n"
     "against the broker of [mqtt] host and port, and shows what their receipts say. Ctrl-C ends it.\n"
     "  --prepare             set the county up in the database: street offices, grid cells, zones, vendors; then end\n"
@@ -293,12 +293,24 @@ static int make_vendors(struct simulation *simulation) {
     return 0;
 }
 
+static void tell_plain(void) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (figures_of(adapters[i]->key) == NULL) {
+            printf(
+                "simulate: %s has no figures in hub/simulate/simulate_figures.c: %d devices of each kind, values in the middle "
+                "of their ranges\n",
+                adapters[i]->key, FIGURES_DEVICES_PLAIN);
+        }
+    }
+}
+
 static int start(struct simulation *simulation) {
     struct options *options = &simulation->options;
     int code = fleet_make(&simulation->fleet, (uint64_t)options->seed);
     if (code != 0) {
         return code;
     }
+    tell_plain();
     double rate = schedule_rate(&simulation->fleet);
     double speed = options->rate > 0 ? options->rate / rate : options->speed > 0 ? options->speed : 1;
     simulation->chance.state = simulate_hash((uint64_t)options->seed, 2);
