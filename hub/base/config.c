@@ -277,6 +277,7 @@ int config_load(struct config *config, const char *path, FILE *errors) {
     *config = (struct config){0};
     for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
         if (option_set(config, &options[i], options[i].initial) != NULL) {
+            fputs("configuration: out of memory\n", errors);
             return CH_EMEMORY;
         }
     }
@@ -302,6 +303,10 @@ int config_load(struct config *config, const char *path, FILE *errors) {
             return CH_EIO;
         }
         config->path = strdup(path);
+        if (config->path == NULL) {
+            fprintf(errors, "%s: out of memory\n", path);
+            return CH_EMEMORY;
+        }
     }
     config_cross_check(&reading);
     return reading.problems == 0 ? 0 : CH_EINVAL;
