@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "hub/base/count.h"
+
 enum {
     ADAPTER_METRICS_MAX = 63, /* ordinals 1 to 63: one bit of observation.quality each */
 };
@@ -59,8 +61,6 @@ struct adapter {
     const struct adapter_check *checks;
     size_t check_count;
 };
-
-#define ADAPTER_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The generated table of all adapters (CMake writes it from the folders of adapters/). */
 extern const struct adapter *const adapters[];

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/log.h"
 #include "hub/cli/command.h"
 
 static const struct {
@@ -58,6 +59,7 @@ int main(int argc, char **argv) {
                                                  {0}};
     const char *config_path = NULL;
     const char *name = basename(argv[0]);
+    log_begin();
     /* '+': options before the command are ours, those after it are the command's. */
     for (int option; (option = getopt_long(argc, argv, "+c:hV", long_options, NULL)) != -1;) {
         switch (option) {

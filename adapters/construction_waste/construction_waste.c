@@ -63,9 +63,9 @@ const struct adapter adapter_construction_waste = {
     .name_zh = "渣土管理",
     .record = &cityhub__v1__construction_waste_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
     .checks = checks,
-    .check_count = ADAPTER_COUNT_OF(checks),
+    .check_count = COUNT_OF(checks),
 };

@@ -35,7 +35,7 @@ const struct adapter adapter_dust = {
     .name_zh = "扬尘管控",
     .record = &cityhub__v1__dust_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

@@ -64,7 +64,7 @@ const struct adapter adapter_enforcement = {
     .name_zh = "综合执法",
     .record = &cityhub__v1__enforcement_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

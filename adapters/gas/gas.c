@@ -82,7 +82,7 @@ const struct adapter adapter_gas = {
     .name_zh = "智慧燃气",
     .record = &cityhub__v1__gas_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

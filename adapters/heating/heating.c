@@ -79,7 +79,7 @@ const struct adapter adapter_heating = {
     .name_zh = "智慧热力",
     .record = &cityhub__v1__heating_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

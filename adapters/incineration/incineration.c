@@ -74,7 +74,7 @@ const struct adapter adapter_incineration = {
     .name_zh = "焚烧供电",
     .record = &cityhub__v1__incineration_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

@@ -63,7 +63,7 @@ const struct adapter adapter_landscaping = {
     .name_zh = "智慧园林",
     .record = &cityhub__v1__landscaping_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

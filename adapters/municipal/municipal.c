@@ -67,7 +67,7 @@ const struct adapter adapter_municipal = {
     .name_zh = "智慧市政",
     .record = &cityhub__v1__municipal_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

@@ -53,7 +53,7 @@ const struct adapter adapter_streetlight = {
     .name_zh = "智慧路灯",
     .record = &cityhub__v1__streetlight_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

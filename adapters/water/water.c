@@ -95,7 +95,7 @@ const struct adapter adapter_water = {
     .name_zh = "智慧供水",
     .record = &cityhub__v1__water_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hub/adapter.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 
@@ -76,7 +77,7 @@ static const struct option options[] = {
 };
 
 static const struct option *option_find(const char *section, const char *key) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         if (strcmp(options[i].section, section) == 0 && strcmp(options[i].key, key) == 0) {
             return &options[i];
         }
@@ -114,7 +115,7 @@ struct reading {
     const char *path;
     FILE *file;
     int line;
-    int lines[ADAPTER_COUNT_OF(options)]; /* where each option was last set; 0 = not in the file */
+    int lines[COUNT_OF(options)]; /* where each option was last set; 0 = not in the file */
     FILE *errors;
     int problems;
 };
@@ -213,7 +214,7 @@ static void option_problem(struct reading *reading, const char *section, const c
 
 static void check_log_level(struct reading *reading) {
     static const char *const levels[] = {"error", "warning", "info", "debug"};
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(levels); i++) {
+    for (size_t i = 0; i < COUNT_OF(levels); i++) {
         if (strcmp(reading->config->hub_log_level, levels[i]) == 0) {
             log_level_set((enum log_level)i);
             return;
@@ -276,8 +277,9 @@ static void config_cross_check(struct reading *reading) {
 int config_load(struct config *config, const char *path, FILE *errors) {
     static const char default_path[] = "/etc/cityhub/cityhub.ini";
     *config = (struct config){0};
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         if (option_set(config, &options[i], options[i].initial) != NULL) {
+            fputs("configuration: out of memory\n", errors);
             return CH_EMEMORY;
         }
     }
@@ -303,13 +305,17 @@ int config_load(struct config *config, const char *path, FILE *errors) {
             return CH_EIO;
         }
         config->path = strdup(path);
+        if (config->path == NULL) {
+            fprintf(errors, "%s: out of memory\n", path);
+            return CH_EMEMORY;
+        }
     }
     config_cross_check(&reading);
     return reading.problems == 0 ? 0 : CH_EINVAL;
 }
 
 void config_free(struct config *config) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         if (options[i].kind == OPTION_TEXT) {
             char **field = (char **)(void *)((char *)config + options[i].offset);
             free(*field);
@@ -322,7 +328,7 @@ void config_free(struct config *config) {
 
 void config_print(const struct config *config, FILE *out) {
     const char *section = "";
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         const struct option *option = &options[i];
         if (strcmp(section, option->section) != 0) {
             section = option->section;

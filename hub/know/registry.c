@@ -75,6 +75,10 @@ struct device *vendor_device_add(struct registry *registry, struct vendor *vendo
     device->code_length = (uint8_t)length;
     memcpy(device->code, code, length);
     HASH_ADD_KEYPTR(hh, vendor->devices, device->code, length, device);
+    if (device->hh.tbl == NULL) {
+        free(device);
+        return NULL;
+    }
     registry->devices++;
     return device;
 }
@@ -91,6 +95,7 @@ size_t registry_vendor_count(const struct registry *registry) {
     return count;
 }
 
+/* Without a right, until a row gives it. */
 static struct vendor *vendor_add(struct registry *registry, const struct adapter *adapter, const char *name) {
     size_t length = strlen(adapter->key) + 1 + strlen(name);
     struct vendor *vendor = calloc(1, sizeof *vendor + length + 1);
@@ -98,8 +103,13 @@ static struct vendor *vendor_add(struct registry *registry, const struct adapter
         return NULL;
     }
     vendor->adapter = adapter;
+    vendor->revoked = true;
     snprintf(vendor->key, length + 1, "%s/%s", adapter->key, name);
     HASH_ADD_KEYPTR(hh, registry->vendors, vendor->key, length, vendor);
+    if (vendor->hh.tbl == NULL) {
+        free(vendor);
+        return NULL;
+    }
     return vendor;
 }
 
@@ -108,22 +118,22 @@ static bool is_true(const PGresult *rows, int row, int column) {
 }
 
 int registry_take_vendors(struct registry *registry, const PGresult *rows) {
+    /* First all that needs memory: half of an answer must not take anybody's right. */
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const struct adapter *adapter = adapter_find(PQgetvalue(rows, row, 0));
+        const char *name = PQgetvalue(rows, row, 1);
+        if (adapter != NULL && registry_vendor(registry, adapter->key, name) == NULL &&
+            vendor_add(registry, adapter, name) == NULL) {
+            return CH_EMEMORY;
+        }
+    }
     for (struct vendor *vendor = registry->vendors; vendor != NULL; vendor = vendor->hh.next) {
         vendor->revoked = true;
     }
     for (int row = 0; row < PQntuples(rows); row++) {
-        const char *subsystem = PQgetvalue(rows, row, 0);
-        const char *name = PQgetvalue(rows, row, 1);
-        const struct adapter *adapter = adapter_find(subsystem);
-        if (adapter == NULL) {
+        struct vendor *vendor = registry_vendor(registry, PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1));
+        if (vendor == NULL) {
             continue; /* of a subsystem that this build does not have */
-        }
-        struct vendor *vendor = registry_vendor(registry, subsystem, name);
-        if (vendor == NULL) {
-            vendor = vendor_add(registry, adapter, name);
-        }
-        if (vendor == NULL) {
-            return CH_EMEMORY;
         }
         vendor->quarantine_unknown = is_true(rows, row, 2);
         vendor->receipts_all = is_true(rows, row, 3);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 
@@ -46,8 +47,7 @@ struct postgres {
     int statements;
     struct postgres_error error;
     bool failed;
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing;
 };
 
 static void postgres_progress(struct postgres *session);
@@ -410,9 +410,8 @@ static void postgres_progress(struct postgres *session) {
 struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
                                const struct postgres_handlers *handlers) {
     struct postgres *session = calloc(1, sizeof *session);
-    if (session == NULL || uv_timer_init(loop, &session->timer) != 0) {
-        free(session);
-        log_error("out_of_memory", "what=session");
+    if (session == NULL) {
+        log_error("out_of_memory", "what=session name=%s", name);
         return NULL;
     }
     session->loop = loop;
@@ -422,33 +421,22 @@ struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, con
     session->handlers = *handlers;
     session->backoff_ms = BACKOFF_FIRST_MS;
     session->socket = -1;
+    uv_timer_init(loop, &session->timer);
     session->timer.data = session;
     /* From the loop, so that no handler runs before this returns. */
     uv_timer_start(&session->timer, retry_later, 0, 0);
     return session;
 }
 
-static void timer_closed(uv_handle_t *handle) {
-    struct postgres *session = handle->data;
-    void (*closed)(void *) = session->closed;
-    void *user = session->closed_user;
-    free(session);
-    if (closed != NULL) {
-        closed(user);
-    }
-}
-
 void postgres_close(struct postgres *session, void (*closed)(void *user), void *user) {
     bool had_job = session->state == POSTGRES_BUSY || session->state == POSTGRES_ROLLING_BACK;
-    session->closed = closed;
-    session->closed_user = user;
     session->state = POSTGRES_CLOSING;
     session->handlers = (struct postgres_handlers){0};
     unwatch(session);
     PQfinish(session->connection);
     session->connection = NULL;
-    uv_timer_stop(&session->timer);
-    uv_close((uv_handle_t *)&session->timer, timer_closed);
+    closing_begin(&session->closing, free, session, closed, user);
+    closing_handle(&session->closing, (uv_handle_t *)&session->timer);
     if (had_job) {
         struct postgres_error error = {.sqlstate = "", .message = "the hub is stopping"};
         job_finish(session, &error);
@@ -470,16 +458,4 @@ int postgres_run(struct postgres *session, const struct postgres_job *job) {
     session->job = *job;
     run_start(session, job->sql, POSTGRES_BUSY);
     return 0;
-}
-
-bool postgres_error_transient(const struct postgres_error *error) {
-    /* Classes of PostgreSQL's appendix A. 42: not migrated, or a right is missing: no message's fault. */
-    static const char *const classes[] = {"", "08", "25", "40", "42", "53", "55", "57", "58", "F0", "XX"};
-    char class[3] = {error->sqlstate[0], error->sqlstate[0] == '\0' ? '\0' : error->sqlstate[1], '\0'};
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
-        if (strcmp(class, classes[i]) == 0) {
-            return true;
-        }
-    }
-    return false;
 }

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "hub/base/config.h"
+#include "hub/link/postgres_error.h"
 
 struct postgres;
 
@@ -20,7 +21,7 @@ struct postgres_handlers {
 };
 
 /* Starts connecting with [database] conninfo. `setup_sql` (may be NULL, borrowed for the session's life) runs after
- * each connect, e.g. LISTENs. Returns NULL if memory is out. */
+ * each connect, e.g. LISTENs. Returns NULL after logging that memory is out. */
 struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
                                const struct postgres_handlers *handlers);
 
@@ -31,12 +32,6 @@ void postgres_close(struct postgres *session, void (*closed)(void *user), void *
 /* Connected, set up, and no job is running. */
 bool postgres_idle(const struct postgres *session);
 bool postgres_connected(const struct postgres *session);
-
-/* Why a job failed. */
-struct postgres_error {
-    char sqlstate[6]; /* "" = the connection was lost or the job timed out: whether it committed is unknown */
-    char message[512];
-};
 
 /* One query string (simple protocol, so it may hold several statements and is one transaction if it says BEGIN or
  * nothing of its own), with the data of its COPY ... FROM STDIN in order. Everything pointed to is borrowed until
@@ -61,9 +56,5 @@ struct postgres_job {
 /* Returns 0, or CH_EFULL if the session is not idle. `done` may be called from within, if the connection turns
  * out to be lost. */
 int postgres_run(struct postgres *session, const struct postgres_job *job);
-
-/* True if waiting and trying again may help: the server is away, stopping, out of room, read-only, not migrated, a
- * deadlock. False: it is the data's fault. */
-bool postgres_error_transient(const struct postgres_error *error);
 
 #endif

@@ -4,18 +4,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
 #include "hub/migrate/migrate_ready.h"
 #include "hub/migrate/sql_script.h"
 
-static double seconds_since(const struct timespec *start) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+static double seconds_since(int64_t start_ms) {
+    return (double)(clock_steady_ms() - start_ms) / 1000;
 }
 
 /* ---- running files ---- */
@@ -72,8 +70,7 @@ int migrate_run_file(const struct migrate_place *place, const struct migration_f
 
 /* ---- one transaction ---- */
 
-static int unit_within(const struct migrate_place *place, const struct migrate_unit *unit,
-                       const struct timespec *start) {
+static int unit_within(const struct migrate_place *place, const struct migrate_unit *unit, int64_t start_ms) {
     /* Unqualified names must find PostGIS's operators, and nothing be made in public by a forgotten qualification. */
     int code = database_run(place->connection, "SET LOCAL search_path = pg_catalog, public", 0, NULL);
     if (code == 0) {
@@ -81,18 +78,17 @@ static int unit_within(const struct migrate_place *place, const struct migrate_u
     }
     if (code == 0) {
         char duration[32];
-        snprintf(duration, sizeof duration, "%.3f seconds", seconds_since(start));
+        snprintf(duration, sizeof duration, "%.3f seconds", seconds_since(start_ms));
         code = unit->record(place, unit->subject, duration);
     }
     return code;
 }
 
 int migrate_unit_run(const struct migrate_place *place, const struct migrate_unit *unit) {
-    struct timespec start;
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    int64_t start_ms = clock_steady_ms();
     int code = database_run(place->connection, "BEGIN", 0, NULL);
     if (code == 0) {
-        code = unit_within(place, unit, &start);
+        code = unit_within(place, unit, start_ms);
     }
     if (code == 0) {
         code = database_run(place->connection, "COMMIT", 0, NULL);
@@ -107,7 +103,7 @@ int migrate_unit_run(const struct migrate_place *place, const struct migrate_uni
                 unit->label);
         return code;
     }
-    fprintf(place->settings->out, "%-40s  applied in %.2f s\n", unit->label, seconds_since(&start));
+    fprintf(place->settings->out, "%-40s  applied in %.2f s\n", unit->label, seconds_since(start_ms));
     fflush(place->settings->out);
     /* A file may have changed settings of the session. */
     if (database_run(place->connection, "RESET ALL", 0, NULL) != 0 || database_session(place->connection, 0) != 0) {

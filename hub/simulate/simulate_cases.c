@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
@@ -253,19 +254,16 @@ int simulate_cases(const struct config *config, const struct simulate_cases_opti
     if (play.connection == NULL) {
         return CH_EDATABASE;
     }
-    struct timespec start;
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    int64_t start_ms = clock_steady_ms();
     int code = simulate_require(play.connection);
     code = code == 0 ? database_run(play.connection, "BEGIN", 0, NULL) : code;
     code = code == 0 ? play_month(&play, options) : code;
     code = code == 0 ? database_run(play.connection, "COMMIT", 0, NULL) : code;
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    int64_t end_ms = clock_steady_ms();
     if (code == 0) {
         code = print_departments(&play);
         printf("month %s is played: %d cases, %ld actions in %.1f s\n", case_fact(play.county.facts, "month"),
-               play.case_count, play.events,
-               (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+               play.case_count, play.events, (double)(end_ms - start_ms) / 1000);
     }
     free(play.cases);
     free(play.queue);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 
 /* Kinds that are components (部件) after GB/T 30428.2, with class and subclass as in the county's catalogue. */
@@ -49,8 +50,8 @@ void simulate_person_name(uint64_t key, char name[32]) {
                                          "周", "吴", "孙", "马", "朱", "胡", "郭"};
     static const char *const given[] = {"建国", "秀英", "志强", "海燕", "玉梅", "永胜", "晓东", "丽娟",
                                         "卫东", "春霞", "红旗", "素云", "国庆", "金凤", "小军", "艳丽"};
-    const int families = (int)ADAPTER_COUNT_OF(family);
-    const int givens = (int)ADAPTER_COUNT_OF(given);
+    const int families = (int)COUNT_OF(family);
+    const int givens = (int)COUNT_OF(given);
     snprintf(name, 32, "%s%s", family[(int)(simulate_fixed(simulate_hash(key, 21)) * families)],
              given[(int)(simulate_fixed(simulate_hash(key, 22)) * givens)]);
 }
@@ -88,7 +89,7 @@ static struct place own_place(const struct simulated_device *device, struct simu
 }
 
 static const struct mover *mover_of(const struct simulated_device *device) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(movers); i++) {
+    for (size_t i = 0; i < COUNT_OF(movers); i++) {
         if (strcmp(movers[i].subsystem, device->adapter->key) == 0 && strcmp(movers[i].kind, device->kind->key) == 0) {
             return &movers[i];
         }
@@ -115,7 +116,7 @@ static void set_motion(struct simulated_device *device, struct simulate_random *
 }
 
 static void set_component(struct simulated_device *device) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(components); i++) {
+    for (size_t i = 0; i < COUNT_OF(components); i++) {
         if (strcmp(components[i].subsystem, device->adapter->key) == 0 &&
             strcmp(components[i].kind, device->kind->key) == 0) {
             snprintf(device->component_code, sizeof device->component_code, COUNTY_CODE "%s%06u",

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "hub/base/count.h"
+
 static const struct figures_range sanitation_ranges[] = {
     {"speed_km_h", 0, 35},
     {"heading_deg", 0, 360},
@@ -380,7 +382,7 @@ static const struct figures tables[] = {
 };
 
 const struct figures *figures_of(const char *subsystem) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(tables); i++) {
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
         if (strcmp(tables[i].subsystem, subsystem) == 0) {
             return &tables[i];
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common.pb-c.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/simulate/simulate_anomaly.h"
 #include "hub/simulate/simulate_value.h"
@@ -32,7 +33,7 @@ void schedule_vendor(struct simulated_vendor *vendor) {
         {"heating", COORDINATE_CGCS2000}, {"landscaping", COORDINATE_BD09},
     };
     const char *key = vendor->adapter->key;
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(systems); i++) {
+    for (size_t i = 0; i < COUNT_OF(systems); i++) {
         if (strcmp(systems[i].subsystem, key) == 0) {
             vendor->system = systems[i].system;
         }

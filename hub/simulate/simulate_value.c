@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/simulate/simulate_anomaly.h"
 
 static const int64_t local_ms = 8 * 3600000LL;         /* Asia/Shanghai has had no daylight saving time since 1991 */
@@ -32,7 +33,7 @@ double simulate_hour(int64_t at_ms) {
 }
 
 static enum course course_of(const char *key) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(courses); i++) {
+    for (size_t i = 0; i < COUNT_OF(courses); i++) {
         if (strstr(key, courses[i].word) != NULL) {
             return courses[i].course;
         }

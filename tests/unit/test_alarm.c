@@ -18,7 +18,7 @@ struct world {
     size_t operation_count;
 };
 
-static void note(void *user, const struct alarm_operation *operation) {
+static int note(void *user, const struct alarm_operation *operation) {
     struct world *world = user;
     size_t length = strlen(world->said);
     assert_ptr_equal(operation->device, world->device);
@@ -26,6 +26,7 @@ static void note(void *user, const struct alarm_operation *operation) {
              alarm_action_names[operation->action], operation->rule_id, (long long)(operation->at_ms - day_ms) / MINUTE,
              operation->value);
     world->operations[world->operation_count++] = *operation;
+    return 0;
 }
 
 static void commit(struct world *world) {
@@ -243,6 +244,7 @@ static void test_conditions(void **state) {
     said(world, "close1@12=100");
     judge(world, 13, 200);
     take_rules(world, SIMPLE("above", "150", "115", "600"));
+    take_conditions(world, ROWS(6, "dust", "acme", "D-9", "1", "t", "0"));
     assert_int_equal(world->device->conditions, 0);
     judge(world, 23, 200);
     said(world, "pend1@13=200 pend1@23=200");

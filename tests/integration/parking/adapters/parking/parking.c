@@ -1,4 +1,5 @@
 /* parking: 智慧停车. Gates of car parks, and patrols. Ranges assumed. */
+#include "hub/base/count.h"
 #include "hub/adapter_table.h"
 #include "parking.pb-c.h"
 
@@ -30,7 +31,7 @@ const struct adapter adapter_parking = {
     .name_zh = "智慧停车",
     .record = &cityhub__v1__parking_record__descriptor,
     .metrics = metrics,
-    .metric_count = ADAPTER_COUNT_OF(metrics),
+    .metric_count = COUNT_OF(metrics),
     .kinds = kinds,
-    .kind_count = ADAPTER_COUNT_OF(kinds),
+    .kind_count = COUNT_OF(kinds),
 };
