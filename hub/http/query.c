@@ -36,6 +36,12 @@ struct query {
 
 /* ---- refusals ---- */
 
+/* Whether its SQLSTATE is of one of these classes (PostgreSQL's appendix A), two characters each. */
+static bool is_class(const struct postgres_error *error, const char *classes) {
+    char class[3] = {error->sqlstate[0], error->sqlstate[0] == '\0' ? '\0' : error->sqlstate[1], '\0'};
+    return class[0] != '\0' && strstr(classes, class) != NULL;
+}
+
 /* The server said no. */
 static void refuse_by_error(struct request *request, const struct postgres_error *error) {
     static const char *const bad_bodies[] = {"22P02", "22P05", "54001"}; /* no JSON, a NUL in it, nested too deep */
@@ -56,8 +62,9 @@ static void refuse_by_error(struct request *request, const struct postgres_error
             return;
         }
     }
-    bool misfit = strncmp(error->sqlstate, "42", 2) == 0 || strncmp(error->sqlstate, "3F", 2) == 0;
-    if (postgres_error_transient(error) && !misfit) {
+    bool misfit = is_class(error, "42 3F");
+    /* Deadlocks, no room, locks, cancelled by somebody, a disk's trouble; 25 on a standby. */
+    if (is_class(error, request->method == METHOD_GET ? "40 53 55 57 58" : "25 40 53 55 57 58")) {
         request_refuse(request, PROBLEM_BUSY, "数据库未能答复", "the database did not answer");
     } else {
         request_refuse(request, PROBLEM_INTERNAL, "查询失败", "the query failed");
@@ -249,7 +256,9 @@ static struct query *query_new(struct request *request) {
         return NULL;
     }
     query->request = request;
-    snprintf(query->sql, sizeof query->sql, "SELECT * FROM %s($1::jsonb%s)", route->function,
+    /* In the list of columns a function is asked for row after row; in FROM for all of them first. */
+    snprintf(query->sql, sizeof query->sql,
+             route->by_row ? "SELECT %s($1::jsonb%s) AS body" : "SELECT * FROM %s($1::jsonb%s)", route->function,
              !has_body ? ""
              : is_json ? ", $2::jsonb"
                        : ", $2::bytea");

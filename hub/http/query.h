@@ -13,7 +13,7 @@
 
 struct request;
 
-enum { QUERY_ANSWER_MAX = 16 * 1024 * 1024 }; /* bytes of an answer that is collected */
+enum { QUERY_ANSWER_MAX = 8 * 1024 * 1024 }; /* bytes of an answer that is collected */
 
 /* Asks. The request is woken when its answer is there; on failure it is refused at once. */
 void query_start(struct request *request);

@@ -403,18 +403,8 @@ static void run_progress(struct postgres *session) {
     }
 }
 
-static void postgres_progress(struct postgres *session) {
-    if (session->state == POSTGRES_CONNECTING) {
-        connect_progress(session);
-        return;
-    }
-    if (session->connection == NULL) {
-        return;
-    }
-    if (PQconsumeInput(session->connection) != 1) {
-        postgres_lose(session, PQerrorMessage(session->connection));
-        return;
-    }
+/* Works on what libpq has read. */
+static void input_progress(struct postgres *session) {
     if (session->state != POSTGRES_IDLE) {
         run_progress(session);
     }
@@ -429,6 +419,21 @@ static void postgres_progress(struct postgres *session) {
             postgres_lose(session, "cannot watch the connection's socket");
         }
     }
+}
+
+static void postgres_progress(struct postgres *session) {
+    if (session->state == POSTGRES_CONNECTING) {
+        connect_progress(session);
+        return;
+    }
+    if (session->connection == NULL) {
+        return;
+    }
+    if (PQconsumeInput(session->connection) != 1) {
+        postgres_lose(session, PQerrorMessage(session->connection));
+        return;
+    }
+    input_progress(session);
 }
 
 struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
@@ -499,7 +504,7 @@ int postgres_run(struct postgres *session, const struct postgres_job *job) {
 void postgres_resume(struct postgres *session) {
     if (session->state == POSTGRES_BUSY && session->paused) {
         session->paused = false;
-        postgres_progress(session);
+        input_progress(session); /* without reading more: libpq may hold many rows already */
     }
 }
 
