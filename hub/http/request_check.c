@@ -89,37 +89,47 @@ static bool find_row(struct request *request, const char *method, struct route_m
 
 /* ---- role ---- */
 
-static bool is_loopback_address(const struct sockaddr *address) {
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)address;
-        return ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    }
-    if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)address;
-        return IN6_IS_ADDR_LOOPBACK(&six->sin6_addr) ||
-               (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr) && six->sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
-    }
-    return false;
+/* IPv4 as its mapped form in IPv6. */
+static struct in6_addr mapped(const struct in_addr *four) {
+    struct in6_addr six = {.s6_addr[10] = 0xff, .s6_addr[11] = 0xff};
+    memcpy(&six.s6_addr[12], four, sizeof *four);
+    return six;
 }
 
-/* A page of another site, under a name of its own that it lets point here (DNS rebinding), is not this machine. */
-static bool is_loopback_host(const char *host) {
-    if (host == NULL) {
-        return true; /* HTTP/1.0 */
+/* False if it is neither IPv4 nor IPv6. */
+static bool as_six(const struct sockaddr_storage *address, struct in6_addr *six) {
+    if (address->ss_family == AF_INET6) {
+        *six = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    } else {
+        *six = mapped(&((const struct sockaddr_in *)(const void *)address)->sin_addr);
     }
-    static const char *const names[] = {"localhost", "[::1]"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t length = strlen(names[i]);
-        if (strncasecmp(host, names[i], length) == 0 && (host[length] == '\0' || host[length] == ':')) {
-            return true;
-        }
+    return address->ss_family == AF_INET6 || address->ss_family == AF_INET;
+}
+
+static bool is_loopback(const struct in6_addr *six) {
+    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* A page of another site, under a name of its own that it lets point here (DNS rebinding), is not this machine: only
+ * localhost, loopback addresses, and the address that the connection came to. */
+static bool is_own_host(const char *host, const struct in6_addr *local) {
+    char name[INET6_ADDRSTRLEN];
+    struct in_addr four = {0};
+    struct in6_addr six = in6addr_any;
+    bool brackets = *host == '[';
+    size_t length = strcspn(host + brackets, brackets ? "]" : ":");
+    if (length == 9 && strncasecmp(host, "localhost", length) == 0) {
+        return true;
     }
-    char name[INET_ADDRSTRLEN];
-    struct in_addr address;
-    size_t length = strcspn(host, ":");
-    snprintf(name, sizeof name, "%.*s", (int)length, host);
-    return length < sizeof name && inet_pton(AF_INET, name, &address) == 1 &&
-           ntohl(address.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (length >= sizeof name) {
+        return false;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)length, host + brackets);
+    bool is_address = inet_pton(brackets ? AF_INET6 : AF_INET, name, brackets ? (void *)&six : (void *)&four) == 1;
+    if (!brackets) {
+        six = mapped(&four);
+    }
+    return is_address && (is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
 }
 
 /* What a proxy on this machine passes on comes from elsewhere. */
@@ -137,10 +147,19 @@ static bool has_role(const struct request *request) {
     if (request->route->role == ROLE_ANYONE) {
         return true;
     }
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    return info != NULL && info->client_addr != NULL && is_loopback_address(info->client_addr) &&
-           is_loopback_host(header(request, MHD_HTTP_HEADER_HOST)) && !is_passed_on(request);
+    struct sockaddr_storage peer_address, local_address;
+    socklen_t peer_length = sizeof peer_address, local_length = sizeof local_address;
+    struct in6_addr peer, local;
+    const char *host = header(request, MHD_HTTP_HEADER_HOST);
+    int client = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    if (getpeername(client, (struct sockaddr *)&peer_address, &peer_length) != 0 ||
+        getsockname(client, (struct sockaddr *)&local_address, &local_length) != 0 || !as_six(&peer_address, &peer) ||
+        !as_six(&local_address, &local)) {
+        return false;
+    }
+    /* Who asks one of this machine's addresses from the same one is on it. */
+    return (is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
+           (host == NULL || is_own_host(host, &local)); /* HTTP/1.0 has no Host */
 }
 
 /* ---- parameters ---- */

@@ -106,9 +106,6 @@ static const char *segment_parse(const struct route *route, const char *text, si
 static const char *pattern_parse(struct entry *entry) {
     const struct route *route = entry->route;
     size_t parameters = 0;
-    if (route->pattern == NULL || route->pattern[0] != '/') {
-        return "its pattern must begin with /";
-    }
     for (const char *at = route->pattern; at != NULL;) {
         at++;
         const char *end = strchr(at, '/');
@@ -196,6 +193,9 @@ static const char *body_flaw(const struct route *route) {
 static const char *row_flaw(struct entry *entry) {
     const struct route *route = entry->route;
     const char *flaw = NULL;
+    if (route->pattern == NULL || route->pattern[0] != '/') {
+        return "its pattern must begin with /";
+    }
     if (route_method_name(route->method)[0] == '\0') {
         return "its method is missing, or it has two";
     }

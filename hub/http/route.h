@@ -25,7 +25,7 @@ enum { METHODS_WITH_BODY = METHOD_POST | METHOD_PUT | METHOD_PATCH };
 /* Who may ask. */
 enum route_role {
     ROLE_ANYONE,
-    ROLE_LOOPBACK, /* from this machine, addressed as such, and not through a proxy */
+    ROLE_LOOPBACK, /* from this machine, by localhost or its address, and not through a proxy */
 };
 
 enum route_etag {
