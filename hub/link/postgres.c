@@ -44,6 +44,7 @@ struct postgres {
     struct postgres_job job;
     size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs */
     bool copying;
+    bool paused; /* the job's `row` had enough */
     int statements;
     struct postgres_error error;
     bool failed;
@@ -182,15 +183,30 @@ static void postgres_connect(struct postgres *session) {
     }
 }
 
+/* With values by the extended protocol: they are never part of the statement's text. */
+static bool send_values(struct postgres *session, const struct postgres_job *job) {
+    const char *values[POSTGRES_VALUES_MAX];
+    int lengths[POSTGRES_VALUES_MAX], formats[POSTGRES_VALUES_MAX];
+    for (size_t i = 0; i < job->value_count; i++) {
+        values[i] = job->values[i].data;
+        lengths[i] = (int)job->values[i].length;
+        formats[i] = job->values[i].binary ? 1 : 0;
+    }
+    return PQsendQueryParams(session->connection, job->sql, (int)job->value_count, NULL, values, lengths, formats, 1) ==
+               1 &&
+           (job->row == NULL || PQsetSingleRowMode(session->connection) == 1);
+}
+
 static void run_start(struct postgres *session, const char *sql, enum postgres_state state) {
     session->state = state;
     session->copies_begun = session->copy_sent = 0;
-    session->copying = false;
+    session->copying = session->paused = false;
     session->statements = 0;
     /* The failed job's error outlives its ROLLBACK, whose answer may come before this function returns. */
     session->failed = session->failed && state == POSTGRES_ROLLING_BACK;
     expect_answer(session);
-    if (PQsendQuery(session->connection, sql) != 1) {
+    bool with_values = state == POSTGRES_BUSY && session->job.value_count > 0;
+    if (!(with_values ? send_values(session, &session->job) : PQsendQuery(session->connection, sql) == 1)) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
@@ -240,7 +256,9 @@ static void note_error(struct postgres *session, const PGresult *result) {
     }
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     session->failed = true;
+    snprintf(session->error.hint, sizeof session->error.hint, "%s", hint == NULL ? "" : hint);
     snprintf(session->error.sqlstate, sizeof session->error.sqlstate, "%s", state == NULL ? "" : state);
     snprintf(session->error.message, sizeof session->error.message, "%s",
              message != NULL ? message : PQerrorMessage(session->connection));
@@ -343,6 +361,10 @@ static void run_progress(struct postgres *session) {
                 break;
             }
         }
+        if (session->paused) {
+            uv_poll_stop(session->poll);
+            return;
+        }
         if (PQisBusy(session->connection) == 1) {
             break;
         }
@@ -354,6 +376,8 @@ static void run_progress(struct postgres *session) {
         ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_COPY_IN) {
             copy_begin(session);
+        } else if (status == PGRES_SINGLE_TUPLE) {
+            session->paused = !session->job.row(session->job.user, result);
         } else if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
             if (session->state == POSTGRES_BUSY && session->job.result != NULL) {
                 session->job.result(session->job.user, session->statements, result);
@@ -379,18 +403,8 @@ static void run_progress(struct postgres *session) {
     }
 }
 
-static void postgres_progress(struct postgres *session) {
-    if (session->state == POSTGRES_CONNECTING) {
-        connect_progress(session);
-        return;
-    }
-    if (session->connection == NULL) {
-        return;
-    }
-    if (PQconsumeInput(session->connection) != 1) {
-        postgres_lose(session, PQerrorMessage(session->connection));
-        return;
-    }
+/* Works on what libpq has read. */
+static void input_progress(struct postgres *session) {
     if (session->state != POSTGRES_IDLE) {
         run_progress(session);
     }
@@ -405,6 +419,21 @@ static void postgres_progress(struct postgres *session) {
             postgres_lose(session, "cannot watch the connection's socket");
         }
     }
+}
+
+static void postgres_progress(struct postgres *session) {
+    if (session->state == POSTGRES_CONNECTING) {
+        connect_progress(session);
+        return;
+    }
+    if (session->connection == NULL) {
+        return;
+    }
+    if (PQconsumeInput(session->connection) != 1) {
+        postgres_lose(session, PQerrorMessage(session->connection));
+        return;
+    }
+    input_progress(session);
 }
 
 struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
@@ -458,4 +487,15 @@ int postgres_run(struct postgres *session, const struct postgres_job *job) {
     session->job = *job;
     run_start(session, job->sql, POSTGRES_BUSY);
     return 0;
+}
+
+void postgres_resume(struct postgres *session) {
+    if (session->state == POSTGRES_BUSY && session->paused) {
+        session->paused = false;
+        input_progress(session); /* without reading more: libpq may hold many rows already */
+    }
+}
+
+int postgres_backend(const struct postgres *session) {
+    return session->connection == NULL ? 0 : PQbackendPID(session->connection);
 }
