@@ -39,9 +39,13 @@ static int usage(FILE *out, int code) {
 
 static int command_run(size_t index, const char *config_path, int argc, char **argv) {
     struct config config;
+    enum log_level level;
     int code = EXIT_USAGE;
     if (command_wants_help(argc, argv) || config_load(&config, config_path, stderr) == 0) {
         bool help = command_wants_help(argc, argv);
+        if (!help && log_level_named(config.hub_log_level, &level)) {
+            log_level_set(level);
+        }
         code = commands[index].function(help ? NULL : &config, argc, argv);
         if (!help) {
             config_free(&config);

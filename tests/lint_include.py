@@ -18,7 +18,7 @@ FLOORS = {
     "store": "base link decode know",
     "ingest": "base link decode know store",
     "http": "base link know",
-    "cli": "base",
+    "cli": "base link",
     "migrate": "base know cli",
     "bulletin": "base cli",
     "serve": "base link decode know store ingest http cli",

@@ -219,15 +219,11 @@ static void option_problem(struct reading *reading, const char *section, const c
 }
 
 static void check_log_level(struct reading *reading) {
-    static const char *const levels[] = {"error", "warning", "info", "debug"};
-    for (size_t i = 0; i < COUNT_OF(levels); i++) {
-        if (strcmp(reading->config->hub_log_level, levels[i]) == 0) {
-            log_level_set((enum log_level)i);
-            return;
-        }
+    enum log_level level;
+    if (!log_level_named(reading->config->hub_log_level, &level)) {
+        option_problem(reading, "hub", "log_level");
+        fprintf(reading->errors, " = %s: must be error, warning, info or debug\n", reading->config->hub_log_level);
     }
-    option_problem(reading, "hub", "log_level");
-    fprintf(reading->errors, " = %s: must be error, warning, info or debug\n", reading->config->hub_log_level);
 }
 
 /* One word of [lane] counts; NULL or what is wrong with it. `seen` has a flag for each adapter. */

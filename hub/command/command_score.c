@@ -205,12 +205,12 @@ static void print_missing(FILE *out, const cJSON *missing) {
     const cJSON *unit;
     const cJSON *one;
     cJSON_ArrayForEach(unit, missing) {
-        const char *name = publication_text(unit, "name");
-        print_text(out, name[0] == '\0' ? publication_text(unit, "department") : name);
+        const char *name = member_text(unit, "name");
+        print_text(out, name[0] == '\0' ? member_text(unit, "department") : name);
         fputs(" lacks:", out);
         cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(unit, "missing")) {
             fputs(one == cJSON_GetObjectItemCaseSensitive(unit, "missing")->child ? " " : ", ", out);
-            print_text(out, publication_text(one, "name"));
+            print_text(out, member_text(one, "name"));
         }
         fputc('\n', out);
     }
@@ -275,7 +275,7 @@ static int score_statistics(PGconn *connection, struct request *request) {
         return print_json(connection, "SELECT pg_catalog.jsonb_pretty(onemap.score_statistics($1::jsonb))",
                           request->json);
     }
-    bool person = strcmp(publication_text(request->json, "by"), "person") == 0;
+    bool person = strcmp(member_text(request->json, "by"), "person") == 0;
     return print_rows(connection, person ? person_sql : statistics_sql, request->json, "no case");
 }
 
@@ -344,14 +344,14 @@ static int score_status(PGconn *connection, struct request *request) {
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
         printf("%-11s%s\n", marks[i], cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, marks[i])) ? "yes" : "no");
     }
-    printf("departments %.0f, %d of them incomplete\n", publication_number(answer, "departments", 0),
+    printf("departments %.0f, %d of them incomplete\n", member_number(answer, "departments", 0),
            cJSON_GetArraySize(missing));
     print_missing(stdout, missing);
-    if (publication_number(answer, "events_written_after_closing", 0) > 0) {
+    if (member_number(answer, "events_written_after_closing", 0) > 0) {
         printf(
             "%.0f events of this month were written after it was closed and do not count; correct it by `cityhub score "
             "adjust` if need be\n",
-            publication_number(answer, "events_written_after_closing", 0));
+            member_number(answer, "events_written_after_closing", 0));
     }
     cJSON_Delete(answer);
     return EXIT_DONE;
@@ -394,7 +394,7 @@ static int score_publish(PGconn *connection, struct request *request) {
     } else if (score_report_write(publication, request->out, stdout) != 0) {
         code = EXIT_FAILED;
     } else {
-        printf("SHA-256 %s\n", publication_text(publication, "sha256"));
+        printf("SHA-256 %s\n", member_text(publication, "sha256"));
     }
     cJSON_Delete(publication);
     return code;
@@ -416,9 +416,9 @@ static int score_verify(PGconn *connection, struct request *request) {
     }
     bool same = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "same"));
     printf("%s: %.0f rows and %d scores differ; %.0f events of the month came after it was closed\n",
-           same ? "the same" : "DIFFERENT", publication_number(answer, "rows_differing", 0),
+           same ? "the same" : "DIFFERENT", member_number(answer, "rows_differing", 0),
            cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(answer, "scores_differing")),
-           publication_number(answer, "events_written_after_closing", 0));
+           member_number(answer, "events_written_after_closing", 0));
     cJSON_Delete(answer);
     return same ? EXIT_DONE : EXIT_FAILED;
 }
@@ -492,7 +492,7 @@ static int score_formula(PGconn *connection, struct request *request) {
     int code =
         answer == NULL ? EXIT_FAILED : formula_problems_print(cJSON_GetObjectItemCaseSensitive(answer, "problems"));
     if (code == EXIT_DONE && request->put != NULL) {
-        printf("version %.0f\n", publication_number(answer, "version", 0));
+        printf("version %.0f\n", member_number(answer, "version", 0));
     }
     cJSON_Delete(answer);
     return code;

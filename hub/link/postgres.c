@@ -9,6 +9,7 @@
 #include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/link/postgres_parameters.h"
 
 enum postgres_state {
     POSTGRES_WAITING,    /* not connected: the timer will try */
@@ -154,22 +155,11 @@ static void notice_received(void *user, const PGresult *result) {
 }
 
 static void postgres_connect(struct postgres *session) {
-    char timeout[32];
-    char application[80];
-    snprintf(timeout, sizeof timeout, "%lld", (long long)session->config->database_connect_timeout_s);
-    snprintf(application, sizeof application, "cityhub %s %s", session->config->hub_instance, session->name);
-    const char *const keywords[] = {"keepalives_idle",
-                                    "keepalives_interval",
-                                    "keepalives_count",
-                                    "tcp_user_timeout",
-                                    "dbname",
-                                    "connect_timeout",
-                                    "client_encoding",
-                                    "application_name",
-                                    NULL};
-    const char *const values[] = {"30",    "10",   "3",         "60000", session->config->database_conninfo,
-                                  timeout, "UTF8", application, NULL};
-    session->connection = PQconnectStartParams(keywords, values, 1);
+    struct postgres_parameters parameters;
+    postgres_parameters_set(&parameters, session->config->database_conninfo,
+                            session->config->database_connect_timeout_s, "cityhub %s %s", session->config->hub_instance,
+                            session->name);
+    session->connection = PQconnectStartParams(parameters.keywords, parameters.values, 1);
     session->state = POSTGRES_CONNECTING;
     if (session->connection == NULL || PQstatus(session->connection) == CONNECTION_BAD) {
         postgres_lose(session, session->connection == NULL ? "out of memory" : PQerrorMessage(session->connection));
@@ -218,11 +208,10 @@ static void postgres_set_up(struct postgres *session) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
-    /* client_connection_check_interval: the statement of a killed hub must not run on and hold its locks. */
+    char begin[POSTGRES_SESSION_TEXT];
     snprintf(session->setup_text, sizeof session->setup_text,
-             "SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET lock_timeout = '%llds';"
-             " SET client_connection_check_interval = '2s'; SET idle_in_transaction_session_timeout = '%llds'; %s",
-             (long long)session->config->database_statement_timeout_s,
+             "%s; SET lock_timeout = '%llds'; SET idle_in_transaction_session_timeout = '%llds'; %s",
+             postgres_session_text(begin, session->config->database_statement_timeout_s),
              (long long)session->config->database_statement_timeout_s,
              (long long)session->config->database_statement_timeout_s * 2,
              session->setup_sql == NULL ? "" : session->setup_sql);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hub/base/member.h"
 #include "hub/simulate/simulate_random.h"
 
 struct case_department {
@@ -37,9 +38,6 @@ void case_county_free(struct case_county *county);
 
 /* Index of the department with this code, -1 if there is none. */
 int case_county_department(const struct case_county *county, const char *code);
-
-/* The member's text, "" if there is none. */
-const char *case_fact(const cJSON *object, const char *key);
 
 struct simulated_case {
     struct simulate_random random;

@@ -172,7 +172,7 @@ static const char enter_sql[] = "SELECT pg_catalog.jsonb_build_object("
 
 static int enter_scores(struct play *play) {
     cJSON *request = cJSON_CreateObject();
-    cJSON_AddStringToObject(request, "month", case_fact(play->county.facts, "month"));
+    cJSON_AddStringToObject(request, "month", member_text(play->county.facts, "month"));
     cJSON *assessed = ask(play->connection,
                           "SELECT pg_catalog.jsonb_path_query_array(onemap.assessment_compute($1::jsonb), "
                           "'$.rows[*].department')",
@@ -183,8 +183,7 @@ static int enter_scores(struct play *play) {
     cJSON *entered = ask(play->connection, enter_sql, case_scores(&play->county, assessed));
     if (entered != NULL) {
         printf("entered %.0f scores of campaigns and offices, %.0f bonuses and deductions\n",
-               cJSON_GetNumberValue(cJSON_GetObjectItem(entered, "entries")),
-               cJSON_GetNumberValue(cJSON_GetObjectItem(entered, "awards")));
+               member_number(entered, "entries", 0), member_number(entered, "awards", 0));
     }
     cJSON_Delete(assessed);
     cJSON_Delete(entered);
@@ -262,7 +261,7 @@ int simulate_cases(const struct config *config, const struct simulate_cases_opti
     int64_t end_ms = clock_steady_ms();
     if (code == 0) {
         code = print_departments(&play);
-        printf("month %s is played: %d cases, %ld actions in %.1f s\n", case_fact(play.county.facts, "month"),
+        printf("month %s is played: %d cases, %ld actions in %.1f s\n", member_text(play.county.facts, "month"),
                play.case_count, play.events, (double)(end_ms - start_ms) / 1000);
     }
     free(play.cases);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hub/base/count.h"
+#include "hub/base/member.h"
 #include "hub/simulate/simulate_value.h"
 
 static bool is_parent(const struct simulated_device *device) {
@@ -13,7 +14,7 @@ static bool is_parent(const struct simulated_device *device) {
 }
 
 static void add_attribute(cJSON *record, const char *key, const char *value) {
-    cJSON *list = cJSON_GetObjectItem(record, "attributes");
+    cJSON *list = member_get(record, "attributes");
     if (list == NULL) {
         list = cJSON_AddArrayToObject(record, "attributes");
     }

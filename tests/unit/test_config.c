@@ -236,7 +236,11 @@ static void test_print_reads_back(void **state) {
     free(again);
     unload(&first);
     unload(&second);
-    log_level_set(LOG_LEVEL_INFO);
+    /* Reading a configuration puts nothing into force. */
+    static struct captured captured;
+    captured_begin(&captured, stderr);
+    log_debug("quiet", "n=1");
+    assert_string_equal(captured_end(&captured), "");
 }
 
 /* config/cityhub.ini is what `cityhub check-config --print` writes for the defaults. */
