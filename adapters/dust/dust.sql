@@ -55,10 +55,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
         WHEN window_from < window_to AND l.clock >= window_from AND l.clock < window_to
             OR window_from > window_to AND l.clock >= window_from
-            THEN (l.day + window_from) AT TIME ZONE l.zone
-        WHEN window_from > window_to AND l.clock < window_to THEN (l.day - 1 + window_from) AT TIME ZONE l.zone END
-    FROM (SELECT z.zone, (at AT TIME ZONE z.zone)::date AS day, (at AT TIME ZONE z.zone)::time AS clock
-          FROM (SELECT onemap.setting('time_zone') AS zone) z) l
+            THEN onemap.local_moment(l.day + window_from)
+        WHEN window_from > window_to AND l.clock < window_to THEN onemap.local_moment(l.day - 1 + window_from) END
+    FROM (SELECT t.shown::date AS day, t.shown::time AS clock FROM (SELECT onemap.local_time(at) AS shown) t) l
 $$;
 COMMENT ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) IS
     'Start of the local period of day that is running at a moment, NULL if the moment is outside of it; a period may go over '
@@ -121,6 +120,7 @@ CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3')) AS pm25,
                    (SELECT onemap.metric_ordinal('dust', 'tsp_ug_m3')) AS tsp) p;
 COMMENT ON VIEW onemap.dust_hourly IS
     'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each';
+GRANT SELECT ON onemap.dust_hourly TO cityhub_hub, cityhub_read;
 
 -- GB 3095: second-class 24-hour limits of PM2.5 in ug/m3: 75 (2012), 60 from 2026-03-01, 50 from 2031-01-01 (2026, two stages).
 CREATE OR REPLACE FUNCTION onemap.dust_pm25_daily_limit(day date) RETURNS float8
@@ -138,8 +138,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT h.device_id, count(*)::int, avg(h.pm25_ug_m3), avg(h.pm10_ug_m3), avg(h.tsp_ug_m3), count(h.pm25_ug_m3) >= 20,
            CASE WHEN count(h.pm25_ug_m3) >= 20 THEN onemap.figure(avg(h.pm25_ug_m3)) > onemap.dust_pm25_daily_limit(day) END
     FROM onemap.dust_hourly h
-    WHERE h.hour >= day::timestamp AT TIME ZONE onemap.setting('time_zone')
-        AND h.hour < (day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone')
+    WHERE h.hour >= onemap.local_midnight(day)
+        AND h.hour < onemap.local_midnight(day + 1)
     GROUP BY h.device_id
 $$;
 COMMENT ON FUNCTION onemap.dust_daily(date) IS

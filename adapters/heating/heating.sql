@@ -73,7 +73,7 @@ CREATE OR REPLACE FUNCTION onemap.heating_room_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE m record; raised int := 0;
 BEGIN
-    IF NOT onemap.heating_season((now() AT TIME ZONE onemap.setting('time_zone'))::date) THEN
+    IF NOT onemap.heating_season(onemap.local_time(now())::date) THEN
         PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the heating season is over')
         FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
         WHERE r.subsystem = 'heating' AND r.key = 'room_cold' AND a.closed_at IS NULL;

@@ -111,9 +111,8 @@ BEGIN
         PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the day ended')
         FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
         WHERE r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND a.closed_at IS NULL
-            AND a.opened_at <= onemap.local_midnight((w.to_at AT TIME ZONE onemap.setting('time_zone'))::date);
-        FOR today IN SELECT d.* FROM onemap.incineration_furnace_daily(
-                ((w.to_at - interval '5 minutes') AT TIME ZONE onemap.setting('time_zone'))::date) d
+            AND a.opened_at <= onemap.local_midnight(onemap.local_time(w.to_at)::date);
+        FOR today IN SELECT d.* FROM onemap.incineration_furnace_daily(onemap.local_time(w.to_at - interval '5 minutes')::date) d
                     WHERE d.low::float8 > daily_limit LOOP
             PERFORM onemap.alarm_raise(today.device_id, 'furnace_temp_low_daily', coalesce(today.sixth_low_at, w.to_at), today.low);
         END LOOP;
@@ -230,7 +229,7 @@ BEGIN
     w := onemap.sweep_claim('incineration_emission', '1 hour', '5 minutes', '3 days');
     FOR hour IN SELECT g FROM generate_series(w.from_at, w.to_at - interval '1 hour', interval '1 hour') g LOOP
         raised := raised + onemap.incineration_emission_judge_hour(hour);
-        day := (hour AT TIME ZONE onemap.setting('time_zone'))::date;
+        day := onemap.local_time(hour)::date;
         IF onemap.local_midnight(day + 1) > hour AND onemap.local_midnight(day + 1) <= hour + interval '1 hour' THEN
             raised := raised + onemap.incineration_emission_judge_day(day);
         END IF;

@@ -79,8 +79,7 @@ RETURNS TABLE (cabinet_id int, hours int, ordered int, lit int, rate_percent flo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.cabinet_id, count(*)::int, sum(r.ordered)::int, sum(r.lit)::int, 100.0 * sum(r.lit) / sum(r.ordered)
     FROM generate_series(0, 23) h,
-         LATERAL onemap.streetlight_lighting_rate((night + time '12:00' + make_interval(hours => h))
-                                                  AT TIME ZONE onemap.setting('time_zone')) r
+         LATERAL onemap.streetlight_lighting_rate(onemap.local_moment(night + time '12:00' + make_interval(hours => h))) r
     WHERE r.ordered > 0
     GROUP BY r.cabinet_id
 $$;
@@ -106,6 +105,7 @@ FROM (SELECT c.id AS cabinet_id, count(*)::int AS lamps,
       GROUP BY c.id) s;
 COMMENT ON VIEW onemap.streetlight_lighting_now IS
     'Lighting rate (亮灯率) per cabinet by the devices'' last known states; as streetlight_lighting_rate()';
+GRANT SELECT ON onemap.streetlight_lighting_now TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.streetlight_lighting_rate_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

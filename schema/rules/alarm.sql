@@ -34,9 +34,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     way text; known text[] := ARRAY['name_zh', 'metric', 'above', 'below', 'equals', 'clear', 'duration_s', 'severity', 'source',
                                     'category_code', 'device_kind', 'from', 'to', 'kind'];
-    stray text; limit_value float8;
+    stray text := onemap.unknown_keys(rule, known); limit_value float8;
 BEGIN
-    SELECT k INTO stray FROM jsonb_object_keys(rule) k WHERE k <> ALL (known) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'alarm rule %.%: unknown key %', subsystem, key, stray
             USING HINT = 'Known: ' || array_to_string(known, ', ');
@@ -67,9 +66,8 @@ CREATE OR REPLACE FUNCTION onemap.alarm_rule_set(subsystem text, key text, chang
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known text[] := ARRAY['threshold', 'clear_threshold', 'duration_s', 'severity', 'source', 'category_code', 'enabled'];
-    stray text;
+    stray text := onemap.unknown_keys(changes, known);
 BEGIN
-    SELECT k INTO stray FROM jsonb_object_keys(changes) k WHERE k <> ALL (known) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'alarm rule %.%: % cannot be changed', subsystem, key, stray
             USING HINT = 'Known: ' || array_to_string(known, ', ');

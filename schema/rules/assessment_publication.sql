@@ -88,7 +88,7 @@ BEGIN
     END IF;
     RETURN jsonb_build_object('content', kept.content, 'content_text', kept.content::text, 'sha256', encode(kept.sha256, 'hex'),
         'previous_sha256', encode(kept.previous_sha256, 'hex'), 'author', kept.author, 'published_at', kept.published_at,
-        'published_on', to_char(kept.published_at AT TIME ZONE onemap.setting('time_zone'), 'YYYY-MM-DD'),
+        'published_on', to_char(onemap.local_time(kept.published_at), 'YYYY-MM-DD'),
         'measures', (SELECT jsonb_agg(jsonb_build_object('measure', m.measure, 'name', m.name_zh) ORDER BY m.position)
             FROM onemap.score_measure m),
         'rates', (SELECT jsonb_agg(jsonb_build_object('rate', r.rate, 'name', r.name_zh) ORDER BY r.position)

@@ -61,10 +61,12 @@ CREATE OR REPLACE FUNCTION onemap.case_stage_deadline(c onemap.case_record) RETU
 LANGUAGE plpgsql STABLE AS $$
 DECLARE clock text; seconds numeric;
 BEGIN
-    SELECT CASE WHEN n.limit_unit LIKE 'urgent%' THEN 'continuous' ELSE onemap.unit_clock(s.limit_unit, NULL) END,
-           onemap.unit_seconds(s.limit_value, s.limit_unit) INTO clock, seconds
-    FROM onemap.case_stage_limit s LEFT JOIN onemap.case_condition n
+    SELECT CASE WHEN nu.clock = 'continuous' THEN nu.clock ELSE onemap.clock_name(su.clock, NULL) END, s.limit_value * su.seconds
+    INTO clock, seconds
+    FROM onemap.case_stage_limit s JOIN onemap.time_unit su ON su.unit = s.limit_unit
+    LEFT JOIN onemap.case_condition n
         ON n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number
+    LEFT JOIN onemap.time_unit nu ON nu.unit = n.limit_unit
     WHERE s.state = c.state;
     RETURN CASE WHEN FOUND THEN onemap.clock_add(clock, c.stage_entered_at, seconds) END;
 END $$;

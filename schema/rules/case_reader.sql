@@ -111,7 +111,7 @@ CREATE OR REPLACE FUNCTION onemap.case_contact_show(code text, actor text) RETUR
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE result jsonb;
 BEGIN
-    SELECT jsonb_build_object('case', c.code, 'reporter', c.reporter, 'name', k.name, 'phone', k.phone) INTO result
+    SELECT jsonb_build_object('case', c.code, 'reporter', coalesce(k.reporter, ''), 'name', k.name, 'phone', k.phone) INTO result
     FROM onemap.case_record c LEFT JOIN onemap.case_contact k ON k.case_id = c.id WHERE c.code = $1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no case "%"', code USING ERRCODE = 'CH017';
@@ -136,7 +136,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         'sources', (SELECT jsonb_agg(jsonb_build_object('source', s.source, 'name_zh', s.name_zh, 'roles',
             (SELECT jsonb_agg(t.role ORDER BY t.role) FROM onemap.case_report_right t WHERE t.source = s.source))
                 ORDER BY s.source) FROM onemap.case_source s),
-        'transitions', (SELECT jsonb_agg(to_jsonb(t) ORDER BY t.from_state, t.action, t.role) FROM onemap.case_transition t))
+        'transitions', (SELECT jsonb_agg(jsonb_build_object('action', t.action, 'role', t.role, 'from_state', t.from_state,
+            'to_state', t.to_state) ORDER BY t.from_state, t.action, t.role) FROM onemap.case_transition t))
 $$;
 COMMENT ON FUNCTION onemap.case_transitions() IS
     'The state machine with all its words: {states, actions, roles, sources, transitions}';

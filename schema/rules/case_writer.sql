@@ -122,7 +122,7 @@ LANGUAGE plpgsql AS $$
 DECLARE was onemap.case_record; e onemap.case_event;
 BEGIN
     c.id := nextval('onemap.case_record_id_seq');
-    c.code := to_char(c.reported_at AT TIME ZONE onemap.setting('time_zone'), 'YYYYMMDD') || '-' || lpad(c.id::text,
+    c.code := to_char(onemap.local_time(c.reported_at), 'YYYYMMDD') || '-' || lpad(c.id::text,
         greatest(6, length(c.id::text)), '0');
     c.version := 1; c.event_count := 1; c.state := 'reported'; c.candidates := '{}'; c.flags := '{}';
     c.rework_count := 0; c.return_count := 0; c.wrong_dispatch_count := 0; c.extension_count := 0; c.suspension_count := 0;
@@ -132,7 +132,7 @@ BEGIN
     was.last_hash := decode(repeat('00', 32), 'hex');
     e := onemap.case_event_make(was, c, 'report', role, actor, c.reported_at, request, detail, NULL);
     c.last_hash := e.hash;
-    INSERT INTO onemap.case_record (id, code, version, state, source, title, description, reporter, address,
+    INSERT INTO onemap.case_record (id, code, version, state, source, title, description, address,
         catalogue_version, category_code, condition_number, geom, grid_cell, street, component_code, device_id, subsystem,
         vendor, external_code, department_id, candidates, merged_into, reported_at, accepted_at, registered_at, dispatched_at,
         handled_at, checked_at, ended_at, limit_value, limit_unit, clock, limit_s, clock_started_at, remaining_s, deadline_at,
@@ -140,7 +140,7 @@ BEGIN
         return_count, wrong_dispatch_count, extension_count, suspension_count, supervision_count, reminder_count, flags,
         satisfaction, event_count, last_event_at, last_hash)
     OVERRIDING SYSTEM VALUE
-    VALUES (c.id, c.code, c.version, c.state, c.source, c.title, c.description, c.reporter, c.address, c.catalogue_version,
+    VALUES (c.id, c.code, c.version, c.state, c.source, c.title, c.description, c.address, c.catalogue_version,
         c.category_code, c.condition_number, c.geom, c.grid_cell, c.street, c.component_code, c.device_id, c.subsystem,
         c.vendor, c.external_code, c.department_id, c.candidates, c.merged_into, c.reported_at, c.accepted_at,
         c.registered_at, c.dispatched_at, c.handled_at, c.checked_at, c.ended_at, c.limit_value, c.limit_unit, c.clock,

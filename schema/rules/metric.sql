@@ -42,7 +42,8 @@ BEGIN
             USING HINT = 'An ordinal keeps its meaning for ever: give new metrics new ordinals, keep old ones.';
     END IF;
     INSERT INTO onemap.metric (subsystem, ordinal, key, name_zh, unit, kind, min_value, max_value, rollover)
-    SELECT * FROM jsonb_to_recordset(catalogue->'metrics')
+    SELECT c.subsystem, c.ordinal, c.key, c.name_zh, c.unit, c.kind, c.min_value, c.max_value, c.rollover
+    FROM jsonb_to_recordset(catalogue->'metrics')
         AS c(subsystem text, ordinal int, key text, name_zh text, unit text, kind text,
              min_value float8, max_value float8, rollover float8)
     ON CONFLICT (subsystem, ordinal) DO UPDATE SET name_zh = excluded.name_zh, min_value = excluded.min_value,

@@ -24,10 +24,9 @@ COMMENT ON FUNCTION onemap.score_month_open(date) IS 'Refuses (CH031) if the mon
 
 CREATE OR REPLACE FUNCTION onemap.score_require(request jsonb, VARIADIC keys text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE absent text;
+DECLARE absent text := onemap.missing_key(request, keys);
 BEGIN
-    SELECT k INTO absent FROM unnest(keys) k WHERE btrim(coalesce(request->>k, '')) = '' LIMIT 1;
-    IF FOUND THEN
+    IF absent IS NOT NULL THEN
         RAISE EXCEPTION '%: is missing', absent USING ERRCODE = 'CH030';
     END IF;
 END $$;
@@ -35,12 +34,13 @@ COMMENT ON FUNCTION onemap.score_require(jsonb, text[]) IS 'Refuses (CH030) a re
 
 CREATE OR REPLACE FUNCTION onemap.score_number(request jsonb, key text, low numeric, high numeric) RETURNS numeric
 LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE result numeric := onemap.number_within(request->>key, 4, low, high);
 BEGIN
-    IF NOT coalesce(request->>key, '') ~ '^-?[0-9]{1,4}(\.[0-9]{1,4})?$' OR NOT (request->>key)::numeric BETWEEN low AND high THEN
+    IF result IS NULL THEN
         RAISE EXCEPTION '%: must be a number from % to % with at most four decimals, not "%"', key, low, high,
             coalesce(request->>key, '') USING ERRCODE = 'CH030';
     END IF;
-    RETURN (request->>key)::numeric;
+    RETURN result;
 END $$;
 COMMENT ON FUNCTION onemap.score_number(jsonb, text, numeric, numeric) IS
     'A number of a request within [low, high]; refuses (CH030) anything else';
@@ -156,7 +156,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE
     month date := onemap.score_month_parse(request->>'month'); kept onemap.score_month; rows_differ bigint; scores_differ jsonb;
         late bigint;
-    month_start timestamptz := onemap.score_day_start(month); month_end timestamptz := onemap.score_month_end(month);
+    month_start timestamptz := onemap.local_midnight(month); month_end timestamptz := onemap.score_month_end(month);
 BEGIN
     SELECT * INTO kept FROM onemap.score_month m WHERE m.month = me.month AND m.closed_at IS NOT NULL;
     IF kept.month IS NULL THEN

@@ -22,7 +22,7 @@ $$;
 COMMENT ON FUNCTION onemap.score_terms_problem(jsonb) IS 'What is wrong with a list of measures, NULL if nothing';
 
 CREATE OR REPLACE FUNCTION onemap.score_unknown_keys(object jsonb, VARIADIC known text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT 'has unknown key ' || string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object) k WHERE k <> ALL (known)
+    SELECT 'has unknown key ' || onemap.unknown_keys(object, known)
 $$;
 COMMENT ON FUNCTION onemap.score_unknown_keys(jsonb, text[]) IS 'Names keys that an object should not have, NULL if there are none';
 

@@ -51,7 +51,7 @@ COMMENT ON FUNCTION onemap.score_lock() IS 'Waits for whoever else builds or clo
 CREATE OR REPLACE FUNCTION onemap.score_month_build(month date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    period_from timestamptz := onemap.score_day_start(month);
+    period_from timestamptz := onemap.local_midnight(month);
     period_to timestamptz := onemap.score_month_end(month);
     built bigint;
 BEGIN
@@ -83,7 +83,7 @@ BEGIN
         WHERE u.at < onemap.score_month_end(m);
         CONTINUE WHEN cases IS NULL;
         DELETE FROM onemap.score_case c WHERE c.month = m AND c.case_id = ANY (cases);
-        PERFORM onemap.score_case_store(onemap.score_day_start(m), onemap.score_month_end(m), cases);
+        PERFORM onemap.score_case_store(onemap.local_midnight(m), onemap.score_month_end(m), cases);
         refreshed := refreshed + cardinality(cases);
     END LOOP;
     RETURN refreshed;

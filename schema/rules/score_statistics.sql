@@ -104,12 +104,12 @@ BEGIN
     ELSE
         first_day := (request->>'from')::date;
         last_day := (request->>'to')::date;
-        period := jsonb_build_object('from', onemap.score_day_start(first_day), 'to', onemap.score_day_start(last_day + 1));
+        period := jsonb_build_object('from', onemap.local_midnight(first_day), 'to', onemap.local_midnight(last_day + 1));
     END IF;
-    as_of := least(onemap.score_day_start(last_day + 1), coalesce((request->>'as_of')::timestamptz, clock_timestamp()));
+    as_of := least(onemap.local_midnight(last_day + 1), coalesce((request->>'as_of')::timestamptz, clock_timestamp()));
     IF dimension = 'person' THEN
         SELECT coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'measures', s.sums)), '[]') INTO result
-        FROM onemap.score_person_sums(onemap.score_day_start(first_day), onemap.score_day_start(last_day + 1)) s;
+        FROM onemap.score_person_sums(onemap.local_midnight(first_day), onemap.local_midnight(last_day + 1)) s;
     ELSE
         IF month IS NOT NULL THEN
             PERFORM onemap.score_month_ready(month);

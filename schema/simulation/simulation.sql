@@ -82,10 +82,10 @@ GRANT EXECUTE ON FUNCTION simulation.prepare(jsonb) TO cityhub_hub;
 CREATE OR REPLACE FUNCTION simulation.facts(month date) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('month', to_char(month, 'YYYY-MM'),
-        'from_ms', (extract(epoch FROM onemap.score_day_start(month)) * 1000)::bigint,
+        'from_ms', (extract(epoch FROM onemap.local_midnight(month)) * 1000)::bigint,
         'to_ms', (extract(epoch FROM onemap.score_month_end(month)) * 1000)::bigint,
         'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-        'offset_ms', (extract(epoch FROM month::timestamp - (onemap.score_day_start(month) AT TIME ZONE 'UTC')) * 1000)::bigint,
+        'offset_ms', (extract(epoch FROM month::timestamp - (onemap.local_midnight(month) AT TIME ZONE 'UTC')) * 1000)::bigint,
         'working_days', (SELECT coalesce(jsonb_agg(extract(day FROM d.day)::int ORDER BY d.day), '[]') FROM onemap.calendar_day d
             WHERE d.working AND d.day >= month AND d.day < month + interval '1 month'),
         'departments', (SELECT coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'name', d.name_zh, 'kind', d.kind)
