@@ -122,21 +122,13 @@ COMMENT ON FUNCTION onemap.water_night_flow(date) IS
 GRANT EXECUTE ON FUNCTION onemap.water_night_flow(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.water_night_judge(day date) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE n record; raised int := 0; morning timestamptz := onemap.local_moment(day + time '05:00');
-BEGIN
-    FOR n IN SELECT f.*, r.threshold FROM onemap.water_night_flow(day) f
-             JOIN onemap.alarm_rule r ON r.subsystem = 'water' AND r.key = 'night_flow_high' AND r.enabled LOOP
-        IF n.night_percent > n.threshold THEN
-            PERFORM onemap.alarm_raise(n.device_id, 'night_flow_high', morning, n.night_percent,
-                jsonb_build_object('night_m3_h', n.night_m3_h, 'mean_m3_h', n.mean_m3_h));
-            raised := raised + 1;
-        ELSIF n.night_percent <= n.threshold THEN
-            PERFORM onemap.alarm_clear(n.device_id, 'night_flow_high', morning);
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(n.device_id, 'night_flow_high', n.night_percent > r.threshold,
+        onemap.local_moment(day + time '05:00'), n.night_percent,
+        jsonb_build_object('night_m3_h', n.night_m3_h, 'mean_m3_h', n.mean_m3_h))), 0)::int
+    FROM onemap.water_night_flow(day) n
+    JOIN onemap.alarm_rule r ON r.subsystem = 'water' AND r.key = 'night_flow_high' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.water_night_judge(date) IS
     'Raises and clears night_flow_high by the night that ends on a day; a night that cannot be judged leaves it; returns the '
     'districts found';

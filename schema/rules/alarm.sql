@@ -136,6 +136,22 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.alarm_clear(int, text, timestamptz, text) IS 'Closes an alarm by the rule''s key, for sweeps and checks';
 
+CREATE OR REPLACE FUNCTION onemap.alarm_settle(device_id int, rule_key text, holds boolean, at timestamptz, value float8,
+    detail jsonb DEFAULT '{}', ended text DEFAULT 'condition ended') RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF holds THEN
+        PERFORM onemap.alarm_raise(device_id, rule_key, at, value, detail);
+        RETURN 1;
+    ELSIF NOT holds THEN
+        PERFORM onemap.alarm_clear(device_id, rule_key, at, ended);
+    END IF;
+    RETURN 0;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_settle(int, text, boolean, timestamptz, float8, jsonb, text) IS
+    'What a sweep found of one device: raises the rule''s alarm if it holds (returns 1), clears it if not (with the reason ended), '
+    'leaves it where that cannot be judged (NULL)';
+
 CREATE OR REPLACE FUNCTION onemap.alarm_apply(operations jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE o record;
