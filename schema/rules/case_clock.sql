@@ -1,7 +1,6 @@
 -- The handling clock of a case: set going, stopped, read; the limits of stages; warnings, and new deadlines after a change of the
 -- calendar. Clocks themselves are in calendar.sql.
 
--- ---- clocks ----
 CREATE OR REPLACE FUNCTION onemap.clock_shift(clock text, moment timestamptz, seconds numeric) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE s onemap.working_span; target numeric;
@@ -36,8 +35,9 @@ COMMENT ON FUNCTION onemap.case_remaining(onemap.case_record, timestamptz) IS
 
 CREATE OR REPLACE FUNCTION onemap.case_clock_set(c onemap.case_record, moment timestamptz) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE margin numeric := c.remaining_s - c.limit_s * (SELECT v.value::numeric FROM onemap.setting v
-    WHERE v.key = 'case_warn_share');
+DECLARE
+    margin numeric := c.remaining_s
+        - c.limit_s * (SELECT v.value::numeric FROM onemap.setting v WHERE v.key = 'case_warn_share');
 BEGIN
     c.clock_started_at := moment;
     c.deadline_at := onemap.clock_shift(c.clock, moment, c.remaining_s);
@@ -75,6 +75,7 @@ COMMENT ON FUNCTION onemap.case_stage_deadline(onemap.case_record) IS
     'limit is an urgent one';
 
 -- ---- warnings and new calendars ----
+
 CREATE OR REPLACE FUNCTION onemap.case_warning_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE given jsonb; total int;

@@ -5,6 +5,7 @@
 -- CH019 not entitled, CH020 nothing was asked. docs/cases.md explains them.
 
 -- ---- category and responsible departments ----
+
 CREATE OR REPLACE FUNCTION onemap.case_classify(c onemap.case_record, request jsonb, complete boolean) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
 DECLARE wanted text; number int; known int[];
@@ -52,9 +53,10 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE word text; unit int; result int[] := '{}'::int[];
 BEGIN
     -- In the order of the condition's words; an owner that is not known leaves the case to the others it names.
-    FOREACH word IN ARRAY coalesce((SELECT string_to_array(n.responsible, ' ') FROM onemap.case_condition n
-            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number),
-                '{}') LOOP
+    FOREACH word IN ARRAY coalesce((
+            SELECT string_to_array(n.responsible, ' ') FROM onemap.case_condition n
+            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number), '{}')
+    LOOP
         IF word = '@grid' THEN
             SELECT g.department_id INTO unit FROM onemap.grid_cell g WHERE g.code = c.grid_cell;
         ELSIF word = '@owner' AND c.device_id IS NOT NULL THEN
@@ -84,10 +86,9 @@ BEGIN
         chosen := c.candidates[1];
     ELSE
         RAISE EXCEPTION 'case %: % departments could be responsible', c.code, cardinality(c.candidates)
-            USING ERRCODE = 'CH016', HINT = 'Give "department": ' || coalesce((SELECT string_agg(d.code || ' ' || d.name_zh, ', '
-                ORDER BY
-                array_position(c.candidates, d.id)) FROM onemap.department d WHERE d.id = ANY (c.candidates)), 'any of the county')
-                    || '.';
+            USING ERRCODE = 'CH016', HINT = 'Give "department": ' || coalesce((
+                SELECT string_agg(d.code || ' ' || d.name_zh, ', ' ORDER BY array_position(c.candidates, d.id))
+                FROM onemap.department d WHERE d.id = ANY (c.candidates)), 'any of the county') || '.';
     END IF;
     -- Sent on to another department the limit begins anew; sent back to the same one, its clock has never stopped.
     IF chosen IS DISTINCT FROM c.department_id OR c.clock_started_at IS NULL THEN
@@ -110,6 +111,7 @@ COMMENT ON FUNCTION onemap.case_dispatch(onemap.case_record, jsonb, timestamptz)
     'this department; CH016 if it is not clear to whom';
 
 -- ---- what each action does to the case ----
+
 CREATE OR REPLACE FUNCTION onemap.case_extend(c onemap.case_record, action text, request jsonb) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
 DECLARE amount numeric := onemap.case_number(request, 'amount', 0.01, 1000); seconds numeric;
@@ -187,8 +189,8 @@ BEGIN
         c.satisfaction := request->>'satisfaction';
         RETURN c;
     ELSIF jsonb_typeof(request->'flags') IS DISTINCT FROM 'array' OR request->'flags' = '[]' THEN
-        RAISE EXCEPTION 'field "flags" must be a list of findings' USING ERRCODE = 'CH013', HINT = 'Known: '
-            || array_to_string(known, ', ') || '.';
+        RAISE EXCEPTION 'field "flags" must be a list of findings'
+            USING ERRCODE = 'CH013', HINT = 'Known: ' || array_to_string(known, ', ') || '.';
     END IF;
     FOR f IN SELECT * FROM jsonb_array_elements(request->'flags') LOOP
         IF f #>> '{}' IS NULL OR f #>> '{}' <> ALL (known) THEN

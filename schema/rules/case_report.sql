@@ -14,8 +14,8 @@ BEGIN
     END IF;
     c.component_code := request->>'component_code';
     SELECT x.id, x.geom, x.grid_cell, x.component_code INTO d FROM onemap.device x
-    WHERE CASE WHEN request ? 'device_code' THEN x.subsystem = c.subsystem AND x.vendor = c.vendor
-        AND x.code = request->>'device_code'
+    WHERE CASE WHEN request ? 'device_code'
+               THEN x.subsystem = c.subsystem AND x.vendor = c.vendor AND x.code = request->>'device_code'
                ELSE x.component_code = c.component_code END ORDER BY x.id LIMIT 1;
     IF FOUND THEN
         c.device_id := d.id;
@@ -89,8 +89,7 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM onemap.case_report_right t WHERE t.source = request->>'source' AND t.role = request->>'role') THEN
         RAISE EXCEPTION 'a % does not report cases of source %', request->>'role', request->>'source' USING ERRCODE = 'CH010',
             HINT = (SELECT 'It is for ' || coalesce(string_agg(t.role, ', ' ORDER BY t.role), 'nobody') || '.'
-                    FROM onemap.case_report_right t
-                WHERE t.source = request->>'source');
+                    FROM onemap.case_report_right t WHERE t.source = request->>'source');
     ELSIF request->>'source' = 'alarm' AND NOT request ?& '{device_code,category}' THEN
         RAISE EXCEPTION 'a case of source alarm needs "device_code" and "category"' USING ERRCODE = 'CH013';
     END IF;
@@ -127,8 +126,7 @@ BEGIN
     answer := onemap.case_report(jsonb_strip_nulls(jsonb_build_object('source', 'subsystem', 'role', 'system', 'actor', vendor,
         'subsystem', subsystem, 'vendor', vendor, 'external_code', record->>'case_code', 'category', record->>'category_code',
         'title', left(record->>'title', 200), 'description', left(record->>'description', 4000), 'device_code',
-            record->>'device_code',
-        'lon', record->'lon', 'lat', record->'lat', 'attachments', nullif(record->'attachments', '[]'),
+            record->>'device_code', 'lon', record->'lon', 'lat', record->'lat', 'attachments', nullif(record->'attachments', '[]'),
         'reason',
             concat_ws(' ', 'occurred at '
                 || to_char(onemap.local_time(onemap.record_time(record, 'occurred_at_ms')),

@@ -10,8 +10,8 @@ BEGIN
     END IF;
     f := onemap.unknown_keys(request, known);
     IF f IS NOT NULL THEN
-        RAISE EXCEPTION 'unknown field "%"', f USING ERRCODE = 'CH013', HINT = 'Known here: ' || array_to_string(known, ', ')
-            || '.';
+        RAISE EXCEPTION 'unknown field "%"', f
+            USING ERRCODE = 'CH013', HINT = 'Known here: ' || array_to_string(known, ', ') || '.';
     END IF;
     f := onemap.missing_key(request, needed);
     IF f IS NOT NULL THEN

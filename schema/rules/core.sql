@@ -52,14 +52,17 @@ CREATE OR REPLACE FUNCTION onemap.time_zone() RETURNS text LANGUAGE sql STABLE P
     SELECT coalesce((SELECT s.value FROM onemap.setting s WHERE s.key = 'time_zone'), 'UTC')
 $$;
 COMMENT ON FUNCTION onemap.time_zone() IS 'The county''s time zone (setting time_zone), UTC if none is set';
+
 CREATE OR REPLACE FUNCTION onemap.local_time(moment timestamptz) RETURNS timestamp LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT moment AT TIME ZONE onemap.time_zone()
 $$;
 COMMENT ON FUNCTION onemap.local_time(timestamptz) IS 'What the county''s clocks show at a moment';
+
 CREATE OR REPLACE FUNCTION onemap.local_moment(shown timestamp) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT shown AT TIME ZONE onemap.time_zone()
 $$;
 COMMENT ON FUNCTION onemap.local_moment(timestamp) IS 'The moment at which the county''s clocks show this';
+
 CREATE OR REPLACE FUNCTION onemap.local_midnight(day date) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT day::timestamp AT TIME ZONE onemap.time_zone()
 $$;
@@ -73,11 +76,13 @@ CREATE OR REPLACE FUNCTION onemap.unknown_keys(object jsonb, known text[]) RETUR
     SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object - known) k
 $$;
 COMMENT ON FUNCTION onemap.unknown_keys(jsonb, text[]) IS 'Keys that an object should not have, NULL if there are none';
+
 CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT k FROM unnest(needed) WITH ORDINALITY AS n (k, place)
     WHERE btrim(coalesce(object->>k, '')) = '' ORDER BY place LIMIT 1
 $$;
 COMMENT ON FUNCTION onemap.missing_key(jsonb, text[]) IS 'The first of these keys that is absent or blank, NULL if all are there';
+
 CREATE OR REPLACE FUNCTION onemap.number_within(typed text, digits int, lowest numeric, highest numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN typed ~ format('^-?[0-9]{1,%s}(\.[0-9]{1,%1$s})?$', digits) AND typed::numeric BETWEEN lowest AND highest

@@ -53,6 +53,7 @@ COMMENT ON FUNCTION onemap.delivery_maintain(int, int) IS 'Drops sent messages a
 GRANT EXECUTE ON FUNCTION onemap.delivery_maintain(int, int) TO cityhub_hub;
 
 -- ---- quarantine ----
+
 CREATE OR REPLACE VIEW onemap.quarantine_overview AS
     SELECT q.id, q.received_at, q.subsystem, q.vendor, q.kind, q.topic, octet_length(q.payload) AS bytes, q.code, q.reason,
            q.record_count AS records, jsonb_array_length(q.problems) AS problems, q.replayed_at, q.replay_count

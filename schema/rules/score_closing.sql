@@ -135,6 +135,7 @@ BEGIN
         RETURN jsonb_build_object('closed', false, 'missing', missing);
     END IF;
     UPDATE onemap.score_month m SET closed_at = clock_timestamp(), closed_by = request->>'author', through_id = last_id,
+        rule_run_id = (SELECT max(r.id) FROM cityhub_meta.rule_run r),
         formula_version = formula.version
     WHERE m.month = me.month;
     INSERT INTO onemap.score_result (month, department, formula_version, score, content)
@@ -150,12 +151,21 @@ COMMENT ON FUNCTION onemap.score_month_close(jsonb) IS
     '{closed: false, missing}';
 GRANT EXECUTE ON FUNCTION onemap.score_month_close(jsonb) TO cityhub_hub, cityhub_api;
 
+CREATE OR REPLACE FUNCTION onemap.score_rules_since(rule_run_id bigint) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(DISTINCT e.name ORDER BY e.name), '[]') FROM cityhub_meta.rule_edition e
+    WHERE e.run_id > $1 AND (e.name LIKE 'schema/rules/score\_%'
+        OR e.name IN ('schema/rules/core.sql', 'schema/rules/calendar.sql'))
+$$;
+COMMENT ON FUNCTION onemap.score_rules_since(bigint) IS
+    'Files of rules, of those that make statistics and scores, of which another edition came into force after a run of the rules';
+
 CREATE OR REPLACE FUNCTION onemap.score_verify(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 <<me>>
 DECLARE
-    month date := onemap.score_month_parse(request->>'month'); kept onemap.score_month; rows_differ bigint; scores_differ jsonb;
-        late bigint;
+    month date := onemap.score_month_parse(request->>'month'); kept onemap.score_month;
+    rows_differ bigint; scores_differ jsonb; late bigint;
     month_start timestamptz := onemap.local_midnight(month); month_end timestamptz := onemap.score_month_end(month);
 BEGIN
     SELECT * INTO kept FROM onemap.score_month m WHERE m.month = me.month AND m.closed_at IS NOT NULL;
@@ -169,18 +179,19 @@ BEGIN
     SELECT coalesce(jsonb_agg(a.v->'department'), '[]') INTO scores_differ
     FROM jsonb_array_elements(onemap.score_evaluate(kept.month, month_end,
         (onemap.score_formula_for(kept.month, kept.formula_version::text)).document,
-        (SELECT jsonb_agg(jsonb_build_object('department', r.content->'department', 'name', r.content->'name', 'group',
-            r.content->'group',
-            'group_name', r.content->'group_name', 'assessed', r.content->'assessed') ORDER BY (r.content->>'order')::int)
+        (SELECT jsonb_agg(jsonb_build_object('department', r.content->'department', 'name', r.content->'name',
+            'group', r.content->'group', 'group_name', r.content->'group_name', 'assessed', r.content->'assessed')
+                ORDER BY (r.content->>'order')::int)
          FROM onemap.score_result r WHERE r.month = kept.month))) AS a (v)
     LEFT JOIN onemap.score_result s ON s.month = kept.month AND s.department = a.v->>'department'
     WHERE (s.content - 'order') IS DISTINCT FROM a.v;
     SELECT count(*) INTO late FROM onemap.case_event e WHERE e.id > kept.through_id AND e.at < month_end;
-    RETURN jsonb_build_object('month', request->'month', 'same', rows_differ = 0 AND scores_differ = '[]', 'rows_differing',
-        rows_differ,
-        'scores_differing', scores_differ, 'events_written_after_closing', late);
+    RETURN jsonb_build_object('month', request->'month', 'same', rows_differ = 0 AND scores_differ = '[]',
+        'rows_differing', rows_differ, 'scores_differing', scores_differ, 'events_written_after_closing', late,
+        'rules_changed_since', onemap.score_rules_since(kept.rule_run_id));
 END $$;
 COMMENT ON FUNCTION onemap.score_verify(jsonb) IS
     'Computes a closed month again from the journal alone: {month}; same = every row and every score is what was kept; '
-    'events_written_after_closing: history of the month that came too late to count';
+    'events_written_after_closing: history of the month that came too late to count; rules_changed_since: rules that are no longer '
+    'those by which it was closed';
 GRANT EXECUTE ON FUNCTION onemap.score_verify(jsonb) TO cityhub_hub, cityhub_api, cityhub_read;

@@ -98,8 +98,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             WHERE k.version = onemap.case_catalogue_current()),
         'cells',
             (SELECT coalesce(jsonb_agg(jsonb_build_object('code', g.code, 'department', d.code, 'lon',
-                round(public.ST_X(p.c)::numeric, 6),
-                'lat', round(public.ST_Y(p.c)::numeric, 6)) ORDER BY g.code COLLATE "C"), '[]')
+                round(public.ST_X(p.c)::numeric, 6), 'lat', round(public.ST_Y(p.c)::numeric, 6)) ORDER BY g.code COLLATE "C"), '[]')
             FROM onemap.grid_cell g JOIN onemap.department d ON d.id = g.department_id,
                 LATERAL (SELECT public.ST_Centroid(g.geom) AS c) p),
         'alarms', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'n' ORDER BY a.category COLLATE "C", a.subsystem, a.n), '[]') FROM (
