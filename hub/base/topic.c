@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "hub/base/count.h"
+
 const char *const topic_words[TOPIC_NONE] = {
     [TOPIC_TELEMETRY] = "telemetry", [TOPIC_INVENTORY] = "inventory", [TOPIC_STAFF] = "staff",
     [TOPIC_WORK] = "work",           [TOPIC_CASE] = "case",           [TOPIC_RECEIPT] = "receipt",
@@ -31,7 +33,7 @@ bool topic_split(const char *text, struct topic *topic) {
     }
     struct topic_level *const levels[] = {&topic->subsystem, &topic->vendor, &topic->kind};
     const char *next = text + strlen(TOPIC_PREFIX);
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(levels); i++) {
         if (next == NULL) {
             return false;
         }

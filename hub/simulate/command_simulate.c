@@ -291,10 +291,9 @@ static int make_vendors(struct simulation *simulation) {
 static void tell_plain(void) {
     for (size_t i = 0; i < adapter_count; i++) {
         if (figures_of(adapters[i]->key) == NULL) {
-            printf(
-                "simulate: %s has no figures in hub/simulate/simulate_figures.c: %d devices of each kind, values in the middle "
-                "of their ranges\n",
-                adapters[i]->key, FIGURES_DEVICES_PLAIN);
+            printf("simulate: %s has no figures of its own: %d devices of each kind, values in the middle "
+                   "of their ranges\n",
+                   adapters[i]->key, FIGURES_DEVICES_PLAIN);
         }
     }
 }

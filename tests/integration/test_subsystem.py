@@ -17,13 +17,7 @@ PARKING = pathlib.Path(__file__).resolve().parent / "parking"
 LEFT_OUT = {".git", "build", "var", "web"}  # of the tree's top: what is made, and the page
 # The tests of the tree that look at every adapter.
 TESTS = ("test_adapters", "test_adapter_json", "test_decode_json", "test_guides", "test_simulate")
-MIGRATION = """\
-INSERT INTO onemap.subsystem (key, name_zh) VALUES ('parking', '智慧停车');
-SELECT onemap.alarm_rule_default('parking', 'device_offline', '{"kind": "offline", "name_zh": "设备离线", "severity": "minor",
-    "source": "assumed: the device kind''s offline_after"}');
-SELECT onemap.alarm_rule_default('parking', 'vendor_silent', '{"kind": "silent", "name_zh": "厂商平台失联", "severity": "major",
-    "source": "assumed: the vendor''s silent_after"}');
-"""
+MIGRATION = "INSERT INTO onemap.subsystem (key, name_zh) VALUES ('parking', '智慧停车');\n"
 
 
 class Tree:
@@ -35,8 +29,6 @@ class Tree:
             name for name in names if name == "__pycache__" or (pathlib.Path(folder) == paths.ROOT and name in LEFT_OUT)})
         shutil.copytree(PARKING, root, dirs_exist_ok=True)
         numbered = root / "schema" / "tables"
-        if not numbered.is_dir():
-            numbered = root / "schema"
         last = max(int(path.name[:3]) for path in numbered.glob("[0-9][0-9][0-9]_*.sql"))
         (numbered / f"{last + 1:03d}_parking.sql").write_text(MIGRATION)
 
