@@ -1,5 +1,5 @@
 /* fake_loop.h: a real libuv loop whose clocks stand still until a test moves them, so that a test of timers waits for
- * nothing and gives the same every time. Whatever program uses this has its clock_gettime replaced. */
+ * nothing and gives the same every time. Whatever program includes this has its clock_gettime replaced. */
 #ifndef CITYHUB_TEST_FAKE_LOOP_H
 #define CITYHUB_TEST_FAKE_LOOP_H
 

@@ -1,4 +1,4 @@
-/* fake_postgres.h: hub/link/postgres.h without a server. A program that uses this has the real one replaced. A test
+/* fake_postgres.h: hub/link/postgres.h without a server. A program that includes this has the real one replaced. A test
  * sees each job that a connection was given, and says what becomes of it: by hand, by a list of acts, or by a function
  * that is asked for every job. What the real one guarantees, this one does: results in the order of statements, `done`,
  * then `ready`; a loss fails the job first; everything of a job is borrowed until `done`. */
