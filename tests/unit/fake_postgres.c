@@ -161,6 +161,10 @@ const char *fake_postgres_sql(const struct postgres *session) {
     return session->state == FAKE_BUSY ? session->job.sql : "";
 }
 
+int64_t fake_postgres_timeout(const struct postgres *session) {
+    return session->job.timeout_s;
+}
+
 int fake_postgres_jobs(const struct postgres *session) {
     return session->jobs;
 }
