@@ -54,6 +54,19 @@ void fake_broker_acknowledge(struct mosquitto *client, int mid, int reason) {
     send_packet(client, PACKET_PUBACK, mid)->reason = reason;
 }
 
+void fake_broker_serve(struct mosquitto *client) {
+    if (client->connect_written && !client->accepted && client->broker_socket >= 0) {
+        fake_broker_accept(client, 0, true);
+    }
+    if (client->subscribe_mid > 0) {
+        fake_broker_subscribe(client, 1);
+        client->subscribe_mid = 0;
+    }
+    for (; client->served < client->published_count; client->served++) {
+        fake_broker_acknowledge(client, client->published[client->served].mid, 0);
+    }
+}
+
 void fake_broker_close(struct mosquitto *client) {
     assert_true(client->broker_socket >= 0);
     close(client->broker_socket);

@@ -13,6 +13,8 @@ void fake_broker_subscribe(struct mosquitto *client, int reason);
 int fake_broker_send(struct mosquitto *client, const char *topic, const void *payload, size_t length, const char *name);
 /* Acknowledges a message that the client has published. */
 void fake_broker_acknowledge(struct mosquitto *client, int mid, int reason);
+/* Whatever the client has written is answered with yes: CONNECT, SUBSCRIBE, what it has published. */
+void fake_broker_serve(struct mosquitto *client);
 void fake_broker_close(struct mosquitto *client); /* ends the connection */
 bool fake_broker_connected(const struct mosquitto *client);
 

@@ -32,6 +32,9 @@ bool fake_loop_await(uv_loop_t *loop, int64_t most_ms, bool (*holds)(void *user)
 /* Milliseconds that went by since fake_loop_begin. */
 int64_t fake_loop_passed(void);
 
+/* Above 0 while a fake does its own work: what it asks for then is not the hub's (fake_memory.h). */
+extern int fake_at_work;
+
 /* The time of day alone is set. */
 void fake_clock_set(int64_t by_ms);
 

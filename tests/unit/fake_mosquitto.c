@@ -53,9 +53,11 @@ struct mosquitto *mosquitto_new(const char *id, bool clean_session, void *user) 
     client->user = user;
     client->setup.clean_session = clean_session;
     client->socket = client->broker_socket = -1;
+    fake_at_work++;
     client->in.packets = calloc(FAKE_PACKETS_MAX, sizeof *client->in.packets);
     client->out.packets = calloc(FAKE_PACKETS_MAX, sizeof *client->out.packets);
     client->published = calloc(FAKE_PACKETS_MAX, sizeof *client->published);
+    fake_at_work--;
     client->next = fake_clients;
     fake_clients = client;
     return client;
@@ -197,7 +199,8 @@ int mosquitto_connect_bind_v5(struct mosquitto *client, const char *host, int po
     sockets_close(client);
     queue_clear(&client->in);
     queue_clear(&client->out);
-    client->published_count = 0;
+    client->published_count = client->served = 0;
+    client->subscribe_mid = 0;
     if (dial_code == MOSQ_ERR_TLS && client->on_log != NULL) {
         client->on_log(client, client->user, MOSQ_LOG_ERR, dial_detail);
         client->on_log(client, client->user, MOSQ_LOG_DEBUG, "not this");
@@ -227,8 +230,10 @@ int mosquitto_socket(struct mosquitto *client) {
 static void take_message(struct mosquitto *client, int number) {
     struct message *message = &client->messages[number];
     mosquitto_property *properties = NULL;
+    fake_at_work++;
     char *topic = strdup(message->topic);
     char *payload = malloc(message->length + 1);
+    fake_at_work--;
     assert_true(topic != NULL && payload != NULL);
     memcpy(payload, message->payload, message->length);
     if (message->name != NULL) {

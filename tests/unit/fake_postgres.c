@@ -215,8 +215,10 @@ static void give_results(struct postgres *session, const struct fake_act *act, b
                 answered[i] = true;
             }
         }
+        fake_at_work++;
         PGresult *result = answer == NULL ? PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)
                                           : rows_of(answer->columns, answer->values, answer->count / answer->columns);
+        fake_at_work--;
         if (session->job.result != NULL) {
             session->job.result(session->job.user, given, result);
         }

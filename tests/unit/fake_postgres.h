@@ -19,7 +19,7 @@ void fake_postgres_away(bool away);
 const char *fake_postgres_sql(const struct postgres *session);
 /* The running job's data for the COPY statement that has `word` in it. */
 const struct postgres_copy *fake_postgres_copy(const struct postgres *session, const char *word);
-int fake_postgres_jobs(const struct postgres *session); /* started so far */
+int fake_postgres_jobs(const struct postgres *session);        /* started so far */
 int64_t fake_postgres_timeout(const struct postgres *session); /* the running job's, s */
 const char *fake_postgres_setup(const struct postgres *session);
 
