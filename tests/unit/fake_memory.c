@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake_loop.h"
-
 static long asked, failed, first_failure, failures;
 
 void *__real_malloc(size_t size);

@@ -4,7 +4,7 @@
 #ifndef CITYHUB_TEST_FAKE_MEMORY_H
 #define CITYHUB_TEST_FAKE_MEMORY_H
 
-#include <stdbool.h>
+#include "fake_loop.h" /* fake_at_work */
 
 /* Counts anew. The allocation number `first` (from 1) and `count` - 1 after it fail; 0 = none does. */
 void fake_memory_fail(long first, long count);
