@@ -265,11 +265,12 @@ struct lane *lane_open(const struct lane_settings *settings) {
                                      .may_read = may_read,
                                      .may_write = may_write,
                                      .user = lane};
-    if (lane->metrics != NULL && lane->intake != NULL) {
-        lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers);
+    if (lane->metrics == NULL || lane->intake == NULL) {
+        log_error("lane_open", "lane=%s reason=\"out of memory, or too many lanes\"", lane->client_id);
+    } else {
+        lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers); /* says itself why it fails */
     }
     if (lane->mqtt == NULL) {
-        log_error("lane_open", "lane=%s", lane->client_id);
         intake_free(lane->intake);
         free(lane);
         return NULL;

@@ -1,19 +1,15 @@
 /* fake_broker.c: the broker at the other end of a client, and what the client was seen to do, for tests. */
+#include "fake_broker.h"
 #include "fake_mosquitto_internal.h"
 
 #include <unistd.h>
 
-struct packet *fake_queue_add(struct queue *queue, enum packet_type type, int mid) {
-    assert_true(queue->past < FAKE_PACKETS_MAX);
-    struct packet *packet = &queue->packets[queue->past++];
-    *packet = (struct packet){.type = type, .mid = mid};
-    return packet;
-}
-
-/* One byte on the socket for each packet, so that it is readable for as long as there is one. */
+/* A byte is on the socket for as long as there are packets, so that it is readable. */
 static struct packet *send_packet(struct mosquitto *client, enum packet_type type, int mid) {
     assert_true(client->broker_socket >= 0);
-    assert_int_equal(write(client->broker_socket, "p", 1), 1);
+    if (client->in.first == client->in.past) {
+        assert_int_equal(write(client->broker_socket, "p", 1), 1);
+    }
     return fake_queue_add(&client->in, type, mid);
 }
 
@@ -58,6 +54,19 @@ void fake_broker_acknowledge(struct mosquitto *client, int mid, int reason) {
     send_packet(client, PACKET_PUBACK, mid)->reason = reason;
 }
 
+void fake_broker_serve(struct mosquitto *client) {
+    if (client->connect_written && !client->accepted && client->broker_socket >= 0) {
+        fake_broker_accept(client, 0, true);
+    }
+    if (client->subscribe_mid > 0) {
+        fake_broker_subscribe(client, 1);
+        client->subscribe_mid = 0;
+    }
+    for (; client->served < client->published_count; client->served++) {
+        fake_broker_acknowledge(client, client->published[client->served].mid, 0);
+    }
+}
+
 void fake_broker_close(struct mosquitto *client) {
     assert_true(client->broker_socket >= 0);
     close(client->broker_socket);
@@ -92,26 +101,6 @@ void fake_broker_witness(void (*acknowledged)(void *user, const char *topic, con
 }
 
 /* ---- what the client did ---- */
-
-struct mosquitto *fake_client(const char *client_id) {
-    struct mosquitto *client = fake_clients;
-    while (client != NULL && strcmp(client->id, client_id) != 0) {
-        client = client->next;
-    }
-    return client;
-}
-
-int fake_client_count(void) {
-    int count = 0;
-    for (const struct mosquitto *client = fake_clients; client != NULL; client = client->next) {
-        count++;
-    }
-    return count;
-}
-
-const struct fake_setup *fake_setup(const struct mosquitto *client) {
-    return &client->setup;
-}
 
 const char *fake_subscribed(const struct mosquitto *client) {
     return client->subscribed;

@@ -5,6 +5,8 @@
 
 enum { TURNS = 8, CLOSING_TURNS = 1000 };
 
+int fake_at_work;
+
 static int64_t passed_ms, set_by_ms;
 
 /* NOLINTNEXTLINE: the name is the C library's */

@@ -1,5 +1,5 @@
 /* fake_loop.h: a real libuv loop whose clocks stand still until a test moves them, so that a test of timers waits for
- * nothing and gives the same every time. Whatever program uses this has its clock_gettime replaced. */
+ * nothing and gives the same every time. Whatever program includes this has its clock_gettime replaced. */
 #ifndef CITYHUB_TEST_FAKE_LOOP_H
 #define CITYHUB_TEST_FAKE_LOOP_H
 
@@ -31,6 +31,9 @@ void fake_loop_pass(uv_loop_t *loop, int64_t ms);
 bool fake_loop_await(uv_loop_t *loop, int64_t most_ms, bool (*holds)(void *user), void *user);
 /* Milliseconds that went by since fake_loop_begin. */
 int64_t fake_loop_passed(void);
+
+/* Above 0 while a fake does its own work: what it asks for then is not the hub's (fake_memory.h). */
+extern int fake_at_work;
 
 /* The time of day alone is set. */
 void fake_clock_set(int64_t by_ms);

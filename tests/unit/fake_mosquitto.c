@@ -19,6 +19,13 @@ static int failure(enum fake_function function) {
 
 /* ---- queues ---- */
 
+struct packet *fake_queue_add(struct queue *queue, enum packet_type type, int mid) {
+    assert_true(queue->past < FAKE_PACKETS_MAX);
+    struct packet *packet = &queue->packets[queue->past++];
+    *packet = (struct packet){.type = type, .mid = mid};
+    return packet;
+}
+
 static void queue_clear(struct queue *queue) {
     queue->first = queue->past = 0;
 }
@@ -46,9 +53,11 @@ struct mosquitto *mosquitto_new(const char *id, bool clean_session, void *user) 
     client->user = user;
     client->setup.clean_session = clean_session;
     client->socket = client->broker_socket = -1;
+    fake_at_work++;
     client->in.packets = calloc(FAKE_PACKETS_MAX, sizeof *client->in.packets);
     client->out.packets = calloc(FAKE_PACKETS_MAX, sizeof *client->out.packets);
     client->published = calloc(FAKE_PACKETS_MAX, sizeof *client->published);
+    fake_at_work--;
     client->next = fake_clients;
     fake_clients = client;
     return client;
@@ -190,7 +199,8 @@ int mosquitto_connect_bind_v5(struct mosquitto *client, const char *host, int po
     sockets_close(client);
     queue_clear(&client->in);
     queue_clear(&client->out);
-    client->published_count = 0;
+    client->published_count = client->served = 0;
+    client->subscribe_mid = 0;
     if (dial_code == MOSQ_ERR_TLS && client->on_log != NULL) {
         client->on_log(client, client->user, MOSQ_LOG_ERR, dial_detail);
         client->on_log(client, client->user, MOSQ_LOG_DEBUG, "not this");
@@ -220,8 +230,10 @@ int mosquitto_socket(struct mosquitto *client) {
 static void take_message(struct mosquitto *client, int number) {
     struct message *message = &client->messages[number];
     mosquitto_property *properties = NULL;
+    fake_at_work++;
     char *topic = strdup(message->topic);
     char *payload = malloc(message->length + 1);
+    fake_at_work--;
     assert_true(topic != NULL && payload != NULL);
     memcpy(payload, message->payload, message->length);
     if (message->name != NULL) {
@@ -248,11 +260,14 @@ int mosquitto_loop_read(struct mosquitto *client, int most) {
     if (code != 0) {
         return code;
     }
-    ssize_t got = read(client->socket, &byte, 1);
-    if (got <= 0) {
-        return got < 0 && errno == EAGAIN ? MOSQ_ERR_SUCCESS : MOSQ_ERR_CONN_LOST;
+    if (client->in.first == client->in.past) {
+        return read(client->socket, &byte, 1) < 0 && errno == EAGAIN ? MOSQ_ERR_SUCCESS : MOSQ_ERR_CONN_LOST;
     }
     struct packet packet = client->in.packets[client->in.first++];
+    if (client->in.first == client->in.past) {
+        assert_int_equal(read(client->socket, &byte, 1), 1);
+        queue_clear(&client->in);
+    }
     int reasons[FAKE_FILTERS_MAX];
     for (int i = 0; i < FAKE_FILTERS_MAX; i++) {
         reasons[i] = packet.reason;
@@ -388,6 +403,26 @@ int mosquitto_disconnect_v5(struct mosquitto *client, int reason, const mosquitt
             : (int64_t)expiry_s;
     fake_queue_add(&client->out, PACKET_DISCONNECT, 0);
     return MOSQ_ERR_SUCCESS;
+}
+
+struct mosquitto *fake_client(const char *client_id) {
+    struct mosquitto *client = fake_clients;
+    while (client != NULL && strcmp(client->id, client_id) != 0) {
+        client = client->next;
+    }
+    return client;
+}
+
+int fake_client_count(void) {
+    int count = 0;
+    for (const struct mosquitto *client = fake_clients; client != NULL; client = client->next) {
+        count++;
+    }
+    return count;
+}
+
+const struct fake_setup *fake_setup(const struct mosquitto *client) {
+    return &client->setup;
 }
 
 void fake_library_fail(enum fake_function function, int code) {

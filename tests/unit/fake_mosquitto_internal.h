@@ -54,7 +54,7 @@ struct mosquitto {
     int last_mid, subscribe_mid, filters;
     char subscribed[512], unsubscribed[1024];
     struct fake_published *published;
-    size_t published_count;
+    size_t published_count, served; /* served: of those, acknowledged by fake_broker_serve */
     bool disconnected;
     int64_t disconnect_expiry_s;
     int writes, miscs;

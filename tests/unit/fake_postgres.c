@@ -161,6 +161,10 @@ const char *fake_postgres_sql(const struct postgres *session) {
     return session->state == FAKE_BUSY ? session->job.sql : "";
 }
 
+int64_t fake_postgres_timeout(const struct postgres *session) {
+    return session->job.timeout_s;
+}
+
 int fake_postgres_jobs(const struct postgres *session) {
     return session->jobs;
 }
@@ -211,8 +215,10 @@ static void give_results(struct postgres *session, const struct fake_act *act, b
                 answered[i] = true;
             }
         }
+        fake_at_work++;
         PGresult *result = answer == NULL ? PQmakeEmptyPGresult(NULL, PGRES_COMMAND_OK)
                                           : rows_of(answer->columns, answer->values, answer->count / answer->columns);
+        fake_at_work--;
         if (session->job.result != NULL) {
             session->job.result(session->job.user, given, result);
         }

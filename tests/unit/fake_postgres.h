@@ -1,4 +1,4 @@
-/* fake_postgres.h: hub/link/postgres.h without a server. A program that uses this has the real one replaced. A test
+/* fake_postgres.h: hub/link/postgres.h without a server. A program that includes this has the real one replaced. A test
  * sees each job that a connection was given, and says what becomes of it: by hand, by a list of acts, or by a function
  * that is asked for every job. What the real one guarantees, this one does: results in the order of statements, `done`,
  * then `ready`; a loss fails the job first; everything of a job is borrowed until `done`. */
@@ -19,7 +19,8 @@ void fake_postgres_away(bool away);
 const char *fake_postgres_sql(const struct postgres *session);
 /* The running job's data for the COPY statement that has `word` in it. */
 const struct postgres_copy *fake_postgres_copy(const struct postgres *session, const char *word);
-int fake_postgres_jobs(const struct postgres *session); /* started so far */
+int fake_postgres_jobs(const struct postgres *session);        /* started so far */
+int64_t fake_postgres_timeout(const struct postgres *session); /* the running job's, s */
 const char *fake_postgres_setup(const struct postgres *session);
 
 /* Rows for the statement that has the word `of` in it, made by a test that keeps them. */
