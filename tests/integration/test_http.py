@@ -3,7 +3,6 @@ or send nonsense. `probe` is the server alone, with rows whose functions a test 
 import concurrent.futures
 import gzip
 import json
-import os
 import signal
 import socket
 import time
