@@ -242,40 +242,45 @@ static void put_lanes(struct buffer *text) {
     }
 }
 
-/* `lane` NULL = a histogram of the whole hub, without labels. */
-static void put_histogram(struct buffer *text, const char *name, const struct lane_metrics *lane,
+/* `labels`: name="value",... or "" for one of the whole hub. */
+static void put_histogram(struct buffer *text, const char *name, const char *labels,
                           const struct histogram *histogram) {
     uint64_t count = 0;
-    struct buffer labels = {0};
-    if (lane != NULL) {
-        put_lane_labels(&labels, lane);
-    }
-    const char *shown = buffer_string(&labels), *all = shown == NULL ? "" : shown;
+    bool any = *labels != '\0';
     for (size_t i = 0; i <= histogram->bound_count; i++) {
         char bound[32] = "+Inf";
         count += histogram->counts[i];
         if (i < histogram->bound_count) {
             snprintf(bound, sizeof bound, "%g", histogram->bounds[i]);
         }
-        buffer_format(text, "%s_bucket{%s%sle=\"%s\"} %llu\n", name, all, *all == '\0' ? "" : ",", bound,
+        buffer_format(text, "%s_bucket{%s%sle=\"%s\"} %llu\n", name, labels, any ? "," : "", bound,
                       (unsigned long long)count);
     }
-    const char *open = *all == '\0' ? "" : "{", *close = *all == '\0' ? "" : "}";
-    buffer_format(text, "%s_sum%s%s%s ", name, open, all, close);
+    const char *open = any ? "{" : "", *close = any ? "}" : "";
+    buffer_format(text, "%s_sum%s%s%s ", name, open, labels, close);
     put_real(text, histogram->sum);
-    buffer_format(text, "%s_count%s%s%s %llu\n", name, open, all, close, (unsigned long long)count);
-    text->failed = text->failed || labels.failed;
+    buffer_format(text, "%s_count%s%s%s %llu\n", name, open, labels, close, (unsigned long long)count);
+}
+
+/* One of each lane's histograms. */
+static void put_lane_histogram(struct buffer *text, const char *name, const struct lane_metrics *lane,
+                               const struct histogram *histogram) {
+    struct buffer labels = {0};
+    put_lane_labels(&labels, lane);
+    const char *shown = buffer_string(&labels);
+    put_histogram(text, name, shown == NULL ? "" : shown, histogram);
+    text->failed = text->failed || shown == NULL;
     buffer_free(&labels);
 }
 
 static void put_histograms(struct buffer *text) {
     put_head(text, "cityhub_batch_records", "Records in a batch.", "histogram");
     for (size_t i = 0; i < lane_count; i++) {
-        put_histogram(text, "cityhub_batch_records", lanes[i], &lanes[i]->batch_records);
+        put_lane_histogram(text, "cityhub_batch_records", lanes[i], &lanes[i]->batch_records);
     }
     put_head(text, "cityhub_commit_seconds", "From handing a batch to a writer to its commit.", "histogram");
     for (size_t i = 0; i < lane_count; i++) {
-        put_histogram(text, "cityhub_commit_seconds", lanes[i], &lanes[i]->commit_s);
+        put_lane_histogram(text, "cityhub_commit_seconds", lanes[i], &lanes[i]->commit_s);
     }
 }
 
@@ -302,7 +307,7 @@ static void put_routes(struct buffer *text) {
         put_real(text, routes[i]->seconds);
     }
     put_head(text, "cityhub_http_request_seconds", "From a request's head to its answer's last byte.", "histogram");
-    put_histogram(text, "cityhub_http_request_seconds", NULL, &metrics_request_s);
+    put_histogram(text, "cityhub_http_request_seconds", "", &metrics_request_s);
 }
 
 static void put_hub(struct buffer *text) {

@@ -130,7 +130,7 @@ static bool check_time(const struct parameter *parameter, const char *text, size
 /* Four numbers with commas. */
 static bool check_box(const struct parameter *parameter, const char *text, size_t length, double *number) {
     static const double limits[] = {180, 90, 180, 90};
-    double corner[4];
+    double corner[4] = {0};
     size_t at = 0;
     (void)parameter;
     for (int i = 0; i < 4; i++) {
@@ -172,7 +172,7 @@ static void json_box(struct buffer *json, const char *text, size_t length, doubl
     for (size_t at = 0; at <= length;) {
         const char *comma = memchr(text + at, ',', length - at);
         size_t end = comma == NULL ? length : (size_t)(comma - text);
-        double corner;
+        double corner = 0;
         read_number(text + at, end - at, false, &corner);
         json_number(json, NULL, 0, corner);
         buffer_text(json, comma == NULL ? "]" : ",");

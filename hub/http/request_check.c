@@ -147,9 +147,9 @@ static bool has_role(const struct request *request) {
     if (request->route->role == ROLE_ANYONE) {
         return true;
     }
-    struct sockaddr_storage peer_address, local_address;
+    struct sockaddr_storage peer_address = {0}, local_address = {0};
     socklen_t peer_length = sizeof peer_address, local_length = sizeof local_address;
-    struct in6_addr peer, local;
+    struct in6_addr peer = in6addr_any, local = in6addr_any;
     const char *host = header(request, MHD_HTTP_HEADER_HOST);
     int client = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     if (getpeername(client, (struct sockaddr *)&peer_address, &peer_length) != 0 ||

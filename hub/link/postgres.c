@@ -37,8 +37,8 @@ struct postgres {
     struct postgres_handlers handlers;
     enum postgres_state state;
     PGconn *connection;
-    uv_poll_t *poll; /* NULL = no socket watched */
-    int socket;
+    uv_poll_t *poll;     /* NULL = no socket watched */
+    int socket, watched; /* watched: for these events of uv_poll, 0 = not now */
     uv_timer_t timer;
     unsigned backoff_ms;
     char setup_text[512];
@@ -65,6 +65,7 @@ static void unwatch(struct postgres *session) {
         uv_close((uv_handle_t *)session->poll, poll_closed);
         session->poll = NULL;
         session->socket = -1;
+        session->watched = 0;
     }
 }
 
@@ -142,6 +143,10 @@ static bool watch(struct postgres *session, int events) {
         session->poll->data = session;
         session->socket = socket;
     }
+    if (events == session->watched) {
+        return true; /* starting again would cost a system call */
+    }
+    session->watched = events;
     return uv_poll_start(session->poll, events, socket_ready) == 0;
 }
 
@@ -352,6 +357,7 @@ static void run_progress(struct postgres *session) {
         }
         if (session->paused) {
             uv_poll_stop(session->poll);
+            session->watched = 0;
             return;
         }
         if (PQisBusy(session->connection) == 1) {

@@ -3,7 +3,6 @@ or send nonsense. `probe` is the server alone, with rows whose functions a test 
 import concurrent.futures
 import gzip
 import json
-import os
 import signal
 import socket
 import time
@@ -35,7 +34,7 @@ class Probe:
                                + "".join(f"{key} = {value}\n" for key, value in self.settings.items()))
         self.process.start()
         wait_until(lambda: self.get("/ping").text == "pong\n", 30, f"the probe answers (log: {self.process.log_path})")
-        wait_until(lambda: len(self.backends()) == QUERIES + 1, 30, f"it is connected (log: {self.process.log_path})")
+        wait_until(lambda: len(self.backends()) == self.settings["queries"] + 1, 30, f"it is connected (log: {self.process.log_path})")
 
     def stop(self):
         status = self.process.end(signal.SIGTERM)
