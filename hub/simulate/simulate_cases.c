@@ -99,21 +99,21 @@ static void tell(struct play *play, int64_t at_ms) {
     fflush(stdout);
 }
 
-static bool is_open(const struct simulated_case *one) {
-    static const char *const final[] = {"", "closed", "rejected", "voided", "merged"};
-    for (size_t i = 0; i < sizeof final / sizeof final[0]; i++) {
-        if (strcmp(one->state, final[i]) == 0) {
+static bool is_open(const struct play *play, const struct simulated_case *one) {
+    const cJSON *state;
+    cJSON_ArrayForEach(state, member_get(play->county.facts, "final_states")) {
+        if (strcmp(one->state, state->valuestring) == 0) {
             return false;
         }
     }
-    return true;
+    return one->state[0] != '\0';
 }
 
 /* A case of which this one could be a second report. Without one it is no duplicate, and accepted. */
 static struct simulated_case *find_kept(struct play *play, struct simulated_case *one) {
     for (int i = 0; i < play->case_count; i++) {
         struct simulated_case *other = &play->cases[i];
-        if (other != one && other->target == one->target && is_open(other) && other->alarm == NULL) {
+        if (other != one && other->target == one->target && is_open(play, other) && other->alarm == NULL) {
             return other;
         }
     }

@@ -88,6 +88,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         'offset_ms', (extract(epoch FROM month::timestamp - (onemap.local_midnight(month) AT TIME ZONE 'UTC')) * 1000)::bigint,
         'working_days', (SELECT coalesce(jsonb_agg(extract(day FROM d.day)::int ORDER BY d.day), '[]') FROM onemap.calendar_day d
             WHERE d.working AND d.day >= month AND d.day < month + interval '1 month'),
+        'final_states', (SELECT jsonb_agg(s.state ORDER BY s.position) FROM onemap.case_state s WHERE s.final),
         'departments', (SELECT coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'name', d.name_zh, 'kind', d.kind)
             ORDER BY d.code COLLATE "C"), '[]')
             FROM onemap.department d WHERE d.active),
@@ -113,8 +114,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             FROM onemap.assessment_item i WHERE i.part <> 'digital'))
 $$;
 COMMENT ON FUNCTION simulation.facts(date) IS
-    'What a simulated month is made of: its limits in milliseconds since 1970, departments, catalogue, grid cells, devices that '
-    'may raise alarms, items of the assessment';
+    'What a simulated month is made of: its limits in milliseconds since 1970, final states, departments, catalogue, '
+    'grid cells, devices that may raise alarms, items of the assessment';
 
 CREATE OR REPLACE FUNCTION simulation.month(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
