@@ -3,7 +3,7 @@
 
 #include <time.h>
 
-enum { TURNS = 8, CLOSING_TURNS = 1000 };
+enum { TURNS = 4, CLOSING_TURNS = 1000 };
 
 int fake_at_work;
 
