@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# lint.sh BUILD LOGS [PATTERN]: form and static analysis, one check a file and tool: clang-format, clang-tidy, shellcheck,
-# pyflakes, and who may include whom (lint_include.py).
+# lint.sh BUILD LOGS [PATTERN]: form and static analysis, one check a file and tool: clang-format, clang-tidy, the SQL's own
+# (lint_sql.py), shellcheck, pyflakes, and who may include whom (lint_include.py).
 # BUILD is a finished build with compile_commands.json. Called by tests/run.sh.
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -40,6 +40,8 @@ files() {
         xargs -r -I{} -P 2 bash -c 'check clang-format {} clang-format --dry-run -Werror {}'
     files hub adapters -name '*.c' |
         xargs -r -I{} -P 2 bash -c 'check clang-tidy {} clang-tidy --quiet -p "$tidy_database" {}'
+    files schema adapters -name '*.sql' |
+        xargs -r -I{} -P 2 bash -c 'check lint_sql {} tests/lint_sql.py {}'
     { files deploy tests -name '*.sh' -not -path '*/node_modules/*'; files .ci/run; } |
         xargs -r -I{} -P 2 bash -c 'check shellcheck {} shellcheck -x -S warning {}'
     # Python by its name, or by its first line.
@@ -47,6 +49,7 @@ files() {
       grep -rlIE '^#!/usr/bin/(env )?python3' adapters tests --exclude='*.py' --exclude-dir=node_modules | grep -E -- "${pattern:-.}"; } |
         sort -u | xargs -r -I{} -P 2 bash -c 'check pyflakes {} /usr/bin/python3 -m pyflakes {}'
     tests/lint_include.py "${pattern:-.}"
+    tests/lint_topic.py "${pattern:-.}"
 } >"$logs/results"
 grep -v '^passed$' "$logs/results"
 passed=$(grep -c '^passed$' "$logs/results")

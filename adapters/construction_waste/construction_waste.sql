@@ -10,7 +10,8 @@ SELECT onemap.alarm_rule_default('construction_waste', 'cover_open', '{"kind": "
     "metric": "load_percent", "above": 20, "severity": "major",
     "source": "城市建筑垃圾管理规定 (建设部令第139号): closed transport; 20 % as the sign of a load is assumed"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'overload', '{"name_zh": "渣土车超载", "metric": "load_percent",
-    "above": 105, "clear": 100, "duration_s": 120, "severity": "major", "source": "assumed: 5 % for the error of on-board scales"}');
+    "above": 105, "clear": 100, "duration_s": 120, "severity": "major",
+    "source": "assumed: 5 % for the error of on-board scales"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'speeding', '{"name_zh": "渣土车超速", "metric": "speed_km_h",
     "above": 60, "clear": 55, "duration_s": 20, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'unwashed_exit', '{"name_zh": "车辆未冲洗出场", "metric": "washed",
@@ -19,7 +20,8 @@ SELECT onemap.alarm_rule_default('construction_waste', 'unwashed_exit', '{"name_
 SELECT onemap.alarm_rule_default('construction_waste', 'uncovered_exit', '{"name_zh": "车辆未密闭出场", "metric": "passage_covered",
     "device_kind": "site_gate", "equals": 0, "severity": "minor",
     "source": "assumed; gates send `passage_covered` for loaded trucks that leave"}');
-SELECT onemap.alarm_rule_default('construction_waste', 'yard_nearly_full', '{"name_zh": "消纳场剩余库容不足", "metric": "yard_free_m3",
+SELECT onemap.alarm_rule_default('construction_waste', 'yard_nearly_full', '{"name_zh": "消纳场剩余库容不足",
+    "metric": "yard_free_m3",
     "device_kind": "disposal_yard", "below": 5000, "clear": 8000, "severity": "minor", "source": "assumed"}');
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_zone(place public.geometry, at timestamptz) RETURNS int
@@ -30,7 +32,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY z.kind DESC, z.code LIMIT 1
 $$;
 COMMENT ON FUNCTION onemap.construction_waste_zone(public.geometry, timestamptz) IS
-    'Id of the disposal yard or construction site that is valid at the time and covers the place, a yard before a site; NULL = none';
+    'Id of the disposal yard or construction site that is valid at the time and covers the place, a yard before a site; NULL = '
+    'none';
 GRANT EXECUTE ON FUNCTION onemap.construction_waste_zone(public.geometry, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_lifts(rows jsonb)
@@ -67,7 +70,8 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION onemap.construction_waste_dumping_check(jsonb) IS
-    'Check of metric bed_lifted, inside the batch: raises illegal_dumping where a bed is up outside every disposal yard and construction site valid at that time. Never raises an error for what the rows hold';
+    'Check of metric bed_lifted, inside the batch: raises illegal_dumping where a bed is up outside every disposal yard and '
+    'construction site valid at that time. Never raises an error for what the rows hold';
 GRANT EXECUTE ON FUNCTION onemap.construction_waste_dumping_check(jsonb) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_dumping_sweep() RETURNS int
@@ -85,14 +89,16 @@ BEGIN
     END LOOP;
     RETURN cleared;
 END $$;
-COMMENT ON FUNCTION onemap.construction_waste_dumping_sweep() IS 'Clears illegal_dumping of trucks whose bed is down again; returns how many';
-INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('construction_waste_dumping_sweep', 'construction_waste') ON CONFLICT DO NOTHING;
+COMMENT ON FUNCTION onemap.construction_waste_dumping_sweep() IS
+    'Clears illegal_dumping of trucks whose bed is down again; returns how many';
+INSERT INTO onemap.sweep (function_name, subsystem)
+    VALUES ('construction_waste_dumping_sweep', 'construction_waste') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_cover_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE t record; raised int := 0;
-BEGIN
-    FOR t IN
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(t.device_id, 'cover_open',
+        CASE WHEN t.open_on_the_road THEN true WHEN t.in_order THEN false END, t.at, t.load_percent)), 0)::int
+    FROM (
         SELECT s.device_id, s.readings[o.load] AS load_percent, s.reading_times[o.cover] AS at,
                s.readings[o.cover] = 0 AND s.readings[o.load] > r.threshold AND s.readings[o.speed] > 5
                    AND s.reading_times[o.cover] BETWEEN s.observed_at - interval '2 minutes' AND s.observed_at
@@ -105,23 +111,17 @@ BEGIN
         CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('construction_waste', 'cover_closed')) AS cover,
                            (SELECT onemap.metric_ordinal('construction_waste', 'load_percent')) AS load,
                            (SELECT onemap.metric_ordinal('construction_waste', 'speed_km_h')) AS speed) o
-        WHERE d.subsystem = 'construction_waste' AND d.kind = 'truck' AND d.status <> 'retired'
-    LOOP
-        IF t.open_on_the_road THEN
-            PERFORM onemap.alarm_raise(t.device_id, 'cover_open', t.at, t.load_percent);
-            raised := raised + 1;
-        ELSIF t.in_order THEN
-            PERFORM onemap.alarm_clear(t.device_id, 'cover_open', t.at);
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+        WHERE d.subsystem = 'construction_waste' AND d.kind = 'truck' AND d.status <> 'retired') t
+$$;
 COMMENT ON FUNCTION onemap.construction_waste_cover_sweep() IS
-    'Raises cover_open on trucks that drive loaded (faster than 5 km/h, load above the rule''s limit) with the cover open, clears it once closed or empty; returns the trucks found';
-INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('construction_waste_cover_sweep', 'construction_waste') ON CONFLICT DO NOTHING;
+    'Raises cover_open on trucks that drive loaded (faster than 5 km/h, load above the rule''s limit) with the cover open, '
+    'clears it once closed or empty; returns the trucks found';
+INSERT INTO onemap.sweep (function_name, subsystem)
+    VALUES ('construction_waste_cover_sweep', 'construction_waste') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_dumpings(from_at timestamptz, to_at timestamptz)
-RETURNS TABLE (device_id int, started_at timestamptz, ended_at timestamptz, records int, place public.geometry, zone_id int, permitted boolean)
+RETURNS TABLE (device_id int, started_at timestamptz, ended_at timestamptz, records int, place public.geometry, zone_id int,
+    permitted boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH states AS (
         SELECT o.device_id, o.observed_at, o.readings[(SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'))] AS lifted,
@@ -148,5 +148,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE e.started_at >= from_at
 $$;
 COMMENT ON FUNCTION onemap.construction_waste_dumpings(timestamptz, timestamptz) IS
-    'Each tipping of a truck (bed up without a break of more than 10 minutes) that began in the time: where, in which zone, permitted or not (NULL: no place known within 2 minutes)';
+    'Each tipping of a truck (bed up without a break of more than 10 minutes) that began in the time: where, in which zone, '
+    'permitted or not (NULL: no place known within 2 minutes)';
 GRANT EXECUTE ON FUNCTION onemap.construction_waste_dumpings(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;

@@ -15,16 +15,17 @@ SELECT onemap.alarm_rule_default('dust', 'noise_night_peak', '{"name_zh": "夜�
     "device_kind": "site_monitor", "above": 70, "clear": 65, "from": "22:00", "to": "06:00", "severity": "major",
     "source": "GB 12523-2011, table 1, note 1: 夜间最大声级超过限值的幅度不得高于 15 dB(A)"}');
 -- Derived: judged by dust_pm10_sweep, hour by hour; the excess of the site over the background.
-SELECT onemap.alarm_rule_default('dust', 'pm10_hourly', '{"kind": "derived", "name_zh": "工地PM10小时均值超标", "metric": "pm10_ug_m3",
-    "device_kind": "site_monitor", "above": 80, "severity": "major", "category_code": "20302",
-    "source": "DB13/2934-2019 (Hebei): hourly mean less the county''s, the latter capped at 150; Henan''s own limit not found: assumed"}');
-SELECT onemap.alarm_rule_default('dust', 'tsp_high', '{"name_zh": "工地TSP超标", "metric": "tsp_ug_m3", "device_kind": "site_monitor",
-    "above": 800, "clear": 600, "duration_s": 300, "severity": "major", "category_code": "20302",
+SELECT onemap.alarm_rule_default('dust', 'pm10_hourly', '{"kind": "derived", "name_zh": "工地PM10小时均值超标",
+    "metric": "pm10_ug_m3", "device_kind": "site_monitor", "above": 80, "severity": "major", "category_code": "20302",
+    "source": "DB13/2934-2019 (Hebei): hourly mean less the county''s, the latter capped at 150; Henan''s own limit not found: '
+        'assumed"}');
+SELECT onemap.alarm_rule_default('dust', 'tsp_high', '{"name_zh": "工地TSP超标", "metric": "tsp_ug_m3",
+    "device_kind": "site_monitor", "above": 800, "clear": 600, "duration_s": 300, "severity": "major", "category_code": "20302",
     "source": "DB21/2642-2016 (Liaoning): 0.8 mg/m3 over 5 minutes in built-up areas; Henan''s own limit not found: assumed"}');
 SELECT onemap.alarm_rule_default('dust', 'pm25_high', '{"name_zh": "PM2.5偏高", "metric": "pm25_ug_m3", "above": 150, "clear": 115,
     "duration_s": 3600, "severity": "info", "source": "assumed"}');
-SELECT onemap.alarm_rule_default('dust', 'wind_strong', '{"name_zh": "大风（停止土方作业）", "metric": "wind_speed_m_s", "above": 10.8,
-    "clear": 8, "duration_s": 600, "severity": "info", "source": "assumed: force 6, which begins at 10.8 m/s"}');
+SELECT onemap.alarm_rule_default('dust', 'wind_strong', '{"name_zh": "大风（停止土方作业）", "metric": "wind_speed_m_s",
+    "above": 10.8, "clear": 8, "duration_s": 600, "severity": "info", "source": "assumed: force 6, which begins at 10.8 m/s"}');
 
 CREATE OR REPLACE FUNCTION onemap.dust_leq(levels float8[]) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
@@ -45,7 +46,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE s.level IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) IS
-    'Equivalent and largest level of one monitor from from_at to before to_at; readings outside the instrument''s range do not count';
+    'Equivalent and largest level of one monitor from from_at to before to_at; readings outside the instrument''s range do not '
+    'count';
 GRANT EXECUTE ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise_period(at timestamptz, window_from time, window_to time) RETURNS timestamptz
@@ -53,17 +55,18 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
         WHEN window_from < window_to AND l.clock >= window_from AND l.clock < window_to
             OR window_from > window_to AND l.clock >= window_from
-            THEN (l.day + window_from) AT TIME ZONE l.zone
-        WHEN window_from > window_to AND l.clock < window_to THEN (l.day - 1 + window_from) AT TIME ZONE l.zone END
-    FROM (SELECT z.zone, (at AT TIME ZONE z.zone)::date AS day, (at AT TIME ZONE z.zone)::time AS clock
-          FROM (SELECT onemap.setting('time_zone') AS zone) z) l
+            THEN onemap.local_moment(l.day + window_from)
+        WHEN window_from > window_to AND l.clock < window_to THEN onemap.local_moment(l.day - 1 + window_from) END
+    FROM (SELECT t.shown::date AS day, t.shown::time AS clock FROM (SELECT onemap.local_time(at) AS shown) t) l
 $$;
 COMMENT ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) IS
-    'Start of the local period of day that is running at a moment, NULL if the moment is outside of it; a period may go over midnight';
+    'Start of the local period of day that is running at a moment, NULL if the moment is outside of it; a period may go over '
+    'midnight';
 GRANT EXECUTE ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise_judge(at timestamptz)
-RETURNS TABLE (device_id int, rule_key text, leq_dba float8, limit_dba float8, samples int, from_at timestamptz, last_at timestamptz)
+RETURNS TABLE (device_id int, rule_key text, leq_dba float8, limit_dba float8, samples int, from_at timestamptz,
+    last_at timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.id, r.key, round(n.leq_dba::numeric, 1)::float8, r.threshold, n.samples, n.first_at, n.last_at
     FROM onemap.alarm_rule r
@@ -77,29 +80,26 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND n.last_at - n.first_at >= make_interval(secs => 0.75 * r.duration_s)
 $$;
 COMMENT ON FUNCTION onemap.dust_noise_judge(timestamptz) IS
-    'Equivalent level of each site monitor over the duration (20 minutes) before a moment, within the period of day of its limit; rounded to 0.1 dB, the resolution of the instruments; a monitor whose samples span less than three quarters of it is not judged';
+    'Equivalent level of each site monitor over the duration (20 minutes) before a moment, within the period of day of its '
+    'limit; rounded to 0.1 dB, the resolution of the instruments; a monitor whose samples span less than three quarters of it is '
+    'not judged';
 GRANT EXECUTE ON FUNCTION onemap.dust_noise_judge(timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE j record; raised int := 0;
+DECLARE raised int;
 BEGIN
-    FOR j IN SELECT * FROM onemap.dust_noise_judge(now()) LOOP
-        IF j.leq_dba > j.limit_dba THEN
-            PERFORM onemap.alarm_raise(j.device_id, j.rule_key, j.last_at, j.leq_dba,
-                jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba));
-            raised := raised + 1;
-        ELSE
-            PERFORM onemap.alarm_clear(j.device_id, j.rule_key, j.last_at);
-        END IF;
-    END LOOP;
+    SELECT coalesce(sum(onemap.alarm_settle(j.device_id, j.rule_key, coalesce(j.leq_dba > j.limit_dba, false), j.last_at, j.leq_dba,
+        jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba))), 0)::int
+    INTO raised FROM onemap.dust_noise_judge(now()) j;
     PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the period of day ended')
     FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
     WHERE r.subsystem = 'dust' AND r.kind = 'derived' AND r.metric = 'noise_dba' AND a.closed_at IS NULL
         AND onemap.dust_noise_period(now(), r.window_from, r.window_to) IS NULL;
     RETURN raised;
 END $$;
-COMMENT ON FUNCTION onemap.dust_noise_sweep() IS 'Raises and clears the noise alarms of sites by dust_noise_judge(); returns the sites above their limit';
+COMMENT ON FUNCTION onemap.dust_noise_sweep() IS
+    'Raises and clears the noise alarms of sites by dust_noise_judge(); returns the sites above their limit';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('dust_noise_sweep', 'dust') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE VIEW onemap.dust_hourly AS
@@ -109,26 +109,31 @@ SELECT h.device_id, d.code AS device_code, d.kind AS device_kind, h.hour,
        h.sums[p.tsp] / nullif(h.counts[p.tsp], 0) AS tsp_ug_m3, h.counts[p.tsp] AS tsp_samples
 FROM onemap.observation_hourly h
 JOIN onemap.device d ON d.id = h.device_id AND d.subsystem = 'dust'
-CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3')) AS pm25, (SELECT onemap.metric_ordinal('dust', 'pm10_ug_m3')) AS pm10,
+CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3')) AS pm25,
+    (SELECT onemap.metric_ordinal('dust', 'pm10_ug_m3')) AS pm10,
                    (SELECT onemap.metric_ordinal('dust', 'tsp_ug_m3')) AS tsp) p;
-COMMENT ON VIEW onemap.dust_hourly IS 'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each';
+COMMENT ON VIEW onemap.dust_hourly IS
+    'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each';
+GRANT SELECT ON onemap.dust_hourly TO cityhub_hub, cityhub_read;
 
 -- GB 3095: second-class 24-hour limits of PM2.5 in ug/m3: 75 (2012), 60 from 2026-03-01, 50 from 2031-01-01 (2026, two stages).
 CREATE OR REPLACE FUNCTION onemap.dust_pm25_daily_limit(day date) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN day >= date '2031-01-01' THEN 50.0 WHEN day >= date '2026-03-01' THEN 60.0 ELSE 75.0 END
 $$;
-COMMENT ON FUNCTION onemap.dust_pm25_daily_limit(date) IS 'Second-class 24-hour limit of PM2.5 in ug/m3 on a day: GB 3095-2012, from 2026-03-01 GB 3095-2026';
+COMMENT ON FUNCTION onemap.dust_pm25_daily_limit(date) IS
+    'Second-class 24-hour limit of PM2.5 in ug/m3 on a day: GB 3095-2012, from 2026-03-01 GB 3095-2026';
 GRANT EXECUTE ON FUNCTION onemap.dust_pm25_daily_limit(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_daily(day date)
-RETURNS TABLE (device_id int, hours int, pm25_ug_m3 float8, pm10_ug_m3 float8, tsp_ug_m3 float8, valid boolean, pm25_above_limit boolean)
+RETURNS TABLE (device_id int, hours int, pm25_ug_m3 float8, pm10_ug_m3 float8, tsp_ug_m3 float8, valid boolean,
+    pm25_above_limit boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT h.device_id, count(*)::int, avg(h.pm25_ug_m3), avg(h.pm10_ug_m3), avg(h.tsp_ug_m3), count(h.pm25_ug_m3) >= 20,
            CASE WHEN count(h.pm25_ug_m3) >= 20 THEN onemap.figure(avg(h.pm25_ug_m3)) > onemap.dust_pm25_daily_limit(day) END
     FROM onemap.dust_hourly h
-    WHERE h.hour >= day::timestamp AT TIME ZONE onemap.setting('time_zone')
-        AND h.hour < (day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone')
+    WHERE h.hour >= onemap.local_midnight(day)
+        AND h.hour < onemap.local_midnight(day + 1)
     GROUP BY h.device_id
 $$;
 COMMENT ON FUNCTION onemap.dust_daily(date) IS
@@ -146,27 +151,20 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE h.hour = $1 AND h.device_kind = 'site_monitor' AND h.pm10_ug_m3 IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.dust_pm10_excess(timestamptz) IS
-    'Hourly PM10 of each site less the background of the same hour, capped at 150 ug/m3 (DB13/2934-2019). Background: the mean of the road monitors, which stand for the county''s station (assumed)';
+    'Hourly PM10 of each site less the background of the same hour, capped at 150 ug/m3 (DB13/2934-2019). Background: the mean '
+    'of the road monitors, which stand for the county''s station (assumed)';
 GRANT EXECUTE ON FUNCTION onemap.dust_pm10_excess(timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_pm10_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    e record; raised int := 0;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, 'pm10_hourly', coalesce(e.excess_ug_m3 > r.threshold, false),
+        h.judged + interval '1 hour', e.excess_ug_m3,
+        jsonb_build_object('hour', h.judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3))), 0)::int
     -- The last hour that is over and, five minutes later, rolled up.
-    judged timestamptz := date_trunc('hour', now() - interval '5 minutes') - interval '1 hour';
-BEGIN
-    FOR e IN SELECT x.*, r.threshold FROM onemap.dust_pm10_excess(judged) x
-             JOIN onemap.alarm_rule r ON r.subsystem = 'dust' AND r.key = 'pm10_hourly' AND r.enabled LOOP
-        IF e.excess_ug_m3 > e.threshold THEN
-            PERFORM onemap.alarm_raise(e.device_id, 'pm10_hourly', judged + interval '1 hour', e.excess_ug_m3,
-                jsonb_build_object('hour', judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3));
-            raised := raised + 1;
-        ELSE
-            PERFORM onemap.alarm_clear(e.device_id, 'pm10_hourly', judged + interval '1 hour');
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
-COMMENT ON FUNCTION onemap.dust_pm10_sweep() IS 'Raises and clears pm10_hourly by the last full hour; returns the sites above the limit';
+    FROM (SELECT date_trunc('hour', now() - interval '5 minutes') - interval '1 hour' AS judged) h
+    CROSS JOIN LATERAL onemap.dust_pm10_excess(h.judged) e
+    JOIN onemap.alarm_rule r ON r.subsystem = 'dust' AND r.key = 'pm10_hourly' AND r.enabled
+$$;
+COMMENT ON FUNCTION onemap.dust_pm10_sweep() IS
+    'Raises and clears pm10_hourly by the last full hour; returns the sites above the limit';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('dust_pm10_sweep', 'dust') ON CONFLICT DO NOTHING;

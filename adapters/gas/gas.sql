@@ -20,8 +20,10 @@ SELECT onemap.alarm_rule_default('gas', 'pressure_low', '{"name_zh": "中压管�
 SELECT onemap.alarm_rule_default('gas', 'inlet_pressure_low', '{"name_zh": "调压站进口压力低", "metric": "inlet_pressure_kpa",
     "device_kind": "regulator_station", "below": 100, "clear": 120, "duration_s": 300, "severity": "major", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('gas', 'outlet_pressure_high', '{"name_zh": "调压站出口压力高", "metric": "outlet_pressure_kpa",
-    "device_kind": "regulator_station", "above": 3, "clear": 2.8, "duration_s": 60, "severity": "critical", "category_code": "10135",
-    "source": "assumed: 1.5 times the 2 kPa at which burners for natural gas are rated (GB 50028-2006); regulators to medium pressure need their own limit"}');
+    "device_kind": "regulator_station", "above": 3, "clear": 2.8, "duration_s": 60, "severity": "critical",
+    "category_code": "10135",
+    "source": "assumed: 1.5 times the 2 kPa at which burners for natural gas are rated (GB 50028-2006); regulators to medium '
+        'pressure need their own limit"}');
 SELECT onemap.alarm_rule_default('gas', 'outlet_pressure_low', '{"name_zh": "调压站出口压力低", "metric": "outlet_pressure_kpa",
     "device_kind": "regulator_station", "below": 1.5, "clear": 1.7, "duration_s": 60, "severity": "major", "category_code": "10135",
     "source": "assumed: 0.75 times the 2 kPa at which burners for natural gas are rated (GB 50028-2006)"}');
@@ -30,18 +32,18 @@ SELECT onemap.alarm_rule_default('gas', 'filter_clogged', '{"name_zh": "过滤�
 SELECT onemap.alarm_rule_default('gas', 'odorant_low', '{"name_zh": "加臭剂浓度不足", "metric": "odorant_mg_m3",
     "device_kind": "odorizer", "below": 20, "clear": 20, "duration_s": 600, "severity": "major",
     "source": "CJJ/T 148-2010: about 20 mg/m3 of tetrahydrothiophene, so that a leak is smelt at 20 %LEL (GB 50028-2006, 3.2.3)"}');
-SELECT onemap.alarm_rule_default('gas', 'odorant_tank_low', '{"name_zh": "加臭剂储量不足", "metric": "odorant_tank_percent", "below": 15,
-    "clear": 25, "severity": "minor", "source": "assumed"}');
-SELECT onemap.alarm_rule_default('gas', 'cathodic_too_weak', '{"name_zh": "阴极保护不足", "metric": "cathodic_potential_mv", "above": -850,
-    "clear": -870, "duration_s": 3600, "severity": "minor",
+SELECT onemap.alarm_rule_default('gas', 'odorant_tank_low', '{"name_zh": "加臭剂储量不足", "metric": "odorant_tank_percent",
+    "below": 15, "clear": 25, "severity": "minor", "source": "assumed"}');
+SELECT onemap.alarm_rule_default('gas', 'cathodic_too_weak', '{"name_zh": "阴极保护不足", "metric": "cathodic_potential_mv",
+    "above": -850, "clear": -870, "duration_s": 3600, "severity": "minor",
     "source": "GB/T 21448-2017: -850 mV (CSE) or more negative; polarised potential, here as measured (assumed)"}');
 SELECT onemap.alarm_rule_default('gas', 'cathodic_too_strong', '{"name_zh": "阴极保护过度", "metric": "cathodic_potential_mv",
     "below": -1200, "clear": -1170, "duration_s": 3600, "severity": "minor",
     "source": "GB/T 21448-2017: not more negative than -1200 mV (CSE); polarised potential, here as measured (assumed)"}');
 SELECT onemap.alarm_rule_default('gas', 'ac_interference', '{"name_zh": "交流干扰电压高", "metric": "ac_voltage_v", "above": 4,
     "clear": 3.5, "duration_s": 3600, "severity": "minor", "source": "GB/T 50698-2011: up to 4 V no measures needed"}');
-SELECT onemap.alarm_rule_default('gas', 'well_flooded', '{"name_zh": "阀井积水", "metric": "water_level_m", "above": 0.5, "clear": 0.3,
-    "duration_s": 600, "severity": "minor", "source": "assumed"}');
+SELECT onemap.alarm_rule_default('gas', 'well_flooded', '{"name_zh": "阀井积水", "metric": "water_level_m", "above": 0.5,
+    "clear": 0.3, "duration_s": 600, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('gas', 'well_cover_open', '{"name_zh": "燃气阀井井盖打开", "metric": "cover_open", "equals": 1,
     "severity": "critical", "category_code": "10111", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('gas', 'station_door_open', '{"name_zh": "调压站（箱）门打开", "metric": "door_open", "equals": 1,
@@ -51,8 +53,8 @@ SELECT onemap.alarm_rule_default('gas', 'flow_through_shut_valve', '{"kind": "de
     "metric": "flow_m3_h", "device_kind": "meter", "above": 0.5, "duration_s": 600, "severity": "major", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('gas', 'detector_fault', '{"name_zh": "探测器故障", "metric": "detector_fault", "equals": 1,
     "duration_s": 600, "severity": "minor", "source": "assumed"}');
-SELECT onemap.alarm_rule_default('gas', 'power_lost', '{"name_zh": "市电中断", "metric": "power_lost", "equals": 1, "duration_s": 300,
-    "severity": "minor", "source": "assumed"}');
+SELECT onemap.alarm_rule_default('gas', 'power_lost', '{"name_zh": "市电中断", "metric": "power_lost", "equals": 1,
+    "duration_s": 300, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('gas', 'battery_low', '{"name_zh": "电池电量低", "metric": "battery_percent", "below": 15,
     "clear": 25, "severity": "info", "source": "assumed"}');
 
@@ -61,7 +63,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT onemap.alarm_sustained('gas', 'leak_not_shut_off', 'valve_open', 1)
 $$;
 COMMENT ON FUNCTION onemap.gas_leak_sweep() IS
-    'Raises leak_not_shut_off on detectors that found gas through the rule''s duration while their valve stayed open, clears it otherwise; returns the detectors found';
+    'Raises leak_not_shut_off on detectors that found gas through the rule''s duration while their valve stayed open, clears it '
+    'otherwise; returns the detectors found';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('gas_leak_sweep', 'gas') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.gas_valve_sweep() RETURNS int
@@ -69,7 +72,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT onemap.alarm_sustained('gas', 'flow_through_shut_valve', 'valve_open', 0)
 $$;
 COMMENT ON FUNCTION onemap.gas_valve_sweep() IS
-    'Raises flow_through_shut_valve on meters with flow through the rule''s duration while their valve was shut, clears it otherwise; returns the meters found';
+    'Raises flow_through_shut_valve on meters with flow through the rule''s duration while their valve was shut, clears it '
+    'otherwise; returns the meters found';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('gas_valve_sweep', 'gas') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.gas_consumption(day date)
@@ -98,5 +102,6 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     GROUP BY d.id
 $$;
 COMMENT ON FUNCTION onemap.gas_cathodic_daily(date) IS
-    'Protection against corrosion on a local day per test post: readings, their mean, and the percentage within the limits of the two cathodic rules, both ends included (保护率)';
+    'Protection against corrosion on a local day per test post: readings, their mean, and the percentage within the limits of '
+    'the two cathodic rules, both ends included (保护率)';
 GRANT EXECUTE ON FUNCTION onemap.gas_cathodic_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;

@@ -16,22 +16,25 @@ SELECT onemap.alarm_rule_default('incineration', r.key || '_hourly', jsonb_build
         'severity', 'major', 'source', 'GB 18485-2014, table 4: 1-hour mean ' || r.hourly || ' mg/m3 at 11 % O2')),
     onemap.alarm_rule_default('incineration', r.key || '_daily', jsonb_build_object('kind', 'derived',
         'name_zh', r.name_zh || '日均值超标', 'metric', r.metric, 'device_kind', 'furnace_line', 'above', r.daily,
-        'severity', 'critical', 'source', 'GB 18485-2014, table 4: 24-hour mean ' || r.daily || ' mg/m3 at 11 % O2; 管理规定 第六条'))
+        'severity', 'critical', 'source', 'GB 18485-2014, table 4: 24-hour mean ' || r.daily
+            || ' mg/m3 at 11 % O2; 管理规定 第六条'))
 FROM (VALUES ('pm', '颗粒物', 'pm_mg_m3', 30, 20), ('nox', '氮氧化物', 'nox_mg_m3', 300, 250),
              ('so2', '二氧化硫', 'so2_mg_m3', 100, 80), ('hcl', '氯化氢', 'hcl_mg_m3', 60, 50),
              ('co', '一氧化碳', 'co_mg_m3', 100, 80)) AS r(key, name_zh, metric, hourly, daily);
-SELECT onemap.alarm_rule_default('incineration', 'bag_filter_drop_high', '{"name_zh": "布袋除尘器压差高", "metric": "bag_filter_drop_kpa",
-    "above": 2, "clear": 1.7, "duration_s": 600, "severity": "minor", "source": "assumed"}');
+SELECT onemap.alarm_rule_default('incineration', 'bag_filter_drop_high', '{"name_zh": "布袋除尘器压差高",
+    "metric": "bag_filter_drop_kpa", "above": 2, "clear": 1.7, "duration_s": 600, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('incineration', 'bag_filter_drop_low', '{"name_zh": "布袋除尘器压差低（疑似破袋）",
     "metric": "bag_filter_drop_kpa", "below": 0.3, "clear": 0.5, "duration_s": 1800, "severity": "info", "source": "assumed"}');
-SELECT onemap.alarm_rule_default('incineration', 'furnace_pressure_positive', '{"name_zh": "炉膛正压", "metric": "furnace_pressure_pa",
-    "above": 100, "clear": 0, "duration_s": 120, "severity": "minor", "source": "assumed: a furnace is kept below atmospheric pressure"}');
+SELECT onemap.alarm_rule_default('incineration', 'furnace_pressure_positive',
+    '{"name_zh": "炉膛正压", "metric": "furnace_pressure_pa",
+    "above": 100, "clear": 0, "duration_s": 120, "severity": "minor",
+    "source": "assumed: a furnace is kept below atmospheric pressure"}');
 SELECT onemap.alarm_rule_default('incineration', 'line_accident', '{"name_zh": "焚烧线事故", "metric": "line_state", "equals": 7,
     "severity": "critical", "source": "标记规则 (2019): 事故"}');
-SELECT onemap.alarm_rule_default('incineration', 'monitor_fault', '{"name_zh": "烟气监测设备故障", "metric": "monitor_state", "equals": 4,
-    "duration_s": 3600, "severity": "minor", "source": "assumed: flag D of HJ 212-2017 for an hour"}');
-SELECT onemap.alarm_rule_default('incineration', 'bunker_high', '{"name_zh": "垃圾池料位高", "metric": "bunker_level_m", "above": 18,
-    "clear": 16, "severity": "minor", "source": "assumed; set it to the bunker''s own height"}');
+SELECT onemap.alarm_rule_default('incineration', 'monitor_fault', '{"name_zh": "烟气监测设备故障", "metric": "monitor_state",
+    "equals": 4, "duration_s": 3600, "severity": "minor", "source": "assumed: flag D of HJ 212-2017 for an hour"}');
+SELECT onemap.alarm_rule_default('incineration', 'bunker_high', '{"name_zh": "垃圾池料位高", "metric": "bunker_level_m",
+    "above": 18, "clear": 16, "severity": "minor", "source": "assumed; set it to the bunker''s own height"}');
 -- Derived: no activated carbon while the line is running; limit in kg/h.
 SELECT onemap.alarm_rule_default('incineration', 'activated_carbon_low', '{"kind": "derived", "name_zh": "活性炭喷射量不足",
     "metric": "activated_carbon_kg_h", "device_kind": "furnace_line", "below": 2, "duration_s": 1800, "severity": "major",
@@ -42,7 +45,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN o2_percent >= 0 AND o2_percent < 20 THEN measured * (21 - 11) / (21 - o2_percent) END
 $$;
 COMMENT ON FUNCTION onemap.incineration_at_11_o2(float8, float8) IS
-    'Concentration at 11 % O2 of one measured at another O2 (volume percent, dry): c x (21 - 11) / (21 - O2), GB 18485-2014; NULL if O2 is not known or 20 % and more, where there is no flue gas (assumed)';
+    'Concentration at 11 % O2 of one measured at another O2 (volume percent, dry): c x (21 - 11) / (21 - O2), GB 18485-2014; '
+    'NULL if O2 is not known or 20 % and more, where there is no flue gas (assumed)';
 GRANT EXECUTE ON FUNCTION onemap.incineration_at_11_o2(float8, float8) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_means(from_at timestamptz, to_at timestamptz)
@@ -51,7 +55,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     SELECT x.device_id, x.slot, onemap.figure(avg(x.temp)), count(x.temp)::int, bool_and(x.line_state = 0)
     FROM (SELECT d.id AS device_id, date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
                  coalesce(o.readings[p.line_state], 0) AS line_state,
-                 CASE WHEN t.upper IS NULL THEN t.middle WHEN t.middle IS NULL THEN t.upper ELSE (t.upper + t.middle) / 2 END AS temp
+                 CASE WHEN t.upper IS NULL THEN t.middle WHEN t.middle IS NULL THEN t.upper
+                     ELSE (t.upper + t.middle) / 2 END AS temp
           FROM onemap.device d
           CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'furnace_temp_upper_c')) AS upper,
                              (SELECT onemap.metric_ordinal('incineration', 'furnace_temp_middle_c')) AS middle,
@@ -63,7 +68,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     GROUP BY x.device_id, x.slot
 $$;
 COMMENT ON FUNCTION onemap.incineration_furnace_means(timestamptz, timestamptz) IS
-    'Five-minute means of furnace temperature per line: each record''s mean of the upper and the middle plane (each the median of its thermocouples), the one alone if the other is missing (assumed). running: all records of the five minutes were marked 正常运行; temp_c NULL = no good reading';
+    'Five-minute means of furnace temperature per line: each record''s mean of the upper and the middle plane (each the median '
+    'of its thermocouples), the one alone if the other is missing (assumed). running: all records of the five minutes were '
+    'marked 正常运行; temp_c NULL = no good reading';
 GRANT EXECUTE ON FUNCTION onemap.incineration_furnace_means(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_daily(day date)
@@ -76,43 +83,38 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE m.running AND m.temp_c IS NOT NULL GROUP BY m.device_id
 $$;
 COMMENT ON FUNCTION onemap.incineration_furnace_daily(date) IS
-    'Of a local day per line: five-minute means in normal operation, those below the limit (850 °C), the lowest, and the end of the sixth low one';
+    'Of a local day per line: five-minute means in normal operation, those below the limit (850 °C), the lowest, and the end of '
+    'the sixth low one';
 GRANT EXECUTE ON FUNCTION onemap.incineration_furnace_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE w record; m record; today record; raised int := 0; daily_limit float8;
+DECLARE w record; raised int;
 BEGIN
     w := onemap.sweep_claim('incineration_furnace', '5 minutes', '1 minute', '1 day');
-    FOR m IN SELECT f.*, r.threshold FROM onemap.incineration_furnace_means(w.from_at, w.to_at) f
-             JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low' AND r.enabled
-             ORDER BY f.slot, f.device_id LOOP
-        IF NOT m.running THEN
-            PERFORM onemap.alarm_clear(m.device_id, 'furnace_temp_low', m.slot + interval '5 minutes', 'the line is not running');
-        ELSIF m.temp_c < m.threshold THEN
-            PERFORM onemap.alarm_raise(m.device_id, 'furnace_temp_low', m.slot + interval '5 minutes', m.temp_c,
-                jsonb_build_object('from', m.slot, 'samples', m.samples));
-            raised := raised + 1;
-        ELSIF m.temp_c >= m.threshold THEN
-            PERFORM onemap.alarm_clear(m.device_id, 'furnace_temp_low', m.slot + interval '5 minutes');
-        END IF;
-    END LOOP;
+    SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'furnace_temp_low', CASE WHEN NOT m.running THEN false
+        ELSE m.temp_c < m.threshold END, m.slot + interval '5 minutes', m.temp_c,
+        jsonb_build_object('from', m.slot, 'samples', m.samples),
+        CASE WHEN NOT m.running THEN 'the line is not running' ELSE 'condition ended' END)), 0)::int INTO raised
+    FROM (SELECT f.*, r.threshold FROM onemap.incineration_furnace_means(w.from_at, w.to_at) f
+          JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low' AND r.enabled
+          ORDER BY f.slot, f.device_id) m;
     IF w.from_at < w.to_at THEN
-        SELECT r.threshold INTO daily_limit FROM onemap.alarm_rule r
-        WHERE r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND r.enabled;
         PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the day ended')
         FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
         WHERE r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND a.closed_at IS NULL
-            AND a.opened_at <= onemap.local_midnight((w.to_at AT TIME ZONE onemap.setting('time_zone'))::date);
-        FOR today IN SELECT d.* FROM onemap.incineration_furnace_daily(
-                ((w.to_at - interval '5 minutes') AT TIME ZONE onemap.setting('time_zone'))::date) d WHERE d.low > daily_limit LOOP
-            PERFORM onemap.alarm_raise(today.device_id, 'furnace_temp_low_daily', coalesce(today.sixth_low_at, w.to_at), today.low);
-        END LOOP;
+            AND a.opened_at <= onemap.local_midnight(onemap.local_time(w.to_at)::date);
+        PERFORM onemap.alarm_raise(d.device_id, r.key, coalesce(d.sixth_low_at, w.to_at), d.low)
+        FROM onemap.incineration_furnace_daily(onemap.local_time(w.to_at - interval '5 minutes')::date) d
+        JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND r.enabled
+        WHERE d.low > r.threshold;
     END IF;
     RETURN raised;
 END $$;
 COMMENT ON FUNCTION onemap.incineration_furnace_sweep() IS
-    'Judges the five-minute means that ended a minute ago or earlier, each once: raises furnace_temp_low below the limit, clears it at or above it and while the line is not running; raises furnace_temp_low_daily when a day has more than its limit; returns the low means';
+    'Judges the five-minute means that ended a minute ago or earlier, each once: raises furnace_temp_low below the limit, clears '
+    'it at or above it and while the line is not running; raises furnace_temp_low_daily when a day has more than its limit; '
+    'returns the low means';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_furnace_sweep', 'incineration') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_hours(from_at timestamptz, to_at timestamptz)
@@ -122,7 +124,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
         SELECT d.id AS device_id, o.observed_at, o.readings, o.quality,
                date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
                coalesce(o.readings[p.line_state], 0) = 0 AS running, coalesce(o.readings[p.monitor_state], 0) = 0 AS normal,
-               CASE WHEN d.attributes->>'emissions_at_11_o2' = '1' THEN 11 ELSE onemap.reading_good(o.readings, o.quality, p.o2) END AS o2
+               CASE WHEN d.attributes->>'emissions_at_11_o2' = '1' THEN 11 ELSE onemap.reading_good(o.readings, o.quality,
+                   p.o2) END AS o2
         FROM onemap.device d
         CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state,
                            (SELECT onemap.metric_ordinal('incineration', 'monitor_state')) AS monitor_state,
@@ -135,14 +138,19 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
                     THEN onemap.incineration_at_11_o2(onemap.reading_good(r.readings, r.quality, k.ordinal), r.o2) END AS value
         FROM records r
         CROSS JOIN (SELECT DISTINCT m.key, m.ordinal FROM onemap.metric m JOIN onemap.alarm_rule a ON a.subsystem = m.subsystem
-                    AND a.metric = m.key AND a.key ~ '_(hourly|daily)$' WHERE m.subsystem = 'incineration' AND m.key LIKE '%\_mg\_m3') k)
-    SELECT c.device_id, c.metric, c.hour, onemap.figure(avg(c.value)), 5 * count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL)::int,
+                    AND a.metric = m.key AND a.key ~ '_(hourly|daily)$' WHERE m.subsystem = 'incineration'
+                        AND m.key LIKE '%\_mg\_m3') k)
+    SELECT c.device_id, c.metric, c.hour, onemap.figure(avg(c.value)),
+        5 * count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL)::int,
            5 * count(DISTINCT c.slot) FILTER (WHERE c.running)::int,
            count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL) >= 9
     FROM converted c GROUP BY c.device_id, c.metric, c.hour
 $$;
 COMMENT ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) IS
-    'Hourly means of emissions per line at 11 % O2, record by record converted. Only records in normal operation and with a normal monitor count. valid: at least 45 minutes covered (HJ 75-2017), five minutes counting as covered by one good record (assumed). A line whose inventory attribute emissions_at_11_o2 is 1 sends values that are converted already: taken as they are';
+    'Hourly means of emissions per line at 11 % O2, record by record converted. Only records in normal operation and with a '
+    'normal monitor count. valid: at least 45 minutes covered (HJ 75-2017), five minutes counting as covered by one good record '
+    '(assumed). A line whose inventory attribute emissions_at_11_o2 is 1 sends values that are converted already: taken as they '
+    'are';
 GRANT EXECUTE ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_daily(day date)
@@ -157,48 +165,33 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE h.valid GROUP BY h.device_id, h.metric
 $$;
 COMMENT ON FUNCTION onemap.incineration_emission_daily(date) IS
-    'Daily means of emissions of a local day per line: means of its valid hourly means; valid with at least 20 of them (GB 18485-2014, definition of the 24-hour mean); hours_above: hourly means above the hourly limit';
+    'Daily means of emissions of a local day per line: means of its valid hourly means; valid with at least 20 of them (GB '
+    '18485-2014, definition of the 24-hour mean); hours_above: hourly means above the hourly limit';
 GRANT EXECUTE ON FUNCTION onemap.incineration_emission_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_hour(hour timestamptz) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE h record; raised int := 0;
-BEGIN
-    FOR h IN SELECT e.*, r.key, r.threshold FROM onemap.incineration_emission_hours($1, $1 + interval '1 hour') e
-             JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.metric = e.metric AND r.key ~ '_hourly$' AND r.enabled LOOP
-        IF h.valid AND h.mean_mg_m3 > h.threshold THEN
-            PERFORM onemap.alarm_raise(h.device_id, h.key, $1 + interval '1 hour', h.mean_mg_m3,
-                jsonb_build_object('hour', $1, 'covered_min', h.covered_min));
-            raised := raised + 1;
-        ELSIF h.valid THEN
-            PERFORM onemap.alarm_clear(h.device_id, h.key, $1 + interval '1 hour');
-        ELSIF h.running_min = 0 THEN
-            PERFORM onemap.alarm_clear(h.device_id, h.key, $1 + interval '1 hour', 'the line is not running');
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, r.key, CASE WHEN e.valid THEN coalesce(e.mean_mg_m3 > r.threshold, false)
+        WHEN e.running_min = 0 THEN false END, $1 + interval '1 hour', e.mean_mg_m3,
+        jsonb_build_object('hour', $1, 'covered_min', e.covered_min),
+        CASE WHEN e.valid THEN 'condition ended' ELSE 'the line is not running' END)), 0)::int
+    FROM onemap.incineration_emission_hours($1, $1 + interval '1 hour') e
+    JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.metric = e.metric AND r.key ~ '_hourly$' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.incineration_emission_judge_hour(timestamptz) IS
-    'Raises and clears the hourly emission alarms by one hour; an hour that is not valid leaves them, one in which the line did not run clears them; returns the means above their limit';
+    'Raises and clears the hourly emission alarms by one hour; an hour that is not valid leaves them, one in which the line did '
+    'not run clears them; returns the means above their limit';
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_day(day date) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE e record; raised int := 0; ended_at timestamptz := onemap.local_midnight(day + 1);
-BEGIN
-    FOR e IN SELECT d.id AS device_id, r.key, x.mean_mg_m3, x.hours, coalesce(x.above_limit, false) AS above_limit, x.valid
-             FROM onemap.alarm_rule r JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
-             LEFT JOIN onemap.incineration_emission_daily($1) x ON x.device_id = d.id AND x.metric = r.metric
-             WHERE r.subsystem = 'incineration' AND r.metric LIKE '%\_mg\_m3' AND r.key ~ '_daily$' AND r.enabled LOOP
-        IF e.above_limit THEN
-            PERFORM onemap.alarm_raise(e.device_id, e.key, ended_at, e.mean_mg_m3, jsonb_build_object('day', $1, 'hours', e.hours));
-            raised := raised + 1;
-        ELSE
-            PERFORM onemap.alarm_clear(e.device_id, e.key, ended_at,
-                CASE WHEN e.valid THEN 'condition ended' ELSE 'no valid daily mean' END);
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(d.id, r.key, coalesce(x.above_limit, false), onemap.local_midnight(day + 1),
+        x.mean_mg_m3, jsonb_build_object('day', $1, 'hours', x.hours),
+        CASE WHEN x.valid THEN 'condition ended' ELSE 'no valid daily mean' END)), 0)::int
+    FROM onemap.alarm_rule r
+    JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
+    LEFT JOIN onemap.incineration_emission_daily($1) x ON x.device_id = d.id AND x.metric = r.metric
+    WHERE r.subsystem = 'incineration' AND r.metric LIKE '%\_mg\_m3' AND r.key ~ '_daily$' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.incineration_emission_judge_day(date) IS
     'Raises and clears the daily emission alarms by one local day that is over; returns the means above their limit';
 
@@ -209,7 +202,7 @@ BEGIN
     w := onemap.sweep_claim('incineration_emission', '1 hour', '5 minutes', '3 days');
     FOR hour IN SELECT g FROM generate_series(w.from_at, w.to_at - interval '1 hour', interval '1 hour') g LOOP
         raised := raised + onemap.incineration_emission_judge_hour(hour);
-        day := (hour AT TIME ZONE onemap.setting('time_zone'))::date;
+        day := onemap.local_time(hour)::date;
         IF onemap.local_midnight(day + 1) > hour AND onemap.local_midnight(day + 1) <= hour + interval '1 hour' THEN
             raised := raised + onemap.incineration_emission_judge_day(day);
         END IF;
@@ -221,39 +214,35 @@ COMMENT ON FUNCTION onemap.incineration_emission_sweep() IS
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_emission_sweep', 'incineration') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_carbon_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE l record; raised int := 0;
-BEGIN
-    FOR l IN
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(l.device_id, 'activated_carbon_low',
+        CASE WHEN l.holds THEN nullif(l.judged, false) ELSE false END, l.last_at, l.highest)), 0)::int
+    FROM (
         SELECT d.id AS device_id, max(g.carbon) AS highest, max(o.observed_at) AS last_at,
                bool_and(g.carbon < r.threshold AND g.line_state = 0) AS holds,
                max(o.observed_at) - min(o.observed_at) >= make_interval(secs => 0.75 * r.duration_s) AS judged
         FROM onemap.alarm_rule r
         JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
-        JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s) AND o.observed_at <= now()
-        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('incineration', 'activated_carbon_kg_h'))) AS carbon,
-                                   coalesce(o.readings[(SELECT onemap.metric_ordinal('incineration', 'line_state'))], 0) AS line_state) g
+        JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s)
+            AND o.observed_at <= now()
+        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'activated_carbon_kg_h')) AS carbon,
+                           (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) i
+        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, i.carbon) AS carbon,
+                                   coalesce(o.readings[i.line_state], 0) AS line_state) g
         WHERE r.subsystem = 'incineration' AND r.key = 'activated_carbon_low' AND r.enabled AND g.carbon IS NOT NULL
-        GROUP BY d.id, r.id
-    LOOP
-        IF NOT l.holds THEN
-            PERFORM onemap.alarm_clear(l.device_id, 'activated_carbon_low', l.last_at);
-        ELSIF l.judged THEN
-            PERFORM onemap.alarm_raise(l.device_id, 'activated_carbon_low', l.last_at, l.highest);
-            raised := raised + 1;
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+        GROUP BY d.id, r.id) l
+$$;
 COMMENT ON FUNCTION onemap.incineration_carbon_sweep() IS
-    'Raises activated_carbon_low on lines that ran through the rule''s duration with less activated carbon than its limit, clears it otherwise; returns the lines found';
+    'Raises activated_carbon_low on lines that ran through the rule''s duration with less activated carbon than its limit, '
+    'clears it otherwise; returns the lines found';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_carbon_sweep', 'incineration') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_state_hours(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, line_state int, hours float8)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.device_id, s.line_state, sum(extract(epoch FROM s.held))::float8 / 3600
-    FROM (SELECT d.id AS device_id, coalesce(o.readings[(SELECT onemap.metric_ordinal('incineration', 'line_state'))], 0)::int AS line_state,
+    FROM (SELECT d.id AS device_id, coalesce(o.readings[(SELECT onemap.metric_ordinal('incineration', 'line_state'))],
+        0)::int AS line_state,
                  least(coalesce(lead(o.observed_at) OVER (PARTITION BY d.id ORDER BY o.observed_at), to_at),
                        o.observed_at + k.offline_after, to_at) - o.observed_at AS held
           FROM onemap.device d
@@ -263,7 +252,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     GROUP BY s.device_id, s.line_state
 $$;
 COMMENT ON FUNCTION onemap.incineration_state_hours(timestamptz, timestamptz) IS
-    'Hours that each line was marked with each state (proto LineState): a record''s state holds until the next one, no longer than the kind''s offline_after. For the yearly allowances of the 管理规定 (启炉, 停炉, 故障, 事故: 60 h; 烘炉, 停炉降温: 700 h; clause not verified)';
+    'Hours that each line was marked with each state (proto LineState): a record''s state holds until the next one, no longer '
+    'than the kind''s offline_after. For the yearly allowances of the 管理规定 (启炉, 停炉, 故障, 事故: 60 h; 烘炉, 停炉降温: '
+    '700 h; clause not verified)';
 GRANT EXECUTE ON FUNCTION onemap.incineration_state_hours(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_output(day date)
@@ -276,8 +267,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                  (SELECT sum(c.consumption) FROM onemap.counter_daily('incineration', 'energy_generated_kwh', day) c) AS generated,
                  (SELECT sum(c.consumption) FROM onemap.counter_daily('incineration', 'energy_exported_kwh', day) c) AS exported,
                  (SELECT sum(c.consumption) FROM onemap.counter_daily('incineration', 'energy_own_use_kwh', day) c) AS own_use,
-                 (SELECT sum(c.consumption) FROM onemap.counter_daily('incineration', 'activated_carbon_total_kg', day) c) AS carbon) t
+                 (SELECT sum(c.consumption) FROM onemap.counter_daily('incineration', 'activated_carbon_total_kg',
+                     day) c) AS carbon) t
 $$;
 COMMENT ON FUNCTION onemap.incineration_output(date) IS
-    'Waste received and burned, energy generated, exported and used by the plants on a local day, by their counters; kWh exported per tonne burned';
+    'Waste received and burned, energy generated, exported and used by the plants on a local day, by their counters; kWh '
+    'exported per tonne burned';
 GRANT EXECUTE ON FUNCTION onemap.incineration_output(date) TO cityhub_hub, cityhub_api, cityhub_read;

@@ -1,5 +1,6 @@
-/* clock.h: the time of day. It may be set while the hub runs, forwards and back: waits and intervals go by uv_now or
- * uv_hrtime instead, never by this. */
+/* clock.h: the two clocks. The time of day may be set while the hub runs, forwards and back; the other one only runs
+ * forwards, from some moment of its own. Waits and intervals go by uv_now where there is a loop, by clock_steady_ms
+ * where there is none, never by the time of day. */
 #ifndef CITYHUB_CLOCK_H
 #define CITYHUB_CLOCK_H
 
@@ -16,6 +17,13 @@ static inline int64_t clock_now_us(void) {
 /* Milliseconds since the UTC epoch. */
 static inline int64_t clock_now_ms(void) {
     return clock_now_us() / 1000;
+}
+
+/* Milliseconds of the clock that only runs forwards. */
+static inline int64_t clock_steady_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 #endif

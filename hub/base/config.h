@@ -46,6 +46,10 @@ struct config {
     int64_t http_port;
     int64_t http_connections;
     int64_t http_timeout_s;
+    int64_t http_deadline_s;
+    int64_t http_stall_s;
+    int64_t http_queries;
+    int64_t http_queue;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;
@@ -54,7 +58,7 @@ struct config {
 
 /* Reads `path` (NULL: $CITYHUB_CONFIG, else /etc/cityhub/cityhub.ini if it is there, else defaults) into `config`.
  * Every problem (unknown key, wrong type, out of range) is written to `errors`, one a line with file and line number.
- * Returns 0, or CH_EINVAL / CH_EIO. Release with config_free in either case. */
+ * Returns 0, or CH_EINVAL / CH_EIO / CH_EMEMORY. Release with config_free in either case. */
 int config_load(struct config *config, const char *path, FILE *errors);
 void config_free(struct config *config);
 

@@ -5,16 +5,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { LOG_BURST = 20, LOG_WINDOW_S = 10, LOG_LINE_MAX = 2048, LOG_QUOTE_MAX = 200, LOG_QUOTE_SLOTS = 8 };
 
 static enum log_level current_level = LOG_LEVEL_INFO;
+static bool to_journald;
 static char last_problem[LOG_LINE_MAX];
 static int64_t last_problem_at_s;
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 static const char *const journald_prefixes[] = {"<3>", "<4>", "<6>", "<7>"};
+
+/* The variable alone says little: whoever is started by a service inherits it and may write elsewhere. */
+void log_begin(void) {
+    struct stat stream;
+    char here[64] = "";
+    const char *journal = getenv("JOURNAL_STREAM");
+    if (fstat(STDERR_FILENO, &stream) == 0) {
+        snprintf(here, sizeof here, "%ju:%ju", (uintmax_t)stream.st_dev, (uintmax_t)stream.st_ino);
+    }
+    to_journald = journal != NULL && strcmp(journal, here) == 0;
+}
 
 void log_level_set(enum log_level level) {
     current_level = level;
@@ -88,7 +102,7 @@ void log_write(struct log_site *site, enum log_level level, const char *event, c
     va_start(arguments, format);
     vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
-    const char *prefix = getenv("JOURNAL_STREAM") != NULL ? journald_prefixes[level] : "";
+    const char *prefix = to_journald ? journald_prefixes[level] : "";
     char extra[40] = "";
     if (suppressed > 0) {
         snprintf(extra, sizeof extra, " suppressed=%u", suppressed);

@@ -1,5 +1,5 @@
 /* log.h: structured log lines on standard error: `level=... event=... key=value ...`.
- * Under systemd each line carries journald's priority prefix. Values are quoted when they need it.
+ * Where that is journald's stream, each line carries its priority prefix. Values are quoted when they need it.
  * Secrets never come here: callers pass names of files, not what they hold. */
 #ifndef CITYHUB_LOG_H
 #define CITYHUB_LOG_H
@@ -15,6 +15,9 @@ struct log_site {
     unsigned lines, suppressed;
 };
 
+/* Looks whether standard error goes to journald: JOURNAL_STREAM names its device and inode. Until this is called no
+ * line has a priority. */
+void log_begin(void);
 void log_level_set(enum log_level level);
 /* The level that is called error, warning, info or debug; false if none is called `name`. */
 bool log_level_named(const char *name, enum log_level *level);

@@ -11,7 +11,7 @@
 #include "hub/base/config.h"
 #include "hub/cli/option.h"
 
-struct answer;
+struct ask_list;
 struct arguments;
 
 /* Runs a command with what it was given. `config` is NULL for a command that is `bare`. Returns an exit code. */
@@ -29,7 +29,7 @@ struct command {
     const struct command *const *actions; /* ends with NULL; a command with actions has no options and does not run */
     command_function *run;                /* of a command without actions one of these: runs by itself, */
     command_work *work;                   /* or works on a connection, */
-    const struct answer *answer;          /* or shows this answer of the database; `work` may have it beside */
+    const struct ask_list *list;          /* or shows what the database lists; `work` may have it beside */
     const char *examples;                 /* whole command lines, each ended by \n; NULL = none */
     const char *more;                     /* where to read more: "docs/cases.md"; actions have that of their command */
     bool bare;                            /* needs no configuration */

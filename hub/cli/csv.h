@@ -1,5 +1,5 @@
 /* csv.h: a strict reader of CSV (RFC 4180) over bounded bytes, for files that people edit; PostgreSQL writes them
- * (answer.h). UTF-8, with or without a byte order mark; lines end with CRLF or LF; the first row is a header, every
+ * (ask.h). UTF-8, with or without a byte order mark; lines end with CRLF or LF; the first row is a header, every
  * other row has as many fields. What does not fit is told with its line, never guessed. */
 #ifndef CITYHUB_CSV_H
 #define CITYHUB_CSV_H

@@ -7,8 +7,8 @@
 
 #include "hub/base/error.h"
 #include "hub/base/log.h"
-#include "hub/cli/answer.h"
 #include "hub/cli/arguments.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/help.h"
 
 /* A command with actions was called without one, or with one that it does not have. */
@@ -33,7 +33,7 @@ static int run_configured(const struct command *command, const struct arguments 
         if (log_level_named(config.hub_log_level, &level)) {
             log_level_set(level);
         }
-        code = command->run != NULL ? command->run(&config, arguments) : answer_run(&config, arguments);
+        code = command->run != NULL ? command->run(&config, arguments) : ask_run(&config, arguments);
     }
     config_free(&config);
     return code;

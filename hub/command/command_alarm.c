@@ -2,13 +2,13 @@
  * SQL says. */
 #include "hub/base/error.h"
 #include "hub/base/member.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
 
 static int set(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    cJSON *rule = answer_get(connection, "onemap.alarm_rule_change", arguments->request);
+    cJSON *rule = ask_json(connection, "onemap.alarm_rule_change", arguments->request);
     if (rule == NULL) {
         return EXIT_FAILED;
     }
@@ -31,18 +31,18 @@ static const struct command_option list_options[] = {
      .member = "subsystem",
      .help = "only those of this subsystem"},
     {.name = "edited", .kind = OPTION_FLAG, .member = "edited", .help = "only those that the county has changed"},
-    ANSWER_OPTIONS,
+    ASK_OPTIONS,
     {0},
 };
 
-static const struct answer list_answer = {"onemap.alarm_rule_list_table", "onemap.alarm_rule_list_json", "no rule fits",
+static const struct ask_list list_rows = {"onemap.alarm_rule_list_table", "onemap.alarm_rule_list_json", "no rule fits",
                                           false};
 
 static const struct command rule_list = {
     .name = "list",
     .summary = "show the rules with their limits and where these come from",
     .options = list_options,
-    .answer = &list_answer,
+    .list = &list_rows,
     .examples = "cityhub alarm rule list --subsystem dust\n",
 };
 

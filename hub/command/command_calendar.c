@@ -6,7 +6,7 @@
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
 
@@ -40,7 +40,7 @@ static cJSON *document_read(const char *path) {
 static int import(PGconn *connection, const struct arguments *arguments, const char *function) {
     const char *path = argument_text(arguments, "FILE");
     cJSON *document = document_read(path);
-    cJSON *answer = document == NULL ? NULL : answer_get(connection, function, document);
+    cJSON *answer = document == NULL ? NULL : ask_json(connection, function, document);
     cJSON_Delete(document);
     if (answer == NULL) {
         return command_fail("%s: nothing is entered", path);
@@ -69,7 +69,7 @@ static int office_import(const struct config *config, PGconn *connection, const 
 
 static int print_json(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    return answer_print_json(connection, command_last(&arguments->path)->answer->json, arguments->request);
+    return ask_print_json(connection, command_last(&arguments->path)->list->json, arguments->request);
 }
 
 /* ---- the command ---- */
@@ -86,11 +86,11 @@ static const struct command_option list_options[] = {
      .kind = OPTION_FLAG,
      .member = "all",
      .help = "every day, not only those that are not as in a plain week"},
-    ANSWER_OPTIONS,
+    ASK_OPTIONS,
     {0},
 };
 
-static const struct answer list_answer = {
+static const struct ask_list list_rows = {
     "onemap.calendar_list_table", "onemap.calendar_list_json",
     "no day of that year is other than in a plain week: has its notice been imported?", false};
 
@@ -98,7 +98,7 @@ static const struct command calendar_list = {
     .name = "list",
     .summary = "show holidays and make-up workdays (调休上班) of a year",
     .options = list_options,
-    .answer = &list_answer,
+    .list = &list_rows,
     .examples = "cityhub calendar list --year 2026\n",
 };
 
@@ -120,26 +120,26 @@ static const struct command calendar_import = {
 static const struct command_option export_options[] = {
     {CALENDAR_YEAR, .help = "notices that say something of this year; else all"}, {0}};
 
-static const struct answer export_answer = {NULL, "onemap.calendar_export_json", NULL, false};
+static const struct ask_list export_rows = {NULL, "onemap.calendar_export_json", NULL, false};
 
 static const struct command calendar_export = {
     .name = "export",
     .summary = "write the notices to standard output, as import reads them",
     .options = export_options,
     .work = print_json,
-    .answer = &export_answer,
+    .list = &export_rows,
 };
 
-static const struct command_option office_list_options[] = {ANSWER_OPTIONS, {0}};
+static const struct command_option office_list_options[] = {ASK_OPTIONS, {0}};
 
-static const struct answer office_list_answer = {"onemap.calendar_office_table", "onemap.calendar_office_json",
+static const struct ask_list office_list_rows = {"onemap.calendar_office_table", "onemap.calendar_office_json",
                                                  "there are no office hours", false};
 
 static const struct command office_list = {
     .name = "list",
     .summary = "show office hours (办公时间) by name, and how many departments keep them",
     .options = office_list_options,
-    .answer = &office_list_answer,
+    .list = &office_list_rows,
 };
 
 static const struct command office_import_command = {
@@ -159,14 +159,14 @@ static const struct command office_import_command = {
 static const struct command_option office_export_options[] = {
     {.name = "SCHEDULE", .kind = OPTION_TEXT, .member = "schedule", .help = "the hours of this name; else all"}, {0}};
 
-static const struct answer office_export_answer = {NULL, "onemap.calendar_office_json", NULL, false};
+static const struct ask_list office_export_rows = {NULL, "onemap.calendar_office_json", NULL, false};
 
 static const struct command office_export = {
     .name = "export",
     .summary = "write office hours to standard output, as import reads them",
     .options = office_export_options,
     .work = print_json,
-    .answer = &office_export_answer,
+    .list = &office_export_rows,
 };
 
 static const struct command *const office_actions[] = {&office_list, &office_import_command, &office_export, NULL};

@@ -5,21 +5,21 @@
 
 #include "hub/base/error.h"
 #include "hub/base/member.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
 
 /* ---- list ---- */
 
-static const struct answer list_answer = {"onemap.case_list_table", "onemap.case_list", "no case fits", true};
+static const struct ask_list list_rows = {"onemap.case_list_table", "onemap.case_list", "no case fits", true};
 
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     if (!argument_given(arguments, "all") && member_put(arguments->request, "open", cJSON_CreateTrue()) != 0) {
         return command_fail("out of memory");
     }
-    return answer_print(connection, &list_answer, arguments);
+    return ask_print(connection, &list_rows, arguments);
 }
 
 /* ---- show ---- */
@@ -47,9 +47,9 @@ static int show_print(PGconn *connection, const cJSON *shown) {
 static int show(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     if (argument_given(arguments, "json")) {
-        return answer_print_json(connection, "onemap.case_show_json", arguments->request);
+        return ask_print_json(connection, "onemap.case_show_json", arguments->request);
     }
-    cJSON *shown = answer_get(connection, "onemap.case_show_json", arguments->request);
+    cJSON *shown = ask_json(connection, "onemap.case_show_json", arguments->request);
     int code = shown == NULL ? EXIT_FAILED : show_print(connection, shown);
     cJSON_Delete(shown);
     return code;
@@ -60,9 +60,9 @@ static int show(const struct config *config, PGconn *connection, const struct ar
 /* Calls a function that answers as onemap.case_do() does, and tells the case's new state. */
 static int request_send(PGconn *connection, const char *function, const struct arguments *arguments) {
     if (argument_given(arguments, "json")) {
-        return answer_print_json(connection, function, arguments->request);
+        return ask_print_json(connection, function, arguments->request);
     }
-    cJSON *answer = answer_get(connection, function, arguments->request);
+    cJSON *answer = ask_json(connection, function, arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
@@ -87,7 +87,7 @@ static int report(const struct config *config, PGconn *connection, const struct 
 
 static int check(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    PGresult *found = answer_rows(connection, "onemap.case_check_table", arguments->request);
+    PGresult *found = ask_rows(connection, "onemap.case_check_table", arguments->request);
     bool whole = found != NULL && PQntuples(found) == 0;
     if (whole) {
         printf("the journal is whole\n");
@@ -179,7 +179,7 @@ static const struct command_option list_options[] = {
      .initial = "50",
      .member = "limit",
      .help = "at most so many, the newest"},
-    ANSWER_OPTIONS,
+    ASK_OPTIONS,
     {0},
 };
 

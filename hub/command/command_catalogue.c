@@ -6,7 +6,7 @@
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/csv.h"
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
@@ -169,7 +169,7 @@ static int import_run(PGconn *connection, const struct arguments *arguments, con
         return command_fail("%s: nothing is imported", path);
     }
     cJSON *answer =
-        check ? answer_get(connection, kind->check_function, rows) : import_store(connection, kind, rows, comment);
+        check ? ask_json(connection, kind->check_function, rows) : import_store(connection, kind, rows, comment);
     int code = answer == NULL ? EXIT_FAILED : import_report(path, check, cJSON_GetArraySize(rows), answer);
     cJSON_Delete(rows);
     cJSON_Delete(answer);
@@ -190,21 +190,21 @@ static int departments_import(const struct config *config, PGconn *connection, c
 
 static int export(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    return answer_print_csv(connection, command_last(&arguments->path)->answer->rows, arguments->request,
-                            argument_given(arguments, "bom"));
+    return ask_print_csv(connection, command_last(&arguments->path)->list->rows, arguments->request,
+                         argument_given(arguments, "bom"));
 }
 
-static const struct answer categories_answer = {"onemap.catalogue_list_table", "onemap.catalogue_list_json",
+static const struct ask_list categories_rows = {"onemap.catalogue_list_table", "onemap.catalogue_list_json",
                                                 "There is no catalogue yet: `cityhub catalogue import` brings one.",
                                                 false};
-static const struct answer versions_answer = {"onemap.catalogue_versions_table", "onemap.catalogue_versions_json",
+static const struct ask_list versions_rows = {"onemap.catalogue_versions_table", "onemap.catalogue_versions_json",
                                               "There is no catalogue yet: `cityhub catalogue import` brings one.",
                                               false};
 
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     bool versions = argument_given(arguments, "versions");
-    return answer_print(connection, versions ? &versions_answer : &categories_answer, arguments);
+    return ask_print(connection, versions ? &versions_rows : &categories_rows, arguments);
 }
 
 /* ---- the command ---- */
@@ -251,20 +251,20 @@ static const struct command_option export_options[] = {
     {0},
 };
 
-static const struct answer export_answer = {"onemap.catalogue_export_table", NULL, NULL, false};
+static const struct ask_list export_rows = {"onemap.catalogue_export_table", NULL, NULL, false};
 
 static const struct command catalogue_export = {
     .name = "export",
     .summary = "write a version to standard output, as import reads it",
     .options = export_options,
     .work = export,
-    .answer = &export_answer,
+    .list = &export_rows,
     .examples = "cityhub catalogue export --bom > catalogue.csv\n",
 };
 
 static const struct command_option list_options[] = {
     {.name = "versions", .kind = OPTION_FLAG, .help = "the versions instead of the categories in force"},
-    ANSWER_OPTIONS,
+    ASK_OPTIONS,
     {0}};
 
 static const struct command catalogue_list = {
@@ -275,9 +275,9 @@ static const struct command catalogue_list = {
 };
 
 static const struct command_option departments_list_options[] = {
-    {.name = "all", .kind = OPTION_FLAG, .member = "all", .help = "those that are inactive, too"}, ANSWER_OPTIONS, {0}};
+    {.name = "all", .kind = OPTION_FLAG, .member = "all", .help = "those that are inactive, too"}, ASK_OPTIONS, {0}};
 
-static const struct answer departments_list_answer = {
+static const struct ask_list departments_list_rows = {
     "onemap.department_list_table", "onemap.department_list_json",
     "There are no departments yet: `cityhub catalogue departments import` brings them.", false};
 
@@ -285,7 +285,7 @@ static const struct command departments_list = {
     .name = "list",
     .summary = "show the departments (单位)",
     .options = departments_list_options,
-    .answer = &departments_list_answer,
+    .list = &departments_list_rows,
 };
 
 static const struct command_option departments_import_options[] = {CATALOGUE_FILE, CATALOGUE_CHECK, {0}};
@@ -303,14 +303,14 @@ static const struct command departments_import_command = {
 
 static const struct command_option departments_export_options[] = {CATALOGUE_BOM, {0}};
 
-static const struct answer departments_export_answer = {"onemap.department_export_table", NULL, NULL, false};
+static const struct ask_list departments_export_rows = {"onemap.department_export_table", NULL, NULL, false};
 
 static const struct command departments_export = {
     .name = "export",
     .summary = "write the departments to standard output, as import reads them",
     .options = departments_export_options,
     .work = export,
-    .answer = &departments_export_answer,
+    .list = &departments_export_rows,
 };
 
 static const struct command *const departments_actions[] = {&departments_list, &departments_import_command,

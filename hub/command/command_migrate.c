@@ -11,6 +11,7 @@ static int run(const struct config *config, const struct arguments *arguments) {
     const struct migrate_settings settings = {
         .data_dir = config->hub_data_dir,
         .dry_run = argument_given(arguments, "dry-run"),
+        .simulation = argument_given(arguments, "simulation"),
         .lock_wait_s = argument_number(arguments, "lock-wait"),
         .out = stdout,
     };
@@ -32,7 +33,12 @@ static const struct command_option options[] = {
     {.name = "list",
      .kind = OPTION_FLAG,
      .either = true,
-     .help = "show every schema file and its state; exit code 1 if migrate would refuse"},
+     .help =
+         "show every schema file and its state, and the edition of every rule that is in force; exit code 1 if migrate would "
+         "refuse"},
+    {.name = "simulation",
+     .kind = OPTION_FLAG,
+     .help = "bring the SQL of `cityhub simulate` too, which has no place in a county's database"},
     {.name = "lock-wait",
      .argument = "SECONDS",
      .kind = OPTION_NUMBER,
@@ -48,9 +54,11 @@ const struct command command_migrate = {
     .name = "migrate",
     .summary = "bring the database's schema and catalogue up to this build",
     .text =
-        "Brings the database of [database] migrate_conninfo (else conninfo) up to this build: the files of schema/ in the order "
-        "of their numbers, the catalogue of metrics, then adapters/*/*.sql. Each file is one transaction; killed or failed, it "
-        "can be run again. A database that does not descend from this build's files is refused.\n\n"
+        "Brings the database of [database] migrate_conninfo (else conninfo) up to this build: the files of schema/tables in the order "
+        "of their numbers, each in one transaction; then, if one of them changed, all rules in one transaction: what "
+        "schema/rules/order lists, with the catalogue of metrics and adapters/*/*.sql. Killed or failed, it can be run again. A "
+        "database that does not descend from this build's files is refused. Which edition of each file is in force, since when and "
+        "by whom, is in cityhub_meta.rule_edition.\n\n"
         "Run it after every update, before the hub is started.",
     .options = options,
     .run = run,

@@ -8,7 +8,7 @@
 
 #include "hub/base/error.h"
 #include "hub/base/member.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
@@ -24,9 +24,9 @@ static const char message_sql[] = "SELECT topic, payload FROM onemap.quarantine_
 
 /* ---- list ---- */
 
-static const struct answer waiting_answer = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
+static const struct ask_list waiting_rows = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
                                              "no message waits", true};
-static const struct answer all_answer = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
+static const struct ask_list all_rows = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
                                          "no message fits", true};
 
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
@@ -36,7 +36,7 @@ static int list(const struct config *config, PGconn *connection, const struct ar
         member_put(arguments->request, "newest_first", cJSON_CreateTrue()) != 0) {
         return command_fail("out of memory");
     }
-    return answer_print(connection, all ? &all_answer : &waiting_answer, arguments);
+    return ask_print(connection, all ? &all_rows : &waiting_rows, arguments);
 }
 
 /* ---- show ---- */
@@ -89,7 +89,7 @@ static int write_payload(const char *path, const char *bytes, size_t length) {
 }
 
 static int show_facts(PGconn *connection, const struct arguments *arguments, const PGresult *message) {
-    PGresult *facts = answer_rows(connection, "onemap.quarantine_show_facts", arguments->request);
+    PGresult *facts = ask_rows(connection, "onemap.quarantine_show_facts", arguments->request);
     if (facts == NULL) {
         return EXIT_FAILED;
     }
@@ -170,7 +170,7 @@ static PGresult *next_page(PGconn *connection, cJSON *filter, const char *after,
         command_fail("out of memory");
         return NULL;
     }
-    return answer_rows(connection, "onemap.quarantine_ids", filter);
+    return ask_rows(connection, "onemap.quarantine_ids", filter);
 }
 
 /* Sends what fits the filter, page by page. Rows that the replay itself makes lie beyond `until` and are left alone. */
@@ -231,7 +231,7 @@ static int replay(const struct config *config, const struct arguments *arguments
     if (member_put(arguments->request, "waiting", cJSON_CreateBool(!argument_given(arguments, "again"))) != 0) {
         return command_fail("out of memory");
     }
-    return answer_run(config, arguments);
+    return ask_run(config, arguments);
 }
 
 /* ---- the command ---- */
@@ -270,7 +270,7 @@ static const struct command_option list_options[] = {
      .initial = "50",
      .member = "limit",
      .help = "at most so many, the newest"},
-    ANSWER_OPTIONS,
+    ASK_OPTIONS,
     {0},
 };
 

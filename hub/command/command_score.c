@@ -7,7 +7,7 @@
 #include "hub/base/member.h"
 #include "hub/bulletin/score_explain.h"
 #include "hub/bulletin/score_report.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/command_score.h"
 #include "hub/command/commands.h"
@@ -31,36 +31,37 @@ static void print_missing(FILE *out, const cJSON *missing) {
 /* ---- computing, explaining ---- */
 
 static int compute(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    static const struct answer digital = {"onemap.score_digital_table", NULL, "no department is scored", false};
-    static const struct answer assessment = {"onemap.score_assessment_table", NULL, "no department is assessed", false};
+    static const struct ask_list digital = {"onemap.score_digital_table", NULL, "no department is scored", false};
+    static const struct ask_list assessment = {"onemap.score_assessment_table", NULL, "no department is assessed",
+                                               false};
     (void)config;
     if (argument_given(arguments, "json")) {
-        return answer_print_json(connection, "onemap.score_compute_json", arguments->request);
+        return ask_print_json(connection, "onemap.score_compute_json", arguments->request);
     }
     printf("Digital score (数字城管)\n");
-    int code = answer_print_table(connection, &digital, arguments->request, 0);
+    int code = ask_print_table(connection, &digital, arguments->request, 0);
     if (code == EXIT_DONE && !argument_given(arguments, "formula")) {
         printf("\nAssessment (1+8+4)\n");
-        code = answer_print_table(connection, &assessment, arguments->request, 0);
+        code = ask_print_table(connection, &assessment, arguments->request, 0);
     }
     return code;
 }
 
 static int statistics(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    static const struct answer cases = {"onemap.score_statistics_table", "onemap.score_statistics", "no case", false};
-    static const struct answer persons = {"onemap.score_person_table", "onemap.score_statistics", "nobody did anything",
-                                          false};
+    static const struct ask_list cases = {"onemap.score_statistics_table", "onemap.score_statistics", "no case", false};
+    static const struct ask_list persons = {"onemap.score_person_table", "onemap.score_statistics",
+                                            "nobody did anything", false};
     (void)config;
     bool person = strcmp(argument_text(arguments, "by"), "person") == 0;
-    return answer_print(connection, person ? &persons : &cases, arguments);
+    return ask_print(connection, person ? &persons : &cases, arguments);
 }
 
 static int explain(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     if (argument_given(arguments, "json")) {
-        return answer_print_json(connection, "onemap.score_explain", arguments->request);
+        return ask_print_json(connection, "onemap.score_explain", arguments->request);
     }
-    cJSON *answer = answer_get(connection, "onemap.score_explain", arguments->request);
+    cJSON *answer = ask_json(connection, "onemap.score_explain", arguments->request);
     if (answer != NULL) {
         score_explain_print(stdout, answer);
     }
@@ -72,7 +73,7 @@ static int explain(const struct config *config, PGconn *connection, const struct
 
 /* Hands the request to a function that answers {id}. */
 static int enter_by(PGconn *connection, const char *function, const struct arguments *arguments) {
-    cJSON *answer = answer_get(connection, function, arguments->request);
+    cJSON *answer = ask_json(connection, function, arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
@@ -98,7 +99,7 @@ static int input(const struct config *config, PGconn *connection, const struct a
 
 static int lead_set(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    cJSON *answer = answer_get(connection, "onemap.assessment_lead_put", arguments->request);
+    cJSON *answer = ask_json(connection, "onemap.assessment_lead_put", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
@@ -115,9 +116,9 @@ static int lead_set(const struct config *config, PGconn *connection, const struc
 static int status(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     if (argument_given(arguments, "json")) {
-        return answer_print_json(connection, "onemap.assessment_status", arguments->request);
+        return ask_print_json(connection, "onemap.assessment_status", arguments->request);
     }
-    cJSON *answer = answer_get(connection, "onemap.assessment_status", arguments->request);
+    cJSON *answer = ask_json(connection, "onemap.assessment_status", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
@@ -141,14 +142,14 @@ static int status(const struct config *config, PGconn *connection, const struct 
 
 /* Publishes unless that is done already. Returns an exit code. */
 static int publish_ensure(PGconn *connection, const cJSON *request) {
-    cJSON *before = answer_get(connection, "onemap.assessment_status", request);
+    cJSON *before = ask_json(connection, "onemap.assessment_status", request);
     bool published = member_true(before, "published");
     bool known = before != NULL;
     cJSON_Delete(before);
     if (!known || published) {
         return known ? EXIT_DONE : EXIT_FAILED;
     }
-    cJSON *answer = answer_get(connection, "onemap.assessment_publish", request);
+    cJSON *answer = ask_json(connection, "onemap.assessment_publish", request);
     int code = EXIT_FAILED;
     if (member_true(answer, "published")) {
         code = EXIT_DONE;
@@ -164,7 +165,7 @@ static int publish(const struct config *config, PGconn *connection, const struct
     (void)config;
     int code = publish_ensure(connection, arguments->request);
     cJSON *publication =
-        code == EXIT_DONE ? answer_get(connection, "onemap.assessment_publication_get", arguments->request) : NULL;
+        code == EXIT_DONE ? ask_json(connection, "onemap.assessment_publication_get", arguments->request) : NULL;
     if (publication == NULL) {
         return EXIT_FAILED;
     }
@@ -181,7 +182,7 @@ static int publish(const struct config *config, PGconn *connection, const struct
 
 static int adjust(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    cJSON *answer = answer_get(connection, "onemap.score_adjust", arguments->request);
+    cJSON *answer = ask_json(connection, "onemap.score_adjust", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
@@ -192,7 +193,7 @@ static int adjust(const struct config *config, PGconn *connection, const struct 
 
 static int verify(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    cJSON *answer = answer_get(connection, "onemap.score_verify", arguments->request);
+    cJSON *answer = ask_json(connection, "onemap.score_verify", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
@@ -263,7 +264,7 @@ static const struct command_option statistics_options[] = {
      .initial = "department",
      .member = "by",
      .help = "what is counted apart"},
-    ANSWER_OPTIONS,
+    ASK_OPTIONS,
     {0},
 };
 
@@ -491,28 +492,28 @@ static const struct command_option year_options[] = {
      .required = true,
      .member = "year",
      .help = "the year"},
-    ANSWER_OPTIONS,
+    ASK_OPTIONS,
     {0},
 };
 
-static const struct answer year_answer = {"onemap.score_year_table", "onemap.assessment_year",
+static const struct ask_list year_rows = {"onemap.score_year_table", "onemap.assessment_year",
                                           "no month of it is published", false};
 
 static const struct command score_year = {.name = "year",
                                           .summary = "show the year's ranking: the mean of its published months",
                                           .options = year_options,
-                                          .answer = &year_answer};
+                                          .list = &year_rows};
 
-static const struct command_option lead_list_options[] = {ANSWER_OPTIONS, {0}};
+static const struct command_option lead_list_options[] = {ASK_OPTIONS, {0}};
 
-static const struct answer lead_list_answer = {"onemap.score_lead_table", "onemap.score_lead_json", "there is no item",
+static const struct ask_list lead_list_rows = {"onemap.score_lead_table", "onemap.score_lead_json", "there is no item",
                                                false};
 
 static const struct command score_lead_list = {
     .name = "list",
     .summary = "show campaigns and offices, and who alone may enter each",
     .options = lead_list_options,
-    .answer = &lead_list_answer,
+    .list = &lead_list_rows,
 };
 
 static const struct command_option lead_set_options[] = {

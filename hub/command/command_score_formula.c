@@ -5,7 +5,7 @@
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/command_score.h"
 
@@ -32,7 +32,7 @@ static int formula_read(const struct arguments *arguments) {
 
 /* Asks `function` about the formula of the file; it answers {problems}. NULL after telling why, or what is wrong. */
 static cJSON *formula_ask(PGconn *connection, const struct arguments *arguments, const char *function) {
-    cJSON *answer = formula_read(arguments) == 0 ? answer_get(connection, function, arguments->request) : NULL;
+    cJSON *answer = formula_read(arguments) == 0 ? ask_json(connection, function, arguments->request) : NULL;
     const cJSON *problems = member_get(answer, "problems");
     const cJSON *problem;
     if (cJSON_GetArraySize(problems) == 0) {
@@ -74,16 +74,16 @@ static int put(const struct config *config, PGconn *connection, const struct arg
 #define FORMULA_FILE                                                                                                   \
     { .name = "FILE", .kind = OPTION_FILE, .required = true, .help = "the formula as JSON; - is standard input" }
 
-static const struct command_option list_options[] = {ANSWER_OPTIONS, {0}};
+static const struct command_option list_options[] = {ASK_OPTIONS, {0}};
 
-static const struct answer list_answer = {"onemap.score_formula_table", "onemap.score_formula_json",
+static const struct ask_list list_rows = {"onemap.score_formula_table", "onemap.score_formula_json",
                                           "there is no formula", false};
 
 static const struct command formula_list = {
     .name = "list",
     .summary = "show all versions of all formulas; --json with their documents",
     .options = list_options,
-    .answer = &list_answer,
+    .list = &list_rows,
 };
 
 static const struct command_option check_options[] = {FORMULA_FILE, {0}};

@@ -9,7 +9,7 @@
 
 #include "hub/base/error.h"
 #include "hub/base/member.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/command/broker_login.h"
 #include "hub/command/commands.h"
@@ -100,7 +100,7 @@ static int add(const struct config *config, PGconn *connection, const struct arg
     if (add_login(config, connection, arguments) != 0) {
         return EXIT_FAILED;
     }
-    cJSON *answer = answer_get(connection, "onemap.vendor_add", arguments->request);
+    cJSON *answer = ask_json(connection, "onemap.vendor_add", arguments->request);
     if (answer == NULL) {
         if (argument_given(arguments, "generate-password")) {
             unlink(argument_text(arguments, "generate-password")); /* a password that opens nothing */
@@ -114,7 +114,7 @@ static int add(const struct config *config, PGconn *connection, const struct arg
 }
 
 static int revoke_vendor(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    cJSON *answer = answer_get(connection, "onemap.vendor_end", arguments->request);
+    cJSON *answer = ask_json(connection, "onemap.vendor_end", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
@@ -153,7 +153,21 @@ static int sync_logins(const struct config *config, const struct arguments *argu
 static const struct command_option add_options[] = {
     {VENDOR_SUBSYSTEM, .required = true, .help = "the subsystem whose data it pushes"},
     VENDOR_NAME,
-    {.name = "name-zh", .argument = "TEXT", .kind = OPTION_TEXT, .member = "name_zh", .help = "its name for people"},
+    {.name = "name-zh",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .member = "name_zh",
+     .help = "name of this subsystem's platform for people"},
+    {.name = "company",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .member = "company",
+     .help = "the company behind it, for all its subsystems"},
+    {.name = "contact",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .member = "contact",
+     .help = "whom to call there; no list shows it, and whoever asks for it is noted"},
     {.name = "unknown-devices",
      .argument = "WORD",
      .kind = OPTION_WORD,
@@ -211,16 +225,16 @@ static const struct command vendor_add = {
 };
 
 static const struct command_option list_options[] = {
-    {VENDOR_SUBSYSTEM, .help = "only those of this subsystem"}, ANSWER_OPTIONS, {0}};
+    {VENDOR_SUBSYSTEM, .help = "only those of this subsystem"}, ASK_OPTIONS, {0}};
 
-static const struct answer list_answer = {"onemap.vendor_list_table", "onemap.vendor_list_json",
+static const struct ask_list list_rows = {"onemap.vendor_list_table", "onemap.vendor_list_json",
                                           "There is no vendor yet: `cityhub vendor add --help`.", false};
 
 static const struct command vendor_list = {
     .name = "list",
     .summary = "show vendors, what they may, their devices and when they were heard last",
     .options = list_options,
-    .answer = &list_answer,
+    .list = &list_rows,
     .examples = "cityhub vendor list --subsystem gas\n",
 };
 

@@ -88,11 +88,10 @@ bool decode_report_refused(struct decoder *decoder) {
 /* What tells one unknown field from another: place, and name or number. */
 static uint32_t unknown_hash(const struct decoder *decoder, int index, const char *name, size_t length,
                              uint64_t number) {
-    uint32_t hash = (2166136261u ^ (unsigned char)decoder->within[0] ^ (index < 0 ? 1u : 0u)) * 16777619u;
-    for (size_t i = 0; name != NULL && i < length && i < JSON_SCRATCH_MAX; i++) {
-        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
-    }
-    return name == NULL ? (hash ^ (uint32_t)number) * 16777619u : hash;
+    char place = (char)(decoder->within[0] ^ (index < 0 ? 1 : 0));
+    uint32_t hash = decode_hash(DECODE_HASH_FIRST, &place, 1);
+    return name == NULL ? decode_hash(hash, &number, sizeof number)
+                        : decode_hash(hash, name, length < JSON_SCRATCH_MAX ? length : JSON_SCRATCH_MAX);
 }
 
 void decode_unknown(struct decoder *decoder, int index, const char *name, size_t length, uint64_t number) {

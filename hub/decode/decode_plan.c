@@ -5,24 +5,6 @@
 #include "common.pb-c.h"
 #include "hub/decode/decode_internal.h"
 
-static uint32_t name_hash(const char *name, size_t length) {
-    uint32_t hash = 2166136261u; /* FNV-1a */
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ (unsigned char)name[i]) * 16777619u;
-    }
-    return hash;
-}
-
-static const struct metric *metric_find(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->metric_count; i++) {
-        const struct metric *metric = &adapter->metrics[i];
-        if (strcmp(metric->key, key) == 0 && metric->ordinal >= 1 && metric->ordinal <= ADAPTER_METRICS_MAX) {
-            return metric;
-        }
-    }
-    return NULL;
-}
-
 /* Finds out what a field is; false if it is nothing that a record can have. */
 static bool field_classify(struct plan_field *field, const struct adapter *adapter) {
     const ProtobufCFieldDescriptor *descriptor = field->descriptor;
@@ -41,8 +23,9 @@ static bool field_classify(struct plan_field *field, const struct adapter *adapt
         field->role = ROLE_POSITION;
         return descriptor->descriptor == &cityhub__v1__position__descriptor;
     }
-    const struct metric *metric = metric_find(adapter, field->name);
-    if (metric == NULL || descriptor->type == PROTOBUF_C_TYPE_MESSAGE || descriptor->type == PROTOBUF_C_TYPE_BYTES) {
+    const struct metric *metric = adapter_metric(adapter, field->name);
+    if (metric == NULL || metric->ordinal < 1 || metric->ordinal > ADAPTER_METRICS_MAX ||
+        descriptor->type == PROTOBUF_C_TYPE_MESSAGE || descriptor->type == PROTOBUF_C_TYPE_BYTES) {
         return false;
     }
     field->role = descriptor->type == PROTOBUF_C_TYPE_STRING ? ROLE_TEXT : ROLE_READING;
@@ -70,7 +53,7 @@ struct decode_plan *decode_plan_new(const struct adapter *adapter) {
         if (field->descriptor->id < PLAN_NUMBERS_MAX) {
             plan->by_number[field->descriptor->id] = (uint8_t)plan->count;
         }
-        unsigned slot = name_hash(field->name, field->name_length) % PLAN_SLOTS;
+        unsigned slot = decode_hash(DECODE_HASH_FIRST, field->name, field->name_length) % PLAN_SLOTS;
         while (plan->by_name[slot] != 0) {
             slot = (slot + 1) % PLAN_SLOTS;
         }
@@ -89,7 +72,7 @@ const struct plan_field *decode_plan_by_number_slow(const struct decode_plan *pl
 }
 
 const struct plan_field *decode_plan_by_name(const struct decode_plan *plan, const char *name, size_t length) {
-    unsigned slot = name_hash(name, length) % PLAN_SLOTS;
+    unsigned slot = decode_hash(DECODE_HASH_FIRST, name, length) % PLAN_SLOTS;
     for (; plan->by_name[slot] != 0; slot = (slot + 1) % PLAN_SLOTS) {
         const struct plan_field *field = &plan->fields[plan->by_name[slot] - 1];
         if (field->name_length == length && memcmp(field->name, name, length) == 0) {

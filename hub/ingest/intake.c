@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/text.h"
+#include "hub/base/topic.h"
 
 enum {
     PROBLEMS_LISTED = 1000, /* of one message; the rest is only counted */
     NAME_MAX_BYTES = 128,
-    TOPIC_LEVELS = 5,
     DAY_MS = 86400000,
 };
 
@@ -28,7 +29,7 @@ struct intake {
     struct batch *batch;
     struct vendor *vendor;
     int64_t received_at_ms;
-    int problem_count, warning_count;
+    int problem_count;
 };
 
 struct intake *intake_new(const struct world *world, const struct adapter *adapter) {
@@ -45,12 +46,9 @@ struct intake *intake_new(const struct world *world, const struct adapter *adapt
     }
     intake->world = *world;
     intake->adapter = adapter;
-    for (size_t i = 0; i < adapter->check_count && i < ADAPTER_COUNT_OF(intake->check_bits); i++) {
-        for (size_t m = 0; m < adapter->metric_count; m++) {
-            if (strcmp(adapter->metrics[m].key, adapter->checks[i].metric) == 0) {
-                intake->check_bits[i] = UINT64_C(1) << (adapter->metrics[m].ordinal - 1);
-            }
-        }
+    for (size_t i = 0; i < adapter->check_count && i < COUNT_OF(intake->check_bits); i++) {
+        const struct metric *metric = adapter_metric(adapter, adapter->checks[i].metric);
+        intake->check_bits[i] = metric == NULL ? 0 : UINT64_C(1) << (metric->ordinal - 1);
     }
     return intake;
 }
@@ -113,9 +111,9 @@ static void build_attributes(struct intake *intake, const struct record *record)
     }
 }
 
-static void note_operation(void *user, const struct alarm_operation *operation) {
+static int note_operation(void *user, const struct alarm_operation *operation) {
     struct intake *intake = user;
-    batch_operation_add(intake->batch, operation);
+    return batch_operation_add(intake->batch, operation);
 }
 
 static struct device *device_of(struct intake *intake, const struct record *record) {
@@ -140,7 +138,7 @@ static struct device *device_of(struct intake *intake, const struct record *reco
 static void take_record(void *user, const struct record *record) {
     struct intake *intake = user;
     struct batch *batch = intake->batch;
-    struct device *device = device_of(intake, record);
+    struct device *device = batch->failed ? NULL : device_of(intake, record);
     if (device == NULL) {
         return;
     }
@@ -156,9 +154,10 @@ static void take_record(void *user, const struct record *record) {
             batch_check_add(batch, &intake->adapter->checks[i], device, record);
         }
     }
-    if (alarms_judge(intake->world.alarms, device, record, note_operation, intake) != 0 ||
-        states_note(intake->world.states, device, record, intake->received_at_ms) != 0) {
-        batch->failed = true;
+    /* Last: what alarms and states have learnt of a record, its row must be there for. */
+    if (!batch->failed) {
+        batch->failed = alarms_judge(intake->world.alarms, device, record, note_operation, intake) != 0 ||
+                        states_note(intake->world.states, device, record, intake->received_at_ms) != 0;
     }
 }
 
@@ -186,9 +185,11 @@ static size_t keep_name(const struct intake *intake, const struct intake_message
     static const char digits[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE] = {0};
     char text[] = "sha256:0123456789abcdef";
-    EVP_DigestInit_ex2(intake->digest, intake->sha256, NULL);
-    EVP_DigestUpdate(intake->digest, message->payload == NULL ? "" : message->payload, message->length);
-    EVP_DigestFinal_ex(intake->digest, digest, NULL);
+    if (EVP_DigestInit_ex2(intake->digest, intake->sha256, NULL) != 1 ||
+        EVP_DigestUpdate(intake->digest, message->payload == NULL ? "" : message->payload, message->length) != 1 ||
+        EVP_DigestFinal_ex(intake->digest, digest, NULL) != 1) {
+        batch->failed = true; /* nothing but memory can fail there */
+    }
     for (size_t i = 0, at = strlen("sha256:"); i < 8; i++) {
         text[at++] = digits[digest[i] >> 4];
         text[at++] = digits[digest[i] & 15];
@@ -205,27 +206,11 @@ static size_t keep_shown(struct batch *batch, const char *text, size_t length) {
     return batch_keep_text(batch, shown, strlen(shown));
 }
 
-/* cityhub/v1/<subsystem>/<vendor>/<kind>: the places of its levels. Returns their number. */
-static int split_topic(const char *topic, const char *levels[TOPIC_LEVELS + 1], size_t lengths[TOPIC_LEVELS + 1]) {
-    int count = 0;
-    for (const char *at = topic; count <= TOPIC_LEVELS; at++) {
-        const char *slash = strchrnul(at, '/');
-        levels[count] = at;
-        lengths[count++] = (size_t)(slash - at);
-        if (*slash == '\0') {
-            break;
-        }
-        at = slash;
-    }
-    return count;
-}
-
-static void message_begin(struct intake *intake, const struct intake_message *message, const char *const levels[],
-                          const size_t lengths[]) {
+static void message_begin(struct intake *intake, const struct intake_message *message, const struct topic *levels) {
     struct batch *batch = intake->batch;
     size_t topic = keep_shown(batch, message->topic, strlen(message->topic));
-    size_t vendor = keep_shown(batch, levels[3], lengths[3]);
-    size_t kind = keep_shown(batch, levels[4], lengths[4]);
+    size_t vendor = keep_shown(batch, levels->vendor.text, levels->vendor.length);
+    size_t kind = keep_shown(batch, levels->kind.text, levels->kind.length);
     size_t name = keep_name(intake, message);
     size_t payload = batch_keep_text(batch, message->payload, message->length);
     struct batch_message *entry = batch_message_add(batch);
@@ -235,7 +220,10 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     intake->vendor = registry_vendor(intake->world.registry, intake->adapter->key, batch_text(batch, vendor));
     intake->received_at_ms = message->received_at_ms;
     intake->problem_count = 0;
-    intake->problems.length = intake->warnings.length = intake->records.length = 0;
+    struct buffer *const buffers[] = {&intake->attributes, &intake->problems, &intake->warnings, &intake->records};
+    for (size_t i = 0; i < COUNT_OF(buffers); i++) {
+        buffer_reset(buffers[i], SIZE_MAX);
+    }
     entry->adapter = intake->adapter;
     entry->vendor = intake->vendor;
     entry->topic = topic;
@@ -277,9 +265,8 @@ static int decode(struct intake *intake, const struct intake_message *message) {
         .oldest_ms = message->received_at_ms - config->retention_observation_days * DAY_MS,
         .newest_ms = message->received_at_ms + config->time_max_ahead_s * 1000,
     };
-    char kind[DECODE_SHOWN_MAX]; /* a copy: the batch's texts move as they grow */
-    snprintf(kind, sizeof kind, "%s", batch_text(intake->batch, current(intake)->kind));
-    if (strcmp(kind, "telemetry") == 0) {
+    enum topic_kind kind = topic_kind(batch_text(intake->batch, current(intake)->kind));
+    if (kind == TOPIC_TELEMETRY) {
         struct decode_sink sink = {
             .record = take_record, .problem = note_problem, .warning = note_warning, .user = intake};
         return decode_telemetry(intake->decoder, intake->adapter, &limits, message->payload, message->length, &sink);
@@ -288,8 +275,7 @@ static int decode(struct intake *intake, const struct intake_message *message) {
         .document = take_document, .problem = note_problem, .warning = note_warning, .user = intake};
     int total = decode_document(intake->decoder, kind, &limits, message->payload, message->length, &sink);
     if (total == CH_ENOTFOUND) {
-        note_problem(intake, -1, "unknown_kind",
-                     "the topic's last level must be telemetry, inventory, staff, work or case");
+        note_problem(intake, -1, "unknown_kind", "the topic's last level must be " TOPIC_WORDS_IN);
         return 0;
     }
     return total;
@@ -303,7 +289,7 @@ static size_t keep_document(struct intake *intake) {
     const char *texts[] = {"vendor", batch_text(batch, entry->vendor_name), "kind",    batch_text(batch, entry->kind),
                            "topic",  batch_text(batch, entry->topic),       "message", batch_text(batch, entry->name)};
     buffer_format(&out, "{\"subsystem\":\"%s\"", intake->adapter->key);
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(texts); i += 2) {
+    for (size_t i = 0; i < COUNT_OF(texts); i += 2) {
         buffer_format(&out, ",\"%s\":", texts[i]);
         buffer_json(&out, texts[i + 1], strlen(texts[i + 1]));
     }
@@ -335,26 +321,48 @@ static void message_end(struct intake *intake, int total) {
     entry->warnings = batch_keep_text(batch, intake->warnings.data, intake->warnings.length);
     entry->warnings_length = intake->warnings.length;
     entry->fates[FATE_STORED] = entry->row_count;
-    batch->records += entry->total;
     batch->failed = batch->failed || total < 0 || intake->problems.failed || intake->warnings.failed ||
                     intake->records.failed || intake->attributes.failed;
-    struct lane_metrics *metrics = batch->metrics;
+}
+
+static void count_message(const struct intake *intake) {
+    const struct batch_message *entry = current(intake);
+    struct lane_metrics *metrics = intake->batch->metrics;
+    intake->batch->records += entry->total;
     metrics->messages_received++;
     metrics->bytes_received += entry->payload_length;
     metrics->records_received += (uint64_t)entry->total;
 }
 
-void intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message) {
-    const char *levels[TOPIC_LEVELS + 1];
-    size_t lengths[TOPIC_LEVELS + 1];
-    if (split_topic(message->topic, levels, lengths) != TOPIC_LEVELS) {
-        return; /* not of the lane's subscriptions */
+/* The message is not in the batch any more, and alarms know nothing of it. Its devices may stay, and states, too: they
+ * are what the vendor said, and it will say so again. */
+static void take_back(const struct intake *intake, const struct batch_mark *mark) {
+    struct batch *batch = intake->batch;
+    for (size_t i = batch->row_count; i > mark->rows; i--) {
+        batch->row_index[i - 1].device->evaluated_ms = batch->row_index[i - 1].evaluated_ms;
     }
+    if (batch->operation_count > mark->operations) {
+        alarms_undo(intake->world.alarms, &batch->operations[mark->operations],
+                    batch->operation_count - mark->operations);
+    }
+    batch_cut(batch, mark);
+}
+
+int intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message) {
+    struct topic levels;
+    if (!topic_split(message->topic, &levels)) {
+        return 0; /* not of the lane's subscriptions */
+    }
+    const struct batch_mark mark = batch_mark(batch);
     intake->batch = batch;
-    size_t before = batch->message_count;
-    message_begin(intake, message, levels, lengths);
-    if (batch->message_count == before) {
-        return; /* memory is out: batch->failed */
+    message_begin(intake, message, &levels);
+    if (!batch->failed) {
+        message_end(intake, refuse(intake, message) ? 0 : decode(intake, message));
     }
-    message_end(intake, refuse(intake, message) ? 0 : decode(intake, message));
+    if (batch->failed) {
+        take_back(intake, &mark);
+        return CH_EMEMORY;
+    }
+    count_message(intake);
+    return 0;
 }

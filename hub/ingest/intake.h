@@ -20,7 +20,8 @@ struct intake_message {
     size_t name_length;
     int64_t received_at_ms; /* UTC epoch */
 };
-/* Adds the message to the batch; if memory is out, batch->failed says so. */
-void intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message);
+/* Adds the message to the batch. Returns 0, or CH_EMEMORY: then nothing of it is in the batch, and it may come again as
+ * if it had never been here. */
+int intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message);
 
 #endif

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "hub/base/clock.h"
+#include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/topic.h"
 #include "hub/link/mqtt.h"
 
 enum {
@@ -40,12 +42,8 @@ struct lane {
     bool drained;
     uv_timer_t age; /* of the batch; when draining: of the quiet */
     int subscribe_mid;
-    int handles;
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing;
 };
-
-static const char *const kinds[] = {"telemetry", "inventory", "staff", "work", "case"};
 
 static bool batch_full(const struct lane *lane) {
     const struct batch *batch = &lane->filling->batch;
@@ -143,20 +141,20 @@ static bool may_write(void *user) {
 }
 
 static void subscribe(struct lane *lane, bool shared, bool on) {
-    char filters[ADAPTER_COUNT_OF(kinds)][CLIENT_ID_MAX + 128];
-    char *list[ADAPTER_COUNT_OF(kinds)];
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(kinds); i++) {
+    char filters[TOPIC_KINDS_IN][CLIENT_ID_MAX + 128];
+    char *list[TOPIC_KINDS_IN];
+    for (size_t i = 0; i < TOPIC_KINDS_IN; i++) {
         int at = shared
                      ? snprintf(filters[i], sizeof filters[i], "$share/%s/", lane->settings.world->config->hub_instance)
                      : 0;
-        snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, "cityhub/v1/%s/+/%s", lane->settings.adapter->key,
-                 kinds[i]);
+        snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, TOPIC_FORMAT, lane->settings.adapter->key, "+",
+                 topic_words[i]);
         list[i] = filters[i];
     }
     struct mosquitto *session = mqtt_session(lane->mqtt);
     int mid = 0;
-    int code = on ? mosquitto_subscribe_multiple(session, &mid, (int)ADAPTER_COUNT_OF(kinds), list, 1, 0, NULL)
-                  : mosquitto_unsubscribe_multiple(session, NULL, (int)ADAPTER_COUNT_OF(kinds), list, NULL);
+    int code = on ? mosquitto_subscribe_multiple(session, &mid, TOPIC_KINDS_IN, list, 1, 0, NULL)
+                  : mosquitto_unsubscribe_multiple(session, NULL, TOPIC_KINDS_IN, list, NULL);
     if (code != MOSQ_ERR_SUCCESS) {
         log_error("lane_subscribe", "lane=%s reason=%s", lane->client_id, log_quote(mosquitto_strerror(code)));
     }
@@ -218,14 +216,17 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
                                    .name = name,
                                    .name_length = name_length,
                                    .received_at_ms = clock_now_ms()};
-    intake_take(lane->intake, batch, &taken);
+    /* A name without its bytes: there was no memory for them. */
+    int code = name == NULL && name_length > 0 ? CH_EMEMORY : intake_take(lane->intake, batch, &taken);
     free(name);
-    count_queue(lane);
-    if (batch->failed) {
-        /* Nothing that a lane was not able to keep may be acknowledged: let systemd start the hub anew. */
-        log_error("out_of_memory", "lane=%s", lane->client_id);
-        abort();
+    if (code != 0) {
+        /* Nothing that the lane was not able to keep may be acknowledged, and the next write would: without a
+         * connection there is none, and the broker sends it again. */
+        log_error("out_of_memory", "lane=%s bytes=%d", lane->client_id, message->payloadlen);
+        mqtt_lose(lane->mqtt, "no memory for a message");
+        return;
     }
+    count_queue(lane);
     if (batch_full(lane)) {
         batch_submit(lane);
     } else if (batch->message_count == 1) {
@@ -264,13 +265,17 @@ struct lane *lane_open(const struct lane_settings *settings) {
                                      .may_read = may_read,
                                      .may_write = may_write,
                                      .user = lane};
-    if (lane->metrics == NULL || lane->intake == NULL || uv_timer_init(settings->loop, &lane->age) != 0 ||
-        (lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers)) == NULL) {
-        log_error("lane_open", "lane=%s", lane->client_id);
+    if (lane->metrics == NULL || lane->intake == NULL) {
+        log_error("lane_open", "lane=%s reason=\"out of memory, or too many lanes\"", lane->client_id);
+    } else {
+        lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers); /* says itself why it fails */
+    }
+    if (lane->mqtt == NULL) {
         intake_free(lane->intake);
         free(lane);
         return NULL;
     }
+    uv_timer_init(settings->loop, &lane->age);
     lane->age.data = lane;
     return lane;
 }
@@ -293,32 +298,19 @@ bool lane_idle(const struct lane *lane) {
     return all_committed(lane);
 }
 
-static void part_closed(void *user) {
-    struct lane *lane = user;
-    if (--lane->handles > 0) {
-        return;
-    }
-    void (*closed)(void *) = lane->closed;
-    void *closed_user = lane->closed_user;
+static void lane_free(void *part) {
+    struct lane *lane = part;
     intake_free(lane->intake);
     for (size_t i = 0; i < SLOTS; i++) {
         batch_free(&lane->slots[i].batch);
     }
     free(lane);
-    if (closed != NULL) {
-        closed(closed_user);
-    }
-}
-
-static void age_closed(uv_handle_t *handle) {
-    part_closed(handle->data);
 }
 
 void lane_close(struct lane *lane, void (*closed)(void *user), void *user) {
-    lane->closed = closed;
-    lane->closed_user = user;
-    lane->handles = 2;
     lane->metrics->connected = false;
-    mqtt_close(lane->mqtt, lane->drained, part_closed, lane);
-    uv_close((uv_handle_t *)&lane->age, age_closed);
+    closing_begin(&lane->closing, lane_free, lane, closed, user);
+    closing_handle(&lane->closing, (uv_handle_t *)&lane->age);
+    closing_await(&lane->closing);
+    mqtt_close(lane->mqtt, lane->drained, closing_over, &lane->closing);
 }

@@ -1,6 +1,5 @@
-/* alarm.c: threshold rules. A condition is normal, pending (beyond its limit, not yet for the rule's duration) or open;
- * a normal one is kept only while a change of it is not committed. Does no I/O; must never open a second alarm of a
- * device and rule. */
+/* alarm.c: threshold rules. A condition that is normal is kept only while a change of it is not committed. Does no I/O;
+ * must never open a second alarm of a device and rule. */
 #include "hub/know/alarm.h"
 
 #include <stdlib.h>
@@ -27,15 +26,13 @@ struct rule_list {
 };
 
 struct condition_key {
-    const struct device *device;
+    struct device *device;
     int64_t rule_id;
 };
 
-enum condition_state { CONDITION_NORMAL, CONDITION_PENDING, CONDITION_OPEN };
-
 struct condition {
     struct condition_key key;
-    enum condition_state state;
+    enum alarm_state state;
     bool fresh;         /* a change was committed while conditions were being read */
     uint32_t unsettled; /* changes that are not committed */
     int64_t since_ms;   /* of a pending one */
@@ -80,30 +77,16 @@ struct alarms *alarms_new(void) {
 }
 
 static void condition_remove(struct alarms *alarms, struct condition *condition) {
-    /* Devices are ours to change: the key's pointer is constant for comparison alone. */
-    ((struct device *)(uintptr_t)condition->key.device)->conditions--;
+    condition->key.device->conditions--;
     HASH_DEL(alarms->conditions, condition);
     free(condition);
 }
 
-/* Forgets rules, and the conditions for which `forgettable` holds. */
-static void forget(struct alarms *alarms, bool (*forgettable)(const struct condition *condition)) {
-    struct condition *condition, *next;
-    HASH_ITER(hh, alarms->conditions, condition, next) {
-        if (forgettable(condition)) {
-            condition_remove(alarms, condition);
-        }
+static void lists_free(struct rule_list *lists) {
+    for (size_t i = 0; lists != NULL && i < adapter_count; i++) {
+        free(lists[i].rules);
     }
-    for (size_t i = 0; i < adapter_count; i++) {
-        free(alarms->lists[i].rules);
-        alarms->lists[i] = (struct rule_list){0};
-    }
-    alarms->rule_count = 0;
-}
-
-static bool any(const struct condition *condition) {
-    (void)condition;
-    return true;
+    free(lists);
 }
 
 /* The database knows of it all that is known here. */
@@ -111,20 +94,22 @@ static bool is_settled(const struct condition *condition) {
     return condition->unsettled == 0 && !condition->fresh;
 }
 
-void alarms_free(struct alarms *alarms) {
-    if (alarms != NULL) {
-        forget(alarms, any);
-        free(alarms->lists);
-        free(alarms);
+/* A normal condition of which the database knows is as good as none. */
+static void condition_tidy(struct alarms *alarms, struct condition *condition) {
+    if (condition->state == ALARM_STATE_NORMAL && is_settled(condition)) {
+        condition_remove(alarms, condition);
     }
 }
 
-static size_t adapter_index(const struct adapter *adapter) {
-    size_t i = 0;
-    while (adapters[i] != adapter) {
-        i++;
+void alarms_free(struct alarms *alarms) {
+    if (alarms != NULL) {
+        struct condition *condition, *next;
+        HASH_ITER(hh, alarms->conditions, condition, next) {
+            condition_remove(alarms, condition);
+        }
+        lists_free(alarms->lists);
+        free(alarms);
     }
-    return i;
 }
 
 static int minute_of(const PGresult *rows, int row, int column) {
@@ -136,7 +121,7 @@ static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, 
     struct rule rule = {
         .id = atoi(PQgetvalue(rows, row, 0)),
         .bit = (unsigned)atoi(PQgetvalue(rows, row, 2)) - 1,
-        .kind = -1,
+        .kind = adapter_kind(adapter, PQgetvalue(rows, row, 3)),
         .comparison = strcmp(comparison, "above") == 0   ? COMPARISON_ABOVE
                       : strcmp(comparison, "below") == 0 ? COMPARISON_BELOW
                                                          : COMPARISON_EQUALS,
@@ -146,11 +131,6 @@ static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, 
         .window_to = minute_of(rows, row, 9),
     };
     rule.clear = PQgetisnull(rows, row, 6) ? rule.threshold : strtod(PQgetvalue(rows, row, 6), NULL);
-    for (size_t i = 0; i < adapter->kind_count; i++) {
-        if (strcmp(adapter->kinds[i].key, PQgetvalue(rows, row, 3)) == 0) {
-            rule.kind = (int)i;
-        }
-    }
     return rule;
 }
 
@@ -159,28 +139,36 @@ void alarms_reading(struct alarms *alarms) {
 }
 
 int alarms_take_rules(struct alarms *alarms, const PGresult *rows) {
-    forget(alarms, is_settled);
-    for (int row = 0; row < PQntuples(rows); row++) {
-        const struct adapter *adapter = registry_adapter(PQgetvalue(rows, row, 1));
+    struct rule_list *lists = calloc(adapter_count, sizeof *lists);
+    size_t rule_count = 0;
+    for (int row = 0; lists != NULL && row < PQntuples(rows); row++) {
+        const struct adapter *adapter = adapter_find(PQgetvalue(rows, row, 1));
         if (adapter == NULL) {
             continue;
         }
-        struct rule_list *list = &alarms->lists[adapter_index(adapter)];
+        struct rule_list *list = &lists[adapter_index(adapter)];
         struct rule *grown = realloc(list->rules, (list->count + 1) * sizeof *grown);
         if (grown == NULL) {
+            lists_free(lists);
             return CH_EMEMORY;
         }
         list->rules = grown;
         struct rule rule = rule_of(adapter, rows, row);
         list->rules[list->count++] = rule;
         list->bits |= UINT64_C(1) << (rule.bit & 63);
-        alarms->rule_count++;
+        rule_count++;
         alarms->local_offset_ms = strtoll(PQgetvalue(rows, row, 10), NULL, 10) * 1000;
     }
+    if (lists == NULL) {
+        return CH_EMEMORY;
+    }
+    lists_free(alarms->lists);
+    alarms->lists = lists;
+    alarms->rule_count = rule_count;
     return 0;
 }
 
-static struct condition *condition_find(const struct alarms *alarms, const struct device *device, int rule_id) {
+static struct condition *condition_find(const struct alarms *alarms, struct device *device, int rule_id) {
     struct condition_key key = {.device = device, .rule_id = rule_id};
     struct condition *found;
     /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key has no padding, all of it is set */
@@ -193,36 +181,62 @@ static struct condition *condition_add(struct alarms *alarms, struct device *dev
     if (condition != NULL) {
         condition->key = (struct condition_key){.device = device, .rule_id = rule_id};
         HASH_ADD(hh, alarms->conditions, key, sizeof condition->key, condition);
+        if (condition->hh.tbl == NULL) {
+            free(condition);
+            return NULL;
+        }
         device->conditions++;
     }
     return condition;
 }
 
+/* The condition that a row names, NULL if the device is not known here. */
+static struct condition *condition_of(const struct alarms *alarms, const struct registry *registry,
+                                      const PGresult *rows, int row, struct device **device) {
+    const struct vendor *vendor = registry_vendor(registry, PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1));
+    *device =
+        vendor == NULL ? NULL : vendor_device(vendor, PQgetvalue(rows, row, 2), (size_t)PQgetlength(rows, row, 2));
+    return *device == NULL ? NULL : condition_find(alarms, *device, atoi(PQgetvalue(rows, row, 3)));
+}
+
 int alarms_take_conditions(struct alarms *alarms, const struct registry *registry, const PGresult *rows) {
+    struct condition *condition, *next;
+    struct device *device;
+    /* First all that needs memory: normal ones that nothing depends on yet. */
     for (int row = 0; row < PQntuples(rows); row++) {
-        const struct vendor *vendor = registry_vendor(registry, PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1));
-        struct device *device =
-            vendor == NULL ? NULL : vendor_device(vendor, PQgetvalue(rows, row, 2), (size_t)PQgetlength(rows, row, 2));
-        int rule_id = atoi(PQgetvalue(rows, row, 3));
-        if (device == NULL || condition_find(alarms, device, rule_id) != NULL) {
-            continue;
-        }
-        struct condition *condition = condition_add(alarms, device, rule_id);
-        if (condition == NULL) {
+        condition = condition_of(alarms, registry, rows, row, &device);
+        if (condition == NULL && device != NULL &&
+            condition_add(alarms, device, atoi(PQgetvalue(rows, row, 3))) == NULL) {
             return CH_EMEMORY;
         }
-        condition->state = PQgetvalue(rows, row, 4)[0] == 't' ? CONDITION_OPEN : CONDITION_PENDING;
-        condition->since_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
     }
-    struct condition *condition, *next;
+    HASH_ITER(hh, alarms->conditions, condition, next) {
+        condition->state = is_settled(condition) ? ALARM_STATE_NORMAL : condition->state;
+    }
+    for (int row = 0; row < PQntuples(rows); row++) {
+        condition = condition_of(alarms, registry, rows, row, &device);
+        if (condition != NULL && is_settled(condition) && condition->state == ALARM_STATE_NORMAL) {
+            condition->state = PQgetvalue(rows, row, 4)[0] == 't' ? ALARM_STATE_OPEN : ALARM_STATE_PENDING;
+            condition->since_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
+        }
+    }
     alarms->reading = false;
     HASH_ITER(hh, alarms->conditions, condition, next) {
         condition->fresh = false;
-        if (condition->state == CONDITION_NORMAL && condition->unsettled == 0) {
-            condition_remove(alarms, condition);
-        }
+        condition_tidy(alarms, condition);
     }
     return 0;
+}
+
+void alarms_undo(struct alarms *alarms, const struct alarm_operation *operations, size_t count) {
+    for (size_t i = count; i > 0; i--) {
+        const struct alarm_operation *operation = &operations[i - 1];
+        struct condition *condition = condition_find(alarms, operation->device, operation->rule_id);
+        condition->state = operation->was;
+        condition->since_ms = operation->was_since_ms;
+        condition->unsettled--;
+        condition_tidy(alarms, condition);
+    }
 }
 
 void alarms_settled(struct alarms *alarms, const struct alarm_operation *operations, size_t count) {
@@ -230,9 +244,7 @@ void alarms_settled(struct alarms *alarms, const struct alarm_operation *operati
         struct condition *condition = condition_find(alarms, operations[i].device, operations[i].rule_id);
         condition->unsettled--;
         condition->fresh = condition->fresh || alarms->reading;
-        if (condition->state == CONDITION_NORMAL && is_settled(condition)) {
-            condition_remove(alarms, condition);
-        }
+        condition_tidy(alarms, condition);
     }
 }
 
@@ -268,31 +280,41 @@ static int judge_rule(struct alarms *alarms, const struct rule *rule, struct dev
                       const struct record *record, alarm_changed *changed, void *user) {
     double value = record->values[rule->bit];
     struct condition *condition = device->conditions == 0 ? NULL : condition_find(alarms, device, rule->id);
-    enum condition_state was = condition == NULL ? CONDITION_NORMAL : condition->state;
+    enum alarm_state was = condition == NULL ? ALARM_STATE_NORMAL : condition->state;
     bool within = within_window(alarms, rule, record->observed_at_ms);
     bool beyond = within && is_beyond(rule, value);
-    if (was == CONDITION_OPEN ? within && !is_over(rule, value) : was == CONDITION_NORMAL && !beyond) {
+    if (was == ALARM_STATE_OPEN ? within && !is_over(rule, value) : was == ALARM_STATE_NORMAL && !beyond) {
         return 0; /* it stays as it is */
     }
     if (condition == NULL && (condition = condition_add(alarms, device, rule->id)) == NULL) {
         return CH_EMEMORY;
     }
-    struct alarm_operation operation = {
-        .device = device, .rule_id = rule->id, .at_ms = record->observed_at_ms, .value = value};
-    if (was == CONDITION_OPEN || !beyond) {
-        operation.action = was == CONDITION_OPEN ? ALARM_CLOSE : ALARM_DROP;
-        condition->state = CONDITION_NORMAL;
+    enum alarm_state becomes = ALARM_STATE_NORMAL;
+    int64_t since_ms = condition->since_ms;
+    struct alarm_operation operation = {.device = device,
+                                        .rule_id = rule->id,
+                                        .at_ms = record->observed_at_ms,
+                                        .value = value,
+                                        .was = was,
+                                        .was_since_ms = since_ms};
+    if (was == ALARM_STATE_OPEN || !beyond) {
+        operation.action = was == ALARM_STATE_OPEN ? ALARM_CLOSE : ALARM_DROP;
     } else {
-        condition->since_ms = was == CONDITION_NORMAL ? record->observed_at_ms : condition->since_ms;
-        bool lasts = record->observed_at_ms - condition->since_ms >= rule->duration_ms;
-        if (was == CONDITION_PENDING && !lasts) {
+        since_ms = was == ALARM_STATE_NORMAL ? record->observed_at_ms : since_ms;
+        bool lasts = record->observed_at_ms - since_ms >= rule->duration_ms;
+        if (was == ALARM_STATE_PENDING && !lasts) {
             return 0;
         }
         operation.action = lasts ? ALARM_OPEN : ALARM_PEND;
-        condition->state = lasts ? CONDITION_OPEN : CONDITION_PENDING;
+        becomes = lasts ? ALARM_STATE_OPEN : ALARM_STATE_PENDING;
     }
+    if (changed(user, &operation) != 0) {
+        condition_tidy(alarms, condition);
+        return CH_EMEMORY;
+    }
+    condition->state = becomes;
+    condition->since_ms = since_ms;
     condition->unsettled++;
-    changed(user, &operation);
     return 0;
 }
 

@@ -11,23 +11,28 @@
 
 struct alarms;
 
+/* Of a device and a rule: within its limit, beyond it but not yet for the rule's duration, an alarm is open. */
+enum alarm_state { ALARM_STATE_NORMAL, ALARM_STATE_PENDING, ALARM_STATE_OPEN };
+
 /* One change, in the order of records. `device` may have no id yet. */
 struct alarm_operation {
-    const struct device *device;
+    struct device *device;
     int rule_id;
     enum alarm_action { ALARM_OPEN, ALARM_CLOSE, ALARM_PEND, ALARM_DROP } action;
     int64_t at_ms;
     double value;
+    enum alarm_state was; /* before, and since when it was pending: for alarms_undo */
+    int64_t was_since_ms;
 };
 extern const char *const alarm_action_names[]; /* the words of onemap.alarm_apply */
 
 struct alarms *alarms_new(void); /* NULL = out of memory */
 void alarms_free(struct alarms *alarms);
 
-/* Rules, then the conditions that hold: all is forgotten and read anew. Between the two no record is judged, as both
- * come in one call of the loop. Before the database is asked, alarms_reading() is called: its answer may lack changes
- * that are not committed yet, or were committed meanwhile; for those, what is known here stands. Return 0 or
- * CH_EMEMORY. */
+/* Rules, then the conditions that hold: what is here gives way to what the database says. Between the two no record is
+ * judged, as both come in one call of the loop. Before the database is asked, alarms_reading() is called: its answer
+ * may lack changes that are not committed yet, or were committed meanwhile; for those, what is known here stands.
+ * Return 0, or CH_EMEMORY: then what was known before stands. */
 extern const char alarms_rules_sql[];
 extern const char alarms_conditions_sql[];
 void alarms_reading(struct alarms *alarms);
@@ -35,11 +40,15 @@ int alarms_take_rules(struct alarms *alarms, const PGresult *rows);
 int alarms_take_conditions(struct alarms *alarms, const struct registry *registry, const PGresult *rows);
 size_t alarms_rule_count(const struct alarms *alarms);
 
-/* Judges one record. Calls `changed` for each change. A record older than one that was judged already, and readings
- * with a quality flag, are left out. Returns 0 or CH_EMEMORY. */
-typedef void alarm_changed(void *user, const struct alarm_operation *operation);
+/* Judges one record. Calls `changed` for each change, which is made only if that returns 0. A record older than one
+ * that was judged already, and readings with a quality flag, are left out. Returns 0 or CH_EMEMORY: then a part of it
+ * may have been judged. */
+typedef int alarm_changed(void *user, const struct alarm_operation *operation);
 int alarms_judge(struct alarms *alarms, struct device *device, const struct record *record, alarm_changed *changed,
                  void *user);
+
+/* The last of all changes, none of them committed, are taken back. */
+void alarms_undo(struct alarms *alarms, const struct alarm_operation *operations, size_t count);
 
 /* The batch with these operations is committed. */
 void alarms_settled(struct alarms *alarms, const struct alarm_operation *operations, size_t count);

@@ -44,15 +44,6 @@ void registry_free(struct registry *registry) {
     free(registry);
 }
 
-const struct adapter *registry_adapter(const char *subsystem) {
-    for (size_t i = 0; i < adapter_count; i++) {
-        if (strcmp(adapters[i]->key, subsystem) == 0) {
-            return adapters[i];
-        }
-    }
-    return NULL;
-}
-
 const char *vendor_name(const struct vendor *vendor) {
     return vendor->key + strlen(vendor->adapter->key) + 1;
 }
@@ -84,6 +75,10 @@ struct device *vendor_device_add(struct registry *registry, struct vendor *vendo
     device->code_length = (uint8_t)length;
     memcpy(device->code, code, length);
     HASH_ADD_KEYPTR(hh, vendor->devices, device->code, length, device);
+    if (device->hh.tbl == NULL) {
+        free(device);
+        return NULL;
+    }
     registry->devices++;
     return device;
 }
@@ -100,6 +95,7 @@ size_t registry_vendor_count(const struct registry *registry) {
     return count;
 }
 
+/* Without a right, until a row gives it. */
 static struct vendor *vendor_add(struct registry *registry, const struct adapter *adapter, const char *name) {
     size_t length = strlen(adapter->key) + 1 + strlen(name);
     struct vendor *vendor = calloc(1, sizeof *vendor + length + 1);
@@ -107,8 +103,13 @@ static struct vendor *vendor_add(struct registry *registry, const struct adapter
         return NULL;
     }
     vendor->adapter = adapter;
+    vendor->revoked = true;
     snprintf(vendor->key, length + 1, "%s/%s", adapter->key, name);
     HASH_ADD_KEYPTR(hh, registry->vendors, vendor->key, length, vendor);
+    if (vendor->hh.tbl == NULL) {
+        free(vendor);
+        return NULL;
+    }
     return vendor;
 }
 
@@ -117,22 +118,22 @@ static bool is_true(const PGresult *rows, int row, int column) {
 }
 
 int registry_take_vendors(struct registry *registry, const PGresult *rows) {
+    /* First all that needs memory: half of an answer must not take anybody's right. */
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const struct adapter *adapter = adapter_find(PQgetvalue(rows, row, 0));
+        const char *name = PQgetvalue(rows, row, 1);
+        if (adapter != NULL && registry_vendor(registry, adapter->key, name) == NULL &&
+            vendor_add(registry, adapter, name) == NULL) {
+            return CH_EMEMORY;
+        }
+    }
     for (struct vendor *vendor = registry->vendors; vendor != NULL; vendor = vendor->hh.next) {
         vendor->revoked = true;
     }
     for (int row = 0; row < PQntuples(rows); row++) {
-        const char *subsystem = PQgetvalue(rows, row, 0);
-        const char *name = PQgetvalue(rows, row, 1);
-        const struct adapter *adapter = registry_adapter(subsystem);
-        if (adapter == NULL) {
+        struct vendor *vendor = registry_vendor(registry, PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1));
+        if (vendor == NULL) {
             continue; /* of a subsystem that this build does not have */
-        }
-        struct vendor *vendor = registry_vendor(registry, subsystem, name);
-        if (vendor == NULL) {
-            vendor = vendor_add(registry, adapter, name);
-        }
-        if (vendor == NULL) {
-            return CH_EMEMORY;
         }
         vendor->quarantine_unknown = is_true(rows, row, 2);
         vendor->receipts_all = is_true(rows, row, 3);
@@ -148,15 +149,6 @@ void registry_devices_sql(char *sql, size_t size, int after_id, const char *chan
              " FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id"
              " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
              after_id, changed_since, REGISTRY_PAGE);
-}
-
-static int8_t kind_of(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->kind_count; i++) {
-        if (strcmp(adapter->kinds[i].key, key) == 0) {
-            return (int8_t)i;
-        }
-    }
-    return -1;
 }
 
 int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id) {
@@ -178,7 +170,7 @@ int registry_take_devices(struct registry *registry, const PGresult *rows, int *
         }
         device->id = id;
         device->registered = true;
-        device->kind = kind_of(vendor->adapter, PQgetvalue(rows, row, 4));
+        device->kind = (int8_t)adapter_kind(vendor->adapter, PQgetvalue(rows, row, 4));
         if (!PQgetisnull(rows, row, 5) && device->evaluated_ms == INT64_MIN) {
             device->evaluated_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
         }

@@ -7,6 +7,9 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+/* An entry for which memory is out is not added, and its hh.tbl is NULL. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "hub/adapter.h"
@@ -41,8 +44,7 @@ struct registry;
 struct registry *registry_new(void); /* NULL = out of memory */
 void registry_free(struct registry *registry);
 
-const struct adapter *registry_adapter(const char *subsystem); /* NULL = no such subsystem */
-const char *vendor_name(const struct vendor *vendor);          /* without the subsystem */
+const char *vendor_name(const struct vendor *vendor); /* without the subsystem */
 
 /* NULL = the vendor may not push (unknown). */
 struct vendor *registry_vendor(const struct registry *registry, const char *subsystem, const char *vendor);
@@ -54,11 +56,13 @@ struct device *vendor_device_add(struct registry *registry, struct vendor *vendo
 size_t registry_device_count(const struct registry *registry);
 size_t registry_vendor_count(const struct registry *registry);
 
-/* Takes in rows of registry_vendors_sql; a vendor that no row names any more is revoked. 0 or CH_EMEMORY. */
+/* Takes in rows of registry_vendors_sql; a vendor that no row names any more is revoked. Returns 0, or CH_EMEMORY: then
+ * all rights are as they were. */
 extern const char registry_vendors_sql[];
 int registry_take_vendors(struct registry *registry, const PGresult *rows);
 
-/* Takes in rows of registry_devices_sql(...). Sets *last_id to the largest id seen. 0 or CH_EMEMORY. */
+/* Takes in rows of registry_devices_sql(...). Sets *last_id to the largest id seen. Returns 0, or CH_EMEMORY: then a
+ * part of them was taken in. */
 int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id);
 /* One page of devices with an id above `after_id`, changed since `changed_since` (a literal for SQL such as
  * '-infinity'), into `sql`. */

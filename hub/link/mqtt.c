@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/link/mqtt_login.h"
@@ -42,9 +43,7 @@ struct mqtt {
     uint64_t packets; /* that came to a callback: a read without one has emptied the socket, or nearly so */
     unsigned backoff_ms;
     char detail[DETAIL_BYTES]; /* what the library logged last while it connected: why TLS fails */
-    bool timer_closed;
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing;
 };
 
 static void mqtt_dial(struct mqtt *mqtt);
@@ -250,13 +249,11 @@ static void dial_work(uv_work_t *work) {
     mqtt->dial_code = code == MOSQ_ERR_ERRNO ? -errno : code;
 }
 
-static void mqtt_end(struct mqtt *mqtt);
-
 static void dial_done(uv_work_t *work, int status) {
     struct mqtt *mqtt = work->data;
     mqtt->dialling = false;
     if (mqtt->state == MQTT_CLOSING) {
-        mqtt_end(mqtt);
+        closing_over(&mqtt->closing);
         return;
     }
     if (status != 0 || mqtt->dial_code != MOSQ_ERR_SUCCESS) {
@@ -321,34 +318,24 @@ struct mqtt *mqtt_open(uv_loop_t *loop, const struct config *config, const struc
     mqtt->handlers = *handlers;
     mqtt->backoff_ms = BACKOFF_FIRST_MS;
     mqtt->session = mosquitto_new(settings->client_id, settings->session_expiry_s == 0, mqtt);
-    if (mqtt->session == NULL || configure(mqtt) != 0 || uv_timer_init(loop, &mqtt->timer) != 0) {
+    if (mqtt->session == NULL || configure(mqtt) != 0) {
+        if (mqtt->session == NULL) {
+            log_error("out_of_memory", "what=mqtt client=%s", settings->client_id);
+        }
         mosquitto_destroy(mqtt->session);
         free(mqtt);
         return NULL;
     }
+    uv_timer_init(loop, &mqtt->timer);
     mqtt->timer.data = mqtt;
     mqtt_dial(mqtt);
     return mqtt;
 }
 
-/* Frees once the thread pool and the timer have let go. */
-static void mqtt_end(struct mqtt *mqtt) {
-    if (mqtt->dialling || !mqtt->timer_closed) {
-        return;
-    }
-    void (*closed)(void *) = mqtt->closed;
-    void *user = mqtt->closed_user;
+static void mqtt_free(void *part) {
+    struct mqtt *mqtt = part;
     mosquitto_destroy(mqtt->session);
     free(mqtt);
-    if (closed != NULL) {
-        closed(user);
-    }
-}
-
-static void timer_closed(uv_handle_t *handle) {
-    struct mqtt *mqtt = handle->data;
-    mqtt->timer_closed = true;
-    mqtt_end(mqtt);
 }
 
 void mqtt_close(struct mqtt *mqtt, bool end_session, void (*closed)(void *user), void *user) {
@@ -357,8 +344,6 @@ void mqtt_close(struct mqtt *mqtt, bool end_session, void (*closed)(void *user),
     unwatch(mqtt);
     mqtt->handlers = (struct mqtt_handlers){0};
     mqtt->state = MQTT_CLOSING;
-    mqtt->closed = closed;
-    mqtt->closed_user = user;
     if (writable) {
         mosquitto_loop_write(mqtt->session, 1);
         mosquitto_property *properties = NULL;
@@ -369,8 +354,11 @@ void mqtt_close(struct mqtt *mqtt, bool end_session, void (*closed)(void *user),
         mosquitto_property_free_all(&properties);
         mosquitto_loop_write(mqtt->session, 1);
     }
-    uv_timer_stop(&mqtt->timer);
-    uv_close((uv_handle_t *)&mqtt->timer, timer_closed);
+    closing_begin(&mqtt->closing, mqtt_free, mqtt, closed, user);
+    closing_handle(&mqtt->closing, (uv_handle_t *)&mqtt->timer);
+    if (mqtt->dialling) {
+        closing_await(&mqtt->closing);
+    }
 }
 
 bool mqtt_connected(const struct mqtt *mqtt) {

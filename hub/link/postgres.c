@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/link/postgres_parameters.h"
@@ -36,19 +37,19 @@ struct postgres {
     struct postgres_handlers handlers;
     enum postgres_state state;
     PGconn *connection;
-    uv_poll_t *poll; /* NULL = no socket watched */
-    int socket;
+    uv_poll_t *poll;     /* NULL = no socket watched */
+    int socket, watched; /* watched: for these events of uv_poll, 0 = not now */
     uv_timer_t timer;
     unsigned backoff_ms;
     char setup_text[512];
     struct postgres_job job;
     size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs */
     bool copying;
+    bool paused; /* the job's `row` had enough */
     int statements;
     struct postgres_error error;
     bool failed;
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing;
 };
 
 static void postgres_progress(struct postgres *session);
@@ -64,6 +65,7 @@ static void unwatch(struct postgres *session) {
         uv_close((uv_handle_t *)session->poll, poll_closed);
         session->poll = NULL;
         session->socket = -1;
+        session->watched = 0;
     }
 }
 
@@ -141,6 +143,10 @@ static bool watch(struct postgres *session, int events) {
         session->poll->data = session;
         session->socket = socket;
     }
+    if (events == session->watched) {
+        return true; /* starting again would cost a system call */
+    }
+    session->watched = events;
     return uv_poll_start(session->poll, events, socket_ready) == 0;
 }
 
@@ -172,15 +178,30 @@ static void postgres_connect(struct postgres *session) {
     }
 }
 
+/* With values by the extended protocol: they are never part of the statement's text. */
+static bool send_values(struct postgres *session, const struct postgres_job *job) {
+    const char *values[POSTGRES_VALUES_MAX];
+    int lengths[POSTGRES_VALUES_MAX], formats[POSTGRES_VALUES_MAX];
+    for (size_t i = 0; i < job->value_count; i++) {
+        values[i] = job->values[i].data;
+        lengths[i] = (int)job->values[i].length;
+        formats[i] = job->values[i].binary ? 1 : 0;
+    }
+    return PQsendQueryParams(session->connection, job->sql, (int)job->value_count, NULL, values, lengths, formats, 1) ==
+               1 &&
+           (job->row == NULL || PQsetSingleRowMode(session->connection) == 1);
+}
+
 static void run_start(struct postgres *session, const char *sql, enum postgres_state state) {
     session->state = state;
     session->copies_begun = session->copy_sent = 0;
-    session->copying = false;
+    session->copying = session->paused = false;
     session->statements = 0;
     /* The failed job's error outlives its ROLLBACK, whose answer may come before this function returns. */
     session->failed = session->failed && state == POSTGRES_ROLLING_BACK;
     expect_answer(session);
-    if (PQsendQuery(session->connection, sql) != 1) {
+    bool with_values = state == POSTGRES_BUSY && session->job.value_count > 0;
+    if (!(with_values ? send_values(session, &session->job) : PQsendQuery(session->connection, sql) == 1)) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
@@ -229,7 +250,9 @@ static void note_error(struct postgres *session, const PGresult *result) {
     }
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     session->failed = true;
+    snprintf(session->error.hint, sizeof session->error.hint, "%s", hint == NULL ? "" : hint);
     snprintf(session->error.sqlstate, sizeof session->error.sqlstate, "%s", state == NULL ? "" : state);
     snprintf(session->error.message, sizeof session->error.message, "%s",
              message != NULL ? message : PQerrorMessage(session->connection));
@@ -332,6 +355,11 @@ static void run_progress(struct postgres *session) {
                 break;
             }
         }
+        if (session->paused) {
+            uv_poll_stop(session->poll);
+            session->watched = 0;
+            return;
+        }
         if (PQisBusy(session->connection) == 1) {
             break;
         }
@@ -343,6 +371,8 @@ static void run_progress(struct postgres *session) {
         ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_COPY_IN) {
             copy_begin(session);
+        } else if (status == PGRES_SINGLE_TUPLE) {
+            session->paused = !session->job.row(session->job.user, result);
         } else if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
             if (session->state == POSTGRES_BUSY && session->job.result != NULL) {
                 session->job.result(session->job.user, session->statements, result);
@@ -368,18 +398,8 @@ static void run_progress(struct postgres *session) {
     }
 }
 
-static void postgres_progress(struct postgres *session) {
-    if (session->state == POSTGRES_CONNECTING) {
-        connect_progress(session);
-        return;
-    }
-    if (session->connection == NULL) {
-        return;
-    }
-    if (PQconsumeInput(session->connection) != 1) {
-        postgres_lose(session, PQerrorMessage(session->connection));
-        return;
-    }
+/* Works on what libpq has read. */
+static void input_progress(struct postgres *session) {
     if (session->state != POSTGRES_IDLE) {
         run_progress(session);
     }
@@ -396,12 +416,26 @@ static void postgres_progress(struct postgres *session) {
     }
 }
 
+static void postgres_progress(struct postgres *session) {
+    if (session->state == POSTGRES_CONNECTING) {
+        connect_progress(session);
+        return;
+    }
+    if (session->connection == NULL) {
+        return;
+    }
+    if (PQconsumeInput(session->connection) != 1) {
+        postgres_lose(session, PQerrorMessage(session->connection));
+        return;
+    }
+    input_progress(session);
+}
+
 struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
                                const struct postgres_handlers *handlers) {
     struct postgres *session = calloc(1, sizeof *session);
-    if (session == NULL || uv_timer_init(loop, &session->timer) != 0) {
-        free(session);
-        log_error("out_of_memory", "what=session");
+    if (session == NULL) {
+        log_error("out_of_memory", "what=session name=%s", name);
         return NULL;
     }
     session->loop = loop;
@@ -411,33 +445,22 @@ struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, con
     session->handlers = *handlers;
     session->backoff_ms = BACKOFF_FIRST_MS;
     session->socket = -1;
+    uv_timer_init(loop, &session->timer);
     session->timer.data = session;
     /* From the loop, so that no handler runs before this returns. */
     uv_timer_start(&session->timer, retry_later, 0, 0);
     return session;
 }
 
-static void timer_closed(uv_handle_t *handle) {
-    struct postgres *session = handle->data;
-    void (*closed)(void *) = session->closed;
-    void *user = session->closed_user;
-    free(session);
-    if (closed != NULL) {
-        closed(user);
-    }
-}
-
 void postgres_close(struct postgres *session, void (*closed)(void *user), void *user) {
     bool had_job = session->state == POSTGRES_BUSY || session->state == POSTGRES_ROLLING_BACK;
-    session->closed = closed;
-    session->closed_user = user;
     session->state = POSTGRES_CLOSING;
     session->handlers = (struct postgres_handlers){0};
     unwatch(session);
     PQfinish(session->connection);
     session->connection = NULL;
-    uv_timer_stop(&session->timer);
-    uv_close((uv_handle_t *)&session->timer, timer_closed);
+    closing_begin(&session->closing, free, session, closed, user);
+    closing_handle(&session->closing, (uv_handle_t *)&session->timer);
     if (had_job) {
         struct postgres_error error = {.sqlstate = "", .message = "the hub is stopping"};
         job_finish(session, &error);
@@ -461,14 +484,13 @@ int postgres_run(struct postgres *session, const struct postgres_job *job) {
     return 0;
 }
 
-bool postgres_error_transient(const struct postgres_error *error) {
-    /* Classes of PostgreSQL's appendix A. 42: not migrated, or a right is missing: no message's fault. */
-    static const char *const classes[] = {"", "08", "25", "40", "42", "53", "55", "57", "58", "F0", "XX"};
-    char class[3] = {error->sqlstate[0], error->sqlstate[0] == '\0' ? '\0' : error->sqlstate[1], '\0'};
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
-        if (strcmp(class, classes[i]) == 0) {
-            return true;
-        }
+void postgres_resume(struct postgres *session) {
+    if (session->state == POSTGRES_BUSY && session->paused) {
+        session->paused = false;
+        input_progress(session); /* without reading more: libpq may hold many rows already */
     }
-    return false;
+}
+
+int postgres_backend(const struct postgres *session) {
+    return session->connection == NULL ? 0 : PQbackendPID(session->connection);
 }

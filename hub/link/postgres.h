@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "hub/base/config.h"
+#include "hub/link/postgres_error.h"
 
 struct postgres;
 
@@ -20,7 +21,7 @@ struct postgres_handlers {
 };
 
 /* Starts connecting with [database] conninfo. `setup_sql` (may be NULL, borrowed for the session's life) runs after
- * each connect, e.g. LISTENs. Returns NULL if memory is out. */
+ * each connect, e.g. LISTENs. Returns NULL after logging that memory is out. */
 struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
                                const struct postgres_handlers *handlers);
 
@@ -32,12 +33,6 @@ void postgres_close(struct postgres *session, void (*closed)(void *user), void *
 bool postgres_idle(const struct postgres *session);
 bool postgres_connected(const struct postgres *session);
 
-/* Why a job failed. */
-struct postgres_error {
-    char sqlstate[6]; /* "" = the connection was lost or the job timed out: whether it committed is unknown */
-    char message[512];
-};
-
 /* One query string (simple protocol, so it may hold several statements and is one transaction if it says BEGIN or
  * nothing of its own), with the data of its COPY ... FROM STDIN in order. Everything pointed to is borrowed until
  * `done`. */
@@ -45,14 +40,28 @@ struct postgres_copy {
     const void *data;
     size_t length;
 };
+/* A parameter of a statement: text in the connection's encoding (UTF-8) without NUL, or bytes for a bytea. */
+struct postgres_value {
+    const char *data; /* text ends with NUL; NULL = the parameter is NULL */
+    size_t length;
+    bool binary;
+};
+enum { POSTGRES_VALUES_MAX = 4 };
 struct postgres_job {
     const char *sql;
+    /* Parameters $1, $2, ... of `sql`, which is one statement then; its results come in binary form. Copied at once.
+     * value_count is at most POSTGRES_VALUES_MAX; 0 = a query string as above. */
+    const struct postgres_value *values;
+    size_t value_count;
     const struct postgres_copy *copies;
     size_t copy_count;
     int64_t timeout_s;     /* how long an answer is waited for; 0 = [database] statement_timeout_s and some */
     bool keep_transaction; /* a transaction that is open at a successful end stays, for the next job */
     /* Each successful statement's result, in order from 0; it is cleared afterwards. NULL = not wanted. */
     void (*result)(void *user, int statement, const PGresult *result);
+    /* With values only: each row as soon as it is there, in a result of one row, instead of `result`. False = enough:
+     * nothing more is read from the server, which waits, until postgres_resume. NULL = not wanted. */
+    bool (*row)(void *user, const PGresult *row);
     /* The end: `error` NULL = every statement succeeded. The session is idle again (or lost): a next job may be started
      * from here. Any other transaction left open has been rolled back. */
     void (*done)(void *user, const struct postgres_error *error);
@@ -62,8 +71,10 @@ struct postgres_job {
  * out to be lost. */
 int postgres_run(struct postgres *session, const struct postgres_job *job);
 
-/* True if waiting and trying again may help: the server is away, stopping, out of room, read-only, not migrated, a
- * deadlock. False: it is the data's fault. */
-bool postgres_error_transient(const struct postgres_error *error);
+/* Goes on after `row` had enough; may call `row` and `done` from within. */
+void postgres_resume(struct postgres *session);
+
+/* The server process that serves the connection, for pg_cancel_backend from another one; 0 = not connected. */
+int postgres_backend(const struct postgres *session);
 
 #endif

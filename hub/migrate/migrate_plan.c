@@ -1,6 +1,7 @@
 /* migrate_plan.c: what a database has applied against what a build brings. Reads only. */
 #include "hub/migrate/migrate_plan.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,39 +45,121 @@ static enum migrate_state step_state(const struct migrate_step *step, int build_
     return strcmp(step->checksum, step->file->checksum) == 0 ? MIGRATE_APPLIED : MIGRATE_CHANGED;
 }
 
+/* The row of an applied file by its name, -1 if it is not applied. */
+static int row_of(const PGresult *applied, const char *name) {
+    for (int row = 0; row < PQntuples(applied); row++) {
+        if (strcmp(PQgetvalue(applied, row, COLUMN_NAME), name) == 0) {
+            return row;
+        }
+    }
+    return -1;
+}
+
+/* Makes the step of a file whose predecessors, or some of them, the database has applied; their rows are marked as
+ * spent. Returns false if it has applied none. */
+static bool step_from_predecessors(struct migrate_step *step, const struct migration_file *file,
+                                   const PGresult *applied, bool *spent) {
+    size_t same = 0;
+    size_t known = 0;
+    for (size_t i = 0; i < file->supersedes_count; i++) {
+        int row = row_of(applied, file->supersedes[i].name);
+        if (row < 0) {
+            continue;
+        }
+        if (known++ == 0) {
+            step_from_record(step, applied, row);
+        }
+        spent[row] = true;
+        same += strcmp(PQgetvalue(applied, row, COLUMN_CHECKSUM), file->supersedes[i].checksum) == 0;
+    }
+    if (known == 0) {
+        return false;
+    }
+    step->state = same == file->supersedes_count ? MIGRATE_SUPERSEDED : MIGRATE_FOREIGN;
+    step->version = file->version;
+    step->name = file->name;
+    step->file = file;
+    return true;
+}
+
+static void count_step(struct migrate_plan *plan, const struct migrate_step *step) {
+    if (step->state == MIGRATE_PENDING) {
+        plan->pending++;
+    } else if (step->state == MIGRATE_SUPERSEDED) {
+        plan->superseded++;
+    } else if (step->state != MIGRATE_APPLIED) {
+        plan->refused++;
+    }
+}
+
+/* The steps of files with applied predecessors; the others' places stay open (no name). */
+static void plan_predecessors(struct migrate_plan *plan, const struct migration_files *files, bool *spent) {
+    for (size_t i = 0; i < files->count; i++) {
+        const struct migration_file *file = &files->list[i];
+        if (row_of(plan->applied, file->name) < 0 &&
+            step_from_predecessors(&plan->steps[i], file, plan->applied, spent)) {
+            plan->database_version = file->version;
+        }
+    }
+}
+
+/* Both lists are in order of versions: merges them. `steps` has room for both; the first files->count of them are as
+ * plan_predecessors left them. */
+static void plan_merge(struct migrate_plan *plan, const struct migration_files *files, const bool *spent,
+                       struct migrate_step *steps) {
+    int rows = PQntuples(plan->applied);
+    int build_version = files->count > 0 ? files->list[files->count - 1].version : 0;
+    size_t file = 0;
+    for (int row = 0; row < rows || file < files->count;) {
+        if (row < rows && spent[row]) {
+            row++;
+            continue;
+        }
+        struct migrate_step *step = &steps[plan->count];
+        int applied = row < rows ? atoi(PQgetvalue(plan->applied, row, COLUMN_VERSION)) : 1000;
+        int built = file < files->count ? files->list[file].version : 1000;
+        if (built <= applied && plan->steps[file].name != NULL) {
+            *step = plan->steps[file++];
+        } else {
+            if (applied <= built) {
+                step_from_record(step, plan->applied, row++);
+            }
+            if (built <= applied) {
+                step->file = &files->list[file++];
+                step->version = step->file->version;
+                step->name = step->file->name;
+            }
+            step->state = step_state(step, build_version, plan->database_version);
+        }
+        count_step(plan, step);
+        plan->count++;
+    }
+}
+
 int migrate_plan_make(struct migrate_plan *plan, PGconn *connection, const struct migration_files *files) {
     *plan = (struct migrate_plan){.applied = read_applied(connection)};
     if (plan->applied == NULL) {
         return CH_EDATABASE;
     }
     int rows = PQntuples(plan->applied);
-    plan->steps = calloc((size_t)rows + files->count + 1, sizeof *plan->steps);
-    if (plan->steps == NULL) {
+    struct migrate_step *merged = calloc((size_t)rows + files->count + 1, sizeof *merged);
+    bool *spent = calloc((size_t)rows + 1, sizeof *spent);
+    plan->steps = calloc(files->count + 1, sizeof *plan->steps);
+    if (merged == NULL || spent == NULL || plan->steps == NULL) {
+        free(merged);
+        free(spent);
         command_fail("out of memory");
         return CH_EMEMORY;
     }
-    if (rows > 0) {
-        plan->database_version = atoi(PQgetvalue(plan->applied, rows - 1, COLUMN_VERSION));
+    plan_predecessors(plan, files, spent);
+    for (int row = 0; row < rows; row++) {
+        int version = atoi(PQgetvalue(plan->applied, row, COLUMN_VERSION));
+        plan->database_version = !spent[row] && version > plan->database_version ? version : plan->database_version;
     }
-    int build_version = files->count > 0 ? files->list[files->count - 1].version : 0;
-    /* Both lists are in order of versions: merge them. */
-    size_t file = 0;
-    for (int row = 0; row < rows || file < files->count;) {
-        struct migrate_step *step = &plan->steps[plan->count++];
-        int applied = row < rows ? atoi(PQgetvalue(plan->applied, row, COLUMN_VERSION)) : 1000;
-        int built = file < files->count ? files->list[file].version : 1000;
-        if (applied <= built) {
-            step_from_record(step, plan->applied, row++);
-        }
-        if (built <= applied) {
-            step->file = &files->list[file++];
-            step->version = step->file->version;
-            step->name = step->file->name;
-        }
-        step->state = step_state(step, build_version, plan->database_version);
-        plan->pending += step->state == MIGRATE_PENDING;
-        plan->refused += step->state != MIGRATE_PENDING && step->state != MIGRATE_APPLIED;
-    }
+    plan_merge(plan, files, spent, merged);
+    free(plan->steps);
+    free(spent);
+    plan->steps = merged;
     return 0;
 }
 
@@ -113,8 +196,17 @@ static void explain_step(const struct migrate_step *step, FILE *out) {
                 "order.\n",
                 step->name);
         break;
+    case MIGRATE_FOREIGN:
+        fprintf(
+            out,
+            "%s takes the place of %zu files of an earlier build (its first lines name them); the database has only "
+            "some of them, or has applied them with other bytes.\n"
+            "  Bring the database up with that build first, then with this one.\n",
+            step->name, step->file->supersedes_count);
+        break;
     case MIGRATE_PENDING:
     case MIGRATE_APPLIED:
+    case MIGRATE_SUPERSEDED:
         break;
     }
 }
@@ -127,14 +219,15 @@ void migrate_plan_explain(const struct migrate_plan *plan, FILE *out) {
 
 void migrate_plan_print(const struct migrate_plan *plan, FILE *out) {
     static const char *const names[] = {
-        [MIGRATE_PENDING] = "pending", [MIGRATE_APPLIED] = "applied", [MIGRATE_CHANGED] = "CHANGED",
-        [MIGRATE_MISSING] = "MISSING", [MIGRATE_NEWER] = "NEWER",     [MIGRATE_OUT_OF_ORDER] = "OUT OF ORDER",
+        [MIGRATE_PENDING] = "pending",           [MIGRATE_APPLIED] = "applied", [MIGRATE_SUPERSEDED] = "superseded",
+        [MIGRATE_CHANGED] = "CHANGED",           [MIGRATE_MISSING] = "MISSING", [MIGRATE_NEWER] = "NEWER",
+        [MIGRATE_OUT_OF_ORDER] = "OUT OF ORDER", [MIGRATE_FOREIGN] = "FOREIGN",
     };
-    fprintf(out, "%-12s  %-36s  %-12s  %-23s  %s\n", "state", "file", "SHA-256", "applied at (UTC)", "seconds");
+    fprintf(out, "%-12s  %-40s  %-12s  %-23s  %s\n", "state", "file", "SHA-256", "applied at (UTC)", "seconds");
     for (size_t i = 0; i < plan->count; i++) {
         const struct migrate_step *step = &plan->steps[i];
         const char *checksum = step->file != NULL ? step->file->checksum : step->checksum;
-        fprintf(out, "%-12s  %-36s  %.12s  %-23s  %s\n", names[step->state], step->name, checksum,
+        fprintf(out, "%-12s  %-40s  %.12s  %-23s  %s\n", names[step->state], step->name, checksum,
                 step->applied_at == NULL ? "-" : step->applied_at, step->duration == NULL ? "-" : step->duration);
     }
 }

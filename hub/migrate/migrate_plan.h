@@ -1,4 +1,5 @@
-/* migrate_plan.h: compares the files of a build with what a database has applied. Part of migrate; changes nothing. */
+/* migrate_plan.h: compares the numbered files of a build with what a database has applied. Part of migrate; changes
+ * nothing. */
 #ifndef CITYHUB_MIGRATE_PLAN_H
 #define CITYHUB_MIGRATE_PLAN_H
 
@@ -10,10 +11,12 @@
 enum migrate_state {
     MIGRATE_PENDING,
     MIGRATE_APPLIED,
-    MIGRATE_CHANGED,      /* applied, but the file has other bytes now */
-    MIGRATE_MISSING,      /* applied, but this build has no such file and later ones */
-    MIGRATE_NEWER,        /* applied, and beyond this build's last file */
+    MIGRATE_SUPERSEDED, /* all files of an earlier build that it takes the place of are applied: only to be recorded */
+    MIGRATE_CHANGED,    /* applied, but the file has other bytes now */
+    MIGRATE_MISSING,    /* applied, but this build has no such file and later ones */
+    MIGRATE_NEWER,      /* applied, and beyond this build's last file */
     MIGRATE_OUT_OF_ORDER, /* not applied, but a later one is */
+    MIGRATE_FOREIGN,      /* of the files that it takes the place of some are not applied, or with other bytes */
 };
 
 struct migrate_step {
@@ -22,13 +25,13 @@ struct migrate_step {
     const char *name;                          /* the file's name; of the applied record if there is no file */
     const struct migration_file *file;         /* NULL = this build has none */
     const char *checksum;                      /* as applied; NULL = not applied */
-    const char *applied_at, *duration, *build; /* as applied, or NULL */
+    const char *applied_at, *duration, *build; /* as applied, or NULL; of a superseded file's first predecessor */
 };
 
 struct migrate_plan {
     struct migrate_step *steps; /* by version */
-    size_t count, pending, refused;
-    int database_version; /* highest applied, 0 = none */
+    size_t count, pending, superseded, refused;
+    int database_version; /* highest applied or superseded, 0 = none */
     PGresult *applied;    /* owns the steps' texts */
 };
 

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "hub/base/buffer.h"
+#include "hub/base/closing.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
@@ -54,10 +56,7 @@ struct jobs {
     struct jobs_handlers handlers;
     uv_timer_t timer;
     struct runner quick, slow;
-    int handles;
-    bool closing;
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing;
 };
 
 /* ---- the quick connection's ---- */
@@ -108,8 +107,8 @@ static void take_gauges(struct runner *runner, int statement, const PGresult *re
     (void)statement;
     int64_t *gauges[] = {&hub_metrics.devices_online, &hub_metrics.alarms_open, &hub_metrics.quarantine_waiting,
                          &hub_metrics.outbox_waiting};
-    for (int i = 0; i < 4 && PQntuples(result) == 1; i++) {
-        *gauges[i] = strtoll(PQgetvalue(result, 0, i), NULL, 10);
+    for (size_t i = 0; i < COUNT_OF(gauges) && PQntuples(result) == 1; i++) {
+        *gauges[i] = strtoll(PQgetvalue(result, 0, (int)i), NULL, 10);
     }
 }
 
@@ -177,7 +176,7 @@ static void job_result(void *user, int statement, const PGresult *result) {
 static void job_done(void *user, const struct postgres_error *error) {
     struct runner *runner = user;
     hub_metrics.jobs_run++;
-    if (error != NULL && !runner->jobs->closing) {
+    if (error != NULL && !runner->jobs->closing.begun) {
         hub_metrics.jobs_failed++;
         log_warning("job_failed", "job=%s sqlstate=%s reason=%s", runner->running->name,
                     error->sqlstate[0] == '\0' ? "-" : error->sqlstate, log_quote(error->message));
@@ -266,43 +265,33 @@ struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct stat
     struct postgres_handlers none = {0};
     jobs->quick.session = postgres_open(loop, config, "states", "SELECT onemap.stage_create()", &none);
     jobs->slow.session = postgres_open(loop, config, "jobs", slow_setup, &none);
-    if (jobs->quick.session == NULL || jobs->slow.session == NULL) {
-        log_error("out_of_memory", "what=jobs");
-        abort();
-    }
     uv_timer_init(loop, &jobs->timer);
     jobs->timer.data = jobs;
+    if (jobs->quick.session == NULL || jobs->slow.session == NULL) {
+        jobs_close(jobs, NULL, NULL);
+        return NULL;
+    }
     uv_timer_start(&jobs->timer, tick, 0, TICK_MS);
     return jobs;
 }
 
-static void part_closed(void *user) {
-    struct jobs *jobs = user;
-    if (--jobs->handles > 0) {
-        return;
-    }
-    void (*closed)(void *) = jobs->closed;
-    void *closed_user = jobs->closed_user;
+static void jobs_free(void *part) {
+    struct jobs *jobs = part;
     buffer_free(&jobs->quick.sql);
     buffer_free(&jobs->quick.copy);
     buffer_free(&jobs->slow.sql);
     buffer_free(&jobs->slow.copy);
     free(jobs);
-    if (closed != NULL) {
-        closed(closed_user);
-    }
-}
-
-static void timer_closed(uv_handle_t *handle) {
-    part_closed(handle->data);
 }
 
 void jobs_close(struct jobs *jobs, void (*closed)(void *user), void *user) {
-    jobs->closing = true;
-    jobs->closed = closed;
-    jobs->closed_user = user;
-    jobs->handles = 3;
-    uv_close((uv_handle_t *)&jobs->timer, timer_closed);
-    postgres_close(jobs->quick.session, part_closed, jobs);
-    postgres_close(jobs->slow.session, part_closed, jobs);
+    struct postgres *const sessions[] = {jobs->quick.session, jobs->slow.session};
+    closing_begin(&jobs->closing, jobs_free, jobs, closed, user);
+    closing_handle(&jobs->closing, (uv_handle_t *)&jobs->timer);
+    for (size_t i = 0; i < COUNT_OF(sessions); i++) {
+        if (sessions[i] != NULL) {
+            closing_await(&jobs->closing);
+            postgres_close(sessions[i], closing_over, &jobs->closing);
+        }
+    }
 }

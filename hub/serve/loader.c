@@ -1,10 +1,13 @@
 /* loader.c: loads what the hub must know, and hears of its changes by LISTEN. One task at a time, in the order of
- * enum task; a notification only marks its task as due. */
+ * enum task; a notification only marks its task as due. A task that fails, whatever of, is due again: must never leave
+ * the hub with less than it has asked for. */
 #include "hub/serve/loader.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/closing.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
@@ -22,12 +25,25 @@ enum task {
     TASK_COUNT,
 };
 
+static const char *const task_names[TASK_COUNT] = {
+    [TASK_CATALOGUE] = "catalogue", [TASK_CATCH_UP] = "catch_up", [TASK_VENDORS] = "vendors",
+    [TASK_DEVICES] = "devices",     [TASK_RULES] = "rules",       [TASK_LANES] = "lanes",
+    [TASK_FORGET] = "forget"};
+
 enum {
     DEVICES_PAUSE_MS = 1000,  /* notifications of devices come in bursts */
     RULES_AGAIN_MS = 3600000, /* for the county's offset from UTC */
     FAILED_PAUSE_MS = 1000,   /* after a task that the database refused */
     CATCH_UP_TIMEOUT_S = 1800,
     SINCE_TEXT = 64,
+};
+
+/* Of a session of an earlier configuration. */
+enum stray_state {
+    STRAY_OPEN,       /* not drained yet */
+    STRAY_ENDED,      /* its row is to be deleted */
+    STRAY_FORGETTING, /* the running task deletes it */
+    STRAY_FORGOTTEN,
 };
 
 struct loader {
@@ -37,20 +53,20 @@ struct loader {
     uv_timer_t devices_timer, rules_timer, pause_timer;
     bool due[TASK_COUNT];
     enum task running;
-    bool loaded;
-    struct buffer sql, forget;
+    bool memory_out; /* while the running task's results were taken in */
+    int findings;    /* of the catalogue: what does not fit */
+    struct buffer sql;
     int last_id, page_rows;
     bool paging;                                    /* devices are being read page by page */
     char since[SINCE_TEXT], loading_at[SINCE_TEXT]; /* changes up to `since` are known */
-    bool unfit;
-    PGresult *strays, *rules; /* rules: until their conditions are here too */
-    int handles;
-    void (*closed)(void *user);
-    void *closed_user;
+    bool unfit;                                     /* the hub is about to end */
+    PGresult *rules;                                /* until their conditions are here too */
+    PGresult *strays;                               /* sessions of earlier configurations: client id, subsystem */
+    enum stray_state *stray_states;
+    struct closing closing;
 };
 
 static void advance(struct loader *loader);
-static void pause_over(uv_timer_t *timer);
 
 /* ---- results, by task ---- */
 
@@ -58,16 +74,22 @@ static void take_catalogue(struct loader *loader, int statement, const PGresult 
     for (int row = 0; row < PQntuples(rows); row++) {
         log_error(statement == 0 ? "catalogue_drift" : "catalogue_missing", "finding=%s",
                   log_quote(PQgetvalue(rows, row, 0)));
-        loader->unfit = true;
+        loader->findings++;
     }
 }
 
-static void take_devices(struct loader *loader, const PGresult *rows) {
-    loader->page_rows = PQntuples(rows);
-    if (registry_take_devices(loader->world->registry, rows, &loader->last_id) != 0) {
-        log_error("out_of_memory", "what=registry");
-        abort();
+/* `now()` first: changes up to then are in the answers that follow. */
+static int take_vendors(struct loader *loader, int statement, const PGresult *rows) {
+    if (statement > 0) {
+        return registry_take_vendors(loader->world->registry, rows);
     }
+    snprintf(loader->loading_at, sizeof loader->loading_at, "%s", PQgetvalue(rows, 0, 0));
+    return 0;
+}
+
+static int take_devices(struct loader *loader, const PGresult *rows) {
+    loader->page_rows = PQntuples(rows);
+    return registry_take_devices(loader->world->registry, rows, &loader->last_id);
 }
 
 /* Rules and conditions take effect together: the loop may judge records between the two answers. */
@@ -82,38 +104,50 @@ static int take_rules(struct loader *loader, int statement, const PGresult *resu
     return code != 0 ? code : alarms_take_conditions(alarms, loader->world->registry, result);
 }
 
+static int take_strays(struct loader *loader, int statement, const PGresult *rows) {
+    if (statement == 0) {
+        return 0; /* the INSERT */
+    }
+    PGresult *strays = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+    enum stray_state *states = calloc((size_t)PQntuples(rows) + 1, sizeof *states);
+    if (strays == NULL || states == NULL) {
+        PQclear(strays);
+        free(states);
+        return CH_EMEMORY;
+    }
+    PQclear(loader->strays);
+    free(loader->stray_states);
+    loader->strays = strays;
+    loader->stray_states = states;
+    return 0;
+}
+
 static void task_result(void *user, int statement, const PGresult *result) {
     struct loader *loader = user;
     int code = 0;
+    if (loader->memory_out) {
+        return;
+    }
     switch (loader->running) {
     case TASK_CATALOGUE:
         take_catalogue(loader, statement, result);
         break;
     case TASK_VENDORS:
-        if (statement == 0) {
-            snprintf(loader->loading_at, sizeof loader->loading_at, "%s", PQgetvalue(result, 0, 0));
-        } else {
-            code = registry_take_vendors(loader->world->registry, result);
-        }
+        code = take_vendors(loader, statement, result);
         break;
     case TASK_DEVICES:
-        take_devices(loader, result);
+        code = take_devices(loader, result);
         break;
     case TASK_RULES:
         code = take_rules(loader, statement, result);
         break;
     case TASK_LANES:
-        if (PQntuples(result) > 0 && loader->strays == NULL) {
-            loader->strays = PQcopyResult(result, PG_COPYRES_TUPLES);
-        }
+        code = take_strays(loader, statement, result);
         break;
     default:
         break;
     }
-    if (code != 0) {
-        log_error("out_of_memory", "what=loader");
-        abort();
-    }
+    loader->memory_out = code != 0;
 }
 
 /* ---- statements, by task ---- */
@@ -122,7 +156,7 @@ static void sql_catalogue(struct loader *loader) {
     char *catalogue = adapter_json();
     static const char *const functions[] = {"catalogue_drift", "catalogue_missing"};
     loader->sql.failed = catalogue == NULL;
-    for (size_t i = 0; catalogue != NULL && i < ADAPTER_COUNT_OF(functions); i++) {
+    for (size_t i = 0; catalogue != NULL && i < COUNT_OF(functions); i++) {
         buffer_format(&loader->sql, "SELECT f FROM onemap.%s(", functions[i]);
         buffer_literal(&loader->sql, catalogue, strlen(catalogue));
         buffer_text(&loader->sql, "::jsonb) f;\n");
@@ -173,6 +207,26 @@ static void sql_lanes(struct loader *loader) {
     buffer_free(&names);
 }
 
+static void strays_move(struct loader *loader, enum stray_state from, enum stray_state to) {
+    for (int row = 0; row < PQntuples(loader->strays); row++) {
+        if (loader->stray_states[row] == from) {
+            loader->stray_states[row] = to;
+        }
+    }
+}
+
+static void sql_forget(struct loader *loader) {
+    strays_move(loader, STRAY_ENDED, STRAY_FORGETTING);
+    for (int row = 0; row < PQntuples(loader->strays); row++) {
+        if (loader->stray_states[row] == STRAY_FORGETTING) {
+            const char *client_id = PQgetvalue(loader->strays, row, 0);
+            buffer_text(&loader->sql, "DELETE FROM onemap.lane WHERE client_id = ");
+            buffer_literal(&loader->sql, client_id, strlen(client_id));
+            buffer_text(&loader->sql, ";");
+        }
+    }
+}
+
 static void build(struct loader *loader, enum task task) {
     struct buffer *sql = &loader->sql;
     buffer_reset(sql, 4096);
@@ -200,8 +254,7 @@ static void build(struct loader *loader, enum task task) {
         sql_lanes(loader);
         break;
     default:
-        buffer_bytes(sql, loader->forget.data, loader->forget.length);
-        buffer_reset(&loader->forget, 0);
+        sql_forget(loader);
         break;
     }
 }
@@ -215,11 +268,6 @@ static void count_gauges(const struct loader *loader) {
     hub_metrics.registry_loads++;
 }
 
-/* Classes of PostgreSQL's appendix A: 42 an object or a right is missing, 3F the schema is. */
-static bool is_misfit(const struct postgres_error *error) {
-    return strncmp(error->sqlstate, "42", 2) == 0 || strncmp(error->sqlstate, "3F", 2) == 0;
-}
-
 static void refuse(struct loader *loader) {
     loader->unfit = true;
     log_error("catalogue", "advice=%s",
@@ -227,68 +275,91 @@ static void refuse(struct loader *loader) {
     loader->handlers.refused(loader->handlers.user);
 }
 
-static void task_done(void *user, const struct postgres_error *error) {
-    struct loader *loader = user;
-    if (error != NULL && loader->running == TASK_CATALOGUE && is_misfit(error)) {
-        log_error("catalogue", "sqlstate=%s reason=%s", error->sqlstate, log_quote(error->message));
-        refuse(loader);
-        return;
+static void pause_over(uv_timer_t *timer) {
+    advance(timer->data);
+}
+
+/* The task is due again: when the connection is back, or after a pause. */
+static void task_failed(struct loader *loader, const char *why) {
+    loader->due[loader->running] = true;
+    loader->paging = false;
+    loader->last_id = 0;
+    strays_move(loader, STRAY_FORGETTING, STRAY_ENDED);
+    log_warning("loader", "task=%s reason=%s", task_names[loader->running], log_quote(why));
+    if (postgres_connected(loader->session)) {
+        uv_timer_start(&loader->pause_timer, pause_over, FAILED_PAUSE_MS, 0);
     }
-    if (error != NULL) {
-        /* The task is still due: it runs again when the connection is back, or after a pause. */
-        loader->due[loader->running] = true;
-        loader->paging = false;
-        loader->last_id = 0;
-        log_warning("loader", "task=%d reason=%s", loader->running, log_quote(error->message));
-        if (error->sqlstate[0] != '\0') {
-            uv_timer_start(&loader->pause_timer, pause_over, FAILED_PAUSE_MS, 0);
-        }
-        return;
-    }
-    if (loader->unfit) {
-        refuse(loader);
-        return;
-    }
-    if (loader->running == TASK_DEVICES && loader->page_rows == REGISTRY_PAGE) {
-        loader->due[TASK_DEVICES] = true; /* there are more pages */
-        return;
-    }
-    if (loader->running == TASK_DEVICES) {
+}
+
+static void task_succeeded(struct loader *loader) {
+    switch (loader->running) {
+    case TASK_DEVICES:
         loader->paging = false;
         loader->last_id = 0;
         memcpy(loader->since, loader->loading_at, sizeof loader->since);
         count_gauges(loader);
-    } else if (loader->running == TASK_RULES) {
+        break;
+    case TASK_RULES:
         hub_metrics.alarm_rules = (int64_t)alarms_rule_count(loader->world->alarms);
-    } else if (loader->running == TASK_LANES && !loader->loaded) {
-        loader->loaded = true;
+        break;
+    case TASK_LANES:
         loader->handlers.loaded(loader->handlers.user, loader->strays);
+        break;
+    case TASK_FORGET:
+        strays_move(loader, STRAY_FORGETTING, STRAY_FORGOTTEN);
+        break;
+    default:
+        break;
+    }
+}
+
+static void task_done(void *user, const struct postgres_error *error) {
+    struct loader *loader = user;
+    if (loader->closing.begun) {
+        return;
+    }
+    if (error != NULL && loader->running == TASK_CATALOGUE && postgres_error_misfit(error)) {
+        log_error("catalogue", "sqlstate=%s reason=%s", error->sqlstate, log_quote(error->message));
+        refuse(loader);
+    } else if (error != NULL || loader->memory_out) {
+        task_failed(loader, error != NULL ? error->message : "out of memory");
+    } else if (loader->findings > 0) {
+        refuse(loader);
+    } else if (loader->running == TASK_DEVICES && loader->page_rows == REGISTRY_PAGE) {
+        loader->due[TASK_DEVICES] = true; /* there are more pages */
+    } else {
+        task_succeeded(loader);
+    }
+}
+
+static void task_run(struct loader *loader, enum task task) {
+    loader->running = task;
+    loader->memory_out = false;
+    loader->findings = 0;
+    loader->paging = task == TASK_DEVICES;
+    loader->due[task] = false; /* a notification that comes meanwhile makes it due again */
+    build(loader, task);
+    const char *sql = buffer_string(&loader->sql);
+    struct postgres_job job = {.sql = sql,
+                               .timeout_s = task == TASK_CATCH_UP ? CATCH_UP_TIMEOUT_S : 0,
+                               .result = task_result,
+                               .done = task_done,
+                               .user = loader};
+    if (sql == NULL || postgres_run(loader->session, &job) != 0) {
+        task_failed(loader, "out of memory");
     }
 }
 
 static void advance(struct loader *loader) {
-    if (!postgres_idle(loader->session) || loader->unfit || uv_is_closing((uv_handle_t *)&loader->rules_timer) ||
+    if (!postgres_idle(loader->session) || loader->unfit || loader->closing.begun ||
         uv_is_active((uv_handle_t *)&loader->pause_timer)) {
         return;
     }
     for (size_t task = 0; task < TASK_COUNT; task++) {
-        if (!loader->due[task]) {
-            continue;
+        if (loader->due[task]) {
+            task_run(loader, (enum task)task);
+            return;
         }
-        loader->running = (enum task)task;
-        loader->paging = task == TASK_DEVICES;
-        loader->due[task] = false; /* a notification that comes meanwhile makes it due again */
-        build(loader, loader->running);
-        const char *sql = buffer_string(&loader->sql);
-        struct postgres_job job = {.sql = sql,
-                                   .timeout_s = task == TASK_CATCH_UP ? CATCH_UP_TIMEOUT_S : 0,
-                                   .result = task_result,
-                                   .done = task_done,
-                                   .user = loader};
-        if (sql == NULL || postgres_run(loader->session, &job) != 0) {
-            log_error("out_of_memory", "what=loader");
-        }
-        return;
     }
 }
 
@@ -304,10 +375,6 @@ static void on_lost(void *user, const char *why) {
     /* What changed while nobody listened. */
     loader->due[TASK_VENDORS] = loader->due[TASK_DEVICES] = loader->due[TASK_RULES] = true;
     loader->last_id = 0;
-}
-
-static void pause_over(uv_timer_t *timer) {
-    advance(timer->data);
 }
 
 static void devices_due(uv_timer_t *timer) {
@@ -360,8 +427,8 @@ struct loader *loader_open(uv_loop_t *loop, const struct world *world, const str
     loader->session = postgres_open(loop, world->config, "loader", "LISTEN cityhub_registry; LISTEN cityhub_rules",
                                     &postgres_handlers);
     if (loader->session == NULL) {
-        log_error("out_of_memory", "what=loader");
-        abort();
+        loader_close(loader, NULL, NULL);
+        return NULL;
     }
     return loader;
 }
@@ -371,40 +438,31 @@ bool loader_connected(const struct loader *loader) {
 }
 
 void loader_forget_lane(struct loader *loader, const char *client_id) {
-    buffer_text(&loader->forget, "DELETE FROM onemap.lane WHERE client_id = ");
-    buffer_literal(&loader->forget, client_id, strlen(client_id));
-    buffer_text(&loader->forget, ";");
-    loader->due[TASK_FORGET] = true;
+    for (int row = 0; row < PQntuples(loader->strays); row++) {
+        if (strcmp(PQgetvalue(loader->strays, row, 0), client_id) == 0) {
+            loader->stray_states[row] = STRAY_ENDED;
+            loader->due[TASK_FORGET] = true;
+        }
+    }
     advance(loader);
 }
 
-static void part_closed(void *user) {
-    struct loader *loader = user;
-    if (--loader->handles > 0) {
-        return;
-    }
-    void (*closed)(void *) = loader->closed;
-    void *closed_user = loader->closed_user;
+static void loader_free(void *part) {
+    struct loader *loader = part;
     buffer_free(&loader->sql);
-    buffer_free(&loader->forget);
     PQclear(loader->strays);
     PQclear(loader->rules);
+    free(loader->stray_states);
     free(loader);
-    if (closed != NULL) {
-        closed(closed_user);
-    }
-}
-
-static void timer_closed(uv_handle_t *handle) {
-    part_closed(handle->data);
 }
 
 void loader_close(struct loader *loader, void (*closed)(void *user), void *user) {
-    loader->closed = closed;
-    loader->closed_user = user;
-    loader->handles = 4;
-    uv_close((uv_handle_t *)&loader->devices_timer, timer_closed);
-    uv_close((uv_handle_t *)&loader->rules_timer, timer_closed);
-    uv_close((uv_handle_t *)&loader->pause_timer, timer_closed);
-    postgres_close(loader->session, part_closed, loader);
+    closing_begin(&loader->closing, loader_free, loader, closed, user);
+    closing_handle(&loader->closing, (uv_handle_t *)&loader->devices_timer);
+    closing_handle(&loader->closing, (uv_handle_t *)&loader->rules_timer);
+    closing_handle(&loader->closing, (uv_handle_t *)&loader->pause_timer);
+    if (loader->session != NULL) {
+        closing_await(&loader->closing);
+        postgres_close(loader->session, closing_over, &loader->closing);
+    }
 }

@@ -11,7 +11,7 @@ struct loader;
 
 struct loader_handlers {
     /* Everything is loaded for the first time. `strays`: client ids and subsystems of sessions that are in onemap.lane
-     * and not configured any more, as rows. */
+     * and not configured any more, as rows; the loader's. */
     void (*loaded)(void *user, const PGresult *strays);
     /* The database does not fit this build (logged): the hub must end. */
     void (*refused)(void *user);
@@ -21,7 +21,8 @@ struct loader_handlers {
 /* NULL after logging why. `world` holds registry and alarms, to be filled. */
 struct loader *loader_open(uv_loop_t *loop, const struct world *world, const struct loader_handlers *handlers);
 bool loader_connected(const struct loader *loader);
-/* The session of this client id has been drained and ended. Its text is copied. */
+/* The session of this client id, one of the strays, has been drained and ended: its row in onemap.lane goes, now or as
+ * soon as the database is there. */
 void loader_forget_lane(struct loader *loader, const char *client_id);
 void loader_close(struct loader *loader, void (*closed)(void *user), void *user);
 

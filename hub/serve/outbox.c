@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hub/base/buffer.h"
+#include "hub/base/closing.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/link/mqtt.h"
@@ -57,10 +58,7 @@ struct outbox {
     bool wanted; /* there may be rows to read */
     bool soon;   /* the timer is set to SOON_MS */
     uint64_t look_at, progress_at;
-    int handles_open; /* session, broker connections, timer */
-    bool closing;
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing; /* of the outbox, and of broker connections that it has given up */
 };
 
 static void advance(struct outbox *outbox);
@@ -70,7 +68,7 @@ static void on_timer(uv_timer_t *timer) {
 }
 
 static void look_soon(struct outbox *outbox) {
-    if (!outbox->soon && !outbox->closing) {
+    if (!outbox->soon && !outbox->closing.begun) {
         outbox->soon = true;
         uv_timer_start(&outbox->timer, on_timer, SOON_MS, 0);
     }
@@ -172,31 +170,17 @@ static void on_connected(void *user, bool session_present) {
     look_soon(outbox);
 }
 
-static void handle_closed(void *user) {
-    struct outbox *outbox = user;
-    outbox->handles_open--;
-    if (outbox->handles_open == 0 && outbox->closing) {
-        void (*closed)(void *) = outbox->closed;
-        void *closed_user = outbox->closed_user;
-        buffer_free(&outbox->sql);
-        free(outbox);
-        if (closed != NULL) {
-            closed(closed_user);
-        }
-    }
-}
-
 static bool broker_open(struct outbox *outbox) {
     const struct mqtt_settings settings = {.client_id = outbox->client_id, .receive_maximum = RECEIVE_MAXIMUM};
     const struct mqtt_handlers handlers = {.connected = on_connected, .published = on_published, .user = outbox};
     outbox->mqtt = mqtt_open(outbox->loop, outbox->config, &settings, &handlers);
-    outbox->handles_open += outbox->mqtt != NULL;
     return outbox->mqtt != NULL;
 }
 
 static void broker_close(struct outbox *outbox) {
     if (outbox->mqtt != NULL) {
-        mqtt_close(outbox->mqtt, true, handle_closed, outbox);
+        closing_await(&outbox->closing);
+        mqtt_close(outbox->mqtt, true, closing_over, &outbox->closing);
         outbox->mqtt = NULL;
     }
 }
@@ -272,7 +256,7 @@ static size_t count_marking(const struct outbox *outbox) {
 static void on_done(void *user, const struct postgres_error *error) {
     struct outbox *outbox = user;
     outbox->job_running = false;
-    if (outbox->closing) {
+    if (outbox->closing.begun) {
         return;
     }
     if (error != NULL) {
@@ -355,8 +339,10 @@ static void on_ready(void *user) {
 
 /* ---- open and close ---- */
 
-static void timer_closed(uv_handle_t *handle) {
-    handle_closed(handle->data);
+static void outbox_free(void *part) {
+    struct outbox *outbox = part;
+    buffer_free(&outbox->sql);
+    free(outbox);
 }
 
 struct outbox *outbox_open(uv_loop_t *loop, const struct config *config) {
@@ -372,10 +358,8 @@ struct outbox *outbox_open(uv_loop_t *loop, const struct config *config) {
     snprintf(outbox->client_id, sizeof outbox->client_id, "%.40s-outbox", config->hub_instance);
     uv_timer_init(loop, &outbox->timer);
     outbox->timer.data = outbox;
-    outbox->handles_open = 1;
     const struct postgres_handlers handlers = {.ready = on_ready, .user = outbox};
     outbox->session = postgres_open(loop, config, "outbox", NULL, &handlers);
-    outbox->handles_open += outbox->session != NULL;
     if (outbox->session == NULL || !broker_open(outbox)) {
         outbox_close(outbox, NULL, NULL);
         return NULL;
@@ -390,14 +374,12 @@ void outbox_poke(struct outbox *outbox) {
 }
 
 void outbox_close(struct outbox *outbox, void (*closed)(void *user), void *user) {
-    outbox->closing = true;
-    outbox->closed = closed;
-    outbox->closed_user = user;
-    uv_timer_stop(&outbox->timer);
-    uv_close((uv_handle_t *)&outbox->timer, timer_closed);
+    closing_begin(&outbox->closing, outbox_free, outbox, closed, user);
+    closing_handle(&outbox->closing, (uv_handle_t *)&outbox->timer);
     broker_close(outbox);
     if (outbox->session != NULL) {
-        postgres_close(outbox->session, handle_closed, outbox);
+        closing_await(&outbox->closing);
+        postgres_close(outbox->session, closing_over, &outbox->closing);
         outbox->session = NULL;
     }
 }

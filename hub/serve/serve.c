@@ -11,7 +11,8 @@
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
-#include "hub/http/http.h"
+#include "hub/http/routes.h"
+#include "hub/http/server.h"
 #include "hub/ingest/lane.h"
 #include "hub/serve/jobs.h"
 #include "hub/serve/loader.h"
@@ -27,8 +28,8 @@ struct hub {
     struct writer *writer;
     struct outbox *outbox;
     struct jobs *jobs;
-    struct http *http;
-    struct http_source source;             /* http's for as long as it runs */
+    struct server *server;
+    struct server_source source;           /* the server's for as long as it runs */
     struct lane *lanes[METRICS_LANES_MAX]; /* NULL where one was drained */
     size_t lane_count, lanes_wanted;       /* wanted: configured ones, the first of `lanes` */
     uv_signal_t terminate, interrupt;
@@ -110,8 +111,8 @@ static void hub_close(struct hub *hub) {
     uv_close((uv_handle_t *)&hub->watch, NULL);
     uv_close((uv_handle_t *)&hub->terminate, NULL);
     uv_close((uv_handle_t *)&hub->interrupt, NULL);
-    if (hub->http != NULL) {
-        http_close(hub->http, NULL, NULL);
+    if (hub->server != NULL) {
+        server_close(hub->server, NULL, NULL);
     }
     /* The writer first: it lets go of the lanes' batches. */
     if (hub->writer != NULL) {
@@ -220,7 +221,7 @@ static bool lanes_open(struct hub *hub, const PGresult *strays) {
     hub->lanes_wanted = hub->lane_count;
     for (int row = 0; strays != NULL && row < PQntuples(strays); row++) {
         const char *client_id = PQgetvalue(strays, row, 0);
-        const struct adapter *adapter = registry_adapter(PQgetvalue(strays, row, 1));
+        const struct adapter *adapter = adapter_find(PQgetvalue(strays, row, 1));
         const char *number = strrchr(client_id, '-');
         if (adapter == NULL || number == NULL || !lane_add(hub, adapter, atoi(number + 1), true)) {
             log_error("lane_stray", "lane=%s", log_quote(client_id));
@@ -252,7 +253,7 @@ static void on_refused(void *user) {
 
 static bool hub_open(struct hub *hub) {
     struct loader_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
-    hub->source = (struct http_source){.ready = is_ready, .user = hub};
+    hub->source = (struct server_source){.ready = is_ready, .user = hub};
     hub->world = (struct world){
         .config = hub->config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL) {
@@ -261,8 +262,13 @@ static bool hub_open(struct hub *hub) {
     }
     hub_metrics.started_at_ms = clock_now_ms();
     hub->loader = loader_open(&hub->loop, &hub->world, &handlers);
-    hub->http = hub->loader == NULL ? NULL : http_open(&hub->loop, hub->config, &hub->source);
-    return hub->http != NULL;
+    const struct server_settings settings = {.loop = &hub->loop,
+                                             .config = hub->config,
+                                             .source = &hub->source,
+                                             .routes = routes,
+                                             .route_count = route_count};
+    hub->server = hub->loader == NULL ? NULL : server_open(&settings);
+    return hub->server != NULL;
 }
 
 static void hub_free(struct hub *hub) {

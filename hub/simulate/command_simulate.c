@@ -1,4 +1,4 @@
-/* command_simulate.c: `cityhub simulate`: eleven vendors of a synthetic county, to see and to test the hub at work. A
+/* command_simulate.c: `cityhub simulate`: the vendors of a synthetic county, to see and to test the hub at work. A
  * client of the broker like any vendor's platform: but for --prepare and --cases it never touches the database. */
 #include <openssl/crypto.h>
 #include <signal.h>
@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "hub/adapter.h"
+#include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/cli/arguments.h"
 #include "hub/simulate/command_simulate.h"
@@ -34,12 +35,6 @@ static volatile sig_atomic_t stopped;
 static void on_signal(int number) {
     (void)number;
     stopped = 1;
-}
-
-static int64_t clock_ms(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 struct simulation {
@@ -114,7 +109,7 @@ static bool run_out(const struct simulation *simulation, int64_t now_ms) {
 /* One round of all vendors. True when all of them have said all they had to say. */
 static bool round_of_all(struct simulation *simulation) {
     bool done = true;
-    int64_t now_ms = clock_ms(CLOCK_REALTIME);
+    int64_t now_ms = clock_now_ms();
     simulation->anomalies = simulation->schedule.inventory_only
                                 ? 0
                                 : anomaly_advance(&simulation->fleet, &simulation->chance,
@@ -144,12 +139,12 @@ static bool receipts_missing(const struct simulation *simulation) {
 
 /* Waits for PUBACKs, and, unless a person wants it to end, for receipts. */
 static int last_words(struct simulation *simulation) {
-    int64_t until_ms = clock_ms(CLOCK_MONOTONIC) + LAST_WORDS_MS;
-    while (clock_ms(CLOCK_MONOTONIC) < until_ms &&
+    int64_t until_ms = clock_steady_ms() + LAST_WORDS_MS;
+    while (clock_steady_ms() < until_ms &&
            (in_flight(simulation) > 0 || (stopped == 0 && receipts_missing(simulation)))) {
-        simulated_vendors_poll(simulation->vendors, simulation->count, TICK_MS, clock_ms(CLOCK_MONOTONIC));
+        simulated_vendors_poll(simulation->vendors, simulation->count, TICK_MS, clock_steady_ms());
     }
-    report(simulation, clock_ms(CLOCK_MONOTONIC));
+    report(simulation, clock_steady_ms());
     if (in_flight(simulation) > 0) {
         return command_fail("%d messages have no acknowledgement of the broker", in_flight(simulation));
     }
@@ -159,12 +154,12 @@ static int last_words(struct simulation *simulation) {
 static int run(struct simulation *simulation) {
     const char *reason = NULL;
     bool done = false;
-    simulation->started_ms = simulation->report_ms = clock_ms(CLOCK_MONOTONIC);
+    simulation->started_ms = simulation->report_ms = clock_steady_ms();
     int64_t now_ms = simulation->started_ms;
     while (!done && reason == NULL && !run_out(simulation, now_ms)) {
         simulated_vendors_poll(simulation->vendors, simulation->count, TICK_MS, now_ms);
         done = round_of_all(simulation);
-        now_ms = clock_ms(CLOCK_MONOTONIC);
+        now_ms = clock_steady_ms();
         reason = hopeless(simulation, now_ms);
         if (now_ms - simulation->report_ms >= REPORT_MS || reason != NULL) {
             report(simulation, now_ms);
@@ -192,12 +187,23 @@ static int make_vendors(struct simulation *simulation) {
     return 0;
 }
 
+static void tell_plain(void) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (figures_of(adapters[i]->key) == NULL) {
+            printf("simulate: %s has no figures of its own: %d devices of each kind, values in the middle "
+                   "of their ranges\n",
+                   adapters[i]->key, FIGURES_DEVICES_PLAIN);
+        }
+    }
+}
+
 static int start(struct simulation *simulation) {
     struct options *options = &simulation->options;
     int code = fleet_make(&simulation->fleet, (uint64_t)options->seed);
     if (code != 0) {
         return code;
     }
+    tell_plain();
     double rate = schedule_rate(&simulation->fleet);
     double speed = options->rate > 0 ? options->rate / rate : options->speed > 0 ? options->speed : 1;
     simulation->chance.state = simulate_hash((uint64_t)options->seed, 2);
@@ -205,7 +211,7 @@ static int start(struct simulation *simulation) {
                                              .random = {simulate_hash((uint64_t)options->seed, 3)},
                                              .speed = speed,
                                              .inventory_only = options->inventory_only};
-    schedule_devices(&simulation->schedule, clock_ms(CLOCK_REALTIME));
+    schedule_devices(&simulation->schedule, clock_now_ms());
     printf("simulate: %d devices of %zu vendors, %.1f records/s, seed %lld, broker %s port %lld\n",
            simulation->fleet.count, adapter_count, rate * speed, (long long)options->seed,
            simulation->login.config->mqtt_host, (long long)simulation->login.config->mqtt_port);

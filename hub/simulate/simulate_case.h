@@ -21,7 +21,7 @@ struct case_department {
 
 /* The texts belong to `facts`. */
 struct case_county {
-    cJSON *facts; /* answer of onemap.simulation_month() */
+    cJSON *facts; /* answer of simulation.month() */
     uint64_t seed;
     int64_t from_ms, to_ms, now_ms, offset_ms;
     struct case_department *departments;

@@ -8,11 +8,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "hub/base/clock.h"
 #include "hub/base/error.h"
-#include "hub/cli/answer.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
 #include "hub/simulate/simulate_case.h"
+#include "hub/simulate/simulate_prepare.h"
 
 struct play {
     PGconn *connection;
@@ -67,7 +69,7 @@ static struct simulated_case *queue_first(const struct play *play) {
 
 /* What the function answers to the request, which is deleted; NULL after telling why, and what was asked. */
 static cJSON *ask(PGconn *connection, const char *function, cJSON *request) {
-    cJSON *answer = answer_get(connection, function, request);
+    cJSON *answer = ask_json(connection, function, request);
     if (answer == NULL) {
         char *text = cJSON_PrintUnformatted(request);
         command_fail("refused was: %s", text == NULL ? "" : text);
@@ -228,7 +230,7 @@ static int play_month(struct play *play, const struct simulate_cases_options *op
     cJSON_AddNumberToObject(request, "count", options->count);
     char *text = cJSON_PrintUnformatted(request);
     char *answer = text == NULL ? NULL
-                                : database_text(play->connection, "SELECT onemap.simulation_month($1::jsonb)", 1,
+                                : database_text(play->connection, "SELECT simulation.month($1::jsonb)", 1,
                                                 (const char *const[]){text});
     cJSON_Delete(request);
     free(text);
@@ -257,18 +259,16 @@ int simulate_cases(const struct config *config, const struct simulate_cases_opti
     if (play.connection == NULL) {
         return CH_EDATABASE;
     }
-    struct timespec start;
-    struct timespec end;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    int code = database_run(play.connection, "BEGIN", 0, NULL);
+    int64_t start_ms = clock_steady_ms();
+    int code = simulate_require(play.connection);
+    code = code == 0 ? database_run(play.connection, "BEGIN", 0, NULL) : code;
     code = code == 0 ? play_month(&play, options) : code;
     code = code == 0 ? database_run(play.connection, "COMMIT", 0, NULL) : code;
-    clock_gettime(CLOCK_MONOTONIC, &end);
+    int64_t end_ms = clock_steady_ms();
     if (code == 0) {
         code = print_departments(&play);
         printf("month %s is played: %d cases, %ld actions in %.1f s\n", member_text(play.county.facts, "month"),
-               play.case_count, play.events,
-               (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9);
+               play.case_count, play.events, (double)(end_ms - start_ms) / 1000);
     }
     free(play.cases);
     free(play.queue);

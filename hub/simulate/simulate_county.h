@@ -40,7 +40,7 @@ struct place county_yard(int number);
 /* The nearest crossing of two roads. */
 struct place county_crossing(struct place place);
 
-/* What onemap.simulation_prepare() takes: {departments, cells, zones}, see there. NULL = out of memory. The caller
+/* What simulation.prepare() takes: {departments, cells, zones}, see there. NULL = out of memory. The caller
  * frees. */
 cJSON *county_description(void);
 

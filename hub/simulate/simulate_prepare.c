@@ -1,4 +1,4 @@
-/* simulate_prepare.c: hands the synthetic county to onemap.simulation_prepare(), which decides and stores. */
+/* simulate_prepare.c: hands the synthetic county to simulation.prepare(), which decides and stores. */
 #include "hub/simulate/simulate_prepare.h"
 
 #include <stdio.h>
@@ -6,6 +6,7 @@
 
 #include "hub/adapter.h"
 #include "hub/base/error.h"
+#include "hub/cli/command.h"
 #include "hub/cli/database.h"
 #include "hub/simulate/simulate_county.h"
 
@@ -31,15 +32,31 @@ static char *description(const char *vendor) {
     return text;
 }
 
+int simulate_require(PGconn *connection) {
+    char *there = database_text(connection, "SELECT pg_catalog.to_regnamespace('simulation') IS NOT NULL", 0, NULL);
+    if (there == NULL) {
+        return CH_EDATABASE;
+    }
+    int code = *there == 't' ? 0 : CH_EINVAL;
+    if (code != 0) {
+        command_fail(
+            "this database has none of the simulator's SQL, as befits a county's: `cityhub migrate --simulation` "
+            "brings it");
+    }
+    free(there);
+    return code;
+}
+
 int simulate_prepare(const struct config *config, const char *vendor) {
     char *county = description(vendor);
     if (county == NULL) {
         return CH_EMEMORY;
     }
     PGconn *connection = database_connect(config, "simulate");
-    char *answer = connection == NULL ? NULL
-                                      : database_text(connection, "SELECT onemap.simulation_prepare($1::jsonb)", 1,
-                                                      (const char *const[]){county});
+    char *answer =
+        connection == NULL || simulate_require(connection) != 0
+            ? NULL
+            : database_text(connection, "SELECT simulation.prepare($1::jsonb)", 1, (const char *const[]){county});
     if (answer != NULL) {
         printf("The synthetic county is ready: %s.\n", answer);
     }

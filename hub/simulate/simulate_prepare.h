@@ -2,7 +2,13 @@
 #ifndef CITYHUB_SIMULATE_PREPARE_H
 #define CITYHUB_SIMULATE_PREPARE_H
 
+#include <libpq-fe.h>
+
 #include "hub/base/config.h"
+
+/* Refuses a database without the simulator's SQL, which `cityhub migrate --simulation` brings. Returns 0, CH_EINVAL or
+ * CH_EDATABASE, told. */
+int simulate_require(PGconn *connection);
 
 /* Street offices, grid cells, zones and the vendor `vendor` of all subsystems, and `demo` of dust for those who want to
  * try. A second time changes nothing. Returns 0 or a negative code, told; a county with real grid cells is refused. */

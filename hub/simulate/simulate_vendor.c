@@ -35,7 +35,8 @@ static void on_connect(struct mosquitto *client, void *user, int code, int flags
     vendor->connected = true;
     vendor->ever = true;
     vendor->complaint[0] = '\0';
-    snprintf(topic, sizeof topic, "cityhub/v1/%s/%s/receipt", vendor->adapter->key, vendor->login->vendor);
+    snprintf(topic, sizeof topic, TOPIC_FORMAT, vendor->adapter->key, vendor->login->vendor,
+             topic_words[TOPIC_RECEIPT]);
     mosquitto_subscribe_v5(client, NULL, topic, 1, 0, NULL);
 }
 
@@ -76,18 +77,19 @@ static void on_publish(struct mosquitto *client, void *user, int id, int code, c
 
 static void take_receipt(struct simulated_vendor *vendor, const cJSON *receipt) {
     long rejected = (long)member_number(receipt, "rejected", 0);
-    const char *kind = member_text(receipt, "kind");
+    const char *word = member_text(receipt, "kind");
+    enum topic_kind kind = topic_kind(word);
     vendor->receipts++;
     vendor->accepted += (long)member_number(receipt, "accepted", 0);
     vendor->duplicates += (long)member_number(receipt, "duplicates", 0);
     vendor->rejected += rejected;
-    if (vendor->waiting > 0 && (strcmp(kind, "inventory") == 0 || strcmp(kind, "staff") == 0)) {
+    if (vendor->waiting > 0 && (kind == TOPIC_INVENTORY || kind == TOPIC_STAFF)) {
         vendor->waiting--;
     }
     if (rejected > 0) {
         const cJSON *first = cJSON_GetArrayItem(member_get(receipt, "problems"), 0);
         snprintf(vendor->problem, sizeof vendor->problem, "%s %s %s: %ld rejected, the first: %s (%s)",
-                 vendor->adapter->key, kind, member_text(receipt, "message"), rejected, member_text(first, "reason"),
+                 vendor->adapter->key, word, member_text(receipt, "message"), rejected, member_text(first, "reason"),
                  member_text(first, "code"));
     }
 }
@@ -147,12 +149,13 @@ bool simulated_vendor_ready(const struct simulated_vendor *vendor) {
     return vendor->connected && vendor->subscribed && vendor->in_flight < VENDOR_IN_FLIGHT_MAX;
 }
 
-static int publish(struct simulated_vendor *vendor, const char *kind, const struct simulate_bytes *bytes, int records) {
+static int publish(struct simulated_vendor *vendor, enum topic_kind kind, const struct simulate_bytes *bytes,
+                   int records) {
     char topic[128];
     char name[32];
     mosquitto_property *properties = NULL;
-    snprintf(topic, sizeof topic, "cityhub/v1/%s/%s/%s", vendor->adapter->key, vendor->login->vendor, kind);
-    int length = snprintf(name, sizeof name, "%s-%ld", kind, ++vendor->number);
+    snprintf(topic, sizeof topic, TOPIC_FORMAT, vendor->adapter->key, vendor->login->vendor, topic_words[kind]);
+    int length = snprintf(name, sizeof name, "%s-%ld", topic_words[kind], ++vendor->number);
     int code = mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, name, (uint16_t)length);
     if (code == MOSQ_ERR_SUCCESS) {
         code = mosquitto_publish_v5(vendor->client, NULL, topic, (int)bytes->length, bytes->data, 1, false, properties);
@@ -168,7 +171,7 @@ static int publish(struct simulated_vendor *vendor, const char *kind, const stru
     return 0;
 }
 
-int simulated_vendor_send(struct simulated_vendor *vendor, const char *kind,
+int simulated_vendor_send(struct simulated_vendor *vendor, enum topic_kind kind,
                           const ProtobufCMessageDescriptor *descriptor, cJSON *records) {
     struct simulate_bytes bytes = {0};
     int count = records == NULL ? 0 : cJSON_GetArraySize(records);

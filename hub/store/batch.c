@@ -2,28 +2,25 @@
 #include "hub/store/batch.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "hub/base/copy.h"
+#include "hub/base/error.h"
 
 enum { KEEP_BYTES = 128 * 1024, KEEP_ENTRIES = 2048 };
 
-/* Makes room for one more entry of `size` bytes; false if memory is out. */
-static bool grow(struct batch *batch, void *list, size_t count, size_t *capacity, size_t size) {
+/* The list with room for one more entry of `size` bytes; NULL if memory is out. */
+static void *room(struct batch *batch, void *list, size_t count, size_t *capacity, size_t size) {
     if (count < *capacity) {
-        return true;
+        return list;
     }
-    void *entries; /* by memcpy: `list` points to a pointer of another type */
-    memcpy(&entries, list, sizeof entries);
     size_t larger = *capacity < 64 ? 64 : *capacity + *capacity / 2;
-    void *grown = realloc(entries, larger * size);
+    void *grown = realloc(list, larger * size);
     if (grown == NULL) {
         batch->failed = true;
-        return false;
+        return NULL;
     }
-    memcpy(list, &grown, sizeof grown);
     *capacity = larger;
-    return true;
+    return grown;
 }
 
 const char *batch_text(const struct batch *batch, size_t at) {
@@ -42,10 +39,13 @@ size_t batch_keep_text(struct batch *batch, const char *text, size_t length) {
 }
 
 struct batch_message *batch_message_add(struct batch *batch) {
-    if (!grow(batch, &batch->messages, batch->message_count, &batch->message_capacity, sizeof *batch->messages)) {
+    struct batch_message *messages =
+        room(batch, batch->messages, batch->message_count, &batch->message_capacity, sizeof *messages);
+    if (messages == NULL) {
         return NULL;
     }
-    struct batch_message *message = &batch->messages[batch->message_count++];
+    batch->messages = messages;
+    struct batch_message *message = &messages[batch->message_count++];
     *message =
         (struct batch_message){.first_row = (uint32_t)batch->row_count, .first_track = (uint32_t)batch->track_count};
     return message;
@@ -54,10 +54,10 @@ struct batch_message *batch_message_add(struct batch *batch) {
 static struct batch_row row_of(const struct batch *batch, struct device *device, const struct record *record,
                                size_t offset) {
     return (struct batch_row){.device = device,
-                              .offset = offset,
+                              .offset = (uint32_t)offset,
                               .observed_at_ms = record->observed_at_ms,
-                              .message = (uint32_t)batch->message_count - 1,
-                              .index = (uint32_t)record->index};
+                              .evaluated_ms = device->evaluated_ms,
+                              .message = (uint32_t)batch->message_count - 1};
 }
 
 /* The first three columns of both tables: device_id and received_at are the writer's to fill in. */
@@ -70,11 +70,13 @@ static void row_begin(struct buffer *rows, int16_t columns, const struct record 
 
 void batch_row_add(struct batch *batch, struct device *device, const struct record *record, const char *attributes,
                    size_t attributes_length) {
-    if (!grow(batch, &batch->row_index, batch->row_count, &batch->row_capacity, sizeof *batch->row_index)) {
+    struct batch_row *index = room(batch, batch->row_index, batch->row_count, &batch->row_capacity, sizeof *index);
+    if (index == NULL) {
         return;
     }
+    batch->row_index = index;
     struct buffer *rows = &batch->rows;
-    batch->row_index[batch->row_count++] = row_of(batch, device, record, rows->length);
+    index[batch->row_count++] = row_of(batch, device, record, rows->length);
     row_begin(rows, 6, record);
     copy_readings(rows, record->present, record->values);
     if (record->quality != 0) {
@@ -95,11 +97,14 @@ void batch_row_add(struct batch *batch, struct device *device, const struct reco
 }
 
 void batch_track_add(struct batch *batch, struct device *device, const struct record *record) {
-    if (!grow(batch, &batch->track_index, batch->track_count, &batch->track_capacity, sizeof *batch->track_index)) {
+    struct batch_row *index =
+        room(batch, batch->track_index, batch->track_count, &batch->track_capacity, sizeof *index);
+    if (index == NULL) {
         return;
     }
+    batch->track_index = index;
     struct buffer *tracks = &batch->tracks;
-    batch->track_index[batch->track_count++] = row_of(batch, device, record, tracks->length);
+    index[batch->track_count++] = row_of(batch, device, record, tracks->length);
     row_begin(tracks, 4, record);
     copy_point(tracks, record->lon, record->lat);
     batch->messages[batch->message_count - 1].track_count++;
@@ -108,22 +113,61 @@ void batch_track_add(struct batch *batch, struct device *device, const struct re
 
 void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
                      const struct record *record) {
-    if (grow(batch, &batch->checks, batch->check_count, &batch->check_capacity, sizeof *batch->checks)) {
-        batch->checks[batch->check_count++] = (struct batch_check){.check = check,
-                                                                   .device = device,
-                                                                   .observed_at_ms = record->observed_at_ms,
-                                                                   .has_position = record->has_position,
-                                                                   .lon = record->lon,
-                                                                   .lat = record->lat,
-                                                                   .message = (uint32_t)batch->message_count - 1};
+    struct batch_check *checks = room(batch, batch->checks, batch->check_count, &batch->check_capacity, sizeof *checks);
+    if (checks == NULL) {
+        return;
     }
+    batch->checks = checks;
+    checks[batch->check_count++] = (struct batch_check){.check = check,
+                                                        .device = device,
+                                                        .observed_at_ms = record->observed_at_ms,
+                                                        .has_position = record->has_position,
+                                                        .lon = record->lon,
+                                                        .lat = record->lat,
+                                                        .message = (uint32_t)batch->message_count - 1};
 }
 
-void batch_operation_add(struct batch *batch, const struct alarm_operation *operation) {
-    if (grow(batch, &batch->operations, batch->operation_count, &batch->operation_capacity,
-             sizeof *batch->operations)) {
-        batch->operations[batch->operation_count++] = *operation;
+int batch_operation_add(struct batch *batch, const struct alarm_operation *operation) {
+    struct alarm_operation *operations =
+        room(batch, batch->operations, batch->operation_count, &batch->operation_capacity, sizeof *operations);
+    if (operations == NULL) {
+        return CH_EMEMORY;
     }
+    batch->operations = operations;
+    operations[batch->operation_count++] = *operation;
+    return 0;
+}
+
+struct batch_mark batch_mark(const struct batch *batch) {
+    return (struct batch_mark){.messages = batch->message_count,
+                               .rows = batch->row_count,
+                               .tracks = batch->track_count,
+                               .checks = batch->check_count,
+                               .operations = batch->operation_count,
+                               .documents = batch->document_count,
+                               .row_bytes = batch->rows.length,
+                               .track_bytes = batch->tracks.length,
+                               .text_bytes = batch->texts.length,
+                               .revisits = batch->revisits};
+}
+
+static void cut(struct buffer *buffer, size_t length) {
+    buffer->length = length;
+    buffer->failed = false;
+}
+
+void batch_cut(struct batch *batch, const struct batch_mark *mark) {
+    batch->message_count = mark->messages;
+    batch->row_count = mark->rows;
+    batch->track_count = mark->tracks;
+    batch->check_count = mark->checks;
+    batch->operation_count = mark->operations;
+    batch->document_count = mark->documents;
+    cut(&batch->rows, mark->row_bytes);
+    cut(&batch->tracks, mark->track_bytes);
+    cut(&batch->texts, mark->text_bytes);
+    batch->revisits = mark->revisits;
+    batch->failed = false;
 }
 
 size_t batch_bytes(const struct batch *batch) {
@@ -132,23 +176,22 @@ size_t batch_bytes(const struct batch *batch) {
            (batch->row_count + batch->track_count) * sizeof *batch->row_index;
 }
 
-static void shrink(void *list, size_t *capacity) {
-    if (*capacity > KEEP_ENTRIES) {
-        void *entries;
-        memcpy(&entries, list, sizeof entries);
-        free(entries);
-        entries = NULL;
-        memcpy(list, &entries, sizeof entries);
-        *capacity = 0;
+/* The list, or NULL if it had grown large and its memory is let go. */
+static void *shrunk(void *list, size_t *capacity) {
+    if (*capacity <= KEEP_ENTRIES) {
+        return list;
     }
+    free(list);
+    *capacity = 0;
+    return NULL;
 }
 
 void batch_reset(struct batch *batch) {
-    shrink(&batch->messages, &batch->message_capacity);
-    shrink(&batch->row_index, &batch->row_capacity);
-    shrink(&batch->track_index, &batch->track_capacity);
-    shrink(&batch->checks, &batch->check_capacity);
-    shrink(&batch->operations, &batch->operation_capacity);
+    batch->messages = shrunk(batch->messages, &batch->message_capacity);
+    batch->row_index = shrunk(batch->row_index, &batch->row_capacity);
+    batch->track_index = shrunk(batch->track_index, &batch->track_capacity);
+    batch->checks = shrunk(batch->checks, &batch->check_capacity);
+    batch->operations = shrunk(batch->operations, &batch->operation_capacity);
     buffer_reset(&batch->rows, KEEP_BYTES);
     buffer_reset(&batch->tracks, KEEP_BYTES);
     buffer_reset(&batch->texts, KEEP_BYTES);

@@ -1,5 +1,6 @@
 /* batch.h: what a lane has read and not committed yet: messages with their payloads, the rows that came of them, their
- * problems. Built by intake.c, stored by writer.c; a message is never divided between batches. Does no I/O. */
+ * problems. Built by intake.c, stored by writer.c; a message is never divided between batches. Where memory is out,
+ * `failed` says so; the message at hand is then taken out again. Does no I/O. */
 #ifndef CITYHUB_BATCH_H
 #define CITYHUB_BATCH_H
 
@@ -12,13 +13,14 @@
  * in by the writer. */
 struct batch_row {
     struct device *device;
-    size_t offset; /* in batch.rows or batch.tracks */
     int64_t observed_at_ms;
-    uint32_t message, index; /* place of the message in the batch, of the record in the message */
+    int64_t evaluated_ms; /* the device's, before this record */
+    uint32_t offset;      /* in batch.rows or batch.tracks, which are far smaller than 4 GiB */
+    uint32_t message;     /* its place in the batch */
 };
 enum { BATCH_ROW_DEVICE_AT = 6, BATCH_ROW_RECEIVED_AT = 26 }; /* where the two stand in a row's bytes */
 
-enum batch_fate { FATE_STORED, FATE_DUPLICATE, FATE_MERGED, FATE_REVISED };
+enum batch_fate { FATE_STORED, FATE_DUPLICATE, FATE_MERGED, FATE_REVISED, FATE_COUNT };
 
 struct batch_message {
     const struct adapter *adapter;
@@ -30,7 +32,7 @@ struct batch_message {
     int total;                     /* records, good and bad; 0 = it could not be read at all */
     uint32_t first_row, row_count; /* in batch.row_index */
     uint32_t first_track, track_count;
-    uint32_t fates[4]; /* rows by enum batch_fate, once settled; all FATE_STORED before */
+    uint32_t fates[FATE_COUNT]; /* rows by enum batch_fate, once settled; all FATE_STORED before */
     int problem_count;
     size_t problems, problems_length; /* JSON objects separated by commas, in batch.texts */
     size_t warnings, warnings_length;
@@ -64,7 +66,7 @@ struct batch {
     size_t document_count; /* messages that are documents */
     bool revisits;         /* a record is not newer than all before it of its device: its key may be there already */
     int records;           /* good and bad, of all messages */
-    bool failed;           /* memory was out: the batch cannot be trusted */
+    bool failed;           /* memory was out: the last message is not whole */
 };
 
 const char *batch_text(const struct batch *batch, size_t at);
@@ -76,7 +78,18 @@ void batch_row_add(struct batch *batch, struct device *device, const struct reco
 void batch_track_add(struct batch *batch, struct device *device, const struct record *record);
 void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
                      const struct record *record);
-void batch_operation_add(struct batch *batch, const struct alarm_operation *operation);
+/* Returns 0 or CH_EMEMORY. */
+int batch_operation_add(struct batch *batch, const struct alarm_operation *operation);
+
+/* Where the batch ends now. batch_cut takes back all that was added since, and that memory was out: what was there
+ * before is whole. */
+struct batch_mark {
+    size_t messages, rows, tracks, checks, operations, documents;
+    size_t row_bytes, track_bytes, text_bytes;
+    bool revisits;
+};
+struct batch_mark batch_mark(const struct batch *batch);
+void batch_cut(struct batch *batch, const struct batch_mark *mark);
 
 size_t batch_bytes(const struct batch *batch); /* memory that its content takes */
 void batch_reset(struct batch *batch);         /* empties it, keeping a modest amount of memory */

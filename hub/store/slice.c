@@ -134,33 +134,20 @@ int64_t *slice_days(const struct slice *slice, size_t *count) {
     return slice_units(slice, INT64_C(86400000), count);
 }
 
-static void take_fate(const struct slice *slice, const char *list, enum batch_fate fate) {
+void slice_take_fates(const struct slice *slice, const PGresult *settled) {
     struct slice_range range = slice_range(slice, SLICE_ROWS);
-    struct batch *batch = slice->batch;
-    for (const char *at = list; *at != '\0' && *at != '}';) {
-        at++; /* { or , */
-        char *end;
-        long number = strtol(at, &end, 10);
-        if (end == at) {
-            break;
-        }
-        at = end;
-        if (number >= 1 && (size_t)number <= range.end - range.begin) {
-            struct batch_message *message = &batch->messages[range.rows[range.begin + (size_t)number - 1].message];
+    struct batch_message *messages = slice->batch->messages;
+    for (size_t m = slice->first; m < slice->last; m++) {
+        memset(messages[m].fates, 0, sizeof messages[m].fates);
+        messages[m].fates[FATE_STORED] = messages[m].row_count;
+    }
+    for (int row = 0; row < PQntuples(settled); row++) {
+        unsigned long fate = strtoul(PQgetvalue(settled, row, 0), NULL, 10);
+        unsigned long number = strtoul(PQgetvalue(settled, row, 1), NULL, 10);
+        if (fate < FATE_COUNT && number >= 1 && number <= range.end - range.begin) {
+            struct batch_message *message = &messages[range.rows[range.begin + number - 1].message];
             message->fates[fate]++;
             message->fates[FATE_STORED]--;
         }
-    }
-}
-
-void slice_take_fates(const struct slice *slice, const PGresult *settled) {
-    for (size_t m = slice->first; m < slice->last; m++) {
-        struct batch_message *message = &slice->batch->messages[m];
-        memset(message->fates, 0, sizeof message->fates);
-        message->fates[FATE_STORED] = message->row_count;
-    }
-    static const enum batch_fate fates[] = {FATE_DUPLICATE, FATE_MERGED, FATE_REVISED};
-    for (int column = 0; column < 3 && PQnfields(settled) == 3 && PQntuples(settled) == 1; column++) {
-        take_fate(slice, PQgetvalue(settled, 0, column), fates[column]);
     }
 }

@@ -43,11 +43,11 @@ void slice_take_ids(const struct slice *slice, const PGresult *result);
 int64_t *slice_hours(const struct slice *slice, size_t *count);
 int64_t *slice_days(const struct slice *slice, size_t *count);
 
-/* The fates of the slice's rows, from onemap.observation_settle's answer. */
+/* What became of the slice's rows: a row of the answer for each that was not simply stored: an enum batch_fate, and the
+ * number of the slice's row, from 1. */
 void slice_take_fates(const struct slice *slice, const PGresult *settled);
 
-/* In both paths each document is answered by what became of its records: SLICE_DOCUMENT_FIELDS columns. */
-enum { SLICE_DOCUMENT_FIELDS = 4 };
+/* What became of a document's records: the place of its message in the batch, accepted, duplicates, rejected. */
 void slice_take_document(const struct slice *slice, const PGresult *stored);
 
 #endif

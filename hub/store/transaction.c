@@ -3,10 +3,13 @@
 #include "hub/store/transaction.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hub/base/copy.h"
+#include "hub/base/count.h"
+#include "hub/base/topic.h"
 
 enum { KEEP_BYTES = 512 * 1024, RECEIPT_BYTES_MAX = 256 * 1024 };
 
@@ -17,6 +20,8 @@ void transaction_reset(struct transaction *transaction) {
     }
     transaction->copy_count = 0;
     transaction->outbox = false;
+    transaction->statements = transaction->documents_at = transaction->documents_past = 0;
+    transaction->fates_at = -1;
 }
 
 void transaction_free(struct transaction *transaction) {
@@ -75,8 +80,15 @@ void transaction_ask_ids(struct transaction *transaction, const struct slice *sl
 
 /* ---- statements ---- */
 
+/* Each statement's text ends here, so that its number is known when its answer comes. */
+static void statement_end(struct transaction *transaction, const char *text) {
+    buffer_text(&transaction->sql, text);
+    buffer_text(&transaction->sql, ";\n");
+    transaction->statements++;
+}
+
 static struct buffer *copy_begin(struct transaction *transaction, const char *sql) {
-    buffer_text(&transaction->sql, sql);
+    statement_end(transaction, sql);
     struct buffer *data = &transaction->data[transaction->copy_count++];
     copy_header(data);
     return data;
@@ -113,7 +125,7 @@ static void statement_register(struct transaction *transaction, const struct sli
     size_t before = sql->length;
     buffer_text(sql, "SELECT onemap.device_register(");
     if (append_unregistered(sql, slice)) {
-        buffer_text(sql, "::jsonb);\n");
+        statement_end(transaction, "::jsonb)");
     } else {
         sql->length = before;
     }
@@ -121,6 +133,7 @@ static void statement_register(struct transaction *transaction, const struct sli
 
 static void statement_documents(struct transaction *transaction, const struct slice *slice) {
     struct buffer *sql = &transaction->sql;
+    transaction->documents_at = transaction->statements;
     for (size_t m = slice->first; m < slice->last; m++) {
         const struct batch_message *message = &slice->batch->messages[m];
         if (message->document == 0 || message->refused) {
@@ -131,12 +144,14 @@ static void statement_documents(struct transaction *transaction, const struct sl
         buffer_literal(sql, document, strlen(document));
         buffer_text(sql, "::jsonb, ");
         buffer_bytea(sql, batch_text(slice->batch, message->payload), message->payload_length);
-        buffer_text(sql, ") s;\n");
+        statement_end(transaction, ") s");
         transaction->outbox = true;
     }
+    transaction->documents_past = transaction->statements;
 }
 
-static void statement_checks(struct buffer *sql, const struct slice *slice) {
+static void statement_checks(struct transaction *transaction, const struct slice *slice) {
+    struct buffer *sql = &transaction->sql;
     const struct batch *batch = slice->batch;
     if (batch->check_count == 0) {
         return;
@@ -162,16 +177,17 @@ static void statement_checks(struct buffer *sql, const struct slice *slice) {
             buffer_text(&list, "]");
             buffer_format(sql, "SELECT onemap.%s(", adapter->checks[c].function);
             buffer_literal(sql, list.data, list.length);
-            buffer_text(sql, "::jsonb);\n");
-            sql->failed = sql->failed || list.failed;
+            statement_end(transaction, "::jsonb)");
         }
+        sql->failed = sql->failed || list.failed;
         buffer_free(&list);
     }
 }
 
 /* Alarm changes belong to the batch as a whole: the slice that holds its last message takes them. Those of a device all
  * of whose messages were refused are left out: the database does not know it. */
-static void statement_alarms(struct buffer *sql, const struct slice *slice) {
+static void statement_alarms(struct transaction *transaction, const struct slice *slice) {
+    struct buffer *sql = &transaction->sql;
     const struct batch *batch = slice->batch;
     if (slice->last != batch->message_count || batch->operation_count == 0) {
         return;
@@ -193,7 +209,7 @@ static void statement_alarms(struct buffer *sql, const struct slice *slice) {
                       operation->rule_id, (long long)operation->at_ms, operation->value);
         first = false;
     }
-    buffer_text(sql, "]'::jsonb);\n");
+    statement_end(transaction, "]'::jsonb)");
 }
 
 static bool needs_quarantine(const struct batch_message *message) {
@@ -211,13 +227,13 @@ static void copy_quarantine(struct transaction *transaction, const struct slice 
         if (data == NULL) {
             data = copy_begin(transaction,
                               "COPY onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code,"
-                              " reason, problems, record_count) FROM STDIN (FORMAT binary);\n");
+                              " reason, problems, record_count) FROM STDIN (FORMAT binary)");
         }
         buffer_int16(data, 10);
         copy_time(data, message->received_at_ms * COPY_MILLISECOND);
         const char *texts[] = {message->adapter->key, batch_text(batch, message->vendor_name),
                                batch_text(batch, message->kind), batch_text(batch, message->topic)};
-        for (size_t i = 0; i < ADAPTER_COUNT_OF(texts); i++) {
+        for (size_t i = 0; i < COUNT_OF(texts); i++) {
             copy_bytes(data, texts[i], strlen(texts[i]));
         }
         copy_bytes(data, batch_text(batch, message->payload), message->payload_length);
@@ -265,15 +281,10 @@ static void copy_receipt_row(struct buffer *data, const struct batch *batch, con
                              const struct buffer *receipts) {
     buffer_int16(data, 2);
     const char *vendor = batch_text(batch, message->vendor_name);
-    const char *parts[] = {"cityhub/v1/", message->adapter->key, "/", vendor, "/receipt"};
-    size_t length = 0;
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(parts); i++) {
-        length += strlen(parts[i]);
-    }
-    buffer_int32(data, (int32_t)length);
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(parts); i++) {
-        buffer_text(data, parts[i]);
-    }
+    const char *key = message->adapter->key;
+    const char *receipt = topic_words[TOPIC_RECEIPT];
+    buffer_int32(data, (int32_t)snprintf(NULL, 0, TOPIC_FORMAT, key, vendor, receipt));
+    buffer_format(data, TOPIC_FORMAT, key, vendor, receipt);
     static const char head[] = "{\"receipts\":[";
     static const char tail[] = "]}";
     buffer_int32(data, (int32_t)(strlen(head) + receipts->length + strlen(tail)));
@@ -297,7 +308,7 @@ static void copy_receipts(struct transaction *transaction, const struct slice *s
                     strcmp(batch_text(batch, run->vendor_name), batch_text(batch, message->vendor_name)) == 0;
         if (run != NULL && !same) {
             if (data == NULL) {
-                data = copy_begin(transaction, "COPY onemap.outbox (topic, payload) FROM STDIN (FORMAT binary);\n");
+                data = copy_begin(transaction, "COPY onemap.outbox (topic, payload) FROM STDIN (FORMAT binary)");
             }
             copy_receipt_row(data, batch, run, &receipts);
             receipts.length = 0;
@@ -329,13 +340,15 @@ static void statement_log(struct transaction *transaction, const struct slice *s
         buffer_format(sql, "%spg_catalog.to_timestamp(%lld)", i > 0 ? "," : "", (long long)hours[i] * 3600);
     }
     free(hours);
-    buffer_format(sql, "]::timestamptz[], %zu);\nCOMMIT", slice_rows(slice));
+    buffer_format(sql, "]::timestamptz[], %zu", slice_rows(slice));
+    statement_end(transaction, ")");
+    statement_end(transaction, "COMMIT");
 }
 
 static void statements_rest(struct transaction *transaction, const struct slice *slice) {
     statement_documents(transaction, slice);
-    statement_checks(&transaction->sql, slice);
-    statement_alarms(&transaction->sql, slice);
+    statement_checks(transaction, slice);
+    statement_alarms(transaction, slice);
     copy_quarantine(transaction, slice);
     copy_receipts(transaction, slice);
     statement_log(transaction, slice);
@@ -346,29 +359,43 @@ static void statements_rest(struct transaction *transaction, const struct slice 
 
 void transaction_store(struct transaction *transaction, const struct slice *slice) {
     transaction_reset(transaction);
-    buffer_text(&transaction->sql, "BEGIN;\n");
+    statement_end(transaction, "BEGIN");
     statement_register(transaction, slice);
     copy_rows(transaction, slice, SLICE_ROWS,
-              "COPY onemap.observation " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary);\n");
-    copy_rows(transaction, slice, SLICE_TRACKS,
-              "COPY onemap.track_point " TRACK_COLUMNS " FROM STDIN (FORMAT binary);\n");
+              "COPY onemap.observation " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
+    copy_rows(transaction, slice, SLICE_TRACKS, "COPY onemap.track_point " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
     statements_rest(transaction, slice);
 }
 
 void transaction_settle(struct transaction *transaction, const struct slice *slice) {
     transaction_reset(transaction);
-    buffer_text(&transaction->sql, "BEGIN;\n");
+    statement_end(transaction, "BEGIN");
     statement_register(transaction, slice);
-    buffer_text(&transaction->sql, "TRUNCATE pg_temp.observation_stage, pg_temp.track_point_stage RESTART IDENTITY;\n");
+    statement_end(transaction, "TRUNCATE pg_temp.observation_stage, pg_temp.track_point_stage RESTART IDENTITY");
     copy_rows(transaction, slice, SLICE_ROWS,
-              "COPY pg_temp.observation_stage " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary);\n");
+              "COPY pg_temp.observation_stage " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
     copy_rows(transaction, slice, SLICE_TRACKS,
-              "COPY pg_temp.track_point_stage " TRACK_COLUMNS " FROM STDIN (FORMAT binary);\n");
-    buffer_text(&transaction->sql, "SELECT onemap.track_point_settle();\n"
-                                   "SELECT duplicates, merged, revised FROM onemap.observation_settle()");
+              "COPY pg_temp.track_point_stage " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
+    statement_end(transaction, "SELECT onemap.track_point_settle()");
+    transaction->fates_at = transaction->statements;
+    buffer_format(&transaction->sql,
+                  "SELECT l.fate, r.row_no FROM onemap.observation_settle() s"
+                  " CROSS JOIN LATERAL (VALUES (%d, s.duplicates), (%d, s.merged), (%d, s.revised)) l(fate, row_nos)"
+                  " CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no)",
+                  FATE_DUPLICATE, FATE_MERGED, FATE_REVISED);
+    statement_end(transaction, "");
 }
 
 void transaction_finish(struct transaction *transaction, const struct slice *slice) {
     transaction_reset(transaction);
     statements_rest(transaction, slice);
+}
+
+void transaction_take(const struct transaction *transaction, const struct slice *slice, int statement,
+                      const PGresult *result) {
+    if (statement == transaction->fates_at) {
+        slice_take_fates(slice, result);
+    } else if (statement >= transaction->documents_at && statement < transaction->documents_past) {
+        slice_take_document(slice, result);
+    }
 }

@@ -14,6 +14,10 @@ struct transaction {
     struct postgres_copy copies[TRANSACTION_COPIES_MAX];
     size_t copy_count;
     bool outbox; /* it writes receipts */
+    /* Numbers of statements, from 0: how many there are, and whose answers are wanted. */
+    int statements;
+    int fates_at;                     /* -1 = none */
+    int documents_at, documents_past; /* those between, one a document */
 };
 
 void transaction_reset(struct transaction *transaction);
@@ -26,9 +30,13 @@ void transaction_ask_ids(struct transaction *transaction, const struct slice *sl
 
 /* The fast path: all in one. */
 void transaction_store(struct transaction *transaction, const struct slice *slice);
-/* The slow path in two: first the rows through the stage tables; its results are the rows' fates (slice_take_fates) ...
- */
+/* The slow path in two: first the rows through the stage tables, which says what became of each ... */
 void transaction_settle(struct transaction *transaction, const struct slice *slice);
 /* ... then all the rest, and COMMIT. */
 void transaction_finish(struct transaction *transaction, const struct slice *slice);
+
+/* The answer to one statement of what was built last: the slice takes in what concerns it. */
+void transaction_take(const struct transaction *transaction, const struct slice *slice, int statement,
+                      const PGresult *result);
+
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hub/base/clock.h"
+#include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
@@ -18,10 +19,12 @@ enum {
     DAYS_MAX = 131072,   /* ... and so many: to the year 2219 */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
-    PARTITION_TRIES = 3,
+    MENDS_MAX = 3,     /* of a transaction at once, without waiting */
     TROUBLE_MS = 5000, /* of failures alone, before it is called trouble */
     TROUBLE_BYTES = 200,
 };
+
+static const char memory_out[] = "out of memory";
 
 enum step {
     STEP_NONE,       /* no batch */
@@ -45,13 +48,12 @@ struct slot {
     struct transaction transaction;
     enum step step;
     bool running; /* a job of the session runs */
-    bool singly;  /* message by message: the batch as a whole was refused */
     bool settle;  /* a duplicate was met */
-    bool unsure;  /* a commit's answer was lost */
+    bool unsure;  /* a commit's answer was lost: nothing else is done before STEP_VERIFY has one */
     bool doubted; /* ... and was not found: but the server may have been at it still */
     bool again;   /* STEP_VERIFY asks a second time, as something of the batch is stored already */
     bool found;   /* STEP_VERIFY's answer */
-    int partition_tries;
+    int mends;    /* what was wrong with the transaction, and was put right */
     unsigned backoff_ms;
 };
 
@@ -66,10 +68,7 @@ struct writer {
     uint8_t days[DAYS_MAX / 8];      /* that have partitions */
     uint64_t failing_since;          /* the first failure after the last success; 0 = none */
     char failure[TROUBLE_BYTES];     /* the last one's reason */
-    size_t handles;                  /* still to be closed */
-    bool closing;
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing;
 };
 
 static void slot_advance(struct slot *slot);
@@ -161,7 +160,7 @@ static void slice_committed(struct slot *slot) {
     count_slice(slot);
     slice_devices_registered(&slot->slice);
     slot->unsure = slot->doubted = slot->again = false;
-    slot->partition_tries = 0;
+    slot->mends = 0;
     slot->backoff_ms = BACKOFF_FIRST_MS;
     if ((slot->transaction.outbox || slot->step == STEP_VERIFY) && slot->writer->outbox_written != NULL) {
         slot->writer->outbox_written(slot->writer->user);
@@ -200,10 +199,10 @@ static void retry_later(struct slot *slot, const char *why) {
     slot->backoff_ms = slot->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : slot->backoff_ms * 2;
 }
 
-/* The message at hand goes to quarantine whole: the database will not have it. */
-static void refuse_message(struct slot *slot, const struct postgres_error *error) {
+/* The message at hand goes to quarantine whole: the database will not have it. False if memory is out. */
+static bool refuse_message(struct slot *slot, const struct postgres_error *error) {
     struct batch *batch = slot->slice.batch;
-    struct batch_message *message = &batch->messages[slot->slice.first];
+    const struct batch_mark mark = batch_mark(batch);
     char reason[DECODE_REASON_MAX];
     snprintf(reason, sizeof reason, "the database refuses it (SQLSTATE %s): %.180s", error->sqlstate, error->message);
     text_trim(reason);
@@ -211,65 +210,88 @@ static void refuse_message(struct slot *slot, const struct postgres_error *error
     buffer_text(&finding, "{\"index\":-1,\"code\":\"refused_by_database\",\"reason\":");
     buffer_json(&finding, reason, strlen(reason));
     buffer_text(&finding, "}");
-    message->refused = true;
-    message->code = batch_keep_text(batch, "refused_by_database", strlen("refused_by_database"));
-    message->reason = batch_keep_text(batch, reason, strlen(reason));
-    message->problems = batch_keep_text(batch, finding.data, finding.length);
-    message->problems_length = finding.failed ? 0 : finding.length;
-    message->problem_count = 1;
+    size_t code_at = batch_keep_text(batch, "refused_by_database", strlen("refused_by_database"));
+    size_t reason_at = batch_keep_text(batch, reason, strlen(reason));
+    size_t problems_at = batch_keep_text(batch, finding.data, finding.length);
+    bool kept = !batch->failed && !finding.failed;
+    if (kept) {
+        struct batch_message *message = &batch->messages[slot->slice.first];
+        message->refused = true;
+        message->code = code_at;
+        message->reason = reason_at;
+        message->problems = problems_at;
+        message->problems_length = finding.length;
+        message->problem_count = 1;
+        log_error("message_refused", "lane=%s topic=%s reason=%s", batch->metrics->lane,
+                  log_quote(batch_text(batch, message->topic)), log_quote(reason));
+    } else {
+        batch_cut(batch, &mark);
+    }
     buffer_free(&finding);
-    log_error("message_refused", "lane=%s topic=%s reason=%s", batch->metrics->lane,
-              log_quote(batch_text(batch, message->topic)), log_quote(reason));
+    return kept;
 }
 
+/* Something in the slice is not to be stored: it is taken message by message until that one is found. */
 static void data_fault(struct slot *slot, const struct postgres_error *error) {
     const struct batch *batch = slot->slice.batch;
-    slot->step = STEP_PREPARE;
     if (slot->slice.last - slot->slice.first > 1) {
         log_warning("batch_divided", "lane=%s messages=%zu reason=%s", batch->metrics->lane,
                     slot->slice.last - slot->slice.first, log_quote(error->message));
-        slot->singly = true;
         slot->slice.last = slot->slice.first + 1;
-    } else if (!batch->messages[slot->slice.first].refused) {
-        refuse_message(slot, error);
-    } else {
-        retry_later(slot, error->message);
+    } else if (batch->messages[slot->slice.first].refused) {
+        retry_later(slot, error->message); /* not even that it was refused can be stored */
+        return;
+    } else if (!refuse_message(slot, error)) {
+        retry_later(slot, memory_out);
         return;
     }
     slot_advance(slot);
 }
 
+/* 23505: some row is there already. */
+static void duplicate_met(struct slot *slot, const struct postgres_error *error) {
+    if (slot->doubted) {
+        /* A transaction given up for lost may have committed after all: then what it stored is met here. */
+        slot->doubted = false;
+        slot->unsure = slot->again = true;
+        slot->step = STEP_VERIFY;
+        slot_advance(slot);
+    } else if (!slot->settle) {
+        slot->settle = true;
+        slot->slice.stamp_us = next_stamp();
+        slot_advance(slot);
+    } else {
+        data_fault(slot, error); /* not of a record: the slow path has settled those */
+    }
+}
+
+/* A transaction that other hubs, or the retention, have made wrong is put right at once: a few times. */
+static bool mend(struct slot *slot, const struct postgres_error *error) {
+    bool ids = strcmp(error->sqlstate, "CH001") == 0;
+    bool partitions = strcmp(error->sqlstate, "23514") == 0;
+    if ((!ids && !partitions) || slot->mends++ >= MENDS_MAX) {
+        return false;
+    }
+    if (ids) {
+        slot->step = STEP_REPAIR;
+    } else {
+        writer_forget_partitions(slot->writer); /* dropped meanwhile */
+    }
+    slot_advance(slot);
+    return true;
+}
+
 static void slot_failed(struct slot *slot, const struct postgres_error *error) {
     bool committing = slot->step == STEP_STORE || slot->step == STEP_FINISH;
-    if (error->sqlstate[0] == '\0') {
-        /* Lost. Whether it was committed is asked once the connection is back. */
-        slot->unsure = slot->unsure || committing;
-        slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
-        retry_later(slot, error->message);
+    bool storing = committing || slot->step == STEP_SETTLE;
+    /* Lost. Whether it was committed is asked once the connection is back. */
+    slot->unsure = slot->unsure || (committing && error->sqlstate[0] == '\0');
+    slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
+    if (!storing || postgres_error_transient(error)) {
+        retry_later(slot, error->message); /* nobody's data is at fault */
     } else if (strcmp(error->sqlstate, "23505") == 0) {
-        /* A transaction given up for lost may have committed after all: then what it stored is met here. */
-        slot->again = slot->doubted;
-        slot->unsure = slot->unsure || slot->doubted;
-        slot->doubted = false;
-        slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
-        slot->slice.stamp_us = slot->unsure ? slot->slice.stamp_us : next_stamp();
-        if (slot->settle && !slot->unsure && committing) {
-            data_fault(slot, error); /* not of a record: the slow path has settled those */
-            return;
-        }
-        slot->settle = true;
-        slot_advance(slot);
-    } else if (strcmp(error->sqlstate, "CH001") == 0) {
-        slot->step = STEP_REPAIR;
-        slot_advance(slot);
-    } else if (strcmp(error->sqlstate, "23514") == 0 && slot->partition_tries++ < PARTITION_TRIES) {
-        writer_forget_partitions(slot->writer); /* dropped meanwhile */
-        slot->step = STEP_PREPARE;
-        slot_advance(slot);
-    } else if (postgres_error_transient(error)) {
-        slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
-        retry_later(slot, error->message);
-    } else {
+        duplicate_met(slot, error);
+    } else if (!mend(slot, error)) {
         data_fault(slot, error);
     }
 }
@@ -278,17 +300,23 @@ static void slot_failed(struct slot *slot, const struct postgres_error *error) {
 
 static void step_result(void *user, int statement, const PGresult *result) {
     struct slot *slot = user;
-    (void)statement;
-    if (slot->step == STEP_IDS) {
+    switch (slot->step) {
+    case STEP_IDS:
         slice_give_ids(&slot->slice, result);
-    } else if (slot->step == STEP_SETTLE && PQnfields(result) == 3) {
-        slice_take_fates(&slot->slice, result);
-    } else if ((slot->step == STEP_STORE || slot->step == STEP_FINISH) && PQnfields(result) == SLICE_DOCUMENT_FIELDS) {
-        slice_take_document(&slot->slice, result);
-    } else if (slot->step == STEP_REPAIR) {
+        break;
+    case STEP_REPAIR:
         slice_take_ids(&slot->slice, result);
-    } else if (slot->step == STEP_VERIFY) {
+        break;
+    case STEP_VERIFY:
         slot->found = PQntuples(result) == 1;
+        break;
+    case STEP_STORE:
+    case STEP_SETTLE:
+    case STEP_FINISH:
+        transaction_take(&slot->transaction, &slot->slice, statement, result);
+        break;
+    default:
+        break;
     }
 }
 
@@ -307,7 +335,7 @@ static void mark_partitions(struct slot *slot) {
 static void step_done(void *user, const struct postgres_error *error) {
     struct slot *slot = user;
     slot->running = false;
-    if (slot->writer->closing) {
+    if (slot->writer->closing.begun) {
         return;
     }
     if (error != NULL) {
@@ -331,7 +359,10 @@ static void step_done(void *user, const struct postgres_error *error) {
             slice_committed(slot);
             return;
         }
-        slot->slice.stamp_us = slot->again ? next_stamp() : slot->slice.stamp_us;
+        if (slot->again) {
+            slot->settle = true; /* what is there already is of another batch */
+            slot->slice.stamp_us = next_stamp();
+        }
         slot->doubted = !slot->again;
         slot->unsure = slot->again = false;
         slot->step = STEP_PREPARE;
@@ -349,7 +380,7 @@ static void run(struct slot *slot, enum step step) {
     if (sql == NULL || transaction_failed(transaction)) {
         transaction_free(transaction);
         *transaction = (struct transaction){0};
-        retry_later(slot, "out of memory");
+        retry_later(slot, memory_out);
         return;
     }
     slot->step = step;
@@ -406,8 +437,8 @@ static void prepare(struct slot *slot) {
 
 /* Takes the batch's next step, if the connection is there. */
 static void slot_advance(struct slot *slot) {
-    if (slot->job == NULL || slot->running || slot->writer->closing || uv_is_active((uv_handle_t *)&slot->timer) ||
-        !postgres_idle(slot->session)) {
+    if (slot->job == NULL || slot->running || slot->writer->closing.begun ||
+        uv_is_active((uv_handle_t *)&slot->timer) || !postgres_idle(slot->session)) {
         return;
     }
     switch (slot->step) {
@@ -447,8 +478,8 @@ static void slot_take(struct slot *slot) {
         slot->job = job;
         slot->slice = (struct slice){
             .batch = job->batch, .first = 0, .last = job->batch->message_count, .stamp_us = next_stamp()};
-        slot->singly = slot->settle = slot->unsure = slot->doubted = slot->again = false;
-        slot->partition_tries = 0;
+        slot->settle = slot->unsure = slot->doubted = slot->again = false;
+        slot->mends = 0;
         slot->backoff_ms = BACKOFF_FIRST_MS;
         slot->step = STEP_PREPARE;
         slot_advance(slot);
@@ -490,36 +521,34 @@ void writer_submit(struct writer *writer, struct writer_job *job) {
     }
 }
 
-static void handle_closed(void *user) {
-    struct writer *writer = user;
-    if (--writer->handles > 0) {
-        return;
-    }
+static void writer_free(void *part) {
+    struct writer *writer = part;
     for (size_t i = 0; i < writer->slot_count; i++) {
         transaction_free(&writer->slots[i].transaction);
     }
-    void (*closed)(void *) = writer->closed;
-    void *closed_user = writer->closed_user;
     free(writer->slots);
     free(writer);
-    if (closed != NULL) {
-        closed(closed_user);
-    }
-}
-
-static void timer_closed(uv_handle_t *handle) {
-    handle_closed(((struct slot *)handle->data)->writer);
 }
 
 void writer_close(struct writer *writer, void (*closed)(void *user), void *user) {
-    writer->closing = true;
-    writer->closed = closed;
-    writer->closed_user = user;
-    writer->handles = 2 * writer->slot_count;
+    closing_begin(&writer->closing, writer_free, writer, closed, user);
     for (size_t i = 0; i < writer->slot_count; i++) {
-        postgres_close(writer->slots[i].session, handle_closed, writer);
-        uv_close((uv_handle_t *)&writer->slots[i].timer, timer_closed);
+        closing_handle(&writer->closing, (uv_handle_t *)&writer->slots[i].timer);
+        if (writer->slots[i].session != NULL) {
+            closing_await(&writer->closing);
+            postgres_close(writer->slots[i].session, closing_over, &writer->closing);
+        }
     }
+}
+
+static bool slot_open(struct writer *writer, struct slot *slot) {
+    struct postgres_handlers handlers = {.ready = session_ready, .lost = session_lost, .user = slot};
+    slot->writer = writer;
+    snprintf(slot->name, sizeof slot->name, "writer-%zu", ++writer->slot_count);
+    uv_timer_init(writer->loop, &slot->timer);
+    slot->timer.data = slot;
+    slot->session = postgres_open(writer->loop, writer->config, slot->name, "SELECT onemap.stage_create()", &handlers);
+    return slot->session != NULL;
 }
 
 struct writer *writer_open(uv_loop_t *loop, const struct config *config, void (*outbox_written)(void *user),
@@ -538,18 +567,10 @@ struct writer *writer_open(uv_loop_t *loop, const struct config *config, void (*
     writer->user = user;
     writer->slots = slots;
     for (int64_t i = 0; i < config->database_writers; i++) {
-        struct slot *slot = &slots[i];
-        slot->writer = writer;
-        snprintf(slot->name, sizeof slot->name, "writer-%d", (int)i + 1);
-        struct postgres_handlers handlers = {.ready = session_ready, .lost = session_lost, .user = slot};
-        uv_timer_init(loop, &slot->timer);
-        slot->timer.data = slot;
-        slot->session = postgres_open(loop, config, slot->name, "SELECT onemap.stage_create()", &handlers);
-        if (slot->session == NULL) {
-            uv_close((uv_handle_t *)&slot->timer, NULL);
-            break;
+        if (!slot_open(writer, &slots[i])) {
+            writer_close(writer, NULL, NULL);
+            return NULL;
         }
-        writer->slot_count++;
     }
     return writer;
 }

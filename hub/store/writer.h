@@ -11,7 +11,8 @@
 
 struct writer;
 
-/* `outbox_written` (may be NULL) is called after a commit that left something in the outbox. */
+/* `outbox_written` (may be NULL) is called after a commit that left something in the outbox. Returns NULL after logging
+ * why: a writer has all of its connections or is none. */
 struct writer *writer_open(uv_loop_t *loop, const struct config *config, void (*outbox_written)(void *user),
                            void *user);
 

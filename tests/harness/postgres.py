@@ -115,14 +115,14 @@ class Cluster:
         return Database(self, "postgres").query(sql, *args)
 
     def make_template(self, name=TEMPLATE, extensions=("postgis",)):
-        """Migrates a fresh database by `cityhub migrate` and marks it as the template."""
+        """Migrates a fresh database by `cityhub migrate`, with the SQL of `cityhub simulate`, and marks it as the template."""
         self.admin(f"CREATE DATABASE {name}")
         template = Database(self, name)
         for extension in extensions:
             template.query(f"CREATE EXTENSION IF NOT EXISTS {extension} SCHEMA public")
         config = self.folder / "migrate.ini"
         config.write_text(f"[hub]\ndata_dir = {paths.ROOT}\n[database]\nconninfo = {template.conninfo}\n")
-        done = subprocess.run([paths.cityhub(), "--config", config, "migrate"], capture_output=True, text=True, timeout=300)
+        done = subprocess.run([paths.cityhub(), "--config", config, "migrate", "--simulation"], capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"cityhub migrate failed (exit {done.returncode}):\n{done.stdout}{done.stderr}"
         template.query(f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{DAEMON_ROLE}') THEN "
                        f"CREATE ROLE {DAEMON_ROLE} LOGIN IN ROLE cityhub_hub; END IF; END $$")

@@ -1,5 +1,6 @@
 """Starting, watching and ending the processes of the tests; waiting for conditions instead of sleeping."""
 import ctypes
+import itertools
 import os
 import pwd
 import signal
@@ -10,10 +11,25 @@ import time
 PR_SET_PDEATHSIG = 1
 
 
+def _ports():
+    """Ports below those that the kernel gives out by itself, so that no client's connection takes one between our look and
+    the server's start; each process of the tests begins at another place."""
+    first, last = 10000, 32000
+    start = os.getpid() * 97 % (last - first)
+    return itertools.cycle(itertools.chain(range(first + start, last), range(first, first + start)))
+
+
+_PORTS = _ports()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    for port in _PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class ProcessGone(AssertionError):

@@ -3,6 +3,7 @@
 client; `make_hub(settings, start)`: a hub with other settings, or a second one. `shared`: all of these for the tests of one
 file together, with the settings in its SHARED_SETTINGS; each of its tests uses a vendor of its own (shared.new_client). Logs
 of a failed test stay in build/logs/integration/<test>/."""
+import os
 import pathlib
 import re
 import shutil
@@ -45,7 +46,7 @@ def logs():
 
 @pytest.fixture(scope="session")
 def cluster(logs):
-    log = logs / "postgres.log"
+    log = logs / f"postgres-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.log"
     log.unlink(missing_ok=True)
     cluster = Cluster(log)
     try:

@@ -4,13 +4,14 @@ import pathlib
 import shutil
 import signal
 
+import psycopg2
 import pytest
 from harness import paths
 from harness.hub import Hub
 from harness.postgres import Database
 from harness.process import Process, wait_until
 
-LOCK_KEY = 0x0063697479687562  # hub/migrate/migrate.c
+LOCK_KEY = 0x0063697479687562  # hub/migrate/migrate_ready.c
 GATE = 4711  # an advisory lock with which a test holds a file in its middle
 
 
@@ -70,8 +71,21 @@ def applied(database):
     return database.query("SELECT version, name, checksum, applied_at FROM cityhub_meta.migration ORDER BY version")
 
 
-def repeatables(database):
-    return database.query("SELECT name, applied_at FROM cityhub_meta.repeatable ORDER BY name")
+def editions(database):
+    """{file: SHA-256 of the edition in force}, and the runs of the rules so far."""
+    in_force = dict(database.query("SELECT DISTINCT ON (name) name, checksum FROM cityhub_meta.rule_edition ORDER BY name, id DESC"))
+    return in_force, database.value("SELECT count(*) FROM cityhub_meta.rule_run")
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def listed_files(data_dir):
+    """Paths that schema/rules/order names, patterns by their files; without the metrics of the build."""
+    lines = (data_dir / "schema" / "rules" / "order").read_text().splitlines()
+    return [path.relative_to(data_dir) for line in lines if line and not line.startswith("#") and line != "metrics"
+            for path in sorted(data_dir.glob(line))]
 
 
 def exists(database, table):
@@ -91,58 +105,162 @@ def ended(process, timeout_s=120):
 
 
 def add_file(data_dir, name, text):
-    path = data_dir / "schema" / name
+    path = data_dir / "schema" / "tables" / name
     path.write_text(text)
     return path
 
 
+def add_rule(data_dir, name, text):
+    path = data_dir / "schema" / "rules" / name
+    path.write_text(text)
+    with open(data_dir / "schema" / "rules" / "order", "a") as order:
+        order.write(f"schema/rules/{name}\n")
+    return path
+
+
 def test_fresh_database_and_once_more(empty, migrate, data_dir):
-    files = sorted(path for path in (data_dir / "schema").glob("*.sql"))
+    files = sorted(path for path in (data_dir / "schema" / "tables").glob("*.sql"))
     first = migrate(empty)
-    assert f"{len(files)} schema files" in first.stdout.splitlines()[-1]
+    assert f"{len(files)} schema files applied now" in first.stdout.splitlines()[-1]
     before = applied(empty)
-    assert [(name, checksum) for _, name, checksum, _ in before] == [
-        (f"schema/{path.name}", hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    assert [(name, checksum) for _, name, checksum, _ in before] == [(f"schema/tables/{path.name}", sha256(path)) for path in files]
     assert empty.value("SELECT count(*) > 200 FROM onemap.metric"), "the catalogue of metrics is there"
     assert empty.value("SELECT count(*) > 11 FROM onemap.alarm_rule WHERE kind = 'threshold'"), "the adapters' rules are there"
-    again, stamps = migrate(empty), repeatables(empty)
-    assert "0 schema files and 0 repeatable ones applied now" in again.stdout
-    assert (applied(empty), repeatables(empty)) == (before, stamps), "the second run changed something"
+    assert empty.value("SELECT to_regnamespace('simulation') IS NULL"), "the simulator's SQL is not"
+    in_force, runs = editions(empty)
+    assert in_force.pop("catalogue of metrics") is not None
+    assert in_force == {str(path): sha256(data_dir / path) for path in listed_files(data_dir)}
+    assert runs == 1
+    assert empty.query("SELECT DISTINCT run_by, build <> '', run_at <= now() FROM cityhub_meta.rule_run") == [("postgres", True, True)]
+    state = editions(empty)
+    again = migrate(empty)
+    assert "0 schema files applied now, 0 of" in again.stdout
+    assert (applied(empty), editions(empty)) == (before, state), "the second run changed something"
 
 
-def test_changed_repeatable_is_applied_anew(empty, migrate, data_dir):
+def test_an_amendment_is_a_new_edition(empty, migrate, data_dir):
+    """Rules that changed are run again with all the others; the history says what was in force until then."""
     migrate(empty)
-    path = next((data_dir / "adapters").glob("dust/*.sql"))
-    path.write_text(path.read_text() + "\nCREATE TABLE onemap.added_by_test (id int);\n")
+    before, runs = editions(empty)
+    path = data_dir / "schema" / "rules" / "assessment_month.sql"
+    name = "schema/rules/assessment_month.sql"
+    text = path.read_text()
+    assert text.count("total >= 85 THEN '良好'") == 1
+    path.write_text(text.replace("total >= 85 THEN '良好'", "total >= 80 THEN '良好'"))
+    assert [line.split()[1] for line in migrate(empty, "--list").stdout.splitlines() if line.startswith("changed")] == [name]
     done = migrate(empty)
-    assert "0 schema files and 1 repeatable ones applied now" in done.stdout
-    assert exists(empty, "onemap.added_by_test")
+    assert "1 of them new or changed" in done.stdout and f"changed     {name}" in done.stdout
+    assert empty.value("SELECT onemap.assessment_grade(82)") == "良好"
+    after, now_runs = editions(empty)
+    assert {file for file in after if after[file] != before[file]} == {name} and after[name] == sha256(path)
+    assert now_runs == runs + 1
+    assert empty.query("SELECT checksum FROM cityhub_meta.rule_edition WHERE name = %s ORDER BY id", name) == [(before[name],), (after[name],)]
+    # And back: the same bytes are an edition of their own again.
+    path.write_text(text)
+    migrate(empty)
+    assert empty.value("SELECT onemap.assessment_grade(82)") == "合格"
+    assert empty.query("SELECT checksum FROM cityhub_meta.rule_edition WHERE name = %s ORDER BY id", name) == [
+        (before[name],), (after[name],), (before[name],)]
+    with pytest.raises(psycopg2.Error, match="append-only"):
+        empty.query("UPDATE cityhub_meta.rule_edition SET checksum = NULL")
+    with pytest.raises(psycopg2.Error, match="append-only"):
+        empty.query("DELETE FROM cityhub_meta.rule_run")
+
+
+def test_rules_are_one_transaction(empty, migrate, data_dir):
+    migrate(empty)
+    before = editions(empty)
+    first = data_dir / "schema" / "rules" / "core.sql"
+    first.write_text(first.read_text().replace("IS 'Value of one setting, or NULL'", "IS 'Value of a setting, or NULL'"))
+    wrong = add_rule(data_dir, "wrong.sql", "SELECT 1;\nSELECT nonsense;\n")
+    done = migrate(empty, code=1)
+    assert "schema/rules/wrong.sql:2:" in done.stderr and "nothing of it is in the database" in done.stderr
+    assert empty.value("SELECT obj_description('onemap.setting(text)'::regprocedure)") == "Value of one setting, or NULL"
+    assert editions(empty) == before
+    wrong.write_text("SELECT 1;\n")
+    migrate(empty)
+    assert empty.value("SELECT obj_description('onemap.setting(text)'::regprocedure)") == "Value of a setting, or NULL"
+
+
+def test_new_and_withdrawn_rules(empty, migrate, data_dir):
+    migrate(empty)
+    order = data_dir / "schema" / "rules" / "order"
+    kept = order.read_text()
+    path = add_rule(data_dir, "more.sql", "INSERT INTO onemap.setting (key, value) VALUES ('more', 'yes') ON CONFLICT DO NOTHING;\n")
+    done = migrate(empty)
+    assert "new         schema/rules/more.sql" in done.stdout
+    assert empty.value("SELECT onemap.setting('more')") == "yes"
+    path.unlink()
+    order.write_text(kept)
+    assert "withdrawn     schema/rules/more.sql" in migrate(empty, "--list").stdout
+    assert "withdrawn   schema/rules/more.sql" in migrate(empty).stdout
+    assert editions(empty)[0]["schema/rules/more.sql"] is None
+    assert "schema/rules/more.sql" not in migrate(empty, "--list").stdout
+
+
+def test_rights_and_sweeps_are_those_of_the_files(empty, migrate, data_dir):
+    """What a file no longer grants or registers is gone after the next run."""
+    migrate(empty)
+    empty.query("GRANT EXECUTE ON FUNCTION onemap.case_contact_show(text, text) TO cityhub_read")
+    empty.query("INSERT INTO onemap.sweep (function_name) VALUES ('stray_sweep')")
+    path = data_dir / "schema" / "rules" / "core.sql"
+    path.write_text(path.read_text() + "-- changed\n")
+    migrate(empty)
+    assert not empty.value("SELECT has_function_privilege('cityhub_read', 'onemap.case_contact_show(text, text)', 'EXECUTE')")
+    assert empty.value("SELECT count(*) FROM onemap.sweep WHERE function_name = 'stray_sweep'") == 0
+    assert empty.value("SELECT count(*) > 10 FROM onemap.sweep")
+
+
+def test_rules_are_run_after_a_table(empty, migrate, data_dir):
+    migrate(empty)
+    runs = editions(empty)[1]
+    add_file(data_dir, "990_more.sql", "CREATE TABLE onemap.more (id int);\n")
+    done = migrate(empty)
+    assert "1 schema files applied now, 0 of" in done.stdout and ", all run" in done.stdout
+    assert editions(empty)[1] == runs + 1
 
 
 def test_dry_run_and_list_change_nothing(empty, migrate, data_dir):
     done = migrate(empty, "--dry-run")
-    assert "schema/001_core.sql" in done.stdout and "nothing was changed" in done.stdout
+    assert "schema/tables/001_core.sql" in done.stdout and "nothing was changed" in done.stdout
     assert not exists(empty, "cityhub_meta.migration")
-    listed = migrate(empty, "--list").stdout.splitlines()[1:]
-    assert len(listed) == len(list((data_dir / "schema").glob("*.sql"))) and all(line.startswith("pending") for line in listed)
+    files, rules = (part.splitlines()[1:] for part in migrate(empty, "--list").stdout.split("\n\n"))
+    assert len(files) == len(list((data_dir / "schema" / "tables").glob("*.sql"))) and all(line.startswith("pending") for line in files)
+    assert len(rules) == len(listed_files(data_dir)) + 1 and all(line.startswith("new ") for line in rules)
     migrate(empty)
-    assert all(line.startswith("applied") for line in migrate(empty, "--list").stdout.splitlines()[1:])
-    assert "0 schema files and 0 repeatable ones would be applied" in migrate(empty, "--dry-run").stdout
+    files, rules = (part.splitlines()[1:] for part in migrate(empty, "--list").stdout.split("\n\n"))
+    assert all(line.startswith("applied") for line in files)
+    assert all(line.startswith("in force") and "postgres" in line for line in rules)
+    assert "0 schema files would be applied, 0 rules are new or changed; nothing was changed" in migrate(empty, "--dry-run").stdout
+
+
+def test_simulation_comes_when_asked_for(empty, migrate, data_dir):
+    migrate(empty)
+    migrate(empty, "--simulation")
+    assert empty.value("SELECT to_regprocedure('simulation.month(jsonb)') IS NOT NULL")
+    # Once there, it is kept up to date; taken away, it stays away.
+    path = data_dir / "schema" / "simulation" / "simulation.sql"
+    path.write_text(path.read_text() + "COMMENT ON SCHEMA simulation IS 'changed';\n")
+    migrate(empty)
+    assert empty.value("SELECT obj_description('simulation'::regnamespace)") == "changed"
+    empty.query("DROP SCHEMA simulation CASCADE")
+    assert "withdrawn   schema/simulation/simulation.sql" in migrate(empty).stdout
+    assert empty.value("SELECT to_regnamespace('simulation') IS NULL")
 
 
 def test_changed_file_is_refused(empty, migrate, data_dir):
     migrate(empty)
-    path = data_dir / "schema" / "003_observation.sql"
+    path = data_dir / "schema" / "tables" / "003_observation.sql"
     path.write_text(path.read_text() + "\n-- one more remark\n")
     add_file(data_dir, "990_more.sql", "CREATE TABLE onemap.more (id int);\n")
     for arguments in ((), ("--dry-run",)):
         done = migrate(empty, *arguments, code=1)
         assert "this build does not fit the database; nothing was changed" in done.stderr
-        assert "schema/003_observation.sql was applied on" in done.stderr and "has been changed since" in done.stderr
+        assert "schema/tables/003_observation.sql was applied on" in done.stderr and "has been changed since" in done.stderr
         assert "Put the file back" in done.stderr, "it says what to do"
     assert not exists(empty, "onemap.more"), "nothing else was applied either"
     listed = migrate(empty, "--list", code=1)
-    assert [line.split()[1] for line in listed.stdout.splitlines() if line.startswith("CHANGED")] == ["schema/003_observation.sql"]
+    assert [line.split()[1] for line in listed.stdout.splitlines() if line.startswith("CHANGED")] == ["schema/tables/003_observation.sql"]
 
 
 def test_missing_newer_and_inserted_files_are_refused(empty, migrate, data_dir):
@@ -150,13 +268,24 @@ def test_missing_newer_and_inserted_files_are_refused(empty, migrate, data_dir):
     migrate(empty)
     inserted = add_file(data_dir, "050_between.sql", "CREATE TABLE onemap.between (id int);\n")
     done = migrate(empty, code=1)
-    assert "schema/050_between.sql was not applied, but later files were: there is a gap" in done.stderr
+    assert "schema/tables/050_between.sql was not applied, but later files were: there is a gap" in done.stderr
     inserted.unlink()
     last.unlink()
     assert "the database is newer than this build" in migrate(empty, code=1).stderr
     add_file(data_dir, "999_end.sql", "SELECT 1;\n")
-    assert "schema/998_last.sql was applied on" in migrate(empty, code=1).stderr
+    assert "schema/tables/998_last.sql was applied on" in migrate(empty, code=1).stderr
     assert not exists(empty, "onemap.between")
+
+
+@pytest.mark.parametrize("change, reason", [
+    (lambda rules: (rules / "stray.sql").write_text("SELECT 1;"), "schema/rules/stray.sql is not in schema/rules/order"),
+    (lambda rules: (rules / "core.sql").unlink(), "schema/rules/core.sql: no such file"),
+    (lambda rules: (rules / "order").write_text((rules / "order").read_text() + "schema/rules/core.sql\n"), "core.sql is listed twice"),
+], ids=["stray", "missing", "twice"])
+def test_order_that_does_not_fit(empty, migrate, data_dir, change, reason):
+    change(data_dir / "schema" / "rules")
+    assert reason in migrate(empty, code=1).stderr
+    assert not exists(empty, "cityhub_meta.migration"), "nothing was done"
 
 
 @pytest.mark.parametrize("name, text, reason", [
@@ -191,8 +320,8 @@ def test_second_migrate_waits(empty, migrate, background, data_dir):
     assert second.running and first.running
     gate.close()
     assert (ended(first), ended(second)) == (0, 0), f"{first.log_text()}\n{second.log_text()}"
-    assert "schema/999_gate.sql" in first.log_text()
-    assert "0 schema files and 0 repeatable ones applied now" in second.log_text()
+    assert "schema/tables/999_gate.sql" in first.log_text()
+    assert "0 schema files applied now, 0 of" in second.log_text()
 
 
 def test_killed_in_the_middle_of_a_file(empty, migrate, background, data_dir):
@@ -207,9 +336,9 @@ def test_killed_in_the_middle_of_a_file(empty, migrate, background, data_dir):
                "the server process of the killed migrate is gone")
     gate.close()
     assert not exists(empty, "onemap.gated"), "half a file is in the database"
-    assert applied(empty)[-1][1] != "schema/999_gate.sql"
+    assert applied(empty)[-1][1] != "schema/tables/999_gate.sql"
     done = migrate(empty)
-    assert "1 schema files" in done.stdout.splitlines()[-1], "what was applied before the kill stayed"
+    assert "1 schema files applied now" in done.stdout.splitlines()[-1], "what was applied before the kill stayed"
     assert exists(empty, "onemap.gated")
 
 
@@ -218,7 +347,9 @@ def test_catalogue_that_changed_its_meaning_is_refused(empty, migrate):
     # As if another build, with another catalogue, had been here before.
     empty.query("UPDATE onemap.metric SET unit = 'mg/m3' WHERE subsystem = 'dust' AND key = 'pm10_ug_m3'")
     empty.query("INSERT INTO onemap.metric (subsystem, ordinal, key, name_zh, unit, kind) VALUES ('dust', 63, 'ozone_ug_m3', '臭氧', 'ug/m3', 'gauge')")
-    empty.query("UPDATE cityhub_meta.repeatable SET checksum = repeat('0', 64) WHERE name = 'catalogue of metrics'")
+    empty.query("INSERT INTO cityhub_meta.rule_run (build, schema_version, duration) SELECT 'other', max(version), '0' FROM cityhub_meta.migration")
+    empty.query("INSERT INTO cityhub_meta.rule_edition (run_id, name, checksum) SELECT max(id), 'catalogue of metrics', repeat('0', 64) "
+                "FROM cityhub_meta.rule_run")
     done = migrate(empty, code=1)
     assert "the catalogue of metrics does not fit" in done.stderr
     assert "dust: ordinal 2 means pm10_ug_m3 in the database, pm10_ug_m3 in this build" in done.stderr

@@ -10,17 +10,13 @@ import threading
 
 import paho.mqtt.client as mqtt
 import pytest
+from harness import paths
 from harness.broker import Broker
 from harness.hub import Hub
 from harness.process import give_to, unprivileged_user, wait_until
 
 HUB_PASSWORD = "the hub's own password"
-ACL = """
-user hub
-topic readwrite cityhub/#
-pattern write cityhub/v1/+/%u/+
-pattern read cityhub/v1/+/%u/receipt
-"""
+ACL = (paths.ROOT / "deploy" / "mosquitto.acl").read_text()
 
 
 class Nowhere:

@@ -1,8 +1,10 @@
 /* test_alarm.c: threshold rules judged record by record, cases worked by hand: duration, hysteresis, windows over
  * midnight, records out of order, flagged readings, kinds, what survives a reading of the rules anew, and what of it
  * was not committed when the database was asked. */
+#include "fake_memory.h"
 #include "rows.h"
 
+#include "hub/base/error.h"
 #include "hub/know/alarm.h"
 
 enum { MINUTE = 60000 };
@@ -14,18 +16,23 @@ struct world {
     struct device *device;
     char said[512]; /* operations: "open@minutes=value ..." */
     bool held;      /* what a record changes is not committed at once */
+    bool no_room;   /* nor can it be kept */
     struct alarm_operation operations[8];
     size_t operation_count;
 };
 
-static void note(void *user, const struct alarm_operation *operation) {
+static int note(void *user, const struct alarm_operation *operation) {
     struct world *world = user;
+    if (world->no_room) {
+        return CH_EMEMORY;
+    }
     size_t length = strlen(world->said);
     assert_ptr_equal(operation->device, world->device);
     snprintf(world->said + length, sizeof world->said - length, "%s%s%d@%lld=%g", length > 0 ? " " : "",
              alarm_action_names[operation->action], operation->rule_id, (long long)(operation->at_ms - day_ms) / MINUTE,
              operation->value);
     world->operations[world->operation_count++] = *operation;
+    return 0;
 }
 
 static void commit(struct world *world) {
@@ -243,6 +250,7 @@ static void test_conditions(void **state) {
     said(world, "close1@12=100");
     judge(world, 13, 200);
     take_rules(world, SIMPLE("above", "150", "115", "600"));
+    take_conditions(world, ROWS(6, "dust", "acme", "D-9", "1", "t", "0"));
     assert_int_equal(world->device->conditions, 0);
     judge(world, 23, 200);
     said(world, "pend1@13=200 pend1@23=200");
@@ -309,6 +317,99 @@ static void test_rules_of_others(void **state) {
     said(world, "");
 }
 
+/* Changes taken back, the last first: judged again, the same records say the same, whatever stood before. */
+static void test_undo(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    world->held = true;
+    for (int before = 0; before < 3; before++) {
+        static const char *const stands[] = {"", "pend1@0=200", "pend1@0=200 open1@10=200"};
+        static const char *const says[] = {"pend1@20=200 open1@30=200 close1@31=100 pend1@32=200 drop1@33=100",
+                                           "open1@20=200 close1@31=100 pend1@32=200 drop1@33=100",
+                                           "close1@31=100 pend1@32=200 drop1@33=100"};
+        judge(world, 0, before > 0 ? 200 : 100);
+        judge(world, 10, before > 1 ? 200 : before > 0 ? 140 : 100);
+        if (before == 1) { /* 140 ended it: begin again */
+            alarms_undo(world->alarms, world->operations, world->operation_count);
+            world->operation_count = 0;
+            world->said[0] = '\0';
+            world->device->evaluated_ms = INT64_MIN;
+            judge(world, 0, 200);
+        }
+        said(world, stands[before]);
+        size_t kept = world->operation_count;
+        for (int turn = 0; turn < 3; turn++) {
+            world->device->evaluated_ms = INT64_MIN;
+            judge(world, 20, 200);
+            judge(world, 30, 200);
+            judge(world, 31, 100);
+            judge(world, 32, 200);
+            judge(world, 33, 100);
+            said(world, says[before]);
+            alarms_undo(world->alarms, world->operations + kept, world->operation_count - kept);
+            world->operation_count = kept;
+        }
+        assert_int_equal(world->device->conditions, before > 0);
+        alarms_undo(world->alarms, world->operations, kept);
+        world->operation_count = 0;
+        assert_int_equal(world->device->conditions, 0);
+        world->device->evaluated_ms = INT64_MIN;
+    }
+}
+
+/* A change that cannot be kept is not made: the record, judged again, makes it. */
+static void test_no_room(void **state) {
+    struct world *world = *state;
+    struct record record = {.observed_at_ms = day_ms, .present = 1, .values = {200}};
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    world->no_room = true;
+    assert_int_equal(alarms_judge(world->alarms, world->device, &record, note, world), CH_EMEMORY);
+    assert_int_equal(world->device->conditions, 0);
+    world->no_room = false;
+    fake_memory_fail(1, 1); /* for the condition itself */
+    assert_int_equal(alarms_judge(world->alarms, world->device, &record, note, world), CH_EMEMORY);
+    judge(world, 0, 200);
+    said(world, "open1@0=200");
+    world->no_room = true;
+    record.values[0] = 100;
+    assert_int_equal(alarms_judge(world->alarms, world->device, &record, note, world), CH_EMEMORY);
+    world->no_room = false;
+    judge(world, 0, 100);
+    said(world, "close1@0=100");
+}
+
+/* An answer for which memory is out changes nothing: rules and open alarms are as they were. */
+static void test_answers_without_memory(void **state) {
+    struct world *world = *state;
+    struct device *other =
+        vendor_device_add(world->registry, registry_vendor(world->registry, "dust", "acme"), "D-2", 3);
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "t", "0"));
+    PGresult *rules = ROWS(11, RULE("1", "1", NULL, "above", "10", NULL, "0", NULL, NULL),
+                           RULE("2", "1", NULL, "above", "20", NULL, "0", NULL, NULL));
+    PGresult *conditions = ROWS(6, "dust", "acme", "D-1", "1", "f", "0", "dust", "acme", "D-2", "1", "t", "0");
+    for (long first = 1; first <= 3; first++) {
+        fake_memory_fail(first, 1);
+        assert_int_equal(alarms_take_rules(world->alarms, rules), CH_EMEMORY);
+        assert_int_equal(alarms_rule_count(world->alarms), 1);
+    }
+    fake_memory_fail(1, 1);
+    assert_int_equal(alarms_take_conditions(world->alarms, world->registry, conditions), CH_EMEMORY);
+    fake_memory_fail(0, 0);
+    assert_int_equal(world->device->conditions, 1);
+    assert_int_equal(other->conditions, 0);
+    judge(world, 0, 140); /* between 115 and 150: it is open still, by the old rule */
+    said(world, "");
+    judge(world, 1, 100);
+    said(world, "close1@1=100");
+    assert_int_equal(alarms_take_rules(world->alarms, rules), 0);
+    assert_int_equal(alarms_take_conditions(world->alarms, world->registry, conditions), 0);
+    assert_int_equal(alarms_rule_count(world->alarms), 2);
+    assert_int_equal(other->conditions, 1);
+    PQclear(rules);
+    PQclear(conditions);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {TEST(test_hysteresis),
@@ -322,6 +423,9 @@ int main(void) {
                                        TEST(test_conditions),
                                        TEST(test_rules_of_others),
                                        TEST(test_read_while_in_flight),
-                                       TEST(test_committed_while_read)};
+                                       TEST(test_committed_while_read),
+                                       TEST(test_undo),
+                                       TEST(test_no_room),
+                                       TEST(test_answers_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

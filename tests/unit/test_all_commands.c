@@ -97,11 +97,11 @@ static void check_form(void *user, const struct command_path *path) {
     command_name(path, 0, name);
     visited++;
     EXPECT(begins_small_and_has_no_stop(command->summary));
-    EXPECT(command->run != NULL || command->work != NULL || command->answer != NULL);
+    EXPECT(command->run != NULL || command->work != NULL || command->list != NULL);
     EXPECT(command_more(path) != NULL || command->bare);
     EXPECT(strlen(command->text == NULL ? "" : command->text) < HELP_TEXT_MAX);
     bool forms = find(command, "json") != NULL && find(command, "csv") != NULL;
-    EXPECT(command->answer == NULL || command->work != NULL || forms); /* answer_print asks for both */
+    EXPECT(command->list == NULL || command->work != NULL || forms); /* ask_print asks for both */
     size_t rows = 0;
     for (row = command->options; row != NULL && row->name != NULL; row++) {
         check_name(row);

@@ -1,6 +1,7 @@
 /* test_log.c: the form of a line, what is quoted, what is left out, and what is kept for the status. */
 #include "captured.h"
 
+#include <sys/stat.h>
 #include <time.h>
 
 #include "hub/base/log.h"
@@ -59,16 +60,30 @@ static void test_names_of_levels(void **state) {
     assert_int_equal(level, LOG_LEVEL_DEBUG);
 }
 
+/* Priorities go to journald alone: the variable must name the very stream that standard error is. */
 static void test_priorities_for_journald(void **state) {
     (void)state;
-    setenv("JOURNAL_STREAM", "8:1", 1);
     captured_begin(&captured, stderr);
+    struct stat stream;
+    char here[64];
+    assert_int_equal(fstat(STDERR_FILENO, &stream), 0);
+    snprintf(here, sizeof here, "%ju:%ju", (uintmax_t)stream.st_dev, (uintmax_t)stream.st_ino);
+    setenv("JOURNAL_STREAM", here, 1);
+    log_begin();
     log_error("e", "n=1");
     log_info("i", "n=2");
-    const char *lines = captured_end(&captured);
+    setenv("JOURNAL_STREAM", "8:1", 1); /* a service's, but standard error was redirected */
+    log_begin();
+    log_error("e", "n=3");
     unsetenv("JOURNAL_STREAM");
+    log_begin();
+    log_error("e", "n=4");
+    const char *lines = captured_end(&captured);
     assert_int_equal(strncmp(lines, "<3>time=", 8), 0);
     captured_expect(lines, "\n<6>time=");
+    const char *third = strchr(strchr(lines, '\n') + 1, '\n') + 1;
+    assert_int_equal(strncmp(third, "time=", 5), 0);
+    captured_expect(third, "\ntime=");
 }
 
 /* A place writes 20 lines in 10 seconds; what was left out is counted in the first line after them. */

@@ -54,10 +54,21 @@ PGresult *database_query(PGconn *connection, const char *sql, int count, const c
 
 /* ---- */
 
+static struct migration_predecessor of_b[] = {{(char[]){"schema/102_x.sql"}, "1111111111111111"},
+                                              {(char[]){"schema/103_y.sql"}, "2222222222222222"}};
+static struct migration_predecessor of_e[] = {{(char[]){"schema/104_z.sql"}, "3333333333333333"}};
 static struct migration_file build_list[] = {
-    {1, (char[]){"schema/001_a.sql"}, NULL, "aaaaaaaaaaaaaaaaaaaa"},
-    {2, (char[]){"schema/002_b.sql"}, NULL, "bbbbbbbbbbbbbbbbbbbb"},
-    {5, (char[]){"schema/005_e.sql"}, NULL, "eeeeeeeeeeeeeeeeeeee"},
+    {.version = 1, .name = (char[]){"schema/tables/001_a.sql"}, .checksum = "aaaaaaaaaaaaaaaaaaaa"},
+    {.version = 2,
+     .name = (char[]){"schema/tables/002_b.sql"},
+     .checksum = "bbbbbbbbbbbbbbbbbbbb",
+     .supersedes = of_b,
+     .supersedes_count = 2},
+    {.version = 5,
+     .name = (char[]){"schema/tables/005_e.sql"},
+     .checksum = "eeeeeeeeeeeeeeeeeeee",
+     .supersedes = of_e,
+     .supersedes_count = 1},
 };
 static const struct migration_files build = {build_list, 3};
 static char explained[4000], printed[4000];
@@ -67,6 +78,7 @@ static struct migrate_plan make(const struct applied *applied, int count) {
     played = applied;
     played_count = count;
     assert_int_equal(migrate_plan_make(&plan, NULL, &build), 0);
+    explained[0] = '\0';
     FILE *out = fmemopen(explained, sizeof explained, "w");
     migrate_plan_explain(&plan, out);
     fclose(out);
@@ -91,11 +103,11 @@ static void expect(struct migrate_plan *plan, const enum migrate_state *states, 
 }
 
 #define A                                                                                                              \
-    { "1", "schema/001_a.sql", "aaaaaaaaaaaaaaaaaaaa" }
+    { "1", "schema/tables/001_a.sql", "aaaaaaaaaaaaaaaaaaaa" }
 #define B                                                                                                              \
-    { "2", "schema/002_b.sql", "bbbbbbbbbbbbbbbbbbbb" }
+    { "2", "schema/tables/002_b.sql", "bbbbbbbbbbbbbbbbbbbb" }
 #define E                                                                                                              \
-    { "5", "schema/005_e.sql", "eeeeeeeeeeeeeeeeeeee" }
+    { "5", "schema/tables/005_e.sql", "eeeeeeeeeeeeeeeeeeee" }
 
 static void test_empty_database(void **state) {
     (void)state;
@@ -104,7 +116,7 @@ static void test_empty_database(void **state) {
         struct migrate_plan plan = make(NULL, count);
         assert_ptr_equal(plan.steps[1].file, &build_list[1]);
         assert_int_equal(plan.steps[2].version, 5);
-        captured_expect(printed, "pending       schema/002_b.sql");
+        captured_expect(printed, "pending       schema/tables/002_b.sql");
         captured_expect(printed, "bbbbbbbbbbbb  -");
         expect(&plan, states, 3, 3, 0, 0);
     }
@@ -118,18 +130,19 @@ static void test_half_way_and_done(void **state) {
     struct migrate_plan plan = make(all, 2);
     expect(&plan, half, 3, 1, 0, 2);
     plan = make(all, 3);
-    captured_expect(printed, "applied       schema/005_e.sql");
+    captured_expect(printed, "applied       schema/tables/005_e.sql");
     captured_expect(printed, "eeeeeeeeeeee  2026-01-02 03:04:05      0.125\n");
     expect(&plan, done, 3, 0, 0, 5);
 }
 
 static void test_changed(void **state) {
     (void)state;
-    static const struct applied applied[] = {A, {"2", "schema/002_b.sql", "cccccccccccccccccccc"}};
+    static const struct applied applied[] = {A, {"2", "schema/tables/002_b.sql", "cccccccccccccccccccc"}};
     static const enum migrate_state states[] = {MIGRATE_APPLIED, MIGRATE_CHANGED, MIGRATE_PENDING};
     struct migrate_plan plan = make(applied, 2);
-    captured_expect(explained, "schema/002_b.sql was applied on 2026-01-02 03:04:05 UTC by build 0.1.0 and has been "
-                               "changed since (SHA-256 then cccccccccccc, now bbbbbbbbbbbb)");
+    captured_expect(explained,
+                    "schema/tables/002_b.sql was applied on 2026-01-02 03:04:05 UTC by build 0.1.0 and has been "
+                    "changed since (SHA-256 then cccccccccccc, now bbbbbbbbbbbb)");
     captured_expect(explained, "new file with the next free number");
     captured_expect(printed, "CHANGED ");
     expect(&plan, states, 3, 1, 1, 2);
@@ -137,17 +150,18 @@ static void test_changed(void **state) {
 
 static void test_missing(void **state) {
     (void)state;
-    static const struct applied applied[] = {A, B, {"3", "schema/003_c.sql", "cccccccccccccccccccc"}};
+    static const struct applied applied[] = {A, B, {"3", "schema/tables/003_c.sql", "cccccccccccccccccccc"}};
     static const enum migrate_state states[] = {MIGRATE_APPLIED, MIGRATE_APPLIED, MIGRATE_MISSING, MIGRATE_PENDING};
     struct migrate_plan plan = make(applied, 3);
-    captured_expect(explained, "schema/003_c.sql was applied on 2026-01-02 03:04:05 UTC by build 0.1.0 and is missing");
-    captured_expect(printed, "MISSING       schema/003_c.sql                      cccccccccccc");
+    captured_expect(explained,
+                    "schema/tables/003_c.sql was applied on 2026-01-02 03:04:05 UTC by build 0.1.0 and is missing");
+    captured_expect(printed, "MISSING       schema/tables/003_c.sql                   cccccccccccc");
     expect(&plan, states, 4, 1, 1, 3);
 }
 
 static void test_newer(void **state) {
     (void)state;
-    static const struct applied applied[] = {A, B, E, {"6", "schema/006_f.sql", "ffffffffffffffffffff"}};
+    static const struct applied applied[] = {A, B, E, {"6", "schema/tables/006_f.sql", "ffffffffffffffffffff"}};
     static const enum migrate_state states[] = {MIGRATE_APPLIED, MIGRATE_APPLIED, MIGRATE_APPLIED, MIGRATE_NEWER};
     struct migrate_plan plan = make(applied, 4);
     captured_expect(explained, "the database is newer than this build");
@@ -160,9 +174,55 @@ static void test_out_of_order(void **state) {
     static const struct applied applied[] = {A, E};
     static const enum migrate_state states[] = {MIGRATE_APPLIED, MIGRATE_OUT_OF_ORDER, MIGRATE_APPLIED};
     struct migrate_plan plan = make(applied, 2);
-    captured_expect(explained, "schema/002_b.sql was not applied, but later files were: there is a gap.");
-    captured_expect(printed, "OUT OF ORDER  schema/002_b.sql");
+    captured_expect(explained, "schema/tables/002_b.sql was not applied, but later files were: there is a gap.");
+    captured_expect(printed, "OUT OF ORDER  schema/tables/002_b.sql");
     expect(&plan, states, 3, 0, 1, 5);
+}
+
+/* A database of an earlier build: its files count as the ones that take their place. */
+static void test_superseded(void **state) {
+    (void)state;
+    static const struct applied applied[] = {A,
+                                             {"102", "schema/102_x.sql", "1111111111111111"},
+                                             {"103", "schema/103_y.sql", "2222222222222222"},
+                                             {"104", "schema/104_z.sql", "3333333333333333"}};
+    static const enum migrate_state all[] = {MIGRATE_APPLIED, MIGRATE_SUPERSEDED, MIGRATE_SUPERSEDED};
+    static const enum migrate_state half[] = {MIGRATE_APPLIED, MIGRATE_SUPERSEDED, MIGRATE_PENDING};
+    struct migrate_plan plan = make(applied, 4);
+    assert_int_equal(plan.superseded, 2);
+    assert_ptr_equal(plan.steps[1].file, &build_list[1]);
+    assert_int_equal(plan.steps[1].version, 2);
+    captured_expect(printed, "superseded    schema/tables/002_b.sql");
+    captured_expect(printed, "bbbbbbbbbbbb  2026-01-02 03:04:05");
+    expect(&plan, all, 3, 0, 0, 5);
+    plan = make(applied, 3);
+    assert_int_equal(plan.superseded, 1);
+    expect(&plan, half, 3, 1, 0, 2);
+}
+
+static void test_superseded_by_halves(void **state) {
+    (void)state;
+    static const struct applied one_of_two[] = {A, {"102", "schema/102_x.sql", "1111111111111111"}};
+    static const struct applied other_bytes[] = {
+        A, {"102", "schema/102_x.sql", "1111111111111111"}, {"103", "schema/103_y.sql", "9999999999999999"}};
+    static const enum migrate_state states[] = {MIGRATE_APPLIED, MIGRATE_FOREIGN, MIGRATE_PENDING};
+    for (int i = 0; i < 2; i++) {
+        struct migrate_plan plan = make(i == 0 ? one_of_two : other_bytes, i == 0 ? 2 : 3);
+        captured_expect(explained, "schema/tables/002_b.sql takes the place of 2 files of an earlier build");
+        captured_expect(explained, "Bring the database up with that build first");
+        captured_expect(printed, "FOREIGN       schema/tables/002_b.sql");
+        expect(&plan, states, 3, 1, 1, 2);
+    }
+}
+
+/* Once recorded under their new names, the old ones are of no interest. */
+static void test_superseded_and_recorded(void **state) {
+    (void)state;
+    static const struct applied applied[] = {A, B, E};
+    static const enum migrate_state states[] = {MIGRATE_APPLIED, MIGRATE_APPLIED, MIGRATE_APPLIED};
+    struct migrate_plan plan = make(applied, 3);
+    assert_int_equal(plan.superseded, 0);
+    expect(&plan, states, 3, 0, 0, 5);
 }
 
 static void test_database_away(void **state) {
@@ -175,9 +235,15 @@ static void test_database_away(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_empty_database), cmocka_unit_test(test_half_way_and_done),
-        cmocka_unit_test(test_changed),        cmocka_unit_test(test_missing),
-        cmocka_unit_test(test_newer),          cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_empty_database),
+        cmocka_unit_test(test_half_way_and_done),
+        cmocka_unit_test(test_changed),
+        cmocka_unit_test(test_missing),
+        cmocka_unit_test(test_newer),
+        cmocka_unit_test(test_out_of_order),
+        cmocka_unit_test(test_superseded),
+        cmocka_unit_test(test_superseded_by_halves),
+        cmocka_unit_test(test_superseded_and_recorded),
         cmocka_unit_test(test_database_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,8 @@
 /* test_registry.c: vendors and devices as the database tells them, page by page and once more. */
+#include "fake_memory.h"
 #include "rows.h"
 
+#include "hub/base/error.h"
 #include "hub/know/registry.h"
 
 static struct registry *registry_with_vendor(void) {
@@ -121,9 +123,55 @@ static void test_code_length(void **state) {
     registry_free(registry);
 }
 
+/* Half an answer takes nobody's right, and gives none. */
+static void test_vendors_without_memory(void **state) {
+    (void)state;
+    struct registry *registry = registry_with_vendor();
+    struct vendor *gas = registry_vendor(registry, "gas", "acme");
+    PGresult *rows =
+        ROWS(5, "dust", "first", "f", "f", "f", "gas", "acme", "f", "f", "f", "dust", "second", "f", "f", "f");
+    for (long first = 1; first <= 3; first++) {
+        fake_memory_fail(first, 1);
+        int code = registry_take_vendors(registry, rows);
+        fake_memory_fail(0, 0);
+        assert_int_equal(code, first <= 2 ? CH_EMEMORY : 0);
+        if (code != 0) {
+            assert_int_equal(registry_vendor_count(registry), 2);
+            assert_false(registry_vendor(registry, "dust", "acme")->revoked);
+            assert_true(gas->quarantine_unknown);
+        }
+    }
+    assert_int_equal(registry_vendor_count(registry), 3);
+    assert_true(registry_vendor(registry, "dust", "acme")->revoked);
+    PQclear(rows);
+    registry_free(registry);
+}
+
+/* A device for which there is no memory, or none for its place in the table, is not there; the next try adds it. */
+static void test_device_without_memory(void **state) {
+    (void)state;
+    for (long first = 1; first <= 4; first++) {
+        struct registry *registry = registry_with_vendor();
+        struct vendor *vendor = registry_vendor(registry, "dust", "acme");
+        fake_memory_fail(first, 1);
+        struct device *device = vendor_device_add(registry, vendor, "D-1", 3);
+        assert_int_equal(device == NULL, first <= 3); /* the device, the table, its buckets */
+        assert_ptr_equal(vendor_device(vendor, "D-1", 3), device);
+        assert_int_equal(registry_device_count(registry), device != NULL);
+        fake_memory_fail(0, 0);
+        assert_true(device != NULL || vendor_device_add(registry, vendor, "D-1", 3) != NULL);
+        assert_non_null(vendor_device(vendor, "D-1", 3));
+        registry_free(registry);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_vendors), cmocka_unit_test(test_revoked),
-                                       cmocka_unit_test(test_devices), cmocka_unit_test(test_device_again),
-                                       cmocka_unit_test(test_code_length)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_vendors),
+                                       cmocka_unit_test(test_revoked),
+                                       cmocka_unit_test(test_devices),
+                                       cmocka_unit_test(test_device_again),
+                                       cmocka_unit_test(test_code_length),
+                                       cmocka_unit_test(test_vendors_without_memory),
+                                       cmocka_unit_test(test_device_without_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,20 @@
+/* postgres_error.h: why a job failed, and what its SQLSTATE means for whoever gave it. Pure. */
+#ifndef CITYHUB_POSTGRES_ERROR_H
+#define CITYHUB_POSTGRES_ERROR_H
+
+#include <stdbool.h>
+
+struct postgres_error {
+    char sqlstate[6]; /* "" = the connection was lost or the job timed out: whether it committed is unknown */
+    char message[512];
+    char hint[256]; /* "" = the server gave none */
+};
+
+/* True if waiting and trying again may help: the server is away, stopping, out of room, read-only, not migrated, a
+ * deadlock. False: it is the data's fault. */
+bool postgres_error_transient(const struct postgres_error *error);
+
+/* True if the database is not what this build expects: an object, a right or the schema is missing. */
+bool postgres_error_misfit(const struct postgres_error *error);
+
+#endif

@@ -1,0 +1,179 @@
+-- Alarms: rules (limits with their source) and what they found. Threshold rules are evaluated by the hub record by record;
+-- 'derived' ones are raised by SQL (sweeps and checks); 'offline' and 'silent' ones by presence.sql.
+
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_notify() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_catalog.pg_notify('cityhub_rules', '');
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_rule_notify() IS 'Trigger: tells the running hub that alarm rules changed (channel cityhub_rules)';
+CREATE OR REPLACE TRIGGER alarm_rule_notify AFTER INSERT OR UPDATE OR DELETE ON onemap.alarm_rule
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.alarm_rule_notify();
+
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_retire() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- What the old limit found says nothing about the new one.
+    IF NOT NEW.enabled
+        OR (NEW.metric, NEW.comparison, NEW.threshold, NEW.clear_threshold, NEW.device_kind, NEW.window_from, NEW.window_to)
+        IS DISTINCT FROM
+           (OLD.metric, OLD.comparison, OLD.threshold, OLD.clear_threshold, OLD.device_kind, OLD.window_from, OLD.window_to) THEN
+        UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, pg_catalog.now()),
+            close_reason = CASE WHEN NEW.enabled THEN 'rule changed' ELSE 'rule disabled' END
+        WHERE a.rule_id = NEW.id AND a.closed_at IS NULL;
+        DELETE FROM onemap.alarm_pending p WHERE p.rule_id = NEW.id;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_rule_retire() IS
+    'Trigger: closes the open alarms of a rule that was disabled or whose limit changed';
+CREATE OR REPLACE TRIGGER alarm_rule_retire AFTER UPDATE ON onemap.alarm_rule
+    FOR EACH ROW EXECUTE FUNCTION onemap.alarm_rule_retire();
+
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_default(subsystem text, key text, rule jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    way text; known text[] := ARRAY['name_zh', 'metric', 'above', 'below', 'equals', 'clear', 'duration_s', 'severity', 'source',
+                                    'category_code', 'device_kind', 'from', 'to', 'kind'];
+    stray text := onemap.unknown_keys(rule, known); limit_value float8;
+BEGIN
+    IF stray IS NOT NULL THEN
+        RAISE EXCEPTION 'alarm rule %.%: unknown key %', subsystem, key, stray
+            USING HINT = 'Known: ' || array_to_string(known, ', ');
+    END IF;
+    SELECT w INTO way FROM unnest(ARRAY['above', 'below', 'equals']) w WHERE rule ? w;
+    IF (SELECT count(*) FROM unnest(ARRAY['above', 'below', 'equals']) w WHERE rule ? w) > 1 THEN
+        RAISE EXCEPTION 'alarm rule %.%: give one of above, below, equals', subsystem, key;
+    END IF;
+    limit_value := (rule->>way)::float8;
+    INSERT INTO onemap.alarm_rule AS a (subsystem, key, name_zh, kind, metric, device_kind, comparison, threshold, clear_threshold,
+        duration_s, severity, source, category_code, window_from, window_to)
+    VALUES ($1, $2, rule->>'name_zh', coalesce(rule->>'kind', CASE WHEN way IS NULL THEN 'derived' ELSE 'threshold' END),
+        rule->>'metric', rule->>'device_kind', way, limit_value, coalesce((rule->>'clear')::float8, limit_value),
+        coalesce((rule->>'duration_s')::int, 0), rule->>'severity', rule->>'source', rule->>'category_code',
+        (rule->>'from')::time, (rule->>'to')::time)
+    ON CONFLICT ON CONSTRAINT alarm_rule_subsystem_key_key DO UPDATE SET
+        name_zh = excluded.name_zh, kind = excluded.kind, metric = excluded.metric, device_kind = excluded.device_kind,
+        comparison = excluded.comparison, threshold = excluded.threshold, clear_threshold = excluded.clear_threshold,
+        duration_s = excluded.duration_s, severity = excluded.severity, source = excluded.source,
+        category_code = excluded.category_code, window_from = excluded.window_from, window_to = excluded.window_to
+    WHERE NOT a.edited;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_rule_default(text, text, jsonb) IS
+    'Sets a shipped rule unless the county edited it; keys: name_zh, metric, above|below|equals, clear, duration_s, severity, '
+    'source, category_code, device_kind, from, to';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_set(subsystem text, key text, changes jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known text[] := ARRAY['threshold', 'clear_threshold', 'duration_s', 'severity', 'source', 'category_code', 'enabled'];
+    stray text := onemap.unknown_keys(changes, known);
+BEGIN
+    IF stray IS NOT NULL THEN
+        RAISE EXCEPTION 'alarm rule %.%: % cannot be changed', subsystem, key, stray
+            USING HINT = 'Known: ' || array_to_string(known, ', ');
+    END IF;
+    UPDATE onemap.alarm_rule r SET edited = true,
+        threshold = coalesce((changes->>'threshold')::float8, r.threshold),
+        clear_threshold = coalesce((changes->>'clear_threshold')::float8, (changes->>'threshold')::float8, r.clear_threshold),
+        duration_s = coalesce((changes->>'duration_s')::int, r.duration_s),
+        severity = coalesce(changes->>'severity', r.severity),
+        source = coalesce(changes->>'source', r.source),
+        category_code = CASE WHEN changes ? 'category_code' THEN changes->>'category_code' ELSE r.category_code END,
+        enabled = coalesce((changes->>'enabled')::boolean, r.enabled)
+    WHERE r.subsystem = $1 AND r.key = $2;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no alarm rule %.%', subsystem, key USING ERRCODE = 'no_data_found';
+    END IF;
+    PERFORM onemap.audit('alarm_rule_set', jsonb_build_object('subsystem', $1, 'key', $2, 'changes', changes));
+END $$;
+COMMENT ON FUNCTION onemap.alarm_rule_set(text, text, jsonb) IS
+    'The county''s change of a rule: threshold, clear_threshold, duration_s, severity, source, category_code, enabled; audited, '
+    'in force at once';
+GRANT EXECUTE ON FUNCTION onemap.alarm_rule_set(text, text, jsonb) TO cityhub_hub, cityhub_api;
+
+-- The two ends of an alarm, for the hub and for SQL alike. Saying a thing twice changes nothing.
+CREATE OR REPLACE FUNCTION onemap.alarm_open(rule_id int, device_id int, vendor text, at timestamptz, value float8,
+    detail jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO onemap.alarm (rule_id, device_id, vendor, opened_at, value, severity, detail)
+    SELECT r.id, $2, $3, $4, $5, r.severity, $6 FROM onemap.alarm_rule r WHERE r.id = $1 AND r.enabled
+    ON CONFLICT DO NOTHING
+$$;
+COMMENT ON FUNCTION onemap.alarm_open(int, int, text, timestamptz, float8, jsonb) IS
+    'Opens an alarm unless one of this rule and device is open, or one with this very time was';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_close(rule_id int, device_id int, vendor text, at timestamptz, value float8,
+    reason text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, $4), closing_value = $5, close_reason = $6
+    WHERE a.rule_id = $1 AND a.device_id = $2 AND a.vendor = $3 AND a.closed_at IS NULL
+$$;
+COMMENT ON FUNCTION onemap.alarm_close(int, int, text, timestamptz, float8, text) IS
+    'Closes the open alarm of this rule and device, if there is one';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_next_time(rule_id int, device_id int, vendor text, at timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT greatest($4, (SELECT max(a.closed_at) FROM onemap.alarm a WHERE a.rule_id = $1 AND a.device_id = $2 AND a.vendor = $3))
+$$;
+COMMENT ON FUNCTION onemap.alarm_next_time(int, int, text, timestamptz) IS
+    'When an alarm of a lasting silence opens: not before the end of the one before, which a change of the rule may have closed '
+    'while the silence went on';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_raise(device_id int, rule_key text, at timestamptz, value float8,
+    detail jsonb DEFAULT '{}') RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.alarm_open(r.id, d.id, '', $3, $4, $5)
+    FROM onemap.device d JOIN onemap.alarm_rule r ON r.subsystem = d.subsystem AND r.key = $2 WHERE d.id = $1
+$$;
+COMMENT ON FUNCTION onemap.alarm_raise(int, text, timestamptz, float8, jsonb) IS
+    'Opens an alarm by the rule''s key, for sweeps and checks';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_clear(device_id int, rule_key text, at timestamptz,
+    reason text DEFAULT 'condition ended') RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.alarm_close(r.id, d.id, '', $3, NULL, $4)
+    FROM onemap.device d JOIN onemap.alarm_rule r ON r.subsystem = d.subsystem AND r.key = $2 WHERE d.id = $1
+$$;
+COMMENT ON FUNCTION onemap.alarm_clear(int, text, timestamptz, text) IS 'Closes an alarm by the rule''s key, for sweeps and checks';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_settle(device_id int, rule_key text, holds boolean, at timestamptz, value float8,
+    detail jsonb DEFAULT '{}', ended text DEFAULT 'condition ended') RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF holds THEN
+        PERFORM onemap.alarm_raise(device_id, rule_key, at, value, detail);
+        RETURN 1;
+    ELSIF NOT holds THEN
+        PERFORM onemap.alarm_clear(device_id, rule_key, at, ended);
+    END IF;
+    RETURN 0;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_settle(int, text, boolean, timestamptz, float8, jsonb, text) IS
+    'What a sweep found of one device: raises the rule''s alarm if it holds (returns 1), clears it if not (with the reason ended), '
+    'leaves it where that cannot be judged (NULL)';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_apply(operations jsonb) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE o record;
+BEGIN
+    FOR o IN SELECT r.op, r.device_id, r.rule_id, to_timestamp(r.at_ms / 1000.0) AS at, r.value
+             FROM jsonb_to_recordset(operations) AS r(op text, device_id int, rule_id int, at_ms bigint, value float8) LOOP
+        CASE o.op
+            WHEN 'open' THEN
+                PERFORM onemap.alarm_open(o.rule_id, o.device_id, '', o.at, o.value, '{}');
+                DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
+            WHEN 'close' THEN
+                PERFORM onemap.alarm_close(o.rule_id, o.device_id, '', o.at, o.value, 'condition ended');
+            WHEN 'pend' THEN
+                INSERT INTO onemap.alarm_pending (device_id, rule_id, since)
+                SELECT o.device_id, o.rule_id, o.at WHERE EXISTS (SELECT FROM onemap.alarm_rule r WHERE r.id = o.rule_id
+                    AND r.enabled)
+                ON CONFLICT DO NOTHING;
+            WHEN 'drop' THEN
+                DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
+        END CASE;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_apply(jsonb) IS
+    'The hub''s alarm changes of one batch, in order: [{op: open|close|pend|drop, device_id, rule_id, at_ms, value}]';
+GRANT EXECUTE ON FUNCTION onemap.alarm_apply(jsonb) TO cityhub_hub;

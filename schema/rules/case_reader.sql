@@ -1,0 +1,143 @@
+-- What the API and the commands read of cases: lists, one case with its clock and journal, who reported it. JSON in and out.
+-- Nothing here changes a case.
+
+CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'state_zh', s.name_zh, 'source', c.source,
+        'title', c.title, 'category', c.category_code, 'category_zh', k.name_zh, 'condition', c.condition_number,
+        'department', d.code, 'department_zh', d.name_zh, 'grid_cell', c.grid_cell, 'street', c.street, 'address', c.address,
+        'lon', public.ST_X(c.geom), 'lat', public.ST_Y(c.geom), 'reported_at', c.reported_at, 'deadline_at', c.deadline_at,
+        'stage_deadline_at', CASE WHEN c.ended_at IS NULL THEN c.stage_deadline_at END, 'ended_at', c.ended_at,
+        'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false) ELSE c.deadline_at < now() END,
+        'rework_count', c.rework_count, 'supervision_count', c.supervision_count, 'flags', c.flags, 'satisfaction', c.satisfaction)
+    FROM onemap.case_state s
+    LEFT JOIN onemap.case_category k ON k.version = c.catalogue_version AND k.code = c.category_code
+    LEFT JOIN onemap.department d ON d.id = c.department_id
+    WHERE s.state = c.state
+$$;
+COMMENT ON FUNCTION onemap.case_summary(onemap.case_record) IS 'A case as lists show it';
+
+CREATE OR REPLACE FUNCTION onemap.case_list(filter jsonb DEFAULT '{}') RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    known text[] := '{state,department,source,category,street,grid_cell,subsystem,device,open,overdue,suspended,since,until,'
+        'after,limit}'::text[];
+    most int; unit int; result jsonb; conditions text := ''; f text;
+BEGIN
+    PERFORM onemap.case_fields_check(filter, known, '{}');
+    most := coalesce(onemap.case_whole(filter, 'limit', 1, 1000), 50);
+    FOREACH f IN ARRAY '{open,overdue,suspended}'::text[] LOOP
+        IF filter ? f AND lower(filter->>f) NOT IN ('true', 'false') THEN
+            RAISE EXCEPTION 'field "%" must be true or false, not %', f, filter->f USING ERRCODE = 'CH013';
+        END IF;
+    END LOOP;
+    IF filter ? 'state' AND NOT EXISTS (SELECT FROM onemap.case_state s WHERE s.state = filter->>'state') THEN
+        RAISE EXCEPTION 'there is no state "%"', filter->>'state' USING ERRCODE = 'CH013',
+            HINT = (SELECT 'States: ' || string_agg(s.state, ', ' ORDER BY s.position) || '.' FROM onemap.case_state s);
+    ELSIF filter ? 'department' THEN
+        SELECT d.id INTO unit FROM onemap.department d WHERE d.code = filter->>'department';
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'the county has no department "%"', filter->>'department' USING ERRCODE = 'CH016';
+        END IF;
+    END IF;
+    -- Dynamic, so that each list is planned for its own filters; their values are parameters.
+    SELECT string_agg(' AND ' || x.condition, '') INTO conditions FROM (VALUES
+        ('state', 'r.state = $1->>''state'''), ('department', 'r.department_id = $2'), ('source', 'r.source = $1->>''source'''),
+        ('category', 'r.category_code = $1->>''category'''), ('street', 'r.street = $1->>''street'''),
+        ('grid_cell', 'r.grid_cell = $1->>''grid_cell'''), ('subsystem', 'r.subsystem = $1->>''subsystem'''),
+        ('device', 'r.device_id = ($1->>''device'')::int'),
+        ('open', CASE WHEN filter->>'open' = 'true' THEN 'r.ended_at IS NULL' ELSE 'r.ended_at IS NOT NULL' END),
+        ('overdue', CASE WHEN filter->>'overdue' = 'true'
+            THEN 'r.ended_at IS NULL AND r.clock_started_at IS NOT NULL AND r.deadline_at < now()'
+            ELSE 'NOT (r.ended_at IS NULL AND r.clock_started_at IS NOT NULL AND r.deadline_at < now())' END),
+        ('suspended', CASE WHEN filter->>'suspended' = 'true' THEN 'r.state = ''suspended''' ELSE 'r.state <> ''suspended''' END),
+        ('since', 'r.reported_at >= $4'), ('until', 'r.reported_at < $5'), ('after', 'r.id < ($1->>''after'')::bigint'))
+        AS x (field, condition) WHERE filter ? x.field;
+    EXECUTE 'SELECT jsonb_build_object(''cases'', coalesce(jsonb_agg(onemap.case_summary(x) ORDER BY x.id DESC), ''[]''),
+            ''next'', CASE WHEN count(*) = $3 THEN min(x.id) END)
+        FROM (SELECT r.* FROM onemap.case_record r WHERE true' || coalesce(conditions, '') || ' ORDER BY r.id DESC LIMIT $3) x'
+        INTO result USING filter, unit, most, onemap.typed_time(filter->>'since'), onemap.typed_time(filter->>'until');
+    RETURN result;
+END $$;
+COMMENT ON FUNCTION onemap.case_list(jsonb) IS
+    'Cases that fit all of {state, department, source, category, street, grid_cell, subsystem, device (id), open, overdue, '
+    'suspended, since and until (typed times of the report)}, newest first, at most limit (1 to 1000, 50): {cases: [...], next}; '
+    'next goes into "after" for the following page, null at the end';
+GRANT EXECUTE ON FUNCTION onemap.case_list(jsonb) TO cityhub_api, cityhub_hub, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.case_show(code text) RETURNS jsonb
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE c onemap.case_record;
+BEGIN
+    SELECT * INTO c FROM onemap.case_record r WHERE r.code = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no case "%"', code USING ERRCODE = 'CH017';
+    END IF;
+    RETURN onemap.case_summary(c) || jsonb_build_object(
+        'description', c.description, 'catalogue_version', c.catalogue_version, 'component_code', c.component_code,
+        'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
+            FROM onemap.device d WHERE d.id = c.device_id),
+        'external_code', c.external_code, 'merged_into', (SELECT k.code FROM onemap.case_record k WHERE k.id = c.merged_into),
+        'merged', (SELECT coalesce(jsonb_agg(k.code ORDER BY k.id), '[]') FROM onemap.case_record k WHERE k.merged_into = c.id),
+        'candidates', (SELECT coalesce(jsonb_agg(jsonb_build_object('department', d.code, 'name_zh', d.name_zh)
+            ORDER BY array_position(c.candidates, d.id)), '[]') FROM onemap.department d WHERE d.id = ANY (c.candidates)),
+        'rule', (SELECT jsonb_build_object('condition_zh', n.condition_zh, 'closing_zh', n.closing_zh, 'limit_value', n.limit_value,
+                'limit_unit', n.limit_unit, 'responsible', n.responsible, 'source', n.source) FROM onemap.case_condition n
+            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number),
+        'clock', onemap.case_clock_json(c, greatest(now(), c.clock_started_at)), 'resume_state', c.resume_state,
+        'asked_extension', c.asked_extension, 'asked_suspension', c.asked_suspension,
+        'can', (SELECT coalesce(jsonb_object_agg(t.role, t.actions), '{}')
+            FROM (SELECT x.role, jsonb_agg(x.action ORDER BY x.action) AS actions
+                FROM onemap.case_transition x WHERE x.from_state = c.state AND x.role <> 'system' GROUP BY x.role) t),
+        'attachments', (SELECT coalesce(jsonb_agg(jsonb_build_object('seq', a.seq, 'uri', a.uri, 'sha256', encode(a.sha256, 'hex'),
+                'size_bytes', a.size_bytes, 'media_type', a.media_type) ORDER BY a.id), '[]')
+            FROM onemap.case_attachment a WHERE a.case_id = c.id),
+        'alarms', (SELECT coalesce(jsonb_agg(jsonb_build_object('alarm', l.alarm_id, 'seq', l.seq, 'close_seq', l.close_seq)
+            ORDER BY l.alarm_id), '[]') FROM onemap.case_alarm l WHERE l.case_id = c.id),
+        'warnings', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', w.kind, 'deadline_at', w.deadline_at,
+                'warned_at', w.warned_at) ORDER BY w.warned_at, w.kind), '[]')
+            FROM onemap.case_warning w WHERE w.case_id = c.id),
+        'journal', (SELECT coalesce(jsonb_agg(to_jsonb(e) - '{id,case_id,case_code,previous_hash,hash}'::text[]
+            || jsonb_build_object('action_zh', a.name_zh, 'hash', encode(e.hash, 'hex')) ORDER BY e.seq), '[]')
+            FROM onemap.case_event e JOIN onemap.case_action a ON a.action = e.action WHERE e.case_id = c.id));
+END $$;
+COMMENT ON FUNCTION onemap.case_show(text) IS
+    'One case whole: as in lists, and its rule, clock, candidates, what each post can do now, attachments, alarms, warnings and '
+    'journal; never who reported it';
+GRANT EXECUTE ON FUNCTION onemap.case_show(text) TO cityhub_api, cityhub_hub, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.case_contact_show(code text, actor text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE result jsonb;
+BEGIN
+    SELECT jsonb_build_object('case', c.code, 'reporter', coalesce(k.reporter, ''), 'name', k.name, 'phone', k.phone) INTO result
+    FROM onemap.case_record c LEFT JOIN onemap.case_contact k ON k.case_id = c.id WHERE c.code = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no case "%"', code USING ERRCODE = 'CH017';
+    END IF;
+    PERFORM onemap.audit('case_contact_show', jsonb_build_object('case', $1, 'actor', $2));
+    RETURN result;
+END $$;
+COMMENT ON FUNCTION onemap.case_contact_show(text, text) IS
+    'Who reported a case and how to call back: {case, reporter, name, phone}; every look is noted in the audit log with its actor';
+GRANT EXECUTE ON FUNCTION onemap.case_contact_show(text, text) TO cityhub_api;
+
+CREATE OR REPLACE FUNCTION onemap.case_transitions() RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object(
+        'states', (SELECT jsonb_agg(jsonb_build_object('state', s.state, 'name_zh', s.name_zh, 'final', s.final)
+            ORDER BY s.position) FROM onemap.case_state s),
+        'actions', (SELECT jsonb_agg(jsonb_build_object('action', a.action, 'name_zh', a.name_zh,
+            'reason_required', a.reason_required, 'fields', a.fields)
+            ORDER BY a.action) FROM onemap.case_action a),
+        'roles', (SELECT jsonb_agg(jsonb_build_object('role', r.role, 'name_zh', r.name_zh) ORDER BY r.role)
+            FROM onemap.case_role r),
+        'sources', (SELECT jsonb_agg(jsonb_build_object('source', s.source, 'name_zh', s.name_zh,
+            'roles', (SELECT jsonb_agg(t.role ORDER BY t.role) FROM onemap.case_report_right t WHERE t.source = s.source))
+                ORDER BY s.source) FROM onemap.case_source s),
+        'transitions', (SELECT jsonb_agg(jsonb_build_object('action', t.action, 'role', t.role, 'from_state', t.from_state,
+            'to_state', t.to_state) ORDER BY t.from_state, t.action, t.role) FROM onemap.case_transition t))
+$$;
+COMMENT ON FUNCTION onemap.case_transitions() IS
+    'The state machine with all its words: {states, actions, roles, sources, transitions}';
+GRANT EXECUTE ON FUNCTION onemap.case_transitions() TO cityhub_api, cityhub_hub, cityhub_read;

@@ -1,0 +1,118 @@
+-- What every later file stands on: the append-only guard, the audit log, the county's settings, its days and times as people
+-- type them. Nothing here knows a device, a case or a score.
+
+CREATE OR REPLACE FUNCTION onemap.append_only() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on %.% refused: the table is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+COMMENT ON FUNCTION onemap.append_only() IS 'Trigger that refuses UPDATE, DELETE and TRUNCATE on journals';
+CREATE OR REPLACE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE ON onemap.audit_log
+    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE OR REPLACE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON onemap.audit_log
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+
+-- Which rules were in force when is never rewritten either.
+CREATE OR REPLACE TRIGGER rule_run_append_only BEFORE UPDATE OR DELETE ON cityhub_meta.rule_run
+    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE OR REPLACE TRIGGER rule_run_no_truncate BEFORE TRUNCATE ON cityhub_meta.rule_run
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+CREATE OR REPLACE TRIGGER rule_edition_append_only BEFORE UPDATE OR DELETE ON cityhub_meta.rule_edition
+    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE OR REPLACE TRIGGER rule_edition_no_truncate BEFORE TRUNCATE ON cityhub_meta.rule_edition
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+
+CREATE OR REPLACE FUNCTION onemap.audit(action text, detail jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO onemap.audit_log (action, detail) VALUES (action, detail)
+$$;
+COMMENT ON FUNCTION onemap.audit(text, jsonb) IS 'Appends one line to the audit log under the session user';
+GRANT EXECUTE ON FUNCTION onemap.audit(text, jsonb) TO cityhub_hub, cityhub_api;
+
+CREATE OR REPLACE FUNCTION onemap.has_role(role_name text) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r
+        WHERE r.rolname = role_name AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))
+$$;
+COMMENT ON FUNCTION onemap.has_role(text) IS 'Whether the login that is connected has a role; false if there is no such role';
+
+-- A county's own value stays.
+INSERT INTO onemap.setting (key, value, comment_zh) VALUES
+    ('time_zone', 'Asia/Shanghai', '县所在时区：统计日、小时、工作时均按此时区')
+ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
+
+CREATE OR REPLACE FUNCTION onemap.setting(key text) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT s.value FROM onemap.setting s WHERE s.key = $1
+$$;
+COMMENT ON FUNCTION onemap.setting(text) IS 'Value of one setting, or NULL';
+GRANT EXECUTE ON FUNCTION onemap.setting(text) TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- ---- the county's time: the only place where its zone is read ----
+
+CREATE OR REPLACE FUNCTION onemap.time_zone() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce((SELECT s.value FROM onemap.setting s WHERE s.key = 'time_zone'), 'UTC')
+$$;
+COMMENT ON FUNCTION onemap.time_zone() IS 'The county''s time zone (setting time_zone), UTC if none is set';
+
+CREATE OR REPLACE FUNCTION onemap.local_time(moment timestamptz) RETURNS timestamp LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT moment AT TIME ZONE onemap.time_zone()
+$$;
+COMMENT ON FUNCTION onemap.local_time(timestamptz) IS 'What the county''s clocks show at a moment';
+
+CREATE OR REPLACE FUNCTION onemap.local_moment(shown timestamp) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT shown AT TIME ZONE onemap.time_zone()
+$$;
+COMMENT ON FUNCTION onemap.local_moment(timestamp) IS 'The moment at which the county''s clocks show this';
+
+CREATE OR REPLACE FUNCTION onemap.local_midnight(day date) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT day::timestamp AT TIME ZONE onemap.time_zone()
+$$;
+COMMENT ON FUNCTION onemap.local_midnight(date) IS 'Where a day of the county begins';
+GRANT EXECUTE ON FUNCTION onemap.time_zone(), onemap.local_time(timestamptz), onemap.local_moment(timestamp),
+    onemap.local_midnight(date) TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- ---- what requests and settings in JSON have in common ----
+
+CREATE OR REPLACE FUNCTION onemap.unknown_keys(object jsonb, known text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object - known) k
+$$;
+COMMENT ON FUNCTION onemap.unknown_keys(jsonb, text[]) IS 'Keys that an object should not have, NULL if there are none';
+
+CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT k FROM unnest(needed) WITH ORDINALITY AS n (k, place)
+    WHERE btrim(coalesce(object->>k, '')) = '' ORDER BY place LIMIT 1
+$$;
+COMMENT ON FUNCTION onemap.missing_key(jsonb, text[]) IS 'The first of these keys that is absent or blank, NULL if all are there';
+
+CREATE OR REPLACE FUNCTION onemap.number_within(typed text, digits int, lowest numeric, highest numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN typed ~ format('^-?[0-9]{1,%s}(\.[0-9]{1,%1$s})?$', digits) AND typed::numeric BETWEEN lowest AND highest
+                THEN typed::numeric END
+$$;
+COMMENT ON FUNCTION onemap.number_within(text, int, numeric, numeric) IS
+    'A number with at most so many digits before and behind the point, within its range; NULL if the text is none';
+
+-- A mean is a sum of binary fractions: one that is just at its limit on paper must not come out a hair above it.
+CREATE OR REPLACE FUNCTION onemap.figure(value float8) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.round(value::numeric, 6)::float8
+$$;
+COMMENT ON FUNCTION onemap.figure(float8) IS 'A computed value rounded to six decimals, before it is compared with a limit';
+GRANT EXECUTE ON FUNCTION onemap.figure(float8) TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- Times as people type them. Without an offset they are the county's own.
+CREATE OR REPLACE FUNCTION onemap.typed_time(typed text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF typed ~ '^[0-9]+ *(second|minute|hour|day|week|month)s?( ago)?$' THEN
+        RETURN now() - regexp_replace(typed, ' ago$', '')::interval;
+    ELSIF typed ~ '[0-9] *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' AND typed !~ '^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$' THEN
+        RETURN typed::timestamptz;
+    END IF;
+    RETURN onemap.local_moment(typed::timestamp);
+EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR invalid_text_representation THEN
+    RAISE EXCEPTION '"%" is no time', typed
+        USING ERRCODE = 'invalid_datetime_format',
+            HINT = 'For example 2026-11-24, "2026-11-24 08:00", 2026-11-24T08:00:00Z or "2 hours".';
+END $$;
+COMMENT ON FUNCTION onemap.typed_time(text) IS
+    'A time as people type it: a date or date and time in the county''s time zone, one with an offset, or how long ago ("2 hours")';
+GRANT EXECUTE ON FUNCTION onemap.typed_time(text) TO cityhub_hub, cityhub_api, cityhub_read;

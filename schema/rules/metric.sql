@@ -1,0 +1,94 @@
+-- The catalogue of metrics and device kinds, written from the adapters' tables of the build, and the named view of each
+-- subsystem. An ordinal never changes its meaning.
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_drift(catalogue jsonb) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%s: ordinal %s means %s in the database, %s in this build', m.subsystem, m.ordinal, m.key, c.key)
+    FROM jsonb_to_recordset(catalogue->'metrics') AS c(subsystem text, ordinal int, key text, unit text, kind text)
+    JOIN onemap.metric m ON m.subsystem = c.subsystem AND m.ordinal = c.ordinal
+    WHERE (m.key, m.unit, m.kind) IS DISTINCT FROM (c.key, c.unit, c.kind)
+    UNION ALL
+    SELECT format('%s: metric %s (ordinal %s) is in the database and not in this build', m.subsystem, m.key, m.ordinal)
+    FROM onemap.metric m
+    WHERE NOT EXISTS (SELECT FROM jsonb_to_recordset(catalogue->'metrics') AS c(subsystem text, ordinal int)
+                      WHERE c.subsystem = m.subsystem AND c.ordinal = m.ordinal)
+$$;
+COMMENT ON FUNCTION onemap.catalogue_drift(jsonb) IS
+    'What a build''s catalogue {metrics: [{subsystem, ordinal, key, unit, kind}]} contradicts of the stored one; no rows = fits';
+GRANT EXECUTE ON FUNCTION onemap.catalogue_drift(jsonb) TO cityhub_hub;
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_missing(catalogue jsonb) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%s: metric %s (ordinal %s) is in this build and not in the database', c.subsystem, c.key, c.ordinal)
+    FROM jsonb_to_recordset(catalogue->'metrics') AS c(subsystem text, ordinal int, key text)
+    WHERE NOT EXISTS (SELECT FROM onemap.metric m WHERE m.subsystem = c.subsystem AND m.ordinal = c.ordinal)
+    UNION ALL
+    SELECT format('%s: device kind %s is in this build and not in the database', c.subsystem, c.key)
+    FROM jsonb_to_recordset(catalogue->'kinds') AS c(subsystem text, key text)
+    WHERE NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.subsystem = c.subsystem AND k.key = c.key)
+$$;
+COMMENT ON FUNCTION onemap.catalogue_missing(jsonb) IS
+    'What a build brings that the database does not have yet (cityhub migrate adds it)';
+GRANT EXECUTE ON FUNCTION onemap.catalogue_missing(jsonb) TO cityhub_hub;
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_sync(catalogue jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE problem text; s record;
+BEGIN
+    SELECT string_agg(d, '; ') INTO problem FROM onemap.catalogue_drift(catalogue) d;
+    IF problem IS NOT NULL THEN
+        RAISE EXCEPTION 'the catalogue of metrics does not fit: %', problem
+            USING HINT = 'An ordinal keeps its meaning for ever: give new metrics new ordinals, keep old ones.';
+    END IF;
+    INSERT INTO onemap.metric (subsystem, ordinal, key, name_zh, unit, kind, min_value, max_value, rollover)
+    SELECT c.subsystem, c.ordinal, c.key, c.name_zh, c.unit, c.kind, c.min_value, c.max_value, c.rollover
+    FROM jsonb_to_recordset(catalogue->'metrics')
+        AS c(subsystem text, ordinal int, key text, name_zh text, unit text, kind text,
+             min_value float8, max_value float8, rollover float8)
+    ON CONFLICT (subsystem, ordinal) DO UPDATE SET name_zh = excluded.name_zh, min_value = excluded.min_value,
+        max_value = excluded.max_value, rollover = excluded.rollover;
+    INSERT INTO onemap.device_kind (subsystem, key, name_zh, mobile, offline_after)
+    SELECT c.subsystem, c.key, c.name_zh, c.mobile, make_interval(secs => c.offline_after_s)
+    FROM jsonb_to_recordset(catalogue->'kinds')
+        AS c(subsystem text, key text, name_zh text, mobile boolean, offline_after_s int)
+    ON CONFLICT (subsystem, key) DO UPDATE SET name_zh = excluded.name_zh, mobile = excluded.mobile,
+        offline_after = excluded.offline_after;
+    FOR s IN SELECT DISTINCT m.subsystem FROM onemap.metric m LOOP
+        PERFORM onemap.subsystem_view_create(s.subsystem);
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.catalogue_sync(jsonb) IS
+    'Stores the build''s catalogue and makes the named view of each subsystem anew; refuses an ordinal that changed its meaning';
+
+-- How derived values name a metric. No SET on these two, so that the planner can inline them.
+CREATE OR REPLACE FUNCTION onemap.metric_ordinal(subsystem text, key text) RETURNS int LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT m.ordinal FROM onemap.metric m WHERE m.subsystem = $1 AND m.key = $2
+$$;
+COMMENT ON FUNCTION onemap.metric_ordinal(text, text) IS 'Place of a metric in readings, NULL if the catalogue does not have it';
+GRANT EXECUTE ON FUNCTION onemap.metric_ordinal(text, text) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.reading_good(readings float8[], quality bigint, ordinal int) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN quality IS NULL OR quality & (1::bigint << (ordinal - 1)) = 0 THEN readings[ordinal] END
+$$;
+COMMENT ON FUNCTION onemap.reading_good(float8[], bigint, int) IS
+    'The reading, NULL if there is none or it is outside its physical range';
+GRANT EXECUTE ON FUNCTION onemap.reading_good(float8[], bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.subsystem_view_create(subsystem text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE columns text;
+BEGIN
+    SELECT string_agg(CASE WHEN m.kind = 'text' THEN format('o.attributes->>%L AS %I', m.key, m.key)
+                           ELSE format('o.readings[%s] AS %I', m.ordinal, m.key) END, ', ' ORDER BY m.ordinal)
+    INTO columns FROM onemap.metric m WHERE m.subsystem = $1;
+    -- New metrics come after the columns that are there, which is what CREATE OR REPLACE VIEW asks for.
+    EXECUTE format('CREATE OR REPLACE VIEW onemap.%I AS SELECT d.code AS device_code, o.observed_at, d.vendor,
+        d.kind AS device_kind, o.device_id, o.received_at, o.quality,
+            %s FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id
+        WHERE d.subsystem = %L', $1, columns, $1);
+    EXECUTE format('COMMENT ON VIEW onemap.%I IS %L', $1,
+        (SELECT s.name_zh FROM onemap.subsystem s WHERE s.key = $1) || ': one named column per metric');
+    EXECUTE format('GRANT SELECT ON onemap.%I TO cityhub_read, cityhub_hub', $1);
+END $$;
+COMMENT ON FUNCTION onemap.subsystem_view_create(text) IS 'Makes the view of a subsystem with a named column per metric';

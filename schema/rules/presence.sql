@@ -1,0 +1,91 @@
+-- Silence: who is offline, which vendor is silent, and the alarms of both. While a whole vendor is silent its devices are not
+-- alarmed one by one, and when it is back each has its time to follow; time in which the hub itself did not listen counts
+-- against nobody. A device whose kind is not known yet (pending) has an hour, and no alarm.
+
+SELECT onemap.alarm_rule_default(s.key, 'device_offline', jsonb_build_object('kind', 'offline', 'name_zh', '设备离线',
+        'severity', 'minor', 'source', 'assumed: the device kind''s offline_after')),
+    onemap.alarm_rule_default(s.key, 'vendor_silent', jsonb_build_object('kind', 'silent', 'name_zh', '厂商平台失联',
+        'severity', 'major', 'source', 'assumed: the vendor''s silent_after'))
+FROM onemap.subsystem s;
+
+-- Silence. While a whole vendor is silent its devices are not alarmed one by one, and when it is back each has its time to
+-- follow; time in which the hub itself did not listen counts against nobody. A device whose kind is not known yet
+-- (pending) has an hour, and no alarm.
+CREATE OR REPLACE FUNCTION onemap.presence_vendors(listening_since timestamptz) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE v record;
+BEGIN
+    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, coalesce(n.revoked_at, now())),
+        close_reason = CASE WHEN n.revoked_at IS NULL THEN 'all its devices are retired' ELSE 'vendor revoked' END
+    FROM onemap.alarm_rule r JOIN onemap.vendor n ON n.subsystem = r.subsystem
+    WHERE r.id = a.rule_id AND r.kind = 'silent' AND a.closed_at IS NULL AND n.vendor = a.vendor
+        AND (n.revoked_at IS NOT NULL OR NOT EXISTS (SELECT FROM onemap.device x
+            WHERE x.subsystem = n.subsystem AND x.vendor = n.vendor AND x.status <> 'retired'));
+    FOR v IN
+        SELECT n.vendor, n.silent_after, r.id AS rule_id, max(s.last_seen_at) AS last_seen
+        FROM onemap.vendor n
+        JOIN onemap.alarm_rule r ON r.subsystem = n.subsystem AND r.kind = 'silent' AND r.enabled
+        JOIN onemap.device x ON x.subsystem = n.subsystem AND x.vendor = n.vendor AND x.status <> 'retired'
+        JOIN onemap.device_state s ON s.device_id = x.id
+        WHERE n.revoked_at IS NULL GROUP BY n.subsystem, n.vendor, r.id
+    LOOP
+        IF v.last_seen >= now() - v.silent_after THEN
+            PERFORM onemap.alarm_close(v.rule_id, 0, v.vendor, v.last_seen, NULL, 'records arrive again');
+        ELSIF listening_since < now() - v.silent_after THEN
+            PERFORM onemap.alarm_open(v.rule_id, 0, v.vendor, onemap.alarm_next_time(v.rule_id, 0, v.vendor,
+                greatest(v.last_seen, listening_since) + v.silent_after), NULL, jsonb_build_object('last_seen_at', v.last_seen));
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.presence_vendors(timestamptz) IS
+    'Opens and closes the alarms of vendors of whom nothing came for their silent_after; one that never sent anything is not '
+    'missed';
+
+CREATE OR REPLACE FUNCTION onemap.presence_alarms(listening_since timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO onemap.alarm (rule_id, device_id, opened_at, severity, detail)
+    SELECT r.id, x.id, onemap.alarm_next_time(r.id, x.id, '',
+               least(s.changed_at, greatest(s.last_seen_at, listening_since) + coalesce(k.offline_after, '1 hour'))),
+           r.severity, jsonb_build_object('last_seen_at', s.last_seen_at)
+    FROM onemap.device_state s JOIN onemap.device x ON x.id = s.device_id
+    JOIN onemap.vendor n ON n.subsystem = x.subsystem AND n.vendor = x.vendor AND n.revoked_at IS NULL
+    JOIN onemap.alarm_rule r ON r.subsystem = x.subsystem AND r.kind = 'offline' AND r.enabled
+        AND (r.device_kind IS NULL OR r.device_kind = x.kind)
+    LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
+    WHERE NOT s.online AND x.status = 'active'
+        AND NOT EXISTS (SELECT FROM onemap.alarm a WHERE a.rule_id = r.id AND a.device_id = x.id AND a.closed_at IS NULL)
+        AND NOT EXISTS (SELECT FROM onemap.alarm a JOIN onemap.alarm_rule q ON q.id = a.rule_id
+                        WHERE a.device_id = 0 AND a.vendor = x.vendor AND q.subsystem = x.subsystem AND q.kind = 'silent'
+                            AND (a.closed_at IS NULL OR a.closed_at > now() - coalesce(k.offline_after, '1 hour')))
+    ON CONFLICT DO NOTHING;
+    UPDATE onemap.alarm a SET
+        closed_at = greatest(a.opened_at, CASE WHEN s.online THEN s.last_seen_at ELSE now() END),
+        close_reason = CASE WHEN s.online THEN 'records arrive again' WHEN x.status <> 'active' THEN 'device retired'
+                            ELSE 'vendor revoked' END
+    FROM onemap.alarm_rule r, onemap.device_state s, onemap.device x, onemap.vendor n
+    WHERE r.id = a.rule_id AND r.kind = 'offline' AND a.closed_at IS NULL AND s.device_id = a.device_id AND x.id = s.device_id
+        AND n.subsystem = x.subsystem AND n.vendor = x.vendor
+        AND (s.online OR x.status <> 'active' OR n.revoked_at IS NOT NULL)
+$$;
+COMMENT ON FUNCTION onemap.presence_alarms(timestamptz) IS
+    'Opens the alarms of active devices that are offline while their vendor is not silent; closes those of devices that are '
+    'back, retired, or of a revoked vendor';
+
+CREATE OR REPLACE FUNCTION onemap.presence_sweep(listening_since timestamptz) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE gone int;
+BEGIN
+    UPDATE onemap.device_state s SET online = false, changed_at = now()
+    FROM onemap.device x LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
+    WHERE x.id = s.device_id AND s.online
+        AND s.last_seen_at < now() - coalesce(k.offline_after, '1 hour')
+        AND listening_since < now() - coalesce(k.offline_after, '1 hour');
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    PERFORM onemap.presence_vendors(listening_since);
+    PERFORM onemap.presence_alarms(listening_since);
+    RETURN gone;
+END $$;
+COMMENT ON FUNCTION onemap.presence_sweep(timestamptz) IS
+    'Marks devices offline after their kind''s offline_after and vendors silent after theirs, opens and closes the alarms; '
+    'listening_since: since when the hub has been receiving without a break; returns the devices that went offline';
+GRANT EXECUTE ON FUNCTION onemap.presence_sweep(timestamptz) TO cityhub_hub;

@@ -1,0 +1,110 @@
+-- Hourly rollups. Rows of new batches are added to what is there; device-hours that got late or changed records are made anew.
+
+-- Hourly rollups. Rows of new batches are added to what is there; device-hours that got late or changed records are made anew.
+CREATE OR REPLACE FUNCTION onemap.hourly_aggregate(hour_start timestamptz, stamps timestamptz[], devices int[])
+RETURNS TABLE (device_id int, first_at timestamptz, last_at timestamptz, records int, counts int[], minima float8[],
+               maxima float8[], sums float8[], firsts float8[], lasts float8[])
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+    -- Two plans: new batches are found by the BRIN index on received_at, named devices by the primary key. Without statistics
+    -- (a new partition) the planner would think the BRIN index useless.
+    RETURN QUERY EXECUTE format($q$
+    WITH chosen AS MATERIALIZED (
+        SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality
+        FROM onemap.observation o
+        WHERE o.observed_at >= %L AND o.observed_at < %L AND %s),
+    by_metric AS (
+        SELECT c.device_id, r.ordinal,
+               count(r.value)::int AS n, min(r.value) AS low, max(r.value) AS high, sum(r.value) AS total,
+               (array_agg(r.value ORDER BY c.observed_at) FILTER (WHERE r.value IS NOT NULL))[1] AS first_value,
+               (array_agg(r.value ORDER BY c.observed_at DESC) FILTER (WHERE r.value IS NOT NULL))[1] AS last_value
+        FROM chosen c,
+             LATERAL (SELECT u.ordinal, CASE WHEN c.quality & (1::bigint << (u.ordinal::int - 1)) = 0 THEN u.value END AS value
+                      FROM unnest(c.readings) WITH ORDINALITY u(value, ordinal)) r
+        GROUP BY c.device_id, r.ordinal),
+    arrays AS (
+        SELECT m.device_id, array_agg(m.n ORDER BY m.ordinal) AS counts, array_agg(m.low ORDER BY m.ordinal) AS minima,
+               array_agg(m.high ORDER BY m.ordinal) AS maxima, array_agg(m.total ORDER BY m.ordinal) AS sums,
+               array_agg(m.first_value ORDER BY m.ordinal) AS firsts, array_agg(m.last_value ORDER BY m.ordinal) AS lasts
+        FROM by_metric m GROUP BY m.device_id)
+    SELECT t.device_id, t.first_at, t.last_at, t.records, coalesce(a.counts, '{}'), coalesce(a.minima, '{}'),
+           coalesce(a.maxima, '{}'), coalesce(a.sums, '{}'), coalesce(a.firsts, '{}'), coalesce(a.lasts, '{}')
+    FROM (SELECT c.device_id, min(c.observed_at) AS first_at, max(c.observed_at) AS last_at, count(*)::int AS records
+          FROM chosen c GROUP BY c.device_id) t
+    LEFT JOIN arrays a USING (device_id)$q$, hour_start, hour_start + interval '1 hour',
+        CASE WHEN devices IS NOT NULL THEN 'o.device_id = ANY ($2)'
+             ELSE format('o.received_at BETWEEN %L AND %L AND o.received_at = ANY ($1)',
+                         (SELECT min(s) FROM unnest(stamps) s), (SELECT max(s) FROM unnest(stamps) s)) END)
+    USING stamps, devices;
+END $$;
+COMMENT ON FUNCTION onemap.hourly_aggregate(timestamptz, timestamptz[], int[]) IS
+    'Rollup rows of one hour: of the named devices, or, if devices is NULL, from the observations of the batches with these stamps';
+
+CREATE OR REPLACE FUNCTION onemap.hourly_zip(a float8[], b float8[], how text) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(CASE how
+        WHEN 'sum' THEN CASE WHEN a[i] IS NULL THEN b[i] WHEN b[i] IS NULL THEN a[i] ELSE a[i] + b[i] END
+        WHEN 'least' THEN least(a[i], b[i])
+        WHEN 'greatest' THEN greatest(a[i], b[i])
+        WHEN 'first' THEN coalesce(a[i], b[i])
+        ELSE coalesce(b[i], a[i]) END ORDER BY i), '{}')
+    FROM generate_series(1, greatest(cardinality(a), cardinality(b))) i
+$$;
+COMMENT ON FUNCTION onemap.hourly_zip(float8[], float8[], text) IS
+    'Element by element sum, least, greatest, first or last of two arrays; NULL = no reading';
+
+CREATE OR REPLACE FUNCTION onemap.rollup_run() RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
+SET jit = off AS $$
+DECLARE stamps timestamptz[]; hour_start timestamptz; devices int[]; touched int := 0; part int;
+BEGIN
+    -- One snapshot for all, or a batch committed meanwhile would be counted twice; one run at a time.
+    IF current_setting('transaction_isolation') <> 'repeatable read' THEN
+        RAISE EXCEPTION 'rollup_run must run in a REPEATABLE READ transaction, not in %', current_setting('transaction_isolation');
+    END IF;
+    IF NOT pg_try_advisory_xact_lock(hashtext('onemap.rollup_run')) THEN
+        RETURN 0;
+    END IF;
+    SELECT array_agg(b.received_at) INTO stamps FROM onemap.batch_log b WHERE b.rolled_up_at IS NULL;
+    CREATE TEMP TABLE IF NOT EXISTS rollup_new (LIKE onemap.observation_hourly, first_at timestamptz) ON COMMIT DELETE ROWS;
+    CREATE TEMP TABLE IF NOT EXISTS rollup_again (device_id int, hour timestamptz) ON COMMIT DELETE ROWS;
+    FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.rolled_up_at IS NULL ORDER BY h LOOP
+        INSERT INTO pg_temp.rollup_new (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at, first_at)
+        SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at, a.first_at
+        FROM onemap.hourly_aggregate(hour_start, stamps, NULL) a;
+    END LOOP;
+    INSERT INTO pg_temp.rollup_again (device_id, hour)
+    SELECT n.device_id, n.hour FROM pg_temp.rollup_new n JOIN onemap.observation_hourly h USING (device_id, hour)
+    WHERE n.first_at <= h.last_at
+    UNION SELECT r.device_id, r.hour FROM onemap.rollup_recompute r;
+    INSERT INTO onemap.observation_hourly AS h (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
+    SELECT n.device_id, n.hour, n.records, n.counts, n.minima, n.maxima, n.sums, n.firsts, n.lasts, n.last_at
+    FROM pg_temp.rollup_new n
+    WHERE NOT EXISTS (SELECT FROM pg_temp.rollup_again a WHERE a.device_id = n.device_id AND a.hour = n.hour)
+    ON CONFLICT (device_id, hour) DO UPDATE SET
+        records = h.records + excluded.records,
+        counts = onemap.hourly_zip(h.counts::float8[], excluded.counts::float8[], 'sum')::int[],
+        minima = onemap.hourly_zip(h.minima, excluded.minima, 'least'),
+        maxima = onemap.hourly_zip(h.maxima, excluded.maxima, 'greatest'),
+        sums = onemap.hourly_zip(h.sums, excluded.sums, 'sum'),
+        firsts = onemap.hourly_zip(h.firsts, excluded.firsts, 'first'),
+        lasts = onemap.hourly_zip(h.lasts, excluded.lasts, 'last'),
+        last_at = excluded.last_at;
+    GET DIAGNOSTICS touched = ROW_COUNT;
+    FOR hour_start, devices IN SELECT a.hour, array_agg(DISTINCT a.device_id) FROM pg_temp.rollup_again a GROUP BY a.hour LOOP
+        DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (devices);
+        INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
+        SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at
+        FROM onemap.hourly_aggregate(hour_start, NULL, devices) a;
+        GET DIAGNOSTICS part = ROW_COUNT;
+        touched := touched + part;
+    END LOOP;
+    DELETE FROM onemap.rollup_recompute;
+    UPDATE onemap.batch_log b SET rolled_up_at = now() WHERE b.received_at = ANY (stamps);
+    TRUNCATE pg_temp.rollup_new, pg_temp.rollup_again;
+    RETURN touched;
+END $$;
+COMMENT ON FUNCTION onemap.rollup_run() IS
+    'Brings observation_hourly up to all committed batches, late and revised records included; returns the device-hours written. '
+    'Needs REPEATABLE READ';
+GRANT EXECUTE ON FUNCTION onemap.rollup_run() TO cityhub_hub;
