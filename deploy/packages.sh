@@ -15,7 +15,7 @@ packages_run=(
     ca-certificates curl procps
 )
 packages_test=(
-    libcmocka-dev openssl clang clang-format clang-tidy llvm libclang-rt-14-dev shellcheck pyflakes3
+    libcmocka-dev openssl clang clang-format clang-tidy llvm libclang-rt-14-dev shellcheck pyflakes3 man-db mandoc
     postgresql-15-pgtap postgresql-15-plpgsql-check libtap-parser-sourcehandler-pgtap-perl
     python3-pytest python3-pytest-xdist python3-paho-mqtt python3-psycopg2 python3-protobuf python3-requests
     wrk

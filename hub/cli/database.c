@@ -102,6 +102,28 @@ static const struct {
     {"25006", "The server is read-only (a standby?): connect to the primary."},
 };
 
+/* Class 23: a constraint of a table, whose name and whose row say nothing to whoever typed a command. */
+static bool complain_of_constraint(const PGresult *result) {
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *table = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
+    static const struct {
+        const char *sqlstate, *sentence;
+    } sentences[] = {
+        {"23502", "the database refuses this: a value is missing"},
+        {"23503", "the database refuses this: it names something that is not there, or that others still name"},
+        {"23505", "the database refuses this: it is there already"},
+        {"23514", "the database refuses this: a value is out of its range, or values do not fit together"},
+        {"23P01", "the database refuses this: it overlaps with what is there"},
+    };
+    for (size_t i = 0; state != NULL && i < sizeof sentences / sizeof sentences[0]; i++) {
+        if (strcmp(state, sentences[i].sqlstate) == 0) {
+            command_fail("%s (table %s)", sentences[i].sentence, table == NULL ? "-" : table);
+            return true;
+        }
+    }
+    return false;
+}
+
 void database_complain(const PGconn *connection, const PGresult *result) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
@@ -124,15 +146,27 @@ void database_complain(const PGconn *connection, const PGresult *result) {
     }
 }
 
-PGresult *database_query(PGconn *connection, const char *sql, int count, const char *const *parameters) {
-    PGresult *result = PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, 0);
+enum { FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
+
+static PGresult *query(PGconn *connection, const char *sql, int count, const char *const *parameters, int format) {
+    PGresult *result = PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, format);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        database_complain(connection, result);
+        if (!complain_of_constraint(result)) {
+            database_complain(connection, result);
+        }
         PQclear(result);
         return NULL;
     }
     return result;
+}
+
+PGresult *database_query(PGconn *connection, const char *sql, int count, const char *const *parameters) {
+    return query(connection, sql, count, parameters, FORMAT_TEXT);
+}
+
+PGresult *database_query_binary(PGconn *connection, const char *sql, int count, const char *const *parameters) {
+    return query(connection, sql, count, parameters, FORMAT_BINARY);
 }
 
 int database_run(PGconn *connection, const char *sql, int count, const char *const *parameters) {

@@ -147,3 +147,28 @@ void print_cells(FILE *out, const struct print_column *columns, size_t column_co
                         .source = &source};
     print_grid(out, &grid);
 }
+
+void print_facts(FILE *out, const PGresult *result) {
+    int widest = 0;
+    for (int row = 0; row < PQntuples(result); row++) {
+        int width = print_width(PQgetvalue(result, row, 0));
+        widest = width > widest ? width : widest;
+    }
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *fact = PQgetvalue(result, row, 0);
+        fprintf(out, "%s%*s  ", fact, widest - print_width(fact), "");
+        for (const char *line = PQgetvalue(result, row, 1);;) {
+            size_t length = strcspn(line, "\n");
+            char *copy =
+                strndup(line, length); /* the line ends are ours, other control characters may be a stranger's */
+            print_text(out, copy == NULL ? "" : copy);
+            free(copy);
+            fputc('\n', out);
+            if (line[length] == '\0') {
+                break;
+            }
+            line += length + 1;
+            fprintf(out, "%*s  ", widest, "");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 /* serve.c: `cityhub serve`: puts the daemon's parts together, in the order in which they may start, and takes them down
  * again. Knows all parts and does none of their work. */
+#include "hub/serve/serve.h"
+
 #include <errno.h>
-#include <getopt.h>
 #include <mosquitto.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
-#include "hub/cli/command.h"
 #include "hub/http/routes.h"
 #include "hub/http/server.h"
 #include "hub/ingest/lane.h"
@@ -19,11 +19,6 @@
 #include "hub/serve/outbox.h"
 
 enum { STOP_PATIENCE_MS = 10000, STOP_TICK_MS = 20, WATCH_MS = 500, CLOCK_JUMP_MS = 2000 };
-
-static const char usage[] = "usage: cityhub [--config FILE] serve\n\n"
-                            "Runs the hub in the foreground until SIGTERM or SIGINT; log lines go to standard error. "
-                            "What it has taken from the\n"
-                            "broker by then is stored first; whatever is not comes again from the broker.\n";
 
 struct hub {
     uv_loop_t loop;
@@ -294,20 +289,12 @@ static bool adapters_fit(void) {
     return true;
 }
 
-int command_serve(const struct config *config, int argc, char **argv) {
-    static const struct option options[] = {{0}};
-    if (command_wants_help(argc, argv)) {
-        fputs(usage, stdout);
-        return EXIT_DONE;
-    }
-    optind = 0;
-    if (getopt_long(argc, argv, "", options, NULL) != -1 || optind < argc) {
-        return command_misuse("cityhub serve", "serve takes no options or arguments");
-    }
+int serve_run(const struct config *config) {
     struct hub *hub = calloc(1, sizeof *hub);
     if (hub == NULL || uv_loop_init(&hub->loop) != 0) {
         free(hub);
-        return command_fail("out of memory");
+        log_error("out_of_memory", "what=hub");
+        return EXIT_FAILED;
     }
     mosquitto_lib_init();
     signal(SIGPIPE, SIG_IGN);

@@ -76,7 +76,7 @@ void case_life_answer(struct simulated_case *one, const struct case_county *coun
 cJSON *case_life_request(struct simulated_case *one, const struct case_county *county);
 
 /* Entries for the county's assessment of the month: {entries: [...], awards: [...]} for onemap.assessment_enter() and
- * onemap.assessment_award_enter(). `assessed`: list of department codes. The caller deletes. */
+ * onemap.assessment_award_enter(). `assessed`: rows of onemap.assessment_compute(). The caller deletes. */
 cJSON *case_scores(const struct case_county *county, const cJSON *assessed);
 
 #endif

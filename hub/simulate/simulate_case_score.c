@@ -55,9 +55,9 @@ cJSON *case_scores(const struct case_county *county, const cJSON *assessed) {
     cJSON *scores = cJSON_CreateObject();
     cJSON *entries = cJSON_AddArrayToObject(scores, "entries");
     cJSON *awards = cJSON_AddArrayToObject(scores, "awards");
-    const cJSON *code;
-    cJSON_ArrayForEach(code, assessed) {
-        int index = case_county_department(county, cJSON_GetStringValue(code));
+    const cJSON *unit;
+    cJSON_ArrayForEach(unit, assessed) {
+        int index = case_county_department(county, member_text(unit, "department"));
         if (index >= 0) {
             add_scores(entries, county, &county->departments[index]);
             add_awards(awards, county, &county->departments[index]);
