@@ -76,6 +76,8 @@ CREATE OR REPLACE FUNCTION onemap.unknown_keys(object jsonb, known text[]) RETUR
     SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object - known) k
 $$;
 COMMENT ON FUNCTION onemap.unknown_keys(jsonb, text[]) IS 'Keys that an object should not have, NULL if there are none';
+-- Functions that run with their caller's rights use it, such as quarantine_find().
+GRANT EXECUTE ON FUNCTION onemap.unknown_keys(jsonb, text[]) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT k FROM unnest(needed) WITH ORDINALITY AS n (k, place)
