@@ -314,11 +314,16 @@ int main(void) {
     signal(SIGPIPE, SIG_IGN);
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        WITH_SERVER(test_posted_bodies), WITH_SERVER(test_chunked_body_too_large),
-        WITH_SERVER(test_expect),        WITH_SERVER(test_sink),
-        WITH_SERVER(test_etags),         WITH_SERVER(test_gzip),
-        WITH_SERVER(test_later),         cmocka_unit_test_setup_teardown(test_streams, setup_patient, teardown),
-        cmocka_unit_test_setup_teardown(test_live, setup_patient, teardown),          WITH_SERVER(test_bodies),
+        WITH_SERVER(test_posted_bodies),
+        WITH_SERVER(test_chunked_body_too_large),
+        WITH_SERVER(test_expect),
+        WITH_SERVER(test_sink),
+        WITH_SERVER(test_etags),
+        WITH_SERVER(test_gzip),
+        WITH_SERVER(test_later),
+        cmocka_unit_test_setup_teardown(test_streams, setup_patient, teardown),
+        cmocka_unit_test_setup_teardown(test_live, setup_patient, teardown),
+        WITH_SERVER(test_bodies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

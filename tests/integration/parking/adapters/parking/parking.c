@@ -1,5 +1,4 @@
 /* parking: 智慧停车. Gates of car parks, and patrols. Ranges assumed. */
-#include "hub/base/count.h"
 #include "hub/adapter_table.h"
 #include "parking.pb-c.h"
 
