@@ -178,7 +178,8 @@ static void test_completion(void **state) {
     captured_expect(text, "    'cityhub thing add') takes=' --month --from --to --by --set --out' ;;\n");
     captured_expect(text, "    'cityhub thing add -') words=' --month --from --to --by --set --json --csv --out' ;;\n");
     captured_expect(
-        text, "    'cityhub thing add 0') kind=file words='' ;;\n    'cityhub thing add '[0-9]*) kind=words words='' ;;\n");
+        text,
+        "    'cityhub thing add 0') kind=file words='' ;;\n    'cityhub thing add '[0-9]*) kind=words words='' ;;\n");
     captured_expect(text, "    'cityhub thing add --by') kind=words words='street person' ;;\n");
     captured_expect(text, "    'cityhub thing add --set') kind=words words='title= at=' ;;\n");
     captured_expect(text, "    'cityhub thing add --out') kind=folder words='' ;;\n");
