@@ -120,7 +120,7 @@ BEGIN
     SELECT d.id INTO found_id FROM onemap.department d WHERE d.code = $1 AND d.active;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the county has no active department "%"', code
-            USING ERRCODE = 'CH016', HINT = '`cityhub catalogue departments export` shows them.';
+            USING ERRCODE = 'CH016', HINT = '`cityhub catalogue departments list` shows them.';
     END IF;
     RETURN found_id;
 END $$;
