@@ -1,9 +1,11 @@
 /* test_intake.c: one message into a batch: whose it is, what of it can be taken, what is kept of the rest, and what a
  * record brings with it: device, place, texts, checks, alarms, states. test_memory.c has what happens without memory.
  */
+#include "fake_memory.h"
 #include "fake_world.h"
 
 #include "hub/base/count.h"
+#include "hub/base/error.h"
 #include "hub/ingest/intake.h"
 
 #define TOPIC(vendor, kind) "cityhub/v1/" FAKE_SUBSYSTEM "/" vendor "/" kind
@@ -321,13 +323,69 @@ static void test_documents(void **state) {
     assert_int_equal(taking->batch.document_count, 1);
 }
 
+/* ---- memory that runs out at each allocation in turn */
+
+/* What a message that could not be taken leaves behind: nothing in the batch, nothing that judges its records otherwise
+ * when it comes again. */
+static void test_taken_back(void **state) {
+    struct taking *taking = *state;
+    static const char first[] = "{\"device_code\":\"T-1\",\"observed_at_ms\":1759999999999,\"speed_km_h\":90}";
+    static const char second[] =
+        "[{\"device_code\":\"T-1\",\"observed_at_ms\":" NOW ",\"speed_km_h\":60},"
+        "{\"device_code\":\"T-1\",\"observed_at_ms\":1760000000001,\"speed_km_h\":99},"
+        "{\"device_code\":\"T-2\",\"observed_at_ms\":" NOW ",\"plate\":\"C\",\"bed_lifted\":true},"
+        "{\"device_code\":\"T-1\",\"observed_at_ms\":1760000000002,\"speed_km_h\":61},"
+        "{\"device_code\":\"T-1\"}]";
+    const struct intake_message message = {.topic = TOPIC("acme", "telemetry"),
+                                           .payload = second,
+                                           .length = strlen(second),
+                                           .received_at_ms = FAKE_NOW_MS};
+    int code = CH_EMEMORY;
+    int failures = 0;
+    for (; code != 0; failures++) {
+        if (failures > 0) {
+            end(state);
+            begin(state);
+            taking = *state;
+        }
+        take(taking, TOPIC("acme", "telemetry"), first);
+        const struct device *device = vendor_device(taking->world->acme, "T-1", 3);
+        const struct batch_mark mark = batch_mark(&taking->batch);
+        fake_memory_fail(failures + 1, 1);
+        code = intake_take(taking->intake, &taking->batch, &message);
+        assert_int_equal(code, fake_memory_failed() > 0 ? CH_EMEMORY : 0);
+        fake_memory_fail(0, 0);
+        if (code != 0) {
+            const struct batch_mark now = batch_mark(&taking->batch);
+            assert_memory_equal(&now, &mark, offsetof(struct batch_mark, revisits));
+            assert_false(taking->batch.failed || now.revisits);
+            assert_int_equal(taking->batch.records, 1);
+            assert_int_equal(taking->world->metrics->messages_received, 1);
+            assert_true(device->evaluated_ms == FAKE_NOW_MS - 1);
+            assert_int_equal(intake_take(taking->intake, &taking->batch, &message), 0);
+        }
+        static const enum alarm_action actions[] = {ALARM_OPEN, ALARM_CLOSE, ALARM_OPEN, ALARM_CLOSE};
+        assert_int_equal(taking->batch.operation_count, COUNT_OF(actions));
+        for (size_t i = 0; i < COUNT_OF(actions); i++) {
+            assert_int_equal(taking->batch.operations[i].action, actions[i]);
+        }
+        assert_int_equal(taking->batch.messages[1].total, 5);
+        assert_int_equal(taking->batch.messages[1].row_count, 4);
+        assert_int_equal(taking->batch.messages[1].problem_count, 1);
+        assert_int_equal(taking->batch.check_count, 1);
+        assert_int_equal(device->conditions, 1);
+    }
+    assert_in_range(failures, 5, 100);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_telemetry), TEST(test_refused),          TEST(test_odd_topics),
-        TEST(test_problems),  TEST(test_many_problems),    TEST(test_times),
-        TEST(test_names),     TEST(test_unknown_devices),  TEST(test_texts_and_places),
-        TEST(test_checks),    TEST(test_alarms_and_order), TEST(test_documents),
+        TEST(test_telemetry),  TEST(test_refused),          TEST(test_odd_topics),
+        TEST(test_problems),   TEST(test_many_problems),    TEST(test_times),
+        TEST(test_names),      TEST(test_unknown_devices),  TEST(test_texts_and_places),
+        TEST(test_checks),     TEST(test_alarms_and_order), TEST(test_documents),
+        TEST(test_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
