@@ -2,7 +2,7 @@
 """guide_tables.py [--check] [--cityhub PROGRAM]: the tables of the vendors' guides, made from what the hub is built from.
 
 Rewrites what stands between `<!-- table: NAME -->` and `<!-- table end -->` in adapters/<subsystem>/<subsystem>.md and
-docs/vendor.md: metrics and device kinds as the program says them (`cityhub check-config --catalogue`), numbers, types and
+docs/vendor.md: the subsystems by their guides' titles, metrics and device kinds as the program says them (`cityhub check-config --catalogue`), numbers, types and
 enums as the .proto files have them, limits as adapters/<subsystem>/<subsystem>.sql sets them, codes of problems as
 hub/decode/decode.c has them. The last column of fields, enum values and codes is written by hand and kept.
 --check writes nothing and exits with 1 if a page is not what it would write. Never touches what stands outside the marks."""
@@ -20,6 +20,7 @@ from google.protobuf import descriptor_pb2
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- table: (?P<name>[A-Za-z_]+) -->\n)(?P<body>.*?)(<!-- table end -->)", re.S)
 TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+(?:\.\d+)?)|(?P<name>[A-Za-z_][\w.]*)|(?P<sign>\|\||[(),]))")
+TITLE = re.compile(r"# (?P<name_zh>\S+)（`(?P<key>\w+)`）")
 VALUES = re.compile(r"FROM \(VALUES (?P<rows>[^;]*)\) AS (?P<name>\w+)\s*\((?P<columns>[^)]*)\);")
 KINDS_ZH = {"gauge": "瞬时值", "counter": "累计值", "state": "状态", "text": "文本"}
 SEVERITIES_ZH = {"info": "提示", "minor": "一般", "major": "重要", "critical": "紧急"}
@@ -249,11 +250,11 @@ class Guide:
 
 
 class Common:
-    """The blocks of docs/vendor.md: messages of common.proto, and the codes of problems."""
+    """The blocks of docs/vendor.md: the guides, messages of common.proto, and the codes of problems."""
 
-    def __init__(self, messages, enums):
-        self.messages, self.enums = messages, enums
-        self.names = ("Position", "InventoryRecord", "Attribute", "StaffRecord", "WorkRecord", "CaseRecord", "Attachment", "codes")
+    def __init__(self, subsystems, messages, enums):
+        self.keys, self.messages, self.enums = subsystems, messages, enums
+        self.names = ("subsystems", "Position", "InventoryRecord", "Attribute", "StaffRecord", "WorkRecord", "CaseRecord", "Attachment", "codes")
 
     def __getattr__(self, name):
         return lambda body: self.message(self.messages[name], notes(body))
@@ -268,6 +269,16 @@ class Common:
         choices = "".join(enum_table(field.name, self.enums[field.type_name], kept) for field in message.field
                           if field.type_name in self.enums)
         return table(("字段", "编号", "类型", "说明"), rows) + choices
+
+    def subsystems(self, body):
+        rows = []
+        for key in self.keys:
+            guide = f"adapters/{key}/{key}.md"
+            title = TITLE.match((ROOT / guide).read_text())
+            if title is None or title["key"] != key:
+                raise Fault(f"{guide} must begin with the title `# <name>（`{key}`）`")
+            rows.append((f"[{title['name_zh']}](../{guide})", f"`{key}`"))
+        return table(("子系统与其指南", "代号"), rows)
 
     def codes(self, body):
         kept = notes(body)
@@ -293,7 +304,7 @@ def main():
     stored, (found, enums) = catalogue(arguments.cityhub), messages()
     subsystems = sorted({metric["subsystem"] for metric in stored["metrics"]})
     pages = [(ROOT / "adapters" / key / f"{key}.md", Guide(key, stored, found, enums)) for key in subsystems]
-    pages.append((ROOT / "docs" / "vendor.md", Common(found, enums)))
+    pages.append((ROOT / "docs" / "vendor.md", Common(subsystems, found, enums)))
     stale = 0
     for path, page in pages:
         try:

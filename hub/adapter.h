@@ -1,5 +1,5 @@
-/* adapter.h: what a subsystem tells the hub about itself. An adapter is data: a table of metrics and of device
- * kinds bound to a protobuf message. It does no I/O and includes only this header and its generated one. */
+/* adapter.h: what a subsystem tells the hub about itself. An adapter is data: tables of metrics and of kinds of device,
+ * bound to a protobuf message and written in the words of adapter_table.h. */
 #ifndef CITYHUB_ADAPTER_H
 #define CITYHUB_ADAPTER_H
 
@@ -7,6 +7,8 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
+
+#include "hub/base/count.h"
 
 enum {
     ADAPTER_METRICS_MAX = 63, /* ordinals 1 to 63: one bit of observation.quality each */
@@ -29,8 +31,6 @@ struct metric {
     enum metric_kind kind;
     double min, max; /* physical range of the instrument or the quantity; outside = quality flag, value kept */
     double rollover; /* METRIC_COUNTER: the counter starts again from 0 here; 0 = never */
-    /* everyday range (a counter: its growth in an hour), for `cityhub simulate` and guides */
-    double typical_low, typical_high;
 };
 
 /* A kind of device. `metrics` lists the keys that such a device sends, NULL at the end. */
@@ -39,8 +39,7 @@ struct device_kind {
     const char *name_zh;
     bool mobile;         /* its records carry positions that become track points */
     int offline_after_s; /* no record for so long = offline; 10 to 604800 */
-    int interval_s;      /* usual reporting interval, used by `cityhub simulate`; 1 to 86400 */
-    int simulated;       /* how many of them the synthetic county of `cityhub simulate` has */
+    int interval_s;      /* usual reporting interval, which the guide tells; 1 to 86400 */
     const char *const *metrics;
 };
 
@@ -63,10 +62,17 @@ struct adapter {
     size_t check_count;
 };
 
-#define ADAPTER_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-
 /* The generated table of all adapters (CMake writes it from the folders of adapters/). */
 extern const struct adapter *const adapters[];
 extern const size_t adapter_count;
+
+/* The adapter of a subsystem, NULL = there is no such subsystem. */
+const struct adapter *adapter_find(const char *key);
+/* The place in adapters[] of one of them. */
+size_t adapter_index(const struct adapter *adapter);
+/* The metric of that key, NULL = the adapter has none. */
+const struct metric *adapter_metric(const struct adapter *adapter, const char *key);
+/* The place in its kinds of the kind with that key, -1 = it has none. */
+int adapter_kind(const struct adapter *adapter, const char *key);
 
 #endif

@@ -49,6 +49,7 @@ files() {
       grep -rlIE '^#!/usr/bin/(env )?python3' adapters tests --exclude='*.py' --exclude-dir=node_modules | grep -E -- "${pattern:-.}"; } |
         sort -u | xargs -r -I{} -P 2 bash -c 'check pyflakes {} /usr/bin/python3 -m pyflakes {}'
     tests/lint_include.py "${pattern:-.}"
+    tests/lint_topic.py "${pattern:-.}"
 } >"$logs/results"
 grep -v '^passed$' "$logs/results"
 passed=$(grep -c '^passed$' "$logs/results")

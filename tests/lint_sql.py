@@ -151,10 +151,14 @@ class Lint:
                     after += 2
                 if found[after].text != "(":
                     self.problem(token.line, f"INSERT INTO {found[n + 2]} without its columns: a new column would shift the row")
+                elif takes_whole_row(found, closing(found, after) + 1):
+                    self.problem(token.line, f"INSERT INTO {found[n + 2]} takes a row by position (*): name what it takes")
             elif token.upper == "ROW" and found[n + 1:n + 2] and found[n + 1].text == "(":
                 end = closing(found, n + 1)
                 if end + 2 < len(found) and found[end + 1].text == "::" and "." in found[end + 2].text:
                     self.problem(token.line, f"a row of {found[end + 2]} by position: name its columns")
+                elif [token.text for token in found[max(n - 2, 0):n]] == [":", "="]:
+                    self.problem(token.line, "a variable takes a row by position: name its columns")
 
     def functions(self, statement):
         words = [token.upper for token in statement[:4]]
@@ -176,6 +180,19 @@ class Lint:
                 self.rules_file(statement)
             self.functions(statement)
         return [text for _, text in sorted(self.problems)]
+
+
+def takes_whole_row(found, at):
+    """Does the query at `at`, what an INSERT takes, select * or alias.*? Not what its subqueries select."""
+    depth = 0
+    for n in range(at, len(found)):
+        token = found[n]
+        depth += {"(": 1, ")": -1}.get(token.text, 0) if token.kind == "sign" else 0
+        if depth < 0 or depth == 0 and (token.text == ";" or token.upper in ("FROM", "VALUES", "ON", "RETURNING")):
+            return False
+        if depth == 0 and token.text == "*" and (found[n - 1].upper in ("SELECT", "ALL", "DISTINCT") or found[n - 1].text in (",", ".")):
+            return True
+    return False
 
 
 def closing(found, at):

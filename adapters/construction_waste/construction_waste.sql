@@ -95,10 +95,10 @@ INSERT INTO onemap.sweep (function_name, subsystem)
     VALUES ('construction_waste_dumping_sweep', 'construction_waste') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_cover_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE t record; raised int := 0;
-BEGIN
-    FOR t IN
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(t.device_id, 'cover_open',
+        CASE WHEN t.open_on_the_road THEN true WHEN t.in_order THEN false END, t.at, t.load_percent)), 0)::int
+    FROM (
         SELECT s.device_id, s.readings[o.load] AS load_percent, s.reading_times[o.cover] AS at,
                s.readings[o.cover] = 0 AND s.readings[o.load] > r.threshold AND s.readings[o.speed] > 5
                    AND s.reading_times[o.cover] BETWEEN s.observed_at - interval '2 minutes' AND s.observed_at
@@ -111,17 +111,8 @@ BEGIN
         CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('construction_waste', 'cover_closed')) AS cover,
                            (SELECT onemap.metric_ordinal('construction_waste', 'load_percent')) AS load,
                            (SELECT onemap.metric_ordinal('construction_waste', 'speed_km_h')) AS speed) o
-        WHERE d.subsystem = 'construction_waste' AND d.kind = 'truck' AND d.status <> 'retired'
-    LOOP
-        IF t.open_on_the_road THEN
-            PERFORM onemap.alarm_raise(t.device_id, 'cover_open', t.at, t.load_percent);
-            raised := raised + 1;
-        ELSIF t.in_order THEN
-            PERFORM onemap.alarm_clear(t.device_id, 'cover_open', t.at);
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+        WHERE d.subsystem = 'construction_waste' AND d.kind = 'truck' AND d.status <> 'retired') t
+$$;
 COMMENT ON FUNCTION onemap.construction_waste_cover_sweep() IS
     'Raises cover_open on trucks that drive loaded (faster than 5 km/h, load above the rule''s limit) with the cover open, '
     'clears it once closed or empty; returns the trucks found';

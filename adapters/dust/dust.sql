@@ -55,10 +55,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
         WHEN window_from < window_to AND l.clock >= window_from AND l.clock < window_to
             OR window_from > window_to AND l.clock >= window_from
-            THEN (l.day + window_from) AT TIME ZONE l.zone
-        WHEN window_from > window_to AND l.clock < window_to THEN (l.day - 1 + window_from) AT TIME ZONE l.zone END
-    FROM (SELECT z.zone, (at AT TIME ZONE z.zone)::date AS day, (at AT TIME ZONE z.zone)::time AS clock
-          FROM (SELECT onemap.setting('time_zone') AS zone) z) l
+            THEN onemap.local_moment(l.day + window_from)
+        WHEN window_from > window_to AND l.clock < window_to THEN onemap.local_moment(l.day - 1 + window_from) END
+    FROM (SELECT t.shown::date AS day, t.shown::time AS clock FROM (SELECT onemap.local_time(at) AS shown) t) l
 $$;
 COMMENT ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) IS
     'Start of the local period of day that is running at a moment, NULL if the moment is outside of it; a period may go over '
@@ -88,17 +87,11 @@ GRANT EXECUTE ON FUNCTION onemap.dust_noise_judge(timestamptz) TO cityhub_hub, c
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE j record; raised int := 0;
+DECLARE raised int;
 BEGIN
-    FOR j IN SELECT * FROM onemap.dust_noise_judge(now()) LOOP
-        IF j.leq_dba > j.limit_dba THEN
-            PERFORM onemap.alarm_raise(j.device_id, j.rule_key, j.last_at, j.leq_dba,
-                jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba));
-            raised := raised + 1;
-        ELSE
-            PERFORM onemap.alarm_clear(j.device_id, j.rule_key, j.last_at);
-        END IF;
-    END LOOP;
+    SELECT coalesce(sum(onemap.alarm_settle(j.device_id, j.rule_key, coalesce(j.leq_dba > j.limit_dba, false), j.last_at, j.leq_dba,
+        jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba))), 0)::int
+    INTO raised FROM onemap.dust_noise_judge(now()) j;
     PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the period of day ended')
     FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
     WHERE r.subsystem = 'dust' AND r.kind = 'derived' AND r.metric = 'noise_dba' AND a.closed_at IS NULL
@@ -121,6 +114,7 @@ CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3')) AS pm25,
                    (SELECT onemap.metric_ordinal('dust', 'tsp_ug_m3')) AS tsp) p;
 COMMENT ON VIEW onemap.dust_hourly IS
     'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each';
+GRANT SELECT ON onemap.dust_hourly TO cityhub_hub, cityhub_read;
 
 -- GB 3095: second-class 24-hour limits of PM2.5 in ug/m3: 75 (2012), 60 from 2026-03-01, 50 from 2031-01-01 (2026, two stages).
 CREATE OR REPLACE FUNCTION onemap.dust_pm25_daily_limit(day date) RETURNS float8
@@ -138,8 +132,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT h.device_id, count(*)::int, avg(h.pm25_ug_m3), avg(h.pm10_ug_m3), avg(h.tsp_ug_m3), count(h.pm25_ug_m3) >= 20,
            CASE WHEN count(h.pm25_ug_m3) >= 20 THEN onemap.figure(avg(h.pm25_ug_m3)) > onemap.dust_pm25_daily_limit(day) END
     FROM onemap.dust_hourly h
-    WHERE h.hour >= day::timestamp AT TIME ZONE onemap.setting('time_zone')
-        AND h.hour < (day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone')
+    WHERE h.hour >= onemap.local_midnight(day)
+        AND h.hour < onemap.local_midnight(day + 1)
     GROUP BY h.device_id
 $$;
 COMMENT ON FUNCTION onemap.dust_daily(date) IS
@@ -162,24 +156,15 @@ COMMENT ON FUNCTION onemap.dust_pm10_excess(timestamptz) IS
 GRANT EXECUTE ON FUNCTION onemap.dust_pm10_excess(timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_pm10_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    e record; raised int := 0;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, 'pm10_hourly', coalesce(e.excess_ug_m3 > r.threshold, false),
+        h.judged + interval '1 hour', e.excess_ug_m3,
+        jsonb_build_object('hour', h.judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3))), 0)::int
     -- The last hour that is over and, five minutes later, rolled up.
-    judged timestamptz := date_trunc('hour', now() - interval '5 minutes') - interval '1 hour';
-BEGIN
-    FOR e IN SELECT x.*, r.threshold FROM onemap.dust_pm10_excess(judged) x
-             JOIN onemap.alarm_rule r ON r.subsystem = 'dust' AND r.key = 'pm10_hourly' AND r.enabled LOOP
-        IF e.excess_ug_m3 > e.threshold THEN
-            PERFORM onemap.alarm_raise(e.device_id, 'pm10_hourly', judged + interval '1 hour', e.excess_ug_m3,
-                jsonb_build_object('hour', judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3));
-            raised := raised + 1;
-        ELSE
-            PERFORM onemap.alarm_clear(e.device_id, 'pm10_hourly', judged + interval '1 hour');
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+    FROM (SELECT date_trunc('hour', now() - interval '5 minutes') - interval '1 hour' AS judged) h
+    CROSS JOIN LATERAL onemap.dust_pm10_excess(h.judged) e
+    JOIN onemap.alarm_rule r ON r.subsystem = 'dust' AND r.key = 'pm10_hourly' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.dust_pm10_sweep() IS
     'Raises and clears pm10_hourly by the last full hour; returns the sites above the limit';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('dust_pm10_sweep', 'dust') ON CONFLICT DO NOTHING;

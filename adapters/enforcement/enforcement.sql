@@ -40,43 +40,35 @@ COMMENT ON FUNCTION onemap.enforcement_shift(int, timestamptz) IS
 GRANT EXECUTE ON FUNCTION onemap.enforcement_shift(int, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.enforcement_duty_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE t record; raised int := 0;
-BEGIN
-    FOR t IN
-        SELECT x.*, onemap.enforcement_shift(x.device_id, x.first_at) AS shift, onemap.enforcement_shift(x.device_id,
-            x.last_at) AS shift_now
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(t.device_id, 'absent_on_shift',
+        CASE WHEN NOT t.off OR t.shift_now IS NULL THEN false
+             WHEN t.shift IS NOT NULL AND t.last_at - t.first_at >= make_interval(secs => 0.75 * t.duration_s) THEN true END,
+        t.last_at, 0, jsonb_build_object('work_order_id', t.shift_now),
+        CASE WHEN t.off THEN 'the work is over' ELSE 'condition ended' END)), 0)::int
+    FROM (
+        SELECT x.*, onemap.enforcement_shift(x.device_id, x.first_at) AS shift,
+               onemap.enforcement_shift(x.device_id, x.last_at) AS shift_now
         FROM (SELECT d.id AS device_id, r.duration_s, min(o.observed_at) AS first_at, max(o.observed_at) AS last_at,
-            max(g.on_duty) = 0 AS off
+                     max(g.on_duty) = 0 AS off
               FROM onemap.alarm_rule r
               JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
               JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s)
                   AND o.observed_at <= now()
               CROSS JOIN LATERAL (SELECT o.readings[(SELECT onemap.metric_ordinal('enforcement', 'on_duty'))] AS on_duty) g
               WHERE r.subsystem = 'enforcement' AND r.key = 'absent_on_shift' AND r.enabled AND g.on_duty IS NOT NULL
-              GROUP BY d.id, r.id) x
-    LOOP
-        IF NOT t.off OR t.shift_now IS NULL THEN
-            PERFORM onemap.alarm_clear(t.device_id, 'absent_on_shift', t.last_at,
-                CASE WHEN t.off THEN 'the work is over' ELSE 'condition ended' END);
-        ELSIF t.shift IS NOT NULL AND t.last_at - t.first_at >= make_interval(secs => 0.75 * t.duration_s) THEN
-            PERFORM onemap.alarm_raise(t.device_id, 'absent_on_shift', t.last_at, 0, jsonb_build_object('work_order_id',
-                t.shift_now));
-            raised := raised + 1;
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+              GROUP BY d.id, r.id) x) t
+$$;
 COMMENT ON FUNCTION onemap.enforcement_duty_sweep() IS
     'Raises absent_on_shift on terminals that were off duty through the rule''s duration though their person was to be at work, '
     'clears it once on duty or the work is over; returns the terminals found';
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('enforcement_duty_sweep', 'enforcement') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.enforcement_idle_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE t record; raised int := 0;
-BEGIN
-    FOR t IN
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(t.device_id, 'idle', CASE WHEN coalesce(t.holds, false) THEN nullif(t.judged, false)
+        ELSE false END, t.last_at, t.metres)), 0)::int
+    FROM (
         SELECT d.id AS device_id, p.last_at, p.metres, p.metres < r.threshold AND s.readings[o.on_duty] = 1 AS holds,
                p.last_at - p.first_at >= make_interval(secs => 0.75 * r.duration_s) AS judged
         FROM onemap.alarm_rule r
@@ -90,17 +82,8 @@ BEGIN
                   FROM onemap.track_point k
                   WHERE k.device_id = d.id AND k.observed_at > now() - make_interval(secs => r.duration_s)
                       AND k.observed_at <= now()) q) p
-        WHERE r.subsystem = 'enforcement' AND r.key = 'idle' AND r.enabled AND p.last_at IS NOT NULL
-    LOOP
-        IF NOT coalesce(t.holds, false) THEN
-            PERFORM onemap.alarm_clear(t.device_id, 'idle', t.last_at);
-        ELSIF t.judged THEN
-            PERFORM onemap.alarm_raise(t.device_id, 'idle', t.last_at, t.metres);
-            raised := raised + 1;
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+        WHERE r.subsystem = 'enforcement' AND r.key = 'idle' AND r.enabled AND p.last_at IS NOT NULL) t
+$$;
 COMMENT ON FUNCTION onemap.enforcement_idle_sweep() IS
     'Raises idle on terminals on duty whose track over the rule''s duration stays nearer to its first point than the limit in '
     'metres, clears it otherwise; returns the terminals found';

@@ -71,26 +71,21 @@ GRANT EXECUTE ON FUNCTION onemap.heating_room_means(timestamptz, timestamptz) TO
 
 CREATE OR REPLACE FUNCTION onemap.heating_room_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE m record; raised int := 0;
+DECLARE raised int := 0;
 BEGIN
-    IF NOT onemap.heating_season((now() AT TIME ZONE onemap.setting('time_zone'))::date) THEN
+    IF onemap.heating_season(onemap.local_time(now())::date) THEN
+        -- Room sensors send every half hour or hour: two readings are enough.
+        SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'room_cold', CASE WHEN m.mean_c >= r.threshold THEN false
+            WHEN m.last_at - m.first_at >= make_interval(secs => 0.5 * r.duration_s) THEN true END, m.last_at, m.mean_c,
+            jsonb_build_object('readings', m.readings, 'lowest_c', m.lowest_c))), 0)::int INTO raised
+        FROM onemap.alarm_rule r
+        CROSS JOIN LATERAL onemap.heating_room_means(now() - make_interval(secs => r.duration_s), now()) m
+        WHERE r.subsystem = 'heating' AND r.key = 'room_cold' AND r.enabled;
+    ELSE
         PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the heating season is over')
         FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
         WHERE r.subsystem = 'heating' AND r.key = 'room_cold' AND a.closed_at IS NULL;
-        RETURN 0;
     END IF;
-    FOR m IN SELECT x.*, r.threshold, r.duration_s FROM onemap.alarm_rule r
-             CROSS JOIN LATERAL onemap.heating_room_means(now() - make_interval(secs => r.duration_s), now()) x
-             WHERE r.subsystem = 'heating' AND r.key = 'room_cold' AND r.enabled LOOP
-        IF m.mean_c >= m.threshold THEN
-            PERFORM onemap.alarm_clear(m.device_id, 'room_cold', m.last_at);
-        -- Room sensors send every half hour or hour: two readings are enough.
-        ELSIF m.last_at - m.first_at >= make_interval(secs => 0.5 * m.duration_s) THEN
-            PERFORM onemap.alarm_raise(m.device_id, 'room_cold', m.last_at, m.mean_c,
-                jsonb_build_object('readings', m.readings, 'lowest_c', m.lowest_c));
-            raised := raised + 1;
-        END IF;
-    END LOOP;
     RETURN raised;
 END $$;
 COMMENT ON FUNCTION onemap.heating_room_sweep() IS
@@ -138,23 +133,16 @@ COMMENT ON FUNCTION onemap.heating_makeup(timestamptz, timestamptz) IS
 GRANT EXECUTE ON FUNCTION onemap.heating_makeup(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.heating_makeup_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE m record; raised int := 0;
-BEGIN
-    FOR m IN SELECT x.*, r.threshold, r.duration_s FROM onemap.alarm_rule r
-             CROSS JOIN LATERAL onemap.heating_makeup(now() - make_interval(secs => r.duration_s), now()) x
-             JOIN onemap.device d ON d.id = x.device_id AND d.kind = r.device_kind
-             WHERE r.subsystem = 'heating' AND r.key = 'makeup_rate_high' AND r.enabled LOOP
-        IF m.rate_percent IS NULL OR m.rate_percent <= m.threshold THEN
-            PERFORM onemap.alarm_clear(m.device_id, 'makeup_rate_high', m.last_at);
-        ELSIF m.last_at - m.first_at >= make_interval(secs => 0.75 * m.duration_s) THEN
-            PERFORM onemap.alarm_raise(m.device_id, 'makeup_rate_high', m.last_at, m.rate_percent,
-                jsonb_build_object('makeup_m3_h', m.makeup_m3_h, 'circulating_m3_h', m.circulating_m3_h));
-            raised := raised + 1;
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'makeup_rate_high',
+        CASE WHEN m.rate_percent IS NULL OR m.rate_percent <= r.threshold THEN false
+             WHEN m.last_at - m.first_at >= make_interval(secs => 0.75 * r.duration_s) THEN true END, m.last_at, m.rate_percent,
+        jsonb_build_object('makeup_m3_h', m.makeup_m3_h, 'circulating_m3_h', m.circulating_m3_h))), 0)::int
+    FROM onemap.alarm_rule r
+    CROSS JOIN LATERAL onemap.heating_makeup(now() - make_interval(secs => r.duration_s), now()) m
+    JOIN onemap.device d ON d.id = m.device_id AND d.kind = r.device_kind
+    WHERE r.subsystem = 'heating' AND r.key = 'makeup_rate_high' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.heating_makeup_sweep() IS
     'Raises makeup_rate_high on substations whose make-up rate over the rule''s duration is above its limit (records spanning '
     'three quarters of it), clears it otherwise; returns the substations found';

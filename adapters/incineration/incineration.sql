@@ -89,34 +89,25 @@ GRANT EXECUTE ON FUNCTION onemap.incineration_furnace_daily(date) TO cityhub_hub
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE w record; m record; today record; raised int := 0; daily_limit float8;
+DECLARE w record; raised int;
 BEGIN
     w := onemap.sweep_claim('incineration_furnace', '5 minutes', '1 minute', '1 day');
-    FOR m IN SELECT f.*, r.threshold FROM onemap.incineration_furnace_means(w.from_at, w.to_at) f
-             JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low' AND r.enabled
-             ORDER BY f.slot, f.device_id LOOP
-        IF NOT m.running THEN
-            PERFORM onemap.alarm_clear(m.device_id, 'furnace_temp_low', m.slot + interval '5 minutes', 'the line is not running');
-        ELSIF m.temp_c < m.threshold THEN
-            PERFORM onemap.alarm_raise(m.device_id, 'furnace_temp_low', m.slot + interval '5 minutes', m.temp_c,
-                jsonb_build_object('from', m.slot, 'samples', m.samples));
-            raised := raised + 1;
-        ELSIF m.temp_c >= m.threshold THEN
-            PERFORM onemap.alarm_clear(m.device_id, 'furnace_temp_low', m.slot + interval '5 minutes');
-        END IF;
-    END LOOP;
+    SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'furnace_temp_low', CASE WHEN NOT m.running THEN false
+        ELSE m.temp_c < m.threshold END, m.slot + interval '5 minutes', m.temp_c,
+        jsonb_build_object('from', m.slot, 'samples', m.samples),
+        CASE WHEN NOT m.running THEN 'the line is not running' ELSE 'condition ended' END)), 0)::int INTO raised
+    FROM (SELECT f.*, r.threshold FROM onemap.incineration_furnace_means(w.from_at, w.to_at) f
+          JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low' AND r.enabled
+          ORDER BY f.slot, f.device_id) m;
     IF w.from_at < w.to_at THEN
-        SELECT r.threshold INTO daily_limit FROM onemap.alarm_rule r
-        WHERE r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND r.enabled;
         PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the day ended')
         FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
         WHERE r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND a.closed_at IS NULL
-            AND a.opened_at <= onemap.local_midnight((w.to_at AT TIME ZONE onemap.setting('time_zone'))::date);
-        FOR today IN SELECT d.* FROM onemap.incineration_furnace_daily(
-                ((w.to_at - interval '5 minutes') AT TIME ZONE onemap.setting('time_zone'))::date) d
-                    WHERE d.low::float8 > daily_limit LOOP
-            PERFORM onemap.alarm_raise(today.device_id, 'furnace_temp_low_daily', coalesce(today.sixth_low_at, w.to_at), today.low);
-        END LOOP;
+            AND a.opened_at <= onemap.local_midnight(onemap.local_time(w.to_at)::date);
+        PERFORM onemap.alarm_raise(d.device_id, r.key, coalesce(d.sixth_low_at, w.to_at), d.low)
+        FROM onemap.incineration_furnace_daily(onemap.local_time(w.to_at - interval '5 minutes')::date) d
+        JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND r.enabled
+        WHERE d.low > r.threshold;
     END IF;
     RETURN raised;
 END $$;
@@ -179,47 +170,28 @@ COMMENT ON FUNCTION onemap.incineration_emission_daily(date) IS
 GRANT EXECUTE ON FUNCTION onemap.incineration_emission_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_hour(hour timestamptz) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE h record; raised int := 0;
-BEGIN
-    FOR h IN SELECT e.*, r.key, r.threshold FROM onemap.incineration_emission_hours($1, $1 + interval '1 hour') e
-             JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.metric = e.metric AND r.key ~ '_hourly$'
-                 AND r.enabled LOOP
-        IF h.valid AND h.mean_mg_m3 > h.threshold THEN
-            PERFORM onemap.alarm_raise(h.device_id, h.key, $1 + interval '1 hour', h.mean_mg_m3,
-                jsonb_build_object('hour', $1, 'covered_min', h.covered_min));
-            raised := raised + 1;
-        ELSIF h.valid THEN
-            PERFORM onemap.alarm_clear(h.device_id, h.key, $1 + interval '1 hour');
-        ELSIF h.running_min = 0 THEN
-            PERFORM onemap.alarm_clear(h.device_id, h.key, $1 + interval '1 hour', 'the line is not running');
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, r.key, CASE WHEN e.valid THEN coalesce(e.mean_mg_m3 > r.threshold, false)
+        WHEN e.running_min = 0 THEN false END, $1 + interval '1 hour', e.mean_mg_m3,
+        jsonb_build_object('hour', $1, 'covered_min', e.covered_min),
+        CASE WHEN e.valid THEN 'condition ended' ELSE 'the line is not running' END)), 0)::int
+    FROM onemap.incineration_emission_hours($1, $1 + interval '1 hour') e
+    JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.metric = e.metric AND r.key ~ '_hourly$' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.incineration_emission_judge_hour(timestamptz) IS
     'Raises and clears the hourly emission alarms by one hour; an hour that is not valid leaves them, one in which the line did '
     'not run clears them; returns the means above their limit';
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_day(day date) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE e record; raised int := 0; ended_at timestamptz := onemap.local_midnight(day + 1);
-BEGIN
-    FOR e IN SELECT d.id AS device_id, r.key, x.mean_mg_m3, x.hours, coalesce(x.above_limit, false) AS above_limit, x.valid
-             FROM onemap.alarm_rule r JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind
-                 AND d.status <> 'retired'
-             LEFT JOIN onemap.incineration_emission_daily($1) x ON x.device_id = d.id AND x.metric = r.metric
-             WHERE r.subsystem = 'incineration' AND r.metric LIKE '%\_mg\_m3' AND r.key ~ '_daily$' AND r.enabled LOOP
-        IF e.above_limit THEN
-            PERFORM onemap.alarm_raise(e.device_id, e.key, ended_at, e.mean_mg_m3, jsonb_build_object('day', $1, 'hours', e.hours));
-            raised := raised + 1;
-        ELSE
-            PERFORM onemap.alarm_clear(e.device_id, e.key, ended_at,
-                CASE WHEN e.valid THEN 'condition ended' ELSE 'no valid daily mean' END);
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(d.id, r.key, coalesce(x.above_limit, false), onemap.local_midnight(day + 1),
+        x.mean_mg_m3, jsonb_build_object('day', $1, 'hours', x.hours),
+        CASE WHEN x.valid THEN 'condition ended' ELSE 'no valid daily mean' END)), 0)::int
+    FROM onemap.alarm_rule r
+    JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
+    LEFT JOIN onemap.incineration_emission_daily($1) x ON x.device_id = d.id AND x.metric = r.metric
+    WHERE r.subsystem = 'incineration' AND r.metric LIKE '%\_mg\_m3' AND r.key ~ '_daily$' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.incineration_emission_judge_day(date) IS
     'Raises and clears the daily emission alarms by one local day that is over; returns the means above their limit';
 
@@ -230,7 +202,7 @@ BEGIN
     w := onemap.sweep_claim('incineration_emission', '1 hour', '5 minutes', '3 days');
     FOR hour IN SELECT g FROM generate_series(w.from_at, w.to_at - interval '1 hour', interval '1 hour') g LOOP
         raised := raised + onemap.incineration_emission_judge_hour(hour);
-        day := (hour AT TIME ZONE onemap.setting('time_zone'))::date;
+        day := onemap.local_time(hour)::date;
         IF onemap.local_midnight(day + 1) > hour AND onemap.local_midnight(day + 1) <= hour + interval '1 hour' THEN
             raised := raised + onemap.incineration_emission_judge_day(day);
         END IF;
@@ -242,10 +214,10 @@ COMMENT ON FUNCTION onemap.incineration_emission_sweep() IS
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_emission_sweep', 'incineration') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_carbon_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE l record; raised int := 0;
-BEGIN
-    FOR l IN
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(l.device_id, 'activated_carbon_low',
+        CASE WHEN l.holds THEN nullif(l.judged, false) ELSE false END, l.last_at, l.highest)), 0)::int
+    FROM (
         SELECT d.id AS device_id, max(g.carbon) AS highest, max(o.observed_at) AS last_at,
                bool_and(g.carbon < r.threshold AND g.line_state = 0) AS holds,
                max(o.observed_at) - min(o.observed_at) >= make_interval(secs => 0.75 * r.duration_s) AS judged
@@ -253,22 +225,13 @@ BEGIN
         JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s)
             AND o.observed_at <= now()
-        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality,
-            (SELECT onemap.metric_ordinal('incineration', 'activated_carbon_kg_h'))) AS carbon,
-                                   coalesce(o.readings[(SELECT onemap.metric_ordinal('incineration', 'line_state'))],
-                                       0) AS line_state) g
+        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'activated_carbon_kg_h')) AS carbon,
+                           (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) i
+        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, i.carbon) AS carbon,
+                                   coalesce(o.readings[i.line_state], 0) AS line_state) g
         WHERE r.subsystem = 'incineration' AND r.key = 'activated_carbon_low' AND r.enabled AND g.carbon IS NOT NULL
-        GROUP BY d.id, r.id
-    LOOP
-        IF NOT l.holds THEN
-            PERFORM onemap.alarm_clear(l.device_id, 'activated_carbon_low', l.last_at);
-        ELSIF l.judged THEN
-            PERFORM onemap.alarm_raise(l.device_id, 'activated_carbon_low', l.last_at, l.highest);
-            raised := raised + 1;
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+        GROUP BY d.id, r.id) l
+$$;
 COMMENT ON FUNCTION onemap.incineration_carbon_sweep() IS
     'Raises activated_carbon_low on lines that ran through the rule''s duration with less activated carbon than its limit, '
     'clears it otherwise; returns the lines found';

@@ -61,6 +61,7 @@ WHERE d.subsystem = 'landscaping' AND d.kind = 'soil_sensor' AND d.status <> 're
 COMMENT ON VIEW onemap.landscaping_irrigation_need IS
     'Water that each soil sensor''s place needs now, in mm. The soil is described by inventory attributes field_capacity_percent '
     '(default 30), wilting_point_percent (14), root_depth_m (0.3), depletion_fraction (0.4): a loam under turf, assumed';
+GRANT SELECT ON onemap.landscaping_irrigation_need TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.landscaping_leak_sweep() RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$

@@ -30,8 +30,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM (SELECT DISTINCT ON (s.device_id, coalesce(s.weighing_number, s.observed_at::text))
                  s.device_id, s.waste_kind::int AS waste_kind, coalesce(s.net_kg, s.gross_kg - s.tare_kg) AS net
           FROM onemap.sanitation s
-          WHERE s.observed_at >= day::timestamp AT TIME ZONE onemap.setting('time_zone')
-              AND s.observed_at < (day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone')
+          WHERE s.observed_at >= onemap.local_midnight(day)
+              AND s.observed_at < onemap.local_midnight(day + 1)
               AND coalesce(s.net_kg, s.gross_kg - s.tare_kg) IS NOT NULL
           ORDER BY s.device_id, coalesce(s.weighing_number, s.observed_at::text), s.observed_at DESC) w
     GROUP BY w.device_id, w.waste_kind
@@ -71,8 +71,7 @@ GRANT EXECUTE ON FUNCTION onemap.sanitation_routes(timestamptz, timestamptz) TO 
 CREATE OR REPLACE FUNCTION onemap.sanitation_coverage(day date)
 RETURNS TABLE (device_id int, driven_km float8, swept_km float8, sprayed_km float8, sweeping_s float8)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.* FROM onemap.sanitation_routes(day::timestamp AT TIME ZONE onemap.setting('time_zone'),
-                                             (day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone')) r
+    SELECT r.* FROM onemap.sanitation_routes(onemap.local_midnight(day), onemap.local_midnight(day + 1)) r
 $$;
 COMMENT ON FUNCTION onemap.sanitation_coverage(date) IS
     'sanitation_routes() of a local day: kilometres driven, swept and sprayed per vehicle';

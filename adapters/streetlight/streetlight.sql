@@ -79,8 +79,7 @@ RETURNS TABLE (cabinet_id int, hours int, ordered int, lit int, rate_percent flo
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.cabinet_id, count(*)::int, sum(r.ordered)::int, sum(r.lit)::int, 100.0 * sum(r.lit) / sum(r.ordered)
     FROM generate_series(0, 23) h,
-         LATERAL onemap.streetlight_lighting_rate((night + time '12:00' + make_interval(hours => h))
-                                                  AT TIME ZONE onemap.setting('time_zone')) r
+         LATERAL onemap.streetlight_lighting_rate(onemap.local_moment(night + time '12:00' + make_interval(hours => h))) r
     WHERE r.ordered > 0
     GROUP BY r.cabinet_id
 $$;
@@ -106,28 +105,19 @@ FROM (SELECT c.id AS cabinet_id, count(*)::int AS lamps,
       GROUP BY c.id) s;
 COMMENT ON VIEW onemap.streetlight_lighting_now IS
     'Lighting rate (亮灯率) per cabinet by the devices'' last known states; as streetlight_lighting_rate()';
+GRANT SELECT ON onemap.streetlight_lighting_now TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.streetlight_lighting_rate_sweep() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE c record; before float8; raised int := 0;
-BEGIN
-    FOR c IN SELECT n.*, r.threshold, r.duration_s FROM onemap.streetlight_lighting_now n
-             JOIN onemap.alarm_rule r ON r.subsystem = 'streetlight' AND r.key = 'lighting_rate_low' AND r.enabled LOOP
-        IF c.rate_percent < c.threshold THEN
-            SELECT p.rate_percent INTO before
-            FROM onemap.streetlight_lighting_rate(now() - make_interval(secs => c.duration_s), c.cabinet_id) p;
-            IF before < c.threshold THEN
-                PERFORM onemap.alarm_raise(c.cabinet_id, 'lighting_rate_low', now(), c.rate_percent,
-                    jsonb_build_object('lamps', c.lamps, 'silent', c.silent, 'ordered', c.ordered, 'lit', c.lit));
-                raised := raised + 1;
-            END IF;
-        ELSE
-            PERFORM onemap.alarm_clear(c.cabinet_id, 'lighting_rate_low', now(),
-                CASE WHEN c.rate_percent IS NULL THEN 'no lamp should be lit' ELSE 'condition ended' END);
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(c.cabinet_id, 'lighting_rate_low',
+        CASE WHEN NOT coalesce(c.rate_percent < r.threshold, false) THEN false
+             WHEN (SELECT p.rate_percent FROM onemap.streetlight_lighting_rate(now() - make_interval(secs => r.duration_s),
+                   c.cabinet_id) p) < r.threshold THEN true END, now(), c.rate_percent,
+        jsonb_build_object('lamps', c.lamps, 'silent', c.silent, 'ordered', c.ordered, 'lit', c.lit),
+        CASE WHEN c.rate_percent IS NULL THEN 'no lamp should be lit' ELSE 'condition ended' END)), 0)::int
+    FROM onemap.streetlight_lighting_now c
+    JOIN onemap.alarm_rule r ON r.subsystem = 'streetlight' AND r.key = 'lighting_rate_low' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.streetlight_lighting_rate_sweep() IS
     'Raises lighting_rate_low on cabinets whose rate is below the rule''s limit now and was so duration_s ago, clears it '
     'otherwise; returns the cabinets below';

@@ -107,7 +107,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM (SELECT d.id AS device_id, min(m.flow) FILTER (WHERE h.hour >= w.morning - interval '4 hours') AS night,
                  count(m.flow) FILTER (WHERE h.hour >= w.morning - interval '4 hours')::int AS night_hours,
                  avg(m.flow) AS mean, count(m.flow)::int AS mean_hours
-          FROM (SELECT (day + time '05:00') AT TIME ZONE onemap.setting('time_zone') AS morning) w
+          FROM (SELECT onemap.local_moment(day + time '05:00') AS morning) w
           CROSS JOIN onemap.device d
           JOIN onemap.observation_hourly h ON h.device_id = d.id AND h.hour >= w.morning - interval '1 day' AND h.hour < w.morning
           CROSS JOIN LATERAL (SELECT h.sums[(SELECT onemap.metric_ordinal('water', 'flow_m3_h'))]
@@ -122,21 +122,13 @@ COMMENT ON FUNCTION onemap.water_night_flow(date) IS
 GRANT EXECUTE ON FUNCTION onemap.water_night_flow(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.water_night_judge(day date) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE n record; raised int := 0; morning timestamptz := (day + time '05:00') AT TIME ZONE onemap.setting('time_zone');
-BEGIN
-    FOR n IN SELECT f.*, r.threshold FROM onemap.water_night_flow(day) f
-             JOIN onemap.alarm_rule r ON r.subsystem = 'water' AND r.key = 'night_flow_high' AND r.enabled LOOP
-        IF n.night_percent > n.threshold THEN
-            PERFORM onemap.alarm_raise(n.device_id, 'night_flow_high', morning, n.night_percent,
-                jsonb_build_object('night_m3_h', n.night_m3_h, 'mean_m3_h', n.mean_m3_h));
-            raised := raised + 1;
-        ELSIF n.night_percent <= n.threshold THEN
-            PERFORM onemap.alarm_clear(n.device_id, 'night_flow_high', morning);
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(n.device_id, 'night_flow_high', n.night_percent > r.threshold,
+        onemap.local_moment(day + time '05:00'), n.night_percent,
+        jsonb_build_object('night_m3_h', n.night_m3_h, 'mean_m3_h', n.mean_m3_h))), 0)::int
+    FROM onemap.water_night_flow(day) n
+    JOIN onemap.alarm_rule r ON r.subsystem = 'water' AND r.key = 'night_flow_high' AND r.enabled
+$$;
 COMMENT ON FUNCTION onemap.water_night_judge(date) IS
     'Raises and clears night_flow_high by the night that ends on a day; a night that cannot be judged leaves it; returns the '
     'districts found';
@@ -147,8 +139,8 @@ DECLARE w record; hour timestamptz; day date; raised int := 0;
 BEGIN
     w := onemap.sweep_claim('water_night', '1 hour', '15 minutes', '3 days');
     FOR hour IN SELECT g FROM generate_series(w.from_at, w.to_at - interval '1 hour', interval '1 hour') g LOOP
-        day := (hour AT TIME ZONE onemap.setting('time_zone'))::date;
-        IF (hour AT TIME ZONE onemap.setting('time_zone'))::time = time '04:00' THEN
+        day := onemap.local_time(hour)::date;
+        IF onemap.local_time(hour)::time = time '04:00' THEN
             raised := raised + onemap.water_night_judge(day);
         END IF;
     END LOOP;

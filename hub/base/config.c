@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hub/adapter.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 
@@ -69,14 +70,20 @@ static const struct option options[] = {
     TEXT(http, listen, "127.0.0.1", "address the hub's HTTP server binds to"),
     NUMBER(http, port, 0, 65535, "8080", "its port; 0 = any free one (written to the log)"),
     NUMBER(http, connections, 10, 10000, "256", "connections it holds at a time; more wait until one ends"),
-    NUMBER(http, timeout_s, 1, 600, "30", "seconds without traffic after which it closes a connection"),
+    NUMBER(http, timeout_s, 1, 600, "30",
+           "seconds without traffic, or without a whole head, after which it closes a connection"),
+    NUMBER(http, deadline_s, 1, 600, "10",
+           "seconds from a request's head to its answer's last byte, the query included; some routes have more"),
+    NUMBER(http, stall_s, 1, 600, "5", "seconds after which a streaming answer that its client does not read is cut"),
+    NUMBER(http, queries, 1, 32, "4", "connections to the database that answer requests; one more cancels queries"),
+    NUMBER(http, queue, 1, 4096, "256", "requests that may wait for one of them; the next gets 503"),
     NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),
     NUMBER(jobs, rollup_s, 1, 86400, "60", "seconds between hourly rollups"),
     NUMBER(jobs, offline_s, 1, 3600, "15", "seconds between looks for silent devices and vendors"),
 };
 
 static const struct option *option_find(const char *section, const char *key) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         if (strcmp(options[i].section, section) == 0 && strcmp(options[i].key, key) == 0) {
             return &options[i];
         }
@@ -114,7 +121,7 @@ struct reading {
     const char *path;
     FILE *file;
     int line;
-    int lines[ADAPTER_COUNT_OF(options)]; /* where each option was last set; 0 = not in the file */
+    int lines[COUNT_OF(options)]; /* where each option was last set; 0 = not in the file */
     FILE *errors;
     int problems;
 };
@@ -212,15 +219,11 @@ static void option_problem(struct reading *reading, const char *section, const c
 }
 
 static void check_log_level(struct reading *reading) {
-    static const char *const levels[] = {"error", "warning", "info", "debug"};
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(levels); i++) {
-        if (strcmp(reading->config->hub_log_level, levels[i]) == 0) {
-            log_level_set((enum log_level)i);
-            return;
-        }
+    enum log_level level;
+    if (!log_level_named(reading->config->hub_log_level, &level)) {
+        option_problem(reading, "hub", "log_level");
+        fprintf(reading->errors, " = %s: must be error, warning, info or debug\n", reading->config->hub_log_level);
     }
-    option_problem(reading, "hub", "log_level");
-    fprintf(reading->errors, " = %s: must be error, warning, info or debug\n", reading->config->hub_log_level);
 }
 
 /* One word of [lane] counts; NULL or what is wrong with it. `seen` has a flag for each adapter. */
@@ -232,14 +235,15 @@ static const char *lane_count_flaw(const char *word, bool *seen) {
     if (count < 1 || count > 2 || digits[count] != '\0' || atoi(digits) < 1 || atoi(digits) > 16) {
         return "must be <subsystem>=<1 to 16>";
     }
-    for (size_t i = 0; i < adapter_count; i++) {
-        if (strlen(adapters[i]->key) == length && strncmp(adapters[i]->key, word, length) == 0) {
-            const char *flaw = seen[i] ? "comes twice" : NULL;
-            seen[i] = true;
-            return flaw;
-        }
+    char key[64];
+    snprintf(key, sizeof key, "%.*s", (int)length, word);
+    const struct adapter *adapter = length < sizeof key ? adapter_find(key) : NULL;
+    if (adapter == NULL) {
+        return "must be <subsystem>=<1 to 16>, and there is no such subsystem";
     }
-    return "must be <subsystem>=<1 to 16>, and there is no such subsystem";
+    const char *flaw = seen[adapter_index(adapter)] ? "comes twice" : NULL;
+    seen[adapter_index(adapter)] = true;
+    return flaw;
 }
 
 static void check_lane_counts(struct reading *reading) {
@@ -275,7 +279,7 @@ static void config_cross_check(struct reading *reading) {
 int config_load(struct config *config, const char *path, FILE *errors) {
     static const char default_path[] = "/etc/cityhub/cityhub.ini";
     *config = (struct config){0};
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         if (option_set(config, &options[i], options[i].initial) != NULL) {
             fputs("configuration: out of memory\n", errors);
             return CH_EMEMORY;
@@ -313,7 +317,7 @@ int config_load(struct config *config, const char *path, FILE *errors) {
 }
 
 void config_free(struct config *config) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         if (options[i].kind == OPTION_TEXT) {
             char **field = (char **)(void *)((char *)config + options[i].offset);
             free(*field);
@@ -326,7 +330,7 @@ void config_free(struct config *config) {
 
 void config_print(const struct config *config, FILE *out) {
     const char *section = "";
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(options); i++) {
+    for (size_t i = 0; i < COUNT_OF(options); i++) {
         const struct option *option = &options[i];
         if (strcmp(section, option->section) != 0) {
             section = option->section;

@@ -46,6 +46,10 @@ struct config {
     int64_t http_port;
     int64_t http_connections;
     int64_t http_timeout_s;
+    int64_t http_deadline_s;
+    int64_t http_stall_s;
+    int64_t http_queries;
+    int64_t http_queue;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;

@@ -34,6 +34,16 @@ void log_level_set(enum log_level level) {
     current_level = level;
 }
 
+bool log_level_named(const char *name, enum log_level *level) {
+    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+        if (strcmp(level_names[i], name) == 0) {
+            *level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *log_quote(const char *text) {
     static char slots[LOG_QUOTE_SLOTS][LOG_QUOTE_MAX * 4 + 8];
     static unsigned next;

@@ -19,6 +19,8 @@ struct log_site {
  * line has a priority. */
 void log_begin(void);
 void log_level_set(enum log_level level);
+/* The level that is called error, warning, info or debug; false if none is called `name`. */
+bool log_level_named(const char *name, enum log_level *level);
 /* Writes one line. `format` gives the rest of the line after level and event, as key=value pairs; strings from
  * outside go through log_quote. */
 void log_write(struct log_site *site, enum log_level level, const char *event, const char *format, ...)

@@ -14,14 +14,20 @@
 
 #include "hub/base/buffer.h"
 
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 struct hub_metrics hub_metrics;
 
 static struct lane_metrics *lanes[METRICS_LANES_MAX];
 static size_t lane_count;
+static struct route_metrics *routes[METRICS_ROUTES_MAX];
+static size_t route_count;
 
 /* A batch has 5000 records by default and one message may make it larger. */
 static const double batch_record_bounds[] = {1, 10, 50, 100, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 static const double commit_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
+
+static const double request_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
 
 _Static_assert(sizeof batch_record_bounds / sizeof batch_record_bounds[0] <= HISTOGRAM_BUCKETS_MAX, "buckets");
 _Static_assert(sizeof commit_bounds / sizeof commit_bounds[0] <= HISTOGRAM_BUCKETS_MAX, "buckets");
@@ -91,9 +97,17 @@ static const struct family hub_families[] = {
     HUB("cityhub_alarms_closed_total", VALUE_COUNT, alarms_closed, "Alarms closed by threshold rules."),
     HUB("cityhub_jobs_run_total", VALUE_COUNT, jobs_run, "Periodic jobs run."),
     HUB("cityhub_jobs_failed_total", VALUE_COUNT, jobs_failed, "Periodic jobs that failed."),
+    HUB("cityhub_http_connections", VALUE_INTEGER, http_connections, "Open HTTP connections."),
+    HUB("cityhub_http_streams", VALUE_INTEGER, http_streams, "Answers that stream now."),
+    HUB("cityhub_http_queue", VALUE_INTEGER, http_queue, "Requests that wait for a connection to the database."),
+    HUB("cityhub_http_queries", VALUE_INTEGER, http_queries, "Statements that run for requests."),
+    HUB("cityhub_http_cancelled_total", VALUE_COUNT, http_cancelled,
+        "Queries given up: the client left or the time was over."),
+    HUB("cityhub_http_refused_total", VALUE_COUNT, http_refused, "Requests refused with status 503."),
+    HUB("cityhub_http_late_total", VALUE_COUNT, http_late, "Connections closed because their time was over."),
+    HUB("cityhub_http_slow_total", VALUE_COUNT, http_slow, "Streams closed because their client did not read."),
+    HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Idle connections closed because all were taken."),
 };
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 void histogram_observe(struct histogram *histogram, double value) {
     size_t bucket = 0;
@@ -128,7 +142,23 @@ struct lane_metrics *metrics_lane_at(size_t index) {
     return index < lane_count ? lanes[index] : NULL;
 }
 
+struct histogram metrics_request_s = {.bounds = request_bounds, .bound_count = COUNT_OF(request_bounds)};
+
+struct route_metrics *metrics_route_add(const char *route) {
+    struct route_metrics *metrics = route_count == METRICS_ROUTES_MAX ? NULL : calloc(1, sizeof *metrics);
+    if (metrics != NULL) {
+        snprintf(metrics->route, sizeof metrics->route, "%s", route);
+        routes[route_count++] = metrics;
+    }
+    return metrics;
+}
+
 void metrics_free(void) {
+    while (route_count > 0) {
+        free(routes[--route_count]);
+        routes[route_count] = NULL;
+    }
+    metrics_request_s = (struct histogram){.bounds = request_bounds, .bound_count = COUNT_OF(request_bounds)};
     while (lane_count > 0) {
         free(lanes[--lane_count]);
         lanes[lane_count] = NULL;
@@ -212,37 +242,72 @@ static void put_lanes(struct buffer *text) {
     }
 }
 
-static void put_histogram(struct buffer *text, const char *name, const struct lane_metrics *lane,
+/* `labels`: name="value",... or "" for one of the whole hub. */
+static void put_histogram(struct buffer *text, const char *name, const char *labels,
                           const struct histogram *histogram) {
     uint64_t count = 0;
+    bool any = *labels != '\0';
     for (size_t i = 0; i <= histogram->bound_count; i++) {
+        char bound[32] = "+Inf";
         count += histogram->counts[i];
-        buffer_format(text, "%s_bucket{", name);
-        put_lane_labels(text, lane);
         if (i < histogram->bound_count) {
-            buffer_format(text, ",le=\"%g\"} %llu\n", histogram->bounds[i], (unsigned long long)count);
-        } else {
-            buffer_format(text, ",le=\"+Inf\"} %llu\n", (unsigned long long)count);
+            snprintf(bound, sizeof bound, "%g", histogram->bounds[i]);
         }
+        buffer_format(text, "%s_bucket{%s%sle=\"%s\"} %llu\n", name, labels, any ? "," : "", bound,
+                      (unsigned long long)count);
     }
-    buffer_format(text, "%s_sum{", name);
-    put_lane_labels(text, lane);
-    buffer_text(text, "} ");
+    const char *open = any ? "{" : "", *close = any ? "}" : "";
+    buffer_format(text, "%s_sum%s%s%s ", name, open, labels, close);
     put_real(text, histogram->sum);
-    buffer_format(text, "%s_count{", name);
-    put_lane_labels(text, lane);
-    buffer_format(text, "} %llu\n", (unsigned long long)count);
+    buffer_format(text, "%s_count%s%s%s %llu\n", name, open, labels, close, (unsigned long long)count);
+}
+
+/* One of each lane's histograms. */
+static void put_lane_histogram(struct buffer *text, const char *name, const struct lane_metrics *lane,
+                               const struct histogram *histogram) {
+    struct buffer labels = {0};
+    put_lane_labels(&labels, lane);
+    const char *shown = buffer_string(&labels);
+    put_histogram(text, name, shown == NULL ? "" : shown, histogram);
+    text->failed = text->failed || shown == NULL;
+    buffer_free(&labels);
 }
 
 static void put_histograms(struct buffer *text) {
     put_head(text, "cityhub_batch_records", "Records in a batch.", "histogram");
     for (size_t i = 0; i < lane_count; i++) {
-        put_histogram(text, "cityhub_batch_records", lanes[i], &lanes[i]->batch_records);
+        put_lane_histogram(text, "cityhub_batch_records", lanes[i], &lanes[i]->batch_records);
     }
     put_head(text, "cityhub_commit_seconds", "From handing a batch to a writer to its commit.", "histogram");
     for (size_t i = 0; i < lane_count; i++) {
-        put_histogram(text, "cityhub_commit_seconds", lanes[i], &lanes[i]->commit_s);
+        put_lane_histogram(text, "cityhub_commit_seconds", lanes[i], &lanes[i]->commit_s);
     }
+}
+
+static void put_routes(struct buffer *text) {
+    static const char *const classes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    put_head(text, "cityhub_http_requests_total", "Requests by route and class of status; none: closed unanswered.",
+             "counter");
+    for (size_t i = 0; i < route_count; i++) {
+        for (size_t class = 0; class < COUNT_OF(classes); class ++) {
+            if (routes[i]->answers[class] > 0) {
+                buffer_text(text, "cityhub_http_requests_total{");
+                put_label(text, "route", routes[i]->route);
+                buffer_format(text, ",class=\"%s\"} %llu\n", classes[class],
+                              (unsigned long long)routes[i]->answers[class]);
+            }
+        }
+    }
+    put_head(text, "cityhub_http_route_seconds_total", "Seconds that a route's requests took, all together.",
+             "counter");
+    for (size_t i = 0; i < route_count; i++) {
+        buffer_text(text, "cityhub_http_route_seconds_total{");
+        put_label(text, "route", routes[i]->route);
+        buffer_text(text, "} ");
+        put_real(text, routes[i]->seconds);
+    }
+    put_head(text, "cityhub_http_request_seconds", "From a request's head to its answer's last byte.", "histogram");
+    put_histogram(text, "cityhub_http_request_seconds", "", &metrics_request_s);
 }
 
 static void put_hub(struct buffer *text) {
@@ -362,6 +427,7 @@ char *metrics_text(void) {
     put_hub(&text);
     put_lanes(&text);
     put_histograms(&text);
+    put_routes(&text);
     put_process(&text);
     if (buffer_string(&text) == NULL) {
         buffer_free(&text);

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HISTOGRAM_BUCKETS_MAX = 16, METRICS_LANES_MAX = 256 };
+enum { HISTOGRAM_BUCKETS_MAX = 16, METRICS_LANES_MAX = 256, METRICS_ROUTES_MAX = 256 };
 
 /* Cumulative counts are made when shown: counts[i] has what fell into (bounds[i - 1], bounds[i]], counts[bound_count]
  * the rest. */
@@ -41,6 +41,13 @@ struct lane_metrics {
     struct histogram commit_s;      /* seconds from handing a batch to the writer to its commit */
 };
 
+/* One route of the HTTP server: label route="GET /api/v1/status". */
+struct route_metrics {
+    char route[128];
+    uint64_t answers[6]; /* by the status's first digit; [0] = closed without an answer */
+    double seconds;      /* from the head's end to the answer's end, of all of them */
+};
+
 struct hub_metrics {
     int64_t started_at_ms;
     bool database_connected;
@@ -53,6 +60,12 @@ struct hub_metrics {
     int64_t state_dirty;                   /* devices whose state is not written yet */
     uint64_t alarms_opened, alarms_closed; /* by threshold rules */
     uint64_t jobs_run, jobs_failed;
+    int64_t http_connections, http_streams; /* open; answers that stream */
+    int64_t http_queue, http_queries;       /* requests that wait for a connection to the database; that have one */
+    uint64_t http_cancelled;                /* whose client left or whose time was over before PostgreSQL answered */
+    uint64_t http_refused;                  /* with 503 */
+    uint64_t http_late, http_slow;          /* connections cut: over their time; not read by their client */
+    uint64_t http_evicted;                  /* idle ones, for others */
 };
 extern struct hub_metrics hub_metrics;
 
@@ -61,6 +74,10 @@ extern struct hub_metrics hub_metrics;
 struct lane_metrics *metrics_lane_add(const char *lane, const char *subsystem);
 size_t metrics_lane_count(void);
 struct lane_metrics *metrics_lane_at(size_t index);
+/* Likewise for a route. */
+struct route_metrics *metrics_route_add(const char *route);
+/* Seconds of all requests, by histogram. */
+extern struct histogram metrics_request_s;
 void metrics_free(void);
 
 /* All of it in the Prometheus text format 0.0.4, plus the process's own (CPU seconds, resident bytes, open files, start

@@ -7,8 +7,12 @@
 
 enum { SHOWN_CHARACTERS_MAX = 32 };
 
-/* Bytes of the character at `at`, 0 if it is not valid UTF-8 (RFC 3629, table of section 4). */
-static size_t character_length(const unsigned char *at, size_t left) {
+/* RFC 3629, table of section 4. */
+size_t text_character(const char *text, size_t left) {
+    const unsigned char *at = (const unsigned char *)text;
+    if (left == 0) {
+        return 0;
+    }
     unsigned char lead = at[0];
     if (lead < 0x80) {
         return 1;
@@ -39,7 +43,7 @@ const char *text_flaw(const char *text, size_t length, bool lines) {
             at++;
             continue;
         }
-        size_t bytes = character_length(at, (size_t)(end - at));
+        size_t bytes = text_character((const char *)at, (size_t)(end - at));
         if (bytes == 0) {
             return "is not valid UTF-8";
         }
@@ -57,7 +61,7 @@ const char *text_show(char shown[static DECODE_SHOWN_MAX], const char *text, siz
     size_t used = 0, left = length;
     shown[used++] = '"';
     for (int count = 0; left > 0; count++) {
-        size_t bytes = character_length(at, left);
+        size_t bytes = text_character((const char *)at, left);
         bool plain = bytes > 0 && !is_control(at) && *at != '"' && *at != '\\';
         size_t needed = plain ? bytes : 4;
         if (count == SHOWN_CHARACTERS_MAX || used + needed + ROOM_FOR_END > DECODE_SHOWN_MAX) {
@@ -87,7 +91,7 @@ void text_trim(char *text) {
     }
     if (start > 0 && (unsigned char)text[start - 1] >= 0xc0) {
         start--;
-        if (character_length((const unsigned char *)text + start, length - start) == 0) {
+        if (text_character(text + start, length - start) == 0) {
             text[start] = '\0';
         }
     }

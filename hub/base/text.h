@@ -7,6 +7,10 @@
 
 enum { DECODE_SHOWN_MAX = 96 }; /* bytes of a shown text, with quotes and end */
 
+/* Bytes of the character that `text` begins with, 1 to 4, or 0 if its first `left` bytes begin with no valid UTF-8.
+ * Every look at UTF-8 from outside rests on this one. */
+size_t text_character(const char *text, size_t left);
+
 /* NULL, or what is wrong: "is not valid UTF-8" or "has a control character". Valid means: shortest forms only, no
  * surrogates, nothing above U+10FFFF. Control characters are U+0000 to U+001F and U+007F to U+009F; with `lines` set,
  * tab, line feed and carriage return pass. */

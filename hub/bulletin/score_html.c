@@ -51,8 +51,8 @@ static void text_cell(FILE *out, const char *text) {
 }
 
 static void number_cell(FILE *out, const cJSON *object, const char *key, int decimals) {
-    if (publication_has_number(object, key)) {
-        fprintf(out, "<td class=\"n\">%.*f</td>", decimals, publication_number(object, key, 0));
+    if (member_is_number(object, key)) {
+        fprintf(out, "<td class=\"n\">%.*f</td>", decimals, member_number(object, key, 0));
     } else {
         fputs("<td class=\"n\">—</td>", out);
     }
@@ -103,13 +103,13 @@ static void chart_totals(FILE *out, const cJSON *rows) {
     double full = 100;
     const cJSON *row;
     cJSON_ArrayForEach(row, rows) {
-        full = publication_number(row, "total", 0) > full ? publication_number(row, "total", 0) : full;
+        full = member_number(row, "total", 0) > full ? member_number(row, "total", 0) : full;
     }
     int top = 4;
     chart_open(out, "月度考核总分", cJSON_GetArraySize(rows));
     cJSON_ArrayForEach(row, rows) {
-        struct bar bar = {publication_text(row, "name"), publication_number(row, "total", 0),
-                          publication_has_number(row, "total"), grade_colour(publication_text(row, "grade"))};
+        struct bar bar = {member_text(row, "name"), member_number(row, "total", 0), member_is_number(row, "total"),
+                          grade_colour(member_text(row, "grade"))};
         bar_write(out, &bar, full, top);
         top += BAR_STEP;
     }
@@ -121,10 +121,10 @@ static void chart_rates(FILE *out, const cJSON *rows, const cJSON *statistics, c
     const cJSON *row;
     chart_open(out, title, cJSON_GetArraySize(rows));
     cJSON_ArrayForEach(row, rows) {
-        const cJSON *found = publication_find(statistics, "key", publication_text(row, "department"));
-        const cJSON *rates = cJSON_GetObjectItemCaseSensitive(found, "rates");
-        struct bar bar = {publication_text(row, "name"), publication_number(rates, rate, 0),
-                          publication_has_number(rates, rate), "#1565c0"};
+        const cJSON *found = member_find(statistics, "key", member_text(row, "department"));
+        const cJSON *rates = member_get(found, "rates");
+        struct bar bar = {member_text(row, "name"), member_number(rates, rate, 0), member_is_number(rates, rate),
+                          "#1565c0"};
         bar_write(out, &bar, 100, top);
         top += BAR_STEP;
     }
@@ -143,9 +143,9 @@ static void ranking(FILE *out, const cJSON *rows) {
     cJSON_ArrayForEach(row, rows) {
         fputs("<tr>", out);
         number_cell(out, row, "rank", 0);
-        text_cell(out, publication_text(row, "name"));
+        text_cell(out, member_text(row, "name"));
         number_cell(out, row, "total", 2);
-        text_cell(out, publication_text(row, "grade"));
+        text_cell(out, member_text(row, "grade"));
         number_cell(out, row, "digital", 2);
         number_cell(out, row, "campaign_mean", 4);
         number_cell(out, row, "bonus", 1);
@@ -162,20 +162,20 @@ static void entries(FILE *out, const cJSON *rows, const cJSON *items) {
     const cJSON *row;
     fputs("<table id=\"entries\" class=\"tight\"><thead><tr><th>单位</th>", out);
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(publication_text(item, "part"), "digital") != 0) {
+        if (strcmp(member_text(item, "part"), "digital") != 0) {
             fputs("<th>", out);
-            escaped(out, publication_text(item, "name"));
+            escaped(out, member_text(item, "name"));
             fputs("</th>", out);
         }
     }
     fputs("</tr></thead><tbody>\n", out);
     cJSON_ArrayForEach(row, rows) {
-        const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
+        const cJSON *scores = member_get(row, "scores");
         fputs("<tr>", out);
-        text_cell(out, publication_text(row, "name"));
+        text_cell(out, member_text(row, "name"));
         cJSON_ArrayForEach(item, items) {
-            if (strcmp(publication_text(item, "part"), "digital") != 0) {
-                number_cell(out, publication_find(scores, "item", publication_text(item, "item")), "score", 2);
+            if (strcmp(member_text(item, "part"), "digital") != 0) {
+                number_cell(out, member_find(scores, "item", member_text(item, "item")), "score", 2);
             }
         }
         fputs("</tr>\n", out);
@@ -192,11 +192,11 @@ static void awards(FILE *out, const cJSON *rows) {
           "</tr></thead><tbody>\n",
           out);
     cJSON_ArrayForEach(row, rows) {
-        cJSON_ArrayForEach(award, cJSON_GetObjectItemCaseSensitive(row, "awards")) {
+        cJSON_ArrayForEach(award, member_get(row, "awards")) {
             fputs("<tr>", out);
-            text_cell(out, publication_text(row, "name"));
-            text_cell(out, publication_text(award, "name"));
-            text_cell(out, publication_text(award, "clause"));
+            text_cell(out, member_text(row, "name"));
+            text_cell(out, member_text(award, "name"));
+            text_cell(out, member_text(award, "clause"));
             number_cell(out, award, "times", 0);
             number_cell(out, award, "points", 1);
             fputs("</tr>\n", out);
@@ -215,16 +215,16 @@ static void findings(FILE *out, const cJSON *list) {
           out);
     cJSON_ArrayForEach(finding, list) {
         fputs("<tr>", out);
-        text_cell(out, publication_text(finding, "name"));
+        text_cell(out, member_text(finding, "name"));
         fputs("<td>", out);
-        escaped(out, publication_text(finding, "text"));
-        if (publication_text(finding, "undecided")[0] != '\0') {
+        escaped(out, member_text(finding, "text"));
+        if (member_text(finding, "undecided")[0] != '\0') {
             fputs("<br><em>待定：", out);
-            escaped(out, publication_text(finding, "undecided"));
+            escaped(out, member_text(finding, "undecided"));
             fputs("</em>", out);
         }
         fputs("</td>", out);
-        text_cell(out, publication_text(finding, "clause"));
+        text_cell(out, member_text(finding, "clause"));
         number_cell(out, finding, "amount_yuan", 0);
         fputs("</tr>\n", out);
     }
@@ -242,16 +242,16 @@ static void statistics_table(FILE *out, const cJSON *statistics) {
           "</tr></thead><tbody>\n",
           out);
     cJSON_ArrayForEach(row, statistics) {
-        if (publication_text(row, "key")[0] == '\0') {
+        if (member_text(row, "key")[0] == '\0') {
             continue;
         }
         fputs("<tr>", out);
-        text_cell(out, publication_text(row, "name"));
+        text_cell(out, member_text(row, "name"));
         for (size_t i = 0; i < sizeof measures / sizeof measures[0]; i++) {
-            number_cell(out, cJSON_GetObjectItemCaseSensitive(row, "measures"), measures[i], 0);
+            number_cell(out, member_get(row, "measures"), measures[i], 0);
         }
         for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
-            number_cell(out, cJSON_GetObjectItemCaseSensitive(row, "rates"), rates[i], 2);
+            number_cell(out, member_get(row, "rates"), rates[i], 2);
         }
         fputs("</tr>\n", out);
     }
@@ -259,22 +259,22 @@ static void statistics_table(FILE *out, const cJSON *statistics) {
 }
 
 static void footer(FILE *out, const struct score_report *report) {
-    const cJSON *formula = cJSON_GetObjectItemCaseSensitive(report->content, "formula");
+    const cJSON *formula = member_get(report->content, "formula");
     fputs("<footer><p>数字城管评分规则：", out);
-    escaped(out, publication_text(formula, "name"));
-    fprintf(out, "（第%.0f版）；案卷日志截至第%.0f条。</p><p>发布人：", publication_number(formula, "version", 0),
-            publication_number(report->content, "through_id", 0));
-    escaped(out, publication_text(report->publication, "author"));
+    escaped(out, member_text(formula, "name"));
+    fprintf(out, "（第%.0f版）；案卷日志截至第%.0f条。</p><p>发布人：", member_number(formula, "version", 0),
+            member_number(report->content, "through_id", 0));
+    escaped(out, member_text(report->publication, "author"));
     fputs("；发布日期：", out);
-    escaped(out, publication_text(report->publication, "published_on"));
-    fprintf(out, "；数据摘要 SHA-256：%s</p></footer>\n", publication_text(report->publication, "sha256"));
+    escaped(out, member_text(report->publication, "published_on"));
+    fprintf(out, "；数据摘要 SHA-256：%s</p></footer>\n", member_text(report->publication, "sha256"));
 }
 
 int score_html_write(const struct score_report *report, FILE *out) {
     char month[32];
-    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(report->content, "rows");
-    const cJSON *statistics = cJSON_GetObjectItemCaseSensitive(report->content, "statistics");
-    publication_month_name(report->month, month, sizeof month);
+    const cJSON *rows = member_get(report->content, "rows");
+    const cJSON *statistics = member_get(report->content, "statistics");
+    score_report_month(report->month, month, sizeof month);
     fprintf(out,
             "<!DOCTYPE html>\n<html lang=\"zh-CN\"><head><meta "
             "charset=\"utf-8\"><title>城市管理“三化”月度考核通报（%s）</title>\n"
@@ -284,9 +284,9 @@ int score_html_write(const struct score_report *report, FILE *out) {
     ranking(out, rows);
     chart_totals(out, rows);
     heading(out, "二、奖惩事项");
-    findings(out, cJSON_GetObjectItemCaseSensitive(report->content, "findings"));
+    findings(out, member_get(report->content, "findings"));
     heading(out, "三、专项及部门考核得分");
-    entries(out, rows, cJSON_GetObjectItemCaseSensitive(report->publication, "items"));
+    entries(out, rows, member_get(report->publication, "items"));
     heading(out, "四、加分、减分");
     awards(out, rows);
     heading(out, "五、数字城管案件办理情况");

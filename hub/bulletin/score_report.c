@@ -14,6 +14,10 @@
 
 enum { PATH_BYTES = 4096 };
 
+void score_report_month(const char *month, char *name, size_t size) {
+    snprintf(name, size, "%.4s年%ld月", month, strtol(month + 5, NULL, 10));
+}
+
 /* ---- CSV ---- */
 
 static void csv_field(FILE *out, const char *text, bool last) {
@@ -28,44 +32,44 @@ static void csv_field(FILE *out, const char *text, bool last) {
 }
 
 static void csv_number(FILE *out, const cJSON *object, const char *key, const char *format) {
-    if (publication_has_number(object, key)) {
-        fprintf(out, format, publication_number(object, key, 0));
+    if (member_is_number(object, key)) {
+        fprintf(out, format, member_number(object, key, 0));
     }
     fputc(',', out);
 }
 
 static void csv_row(FILE *out, const cJSON *row, const cJSON *items) {
-    const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
+    const cJSON *scores = member_get(row, "scores");
     const cJSON *item;
     csv_number(out, row, "rank", "%.0f");
-    csv_field(out, publication_text(row, "department"), false);
-    csv_field(out, publication_text(row, "name"), false);
+    csv_field(out, member_text(row, "department"), false);
+    csv_field(out, member_text(row, "name"), false);
     csv_number(out, row, "total", "%.2f");
-    csv_field(out, publication_text(row, "grade"), false);
+    csv_field(out, member_text(row, "grade"), false);
     csv_number(out, row, "digital", "%.2f");
     csv_number(out, row, "campaign_mean", "%.4f");
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(publication_text(item, "part"), "digital") != 0) {
-            csv_number(out, publication_find(scores, "item", publication_text(item, "item")), "score", "%.10g");
+        if (strcmp(member_text(item, "part"), "digital") != 0) {
+            csv_number(out, member_find(scores, "item", member_text(item, "item")), "score", "%.10g");
         }
     }
     csv_number(out, row, "bonus", "%.10g");
-    fprintf(out, "%.10g\r\n", publication_number(row, "deducted", 0));
+    fprintf(out, "%.10g\r\n", member_number(row, "deducted", 0));
 }
 
 int score_csv_write(const struct score_report *report, FILE *out) {
-    const cJSON *items = cJSON_GetObjectItemCaseSensitive(report->publication, "items");
+    const cJSON *items = member_get(report->publication, "items");
     const cJSON *item;
     const cJSON *row;
     /* A byte order mark: without it spreadsheets take the file for one in the system's own encoding. */
     fputs("\xEF\xBB\xBF名次,单位编码,单位,总分,等级,数字城管,专项平均,", out);
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(publication_text(item, "part"), "digital") != 0) {
-            csv_field(out, publication_text(item, "name"), false);
+        if (strcmp(member_text(item, "part"), "digital") != 0) {
+            csv_field(out, member_text(item, "name"), false);
         }
     }
     fputs("加分,减分\r\n", out);
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(report->content, "rows")) {
+    cJSON_ArrayForEach(row, member_get(report->content, "rows")) {
         csv_row(out, row, items);
     }
     return ferror(out) == 0 ? 0 : CH_EIO;
@@ -74,7 +78,7 @@ int score_csv_write(const struct score_report *report, FILE *out) {
 /* ---- JSON ---- */
 
 static int content_write(const struct score_report *report, FILE *out) {
-    fputs(publication_text(report->publication, "content_text"), out);
+    fputs(member_text(report->publication, "content_text"), out);
     return ferror(out) == 0 ? 0 : CH_EIO;
 }
 
@@ -83,7 +87,7 @@ static int publication_write(const struct score_report *report, FILE *out) {
     cJSON *about = cJSON_CreateObject();
     cJSON_AddStringToObject(about, "month", report->month);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(report->publication, keys[i]);
+        const cJSON *value = member_get(report->publication, keys[i]);
         cJSON_AddItemToObject(about, keys[i],
                               cJSON_IsString(value) ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
     }
@@ -144,9 +148,8 @@ int score_report_write(const cJSON *publication, const char *folder, FILE *out) 
                  {"-ranking.csv", score_csv_write},
                  {"-bulletin.xlsx", NULL},
                  {"-bulletin.html", score_html_write}};
-    struct score_report report = {.publication = publication,
-                                  .content = cJSON_GetObjectItemCaseSensitive(publication, "content")};
-    report.month = publication_text(report.content, "month");
+    struct score_report report = {.publication = publication, .content = member_get(publication, "content")};
+    report.month = member_text(report.content, "month");
     if (strlen(report.month) != sizeof "2026-10" - 1 || strchr(report.month, '/') != NULL) {
         command_fail("the publication has no month");
         return CH_EINVAL;

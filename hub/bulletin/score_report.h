@@ -7,7 +7,7 @@
 #include <cjson/cJSON.h>
 #include <stdio.h>
 
-#include "hub/bulletin/publication.h"
+#include "hub/base/member.h"
 
 /* A publication as the database hands it out. `content` belongs to `publication`. */
 struct score_report {
@@ -21,6 +21,9 @@ struct score_report {
  * MONTH-bulletin.html. Each file appears whole or not at all; one of the same name is replaced. Prints their names to
  * `out`. Returns 0, or CH_EINVAL or CH_EIO after telling why on standard error. */
 int score_report_write(const cJSON *publication, const char *folder, FILE *out);
+
+/* Year and month for people: "2026年10月". `size` of at least 32 bytes. */
+void score_report_month(const char *month, char *name, size_t size);
 
 /* The single files. Return 0 or CH_EIO, and tell nothing. */
 int score_csv_write(const struct score_report *report, FILE *out);

@@ -56,8 +56,8 @@ static void put_text(struct sheet *sheet, const char *text) {
 
 /* An absent number is an empty cell, never a 0. */
 static void put_number(struct sheet *sheet, const cJSON *object, const char *key, lxw_format *format) {
-    if (publication_has_number(object, key)) {
-        worksheet_write_number(sheet->worksheet, sheet->row, sheet->column, publication_number(object, key, 0), format);
+    if (member_is_number(object, key)) {
+        worksheet_write_number(sheet->worksheet, sheet->row, sheet->column, member_number(object, key, 0), format);
     } else {
         worksheet_write_blank(sheet->worksheet, sheet->row, sheet->column, format);
     }
@@ -182,32 +182,31 @@ static void chart_add(struct sheet *sheet, const char *name, const char *title, 
 static void ranking(struct sheet *sheet, const struct score_report *report, const char *month) {
     struct column columns[COLUMNS_MAX] = {{"名次", 6}, {"单位", 24},     {"总分", 9},
                                           {"等级", 8}, {"数字城管", 10}, {"专项平均", 10}};
-    const cJSON *items = cJSON_GetObjectItemCaseSensitive(report->publication, "items");
+    const cJSON *items = member_get(report->publication, "items");
     const cJSON *item;
     const cJSON *row;
     char title[128];
     size_t count = 6;
     cJSON_ArrayForEach(item, items) {
-        if (strcmp(publication_text(item, "part"), "digital") != 0 && count + 2 < COLUMNS_MAX) {
-            columns[count++] = (struct column){publication_text(item, "name"), 11};
+        if (strcmp(member_text(item, "part"), "digital") != 0 && count + 2 < COLUMNS_MAX) {
+            columns[count++] = (struct column){member_text(item, "name"), 11};
         }
     }
     columns[count++] = (struct column){"加分", 8};
     columns[count++] = (struct column){"减分", 8};
     snprintf(title, sizeof title, "城市管理“三化”月度考核排名（%s）", month);
     sheet_begin(sheet, "考核排名", title, columns, count, true);
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(report->content, "rows")) {
-        const cJSON *scores = cJSON_GetObjectItemCaseSensitive(row, "scores");
+    cJSON_ArrayForEach(row, member_get(report->content, "rows")) {
+        const cJSON *scores = member_get(row, "scores");
         put_number(sheet, row, "rank", sheet->whole);
-        put_text(sheet, publication_text(row, "name"));
+        put_text(sheet, member_text(row, "name"));
         put_number(sheet, row, "total", sheet->two);
-        put_text(sheet, publication_text(row, "grade"));
+        put_text(sheet, member_text(row, "grade"));
         put_number(sheet, row, "digital", sheet->two);
         put_number(sheet, row, "campaign_mean", sheet->four);
         cJSON_ArrayForEach(item, items) {
-            if (strcmp(publication_text(item, "part"), "digital") != 0) {
-                put_number(sheet, publication_find(scores, "item", publication_text(item, "item")), "score",
-                           sheet->two);
+            if (strcmp(member_text(item, "part"), "digital") != 0) {
+                put_number(sheet, member_find(scores, "item", member_text(item, "item")), "score", sheet->two);
             }
         }
         put_number(sheet, row, "bonus", sheet->two);
@@ -224,12 +223,12 @@ static void bulletin(struct sheet *sheet, const struct score_report *report, con
     char title[128];
     snprintf(title, sizeof title, "城市管理“三化”月度考核通报（%s）", month);
     sheet_begin(sheet, "通报", title, columns, sizeof columns / sizeof columns[0], true);
-    cJSON_ArrayForEach(finding, cJSON_GetObjectItemCaseSensitive(report->content, "findings")) {
-        put_text(sheet, publication_text(finding, "name"));
-        put_text(sheet, publication_text(finding, "text"));
-        put_text(sheet, publication_text(finding, "clause"));
+    cJSON_ArrayForEach(finding, member_get(report->content, "findings")) {
+        put_text(sheet, member_text(finding, "name"));
+        put_text(sheet, member_text(finding, "text"));
+        put_text(sheet, member_text(finding, "clause"));
         put_number(sheet, finding, "amount_yuan", sheet->whole);
-        put_text(sheet, publication_text(finding, "undecided"));
+        put_text(sheet, member_text(finding, "undecided"));
         next_row(sheet);
     }
 }
@@ -240,13 +239,13 @@ static void digital(struct sheet *sheet, const struct score_report *report) {
     const cJSON *unit;
     const cJSON *item;
     sheet_begin(sheet, "数字城管", "数字城管考核分项得分", columns, sizeof columns / sizeof columns[0], false);
-    cJSON_ArrayForEach(unit, cJSON_GetObjectItemCaseSensitive(report->content, "digital")) {
-        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(unit, "items")) {
-            put_text(sheet, publication_text(unit, "group_name"));
+    cJSON_ArrayForEach(unit, member_get(report->content, "digital")) {
+        cJSON_ArrayForEach(item, member_get(unit, "items")) {
+            put_text(sheet, member_text(unit, "group_name"));
             put_number(sheet, unit, "rank", sheet->whole);
-            put_text(sheet, publication_text(unit, "name"));
+            put_text(sheet, member_text(unit, "name"));
             put_number(sheet, unit, "score", sheet->two);
-            put_text(sheet, publication_text(item, "name"));
+            put_text(sheet, member_text(item, "name"));
             put_number(sheet, item, "weight", sheet->two);
             put_number(sheet, item, "points", sheet->four);
             put_number(sheet, item, "rate", sheet->four);
@@ -257,30 +256,30 @@ static void digital(struct sheet *sheet, const struct score_report *report) {
 
 static void statistics(struct sheet *sheet, const struct score_report *report) {
     struct column columns[COLUMNS_MAX] = {{"单位", 24}, {"按期处置率（%）", 11}};
-    const cJSON *measures = cJSON_GetObjectItemCaseSensitive(report->publication, "measures");
-    const cJSON *rates = cJSON_GetObjectItemCaseSensitive(report->publication, "rates");
+    const cJSON *measures = member_get(report->publication, "measures");
+    const cJSON *rates = member_get(report->publication, "rates");
     const cJSON *one;
     const cJSON *row;
     size_t count = 2;
     cJSON_ArrayForEach(one, measures) {
         count = count < COLUMNS_MAX ? count + 1 : count;
-        columns[count - 1] = (struct column){publication_text(one, "name"), 11};
+        columns[count - 1] = (struct column){member_text(one, "name"), 11};
     }
     cJSON_ArrayForEach(one, rates) {
         count = count < COLUMNS_MAX ? count + 1 : count;
-        columns[count - 1] = (struct column){publication_text(one, "name"), 11};
+        columns[count - 1] = (struct column){member_text(one, "name"), 11};
     }
     sheet_begin(sheet, "案件统计", "数字城管案件统计", columns, count, true);
-    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(report->content, "statistics")) {
-        const cJSON *counted = cJSON_GetObjectItemCaseSensitive(row, "measures");
-        const cJSON *percent = cJSON_GetObjectItemCaseSensitive(row, "rates");
-        put_text(sheet, publication_text(row, "key")[0] == '\0' ? "（未派遣）" : publication_text(row, "name"));
+    cJSON_ArrayForEach(row, member_get(report->content, "statistics")) {
+        const cJSON *counted = member_get(row, "measures");
+        const cJSON *percent = member_get(row, "rates");
+        put_text(sheet, member_text(row, "key")[0] == '\0' ? "（未派遣）" : member_text(row, "name"));
         put_number(sheet, percent, "handle_in_time_rate", sheet->two);
         cJSON_ArrayForEach(one, measures) {
-            put_number(sheet, counted, publication_text(one, "measure"), sheet->whole);
+            put_number(sheet, counted, member_text(one, "measure"), sheet->whole);
         }
         cJSON_ArrayForEach(one, rates) {
-            put_number(sheet, percent, publication_text(one, "rate"), sheet->two);
+            put_number(sheet, percent, member_text(one, "rate"), sheet->two);
         }
         next_row(sheet);
     }
@@ -289,13 +288,13 @@ static void statistics(struct sheet *sheet, const struct score_report *report) {
 
 static void about(struct sheet *sheet, const struct score_report *report) {
     static const struct column columns[] = {{"项目", 20}, {"内容", 72}};
-    const cJSON *formula = cJSON_GetObjectItemCaseSensitive(report->content, "formula");
-    const char *const lines[][2] = {{"评分规则", publication_text(formula, "name")},
-                                    {"规则摘要 SHA-256", publication_text(formula, "sha256")},
-                                    {"数据摘要 SHA-256", publication_text(report->publication, "sha256")},
-                                    {"上月摘要 SHA-256", publication_text(report->publication, "previous_sha256")},
-                                    {"发布人", publication_text(report->publication, "author")},
-                                    {"发布日期", publication_text(report->publication, "published_on")}};
+    const cJSON *formula = member_get(report->content, "formula");
+    const char *const lines[][2] = {{"评分规则", member_text(formula, "name")},
+                                    {"规则摘要 SHA-256", member_text(formula, "sha256")},
+                                    {"数据摘要 SHA-256", member_text(report->publication, "sha256")},
+                                    {"上月摘要 SHA-256", member_text(report->publication, "previous_sha256")},
+                                    {"发布人", member_text(report->publication, "author")},
+                                    {"发布日期", member_text(report->publication, "published_on")}};
     sheet_begin(sheet, "说明", "说明", columns, 2, false);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         put_text(sheet, lines[i][0]);
@@ -310,7 +309,7 @@ int score_xlsx_write(const struct score_report *report, const char *path) {
     if (sheet.workbook == NULL) {
         return CH_EIO;
     }
-    publication_month_name(report->month, month, sizeof month);
+    score_report_month(report->month, month, sizeof month);
     formats_make(&sheet);
     sheet.named = 2; /* rank and unit */
     ranking(&sheet, report, month);

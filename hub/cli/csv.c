@@ -1,9 +1,10 @@
-/* csv.c: reading and writing CSV after RFC 4180. Reads what it is given and nothing beyond; one allocation a file. Must
+/* csv.c: reading CSV after RFC 4180. Reads what it is given and nothing beyond; one allocation a file. Must
  * never take a malformed row for a good one: a catalogue read half is worse than one refused. */
 #include "hub/cli/csv.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,19 +130,4 @@ int csv_next(struct csv *csv, struct csv_row *row) {
         return fail(csv, row->line, "%zu fields where the header has %zu", row->count, csv->columns);
     }
     return 1;
-}
-
-void csv_write(FILE *out, const char *text) {
-    if (text[strcspn(text, ",\"\r\n")] == '\0') {
-        fputs(text, out);
-        return;
-    }
-    putc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            putc('"', out);
-        }
-        putc(*text, out);
-    }
-    putc('"', out);
 }

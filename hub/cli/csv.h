@@ -1,12 +1,11 @@
-/* csv.h: a strict reader of CSV (RFC 4180) over bounded bytes, for files that people edit, and the writer to go with
- * it. UTF-8, with or without a byte order mark; lines end with CRLF or LF; the first row is a header, every other row
- * has as many fields. What does not fit is told with its line, never guessed. */
+/* csv.h: a strict reader of CSV (RFC 4180) over bounded bytes, for files that people edit; PostgreSQL writes them
+ * (ask.h). UTF-8, with or without a byte order mark; lines end with CRLF or LF; the first row is a header, every
+ * other row has as many fields. What does not fit is told with its line, never guessed. */
 #ifndef CITYHUB_CSV_H
 #define CITYHUB_CSV_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 enum { CSV_FIELDS_MAX = 64, CSV_ERROR_MAX = 160 };
 
@@ -34,8 +33,5 @@ void csv_close(struct csv *csv);
 /* Reads the next row, the header first. Returns 1, or 0 at the end, or CH_EINVAL with `error` and `error_line` set;
  * after an error there is nothing more to read. */
 int csv_next(struct csv *csv, struct csv_row *row);
-
-/* Writes one field, quoted where it must be. The caller writes commas and line ends. */
-void csv_write(FILE *out, const char *text);
 
 #endif

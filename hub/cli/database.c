@@ -9,6 +9,7 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/cli/command.h"
+#include "hub/link/postgres_parameters.h"
 
 static const char *connection_host(const PGconn *connection) {
     const char *host = PQhost(connection);
@@ -39,33 +40,21 @@ static void complain_of_connection(const PGconn *connection) {
 }
 
 int database_session(PGconn *connection, int64_t statement_timeout_s) {
-    char timeout[32];
-    snprintf(timeout, sizeof timeout, "%llds", (long long)statement_timeout_s);
-    /* client_connection_check_interval: a killed command's statement must not run on and hold its locks. */
-    return database_run(connection,
-                        "SELECT pg_catalog.set_config('TimeZone', 'UTC', false),"
-                        " pg_catalog.set_config('statement_timeout', $1, false),"
-                        " pg_catalog.set_config('client_connection_check_interval', '2s', false)",
-                        1, (const char *const[]){timeout});
+    char text[POSTGRES_SESSION_TEXT];
+    PGresult *result = PQexec(connection, postgres_session_text(text, statement_timeout_s));
+    int code = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : CH_EDATABASE;
+    if (code != 0) {
+        database_complain(connection, result);
+    }
+    PQclear(result);
+    return code;
 }
 
 PGconn *database_open(const char *conninfo, int64_t connect_timeout_s, int64_t statement_timeout_s,
                       const char *application_name) {
-    char timeout[32];
-    snprintf(timeout, sizeof timeout, "%lld", (long long)connect_timeout_s);
-    /* Of repeated keywords libpq takes the last: those before dbname may be overruled by the connection string, those
-     * after it may not. tcp_user_timeout is in milliseconds, the keepalives in seconds. */
-    const char *const keywords[] = {"keepalives_idle",
-                                    "keepalives_interval",
-                                    "keepalives_count",
-                                    "tcp_user_timeout",
-                                    "dbname",
-                                    "connect_timeout",
-                                    "client_encoding",
-                                    "application_name",
-                                    NULL};
-    const char *const values[] = {"30", "10", "3", "60000", conninfo, timeout, "UTF8", application_name, NULL};
-    PGconn *connection = PQconnectdbParams(keywords, values, 1);
+    struct postgres_parameters parameters;
+    postgres_parameters_set(&parameters, conninfo, connect_timeout_s, "%s", application_name);
+    PGconn *connection = PQconnectdbParams(parameters.keywords, parameters.values, 1);
     if (connection == NULL) {
         command_fail("out of memory");
         return NULL;
@@ -113,6 +102,28 @@ static const struct {
     {"25006", "The server is read-only (a standby?): connect to the primary."},
 };
 
+/* Class 23: a constraint of a table, whose name and whose row say nothing to whoever typed a command. */
+static bool complain_of_constraint(const PGresult *result) {
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *table = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
+    static const struct {
+        const char *sqlstate, *sentence;
+    } sentences[] = {
+        {"23502", "the database refuses this: a value is missing"},
+        {"23503", "the database refuses this: it names something that is not there, or that others still name"},
+        {"23505", "the database refuses this: it is there already"},
+        {"23514", "the database refuses this: a value is out of its range, or values do not fit together"},
+        {"23P01", "the database refuses this: it overlaps with what is there"},
+    };
+    for (size_t i = 0; state != NULL && i < sizeof sentences / sizeof sentences[0]; i++) {
+        if (strcmp(state, sentences[i].sqlstate) == 0) {
+            command_fail("%s (table %s)", sentences[i].sentence, table == NULL ? "-" : table);
+            return true;
+        }
+    }
+    return false;
+}
+
 void database_complain(const PGconn *connection, const PGresult *result) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
@@ -135,15 +146,27 @@ void database_complain(const PGconn *connection, const PGresult *result) {
     }
 }
 
-PGresult *database_query(PGconn *connection, const char *sql, int count, const char *const *parameters) {
-    PGresult *result = PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, 0);
+enum { FORMAT_TEXT = 0, FORMAT_BINARY = 1 };
+
+static PGresult *query(PGconn *connection, const char *sql, int count, const char *const *parameters, int format) {
+    PGresult *result = PQexecParams(connection, sql, count, NULL, parameters, NULL, NULL, format);
     ExecStatusType status = PQresultStatus(result);
     if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
-        database_complain(connection, result);
+        if (!complain_of_constraint(result)) {
+            database_complain(connection, result);
+        }
         PQclear(result);
         return NULL;
     }
     return result;
+}
+
+PGresult *database_query(PGconn *connection, const char *sql, int count, const char *const *parameters) {
+    return query(connection, sql, count, parameters, FORMAT_TEXT);
+}
+
+PGresult *database_query_binary(PGconn *connection, const char *sql, int count, const char *const *parameters) {
+    return query(connection, sql, count, parameters, FORMAT_BINARY);
 }
 
 int database_run(PGconn *connection, const char *sql, int count, const char *const *parameters) {

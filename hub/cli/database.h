@@ -15,7 +15,7 @@
 PGconn *database_open(const char *conninfo, int64_t connect_timeout_s, int64_t statement_timeout_s,
                       const char *application_name);
 
-/* The same with the configuration's [database] values; `command` such as "vendor add" names it. */
+/* The same with the configuration's [database] values; `command` such as "vendor add" names it to the server. */
 PGconn *database_connect(const struct config *config, const char *command);
 
 /* Sets again what database_open had set, after a RESET ALL. Returns 0 or CH_EDATABASE. */
@@ -24,6 +24,9 @@ int database_session(PGconn *connection, int64_t statement_timeout_s);
 /* Runs one statement with text parameters $1... (NULL = SQL null; `count` 0 and `parameters` NULL = none). Returns its
  * result, never empty-handed of rows or completion, or NULL after telling why. Release with PQclear. */
 PGresult *database_query(PGconn *connection, const char *sql, int count, const char *const *parameters);
+
+/* The same with all columns in binary form: text is the text itself, and bytea keeps its bytes. */
+PGresult *database_query_binary(PGconn *connection, const char *sql, int count, const char *const *parameters);
 
 /* Runs one statement and drops its result. Returns 0 or CH_EDATABASE. */
 int database_run(PGconn *connection, const char *sql, int count, const char *const *parameters);

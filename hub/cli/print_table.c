@@ -2,67 +2,42 @@
 #include "hub/cli/print_table.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/text.h"
+
 enum { OID_INT8 = 20, OID_INT2 = 21, OID_INT4 = 23, OID_FLOAT8 = 701, OID_NUMERIC = 1700, COLUMNS_MAX = 32 };
 
-/* Takes the next character off *at. Bytes that are no UTF-8 come back one by one, negative. */
-static int32_t next_character(const char **at) {
-    const unsigned char *bytes = (const unsigned char *)*at;
-    int more = bytes[0] < 0x80 ? 0 : bytes[0] >= 0xf0 ? 3 : bytes[0] >= 0xe0 ? 2 : bytes[0] >= 0xc0 ? 1 : -1;
-    if (more < 0) {
-        ++*at;
-        return -(int32_t)bytes[0];
+/* The marks that change the direction of writing (Unicode TR 9): U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069. */
+static bool is_direction(const char *character, size_t length) {
+    const unsigned char *byte = (const unsigned char *)character;
+    if (length != 3 || byte[0] != 0xe2) {
+        return false;
     }
-    static const unsigned char lead_bits[] = {0x7f, 0x1f, 0x0f, 0x07};
-    int32_t character = bytes[0] & lead_bits[more];
-    for (int i = 1; i <= more; i++) {
-        if ((bytes[i] & 0xc0) != 0x80) {
-            ++*at;
-            return -(int32_t)bytes[0];
-        }
-        character = (character << 6) | (bytes[i] & 0x3f);
-    }
-    *at += more + 1;
-    return character;
+    return (byte[1] == 0x80 && (byte[2] == 0x8e || byte[2] == 0x8f || (byte[2] >= 0xaa && byte[2] <= 0xae))) ||
+           (byte[1] == 0x81 && byte[2] >= 0xa6 && byte[2] <= 0xa9);
 }
 
-static bool is_control(int32_t character) {
-    /* C0, DEL, C1, and the marks that change the direction of writing (Unicode TR 9) */
-    return character < 0x20 || (character >= 0x7f && character < 0xa0) ||
-           (character >= 0x200e && character <= 0x200f) || (character >= 0x202a && character <= 0x202e) ||
-           (character >= 0x2066 && character <= 0x2069);
-}
-
-/* Wide and fullwidth ranges of Unicode TR 11, those that occur in this place. */
-static bool is_wide(int32_t character) {
-    return (character >= 0x1100 && character <= 0x115f) || (character >= 0x2e80 && character <= 0xa4cf) ||
-           (character >= 0xac00 && character <= 0xd7a3) || (character >= 0xf900 && character <= 0xfaff) ||
-           (character >= 0xfe30 && character <= 0xfe6f) || (character >= 0xff00 && character <= 0xff60) ||
-           (character >= 0xffe0 && character <= 0xffe6) || (character >= 0x1f300 && character <= 0x1faff) ||
-           (character >= 0x20000 && character <= 0x3fffd);
-}
-
-/* Prints to `out` unless that is NULL; returns the places. */
+/* Prints to `out` unless that is NULL; returns the places. How wide a character is, libpq says, as to psql; to control
+ * characters it gives no width. */
 static int text_out(FILE *out, const char *text) {
+    int encoding = pg_char_to_encoding("UTF8");
     int places = 0;
-    while (*text != '\0') {
-        const char *from = text;
-        int32_t character = next_character(&text);
-        if (is_control(character)) {
-            for (; from < text; from++, places += 4) {
-                if (out != NULL) {
-                    fprintf(out, "\\x%02x", (unsigned)(unsigned char)*from);
-                }
-            }
-        } else {
-            places += is_wide(character) ? 2 : 1;
-            if (out != NULL) {
-                fwrite(from, 1, (size_t)(text - from), out);
-            }
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t length = text_character(text, left);
+        int width = length == 0 || is_direction(text, length) ? -1 : PQdsplen(text, encoding);
+        length = length == 0 ? 1 : length;
+        places += width < 0 ? 4 * (int)length : width;
+        for (size_t i = 0; width < 0 && i < length && out != NULL; i++) {
+            fprintf(out, "\\x%02x", (unsigned)(unsigned char)text[i]);
         }
+        if (width >= 0 && out != NULL) {
+            fwrite(text, 1, length, out);
+        }
+        text += length;
+        left -= length;
     }
     return places;
 }
@@ -171,4 +146,29 @@ void print_cells(FILE *out, const struct print_column *columns, size_t column_co
                         .right = cells_right,
                         .source = &source};
     print_grid(out, &grid);
+}
+
+void print_facts(FILE *out, const PGresult *result) {
+    int widest = 0;
+    for (int row = 0; row < PQntuples(result); row++) {
+        int width = print_width(PQgetvalue(result, row, 0));
+        widest = width > widest ? width : widest;
+    }
+    for (int row = 0; row < PQntuples(result); row++) {
+        const char *fact = PQgetvalue(result, row, 0);
+        fprintf(out, "%s%*s  ", fact, widest - print_width(fact), "");
+        for (const char *line = PQgetvalue(result, row, 1);;) {
+            size_t length = strcspn(line, "\n");
+            char *copy =
+                strndup(line, length); /* the line ends are ours, other control characters may be a stranger's */
+            print_text(out, copy == NULL ? "" : copy);
+            free(copy);
+            fputc('\n', out);
+            if (line[length] == '\0') {
+                break;
+            }
+            line += length + 1;
+            fprintf(out, "%*s  ", widest, "");
+        }
+    }
 }

@@ -11,7 +11,11 @@
  * count two places, columns of numbers stand right, SQL null is "-". */
 void print_table(FILE *out, const PGresult *result);
 
-/* The same of `row_count` times `column_count` texts, row by row; NULL is "-". At most 32 columns. */
+/* Prints rows of two columns, a fact and its value, one below the other; a value of several lines stays in its column.
+ */
+void print_facts(FILE *out, const PGresult *result);
+
+/* The same as print_table of `row_count` times `column_count` texts, row by row; NULL is "-". At most 32 columns. */
 struct print_column {
     const char *title;
     bool right; /* stands right, for numbers */

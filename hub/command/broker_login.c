@@ -240,8 +240,7 @@ int broker_login_taken(const struct config *config, PGconn *connection, const ch
     if (!found) {
         return 0;
     }
-    char *known = database_text(connection, "SELECT EXISTS (SELECT FROM onemap.vendor v WHERE v.vendor = $1)", 1,
-                                (const char *const[]){name});
+    char *known = database_text(connection, "SELECT onemap.vendor_is_known($1)", 1, (const char *const[]){name});
     if (known == NULL) {
         return CH_EDATABASE;
     }

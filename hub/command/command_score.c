@@ -1,289 +1,67 @@
-/* command_score.c: `cityhub score`: the monthly score and the county's assessment. Turns options into the JSON that one
- * SQL function takes, and shows what it answers. Never computes a figure: the rules are in schema/110 to 115. */
-#include <cjson/cJSON.h>
-#include <errno.h>
-#include <getopt.h>
+/* command_score.c: `cityhub score`: the monthly score and the county's assessment. Shows what SQL functions answer.
+ * Never computes a figure: the rules are in SQL. Formulas: command_score_formula.c. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/member.h"
 #include "hub/bulletin/score_explain.h"
 #include "hub/bulletin/score_report.h"
-#include "hub/cli/command.h"
-#include "hub/cli/database.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/print_table.h"
-
-static const char usage[] =
-    "usage: cityhub score compute --month M [--formula F] [--json]\n"
-    "       cityhub score statistics --month M | --from DAY --to DAY [--by DIMENSION] [--json]\n"
-    "       cityhub score explain --month M --department CODE [--formula F] [--json]\n"
-    "       cityhub score enter --month M --department CODE --office NAME --author NAME --evidence TEXT WHAT\n"
-    "       cityhub score status --month M [--json]\n"
-    "       cityhub score publish --month M --author NAME --out FOLDER\n"
-    "       cityhub score adjust --month M --department CODE --points N [--case CODE] --reason TEXT --author NAME\n"
-    "       cityhub score verify --month M\n"
-    "       cityhub score year --year Y [--json]\n"
-    "       cityhub score formula --list | --check FILE | --put FILE --from-month M --author NAME [--example]\n\n"
-    "M is a month such as 2026-10. Which month a case counts in, and every rule: docs/score.md.\n"
-    "compute: the digital score of every department, and the county's assessment with what is still missing.\n"
-    "  --formula F    by the formula with this key or version, as an example; otherwise the one in force\n"
-    "statistics: reported, handled, overdue, reworked ... and rates.\n"
-    "  --by D         department (default), street, grid_cell, category, source, person or all\n"
-    "explain: why a department has its score, down to the case numbers.\n"
-    "enter: one score of a campaign or office, or one bonus or deduction. WHAT is one of\n"
-    "  --item KEY --score N | --item KEY --not-concerned\n"
-    "  --award KIND [--times N]\n"
-    "  --revoke ID    takes a bonus or deduction back (needs neither --month nor --department)\n"
-    "  --input KEY --points N [--formula F]   points of a formula that people give\n"
-    "status: how far the month is, and everything that is missing.\n"
-    "publish: closes the month, freezes its figures, writes them to FOLDER as XLSX, HTML, CSV and JSON; of a month "
-    "that\n"
-    "  is published already it writes the files again. Exit code 1 while something is missing.\n"
-    "adjust: corrects a closed month; the points count in the next open one.\n"
-    "verify: computes a closed month again from the journal; exit code 1 if anything differs.\n";
-
-/* What an action was asked for: `json` goes to the SQL function. */
-struct request {
-    cJSON *json;
-    const char *out, *put, *check;
-    bool as_json, list;
-};
-
-/* Text options of the request: `--not-concerned` and the like are flags and have values of their own below. */
-static const struct option options[] = {{"month", required_argument, NULL, 't'},
-                                        {"formula", required_argument, NULL, 't'},
-                                        {"from", required_argument, NULL, 't'},
-                                        {"to", required_argument, NULL, 't'},
-                                        {"by", required_argument, NULL, 't'},
-                                        {"year", required_argument, NULL, 't'},
-                                        {"department", required_argument, NULL, 't'},
-                                        {"office", required_argument, NULL, 't'},
-                                        {"author", required_argument, NULL, 't'},
-                                        {"evidence", required_argument, NULL, 't'},
-                                        {"item", required_argument, NULL, 't'},
-                                        {"score", required_argument, NULL, 't'},
-                                        {"award", required_argument, NULL, 't'},
-                                        {"times", required_argument, NULL, 't'},
-                                        {"revoke", required_argument, NULL, 't'},
-                                        {"input", required_argument, NULL, 't'},
-                                        {"points", required_argument, NULL, 't'},
-                                        {"case", required_argument, NULL, 't'},
-                                        {"reason", required_argument, NULL, 't'},
-                                        {"from-month", required_argument, NULL, 't'},
-                                        {"out", required_argument, NULL, 'o'},
-                                        {"put", required_argument, NULL, 'p'},
-                                        {"check", required_argument, NULL, 'c'},
-                                        {"list", no_argument, NULL, 'l'},
-                                        {"json", no_argument, NULL, 'j'},
-                                        {"not-concerned", no_argument, NULL, 'b'},
-                                        {"example", no_argument, NULL, 'b'},
-                                        {0}};
-
-/* True if `name` is one of the blank-separated words of `allowed`. */
-static bool is_allowed(const char *allowed, const char *name) {
-    size_t length = strlen(name);
-    for (const char *word = allowed; (word = strstr(word, name)) != NULL; word += length) {
-        if ((word == allowed || word[-1] == ' ') && (word[length] == ' ' || word[length] == '\0')) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void key_of(const char *name, char *key, size_t size) {
-    snprintf(key, size, "%s", name);
-    for (char *c = key; *c != '\0'; c++) {
-        *c = *c == '-' ? '_' : *c;
-    }
-}
-
-static void request_take(struct request *request, int option, const char *name) {
-    char key[32];
-    key_of(name, key, sizeof key);
-    switch (option) {
-    case 't':
-        cJSON_DeleteItemFromObject(request->json, key);
-        cJSON_AddStringToObject(request->json, key, optarg);
-        break;
-    case 'b':
-        cJSON_AddBoolToObject(request->json, key, true);
-        break;
-    case 'o':
-        request->out = optarg;
-        break;
-    case 'p':
-        request->put = optarg;
-        break;
-    case 'c':
-        request->check = optarg;
-        break;
-    case 'l':
-        request->list = true;
-        break;
-    default:
-        request->as_json = true;
-    }
-}
-
-/* Reads the options that the action knows, and sees that those of `needed` are there. Returns an exit code. */
-static int request_parse(struct request *request, const char *action, const char *allowed, const char *needed, int argc,
-                         char **argv) {
-    int index = -1;
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "", options, &index)) != -1;) {
-        if (option == '?') {
-            return command_misuse("cityhub score", "score %s: see above", action);
-        }
-        if (!is_allowed(allowed, options[index].name)) {
-            return command_misuse("cityhub score", "score %s: takes no --%s", action, options[index].name);
-        }
-        request_take(request, option, options[index].name);
-    }
-    if (optind < argc) {
-        return command_misuse("cityhub score", "score %s: what is `%s`?", action, argv[optind]);
-    }
-    for (size_t i = 0; options[i].name != NULL; i++) {
-        char key[32];
-        key_of(options[i].name, key, sizeof key);
-        if (options[i].val == 't' && is_allowed(needed, options[i].name) && !cJSON_HasObjectItem(request->json, key)) {
-            return command_misuse("cityhub score", "score %s: --%s is needed", action, options[i].name);
-        }
-    }
-    return EXIT_DONE;
-}
-
-/* ---- asking the database ---- */
-
-/* The answer of `SELECT function(request)` as text, NULL after telling why. The caller frees. */
-static char *ask_text(PGconn *connection, const char *sql, const cJSON *json) {
-    char *text = cJSON_PrintUnformatted(json);
-    char *answer = text == NULL ? NULL : database_text(connection, sql, 1, (const char *const[]){text});
-    free(text);
-    return answer;
-}
-
-/* The same, parsed. Delete with cJSON_Delete. */
-static cJSON *ask(PGconn *connection, const char *sql, const cJSON *json) {
-    char *text = ask_text(connection, sql, json);
-    cJSON *answer = text == NULL ? NULL : cJSON_Parse(text);
-    if (text != NULL && answer == NULL) {
-        command_fail("the database's answer is no JSON");
-    }
-    free(text);
-    return answer;
-}
-
-/* Runs a query of one parameter and prints its rows; prints `nothing` if there are none. Returns an exit code. */
-static int print_rows(PGconn *connection, const char *sql, const cJSON *json, const char *nothing) {
-    char *text = cJSON_PrintUnformatted(json);
-    PGresult *rows = text == NULL ? NULL : database_query(connection, sql, 1, (const char *const[]){text});
-    free(text);
-    if (rows == NULL) {
-        return EXIT_FAILED;
-    }
-    if (PQntuples(rows) == 0) {
-        printf("%s\n", nothing);
-    } else {
-        print_table(stdout, rows);
-    }
-    PQclear(rows);
-    return EXIT_DONE;
-}
-
-static int print_json(PGconn *connection, const char *sql, const cJSON *json) {
-    char *text = ask_text(connection, sql, json);
-    if (text == NULL) {
-        return EXIT_FAILED;
-    }
-    printf("%s\n", text);
-    free(text);
-    return EXIT_DONE;
-}
+#include "hub/command/command_score.h"
+#include "hub/command/commands.h"
 
 /* What is missing, a line a department: [{department, name, missing: [{name}]}]. */
 static void print_missing(FILE *out, const cJSON *missing) {
     const cJSON *unit;
     const cJSON *one;
     cJSON_ArrayForEach(unit, missing) {
-        const char *name = publication_text(unit, "name");
-        print_text(out, name[0] == '\0' ? publication_text(unit, "department") : name);
+        const char *name = member_text(unit, "name");
+        print_text(out, name[0] == '\0' ? member_text(unit, "department") : name);
         fputs(" lacks:", out);
-        cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(unit, "missing")) {
-            fputs(one == cJSON_GetObjectItemCaseSensitive(unit, "missing")->child ? " " : ", ", out);
-            print_text(out, publication_text(one, "name"));
+        cJSON_ArrayForEach(one, member_get(unit, "missing")) {
+            fputs(one == member_get(unit, "missing")->child ? " " : ", ", out);
+            print_text(out, member_text(one, "name"));
         }
         fputc('\n', out);
     }
 }
 
-/* ---- actions ---- */
+/* ---- computing, explaining ---- */
 
-typedef int score_action(PGconn *connection, struct request *request);
-
-static const char compute_sql[] =
-    "SELECT r.group_name AS \"group\", r.rank, r.department, r.name, r.score, pg_catalog.jsonb_array_length(r.missing) "
-    "AS missing"
-    " FROM pg_catalog.jsonb_to_recordset(onemap.score_compute($1::jsonb)->'rows') AS r (group_name text, rank int,"
-    " department text, name text, score numeric, missing jsonb)";
-
-static const char assessment_sql[] =
-    "SELECT r.rank, r.department, r.name, r.total, r.grade, r.digital, r.campaign_mean AS campaigns, r.bonus, "
-    "r.deducted,"
-    " pg_catalog.jsonb_array_length(r.missing) AS missing"
-    " FROM pg_catalog.jsonb_to_recordset(onemap.assessment_compute($1::jsonb)->'rows') AS r (rank int, department text,"
-    " name text, total numeric, grade text, digital numeric, campaign_mean numeric, bonus numeric, deducted numeric,"
-    " missing jsonb)";
-
-static int score_compute(PGconn *connection, struct request *request) {
-    if (request->as_json) {
-        return print_json(
-            connection,
-            "SELECT pg_catalog.jsonb_pretty(pg_catalog.jsonb_build_object('digital', onemap.score_compute($1::jsonb),"
-            " 'assessment', onemap.assessment_compute($1::jsonb)))",
-            request->json);
+static int compute(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    static const struct ask_list digital = {"onemap.score_digital_table", NULL, "no department is scored", false};
+    static const struct ask_list assessment = {"onemap.score_assessment_table", NULL, "no department is assessed",
+                                               false};
+    (void)config;
+    if (argument_given(arguments, "json")) {
+        return ask_print_json(connection, "onemap.score_compute_json", arguments->request);
     }
     printf("Digital score (数字城管)\n");
-    int code = print_rows(connection, compute_sql, request->json, "no department is scored");
-    if (code == EXIT_DONE && !cJSON_HasObjectItem(request->json, "formula")) {
+    int code = ask_print_table(connection, &digital, arguments->request, 0);
+    if (code == EXIT_DONE && !argument_given(arguments, "formula")) {
         printf("\nAssessment (1+8+4)\n");
-        code = print_rows(connection, assessment_sql, request->json, "no department is assessed");
+        code = ask_print_table(connection, &assessment, arguments->request, 0);
     }
     return code;
 }
 
-static const char statistics_sql[] =
-    "SELECT r.key, r.measures->'reported' AS reported, r.measures->'registered' AS registered, "
-    "r.measures->'dispatched' AS"
-    " dispatched, r.measures->'should_handle' AS should_handle, r.measures->'handled' AS handled,"
-    " r.measures->'handled_in_time' AS in_time, r.measures->'overdue' AS overdue, r.measures->'rework_times' AS "
-    "reworks,"
-    " r.measures->'returned' AS returned, r.measures->'deferred' AS deferred, r.measures->'should_close' AS "
-    "should_close,"
-    " r.measures->'closed_in_time' AS closed_in_time, (r.rates->>'handle_in_time_rate')::numeric AS "
-    "handle_in_time_rate,"
-    " (r.rates->>'close_in_time_rate')::numeric AS close_in_time_rate"
-    " FROM pg_catalog.jsonb_to_recordset(onemap.score_statistics($1::jsonb)->'rows') AS r (key text, measures jsonb, "
-    "rates jsonb)";
-
-static const char person_sql[] =
-    "SELECT r.key AS person, m.key AS action, m.value::int AS times"
-    " FROM pg_catalog.jsonb_to_recordset(onemap.score_statistics($1::jsonb)->'rows') AS r (key text, measures jsonb),"
-    " pg_catalog.jsonb_each_text(r.measures) m ORDER BY 1, 2";
-
-static int score_statistics(PGconn *connection, struct request *request) {
-    if (request->as_json) {
-        return print_json(connection, "SELECT pg_catalog.jsonb_pretty(onemap.score_statistics($1::jsonb))",
-                          request->json);
-    }
-    bool person = strcmp(publication_text(request->json, "by"), "person") == 0;
-    return print_rows(connection, person ? person_sql : statistics_sql, request->json, "no case");
+static int statistics(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    static const struct ask_list cases = {"onemap.score_statistics_table", "onemap.score_statistics", "no case", false};
+    static const struct ask_list persons = {"onemap.score_person_table", "onemap.score_statistics",
+                                            "nobody did anything", false};
+    (void)config;
+    bool person = strcmp(argument_text(arguments, "by"), "person") == 0;
+    return ask_print(connection, person ? &persons : &cases, arguments);
 }
 
-static int score_explain_action(PGconn *connection, struct request *request) {
-    if (request->as_json) {
-        return print_json(connection, "SELECT pg_catalog.jsonb_pretty(onemap.score_explain($1::jsonb))", request->json);
+static int explain(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    if (argument_given(arguments, "json")) {
+        return ask_print_json(connection, "onemap.score_explain", arguments->request);
     }
-    cJSON *answer = ask(connection, "SELECT onemap.score_explain($1::jsonb)", request->json);
+    cJSON *answer = ask_json(connection, "onemap.score_explain", arguments->request);
     if (answer != NULL) {
         score_explain_print(stdout, answer);
     }
@@ -291,255 +69,492 @@ static int score_explain_action(PGconn *connection, struct request *request) {
     return answer == NULL ? EXIT_FAILED : EXIT_DONE;
 }
 
-/* Moves the member `from` to `to`, the SQL function's name for it. */
-static void rename_member(cJSON *json, const char *from, const char *to) {
-    cJSON *member = cJSON_DetachItemFromObjectCaseSensitive(json, from);
-    if (member != NULL) {
-        cJSON_AddItemToObject(json, to, member);
-    }
-}
+/* ---- entering ---- */
 
-static int score_enter(PGconn *connection, struct request *request) {
-    static const char *const kinds[] = {"item", "award", "revoke", "input"};
-    static const char *const sql[] = {
-        "SELECT onemap.assessment_enter($1::jsonb)->>'id'", "SELECT onemap.assessment_award_enter($1::jsonb)->>'id'",
-        "SELECT onemap.assessment_award_enter($1::jsonb)->>'id'", "SELECT onemap.score_input_put($1::jsonb)->>'id'"};
-    size_t kind = 0;
-    int given = 0;
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (cJSON_HasObjectItem(request->json, kinds[i])) {
-            kind = i;
-            given++;
-        }
-    }
-    if (given != 1) {
-        return command_misuse("cityhub score", "score enter: give one of --item, --award, --revoke, --input");
-    }
-    if (strcmp(kinds[kind], "revoke") != 0 &&
-        !(cJSON_HasObjectItem(request->json, "month") && cJSON_HasObjectItem(request->json, "department"))) {
-        return command_misuse("cityhub score", "score enter: --month and --department are needed");
-    }
-    rename_member(request->json, "award", "kind");
-    rename_member(request->json, "revoke", "revokes");
-    rename_member(request->json, "input", "item");
-    char *id = ask_text(connection, sql[kind], request->json);
-    if (id != NULL) {
-        printf("entered as %s\n", id);
-    }
-    free(id);
-    return id == NULL ? EXIT_FAILED : EXIT_DONE;
-}
-
-static int score_status(PGconn *connection, struct request *request) {
-    if (request->as_json) {
-        return print_json(connection, "SELECT pg_catalog.jsonb_pretty(onemap.assessment_status($1::jsonb))",
-                          request->json);
-    }
-    cJSON *answer = ask(connection, "SELECT onemap.assessment_status($1::jsonb)", request->json);
+/* Hands the request to a function that answers {id}. */
+static int enter_by(PGconn *connection, const char *function, const struct arguments *arguments) {
+    cJSON *answer = ask_json(connection, function, arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
-    const cJSON *missing = cJSON_GetObjectItemCaseSensitive(answer, "missing");
+    printf("entered as %.0f\n", member_number(answer, "id", 0));
+    cJSON_Delete(answer);
+    return EXIT_DONE;
+}
+
+static int enter(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    return enter_by(connection, "onemap.assessment_enter", arguments);
+}
+
+static int award(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    return enter_by(connection, "onemap.assessment_award_enter", arguments);
+}
+
+static int input(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    return enter_by(connection, "onemap.score_input_put", arguments);
+}
+
+static int lead_set(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    cJSON *answer = ask_json(connection, "onemap.assessment_lead_put", arguments->request);
+    if (answer == NULL) {
+        return EXIT_FAILED;
+    }
+    const char *office = member_text(arguments->request, "office");
+    printf("%s: ", argument_text(arguments, "item"));
+    print_text(stdout, *office == '\0' ? "whoever enters it names itself" : office);
+    putchar('\n');
+    cJSON_Delete(answer);
+    return EXIT_DONE;
+}
+
+/* ---- closing a month ---- */
+
+static int status(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    if (argument_given(arguments, "json")) {
+        return ask_print_json(connection, "onemap.assessment_status", arguments->request);
+    }
+    cJSON *answer = ask_json(connection, "onemap.assessment_status", arguments->request);
+    if (answer == NULL) {
+        return EXIT_FAILED;
+    }
+    const cJSON *missing = member_get(answer, "missing");
     static const char *const marks[] = {"ended", "closed", "published"};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
-        printf("%-11s%s\n", marks[i], cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, marks[i])) ? "yes" : "no");
+        printf("%-11s%s\n", marks[i], member_true(answer, marks[i]) ? "yes" : "no");
     }
-    printf("departments %.0f, %d of them incomplete\n", publication_number(answer, "departments", 0),
+    printf("departments %.0f, %d of them incomplete\n", member_number(answer, "departments", 0),
            cJSON_GetArraySize(missing));
     print_missing(stdout, missing);
-    if (publication_number(answer, "events_written_after_closing", 0) > 0) {
+    if (member_number(answer, "events_written_after_closing", 0) > 0) {
         printf(
             "%.0f events of this month were written after it was closed and do not count; correct it by `cityhub score "
             "adjust` if need be\n",
-            publication_number(answer, "events_written_after_closing", 0));
+            member_number(answer, "events_written_after_closing", 0));
     }
     cJSON_Delete(answer);
     return EXIT_DONE;
 }
 
 /* Publishes unless that is done already. Returns an exit code. */
-static int publish_ensure(PGconn *connection, const cJSON *json) {
-    cJSON *status = ask(connection, "SELECT onemap.assessment_status($1::jsonb)", json);
-    bool published = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(status, "published"));
-    bool known = status != NULL;
-    cJSON_Delete(status);
+static int publish_ensure(PGconn *connection, const cJSON *request) {
+    cJSON *before = ask_json(connection, "onemap.assessment_status", request);
+    bool published = member_true(before, "published");
+    bool known = before != NULL;
+    cJSON_Delete(before);
     if (!known || published) {
         return known ? EXIT_DONE : EXIT_FAILED;
     }
-    cJSON *answer = ask(connection, "SELECT onemap.assessment_publish($1::jsonb)", json);
+    cJSON *answer = ask_json(connection, "onemap.assessment_publish", request);
     int code = EXIT_FAILED;
-    if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "published"))) {
+    if (member_true(answer, "published")) {
         code = EXIT_DONE;
     } else if (answer != NULL) {
         command_fail("the month is not published, something is missing:");
-        print_missing(stderr, cJSON_GetObjectItemCaseSensitive(answer, "missing"));
+        print_missing(stderr, member_get(answer, "missing"));
     }
     cJSON_Delete(answer);
     return code;
 }
 
-static int score_publish(PGconn *connection, struct request *request) {
-    if (request->out == NULL) {
-        return command_misuse("cityhub score", "score publish: --out is needed");
-    }
-    int code = publish_ensure(connection, request->json);
-    cJSON *publication = code == EXIT_DONE
-                             ? ask(connection, "SELECT onemap.assessment_publication_get($1::jsonb)", request->json)
-                             : NULL;
+static int publish(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    int code = publish_ensure(connection, arguments->request);
+    cJSON *publication =
+        code == EXIT_DONE ? ask_json(connection, "onemap.assessment_publication_get", arguments->request) : NULL;
     if (publication == NULL) {
         return EXIT_FAILED;
     }
-    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(publication, "intact"))) {
+    if (!member_true(publication, "intact")) {
         code = command_fail("the published figures do not fit their hash: somebody changed them in the database");
-    } else if (score_report_write(publication, request->out, stdout) != 0) {
+    } else if (score_report_write(publication, argument_text(arguments, "out"), stdout) != 0) {
         code = EXIT_FAILED;
     } else {
-        printf("SHA-256 %s\n", publication_text(publication, "sha256"));
+        printf("SHA-256 %s\n", member_text(publication, "sha256"));
     }
     cJSON_Delete(publication);
     return code;
 }
 
-static int score_adjust(PGconn *connection, struct request *request) {
-    char *counted = ask_text(connection, "SELECT onemap.score_adjust($1::jsonb)->>'counted_month'", request->json);
-    if (counted != NULL) {
-        printf("counts in %s\n", counted);
-    }
-    free(counted);
-    return counted == NULL ? EXIT_FAILED : EXIT_DONE;
-}
-
-static int score_verify(PGconn *connection, struct request *request) {
-    cJSON *answer = ask(connection, "SELECT onemap.score_verify($1::jsonb)", request->json);
+static int adjust(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    cJSON *answer = ask_json(connection, "onemap.score_adjust", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
-    bool same = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(answer, "same"));
+    printf("counts in %s\n", member_text(answer, "counted_month"));
+    cJSON_Delete(answer);
+    return EXIT_DONE;
+}
+
+static int verify(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    cJSON *answer = ask_json(connection, "onemap.score_verify", arguments->request);
+    if (answer == NULL) {
+        return EXIT_FAILED;
+    }
+    bool same = member_true(answer, "same");
     printf("%s: %.0f rows and %d scores differ; %.0f events of the month came after it was closed\n",
-           same ? "the same" : "DIFFERENT", publication_number(answer, "rows_differing", 0),
-           cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(answer, "scores_differing")),
-           publication_number(answer, "events_written_after_closing", 0));
+           same ? "the same" : "DIFFERENT", member_number(answer, "rows_differing", 0),
+           cJSON_GetArraySize(member_get(answer, "scores_differing")),
+           member_number(answer, "events_written_after_closing", 0));
     cJSON_Delete(answer);
     return same ? EXIT_DONE : EXIT_FAILED;
 }
 
-static const char year_sql[] =
-    "SELECT r.rank, r.department, r.name, r.total, r.grade, r.months FROM pg_catalog.jsonb_to_recordset("
-    "onemap.assessment_year($1::jsonb)->'rows') AS r (rank int, department text, name text, total numeric, grade text,"
-    " months int)";
-
-static int score_year(PGconn *connection, struct request *request) {
-    return request->as_json
-               ? print_json(connection, "SELECT pg_catalog.jsonb_pretty(onemap.assessment_year($1::jsonb))",
-                            request->json)
-               : print_rows(connection, year_sql, request->json, "no month of it is published");
-}
-
-/* ---- formulas ---- */
-
-/* The JSON document of a file, NULL after telling why. */
-static cJSON *formula_read(const char *path) {
-    enum { MOST = 1024 * 1024 };
-    FILE *file = fopen(path, "re");
-    char *text = file == NULL ? NULL : calloc(1, MOST + 1);
-    size_t length = text == NULL ? 0 : fread(text, 1, MOST, file);
-    cJSON *document = length == 0 ? NULL : cJSON_ParseWithOpts(text, NULL, true);
-    if (file == NULL) {
-        command_fail("%s: %s", path, strerror(errno));
-    } else if (document == NULL) {
-        command_fail("%s: is no JSON document of at most %d bytes", path, MOST);
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-    free(text);
-    return document;
-}
-
-static int formula_problems_print(const cJSON *problems) {
-    const cJSON *problem;
-    cJSON_ArrayForEach(problem, problems) {
-        const char *text = cJSON_GetStringValue(problem);
-        print_text(stderr, text == NULL ? "" : text);
-        fputc('\n', stderr);
-    }
-    return cJSON_GetArraySize(problems) == 0 ? EXIT_DONE : EXIT_FAILED;
-}
-
-static int score_formula(PGconn *connection, struct request *request) {
-    if (request->list + (request->put != NULL) + (request->check != NULL) != 1) {
-        return command_misuse("cityhub score", "score formula: give one of --list, --check, --put");
-    }
-    if (request->list) {
-        return print_rows(
-            connection,
-            "SELECT f.version, f.key, f.document->>'name' AS name, pg_catalog.to_char(f.from_month, 'YYYY-MM') AS"
-            " from_month, f.example, f.author FROM onemap.score_formula f WHERE $1::jsonb IS NOT NULL ORDER BY 1",
-            request->json, "there is no formula");
-    }
-    cJSON *document = formula_read(request->put != NULL ? request->put : request->check);
-    if (document == NULL) {
-        return EXIT_FAILED;
-    }
-    cJSON_AddItemToObject(request->json, "formula", document);
-    cJSON *answer =
-        ask(connection,
-            request->put != NULL
-                ? "SELECT onemap.score_formula_put($1::jsonb)"
-                : "SELECT pg_catalog.jsonb_build_object('problems', (SELECT coalesce(pg_catalog.jsonb_agg(p), '[]')"
-                  " FROM onemap.score_formula_problems($1::jsonb->'formula') p))",
-            request->json);
-    int code =
-        answer == NULL ? EXIT_FAILED : formula_problems_print(cJSON_GetObjectItemCaseSensitive(answer, "problems"));
-    if (code == EXIT_DONE && request->put != NULL) {
-        printf("version %.0f\n", publication_number(answer, "version", 0));
-    }
-    cJSON_Delete(answer);
-    return code;
-}
-
 /* ---- the command ---- */
 
-static const struct {
-    const char *name, *allowed, *needed;
-    score_action *function;
-} score_actions[] = {
-    {"compute", "month formula json", "month", score_compute},
-    {"statistics", "month from to by json", "", score_statistics},
-    {"explain", "month department formula json", "month department", score_explain_action},
-    {"enter",
-     "month department office author evidence item score not-concerned award times revoke input points formula",
-     "author evidence office", score_enter},
-    {"status", "month json", "month", score_status},
-    {"publish", "month author out", "month author", score_publish},
-    {"adjust", "month department points case reason author", "month department points reason author", score_adjust},
-    {"verify", "month", "month", score_verify},
-    {"year", "year json", "year", score_year},
-    {"formula", "list check put from-month author example", "", score_formula},
+#define SCORE_DEPARTMENT                                                                                               \
+    {                                                                                                                  \
+        .name = "department", .argument = "CODE", .kind = OPTION_TEXT, .required = true, .member = "department",       \
+        .help = "the department, by its code"                                                                          \
+    }
+#define SCORE_AUTHOR                                                                                                   \
+    {                                                                                                                  \
+        .name = "author", .argument = "NAME", .kind = OPTION_TEXT, .required = true, .member = "author",               \
+        .help = "the person who answers for it"                                                                        \
+    }
+#define SCORE_OFFICE                                                                                                   \
+    {                                                                                                                  \
+        .name = "office", .argument = "NAME", .kind = OPTION_TEXT, .required = true, .member = "office",               \
+        .help = "the office that enters it (牵头单位)"                                                             \
+    }
+#define SCORE_EVIDENCE                                                                                                 \
+    {                                                                                                                  \
+        .name = "evidence", .argument = "TEXT", .kind = OPTION_TEXT, .required = true, .member = "evidence",           \
+        .help = "what it rests on: a score sheet, a report, a photograph's place"                                      \
+    }
+#define SCORE_FORMULA                                                                                                  \
+    {                                                                                                                  \
+        .name = "formula", .argument = "FORMULA", .kind = OPTION_TEXT, .member = "formula",                            \
+        .help = "by the formula with this key or version, as an example; else by the one in force"                     \
+    }
+#define SCORE_JSON                                                                                                     \
+    { .name = "json", .kind = OPTION_FLAG, .help = "as JSON, whole, for programs" }
+#define SCORE_ITEMS                                                                                                     \
+    "overhead_lines street_facades road_maintenance construction_waste landscaping static_parking outdoor_advertising " \
+    "site_hoarding peace civilisation city_management garden_city"
+
+static const struct command_option compute_options[] = {SCORE_MONTH, SCORE_FORMULA, SCORE_JSON, {0}};
+
+static const struct command score_compute = {
+    .name = "compute",
+    .summary = "compute the digital scores of a month, and the county's assessment with what is missing",
+    .text =
+        "Every department's digital score (数字城管), ranked within its group, and the county's assessment (1+8+4) as far as it is "
+        "known. Nothing is made final: see publish. A closed month comes as it was closed.",
+    .options = compute_options,
+    .work = compute,
+    .examples = "cityhub score compute --month 2026-10\n"
+                "cityhub score compute --month 2026-10 --formula jinhua\n",
 };
 
-static int score_run(const struct config *config, int argc, char **argv) {
-    size_t index = 0;
-    while (strcmp(score_actions[index].name, argv[0]) != 0) {
-        index++;
-    }
-    struct request request = {.json = cJSON_CreateObject()};
-    int code = request_parse(&request, argv[0], score_actions[index].allowed, score_actions[index].needed, argc, argv);
-    if (code == EXIT_DONE) {
-        char name[32];
-        snprintf(name, sizeof name, "score %s", argv[0]);
-        PGconn *connection = database_connect(config, name);
-        code = connection == NULL ? EXIT_FAILED : score_actions[index].function(connection, &request);
-        PQfinish(connection);
-    }
-    cJSON_Delete(request.json);
-    return code;
-}
+static const struct command_option statistics_options[] = {
+    OPTION_MONTH(.name = "month", .required = true, .member = "month", .help = "of this month"),
+    OPTION_DAY(.name = "from", .either = true, .member = "from", .needs = "to", .help = "from this day on"),
+    OPTION_DAY(.name = "to", .member = "to", .needs = "from", .help = "to this day, which counts"),
+    {.name = "by",
+     .argument = "WORD",
+     .kind = OPTION_WORD,
+     .words = "department street grid_cell category source person all",
+     .initial = "department",
+     .member = "by",
+     .help = "what is counted apart"},
+    ASK_OPTIONS,
+    {0},
+};
 
-int command_score(const struct config *config, int argc, char **argv) {
-    struct command_action actions[sizeof score_actions / sizeof score_actions[0]];
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        actions[i] = (struct command_action){score_actions[i].name, score_run};
-    }
-    return command_act(config, argc, argv, actions, sizeof actions / sizeof actions[0], usage);
-}
+static const struct command score_statistics = {
+    .name = "statistics",
+    .summary = "count reported, handled, overdue, reworked ... cases, and their rates",
+    .text = "Which month a case counts in: docs/score.md. --json has every measure and rate.",
+    .options = statistics_options,
+    .work = statistics,
+    .examples = "cityhub score statistics --month 2026-10 --by category\n"
+                "cityhub score statistics --from 2026-10-01 --to 2026-10-07 --csv > week.csv\n",
+};
+
+static const struct command_option explain_options[] = {SCORE_MONTH, SCORE_DEPARTMENT, SCORE_FORMULA, SCORE_JSON, {0}};
+
+static const struct command score_explain = {
+    .name = "explain",
+    .summary = "tell why a department has its score, down to the case numbers",
+    .options = explain_options,
+    .work = explain,
+    .examples = "cityhub score explain --month 2026-10 --department huanwei\n",
+};
+
+static const struct command_option enter_options[] = {
+    SCORE_MONTH,
+    SCORE_DEPARTMENT,
+    {.name = "item",
+     .argument = "KEY",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "item",
+     .words = SCORE_ITEMS,
+     .help = "the campaign (专项) or office; `cityhub score lead list` names them"},
+    {.name = "score",
+     .argument = "N",
+     .kind = OPTION_DECIMAL,
+     .low = 0,
+     .high = 100,
+     .required = true,
+     .member = "score",
+     .help = "the score, at most four decimals"},
+    {.name = "not-concerned",
+     .kind = OPTION_FLAG,
+     .either = true,
+     .member = "not_concerned",
+     .help = "the campaign does not concern the department (不涉及): the mean is over the others"},
+    SCORE_OFFICE,
+    SCORE_AUTHOR,
+    SCORE_EVIDENCE,
+    {0},
+};
+
+static const struct command score_enter = {
+    .name = "enter",
+    .summary = "enter a department's score of a campaign or an office",
+    .text = "A later entry replaces an earlier one, and both stay; after publication nothing is entered.",
+    .options = enter_options,
+    .work = enter,
+    .examples = "cityhub score enter --month 2026-10 --department jincheng --item peace --score 92.5 \\\n"
+                "    --office 县综治办 --author 王 "
+                "--evidence 评分表\n",
+};
+
+static const struct command_option award_options[] = {
+    SCORE_MONTH,
+    SCORE_DEPARTMENT,
+    {.name = "kind",
+     .argument = "KIND",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "kind",
+     .words =
+         "praise_national praise_provincial praise_city leader_praise outside_duty media_national media_provincial media_city "
+         "creation_loss criticism refusal poor_cooperation key_task_missed",
+     .help = "the bonus (加分) or deduction (减分); its points and clause are those of the annex"},
+    {.name = "times",
+     .argument = "N",
+     .kind = OPTION_NUMBER,
+     .minimum = 1,
+     .maximum = 1000,
+     .initial = "1",
+     .member = "times",
+     .help = "how many times"},
+    SCORE_OFFICE,
+    SCORE_AUTHOR,
+    SCORE_EVIDENCE,
+    {0},
+};
+
+static const struct command score_award = {
+    .name = "award",
+    .summary = "enter a bonus or a deduction",
+    .options = award_options,
+    .work = award,
+    .examples = "cityhub score award --month 2026-10 --department jincheng --kind media_city \\\n"
+                "    --office 督查局 --author 王 --evidence 报道\n",
+};
+
+static const struct command_option revoke_options[] = {
+    {.name = "ID",
+     .kind = OPTION_NUMBER,
+     .minimum = 1,
+     .maximum = INT64_MAX,
+     .required = true,
+     .member = "revokes",
+     .help = "what award said it was entered as"},
+    SCORE_OFFICE,
+    SCORE_AUTHOR,
+    SCORE_EVIDENCE,
+    {0},
+};
+
+static const struct command score_revoke = {
+    .name = "revoke",
+    .summary = "take a bonus or deduction back",
+    .options = revoke_options,
+    .work = award,
+    .examples = "cityhub score revoke 17 --office 督查局 --author 王 --evidence 更正\n",
+};
+
+static const struct command_option input_options[] = {
+    SCORE_MONTH,
+    SCORE_DEPARTMENT,
+    {.name = "item",
+     .argument = "KEY",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "item",
+     .help = "an item of the formula that people give points for"},
+    {.name = "points",
+     .argument = "N",
+     .kind = OPTION_DECIMAL,
+     .low = 0,
+     .high = 1000,
+     .required = true,
+     .member = "points",
+     .help = "the points, at most the item's weight"},
+    SCORE_FORMULA,
+    SCORE_AUTHOR,
+    SCORE_EVIDENCE,
+    {0},
+};
+
+static const struct command score_input = {
+    .name = "input",
+    .summary = "enter points for an item of a formula that people judge",
+    .options = input_options,
+    .work = input,
+};
+
+static const struct command_option status_options[] = {SCORE_MONTH, SCORE_JSON, {0}};
+
+static const struct command score_status = {
+    .name = "status",
+    .summary = "tell how far a month is, and everything that is missing",
+    .options = status_options,
+    .work = status,
+};
+
+static const struct command_option publish_options[] = {
+    SCORE_MONTH,
+    SCORE_AUTHOR,
+    {.name = "out",
+     .argument = "FOLDER",
+     .kind = OPTION_FOLDER,
+     .required = true,
+     .help = "where the files go; made if it is not there"},
+    {0},
+};
+
+static const struct command score_publish = {
+    .name = "publish",
+    .summary = "close a month, freeze its figures, and write the bulletin (考核通报)",
+    .text =
+        "Makes the month final and writes its figures as XLSX, HTML, CSV and JSON; of a month that is published already it writes the "
+        "files again. In the order of months; exit code 1 while something is missing. What turns out wrong later is an "
+        "adjustment.",
+    .options = publish_options,
+    .work = publish,
+    .examples = "cityhub score publish --month 2026-10 --author 王 --out bulletin\n",
+};
+
+static const struct command_option adjust_options[] = {
+    SCORE_MONTH,
+    SCORE_DEPARTMENT,
+    {.name = "points",
+     .argument = "N",
+     .kind = OPTION_DECIMAL,
+     .low = -100,
+     .high = 100,
+     .required = true,
+     .member = "points",
+     .help = "points to add, or to take away (-1.5)"},
+    {.name = "case", .argument = "CODE", .kind = OPTION_TEXT, .member = "case", .help = "the case it is about"},
+    {.name = "reason", .argument = "TEXT", .kind = OPTION_TEXT, .required = true, .member = "reason", .help = "why"},
+    SCORE_AUTHOR,
+    {0},
+};
+
+static const struct command score_adjust = {
+    .name = "adjust",
+    .summary = "correct a closed month; the points count in the next open one",
+    .options = adjust_options,
+    .work = adjust,
+    .examples = "cityhub score adjust --month 2026-10 --department jincheng --points -1.5 \\\n"
+                "    --case 20261024-000123 --reason 补录案件超期 "
+                "--author 王\n",
+};
+
+static const struct command_option verify_options[] = {SCORE_MONTH, {0}};
+
+static const struct command score_verify = {
+    .name = "verify",
+    .summary = "compute a closed month again from the journal; exit code 1 if anything differs",
+    .options = verify_options,
+    .work = verify,
+};
+
+static const struct command_option year_options[] = {
+    {.name = "year",
+     .argument = "YEAR",
+     .kind = OPTION_NUMBER,
+     .minimum = 2000,
+     .maximum = 2200,
+     .required = true,
+     .member = "year",
+     .help = "the year"},
+    ASK_OPTIONS,
+    {0},
+};
+
+static const struct ask_list year_rows = {"onemap.score_year_table", "onemap.assessment_year",
+                                          "no month of it is published", false};
+
+static const struct command score_year = {.name = "year",
+                                          .summary = "show the year's ranking: the mean of its published months",
+                                          .options = year_options,
+                                          .list = &year_rows};
+
+static const struct command_option lead_list_options[] = {ASK_OPTIONS, {0}};
+
+static const struct ask_list lead_list_rows = {"onemap.score_lead_table", "onemap.score_lead_json", "there is no item",
+                                               false};
+
+static const struct command score_lead_list = {
+    .name = "list",
+    .summary = "show campaigns and offices, and who alone may enter each",
+    .options = lead_list_options,
+    .list = &lead_list_rows,
+};
+
+static const struct command_option lead_set_options[] = {
+    {.name = "item",
+     .argument = "KEY",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "item",
+     .words = SCORE_ITEMS,
+     .help = "the campaign or office"},
+    {.name = "office",
+     .argument = "NAME",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "office",
+     .help = "who alone may enter it (牵头单位); '' = whoever enters it names itself"},
+    {0},
+};
+
+static const struct command score_lead_set = {
+    .name = "set",
+    .summary = "say which office alone may enter an item",
+    .options = lead_set_options,
+    .work = lead_set,
+    .examples = "cityhub score lead set --item garden_city --office 县创园办\n",
+};
+
+static const struct command *const lead_actions[] = {&score_lead_list, &score_lead_set, NULL};
+
+static const struct command score_lead = {
+    .name = "lead", .summary = "show and say who enters campaigns and offices", .actions = lead_actions};
+
+static const struct command *const actions[] = {
+    &score_compute, &score_statistics, &score_explain, &score_enter,           &score_award,
+    &score_revoke,  &score_input,      &score_lead,    &score_status,          &score_publish,
+    &score_adjust,  &score_verify,     &score_year,    &command_score_formula, NULL,
+};
+
+const struct command command_score = {
+    .name = "score",
+    .summary = "compute, explain, enter and publish the monthly scores (考核评分) and the county's assessment",
+    .actions = actions,
+    .more = "docs/score.md",
+};

@@ -2,7 +2,6 @@
  * Must never wait without an end for a hub that does not answer. */
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
-#include <getopt.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,29 +12,20 @@
 
 #include "hub/base/buffer.h"
 #include "hub/base/error.h"
-#include "hub/cli/command.h"
+#include "hub/base/member.h"
+#include "hub/cli/arguments.h"
 #include "hub/cli/print_table.h"
+#include "hub/command/commands.h"
 
 enum {
     CONNECT_TIMEOUT_S = 3,
     ANSWER_TIMEOUT_S = 5,
     ANSWER_BYTES_MAX = 1024 * 1024,
     GIVE_UP_S = 30, /* --follow: so long may a hub that has answered be away, e.g. for a restart */
-    INTERVAL_DEFAULT_S = 2,
     COLUMNS = 12,
     ROWS_MAX = 32,
     CELL_BYTES = 48,
 };
-
-static const char usage[] =
-    "usage: cityhub status [--follow] [--interval SECONDS] [--json]\n\n"
-    "Shows how the hub is that runs with this configuration ([http] listen and port): per subsystem the records "
-    "stored\n"
-    "and refused, devices online, open alarms, messages in quarantine, the last error or warning.\n"
-    "  --follow             goes on, with records a second: in place on a terminal, else one line an interval\n"
-    "  --interval SECONDS   1 to 3600, default 2\n"
-    "  --json               the hub's own answer, one JSON object a line\n"
-    "Exit code 1 if the hub does not answer; with --follow if it has not answered for 30 seconds.\n";
 
 struct reading {
     cJSON *status;
@@ -115,7 +105,7 @@ static bool watch_read(struct watch *watch) {
     if (fetch(watch, &answer)) {
         const char *text = buffer_string(&answer);
         status = text == NULL ? NULL : cJSON_Parse(text);
-        if (!cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(status, "subsystems"))) {
+        if (!cJSON_IsArray(member_get(status, "subsystems"))) {
             snprintf(watch->problem, sizeof watch->problem, "what answers is no hub");
             cJSON_Delete(status);
             status = NULL;
@@ -133,47 +123,23 @@ static bool watch_read(struct watch *watch) {
 
 /* ---- reading an answer ---- */
 
-static double number(const cJSON *object, const char *name) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : 0;
-}
-
-static const char *text(const cJSON *object, const char *name) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsString(item) ? item->valuestring : "";
-}
-
-static const cJSON *part(const cJSON *object, const char *name) {
-    return cJSON_GetObjectItemCaseSensitive(object, name);
-}
-
-static const cJSON *subsystem_find(const cJSON *status, const char *key) {
-    const cJSON *subsystem;
-    cJSON_ArrayForEach(subsystem, part(status, "subsystems")) {
-        if (strcmp(text(subsystem, "key"), key) == 0) {
-            return subsystem;
-        }
-    }
-    return NULL;
-}
-
 /* Records committed a second since the reading before; NAN without one, or if the hub was started in between. */
 static double rate(const struct watch *watch, const cJSON *subsystem) {
     const cJSON *before = watch->before.status;
     double elapsed_s = watch->now.at_s - watch->before.at_s;
     if (before == NULL || elapsed_s <= 0 ||
-        strcmp(text(before, "started_at"), text(watch->now.status, "started_at")) != 0) {
+        strcmp(member_text(before, "started_at"), member_text(watch->now.status, "started_at")) != 0) {
         return NAN;
     }
-    double grown = number(subsystem, "records_committed") -
-                   number(subsystem_find(before, text(subsystem, "key")), "records_committed");
+    const cJSON *then = member_find(member_get(before, "subsystems"), "key", member_text(subsystem, "key"));
+    double grown = member_number(subsystem, "records_committed", 0) - member_number(then, "records_committed", 0);
     return grown < 0 ? NAN : grown / elapsed_s;
 }
 
 static double rate_sum(const struct watch *watch) {
     double sum = 0;
     const cJSON *subsystem;
-    cJSON_ArrayForEach(subsystem, part(watch->now.status, "subsystems")) {
+    cJSON_ArrayForEach(subsystem, member_get(watch->now.status, "subsystems")) {
         sum += rate(watch, subsystem);
     }
     return sum;
@@ -220,20 +186,20 @@ static void print_subsystems(FILE *out, const struct watch *watch) {
     double sums[COUNTS] = {0};
     table.used = 0;
     const cJSON *subsystem;
-    cJSON_ArrayForEach(subsystem, part(watch->now.status, "subsystems")) {
+    cJSON_ArrayForEach(subsystem, member_get(watch->now.status, "subsystems")) {
         if (table.used / COLUMNS >= ROWS_MAX - 1) {
             break;
         }
-        table_add(&table, "%s", text(subsystem, "key"));
-        table_add(&table, "%s", text(subsystem, "name_zh"));
-        table_add(&table, "%.0f/%.0f", number(subsystem, "connected"), number(subsystem, "lanes"));
+        table_add(&table, "%s", member_text(subsystem, "key"));
+        table_add(&table, "%s", member_text(subsystem, "name_zh"));
+        table_add(&table, "%.0f/%.0f", member_number(subsystem, "connected", 0), member_number(subsystem, "lanes", 0));
         table_add_rate(&table, rate(watch, subsystem));
         for (size_t i = 0; i < COUNTS; i++) {
-            double count = number(subsystem, count_names[i]);
+            double count = member_number(subsystem, count_names[i], 0);
             sums[i] += count;
             table_add(&table, "%.0f", count);
         }
-        table_add(&table, "%.2f", number(subsystem, "lag_s"));
+        table_add(&table, "%.2f", member_number(subsystem, "lag_s", 0));
     }
     table_add(&table, "all");
     table_add(&table, "合计");
@@ -261,39 +227,40 @@ static void print_duration(FILE *out, double seconds) {
 
 static void print_counts(FILE *out, const cJSON *status) {
     fprintf(out, "%.0f of %.0f devices online, %.0f alarms open, %.0f messages in quarantine, %.0f receipts to send",
-            number(status, "devices_online"), number(status, "devices"), number(status, "alarms_open"),
-            number(status, "quarantine_waiting"), number(status, "outbox_waiting"));
+            member_number(status, "devices_online", 0), member_number(status, "devices", 0),
+            member_number(status, "alarms_open", 0), member_number(status, "quarantine_waiting", 0),
+            member_number(status, "outbox_waiting", 0));
 }
 
 static void print_last_problem(FILE *out, const cJSON *status) {
-    const cJSON *problem = part(status, "last_problem");
+    const cJSON *problem = member_get(status, "last_problem");
     fputs("last problem: ", out);
     if (cJSON_IsObject(problem)) {
-        fprintf(out, "%s ", text(problem, "at"));
-        print_text(out, text(problem, "text"));
+        fprintf(out, "%s ", member_text(problem, "at"));
+        print_text(out, member_text(problem, "text"));
     } else {
         fputs("none", out);
     }
 }
 
 static void print_ready(FILE *out, const cJSON *status) {
-    if (cJSON_IsTrue(part(status, "ready"))) {
+    if (member_true(status, "ready")) {
         fputs("ready", out);
     } else {
         fputs("NOT READY: ", out);
-        print_text(out, text(status, "why"));
+        print_text(out, member_text(status, "why"));
     }
 }
 
 static void print_block(FILE *out, const struct watch *watch) {
     const cJSON *status = watch->now.status;
-    const cJSON *database = part(status, "database");
+    const cJSON *database = member_get(status, "database");
     fputs("cityhub ", out);
-    print_text(out, text(status, "version"));
+    print_text(out, member_text(status, "version"));
     fputs(" ", out);
-    print_text(out, text(status, "instance"));
+    print_text(out, member_text(status, "instance"));
     fputs(", up ", out);
-    print_duration(out, number(status, "uptime_s"));
+    print_duration(out, member_number(status, "uptime_s", 0));
     fputs(", ", out);
     print_ready(out, status);
     fputs("\n\n", out);
@@ -301,8 +268,8 @@ static void print_block(FILE *out, const struct watch *watch) {
     fputs("\n", out);
     print_counts(out, status);
     fprintf(out, "\ndatabase %s, %.0f writers, %.0f batches waiting\n",
-            cJSON_IsTrue(part(database, "connected")) ? "connected" : "AWAY", number(database, "writers_connected"),
-            number(database, "writer_queue"));
+            member_true(database, "connected") ? "connected" : "AWAY", member_number(database, "writers_connected", 0),
+            member_number(database, "writer_queue", 0));
     print_last_problem(out, status);
     fputs("\n", out);
 }
@@ -316,7 +283,7 @@ static void print_line(FILE *out, const struct watch *watch) {
     strftime(stamp, sizeof stamp, "%H:%M:%S", &local);
     double sum = rate_sum(watch);
     fprintf(out, "%s  ", stamp);
-    if (!cJSON_IsTrue(part(watch->now.status, "ready"))) {
+    if (!member_true(watch->now.status, "ready")) {
         print_ready(out, watch->now.status);
         fputs("; ", out);
     }
@@ -326,11 +293,11 @@ static void print_line(FILE *out, const struct watch *watch) {
         fprintf(out, "%.0f records/s (", sum);
         const char *comma = "";
         const cJSON *subsystem;
-        cJSON_ArrayForEach(subsystem, part(watch->now.status, "subsystems")) {
+        cJSON_ArrayForEach(subsystem, member_get(watch->now.status, "subsystems")) {
             fputs(comma, out);
-            print_text(out, text(subsystem, "key"));
+            print_text(out, member_text(subsystem, "key"));
             fputs(" ", out);
-            print_text(out, text(subsystem, "name_zh"));
+            print_text(out, member_text(subsystem, "name_zh"));
             fprintf(out, " %.0f", rate(watch, subsystem));
             comma = ", ";
         }
@@ -437,51 +404,52 @@ static int watch_run(struct watch *watch) {
     return EXIT_DONE;
 }
 
-static int parse(struct watch *watch, int argc, char **argv) {
-    static const struct option options[] = {{"follow", no_argument, NULL, 'f'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"interval", required_argument, NULL, 'i'},
-                                            {0}};
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        switch (option) {
-        case 'f':
-            watch->follow = true;
-            break;
-        case 'j':
-            watch->json = true;
-            break;
-        case 'i':
-            if (command_number(optarg, 1, 3600, &watch->interval_s) != 0) {
-                return command_misuse("cityhub status", "status: --interval must be 1 to 3600 seconds, not `%s`",
-                                      optarg);
-            }
-            break;
-        default:
-            return command_misuse("cityhub status", "status: see above");
-        }
-    }
-    return optind < argc ? command_misuse("cityhub status", "status: takes no `%s`", argv[optind]) : EXIT_DONE;
-}
-
-int command_status(const struct config *config, int argc, char **argv) {
-    if (config == NULL) {
-        fputs(usage, stdout);
-        return EXIT_DONE;
-    }
-    struct watch watch = {.interval_s = INTERVAL_DEFAULT_S, .terminal = isatty(STDOUT_FILENO) == 1};
-    int code = parse(&watch, argc, argv);
-    if (code != EXIT_DONE) {
-        return code;
-    }
+static int run(const struct config *config, const struct arguments *arguments) {
+    struct watch watch = {
+        .follow = argument_given(arguments, "follow"),
+        .json = argument_given(arguments, "json"),
+        .interval_s = argument_number(arguments, "interval"),
+        .terminal = isatty(STDOUT_FILENO) == 1,
+    };
     if (config->http_port == 0) {
         return command_fail("[http] port is 0, so the hub took any free port: set one to be able to ask it");
     }
     url_make(&watch, config);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    code = watch_run(&watch);
+    int code = watch_run(&watch);
     cJSON_Delete(watch.now.status);
     cJSON_Delete(watch.before.status);
     curl_global_cleanup();
     return code;
 }
+
+static const struct command_option options[] = {
+    {.name = "follow",
+     .kind = OPTION_FLAG,
+     .help = "go on, with records a second: in place on a terminal, else one line an interval"},
+    {.name = "interval",
+     .argument = "SECONDS",
+     .kind = OPTION_NUMBER,
+     .minimum = 1,
+     .maximum = 3600,
+     .unit = "seconds",
+     .initial = "2",
+     .needs = "follow",
+     .help = "how long from one look to the next"},
+    {.name = "json", .kind = OPTION_FLAG, .help = "the hub's own answer, one JSON object a line"},
+    {0},
+};
+
+const struct command command_status = {
+    .name = "status",
+    .summary = "tell how the running hub is: records a second, devices, alarms, the last problem",
+    .text =
+        "Shows how the hub is that runs with this configuration ([http] listen and port): per subsystem the records stored and "
+        "refused, devices online, open alarms, messages in quarantine, the last error or warning.\n\n"
+        "Exit code 1 if the hub does not answer; with --follow if it has not answered for 30 seconds.",
+    .options = options,
+    .run = run,
+    .examples = "cityhub status\n"
+                "cityhub status --follow --interval 5\n",
+    .more = "docs/deploy.md",
+};

@@ -1,114 +1,20 @@
 /* command_vendor.c: `cityhub vendor`: who may push, and with which login. The rules are SQL (schema/009_command.sql).
  * Passwords come from a file or are made here and go to one; they are never arguments and never printed. */
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "hub/base/error.h"
-#include "hub/cli/command.h"
+#include "hub/base/member.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/database.h"
-#include "hub/cli/print_table.h"
 #include "hub/command/broker_login.h"
+#include "hub/command/commands.h"
 
 enum { PASSWORD_LENGTH_MIN = 12, PASSWORD_LENGTH_MAX = 1024 };
-
-static const char usage[] =
-    "usage: cityhub vendor add --subsystem KEY --vendor NAME [OPTION ...]\n"
-    "       cityhub vendor list [--json]\n"
-    "       cityhub vendor revoke --subsystem KEY --vendor NAME\n"
-    "       cityhub vendor sync\n\n"
-    "add: lets NAME push a subsystem's data, or changes what the options name of a vendor that is there.\n"
-    "  --name-zh TEXT            its name for people\n"
-    "  --unknown-devices WORD    records of devices that no inventory named: register (default) or quarantine\n"
-    "  --receipts WORD           receipts for all messages (default) or only those with problems\n"
-    "  --silent-after TIME       no record of any of its devices for so long = an alarm (default '10 minutes')\n"
-    "  --department CODE         the department its devices belong to, unless an inventory says otherwise\n"
-    "  --password-file FILE      its broker password, 12 to 1024 bytes on the file's first line\n"
-    "  --generate-password FILE  makes a password and writes it to FILE, which must not be there yet (mode 0600)\n"
-    "  A login is one per vendor, for all its subsystems. Only a hash is kept.\n"
-    "revoke: ends the right to push the subsystem; with the last one, the login. What is stored stays.\n"
-    "sync: writes [mqtt] vendor_password_file anew from the database and runs [mqtt] vendor_reload_command, as add "
-    "and\n"
-    "  revoke do; for a broker that was set up anew.\n";
-
-/* The options of add, as the settings of onemap.vendor_add(). --password is there to be refused: getopt would take it
- * for short for --password-file, and the password for a file's name that is then complained of. */
-static const struct option add_options[] = {{"subsystem", required_argument, NULL, 's'},
-                                            {"vendor", required_argument, NULL, 'v'},
-                                            {"name-zh", required_argument, NULL, 'n'},
-                                            {"unknown-devices", required_argument, NULL, 'u'},
-                                            {"receipts", required_argument, NULL, 'r'},
-                                            {"silent-after", required_argument, NULL, 'a'},
-                                            {"department", required_argument, NULL, 'd'},
-                                            {"password-file", required_argument, NULL, 'p'},
-                                            {"generate-password", required_argument, NULL, 'g'},
-                                            {"password", optional_argument, NULL, 'w'},
-                                            {0}};
-
-static const char *setting_name(int option) {
-    switch (option) {
-    case 's':
-        return "subsystem";
-    case 'v':
-        return "vendor";
-    case 'n':
-        return "name_zh";
-    case 'u':
-        return "unknown_devices";
-    case 'r':
-        return "receipts";
-    case 'a':
-        return "silent_after";
-    case 'd':
-        return "department";
-    default:
-        return NULL;
-    }
-}
-
-struct add {
-    cJSON *settings;
-    const char *vendor;
-    const char *password_file, *generate_file;
-};
-
-/* Returns EXIT_DONE, or what command_misuse says. */
-static int add_parse(struct add *add, int argc, char **argv) {
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "", add_options, NULL)) != -1;) {
-        const char *name = setting_name(option);
-        if (name != NULL) {
-            cJSON_DeleteItemFromObject(add->settings, name);
-            cJSON_AddStringToObject(add->settings, name, optarg);
-            add->vendor = option == 'v' ? optarg : add->vendor;
-        } else if (option == 'p') {
-            add->password_file = optarg;
-        } else if (option == 'g') {
-            add->generate_file = optarg;
-        } else if (option == 'w') {
-            return command_misuse(
-                "cityhub vendor",
-                "vendor add: a password is never an argument; --password-file names the file it is in");
-        } else {
-            return command_misuse("cityhub vendor", "vendor add: see above");
-        }
-    }
-    if (optind < argc) {
-        return command_misuse("cityhub vendor", "`%s` is one argument too many", argv[optind]);
-    }
-    if (!cJSON_HasObjectItem(add->settings, "subsystem") || add->vendor == NULL) {
-        return command_misuse("cityhub vendor", "vendor add: --subsystem and --vendor are needed");
-    }
-    if (add->password_file != NULL && add->generate_file != NULL) {
-        return command_misuse("cityhub vendor", "vendor add: --password-file or --generate-password, not both");
-    }
-    return EXIT_DONE;
-}
 
 static int hash_from_file(const char *path, char hash[BROKER_HASH_TEXT]) {
     char *password = config_secret(path);
@@ -154,169 +60,76 @@ static int hash_from_new_file(const char *path, char hash[BROKER_HASH_TEXT]) {
     return code;
 }
 
-static int add_login(const struct config *config, PGconn *connection, const struct add *add) {
+/* Puts the login's hash into the settings, if one is wanted. */
+static int add_login(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     char hash[BROKER_HASH_TEXT];
-    int taken = broker_login_taken(config, connection, add->vendor);
+    const char *vendor = argument_text(arguments, "vendor");
+    int taken = broker_login_taken(config, connection, vendor);
     if (taken != 0) {
         if (taken > 0) {
-            command_fail("`%s` is a login of the broker already, and not a vendor's: take another name", add->vendor);
+            command_fail("`%s` is a login of the broker already, and not a vendor's: take another name", vendor);
         }
         return taken > 0 ? CH_EINVAL : taken;
     }
     int code = 0;
-    if (add->password_file != NULL) {
-        code = hash_from_file(add->password_file, hash);
-    } else if (add->generate_file != NULL) {
-        code = hash_from_new_file(add->generate_file, hash);
+    if (argument_given(arguments, "password-file")) {
+        code = hash_from_file(argument_text(arguments, "password-file"), hash);
+    } else if (argument_given(arguments, "generate-password")) {
+        code = hash_from_new_file(argument_text(arguments, "generate-password"), hash);
     } else {
         return 0;
     }
-    if (code == 0 && cJSON_AddStringToObject(add->settings, "password_hash", hash) == NULL) {
-        code = CH_EMEMORY;
-    }
-    return code;
+    return code == 0 ? member_put(arguments->request, "password_hash", cJSON_CreateString(hash)) : code;
 }
 
-/* Tells what onemap.vendor_add() answered, and what is still to do. */
-static void add_report(const struct config *config, const struct add *add, const char *answer) {
-    cJSON *facts = cJSON_Parse(answer);
-    const char *subsystem = cJSON_GetStringValue(cJSON_GetObjectItem(facts, "subsystem"));
-    printf("vendor %s of %s %s\n", add->vendor, subsystem,
-           cJSON_IsTrue(cJSON_GetObjectItem(facts, "created")) ? "added" : "changed");
-    if (!cJSON_IsTrue(cJSON_GetObjectItem(facts, "login"))) {
+static void add_report(const struct config *config, const struct arguments *arguments, const cJSON *answer) {
+    printf("vendor %s of %s %s\n", member_text(answer, "vendor"), member_text(answer, "subsystem"),
+           member_true(answer, "created") ? "added" : "changed");
+    if (!member_true(answer, "login")) {
         printf("It has no broker login here: --password-file or --generate-password gives it one.\n");
     } else if (config->mqtt_vendor_password_file[0] == '\0') {
         printf("[mqtt] vendor_password_file is empty: its login is in the database, and no broker is told.\n");
     }
-    if (add->generate_file != NULL) {
-        printf("Its password is in %s: hand it over and delete the file.\n", add->generate_file);
+    if (argument_given(arguments, "generate-password")) {
+        printf("Its password is in %s: hand it over and delete the file.\n",
+               argument_text(arguments, "generate-password"));
     }
-    cJSON_Delete(facts);
 }
 
-static int add_store(const struct config *config, PGconn *connection, const struct add *add) {
-    int code = add_login(config, connection, add);
-    if (code != 0) {
+static int add(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    if (add_login(config, connection, arguments) != 0) {
         return EXIT_FAILED;
     }
-    char *settings = cJSON_PrintUnformatted(add->settings);
-    char *answer = settings == NULL ? NULL
-                                    : database_text(connection, "SELECT onemap.vendor_add($1::jsonb)", 1,
-                                                    (const char *const[]){settings});
-    free(settings);
+    cJSON *answer = ask_json(connection, "onemap.vendor_add", arguments->request);
     if (answer == NULL) {
-        if (add->generate_file != NULL) {
-            unlink(add->generate_file); /* a password that opens nothing */
+        if (argument_given(arguments, "generate-password")) {
+            unlink(argument_text(arguments, "generate-password")); /* a password that opens nothing */
         }
         return EXIT_FAILED;
     }
-    code = broker_logins_write(config, connection);
-    add_report(config, add, answer);
-    free(answer);
+    int code = broker_logins_write(config, connection);
+    add_report(config, arguments, answer);
+    cJSON_Delete(answer);
     return code == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int vendor_add(const struct config *config, int argc, char **argv) {
-    struct add add = {.settings = cJSON_CreateObject()};
-    int code = add_parse(&add, argc, argv);
-    if (code == EXIT_DONE) {
-        PGconn *connection = database_connect(config, "vendor add");
-        code = connection == NULL ? EXIT_FAILED : add_store(config, connection, &add);
-        PQfinish(connection);
-    }
-    cJSON_Delete(add.settings);
-    return code;
-}
-
-static const char list_sql[] =
-    "SELECT v.subsystem, v.vendor, v.name_zh AS name, v.unknown_devices, v.receipts, v.silent_after, v.department, "
-    "v.devices,"
-    " v.online, pg_catalog.to_char(v.last_seen_at AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC'),"
-    " 'YYYY-MM-DD HH24:MI:SS') AS last_seen, CASE WHEN v.login THEN 'yes' ELSE 'no' END AS login,"
-    " pg_catalog.to_char(v.revoked_at AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC'), 'YYYY-MM-DD HH24:MI')"
-    " AS revoked FROM onemap.vendor_overview v ORDER BY v.subsystem, v.vendor";
-
-static const char list_json_sql[] =
-    "SELECT pg_catalog.jsonb_pretty(coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(v) ORDER BY v.subsystem, "
-    "v.vendor),"
-    " '[]')) FROM onemap.vendor_overview v";
-
-static int vendor_list(const struct config *config, int argc, char **argv) {
-    static const struct option options[] = {{"json", no_argument, NULL, 'j'}, {0}};
-    bool json = false;
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option != 'j') {
-            return command_misuse("cityhub vendor", "vendor list: see above");
-        }
-        json = true;
-    }
-    if (optind < argc) {
-        return command_misuse("cityhub vendor", "`%s` is one argument too many", argv[optind]);
-    }
-    PGconn *connection = database_connect(config, "vendor list");
-    PGresult *rows = connection == NULL ? NULL : database_query(connection, json ? list_json_sql : list_sql, 0, NULL);
-    if (rows != NULL && json) {
-        printf("%s\n", PQgetvalue(rows, 0, 0));
-    } else if (rows != NULL && PQntuples(rows) == 0) {
-        printf("There is no vendor yet: `cityhub vendor add --help`.\n");
-    } else if (rows != NULL) {
-        print_table(stdout, rows);
-    }
-    int code = rows == NULL ? EXIT_FAILED : EXIT_DONE;
-    PQclear(rows);
-    PQfinish(connection);
-    return code;
-}
-
-static int revoke_store(const struct config *config, PGconn *connection, const char *subsystem, const char *vendor) {
-    char *answer =
-        database_text(connection, "SELECT onemap.vendor_end($1, $2)", 2, (const char *const[]){subsystem, vendor});
+static int revoke_vendor(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    cJSON *answer = ask_json(connection, "onemap.vendor_end", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
     }
-    cJSON *facts = cJSON_Parse(answer);
-    bool revoked = cJSON_IsTrue(cJSON_GetObjectItem(facts, "revoked"));
-    bool login = cJSON_IsTrue(cJSON_GetObjectItem(facts, "login"));
-    printf("vendor %s of %s %s; %s\n", vendor, subsystem, revoked ? "revoked" : "was revoked before",
-           login ? "its login stays for its other subsystems" : "it has no login any more");
-    cJSON_Delete(facts);
-    free(answer);
+    printf("vendor %s of %s %s; %s\n", member_text(answer, "vendor"), member_text(answer, "subsystem"),
+           member_true(answer, "revoked") ? "revoked" : "was revoked before",
+           member_true(answer, "login") ? "its login stays for its other subsystems" : "it has no login any more");
+    cJSON_Delete(answer);
     return broker_logins_write(config, connection) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int vendor_revoke(const struct config *config, int argc, char **argv) {
-    static const struct option options[] = {
-        {"subsystem", required_argument, NULL, 's'}, {"vendor", required_argument, NULL, 'v'}, {0}};
-    const char *subsystem = NULL;
-    const char *vendor = NULL;
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 's') {
-            subsystem = optarg;
-        } else if (option == 'v') {
-            vendor = optarg;
-        } else {
-            return command_misuse("cityhub vendor", "vendor revoke: see above");
-        }
-    }
-    if (optind < argc || subsystem == NULL || vendor == NULL) {
-        return command_misuse("cityhub vendor", "vendor revoke: --subsystem and --vendor are needed, and nothing else");
-    }
-    PGconn *connection = database_connect(config, "vendor revoke");
-    int code = connection == NULL ? EXIT_FAILED : revoke_store(config, connection, subsystem, vendor);
-    PQfinish(connection);
-    return code;
-}
-
-static int vendor_sync(const struct config *config, int argc, char **argv) {
-    if (argc > 1) {
-        return command_misuse("cityhub vendor", "vendor sync: `%s` is one argument too many", argv[1]);
-    }
+static int sync_logins(const struct config *config, const struct arguments *arguments) {
     if (config->mqtt_vendor_password_file[0] == '\0') {
         return command_fail("[mqtt] vendor_password_file is empty: there is no file to write");
     }
-    PGconn *connection = database_connect(config, "vendor sync");
+    PGconn *connection = database_connect(config, arguments->name);
     int code = connection == NULL ? CH_EDATABASE : broker_logins_write(config, connection);
     PQfinish(connection);
     if (code == 0) {
@@ -325,8 +138,132 @@ static int vendor_sync(const struct config *config, int argc, char **argv) {
     return code == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
-int command_vendor(const struct config *config, int argc, char **argv) {
-    static const struct command_action actions[] = {
-        {"add", vendor_add}, {"list", vendor_list}, {"revoke", vendor_revoke}, {"sync", vendor_sync}};
-    return command_act(config, argc, argv, actions, sizeof actions / sizeof actions[0], usage);
-}
+/* ---- the command ---- */
+
+#define VENDOR_SUBSYSTEM .name = "subsystem", .argument = "KEY", .kind = OPTION_SUBSYSTEM, .member = "subsystem"
+
+/* The form is that of onemap.vendor: it stands in topics, and is the login. */
+#define VENDOR_NAME                                                                                                    \
+    {                                                                                                                  \
+        .name = "vendor", .argument = "NAME", .kind = OPTION_TEXT, .required = true, .member = "vendor",               \
+        .pattern = "^[a-z0-9][a-z0-9_-]{0,62}$", .shape = "1 to 63 of a-z, 0-9, _ and -, first a letter or digit",     \
+        .help = "the vendor's name, as it stands in topics; its login at the broker"                                   \
+    }
+
+static const struct command_option add_options[] = {
+    {VENDOR_SUBSYSTEM, .required = true, .help = "the subsystem whose data it pushes"},
+    VENDOR_NAME,
+    {.name = "name-zh",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .member = "name_zh",
+     .help = "name of this subsystem's platform for people"},
+    {.name = "company",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .member = "company",
+     .help = "the company behind it, for all its subsystems"},
+    {.name = "contact",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .member = "contact",
+     .help = "whom to call there; no list shows it, and whoever asks for it is noted"},
+    {.name = "unknown-devices",
+     .argument = "WORD",
+     .kind = OPTION_WORD,
+     .words = "register quarantine",
+     .member = "unknown_devices",
+     .help = "what becomes of records of devices that no inventory named; a new vendor's are registered"},
+    {.name = "receipts",
+     .argument = "WORD",
+     .kind = OPTION_WORD,
+     .words = "all problems",
+     .member = "receipts",
+     .help = "receipts (回执) for all messages, or only for those with problems; a new vendor gets all"},
+    {.name = "silent-after",
+     .argument = "TIME",
+     .kind = OPTION_TEXT,
+     .member = "silent_after",
+     .help =
+         "no record of any of its devices for so long is an alarm: 10 seconds or more, such as '5 minutes'; a new vendor's is "
+         "10 minutes"},
+    {.name = "department",
+     .argument = "CODE",
+     .kind = OPTION_TEXT,
+     .member = "department",
+     .help = "the department its devices belong to, unless an inventory says otherwise"},
+    {.name = "password-file",
+     .argument = "FILE",
+     .kind = OPTION_FILE,
+     .help = "its broker password, 12 to 1024 bytes on the file's first line"},
+    {.name = "generate-password",
+     .argument = "FILE",
+     .kind = OPTION_FILE,
+     .either = true,
+     .help = "make a password and write it to FILE, which must not be there yet (mode 0600)"},
+    /* getopt would take it for short for --password-file, and a password for a file's name that is then complained of.
+     */
+    {.name = "password",
+     .kind = OPTION_REFUSED,
+     .help = "a password is never an argument; --password-file names the file it is in"},
+    {0},
+};
+
+static const struct command vendor_add = {
+    .name = "add",
+    .summary = "let a vendor push a subsystem's data, or change what the options name",
+    .text =
+        "Lets a vendor push a subsystem's data, or changes what the options name of one that is there. A login is one per vendor, "
+        "for all its subsystems; of its password only a hash is kept. [mqtt] vendor_password_file is written anew and [mqtt] "
+        "vendor_reload_command is run.",
+    .options = add_options,
+    .work = add,
+    .examples = "cityhub vendor add --subsystem dust --vendor acme --name-zh 某扬尘平台 \\\n"
+                "    --generate-password acme.password\n"
+                "cityhub vendor add --subsystem dust --vendor acme --silent-after '5 minutes' \\\n"
+                "    --unknown-devices quarantine\n",
+};
+
+static const struct command_option list_options[] = {
+    {VENDOR_SUBSYSTEM, .help = "only those of this subsystem"}, ASK_OPTIONS, {0}};
+
+static const struct ask_list list_rows = {"onemap.vendor_list_table", "onemap.vendor_list_json",
+                                          "There is no vendor yet: `cityhub vendor add --help`.", false};
+
+static const struct command vendor_list = {
+    .name = "list",
+    .summary = "show vendors, what they may, their devices and when they were heard last",
+    .options = list_options,
+    .list = &list_rows,
+    .examples = "cityhub vendor list --subsystem gas\n",
+};
+
+static const struct command_option revoke_options[] = {
+    {VENDOR_SUBSYSTEM, .required = true, .help = "the subsystem that it may push no longer"}, VENDOR_NAME, {0}};
+
+static const struct command vendor_revoke = {
+    .name = "revoke",
+    .summary = "end a vendor's right to push a subsystem",
+    .text = "Ends the right to push the subsystem; with the last one, the login at the broker. What is stored stays.",
+    .options = revoke_options,
+    .work = revoke_vendor,
+    .examples = "cityhub vendor revoke --subsystem dust --vendor acme\n",
+};
+
+static const struct command vendor_sync = {
+    .name = "sync",
+    .summary = "write the broker's password file anew from the database",
+    .text =
+        "Writes [mqtt] vendor_password_file anew from the database and runs [mqtt] vendor_reload_command, as add and revoke do; for "
+        "a broker that was set up anew. Lines of others than vendors stay.",
+    .run = sync_logins,
+};
+
+static const struct command *const actions[] = {&vendor_add, &vendor_list, &vendor_revoke, &vendor_sync, NULL};
+
+const struct command command_vendor = {
+    .name = "vendor",
+    .summary = "add, list and revoke vendors (厂商) and their broker logins",
+    .actions = actions,
+    .more = "docs/deploy.md, docs/vendor.md",
+};

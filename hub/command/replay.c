@@ -12,6 +12,7 @@
 
 #include "hub/base/error.h"
 #include "hub/cli/command.h"
+#include "hub/link/mqtt_login.h"
 
 enum {
     WINDOW_MESSAGES = 16,
@@ -94,18 +95,7 @@ static int configure(struct replay *replay, const struct config *config) {
     mosquitto_connect_v5_callback_set(replay->session, on_connect);
     mosquitto_disconnect_v5_callback_set(replay->session, on_disconnect);
     mosquitto_publish_v5_callback_set(replay->session, on_publish);
-    int code = mosquitto_int_option(replay->session, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
-    if (code == MOSQ_ERR_SUCCESS && config->mqtt_username[0] != '\0') {
-        char *password = config->mqtt_password_file[0] == '\0' ? NULL : config_secret(config->mqtt_password_file);
-        if (password == NULL && config->mqtt_password_file[0] != '\0') {
-            return CH_EIO;
-        }
-        code = mosquitto_username_pw_set(replay->session, config->mqtt_username, password);
-        free(password);
-    }
-    if (code == MOSQ_ERR_SUCCESS && config->mqtt_tls_ca_file[0] != '\0') {
-        code = mosquitto_tls_set(replay->session, config->mqtt_tls_ca_file, NULL, NULL, NULL, NULL);
-    }
+    int code = mqtt_login_hub(replay->session, config);
     if (code != MOSQ_ERR_SUCCESS) {
         command_fail("the connection to the broker cannot be set up: %s", mosquitto_strerror(code));
         return CH_EBROKER;

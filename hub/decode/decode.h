@@ -1,6 +1,6 @@
 /* decode.h: from a message's bytes to records, by an adapter's descriptor: protobuf or JSON with the same field names.
- * Knows nothing of topics, devices or storage. Never trusts a byte: every bad record is reported with its place and
- * reason, every good one of the same message is delivered.
+ * Knows nothing of devices or storage, and of topics the kinds alone. Never trusts a byte: every bad record is reported
+ * with its place and reason, every good one of the same message is delivered.
  *
  * A payload is protobuf (<Subsystem>Batch) or JSON: one record, an array of records, or {"records": [...]}. In JSON,
  * null is the same as an absent field, and so is an empty text in both forms. Of a protobuf field that comes twice the
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "hub/adapter.h"
+#include "hub/base/topic.h"
 
 enum {
     DECODE_CODE_MAX = 128,           /* bytes of a device code, or any other code */
@@ -81,10 +82,10 @@ struct document_sink {
     void (*warning)(void *user, int index, const char *code, const char *reason);
     void *user;
 };
-/* `kind` is one of "inventory", "staff", "work", "case". The limits hold for observed_at_ms and occurred_at_ms; other
- * times may lie ahead. Returns as decode_telemetry; CH_ENOTFOUND for another kind. */
-int decode_document(struct decoder *decoder, const char *kind, const struct decode_limits *limits, const void *payload,
-                    size_t length, const struct document_sink *sink);
+/* The limits hold for observed_at_ms and occurred_at_ms; other times may lie ahead. Returns as decode_telemetry;
+ * CH_ENOTFOUND for a kind that is none of these. */
+int decode_document(struct decoder *decoder, enum topic_kind kind, const struct decode_limits *limits,
+                    const void *payload, size_t length, const struct document_sink *sink);
 
 /* Whether an adapter's table fits its descriptor: ordinals 1 to n without gaps, a field of the same name and a fitting
  * type for every metric, a metric for every field, sensible ranges, kinds and checks that name known metrics. Returns

@@ -32,15 +32,6 @@ static bool is_key(const char *key) {
            strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(key);
 }
 
-static const struct metric *metric_by_key(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->metric_count; i++) {
-        if (strcmp(adapter->metrics[i].key, key) == 0) {
-            return &adapter->metrics[i];
-        }
-    }
-    return NULL;
-}
-
 static const ProtobufCFieldDescriptor *field_by_key(const struct adapter *adapter, const char *key) {
     return decode_field_by_name(adapter->record, key, strlen(key));
 }
@@ -71,7 +62,7 @@ static int check_fields(const struct check *check) {
         if (field->label == PROTOBUF_C_LABEL_REPEATED || field->label == PROTOBUF_C_LABEL_REQUIRED) {
             return refuse(check, "field %s must be optional", field->name);
         }
-        if (!is_base_field(field->name) && metric_by_key(adapter, field->name) == NULL) {
+        if (!is_base_field(field->name) && adapter_metric(adapter, field->name) == NULL) {
             return refuse(check, "field %s has no metric", field->name);
         }
     }
@@ -114,14 +105,6 @@ static int check_range(const struct check *check, const struct metric *metric) {
     if (!isfinite(metric->min) || !isfinite(metric->max) || !(metric->min < metric->max)) {
         return refuse(check, "metric %s: its range must be finite, min below max", metric->key);
     }
-    if (!(metric->typical_low <= metric->typical_high)) {
-        return refuse(check, "metric %s: its typical range is upside down", metric->key);
-    }
-    /* A counter's typical range is its growth in an hour. */
-    if (metric->kind == METRIC_COUNTER ? metric->typical_low < 0 || metric->typical_high > metric->max
-                                       : metric->typical_low < metric->min || metric->typical_high > metric->max) {
-        return refuse(check, "metric %s: its typical range is not within its physical range", metric->key);
-    }
     if (metric->rollover < 0 || (metric->rollover > 0 && metric->kind != METRIC_COUNTER)) {
         return refuse(check, "metric %s: only a METRIC_COUNTER rolls over", metric->key);
     }
@@ -137,7 +120,7 @@ static int check_metric(const struct check *check, size_t place) {
     if (!is_key(metric->key) || is_base_field(metric->key) || strcmp(metric->key, "records") == 0) {
         return refuse(check, "metric %s: is no possible key", metric->key == NULL ? "NULL" : metric->key);
     }
-    if (metric_by_key(check->adapter, metric->key) != metric) {
+    if (adapter_metric(check->adapter, metric->key) != metric) {
         return refuse(check, "metric %s: comes twice", metric->key);
     }
     if (metric->name_zh == NULL || metric->name_zh[0] == '\0' || metric->unit == NULL) {
@@ -157,13 +140,11 @@ static int check_kind(const struct check *check, size_t place) {
     if (!is_key(kind->key) || kind->name_zh == NULL || kind->name_zh[0] == '\0') {
         return refuse(check, "kind %zu: needs a key and a Chinese name", place + 1);
     }
-    for (size_t i = 0; i < place; i++) {
-        if (strcmp(check->adapter->kinds[i].key, kind->key) == 0) {
-            return refuse(check, "kind %s: comes twice", kind->key);
-        }
+    if (adapter_kind(check->adapter, kind->key) != (int)place) {
+        return refuse(check, "kind %s: comes twice", kind->key);
     }
     if (kind->offline_after_s < 10 || kind->offline_after_s > 604800 || kind->interval_s < 1 ||
-        kind->interval_s > 86400 || kind->interval_s >= kind->offline_after_s || kind->simulated < 0) {
+        kind->interval_s > 86400 || kind->interval_s >= kind->offline_after_s) {
         return refuse(check,
                       "kind %s: intervals are 1 to 86400 s, offline after 10 to 604800 s and later than an interval",
                       kind->key);
@@ -172,7 +153,7 @@ static int check_kind(const struct check *check, size_t place) {
         return refuse(check, "kind %s: has no metrics", kind->key);
     }
     for (const char *const *key = kind->metrics; *key != NULL; key++) {
-        if (metric_by_key(check->adapter, *key) == NULL) {
+        if (adapter_metric(check->adapter, *key) == NULL) {
             return refuse(check, "kind %s: there is no metric %s", kind->key, *key);
         }
         for (const char *const *before = kind->metrics; before < key; before++) {
@@ -186,7 +167,7 @@ static int check_kind(const struct check *check, size_t place) {
 
 static int check_sql(const struct check *check, size_t place) {
     const struct adapter_check *sql = &check->adapter->checks[place];
-    const struct metric *metric = sql->metric == NULL ? NULL : metric_by_key(check->adapter, sql->metric);
+    const struct metric *metric = sql->metric == NULL ? NULL : adapter_metric(check->adapter, sql->metric);
     if (metric == NULL || metric->kind != METRIC_STATE) {
         return refuse(check, "check %zu: names no metric that is a METRIC_STATE", place + 1);
     }

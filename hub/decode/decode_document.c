@@ -12,17 +12,16 @@
 enum { REQUIRED_MAX = 3 };
 
 struct document_kind {
-    const char *name;
-    const ProtobufCMessageDescriptor *record;
-    const char *time; /* the field whose time must be within the limits; NULL = none */
+    const ProtobufCMessageDescriptor *record; /* NULL = no document */
+    const char *time;                         /* the field whose time must be within the limits; NULL = none */
     const char *required[REQUIRED_MAX + 1];
 };
 
-static const struct document_kind kinds[] = {
-    {"inventory", &cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}},
-    {"staff", &cityhub__v1__staff_record__descriptor, "observed_at_ms", {"kind", "code", "observed_at_ms"}},
-    {"work", &cityhub__v1__work_record__descriptor, "observed_at_ms", {"work_code", "status", "observed_at_ms"}},
-    {"case", &cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}},
+static const struct document_kind kinds[TOPIC_NONE] = {
+    [TOPIC_INVENTORY] = {&cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}},
+    [TOPIC_STAFF] = {&cityhub__v1__staff_record__descriptor, "observed_at_ms", {"kind", "code", "observed_at_ms"}},
+    [TOPIC_WORK] = {&cityhub__v1__work_record__descriptor, "observed_at_ms", {"work_code", "status", "observed_at_ms"}},
+    [TOPIC_CASE] = {&cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}},
 };
 
 /* ---- one field into an object */
@@ -244,7 +243,7 @@ static void check_required(struct decoder *decoder, const cJSON *object) {
                                           : ends_with(*name, "_at_ms")      ? PROBLEM_MISSING_TIME
                                                                             : PROBLEM_MISSING_FIELD;
             decode_refuse(decoder, problem, "%s: is missing; every record of kind %s needs one", *name,
-                          decoder->kind->name);
+                          topic_words[decoder->kind - kinds]);
         }
     }
     const cJSON *time =
@@ -294,17 +293,12 @@ static void document_json(struct decoder *decoder, struct json_reader *reader, i
     cJSON_Delete(object);
 }
 
-int decode_document(struct decoder *decoder, const char *kind, const struct decode_limits *limits, const void *payload,
-                    size_t length, const struct document_sink *sink) {
-    decoder->kind = NULL;
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(kinds); i++) {
-        if (strcmp(kinds[i].name, kind) == 0) {
-            decoder->kind = &kinds[i];
-        }
-    }
-    if (decoder->kind == NULL) {
+int decode_document(struct decoder *decoder, enum topic_kind kind, const struct decode_limits *limits,
+                    const void *payload, size_t length, const struct document_sink *sink) {
+    if (kind >= TOPIC_NONE || kinds[kind].record == NULL) {
         return CH_ENOTFOUND;
     }
+    decoder->kind = &kinds[kind];
     decoder->limits = limits;
     decoder->document_sink = sink;
     decoder->problem = sink->problem;

@@ -5,16 +5,6 @@
 #include "common.pb-c.h"
 #include "hub/decode/decode_internal.h"
 
-static const struct metric *metric_find(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->metric_count; i++) {
-        const struct metric *metric = &adapter->metrics[i];
-        if (strcmp(metric->key, key) == 0 && metric->ordinal >= 1 && metric->ordinal <= ADAPTER_METRICS_MAX) {
-            return metric;
-        }
-    }
-    return NULL;
-}
-
 /* Finds out what a field is; false if it is nothing that a record can have. */
 static bool field_classify(struct plan_field *field, const struct adapter *adapter) {
     const ProtobufCFieldDescriptor *descriptor = field->descriptor;
@@ -33,8 +23,9 @@ static bool field_classify(struct plan_field *field, const struct adapter *adapt
         field->role = ROLE_POSITION;
         return descriptor->descriptor == &cityhub__v1__position__descriptor;
     }
-    const struct metric *metric = metric_find(adapter, field->name);
-    if (metric == NULL || descriptor->type == PROTOBUF_C_TYPE_MESSAGE || descriptor->type == PROTOBUF_C_TYPE_BYTES) {
+    const struct metric *metric = adapter_metric(adapter, field->name);
+    if (metric == NULL || metric->ordinal < 1 || metric->ordinal > ADAPTER_METRICS_MAX ||
+        descriptor->type == PROTOBUF_C_TYPE_MESSAGE || descriptor->type == PROTOBUF_C_TYPE_BYTES) {
         return false;
     }
     field->role = descriptor->type == PROTOBUF_C_TYPE_STRING ? ROLE_TEXT : ROLE_READING;

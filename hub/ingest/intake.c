@@ -9,11 +9,11 @@
 #include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/text.h"
+#include "hub/base/topic.h"
 
 enum {
     PROBLEMS_LISTED = 1000, /* of one message; the rest is only counted */
     NAME_MAX_BYTES = 128,
-    TOPIC_LEVELS = 5,
     DAY_MS = 86400000,
 };
 
@@ -47,11 +47,8 @@ struct intake *intake_new(const struct world *world, const struct adapter *adapt
     intake->world = *world;
     intake->adapter = adapter;
     for (size_t i = 0; i < adapter->check_count && i < COUNT_OF(intake->check_bits); i++) {
-        for (size_t m = 0; m < adapter->metric_count; m++) {
-            if (strcmp(adapter->metrics[m].key, adapter->checks[i].metric) == 0) {
-                intake->check_bits[i] = UINT64_C(1) << (adapter->metrics[m].ordinal - 1);
-            }
-        }
+        const struct metric *metric = adapter_metric(adapter, adapter->checks[i].metric);
+        intake->check_bits[i] = metric == NULL ? 0 : UINT64_C(1) << (metric->ordinal - 1);
     }
     return intake;
 }
@@ -209,27 +206,11 @@ static size_t keep_shown(struct batch *batch, const char *text, size_t length) {
     return batch_keep_text(batch, shown, strlen(shown));
 }
 
-/* cityhub/v1/<subsystem>/<vendor>/<kind>: the places of its levels. Returns their number. */
-static int split_topic(const char *topic, const char *levels[TOPIC_LEVELS + 1], size_t lengths[TOPIC_LEVELS + 1]) {
-    int count = 0;
-    for (const char *at = topic; count <= TOPIC_LEVELS; at++) {
-        const char *slash = strchrnul(at, '/');
-        levels[count] = at;
-        lengths[count++] = (size_t)(slash - at);
-        if (*slash == '\0') {
-            break;
-        }
-        at = slash;
-    }
-    return count;
-}
-
-static void message_begin(struct intake *intake, const struct intake_message *message, const char *const levels[],
-                          const size_t lengths[]) {
+static void message_begin(struct intake *intake, const struct intake_message *message, const struct topic *levels) {
     struct batch *batch = intake->batch;
     size_t topic = keep_shown(batch, message->topic, strlen(message->topic));
-    size_t vendor = keep_shown(batch, levels[3], lengths[3]);
-    size_t kind = keep_shown(batch, levels[4], lengths[4]);
+    size_t vendor = keep_shown(batch, levels->vendor.text, levels->vendor.length);
+    size_t kind = keep_shown(batch, levels->kind.text, levels->kind.length);
     size_t name = keep_name(intake, message);
     size_t payload = batch_keep_text(batch, message->payload, message->length);
     struct batch_message *entry = batch_message_add(batch);
@@ -284,9 +265,8 @@ static int decode(struct intake *intake, const struct intake_message *message) {
         .oldest_ms = message->received_at_ms - config->retention_observation_days * DAY_MS,
         .newest_ms = message->received_at_ms + config->time_max_ahead_s * 1000,
     };
-    char kind[DECODE_SHOWN_MAX]; /* a copy: the batch's texts move as they grow */
-    snprintf(kind, sizeof kind, "%s", batch_text(intake->batch, current(intake)->kind));
-    if (strcmp(kind, "telemetry") == 0) {
+    enum topic_kind kind = topic_kind(batch_text(intake->batch, current(intake)->kind));
+    if (kind == TOPIC_TELEMETRY) {
         struct decode_sink sink = {
             .record = take_record, .problem = note_problem, .warning = note_warning, .user = intake};
         return decode_telemetry(intake->decoder, intake->adapter, &limits, message->payload, message->length, &sink);
@@ -295,8 +275,7 @@ static int decode(struct intake *intake, const struct intake_message *message) {
         .document = take_document, .problem = note_problem, .warning = note_warning, .user = intake};
     int total = decode_document(intake->decoder, kind, &limits, message->payload, message->length, &sink);
     if (total == CH_ENOTFOUND) {
-        note_problem(intake, -1, "unknown_kind",
-                     "the topic's last level must be telemetry, inventory, staff, work or case");
+        note_problem(intake, -1, "unknown_kind", "the topic's last level must be " TOPIC_WORDS_IN);
         return 0;
     }
     return total;
@@ -370,14 +349,13 @@ static void take_back(const struct intake *intake, const struct batch_mark *mark
 }
 
 int intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message) {
-    const char *levels[TOPIC_LEVELS + 1];
-    size_t lengths[TOPIC_LEVELS + 1];
-    if (split_topic(message->topic, levels, lengths) != TOPIC_LEVELS) {
+    struct topic levels;
+    if (!topic_split(message->topic, &levels)) {
         return 0; /* not of the lane's subscriptions */
     }
     const struct batch_mark mark = batch_mark(batch);
     intake->batch = batch;
-    message_begin(intake, message, levels, lengths);
+    message_begin(intake, message, &levels);
     if (!batch->failed) {
         message_end(intake, refuse(intake, message) ? 0 : decode(intake, message));
     }

@@ -10,6 +10,7 @@
 #include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/topic.h"
 #include "hub/link/mqtt.h"
 
 enum {
@@ -43,8 +44,6 @@ struct lane {
     int subscribe_mid;
     struct closing closing;
 };
-
-static const char *const kinds[] = {"telemetry", "inventory", "staff", "work", "case"};
 
 static bool batch_full(const struct lane *lane) {
     const struct batch *batch = &lane->filling->batch;
@@ -142,20 +141,20 @@ static bool may_write(void *user) {
 }
 
 static void subscribe(struct lane *lane, bool shared, bool on) {
-    char filters[ADAPTER_COUNT_OF(kinds)][CLIENT_ID_MAX + 128];
-    char *list[ADAPTER_COUNT_OF(kinds)];
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(kinds); i++) {
+    char filters[TOPIC_KINDS_IN][CLIENT_ID_MAX + 128];
+    char *list[TOPIC_KINDS_IN];
+    for (size_t i = 0; i < TOPIC_KINDS_IN; i++) {
         int at = shared
                      ? snprintf(filters[i], sizeof filters[i], "$share/%s/", lane->settings.world->config->hub_instance)
                      : 0;
-        snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, "cityhub/v1/%s/+/%s", lane->settings.adapter->key,
-                 kinds[i]);
+        snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, TOPIC_FORMAT, lane->settings.adapter->key, "+",
+                 topic_words[i]);
         list[i] = filters[i];
     }
     struct mosquitto *session = mqtt_session(lane->mqtt);
     int mid = 0;
-    int code = on ? mosquitto_subscribe_multiple(session, &mid, (int)ADAPTER_COUNT_OF(kinds), list, 1, 0, NULL)
-                  : mosquitto_unsubscribe_multiple(session, NULL, (int)ADAPTER_COUNT_OF(kinds), list, NULL);
+    int code = on ? mosquitto_subscribe_multiple(session, &mid, TOPIC_KINDS_IN, list, 1, 0, NULL)
+                  : mosquitto_unsubscribe_multiple(session, NULL, TOPIC_KINDS_IN, list, NULL);
     if (code != MOSQ_ERR_SUCCESS) {
         log_error("lane_subscribe", "lane=%s reason=%s", lane->client_id, log_quote(mosquitto_strerror(code)));
     }

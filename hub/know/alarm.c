@@ -112,14 +112,6 @@ void alarms_free(struct alarms *alarms) {
     }
 }
 
-static size_t adapter_index(const struct adapter *adapter) {
-    size_t i = 0;
-    while (adapters[i] != adapter) {
-        i++;
-    }
-    return i;
-}
-
 static int minute_of(const PGresult *rows, int row, int column) {
     return PQgetisnull(rows, row, column) ? -1 : atoi(PQgetvalue(rows, row, column));
 }
@@ -129,7 +121,7 @@ static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, 
     struct rule rule = {
         .id = atoi(PQgetvalue(rows, row, 0)),
         .bit = (unsigned)atoi(PQgetvalue(rows, row, 2)) - 1,
-        .kind = -1,
+        .kind = adapter_kind(adapter, PQgetvalue(rows, row, 3)),
         .comparison = strcmp(comparison, "above") == 0   ? COMPARISON_ABOVE
                       : strcmp(comparison, "below") == 0 ? COMPARISON_BELOW
                                                          : COMPARISON_EQUALS,
@@ -139,11 +131,6 @@ static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, 
         .window_to = minute_of(rows, row, 9),
     };
     rule.clear = PQgetisnull(rows, row, 6) ? rule.threshold : strtod(PQgetvalue(rows, row, 6), NULL);
-    for (size_t i = 0; i < adapter->kind_count; i++) {
-        if (strcmp(adapter->kinds[i].key, PQgetvalue(rows, row, 3)) == 0) {
-            rule.kind = (int)i;
-        }
-    }
     return rule;
 }
 
@@ -155,7 +142,7 @@ int alarms_take_rules(struct alarms *alarms, const PGresult *rows) {
     struct rule_list *lists = calloc(adapter_count, sizeof *lists);
     size_t rule_count = 0;
     for (int row = 0; lists != NULL && row < PQntuples(rows); row++) {
-        const struct adapter *adapter = registry_adapter(PQgetvalue(rows, row, 1));
+        const struct adapter *adapter = adapter_find(PQgetvalue(rows, row, 1));
         if (adapter == NULL) {
             continue;
         }

@@ -44,15 +44,6 @@ void registry_free(struct registry *registry) {
     free(registry);
 }
 
-const struct adapter *registry_adapter(const char *subsystem) {
-    for (size_t i = 0; i < adapter_count; i++) {
-        if (strcmp(adapters[i]->key, subsystem) == 0) {
-            return adapters[i];
-        }
-    }
-    return NULL;
-}
-
 const char *vendor_name(const struct vendor *vendor) {
     return vendor->key + strlen(vendor->adapter->key) + 1;
 }
@@ -129,7 +120,7 @@ static bool is_true(const PGresult *rows, int row, int column) {
 int registry_take_vendors(struct registry *registry, const PGresult *rows) {
     /* First all that needs memory: half of an answer must not take anybody's right. */
     for (int row = 0; row < PQntuples(rows); row++) {
-        const struct adapter *adapter = registry_adapter(PQgetvalue(rows, row, 0));
+        const struct adapter *adapter = adapter_find(PQgetvalue(rows, row, 0));
         const char *name = PQgetvalue(rows, row, 1);
         if (adapter != NULL && registry_vendor(registry, adapter->key, name) == NULL &&
             vendor_add(registry, adapter, name) == NULL) {
@@ -160,15 +151,6 @@ void registry_devices_sql(char *sql, size_t size, int after_id, const char *chan
              after_id, changed_since, REGISTRY_PAGE);
 }
 
-static int8_t kind_of(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->kind_count; i++) {
-        if (strcmp(adapter->kinds[i].key, key) == 0) {
-            return (int8_t)i;
-        }
-    }
-    return -1;
-}
-
 int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id) {
     for (int row = 0; row < PQntuples(rows); row++) {
         int id = atoi(PQgetvalue(rows, row, 0));
@@ -188,7 +170,7 @@ int registry_take_devices(struct registry *registry, const PGresult *rows, int *
         }
         device->id = id;
         device->registered = true;
-        device->kind = kind_of(vendor->adapter, PQgetvalue(rows, row, 4));
+        device->kind = (int8_t)adapter_kind(vendor->adapter, PQgetvalue(rows, row, 4));
         if (!PQgetisnull(rows, row, 5) && device->evaluated_ms == INT64_MIN) {
             device->evaluated_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
         }

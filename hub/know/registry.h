@@ -44,8 +44,7 @@ struct registry;
 struct registry *registry_new(void); /* NULL = out of memory */
 void registry_free(struct registry *registry);
 
-const struct adapter *registry_adapter(const char *subsystem); /* NULL = no such subsystem */
-const char *vendor_name(const struct vendor *vendor);          /* without the subsystem */
+const char *vendor_name(const struct vendor *vendor); /* without the subsystem */
 
 /* NULL = the vendor may not push (unknown). */
 struct vendor *registry_vendor(const struct registry *registry, const char *subsystem, const char *vendor);

@@ -12,6 +12,7 @@
 #include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/link/mqtt_login.h"
 
 enum mqtt_state { MQTT_WAITING, MQTT_DIALLING, MQTT_GREETING, MQTT_UP, MQTT_CLOSING };
 
@@ -286,28 +287,16 @@ static void mqtt_dial(struct mqtt *mqtt) {
 }
 
 static int configure(struct mqtt *mqtt) {
-    const struct config *config = mqtt->config;
     struct mosquitto *session = mqtt->session;
     mosquitto_connect_v5_callback_set(session, on_connect);
     mosquitto_message_v5_callback_set(session, on_message);
     mosquitto_subscribe_v5_callback_set(session, on_subscribe);
     mosquitto_publish_v5_callback_set(session, on_publish);
     int code = mosquitto_threaded_set(session, true);
-    code = code != 0 ? code : mosquitto_int_option(session, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+    code = code != 0 ? code : mqtt_login_hub(session, mqtt->config);
     code =
         code != 0 ? code : mosquitto_int_option(session, MOSQ_OPT_RECEIVE_MAXIMUM, (int)mqtt->settings.receive_maximum);
     code = code != 0 ? code : mosquitto_int_option(session, MOSQ_OPT_TCP_NODELAY, 1);
-    if (code == 0 && config->mqtt_username[0] != '\0') {
-        char *password = config->mqtt_password_file[0] == '\0' ? NULL : config_secret(config->mqtt_password_file);
-        if (password == NULL && config->mqtt_password_file[0] != '\0') {
-            return CH_EIO;
-        }
-        code = mosquitto_username_pw_set(session, config->mqtt_username, password);
-        free(password);
-    }
-    if (code == 0 && config->mqtt_tls_ca_file[0] != '\0') {
-        code = mosquitto_tls_set(session, config->mqtt_tls_ca_file, NULL, NULL, NULL, NULL);
-    }
     if (code != 0) {
         log_error("broker_settings", "client=%s reason=%s", mqtt->settings.client_id,
                   log_quote(mosquitto_strerror(code)));

@@ -9,6 +9,7 @@
 #include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/link/postgres_parameters.h"
 
 enum postgres_state {
     POSTGRES_WAITING,    /* not connected: the timer will try */
@@ -36,14 +37,15 @@ struct postgres {
     struct postgres_handlers handlers;
     enum postgres_state state;
     PGconn *connection;
-    uv_poll_t *poll; /* NULL = no socket watched */
-    int socket;
+    uv_poll_t *poll;     /* NULL = no socket watched */
+    int socket, watched; /* watched: for these events of uv_poll, 0 = not now */
     uv_timer_t timer;
     unsigned backoff_ms;
     char setup_text[512];
     struct postgres_job job;
     size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs */
     bool copying;
+    bool paused; /* the job's `row` had enough */
     int statements;
     struct postgres_error error;
     bool failed;
@@ -63,6 +65,7 @@ static void unwatch(struct postgres *session) {
         uv_close((uv_handle_t *)session->poll, poll_closed);
         session->poll = NULL;
         session->socket = -1;
+        session->watched = 0;
     }
 }
 
@@ -140,6 +143,10 @@ static bool watch(struct postgres *session, int events) {
         session->poll->data = session;
         session->socket = socket;
     }
+    if (events == session->watched) {
+        return true; /* starting again would cost a system call */
+    }
+    session->watched = events;
     return uv_poll_start(session->poll, events, socket_ready) == 0;
 }
 
@@ -153,22 +160,11 @@ static void notice_received(void *user, const PGresult *result) {
 }
 
 static void postgres_connect(struct postgres *session) {
-    char timeout[32];
-    char application[80];
-    snprintf(timeout, sizeof timeout, "%lld", (long long)session->config->database_connect_timeout_s);
-    snprintf(application, sizeof application, "cityhub %s %s", session->config->hub_instance, session->name);
-    const char *const keywords[] = {"keepalives_idle",
-                                    "keepalives_interval",
-                                    "keepalives_count",
-                                    "tcp_user_timeout",
-                                    "dbname",
-                                    "connect_timeout",
-                                    "client_encoding",
-                                    "application_name",
-                                    NULL};
-    const char *const values[] = {"30",    "10",   "3",         "60000", session->config->database_conninfo,
-                                  timeout, "UTF8", application, NULL};
-    session->connection = PQconnectStartParams(keywords, values, 1);
+    struct postgres_parameters parameters;
+    postgres_parameters_set(&parameters, session->config->database_conninfo,
+                            session->config->database_connect_timeout_s, "cityhub %s %s", session->config->hub_instance,
+                            session->name);
+    session->connection = PQconnectStartParams(parameters.keywords, parameters.values, 1);
     session->state = POSTGRES_CONNECTING;
     if (session->connection == NULL || PQstatus(session->connection) == CONNECTION_BAD) {
         postgres_lose(session, session->connection == NULL ? "out of memory" : PQerrorMessage(session->connection));
@@ -182,15 +178,30 @@ static void postgres_connect(struct postgres *session) {
     }
 }
 
+/* With values by the extended protocol: they are never part of the statement's text. */
+static bool send_values(struct postgres *session, const struct postgres_job *job) {
+    const char *values[POSTGRES_VALUES_MAX];
+    int lengths[POSTGRES_VALUES_MAX], formats[POSTGRES_VALUES_MAX];
+    for (size_t i = 0; i < job->value_count; i++) {
+        values[i] = job->values[i].data;
+        lengths[i] = (int)job->values[i].length;
+        formats[i] = job->values[i].binary ? 1 : 0;
+    }
+    return PQsendQueryParams(session->connection, job->sql, (int)job->value_count, NULL, values, lengths, formats, 1) ==
+               1 &&
+           (job->row == NULL || PQsetSingleRowMode(session->connection) == 1);
+}
+
 static void run_start(struct postgres *session, const char *sql, enum postgres_state state) {
     session->state = state;
     session->copies_begun = session->copy_sent = 0;
-    session->copying = false;
+    session->copying = session->paused = false;
     session->statements = 0;
     /* The failed job's error outlives its ROLLBACK, whose answer may come before this function returns. */
     session->failed = session->failed && state == POSTGRES_ROLLING_BACK;
     expect_answer(session);
-    if (PQsendQuery(session->connection, sql) != 1) {
+    bool with_values = state == POSTGRES_BUSY && session->job.value_count > 0;
+    if (!(with_values ? send_values(session, &session->job) : PQsendQuery(session->connection, sql) == 1)) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
@@ -202,11 +213,10 @@ static void postgres_set_up(struct postgres *session) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
-    /* client_connection_check_interval: the statement of a killed hub must not run on and hold its locks. */
+    char begin[POSTGRES_SESSION_TEXT];
     snprintf(session->setup_text, sizeof session->setup_text,
-             "SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET lock_timeout = '%llds';"
-             " SET client_connection_check_interval = '2s'; SET idle_in_transaction_session_timeout = '%llds'; %s",
-             (long long)session->config->database_statement_timeout_s,
+             "%s; SET lock_timeout = '%llds'; SET idle_in_transaction_session_timeout = '%llds'; %s",
+             postgres_session_text(begin, session->config->database_statement_timeout_s),
              (long long)session->config->database_statement_timeout_s,
              (long long)session->config->database_statement_timeout_s * 2,
              session->setup_sql == NULL ? "" : session->setup_sql);
@@ -240,7 +250,9 @@ static void note_error(struct postgres *session, const PGresult *result) {
     }
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     session->failed = true;
+    snprintf(session->error.hint, sizeof session->error.hint, "%s", hint == NULL ? "" : hint);
     snprintf(session->error.sqlstate, sizeof session->error.sqlstate, "%s", state == NULL ? "" : state);
     snprintf(session->error.message, sizeof session->error.message, "%s",
              message != NULL ? message : PQerrorMessage(session->connection));
@@ -343,6 +355,11 @@ static void run_progress(struct postgres *session) {
                 break;
             }
         }
+        if (session->paused) {
+            uv_poll_stop(session->poll);
+            session->watched = 0;
+            return;
+        }
         if (PQisBusy(session->connection) == 1) {
             break;
         }
@@ -354,6 +371,8 @@ static void run_progress(struct postgres *session) {
         ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_COPY_IN) {
             copy_begin(session);
+        } else if (status == PGRES_SINGLE_TUPLE) {
+            session->paused = !session->job.row(session->job.user, result);
         } else if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
             if (session->state == POSTGRES_BUSY && session->job.result != NULL) {
                 session->job.result(session->job.user, session->statements, result);
@@ -379,18 +398,8 @@ static void run_progress(struct postgres *session) {
     }
 }
 
-static void postgres_progress(struct postgres *session) {
-    if (session->state == POSTGRES_CONNECTING) {
-        connect_progress(session);
-        return;
-    }
-    if (session->connection == NULL) {
-        return;
-    }
-    if (PQconsumeInput(session->connection) != 1) {
-        postgres_lose(session, PQerrorMessage(session->connection));
-        return;
-    }
+/* Works on what libpq has read. */
+static void input_progress(struct postgres *session) {
     if (session->state != POSTGRES_IDLE) {
         run_progress(session);
     }
@@ -405,6 +414,21 @@ static void postgres_progress(struct postgres *session) {
             postgres_lose(session, "cannot watch the connection's socket");
         }
     }
+}
+
+static void postgres_progress(struct postgres *session) {
+    if (session->state == POSTGRES_CONNECTING) {
+        connect_progress(session);
+        return;
+    }
+    if (session->connection == NULL) {
+        return;
+    }
+    if (PQconsumeInput(session->connection) != 1) {
+        postgres_lose(session, PQerrorMessage(session->connection));
+        return;
+    }
+    input_progress(session);
 }
 
 struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, const char *name, const char *setup_sql,
@@ -458,4 +482,15 @@ int postgres_run(struct postgres *session, const struct postgres_job *job) {
     session->job = *job;
     run_start(session, job->sql, POSTGRES_BUSY);
     return 0;
+}
+
+void postgres_resume(struct postgres *session) {
+    if (session->state == POSTGRES_BUSY && session->paused) {
+        session->paused = false;
+        input_progress(session); /* without reading more: libpq may hold many rows already */
+    }
+}
+
+int postgres_backend(const struct postgres *session) {
+    return session->connection == NULL ? 0 : PQbackendPID(session->connection);
 }

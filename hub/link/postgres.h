@@ -40,14 +40,28 @@ struct postgres_copy {
     const void *data;
     size_t length;
 };
+/* A parameter of a statement: text in the connection's encoding (UTF-8) without NUL, or bytes for a bytea. */
+struct postgres_value {
+    const char *data; /* text ends with NUL; NULL = the parameter is NULL */
+    size_t length;
+    bool binary;
+};
+enum { POSTGRES_VALUES_MAX = 4 };
 struct postgres_job {
     const char *sql;
+    /* Parameters $1, $2, ... of `sql`, which is one statement then; its results come in binary form. Copied at once.
+     * value_count is at most POSTGRES_VALUES_MAX; 0 = a query string as above. */
+    const struct postgres_value *values;
+    size_t value_count;
     const struct postgres_copy *copies;
     size_t copy_count;
     int64_t timeout_s;     /* how long an answer is waited for; 0 = [database] statement_timeout_s and some */
     bool keep_transaction; /* a transaction that is open at a successful end stays, for the next job */
     /* Each successful statement's result, in order from 0; it is cleared afterwards. NULL = not wanted. */
     void (*result)(void *user, int statement, const PGresult *result);
+    /* With values only: each row as soon as it is there, in a result of one row, instead of `result`. False = enough:
+     * nothing more is read from the server, which waits, until postgres_resume. NULL = not wanted. */
+    bool (*row)(void *user, const PGresult *row);
     /* The end: `error` NULL = every statement succeeded. The session is idle again (or lost): a next job may be started
      * from here. Any other transaction left open has been rolled back. */
     void (*done)(void *user, const struct postgres_error *error);
@@ -56,5 +70,11 @@ struct postgres_job {
 /* Returns 0, or CH_EFULL if the session is not idle. `done` may be called from within, if the connection turns
  * out to be lost. */
 int postgres_run(struct postgres *session, const struct postgres_job *job);
+
+/* Goes on after `row` had enough; may call `row` and `done` from within. */
+void postgres_resume(struct postgres *session);
+
+/* The server process that serves the connection, for pg_cancel_backend from another one; 0 = not connected. */
+int postgres_backend(const struct postgres *session);
 
 #endif

@@ -7,6 +7,7 @@
 struct postgres_error {
     char sqlstate[6]; /* "" = the connection was lost or the job timed out: whether it committed is unknown */
     char message[512];
+    char hint[256]; /* "" = the server gave none */
 };
 
 /* True if waiting and trying again may help: the server is away, stopping, out of room, read-only, not migrated, a

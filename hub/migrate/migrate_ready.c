@@ -60,6 +60,10 @@ static const char missing_sql[] =
     " FROM me, pg_catalog.unnest(ARRAY['cityhub_hub', 'cityhub_api', 'cityhub_read'] || $1::text[]) n"
     " WHERE NOT me.rolsuper AND NOT me.rolcreaterole"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = n)"
+    " UNION ALL SELECT 'ALTER ROLE cityhub_hub NOINHERIT; GRANT cityhub_api TO cityhub_hub;' FROM me"
+    " WHERE NOT me.rolsuper AND NOT me.rolcreaterole AND NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m"
+    " JOIN pg_catalog.pg_roles a ON a.oid = m.roleid AND a.rolname = 'cityhub_api'"
+    " JOIN pg_catalog.pg_roles h ON h.oid = m.member AND h.rolname = 'cityhub_hub' AND NOT h.rolinherit)"
     " UNION ALL SELECT pg_catalog.format('GRANT CREATE ON DATABASE %I TO %I;', pg_catalog.current_database(), "
     "current_user)"
     " WHERE NOT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')";

@@ -1,7 +1,8 @@
 /* serve.c: `cityhub serve`: puts the daemon's parts together, in the order in which they may start, and takes them down
  * again. Knows all parts and does none of their work. */
+#include "hub/serve/serve.h"
+
 #include <errno.h>
-#include <getopt.h>
 #include <mosquitto.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,19 +11,14 @@
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
-#include "hub/cli/command.h"
-#include "hub/http/http.h"
+#include "hub/http/routes.h"
+#include "hub/http/server.h"
 #include "hub/ingest/lane.h"
 #include "hub/serve/jobs.h"
 #include "hub/serve/loader.h"
 #include "hub/serve/outbox.h"
 
 enum { STOP_PATIENCE_MS = 10000, STOP_TICK_MS = 20, WATCH_MS = 500, CLOCK_JUMP_MS = 2000 };
-
-static const char usage[] = "usage: cityhub [--config FILE] serve\n\n"
-                            "Runs the hub in the foreground until SIGTERM or SIGINT; log lines go to standard error. "
-                            "What it has taken from the\n"
-                            "broker by then is stored first; whatever is not comes again from the broker.\n";
 
 struct hub {
     uv_loop_t loop;
@@ -32,8 +28,8 @@ struct hub {
     struct writer *writer;
     struct outbox *outbox;
     struct jobs *jobs;
-    struct http *http;
-    struct http_source source;             /* http's for as long as it runs */
+    struct server *server;
+    struct server_source source;           /* the server's for as long as it runs */
     struct lane *lanes[METRICS_LANES_MAX]; /* NULL where one was drained */
     size_t lane_count, lanes_wanted;       /* wanted: configured ones, the first of `lanes` */
     uv_signal_t terminate, interrupt;
@@ -115,8 +111,8 @@ static void hub_close(struct hub *hub) {
     uv_close((uv_handle_t *)&hub->watch, NULL);
     uv_close((uv_handle_t *)&hub->terminate, NULL);
     uv_close((uv_handle_t *)&hub->interrupt, NULL);
-    if (hub->http != NULL) {
-        http_close(hub->http, NULL, NULL);
+    if (hub->server != NULL) {
+        server_close(hub->server, NULL, NULL);
     }
     /* The writer first: it lets go of the lanes' batches. */
     if (hub->writer != NULL) {
@@ -225,7 +221,7 @@ static bool lanes_open(struct hub *hub, const PGresult *strays) {
     hub->lanes_wanted = hub->lane_count;
     for (int row = 0; strays != NULL && row < PQntuples(strays); row++) {
         const char *client_id = PQgetvalue(strays, row, 0);
-        const struct adapter *adapter = registry_adapter(PQgetvalue(strays, row, 1));
+        const struct adapter *adapter = adapter_find(PQgetvalue(strays, row, 1));
         const char *number = strrchr(client_id, '-');
         if (adapter == NULL || number == NULL || !lane_add(hub, adapter, atoi(number + 1), true)) {
             log_error("lane_stray", "lane=%s", log_quote(client_id));
@@ -257,7 +253,7 @@ static void on_refused(void *user) {
 
 static bool hub_open(struct hub *hub) {
     struct loader_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
-    hub->source = (struct http_source){.ready = is_ready, .user = hub};
+    hub->source = (struct server_source){.ready = is_ready, .user = hub};
     hub->world = (struct world){
         .config = hub->config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL) {
@@ -266,8 +262,13 @@ static bool hub_open(struct hub *hub) {
     }
     hub_metrics.started_at_ms = clock_now_ms();
     hub->loader = loader_open(&hub->loop, &hub->world, &handlers);
-    hub->http = hub->loader == NULL ? NULL : http_open(&hub->loop, hub->config, &hub->source);
-    return hub->http != NULL;
+    const struct server_settings settings = {.loop = &hub->loop,
+                                             .config = hub->config,
+                                             .source = &hub->source,
+                                             .routes = routes,
+                                             .route_count = route_count};
+    hub->server = hub->loader == NULL ? NULL : server_open(&settings);
+    return hub->server != NULL;
 }
 
 static void hub_free(struct hub *hub) {
@@ -288,20 +289,12 @@ static bool adapters_fit(void) {
     return true;
 }
 
-int command_serve(const struct config *config, int argc, char **argv) {
-    static const struct option options[] = {{0}};
-    if (command_wants_help(argc, argv)) {
-        fputs(usage, stdout);
-        return EXIT_DONE;
-    }
-    optind = 0;
-    if (getopt_long(argc, argv, "", options, NULL) != -1 || optind < argc) {
-        return command_misuse("cityhub serve", "serve takes no options or arguments");
-    }
+int serve_run(const struct config *config) {
     struct hub *hub = calloc(1, sizeof *hub);
     if (hub == NULL || uv_loop_init(&hub->loop) != 0) {
         free(hub);
-        return command_fail("out of memory");
+        log_error("out_of_memory", "what=hub");
+        return EXIT_FAILED;
     }
     mosquitto_lib_init();
     signal(SIGPIPE, SIG_IGN);

@@ -1,16 +1,16 @@
-/* command_simulate.c: `cityhub simulate`: eleven vendors of a synthetic county, to see and to test the hub at work. A
+/* command_simulate.c: `cityhub simulate`: the vendors of a synthetic county, to see and to test the hub at work. A
  * client of the broker like any vendor's platform: but for --prepare and --cases it never touches the database. */
-#include <getopt.h>
-#include <math.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "hub/adapter.h"
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
-#include "hub/cli/command.h"
+#include "hub/cli/arguments.h"
+#include "hub/simulate/command_simulate.h"
 #include "hub/simulate/simulate_anomaly.h"
 #include "hub/simulate/simulate_cases.h"
 #include "hub/simulate/simulate_prepare.h"
@@ -23,34 +23,10 @@ enum {
     CONNECT_MS = 30000,    /* without any connection for so long at the start, there is none to be had */
 };
 
-static const char usage[] =
-    "usage: cityhub simulate [OPTION ...]\n"
-    "       cityhub simulate --prepare [--vendor NAME]\n"
-    "       cityhub simulate --cases [--month M] [--count N] [--seed N]\n\n"
-    "Plays the vendors of all eleven subsystems of a synthetic county (about 2,000 devices, trucks and people under "
-    "way)\n"
-    "against the broker of [mqtt] host and port, and shows what their receipts say. Ctrl-C ends it.\n"
-    "  --prepare             set the county up in the database: street offices, grid cells, zones, vendors; then end\n"
-    "  --cases               play a month of cases in the database, from report to closing, with departments of "
-    "different\n"
-    "                        diligence, and the entries of the month's assessment; then end. The login of [database]\n"
-    "                        migrate_conninfo (else conninfo) must have the role cityhub_history\n"
-    "  --month M             that month, such as 2026-10 (the last full one)\n"
-    "  --count N             so many cases (1 to 100000, default 1500)\n"
-    "  --vendor NAME         name of the vendor in topics, and its login (default sim)\n"
-    "  --password-file FILE  the login's password, on the first line; without it the login is anonymous\n"
-    "  --seconds N           end after so many seconds (1 to 31536000)\n"
-    "  --speed X             devices report X times as often as usual (0.01 to 10000, default 1)\n"
-    "  --rate N              the same, as records a second of all vendors together (1 to 1000000)\n"
-    "  --seed N              another county (0 to 4294967295, default 1); the same number makes the same one\n"
-    "  --anomalies SECONDS   something goes wrong about every so many seconds (0 = never, to 3600; default 12)\n"
-    "  --once-inventory      end after inventory and staff\n"
-    "Exit code 1 if there was no connection, the broker refused it, or messages stayed without an acknowledgement.\n";
-
 struct options {
-    bool prepare, cases, inventory_only;
-    const char *vendor, *password_file, *month;
-    int64_t seconds, seed, anomalies, count;
+    bool inventory_only;
+    const char *vendor, *password_file;
+    int64_t seconds, seed, anomalies;
     double speed, rate;
 };
 
@@ -59,83 +35,6 @@ static volatile sig_atomic_t stopped;
 static void on_signal(int number) {
     (void)number;
     stopped = 1;
-}
-
-static bool read_real(const char *text, double low, double high, double *value) {
-    char *end = NULL;
-    *value = strtod(text, &end);
-    return end != text && *end == '\0' && *value >= low && *value <= high;
-}
-
-/* True if the option's value is a good one. */
-static bool take_option(struct options *options, int option, const char *value) {
-    switch (option) {
-    case 'P':
-        return options->prepare = true;
-    case 'c':
-        return options->cases = true;
-    case 'm':
-        options->month = value;
-        return true;
-    case 'k':
-        return command_number(value, 1, 100000, &options->count) == 0;
-    case 'i':
-        return options->inventory_only = true;
-    case 'v':
-        options->vendor = value;
-        return *value != '\0' && strpbrk(value, "/+#") == NULL && strlen(value) <= 63;
-    case 'p':
-        options->password_file = value;
-        return true;
-    case 'n':
-        return command_number(value, 1, 31536000, &options->seconds) == 0;
-    case 's':
-        return read_real(value, 0.01, 10000, &options->speed);
-    case 'r':
-        return read_real(value, 1, 1000000, &options->rate);
-    case 'd':
-        return command_number(value, 0, 4294967295, &options->seed) == 0;
-    case 'a':
-        return command_number(value, 0, 3600, &options->anomalies) == 0;
-    default:
-        return false;
-    }
-}
-
-static int parse(struct options *options, int argc, char **argv) {
-    static const struct option known[] = {{"prepare", no_argument, NULL, 'P'},
-                                          {"cases", no_argument, NULL, 'c'},
-                                          {"month", required_argument, NULL, 'm'},
-                                          {"count", required_argument, NULL, 'k'},
-                                          {"vendor", required_argument, NULL, 'v'},
-                                          {"password-file", required_argument, NULL, 'p'},
-                                          {"seconds", required_argument, NULL, 'n'},
-                                          {"speed", required_argument, NULL, 's'},
-                                          {"rate", required_argument, NULL, 'r'},
-                                          {"seed", required_argument, NULL, 'd'},
-                                          {"anomalies", required_argument, NULL, 'a'},
-                                          {"once-inventory", no_argument, NULL, 'i'},
-                                          {0}};
-    int index = 0;
-    optind = 0;
-    for (int option; (option = getopt_long(argc, argv, "", known, &index)) != -1;) {
-        if (option == '?') {
-            return command_misuse("cityhub simulate", "simulate: see above");
-        }
-        if (!take_option(options, option, optarg)) {
-            return command_misuse("cityhub simulate", "--%s cannot be `%s`", known[index].name, optarg);
-        }
-    }
-    if (optind < argc) {
-        return command_misuse("cityhub simulate", "`%s` is one argument too many", argv[optind]);
-    }
-    if (options->rate > 0 && options->speed > 0) {
-        return command_misuse("cityhub simulate", "--speed or --rate, not both");
-    }
-    if ((options->month != NULL || options->count > 0) && !options->cases) {
-        return command_misuse("cityhub simulate", "--month and --count are for --cases");
-    }
-    return EXIT_DONE;
 }
 
 struct simulation {
@@ -288,12 +187,23 @@ static int make_vendors(struct simulation *simulation) {
     return 0;
 }
 
+static void tell_plain(void) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (figures_of(adapters[i]->key) == NULL) {
+            printf("simulate: %s has no figures of its own: %d devices of each kind, values in the middle "
+                   "of their ranges\n",
+                   adapters[i]->key, FIGURES_DEVICES_PLAIN);
+        }
+    }
+}
+
 static int start(struct simulation *simulation) {
     struct options *options = &simulation->options;
     int code = fleet_make(&simulation->fleet, (uint64_t)options->seed);
     if (code != 0) {
         return code;
     }
+    tell_plain();
     double rate = schedule_rate(&simulation->fleet);
     double speed = options->rate > 0 ? options->rate / rate : options->speed > 0 ? options->speed : 1;
     simulation->chance.state = simulate_hash((uint64_t)options->seed, 2);
@@ -334,23 +244,111 @@ static int play(const struct config *config, const struct options *options) {
     return code;
 }
 
-int command_simulate(const struct config *config, int argc, char **argv) {
-    struct options options = {.vendor = "sim", .seed = 1, .anomalies = 12};
-    if (command_wants_help(argc, argv)) {
-        fputs(usage, stdout);
-        return EXIT_DONE;
+static int run_command(const struct config *config, const struct arguments *arguments) {
+    if (argument_given(arguments, "prepare")) {
+        return simulate_prepare(config, argument_text(arguments, "vendor")) == 0 ? EXIT_DONE : EXIT_FAILED;
     }
-    int code = parse(&options, argc, argv);
-    if (code != EXIT_DONE) {
-        return code;
-    }
-    if (options.prepare) {
-        return simulate_prepare(config, options.vendor) == 0 ? EXIT_DONE : EXIT_FAILED;
-    }
-    if (options.cases) {
-        const struct simulate_cases_options month = {
-            .month = options.month, .count = options.count > 0 ? (int)options.count : 1500, .seed = options.seed};
+    if (argument_given(arguments, "cases")) {
+        const struct simulate_cases_options month = {.month = argument_text(arguments, "month"),
+                                                     .count = (int)argument_number(arguments, "count"),
+                                                     .seed = argument_number(arguments, "seed")};
         return simulate_cases(config, &month) == 0 ? EXIT_DONE : EXIT_FAILED;
     }
+    const struct options options = {.inventory_only = argument_given(arguments, "once-inventory"),
+                                    .vendor = argument_text(arguments, "vendor"),
+                                    .password_file = argument_text(arguments, "password-file"),
+                                    .seconds = argument_number(arguments, "seconds"),
+                                    .seed = argument_number(arguments, "seed"),
+                                    .anomalies = argument_number(arguments, "anomalies"),
+                                    .speed = argument_decimal(arguments, "speed"),
+                                    .rate = argument_decimal(arguments, "rate")};
     return play(config, &options);
 }
+
+static const struct command_option command_options[] = {
+    {.name = "prepare",
+     .kind = OPTION_FLAG,
+     .help = "set the county up in the database: street offices, grid cells, zones, vendors; then end"},
+    {.name = "cases",
+     .kind = OPTION_FLAG,
+     .either = true,
+     .help =
+         "play a month of cases (案卷) in the database, from report to closing, with departments of different diligence, and the "
+         "entries of the month's assessment; then end. The login of [database] migrate_conninfo (else conninfo) must have the "
+         "role cityhub_history"},
+    OPTION_MONTH(.name = "month", .needs = "cases", .help = "that month; else the last full one"),
+    {.name = "count",
+     .argument = "N",
+     .kind = OPTION_NUMBER,
+     .minimum = 1,
+     .maximum = 100000,
+     .initial = "1500",
+     .needs = "cases",
+     .help = "so many cases"},
+    {.name = "vendor",
+     .argument = "NAME",
+     .kind = OPTION_TEXT,
+     .pattern = "^[^/+#]{1,63}$",
+     .shape = "1 to 63 characters without /, + and #",
+     .initial = "sim",
+     .help = "name of the vendor in topics, and its login"},
+    {.name = "password-file",
+     .argument = "FILE",
+     .kind = OPTION_FILE,
+     .help = "the login's password, on the first line; without it the login is anonymous"},
+    {.name = "seconds",
+     .argument = "N",
+     .kind = OPTION_NUMBER,
+     .minimum = 1,
+     .maximum = 31536000,
+     .unit = "seconds",
+     .help = "end after so long"},
+    {.name = "speed",
+     .argument = "X",
+     .kind = OPTION_DECIMAL,
+     .low = 0.01,
+     .high = 10000,
+     .initial = "1",
+     .help = "devices report X times as often as usual"},
+    {.name = "rate",
+     .argument = "N",
+     .kind = OPTION_DECIMAL,
+     .low = 1,
+     .high = 1000000,
+     .either = true,
+     .unit = "records a second",
+     .help = "the same, of all vendors together"},
+    {.name = "seed",
+     .argument = "N",
+     .kind = OPTION_NUMBER,
+     .minimum = 0,
+     .maximum = 4294967295,
+     .initial = "1",
+     .help = "another county; the same number makes the same one"},
+    {.name = "anomalies",
+     .argument = "SECONDS",
+     .kind = OPTION_NUMBER,
+     .minimum = 0,
+     .maximum = 3600,
+     .unit = "seconds",
+     .initial = "12",
+     .help = "something goes wrong about every so often; 0 = never"},
+    {.name = "once-inventory", .kind = OPTION_FLAG, .help = "end after inventory and staff"},
+    {0},
+};
+
+const struct command command_simulate = {
+    .name = "simulate",
+    .summary = "play the vendors of a synthetic county against the broker, or a month of its cases",
+    .text =
+        "Plays the vendors of all subsystems of a synthetic county (about 2,000 devices, trucks and people under way) against the "
+        "broker of [mqtt] host and port, and shows what their receipts say. Ctrl-C ends it. It is for trying things out, never "
+        "for a county that has real grid cells.\n\n"
+        "Exit code 1 if there was no connection, the broker refused it, or messages stayed without an acknowledgement.",
+    .options = command_options,
+    .run = run_command,
+    .examples = "cityhub simulate --prepare\n"
+                "cityhub simulate --speed 10 --seconds 60\n"
+                "cityhub simulate --cases --month 2026-10 --count 500\n",
+    .more = "docs/score.md",
+};

@@ -1,6 +1,7 @@
 /* simulate_anomaly.c: the table of what goes wrong, and when. Values lie beyond the limits of the shipped alarm rules
  * (adapters' .sql files); nothing here decides whether an alarm is raised: the hub does. */
 #include "hub/simulate/simulate_anomaly.h"
+#include "hub/base/count.h"
 
 #include <string.h>
 
@@ -42,7 +43,7 @@ const struct anomaly anomaly_table[] = {
     {"enforcement", "camera", "camera_blocked", 1, 120, "镜头被遮挡", NULL},
 };
 
-const int anomaly_count = (int)ADAPTER_COUNT_OF(anomaly_table);
+const int anomaly_count = (int)COUNT_OF(anomaly_table);
 
 enum { FIRST_BURST = 4 }; /* so many begin together at the start: a newcomer shall not wait for the first */
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hub/base/member.h"
 #include "hub/simulate/simulate_random.h"
 
 struct case_department {
@@ -37,9 +38,6 @@ void case_county_free(struct case_county *county);
 
 /* Index of the department with this code, -1 if there is none. */
 int case_county_department(const struct case_county *county, const char *code);
-
-/* The member's text, "" if there is none. */
-const char *case_fact(const cJSON *object, const char *key);
 
 struct simulated_case {
     struct simulate_random random;
@@ -78,7 +76,7 @@ void case_life_answer(struct simulated_case *one, const struct case_county *coun
 cJSON *case_life_request(struct simulated_case *one, const struct case_county *county);
 
 /* Entries for the county's assessment of the month: {entries: [...], awards: [...]} for onemap.assessment_enter() and
- * onemap.assessment_award_enter(). `assessed`: list of department codes. The caller deletes. */
+ * onemap.assessment_award_enter(). `assessed`: rows of onemap.assessment_compute(). The caller deletes. */
 cJSON *case_scores(const struct case_county *county, const cJSON *assessed);
 
 #endif

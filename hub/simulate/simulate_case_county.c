@@ -6,13 +6,8 @@
 #include "hub/base/error.h"
 #include "hub/simulate/simulate_case.h"
 
-const char *case_fact(const cJSON *object, const char *key) {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
-    return text == NULL ? "" : text;
-}
-
 static int64_t fact_ms(const cJSON *facts, const char *key) {
-    return (int64_t)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(facts, key));
+    return (int64_t)member_number(facts, key, 0);
 }
 
 int case_county_department(const struct case_county *county, const char *code) {
@@ -53,15 +48,15 @@ static int list_load(const cJSON *list, const cJSON ***elements) {
 }
 
 static int department_load(struct case_department *department, const cJSON *fact, const cJSON *conditions) {
-    *department = (struct case_department){.code = case_fact(fact, "code"), .name = case_fact(fact, "name")};
-    department->street = strcmp(case_fact(fact, "kind"), "street") == 0;
+    *department = (struct case_department){.code = member_text(fact, "code"), .name = member_text(fact, "name")};
+    department->street = strcmp(member_text(fact, "kind"), "street") == 0;
     department->conditions = calloc((size_t)cJSON_GetArraySize(conditions) + 1, sizeof(const cJSON *));
     if (department->conditions == NULL) {
         return CH_EMEMORY;
     }
     const cJSON *condition;
     cJSON_ArrayForEach(condition, conditions) {
-        const char *responsible = case_fact(condition, "responsible");
+        const char *responsible = member_text(condition, "responsible");
         if (has_word(responsible, department->code) || (department->street && has_word(responsible, "@grid"))) {
             department->conditions[department->condition_count++] = condition;
         }
@@ -93,19 +88,19 @@ static void alarms_shuffle(struct case_county *county) {
 
 int case_county_load(struct case_county *county, cJSON *facts, uint64_t seed) {
     *county = (struct case_county){.facts = facts, .seed = seed};
-    const cJSON *departments = cJSON_GetObjectItemCaseSensitive(facts, "departments");
-    const cJSON *conditions = cJSON_GetObjectItemCaseSensitive(facts, "conditions");
+    const cJSON *departments = member_get(facts, "departments");
+    const cJSON *conditions = member_get(facts, "conditions");
     const cJSON *item;
     county->from_ms = fact_ms(facts, "from_ms");
     county->to_ms = fact_ms(facts, "to_ms");
     county->now_ms = fact_ms(facts, "now_ms");
     county->offset_ms = fact_ms(facts, "offset_ms");
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(facts, "working_days")) {
+    cJSON_ArrayForEach(item, member_get(facts, "working_days")) {
         county->working[item->valueint & 31] = true;
     }
     county->departments = calloc((size_t)cJSON_GetArraySize(departments) + 1, sizeof *county->departments);
-    county->cell_count = list_load(cJSON_GetObjectItemCaseSensitive(facts, "cells"), &county->cells);
-    county->alarm_count = list_load(cJSON_GetObjectItemCaseSensitive(facts, "alarms"), &county->alarms);
+    county->cell_count = list_load(member_get(facts, "cells"), &county->cells);
+    county->alarm_count = list_load(member_get(facts, "alarms"), &county->alarms);
     if (county->departments == NULL || county->cell_count < 0 || county->alarm_count < 0) {
         return CH_EMEMORY;
     }

@@ -37,7 +37,7 @@ static bool from_citizen(const struct simulated_case *one) {
 }
 
 static bool is_urgent(const struct simulated_case *one) {
-    return strncmp(case_fact(one->condition, "unit"), "urgent", 6) == 0;
+    return strncmp(member_text(one->condition, "unit"), "urgent", 6) == 0;
 }
 
 /* ---- the report ---- */
@@ -67,7 +67,7 @@ static const cJSON *choose_cell(struct simulated_case *one, const struct case_co
     const cJSON *cell = NULL;
     for (int tries = 0; tries < 100; tries++) {
         cell = county->cells[simulate_below(&one->random, county->cell_count)];
-        if (!target->street || strcmp(case_fact(cell, "department"), target->code) == 0) {
+        if (!target->street || strcmp(member_text(cell, "department"), target->code) == 0) {
             break;
         }
     }
@@ -85,8 +85,8 @@ static bool choose_alarm(struct simulated_case *one, struct case_county *county)
         const struct case_department *department = &county->departments[i];
         for (int k = 0; k < department->condition_count; k++) {
             const cJSON *condition = department->conditions[k];
-            if (strcmp(case_fact(condition, "category"), case_fact(one->alarm, "category")) == 0 &&
-                cJSON_GetObjectItemCaseSensitive(condition, "number")->valueint == 1) {
+            if (strcmp(member_text(condition, "category"), member_text(one->alarm, "category")) == 0 &&
+                (int)member_number(condition, "number", 0) == 1) {
                 one->condition = condition;
                 one->target = i;
                 return true;
@@ -375,12 +375,12 @@ static int64_t parse_time(const char *text) {
 void case_life_answer(struct simulated_case *one, const struct case_county *county, const cJSON *answer) {
     const char *done = one->action;
     bool returning = strcmp(one->state, "suspended") == 0;
-    snprintf(one->code, sizeof one->code, "%s", case_fact(answer, "case"));
-    snprintf(one->state, sizeof one->state, "%s", case_fact(answer, "state"));
-    one->version = (int)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(answer, "version"));
-    one->department = case_county_department(county, case_fact(answer, "department"));
+    snprintf(one->code, sizeof one->code, "%s", member_text(answer, "case"));
+    snprintf(one->state, sizeof one->state, "%s", member_text(answer, "state"));
+    one->version = (int)member_number(answer, "version", 0);
+    one->department = case_county_department(county, member_text(answer, "department"));
     one->last_ms = one->at_ms;
-    one->deadline_ms = parse_time(case_fact(answer, "deadline_at"));
+    one->deadline_ms = parse_time(member_text(answer, "deadline_at"));
     double diligence = one->department < 0 ? 1 : county->departments[one->department].diligence;
     if (strcmp(done, "dispatch") == 0) {
         one->planned = false;
@@ -417,25 +417,23 @@ static const char *actor(struct simulated_case *one, const struct case_county *c
 static void add_report(cJSON *json, const struct simulated_case *one) {
     char title[200];
     cJSON_AddStringToObject(json, "source", one->source);
-    snprintf(title, sizeof title, "%s：%.*s", case_fact(one->condition, "name"), 100,
-             case_fact(one->condition, "text"));
-    cJSON_AddStringToObject(json, "title", one->alarm != NULL ? case_fact(one->alarm, "title") : title);
+    snprintf(title, sizeof title, "%s：%.*s", member_text(one->condition, "name"), 100,
+             member_text(one->condition, "text"));
+    cJSON_AddStringToObject(json, "title", one->alarm != NULL ? member_text(one->alarm, "title") : title);
     cJSON_AddStringToObject(json, "description", "模拟案卷");
-    cJSON_AddStringToObject(json, "category", case_fact(one->condition, "category"));
-    cJSON_AddItemToObject(json, "condition",
-                          cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(one->condition, "number"), true));
+    cJSON_AddStringToObject(json, "category", member_text(one->condition, "category"));
+    cJSON_AddItemToObject(json, "condition", cJSON_Duplicate(member_get(one->condition, "number"), true));
     if (one->alarm != NULL) {
-        cJSON_AddStringToObject(json, "subsystem", case_fact(one->alarm, "subsystem"));
-        cJSON_AddStringToObject(json, "vendor", case_fact(one->alarm, "vendor"));
-        cJSON_AddStringToObject(json, "device_code", case_fact(one->alarm, "device"));
+        cJSON_AddStringToObject(json, "subsystem", member_text(one->alarm, "subsystem"));
+        cJSON_AddStringToObject(json, "vendor", member_text(one->alarm, "vendor"));
+        cJSON_AddStringToObject(json, "device_code", member_text(one->alarm, "device"));
         return;
     }
     static const char *const copied[] = {"lon", "lat"};
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++) {
-        cJSON_AddItemToObject(json, copied[i],
-                              cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(one->cell, copied[i]), true));
+        cJSON_AddItemToObject(json, copied[i], cJSON_Duplicate(member_get(one->cell, copied[i]), true));
     }
-    cJSON_AddStringToObject(json, "grid_cell", case_fact(one->cell, "code"));
+    cJSON_AddStringToObject(json, "grid_cell", member_text(one->cell, "code"));
     if (from_citizen(one)) {
         cJSON_AddStringToObject(json, "reporter", "模拟市民");
     }
@@ -457,7 +455,7 @@ static void add_fields(cJSON *json, struct simulated_case *one, const struct cas
     } else if (strcmp(action, "refuse_return") == 0) {
         cJSON_AddBoolToObject(json, "shirking", true);
     } else if (strcmp(action, "ask_extension") == 0) {
-        bool days = strstr(case_fact(one->condition, "unit"), "day") != NULL;
+        bool days = strstr(member_text(one->condition, "unit"), "day") != NULL;
         cJSON_AddNumberToObject(json, "amount", days ? 1 : 3);
     } else if (strcmp(action, "flag") == 0) {
         const char *finding = one->reworks > 0 ? "fraud" : "poor_cooperation";

@@ -7,7 +7,7 @@
 
 static cJSON *entry(const struct case_county *county, const char *department, const char *office) {
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "month", case_fact(county->facts, "month"));
+    cJSON_AddStringToObject(json, "month", member_text(county->facts, "month"));
     cJSON_AddStringToObject(json, "department", department);
     cJSON_AddStringToObject(json, "office", office[0] == '\0' ? "模拟牵头办公室" : office);
     cJSON_AddStringToObject(json, "author", "模拟填报人");
@@ -19,12 +19,12 @@ static void add_scores(cJSON *entries, const struct case_county *county, const s
     const cJSON *item;
     bool first = true; /* one campaign at least concerns everybody */
     struct simulate_random random = {simulate_hash(simulate_hash_text(county->seed, department->code), 7)};
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(county->facts, "items")) {
-        bool campaign = strcmp(case_fact(item, "part"), "campaign") == 0;
+    cJSON_ArrayForEach(item, member_get(county->facts, "items")) {
+        bool campaign = strcmp(member_text(item, "part"), "campaign") == 0;
         double chance = simulate_unit(&random);
         double score = 71 + 25 * department->diligence + simulate_between(&random, -3, 3);
-        cJSON *json = entry(county, department->code, case_fact(item, "office"));
-        cJSON_AddStringToObject(json, "item", case_fact(item, "item"));
+        cJSON *json = entry(county, department->code, member_text(item, "office"));
+        cJSON_AddStringToObject(json, "item", member_text(item, "item"));
         if (campaign && !department->street && !first && chance < 0.35) {
             cJSON_AddBoolToObject(json, "not_concerned", true);
         } else {
@@ -55,9 +55,9 @@ cJSON *case_scores(const struct case_county *county, const cJSON *assessed) {
     cJSON *scores = cJSON_CreateObject();
     cJSON *entries = cJSON_AddArrayToObject(scores, "entries");
     cJSON *awards = cJSON_AddArrayToObject(scores, "awards");
-    const cJSON *code;
-    cJSON_ArrayForEach(code, assessed) {
-        int index = case_county_department(county, cJSON_GetStringValue(code));
+    const cJSON *unit;
+    cJSON_ArrayForEach(unit, assessed) {
+        int index = case_county_department(county, member_text(unit, "department"));
         if (index >= 0) {
             add_scores(entries, county, &county->departments[index]);
             add_awards(awards, county, &county->departments[index]);

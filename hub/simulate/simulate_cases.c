@@ -10,7 +10,7 @@
 
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
-#include "hub/cli/command.h"
+#include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
 #include "hub/simulate/simulate_case.h"
@@ -67,18 +67,16 @@ static struct simulated_case *queue_first(const struct play *play) {
 
 /* ---- the database ---- */
 
-/* The answer of `SELECT function($1)`, NULL after telling why. Deletes the request. The caller deletes the answer. */
-static cJSON *ask(PGconn *connection, const char *sql, cJSON *request) {
-    char *text = cJSON_PrintUnformatted(request);
-    char *answer = text == NULL ? NULL : database_text(connection, sql, 1, (const char *const[]){text});
-    cJSON *json = answer == NULL ? NULL : cJSON_Parse(answer);
-    if (json == NULL && text != NULL) {
-        command_fail("refused was: %s", text);
+/* What the function answers to the request, which is deleted; NULL after telling why, and what was asked. */
+static cJSON *ask(PGconn *connection, const char *function, cJSON *request) {
+    cJSON *answer = ask_json(connection, function, request);
+    if (answer == NULL) {
+        char *text = cJSON_PrintUnformatted(request);
+        command_fail("refused was: %s", text == NULL ? "" : text);
+        free(text);
     }
     cJSON_Delete(request);
-    free(answer);
-    free(text);
-    return json;
+    return answer;
 }
 
 /* ---- the month ---- */
@@ -99,21 +97,21 @@ static void tell(struct play *play, int64_t at_ms) {
     fflush(stdout);
 }
 
-static bool is_open(const struct simulated_case *one) {
-    static const char *const final[] = {"", "closed", "rejected", "voided", "merged"};
-    for (size_t i = 0; i < sizeof final / sizeof final[0]; i++) {
-        if (strcmp(one->state, final[i]) == 0) {
+static bool is_open(const struct play *play, const struct simulated_case *one) {
+    const cJSON *state;
+    cJSON_ArrayForEach(state, member_get(play->county.facts, "final_states")) {
+        if (strcmp(one->state, state->valuestring) == 0) {
             return false;
         }
     }
-    return true;
+    return one->state[0] != '\0';
 }
 
 /* A case of which this one could be a second report. Without one it is no duplicate, and accepted. */
 static struct simulated_case *find_kept(struct play *play, struct simulated_case *one) {
     for (int i = 0; i < play->case_count; i++) {
         struct simulated_case *other = &play->cases[i];
-        if (other != one && other->target == one->target && is_open(other) && other->alarm == NULL) {
+        if (other != one && other->target == one->target && is_open(play, other) && other->alarm == NULL) {
             return other;
         }
     }
@@ -129,8 +127,7 @@ static int step(struct play *play, struct simulated_case *one) {
     }
     bool report = strcmp(one->action, "report") == 0;
     cJSON *answer =
-        ask(play->connection, report ? "SELECT onemap.case_report($1::jsonb)" : "SELECT onemap.case_do($1::jsonb)",
-            case_life_request(one, &play->county));
+        ask(play->connection, report ? "onemap.case_report" : "onemap.case_do", case_life_request(one, &play->county));
     if (answer == NULL) {
         return CH_EDATABASE;
     }
@@ -164,31 +161,39 @@ static int play_cases(struct play *play) {
 
 /* ---- the assessment ---- */
 
-static const char enter_sql[] = "SELECT pg_catalog.jsonb_build_object("
-                                "'entries', (SELECT pg_catalog.count(onemap.assessment_enter(e)) FROM "
-                                "pg_catalog.jsonb_array_elements($1::jsonb->'entries') e),"
-                                " 'awards', (SELECT pg_catalog.count(onemap.assessment_award_enter(a)) FROM "
-                                "pg_catalog.jsonb_array_elements($1::jsonb->'awards') a))";
+/* Hands each of the entries to a function. Returns how many, negative if one was refused. */
+static int enter_each(PGconn *connection, const char *function, const cJSON *entries) {
+    int count = 0;
+    const cJSON *entry;
+    cJSON_ArrayForEach(entry, entries) {
+        cJSON *answer = ask(connection, function, cJSON_Duplicate(entry, true));
+        if (answer == NULL) {
+            return CH_EDATABASE;
+        }
+        cJSON_Delete(answer);
+        count++;
+    }
+    return count;
+}
 
 static int enter_scores(struct play *play) {
     cJSON *request = cJSON_CreateObject();
-    cJSON_AddStringToObject(request, "month", case_fact(play->county.facts, "month"));
-    cJSON *assessed = ask(play->connection,
-                          "SELECT pg_catalog.jsonb_path_query_array(onemap.assessment_compute($1::jsonb), "
-                          "'$.rows[*].department')",
-                          request);
-    if (assessed == NULL) {
+    cJSON_AddStringToObject(request, "month", member_text(play->county.facts, "month"));
+    cJSON *computed = ask(play->connection, "onemap.assessment_compute", request);
+    if (computed == NULL) {
         return CH_EDATABASE;
     }
-    cJSON *entered = ask(play->connection, enter_sql, case_scores(&play->county, assessed));
-    if (entered != NULL) {
-        printf("entered %.0f scores of campaigns and offices, %.0f bonuses and deductions\n",
-               cJSON_GetNumberValue(cJSON_GetObjectItem(entered, "entries")),
-               cJSON_GetNumberValue(cJSON_GetObjectItem(entered, "awards")));
+    cJSON *scores = case_scores(&play->county, member_get(computed, "rows"));
+    int entries = enter_each(play->connection, "onemap.assessment_enter", member_get(scores, "entries"));
+    int awards = entries < 0
+                     ? entries
+                     : enter_each(play->connection, "onemap.assessment_award_enter", member_get(scores, "awards"));
+    if (awards >= 0) {
+        printf("entered %d scores of campaigns and offices, %d bonuses and deductions\n", entries, awards);
     }
-    cJSON_Delete(assessed);
-    cJSON_Delete(entered);
-    return entered == NULL ? CH_EDATABASE : 0;
+    cJSON_Delete(scores);
+    cJSON_Delete(computed);
+    return awards < 0 ? awards : 0;
 }
 
 static int print_departments(const struct play *play) {
@@ -262,7 +267,7 @@ int simulate_cases(const struct config *config, const struct simulate_cases_opti
     int64_t end_ms = clock_steady_ms();
     if (code == 0) {
         code = print_departments(&play);
-        printf("month %s is played: %d cases, %ld actions in %.1f s\n", case_fact(play.county.facts, "month"),
+        printf("month %s is played: %d cases, %ld actions in %.1f s\n", member_text(play.county.facts, "month"),
                play.case_count, play.events, (double)(end_ms - start_ms) / 1000);
     }
     free(play.cases);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 
 /* Kinds that are components (部件) after GB/T 30428.2, with class and subclass as in the county's catalogue. */
@@ -17,7 +18,7 @@ static const struct {
     {"landscaping", "soil_sensor", "0405"},
 };
 
-static const struct {
+static const struct mover {
     const char *subsystem, *kind;
     enum motion_way way;
     double low_m_s, high_m_s;
@@ -30,6 +31,7 @@ static const struct {
     {"enforcement", "vehicle", MOTION_STREETS, 6, 12},
     {"enforcement", "drone", MOTION_FLIGHT, 6, 11},
 };
+static const struct mover any_mover = {NULL, NULL, MOTION_STREETS, 4, 8}; /* another mobile kind */
 
 void simulate_plate(uint64_t key, char plate[16]) {
     static const char marks[] = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789";
@@ -48,8 +50,8 @@ void simulate_person_name(uint64_t key, char name[32]) {
                                          "周", "吴", "孙", "马", "朱", "胡", "郭"};
     static const char *const given[] = {"建国", "秀英", "志强", "海燕", "玉梅", "永胜", "晓东", "丽娟",
                                         "卫东", "春霞", "红旗", "素云", "国庆", "金凤", "小军", "艳丽"};
-    const int families = (int)ADAPTER_COUNT_OF(family);
-    const int givens = (int)ADAPTER_COUNT_OF(given);
+    const int families = (int)COUNT_OF(family);
+    const int givens = (int)COUNT_OF(given);
     snprintf(name, 32, "%s%s", family[(int)(simulate_fixed(simulate_hash(key, 21)) * families)],
              given[(int)(simulate_fixed(simulate_hash(key, 22)) * givens)]);
 }
@@ -86,26 +88,35 @@ static struct place own_place(const struct simulated_device *device, struct simu
     return place;
 }
 
-static void set_motion(struct simulated_device *device, struct simulate_random *random) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(movers); i++) {
+static const struct mover *mover_of(const struct simulated_device *device) {
+    for (size_t i = 0; i < COUNT_OF(movers); i++) {
         if (strcmp(movers[i].subsystem, device->adapter->key) == 0 && strcmp(movers[i].kind, device->kind->key) == 0) {
-            struct motion *motion = &device->motion;
-            motion->way = movers[i].way;
-            motion->speed_m_s = simulate_between(random, movers[i].low_m_s, movers[i].high_m_s);
-            motion->random.state = simulate_hash(device->key, 5);
-            motion->at = motion->corner = motion->target = county_crossing(device->place);
-            motion->loaded = motion->way == MOTION_HAUL && simulate_unit(random) < 0.5;
-            motion->site = simulate_below(random, COUNTY_SITES);
-            motion->yard = simulate_below(random, COUNTY_YARDS);
-            if (motion->way == MOTION_HAUL) {
-                motion->target = motion->loaded ? county_yard(motion->yard) : county_site(motion->site);
-            }
+            return &movers[i];
         }
+    }
+    return &any_mover;
+}
+
+static void set_motion(struct simulated_device *device, struct simulate_random *random) {
+    if (!device->kind->mobile) {
+        return;
+    }
+    struct motion *motion = &device->motion;
+    const struct mover *mover = mover_of(device);
+    motion->way = mover->way;
+    motion->speed_m_s = simulate_between(random, mover->low_m_s, mover->high_m_s);
+    motion->random.state = simulate_hash(device->key, 5);
+    motion->at = motion->corner = motion->target = county_crossing(device->place);
+    motion->loaded = motion->way == MOTION_HAUL && simulate_unit(random) < 0.5;
+    motion->site = simulate_below(random, COUNTY_SITES);
+    motion->yard = simulate_below(random, COUNTY_YARDS);
+    if (motion->way == MOTION_HAUL) {
+        motion->target = motion->loaded ? county_yard(motion->yard) : county_site(motion->site);
     }
 }
 
 static void set_component(struct simulated_device *device) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(components); i++) {
+    for (size_t i = 0; i < COUNT_OF(components); i++) {
         if (strcmp(components[i].subsystem, device->adapter->key) == 0 &&
             strcmp(components[i].kind, device->kind->key) == 0) {
             snprintf(device->component_code, sizeof device->component_code, COUNTY_CODE "%s%06u",
@@ -143,7 +154,8 @@ static void set_parent(const struct fleet *fleet, struct simulated_device *devic
 static void make_device(struct fleet *fleet, uint64_t seed, const struct adapter *adapter,
                         const struct device_kind *kind, int number) {
     struct simulated_device *device = &fleet->devices[fleet->count];
-    *device = (struct simulated_device){.adapter = adapter, .kind = kind, .number = number, .parent = -1};
+    *device = (struct simulated_device){
+        .adapter = adapter, .kind = kind, .figures = figures_of(adapter->key), .number = number, .parent = -1};
     device->key = simulate_hash(simulate_hash_text(simulate_hash_text(simulate_hash(seed, 1), adapter->key), kind->key),
                                 (uint64_t)number);
     struct simulate_random random = {device->key};
@@ -162,14 +174,15 @@ static void make_device(struct fleet *fleet, uint64_t seed, const struct adapter
 static int adapter_devices(const struct adapter *adapter) {
     int count = 0;
     for (size_t i = 0; i < adapter->kind_count; i++) {
-        count += adapter->kinds[i].simulated;
+        count += figures_devices(figures_of(adapter->key), &adapter->kinds[i]);
     }
     return count;
 }
 
 static void make_kind(struct fleet *fleet, uint64_t seed, const struct adapter *adapter,
                       const struct device_kind *kind) {
-    for (int number = 1; number <= kind->simulated; number++) {
+    int count = figures_devices(figures_of(adapter->key), kind);
+    for (int number = 1; number <= count; number++) {
         make_device(fleet, seed, adapter, kind, number);
     }
 }

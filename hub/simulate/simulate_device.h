@@ -1,4 +1,5 @@
-/* simulate_device.h: the devices of the synthetic county, made from the adapters' tables: codes, places, plates. */
+/* simulate_device.h: the devices of the synthetic county: kinds by the adapters' tables, their number by
+ * simulate_figures.h; codes, places, plates. */
 #ifndef CITYHUB_SIMULATE_DEVICE_H
 #define CITYHUB_SIMULATE_DEVICE_H
 
@@ -6,6 +7,7 @@
 
 #include "hub/adapter.h"
 #include "hub/simulate/simulate_county.h"
+#include "hub/simulate/simulate_figures.h"
 #include "hub/simulate/simulate_random.h"
 
 struct anomaly;
@@ -34,8 +36,9 @@ struct motion {
 struct simulated_device {
     const struct adapter *adapter;
     const struct device_kind *kind;
-    int number; /* within its kind, from 1 */
-    int parent; /* index of the device it hangs on, -1 = none */
+    const struct figures *figures; /* of its subsystem, NULL = plain ones */
+    int number;                    /* within its kind, from 1 */
+    int parent;                    /* index of the device it hangs on, -1 = none */
     uint64_t key;
     char code[64];
     char name[96];
@@ -54,7 +57,7 @@ struct fleet {
     int count;
 };
 
-/* Makes all devices that the adapters' tables name. Returns 0 or CH_EMEMORY. */
+/* Makes the devices of all adapters. Returns 0 or CH_EMEMORY. */
 int fleet_make(struct fleet *fleet, uint64_t seed);
 void fleet_free(struct fleet *fleet);
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
+#include "hub/base/member.h"
 #include "hub/simulate/simulate_value.h"
 
 static bool is_parent(const struct simulated_device *device) {
@@ -12,7 +14,7 @@ static bool is_parent(const struct simulated_device *device) {
 }
 
 static void add_attribute(cJSON *record, const char *key, const char *value) {
-    cJSON *list = cJSON_GetObjectItem(record, "attributes");
+    cJSON *list = member_get(record, "attributes");
     if (list == NULL) {
         list = cJSON_AddArrayToObject(record, "attributes");
     }
@@ -127,7 +129,7 @@ cJSON *simulate_staff(const struct document_source *source) {
     for (int i = first; i < end && records != NULL; i++) {
         add_mobile_staff(source, &source->fleet->devices[i], records);
     }
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(crews) && records != NULL; i++) {
+    for (size_t i = 0; i < COUNT_OF(crews) && records != NULL; i++) {
         if (strcmp(crews[i].subsystem, source->adapter->key) == 0) {
             add_crew(source, &crews[i], records);
         }
@@ -189,9 +191,9 @@ static cJSON *case_record(const struct document_source *source, size_t report) {
 
 cJSON *simulate_case(const struct document_source *source) {
     cJSON *records = cJSON_CreateArray();
-    size_t own[ADAPTER_COUNT_OF(reports)];
+    size_t own[COUNT_OF(reports)];
     int count = 0;
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(reports); i++) {
+    for (size_t i = 0; i < COUNT_OF(reports); i++) {
         if (strcmp(reports[i].subsystem, source->adapter->key) == 0) {
             own[count++] = i;
         }

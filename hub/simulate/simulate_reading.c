@@ -4,29 +4,20 @@
 #include <math.h>
 #include <string.h>
 
-const struct metric *readings_metric(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->metric_count; i++) {
-        if (strcmp(adapter->metrics[i].key, key) == 0) {
-            return &adapter->metrics[i];
-        }
-    }
-    return NULL;
-}
-
 double *readings_find(struct readings *readings, const char *key) {
-    const struct metric *metric = readings_metric(readings->device->adapter, key);
+    const struct metric *metric = adapter_metric(readings->device->adapter, key);
     return metric != NULL && readings->has[metric->ordinal - 1] ? &readings->values[metric->ordinal - 1] : NULL;
 }
 
 char *readings_text(struct readings *readings, const char *key) {
-    const struct metric *metric = readings_metric(readings->device->adapter, key);
+    const struct metric *metric = adapter_metric(readings->device->adapter, key);
     return metric != NULL && readings->has[metric->ordinal - 1] && metric->kind == METRIC_TEXT
                ? readings->texts[metric->ordinal - 1]
                : NULL;
 }
 
 void readings_drop(struct readings *readings, const char *key) {
-    const struct metric *metric = readings_metric(readings->device->adapter, key);
+    const struct metric *metric = adapter_metric(readings->device->adapter, key);
     if (metric != NULL) {
         readings->has[metric->ordinal - 1] = false;
     }

@@ -16,9 +16,6 @@ struct readings {
     char texts[ADAPTER_METRICS_MAX][READING_TEXT];
 };
 
-/* The metric of that key, NULL if the adapter has none. */
-const struct metric *readings_metric(const struct adapter *adapter, const char *key);
-
 /* The reading of a metric, NULL if the device has none. */
 double *readings_find(struct readings *readings, const char *key);
 char *readings_text(struct readings *readings, const char *key);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/simulate/simulate_reading.h"
 
 static void set(struct readings *readings, const char *key, double value) {
@@ -80,7 +81,7 @@ static void streetlight(struct readings *readings) {
     set(readings, "active_power_w", lit ? watts : 0);
     set(readings, "illuminance_lx", lit ? 4 : 9000 * fmax(0.01, sin((readings->hour - 6) * M_PI / 12)));
     const char *const currents[] = {"current_a", "current_b_a", "current_c_a"};
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(currents); i++) {
+    for (size_t i = 0; i < COUNT_OF(currents); i++) {
         scale(readings, currents[i], lit ? (cabinet ? 7 : 1) : 0);
     }
     if (!lit) {
@@ -103,7 +104,7 @@ static void dust(struct readings *readings) {
 static void pumps(struct readings *readings) {
     static const char *const moved[] = {"pump_flow_m3_h", "pump_current_a", "pumps_running", "pump_frequency_hz"};
     double running = get(readings, "pump_running", 1);
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(moved) && running < 0.5; i++) {
+    for (size_t i = 0; i < COUNT_OF(moved) && running < 0.5; i++) {
         set(readings, moved[i], 0);
     }
     if (running >= 0.5) {
@@ -192,7 +193,7 @@ void readings_agree(struct readings *readings) {
     if (readings->device->motion.way != MOTION_NONE) {
         vehicles(readings);
     }
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(rules); i++) {
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
         if (strcmp(rules[i].subsystem, readings->device->adapter->key) == 0) {
             rules[i].rule(readings);
         }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common.pb-c.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/simulate/simulate_anomaly.h"
 #include "hub/simulate/simulate_value.h"
@@ -32,7 +33,7 @@ void schedule_vendor(struct simulated_vendor *vendor) {
         {"heating", COORDINATE_CGCS2000}, {"landscaping", COORDINATE_BD09},
     };
     const char *key = vendor->adapter->key;
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(systems); i++) {
+    for (size_t i = 0; i < COUNT_OF(systems); i++) {
         if (strcmp(systems[i].subsystem, key) == 0) {
             vendor->system = systems[i].system;
         }
@@ -88,7 +89,7 @@ static bool send_telemetry(struct schedule *schedule, struct simulated_vendor *v
             count++;
         }
     }
-    return simulated_vendor_send(vendor, "telemetry", vendor->adapter->record, records) == 0 && count == BATCH_MAX;
+    return simulated_vendor_send(vendor, TOPIC_TELEMETRY, vendor->adapter->record, records) == 0 && count == BATCH_MAX;
 }
 
 static void take(cJSON *from, cJSON *into) {
@@ -96,8 +97,8 @@ static void take(cJSON *from, cJSON *into) {
 }
 
 /* Sends in messages of bounded size and counts the receipts to wait for. */
-static int send_awaited(struct simulated_vendor *vendor, const char *kind, const ProtobufCMessageDescriptor *descriptor,
-                        cJSON *records) {
+static int send_awaited(struct simulated_vendor *vendor, enum topic_kind kind,
+                        const ProtobufCMessageDescriptor *descriptor, cJSON *records) {
     int code = records == NULL ? CH_EMEMORY : 0;
     while (code == 0 && cJSON_GetArraySize(records) > 0) {
         cJSON *part = cJSON_CreateArray();
@@ -116,13 +117,13 @@ static void send_phase(struct schedule *schedule, struct simulated_vendor *vendo
     const ProtobufCMessageDescriptor *inventory = &cityhub__v1__inventory_record__descriptor;
     switch (vendor->phase) {
     case PHASE_PARENTS:
-        send_awaited(vendor, "inventory", inventory, simulate_inventory(&source, true));
+        send_awaited(vendor, TOPIC_INVENTORY, inventory, simulate_inventory(&source, true));
         break;
     case PHASE_INVENTORY:
-        send_awaited(vendor, "inventory", inventory, simulate_inventory(&source, false));
+        send_awaited(vendor, TOPIC_INVENTORY, inventory, simulate_inventory(&source, false));
         break;
     case PHASE_STAFF:
-        send_awaited(vendor, "staff", &cityhub__v1__staff_record__descriptor, simulate_staff(&source));
+        send_awaited(vendor, TOPIC_STAFF, &cityhub__v1__staff_record__descriptor, simulate_staff(&source));
         vendor->staff_ms = now_ms + STAFF_EVERY_MS;
         break;
     case PHASE_LIVE:
@@ -137,7 +138,7 @@ static void send_documents(struct schedule *schedule, struct simulated_vendor *v
     if (now_ms >= vendor->work_ms) {
         vendor->work_ms =
             now_ms + (int64_t)simulate_between(&schedule->random, 0.5 * WORK_EVERY_MS, 1.5 * WORK_EVERY_MS);
-        simulated_vendor_send(vendor, "work", &cityhub__v1__work_record__descriptor,
+        simulated_vendor_send(vendor, TOPIC_WORK, &cityhub__v1__work_record__descriptor,
                               simulate_work(&source, &vendor->book));
     }
     if (vendor->case_ms == 0 || now_ms >= vendor->case_ms) {
@@ -145,12 +146,12 @@ static void send_documents(struct schedule *schedule, struct simulated_vendor *v
         vendor->case_ms = now_ms + (int64_t)simulate_between(&schedule->random, (first ? 0.05 : 0.5) * CASE_EVERY_MS,
                                                              1.5 * CASE_EVERY_MS);
         if (!first) {
-            simulated_vendor_send(vendor, "case", &cityhub__v1__case_record__descriptor, simulate_case(&source));
+            simulated_vendor_send(vendor, TOPIC_CASE, &cityhub__v1__case_record__descriptor, simulate_case(&source));
         }
     }
     if (now_ms >= vendor->staff_ms) {
         vendor->staff_ms = now_ms + STAFF_EVERY_MS;
-        simulated_vendor_send(vendor, "staff", &cityhub__v1__staff_record__descriptor, simulate_staff(&source));
+        simulated_vendor_send(vendor, TOPIC_STAFF, &cityhub__v1__staff_record__descriptor, simulate_staff(&source));
     }
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/simulate/simulate_anomaly.h"
 
 static const int64_t local_ms = 8 * 3600000LL;         /* Asia/Shanghai has had no daylight saving time since 1991 */
@@ -32,7 +33,7 @@ double simulate_hour(int64_t at_ms) {
 }
 
 static enum course course_of(const char *key) {
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(courses); i++) {
+    for (size_t i = 0; i < COUNT_OF(courses); i++) {
         if (strstr(key, courses[i].word) != NULL) {
             return courses[i].course;
         }
@@ -57,55 +58,55 @@ static double course_at(enum course course, double hour) {
     return 0;
 }
 
-static double gauge(const struct metric *metric, uint64_t key, double hour, int64_t at_ms) {
+static double gauge(struct figures_range range, uint64_t key, double hour, int64_t at_ms) {
     double own = 0.3 * (simulate_fixed(key) - 0.5);
     double slow = 0.18 * simulate_noise(key, (double)at_ms / 1500000);
     double quick = 0.04 * simulate_noise(key + 1, (double)at_ms / 15000);
-    enum course course = course_of(metric->key);
+    enum course course = course_of(range.metric);
     double share = 0.5 + own + slow + quick + 0.28 * course_at(course, hour);
     if (course == COURSE_DAYLIGHT) {
         share = (course_at(course, hour) + 1) / 2 * (0.85 + slow / 2);
     }
     share = fmin(fmax(share, 0), 1);
-    return metric->typical_low + (metric->typical_high - metric->typical_low) * share;
+    return range.low + (range.high - range.low) * share;
 }
 
-/* Grows by typical_low to typical_high an hour: more in the evening than in the morning, never backwards. */
-static double counter(const struct metric *metric, uint64_t key, int64_t at_ms) {
+/* Grows by the range an hour: more in the evening than in the morning, never backwards. */
+static double counter(struct figures_range range, double rollover, uint64_t key, int64_t at_ms) {
     double hours = (double)(at_ms - counters_from_ms) / 3600000;
-    double rate =
-        metric->typical_low + (metric->typical_high - metric->typical_low) * (0.2 + 0.6 * simulate_fixed(key));
+    double rate = range.low + (range.high - range.low) * (0.2 + 0.6 * simulate_fixed(key));
     double turns = 2 * M_PI / 24;
     double total = rate * (1000 + 9000 * simulate_fixed(key + 2) + hours + 0.5 / turns * sin((hours - 18) * turns));
-    return metric->rollover > 0 ? fmod(total, metric->rollover) : total;
+    return rollover > 0 ? fmod(total, rollover) : total;
 }
 
-static double state(const struct metric *metric, uint64_t key, int64_t at_ms) {
-    if (metric->typical_low >= metric->typical_high) {
-        return metric->typical_low;
+static double state(struct figures_range range, uint64_t key, int64_t at_ms) {
+    if (range.low >= range.high) {
+        return range.low;
     }
     double share = 0.5 + 0.5 * simulate_noise(key, (double)at_ms / 600000);
-    double steps = metric->typical_high - metric->typical_low + 1;
-    return metric->typical_low + fmin(floor(share * steps), steps - 1);
+    double steps = range.high - range.low + 1;
+    return range.low + fmin(floor(share * steps), steps - 1);
 }
 
 static void read_metric(struct readings *readings, const char *name) {
-    const struct metric *metric = readings_metric(readings->device->adapter, name);
+    const struct metric *metric = adapter_metric(readings->device->adapter, name);
     if (metric == NULL) {
         return;
     }
     uint64_t key = simulate_hash(readings->device->key, 100 + (uint64_t)metric->ordinal);
+    struct figures_range range = figures_range(readings->device->figures, metric);
     double *value = &readings->values[metric->ordinal - 1];
     readings->has[metric->ordinal - 1] = true;
     switch (metric->kind) {
     case METRIC_GAUGE:
-        *value = gauge(metric, key, readings->hour, readings->at_ms);
+        *value = gauge(range, key, readings->hour, readings->at_ms);
         break;
     case METRIC_COUNTER:
-        *value = counter(metric, key, readings->at_ms);
+        *value = counter(range, metric->rollover, key, readings->at_ms);
         break;
     case METRIC_STATE:
-        *value = state(metric, key, readings->at_ms);
+        *value = state(range, key, readings->at_ms);
         break;
     case METRIC_TEXT: /* filled in by readings_agree, or left out */
         break;
@@ -118,7 +119,7 @@ static void apply_anomaly(struct readings *readings) {
     if (anomaly == NULL) {
         return;
     }
-    const struct metric *metric = readings_metric(readings->device->adapter, anomaly->metric);
+    const struct metric *metric = adapter_metric(readings->device->adapter, anomaly->metric);
     if (metric == NULL) {
         return;
     }

@@ -1,5 +1,5 @@
-/* simulate_value.h: what a device of the synthetic county measures at a moment: everyday values by the adapters'
- * tables, with the course of the day, noise, counters that only grow, and states and texts that go together. */
+/* simulate_value.h: what a device of the synthetic county measures at a moment: everyday values by simulate_figures.h,
+ * with the course of the day, noise, counters that only grow, and states and texts that go together. */
 #ifndef CITYHUB_SIMULATE_VALUE_H
 #define CITYHUB_SIMULATE_VALUE_H
 

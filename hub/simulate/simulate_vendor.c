@@ -11,6 +11,8 @@
 
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/member.h"
+#include "hub/link/mqtt_login.h"
 #include "hub/simulate/simulate_encode.h"
 
 enum { RETRY_MS = 2000, VENDORS_MAX = 64 };
@@ -33,7 +35,8 @@ static void on_connect(struct mosquitto *client, void *user, int code, int flags
     vendor->connected = true;
     vendor->ever = true;
     vendor->complaint[0] = '\0';
-    snprintf(topic, sizeof topic, "cityhub/v1/%s/%s/receipt", vendor->adapter->key, vendor->login->vendor);
+    snprintf(topic, sizeof topic, TOPIC_FORMAT, vendor->adapter->key, vendor->login->vendor,
+             topic_words[TOPIC_RECEIPT]);
     mosquitto_subscribe_v5(client, NULL, topic, 1, 0, NULL);
 }
 
@@ -72,31 +75,22 @@ static void on_publish(struct mosquitto *client, void *user, int id, int code, c
     }
 }
 
-static long number_of(const cJSON *receipt, const char *name) {
-    const cJSON *value = cJSON_GetObjectItemCaseSensitive(receipt, name);
-    return cJSON_IsNumber(value) ? (long)value->valuedouble : 0;
-}
-
-static const char *text_of(const cJSON *object, const char *name) {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-    return text == NULL ? "-" : text;
-}
-
 static void take_receipt(struct simulated_vendor *vendor, const cJSON *receipt) {
-    long rejected = number_of(receipt, "rejected");
-    const char *kind = text_of(receipt, "kind");
+    long rejected = (long)member_number(receipt, "rejected", 0);
+    const char *word = member_text(receipt, "kind");
+    enum topic_kind kind = topic_kind(word);
     vendor->receipts++;
-    vendor->accepted += number_of(receipt, "accepted");
-    vendor->duplicates += number_of(receipt, "duplicates");
+    vendor->accepted += (long)member_number(receipt, "accepted", 0);
+    vendor->duplicates += (long)member_number(receipt, "duplicates", 0);
     vendor->rejected += rejected;
-    if (vendor->waiting > 0 && (strcmp(kind, "inventory") == 0 || strcmp(kind, "staff") == 0)) {
+    if (vendor->waiting > 0 && (kind == TOPIC_INVENTORY || kind == TOPIC_STAFF)) {
         vendor->waiting--;
     }
     if (rejected > 0) {
-        const cJSON *first = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(receipt, "problems"), 0);
+        const cJSON *first = cJSON_GetArrayItem(member_get(receipt, "problems"), 0);
         snprintf(vendor->problem, sizeof vendor->problem, "%s %s %s: %ld rejected, the first: %s (%s)",
-                 vendor->adapter->key, kind, text_of(receipt, "message"), rejected, text_of(first, "reason"),
-                 text_of(first, "code"));
+                 vendor->adapter->key, word, member_text(receipt, "message"), rejected, member_text(first, "reason"),
+                 member_text(first, "code"));
     }
 }
 
@@ -106,7 +100,7 @@ static void on_message(struct mosquitto *client, void *user, const struct mosqui
     (void)properties;
     cJSON *document = cJSON_ParseWithLength(message->payload, (size_t)message->payloadlen);
     const cJSON *receipt;
-    cJSON_ArrayForEach(receipt, cJSON_GetObjectItemCaseSensitive(document, "receipts")) {
+    cJSON_ArrayForEach(receipt, member_get(document, "receipts")) {
         take_receipt(user, receipt);
     }
     cJSON_Delete(document);
@@ -115,20 +109,14 @@ static void on_message(struct mosquitto *client, void *user, const struct mosqui
 static int set_up(struct simulated_vendor *vendor) {
     const struct vendor_login *login = vendor->login;
     struct mosquitto *client = vendor->client;
-    mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
     mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, VENDOR_IN_FLIGHT_MAX);
     mosquitto_connect_v5_callback_set(client, on_connect);
     mosquitto_subscribe_v5_callback_set(client, on_subscribe);
     mosquitto_disconnect_v5_callback_set(client, on_disconnect);
     mosquitto_publish_v5_callback_set(client, on_publish);
     mosquitto_message_v5_callback_set(client, on_message);
-    int code = MOSQ_ERR_SUCCESS;
-    if (login->password != NULL) {
-        code = mosquitto_username_pw_set(client, login->vendor, login->password);
-    }
-    if (code == MOSQ_ERR_SUCCESS && login->config->mqtt_tls_ca_file[0] != '\0') {
-        code = mosquitto_tls_set(client, login->config->mqtt_tls_ca_file, NULL, NULL, NULL, NULL);
-    }
+    const char *username = login->password == NULL ? NULL : login->vendor;
+    int code = mqtt_login(client, login->config, username, login->password);
     if (code != MOSQ_ERR_SUCCESS) {
         log_error("simulate_vendor", "subsystem=%s reason=%s", vendor->adapter->key,
                   log_quote(mosquitto_strerror(code)));
@@ -161,12 +149,13 @@ bool simulated_vendor_ready(const struct simulated_vendor *vendor) {
     return vendor->connected && vendor->subscribed && vendor->in_flight < VENDOR_IN_FLIGHT_MAX;
 }
 
-static int publish(struct simulated_vendor *vendor, const char *kind, const struct simulate_bytes *bytes, int records) {
+static int publish(struct simulated_vendor *vendor, enum topic_kind kind, const struct simulate_bytes *bytes,
+                   int records) {
     char topic[128];
     char name[32];
     mosquitto_property *properties = NULL;
-    snprintf(topic, sizeof topic, "cityhub/v1/%s/%s/%s", vendor->adapter->key, vendor->login->vendor, kind);
-    int length = snprintf(name, sizeof name, "%s-%ld", kind, ++vendor->number);
+    snprintf(topic, sizeof topic, TOPIC_FORMAT, vendor->adapter->key, vendor->login->vendor, topic_words[kind]);
+    int length = snprintf(name, sizeof name, "%s-%ld", topic_words[kind], ++vendor->number);
     int code = mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, name, (uint16_t)length);
     if (code == MOSQ_ERR_SUCCESS) {
         code = mosquitto_publish_v5(vendor->client, NULL, topic, (int)bytes->length, bytes->data, 1, false, properties);
@@ -182,7 +171,7 @@ static int publish(struct simulated_vendor *vendor, const char *kind, const stru
     return 0;
 }
 
-int simulated_vendor_send(struct simulated_vendor *vendor, const char *kind,
+int simulated_vendor_send(struct simulated_vendor *vendor, enum topic_kind kind,
                           const ProtobufCMessageDescriptor *descriptor, cJSON *records) {
     struct simulate_bytes bytes = {0};
     int count = records == NULL ? 0 : cJSON_GetArraySize(records);

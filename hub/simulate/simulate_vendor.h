@@ -7,6 +7,7 @@
 #include <mosquitto.h>
 
 #include "hub/base/config.h"
+#include "hub/base/topic.h"
 #include "hub/simulate/simulate_document.h"
 
 enum { VENDOR_IN_FLIGHT_MAX = 40 /* messages without a PUBACK; then the vendor waits */ };
@@ -58,7 +59,7 @@ bool simulated_vendor_ready(const struct simulated_vendor *vendor);
 
 /* Sends an array of records as one message of `kind`; `descriptor` is that of a record. Frees `records`; nothing is
  * sent for an empty array. Returns 0, CH_EMEMORY, CH_EINVAL or CH_EBROKER. */
-int simulated_vendor_send(struct simulated_vendor *vendor, const char *kind,
+int simulated_vendor_send(struct simulated_vendor *vendor, enum topic_kind kind,
                           const ProtobufCMessageDescriptor *descriptor, cJSON *records);
 
 /* Waits up to `timeout_ms` for what the broker says to any of them, handles it, and connects those that are not. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/simulate/simulate_document.h"
 #include "hub/simulate/simulate_value.h"
 
@@ -36,9 +37,9 @@ static const struct task {
 enum { ORDER_EVERY_S = 1800 };
 
 static const struct task *own_task(const struct document_source *source, int *index) {
-    size_t own[ADAPTER_COUNT_OF(tasks)];
+    size_t own[COUNT_OF(tasks)];
     int count = 0;
-    for (size_t i = 0; i < ADAPTER_COUNT_OF(tasks); i++) {
+    for (size_t i = 0; i < COUNT_OF(tasks); i++) {
         if (strcmp(tasks[i].subsystem, source->adapter->key) == 0) {
             own[count++] = i;
         }
@@ -96,7 +97,7 @@ static cJSON *work_record(const struct document_source *source, const struct wor
 static bool open_order(const struct document_source *source, struct work_book *book) {
     int index = 0;
     const struct task *task = own_task(source, &index);
-    if (task == NULL || book->count == (int)ADAPTER_COUNT_OF(book->orders)) {
+    if (task == NULL || book->count == (int)COUNT_OF(book->orders)) {
         return false;
     }
     int at = book->count++;

@@ -3,11 +3,13 @@
 #include "hub/store/transaction.h"
 
 #include <endian.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hub/base/copy.h"
 #include "hub/base/count.h"
+#include "hub/base/topic.h"
 
 enum { KEEP_BYTES = 512 * 1024, RECEIPT_BYTES_MAX = 256 * 1024 };
 
@@ -279,15 +281,10 @@ static void copy_receipt_row(struct buffer *data, const struct batch *batch, con
                              const struct buffer *receipts) {
     buffer_int16(data, 2);
     const char *vendor = batch_text(batch, message->vendor_name);
-    const char *parts[] = {"cityhub/v1/", message->adapter->key, "/", vendor, "/receipt"};
-    size_t length = 0;
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        length += strlen(parts[i]);
-    }
-    buffer_int32(data, (int32_t)length);
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        buffer_text(data, parts[i]);
-    }
+    const char *key = message->adapter->key;
+    const char *receipt = topic_words[TOPIC_RECEIPT];
+    buffer_int32(data, (int32_t)snprintf(NULL, 0, TOPIC_FORMAT, key, vendor, receipt));
+    buffer_format(data, TOPIC_FORMAT, key, vendor, receipt);
     static const char head[] = "{\"receipts\":[";
     static const char tail[] = "]}";
     buffer_int32(data, (int32_t)(strlen(head) + receipts->length + strlen(tail)));

@@ -34,9 +34,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     way text; known text[] := ARRAY['name_zh', 'metric', 'above', 'below', 'equals', 'clear', 'duration_s', 'severity', 'source',
                                     'category_code', 'device_kind', 'from', 'to', 'kind'];
-    stray text; limit_value float8;
+    stray text := onemap.unknown_keys(rule, known); limit_value float8;
 BEGIN
-    SELECT k INTO stray FROM jsonb_object_keys(rule) k WHERE k <> ALL (known) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'alarm rule %.%: unknown key %', subsystem, key, stray
             USING HINT = 'Known: ' || array_to_string(known, ', ');
@@ -67,9 +66,8 @@ CREATE OR REPLACE FUNCTION onemap.alarm_rule_set(subsystem text, key text, chang
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known text[] := ARRAY['threshold', 'clear_threshold', 'duration_s', 'severity', 'source', 'category_code', 'enabled'];
-    stray text;
+    stray text := onemap.unknown_keys(changes, known);
 BEGIN
-    SELECT k INTO stray FROM jsonb_object_keys(changes) k WHERE k <> ALL (known) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'alarm rule %.%: % cannot be changed', subsystem, key, stray
             USING HINT = 'Known: ' || array_to_string(known, ', ');
@@ -137,6 +135,22 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM onemap.device d JOIN onemap.alarm_rule r ON r.subsystem = d.subsystem AND r.key = $2 WHERE d.id = $1
 $$;
 COMMENT ON FUNCTION onemap.alarm_clear(int, text, timestamptz, text) IS 'Closes an alarm by the rule''s key, for sweeps and checks';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_settle(device_id int, rule_key text, holds boolean, at timestamptz, value float8,
+    detail jsonb DEFAULT '{}', ended text DEFAULT 'condition ended') RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF holds THEN
+        PERFORM onemap.alarm_raise(device_id, rule_key, at, value, detail);
+        RETURN 1;
+    ELSIF NOT holds THEN
+        PERFORM onemap.alarm_clear(device_id, rule_key, at, ended);
+    END IF;
+    RETURN 0;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_settle(int, text, boolean, timestamptz, float8, jsonb, text) IS
+    'What a sweep found of one device: raises the rule''s alarm if it holds (returns 1), clears it if not (with the reason ended), '
+    'leaves it where that cannot be judged (NULL)';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_apply(operations jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -77,8 +77,7 @@ BEGIN
     SELECT * INTO item FROM onemap.assessment_item i WHERE i.item = request->>'item' AND i.part <> 'digital';
     IF item.item IS NULL THEN
         RAISE EXCEPTION 'item: must be one of %, not "%"', (SELECT string_agg(i.item, ', ' ORDER BY i.position)
-            FROM onemap.assessment_item i WHERE i.part <> 'digital'),
-            request->>'item' USING ERRCODE = 'CH030';
+            FROM onemap.assessment_item i WHERE i.part <> 'digital'), request->>'item' USING ERRCODE = 'CH030';
     ELSIF item.lead_office <> '' AND item.lead_office <> request->>'office' THEN
         RAISE EXCEPTION 'office: % is entered by "%", not by "%"', item.name_zh, item.lead_office, request->>'office'
             USING ERRCODE = 'CH030';
@@ -117,8 +116,7 @@ BEGIN
         times := onemap.score_number(jsonb_build_object('times', coalesce(request->>'times', '1')), 'times', 1, 1000)::int;
         IF NOT EXISTS (SELECT FROM onemap.assessment_award_kind k WHERE k.kind = request->>'kind') THEN
             RAISE EXCEPTION 'kind: must be one of %, not "%"', (SELECT string_agg(k.kind, ', ' ORDER BY k.position)
-                FROM onemap.assessment_award_kind k),
-                coalesce(request->>'kind', '') USING ERRCODE = 'CH030';
+                FROM onemap.assessment_award_kind k), coalesce(request->>'kind', '') USING ERRCODE = 'CH030';
         END IF;
     END IF;
     PERFORM onemap.assessment_open(month, department);

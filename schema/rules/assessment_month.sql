@@ -7,17 +7,15 @@ CREATE OR REPLACE FUNCTION onemap.assessment_grade(total numeric) RETURNS text L
 $$;
 COMMENT ON FUNCTION onemap.assessment_grade(numeric) IS 'Grade (四): from 90 优秀, from 85 良好, from 75 合格, else 不合格';
 
--- ---- the month ----
 CREATE OR REPLACE FUNCTION onemap.assessment_awards(month date, department text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(jsonb_build_object('kind', s.kind, 'name', s.name_zh, 'clause', s.clause, 'times', s.times, 'each',
-        s.points,
-        'capped', s.times * s.points > s.month_cap, 'points',
-            trim_scale(least(s.times * s.points, coalesce(s.month_cap, s.times * s.points))),
+    SELECT coalesce(jsonb_agg(jsonb_build_object('kind', s.kind, 'name', s.name_zh, 'clause', s.clause, 'times', s.times,
+        'each', s.points, 'capped', s.times * s.points > s.month_cap,
+            'points', trim_scale(least(s.times * s.points, coalesce(s.month_cap, s.times * s.points))),
         'entries', s.entries) ORDER BY s.position), '[]')
     FROM (SELECT k.kind, k.name_zh, k.clause, k.points, k.month_cap, k.position, sum(a.times) AS times,
-              jsonb_agg(jsonb_build_object('id', a.id, 'times', a.times, 'office', a.office, 'author', a.author, 'evidence',
-                  a.evidence) ORDER BY a.id) AS entries
+              jsonb_agg(jsonb_build_object('id', a.id, 'times', a.times, 'office', a.office, 'author', a.author,
+                  'evidence', a.evidence) ORDER BY a.id) AS entries
           FROM onemap.assessment_award a JOIN onemap.assessment_award_kind k USING (kind)
           WHERE a.month = $1 AND a.department = $2 AND a.revokes IS NULL
               AND NOT EXISTS (SELECT FROM onemap.assessment_award r WHERE r.revokes = a.id)
@@ -97,8 +95,8 @@ BEGIN
     digital := onemap.score_compute(jsonb_build_object('month', request->'month'));
     SELECT onemap.assessment_rank(coalesce(jsonb_agg(onemap.assessment_unit(month, u.v) ORDER BY u.n), '[]')) INTO rows
     FROM jsonb_array_elements(digital->'rows') WITH ORDINALITY AS u (v, n) WHERE (u.v->>'assessed')::boolean;
-    RETURN jsonb_build_object('month', request->'month', 'closed', digital->'closed', 'published', false, 'formula',
-        digital->'formula', 'rows', rows,
+    RETURN jsonb_build_object('month', request->'month', 'closed', digital->'closed', 'published', false,
+        'formula', digital->'formula', 'rows', rows,
         'findings', CASE WHEN NOT jsonb_path_exists(rows, '$[*] ? (@.total == null)') THEN onemap.assessment_findings(month, rows)
             ELSE '[]' END);
 END $$;

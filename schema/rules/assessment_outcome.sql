@@ -2,10 +2,9 @@
 -- nothing. Earlier months count as they were published, never as they would be today.
 
 CREATE OR REPLACE FUNCTION onemap.assessment_finding(department text, name text, kind text, clause text, words text,
-    amount numeric DEFAULT NULL,
-    undecided text DEFAULT NULL) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
-    SELECT jsonb_build_object('department', department, 'name', name, 'kind', kind, 'clause', clause, 'text', words, 'amount_yuan',
-        amount, 'undecided', undecided)
+    amount numeric DEFAULT NULL, undecided text DEFAULT NULL) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
+    SELECT jsonb_build_object('department', department, 'name', name, 'kind', kind, 'clause', clause, 'text', words,
+        'amount_yuan', amount, 'undecided', undecided)
 $$;
 COMMENT ON FUNCTION onemap.assessment_finding(text, text, text, text, text, numeric, text) IS
     'One finding; undecided: what the annex does not say and somebody must decide';

@@ -9,7 +9,6 @@ CREATE OR REPLACE TRIGGER assessment_result_append_only BEFORE UPDATE OR DELETE 
 CREATE OR REPLACE TRIGGER assessment_result_no_truncate BEFORE TRUNCATE ON onemap.assessment_result
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 
--- ---- publication ----
 CREATE OR REPLACE FUNCTION onemap.assessment_missing(rows jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('department', r->'department', 'name', r->'name', 'missing', r->'missing')), '[]')
     FROM jsonb_array_elements(rows) r WHERE jsonb_array_length(r->'missing') > 0
@@ -88,7 +87,7 @@ BEGIN
     END IF;
     RETURN jsonb_build_object('content', kept.content, 'content_text', kept.content::text, 'sha256', encode(kept.sha256, 'hex'),
         'previous_sha256', encode(kept.previous_sha256, 'hex'), 'author', kept.author, 'published_at', kept.published_at,
-        'published_on', to_char(kept.published_at AT TIME ZONE onemap.setting('time_zone'), 'YYYY-MM-DD'),
+        'published_on', to_char(onemap.local_time(kept.published_at), 'YYYY-MM-DD'),
         'measures', (SELECT jsonb_agg(jsonb_build_object('measure', m.measure, 'name', m.name_zh) ORDER BY m.position)
             FROM onemap.score_measure m),
         'rates', (SELECT jsonb_agg(jsonb_build_object('rate', r.rate, 'name', r.name_zh) ORDER BY r.position)
@@ -109,12 +108,11 @@ DECLARE month date := onemap.score_month_parse(request->>'month'); computed json
     kept onemap.score_month;
 BEGIN
     SELECT * INTO kept FROM onemap.score_month m WHERE m.month = me.month;
-    RETURN jsonb_build_object('month', request->'month', 'ended', clock_timestamp() >= onemap.score_month_end(month), 'closed',
-        kept.closed_at IS NOT NULL,
+    RETURN jsonb_build_object('month', request->'month', 'ended', clock_timestamp() >= onemap.score_month_end(month),
+        'closed', kept.closed_at IS NOT NULL,
         'closed_at', kept.closed_at, 'closed_by', kept.closed_by, 'published', computed->'published', 'published_at',
-            computed->'published_at',
-        'sha256', computed->'sha256', 'departments', jsonb_array_length(computed->'rows'), 'missing',
-            onemap.assessment_missing(computed->'rows'),
+            computed->'published_at', 'sha256', computed->'sha256', 'departments', jsonb_array_length(computed->'rows'),
+            'missing', onemap.assessment_missing(computed->'rows'),
         'events_written_after_closing', (SELECT count(*) FROM onemap.case_event e WHERE e.id > kept.through_id
             AND e.at < onemap.score_month_end(month)),
         'adjustments', (SELECT count(*) FROM onemap.score_adjustment a WHERE a.month = me.month));

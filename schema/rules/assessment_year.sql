@@ -1,6 +1,5 @@
 -- The year of the assessment, from the months as they were published.
 
--- ---- the year ----
 CREATE OR REPLACE FUNCTION onemap.assessment_year(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE first_month date; rows jsonb; absent jsonb; complete boolean; findings jsonb;
@@ -14,8 +13,7 @@ BEGIN
         SELECT a.department, (array_agg(a.name_zh ORDER BY a.month DESC))[1] AS name, count(*) AS months,
             round(avg(a.total), 2) AS total,
             jsonb_agg(jsonb_build_object('month', to_char(a.month, 'YYYY-MM'), 'total', a.total, 'rank', a.place)
-                ORDER BY a.month) AS totals,
-            count(*) FILTER (WHERE a.grade = '不合格' AND a.place_from_last = 1) AS failing_last
+                ORDER BY a.month) AS totals, count(*) FILTER (WHERE a.grade = '不合格' AND a.place_from_last = 1) AS failing_last
         FROM onemap.assessment_result a WHERE a.month >= first_month AND a.month < first_month + interval '1 year'
             GROUP BY a.department
     ), ranked AS (
@@ -32,8 +30,8 @@ BEGIN
             WHEN u.place >= 2 AND u.place + u.alike - 1 <= 3 THEN 'second' WHEN u.place <= 3 THEN 'undecided' END AS prize
                 FROM running u
     )
-    SELECT coalesce(jsonb_agg(jsonb_build_object('department', p.department, 'name', p.name, 'months', p.months, 'whole_year',
-        p.whole AND complete,
+    SELECT coalesce(jsonb_agg(jsonb_build_object('department', p.department, 'name', p.name, 'months', p.months,
+        'whole_year', p.whole AND complete,
             'total', p.total, 'grade', p.grade, 'rank', p.place, 'totals', p.totals, 'failing_last', p.failing_last)
                 ORDER BY p.place, p.department COLLATE "C"), '[]'),
         coalesce(jsonb_agg(CASE p.prize

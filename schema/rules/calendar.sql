@@ -42,12 +42,10 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
            coalesce(sum(extract(epoch FROM s.closes_at - s.opens_at)) OVER
                (PARTITION BY s.clock ORDER BY s.opens_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::bigint
     FROM (
-        SELECT 'day' AS clock, d.day::timestamp AT TIME ZONE onemap.setting('time_zone') AS opens_at,
-               (d.day + 1)::timestamp AT TIME ZONE onemap.setting('time_zone') AS closes_at
+        SELECT 'day' AS clock, onemap.local_midnight(d.day) AS opens_at, onemap.local_midnight(d.day + 1) AS closes_at
         FROM onemap.calendar_day d WHERE d.working
         UNION ALL
-        SELECT p.schedule, (d.day + p.opens) AT TIME ZONE onemap.setting('time_zone'),
-               (d.day + p.closes) AT TIME ZONE onemap.setting('time_zone')
+        SELECT p.schedule, onemap.local_moment(d.day + p.opens), onemap.local_moment(d.day + p.closes)
         FROM onemap.calendar_day d
         JOIN onemap.office_period p ON CASE WHEN p.season_from <= p.season_to
             THEN extract(month FROM d.day) * 100 + extract(day FROM d.day) BETWEEN p.season_from AND p.season_to
@@ -174,16 +172,20 @@ END $$;
 COMMENT ON FUNCTION onemap.clock_between(text, timestamptz, timestamptz) IS
     'Seconds that a clock runs between two moments; negative if they are in the other order';
 
-CREATE OR REPLACE FUNCTION onemap.unit_clock(unit text, schedule text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE unit WHEN 'urgent_hour' THEN 'continuous' WHEN 'urgent_day' THEN 'continuous' WHEN 'work_day' THEN 'day'
-        WHEN 'work_hour' THEN coalesce(schedule, 'standard') END
+CREATE OR REPLACE FUNCTION onemap.clock_name(clock text, schedule text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE clock WHEN 'office' THEN coalesce(schedule, 'standard') ELSE clock END
+$$;
+COMMENT ON FUNCTION onemap.clock_name(text, text) IS
+    'The clock of working_span by which a unit''s clock (time_unit) runs, for a department with this office schedule';
+
+CREATE OR REPLACE FUNCTION onemap.unit_clock(unit text, schedule text) RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT onemap.clock_name(u.clock, schedule) FROM onemap.time_unit u WHERE u.unit = $1
 $$;
 COMMENT ON FUNCTION onemap.unit_clock(text, text) IS
     'The clock that a unit of time is counted by, for a department with this office schedule';
 
-CREATE OR REPLACE FUNCTION onemap.unit_seconds(amount numeric, unit text) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT amount * CASE unit WHEN 'urgent_hour' THEN 3600 WHEN 'work_hour' THEN 3600 WHEN 'work_day' THEN 86400 WHEN 'urgent_day'
-        THEN 86400 END
+CREATE OR REPLACE FUNCTION onemap.unit_seconds(amount numeric, unit text) RETURNS numeric LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT amount * u.seconds FROM onemap.time_unit u WHERE u.unit = $2
 $$;
 COMMENT ON FUNCTION onemap.unit_seconds(numeric, text) IS 'An amount of a unit in seconds of its clock';
 

@@ -19,9 +19,8 @@ COMMENT ON FUNCTION onemap.case_department_code(int) IS 'Code of a department, N
 CREATE OR REPLACE FUNCTION onemap.case_answer(c onemap.case_record, unit text) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'seq', c.event_count, 'category',
-        c.category_code,
-        'condition', c.condition_number, 'department', unit,
+    RETURN jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'seq', c.event_count,
+        'category', c.category_code, 'condition', c.condition_number, 'department', unit,
         'candidates', CASE WHEN c.state IN ('registered', 'returned') THEN onemap.case_candidate_codes(c.candidates) END,
             'deadline_at', c.deadline_at);
 END $$;
@@ -55,10 +54,10 @@ BEGIN
         RAISE EXCEPTION 'there is no role "%"', role USING ERRCODE = 'CH013',
             HINT = (SELECT 'Roles: ' || string_agg(r.role, ', ' ORDER BY r.role) || '.' FROM onemap.case_role r);
     END IF;
-    SELECT string_agg(t.role, ', ' ORDER BY t.role) INTO others FROM onemap.case_transition t WHERE t.action = $2
-        AND t.from_state = c.state;
-    SELECT string_agg(t.action, ', ' ORDER BY t.action) INTO open_to FROM onemap.case_transition t WHERE t.role = $3
-        AND t.from_state = c.state;
+    SELECT string_agg(t.role, ', ' ORDER BY t.role) INTO others
+    FROM onemap.case_transition t WHERE t.action = $2 AND t.from_state = c.state;
+    SELECT string_agg(t.action, ', ' ORDER BY t.action) INTO open_to
+    FROM onemap.case_transition t WHERE t.role = $3 AND t.from_state = c.state;
     RAISE EXCEPTION 'case % is %: % is not for a % there', c.code, c.state, action, role USING ERRCODE = 'CH010',
         HINT = CASE WHEN others IS NULL THEN format('Nobody can %s a case that is %s.', action, c.state)
             ELSE format('It is for %s.', others) END
@@ -68,8 +67,7 @@ COMMENT ON FUNCTION onemap.case_refused(onemap.case_record, text, text) IS
     'Says why a transition is refused: CH010, or CH013 if there is no such action or role';
 
 CREATE OR REPLACE FUNCTION onemap.case_apply(c onemap.case_record, action text, role text, actor text, moment timestamptz,
-    request jsonb, to_state text,
-    unit text DEFAULT NULL) RETURNS onemap.case_record
+    request jsonb, to_state text, unit text DEFAULT NULL) RETURNS onemap.case_record
 LANGUAGE plpgsql AS $$
 DECLARE n onemap.case_record;
     detail jsonb := request - '{case,action,role,actor,version,reason,at,unit,attachments,satisfaction}'::text[];

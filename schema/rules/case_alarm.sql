@@ -1,14 +1,13 @@
 -- Alarms become cases: one open case per device and category, repeated alarms attach to it, their ends are noted.
 
--- ---- alarms ----
 CREATE OR REPLACE FUNCTION onemap.case_for_alarm(device_id int, category text) RETURNS onemap.case_record
 LANGUAGE plpgsql AS $$
 DECLARE c onemap.case_record;
 BEGIN
     -- An open case of this device and category, or one that such a case was merged into.
     SELECT r.* INTO c FROM onemap.case_record r
-    WHERE r.device_id = $1 AND r.category_code = $2 AND r.ended_at IS NULL ORDER BY r.source <> 'alarm', r.id
-        LIMIT 1 FOR NO KEY UPDATE;
+    WHERE r.device_id = $1 AND r.category_code = $2 AND r.ended_at IS NULL
+    ORDER BY r.source <> 'alarm', r.id LIMIT 1 FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         SELECT k.* INTO c FROM onemap.case_record r JOIN onemap.case_record k ON k.id = r.merged_into
         WHERE r.device_id = $1 AND r.category_code = $2 AND k.ended_at IS NULL ORDER BY k.id LIMIT 1 FOR NO KEY UPDATE OF k;
@@ -23,10 +22,9 @@ LANGUAGE plpgsql AS $$
 DECLARE a record; c onemap.case_record; moment timestamptz; about jsonb;
 BEGIN
     SELECT x.id, x.device_id, x.opened_at, x.value, x.severity, r.key, r.name_zh, r.category_code, r.metric, r.comparison,
-        r.threshold,
-           d.subsystem, d.vendor, d.code, d.name_zh AS device_name
-    INTO STRICT a FROM onemap.alarm x JOIN onemap.alarm_rule r ON r.id = x.rule_id JOIN onemap.device d ON d.id = x.device_id
-        WHERE x.id = $1;
+           r.threshold, d.subsystem, d.vendor, d.code, d.name_zh AS device_name
+    INTO STRICT a
+    FROM onemap.alarm x JOIN onemap.alarm_rule r ON r.id = x.rule_id JOIN onemap.device d ON d.id = x.device_id WHERE x.id = $1;
     about := jsonb_build_object('alarm', jsonb_strip_nulls(jsonb_build_object('id', a.id, 'rule', a.key, 'opened_at', a.opened_at,
         'value', a.value, 'severity', a.severity)));
     c := onemap.case_for_alarm(a.device_id, a.category_code);
@@ -34,16 +32,14 @@ BEGIN
         c := onemap.case_apply(c, 'attach', 'system', 'cityhub', greatest(clock_timestamp(), c.last_event_at), about, '=');
     ELSE
         moment := clock_timestamp();
-        c := onemap.case_new(jsonb_strip_nulls(jsonb_build_object('source', 'alarm', 'title',
-            left(a.name_zh || '：' || coalesce(nullif(a.device_name, ''), a.code), 200),
-            'description', concat_ws(' ', a.metric, a.value, a.comparison, a.threshold), 'subsystem', a.subsystem, 'vendor',
-                a.vendor,
-            'device_code', a.code, 'category', a.category_code,
+        c := onemap.case_new(jsonb_strip_nulls(jsonb_build_object('source', 'alarm',
+            'title', left(a.name_zh || '：' || coalesce(nullif(a.device_name, ''), a.code), 200),
+            'description', concat_ws(' ', a.metric, a.value, a.comparison, a.threshold),
+            'subsystem', a.subsystem, 'vendor', a.vendor, 'device_code', a.code, 'category', a.category_code,
             'condition', (SELECT min(n.number) FROM onemap.case_condition n
                           WHERE n.version = onemap.case_catalogue_current() AND n.category_code = a.category_code))), moment);
-        c := onemap.case_open(c, 'system', 'cityhub', '{}', about || jsonb_build_object('title', c.title, 'description',
-            c.description,
-            'subsystem', a.subsystem, 'vendor', a.vendor, 'device_code', a.code));
+        c := onemap.case_open(c, 'system', 'cityhub', '{}', about || jsonb_build_object('title', c.title,
+            'description', c.description, 'subsystem', a.subsystem, 'vendor', a.vendor, 'device_code', a.code));
     END IF;
     INSERT INTO onemap.case_alarm (alarm_id, case_id, seq) VALUES ($1, c.id, c.event_count);
 END $$;
@@ -59,9 +55,8 @@ BEGIN
         WHERE l.alarm_id = $1 FOR NO KEY UPDATE OF r;
     IF c.ended_at IS NULL THEN
         c := onemap.case_apply(c, 'attach', 'system', 'cityhub', greatest(clock_timestamp(), c.last_event_at),
-            jsonb_build_object('alarm_closed',
-            jsonb_strip_nulls(jsonb_build_object('id', a.id, 'closed_at', a.closed_at, 'value', a.closing_value, 'reason',
-                a.close_reason))), '=');
+            jsonb_build_object('alarm_closed', jsonb_strip_nulls(jsonb_build_object('id', a.id, 'closed_at', a.closed_at,
+                'value', a.closing_value, 'reason', a.close_reason))), '=');
         noted := c.event_count;
     END IF;
     UPDATE onemap.case_alarm l SET close_seq = noted WHERE l.alarm_id = $1;

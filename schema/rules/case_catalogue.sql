@@ -136,8 +136,8 @@ GRANT EXECUTE ON FUNCTION onemap.case_catalogue_import(jsonb, text) TO cityhub_h
 CREATE OR REPLACE FUNCTION onemap.case_catalogue_versions() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('version', c.version, 'imported_at', c.imported_at, 'imported_by', c.imported_by,
-        'comment', c.comment, 'conditions', c.conditions, 'categories',
-        (SELECT count(*) FROM onemap.case_category k WHERE k.version = c.version),
+        'comment', c.comment, 'conditions', c.conditions,
+        'categories', (SELECT count(*) FROM onemap.case_category k WHERE k.version = c.version),
         'sha256', encode(c.content_sha256, 'hex')) ORDER BY c.version), '[]') FROM onemap.case_catalogue c
 $$;
 COMMENT ON FUNCTION onemap.case_catalogue_versions() IS 'All versions of the catalogue, oldest first';

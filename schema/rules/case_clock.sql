@@ -1,7 +1,6 @@
 -- The handling clock of a case: set going, stopped, read; the limits of stages; warnings, and new deadlines after a change of the
 -- calendar. Clocks themselves are in calendar.sql.
 
--- ---- clocks ----
 CREATE OR REPLACE FUNCTION onemap.clock_shift(clock text, moment timestamptz, seconds numeric) RETURNS timestamptz
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE s onemap.working_span; target numeric;
@@ -36,8 +35,9 @@ COMMENT ON FUNCTION onemap.case_remaining(onemap.case_record, timestamptz) IS
 
 CREATE OR REPLACE FUNCTION onemap.case_clock_set(c onemap.case_record, moment timestamptz) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE margin numeric := c.remaining_s - c.limit_s * (SELECT v.value::numeric FROM onemap.setting v
-    WHERE v.key = 'case_warn_share');
+DECLARE
+    margin numeric := c.remaining_s
+        - c.limit_s * (SELECT v.value::numeric FROM onemap.setting v WHERE v.key = 'case_warn_share');
 BEGIN
     c.clock_started_at := moment;
     c.deadline_at := onemap.clock_shift(c.clock, moment, c.remaining_s);
@@ -61,10 +61,12 @@ CREATE OR REPLACE FUNCTION onemap.case_stage_deadline(c onemap.case_record) RETU
 LANGUAGE plpgsql STABLE AS $$
 DECLARE clock text; seconds numeric;
 BEGIN
-    SELECT CASE WHEN n.limit_unit LIKE 'urgent%' THEN 'continuous' ELSE onemap.unit_clock(s.limit_unit, NULL) END,
-           onemap.unit_seconds(s.limit_value, s.limit_unit) INTO clock, seconds
-    FROM onemap.case_stage_limit s LEFT JOIN onemap.case_condition n
+    SELECT CASE WHEN nu.clock = 'continuous' THEN nu.clock ELSE onemap.clock_name(su.clock, NULL) END, s.limit_value * su.seconds
+    INTO clock, seconds
+    FROM onemap.case_stage_limit s JOIN onemap.time_unit su ON su.unit = s.limit_unit
+    LEFT JOIN onemap.case_condition n
         ON n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number
+    LEFT JOIN onemap.time_unit nu ON nu.unit = n.limit_unit
     WHERE s.state = c.state;
     RETURN CASE WHEN FOUND THEN onemap.clock_add(clock, c.stage_entered_at, seconds) END;
 END $$;
@@ -73,6 +75,7 @@ COMMENT ON FUNCTION onemap.case_stage_deadline(onemap.case_record) IS
     'limit is an urgent one';
 
 -- ---- warnings and new calendars ----
+
 CREATE OR REPLACE FUNCTION onemap.case_warning_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE given jsonb; total int;

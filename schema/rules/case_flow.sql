@@ -5,6 +5,7 @@
 -- CH019 not entitled, CH020 nothing was asked. docs/cases.md explains them.
 
 -- ---- category and responsible departments ----
+
 CREATE OR REPLACE FUNCTION onemap.case_classify(c onemap.case_record, request jsonb, complete boolean) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
 DECLARE wanted text; number int; known int[];
@@ -52,9 +53,10 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE word text; unit int; result int[] := '{}'::int[];
 BEGIN
     -- In the order of the condition's words; an owner that is not known leaves the case to the others it names.
-    FOREACH word IN ARRAY coalesce((SELECT string_to_array(n.responsible, ' ') FROM onemap.case_condition n
-            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number),
-                '{}') LOOP
+    FOREACH word IN ARRAY coalesce((
+            SELECT string_to_array(n.responsible, ' ') FROM onemap.case_condition n
+            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number), '{}')
+    LOOP
         IF word = '@grid' THEN
             SELECT g.department_id INTO unit FROM onemap.grid_cell g WHERE g.code = c.grid_cell;
         ELSIF word = '@owner' AND c.device_id IS NOT NULL THEN
@@ -84,17 +86,15 @@ BEGIN
         chosen := c.candidates[1];
     ELSE
         RAISE EXCEPTION 'case %: % departments could be responsible', c.code, cardinality(c.candidates)
-            USING ERRCODE = 'CH016', HINT = 'Give "department": ' || coalesce((SELECT string_agg(d.code || ' ' || d.name_zh, ', '
-                ORDER BY
-                array_position(c.candidates, d.id)) FROM onemap.department d WHERE d.id = ANY (c.candidates)), 'any of the county')
-                    || '.';
+            USING ERRCODE = 'CH016', HINT = 'Give "department": ' || coalesce((
+                SELECT string_agg(d.code || ' ' || d.name_zh, ', ' ORDER BY array_position(c.candidates, d.id))
+                FROM onemap.department d WHERE d.id = ANY (c.candidates)), 'any of the county') || '.';
     END IF;
     -- Sent on to another department the limit begins anew; sent back to the same one, its clock has never stopped.
     IF chosen IS DISTINCT FROM c.department_id OR c.clock_started_at IS NULL THEN
-        SELECT n.limit_value, n.limit_unit, onemap.unit_clock(n.limit_unit, d.schedule), onemap.unit_seconds(n.limit_value,
-            n.limit_unit)
+        SELECT n.limit_value, n.limit_unit, onemap.clock_name(u.clock, d.schedule), n.limit_value * u.seconds
         INTO c.limit_value, c.limit_unit, c.clock, c.limit_s
-        FROM onemap.case_condition n JOIN onemap.department d ON d.id = chosen
+        FROM onemap.case_condition n JOIN onemap.time_unit u ON u.unit = n.limit_unit JOIN onemap.department d ON d.id = chosen
         WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number;
         c.wrong_dispatch_count := c.wrong_dispatch_count + (c.department_id IS NOT NULL)::int;
         c.department_id := chosen;
@@ -111,6 +111,7 @@ COMMENT ON FUNCTION onemap.case_dispatch(onemap.case_record, jsonb, timestamptz)
     'this department; CH016 if it is not clear to whom';
 
 -- ---- what each action does to the case ----
+
 CREATE OR REPLACE FUNCTION onemap.case_extend(c onemap.case_record, action text, request jsonb) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
 DECLARE amount numeric := onemap.case_number(request, 'amount', 0.01, 1000); seconds numeric;
@@ -138,9 +139,8 @@ COMMENT ON FUNCTION onemap.case_extend(onemap.case_record, text, jsonb) IS
     'ask_extension, grant_extension (by what was asked, or another amount), refuse_extension; amounts in the unit of the case''s '
     'limit; CH020 if none is asked';
 
-CREATE OR REPLACE FUNCTION onemap.case_suspend(c onemap.case_record, action text, request jsonb,
-    moment timestamptz) RETURNS onemap.case_record
-LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION onemap.case_suspend(c onemap.case_record, action text, request jsonb) RETURNS onemap.case_record
+LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF action = 'ask_suspension' THEN
         c.asked_suspension := request->>'reason';
@@ -149,19 +149,15 @@ BEGIN
         RAISE EXCEPTION 'case %: no suspension is asked for', c.code USING ERRCODE = 'CH020';
     ELSIF action = 'suspend' THEN
         c.suspension_count := c.suspension_count + 1;
-        c := onemap.case_clock_stop(c, moment);
         c.deadline_at := NULL;
     ELSIF action = 'resume' THEN
-        IF c.remaining_s IS NOT NULL THEN
-            c := onemap.case_clock_set(c, moment);
-        END IF;
         c.resume_state := NULL;
     END IF;
     c.asked_suspension := NULL;
     RETURN c;
 END $$;
-COMMENT ON FUNCTION onemap.case_suspend(onemap.case_record, text, jsonb, timestamptz) IS
-    'ask_suspension, refuse_suspension, suspend (the clock stops), resume (it goes on with what remained)';
+COMMENT ON FUNCTION onemap.case_suspend(onemap.case_record, text, jsonb) IS
+    'ask_suspension, refuse_suspension, suspend, resume; the clock stands and goes on by the states they lead to, see case_enter()';
 
 CREATE OR REPLACE FUNCTION onemap.case_merge(c onemap.case_record, request jsonb) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
@@ -193,8 +189,8 @@ BEGIN
         c.satisfaction := request->>'satisfaction';
         RETURN c;
     ELSIF jsonb_typeof(request->'flags') IS DISTINCT FROM 'array' OR request->'flags' = '[]' THEN
-        RAISE EXCEPTION 'field "flags" must be a list of findings' USING ERRCODE = 'CH013', HINT = 'Known: '
-            || array_to_string(known, ', ') || '.';
+        RAISE EXCEPTION 'field "flags" must be a list of findings'
+            USING ERRCODE = 'CH013', HINT = 'Known: ' || array_to_string(known, ', ') || '.';
     END IF;
     FOR f IN SELECT * FROM jsonb_array_elements(request->'flags') LOOP
         IF f #>> '{}' IS NULL OR f #>> '{}' <> ALL (known) THEN
@@ -230,17 +226,15 @@ BEGIN
         WHEN 'dispatch' THEN
             c := onemap.case_dispatch(c, request, moment);
         WHEN 'feed_back' THEN
-            c := onemap.case_clock_stop(c, moment);
             c.handled_at := moment;
         WHEN 'check' THEN
             c.checked_at := moment;
         WHEN 'rework' THEN
             c.rework_count := c.rework_count + 1;
-            c := onemap.case_clock_set(c, moment);
         WHEN 'ask_extension', 'grant_extension', 'refuse_extension' THEN
             c := onemap.case_extend(c, action, request);
         WHEN 'ask_suspension', 'refuse_suspension', 'suspend', 'resume' THEN
-            c := onemap.case_suspend(c, action, request, moment);
+            c := onemap.case_suspend(c, action, request);
         WHEN 'supervise' THEN
             c.supervision_count := c.supervision_count + 1;
         WHEN 'remind' THEN
@@ -261,24 +255,33 @@ END $$;
 COMMENT ON FUNCTION onemap.case_act(onemap.case_record, text, jsonb, timestamptz) IS
     'What an action does to a case, its state left out';
 
-CREATE OR REPLACE FUNCTION onemap.case_enter(c onemap.case_record, to_state text, moment timestamptz) RETURNS onemap.case_record
+CREATE OR REPLACE FUNCTION onemap.case_enter(c onemap.case_record, to_state text, moment timestamptz)
+RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
+DECLARE entered onemap.case_state;
 BEGIN
+    SELECT * INTO STRICT entered FROM onemap.case_state s WHERE s.state = to_state;
     IF to_state = 'suspended' THEN
         c.resume_state := c.state;
     END IF;
     c.state := to_state;
     c.stage_entered_at := moment;
     c.stage_deadline_at := onemap.case_stage_deadline(c);
-    IF to_state IN ('closed', 'rejected', 'voided', 'merged') THEN
+    -- The handling limit runs in the states that say so, from the dispatch on.
+    IF entered.with_department AND c.clock_started_at IS NULL AND c.remaining_s IS NOT NULL THEN
+        c := onemap.case_clock_set(c, moment);
+    ELSIF NOT entered.with_department AND c.clock_started_at IS NOT NULL THEN
         c := onemap.case_clock_stop(c, moment);
+    END IF;
+    IF entered.final THEN
         c.resume_state := NULL;
         c.ended_at := moment;
     END IF;
     RETURN c;
 END $$;
 COMMENT ON FUNCTION onemap.case_enter(onemap.case_record, text, timestamptz) IS
-    'The case in its next state, with the deadline of that stage';
+    'The case in its next state: the deadline of that stage; the handling clock runs or stands as case_state.with_department says; '
+    'the case ends where case_state.final says so';
 
 CREATE OR REPLACE FUNCTION onemap.case_findings(was onemap.case_record, c onemap.case_record, action text, request jsonb,
     overdue boolean, moment timestamptz) RETURNS text[]

@@ -36,6 +36,7 @@ COMMENT ON FUNCTION onemap.case_event_hash(onemap.case_event) IS
     'microseconds since 1970)';
 
 -- ---- the journal's check and seals ----
+
 CREATE OR REPLACE FUNCTION onemap.case_chain_check(code text DEFAULT NULL) RETURNS TABLE (case_code text, seq int, problem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH e AS (
@@ -49,8 +50,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ), n AS (
         SELECT e.case_code, e.seq, e.hash <> e.hash_now AS changed, e.place <> e.seq AS gap,
                e.previous_hash <> coalesce(e.hash_before, decode(repeat('00', 32), 'hex')) AS unchained,
-                   e.at < e.at_before AS backward,
-               e.from_state IS DISTINCT FROM e.state_before AS jumped,
+                   e.at < e.at_before AS backward, e.from_state IS DISTINCT FROM e.state_before AS jumped,
                NOT CASE WHEN e.action = 'report' THEN e.seq = 1 AND e.to_state = 'reported'
                         ELSE EXISTS (SELECT FROM onemap.case_transition t WHERE t.action = e.action AND t.role = e.role
                             AND t.from_state = e.from_state AND (t.to_state IN (e.to_state, '<') OR t.to_state = '='

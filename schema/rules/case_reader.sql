@@ -49,7 +49,7 @@ BEGIN
         ('open', CASE WHEN filter->>'open' = 'true' THEN 'r.ended_at IS NULL' ELSE 'r.ended_at IS NOT NULL' END),
         ('overdue', CASE WHEN filter->>'overdue' = 'true'
             THEN 'r.ended_at IS NULL AND r.clock_started_at IS NOT NULL AND r.deadline_at < now()'
-                         ELSE 'NOT (r.ended_at IS NULL AND r.clock_started_at IS NOT NULL AND r.deadline_at < now())' END),
+            ELSE 'NOT (r.ended_at IS NULL AND r.clock_started_at IS NOT NULL AND r.deadline_at < now())' END),
         ('suspended', CASE WHEN filter->>'suspended' = 'true' THEN 'r.state = ''suspended''' ELSE 'r.state <> ''suspended''' END),
         ('since', 'r.reported_at >= $4'), ('until', 'r.reported_at < $5'), ('after', 'r.id < ($1->>''after'')::bigint'))
         AS x (field, condition) WHERE filter ? x.field;
@@ -90,14 +90,13 @@ BEGIN
             FROM (SELECT x.role, jsonb_agg(x.action ORDER BY x.action) AS actions
                 FROM onemap.case_transition x WHERE x.from_state = c.state AND x.role <> 'system' GROUP BY x.role) t),
         'attachments', (SELECT coalesce(jsonb_agg(jsonb_build_object('seq', a.seq, 'uri', a.uri, 'sha256', encode(a.sha256, 'hex'),
-                'size_bytes', a.size_bytes, 'media_type', a.media_type) ORDER BY a.id), '[]') FROM onemap.case_attachment a
-                    WHERE a.case_id = c.id),
+                'size_bytes', a.size_bytes, 'media_type', a.media_type) ORDER BY a.id), '[]')
+            FROM onemap.case_attachment a WHERE a.case_id = c.id),
         'alarms', (SELECT coalesce(jsonb_agg(jsonb_build_object('alarm', l.alarm_id, 'seq', l.seq, 'close_seq', l.close_seq)
-            ORDER BY l.alarm_id), '[]')
-            FROM onemap.case_alarm l WHERE l.case_id = c.id),
-        'warnings',
-            (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', w.kind, 'deadline_at', w.deadline_at, 'warned_at', w.warned_at)
-            ORDER BY w.warned_at, w.kind), '[]') FROM onemap.case_warning w WHERE w.case_id = c.id),
+            ORDER BY l.alarm_id), '[]') FROM onemap.case_alarm l WHERE l.case_id = c.id),
+        'warnings', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', w.kind, 'deadline_at', w.deadline_at,
+                'warned_at', w.warned_at) ORDER BY w.warned_at, w.kind), '[]')
+            FROM onemap.case_warning w WHERE w.case_id = c.id),
         'journal', (SELECT coalesce(jsonb_agg(to_jsonb(e) - '{id,case_id,case_code,previous_hash,hash}'::text[]
             || jsonb_build_object('action_zh', a.name_zh, 'hash', encode(e.hash, 'hex')) ORDER BY e.seq), '[]')
             FROM onemap.case_event e JOIN onemap.case_action a ON a.action = e.action WHERE e.case_id = c.id));
@@ -111,7 +110,7 @@ CREATE OR REPLACE FUNCTION onemap.case_contact_show(code text, actor text) RETUR
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE result jsonb;
 BEGIN
-    SELECT jsonb_build_object('case', c.code, 'reporter', c.reporter, 'name', k.name, 'phone', k.phone) INTO result
+    SELECT jsonb_build_object('case', c.code, 'reporter', coalesce(k.reporter, ''), 'name', k.name, 'phone', k.phone) INTO result
     FROM onemap.case_record c LEFT JOIN onemap.case_contact k ON k.case_id = c.id WHERE c.code = $1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no case "%"', code USING ERRCODE = 'CH017';
@@ -128,15 +127,16 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object(
         'states', (SELECT jsonb_agg(jsonb_build_object('state', s.state, 'name_zh', s.name_zh, 'final', s.final)
             ORDER BY s.position) FROM onemap.case_state s),
-        'actions', (SELECT jsonb_agg(jsonb_build_object('action', a.action, 'name_zh', a.name_zh, 'reason_required',
-            a.reason_required, 'fields', a.fields)
+        'actions', (SELECT jsonb_agg(jsonb_build_object('action', a.action, 'name_zh', a.name_zh,
+            'reason_required', a.reason_required, 'fields', a.fields)
             ORDER BY a.action) FROM onemap.case_action a),
         'roles', (SELECT jsonb_agg(jsonb_build_object('role', r.role, 'name_zh', r.name_zh) ORDER BY r.role)
             FROM onemap.case_role r),
-        'sources', (SELECT jsonb_agg(jsonb_build_object('source', s.source, 'name_zh', s.name_zh, 'roles',
-            (SELECT jsonb_agg(t.role ORDER BY t.role) FROM onemap.case_report_right t WHERE t.source = s.source))
+        'sources', (SELECT jsonb_agg(jsonb_build_object('source', s.source, 'name_zh', s.name_zh,
+            'roles', (SELECT jsonb_agg(t.role ORDER BY t.role) FROM onemap.case_report_right t WHERE t.source = s.source))
                 ORDER BY s.source) FROM onemap.case_source s),
-        'transitions', (SELECT jsonb_agg(to_jsonb(t) ORDER BY t.from_state, t.action, t.role) FROM onemap.case_transition t))
+        'transitions', (SELECT jsonb_agg(jsonb_build_object('action', t.action, 'role', t.role, 'from_state', t.from_state,
+            'to_state', t.to_state) ORDER BY t.from_state, t.action, t.role) FROM onemap.case_transition t))
 $$;
 COMMENT ON FUNCTION onemap.case_transitions() IS
     'The state machine with all its words: {states, actions, roles, sources, transitions}';

@@ -14,8 +14,8 @@ BEGIN
     END IF;
     c.component_code := request->>'component_code';
     SELECT x.id, x.geom, x.grid_cell, x.component_code INTO d FROM onemap.device x
-    WHERE CASE WHEN request ? 'device_code' THEN x.subsystem = c.subsystem AND x.vendor = c.vendor
-        AND x.code = request->>'device_code'
+    WHERE CASE WHEN request ? 'device_code'
+               THEN x.subsystem = c.subsystem AND x.vendor = c.vendor AND x.code = request->>'device_code'
                ELSE x.component_code = c.component_code END ORDER BY x.id LIMIT 1;
     IF FOUND THEN
         c.device_id := d.id;
@@ -47,7 +47,6 @@ BEGIN
     c.source := request->>'source';
     c.title := coalesce(onemap.case_text(request, 'title', 200), '');
     c.description := coalesce(onemap.case_text(request, 'description', 4000), '');
-    c.reporter := coalesce(onemap.case_text(request, 'reporter', 100), '');
     c.address := coalesce(onemap.case_text(request, 'address', 300), '');
     c.subsystem := onemap.case_text(request, 'subsystem', 32);
     c.vendor := onemap.case_text(request, 'vendor', 63);
@@ -63,6 +62,19 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.case_new(jsonb, timestamptz) IS 'A case from the fields of a report, not yet written';
 
+CREATE OR REPLACE FUNCTION onemap.case_contact_put(case_id bigint, request jsonb) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE who text := onemap.case_text(request, 'reporter', 100);
+BEGIN
+    IF who IS NOT NULL OR request ? 'contact' THEN
+        INSERT INTO onemap.case_contact (case_id, reporter, name, phone)
+        VALUES ($1, coalesce(who, ''), coalesce(onemap.case_text(request->'contact', 'name', 100), ''),
+            coalesce(onemap.case_text(request->'contact', 'phone', 40), ''));
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.case_contact_put(bigint, jsonb) IS
+    'Keeps who reported a case and whom to call back, apart from the case and its journal';
+
 CREATE OR REPLACE FUNCTION onemap.case_report(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -76,8 +88,8 @@ BEGIN
             HINT = (SELECT 'Sources: ' || string_agg(s.source, ', ' ORDER BY s.source) || '.' FROM onemap.case_source s);
     ELSIF NOT EXISTS (SELECT FROM onemap.case_report_right t WHERE t.source = request->>'source' AND t.role = request->>'role') THEN
         RAISE EXCEPTION 'a % does not report cases of source %', request->>'role', request->>'source' USING ERRCODE = 'CH010',
-            HINT = (SELECT 'It is for ' || string_agg(t.role, ', ' ORDER BY t.role) || '.' FROM onemap.case_report_right t
-                WHERE t.source = request->>'source');
+            HINT = (SELECT 'It is for ' || coalesce(string_agg(t.role, ', ' ORDER BY t.role), 'nobody') || '.'
+                    FROM onemap.case_report_right t WHERE t.source = request->>'source');
     ELSIF request->>'source' = 'alarm' AND NOT request ?& '{device_code,category}' THEN
         RAISE EXCEPTION 'a case of source alarm needs "device_code" and "category"' USING ERRCODE = 'CH013';
     END IF;
@@ -91,11 +103,7 @@ BEGIN
     c := onemap.case_open(c, request->>'role', coalesce(onemap.case_text(request, 'actor', 100), ''), request,
         request - '{source,role,actor,category,condition,grid_cell,reason,at,contact,reporter}'::text[]
         || CASE WHEN attachments IS NULL THEN '{}' ELSE jsonb_build_object('attachments', attachments) END);
-    IF request ? 'contact' THEN
-        INSERT INTO onemap.case_contact (case_id, name, phone)
-        VALUES (c.id, coalesce(onemap.case_text(request->'contact', 'name', 100), ''),
-            coalesce(onemap.case_text(request->'contact', 'phone', 40), ''));
-    END IF;
+    PERFORM onemap.case_contact_put(c.id, request);
     RETURN onemap.case_answer(c, NULL);
 EXCEPTION WHEN unique_violation THEN
     RAISE EXCEPTION 'there is an open case of this alarm or report already' USING ERRCODE = 'CH018';
@@ -118,11 +126,10 @@ BEGIN
     answer := onemap.case_report(jsonb_strip_nulls(jsonb_build_object('source', 'subsystem', 'role', 'system', 'actor', vendor,
         'subsystem', subsystem, 'vendor', vendor, 'external_code', record->>'case_code', 'category', record->>'category_code',
         'title', left(record->>'title', 200), 'description', left(record->>'description', 4000), 'device_code',
-            record->>'device_code',
-        'lon', record->'lon', 'lat', record->'lat', 'attachments', nullif(record->'attachments', '[]'),
+            record->>'device_code', 'lon', record->'lon', 'lat', record->'lat', 'attachments', nullif(record->'attachments', '[]'),
         'reason',
             concat_ws(' ', 'occurred at '
-                || to_char(onemap.record_time(record, 'occurred_at_ms') AT TIME ZONE onemap.setting('time_zone'),
+                || to_char(onemap.local_time(onemap.record_time(record, 'occurred_at_ms')),
             'YYYY-MM-DD HH24:MI:SS'), 'severity ' || (record->>'severity')))));
     RETURN answer->>'case';
 END $$;

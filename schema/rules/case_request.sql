@@ -8,16 +8,15 @@ BEGIN
     IF jsonb_typeof(request) IS DISTINCT FROM 'object' THEN
         RAISE EXCEPTION 'a request is a JSON object' USING ERRCODE = 'CH013';
     END IF;
-    IF request - known <> '{}' THEN
-        SELECT k INTO f FROM jsonb_object_keys(request - known) k ORDER BY k LIMIT 1;
-        RAISE EXCEPTION 'unknown field "%"', f USING ERRCODE = 'CH013', HINT = 'Known here: ' || array_to_string(known, ', ')
-            || '.';
+    f := onemap.unknown_keys(request, known);
+    IF f IS NOT NULL THEN
+        RAISE EXCEPTION 'unknown field "%"', f
+            USING ERRCODE = 'CH013', HINT = 'Known here: ' || array_to_string(known, ', ') || '.';
     END IF;
-    FOREACH f IN ARRAY needed LOOP
-        IF coalesce(request->>f, '') = '' THEN
-            RAISE EXCEPTION 'field "%" is missing', f USING ERRCODE = 'CH013';
-        END IF;
-    END LOOP;
+    f := onemap.missing_key(request, needed);
+    IF f IS NOT NULL THEN
+        RAISE EXCEPTION 'field "%" is missing', f USING ERRCODE = 'CH013';
+    END IF;
 END $$;
 COMMENT ON FUNCTION onemap.case_fields_check(jsonb, text[], text[]) IS
     'CH013 if the request has a field that is not known (known NULL: any is), or not all that are needed';
@@ -40,17 +39,13 @@ COMMENT ON FUNCTION onemap.case_text(jsonb, text, int) IS
 
 CREATE OR REPLACE FUNCTION onemap.case_number(request jsonb, field text, lowest numeric, highest numeric) RETURNS numeric
 LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE result numeric;
+DECLARE result numeric := onemap.number_within(request->>field, 15, lowest, highest);
 BEGIN
-    IF request->>field IS NULL THEN
-        RETURN NULL;
-    ELSIF request->>field ~ '^-?[0-9]{1,15}(\.[0-9]{1,15})?$' THEN
-        result := (request->>field)::numeric;
-        IF result BETWEEN lowest AND highest THEN
-            RETURN result;
-        END IF;
+    IF result IS NULL AND request->>field IS NOT NULL THEN
+        RAISE EXCEPTION 'field "%" must be a number from % to %, not %', field, lowest, highest, request->field
+            USING ERRCODE = 'CH013';
     END IF;
-    RAISE EXCEPTION 'field "%" must be a number from % to %, not %', field, lowest, highest, request->field USING ERRCODE = 'CH013';
+    RETURN result;
 END $$;
 COMMENT ON FUNCTION onemap.case_number(jsonb, text, numeric, numeric) IS
     'A number field within its range, NULL if absent; CH013 if it is none or out of range';

@@ -1,10 +1,8 @@
 -- The only writers of a case and its journal: onemap.case_open() makes a case with its first event, onemap.case_write() changes
 -- one with the event that did it: one update checked against its version, one row of the journal, chained by hash.
 
--- ---- the only writer ----
 CREATE OR REPLACE FUNCTION onemap.case_event_make(was onemap.case_record, c onemap.case_record, action text, role text, actor text,
-    moment timestamptz,
-    request jsonb, detail jsonb, unit text) RETURNS onemap.case_event
+    moment timestamptz, request jsonb, detail jsonb, unit text) RETURNS onemap.case_event
 LANGUAGE plpgsql STABLE AS $$
 DECLARE e onemap.case_event; remaining numeric; used_s numeric; overdue_s numeric; former text; reason text;
 BEGIN
@@ -52,8 +50,7 @@ LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO onemap.case_event (case_id, case_code, seq, at, recorded_at, action, from_state, to_state, role, actor, recorded_by,
         department, previous_department, source, catalogue_version, category, condition_number, grid_cell, street, limit_value,
-            limit_unit,
-        deadline_at, used_s, overdue_s, stage_deadline_at, flags, satisfaction, reason, detail, previous_hash, hash)
+        limit_unit, deadline_at, used_s, overdue_s, stage_deadline_at, flags, satisfaction, reason, detail, previous_hash, hash)
     VALUES (e.case_id, e.case_code, e.seq, e.at, e.recorded_at, e.action, e.from_state, e.to_state, e.role, e.actor, e.recorded_by,
         e.department, e.previous_department, e.source, e.catalogue_version, e.category, e.condition_number, e.grid_cell, e.street,
         e.limit_value, e.limit_unit, e.deadline_at, e.used_s, e.overdue_s, e.stage_deadline_at, e.flags, e.satisfaction, e.reason,
@@ -66,8 +63,8 @@ BEGIN
     -- A commit that notifies holds a lock of the whole database until it is on disk: if all transitions did, their commits
     -- would go one by one. So of those under way at the same time one speaks for all.
     IF pg_try_advisory_xact_lock(hashtext('onemap.case_notify')) THEN
-        PERFORM pg_notify('cityhub_cases', jsonb_build_object('case', e.case_code, 'seq', e.seq, 'action', e.action, 'state',
-            e.to_state)::text);
+        PERFORM pg_notify('cityhub_cases', jsonb_build_object('case', e.case_code, 'seq', e.seq, 'action', e.action,
+            'state', e.to_state)::text);
     END IF;
     RETURN e.id;
 END $$;
@@ -77,8 +74,7 @@ COMMENT ON FUNCTION onemap.case_event_add(onemap.case_event) IS
     'were under way then';
 
 CREATE OR REPLACE FUNCTION onemap.case_write(was onemap.case_record, c onemap.case_record, action text, role text, actor text,
-    moment timestamptz,
-    request jsonb, detail jsonb, unit text DEFAULT NULL) RETURNS onemap.case_record
+    moment timestamptz, request jsonb, detail jsonb, unit text DEFAULT NULL) RETURNS onemap.case_record
 LANGUAGE plpgsql AS $$
 DECLARE e onemap.case_event;
 BEGIN
@@ -93,7 +89,7 @@ BEGIN
     -- The case first: whoever comes second waits here, and finds that the version is no longer his.
     UPDATE onemap.case_record r SET version = c.version, state = c.state, category_code = c.category_code,
         condition_number = c.condition_number, department_id = c.department_id, candidates = c.candidates,
-            merged_into = c.merged_into,
+        merged_into = c.merged_into,
         accepted_at = c.accepted_at, registered_at = c.registered_at, dispatched_at = c.dispatched_at, handled_at = c.handled_at,
         checked_at = c.checked_at, ended_at = c.ended_at, limit_value = c.limit_value, limit_unit = c.limit_unit, clock = c.clock,
         limit_s = c.limit_s, clock_started_at = c.clock_started_at, remaining_s = c.remaining_s, deadline_at = c.deadline_at,
@@ -115,15 +111,14 @@ COMMENT ON FUNCTION onemap.case_write(onemap.case_record, onemap.case_record, te
     'Writes a changed case and its event, if the case still has the version it was read with; CH011 if not; unit: code of the '
     'department it was with, if known';
 
--- ---- reports ----
 CREATE OR REPLACE FUNCTION onemap.case_open(c onemap.case_record, role text, actor text, request jsonb,
     detail jsonb) RETURNS onemap.case_record
 LANGUAGE plpgsql AS $$
 DECLARE was onemap.case_record; e onemap.case_event;
 BEGIN
     c.id := nextval('onemap.case_record_id_seq');
-    c.code := to_char(c.reported_at AT TIME ZONE onemap.setting('time_zone'), 'YYYYMMDD') || '-' || lpad(c.id::text,
-        greatest(6, length(c.id::text)), '0');
+    c.code := to_char(onemap.local_time(c.reported_at), 'YYYYMMDD') || '-'
+        || lpad(c.id::text, greatest(6, length(c.id::text)), '0');
     c.version := 1; c.event_count := 1; c.state := 'reported'; c.candidates := '{}'; c.flags := '{}';
     c.rework_count := 0; c.return_count := 0; c.wrong_dispatch_count := 0; c.extension_count := 0; c.suspension_count := 0;
     c.supervision_count := 0; c.reminder_count := 0;
@@ -132,7 +127,7 @@ BEGIN
     was.last_hash := decode(repeat('00', 32), 'hex');
     e := onemap.case_event_make(was, c, 'report', role, actor, c.reported_at, request, detail, NULL);
     c.last_hash := e.hash;
-    INSERT INTO onemap.case_record (id, code, version, state, source, title, description, reporter, address,
+    INSERT INTO onemap.case_record (id, code, version, state, source, title, description, address,
         catalogue_version, category_code, condition_number, geom, grid_cell, street, component_code, device_id, subsystem,
         vendor, external_code, department_id, candidates, merged_into, reported_at, accepted_at, registered_at, dispatched_at,
         handled_at, checked_at, ended_at, limit_value, limit_unit, clock, limit_s, clock_started_at, remaining_s, deadline_at,
@@ -140,7 +135,7 @@ BEGIN
         return_count, wrong_dispatch_count, extension_count, suspension_count, supervision_count, reminder_count, flags,
         satisfaction, event_count, last_event_at, last_hash)
     OVERRIDING SYSTEM VALUE
-    VALUES (c.id, c.code, c.version, c.state, c.source, c.title, c.description, c.reporter, c.address, c.catalogue_version,
+    VALUES (c.id, c.code, c.version, c.state, c.source, c.title, c.description, c.address, c.catalogue_version,
         c.category_code, c.condition_number, c.geom, c.grid_cell, c.street, c.component_code, c.device_id, c.subsystem,
         c.vendor, c.external_code, c.department_id, c.candidates, c.merged_into, c.reported_at, c.accepted_at,
         c.registered_at, c.dispatched_at, c.handled_at, c.checked_at, c.ended_at, c.limit_value, c.limit_unit, c.clock,

@@ -46,11 +46,50 @@ $$;
 COMMENT ON FUNCTION onemap.setting(text) IS 'Value of one setting, or NULL';
 GRANT EXECUTE ON FUNCTION onemap.setting(text) TO cityhub_hub, cityhub_api, cityhub_read;
 
-CREATE OR REPLACE FUNCTION onemap.local_midnight(day date) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT day::timestamp AT TIME ZONE onemap.setting('time_zone')
+-- ---- the county's time: the only place where its zone is read ----
+
+CREATE OR REPLACE FUNCTION onemap.time_zone() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT coalesce((SELECT s.value FROM onemap.setting s WHERE s.key = 'time_zone'), 'UTC')
 $$;
-COMMENT ON FUNCTION onemap.local_midnight(date) IS 'Where a day of the county''s time zone begins';
-GRANT EXECUTE ON FUNCTION onemap.local_midnight(date) TO cityhub_hub, cityhub_api, cityhub_read;
+COMMENT ON FUNCTION onemap.time_zone() IS 'The county''s time zone (setting time_zone), UTC if none is set';
+
+CREATE OR REPLACE FUNCTION onemap.local_time(moment timestamptz) RETURNS timestamp LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT moment AT TIME ZONE onemap.time_zone()
+$$;
+COMMENT ON FUNCTION onemap.local_time(timestamptz) IS 'What the county''s clocks show at a moment';
+
+CREATE OR REPLACE FUNCTION onemap.local_moment(shown timestamp) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT shown AT TIME ZONE onemap.time_zone()
+$$;
+COMMENT ON FUNCTION onemap.local_moment(timestamp) IS 'The moment at which the county''s clocks show this';
+
+CREATE OR REPLACE FUNCTION onemap.local_midnight(day date) RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT day::timestamp AT TIME ZONE onemap.time_zone()
+$$;
+COMMENT ON FUNCTION onemap.local_midnight(date) IS 'Where a day of the county begins';
+GRANT EXECUTE ON FUNCTION onemap.time_zone(), onemap.local_time(timestamptz), onemap.local_moment(timestamp),
+    onemap.local_midnight(date) TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- ---- what requests and settings in JSON have in common ----
+
+CREATE OR REPLACE FUNCTION onemap.unknown_keys(object jsonb, known text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object - known) k
+$$;
+COMMENT ON FUNCTION onemap.unknown_keys(jsonb, text[]) IS 'Keys that an object should not have, NULL if there are none';
+
+CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT k FROM unnest(needed) WITH ORDINALITY AS n (k, place)
+    WHERE btrim(coalesce(object->>k, '')) = '' ORDER BY place LIMIT 1
+$$;
+COMMENT ON FUNCTION onemap.missing_key(jsonb, text[]) IS 'The first of these keys that is absent or blank, NULL if all are there';
+
+CREATE OR REPLACE FUNCTION onemap.number_within(typed text, digits int, lowest numeric, highest numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN typed ~ format('^-?[0-9]{1,%s}(\.[0-9]{1,%1$s})?$', digits) AND typed::numeric BETWEEN lowest AND highest
+                THEN typed::numeric END
+$$;
+COMMENT ON FUNCTION onemap.number_within(text, int, numeric, numeric) IS
+    'A number with at most so many digits before and behind the point, within its range; NULL if the text is none';
 
 -- A mean is a sum of binary fractions: one that is just at its limit on paper must not come out a hair above it.
 CREATE OR REPLACE FUNCTION onemap.figure(value float8) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -68,7 +107,7 @@ BEGIN
     ELSIF typed ~ '[0-9] *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' AND typed !~ '^[0-9]{4}-[0-9]{2}(-[0-9]{2})?$' THEN
         RETURN typed::timestamptz;
     END IF;
-    RETURN typed::timestamp AT TIME ZONE coalesce(onemap.setting('time_zone'), 'UTC');
+    RETURN onemap.local_moment(typed::timestamp);
 EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR invalid_text_representation THEN
     RAISE EXCEPTION '"%" is no time', typed
         USING ERRCODE = 'invalid_datetime_format',

@@ -1,8 +1,6 @@
 -- Consumption from counters (roll-over, meter replacement), which several subsystems share. What belongs to one subsystem alone
 -- lives in adapters/<subsystem>/<subsystem>.sql.
 
--- ---- counters ----
-
 -- A meter that counts over its end falls by nearly its whole range; one that was replaced falls by any amount; a fault of
 -- communication gives a reading too low (mostly 0) and then the old one again. No counter turns by more than a twentieth
 -- of its range between two readings (assumed), which tells the first two apart.

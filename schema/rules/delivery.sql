@@ -28,6 +28,7 @@ CREATE OR REPLACE VIEW onemap.receipt AS
              revised int, rejected int, problems jsonb, warnings jsonb)
     WHERE o.destination = 'mqtt' AND o.topic LIKE 'cityhub/v1/%/receipt';
 COMMENT ON VIEW onemap.receipt IS 'One row per message: what became of it, as its vendor was told';
+GRANT SELECT ON onemap.receipt TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_replayed(id bigint) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -52,20 +53,21 @@ COMMENT ON FUNCTION onemap.delivery_maintain(int, int) IS 'Drops sent messages a
 GRANT EXECUTE ON FUNCTION onemap.delivery_maintain(int, int) TO cityhub_hub;
 
 -- ---- quarantine ----
+
 CREATE OR REPLACE VIEW onemap.quarantine_overview AS
     SELECT q.id, q.received_at, q.subsystem, q.vendor, q.kind, q.topic, octet_length(q.payload) AS bytes, q.code, q.reason,
            q.record_count AS records, jsonb_array_length(q.problems) AS problems, q.replayed_at, q.replay_count
     FROM onemap.quarantine q;
 COMMENT ON VIEW onemap.quarantine_overview IS
     'Quarantined messages without their payload; records: in the message, problems: of bad ones among them';
+GRANT SELECT ON onemap.quarantine_overview TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_find(filter jsonb) RETURNS SETOF onemap.quarantine_overview
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known text[] := ARRAY['subsystem', 'vendor', 'kind', 'code', 'since', 'waiting', 'after', 'until', 'newest_first', 'limit'];
-    stray text;
+    stray text := onemap.unknown_keys(filter, known);
 BEGIN
-    SELECT k INTO stray FROM jsonb_object_keys(filter) k WHERE k <> ALL (known) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'unknown filter "%" of the quarantine', stray USING HINT = 'Known: ' || array_to_string(known, ', ');
     END IF;

@@ -53,8 +53,7 @@ BEGIN
     SELECT r.code, r.name, r.kind, r.schedule, r.active = 'yes', r.line
     FROM jsonb_to_recordset(rows) AS r(line int, code text, name text, kind text, schedule text, active text) ORDER BY r.line
     ON CONFLICT (code) DO UPDATE SET name_zh = excluded.name_zh, kind = excluded.kind, schedule = excluded.schedule,
-        active = excluded.active,
-        position = excluded.position;
+        active = excluded.active, position = excluded.position;
     UPDATE onemap.department d SET parent_id = p.id
     FROM jsonb_to_recordset(rows) AS r(code text, parent text) LEFT JOIN onemap.department p ON p.code = r.parent
     WHERE r.code = d.code AND d.parent_id IS DISTINCT FROM p.id;
@@ -62,8 +61,8 @@ BEGIN
         UPDATE onemap.department d SET active = false
         WHERE d.active AND NOT EXISTS (SELECT FROM jsonb_to_recordset(rows) AS r(code text) WHERE r.code = d.code) RETURNING d.code
     ) SELECT coalesce(array_agg(g.code ORDER BY g.code), '{}') INTO retired FROM gone g;
-    PERFORM onemap.audit('department_import', jsonb_build_object('departments', jsonb_array_length(rows), 'made_inactive',
-        retired));
+    PERFORM onemap.audit('department_import', jsonb_build_object('departments', jsonb_array_length(rows),
+        'made_inactive', retired));
     RETURN jsonb_build_object('imported', true, 'departments', jsonb_array_length(rows), 'made_inactive', retired, 'problems',
         '[]'::jsonb);
 END $$;

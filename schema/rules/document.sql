@@ -162,8 +162,7 @@ BEGIN
         device_id,
         planned_start, planned_end, started_at, finished_at, quantity, quantity_unit, quality_score, result, observed_at, geom)
     VALUES ($1, $2, record->>'work_code', coalesce(record->>'title', ''), record->>'status', standard, department, person, vehicle,
-        device,
-        onemap.record_time(record, 'planned_start_ms'), onemap.record_time(record, 'planned_end_ms'),
+        device, onemap.record_time(record, 'planned_start_ms'), onemap.record_time(record, 'planned_end_ms'),
         onemap.record_time(record, 'started_ms'), onemap.record_time(record, 'finished_ms'),
         (record->>'quantity')::float8, coalesce(record->>'quantity_unit', ''), (record->>'quality_score')::float8,
         coalesce(record->>'result', ''), onemap.record_time(record, 'observed_at_ms'), onemap.record_point(record))
@@ -239,8 +238,8 @@ BEGIN
     SELECT v.receipts INTO policy FROM onemap.vendor v WHERE v.subsystem = message->>'subsystem' AND v.vendor = message->>'vendor';
     IF policy = 'all' OR jsonb_array_length(problems) > 0 THEN
         INSERT INTO onemap.outbox (topic, payload)
-        VALUES (format('cityhub/v1/%s/%s/receipt', subsystem, vendor), jsonb_build_object('receipts',
-            jsonb_build_array(jsonb_build_object(
+        VALUES (format('cityhub/v1/%s/%s/receipt', subsystem, vendor), jsonb_build_object(
+            'receipts', jsonb_build_array(jsonb_build_object(
             'message', message->'message', 'kind', message->'kind', 'received_at_ms', message->'received_at_ms', 'records', total,
             'accepted', accepted, 'duplicates', duplicates, 'merged', 0, 'revised', 0, 'rejected', rejected,
             'problems', problems, 'warnings', coalesce(message->'warnings', '[]'))))::text);

@@ -1,7 +1,6 @@
 -- The catalogue of metrics and device kinds, written from the adapters' tables of the build, and the named view of each
 -- subsystem. An ordinal never changes its meaning.
 
--- Catalogue sync: adapters' tables are the source, this is their record. An ordinal never changes its meaning.
 CREATE OR REPLACE FUNCTION onemap.catalogue_drift(catalogue jsonb) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%s: ordinal %s means %s in the database, %s in this build', m.subsystem, m.ordinal, m.key, c.key)
@@ -42,7 +41,8 @@ BEGIN
             USING HINT = 'An ordinal keeps its meaning for ever: give new metrics new ordinals, keep old ones.';
     END IF;
     INSERT INTO onemap.metric (subsystem, ordinal, key, name_zh, unit, kind, min_value, max_value, rollover)
-    SELECT * FROM jsonb_to_recordset(catalogue->'metrics')
+    SELECT c.subsystem, c.ordinal, c.key, c.name_zh, c.unit, c.kind, c.min_value, c.max_value, c.rollover
+    FROM jsonb_to_recordset(catalogue->'metrics')
         AS c(subsystem text, ordinal int, key text, name_zh text, unit text, kind text,
              min_value float8, max_value float8, rollover float8)
     ON CONFLICT (subsystem, ordinal) DO UPDATE SET name_zh = excluded.name_zh, min_value = excluded.min_value,
@@ -84,8 +84,8 @@ BEGIN
     INTO columns FROM onemap.metric m WHERE m.subsystem = $1;
     -- New metrics come after the columns that are there, which is what CREATE OR REPLACE VIEW asks for.
     EXECUTE format('CREATE OR REPLACE VIEW onemap.%I AS SELECT d.code AS device_code, o.observed_at, d.vendor,
-        d.kind AS device_kind,
-        o.device_id, o.received_at, o.quality, %s FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id
+        d.kind AS device_kind, o.device_id, o.received_at, o.quality,
+            %s FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id
         WHERE d.subsystem = %L', $1, columns, $1);
     EXECUTE format('COMMENT ON VIEW onemap.%I IS %L', $1,
         (SELECT s.name_zh FROM onemap.subsystem s WHERE s.key = $1) || ': one named column per metric');

@@ -57,6 +57,16 @@ CREATE OR REPLACE TRIGGER device_notify AFTER INSERT OR UPDATE OR DELETE ON onem
 CREATE OR REPLACE TRIGGER vendor_notify AFTER INSERT OR UPDATE OR DELETE ON onemap.vendor
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.registry_notify();
 
+CREATE OR REPLACE FUNCTION onemap.vendor_company_keep() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO onemap.vendor_company (vendor, name_zh) VALUES (NEW.vendor, NEW.name_zh) ON CONFLICT (vendor) DO NOTHING;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION onemap.vendor_company_keep() IS
+    'Trigger: who gets a first right becomes a vendor, by the name that comes with it';
+CREATE OR REPLACE TRIGGER vendor_company BEFORE INSERT ON onemap.vendor
+    FOR EACH ROW EXECUTE FUNCTION onemap.vendor_company_keep();
+
 CREATE OR REPLACE FUNCTION onemap.device_register(rows jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE clash text;

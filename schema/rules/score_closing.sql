@@ -24,10 +24,9 @@ COMMENT ON FUNCTION onemap.score_month_open(date) IS 'Refuses (CH031) if the mon
 
 CREATE OR REPLACE FUNCTION onemap.score_require(request jsonb, VARIADIC keys text[]) RETURNS void
 LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE absent text;
+DECLARE absent text := onemap.missing_key(request, keys);
 BEGIN
-    SELECT k INTO absent FROM unnest(keys) k WHERE btrim(coalesce(request->>k, '')) = '' LIMIT 1;
-    IF FOUND THEN
+    IF absent IS NOT NULL THEN
         RAISE EXCEPTION '%: is missing', absent USING ERRCODE = 'CH030';
     END IF;
 END $$;
@@ -35,12 +34,13 @@ COMMENT ON FUNCTION onemap.score_require(jsonb, text[]) IS 'Refuses (CH030) a re
 
 CREATE OR REPLACE FUNCTION onemap.score_number(request jsonb, key text, low numeric, high numeric) RETURNS numeric
 LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE result numeric := onemap.number_within(request->>key, 4, low, high);
 BEGIN
-    IF NOT coalesce(request->>key, '') ~ '^-?[0-9]{1,4}(\.[0-9]{1,4})?$' OR NOT (request->>key)::numeric BETWEEN low AND high THEN
+    IF result IS NULL THEN
         RAISE EXCEPTION '%: must be a number from % to % with at most four decimals, not "%"', key, low, high,
             coalesce(request->>key, '') USING ERRCODE = 'CH030';
     END IF;
-    RETURN (request->>key)::numeric;
+    RETURN result;
 END $$;
 COMMENT ON FUNCTION onemap.score_number(jsonb, text, numeric, numeric) IS
     'A number of a request within [low, high]; refuses (CH030) anything else';
@@ -135,6 +135,7 @@ BEGIN
         RETURN jsonb_build_object('closed', false, 'missing', missing);
     END IF;
     UPDATE onemap.score_month m SET closed_at = clock_timestamp(), closed_by = request->>'author', through_id = last_id,
+        rule_run_id = (SELECT max(r.id) FROM cityhub_meta.rule_run r),
         formula_version = formula.version
     WHERE m.month = me.month;
     INSERT INTO onemap.score_result (month, department, formula_version, score, content)
@@ -150,13 +151,22 @@ COMMENT ON FUNCTION onemap.score_month_close(jsonb) IS
     '{closed: false, missing}';
 GRANT EXECUTE ON FUNCTION onemap.score_month_close(jsonb) TO cityhub_hub, cityhub_api;
 
+CREATE OR REPLACE FUNCTION onemap.score_rules_since(rule_run_id bigint) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(DISTINCT e.name ORDER BY e.name), '[]') FROM cityhub_meta.rule_edition e
+    WHERE e.run_id > $1 AND (e.name LIKE 'schema/rules/score\_%'
+        OR e.name IN ('schema/rules/core.sql', 'schema/rules/calendar.sql'))
+$$;
+COMMENT ON FUNCTION onemap.score_rules_since(bigint) IS
+    'Files of rules, of those that make statistics and scores, of which another edition came into force after a run of the rules';
+
 CREATE OR REPLACE FUNCTION onemap.score_verify(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 <<me>>
 DECLARE
-    month date := onemap.score_month_parse(request->>'month'); kept onemap.score_month; rows_differ bigint; scores_differ jsonb;
-        late bigint;
-    month_start timestamptz := onemap.score_day_start(month); month_end timestamptz := onemap.score_month_end(month);
+    month date := onemap.score_month_parse(request->>'month'); kept onemap.score_month;
+    rows_differ bigint; scores_differ jsonb; late bigint;
+    month_start timestamptz := onemap.local_midnight(month); month_end timestamptz := onemap.score_month_end(month);
 BEGIN
     SELECT * INTO kept FROM onemap.score_month m WHERE m.month = me.month AND m.closed_at IS NOT NULL;
     IF kept.month IS NULL THEN
@@ -169,18 +179,19 @@ BEGIN
     SELECT coalesce(jsonb_agg(a.v->'department'), '[]') INTO scores_differ
     FROM jsonb_array_elements(onemap.score_evaluate(kept.month, month_end,
         (onemap.score_formula_for(kept.month, kept.formula_version::text)).document,
-        (SELECT jsonb_agg(jsonb_build_object('department', r.content->'department', 'name', r.content->'name', 'group',
-            r.content->'group',
-            'group_name', r.content->'group_name', 'assessed', r.content->'assessed') ORDER BY (r.content->>'order')::int)
+        (SELECT jsonb_agg(jsonb_build_object('department', r.content->'department', 'name', r.content->'name',
+            'group', r.content->'group', 'group_name', r.content->'group_name', 'assessed', r.content->'assessed')
+                ORDER BY (r.content->>'order')::int)
          FROM onemap.score_result r WHERE r.month = kept.month))) AS a (v)
     LEFT JOIN onemap.score_result s ON s.month = kept.month AND s.department = a.v->>'department'
     WHERE (s.content - 'order') IS DISTINCT FROM a.v;
     SELECT count(*) INTO late FROM onemap.case_event e WHERE e.id > kept.through_id AND e.at < month_end;
-    RETURN jsonb_build_object('month', request->'month', 'same', rows_differ = 0 AND scores_differ = '[]', 'rows_differing',
-        rows_differ,
-        'scores_differing', scores_differ, 'events_written_after_closing', late);
+    RETURN jsonb_build_object('month', request->'month', 'same', rows_differ = 0 AND scores_differ = '[]',
+        'rows_differing', rows_differ, 'scores_differing', scores_differ, 'events_written_after_closing', late,
+        'rules_changed_since', onemap.score_rules_since(kept.rule_run_id));
 END $$;
 COMMENT ON FUNCTION onemap.score_verify(jsonb) IS
     'Computes a closed month again from the journal alone: {month}; same = every row and every score is what was kept; '
-    'events_written_after_closing: history of the month that came too late to count';
+    'events_written_after_closing: history of the month that came too late to count; rules_changed_since: rules that are no longer '
+    'those by which it was closed';
 GRANT EXECUTE ON FUNCTION onemap.score_verify(jsonb) TO cityhub_hub, cityhub_api, cityhub_read;

@@ -1,12 +1,11 @@
 -- Scores from a formula and a month's rows of score_case. Exact decimals only: rates to 4, points of an item to 4, a score to the
 -- formula's decimals (2), each rounded half away from zero.
 
--- ---- evaluation ----
 CREATE OR REPLACE FUNCTION onemap.score_units(document jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(jsonb_build_object('department', d.code, 'name', d.name_zh, 'group', g.v->'key', 'group_name',
-        g.v->'name',
-        'assessed', coalesce(g.v->'assessed', 'true')) ORDER BY g.n, d.position, d.code COLLATE "C"), '[]')
+    SELECT coalesce(jsonb_agg(jsonb_build_object('department', d.code, 'name', d.name_zh, 'group', g.v->'key',
+        'group_name', g.v->'name', 'assessed', coalesce(g.v->'assessed', 'true')) ORDER BY g.n, d.position, d.code COLLATE "C"),
+            '[]')
     FROM jsonb_array_elements(document->'groups') WITH ORDINALITY AS g (v, n)
     JOIN onemap.department d ON d.active AND (g.v->'kinds' ? d.kind OR g.v->'departments' ? d.code)
 $$;
@@ -78,8 +77,8 @@ COMMENT ON FUNCTION onemap.score_count_item(jsonb, jsonb) IS 'Points of an item 
 
 CREATE OR REPLACE FUNCTION onemap.score_input_item(item jsonb, month date, department text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT jsonb_build_object('points',
-        trim_scale(least(i.points, coalesce(($1->>'weight')::numeric, ($1->>'cap')::numeric))),
+    SELECT coalesce((SELECT jsonb_build_object(
+        'points', trim_scale(least(i.points, coalesce(($1->>'weight')::numeric, ($1->>'cap')::numeric))),
             'author', i.author, 'evidence', i.evidence, 'entered_at', i.entered_at)
         FROM onemap.score_input i WHERE i.month = $2 AND i.department = $3 AND i.item = $1->>'key' ORDER BY i.id DESC LIMIT 1),
         jsonb_build_object('points', NULL, 'missing', true))
@@ -109,15 +108,13 @@ BEGIN
         ELSE
             base := base + (one->>'points')::numeric;
         END IF;
-        items := items || (jsonb_build_object('key', item->'key', 'name', item->'name', 'kind', item->'kind', 'weight',
-            coalesce(item->'weight', '0'),
+        items := items || (jsonb_build_object('key', item->'key', 'name', item->'name', 'kind', item->'kind',
+            'weight', coalesce(item->'weight', '0'),
             'lost', CASE WHEN item ? 'weight' THEN (item->>'weight')::numeric - (one->>'points')::numeric END) || one);
     END LOOP;
     SELECT coalesce(sum(a.points), 0), coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'month', to_char(a.month, 'YYYY-MM'),
-        'points', a.points,
-        'case', a.case_code, 'reason', a.reason, 'author', a.author, 'made_at', a.made_at) ORDER BY a.id), '[]')
-            INTO adjusted, adjustments
-    FROM onemap.score_adjustment a WHERE a.counted_month = $4 AND a.department = unit->>'department';
+        'points', a.points, 'case', a.case_code, 'reason', a.reason, 'author', a.author, 'made_at', a.made_at) ORDER BY a.id), '[]')
+    INTO adjusted, adjustments FROM onemap.score_adjustment a WHERE a.counted_month = $4 AND a.department = unit->>'department';
     IF excluded >= full_score THEN
         missing := missing || jsonb_build_object('item', 'cases', 'name', '本月无应计案件，无法评分');
     ELSIF missing = '[]' THEN
@@ -160,10 +157,8 @@ BEGIN
         rows := onemap.score_evaluate(month, as_of, formula.document, onemap.score_units(formula.document));
     END IF;
     RETURN jsonb_build_object('month', to_char(month, 'YYYY-MM'), 'as_of', as_of, 'closed', kept.month IS NOT NULL,
-        'formula', jsonb_build_object('version', formula.version, 'key', formula.key, 'name', formula.document->'name', 'full',
-            formula.document->'full',
-            'sha256', encode(formula.sha256, 'hex')),
-        'rows', rows,
+        'formula', jsonb_build_object('version', formula.version, 'key', formula.key, 'name', formula.document->'name',
+            'full', formula.document->'full', 'sha256', encode(formula.sha256, 'hex')), 'rows', rows,
         'corrections',
             (SELECT coalesce(jsonb_agg(jsonb_build_object('department', a.department, 'points', a.points, 'counted_month',
             to_char(a.counted_month, 'YYYY-MM'), 'case', a.case_code, 'reason', a.reason, 'author', a.author, 'made_at', a.made_at)

@@ -1,6 +1,5 @@
 -- Why a score is what it is, down to the case numbers.
 
--- ---- explanation ----
 CREATE OR REPLACE FUNCTION onemap.score_terms_sql(terms jsonb) RETURNS text LANGUAGE sql STABLE AS $$
     SELECT string_agg(format('%s coalesce(%s, 0)', CASE WHEN t LIKE '-%' THEN '-' ELSE '+' END, m.expression), ' ' ORDER BY n)
     FROM jsonb_array_elements_text(terms) WITH ORDINALITY AS e (t, n) JOIN onemap.score_measure m ON m.measure = regexp_replace(t,
@@ -66,9 +65,8 @@ BEGIN
     SELECT coalesce(g->'items', formula.document->'items') INTO definitions FROM jsonb_array_elements(formula.document->'groups') g
         WHERE g->>'key' = unit->>'group';
     RETURN jsonb_build_object('month', to_char(month, 'YYYY-MM'), 'as_of', as_of, 'closed', kept.month IS NOT NULL,
-        'formula', jsonb_build_object('version', formula.version, 'key', formula.key, 'name', formula.document->'name', 'full',
-            formula.document->'full',
-            'source', formula.document->'source'))
+        'formula', jsonb_build_object('version', formula.version, 'key', formula.key, 'name', formula.document->'name',
+            'full', formula.document->'full', 'source', formula.document->'source'))
         || (unit - 'items') || jsonb_build_object('items', (
             SELECT jsonb_agg(i.v || jsonb_build_object('rule', d.v) || onemap.score_item_cases(d.v, month, as_of, department)
                 ORDER BY i.n)

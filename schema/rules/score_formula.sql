@@ -6,7 +6,6 @@ CREATE OR REPLACE TRIGGER score_formula_append_only BEFORE UPDATE OR DELETE ON o
 CREATE OR REPLACE TRIGGER score_formula_no_truncate BEFORE TRUNCATE ON onemap.score_formula
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 
--- ---- formulas ----
 CREATE OR REPLACE FUNCTION onemap.score_is_number(v jsonb, low numeric, high numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(v) = 'number' THEN (v #>> '{}')::numeric BETWEEN low AND high ELSE false END
 $$;
@@ -22,7 +21,7 @@ $$;
 COMMENT ON FUNCTION onemap.score_terms_problem(jsonb) IS 'What is wrong with a list of measures, NULL if nothing';
 
 CREATE OR REPLACE FUNCTION onemap.score_unknown_keys(object jsonb, VARIADIC known text[]) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT 'has unknown key ' || string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object) k WHERE k <> ALL (known)
+    SELECT 'has unknown key ' || onemap.unknown_keys(object, known)
 $$;
 COMMENT ON FUNCTION onemap.score_unknown_keys(jsonb, text[]) IS 'Names keys that an object should not have, NULL if there are none';
 
@@ -188,11 +187,10 @@ GRANT EXECUTE ON FUNCTION onemap.score_formula_put(jsonb), onemap.score_formula_
 
 CREATE OR REPLACE FUNCTION onemap.score_formula_list() RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(jsonb_build_object('version', f.version, 'key', f.key, 'name', f.document->'name', 'source',
-        f.document->'source',
+    SELECT coalesce(jsonb_agg(jsonb_build_object('version', f.version, 'key', f.key, 'name', f.document->'name',
+        'source', f.document->'source',
         'from_month', to_char(f.from_month, 'YYYY-MM'), 'example', f.example, 'author', f.author, 'put_at', f.put_at, 'sha256',
-            encode(f.sha256, 'hex'),
-        'formula', f.document) ORDER BY f.version), '[]') FROM onemap.score_formula f
+            encode(f.sha256, 'hex'), 'formula', f.document) ORDER BY f.version), '[]') FROM onemap.score_formula f
 $$;
 COMMENT ON FUNCTION onemap.score_formula_list() IS 'All versions of all formulas, oldest first';
 GRANT EXECUTE ON FUNCTION onemap.score_formula_list() TO cityhub_hub, cityhub_api, cityhub_read;

@@ -14,8 +14,7 @@ CREATE OR REPLACE TRIGGER case_event_score AFTER INSERT ON onemap.case_event
 CREATE OR REPLACE FUNCTION onemap.score_case_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE touched date;
 BEGIN
-    FOREACH touched IN ARRAY CASE TG_OP WHEN 'INSERT' THEN ARRAY[NEW.month] WHEN 'DELETE' THEN ARRAY[OLD.month]
-        ELSE ARRAY[OLD.month, NEW.month] END LOOP
+    FOREACH touched IN ARRAY CASE TG_OP WHEN 'DELETE' THEN ARRAY[OLD.month] ELSE ARRAY[OLD.month, NEW.month] END LOOP
         IF EXISTS (SELECT FROM onemap.score_month m WHERE m.month = touched AND m.closed_at IS NOT NULL) THEN
             RAISE EXCEPTION 'month % is closed: its figures do not change', to_char(touched, 'YYYY-MM')
                 USING ERRCODE = 'CH031', HINT = 'Correct it by an adjustment: onemap.score_adjust.';
@@ -24,15 +23,15 @@ BEGIN
     RETURN coalesce(NEW, OLD);
 END $$;
 COMMENT ON FUNCTION onemap.score_case_guard() IS 'Trigger that refuses any change of a closed month''s rows, whoever asks';
-CREATE OR REPLACE TRIGGER score_case_guard BEFORE UPDATE
-    OR DELETE ON onemap.score_case FOR EACH ROW EXECUTE FUNCTION onemap.score_case_guard();
+CREATE OR REPLACE TRIGGER score_case_guard BEFORE UPDATE OR DELETE ON onemap.score_case
+    FOR EACH ROW EXECUTE FUNCTION onemap.score_case_guard();
 CREATE OR REPLACE TRIGGER score_case_no_truncate BEFORE TRUNCATE ON onemap.score_case
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 
 CREATE OR REPLACE FUNCTION onemap.score_insert_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM onemap.score_month m WHERE m.closed_at IS NOT NULL AND m.month IN (SELECT DISTINCT n.month
-        FROM new_rows n)) THEN
+    IF EXISTS (SELECT FROM onemap.score_month m
+               WHERE m.closed_at IS NOT NULL AND m.month IN (SELECT DISTINCT n.month FROM new_rows n)) THEN
         RAISE EXCEPTION 'rows of a closed month are not added to'
             USING ERRCODE = 'CH031', HINT = 'Correct it by an adjustment: onemap.score_adjust.';
     END IF;
@@ -51,9 +50,7 @@ COMMENT ON FUNCTION onemap.score_lock() IS 'Waits for whoever else builds or clo
 CREATE OR REPLACE FUNCTION onemap.score_month_build(month date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    period_from timestamptz := onemap.score_day_start(month);
-    period_to timestamptz := onemap.score_month_end(month);
-    built bigint;
+    period_from timestamptz := onemap.local_midnight(month); period_to timestamptz := onemap.score_month_end(month); built bigint;
 BEGIN
     PERFORM onemap.score_lock();
     DELETE FROM onemap.score_case c WHERE c.month = $1;
@@ -83,7 +80,7 @@ BEGIN
         WHERE u.at < onemap.score_month_end(m);
         CONTINUE WHEN cases IS NULL;
         DELETE FROM onemap.score_case c WHERE c.month = m AND c.case_id = ANY (cases);
-        PERFORM onemap.score_case_store(onemap.score_day_start(m), onemap.score_month_end(m), cases);
+        PERFORM onemap.score_case_store(onemap.local_midnight(m), onemap.score_month_end(m), cases);
         refreshed := refreshed + cardinality(cases);
     END LOOP;
     RETURN refreshed;
@@ -120,15 +117,3 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.score_month_ready(date) IS
     'Makes sure that a month''s rows are there and up to the journal; does nothing to a closed month';
-
-CREATE OR REPLACE FUNCTION onemap.score_rebuild(from_month date, to_month date) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE m date; built bigint := 0::bigint;
-BEGIN
-    FOR m IN SELECT g::date FROM generate_series(from_month::timestamp, to_month::timestamp, '1 month') g LOOP
-        CONTINUE WHEN EXISTS (SELECT FROM onemap.score_month s WHERE s.month = m AND s.closed_at IS NOT NULL);
-        built := built + onemap.score_month_build(m);
-    END LOOP;
-    RETURN built;
-END $$;
-COMMENT ON FUNCTION onemap.score_rebuild(date, date) IS 'Builds all months in a span anew that are not closed; returns the rows';

@@ -21,17 +21,12 @@ EXCEPTION WHEN datetime_field_overflow THEN
 END $$;
 COMMENT ON FUNCTION onemap.score_day_parse(text) IS 'A day such as 2026-10-01; refuses anything else';
 
-CREATE OR REPLACE FUNCTION onemap.score_day_start(day date) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT day::timestamp AT TIME ZONE onemap.setting('time_zone')
-$$;
-COMMENT ON FUNCTION onemap.score_day_start(date) IS 'The moment at which a day begins in the county';
-
 CREATE OR REPLACE FUNCTION onemap.score_month_of(moment timestamptz) RETURNS date LANGUAGE sql STABLE AS $$
-    SELECT date_trunc('month', moment AT TIME ZONE onemap.setting('time_zone'))::date
+    SELECT date_trunc('month', onemap.local_time(moment))::date
 $$;
 COMMENT ON FUNCTION onemap.score_month_of(timestamptz) IS 'First day of the month, county time, that a moment lies in';
 
 CREATE OR REPLACE FUNCTION onemap.score_month_end(month date) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT onemap.score_day_start((month + interval '1 month')::date)
+    SELECT onemap.local_midnight((month + interval '1 month')::date)
 $$;
 COMMENT ON FUNCTION onemap.score_month_end(date) IS 'The moment at which a month ends in the county';

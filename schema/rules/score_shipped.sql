@@ -7,8 +7,7 @@ DO $$
 DECLARE
     f jsonb; answer jsonb;
     groups jsonb := '[{"key": "territory", "name": "属地单位", "kinds": ["street"]}, {"key": "county", "name": "县直单位",
-        "kinds": ["county"]},
-        {"key": "enterprise", "name": "公用企业", "kinds": ["enterprise"], "assessed": false}]';
+        "kinds": ["county"]}, {"key": "enterprise", "name": "公用企业", "kinds": ["enterprise"], "assessed": false}]';
     ordinary jsonb := '["supervisor", "public", "hotline", "video", "subsystem", "alarm"]';
 BEGIN
     FOR f IN SELECT jsonb_array_elements(jsonb_build_array(
@@ -30,8 +29,8 @@ BEGIN
             {"key": "satisfaction", "name": "满意率", "kind": "proportional", "weight": 5, "numerator": ["satisfied",
                 "basically_satisfied"], "denominator": ["call_backs"]}]'::jsonb),
         jsonb_build_object('key', 'jinhua', 'name', '金华规则（示例）', 'full', 100, 'groups', groups,
-            'source', '金华市数字城管考核办法，wenke99.com p-414460；紧急问题两率各半、结案率扣分幅度、其他1分 assumed', 'items',
-                jsonb_build_array(
+            'source', '金华市数字城管考核办法，wenke99.com p-414460；紧急问题两率各半、结案率扣分幅度、其他1分 assumed',
+                'items', jsonb_build_array(
             '{"key": "close_in_time", "name": "按期结案率", "kind": "threshold", "weight": 50, "full_at": 70, "points": 1,
                 "per": 1, "numerator": ["closed_in_time"], "denominator": ["should_close", "-deferred"]}'::jsonb,
             '{"key": "close", "name": "结案率", "kind": "threshold", "weight": 20, "full_at": 90, "points": 1, "per": 1,
@@ -41,8 +40,8 @@ BEGIN
             '{"key": "urgent_in_time", "name": "紧急问题按期结案率", "kind": "proportional", "weight": 5,
                 "where": {"urgent": true}, "numerator": ["closed_in_time"], "denominator": ["should_close", "-deferred"]}'::jsonb,
             jsonb_build_object('key', 'quality', 'name', '返工、弄虚作假、推诿', 'kind', 'deduct', 'weight', 5, 'counts', (
-                SELECT jsonb_agg(jsonb_build_object('measures', jsonb_build_array(c.m), 'points', c.p, 'where',
-                    jsonb_build_object('source', ordinary)))
+                SELECT jsonb_agg(jsonb_build_object('measures', jsonb_build_array(c.m), 'points', c.p,
+                    'where', jsonb_build_object('source', ordinary)))
                 FROM (VALUES ('rework_times', 0.2), ('rework_third', 0.5), ('fraud', 1), ('shirking', 1)) AS c (m, p))),
             jsonb_build_object('key', 'leaders', 'name', '领导交办、媒体曝光（加倍扣分）', 'kind', 'deduct', 'weight', 5, 'counts',
                 (
@@ -64,8 +63,8 @@ BEGIN
             '{"key": "basics", "name": "基础工作", "kind": "input", "weight": 10}'::jsonb,
             '{"key": "events", "name": "重大活动", "kind": "bonus", "cap": 5, "input": true}'::jsonb)),
         jsonb_build_object('key', 'in_time_60', 'name', '按时结案率×60（示例）', 'full', 60, 'groups', groups,
-            'source', 'book118.com 7161143001005132：常规案件按时结案数/应结案数×60；挂账案件不计入应结案数 assumed', 'items',
-                jsonb_build_array(
+            'source', 'book118.com 7161143001005132：常规案件按时结案数/应结案数×60；挂账案件不计入应结案数 assumed',
+                'items', jsonb_build_array(
             '{"key": "close_in_time", "name": "按时结案率", "kind": "proportional", "weight": 60,
                 "numerator": ["closed_in_time"], "denominator": ["should_close", "-deferred"]}'::jsonb))))
     LOOP

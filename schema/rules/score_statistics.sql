@@ -7,11 +7,11 @@ CREATE OR REPLACE FUNCTION onemap.score_where_problem(filter jsonb) RETURNS text
         WHEN jsonb_typeof(filter) <> 'object' THEN 'where: must be an object'
         ELSE (SELECT min(CASE
             WHEN f.key = 'urgent' THEN CASE WHEN jsonb_typeof(f.value) <> 'boolean' THEN 'where.urgent: must be true or false' END
-            WHEN f.key NOT IN ('source', 'category', 'street', 'grid_cell', 'department') THEN format('where: has no key "%s"',
-                f.key)
+            WHEN f.key NOT IN ('source', 'category', 'street', 'grid_cell', 'department')
+                THEN format('where: has no key "%s"', f.key)
             WHEN CASE WHEN jsonb_typeof(f.value) = 'array' THEN jsonb_array_length(f.value) = 0
                 OR jsonb_path_exists(f.value, '$[*] ? (@.type() != "string")') ELSE true END
-                    THEN format('where.%s: must be a list of texts', f.key)
+                THEN format('where.%s: must be a list of texts', f.key)
             WHEN f.key IN ('category', 'grid_cell') AND jsonb_path_exists(f.value, '$[*] ? (!(@ like_regex "^[0-9]{1,15}$"))')
                 THEN format('where.%s: must be digits, the beginning of a code', f.key)
             WHEN f.key = 'source' THEN (SELECT format('where.source: there is no source "%s"', s)
@@ -32,8 +32,8 @@ $$;
 COMMENT ON FUNCTION onemap.score_where_sql(jsonb) IS 'A checked filter as a condition on rows r of score_case';
 
 CREATE OR REPLACE FUNCTION onemap.score_sums(month date, as_of timestamptz, filter jsonb, dimension text,
-    period jsonb DEFAULT NULL, only_department text DEFAULT NULL,
-    only_measures text[] DEFAULT NULL) RETURNS TABLE (key text, sums jsonb)
+    period jsonb DEFAULT NULL, only_department text DEFAULT NULL, only_measures text[] DEFAULT NULL)
+RETURNS TABLE (key text, sums jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE columns text; rows text := 'onemap.score_case r WHERE r.month = $2';
 BEGIN
@@ -49,8 +49,7 @@ BEGIN
     RETURN QUERY EXECUTE format('SELECT s.key, to_jsonb(s) - ''key'' FROM (SELECT %s AS key, %s FROM %s AND %s GROUP BY 1) s '
         'ORDER BY s.key COLLATE "C"',
         CASE WHEN dimension IN ('department', 'street', 'grid_cell', 'category', 'source') THEN format('r.%I', dimension)
-            ELSE '''all''::text' END,
-        columns, rows, onemap.score_where_sql(filter))
+            ELSE '''all''::text' END, columns, rows, onemap.score_where_sql(filter))
         USING as_of, month, (period->>'from')::timestamptz, (period->>'to')::timestamptz, only_department;
 END $$;
 COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb, text, text[]) IS
@@ -58,8 +57,8 @@ COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb, tex
     'all); only_department, only_measures: of these alone';
 
 -- By person: what each of them did, out of the events of the period themselves. What fell due has no person.
-CREATE OR REPLACE FUNCTION onemap.score_person_sums(period_from timestamptz, period_to timestamptz) RETURNS TABLE (key text,
-    sums jsonb)
+CREATE OR REPLACE FUNCTION onemap.score_person_sums(period_from timestamptz, period_to timestamptz)
+RETURNS TABLE (key text, sums jsonb)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH done AS (
         SELECT e.actor, e.action, e.flags, e.overdue_s, e.at <= coalesce(e.stage_deadline_at, 'infinity') AS in_time, e.case_id,
@@ -104,12 +103,12 @@ BEGIN
     ELSE
         first_day := (request->>'from')::date;
         last_day := (request->>'to')::date;
-        period := jsonb_build_object('from', onemap.score_day_start(first_day), 'to', onemap.score_day_start(last_day + 1));
+        period := jsonb_build_object('from', onemap.local_midnight(first_day), 'to', onemap.local_midnight(last_day + 1));
     END IF;
-    as_of := least(onemap.score_day_start(last_day + 1), coalesce((request->>'as_of')::timestamptz, clock_timestamp()));
+    as_of := least(onemap.local_midnight(last_day + 1), coalesce((request->>'as_of')::timestamptz, clock_timestamp()));
     IF dimension = 'person' THEN
         SELECT coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'measures', s.sums)), '[]') INTO result
-        FROM onemap.score_person_sums(onemap.score_day_start(first_day), onemap.score_day_start(last_day + 1)) s;
+        FROM onemap.score_person_sums(onemap.local_midnight(first_day), onemap.local_midnight(last_day + 1)) s;
     ELSE
         IF month IS NOT NULL THEN
             PERFORM onemap.score_month_ready(month);

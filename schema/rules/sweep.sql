@@ -40,19 +40,11 @@ COMMENT ON FUNCTION onemap.alarm_sustained_judge(text, text, text, float8) IS
     'metric was above the limit and the state was this one; judged = they span at least three quarters of the duration';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_sustained(subsystem text, rule_key text, state_metric text, state float8) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE j record; raised int := 0;
-BEGIN
-    FOR j IN SELECT * FROM onemap.alarm_sustained_judge(subsystem, rule_key, state_metric, state) LOOP
-        IF NOT j.holds THEN
-            PERFORM onemap.alarm_clear(j.device_id, rule_key, j.last_at);
-        ELSIF j.judged THEN
-            PERFORM onemap.alarm_raise(j.device_id, rule_key, j.last_at, j.lowest);
-            raised := raised + 1;
-        END IF;
-    END LOOP;
-    RETURN raised;
-END $$;
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(onemap.alarm_settle(j.device_id, rule_key, CASE WHEN j.holds THEN nullif(j.judged, false) ELSE false END,
+        j.last_at, j.lowest)), 0)::int
+    FROM onemap.alarm_sustained_judge(subsystem, rule_key, state_metric, state) j
+$$;
 COMMENT ON FUNCTION onemap.alarm_sustained(text, text, text, float8) IS
     'Raises a derived rule''s alarm on devices for which alarm_sustained_judge() holds, clears it on the others; returns the '
     'devices found';

@@ -1,30 +1,31 @@
 -- Vendors as `cityhub vendor` adds, lists and revokes them, with their broker logins. The HTTP API may call the same.
 
--- ---- vendors ----
 CREATE OR REPLACE VIEW onemap.vendor_overview AS
     SELECT v.subsystem, v.vendor, v.name_zh, v.unknown_devices, v.receipts, v.silent_after, p.code AS department,
            coalesce(d.devices, 0) AS devices, coalesce(d.online, 0) AS online, d.last_seen_at,
-           c.vendor IS NOT NULL AS login, v.created_at, v.revoked_at
+           c.vendor IS NOT NULL AS login, v.created_at, v.revoked_at, m.name_zh AS company
     FROM onemap.vendor v
+    JOIN onemap.vendor_company m ON m.vendor = v.vendor
     LEFT JOIN onemap.department p ON p.id = v.department_id
     LEFT JOIN (SELECT x.subsystem, x.vendor, count(*) AS devices, count(*) FILTER (WHERE s.online) AS online,
                       max(s.last_seen_at) AS last_seen_at
                FROM onemap.device x LEFT JOIN onemap.device_state s ON s.device_id = x.id
-               WHERE x.status <> 'retired' GROUP BY x.subsystem, x.vendor) d USING (subsystem, vendor)
+               WHERE x.status <> 'retired' GROUP BY x.subsystem, x.vendor) d ON d.subsystem = v.subsystem AND d.vendor = v.vendor
     LEFT JOIN (SELECT k.vendor FROM onemap.vendor_credential k) c ON c.vendor = v.vendor;
 COMMENT ON VIEW onemap.vendor_overview IS
     'Vendors with their policy, number of devices (and of those online), last record, whether they have a broker login, end of '
-    'their right to push';
+    'their right to push, and the company behind it';
+GRANT SELECT ON onemap.vendor_overview TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.vendor_add(settings jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     known text[] := ARRAY['subsystem', 'vendor', 'name_zh', 'unknown_devices', 'receipts', 'silent_after', 'department',
-        'password_hash'];
-    stray text; the_subsystem text := settings->>'subsystem'; the_vendor text := settings->>'vendor';
+        'company', 'contact', 'password_hash'];
+    stray text := onemap.unknown_keys(settings, known); the_subsystem text := settings->>'subsystem';
+        the_vendor text := settings->>'vendor';
     hash text := settings->>'password_hash'; was_there boolean;
 BEGIN
-    SELECT k INTO stray FROM jsonb_object_keys(settings) k WHERE k <> ALL (known) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'unknown setting "%" of a vendor', stray USING HINT = 'Known: ' || array_to_string(known, ', ');
     ELSIF the_subsystem IS NULL OR NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = the_subsystem) THEN
@@ -49,7 +50,11 @@ BEGIN
         RAISE EXCEPTION 'the password hash has not the form of mosquitto''s PBKDF2-SHA512';
     END IF;
     was_there := EXISTS (SELECT FROM onemap.vendor v WHERE v.subsystem = the_subsystem AND v.vendor = the_vendor);
-    PERFORM onemap.vendor_put(the_subsystem, the_vendor, settings - ARRAY['subsystem', 'vendor', 'password_hash']);
+    PERFORM onemap.vendor_put(the_subsystem, the_vendor,
+        settings - ARRAY['subsystem', 'vendor', 'company', 'contact', 'password_hash']);
+    UPDATE onemap.vendor_company c SET name_zh = coalesce(settings->>'company', c.name_zh),
+        contact = coalesce(settings->>'contact', c.contact)
+    WHERE c.vendor = the_vendor AND settings ?| ARRAY['company', 'contact'];
     IF hash IS NOT NULL THEN
         INSERT INTO onemap.vendor_credential (vendor, password_hash) VALUES (the_vendor, hash)
         ON CONFLICT ON CONSTRAINT vendor_credential_pkey DO UPDATE SET password_hash = excluded.password_hash, changed_at = now();
@@ -60,7 +65,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.vendor_add(jsonb) IS
     'Adds a vendor of a subsystem, or changes what the settings name: {subsystem, vendor, name_zh, unknown_devices, receipts, '
-    'silent_after, department, password_hash}; returns {subsystem, vendor, created, login}';
+    'silent_after, department, company (its name), contact, password_hash}; returns {subsystem, vendor, created, login}';
 GRANT EXECUTE ON FUNCTION onemap.vendor_add(jsonb) TO cityhub_hub, cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.vendor_end(subsystem text, vendor text) RETURNS jsonb
@@ -97,3 +102,19 @@ COMMENT ON FUNCTION onemap.vendor_logins() IS
     'Broker logins as they shall be: a hash, or NULL for a vendor that may not log in any more; holds a lock until the end of '
     'the transaction, in which the caller writes the broker''s password file';
 GRANT EXECUTE ON FUNCTION onemap.vendor_logins() TO cityhub_hub;
+
+CREATE OR REPLACE FUNCTION onemap.vendor_contact_show(vendor text, actor text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE result jsonb;
+BEGIN
+    SELECT jsonb_build_object('vendor', c.vendor, 'company', c.name_zh, 'contact', c.contact) INTO result
+    FROM onemap.vendor_company c WHERE c.vendor = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'there is no vendor "%"', $1 USING HINT = '`cityhub vendor list` shows them.';
+    END IF;
+    PERFORM onemap.audit('vendor_contact_show', jsonb_build_object('vendor', $1, 'actor', $2));
+    RETURN result;
+END $$;
+COMMENT ON FUNCTION onemap.vendor_contact_show(text, text) IS
+    'Whom to call at a vendor: {vendor, company, contact}; every look is noted in the audit log with its actor';
+GRANT EXECUTE ON FUNCTION onemap.vendor_contact_show(text, text) TO cityhub_api;

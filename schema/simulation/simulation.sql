@@ -82,12 +82,13 @@ GRANT EXECUTE ON FUNCTION simulation.prepare(jsonb) TO cityhub_hub;
 CREATE OR REPLACE FUNCTION simulation.facts(month date) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('month', to_char(month, 'YYYY-MM'),
-        'from_ms', (extract(epoch FROM onemap.score_day_start(month)) * 1000)::bigint,
+        'from_ms', (extract(epoch FROM onemap.local_midnight(month)) * 1000)::bigint,
         'to_ms', (extract(epoch FROM onemap.score_month_end(month)) * 1000)::bigint,
         'now_ms', (extract(epoch FROM clock_timestamp()) * 1000)::bigint,
-        'offset_ms', (extract(epoch FROM month::timestamp - (onemap.score_day_start(month) AT TIME ZONE 'UTC')) * 1000)::bigint,
+        'offset_ms', (extract(epoch FROM month::timestamp - (onemap.local_midnight(month) AT TIME ZONE 'UTC')) * 1000)::bigint,
         'working_days', (SELECT coalesce(jsonb_agg(extract(day FROM d.day)::int ORDER BY d.day), '[]') FROM onemap.calendar_day d
             WHERE d.working AND d.day >= month AND d.day < month + interval '1 month'),
+        'final_states', (SELECT jsonb_agg(s.state ORDER BY s.position) FROM onemap.case_state s WHERE s.final),
         'departments', (SELECT coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'name', d.name_zh, 'kind', d.kind)
             ORDER BY d.code COLLATE "C"), '[]')
             FROM onemap.department d WHERE d.active),
@@ -98,8 +99,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             WHERE k.version = onemap.case_catalogue_current()),
         'cells',
             (SELECT coalesce(jsonb_agg(jsonb_build_object('code', g.code, 'department', d.code, 'lon',
-                round(public.ST_X(p.c)::numeric, 6),
-                'lat', round(public.ST_Y(p.c)::numeric, 6)) ORDER BY g.code COLLATE "C"), '[]')
+                round(public.ST_X(p.c)::numeric, 6), 'lat', round(public.ST_Y(p.c)::numeric, 6)) ORDER BY g.code COLLATE "C"), '[]')
             FROM onemap.grid_cell g JOIN onemap.department d ON d.id = g.department_id,
                 LATERAL (SELECT public.ST_Centroid(g.geom) AS c) p),
         'alarms', (SELECT coalesce(jsonb_agg(to_jsonb(a) - 'n' ORDER BY a.category COLLATE "C", a.subsystem, a.n), '[]') FROM (
@@ -114,8 +114,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             FROM onemap.assessment_item i WHERE i.part <> 'digital'))
 $$;
 COMMENT ON FUNCTION simulation.facts(date) IS
-    'What a simulated month is made of: its limits in milliseconds since 1970, departments, catalogue, grid cells, devices that '
-    'may raise alarms, items of the assessment';
+    'What a simulated month is made of: its limits in milliseconds since 1970, final states, departments, catalogue, '
+    'grid cells, devices that may raise alarms, items of the assessment';
 
 CREATE OR REPLACE FUNCTION simulation.month(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "dust.pb-c.h"
+#include "hub/base/topic.h"
 
 enum { STEP_MS = 1000, LOOP_MS = 100 };
 
@@ -87,7 +88,7 @@ int main(int argc, char **argv) {
     double rate = argc > 9 ? strtod(argv[9], NULL) : 0;
     struct state state = {.window = atoi(argv[7])};
     char topic[128];
-    snprintf(topic, sizeof topic, "cityhub/v1/dust/%s/telemetry", argv[3]);
+    snprintf(topic, sizeof topic, TOPIC_FORMAT, "dust", argv[3], topic_words[TOPIC_TELEMETRY]);
     uint8_t **payloads = calloc((size_t)count, sizeof *payloads);
     size_t *lengths = calloc((size_t)count, sizeof *lengths);
     for (int i = 0; i < count; i++) {

@@ -1,12 +1,22 @@
 /* fuzz_csv.c: any bytes as a CSV file. Every row has the header's number of fields, lines only grow, and a file that is
  * read to its end is read the same after it was written again. */
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "hub/cli/csv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Quoted whatever it is: as RFC 4180 lets it be written. */
+static void write_field(FILE *out, const char *text) {
+    putc('"', out);
+    for (; *text != '\0'; text++) {
+        fputs(*text == '"' ? "\"\"" : (char[2]){*text, '\0'}, out);
+    }
+    putc('"', out);
+}
 
 /* Reads all rows; writes them to `out`. Returns 0 at the end of the file. */
 static int copy(const char *bytes, size_t length, FILE *out) {
@@ -24,7 +34,7 @@ static int copy(const char *bytes, size_t length, FILE *out) {
         line = row.line;
         for (size_t i = 0; i < row.count; i++) {
             fputs(i == 0 ? "" : ",", out);
-            csv_write(out, row.fields[i]);
+            write_field(out, row.fields[i]);
         }
         fputc('\n', out);
     }
@@ -45,13 +55,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fclose(out);
     if (code == 0) {
         out = open_memstream(&twice, &twice_size);
-        /* A first field that begins with a byte order mark would be taken for one when read again. */
         if (copy(once, once_size, out) != 0) {
             abort();
         }
         fclose(out);
-        if ((once_size < 3 || memcmp(once, "\xEF\xBB\xBF", 3) != 0) &&
-            (once_size != twice_size || memcmp(once, twice, once_size) != 0)) {
+        if (once_size != twice_size || memcmp(once, twice, once_size) != 0) {
             abort();
         }
     }

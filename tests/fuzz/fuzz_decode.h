@@ -11,9 +11,8 @@
 #include "hub/base/text.h"
 #include "hub/decode/decode.h"
 
-enum { FUZZ_KINDS = 4, FUZZ_WARNINGS_MAX = 16 };
+enum { FUZZ_KINDS = TOPIC_KINDS_IN - TOPIC_INVENTORY, FUZZ_WARNINGS_MAX = 16 };
 
-static const char *const fuzz_kinds[FUZZ_KINDS] = {"inventory", "staff", "work", "case"};
 static const struct decode_limits fuzz_limits = {INT64_C(1700000000000), INT64_C(1800000000000)};
 static const char *const fuzz_problem_codes[] = {
     "malformed",
@@ -171,7 +170,8 @@ static inline int fuzz_decode_once(struct decoder *decoder, unsigned selector, c
         total = decode_telemetry(decoder, result->adapter, &fuzz_limits, payload, length, &sink);
     } else {
         const struct document_sink sink = {fuzz_document, fuzz_problem, fuzz_warning, result};
-        total = decode_document(decoder, fuzz_kinds[selector - adapter_count], &fuzz_limits, payload, length, &sink);
+        enum topic_kind kind = (enum topic_kind)(TOPIC_INVENTORY + selector - adapter_count);
+        total = decode_document(decoder, kind, &fuzz_limits, payload, length, &sink);
     }
     if (total == CH_EMEMORY) {
         return total;

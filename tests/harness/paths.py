@@ -4,8 +4,7 @@ import pathlib
 import shutil
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SUBSYSTEMS = ("sanitation", "streetlight", "dust", "municipal", "landscaping", "construction_waste",
-              "gas", "heating", "water", "incineration", "enforcement")
+SUBSYSTEMS = tuple(sorted(folder.name for folder in (ROOT / "adapters").iterdir() if (folder / f"{folder.name}.c").exists()))
 
 
 def build_folder():

@@ -1,7 +1,6 @@
 """Cases at the terminal: the shipped catalogue and departments, one case from report to closing, two dispatchers at once,
 the journal recomputed from outside, the working calendar against what others published."""
 import csv
-import datetime
 import hashlib
 import json
 import os
@@ -123,17 +122,6 @@ def test_wrong_use(program):
     assert "no such" not in program.run("case", "--help").stdout
     assert "cannot be" not in program.run("catalogue", "--help").stdout
     assert "No such file" in program.run("catalogue", "import", "/nonexistent", code=1).stderr
-
-
-def test_calendar_notice(program, database, work_folder):
-    file = work_folder / "2027.json"
-    file.write_text(json.dumps([{"source": "test 2027", "holidays": [{"name": "元旦", "first_day": "2027-01-01", "last_day": "2027-01-03"}],
-                                 "workdays": ["2027-01-09"]}]))
-    assert "entered test 2027" in program.run("catalogue", "calendar", "import", file).stdout
-    assert database.query("SELECT day, kind FROM onemap.calendar_day WHERE source = 'test 2027' ORDER BY day") == [
-        (datetime.date(2027, 1, day), kind) for day, kind in ((1, "holiday"), (2, "holiday"), (3, "holiday"), (9, "makeup"))]
-    file.write_text("{")
-    assert "is no JSON" in program.run("catalogue", "calendar", "import", file, code=1).stderr
 
 
 # ---- cases ----

@@ -109,4 +109,4 @@ def test_where_the_file_is_found(work_folder):
 
 def test_wrong_use(work_folder):
     assert "one argument too many" in check(work_folder, "", "more", code=2).stderr
-    assert "unrecognized option" in check(work_folder, "", "--colour", code=2).stderr
+    assert "there is no option --colour" in check(work_folder, "", "--colour", code=2).stderr

@@ -2,29 +2,14 @@
 of docs/vendor.md run as they are printed, with a login of their own behind the broker's access rules."""
 import json
 import os
-import pathlib
 import re
-import shutil
 import subprocess
-import tempfile
 
 import pytest
 from harness import guides, messages, paths
-from harness.broker import Broker
-from harness.process import give_to, unprivileged_user, wait_until
+from harness.guarded import HUB_PASSWORD, GuardedBroker
+from harness.process import wait_until
 from harness.site import Site
-
-ACCESS = """
-user cityhub
-topic readwrite cityhub/v1/#
-
-pattern write cityhub/v1/+/%u/telemetry
-pattern write cityhub/v1/+/%u/inventory
-pattern write cityhub/v1/+/%u/staff
-pattern write cityhub/v1/+/%u/work
-pattern write cityhub/v1/+/%u/case
-pattern read cityhub/v1/+/%u/receipt
-"""
 
 CATALOGUE = [{"line": 2, "code": "20101", "class": "市容环境", "name": "暴露垃圾", "condition": "1", "registration_condition": "有暴露垃圾",
               "limit": "1", "unit": "工作日", "closing_condition": "清除", "responsible": "@grid", "source": "assumed"}]
@@ -131,25 +116,11 @@ class Guarded:
     """A broker that asks for logins, and a folder that looks like the source tree after the quickstart."""
 
     def __init__(self, work_folder):
-        self.secrets = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-login-"))
-        give_to(self.secrets, unprivileged_user())
-        self.passwords, self.hub_password = self.secrets / "passwords", self.secrets / "hub.password"
-        self.hub_password.write_text("the-hub-of-the-tests\n")
-        subprocess.run(["mosquitto_passwd", "-c", "-b", self.passwords, "cityhub", "the-hub-of-the-tests"], check=True)
-        subprocess.run(["mosquitto_passwd", "-b", self.passwords, "visitor", "a-password-of-visitor"], check=True)
-        give_to(self.passwords, unprivileged_user())
-        access = self.secrets / "access"
-        access.write_text(ACCESS)
-        give_to(access, unprivileged_user())
-        self.broker = Broker(work_folder / "mosquitto.log", password_file=self.passwords, acl_file=access)
+        self.broker = GuardedBroker(work_folder / "mosquitto.log", (paths.ROOT / "deploy" / "mosquitto.acl").read_text())
+        self.broker.add_login("visitor", "a-password-of-visitor")
         self.tree = work_folder / "tree"
         (self.tree / "var").mkdir(parents=True)
         (self.tree / "proto").symlink_to(paths.ROOT / "proto")
-
-    def hub_settings(self):
-        return {"mqtt.username": "cityhub", "mqtt.password_file": self.hub_password,
-                "mqtt.vendor_password_file": self.passwords,
-                "mqtt.vendor_reload_command": f"kill -HUP {self.broker.process.pid}"}
 
     def environment(self):
         named = {"CITYHUB_HOST": self.broker.host, "CITYHUB_PORT": str(self.broker.port)}
@@ -162,10 +133,6 @@ class Guarded:
                                      f"{self.broker.process.log_tail(20)}"
         return done.stdout
 
-    def close(self):
-        self.broker.close()
-        shutil.rmtree(self.secrets, ignore_errors=True)
-
 
 @pytest.fixture
 def guarded(work_folder):
@@ -174,7 +141,7 @@ def guarded(work_folder):
         guarded.broker.start()
         yield guarded
     finally:
-        guarded.close()
+        guarded.broker.close()
 
 
 @pytest.fixture
@@ -182,7 +149,7 @@ def demo(guarded, database, work_folder):
     """A running hub and the vendor `demo` of dust with the login that `cityhub vendor add` gave it."""
     site = Site(database, guarded.broker, work_folder)
     try:
-        hub = site.hub(guarded.hub_settings(), start=False)
+        hub = site.hub(guarded.broker.hub_settings(), start=False)
         hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "demo", "--generate-password",
                 guarded.tree / "var" / "demo.password")
         hub.start()
@@ -240,7 +207,7 @@ def test_other_vendors_topics_are_closed(guarded):
         told[topic] = "not authorized" in (done.stdout + done.stderr).lower()
     assert told == {"dust/visitor/telemetry": False, "gas/visitor/case": False, "dust/other/telemetry": True, "dust/visitor/receipt": True}
     # Of all that, the vendor may read its receipt alone, and so has nothing.
-    subprocess.run(["mosquitto_pub", *login[:-4], "-u", "cityhub", "-P", "the-hub-of-the-tests", "-q", "1", "-t",
+    subprocess.run(["mosquitto_pub", *login[:-4], "-u", "hub", "-P", HUB_PASSWORD, "-q", "1", "-t",
                     "cityhub/v1/dust/visitor/receipt", "-m", "a receipt"], check=True, timeout=30)
     assert guarded.run(["mosquitto_sub", *login, "-q", "1", "-i", "visitor-rules", "-c", "-x", "600", "-t", "cityhub/v1/#", "-C", "1",
                         "-W", "30", "-v"]) == "cityhub/v1/dust/visitor/receipt a receipt\n"

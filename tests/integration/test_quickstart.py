@@ -1,4 +1,4 @@
-"""deploy/quickstart.sh as a newcomer calls it: from nothing to all eleven subsystems' records, Ctrl-C leaves nothing behind,
+"""deploy/quickstart.sh as a newcomer calls it: from nothing to all subsystems' records, Ctrl-C leaves nothing behind,
 a second start goes on with the data. On ports and in a folder of its own; with the build under test."""
 import os
 import pathlib
@@ -116,7 +116,8 @@ def quickstart(work_folder):
 
 def test_from_nothing_and_on_again(quickstart):
     done = quickstart.run("--seconds", 60)
-    assert "records of 11 of 11 subsystems were stored" in done.stdout, done.stdout + quickstart.logs()
+    every = len(paths.SUBSYSTEMS)
+    assert f"records of {every} of {every} subsystems were stored" in done.stdout, done.stdout + quickstart.logs()
     ranking = done.stdout[done.stdout.index("the ranking of "):].splitlines()
     month = ranking[0].split()[3]
     assert f"month {month} is played: 1500 cases" in done.stdout
@@ -186,7 +187,7 @@ def test_ports_that_are_taken(quickstart):
             pass  # somebody else has it: so much the better
         else:
             taken.listen()
-        # One second is too short for all eleven: the exit status is not the point here.
+        # One second is too short for all subsystems: the exit status is not the point here.
         done = subprocess.run([SCRIPT, "--seconds", "1", "--no-cases"], env=quickstart.environment, capture_output=True, text=True,
                               timeout=300)
     assert "port 18830 is taken" in done.stdout, done.stdout + done.stderr

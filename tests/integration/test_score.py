@@ -108,8 +108,8 @@ def test_publishing_waits_for_what_is_missing_and_then_freezes(command, database
     assert "金城街道办事处 lacks: 架空线路专项整治" in refused.stderr and not out.exists()
     assert "4 of them incomplete" in command("score", "status", "--month", "2025-10").stdout
     enter_all(command, {"JC": 90, "WLH": 60, "CJ": 88, "CG": 70})
-    command("score", "enter", "--month", "2025-10", "--department", "JC", "--award", "outside_duty", "--times", 8, "--office", "督查局", "--author", "王", "--evidence", "台账")
-    command("score", "enter", "--month", "2025-10", "--department", "CG", "--award", "media_city", "--office", "督查局", "--author", "王", "--evidence", "报道")
+    command("score", "award", "--month", "2025-10", "--department", "JC", "--kind", "outside_duty", "--times", 8, "--office", "督查局", "--author", "王", "--evidence", "台账")
+    command("score", "award", "--month", "2025-10", "--department", "CG", "--kind", "media_city", "--office", "督查局", "--author", "王", "--evidence", "报道")
     done = command("score", "publish", "--month", "2025-10", "--author", "王", "--out", out)
     names = {path.name for path in out.iterdir()}
     assert names == {"2025-10.json", "2025-10-publication.json", "2025-10-ranking.csv", "2025-10-bulletin.xlsx", "2025-10-bulletin.html"}
@@ -247,10 +247,11 @@ def test_wrong_use_and_refusals(command, work_folder):
     for arguments in (("compute",), ("explain", "--month", "2025-10"), ("compute", "--month", "2025-10", "--department", "JC"), ("formula",),
                       ("enter", "--author", "a", "--office", "b", "--evidence", "c"), ("nonsense",), ("status", "--month", "2025-10", "more")):
         assert command("score", *arguments, code=2).stderr
-    assert "month: must be such as 2026-10" in command("score", "compute", "--month", "2025-13", code=1).stderr
-    assert "must be a number from 0 to 100" in command("score", "enter", "--month", "2025-10", "--department", "JC", "--item", "peace", "--score", "abc",
-                                                       "--office", "x", "--author", "x", "--evidence", "x", code=1).stderr
-    assert "usage: cityhub score compute" in command("score", "--help").stdout
+    assert "--month 2025-13: must be a month such as 2026-10" in command("score", "compute", "--month", "2025-13", code=2).stderr
+    entry = ("score", "enter", "--month", "2025-10", "--department", "JC", "--item", "peace", "--office", "x", "--author", "x", "--evidence", "x")
+    assert "--score abc: must be a number from 0 to 100" in command(*entry, "--score", "abc", code=2).stderr
+    assert "at most four decimals" in command(*entry, "--score", "1.23456", code=1).stderr
+    assert "missing: --score N or --not-concerned" in command(*entry, code=2).stderr
 
 
 def test_formulas_are_checked_and_put(command, work_folder):
@@ -258,13 +259,13 @@ def test_formulas_are_checked_and_put(command, work_folder):
     formula = {"key": "ours", "name": "本县规则", "source": "assumed", "full": 100, "groups": [{"key": "all", "name": "全部", "kinds": ["street", "county", "enterprise"]}],
                "items": [{"key": "close", "name": "结案率", "kind": "proportional", "weight": 90, "numerator": ["closed"], "denominator": ["should_close"]}]}
     path.write_text(json.dumps(formula))
-    assert "items: the weights add up to 90, not to full = 100" in command("score", "formula", "--check", path, code=1).stderr
+    assert "items: the weights add up to 90, not to full = 100" in command("score", "formula", "check", path, code=1).stderr
     formula["items"][0]["weight"] = 100
     path.write_text(json.dumps(formula))
-    command("score", "formula", "--check", path)
-    assert "version 5" in command("score", "formula", "--put", path, "--from-month", "2025-11", "--author", "王").stdout
-    assert re.search(r"5 +ours +本县规则 +2025-11", command("score", "formula", "--list").stdout)
+    command("score", "formula", "check", path)
+    assert "version 5" in command("score", "formula", "put", path, "--from-month", "2025-11", "--author", "王").stdout
+    assert re.search(r"5 +ours +本县规则 +2025-11", command("score", "formula", "list").stdout)
     rows = json.loads(command("score", "compute", "--month", "2025-10", "--formula", "ours", "--json").stdout)["digital"]["rows"]
     assert {row["department"]: row["score"] for row in rows}["WLH"] == 0 and {row["group"] for row in rows} == {"all"}
     path.write_text("{")
-    assert "is no JSON document" in command("score", "formula", "--check", path, code=1).stderr
+    assert "is no JSON document" in command("score", "formula", "check", path, code=1).stderr

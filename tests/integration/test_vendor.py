@@ -10,17 +10,13 @@ import threading
 
 import paho.mqtt.client as mqtt
 import pytest
+from harness import paths
 from harness.broker import Broker
 from harness.hub import Hub
 from harness.process import give_to, unprivileged_user, wait_until
 
 HUB_PASSWORD = "the hub's own password"
-ACL = """
-user hub
-topic readwrite cityhub/#
-pattern write cityhub/v1/+/%u/+
-pattern read cityhub/v1/+/%u/receipt
-"""
+ACL = (paths.ROOT / "deploy" / "mosquitto.acl").read_text()
 
 
 class Nowhere:
@@ -272,22 +268,26 @@ def test_files_of_passwords(admin, work_folder):
     done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--generate-password", work_folder / "there", code=1)
     assert "there: cannot be made: File exists" in done.stderr
     assert (work_folder / "there").read_text() == "something of value\n", "a file that was there is as it was"
-    done = admin.run("vendor", "add", "--subsystem", "nonsense", "--vendor", "acme", "--generate-password", work_folder / "new", code=1)
-    assert '"nonsense" is no subsystem' in done.stderr and "Subsystems: construction_waste, dust" in done.stderr
+    done = admin.run("vendor", "add", "--subsystem", "nonsense", "--vendor", "acme", "--generate-password", work_folder / "new", code=2)
+    assert "--subsystem nonsense: must be one of construction_waste, dust, " in done.stderr
+    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--department", "nowhere", "--generate-password", work_folder / "new", code=1)
+    assert '"nowhere" is no department' in done.stderr
     assert not (work_folder / "new").exists(), "a password that opens nothing is left behind"
     done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", work_folder / "nothing", code=1)
     assert "nothing" in done.stderr
 
 
 @pytest.mark.parametrize("arguments, reason", [
-    (("add", "--vendor", "acme"), "--subsystem and --vendor are needed"),
-    (("add", "--subsystem", "dust"), "--subsystem and --vendor are needed"),
+    (("add", "--vendor", "acme"), "missing: --subsystem KEY\n"), (("add",), "missing: --subsystem KEY, --vendor NAME\n"),
+    (("add", "--subsystem", "dust", "--vendor", "A/b"), "--vendor A/b: must be 1 to 63 of a-z"),
+    (("add", "--subsystem", "dust", "--vendor", "acme", "--receipts", "some"), "--receipts some: must be one of all, problems"),
+    (("add", "--subsystem", "dust"), "missing: --vendor NAME\n"),
     (("add", "--subsystem", "dust", "--vendor", "acme", "more"), "`more` is one argument too many"),
-    (("add", "--subsystem", "dust", "--vendor", "acme", "--colour", "red"), "unrecognized option '--colour'"),
-    (("add", "--subsystem", "dust", "--vendor", "acme", "--password-file", "a", "--generate-password", "b"), "not both"),
+    (("add", "--subsystem", "dust", "--vendor", "acme", "--colour", "red"), "there is no option --colour"),
+    (("add", "--subsystem", "dust", "--vendor", "acme", "--password-file", "a", "--generate-password", "b"), "--password-file and --generate-password: only one of them"),
     (("list", "more"), "`more` is one argument too many"),
-    (("list", "--yaml"), "unrecognized option '--yaml'"),
-    (("revoke", "--subsystem", "dust"), "--subsystem and --vendor are needed"),
+    (("list", "--yaml"), "there is no option --yaml"),
+    (("revoke", "--subsystem", "dust"), "missing: --vendor NAME\n"),
     (("sync", "more"), "`more` is one argument too many"),
     (("nonsense",), "`nonsense` is no action"),
     ((), "usage: cityhub vendor"),

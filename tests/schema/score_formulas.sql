@@ -117,7 +117,7 @@ SELECT is(onemap.score_month_close('{"month": "2025-10", "author": "王"}')->>'c
 SELECT pg_temp.one('S1', 'in_time', 'supervisor', 'work_day');
 SELECT is((SELECT r->>'score' FROM jsonb_array_elements(onemap.score_compute('{"month": "2025-10"}')->'rows') r WHERE r->>'department' = 'S1'), '73.20',
     'a case that comes too late changes nothing');
-SELECT is(onemap.score_verify('{"month": "2025-10"}') - 'month', '{"same": true, "rows_differing": 0, "scores_differing": [], "events_written_after_closing": 5}',
+SELECT is(onemap.score_verify('{"month": "2025-10"}') - 'month', '{"same": true, "rows_differing": 0, "scores_differing": [], "events_written_after_closing": 5, "rules_changed_since": []}',
     'computed again from the journal: the same, and the late events are named');
 SELECT throws_ok($$UPDATE onemap.score_case SET handled = 1 WHERE month = '2025-10-01'$$, 'CH031', NULL, 'rows of a closed month do not change');
 SELECT throws_ok($$DELETE FROM onemap.score_case WHERE month = '2025-10-01'$$, 'CH031', NULL, 'nor go');

@@ -142,7 +142,7 @@ SELECT throws_ok($$SELECT onemap.score_statistics('{"from": "2026-02-30", "to": 
 
 -- Case by case or from the whole journal: the same rows.
 CREATE TEMP TABLE kept AS SELECT * FROM onemap.score_case;
-SELECT onemap.score_rebuild('2026-10-01', '2026-11-01');
+SELECT onemap.score_month_build('2026-10-01'), onemap.score_month_build('2026-11-01');
 SELECT is((SELECT count(*)::int FROM ((TABLE kept EXCEPT TABLE onemap.score_case) UNION ALL (TABLE onemap.score_case EXCEPT TABLE kept)) d), 0,
     'built anew from the journal, no row differs');
 SELECT ok((SELECT count(*) > 10 FROM kept), 'and there are rows');

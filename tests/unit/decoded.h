@@ -107,7 +107,7 @@ static inline void decoded_run(struct decoded *decoded, const struct adapter *ad
         decoded->total = decode_telemetry(decoded->decoder, adapter, &decoded_limits, copy, length, &sink);
     } else {
         const struct document_sink sink = {decoded_document, decoded_problem, decoded_warning, decoded};
-        decoded->total = decode_document(decoded->decoder, kind, &decoded_limits, copy, length, &sink);
+        decoded->total = decode_document(decoded->decoder, topic_kind(kind), &decoded_limits, copy, length, &sink);
     }
     free(copy);
 }
@@ -142,24 +142,21 @@ static inline void decoded_print(const struct decoded *decoded) {
 }
 
 static inline const struct adapter *decoded_adapter(const char *key) {
-    for (size_t i = 0; i < adapter_count; i++) {
-        if (strcmp(adapters[i]->key, key) == 0) {
-            return adapters[i];
-        }
+    const struct adapter *adapter = adapter_find(key);
+    if (adapter == NULL) {
+        fail_msg("there is no adapter %s", key);
     }
-    fail_msg("there is no adapter %s", key);
-    return NULL;
+    return adapter;
 }
 
 /* The bit of a metric: ordinal - 1. */
 static inline unsigned decoded_bit(const struct adapter *adapter, const char *key) {
-    for (size_t i = 0; i < adapter->metric_count; i++) {
-        if (strcmp(adapter->metrics[i].key, key) == 0) {
-            return (unsigned)adapter->metrics[i].ordinal - 1;
-        }
+    const struct metric *metric = adapter_metric(adapter, key);
+    if (metric == NULL) {
+        fail_msg("adapter %s has no metric %s", adapter->key, key);
+        return 0;
     }
-    fail_msg("adapter %s has no metric %s", adapter->key, key);
-    return 0;
+    return (unsigned)metric->ordinal - 1;
 }
 
 static inline double decoded_value(const struct record *record, const struct adapter *adapter, const char *key) {

@@ -7,7 +7,8 @@
 #include "hub/base/config.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
-#include "hub/cli/command.h"
+#include "hub/cli/program.h"
+#include "hub/command/commands.h"
 
 struct loaded {
     struct config config;
@@ -236,7 +237,11 @@ static void test_print_reads_back(void **state) {
     free(again);
     unload(&first);
     unload(&second);
-    log_level_set(LOG_LEVEL_INFO);
+    /* Reading a configuration puts nothing into force. */
+    static struct captured captured;
+    captured_begin(&captured, stderr);
+    log_debug("quiet", "n=1");
+    assert_string_equal(captured_end(&captured), "");
 }
 
 /* config/cityhub.ini is what `cityhub check-config --print` writes for the defaults. */
@@ -244,18 +249,18 @@ static void test_shipped_file(void **state) {
     (void)state;
     static struct captured captured;
     static char shipped[sizeof captured.text];
-    struct config config;
     FILE *file = fopen(CITYHUB_SOURCE_DIR "/config/cityhub.ini", "re");
     assert_non_null(file);
     shipped[fread(shipped, 1, sizeof shipped - 1, file)] = '\0';
     fclose(file);
-    assert_int_equal(config_load(&config, CITYHUB_SOURCE_DIR "/config/cityhub.ini", stderr), 0);
-    char command[] = "check-config", option[] = "--print";
-    char *arguments[] = {command, option, NULL};
+    static const struct command *const commands[] = {&command_check_config, NULL};
+    static const struct command program = {.name = "cityhub", .actions = commands};
+    char name[] = "cityhub", command[] = "check-config", option[] = "--print", config[] = "--config";
+    char path[] = CITYHUB_SOURCE_DIR "/config/cityhub.ini";
+    char *arguments[] = {name, config, path, command, option, NULL};
     captured_begin(&captured, stdout);
-    int code = command_check_config(&config, 2, arguments);
+    int code = program_main(&program, 5, arguments);
     const char *printed = captured_end(&captured);
-    config_free(&config);
     assert_int_equal(code, EXIT_DONE);
     if (strcmp(CITYHUB_DATA_DIR, "/usr/local/share/cityhub") != 0) {
         skip(); /* a build for another place says so in the comment of data_dir */

@@ -39,7 +39,8 @@ static ProtobufCFieldDescriptor fields[BASE + TYPES] = {
 static const ProtobufCMessageDescriptor descriptor = {.short_name = "Made", .n_fields = BASE + TYPES, .fields = fields};
 static struct metric metrics[TYPES];
 static const char *const keys[] = {"f_double", NULL};
-static const struct device_kind kinds[] = {{"thing", "物", false, 900, 30, 0, keys}};
+static const struct device_kind kinds[] = {
+    {.key = "thing", .name_zh = "物", .interval_s = 30, .offline_after_s = 900, .metrics = keys}};
 static const struct adapter made = {
     .key = "made",
     .name_zh = "造",

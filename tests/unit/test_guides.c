@@ -118,9 +118,7 @@ static const struct device_kind *kind_of(const struct adapter *adapter, const st
     for (size_t k = 0; k < adapter->kind_count; k++) {
         uint64_t known = 0;
         for (const char *const *key = adapter->kinds[k].metrics; *key != NULL; key++) {
-            for (size_t m = 0; m < adapter->metric_count; m++) {
-                known |= strcmp(adapter->metrics[m].key, *key) == 0 ? UINT64_C(1) << m : 0;
-            }
+            known |= UINT64_C(1) << decoded_bit(adapter, *key);
         }
         if (((record->present | record->text_present) & ~known) == 0 &&
             adapter->kinds[k].mobile == record->has_position) {
@@ -130,19 +128,10 @@ static const struct device_kind *kind_of(const struct adapter *adapter, const st
     return NULL;
 }
 
-static bool has_kind(const struct adapter *adapter, const char *key) {
-    for (size_t k = 0; k < adapter->kind_count; k++) {
-        if (strcmp(adapter->kinds[k].key, key) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void check_document(const struct adapter *adapter, const char *kind, const cJSON *document) {
     if (strcmp(kind, "inventory") == 0) {
         const char *device_kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document, "kind"));
-        if (!has_kind(adapter, device_kind)) {
+        if (adapter_kind(adapter, device_kind) < 0) {
             fail_msg("%s: its inventory example has the kind %s, which is none", adapter->key, device_kind);
         }
     }

@@ -47,6 +47,19 @@ static void test_levels(void **state) {
     assert_string_equal(log_last_problem(&at), "two: n=2"); /* notices are no problems */
 }
 
+static void test_names_of_levels(void **state) {
+    (void)state;
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    enum log_level level = LOG_LEVEL_ERROR;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        assert_true(log_level_named(names[i], &level));
+        assert_int_equal(level, i);
+    }
+    assert_false(log_level_named("Debug", &level));
+    assert_false(log_level_named("", &level));
+    assert_int_equal(level, LOG_LEVEL_DEBUG);
+}
+
 /* Priorities go to journald alone: the variable must name the very stream that standard error is. */
 static void test_priorities_for_journald(void **state) {
     (void)state;
@@ -162,6 +175,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_form),
         cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_names_of_levels),
         cmocka_unit_test(test_priorities_for_journald),
         cmocka_unit_test(test_rate_limit),
         cmocka_unit_test(test_quote),

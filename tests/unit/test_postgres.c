@@ -151,8 +151,9 @@ static void test_set_up(void **state) {
     captured_expect(session->server.startup, " loader ");
     captured_expect(session->server.startup, "client_encoding=UTF8 ");
     const char *sql = session->server.setup.data;
-    captured_expect(sql, "SET TimeZone = 'UTC'; SET statement_timeout = '60s'; SET lock_timeout = '60s';");
+    captured_expect(sql, "SET TimeZone = 'UTC'; SET statement_timeout = '60s';");
     captured_expect(sql, "SET client_connection_check_interval = '2s';");
+    captured_expect(sql, "SET lock_timeout = '60s';");
     captured_expect(sql, "SET idle_in_transaction_session_timeout = '120s'; LISTEN a; LISTEN b");
 }
 

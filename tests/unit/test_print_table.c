@@ -90,6 +90,25 @@ static void test_no_rows_and_one_column(void **state) {
     prints(result_of(longest, 1, 0, NULL), "a name of sixty three bytes which is the longest in postgresql \n");
 }
 
+/* A fact and its value a row: values begin in one column, and stay in it over several lines. */
+static void test_facts(void **state) {
+    (void)state;
+    struct column columns[] = {{"fact", OID_TEXT}, {"value", OID_TEXT}};
+    static const char *const cells[] = {"id", "7", "单位", "甲\n乙\x1b[m\n", "problems", "", "x", NULL};
+    char out[500] = "";
+    FILE *file = fmemopen(out, sizeof out, "w");
+    PGresult *result = result_of(columns, 2, 4, cells);
+    print_facts(file, result);
+    fclose(file);
+    PQclear(result);
+    assert_string_equal(out, "id        7\n"
+                             "单位      甲\n"
+                             "          乙\\x1b[m\n"
+                             "          \n"
+                             "problems  \n"
+                             "x         \n");
+}
+
 /* More columns than anybody can read: the first 32. */
 static void test_many_columns(void **state) {
     (void)state;
@@ -113,6 +132,7 @@ int main(void) {
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_no_rows_and_one_column),
         cmocka_unit_test(test_many_columns),
+        cmocka_unit_test(test_facts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

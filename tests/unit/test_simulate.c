@@ -103,6 +103,96 @@ static void test_every_metric_is_sent(void **state) {
     }
 }
 
+static const struct figures_range *range_row(const struct figures *figures, const char *metric) {
+    const struct figures_range *row = figures->ranges;
+    while (row->metric != NULL && strcmp(row->metric, metric) != 0) {
+        row++;
+    }
+    return row->metric == NULL ? NULL : row;
+}
+
+static bool counted(const struct figures *figures, const char *kind) {
+    const struct figures_devices *row = figures->devices;
+    while (row->kind != NULL && strcmp(row->kind, kind) != 0) {
+        row++;
+    }
+    return row->kind != NULL && row->count > 0;
+}
+
+/* A counter's range is its growth in an hour. */
+static bool within(const struct figures_range *range, const struct metric *metric) {
+    return range->low <= range->high && range->low >= (metric->kind == METRIC_COUNTER ? 0 : metric->min) &&
+           range->high <= metric->max;
+}
+
+/* Tells each fault of a subsystem's table; returns how many there are. */
+static int figures_faults(const struct adapter *adapter, const struct figures *figures) {
+    int faults = 0;
+    for (size_t m = 0; m < adapter->metric_count; m++) {
+        const struct metric *metric = &adapter->metrics[m];
+        const struct figures_range *range = range_row(figures, metric->key);
+        if (metric->kind != METRIC_TEXT && (range == NULL || !within(range, metric))) {
+            print_error("simulate_figures.c: %s: %s %s\n", adapter->key, metric->key,
+                        range == NULL ? "has no everyday range: add its row" : "is not within its physical range");
+            faults++;
+        }
+    }
+    for (const struct figures_range *row = figures->ranges; row->metric != NULL; row++) {
+        const struct metric *metric = adapter_metric(adapter, row->metric);
+        if (metric == NULL || metric->kind == METRIC_TEXT || range_row(figures, row->metric) != row) {
+            print_error("simulate_figures.c: %s: %s is no metric with a range, or comes twice\n", adapter->key,
+                        row->metric);
+            faults++;
+        }
+    }
+    for (size_t k = 0; k < adapter->kind_count; k++) {
+        if (!counted(figures, adapter->kinds[k].key)) {
+            print_error("simulate_figures.c: %s: there are no devices of kind %s\n", adapter->key,
+                        adapter->kinds[k].key);
+            faults++;
+        }
+    }
+    for (const struct figures_devices *row = figures->devices; row->kind != NULL; row++) {
+        if (adapter_kind(adapter, row->kind) < 0) {
+            print_error("simulate_figures.c: %s: there is no kind %s\n", adapter->key, row->kind);
+            faults++;
+        }
+    }
+    return faults;
+}
+
+/* A table of figures is whole; a subsystem that has none is played with plain ones, which is said. */
+static void test_figures(void **state) {
+    (void)state;
+    int faults = 0;
+    int tables = 0;
+    for (size_t a = 0; a < adapter_count; a++) {
+        const struct figures *figures = figures_of(adapters[a]->key);
+        if (figures == NULL) {
+            print_message("simulate_figures.c: %s has no table: plain figures\n", adapters[a]->key);
+        } else {
+            faults += figures_faults(adapters[a], figures);
+            tables++;
+        }
+    }
+    assert_int_equal(faults, 0);
+    assert_true(tables > 0);
+    assert_null(figures_of("nothing"));
+}
+
+/* Without a table every device still says something that could be. */
+static void test_plain_figures(void **state) {
+    struct decoded *decoded = *state;
+    for (int i = 0; i < fleet.count; i += 7) {
+        struct simulated_device device = fleet.devices[i];
+        device.figures = NULL;
+        run_record(decoded, &device, COORDINATE_WGS84, decoded_now_ms, false);
+        assert_int_equal(decoded->records[0].quality, 0);
+        assert_true(decoded->records[0].present != 0);
+    }
+    assert_int_equal(figures_devices(NULL, fleet.devices[0].kind), FIGURES_DEVICES_PLAIN);
+}
+
 static void test_counters_grow(void **state) {
     struct decoded *decoded = *state;
     static double last[ADAPTER_METRICS_MAX];
@@ -277,15 +367,11 @@ static void test_work_goes_its_way(void **state) {
     (void)state;
     struct simulate_random random = {4};
     struct work_book book = {.count = 0};
-    struct document_source source = {&fleet, NULL, COORDINATE_WGS84, &random, decoded_now_ms};
+    struct document_source source = {&fleet, decoded_adapter("sanitation"), COORDINATE_WGS84, &random, decoded_now_ms};
     char begun[40][48];
     int planned = 0;
     int started = 0;
     int finished = 0;
-    for (size_t a = 0; a < adapter_count; a++) {
-        source.adapter = strcmp(adapters[a]->key, "sanitation") == 0 ? adapters[a] : source.adapter;
-    }
-    assert_non_null(source.adapter);
     for (int i = 0; i < 20; i++) {
         cJSON *records = simulate_work(&source, &book);
         const cJSON *record;
@@ -337,6 +423,8 @@ int main(void) {
         cmocka_unit_test(test_same_seed_same_county),
         cmocka_unit_test(test_every_device_decodes),
         cmocka_unit_test(test_every_metric_is_sent),
+        cmocka_unit_test(test_figures),
+        cmocka_unit_test(test_plain_figures),
         cmocka_unit_test(test_counters_grow),
         cmocka_unit_test(test_movers),
         cmocka_unit_test(test_anomalies_are_possible),

@@ -1,214 +1,8 @@
-/* test_http.c: the HTTP server with real sockets: a loop with the server in one thread, clients in the test's. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <cjson/cJSON.h>
+/* test_server.c: the HTTP server with real sockets: routes, heads against their rows, clients that are many, slow or
+ * hostile, opening and closing. */
 #include <dirent.h>
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "hub/base/log.h"
-#include "hub/base/metrics.h"
-#include "hub/http/http.h"
-
-enum { CLIENT_TIMEOUT_S = 30, CONNECTIONS = 16, FEW = 2, TIMEOUT_S = 1, ANSWER_MAX = 256 * 1024 };
-
-/* ---- the server ---- */
-
-struct server {
-    struct config config;
-    struct http_source source;
-    struct http *http;
-    uv_loop_t loop;
-    uv_async_t wake;
-    pthread_t thread;
-    uv_sem_t done;
-    void (*task)(void); /* to run in the loop; NULL = stop */
-    bool ready;
-    bool closed;
-};
-
-static struct server server;
-
-static bool source_ready(void *user, char *why, size_t size) {
-    struct server *self = user;
-    if (!self->ready) {
-        snprintf(why, size, "the database is away");
-    }
-    return self->ready;
-}
-
-static void on_closed(void *user) {
-    ((struct server *)user)->closed = true;
-}
-
-static void on_wake(uv_async_t *wake) {
-    struct server *self = wake->data;
-    if (self->task == NULL) {
-        http_close(self->http, on_closed, self);
-        uv_close((uv_handle_t *)wake, NULL);
-        return;
-    }
-    self->task();
-    uv_sem_post(&self->done);
-}
-
-static void *loop_run(void *user) {
-    uv_run(user, UV_RUN_DEFAULT);
-    return NULL;
-}
-
-/* Runs `task` in the loop's thread and waits for it. */
-static void in_loop(void (*task)(void)) {
-    server.task = task;
-    uv_async_send(&server.wake);
-    uv_sem_wait(&server.done);
-}
-
-static int setup_with(int64_t connections) {
-    memset(&server, 0, sizeof server);
-    char *nothing = NULL;
-    size_t size = 0;
-    FILE *errors = open_memstream(&nothing, &size);
-    assert_int_equal(config_load(&server.config, "/dev/null", errors), 0);
-    fclose(errors);
-    free(nothing);
-    server.config.http_port = 0;
-    server.config.http_connections = connections;
-    server.config.http_timeout_s = TIMEOUT_S;
-    server.source = (struct http_source){.ready = source_ready, .user = &server};
-    server.ready = true;
-    assert_int_equal(uv_loop_init(&server.loop), 0);
-    assert_int_equal(uv_async_init(&server.loop, &server.wake, on_wake), 0);
-    assert_int_equal(uv_sem_init(&server.done, 0), 0);
-    server.wake.data = &server;
-    server.http = http_open(&server.loop, &server.config, &server.source);
-    assert_non_null(server.http);
-    server.config.http_port = http_port(server.http);
-    assert_true(server.config.http_port > 0);
-    assert_int_equal(pthread_create(&server.thread, NULL, loop_run, &server.loop), 0);
-    return 0;
-}
-
-static int setup(void **state) {
-    (void)state;
-    return setup_with(CONNECTIONS);
-}
-
-static int setup_few(void **state) {
-    (void)state;
-    return setup_with(FEW);
-}
-
-static int teardown(void **state) {
-    (void)state;
-    server.task = NULL;
-    uv_async_send(&server.wake);
-    pthread_join(server.thread, NULL);
-    uv_sem_destroy(&server.done);
-    bool clean = server.closed && uv_loop_close(&server.loop) == 0;
-    config_free(&server.config);
-    metrics_free();
-    hub_metrics = (struct hub_metrics){0};
-    if (!clean) {
-        print_error("http_close left handles in the loop, or never said that it is done\n");
-    }
-    return clean ? 0 : -1;
-}
-
-/* ---- a client of plain sockets ---- */
-
-static int client_open(void) {
-    int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server.config.http_port)};
-    struct timeval limit = {.tv_sec = CLIENT_TIMEOUT_S};
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    assert_int_equal(setsockopt(client, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
-    assert_int_equal(setsockopt(client, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit), 0);
-    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof address), 0);
-    return client;
-}
-
-/* False if the server has closed already, which is its right while it is sent garbage. */
-static bool client_send(int client, const void *bytes, size_t length) {
-    const char *at = bytes;
-    while (length > 0) {
-        ssize_t sent = send(client, at, length, MSG_NOSIGNAL);
-        if (sent <= 0) {
-            return false;
-        }
-        at += sent;
-        length -= (size_t)sent;
-    }
-    return true;
-}
-
-static void client_say(int client, const char *text) {
-    assert_true(client_send(client, text, strlen(text)));
-}
-
-/* Everything until the server closes, and closes here, too. Never waits longer than CLIENT_TIMEOUT_S for a next piece.
- */
-static const char *client_rest(int client) {
-    static char answer[ANSWER_MAX];
-    size_t used = 0;
-    ssize_t got;
-    while ((got = recv(client, answer + used, sizeof answer - 1 - used, 0)) > 0) {
-        used += (size_t)got;
-    }
-    if (got < 0 && errno != ECONNRESET) {
-        fail_msg("the server neither answers nor closes: %s; so far: %.*s", strerror(errno), (int)used, answer);
-    }
-    close(client);
-    answer[used] = '\0';
-    return answer;
-}
-
-static const char *request(const char *method, const char *path) {
-    char head[512];
-    int client = client_open();
-    snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", method, path);
-    client_say(client, head);
-    return client_rest(client);
-}
-
-static void assert_status(const char *answer, int status) {
-    char line[32];
-    snprintf(line, sizeof line, "HTTP/1.1 %d ", status);
-    if (strncmp(answer, line, strlen(line)) != 0) {
-        fail_msg("not status %d but: %.300s", status, answer);
-    }
-}
-
-static void assert_holds(const char *answer, const char *text) {
-    if (strcasestr(answer, text) == NULL) {
-        fail_msg("`%s` is not in: %.2000s", text, answer);
-    }
-}
-
-static const char *body_of(const char *answer) {
-    const char *end = strstr(answer, "\r\n\r\n");
-    assert_non_null(end);
-    return end + 4;
-}
-
-static void assert_alive(void) {
-    const char *answer = request("GET", "/healthz");
-    assert_status(answer, 200);
-    assert_string_equal(body_of(answer), "ok\n");
-}
+#include "http_server.h"
 
 /* ---- routes ---- */
 
@@ -322,14 +116,7 @@ static void test_status_route(void **state) {
     assert_int_equal(strlen(cJSON_GetStringValue(cJSON_GetObjectItem(problem, "at"))), 20);
     cJSON_Delete(status);
 }
-
 /* ---- methods and paths ---- */
-
-static size_t content_length(const char *answer) {
-    const char *at = strcasestr(answer, "Content-Length: ");
-    assert_non_null(at);
-    return (size_t)strtoull(at + strlen("Content-Length: "), NULL, 10);
-}
 
 static void test_head(void **state) {
     (void)state;
@@ -344,64 +131,185 @@ static void test_head(void **state) {
     assert_int_equal(content_length(answer), strlen(body_of(answer)));
 }
 
-static void assert_error(const char *answer, const char *code) {
-    assert_holds(answer, "Content-Type: application/json");
-    cJSON *root = cJSON_ParseWithOpts(body_of(answer), NULL, true);
-    const cJSON *error = cJSON_GetObjectItem(root, "error");
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(error, "code")), code);
-    assert_true(strlen(cJSON_GetStringValue(cJSON_GetObjectItem(error, "message"))) > 0);
+static void test_unknown_path(void **state) {
+    (void)state;
+    static const char *const paths[] = {"/",
+                                        "/healthz/",
+                                        "//healthz",
+                                        "/api/v1/statu",
+                                        "/api/v1%2fstatus",
+                                        "/%2e%2e/etc",
+                                        "/a/b/c/d/e/f/g/h/i/j/k/l/m/n"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        assert_problem(request("GET", paths[i]), 404, "CH040");
+    }
+    assert_status(request("GET", "/healthz?x=1&y=%zz"), 200); /* a probe may say what it likes */
+    assert_status(request("GET", "/%68ealthz"), 200);
+    assert_status(request("GET", "http://localhost/healthz"), 200);
+    assert_status(request("GET", "HTTP://localhost:99/healthz?x"), 200);
+}
+
+static void test_bad_targets(void **state) {
+    (void)state;
+    static const char *const targets[] = {"/api/v1/status%00",
+                                          "/%c0%af",
+                                          "/%ed%a0%80",
+                                          "/%ff",
+                                          "/%f4%90%80%80",
+                                          "/test/%",
+                                          "/test/%4",
+                                          "/test/%g0",
+                                          "/%0a",
+                                          "healthz",
+                                          "*",
+                                          "/test/later?ms=%",
+                                          "/test/later?ms=%00",
+                                          "/test/later?%ff"};
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++) {
+        assert_problem(request("GET", targets[i]), 400, "CH043");
+    }
+    char many[1024] = "/test/later?a=1";
+    for (int i = 0; i < 40; i++) {
+        strcat(many, "&a=1");
+    }
+    assert_problem(request("GET", many), 400, "CH043");
+}
+
+static void test_methods(void **state) {
+    (void)state;
+    static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW", "get"};
+    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+        const char *answer = request(methods[i], "/metrics");
+        assert_problem(answer, 405, "CH041");
+        assert_holds(answer, "Allow: GET, HEAD, OPTIONS\r\n");
+    }
+    const char *answer = request("DELETE", "/test/echo");
+    assert_problem(answer, 405, "CH041");
+    assert_holds(answer, "Allow: GET, HEAD, POST, OPTIONS\r\n");
+    answer = request("OPTIONS", "/test/echo");
+    assert_status(answer, 204);
+    assert_holds(answer, "Allow: GET, HEAD, POST, OPTIONS\r\n");
+    assert_string_equal(body_of(answer), "");
+    answer = request("OPTIONS", "*");
+    assert_status(answer, 204);
+    assert_holds(answer, "Allow: GET, HEAD, POST, PUT, OPTIONS\r\n");
+    assert_problem(request("OPTIONS", "/nowhere"), 404, "CH040");
+}
+/* ---- parameters, roles, kinds of content ---- */
+
+static void assert_parameter(const char *target, const char *parameter, const char *words) {
+    const char *answer = request_with("GET", target, "Accept-Language: en\r\n", "");
+    assert_problem(answer, 400, "CH042");
+    cJSON *root = cJSON_Parse(body_of(answer));
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(root, "parameter")), parameter);
+    const char *detail = cJSON_GetStringValue(cJSON_GetObjectItem(root, "detail"));
+    if (strstr(detail, words) == NULL) {
+        fail_msg("%s: `%s` is not in: %s", target, words, detail);
+    }
     cJSON_Delete(root);
 }
 
-static void test_unknown_path(void **state) {
+static void test_parameters(void **state) {
     (void)state;
-    static const char *const paths[] = {"/",          "/healthz/", "//healthz", "/api/v1/statu", "/api/v1/status%00",
-                                        "/%2e%2e/etc"};
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        const char *answer = request("GET", paths[i]);
-        assert_status(answer, 404);
-        assert_error(answer, "not_found");
-        assert_holds(answer, "\"/api/v1/status\"");
-        assert_holds(answer, "\"/metrics\"");
-    }
-    assert_status(request("GET", "/healthz?x=1&y=%zz"), 200); /* a query is nobody's path */
+    assert_string_equal(
+        body_of(request("GET",
+                        "/test/tiles/08/7.mvt?q=%e6%89%ac+a%2Bb&at=2026-11-24T08:00:00+08:00&layers=alarms,devices")),
+        "{\"z\":8,\"y\":7,\"layers\":[\"alarms\",\"devices\"],\"at\":\"2026-11-24T08:00:00+08:00\","
+        "\"q\":\"\xe6\x89\xac a+b\"}");
+    assert_string_equal(body_of(request("GET", "/test/tiles/0/0.mvt?q=%22%5c")),
+                        "{\"z\":0,\"y\":0,\"q\":\"\\\"\\\\\"}");
+    assert_parameter("/test/tiles/23/7.mvt?q=a", "z", "must be a whole number from 0 to 22");
+    assert_parameter("/test/tiles/8/7x.mvt?q=a", "y", "must be a whole number from 0 to 4194303");
+    assert_parameter("/test/tiles/8/7.mvt", "q", "is missing: it must be a text of 1 to 8 characters");
+    assert_parameter("/test/tiles/8/7.mvt?q=", "q", "must be a text");
+    assert_parameter("/test/tiles/8/7.mvt?q=123456789", "q", "must be a text");
+    assert_parameter("/test/tiles/8/7.mvt?q=a&layers=cases", "layers",
+                     "up to 2 values with commas, each: must be one of: devices alarms");
+    assert_parameter("/test/tiles/8/7.mvt?q=a&at=yesterday", "at", "must be a time with its offset");
+    assert_parameter("/test/tiles/8/7.mvt?q=a&q=b", "q", "comes twice");
+    assert_parameter("/test/tiles/8/7.mvt?q=a&z=3", "z", "there is no parameter \"z\"; there are: layers, at, q");
+    assert_problem(request("GET", "/test/tiles/8/.mvt?q=a"), 404, "CH040");
+    const char *answer =
+        request_with("GET", "/test/tiles/23/7.mvt?q=a", "Accept-Language: fr, en;q=0.8, zh;q=0.9\r\n", "");
+    assert_holds(answer, "\"detail\":\"参数 \\\"z\\\" 须为 0 至 22 的整数\"");
+    assert_holds(answer, "Vary: Accept-Language\r\n");
 }
 
-static void test_other_methods(void **state) {
+static void test_roles(void **state) {
     (void)state;
-    static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "get"};
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        const char *answer = request(methods[i], "/metrics");
-        assert_status(answer, 405);
-        assert_holds(answer, "Allow: GET, HEAD\r\n");
-        assert_error(answer, "method_not_allowed");
+    static const char *const strangers[] = {"Host: hub.example\r\n",
+                                            "Host: 10.0.0.1:8080\r\n",
+                                            "Host: localhost.example\r\n",
+                                            "Host: localhost\r\nX-Forwarded-For: 10.0.0.1\r\n",
+                                            "Host: localhost\r\nForwarded: for=10.0.0.1\r\n",
+                                            "Host: localhost\r\nVia: 1.1 proxy\r\n"};
+    for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
+        assert_problem(request_by("GET", "/metrics", strangers[i], ""), 403, "CH048");
+        assert_status(request_by("GET", "/healthz", strangers[i], ""), 200);
+    }
+    static const char *const friends[] = {"Host: localhost\r\n", "Host: LOCALHOST:1\r\n", "Host: 127.0.0.1:8080\r\n",
+                                          "Host: 127.9.9.9\r\n", "Host: [::1]:8080\r\n"};
+    for (size_t i = 0; i < sizeof friends / sizeof friends[0]; i++) {
+        assert_status(request_by("GET", "/metrics", friends[i], ""), 200);
     }
 }
 
-/* The body of a refused request must not be read as the next request. */
-static void test_bodies(void **state) {
+static void test_accept(void **state) {
     (void)state;
-    static const char inner[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
-    static const char *const methods[] = {"POST", "DELETE", "GET"};
-    for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
-        char text[512];
-        int client = client_open();
-        snprintf(text, sizeof text,
-                 "%s /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s", methods[i],
-                 strlen(inner), inner);
-        client_say(client, text);
-        const char *answer = client_rest(client);
-        assert_status(answer, strcmp(methods[i], "GET") == 0 ? 200 : 405);
-        assert_null(strstr(answer, "cityhub_database_connected"));
+    assert_status(request_with("GET", "/api/v1/status", "Accept: text/html, application/*;q=0.1\r\n", ""), 200);
+    assert_status(request_with("GET", "/api/v1/status", "Accept: */*\r\n", ""), 200);
+    assert_problem(request_with("GET", "/api/v1/status", "Accept: text/html\r\n", ""), 406, "CH047");
+    assert_problem(request_with("GET", "/api/v1/status", "Accept: */*, application/json;q=0\r\n", ""), 406, "CH047");
+    static const char prometheus[] =
+        "Accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
+    assert_status(request_with("GET", "/metrics", prometheus, ""), 200);
+}
+/* Listening on all addresses: clients of both families, and who is on this machine. */
+static void test_both_families(void **state) {
+    (void)state;
+    assert_alive();
+    assert_status(request("GET", "/metrics"), 200); /* 127.0.0.1, perhaps as ::ffff:127.0.0.1 */
+    assert_problem(request_by("GET", "/metrics", "Host: 192.0.2.7\r\n", ""), 403, "CH048");
+    if (strcmp(server.config.http_listen, "::") != 0) {
+        return;
     }
-    int client = client_open();
-    client_say(client, "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"
-                       "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    int client = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in6 address = {
+        .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback, .sin6_port = htons((uint16_t)server.config.http_port)};
+    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof address), 0);
+    client_say(client, "GET /metrics HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n"
+                       "GET /metrics HTTP/1.1\r\nHost: [2001:db8::1]\r\nConnection: close\r\n\r\n");
     const char *answer = client_rest(client);
-    assert_holds(answer, "\r\n\r\nok\n");
-    assert_holds(answer, "\r\n\r\nready\n");
+    assert_status(answer, 200);
+    assert_holds(answer, "HTTP/1.1 403 ");
 }
 
+/* Rows that ask the database say at once that it is away. */
+static void test_database_away(void **state) {
+    (void)state;
+    const char *answer = request("GET", "/api/v1/subsystems");
+    assert_problem(answer, 503, "CH051");
+    assert_holds(answer, "Retry-After: 5\r\n");
+}
+
+static void test_route_list(void **state) {
+    (void)state;
+    cJSON *root = cJSON_ParseWithOpts(body_of(request("GET", "/api/v1")), NULL, true);
+    const cJSON *list = cJSON_GetObjectItem(root, "routes");
+    assert_int_equal(cJSON_GetArraySize(list), (int)(route_count + sizeof own_rows / sizeof own_rows[0]));
+    const cJSON *devices = NULL, *row;
+    cJSON_ArrayForEach(row, list) {
+        if (strstr(cJSON_GetStringValue(cJSON_GetObjectItem(row, "path")), "/devices") != NULL) {
+            devices = row;
+        }
+    }
+    char *text = cJSON_PrintUnformatted(cJSON_GetArrayItem(cJSON_GetObjectItem(devices, "parameters"), 1));
+    assert_string_equal(text, "{\"name\":\"limit\",\"in\":\"query\",\"required\":false,\"type\":\"integer\","
+                              "\"minimum\":1,\"maximum\":1000,\"default\":100,"
+                              "\"description\":\"entries of a page at the most\"}");
+    free(text);
+    cJSON_Delete(root);
+}
 /* ---- many, slow and hostile clients ---- */
 
 static void test_one_connection(void **state) {
@@ -409,9 +317,9 @@ static void test_one_connection(void **state) {
     enum { REQUESTS = 500 };
     int client = client_open();
     for (int i = 1; i < REQUESTS; i++) {
-        client_say(client, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); /* without waiting for the answer */
+        client_say(client, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); /* without waiting for the answer */
     }
-    client_say(client, "GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    client_say(client, "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     int answers = 0;
     const char *at = client_rest(client);
     assert_holds(at, "\r\n\r\nready\n");
@@ -428,7 +336,7 @@ static void test_parallel(void **state) {
     int clients[CLIENTS];
     for (int i = 0; i < CLIENTS; i++) {
         clients[i] = client_open();
-        client_say(clients[i], "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        client_say(clients[i], "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     }
     for (int i = CLIENTS - 1; i >= 0; i--) {
         const char *answer = client_rest(clients[i]);
@@ -461,7 +369,7 @@ static void test_slow_clients(void **state) {
 /* Clients that ask for much and read nothing take all connections; they are closed, too. */
 static void test_clients_that_do_not_read(void **state) {
     (void)state;
-    static const char ask[] = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char ask[] = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     int clients[FEW];
     for (int i = 0; i < FEW; i++) {
         int small = 4096;
@@ -513,9 +421,9 @@ static void test_garbage(void **state) {
         "GET /healthz HTTP/9.9\r\n\r\n",
         "GET  /healthz  HTTP/1.1  x\r\n\r\n",
         "GET /healthz HTTP/1.1\r\nno colon\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", /* the beginning of TLS */
         "\x10\x0e\x00\x04MQTT\x05\x02",                 /* and of MQTT */
     };
@@ -552,7 +460,6 @@ static void test_huge_head(void **state) {
     hear_garbage();
     assert_alive();
 }
-
 /* ---- opening and closing ---- */
 
 static void test_port_in_use(void **state) {
@@ -560,13 +467,13 @@ static void test_port_in_use(void **state) {
     uv_loop_t loop;
     int64_t at_s;
     uv_loop_init(&loop);
-    assert_null(http_open(&loop, &server.config, &server.source));
+    assert_null(open_on(&loop));
     assert_holds(log_last_problem(&at_s), "http_listen: listen=\"127.0.0.1\"");
     assert_holds(log_last_problem(&at_s), "Address already in use");
     char *listen = server.config.http_listen;
     char wrong[] = "256.1.2.3";
     server.config.http_listen = wrong;
-    assert_null(http_open(&loop, &server.config, &server.source));
+    assert_null(open_on(&loop));
     assert_holds(log_last_problem(&at_s), "256.1.2.3");
     server.config.http_listen = listen;
     assert_int_equal(uv_loop_close(&loop), 0);
@@ -589,14 +496,13 @@ static void test_close_in_the_middle(void **state) {
     assert_int_equal(setup(state), 0);
     int idle = client_open();
     int half = client_open();
-    client_say(half, "GET /metrics HTTP/1.1\r\nHost: x\r\n");
+    client_say(half, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n");
     assert_alive();
     assert_int_equal(teardown(state), 0);
     assert_string_equal(client_rest(idle), "");
     client_rest(half);
     assert_int_equal(files_open(), before);
 }
-
 int main(void) {
     signal(SIGPIPE, SIG_IGN);
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -607,8 +513,14 @@ int main(void) {
         WITH_SERVER(test_status_route),
         WITH_SERVER(test_head),
         WITH_SERVER(test_unknown_path),
-        WITH_SERVER(test_other_methods),
-        WITH_SERVER(test_bodies),
+        WITH_SERVER(test_bad_targets),
+        WITH_SERVER(test_methods),
+        WITH_SERVER(test_parameters),
+        WITH_SERVER(test_roles),
+        WITH_SERVER(test_accept),
+        cmocka_unit_test_setup_teardown(test_both_families, setup_both, teardown),
+        WITH_SERVER(test_database_away),
+        WITH_SERVER(test_route_list),
         WITH_SERVER(test_one_connection),
         WITH_SERVER(test_parallel),
         WITH_SERVER(test_slow_clients),

@@ -1,0 +1,48 @@
+/* member.c: members of JSON objects, see member.h. cJSON's short names compare without regard to case: JSON does not.
+ */
+#include "hub/base/member.h"
+
+#include <string.h>
+
+#include "hub/base/error.h"
+
+cJSON *member_get(const cJSON *object, const char *name) {
+    return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+const char *member_text(const cJSON *object, const char *name) {
+    const char *text = cJSON_GetStringValue(member_get(object, name));
+    return text == NULL ? "" : text;
+}
+
+double member_number(const cJSON *object, const char *name, double otherwise) {
+    const cJSON *item = member_get(object, name);
+    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+bool member_is_number(const cJSON *object, const char *name) {
+    return cJSON_IsNumber(member_get(object, name));
+}
+
+bool member_true(const cJSON *object, const char *name) {
+    return cJSON_IsTrue(member_get(object, name));
+}
+
+const cJSON *member_find(const cJSON *array, const char *name, const char *value) {
+    const cJSON *element;
+    cJSON_ArrayForEach(element, array) {
+        if (strcmp(member_text(element, name), value) == 0) {
+            return element;
+        }
+    }
+    return NULL;
+}
+
+int member_put(cJSON *object, const char *name, cJSON *value) {
+    cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+    if (value == NULL || !cJSON_AddItemToObject(object, name, value)) {
+        cJSON_Delete(value);
+        return CH_EMEMORY;
+    }
+    return 0;
+}

@@ -1,0 +1,29 @@
+/* member.h: reading members of JSON objects by their exact names. Changes and owns nothing; NULL is an object without
+ * members. What comes back belongs to the object. */
+#ifndef CITYHUB_MEMBER_H
+#define CITYHUB_MEMBER_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+/* The member, or NULL. */
+cJSON *member_get(const cJSON *object, const char *name);
+
+/* Its text, "" if it is none. */
+const char *member_text(const cJSON *object, const char *name);
+
+/* Its number, `otherwise` if it is none. */
+double member_number(const cJSON *object, const char *name, double otherwise);
+bool member_is_number(const cJSON *object, const char *name);
+
+/* True if it is there and true. */
+bool member_true(const cJSON *object, const char *name);
+
+/* The element of `array` whose member `name` is the text `value`, or NULL. */
+const cJSON *member_find(const cJSON *array, const char *name, const char *value);
+
+/* Puts the member in place of one of this name, if there is one. `value` is the object's from now on, also if memory is
+ * out and it cannot be put. Returns 0 or CH_EMEMORY (`value` NULL is that, too). */
+int member_put(cJSON *object, const char *name, cJSON *value);
+
+#endif

@@ -1,0 +1,49 @@
+/* topic.h: the words of the topics: cityhub/v1/<subsystem>/<vendor>/<kind>. All that is spelled of them in C is here
+ * and in topic.c; who says a topic or a kind asks here. Knows neither subsystems nor vendors. */
+#ifndef CITYHUB_TOPIC_H
+#define CITYHUB_TOPIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define TOPIC_PREFIX "cityhub/v1/"
+
+/* A topic as a format of printf: subsystem, vendor, word of the kind. "+" for a level makes it a subscription's filter.
+ */
+#define TOPIC_FORMAT TOPIC_PREFIX "%s/%s/%s"
+
+/* Kinds of message, in the order of the guides: those that vendors send, then what they get back. */
+enum topic_kind {
+    TOPIC_TELEMETRY,               /* records of devices */
+    TOPIC_INVENTORY,               /* devices and their places */
+    TOPIC_STAFF,                   /* people and vehicles on duty */
+    TOPIC_WORK,                    /* work orders */
+    TOPIC_CASE,                    /* problems that a subsystem reports */
+    TOPIC_RECEIPT,                 /* what became of a message */
+    TOPIC_NONE,                    /* no kind at all */
+    TOPIC_KINDS_IN = TOPIC_RECEIPT /* how many kinds vendors send */
+};
+
+/* The last level of the topic, index = enum topic_kind. */
+extern const char *const topic_words[TOPIC_NONE];
+
+/* The kinds that vendors send, as a sentence names them. */
+#define TOPIC_WORDS_IN "telemetry, inventory, staff, work or case"
+
+/* The kind of that word, TOPIC_NONE if it is none. */
+enum topic_kind topic_kind(const char *word);
+
+/* One level of a topic, within its text: not terminated, maybe empty. */
+struct topic_level {
+    const char *text;
+    size_t length;
+};
+
+struct topic {
+    struct topic_level subsystem, vendor, kind;
+};
+
+/* Takes a topic apart. False if it has another prefix or another number of levels; what they say is not judged. */
+bool topic_split(const char *text, struct topic *topic);
+
+#endif

@@ -1,0 +1,10 @@
+/* commands.h: the commands of the program, one file each, but for the simulator's, which is not the product's. */
+#ifndef CITYHUB_COMMANDS_H
+#define CITYHUB_COMMANDS_H
+
+#include "hub/cli/command.h"
+
+extern const struct command command_serve, command_check_config, command_migrate, command_status, command_vendor,
+    command_alarm, command_catalogue, command_calendar, command_case, command_score, command_quarantine, command_help;
+
+#endif

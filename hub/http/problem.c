@@ -1,0 +1,126 @@
+/* problem.c: the kinds of refusals, one row each, and their JSON. Must never tell a stranger what only the log should
+ * say: details of the database or of the hub's inside. */
+#include "hub/http/problem.h"
+
+#include <cjson/cJSON.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "hub/base/text.h"
+
+static const struct kind {
+    unsigned status;
+    const char *code;
+    const char *title[2], *hint[2]; /* by enum language */
+} kinds[] = {
+    [PROBLEM_PATH] = {404,
+                      "CH040",
+                      {"没有这个路径", "There is no such path"},
+                      {"GET /api/v1 列出全部路径。", "GET /api/v1 lists all paths."}},
+    [PROBLEM_METHOD] = {405,
+                        "CH041",
+                        {"该路径不支持此方法", "The path does not have this method"},
+                        {"允许的方法见应答头 Allow。", "The header Allow of this answer names those it has."}},
+    [PROBLEM_PARAMETER] = {400,
+                           "CH042",
+                           {"参数有误", "A parameter is wrong"},
+                           {"请按说明修改该参数。", "Change the parameter as described."}},
+    [PROBLEM_TARGET] = {400,
+                        "CH043",
+                        {"请求地址编码有误", "The address is not encoded rightly"},
+                        {"地址须为 UTF-8，并以 %XX 转义。", "Write it as UTF-8, with %XX for what is not plain."}},
+    [PROBLEM_BODY] = {400,
+                      "CH044",
+                      {"请求体有误", "The body is wrong"},
+                      {"请检查请求体。", "Look at what was sent as the body."}},
+    [PROBLEM_LARGE] = {413,
+                       "CH045",
+                       {"请求体过大", "The body is too large"},
+                       {"请减小或分批发送。", "Send less, or in several requests."}},
+    [PROBLEM_MEDIA] = {415,
+                       "CH046",
+                       {"不支持该内容类型", "This kind of content is not taken"},
+                       {"请修改请求头 Content-Type。", "Change the header Content-Type."}},
+    [PROBLEM_ACCEPT] = {406,
+                        "CH047",
+                        {"无法提供所要求的类型", "There is no answer of the kind that was asked for"},
+                        {"请修改请求头 Accept。", "Change the header Accept."}},
+    [PROBLEM_ROLE] = {403,
+                      "CH048",
+                      {"无权访问", "Not allowed"},
+                      {"该路径只在本机以 127.0.0.1 或 localhost 访问，且不经代理。",
+                       "Ask on the hub's own machine, as 127.0.0.1 or localhost, without a proxy."}},
+    [PROBLEM_NOTHING] = {404,
+                         "CH049",
+                         {"没有找到", "Nothing is there"},
+                         {"请核对路径中的代码。", "Look at the codes in the path."}},
+    [PROBLEM_BUSY] = {503, "CH050", {"系统繁忙", "Too busy"}, {"请稍后再试。", "Try again a little later."}},
+    [PROBLEM_AWAY] = {503,
+                      "CH051",
+                      {"数据库暂时不可用", "The database is away"},
+                      {"请稍后再试；管理员请看 /readyz。", "Try again later; an administrator looks at /readyz."}},
+    [PROBLEM_LATE] = {504, "CH052", {"未能按时答复", "No answer in time"}, {"请缩小查询范围。", "Ask for less."}},
+    [PROBLEM_INTERNAL] = {500,
+                          "CH053",
+                          {"内部错误", "A fault of the hub"},
+                          {"请告知管理员，原因在日志中。", "Tell the administrator; the log says why."}},
+    [PROBLEM_RULE] = {422, "", {"不符合规则", "A rule says no"}, {"", ""}},
+};
+
+/* docs/cases.md and docs/score.md explain the codes. */
+unsigned problem_status(const char *code) {
+    static const struct {
+        const char *code;
+        unsigned status;
+    } rows[] = {
+        {"CH010", 409}, /* not allowed in this state */
+        {"CH011", 409}, /* changed meanwhile */
+        {"CH017", 404}, /* no such case */
+        {"CH018", 409}, /* there already */
+        {"CH019", 403}, /* not entitled */
+        {"CH031", 409}, /* the month is closed */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].code, code) == 0) {
+            return rows[i].status;
+        }
+    }
+    return kinds[PROBLEM_RULE].status;
+}
+
+void problem_set(struct problem *problem, enum problem_kind kind, enum language language, const char *zh,
+                 const char *en, ...) {
+    va_list arguments;
+    *problem = (struct problem){.kind = kind, .status = kinds[kind].status, .language = language};
+    memcpy(problem->code, kinds[kind].code, strlen(kinds[kind].code) + 1);
+    va_start(arguments, en);
+    vsnprintf(problem->detail, sizeof problem->detail, language == LANGUAGE_ZH ? zh : en, arguments);
+    va_end(arguments);
+    text_trim(problem->detail);
+}
+
+char *problem_json(const struct problem *problem, const char *instance) {
+    const struct kind *kind = &kinds[problem->kind];
+    const char *hint = problem->hint[0] == '\0' ? kind->hint[problem->language] : problem->hint;
+    char type[40];
+    cJSON *root = cJSON_CreateObject();
+    snprintf(type, sizeof type, "urn:cityhub:problem:%s", problem->code);
+    cJSON_AddStringToObject(root, "type", type);
+    cJSON_AddStringToObject(root, "title", kind->title[problem->language]);
+    cJSON_AddNumberToObject(root, "status", problem->status);
+    cJSON_AddStringToObject(root, "code", problem->code);
+    cJSON_AddStringToObject(root, "detail", problem->detail);
+    if (hint[0] != '\0') {
+        cJSON_AddStringToObject(root, "hint", hint);
+    }
+    if (problem->parameter[0] != '\0') {
+        cJSON_AddStringToObject(root, "parameter", problem->parameter);
+    }
+    if (instance != NULL) {
+        cJSON_AddStringToObject(root, "instance", instance);
+    }
+    char *text = cJSON_PrintUnformatted(root);
+    cJSON_Delete(root);
+    return text;
+}

@@ -1,0 +1,307 @@
+/* query.c: a request as a statement, and its rows as an answer. Must never put a part of a request into a statement's
+ * text, nor collect more than QUERY_ANSWER_MAX. */
+#include "hub/http/query.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/base/text.h"
+#include "hub/http/request.h"
+
+enum {
+    STREAM_HIGH_BYTES = 256 * 1024, /* waiting for the client: the server is not read any more */
+    STREAM_LOW_BYTES = 64 * 1024,   /* and read again */
+    TYPE_BYTEA = 17,                /* pg_type.dat */
+    TYPE_INT4 = 23,
+    TYPE_TEXT = 25,
+    TYPE_JSON = 114,
+};
+
+struct query {
+    struct request *request;
+    struct pool_job job;
+    struct postgres_value values[2];
+    char sql[160];
+    struct buffer bytes; /* of the answer, from `taken` on */
+    size_t taken;
+    bool submitted; /* the pool has the job */
+    bool any;       /* a row has come */
+    bool null_body; /* and had no body */
+    bool streaming, paused, ended, broken;
+};
+
+/* ---- refusals ---- */
+
+/* Whether its SQLSTATE is of one of these classes (PostgreSQL's appendix A), two characters each. */
+static bool is_class(const struct postgres_error *error, const char *classes) {
+    char class[3] = {error->sqlstate[0], error->sqlstate[0] == '\0' ? '\0' : error->sqlstate[1], '\0'};
+    return class[0] != '\0' && strstr(classes, class) != NULL;
+}
+
+/* The server said no. */
+static void refuse_by_error(struct request *request, const struct postgres_error *error) {
+    static const char *const bad_bodies[] = {"22P02", "22P05", "54001"}; /* no JSON, a NUL in it, nested too deep */
+    struct problem problem;
+    if (strncmp(error->sqlstate, "CH", 2) == 0) {
+        problem_set(&problem, PROBLEM_RULE, request->language, "%s", "%s", error->message);
+        snprintf(problem.code, sizeof problem.code, "%s", error->sqlstate);
+        snprintf(problem.hint, sizeof problem.hint, "%s", error->hint);
+        text_trim(problem.hint);
+        problem.status = problem_status(problem.code);
+        request_refuse_with(request, &problem);
+        return;
+    }
+    for (size_t i = 0; request->body.length > 0 && i < sizeof bad_bodies / sizeof bad_bodies[0]; i++) {
+        if (strcmp(error->sqlstate, bad_bodies[i]) == 0) {
+            request_refuse(request, PROBLEM_BODY, "请求体不是有效的 JSON：%s", "the body is no valid JSON: %s",
+                           error->message);
+            return;
+        }
+    }
+    bool misfit = is_class(error, "42 3F");
+    /* Deadlocks, no room, locks, cancelled by somebody, a disk's trouble; 25 on a standby. */
+    if (is_class(error, request->method == METHOD_GET ? "40 53 55 57 58" : "25 40 53 55 57 58")) {
+        request_refuse(request, PROBLEM_BUSY, "数据库未能答复", "the database did not answer");
+    } else {
+        request_refuse(request, PROBLEM_INTERNAL, "查询失败", "the query failed");
+    }
+    log_warning("http_query", "route=%s sqlstate=%s reason=%s advice=%s", log_quote(request->route->pattern),
+                error->sqlstate, log_quote(error->message), misfit ? "\"run `cityhub migrate`\"" : "-");
+}
+
+static void refuse_by_end(struct request *request, const struct query *query, enum pool_end end,
+                          const struct postgres_error *error) {
+    if (end == POOL_REFUSED) {
+        refuse_by_error(request, error);
+    } else if (end == POOL_LOST) {
+        request_refuse(request, PROBLEM_AWAY, "与数据库的连接中断", "the connection to the database was lost");
+    } else if (query->job.started) {
+        request_refuse(request, PROBLEM_LATE, "查询超过时限，已取消", "the query took too long and was cancelled");
+    } else {
+        request_refuse(request, PROBLEM_BUSY, "排队超过时限", "the time was over before a connection was free");
+    }
+}
+
+/* A function that does not keep the contract of query.h. */
+static void refuse_function(struct query *query, const char *why) {
+    struct request *request = query->request;
+    log_error("http_function", "function=%s reason=%s", request->route->function, log_quote(why));
+    pool_abandon(request->service->pool, &query->job);
+    query->submitted = false;
+    query->ended = true;
+    if (query->streaming) {
+        query->broken = true;
+    } else {
+        request_refuse(request, PROBLEM_INTERNAL, "查询函数有误", "the route's function is wrong");
+    }
+    request_wake(request);
+}
+
+/* ---- rows ---- */
+
+static bool text_column(const PGresult *row, const char *name, char *text, size_t size, const char *form) {
+    int column = PQfnumber(row, name);
+    if (column < 0 || PQgetisnull(row, 0, column)) {
+        return true;
+    }
+    const char *value = PQgetvalue(row, 0, column);
+    size_t length = (size_t)PQgetlength(row, 0, column);
+    if (PQftype(row, column) != TYPE_TEXT || length + 3 > size || text_flaw(value, length, false) != NULL ||
+        memchr(value, '"', length) != NULL) {
+        return false;
+    }
+    snprintf(text, size, form, value);
+    return true;
+}
+
+/* What only the first row says; NULL or what is wrong. */
+static const char *take_first(struct query *query, const PGresult *row) {
+    struct answer *answer = &query->request->answer;
+    int body = PQfnumber(row, "body"), status = PQfnumber(row, "status");
+    if (body < 0 ||
+        (PQftype(row, body) != TYPE_TEXT && PQftype(row, body) != TYPE_JSON && PQftype(row, body) != TYPE_BYTEA)) {
+        return "it has no column body of type text, json or bytea";
+    }
+    if (!text_column(row, "etag", answer->etag, sizeof answer->etag, "\"%s\"") ||
+        !text_column(row, "location", answer->location, sizeof answer->location, "%s")) {
+        return "its etag or location is no short text";
+    }
+    if (status >= 0 && !PQgetisnull(row, 0, status)) {
+        uint32_t number = 0;
+        if (PQftype(row, status) == TYPE_INT4) {
+            memcpy(&number, PQgetvalue(row, 0, status), sizeof number);
+        }
+        answer->status = ntohl(number);
+        if (answer->status < 200 || answer->status > 599) {
+            return "its status is no int from 200 to 599";
+        }
+    }
+    query->null_body = PQgetisnull(row, 0, body);
+    return NULL;
+}
+
+static ssize_t rows_pull(void *user, char *room, size_t size) {
+    struct query *query = user;
+    size_t left = query->bytes.length - query->taken;
+    size_t piece = left < size ? left : size;
+    if (query->broken) {
+        return SOURCE_BROKEN;
+    }
+    if (piece == 0) {
+        return query->ended ? SOURCE_END : SOURCE_WAIT;
+    }
+    memcpy(room, query->bytes.data + query->taken, piece);
+    query->taken += piece;
+    left -= piece;
+    if (left == 0) {
+        buffer_reset(&query->bytes, STREAM_HIGH_BYTES);
+        query->taken = 0;
+    }
+    if (query->paused && left <= STREAM_LOW_BYTES) {
+        query->paused = false;
+        pool_resume(query->request->service->pool, &query->job);
+    }
+    return (ssize_t)piece;
+}
+
+static void rows_closed(void *user, const char *why) {
+    struct query *query = user;
+    (void)why;
+    query_free(query->request);
+}
+
+static void stream_begin(struct query *query) {
+    struct request *request = query->request;
+    query->streaming = true;
+    request->answer.source = (struct answer_source){.pull = rows_pull, .closed = rows_closed, .user = query};
+    request->answer_ready = true;
+}
+
+static bool on_row(void *user, const PGresult *row) {
+    struct query *query = user;
+    struct request *request = query->request;
+    const char *flaw = query->any ? NULL : take_first(query, row);
+    if (flaw != NULL) {
+        refuse_function(query, flaw);
+        return true;
+    }
+    int body = PQfnumber(row, "body");
+    query->any = true;
+    buffer_bytes(&query->bytes, PQgetvalue(row, 0, body), (size_t)PQgetlength(row, 0, body));
+    if (query->bytes.failed || (!request->route->by_row && query->bytes.length > QUERY_ANSWER_MAX)) {
+        refuse_function(query, query->bytes.failed ? "out of memory" : "its answer is too large");
+        return true;
+    }
+    if (!request->route->by_row) {
+        return true;
+    }
+    if (!query->streaming) {
+        stream_begin(query);
+    }
+    query->paused = query->bytes.length - query->taken > STREAM_HIGH_BYTES;
+    request_wake(request);
+    return !query->paused;
+}
+
+/* ---- the end ---- */
+
+static void answer_whole(struct query *query) {
+    struct request *request = query->request;
+    struct answer *answer = &request->answer;
+    if (!query->any || (query->null_body && query->bytes.length == 0 && answer->status == 0)) {
+        request_refuse(request, PROBLEM_NOTHING, "没有找到", "nothing is there");
+        return;
+    }
+    answer->body = query->bytes.data == NULL ? "" : query->bytes.data;
+    answer->length = query->bytes.length;
+    answer->release = free;
+    answer->owner = query->bytes.data;
+    query->bytes = (struct buffer){0};
+    request->answer_ready = true;
+}
+
+static void on_done(void *user, enum pool_end end, const struct postgres_error *error) {
+    struct query *query = user;
+    struct request *request = query->request;
+    query->submitted = false;
+    query->ended = true;
+    if (end != POOL_DONE && query->streaming) {
+        log_warning("http_query", "route=%s reason=%s effect=\"the answer was broken off\"",
+                    log_quote(request->route->pattern), error == NULL ? "late" : log_quote(error->message));
+        query->broken = true;
+    } else if (end != POOL_DONE) {
+        refuse_by_end(request, query, end, error);
+    } else if (!request->route->by_row) {
+        answer_whole(query);
+    } else if (!query->streaming) {
+        stream_begin(query);
+    }
+    request_wake(request);
+}
+
+/* ---- begin ---- */
+
+static struct query *query_new(struct request *request) {
+    struct query *query = calloc(1, sizeof *query);
+    const struct route *route = request->route;
+    const char *json = buffer_string(&request->json);
+    bool has_body = route->body.types != NULL, is_json = has_body && strcmp(route->body.types, "application/json") == 0;
+    const char *body = has_body ? buffer_string(&request->body) : "";
+    if (query == NULL || json == NULL || body == NULL) {
+        free(query);
+        return NULL;
+    }
+    query->request = request;
+    /* In the list of columns a function is asked for row after row; in FROM for all of them first. */
+    snprintf(query->sql, sizeof query->sql,
+             route->by_row ? "SELECT %s($1::jsonb%s) AS body" : "SELECT * FROM %s($1::jsonb%s)", route->function,
+             !has_body ? ""
+             : is_json ? ", $2::jsonb"
+                       : ", $2::bytea");
+    query->values[0] = (struct postgres_value){.data = json, .length = request->json.length};
+    query->values[1] = (struct postgres_value){
+        .data = request->body.length == 0 ? NULL : body, .length = request->body.length, .binary = !is_json};
+    query->job = (struct pool_job){.sql = query->sql,
+                                   .values = query->values,
+                                   .value_count = has_body ? 2 : 1,
+                                   .writes = request->method != METHOD_GET,
+                                   .deadline_ms = request->deadline_ms,
+                                   .row = on_row,
+                                   .done = on_done,
+                                   .user = query};
+    return query;
+}
+
+void query_start(struct request *request) {
+    struct pool *pool = request->service->pool;
+    struct query *query = query_new(request);
+    if (query == NULL) {
+        request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
+        return;
+    }
+    request->query = query;
+    int code = pool == NULL ? CH_EDATABASE : pool_submit(pool, &query->job);
+    query->submitted = code == 0;
+    if (code == CH_EFULL) {
+        request_refuse(request, PROBLEM_BUSY, "等待的请求过多", "too many requests are waiting");
+    } else if (code != 0) {
+        request_refuse(request, PROBLEM_AWAY, "数据库未连接", "the hub is not connected to the database");
+    }
+}
+
+void query_free(struct request *request) {
+    struct query *query = request->query;
+    if (query == NULL) {
+        return;
+    }
+    request->query = NULL;
+    if (query->submitted) {
+        pool_abandon(request->service->pool, &query->job);
+    }
+    buffer_free(&query->bytes);
+    free(query);
+}

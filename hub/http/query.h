@@ -1,0 +1,24 @@
+/* query.h: answers from PostgreSQL. A route's function is called as
+ *     SELECT * FROM onemap.<function>($1::jsonb)            $1: the checked parameters, {"limit": 100, ...}
+ *     SELECT * FROM onemap.<function>($1::jsonb, $2)        with a body: jsonb if its type is JSON, else bytea
+ * and returns rows with these columns, by name:
+ *     body      text, json or bytea: the answer's bytes; of several rows one after the other
+ *     etag      text: entity tag without quotes (first row; optional)
+ *     status    int: HTTP status instead of 200 (first row; optional)
+ *     location  text: header Location (first row; optional)
+ * No row is 404, but for a row-by-row answer, which is empty then. An error with SQLSTATE CHnnn becomes that problem.
+ */
+#ifndef CITYHUB_QUERY_H
+#define CITYHUB_QUERY_H
+
+struct request;
+
+enum { QUERY_ANSWER_MAX = 8 * 1024 * 1024 }; /* bytes of an answer that is collected */
+
+/* Asks. The request is woken when its answer is there; on failure it is refused at once. */
+void query_start(struct request *request);
+
+/* The request ends: cancels what runs. */
+void query_free(struct request *request);
+
+#endif

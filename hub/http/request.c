@@ -1,0 +1,237 @@
+/* request.c: what becomes of a request, step by step: head, body, answer. request_check.c judges heads. Must never keep
+ * what works for a request longer than the request, nor take more of a body than its row allows. */
+#include "hub/http/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/base/text.h"
+#include "hub/http/query.h"
+#include "hub/http/request_check.h"
+
+enum { DROP_BYTES_MAX = 1024 * 1024 }; /* of a body that nobody wants, read so that the client reads the answer */
+
+struct request *request_new(struct service *service, struct MHD_Connection *connection, const char *target) {
+    struct request *request = calloc(1, sizeof *request);
+    char *path = request == NULL ? NULL : strndup(target, strcspn(target, "?"));
+    if (path == NULL) {
+        free(request);
+        return NULL;
+    }
+    request->service = service;
+    request->connection = connection;
+    request->path = path;
+    request->begun_ns = uv_hrtime();
+    request->deadline_ms = UINT64_MAX;
+    request->target_code = target_parse(&request->target, target, &request->target_flaw);
+    if (request->target_code == CH_EMEMORY) {
+        request_free(request, false);
+        return NULL;
+    }
+    return request;
+}
+
+/* ---- refusing ---- */
+
+void request_refuse_with(struct request *request, const struct problem *problem) {
+    enum { RETRY_BUSY_S = 1, RETRY_AWAY_S = 5 };
+    const char *instance = text_flaw(request->path, strlen(request->path), false) == NULL ? request->path : NULL;
+    char *text = problem_json(problem, instance);
+    struct answer kept = request->answer;
+    answer_drop(&request->answer, "broken");
+    request->answer = (struct answer){.status = problem->status,
+                                      .content_type = "application/problem+json; charset=utf-8",
+                                      .problem = true,
+                                      .retry_after_s = problem->kind == PROBLEM_BUSY   ? RETRY_BUSY_S
+                                                       : problem->kind == PROBLEM_AWAY ? RETRY_AWAY_S
+                                                                                       : 0};
+    memcpy(request->answer.allow, kept.allow, sizeof kept.allow);
+    answer_text(&request->answer, text);
+    request->answer_ready = true;
+}
+
+void request_refuse(struct request *request, enum problem_kind kind, const char *zh, const char *en, ...) {
+    struct problem problem;
+    char detail[PROBLEM_DETAIL_MAX];
+    va_list arguments;
+    va_start(arguments, en);
+    vsnprintf(detail, sizeof detail, request->language == LANGUAGE_ZH ? zh : en, arguments);
+    va_end(arguments);
+    problem_set(&problem, kind, request->language, "%s", "%s", detail);
+    request_refuse_with(request, &problem);
+}
+
+/* ---- head ---- */
+
+bool request_head(struct request *request, const char *method) {
+    struct service *service = request->service;
+    request->begun_ms = uv_now(service->loop);
+    request->begun_ns = uv_hrtime();
+    request->phase = REQUEST_BODY;
+    request_check(request, method);
+    const struct route *route = request->route;
+    if (route == NULL || !route->endless) {
+        int64_t limit_s = route != NULL && route->deadline_s > 0 ? route->deadline_s : service->config->http_deadline_s;
+        request->deadline_ms = request->begun_ms + (uint64_t)limit_s * 1000;
+    }
+    if (!request->answer_ready && route != NULL && route->body.sink != NULL) {
+        request->sink_open = route->body.sink->open(request, &request->sink) == 0;
+    }
+    request->body_dropped = request->answer_ready || route == NULL || route->body.types == NULL;
+    if (request->answer_ready && request_body_unreadable(request, DROP_BYTES_MAX)) {
+        /* Answered at once; libmicrohttpd closes the connection behind it. */
+        request->phase = REQUEST_ANSWERED;
+        return answer_send(request, &request->answer);
+    }
+    return true;
+}
+
+/* ---- body ---- */
+
+static void suspend(struct request *request) {
+    request->suspended = true;
+    MHD_suspend_connection(request->connection);
+}
+
+static bool body_to_sink(struct request *request, const char *bytes, size_t *length) {
+    ptrdiff_t taken = request->route->body.sink->write(request, request->sink, bytes, *length);
+    if (taken < 0) {
+        request->body_dropped = true;
+        *length = 0;
+        return request->answer_ready;
+    }
+    *length -= (size_t)taken;
+    request->body_length += (size_t)taken;
+    if (*length > 0) {
+        suspend(request);
+    }
+    return true;
+}
+
+bool request_body(struct request *request, const char *bytes, size_t *length) {
+    const struct route *route = request->route;
+    if (request->cut != NULL) {
+        return false;
+    }
+    if (!request->body_dropped && request->body_length + *length > route->body.limit) {
+        request_refuse_large(request);
+        request->body_dropped = true;
+        request->body_length = 0;
+    }
+    if (request->body_dropped) {
+        request->body_length += *length;
+        *length = 0;
+        return request->body_length <= DROP_BYTES_MAX;
+    }
+    if (request->sink_open) {
+        return body_to_sink(request, bytes, length);
+    }
+    buffer_bytes(&request->body, bytes, *length);
+    request->body_length += *length;
+    *length = 0;
+    return !request->body.failed;
+}
+
+/* ---- answer ---- */
+
+static void make_answer(struct request *request) {
+    const struct route *route = request->route;
+    request->phase = REQUEST_WAITING;
+    if (request->answer_ready) {
+        return;
+    }
+    request->body_whole = true;
+    if (route->body.types != NULL && !request_body_fits(request)) {
+        return;
+    }
+    if (route->function != NULL) {
+        query_start(request);
+    } else {
+        (route->memory != NULL ? route->memory : route->stream)(request, &request->answer);
+    }
+}
+
+bool request_go(struct request *request) {
+    if (request->cut != NULL) {
+        return false;
+    }
+    if (request->phase == REQUEST_BODY) {
+        make_answer(request);
+    }
+    if (request->query == NULL && request->phase == REQUEST_WAITING) {
+        request->answer_ready = request->answer_ready || !request->answer.later;
+    }
+    if (!request->answer_ready) {
+        suspend(request);
+        return true;
+    }
+    request->phase = REQUEST_ANSWERED;
+    return answer_send(request, &request->answer);
+}
+
+void request_wake(struct request *request) {
+    if (request->suspended && !request->waking) {
+        request->service->wake(request->service, request);
+    }
+}
+
+/* ---- end ---- */
+
+/* What streams is closed before the query behind it goes. */
+static void let_go(struct request *request, const char *why) {
+    if (request->delivery != NULL) {
+        delivery_close(request->delivery, why);
+    } else if (request->phase != REQUEST_ANSWERED) {
+        answer_drop(&request->answer, why);
+    }
+    query_free(request);
+}
+
+void request_cut(struct request *request, const char *why) {
+    if (request->cut != NULL) {
+        return;
+    }
+    request->cut = why;
+    let_go(request, why);
+    request_wake(request);
+}
+
+void request_free(struct request *request, bool whole) {
+    const char *why = whole ? NULL : request->cut != NULL ? request->cut : "left";
+    let_go(request, why);
+    if (request->sink_open) {
+        request->route->body.sink->close(request->sink, request->body_whole);
+    }
+    buffer_free(&request->json);
+    buffer_free(&request->body);
+    target_free(&request->target);
+    free(request->path);
+    free(request);
+}
+
+/* ---- for what answers ---- */
+
+const struct parameter_value *request_value(const struct request *request, const char *name) {
+    size_t i = 0;
+    while (strcmp(request->route->parameters[i].name, name) != 0) {
+        i++;
+    }
+    return &request->values[i];
+}
+
+bool request_unchanged(struct request *request, struct answer *answer, const char *etag) {
+    snprintf(answer->etag, sizeof answer->etag, "%s", etag);
+    if (!negotiate_matches(request->if_none_match, etag)) {
+        return false;
+    }
+    answer->status = MHD_HTTP_NOT_MODIFIED;
+    return true;
+}
+
+bool request_takes_gzip(const struct request *request) {
+    return request->takes_gzip && request->route->compress;
+}

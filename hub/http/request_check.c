@@ -1,0 +1,365 @@
+/* request_check.c: heads against rows. Must never let a parameter, method, media type or client through that the row
+ * does not name. */
+#include "hub/http/request_check.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "hub/base/log.h"
+#include "hub/base/text.h"
+
+static const char *header(const struct request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* ---- target and method ---- */
+
+static void refuse_target(struct request *request, enum target_flaw flaw) {
+    static const struct {
+        const char *zh, *en;
+    } words[] = {
+        [TARGET_FORM] = {"请求目标须为以 / 开头的路径", "the request's target must be a path that begins with /"},
+        [TARGET_ESCAPE] = {"% 后须有两位十六进制数字", "a % needs two hexadecimal digits behind it"},
+        [TARGET_TEXT] = {"地址解码后不是有效的 UTF-8，或含控制字符",
+                         "what was decoded is not valid UTF-8, or has a control character"},
+        [TARGET_TOO_MANY] = {"参数过多，最多 32 个", "there are more than 32 parameters"},
+    };
+    const char *text = request->language == LANGUAGE_ZH ? words[flaw].zh : words[flaw].en;
+    request_refuse(request, PROBLEM_TARGET, "%s", "%s", text);
+}
+
+static unsigned method_of(struct request *request, const char *name) {
+    static const unsigned all[] = {METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE};
+    request->head_only = strcmp(name, "HEAD") == 0;
+    if (request->head_only) {
+        return METHOD_GET;
+    }
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        if (strcmp(route_method_name(all[i]), name) == 0) {
+            return all[i];
+        }
+    }
+    return 0;
+}
+
+/* OPTIONS is answered from the table alone. */
+static void answer_options(struct request *request, unsigned allowed) {
+    request->answer.status = MHD_HTTP_NO_CONTENT;
+    route_allow(allowed, request->answer.allow, sizeof request->answer.allow);
+    request->answer_ready = true;
+}
+
+static unsigned all_methods(const struct router *router) {
+    size_t count;
+    unsigned all = 0;
+    const struct route *routes = router_routes(router, &count);
+    for (size_t i = 0; i < count; i++) {
+        all |= routes[i].method;
+    }
+    return all;
+}
+
+/* False if there is nothing more to check: refused, or answered. */
+static bool find_row(struct request *request, const char *method, struct route_match *match) {
+    bool options = strcmp(method, "OPTIONS") == 0;
+    if (request->target_code != 0 || (request->target.asterisk && !options)) {
+        refuse_target(request, request->target_code != 0 ? request->target_flaw : TARGET_FORM);
+        return false;
+    }
+    if (request->target.asterisk) {
+        answer_options(request, all_methods(request->service->router));
+        return false;
+    }
+    router_match(request->service->router, &request->target, request->method, match);
+    request->route = match->route;
+    if (match->allowed == 0) {
+        request_refuse(request, PROBLEM_PATH, "没有这个路径", "there is no such path");
+    } else if (options) {
+        answer_options(request, match->allowed);
+    } else if (match->route == NULL) {
+        route_allow(match->allowed, request->answer.allow, sizeof request->answer.allow);
+        request_refuse(request, PROBLEM_METHOD, "允许的方法：%s", "its methods are %s", request->answer.allow);
+    }
+    return !request->answer_ready;
+}
+
+/* ---- role ---- */
+
+/* IPv4 as its mapped form in IPv6. */
+static struct in6_addr mapped(const struct in_addr *four) {
+    struct in6_addr six = {.s6_addr[10] = 0xff, .s6_addr[11] = 0xff};
+    memcpy(&six.s6_addr[12], four, sizeof *four);
+    return six;
+}
+
+/* False if it is neither IPv4 nor IPv6. */
+static bool as_six(const struct sockaddr_storage *address, struct in6_addr *six) {
+    if (address->ss_family == AF_INET6) {
+        *six = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    } else {
+        *six = mapped(&((const struct sockaddr_in *)(const void *)address)->sin_addr);
+    }
+    return address->ss_family == AF_INET6 || address->ss_family == AF_INET;
+}
+
+static bool is_loopback(const struct in6_addr *six) {
+    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == IN_LOOPBACKNET);
+}
+
+/* A page of another site, under a name of its own that it lets point here (DNS rebinding), is not this machine: only
+ * localhost, loopback addresses, and the address that the connection came to. */
+static bool is_own_host(const char *host, const struct in6_addr *local) {
+    char name[INET6_ADDRSTRLEN];
+    struct in_addr four = {0};
+    struct in6_addr six = in6addr_any;
+    bool brackets = *host == '[';
+    size_t length = strcspn(host + brackets, brackets ? "]" : ":");
+    if (length == 9 && strncasecmp(host, "localhost", length) == 0) {
+        return true;
+    }
+    if (length >= sizeof name) {
+        return false;
+    }
+    snprintf(name, sizeof name, "%.*s", (int)length, host + brackets);
+    bool is_address = inet_pton(brackets ? AF_INET6 : AF_INET, name, brackets ? (void *)&six : (void *)&four) == 1;
+    if (!brackets) {
+        six = mapped(&four);
+    }
+    return is_address && (is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
+}
+
+/* What a proxy on this machine passes on comes from elsewhere. */
+static bool is_passed_on(const struct request *request) {
+    static const char *const names[] = {"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (header(request, names[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_role(const struct request *request) {
+    if (request->route->role == ROLE_ANYONE) {
+        return true;
+    }
+    struct sockaddr_storage peer_address = {0}, local_address = {0};
+    socklen_t peer_length = sizeof peer_address, local_length = sizeof local_address;
+    struct in6_addr peer = in6addr_any, local = in6addr_any;
+    const char *host = header(request, MHD_HTTP_HEADER_HOST);
+    int client = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    if (getpeername(client, (struct sockaddr *)&peer_address, &peer_length) != 0 ||
+        getsockname(client, (struct sockaddr *)&local_address, &local_length) != 0 || !as_six(&peer_address, &peer) ||
+        !as_six(&local_address, &local)) {
+        return false;
+    }
+    /* Who asks one of this machine's addresses from the same one is on it. */
+    return (is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
+           (host == NULL || is_own_host(host, &local)); /* HTTP/1.0 has no Host */
+}
+
+/* ---- parameters ---- */
+
+static void refuse_parameter(struct request *request, const char *name, const char *zh, const char *en,
+                             const char *more) {
+    struct problem problem;
+    char shown[DECODE_SHOWN_MAX];
+    text_show(shown, name, strlen(name));
+    problem_set(&problem, PROBLEM_PARAMETER, request->language, zh, en, shown, more);
+    snprintf(problem.parameter, sizeof problem.parameter, "%s", name);
+    text_trim(problem.parameter);
+    request_refuse_with(request, &problem);
+}
+
+static bool is_known(const struct route *route, const char *name) {
+    for (const struct parameter *p = route->parameters; p != NULL && p->kind != PARAMETER_NONE; p++) {
+        if (strcmp(p->name, name) == 0 && !route_in_path(route, p)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool pairs_known(struct request *request) {
+    const struct route *route = request->route;
+    const struct target *target = &request->target;
+    for (size_t i = 0; i < target->pair_count; i++) {
+        const char *name = target->pairs[i].name;
+        if (!is_known(route, name)) {
+            char names[512] = "-";
+            size_t used = 0;
+            for (const struct parameter *p = route->parameters; p != NULL && p->kind != PARAMETER_NONE; p++) {
+                if (!route_in_path(route, p) && used < sizeof names - 1) {
+                    used += (size_t)snprintf(names + used, sizeof names - used, used > 0 ? ", %s" : "%s", p->name);
+                }
+            }
+            refuse_parameter(request, name, "没有参数 %s；可用的参数：%s", "there is no parameter %s; there are: %s",
+                             names);
+            return false;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(target->pairs[j].name, name) == 0) {
+                refuse_parameter(request, name, "参数 %s 只能出现一次%s", "the parameter %s comes twice%s", "");
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The parameter's text: of the path, of the query, or its default; .text NULL = it was left out. */
+static struct route_text text_of(const struct request *request, const struct route_match *match,
+                                 const struct parameter *parameter) {
+    for (size_t i = 0; i < match->path_count; i++) {
+        if (match->path_parameters[i] == parameter) {
+            return match->path[i];
+        }
+    }
+    const char *text = parameter->initial;
+    for (size_t i = 0; i < request->target.pair_count; i++) {
+        if (strcmp(request->target.pairs[i].name, parameter->name) == 0) {
+            text = request->target.pairs[i].value;
+        }
+    }
+    return (struct route_text){.text = text, .length = text == NULL ? 0 : strlen(text)};
+}
+
+static bool check_parameters(struct request *request, const struct route_match *match) {
+    const struct route *route = request->route;
+    enum target_flaw flaw;
+    if (target_query(&request->target, &flaw) != 0 && !route->any_query) {
+        refuse_target(request, flaw);
+        return false;
+    }
+    if (!route->any_query && !pairs_known(request)) {
+        return false;
+    }
+    buffer_text(&request->json, "{");
+    size_t i = 0;
+    for (const struct parameter *p = route->parameters; p != NULL && p->kind != PARAMETER_NONE; p++, i++) {
+        struct route_text given = text_of(request, match, p);
+        if (given.text == NULL && !p->required) {
+            continue;
+        }
+        buffer_format(&request->json, "%s\"%s\":", request->json.length > 1 ? "," : "", p->name);
+        if (given.text == NULL ||
+            parameter_check(p, given.text, given.length, &request->json, &request->values[i]) != 0) {
+            char expected[512];
+            parameter_expected(p, request->language, expected, sizeof expected);
+            refuse_parameter(request, p->name, given.text == NULL ? "缺少参数 %s：%s" : "参数 %s %s",
+                             given.text == NULL ? "the parameter %s is missing: it %s" : "the parameter %s %s",
+                             expected);
+            return false;
+        }
+    }
+    buffer_text(&request->json, "}");
+    return true;
+}
+
+/* ---- body ---- */
+
+static bool is_chunked(const struct request *request) {
+    return header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+}
+
+/* libmicrohttpd has refused what is no number. */
+static uint64_t content_length(const struct request *request) {
+    const char *text = header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return text == NULL ? 0 : strtoull(text, NULL, 10);
+}
+
+bool request_body_unreadable(const struct request *request, uint64_t most) {
+    bool waits = header(request, MHD_HTTP_HEADER_EXPECT) != NULL;
+    return content_length(request) > most || (waits && (is_chunked(request) || content_length(request) > 0));
+}
+
+/* Whether the media type is one of the row's; of its parameters only charset=utf-8 is taken. */
+static bool is_type(const char *types, const char *given) {
+    size_t length = strcspn(given, "; \t");
+    const char *charset = strcasestr(given + length, "charset=");
+    if (charset != NULL) {
+        charset += strlen("charset=");
+        charset += *charset == '"';
+        if (strncasecmp(charset, "utf-8", 5) != 0) {
+            return false;
+        }
+    }
+    for (const char *at = types; *at != '\0';) {
+        size_t type_length = strcspn(at, " ");
+        if (type_length == length && strncasecmp(at, given, length) == 0) {
+            return true;
+        }
+        at += type_length;
+        at += strspn(at, " ");
+    }
+    return false;
+}
+
+void request_refuse_large(struct request *request) {
+    request_refuse(request, PROBLEM_LARGE, "请求体不得超过 %zu 字节", "a body may have %zu bytes at the most here",
+                   request->route->body.limit);
+}
+
+static bool check_body(struct request *request) {
+    const struct route *route = request->route;
+    bool has_body = is_chunked(request) || content_length(request) > 0;
+    if (route->body.types == NULL || !has_body) {
+        return true; /* one that nobody asked for is dropped */
+    }
+    const char *type = header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (type == NULL || !is_type(route->body.types, type) ||
+        header(request, MHD_HTTP_HEADER_CONTENT_ENCODING) != NULL) {
+        request_refuse(request, PROBLEM_MEDIA, "请求体须为 %s，UTF-8，不压缩",
+                       "a body must be of type %s, in UTF-8, not compressed", route->body.types);
+        return false;
+    }
+    if (content_length(request) > route->body.limit) {
+        request_refuse_large(request);
+        return false;
+    }
+    return true;
+}
+
+bool request_body_fits(struct request *request) {
+    const struct route *route = request->route;
+    if (request->body_length == 0) {
+        if (!route->body.optional) {
+            request_refuse(request, PROBLEM_BODY, "缺少请求体（%s）", "the body is missing (%s)", route->body.types);
+        }
+        return route->body.optional;
+    }
+    bool is_json = strcmp(route->body.types, "application/json") == 0;
+    const char *flaw =
+        route->body.sink != NULL || !is_json ? NULL : text_flaw(request->body.data, request->body.length, true);
+    if (flaw != NULL) {
+        request_refuse(request, PROBLEM_BODY, "请求体须为 UTF-8 编码的 JSON，不含控制字符",
+                       "the body must be JSON in UTF-8 without control characters");
+    }
+    return flaw == NULL;
+}
+
+/* ---- all of it ---- */
+
+void request_check(struct request *request, const char *method) {
+    struct route_match match;
+    request->language = negotiate_language(header(request, MHD_HTTP_HEADER_ACCEPT_LANGUAGE));
+    request->takes_gzip = negotiate_gzip(header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    request->method = method_of(request, method);
+    request->if_none_match = request->method == METHOD_GET ? header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) : NULL;
+    if (!find_row(request, method, &match)) {
+        return;
+    }
+    const struct route *route = request->route;
+    if (!has_role(request)) {
+        request_refuse(request, PROBLEM_ROLE, "只限本机访问", "this is answered on the hub's own machine only");
+    } else if (check_parameters(request, &match) &&
+               !negotiate_type(header(request, MHD_HTTP_HEADER_ACCEPT), route->content_type)) {
+        request_refuse(request, PROBLEM_ACCEPT, "应答类型为 %s", "the answer is of type %s", route->content_type);
+    } else if (!request->answer_ready) {
+        check_body(request);
+    }
+}

@@ -1,0 +1,11 @@
+/* route_list.h: the table of routes as JSON, for people, tests and documents made from it. */
+#ifndef CITYHUB_ROUTE_LIST_H
+#define CITYHUB_ROUTE_LIST_H
+
+#include "hub/http/route.h"
+
+/* {"routes": [{"method", "path", "summary", "role", "parameters": [...], "body", "function", "content_type"}]}. The
+ * caller frees; NULL = out of memory. */
+char *route_list_json(const struct router *router);
+
+#endif

@@ -1,0 +1,19 @@
+/* mqtt_login.h: how a session of libmosquitto comes to the broker: MQTT 5, a login, TLS. One way for the daemon, for
+ * replays and for the simulator's vendors. */
+#ifndef CITYHUB_MQTT_LOGIN_H
+#define CITYHUB_MQTT_LOGIN_H
+
+#include <mosquitto.h>
+
+#include "hub/base/config.h"
+
+/* Gives a session that does not connect yet its protocol version, its login (`username` NULL or "" = anonymous,
+ * `password` NULL = none) and, if [mqtt] tls_ca_file is set, TLS. The password is copied by the library. Returns
+ * MOSQ_ERR_SUCCESS or the library's code. */
+int mqtt_login(struct mosquitto *session, const struct config *config, const char *username, const char *password);
+
+/* The same with the hub's own login: [mqtt] username and password_file. Returns also MOSQ_ERR_ERRNO, if the password's
+ * file cannot be read; that has been logged. */
+int mqtt_login_hub(struct mosquitto *session, const struct config *config);
+
+#endif

@@ -1,0 +1,580 @@
+"""The HTTP server with a real PostgreSQL: answers by SQL, their order, time, end, and what becomes of clients that leave, wait
+or send nonsense. `probe` is the server alone, with rows whose functions a test makes itself; `shared` is the whole hub."""
+import concurrent.futures
+import gzip
+import json
+import signal
+import socket
+import time
+
+import pytest
+import requests
+from harness import paths
+from harness.metrics import Metrics
+from harness.process import Process, free_port, wait_until
+
+DEADLINE_S, QUERIES, QUEUE = 4, 2, 4
+
+
+class Probe:
+    def __init__(self, database, folder):
+        self.database, self.port = database, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.config = folder / "probe.ini"
+        self.reports = folder / "probe-sanitizer"
+        self.settings = {"port": self.port, "deadline_s": DEADLINE_S, "queries": QUERIES, "queue": QUEUE, "timeout_s": 2, "stall_s": 1,
+                         "connections": 700}
+        environment = {"ASAN_OPTIONS": f"detect_leaks=1:exitcode=99:quarantine_size_mb=8:log_path={self.reports}",
+                       "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:exitcode=99:log_path={self.reports}"}
+        self.process = Process("http_probe", [paths.build_folder() / "tests" / "http_probe", self.config], folder / "probe.log",
+                               env=environment)
+
+    def start(self):
+        self.config.write_text(f"[hub]\ninstance = probe\n[database]\nconninfo = {self.database.hub_conninfo}\n[http]\n"
+                               + "".join(f"{key} = {value}\n" for key, value in self.settings.items()))
+        self.process.start()
+        wait_until(lambda: self.get("/ping").text == "pong\n", 30, f"the probe answers (log: {self.process.log_path})")
+        wait_until(lambda: len(self.backends()) == self.settings["queries"] + 1, 30, f"it is connected (log: {self.process.log_path})")
+
+    def stop(self):
+        status = self.process.end(signal.SIGTERM)
+        reports = "\n".join(path.read_text(errors="replace") for path in self.reports.parent.glob(self.reports.name + "*"))
+        assert status == 0 and not reports, f"it ended with {status}; log: {self.process.log_path}\n{self.process.log_tail()}\n{reports[:6000]}"
+
+    def get(self, path, timeout_s=30, **options):
+        return requests.get(self.url + path, timeout=timeout_s, **options)
+
+    def metric(self, name):
+        return Metrics(self.get("/metrics").text).value(name)
+
+    def function(self, name, body, arguments="request jsonb", returns="TABLE (body text)", how="LANGUAGE plpgsql"):
+        """Makes onemap.NAME anew, callable by the API alone."""
+        self.database.query(f"DROP FUNCTION IF EXISTS onemap.{name}")
+        self.database.query(f"CREATE FUNCTION onemap.{name}({arguments}) RETURNS {returns} {how} AS $f$ {body} $f$;"
+                            f" GRANT EXECUTE ON FUNCTION onemap.{name} TO cityhub_api")
+
+    def sleeper(self, seconds):
+        self.function("probe_get", f"BEGIN PERFORM pg_sleep({seconds}); RETURN QUERY SELECT 'slept'::text; END")
+
+    def backends(self, state=None):
+        return [pid for pid, found in self.database.query(
+            "SELECT pid, state FROM pg_stat_activity WHERE application_name ~ '^cityhub probe http-'") if state in (None, found)]
+
+    def running(self):
+        """Statements of routes that run in the server."""
+        return self.database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^cityhub probe http-[0-9]'"
+                                   " AND state = 'active'")
+
+    def connect(self, timeout_s=30):
+        client = socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
+        return client
+
+    def ask(self, path, method="GET", head="", body=""):
+        """A connection that has asked and waits."""
+        client = self.connect()
+        client.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n{body}".encode())
+        return client
+
+
+@pytest.fixture(scope="module")
+def probe(cluster, logs):
+    cluster.start()
+    database = cluster.clone()
+    folder = logs / "test_http_probe"
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        path.unlink()
+    probe = Probe(database, folder)
+    try:
+        probe.start()
+        yield probe
+        probe.stop()
+    finally:
+        if probe.process.running:
+            probe.process.kill()
+        cluster.start()
+        cluster.drop(database)
+
+
+def problem(response, status, code):
+    assert response.status_code == status, f"{response.status_code}: {response.text}"
+    assert response.headers["Content-Type"] == "application/problem+json; charset=utf-8"
+    document = response.json()
+    assert (document["code"], document["status"], document["type"]) == (code, status, f"urn:cityhub:problem:{code}"), document
+    assert document["title"] and document["detail"]
+    return document
+
+
+def received(client):
+    """Everything until the server closes."""
+    pieces = []
+    try:
+        while piece := client.recv(65536):
+            pieces.append(piece)
+    except ConnectionResetError:
+        pass
+    client.close()
+    return b"".join(pieces)
+
+
+# ---- answers
+
+def test_request_reaches_the_function_as_json(probe):
+    probe.function("probe_get", "BEGIN RETURN QUERY SELECT request::text; END")
+    response = probe.get("/probe", params={"n": "-7", "text": "'; DROP TABLE onemap.device; -- \\ \" 扬尘 \U0001f600 ${x}", "at": "2026-11-24T08:00:00+08:00",
+                                           "box": "113.9,33.8,114.5,34.3", "names": "a,b"})
+    assert response.json() == {"n": -7, "text": "'; DROP TABLE onemap.device; -- \\ \" 扬尘 \U0001f600 ${x}", "at": "2026-11-24T08:00:00+08:00",
+                               "box": [113.9, 33.8, 114.5, 34.3], "names": ["a", "b"]}
+    assert response.headers["Content-Type"] == "application/json"
+    assert probe.get("/probe").json() == {"n": 1}
+    assert probe.get("/probe?text=").json() == {"n": 1, "text": ""}
+
+
+def test_columns_of_an_answer(probe):
+    columns = "TABLE (body text, etag text, status int, location text)"
+    probe.function("probe_get", "BEGIN RETURN QUERY VALUES ('a', 'v7', 202, '/there'), ('b', 'ignored', 500, NULL); END", returns=columns)
+    response = probe.get("/probe")
+    assert (response.status_code, response.text, response.headers["ETag"], response.headers["Location"]) == (202, "ab", '"v7"', "/there")
+    probe.function("probe_get", "BEGIN RETURN QUERY VALUES ('a', 'v7', NULL::int, NULL); END", returns=columns)
+    assert probe.get("/probe", headers={"If-None-Match": '"v7"'}).status_code == 304
+    assert probe.get("/probe", headers={"If-None-Match": '"v8"'}).text == "a"
+    problem(_with_function(probe, "BEGIN END"), 404, "CH049")
+    problem(_with_function(probe, "BEGIN RETURN QUERY SELECT NULL::text; END"), 404, "CH049")
+    assert _with_function(probe, "BEGIN RETURN QUERY SELECT ''; END").text == ""
+    assert _with_function(probe, "BEGIN RETURN QUERY SELECT '{\"a\": 1}'::json; END", "TABLE (body json)").json() == {"a": 1}
+    assert _with_function(probe, "BEGIN RETURN QUERY SELECT '\\x00ff0d0a'::bytea; END", "TABLE (body bytea)").content == b"\0\xff\r\n"
+
+
+def _with_function(probe, body, returns="TABLE (body text)"):
+    probe.function("probe_get", body, returns=returns)
+    return probe.get("/probe")
+
+
+@pytest.mark.parametrize("body, returns, words", [
+    ("BEGIN RETURN QUERY SELECT 'x'::text; END", "TABLE (answer text)", "no column body"),
+    ("BEGIN RETURN QUERY SELECT '{}'::jsonb; END", "TABLE (body jsonb)", "no column body of type"),
+    ("BEGIN RETURN QUERY SELECT 'x', 42; END", "TABLE (body text, status int)", "status"),
+    ("BEGIN RETURN QUERY SELECT 'x', 'a\"b'; END", "TABLE (body text, etag text)", "etag"),
+    ("BEGIN RETURN QUERY SELECT 'x', repeat('x', 300); END", "TABLE (body text, location text)", "location"),
+    ("BEGIN RETURN QUERY SELECT 'x', E'a\\r\\nSet-Cookie: b'; END", "TABLE (body text, location text)", "location"),
+    ("BEGIN RETURN QUERY SELECT repeat('x', 1000000) FROM generate_series(1, 10); END", "TABLE (body text)", "too large"),
+    ("BEGIN RAISE EXCEPTION 'an inner secret'; END", "TABLE (body text)", "an inner secret"),
+], ids=range(8))
+def test_function_that_is_wrong(probe, body, returns, words):
+    document = problem(_with_function(probe, body, returns), 500, "CH053")
+    assert "secret" not in json.dumps(document)
+    assert words in probe.process.log_text()
+    wait_until(lambda: probe.running() == 0, 30, "nothing runs on")
+
+
+def test_function_that_is_not_there(probe):
+    probe.database.query("DROP FUNCTION IF EXISTS onemap.probe_get")
+    problem(probe.get("/probe"), 500, "CH053")
+    assert "cityhub migrate" in probe.process.log_text()
+
+
+@pytest.mark.parametrize("code, status", [("CH017", 404), ("CH010", 409), ("CH011", 409), ("CH019", 403), ("CH031", 409), ("CH013", 422)])
+def test_a_rule_says_no(probe, code, status):
+    document = problem(_with_function(probe, f"BEGIN RAISE EXCEPTION '案件 7 不存在' USING ERRCODE = '{code}', HINT = '看看'; END"), status, code)
+    assert (document["detail"], document["hint"]) == ("案件 7 不存在", "看看")
+
+
+def test_language(probe):
+    document = problem(probe.get("/probe?n=x"), 400, "CH042")
+    assert document["title"] == "参数有误" and document["parameter"] == "n" and "整数" in document["detail"]
+    document = problem(probe.get("/probe?n=x", headers={"Accept-Language": "en-GB"}), 400, "CH042")
+    assert document["detail"] == 'the parameter "n" must be a whole number from -1000000000 to 1000000000'
+    assert document["instance"] == "/probe"
+
+
+def test_reads_only_as_the_api(probe):
+    assert _with_function(probe, "BEGIN RETURN QUERY SELECT current_user || ' ' || current_setting('transaction_read_only')"
+                                 " || ' ' || current_setting('statement_timeout'); END").text == "cityhub_api on 20s"
+    problem(_with_function(probe, "BEGIN CREATE TEMP TABLE x (); END"), 500, "CH053")
+    problem(_with_function(probe, "BEGIN RETURN QUERY SELECT password_hash FROM onemap.vendor_credential; END"), 500, "CH053")
+    assert "permission denied" in probe.process.log_text()
+
+
+def test_writing_route(probe):
+    probe.database.query("CREATE TABLE IF NOT EXISTS onemap.probe_note (note jsonb); GRANT INSERT, SELECT ON onemap.probe_note TO cityhub_api")
+    probe.function("probe_post", "BEGIN INSERT INTO onemap.probe_note VALUES (note); RETURN QUERY SELECT note::text, 201; END",
+                   "request jsonb, note jsonb", "TABLE (body text, status int)")
+    probe.function("probe_get", "BEGIN RETURN QUERY SELECT current_setting('transaction_read_only'); END")
+    for number in range(10):
+        response = requests.post(probe.url + "/probe", json={"number": number, "词": "汉"}, timeout=30)
+        assert (response.status_code, response.json()) == (201, {"number": number, "词": "汉"})
+        assert probe.get("/probe").text == "on"  # on whichever connection
+    assert probe.database.value("SELECT count(*) FROM onemap.probe_note") == 10
+    for bad in ('{"a": ', "[1,]", '{"a": "\\u0000"}', "[" * 90000, '"\t"x'):
+        problem(requests.post(probe.url + "/probe", data=bad, headers={"Content-Type": "application/json"}, timeout=30), 400, "CH044")
+    assert probe.database.value("SELECT count(*) FROM onemap.probe_note") == 10
+
+
+def test_body_of_bytes(probe):
+    probe.function("probe_put", "BEGIN RETURN QUERY SELECT coalesce(bytes || '\\x00'::bytea, 'none'); END", "request jsonb, bytes bytea", "TABLE (body bytea)")
+    body = bytes(range(256)) * 10
+    kind = {"Content-Type": "application/octet-stream"}
+    assert requests.put(probe.url + "/probe", data=body, headers=kind, timeout=30).content == body + b"\0"
+    assert requests.put(probe.url + "/probe", timeout=30).content == b"none"
+    problem(requests.put(probe.url + "/probe", data=b"x" * 100001, headers=kind, timeout=30), 413, "CH045")
+    problem(requests.put(probe.url + "/probe", data=b"x", headers={"Content-Type": "text/plain"}, timeout=30), 415, "CH046")
+
+
+def test_head_gzip_and_etag(probe):
+    probe.function("probe_get", "BEGIN RETURN QUERY SELECT repeat('0123456789', (request->>'n')::int); END")
+    plain = probe.get("/probe?n=500", headers={"Accept-Encoding": "identity"})
+    assert plain.headers["Content-Length"] == "5000" and "Content-Encoding" not in plain.headers
+    head = requests.head(probe.url + "/probe?n=500", headers={"Accept-Encoding": "identity"}, timeout=30)
+    assert (head.headers["Content-Length"], head.headers["ETag"], head.content) == ("5000", plain.headers["ETag"], b"")
+    packed = probe.get("/probe?n=500", headers={"Accept-Encoding": "gzip"}, stream=True)
+    assert packed.headers["Content-Encoding"] == "gzip" and int(packed.headers["Content-Length"]) < 200
+    assert gzip.decompress(packed.raw.read()) == plain.content
+    assert packed.headers["ETag"] != plain.headers["ETag"]
+    for tag in (plain.headers["ETag"], packed.headers["ETag"]):
+        response = probe.get("/probe?n=500", headers={"If-None-Match": tag})
+        assert (response.status_code, response.content) == (304, b"")
+    assert probe.get("/probe?n=501", headers={"If-None-Match": plain.headers["ETag"]}).status_code == 200
+    large = probe.get("/probe?n=400000", headers={"Accept-Encoding": "gzip"})
+    assert large.headers["Content-Encoding"] == "gzip" and large.headers["Transfer-Encoding"] == "chunked" and len(large.content) == 4000000
+
+
+# ---- row by row
+
+def test_rows_stream_with_backpressure(probe):
+    """400 MB for a client that reads slowly: neither the hub nor the kernel takes more than a little of it in advance."""
+    probe.function("probe_rows", "SELECT repeat('x', 99999) || E'\\n' FROM generate_series(1, 4000)", how="LANGUAGE sql")
+    before = probe.metric("process_resident_memory_bytes")
+    client = probe.ask("/probe/rows", head="Connection: close\r\n")
+    total, largest = 0, 0
+    for number in range(2000):
+        total += len(client.recv(65536))
+        if number % 400 == 0:
+            largest = max(largest, probe.metric("process_resident_memory_bytes"))
+    assert total > 10_000_000 and largest - before < 60_000_000, f"{total} read, resident {before} -> {largest}"
+    client.close()
+    wait_until(lambda: probe.running() == 0, 30, "the statement of a client that left is cancelled")
+
+
+def test_rows_whole(probe):
+    probe.function("probe_rows", "SELECT i || ',' || repeat('y', i % 97) || E'\\n' FROM generate_series(1, (request->>'n')::int) i", how="LANGUAGE sql")
+    wanted = "".join(f"{i},{'y' * (i % 97)}\n" for i in range(1, 50001))
+    response = probe.get("/probe/rows?n=50000")
+    assert response.text == wanted and response.headers["Transfer-Encoding"] == "chunked"
+    assert probe.get("/probe/rows?n=0").text == ""
+
+
+def test_rows_that_break_off(probe):
+    probe.function("probe_rows", "BEGIN RETURN QUERY SELECT i || E'\\n' FROM generate_series(1, 5) i; RAISE EXCEPTION 'never mind'; END")
+    problem(probe.get("/probe/rows"), 500, "CH053")  # plpgsql collects first: nothing was sent yet
+    probe.function("probe_rows", "SELECT (100000 / (20000 - i)) || repeat('z', 1000) FROM generate_series(1, 30000) i", how="LANGUAGE sql")
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.exceptions.ConnectionError)):
+        probe.get("/probe/rows")  # division by zero in mid-answer: no last chunk, so nobody takes it for whole
+    assert "broken off" in probe.process.log_text()
+
+
+# ---- time
+
+def test_query_over_its_deadline(probe):
+    probe.sleeper(60)
+    begun = time.monotonic()
+    document = problem(probe.get("/probe"), 504, "CH052")
+    assert DEADLINE_S - 0.1 < time.monotonic() - begun < DEADLINE_S + 5 and "取消" in document["detail"]
+    wait_until(lambda: probe.running() == 0, 30, "it is cancelled in the server")
+    assert probe.get("/ping").text == "pong\n"
+
+
+def test_client_that_leaves(probe):
+    probe.sleeper(60)
+    cancelled = probe.metric("cityhub_http_cancelled_total")
+    clients = [probe.ask("/probe") for _ in range(QUERIES)]
+    wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
+    begun = time.monotonic()
+    for client in clients:
+        client.close()
+    wait_until(lambda: probe.running() == 0, 30, "they are cancelled in the server")
+    assert time.monotonic() - begun < DEADLINE_S  # by the clients' leave and not by the deadline
+    assert probe.metric("cityhub_http_cancelled_total") == cancelled + QUERIES
+    assert len(probe.backends("idle")) == QUERIES + 1  # on the same connections as before
+    probe.function("probe_get", "BEGIN RETURN QUERY SELECT 'next'; END")
+    assert [probe.get("/probe").text for _ in range(QUERIES * 4)] == ["next"] * QUERIES * 4
+
+
+def test_client_that_leaves_the_queue(probe):
+    probe.sleeper(1)
+    running = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES)]
+    wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
+    waiting = [probe.ask("/probe") for _ in range(QUEUE)]
+    wait_until(lambda: probe.metric("cityhub_http_queue") == QUEUE, 30, "the others wait")
+    for client in waiting:
+        client.close()
+    wait_until(lambda: probe.metric("cityhub_http_queue") == 0, 30, "nobody waits")
+    assert all(b"200 OK" in received(client) for client in running)
+
+
+def test_queue_is_full(probe):
+    probe.sleeper(1)
+    running = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES)]
+    wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
+    waiting = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUEUE)]
+    wait_until(lambda: probe.metric("cityhub_http_queue") == QUEUE, 30, "the others wait")
+    refused = probe.metric("cityhub_http_refused_total")
+    response = probe.get("/probe")
+    problem(response, 503, "CH050")
+    assert response.headers["Retry-After"] == "1"
+    assert probe.metric("cityhub_http_refused_total") == refused + 1
+    assert probe.get("/ping").text == "pong\n"  # what is in memory goes on
+    answers = [received(client) for client in running + waiting]
+    assert [b"200 OK" in answer and answer.endswith(b"slept") for answer in answers] == [True] * len(answers)
+
+
+def test_deadline_in_the_queue(probe):
+    probe.sleeper(60)
+    clients = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES + 1)]
+    answers = sorted(received(client).split(b"\r\n")[0] for client in clients)
+    assert answers == [b"HTTP/1.1 503 Service Unavailable"] + [b"HTTP/1.1 504 Gateway Timeout"] * QUERIES
+
+
+def test_backend_that_is_killed(probe):
+    probe.sleeper(60)
+    client = probe.ask("/probe", head="Connection: close\r\n")
+    wait_until(lambda: probe.running() == 1, 30, "the statement runs")
+    probe.database.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^cityhub probe' AND state = 'active'")
+    assert b"503 Service" in received(client)
+    wait_until(lambda: len(probe.backends()) == QUERIES + 1, 30, "it connects again")
+
+
+def test_cancelled_by_somebody_else(probe):
+    probe.sleeper(60)
+    client = probe.ask("/probe", head="Connection: close\r\n")
+    wait_until(lambda: probe.running() == 1, 30, "the statement runs")
+    probe.database.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name ~ '^cityhub probe' AND state = 'active'")
+    assert b"503 Service" in received(client)
+
+
+def test_database_away_and_back(probe, cluster):
+    probe.sleeper(60)
+    client = probe.ask("/probe", head="Connection: close\r\n")
+    wait_until(lambda: probe.running() == 1, 30, "the statement runs")
+    cluster.stop("immediate")
+    try:
+        answer = received(client)
+        assert b"503 Service" in answer and b"CH051" in answer
+        response = probe.get("/probe")
+        problem(response, 503, "CH051")
+        assert response.headers["Retry-After"] == "5" and response.elapsed.total_seconds() < 1  # at once
+        assert probe.get("/ping").text == "pong\n"
+    finally:
+        cluster.start()
+    probe.function("probe_get", "BEGIN RETURN QUERY SELECT 'back'; END")
+    wait_until(lambda: probe.get("/probe").text == "back", 60, "it answers again")
+    wait_until(lambda: len(probe.backends()) == QUERIES + 1, 60, "all connections are back")
+
+
+# ---- clients
+
+def test_pipelining_and_keep_alive(probe):
+    probe.function("probe_get", "BEGIN RETURN QUERY SELECT request->>'n'; END")
+    client = probe.connect()
+    client.sendall(b"".join(b"GET /probe?n=%d HTTP/1.1\r\nHost: localhost\r\n\r\n" % n for n in range(199))
+                   + b"GET /probe?n=199 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    bodies = [part.split(b"\r\n\r\n", 1)[1] for part in received(client).split(b"HTTP/1.1 200 OK")[1:]]
+    assert bodies == [str(n).encode() for n in range(200)]
+    with requests.Session() as session:
+        assert [session.get(f"{probe.url}/probe?n={n}", timeout=30).text for n in range(50)] == list(map(str, range(50)))
+
+
+def test_many_at_once(probe):
+    """500 connections together: each gets its own answer, or 503 with Retry-After."""
+    probe.function("probe_get", "BEGIN PERFORM pg_sleep(0.001); RETURN QUERY SELECT request->>'n'; END")
+    clients = [(n, probe.connect()) for n in range(500)]
+    for n, client in clients:
+        client.sendall(f"GET /probe?n={n} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+    answered = 0
+    for n, client in clients:
+        answer = received(client)
+        if answer.startswith(b"HTTP/1.1 200 OK") and answer.endswith(f"\r\n\r\n{n}".encode()):
+            answered += 1
+        else:
+            assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in answer, answer
+    assert answered >= QUERIES
+    assert probe.get("/probe?n=7").text == "7"
+
+
+@pytest.mark.parametrize("text", [
+    b"", b"GET", b"GET /probe HTTP/1.1\r\nHost: loc", b"\r\n" * 10,
+    b"POST /probe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a",
+], ids=["nothing", "method", "head", "blank lines", "half a body"])
+def test_client_that_sends_no_more(probe, text):
+    client = probe.connect()
+    client.sendall(text)
+    begun = time.monotonic()
+    received(client)
+    assert time.monotonic() - begun < 10, "a client that says nothing more holds its connection"
+
+
+def test_client_that_sends_slowly(probe):
+    """A byte every 0.2 s is traffic, and yet the head has its time."""
+    client = probe.connect()
+    begun = time.monotonic()
+    with pytest.raises(OSError):
+        for byte in b"GET /ping HTTP/1.1\r\nX-Slow: " + b"x" * 1000:
+            client.sendall(bytes([byte]))
+            time.sleep(0.2)
+            assert time.monotonic() - begun < 15, "it is still listened to"
+    client.close()
+
+
+def test_stream_that_is_not_read(probe):
+    probe.function("probe_rows", "SELECT repeat('x', 100000) FROM generate_series(1, 100000)", how="LANGUAGE sql")
+    slow = probe.metric("cityhub_http_slow_total")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    client.settimeout(30)
+    client.connect(("127.0.0.1", probe.port))
+    client.sendall(b"GET /probe/rows HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    wait_until(lambda: probe.metric("cityhub_http_slow_total") == slow + 1, 15, "it is cut (deadline: 20 s)")
+    wait_until(lambda: probe.running() == 0, 30, "its statement is cancelled")
+    client.close()
+
+
+@pytest.mark.parametrize("head", [b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n",
+                                  b"GET /ping HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n",
+                                  b"GET /ping HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(70000)) + b"\r\n"],
+                         ids=["target", "one header", "many headers"])
+def test_heads_of_a_megabyte(probe, head):
+    before = probe.metric("process_resident_memory_bytes")
+    client = probe.connect()
+    try:
+        client.sendall(head)
+    except OSError:
+        pass
+    answer = received(client)
+    assert answer == b"" or answer[9:12] in (b"414", b"431", b"413", b"400"), answer[:200]
+    assert probe.get("/ping").text == "pong\n"
+    assert probe.metric("process_resident_memory_bytes") - before < 10_000_000
+
+
+def test_idle_connections_make_room(probe):
+    """More idle connections than there is room for do not keep others out."""
+    probe.stop()
+    probe.settings.update(connections=20, timeout_s=60)
+    probe.start()
+    try:
+        idle = []
+        for _ in range(20):
+            client = probe.ask("/ping")
+            assert client.recv(1000).endswith(b"pong\n")
+            idle.append(client)
+        begun = time.monotonic()
+        assert probe.get("/ping").text == "pong\n"
+        assert time.monotonic() - begun < 20
+        assert probe.metric("cityhub_http_evicted_total") >= 1
+        for client in idle:
+            client.close()
+    finally:
+        probe.stop()
+        probe.settings.update(connections=700, timeout_s=2)
+        probe.start()
+
+
+def test_end_while_requests_wait(probe):
+    probe.sleeper(60)
+    clients = [probe.ask("/probe") for _ in range(QUERIES + 2)]
+    wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
+    probe.stop()  # nothing is left allocated, and no handle in the loop
+    for client in clients:
+        received(client)
+    wait_until(lambda: probe.running() == 0, 30, "the server notices that nobody waits")
+    probe.start()
+
+
+# ---- the hub's own routes
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def test_subsystems(shared):
+    hub = shared.hubs[0]
+    response = hub.get("/api/v1/subsystems")
+    document = response.json()
+    assert [one["key"] for one in document["subsystems"]] == sorted(paths.SUBSYSTEMS)
+    dust = next(one for one in document["subsystems"] if one["key"] == "dust")
+    assert dust["name_zh"] == "扬尘管控" and all(kind["key"] and kind["name_zh"] for kind in dust["kinds"]) and dust["kinds"]
+    assert next(metric for metric in dust["metrics"] if metric["key"] == "pm25_ug_m3")["unit"]
+    assert requests.get(hub.http_url + "/api/v1/subsystems", headers={"If-None-Match": response.headers["ETag"]}, timeout=30).status_code == 304
+
+
+def test_devices_page_by_page(shared):
+    hub, client = shared.hubs[0], shared.new_client("water")
+    codes = [f"W-{n:03}" for n in range(25)]
+    client.send("telemetry", [{"device_code": code, "observed_at_ms": now_ms(), "pressure_kpa": 250.0 + n} for n, code in enumerate(codes)])
+    wait_until(lambda: shared.database.value("SELECT count(*) FROM onemap.device_state s JOIN onemap.device d ON d.id = s.device_id"
+                                             " WHERE d.vendor = %s", client.vendor) == 25, 30, "the states are written")
+    found, after = [], 0
+    while after is not None:
+        page = hub.get(f"/api/v1/subsystems/water/devices?limit=10&after={after}").json()
+        assert len(page["devices"]) <= 10
+        found += page["devices"]
+        after = page["next"]
+    mine = [device for device in found if device["vendor"] == client.vendor]
+    assert [device["code"] for device in mine] == codes and [device["id"] for device in found] == sorted({device["id"] for device in found})
+    assert mine[3]["online"] is True and mine[3]["readings"]["pressure_kpa"]["value"] == 253.0 and mine[3]["readings"]["pressure_kpa"]["good"]
+    assert hub.get("/api/v1/subsystems/water/devices?online=false").json()["devices"] == []
+    assert hub.get("/api/v1/subsystems/water/devices?kind=nothing").json() == {"devices": [], "next": None}
+    problem(hub.get("/api/v1/subsystems/fire/devices"), 404, "CH049")
+    for query in ("limit=0", "limit=1001", "limit=x", "after=-1", "after=2147483648", "online=1", "colour=red", "limit=1&limit=2"):
+        problem(hub.get(f"/api/v1/subsystems/water/devices?{query}"), 400, "CH042")
+
+
+def test_every_route_has_its_function(shared):
+    """Each row's function is in the migrated database, may be called by the API, and changes nothing unless the row writes."""
+    rows = shared.hubs[0].get("/api/v1").json()["routes"]
+    assert len(rows) >= 7
+    for row in (row for row in rows if "function" in row):
+        arguments = "jsonb" if "body" not in row else "jsonb, jsonb" if row["body"]["types"] == ["application/json"] else "jsonb, bytea"
+        signature = f"{row['function']}({arguments})"
+        assert shared.database.value("SELECT to_regprocedure(%s) IS NOT NULL", signature), f"{row['path']}: there is no {signature}"
+        assert shared.database.value("SELECT has_function_privilege('cityhub_api', %s, 'EXECUTE')", signature), row["path"]
+        assert row["method"] != "GET" or shared.database.value("SELECT provolatile FROM pg_proc WHERE oid = %s::regprocedure", signature) == "s", row["path"]
+
+
+def test_only_health_is_told_to_strangers(shared):
+    hub = shared.hubs[0]
+    rows = hub.get("/api/v1").json()["routes"]
+    assert {row["path"] for row in rows if row["role"] == "anyone"} == {"/healthz", "/readyz"}
+    for row in rows:
+        path = row["path"].replace("{subsystem}", "dust")
+        for headers in ({"Host": "hub.example"}, {"X-Forwarded-For": "10.1.2.3"}):
+            response = requests.get(hub.http_url + path, headers=headers, timeout=30)
+            assert response.status_code == (200 if row["role"] == "anyone" else 403), path
+
+
+def test_requests_are_counted(shared):
+    hub = shared.hubs[0]
+    name = "GET /api/v1/subsystems/{subsystem}/devices"
+    before = hub.metrics().samples["cityhub_http_requests_total"]
+    hub.get("/api/v1/subsystems/dust/devices")
+    hub.get("/api/v1/subsystems/dust/devices?limit=x")
+    metrics = hub.metrics()
+    metrics.check()
+    def counted(kind):
+        key = (("class", kind), ("route", name))
+        return metrics.samples["cityhub_http_requests_total"][key] - before.get(key, 0)
+    assert (counted("2xx"), counted("4xx")) == (1, 1)
+    assert metrics.samples["cityhub_http_route_seconds_total"][(("route", name),)] > 0
+    assert metrics.value("cityhub_http_request_seconds_count") > 2
+
+
+def test_requests_beside_messages(shared):
+    """Many readers and a vendor at once: nobody is refused, every message is stored."""
+    hub, client = shared.hubs[0], shared.new_client("dust")
+
+    def read(number):
+        with requests.Session() as session:
+            return [session.get(f"{hub.http_url}/api/v1/subsystems/dust/devices?limit={number + 1}", timeout=30).status_code for _ in range(20)]
+    with concurrent.futures.ThreadPoolExecutor(8) as readers:
+        results = [readers.submit(read, number) for number in range(8)]
+        receipts = [client.send_telemetry({"device_code": "D", "observed_at_ms": now_ms() + n, "pm25_ug_m3": 1.0}) for n in range(20)]
+        statuses = [status for result in results for status in result.result()]
+    assert set(statuses) == {200} and all(receipt["accepted"] == 1 for receipt in receipts)

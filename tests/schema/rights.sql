@@ -1,0 +1,63 @@
+-- Who may read and write what, table by table: a new table or view belongs into one of these lists, so that it is decided.
+BEGIN;
+SELECT plan(17);
+CREATE TEMP VIEW relation AS
+    SELECT c.oid, c.relname::text AS name FROM pg_catalog.pg_class c
+    WHERE c.relnamespace = 'onemap'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition;
+CREATE FUNCTION pg_temp.readable(role text) RETURNS text[] LANGUAGE sql AS $$
+    SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE has_table_privilege(role, r.oid, 'SELECT')
+$$;
+CREATE TEMP TABLE secret (name text);
+INSERT INTO secret (name) VALUES ('case_contact'), ('vendor_credential'), ('vendor_company');
+
+SELECT is((SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE NOT has_table_privilege('cityhub_read', r.oid, 'SELECT')),
+    (SELECT array_agg(s.name ORDER BY s.name) FROM secret s), 'cityhub_read reads all but these');
+SELECT is((SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE NOT has_table_privilege('cityhub_hub', r.oid, 'SELECT')),
+    (SELECT array_agg(s.name ORDER BY s.name) FROM secret s), 'so does the hub');
+SELECT is(pg_temp.readable('cityhub_api'), ARRAY['assessment_award_kind', 'assessment_item', 'calendar_day', 'case_action', 'case_catalogue',
+    'case_category', 'case_condition', 'case_report_right', 'case_role', 'case_source', 'case_stage_limit', 'case_state', 'case_transition',
+    'office_period', 'office_schedule', 'score_measure', 'score_rate', 'time_unit', 'working_span'], 'the API reads the words and limits');
+SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = 'onemap.vendor_company'::regclass AND a.attnum > 0
+        AND has_column_privilege('cityhub_read', a.attrelid, a.attnum, 'SELECT')), '{created_at,name_zh,vendor}'::text[],
+    'of a vendor, all but whom to call');
+SELECT is((SELECT array_agg(r.name || ' ' || w.way ORDER BY r.name, w.way) FROM relation r, unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way)
+    WHERE has_table_privilege('cityhub_hub', r.oid, w.way)), ARRAY['batch_log INSERT', 'device_state INSERT', 'device_state UPDATE',
+    'hub_state INSERT', 'hub_state UPDATE', 'lane DELETE', 'lane INSERT', 'observation INSERT', 'observation_revision INSERT', 'outbox INSERT',
+    'quarantine INSERT', 'rollup_recompute INSERT', 'track_point INSERT'], 'what the hub writes itself');
+SELECT is((SELECT array_agg(c.relname || '.' || a.attname ORDER BY c.relname, a.attname) FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'onemap'::regnamespace AND NOT c.relispartition AND a.attnum > 0
+        AND has_column_privilege('cityhub_hub', c.oid, a.attnum, 'UPDATE') AND NOT has_table_privilege('cityhub_hub', c.oid, 'UPDATE')),
+    ARRAY['observation.attributes', 'observation.quality', 'observation.readings', 'observation.received_at', 'track_point.geom',
+    'track_point.received_at'], 'and the columns that it merges');
+SELECT is((SELECT count(*)::int FROM relation r, unnest('{cityhub_api,cityhub_read}'::text[]) o (role),
+    unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way) WHERE has_table_privilege(o.role, r.oid, w.way)), 0, 'nobody else writes any table');
+SELECT is((SELECT count(*)::int FROM relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid, aclexplode(c.relacl) a WHERE a.grantee = 0), 0,
+    'nothing is open to PUBLIC');
+SELECT is((SELECT count(*)::int FROM pg_catalog.pg_default_acl d, aclexplode(d.defaclacl) a
+    WHERE d.defaclobjtype = 'r' AND a.grantee <> d.defaclrole), 0, 'and no table becomes readable by default');
+CREATE TABLE onemap.made_by_test (id int);
+SELECT ok(NOT has_table_privilege('cityhub_read', 'onemap.made_by_test', 'SELECT'), 'as a new one shows');
+
+-- ---- personal data ----
+SELECT hasnt_column('onemap', 'case_record', 'reporter', 'a case does not say who reported it');
+SELECT is((SELECT count(*)::int FROM relation r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attname ~ '^(reporter|phone|contact)'
+        AND a.attname <> 'contactor_closed'
+    WHERE has_column_privilege('cityhub_read', r.oid, a.attnum, 'SELECT') OR has_column_privilege('cityhub_hub', r.oid, a.attnum, 'SELECT')
+        OR has_column_privilege('cityhub_api', r.oid, a.attnum, 'SELECT')), 0, 'no role reads a column with a reporter or whom to call');
+SELECT ok(NOT has_function_privilege('cityhub_hub', 'onemap.case_contact_show(text, text)', 'EXECUTE')
+    AND NOT has_function_privilege('cityhub_read', 'onemap.case_contact_show(text, text)', 'EXECUTE'), 'nor asks for it, the API excepted');
+SELECT ok(has_function_privilege('cityhub_hub', 'onemap.vendor_logins()', 'EXECUTE')
+    AND NOT has_function_privilege('cityhub_api', 'onemap.vendor_logins()', 'EXECUTE'), 'hashes of logins go to the hub alone, by one function');
+
+-- ---- the vendor behind its rights ----
+SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme", "name_zh": "扬尘平台", "company": "某某科技", "contact": "王工 13800000000"}');
+SELECT onemap.vendor_add('{"subsystem": "gas", "vendor": "acme", "name_zh": "燃气平台"}');
+SELECT is((SELECT array_agg(v.subsystem || ' ' || v.name_zh || ' ' || v.company ORDER BY v.subsystem) FROM onemap.vendor_overview v
+    WHERE v.vendor = 'acme'), '{"dust 扬尘平台 某某科技","gas 燃气平台 某某科技"}'::text[], 'one company, two rights');
+SELECT is(onemap.vendor_contact_show('acme', '李四'), '{"vendor": "acme", "company": "某某科技", "contact": "王工 13800000000"}', 'whom to call');
+SELECT is((SELECT array_agg(l.action ORDER BY l.id) FROM onemap.audit_log l WHERE l.detail->>'vendor' = 'acme' AND l.detail::text !~ '13800000000'),
+    '{vendor_put,vendor_put,vendor_contact_show}'::text[], 'is noted, and is in no log');
+SELECT * FROM finish();
+ROLLBACK;
