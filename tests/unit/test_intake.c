@@ -1,9 +1,11 @@
 /* test_intake.c: one message into a batch: whose it is, what of it can be taken, what is kept of the rest, and what a
  * record brings with it: device, place, texts, checks, alarms, states. test_memory.c has what happens without memory.
  */
+#include "fake_memory.h"
 #include "fake_world.h"
 
 #include "hub/base/count.h"
+#include "hub/base/error.h"
 #include "hub/ingest/intake.h"
 
 #define TOPIC(vendor, kind) "cityhub/v1/" FAKE_SUBSYSTEM "/" vendor "/" kind
@@ -321,13 +323,76 @@ static void test_documents(void **state) {
     assert_int_equal(taking->batch.document_count, 1);
 }
 
+/* ---- memory that runs out at each allocation in turn */
+
+/* What a message that could not be taken leaves behind: nothing in the batch, nothing that judges its records otherwise
+ * when it comes again. It is the first of its batch, or another was taken before. */
+static int take_without_memory(struct taking *taking, bool second, long failure) {
+    static const char before[] = "{\"device_code\":\"T-1\",\"observed_at_ms\":1759999999999,\"speed_km_h\":90}";
+    static const char payload[] =
+        "[{\"device_code\":\"T-1\",\"observed_at_ms\":" NOW ",\"speed_km_h\":60},"
+        "{\"device_code\":\"T-1\",\"observed_at_ms\":1760000000001,\"speed_km_h\":99},"
+        "{\"device_code\":\"T-2\",\"observed_at_ms\":" NOW ",\"plate\":\"C\",\"bed_lifted\":true},"
+        "{\"device_code\":\"T-1\",\"observed_at_ms\":1760000000002,\"speed_km_h\":61},"
+        "{\"device_code\":\"T-1\"}]";
+    const struct intake_message message = {.topic = TOPIC("acme", "telemetry"),
+                                           .payload = payload,
+                                           .length = strlen(payload),
+                                           .received_at_ms = FAKE_NOW_MS};
+    if (second) {
+        take(taking, TOPIC("acme", "telemetry"), before);
+    }
+    const struct batch_mark mark = batch_mark(&taking->batch);
+    fake_memory_fail(failure, 1);
+    int code = intake_take(taking->intake, &taking->batch, &message);
+    assert_int_equal(code, fake_memory_failed() > 0 ? CH_EMEMORY : 0);
+    fake_memory_fail(0, 0);
+    if (code != 0) {
+        const struct batch_mark now = batch_mark(&taking->batch);
+        const struct device *device = vendor_device(taking->world->acme, "T-1", 3);
+        assert_memory_equal(&now, &mark, offsetof(struct batch_mark, revisits));
+        assert_false(taking->batch.failed || now.revisits);
+        assert_int_equal(taking->batch.records, second);
+        assert_int_equal(taking->world->metrics->messages_received, second);
+        assert_true(device == NULL || device->evaluated_ms == (second ? FAKE_NOW_MS - 1 : INT64_MIN));
+        assert_int_equal(intake_take(taking->intake, &taking->batch, &message), 0);
+    }
+    return code;
+}
+
+static void test_taken_back(void **state) {
+    static const enum alarm_action actions[] = {ALARM_OPEN, ALARM_CLOSE, ALARM_OPEN, ALARM_CLOSE};
+    for (int second = 0; second < 2; second++) {
+        int code = CH_EMEMORY;
+        long failure = 1;
+        for (; code != 0; failure++) {
+            end(state);
+            begin(state);
+            struct taking *taking = *state;
+            code = take_without_memory(taking, second == 1, failure);
+            /* The one before has opened an alarm, which this one's first record ends. */
+            assert_int_equal(taking->batch.operation_count, second == 1 ? 4 : 2);
+            for (size_t i = 0; i < taking->batch.operation_count; i++) {
+                assert_int_equal(taking->batch.operations[i].action, actions[i]);
+            }
+            const struct batch_message *message = &taking->batch.messages[second];
+            assert_int_equal(message->total, 5);
+            assert_int_equal(message->row_count, 4);
+            assert_int_equal(message->problem_count, 1);
+            assert_int_equal(taking->batch.check_count, 1);
+        }
+        assert_in_range(failure, 5, 100);
+    }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_telemetry), TEST(test_refused),          TEST(test_odd_topics),
-        TEST(test_problems),  TEST(test_many_problems),    TEST(test_times),
-        TEST(test_names),     TEST(test_unknown_devices),  TEST(test_texts_and_places),
-        TEST(test_checks),    TEST(test_alarms_and_order), TEST(test_documents),
+        TEST(test_telemetry),  TEST(test_refused),          TEST(test_odd_topics),
+        TEST(test_problems),   TEST(test_many_problems),    TEST(test_times),
+        TEST(test_names),      TEST(test_unknown_devices),  TEST(test_texts_and_places),
+        TEST(test_checks),     TEST(test_alarms_and_order), TEST(test_documents),
+        TEST(test_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
