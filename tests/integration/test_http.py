@@ -245,12 +245,12 @@ def test_rows_stream_with_backpressure(probe):
     probe.function("probe_rows", "SELECT repeat('x', 99999) || E'\\n' FROM generate_series(1, 4000)", how="LANGUAGE sql")
     before = probe.metric("process_resident_memory_bytes")
     client = probe.ask("/probe/rows", head="Connection: close\r\n")
-    total, largest = 0, 0
-    for number in range(2000):
+    total, largest, begun = 0, 0, time.monotonic()
+    while time.monotonic() - begun < 6:
         total += len(client.recv(65536))
-        if number % 400 == 0:
-            largest = max(largest, probe.metric("process_resident_memory_bytes"))
-    assert total > 10_000_000 and largest - before < 60_000_000, f"{total} read, resident {before} -> {largest}"
+        time.sleep(0.02)  # its pace: at most 3 MB/s
+        largest = max(largest, probe.metric("process_resident_memory_bytes"))
+    assert total > 1_000_000 and largest - before < 20_000_000, f"{total} read, resident {before} -> {largest}"
     client.close()
     wait_until(lambda: probe.running() == 0, 30, "the statement of a client that left is cancelled")
 
