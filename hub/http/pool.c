@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
@@ -33,10 +34,7 @@ struct pool {
     int64_t waiting;
     uv_timer_t tick;
     uv_idle_t soon;
-    bool closing;
-    size_t parts_open; /* sessions and timers */
-    void (*closed)(void *user);
-    void *closed_user;
+    struct closing closing;
     char setup_sql[SETUP_MAX];
     size_t slot_count;
     struct slot slots[];
@@ -233,7 +231,7 @@ static void deadlines_pass(struct pool *pool, uint64_t now) {
 
 /* Gives out what can be given, and looks again in a while if anything is under way. */
 static void pool_advance(struct pool *pool) {
-    if (pool->closing) {
+    if (pool->closing.begun) {
         return;
     }
     for (size_t i = 0; i < pool->slot_count && pool->first != NULL; i++) {
@@ -291,23 +289,6 @@ static void on_slot_ready(void *user) {
 
 /* ---- open and close ---- */
 
-static void part_closed(void *user) {
-    struct pool *pool = user;
-    if (--pool->parts_open > 0) {
-        return;
-    }
-    void (*closed)(void *) = pool->closed;
-    void *closed_user = pool->closed_user;
-    free(pool);
-    if (closed != NULL) {
-        closed(closed_user);
-    }
-}
-
-static void handle_closed(uv_handle_t *handle) {
-    part_closed(handle->data);
-}
-
 static bool sessions_open(struct pool *pool) {
     for (size_t i = 0; i < pool->slot_count; i++) {
         struct slot *slot = &pool->slots[i];
@@ -318,11 +299,9 @@ static bool sessions_open(struct pool *pool) {
         if (slot->session == NULL) {
             return false;
         }
-        pool->parts_open++;
     }
     const struct postgres_handlers handlers = {.ready = on_ready, .user = pool};
     pool->canceller = postgres_open(pool->loop, pool->config, "http-cancel", NULL, &handlers);
-    pool->parts_open += pool->canceller != NULL;
     return pool->canceller != NULL;
 }
 
@@ -342,7 +321,6 @@ struct pool *pool_open(uv_loop_t *loop, const struct config *config, unsigned lo
     uv_timer_init(loop, &pool->tick);
     uv_idle_init(loop, &pool->soon);
     pool->tick.data = pool->soon.data = pool;
-    pool->parts_open = 2;
     if (!sessions_open(pool)) {
         pool_close(pool, NULL, NULL);
         return NULL;
@@ -350,25 +328,26 @@ struct pool *pool_open(uv_loop_t *loop, const struct config *config, unsigned lo
     return pool;
 }
 
-void pool_close(struct pool *pool, void (*closed)(void *user), void *user) {
-    pool->closing = true;
-    pool->closed = closed;
-    pool->closed_user = user;
-    queue_fail(pool, "the hub is stopping");
-    uv_close((uv_handle_t *)&pool->tick, handle_closed);
-    uv_close((uv_handle_t *)&pool->soon, handle_closed);
-    for (size_t i = 0; i < pool->slot_count; i++) {
-        if (pool->slots[i].session != NULL) {
-            postgres_close(pool->slots[i].session, part_closed, pool);
-        }
-    }
-    if (pool->canceller != NULL) {
-        postgres_close(pool->canceller, part_closed, pool);
+static void session_close(struct pool *pool, struct postgres *session) {
+    if (session != NULL) {
+        closing_await(&pool->closing);
+        postgres_close(session, closing_over, &pool->closing);
     }
 }
 
+void pool_close(struct pool *pool, void (*closed)(void *user), void *user) {
+    closing_begin(&pool->closing, free, pool, closed, user);
+    queue_fail(pool, "the hub is stopping");
+    closing_handle(&pool->closing, (uv_handle_t *)&pool->tick);
+    closing_handle(&pool->closing, (uv_handle_t *)&pool->soon);
+    for (size_t i = 0; i < pool->slot_count; i++) {
+        session_close(pool, pool->slots[i].session);
+    }
+    session_close(pool, pool->canceller);
+}
+
 int pool_submit(struct pool *pool, struct pool_job *job) {
-    if (pool->closing || !is_connected(pool)) {
+    if (pool->closing.begun || !is_connected(pool)) {
         return CH_EDATABASE;
     }
     if (pool->waiting >= pool->config->http_queue) {

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/text.h"
 
 static const struct kind {
@@ -81,7 +82,7 @@ unsigned problem_status(const char *code) {
         {"CH019", 403}, /* not entitled */
         {"CH031", 409}, /* the month is closed */
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (strcmp(rows[i].code, code) == 0) {
             return rows[i].status;
         }

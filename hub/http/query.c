@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
@@ -55,7 +56,7 @@ static void refuse_by_error(struct request *request, const struct postgres_error
         request_refuse_with(request, &problem);
         return;
     }
-    for (size_t i = 0; request->body.length > 0 && i < sizeof bad_bodies / sizeof bad_bodies[0]; i++) {
+    for (size_t i = 0; request->body.length > 0 && i < COUNT_OF(bad_bodies); i++) {
         if (strcmp(error->sqlstate, bad_bodies[i]) == 0) {
             request_refuse(request, PROBLEM_BODY, "请求体不是有效的 JSON：%s", "the body is no valid JSON: %s",
                            error->message);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hub/base/count.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
 
@@ -38,7 +39,7 @@ static unsigned method_of(struct request *request, const char *name) {
     if (request->head_only) {
         return METHOD_GET;
     }
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
         if (strcmp(route_method_name(all[i]), name) == 0) {
             return all[i];
         }
@@ -135,7 +136,7 @@ static bool is_own_host(const char *host, const struct in6_addr *local) {
 /* What a proxy on this machine passes on comes from elsewhere. */
 static bool is_passed_on(const struct request *request) {
     static const char *const names[] = {"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
         if (header(request, names[i]) != NULL) {
             return true;
         }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/metrics.h"
 #include "hub/http/request.h"
 #include "hub/http/route_list.h"
@@ -142,4 +143,4 @@ const struct route routes[] = {
      .compress = true},
 };
 
-const size_t route_count = sizeof routes / sizeof routes[0];
+const size_t route_count = COUNT_OF(routes);

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "hub/base/closing.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/http/request.h"
@@ -47,12 +48,9 @@ struct server {
     uv_poll_t poll;
     uv_timer_t timer, tick;
     uv_idle_t soon;
-    bool closing;
+    struct closing closing;
     char notice[NOTICE_MAX]; /* the last that libmicrohttpd said */
     int port;
-    size_t parts_open;
-    void (*closed)(void *user);
-    void *closed_user;
 };
 
 static void on_tick(uv_timer_t *timer);
@@ -102,7 +100,7 @@ static void wake(struct service *service, struct request *request) {
     request->next_waking = NULL;
     *server->waking_end = request;
     server->waking_end = &request->next_waking;
-    if (!server->closing) {
+    if (!server->closing.begun) {
         uv_idle_start(&server->soon, on_soon);
     }
 }
@@ -170,7 +168,7 @@ static void on_connection(void *user, struct MHD_Connection *handle, void **cont
 static void *on_target(void *user, const char *target, struct MHD_Connection *handle) {
     struct server *server = user;
     struct connection *connection = connection_of(handle);
-    if (connection == NULL || server->closing) {
+    if (connection == NULL || server->closing.begun) {
         return NULL;
     }
     connection->request = request_new(&server->service, handle, target);
@@ -437,12 +435,12 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
     }
     if (longest_s > 0) {
         server->service.pool = pool_open(settings->loop, settings->config, longest_s);
-        server->parts_open += server->service.pool != NULL;
     }
     return longest_s == 0 || server->service.pool != NULL;
 }
 
-static void server_free(struct server *server) {
+static void server_free(void *user) {
+    struct server *server = user;
     router_free(server->service.router);
     free(server->metrics);
     free(server->watched);
@@ -450,33 +448,12 @@ static void server_free(struct server *server) {
     free(server);
 }
 
-static void part_closed(void *user) {
-    struct server *server = user;
-    if (--server->parts_open > 0) {
-        return;
-    }
-    void (*closed)(void *) = server->closed;
-    void *closed_user = server->closed_user;
-    server_free(server);
-    if (closed != NULL) {
-        closed(closed_user);
-    }
-}
-
-static void handle_closed(uv_handle_t *handle) {
-    part_closed(handle->data);
-}
-
 /* Takes down what was opened before the loop's handles were. */
 static void open_failed(struct server *server) {
     if (server->daemon != NULL) {
         MHD_stop_daemon(server->daemon);
     }
-    if (server->service.pool != NULL) {
-        pool_close(server->service.pool, part_closed, server);
-    } else {
-        server_free(server);
-    }
+    server_free(server);
 }
 
 struct server *server_open(const struct server_settings *settings) {
@@ -489,7 +466,7 @@ struct server *server_open(const struct server_settings *settings) {
         (struct service){.loop = settings->loop, .config = settings->config, .source = settings->source, .wake = wake};
     server->waking_end = &server->waking;
     server->route_count = settings->route_count;
-    if (!parts_open(server, settings) || !listen_open(server) || !pool_opens(server, settings)) {
+    if (!parts_open(server, settings) || !listen_open(server)) {
         open_failed(server);
         return NULL;
     }
@@ -499,12 +476,15 @@ struct server *server_open(const struct server_settings *settings) {
         open_failed(server);
         return NULL;
     }
-    metrics_add(server, settings->routes);
     uv_timer_init(settings->loop, &server->timer);
     uv_timer_init(settings->loop, &server->tick);
     uv_idle_init(settings->loop, &server->soon);
     server->poll.data = server->timer.data = server->tick.data = server->soon.data = server;
-    server->parts_open += 4;
+    if (!pool_opens(server, settings)) {
+        server_close(server, NULL, NULL);
+        return NULL;
+    }
+    metrics_add(server, settings->routes);
     uv_poll_start(&server->poll, UV_READABLE, on_poll);
     server_run(server);
     log_info("http_listening", "listen=%s port=%d routes=%zu", log_quote(settings->config->http_listen), server->port,
@@ -519,9 +499,7 @@ int server_port(const struct server *server) {
 /* ---- close ---- */
 
 void server_close(struct server *server, void (*closed)(void *user), void *user) {
-    server->closing = true;
-    server->closed = closed;
-    server->closed_user = user;
+    closing_begin(&server->closing, server_free, server, closed, user);
     for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
         if (connection->request != NULL) {
             request_cut(connection->request, "stopping");
@@ -529,13 +507,13 @@ void server_close(struct server *server, void (*closed)(void *user), void *user)
     }
     resume_some(server, SIZE_MAX); /* libmicrohttpd ends no connection that is suspended */
     /* The loop lets go of the descriptor before its owner closes it. */
-    uv_poll_stop(&server->poll);
-    uv_close((uv_handle_t *)&server->poll, handle_closed);
+    closing_handle(&server->closing, (uv_handle_t *)&server->poll);
     MHD_stop_daemon(server->daemon);
-    uv_close((uv_handle_t *)&server->timer, handle_closed);
-    uv_close((uv_handle_t *)&server->tick, handle_closed);
-    uv_close((uv_handle_t *)&server->soon, handle_closed);
+    closing_handle(&server->closing, (uv_handle_t *)&server->timer);
+    closing_handle(&server->closing, (uv_handle_t *)&server->tick);
+    closing_handle(&server->closing, (uv_handle_t *)&server->soon);
     if (server->service.pool != NULL) {
-        pool_close(server->service.pool, part_closed, server);
+        closing_await(&server->closing);
+        pool_close(server->service.pool, closing_over, &server->closing);
     }
 }
