@@ -202,6 +202,10 @@ static int verify(const struct config *config, PGconn *connection, const struct 
            same ? "the same" : "DIFFERENT", member_number(answer, "rows_differing", 0),
            cJSON_GetArraySize(member_get(answer, "scores_differing")),
            member_number(answer, "events_written_after_closing", 0));
+    const cJSON *file;
+    cJSON_ArrayForEach(file, member_get(answer, "rules_changed_since")) {
+        printf("amended since it was closed: %s\n", cJSON_GetStringValue(file));
+    }
     cJSON_Delete(answer);
     return same ? EXIT_DONE : EXIT_FAILED;
 }

@@ -13,16 +13,19 @@ BEGIN
         RAISE EXCEPTION 'field "device_code" needs "subsystem" and "vendor"' USING ERRCODE = 'CH013';
     END IF;
     c.component_code := request->>'component_code';
-    SELECT x.id, x.geom, x.grid_cell, x.component_code INTO d FROM onemap.device x
-    WHERE CASE WHEN request ? 'device_code'
-               THEN x.subsystem = c.subsystem AND x.vendor = c.vendor AND x.code = request->>'device_code'
-               ELSE x.component_code = c.component_code END ORDER BY x.id LIMIT 1;
-    IF FOUND THEN
-        c.device_id := d.id;
-        c.component_code := coalesce(c.component_code, d.component_code);
-    ELSIF request ? 'device_code' THEN
-        RAISE EXCEPTION 'there is no device "%" of %/%', request->>'device_code', c.subsystem, c.vendor USING ERRCODE = 'CH013';
+    IF request ? 'device_code' THEN
+        SELECT x.id, x.geom, x.grid_cell, x.component_code INTO d FROM onemap.device x
+        WHERE x.subsystem = c.subsystem AND x.vendor = c.vendor AND x.code = request->>'device_code';
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'there is no device "%" of %/%', request->>'device_code', c.subsystem, c.vendor
+                USING ERRCODE = 'CH013';
+        END IF;
+    ELSE
+        SELECT x.id, x.geom, x.grid_cell, x.component_code INTO d FROM onemap.device x
+        WHERE x.component_code = c.component_code ORDER BY x.id LIMIT 1;
     END IF;
+    c.device_id := d.id;
+    c.component_code := coalesce(c.component_code, d.component_code);
     c.geom := coalesce(public.ST_SetSRID(public.ST_MakePoint(lon::float8, lat::float8), 4326), d.geom);
     c.grid_cell := onemap.case_text(request, 'grid_cell', 15);
     IF c.grid_cell IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = c.grid_cell) THEN

@@ -129,7 +129,11 @@ def test_publishing_waits_for_what_is_missing_and_then_freezes(command, database
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".xlsx"}
     command("score", "publish", "--month", "2025-10", "--author", "王", "--out", out)
     assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.suffix != ".xlsx"}
-    assert "the same: 0 rows and 0 scores differ; 2 events" in command("score", "verify", "--month", "2025-10").stdout
+    verified = command("score", "verify", "--month", "2025-10").stdout
+    assert "the same: 0 rows and 0 scores differ; 2 events" in verified and "amended" not in verified
+    database.query("WITH run AS (INSERT INTO cityhub_meta.rule_run (build, duration) VALUES ('test', '1 s') RETURNING id) INSERT INTO "
+                   "cityhub_meta.rule_edition (run_id, name, checksum) SELECT id, 'schema/rules/score_case.sql', repeat('0', 64) FROM run")
+    assert "amended since it was closed: schema/rules/score_case.sql" in command("score", "verify", "--month", "2025-10").stdout
     assert "2 events of this month were written after it was closed" in command("score", "status", "--month", "2025-10").stdout
     assert "counts in 2025-11" in command("score", "adjust", "--month", "2025-10", "--department", "CJ", "--points", "-1.5", "--case", "C00099",
                                           "--reason", "补录案件超期", "--author", "王").stdout

@@ -1,6 +1,6 @@
 -- Formulas: the shipped ones on numbers worked by hand, refusals, explanation, closing, adjustment, verification.
 BEGIN;
-SELECT plan(46);
+SELECT plan(47);
 
 INSERT INTO onemap.case_catalogue (version, content_sha256, conditions) VALUES (1, '\x00', 0);
 INSERT INTO onemap.department (code, name_zh, kind, position) VALUES ('S1', '甲街道', 'street', 1), ('S2', '乙街道', 'street', 2), ('K1', '丙局', 'county', 3), ('Q1', '丁公司', 'enterprise', 4);
@@ -119,6 +119,12 @@ SELECT is((SELECT r->>'score' FROM jsonb_array_elements(onemap.score_compute('{"
     'a case that comes too late changes nothing');
 SELECT is(onemap.score_verify('{"month": "2025-10"}') - 'month', '{"same": true, "rows_differing": 0, "scores_differing": [], "events_written_after_closing": 5, "rules_changed_since": []}',
     'computed again from the journal: the same, and the late events are named');
+-- Another edition of a rule of scores and one of alarms come into force.
+WITH run AS (INSERT INTO cityhub_meta.rule_run (build, duration) VALUES ('test', '1 s') RETURNING id)
+INSERT INTO cityhub_meta.rule_edition (run_id, name, checksum)
+SELECT run.id, f.name, repeat('0', 64) FROM run, (VALUES ('schema/rules/score_case.sql'), ('schema/rules/alarm.sql')) f (name);
+SELECT is(onemap.score_verify('{"month": "2025-10"}')->'rules_changed_since', '["schema/rules/score_case.sql"]',
+    'an amendment of what makes scores is named');
 SELECT throws_ok($$UPDATE onemap.score_case SET handled = 1 WHERE month = '2025-10-01'$$, 'CH031', NULL, 'rows of a closed month do not change');
 SELECT throws_ok($$DELETE FROM onemap.score_case WHERE month = '2025-10-01'$$, 'CH031', NULL, 'nor go');
 SELECT throws_ok($$SELECT onemap.score_month_build('2025-10-01')$$, 'CH031', NULL, 'nor are they built anew');
