@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <unistd.h>
 
+#include "hub/base/count.h"
 #include "hub/migrate/sql_script.h"
 
 enum { PROTOCOL_3 = 196608, TURNS_MAX = 10000 };
@@ -93,7 +94,7 @@ static void send_report(struct fake_server *server, char type, const char *sever
                         const char *message) {
     struct buffer body = {0};
     const char *const fields[] = {"S", severity, "V", severity, "C", sqlstate, "M", message, "H", "ask for less"};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i += 2) {
+    for (size_t i = 0; i < COUNT_OF(fields); i += 2) {
         buffer_bytes(&body, fields[i], 1);
         add_text(&body, fields[i + 1]);
     }
@@ -141,7 +142,7 @@ static void greet(struct fake_server *server) {
     struct buffer body = {0};
     buffer_int32(&body, 0); /* AuthenticationOk */
     send_and_free(server, 'R', &body);
-    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(parameters); i++) {
         add_text(&body, parameters[i][0]);
         add_text(&body, parameters[i][1]);
         send_and_free(server, 'S', &body);
