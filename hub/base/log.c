@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hub/base/count.h"
+
 enum { LOG_BURST = 20, LOG_WINDOW_S = 10, LOG_LINE_MAX = 2048, LOG_QUOTE_MAX = 200, LOG_QUOTE_SLOTS = 8 };
 
 static enum log_level current_level = LOG_LEVEL_INFO;
@@ -35,7 +37,7 @@ void log_level_set(enum log_level level) {
 }
 
 bool log_level_named(const char *name, enum log_level *level) {
-    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(level_names); i++) {
         if (strcmp(level_names[i], name) == 0) {
             *level = (enum log_level)i;
             return true;

@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 #include "hub/base/buffer.h"
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#include "hub/base/count.h"
 
 struct hub_metrics hub_metrics;
 
@@ -29,8 +28,8 @@ static const double commit_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 
 
 static const double request_bounds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30};
 
-_Static_assert(sizeof batch_record_bounds / sizeof batch_record_bounds[0] <= HISTOGRAM_BUCKETS_MAX, "buckets");
-_Static_assert(sizeof commit_bounds / sizeof commit_bounds[0] <= HISTOGRAM_BUCKETS_MAX, "buckets");
+_Static_assert(COUNT_OF(batch_record_bounds) <= HISTOGRAM_BUCKETS_MAX, "buckets");
+_Static_assert(COUNT_OF(commit_bounds) <= HISTOGRAM_BUCKETS_MAX, "buckets");
 
 enum value_kind {
     VALUE_COUNT,   /* uint64_t, a counter: its name ends in _total */

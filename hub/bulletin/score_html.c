@@ -2,6 +2,7 @@
  * consequences with their clauses, statistics, and the hash of the figures. Refers to nothing outside itself. */
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/bulletin/score_report.h"
 
@@ -247,10 +248,10 @@ static void statistics_table(FILE *out, const cJSON *statistics) {
         }
         fputs("<tr>", out);
         text_cell(out, member_text(row, "name"));
-        for (size_t i = 0; i < sizeof measures / sizeof measures[0]; i++) {
+        for (size_t i = 0; i < COUNT_OF(measures); i++) {
             number_cell(out, member_get(row, "measures"), measures[i], 0);
         }
-        for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
+        for (size_t i = 0; i < COUNT_OF(rates); i++) {
             number_cell(out, member_get(row, "rates"), rates[i], 2);
         }
         fputs("</tr>\n", out);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/cli/command.h"
 
@@ -86,7 +87,7 @@ static int publication_write(const struct score_report *report, FILE *out) {
     static const char *const keys[] = {"sha256", "previous_sha256", "author", "published_at"};
     cJSON *about = cJSON_CreateObject();
     cJSON_AddStringToObject(about, "month", report->month);
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
         const cJSON *value = member_get(report->publication, keys[i]);
         cJSON_AddItemToObject(about, keys[i],
                               cJSON_IsString(value) ? cJSON_Duplicate(value, true) : cJSON_CreateNull());
@@ -159,7 +160,7 @@ int score_report_write(const cJSON *publication, const char *folder, FILE *out) 
         return CH_EIO;
     }
     int code = 0;
-    for (size_t i = 0; code == 0 && i < sizeof files / sizeof files[0]; i++) {
+    for (size_t i = 0; code == 0 && i < COUNT_OF(files); i++) {
         code = write_file(&report, folder, files[i].suffix, files[i].writer, out);
     }
     return code;

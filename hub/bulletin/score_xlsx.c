@@ -4,6 +4,7 @@
 #include <string.h>
 #include <xlsxwriter.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/bulletin/score_report.h"
 
@@ -222,7 +223,7 @@ static void bulletin(struct sheet *sheet, const struct score_report *report, con
     const cJSON *finding;
     char title[128];
     snprintf(title, sizeof title, "城市管理“三化”月度考核通报（%s）", month);
-    sheet_begin(sheet, "通报", title, columns, sizeof columns / sizeof columns[0], true);
+    sheet_begin(sheet, "通报", title, columns, COUNT_OF(columns), true);
     cJSON_ArrayForEach(finding, member_get(report->content, "findings")) {
         put_text(sheet, member_text(finding, "name"));
         put_text(sheet, member_text(finding, "text"));
@@ -238,7 +239,7 @@ static void digital(struct sheet *sheet, const struct score_report *report) {
                                             {"分项", 28}, {"权重", 8},      {"分项得分", 11}, {"比率（%）", 11}};
     const cJSON *unit;
     const cJSON *item;
-    sheet_begin(sheet, "数字城管", "数字城管考核分项得分", columns, sizeof columns / sizeof columns[0], false);
+    sheet_begin(sheet, "数字城管", "数字城管考核分项得分", columns, COUNT_OF(columns), false);
     cJSON_ArrayForEach(unit, member_get(report->content, "digital")) {
         cJSON_ArrayForEach(item, member_get(unit, "items")) {
             put_text(sheet, member_text(unit, "group_name"));
@@ -296,7 +297,7 @@ static void about(struct sheet *sheet, const struct score_report *report) {
                                     {"发布人", member_text(report->publication, "author")},
                                     {"发布日期", member_text(report->publication, "published_on")}};
     sheet_begin(sheet, "说明", "说明", columns, 2, false);
-    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         put_text(sheet, lines[i][0]);
         put_text(sheet, lines[i][1]);
         next_row(sheet);

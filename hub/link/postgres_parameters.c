@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
+
 void postgres_parameters_set(struct postgres_parameters *parameters, const char *conninfo, int64_t connect_timeout_s,
                              const char *format, ...) {
     va_list arguments;
@@ -24,7 +26,7 @@ void postgres_parameters_set(struct postgres_parameters *parameters, const char 
                                     {"client_encoding", "UTF8"},
                                     {"application_name", parameters->application},
                                     {NULL, NULL}};
-    _Static_assert(sizeof pairs / sizeof pairs[0] == POSTGRES_PARAMETERS, "one place for each, and the end");
+    _Static_assert(COUNT_OF(pairs) == POSTGRES_PARAMETERS, "one place for each, and the end");
     for (size_t i = 0; i < POSTGRES_PARAMETERS; i++) {
         parameters->keywords[i] = pairs[i][0];
         parameters->values[i] = pairs[i][1];

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hub/base/count.h"
+
 static bool name_start(char byte) {
     return isalpha((unsigned char)byte) || byte == '_' || (unsigned char)byte >= 0x80;
 }
@@ -170,7 +172,7 @@ bool sql_statement_is_transaction_control(const struct sql_statement *statement)
     while (length < statement->length && name_part(word[length])) {
         length++;
     }
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (word_is(word, length, words[i])) {
             return true;
         }

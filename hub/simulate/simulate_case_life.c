@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "hub/base/count.h"
 #include "hub/simulate/simulate_case.h"
 
 /* Milliseconds. */
@@ -404,7 +405,7 @@ static const char *actor(struct simulated_case *one, const struct case_county *c
     } posts[] = {{"supervisor", "模拟监督员", 12}, {"acceptor", "模拟受理员", 3}, {"registrar", "模拟值班长", 2},
                  {"dispatcher", "模拟派遣员", 3},  {"leader", "模拟督查领导", 2}, {"system", "模拟系统", 1}};
     snprintf(name, size, "模拟%s经办人", one->department < 0 ? "" : county->departments[one->department].name);
-    for (size_t i = 0; i < sizeof posts / sizeof posts[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(posts); i++) {
         if (strcmp(one->role, posts[i].role) == 0) {
             /* A post's person by day, so that the day's work is one person's. */
             uint64_t day = simulate_hash((uint64_t)(one->at_ms / DAY), (uint64_t)one->number);
@@ -430,7 +431,7 @@ static void add_report(cJSON *json, const struct simulated_case *one) {
         return;
     }
     static const char *const copied[] = {"lon", "lat"};
-    for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(copied); i++) {
         cJSON_AddItemToObject(json, copied[i], cJSON_Duplicate(member_get(one->cell, copied[i]), true));
     }
     cJSON_AddStringToObject(json, "grid_cell", member_text(one->cell, "code"));

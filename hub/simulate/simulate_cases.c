@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "hub/base/clock.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/cli/ask.h"
 #include "hub/cli/database.h"
@@ -199,7 +200,7 @@ static int enter_scores(struct play *play) {
 static int print_departments(const struct play *play) {
     static const struct print_column columns[] = {
         {"department", false}, {"name", false}, {"diligence %", true}, {"cases", true}};
-    enum { COLUMNS = sizeof columns / sizeof columns[0], WIDE = 16 };
+    enum { COLUMNS = COUNT_OF(columns), WIDE = 16 };
     size_t count = (size_t)play->county.department_count;
     const char **cells = calloc(count * COLUMNS + 1, sizeof *cells);
     char(*figures)[WIDE] = calloc(2 * count + 1, sizeof *figures);

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <unistd.h>
 
+#include "hub/base/count.h"
 #include "hub/migrate/sql_script.h"
 
 enum { PROTOCOL_3 = 196608, TURNS_MAX = 10000 };
@@ -50,7 +51,13 @@ void fake_server_complete(struct fake_server *server, const char *tag) {
     send_and_free(server, 'C', &body);
 }
 
-void fake_server_rows(struct fake_server *server, int columns, const char *const *values, int count) {
+void fake_server_understood(struct fake_server *server) {
+    struct buffer nothing = {0};
+    send_message(server, '1', &nothing);
+    send_message(server, '2', &nothing);
+}
+
+void fake_server_describe(struct fake_server *server, int columns) {
     struct buffer body = {0};
     buffer_int16(&body, (int16_t)columns);
     for (int i = 0; i < columns; i++) {
@@ -63,14 +70,22 @@ void fake_server_rows(struct fake_server *server, int columns, const char *const
         buffer_int16(&body, 0);
     }
     send_and_free(server, 'T', &body);
-    for (int row = 0; row < count / columns; row++) {
-        buffer_int16(&body, (int16_t)columns);
-        for (int i = 0; i < columns; i++) {
-            const char *value = values[row * columns + i];
-            buffer_int32(&body, (int32_t)strlen(value));
-            buffer_text(&body, value);
-        }
-        send_and_free(server, 'D', &body);
+}
+
+void fake_server_row(struct fake_server *server, int columns, const char *const *values) {
+    struct buffer body = {0};
+    buffer_int16(&body, (int16_t)columns);
+    for (int i = 0; i < columns; i++) {
+        buffer_int32(&body, (int32_t)strlen(values[i]));
+        buffer_text(&body, values[i]);
+    }
+    send_and_free(server, 'D', &body);
+}
+
+void fake_server_rows(struct fake_server *server, int columns, const char *const *values, int count) {
+    fake_server_describe(server, columns);
+    for (int at = 0; at < count; at += columns) {
+        fake_server_row(server, columns, values + at);
     }
     fake_server_complete(server, "SELECT");
 }
@@ -78,8 +93,8 @@ void fake_server_rows(struct fake_server *server, int columns, const char *const
 static void send_report(struct fake_server *server, char type, const char *severity, const char *sqlstate,
                         const char *message) {
     struct buffer body = {0};
-    const char *const fields[] = {"S", severity, "V", severity, "C", sqlstate, "M", message};
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i += 2) {
+    const char *const fields[] = {"S", severity, "V", severity, "C", sqlstate, "M", message, "H", "ask for less"};
+    for (size_t i = 0; i < COUNT_OF(fields); i += 2) {
         buffer_bytes(&body, fields[i], 1);
         add_text(&body, fields[i + 1]);
     }
@@ -127,7 +142,7 @@ static void greet(struct fake_server *server) {
     struct buffer body = {0};
     buffer_int32(&body, 0); /* AuthenticationOk */
     send_and_free(server, 'R', &body);
-    for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(parameters); i++) {
         add_text(&body, parameters[i][0]);
         add_text(&body, parameters[i][1]);
         send_and_free(server, 'S', &body);
@@ -169,8 +184,37 @@ static void take_query(struct fake_server *server, const char *sql) {
     server->fresh = false;
 }
 
+static int32_t take_number(const char **at, size_t size) {
+    uint32_t number = 0;
+    memcpy((char *)&number + sizeof number - size, *at, size);
+    *at += size;
+    return size == 2 ? (int16_t)be32toh(number) : (int32_t)be32toh(number);
+}
+
+/* Parameters: names of portal and statement, formats, values. */
+static void take_parameters(struct fake_server *server, const char *body) {
+    const char *at = body + strlen(body) + 1;
+    at += strlen(at) + 1;
+    int32_t formats = take_number(&at, 2);
+    at += 2 * formats;
+    server->bound[0] = '\0';
+    for (int32_t count = take_number(&at, 2); count > 0; count--) {
+        int32_t length = take_number(&at, 4);
+        size_t used = strlen(server->bound);
+        snprintf(server->bound + used, sizeof server->bound - used, "%.*s ", length < 0 ? 1 : length,
+                 length < 0 ? "-" : at);
+        at += length < 0 ? 0 : length;
+    }
+}
+
 static void take_message(struct fake_server *server, char type, const char *body, size_t length) {
     switch (type) {
+    case 'P': /* the statement's name, its text; 'S' comes last and asks for the answer, but that is known by now */
+        take_query(server, body + strlen(body) + 1);
+        break;
+    case 'B':
+        take_parameters(server, body);
+        break;
     case 'Q':
         take_query(server, body);
         break;

@@ -22,6 +22,7 @@ struct fake_server {
     struct buffer sql;     /* the last query, "" = none since the last answer that ended one */
     int queries;           /* that came, but for those that set up */
     struct buffer setup;   /* the last query that set up */
+    char bound[256];       /* the last statement's parameters, each with a space after it; "-" = NULL */
     struct buffer copied;  /* data of the COPY that runs */
     char copy_end;         /* 'c' done, 'f' failed, 0 = not ended */
     char copy_error[128];
@@ -39,6 +40,11 @@ void fake_server_await(struct fake_server *server, const char *word);
 /* Turns until the data of a COPY has ended. */
 void fake_server_await_copy(struct fake_server *server);
 
+/* For a statement with parameters: that it was understood, before anything else. */
+void fake_server_understood(struct fake_server *server);
+/* What the rows look like, one row, and both with all rows and the statement's end. */
+void fake_server_describe(struct fake_server *server, int columns);
+void fake_server_row(struct fake_server *server, int columns, const char *const *values);
 void fake_server_rows(struct fake_server *server, int columns, const char *const *values, int count);
 void fake_server_complete(struct fake_server *server, const char *tag);
 void fake_server_error(struct fake_server *server, const char *severity, const char *sqlstate, const char *message);

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "hub/base/buffer.h"
+#include "hub/base/count.h"
 
 static void holds(struct buffer *buffer, const void *bytes, size_t length) {
     assert_false(buffer->failed);
@@ -70,7 +71,7 @@ static void test_literals(void **state) {
         {"longer", 4, "'long'"}, {"中'文", 7, "'中''文'"},
     };
     struct buffer buffer = {0};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         buffer_literal(&buffer, cases[i].text, cases[i].length);
         assert_string_equal(buffer_string(&buffer), cases[i].literal);
         buffer_reset(&buffer, SIZE_MAX);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "hub/base/count.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
 
@@ -29,7 +30,7 @@ static void test_levels(void **state) {
         enum log_level level;
         int lines;
     } cases[] = {{LOG_LEVEL_ERROR, 1}, {LOG_LEVEL_WARNING, 2}, {LOG_LEVEL_INFO, 3}, {LOG_LEVEL_DEBUG, 4}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         log_level_set(cases[i].level);
         captured_begin(&captured, stderr);
         log_error("one", "n=1");
@@ -51,7 +52,7 @@ static void test_names_of_levels(void **state) {
     (void)state;
     static const char *const names[] = {"error", "warning", "info", "debug"};
     enum log_level level = LOG_LEVEL_ERROR;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
         assert_true(log_level_named(names[i], &level));
         assert_int_equal(level, i);
     }

@@ -1,140 +1,7 @@
-/* test_postgres.c: one connection to the database, through the real libpq, to a server that the test plays: setting up,
- * jobs and their results, errors and transactions, losses and timeouts, COPY into a full socket, and how it is closed.
- */
-#include "captured.h"
-#include "fake_server.h"
-#include "rows.h"
-
-#include "hub/base/count.h"
-#include "hub/base/error.h"
-#include "hub/link/postgres.h"
-
-struct session {
-    uv_loop_t loop;
-    struct config config;
-    struct fake_server server;
-    struct postgres *postgres;
-    int ready, lost, done, closed;
-    bool failed; /* the last job */
-    struct postgres_error error;
-    char results[512]; /* "statement:rows:first value " for each */
-    char notified[256];
-    const struct postgres_job *next; /* to be started from the next `done` */
-};
-
-static void on_ready(void *user) {
-    struct session *session = user;
-    session->ready++;
-    assert_true(postgres_idle(session->postgres));
-}
-
-static void on_lost(void *user, const char *why) {
-    struct session *session = user;
-    (void)why;
-    session->lost++;
-    assert_false(postgres_connected(session->postgres));
-}
-
-static void on_notified(void *user, const char *channel, const char *payload) {
-    struct session *session = user;
-    size_t at = strlen(session->notified);
-    snprintf(session->notified + at, sizeof session->notified - at, "%s=%s ", channel, payload);
-}
-
-static void on_result(void *user, int statement, const PGresult *result) {
-    struct session *session = user;
-    size_t at = strlen(session->results);
-    snprintf(session->results + at, sizeof session->results - at, "%d:%d:%s ", statement, PQntuples(result),
-             PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
-}
-
-static void on_done(void *user, const struct postgres_error *error) {
-    struct session *session = user;
-    session->done++;
-    session->failed = error != NULL;
-    session->error = error == NULL ? (struct postgres_error){0} : *error;
-    if (session->next != NULL) {
-        const struct postgres_job *next = session->next;
-        session->next = NULL;
-        assert_int_equal(postgres_run(session->postgres, next), 0);
-    }
-}
-
-static void on_closed(void *user) {
-    ((struct session *)user)->closed++;
-}
-
-static int begin(void **state) {
-    struct session *session = calloc(1, sizeof *session);
-    assert_non_null(session);
-    fake_loop_begin(&session->loop);
-    assert_int_equal(config_load(&session->config, "/dev/null", stderr), 0);
-    fake_server_begin(&session->server, &session->loop);
-    free(session->config.database_conninfo);
-    session->config.database_conninfo = strdup(session->server.conninfo);
-    const struct postgres_handlers handlers = {
-        .ready = on_ready, .lost = on_lost, .notified = on_notified, .user = session};
-    session->postgres = postgres_open(&session->loop, &session->config, "loader", "LISTEN a; LISTEN b", &handlers);
-    assert_non_null(session->postgres);
-    assert_int_equal(session->ready, 0);
-    *state = session;
-    return 0;
-}
-
-static void close_now(struct session *session) {
-    postgres_close(session->postgres, on_closed, session);
-    session->postgres = NULL;
-    assert_int_equal(session->closed, 0); /* from the loop */
-    fake_loop_turn(&session->loop);
-    assert_int_equal(session->closed, 1);
-}
-
-static int end(void **state) {
-    struct session *session = *state;
-    if (session->postgres != NULL) {
-        close_now(session);
-    }
-    fake_server_end(&session->server);
-    fake_loop_end(&session->loop);
-    config_free(&session->config);
-    free(session);
-    return 0;
-}
-
-static bool is_ready(void *user) {
-    return postgres_idle(((struct session *)user)->postgres);
-}
-
-static void await_ready(struct session *session) {
-    for (int i = 0; i < 1000 && !is_ready(session); i++) {
-        uv_run(&session->loop, UV_RUN_NOWAIT);
-    }
-    assert_true(is_ready(session));
-}
-
-static void run(struct session *session, const char *sql) {
-    const struct postgres_job job = {.sql = sql, .result = on_result, .done = on_done, .user = session};
-    session->results[0] = '\0';
-    assert_int_equal(postgres_run(session->postgres, &job), 0);
-    fake_server_await(&session->server, sql);
-}
-
-static void await_done(struct session *session, int done) {
-    for (int i = 0; i < 1000 && session->done < done; i++) {
-        uv_run(&session->loop, UV_RUN_NOWAIT);
-    }
-    assert_int_equal(session->done, done);
-}
-
-static void expect_failed(const struct session *session, const char *sqlstate, const char *message) {
-    assert_true(session->failed);
-    assert_string_equal(session->error.sqlstate, sqlstate);
-    assert_string_equal(session->error.message, message);
-}
-
-#define SEND_ROWS(server, columns, ...)                                                                                \
-    fake_server_rows((server), (columns), (const char *const[]){__VA_ARGS__},                                          \
-                     (int)COUNT_OF(((const char *const[]){__VA_ARGS__})))
+/* test_postgres.c: one connection to the database when all goes well, and when statements fail: setting up, jobs and
+ * their results, parameters and rows one by one, COPY into a full socket, transactions. test_postgres_loss.c has the
+ * rest. */
+#include "sessioning.h"
 
 /* ---- when all goes well ---- */
 
@@ -206,6 +73,110 @@ static void test_next_from_done(void **state) {
     fake_server_ready(server, 'I');
     await_done(session, 2);
     assert_int_equal(session->ready, 2);
+}
+
+static bool on_row(void *user, const PGresult *row) {
+    struct session *session = user;
+    assert_int_equal(PQntuples(row), 1);
+    size_t at = strlen(session->results);
+    snprintf(session->results + at, sizeof session->results - at, "%s ", PQgetvalue(row, 0, 0));
+    return ++session->rows != session->enough;
+}
+
+static const struct postgres_value values[] = {
+    {.data = "it's", .length = 4}, {.data = NULL}, {.data = "abc", .length = 3, .binary = true}};
+
+static void run_with_values(struct session *session, bool rows) {
+    const struct postgres_job job = {.sql = "SELECT $1, $2, $3",
+                                     .values = values,
+                                     .value_count = COUNT_OF(values),
+                                     .result = on_result,
+                                     .row = rows ? on_row : NULL,
+                                     .done = on_done,
+                                     .user = session};
+    session->results[0] = '\0';
+    assert_int_equal(postgres_run(session->postgres, &job), 0);
+    fake_server_await(&session->server, "SELECT $1, $2, $3");
+    fake_loop_turn(&session->loop);
+    fake_server_understood(&session->server);
+}
+
+/* Parameters are not part of the text; the result is one, or its rows come one by one. */
+static void test_values(void **state) {
+    struct session *session = *state;
+    struct fake_server *server = &session->server;
+    await_ready(session);
+    for (int rows = 0; rows < 2; rows++) {
+        run_with_values(session, rows == 1);
+        assert_string_equal(server->bound, "it's - abc ");
+        SEND_ROWS(server, 1, "a", "b", "c");
+        fake_server_ready(server, 'I');
+        await_done(session, rows + 1);
+        assert_false(session->failed);
+        assert_string_equal(session->results, rows == 1 ? "a b c 0:0: " : "0:3:a ");
+    }
+    /* The next job is a query string again. */
+    run(session, "a text");
+    fake_server_complete(server, "SELECT 0");
+    fake_server_ready(server, 'I');
+    await_done(session, 3);
+}
+
+/* Whoever has enough of rows gets no more before it asks for them, whatever the server sends. */
+static void test_enough(void **state) {
+    struct session *session = *state;
+    struct fake_server *server = &session->server;
+    await_ready(session);
+    session->enough = 2;
+    run_with_values(session, true);
+    SEND_ROWS(server, 1, "a", "b", "c", "d");
+    fake_server_ready(server, 'I');
+    fake_loop_pass(&session->loop, 10000);
+    assert_string_equal(session->results, "a b ");
+    assert_false(postgres_idle(session->postgres));
+    session->enough = 3;
+    postgres_resume(session->postgres);
+    assert_string_equal(session->results, "a b c ");
+    postgres_resume(session->postgres);
+    await_done(session, 1);
+    assert_string_equal(session->results, "a b c d 0:0: ");
+    postgres_resume(session->postgres); /* there is nothing to go on with */
+    await_ready(session);
+}
+
+/* An error after some rows, and a hint with it. */
+static void test_error_after_rows(void **state) {
+    struct session *session = *state;
+    struct fake_server *server = &session->server;
+    static const char *const row[] = {"a"};
+    await_ready(session);
+    run_with_values(session, true);
+    fake_server_describe(server, 1);
+    fake_server_row(server, 1, row);
+    fake_server_error(server, "ERROR", "22012", "division by zero");
+    fake_server_ready(server, 'I');
+    await_done(session, 1);
+    expect_failed(session, "22012", "division by zero");
+    assert_string_equal(session->error.hint, "ask for less");
+    assert_string_equal(session->results, "a ");
+}
+
+/* Who has enough for too long waits for a server that may be gone: the job's time ends it. */
+static void test_enough_for_too_long(void **state) {
+    struct session *session = *state;
+    await_ready(session);
+    session->enough = 1;
+    run_with_values(session, true);
+    SEND_ROWS(&session->server, 1, "a", "b");
+    fake_loop_pass(&session->loop, 64000);
+    assert_int_equal(session->done, 0);
+    fake_loop_pass(&session->loop, 1000);
+    assert_int_equal(session->done, 1);
+    expect_failed(session, "", "no answer in time");
+    postgres_resume(session->postgres); /* it is over */
+    fake_loop_pass(&session->loop, 100);
+    await_ready(session);
+    assert_string_equal(session->results, "a ");
 }
 
 /* More than any socket takes at once, while the server does not read: the loop is not held up, and all of it comes. */
@@ -361,200 +332,22 @@ static void test_copy_without_data(void **state) {
     expect_failed(session, "57014", "COPY from stdin failed");
 }
 
-/* ---- losses ---- */
-
-/* A job that was under way fails with no SQLSTATE, before the loss is told; then the connection comes back. */
-static void test_lost_while_busy(void **state) {
-    struct session *session = *state;
-    struct fake_server *server = &session->server;
-    await_ready(session);
-    run(session, "COMMIT");
-    fake_server_hang_up(server);
-    await_done(session, 1);
-    assert_true(session->failed);
-    assert_string_equal(session->error.sqlstate, "");
-    assert_int_equal(session->lost, 1);
-    assert_int_equal(session->ready, 1);
-    fake_loop_pass(&session->loop, 100);
-    await_ready(session);
-    assert_int_equal(server->connections, 2);
-    assert_int_equal(session->ready, 2);
-}
-
-/* The server says why it ends the connection: the reason is told, but not as if the job had simply failed. */
-static void test_shutdown(void **state) {
-    struct session *session = *state;
-    await_ready(session);
-    run(session, "COMMIT");
-    fake_server_error(&session->server, "FATAL", "57P01", "terminating connection due to administrator command");
-    fake_server_hang_up(&session->server);
-    await_done(session, 1);
-    assert_string_equal(session->error.sqlstate, "");
-    captured_expect(session->error.message, "terminating connection due to administrator command");
-}
-
-static void test_lost_while_idle(void **state) {
-    struct session *session = *state;
-    await_ready(session);
-    fake_server_hang_up(&session->server);
-    fake_loop_turn(&session->loop);
-    assert_int_equal(session->lost, 1);
-    assert_int_equal(session->done, 0);
-    fake_loop_pass(&session->loop, 100);
-    await_ready(session);
-}
-
-/* Lost while a failed transaction is rolled back: nothing was committed, but the job cannot say that any more. */
-static void test_lost_while_rolling_back(void **state) {
-    struct session *session = *state;
-    await_ready(session);
-    run(session, "BEGIN; something");
-    fake_server_error(&session->server, "ERROR", "22003", "out of range");
-    fake_server_ready(&session->server, 'E');
-    fake_server_await(&session->server, "ROLLBACK");
-    fake_server_hang_up(&session->server);
-    await_done(session, 1);
-    assert_string_equal(session->error.sqlstate, "");
-    assert_int_equal(session->lost, 1);
-}
-
-/* 100 ms, then twice as long each time, at most 5 s; a set-up that succeeds begins anew. Passwords are not told. */
-static void test_backoff(void **state) {
-    struct session *session = *state;
-    static struct captured captured;
-    static const int64_t waits[] = {100, 200, 400, 800, 1600, 3200, 5000, 5000};
-    captured_begin(&captured, stderr);
-    session->server.refuses = true;
-    fake_loop_turn(&session->loop);
-    for (size_t i = 0; i < COUNT_OF(waits); i++) {
-        assert_int_equal(session->server.connections, i + 1);
-        fake_loop_pass(&session->loop, waits[i] - 1);
-        assert_int_equal(session->server.connections, i + 1);
-        session->server.refuses = i < COUNT_OF(waits) - 1;
-        fake_loop_pass(&session->loop, 1);
-    }
-    await_ready(session);
-    assert_int_equal(session->lost, 0); /* there was nothing to lose */
-    fake_server_hang_up(&session->server);
-    fake_loop_turn(&session->loop);
-    fake_loop_pass(&session->loop, 100);
-    await_ready(session);
-    assert_int_equal(session->lost, 1);
-    assert_null(strstr(captured_end(&captured), "s3cret"));
-}
-
-/* No server at all, and one again. */
-static void test_no_server(void **state) {
-    struct session *session = *state;
-    fake_server_away(&session->server, true);
-    fake_loop_pass(&session->loop, 20000);
-    assert_int_equal(session->server.connections, 0);
-    fake_server_away(&session->server, false);
-    fake_loop_pass(&session->loop, 5000);
-    await_ready(session);
-}
-
-/* Settings that the server refuses: the connection is of no use, and does not begin the backoff anew. */
-static void test_set_up_fails(void **state) {
-    struct session *session = *state;
-    struct fake_server *server = &session->server;
-    server->sets_up = false;
-    for (int turn = 0; turn < 3; turn++) {
-        fake_server_await(server, "SET TimeZone");
-        fake_server_error(server, "ERROR", "42883", "function onemap.stage_create() does not exist");
-        fake_server_ready(server, 'I');
-        fake_loop_turn(&session->loop);
-        assert_int_equal(session->ready, 0);
-        assert_int_equal(server->connections, turn + 1);
-        fake_loop_pass(&session->loop, 100 << turn);
-    }
-    server->sets_up = true;
-    fake_server_await(server, "SET TimeZone"); /* the fourth connection's, which was under way */
-    fake_server_hang_up(server);
-    fake_loop_pass(&session->loop, 800);
-    await_ready(session);
-}
-
-/* Nobody answers: not the greeting, in the time for connecting and some; not a job, in its own time or the server's. */
-static void test_timeouts(void **state) {
-    struct session *session = *state;
-    struct fake_server *server = &session->server;
-    server->mute = true;
-    fake_loop_pass(&session->loop, 5499);
-    assert_int_equal(server->connections, 1);
-    fake_loop_pass(&session->loop, 1 + 100);
-    assert_int_equal(server->connections, 2);
-    server->mute = false;
-    fake_server_hang_up(server);
-    fake_loop_pass(&session->loop, 200);
-    await_ready(session);
-    static const struct { int64_t timeout_s, waits_ms; } cases[] = {{0, 65000}, {1800, 1805000}};
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        int done = session->done;
-        const struct postgres_job job = {
-            .sql = "slow", .timeout_s = cases[i].timeout_s, .done = on_done, .user = session};
-        assert_int_equal(postgres_run(session->postgres, &job), 0);
-        fake_server_await(server, "slow");
-        fake_loop_pass(&session->loop, cases[i].waits_ms - 1);
-        assert_int_equal(session->done, done);
-        fake_loop_pass(&session->loop, 1);
-        assert_int_equal(session->done, done + 1);
-        expect_failed(session, "", "no answer in time");
-        fake_loop_pass(&session->loop, 100);
-        await_ready(session);
-    }
-    fake_loop_pass(&session->loop, 3600000); /* who is idle waits for nobody */
-    assert_true(postgres_idle(session->postgres));
-}
-
-/* ---- closing ---- */
-
-static void test_close(void **state) {
-    struct session *session = *state;
-    await_ready(session);
-    run(session, "COMMIT");
-    close_now(session);
-    assert_int_equal(session->done, 1);
-    expect_failed(session, "", "the hub is stopping");
-    assert_int_equal(session->lost, 0);
-}
-
-static void test_close_while_connecting(void **state) {
-    struct session *session = *state;
-    session->server.mute = true;
-    fake_loop_turn(&session->loop);
-    close_now(session);
-    assert_int_equal(session->ready + session->lost + session->done, 0);
-}
-
-static void test_close_at_once(void **state) {
-    close_now(*state);
-}
-
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_set_up),
-        TEST(test_results),
-        TEST(test_next_from_done),
-        TEST(test_large_copy),
-        TEST(test_notifications),
-        TEST(test_notices),
-        TEST(test_error),
-        TEST(test_failed_transaction),
-        TEST(test_open_transaction),
-        TEST(test_copy_without_data),
-        TEST(test_lost_while_busy),
-        TEST(test_shutdown),
-        TEST(test_lost_while_idle),
-        TEST(test_lost_while_rolling_back),
-        TEST(test_backoff),
-        TEST(test_no_server),
-        TEST(test_set_up_fails),
-        TEST(test_timeouts),
-        TEST(test_close),
-        TEST(test_close_while_connecting),
-        TEST(test_close_at_once),
+        SESSION_TEST(test_set_up),
+        SESSION_TEST(test_results),
+        SESSION_TEST(test_next_from_done),
+        SESSION_TEST(test_large_copy),
+        SESSION_TEST(test_values),
+        SESSION_TEST(test_enough),
+        SESSION_TEST(test_error_after_rows),
+        SESSION_TEST(test_enough_for_too_long),
+        SESSION_TEST(test_notifications),
+        SESSION_TEST(test_notices),
+        SESSION_TEST(test_error),
+        SESSION_TEST(test_failed_transaction),
+        SESSION_TEST(test_open_transaction),
+        SESSION_TEST(test_copy_without_data),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
