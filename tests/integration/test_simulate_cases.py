@@ -141,7 +141,7 @@ def test_refused(make_hub, database, county):
     assert "is played: 3 cases" in played.stdout
     assert "has been played already" in play(county, count=3, code=1).stderr
     assert "has not ended" in play(county, month="2031-01", code=1).stderr
-    assert "such as 2026-10" in play(county, month="October", code=1).stderr
+    assert "such as 2026-10" in play(county, month="October", code=2).stderr
     county.run("simulate", "--month", MONTH, code=2)
     county.run("simulate", "--cases", "--count", "0", code=2)
     assert database.value("SELECT count(*) FROM onemap.case_record") == 3
