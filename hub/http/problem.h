@@ -5,7 +5,7 @@
 
 #include "hub/http/negotiate.h"
 
-/* Each has its row in problem.c; docs/architecture.md lists the codes. */
+/* Each has its row in problem.c; docs/http.md lists the codes. */
 enum problem_kind {
     PROBLEM_PATH,      /* 404 CH040 */
     PROBLEM_METHOD,    /* 405 CH041 */
