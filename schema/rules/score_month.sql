@@ -56,8 +56,8 @@ BEGIN
     DELETE FROM onemap.score_case c WHERE c.month = $1;
     built := onemap.score_case_store(period_from, period_to,
         onemap.score_candidates(period_from, period_to, 9223372036854775807));
-    INSERT INTO onemap.score_month AS m (month)
-        VALUES ($1) ON CONFLICT ON CONSTRAINT score_month_pkey DO UPDATE SET built_at = clock_timestamp();
+    INSERT INTO onemap.score_month AS m (month, built_run_id) SELECT $1, max(r.id) FROM cityhub_meta.rule_run r
+        ON CONFLICT ON CONSTRAINT score_month_pkey DO UPDATE SET built_at = clock_timestamp(), built_run_id = excluded.built_run_id;
     RETURN built;
 END $$;
 COMMENT ON FUNCTION onemap.score_month_build(date) IS
@@ -105,15 +105,18 @@ INSERT INTO onemap.sweep (function_name) VALUES ('score_sweep') ON CONFLICT DO N
 
 CREATE OR REPLACE FUNCTION onemap.score_month_ready(month date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE kept onemap.score_month;
 BEGIN
-    IF EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1 AND m.closed_at IS NOT NULL) THEN
+    SELECT m.* INTO kept FROM onemap.score_month m WHERE m.month = $1;
+    IF kept.closed_at IS NOT NULL THEN
         RETURN;
     END IF;
-    IF NOT EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1) THEN
+    -- Rows of before an amendment beside rows of after it would be a score by no rules at all.
+    IF kept.month IS NULL OR onemap.score_rules_since(coalesce(kept.built_run_id, 0)) <> '[]' THEN
         PERFORM onemap.score_month_build($1);
     ELSIF EXISTS (SELECT FROM onemap.score_dirty) THEN
         PERFORM onemap.score_refresh();
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.score_month_ready(date) IS
-    'Makes sure that a month''s rows are there and up to the journal; does nothing to a closed month';
+    'Makes sure that a month''s rows are there, by the rules in force, and up to the journal; does nothing to a closed month';
