@@ -231,9 +231,7 @@ BEGIN
     -- The list may be shorter than what it stands for; a message refused whole has one problem and no records.
     rejected := greatest(total - accepted - duplicates, jsonb_array_length(problems));
     IF jsonb_array_length(problems) > 0 THEN
-        INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, problems, record_count)
-        VALUES (to_timestamp((message->>'received_at_ms')::bigint / 1000.0), subsystem, vendor, message->>'kind', message->>'topic',
-                payload, problems->0->>'code', problems->0->>'reason', problems, total);
+        PERFORM onemap.quarantine_document(message, payload, problems);
     END IF;
     SELECT v.receipts INTO policy FROM onemap.vendor v WHERE v.subsystem = message->>'subsystem' AND v.vendor = message->>'vendor';
     IF policy = 'all' OR jsonb_array_length(problems) > 0 THEN
