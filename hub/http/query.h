@@ -1,6 +1,6 @@
-/* query.h: answers from PostgreSQL. A route's function is called as
- *     SELECT * FROM onemap.<function>($1::jsonb)            $1: the checked parameters, {"limit": 100, ...}
- *     SELECT * FROM onemap.<function>($1::jsonb, $2)        with a body: jsonb if its type is JSON, else bytea
+/* query.h: answers from PostgreSQL. A route's function, which its row names with its schema, is called as
+ *     SELECT * FROM <function>($1::jsonb)            $1: the checked parameters, {"limit": 100, ...}
+ *     SELECT * FROM <function>($1::jsonb, $2)        with a body: jsonb if its type is JSON, else bytea
  * and returns rows with these columns, by name:
  *     body      text, json or bytea: the answer's bytes; of several rows one after the other
  *     etag      text: entity tag without quotes (first row; optional)

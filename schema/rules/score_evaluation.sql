@@ -12,7 +12,8 @@ COMMENT ON FUNCTION onemap.score_quotient(numeric, numeric) IS 'A quotient to fo
 CREATE OR REPLACE FUNCTION onemap.score_exact(value numeric) RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT pg_catalog.trim_scale(pg_catalog.round(value, 30))
 $$;
-COMMENT ON FUNCTION onemap.score_exact(numeric) IS 'What is compared with limits and others: to thirty decimals, more than counts need';
+COMMENT ON FUNCTION onemap.score_exact(numeric) IS
+    'What is compared with limits and others: to thirty decimals, more than counts need';
 
 CREATE OR REPLACE FUNCTION onemap.score_points(points numeric, exact boolean) RETURNS jsonb
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$

@@ -66,8 +66,8 @@ BEGIN
     DELETE FROM onemap.score_case c WHERE c.month = $1;
     built := onemap.score_case_store(period_from, period_to,
         onemap.score_candidates(period_from, period_to, 9223372036854775807));
-    INSERT INTO onemap.score_month AS m (month)
-        VALUES ($1) ON CONFLICT ON CONSTRAINT score_month_pkey DO UPDATE SET built_at = clock_timestamp();
+    INSERT INTO onemap.score_month AS m (month, built_run_id) SELECT $1, max(r.id) FROM cityhub_meta.rule_run r
+        ON CONFLICT ON CONSTRAINT score_month_pkey DO UPDATE SET built_at = clock_timestamp(), built_run_id = excluded.built_run_id;
     RETURN built;
 END $$;
 COMMENT ON FUNCTION onemap.score_month_build(date) IS
@@ -101,23 +101,32 @@ GRANT EXECUTE ON FUNCTION onemap.score_refresh() TO cityhub_hub, cityhub_api;
 
 -- What a month is read from, so that whoever reads never writes: the rows that are kept; of cases with events since then, what the
 -- journal says now; and of a month that nobody has built yet, the journal alone. The figures are the same to the bit.
+CREATE OR REPLACE FUNCTION onemap.score_month_kept(month date) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Rows of before an amendment beside rows of after it would be a score by no rules at all.
+    RETURN EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1
+        AND (m.closed_at IS NOT NULL OR onemap.score_rules_since(coalesce(m.built_run_id, 0)) = '[]'));
+END $$;
+COMMENT ON FUNCTION onemap.score_month_kept(date) IS 'Whether a month''s rows are there, by the rules in force or closed';
+
 CREATE OR REPLACE FUNCTION onemap.score_rows_sql(month date) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH kept AS (
-        SELECT m.closed_at IS NOT NULL AS closed,
-            coalesce((SELECT array_agg(DISTINCT d.case_id) FROM onemap.score_dirty d WHERE d.at < onemap.score_month_end($1)),
-                '{}') AS stale
-        FROM onemap.score_month m WHERE m.month = $1
-    ), span AS (SELECT onemap.local_midnight($1) AS since, onemap.score_month_end($1) AS until)
-    SELECT CASE
-        WHEN k.closed IS NULL THEN format('onemap.score_case_derive(%1$L, %2$L, onemap.score_candidates(%1$L, %2$L, %3$s), %3$s) r'
-            ' WHERE true', s.since, s.until, 9223372036854775807)
-        WHEN k.closed OR k.stale = '{}' THEN format('onemap.score_case r WHERE r.month = %L', $1)
-        ELSE format('(SELECT c.* FROM onemap.score_case c WHERE c.month = %1$L AND c.case_id <> ALL (%2$L::bigint[])'
-            ' UNION ALL SELECT d.* FROM onemap.score_case_derive(%3$L, %4$L, %2$L::bigint[], %5$s) d) r WHERE true',
-            $1, k.stale, s.since, s.until, 9223372036854775807) END
-    FROM span s LEFT JOIN kept k ON true
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE since timestamptz := onemap.local_midnight(month); until timestamptz := onemap.score_month_end(month); stale bigint[];
+BEGIN
+    IF NOT onemap.score_month_kept(month) THEN
+        RETURN format('onemap.score_case_derive(%1$L, %2$L, onemap.score_candidates(%1$L, %2$L, %3$s), %3$s) r WHERE true', since,
+            until, 9223372036854775807);
+    ELSIF NOT EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1 AND m.closed_at IS NOT NULL) THEN
+        SELECT array_agg(DISTINCT d.case_id) INTO stale FROM onemap.score_dirty d WHERE d.at < until;
+    END IF;
+    IF stale IS NULL THEN
+        RETURN format('onemap.score_case r WHERE r.month = %L', month);
+    END IF;
+    RETURN format('(SELECT c.* FROM onemap.score_case c WHERE c.month = %1$L AND c.case_id <> ALL (%2$L::bigint[]) UNION ALL '
+        'SELECT d.* FROM onemap.score_case_derive(%3$L, %4$L, %2$L::bigint[], %5$s) d) r WHERE true', month, stale, since, until,
+        9223372036854775807);
+END $$;
 COMMENT ON FUNCTION onemap.score_rows_sql(date) IS
     'The rows r of a month as of now, as the FROM and the beginning of the WHERE of a statement';
 
@@ -138,7 +147,7 @@ DECLARE this_month date := onemap.score_month_of(now()); unbuilt date;
 BEGIN
     -- The month that runs and the one before it are kept, so that asking for them is quick.
     SELECT w.month INTO unbuilt FROM (VALUES (this_month), ((this_month - interval '1 month')::date)) AS w (month)
-    WHERE NOT EXISTS (SELECT FROM onemap.score_month m WHERE m.month = w.month) ORDER BY w.month DESC LIMIT 1;
+    WHERE NOT onemap.score_month_kept(w.month) ORDER BY w.month DESC LIMIT 1;
     IF NOT EXISTS (SELECT FROM onemap.score_dirty) AND unbuilt IS NULL
         OR NOT pg_try_advisory_xact_lock(hashtext('onemap.score')) THEN
         RETURN 0;
@@ -159,11 +168,11 @@ BEGIN
     IF EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1 AND m.closed_at IS NOT NULL) THEN
         RETURN;
     END IF;
-    IF NOT EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1) THEN
+    IF NOT onemap.score_month_kept($1) THEN
         PERFORM onemap.score_month_build($1);
     ELSIF EXISTS (SELECT FROM onemap.score_dirty) THEN
         PERFORM onemap.score_refresh();
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.score_month_ready(date) IS
-    'Makes sure that a month''s rows are there and up to the journal; does nothing to a closed month';
+    'Makes sure that a month''s rows are there, by the rules in force, and up to the journal; does nothing to a closed month';
