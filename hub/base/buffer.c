@@ -33,8 +33,11 @@ static char *buffer_room(struct buffer *buffer, size_t more) {
 }
 
 void buffer_bytes(struct buffer *buffer, const void *bytes, size_t length) {
+    if (length == 0) {
+        return; /* an empty buffer may have no memory that a place could be counted from */
+    }
     char *room = buffer_room(buffer, length);
-    if (room != NULL && length > 0) {
+    if (room != NULL) {
         memcpy(room, bytes, length);
         buffer->length += length;
     }

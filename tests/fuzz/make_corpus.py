@@ -70,6 +70,24 @@ def decoders():
     write("fuzz_decode_protobuf", "dust-cut", bytes([SUBSYSTEMS.index("dust")]) + broken[:-9])
 
 
+def message(vendor, kind, payload):
+    """One message of fuzz_intake's input: vendor 0 to 3, the kind's place among those that vendors send."""
+    return bytes([vendor * 8 + kind]) + len(payload).to_bytes(2, "little") + payload
+
+
+def intake():
+    """Batches: telemetry twice, in both forms, then a document, one that cannot be read, and one of a vendor without a right."""
+    for selector, subsystem in enumerate(SUBSYSTEMS):
+        full, small = records_of(subsystem, "telemetry")
+        later = dict(small, observed_at_ms=NOW_MS - 1)
+        content = message(0, 0, messages.protobuf(subsystem, [small, later, small]))
+        content += message(0, 0, json.dumps([small, dict(later, device_code=None)]).encode())
+        place = selector % len(KINDS)
+        content += message(0, 1 + place, messages.protobuf(subsystem, [records_of(subsystem, KINDS[place])[0]], KINDS[place]))
+        content += message(selector % 4, 0, b"{" if selector % 2 else json.dumps(small).encode())
+        write("fuzz_intake", f"{subsystem}-batch", bytes([selector]) + b"\x12\x34\x56\x78" + content)
+
+
 JSON_TEXTS = [
     '{"a": [1, -2.5e-3, 1e400, 0.1, 12345678901234567890, 9007199254740993], "b": {"c": null, "d": [true, false]}}',
     '["\\u4e2d\\ud83d\\ude00", "\\"\\\\\\/\\b\\f\\n\\r\\t", "\\ud800", "\\x", "中文"]',
@@ -125,10 +143,11 @@ def parsers():
 
 
 def main():
-    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http"):
+    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_intake"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
+    intake()
     files = [path for path in CORPUS.rglob("*") if path.is_file()]
     print(f"{len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
 

@@ -74,9 +74,9 @@ run_one() {
 small=$((seconds / 4 > 5 ? seconds / 4 : seconds < 5 ? seconds : 5))
 rm -f "$logs"/*.result
 # The long ones first, so that the short ones fill the gap.
-for name in $(printf '%s\n' "${names[@]}" | sort -t_ -k2,2 | awk '/decode/ {print; next} {rest = rest $0 "\n"} END {printf "%s", rest}'); do
+for name in $(printf '%s\n' "${names[@]}" | sort -t_ -k2,2 | awk '/decode|intake/ {print; next} {rest = rest $0 "\n"} END {printf "%s", rest}'); do
     time=$small
-    [[ $name == *decode* ]] && time=$seconds
+    [[ $name == *decode* || $name == *intake* ]] && time=$seconds
     while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
         wait -n
     done
