@@ -18,7 +18,8 @@ struct intake_message {
     size_t length;
     const void *name;
     size_t name_length;
-    int64_t received_at_ms; /* UTC epoch */
+    int64_t received_at_ms;    /* UTC epoch */
+    int64_t first_received_ms; /* a replayed one: when it came first; 0 = now */
 };
 /* Adds the message to the batch. Returns 0, or CH_EMEMORY: then nothing of it is in the batch, and it may come again as
  * if it had never been here. */
