@@ -289,6 +289,10 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     entry->key = message->key;
     entry->identifier = message->identifier;
     entry->received_at_ms = message->received_at_ms;
+    /* Whoever says so can only make what he sends older than it is. */
+    bool replayed = message->first_received_ms > 0 && message->first_received_ms < message->received_at_ms;
+    entry->first_received_ms = replayed ? message->first_received_ms : 0;
+    batch->replays = batch->replays || replayed;
 }
 
 /* What keeps a message from being decoded at all; false = nothing. */

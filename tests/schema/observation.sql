@@ -56,16 +56,16 @@ SELECT lives_ok($$SELECT onemap.stage_create()$$, 'the stage may be made twice')
 CREATE TEMP TABLE result (duplicates int[], merged int[], revised int[]);
 CREATE FUNCTION pg_temp.settle(VARIADIC records text[]) RETURNS text LANGUAGE plpgsql AS $$
 -- each record: 'device time readings [quality [attributes]]'
-DECLARE r text; f text[]; found record; fates text;
+DECLARE r text; f text[]; fates text; stamp timestamptz := clock_timestamp();
 BEGIN
     TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
     TRUNCATE pg_temp.result;
     FOREACH r IN ARRAY records LOOP
         f := string_to_array(r, ' ');
         INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality, attributes)
-        VALUES (f[1]::int, ('2026-04-01 ' || f[2] || 'Z')::timestamptz, clock_timestamp(), f[3]::float8[], nullif(f[4], '-')::bigint, f[5]::jsonb);
+        VALUES (f[1]::int, ('2026-04-01 ' || f[2] || 'Z')::timestamptz, stamp, f[3]::float8[], nullif(f[4], '-')::bigint, f[5]::jsonb);
     END LOOP;
-    INSERT INTO pg_temp.result SELECT s.duplicates, s.merged, s.revised FROM onemap.observation_settle() s;
+    INSERT INTO pg_temp.result SELECT s.duplicates, s.merged, s.revised FROM onemap.observation_settle(stamp) s;
     SELECT string_agg(fate, ' ' ORDER BY row_no) INTO fates FROM pg_temp.observation_stage;
     RETURN fates;
 END $$;
@@ -129,7 +129,7 @@ TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
 INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings)
 VALUES (15, '2026-04-01 23:59:59Z', '2026-04-02 00:00:01Z', '{1}'), (15, '2026-04-02 00:00:00Z', '2026-04-02 00:00:01Z', '{1}'),
        (10, '2026-04-01 08:02Z', '2026-04-02 00:00:01Z', '{8}'), (10, '2026-04-01 08:01Z', '2026-04-02 00:00:01Z', '{1,2}');
-SELECT is((SELECT ROW(s.*)::text FROM onemap.observation_settle() s), '({4},{},{3})', 'a batch over two days');
+SELECT is((SELECT ROW(s.*)::text FROM onemap.observation_settle((SELECT max(received_at) FROM pg_temp.observation_stage)) s), '({4},{},{3})', 'a batch over two days');
 SELECT is((SELECT ROW(count(*) FILTER (WHERE tableoid = 'onemap.observation_20260402'::regclass), count(*))::text FROM onemap.observation WHERE device_id = 15),
     '(1,2)', 'each record in the partition of its day');
 SELECT is((SELECT count(*)::int FROM onemap.observation WHERE received_at = '2026-04-02 00:00:01Z' AND device_id = 10), 1,
@@ -139,7 +139,7 @@ SELECT is((SELECT count(*)::int FROM onemap.observation WHERE received_at = '202
 CREATE FUNCTION pg_temp.track(x float8, y float8) RETURNS public.geometry LANGUAGE sql AS $$ SELECT public.ST_SetSRID(public.ST_MakePoint(x, y), 4326) $$;
 INSERT INTO pg_temp.track_point_stage (device_id, observed_at, received_at, geom)
 SELECT 20, ('2026-04-01 08:0' || m || 'Z')::timestamptz, now(), pg_temp.track(113.5, y) FROM (VALUES (0, 34.5), (1, 34.6), (0, 34.5), (1, 34.7), (1, 34.8)) v(m, y);
-SELECT lives_ok($$SELECT onemap.track_point_settle()$$, 'five places of two moments in one batch');
+SELECT lives_ok($$SELECT onemap.track_point_settle((SELECT max(received_at) FROM pg_temp.track_point_stage))$$, 'five places of two moments in one batch');
 SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY observed_at) FROM onemap.track_point WHERE device_id = 20), '{34.5,34.8}'::float8[], 'the last place of each moment stands');
 SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY id) FROM onemap.observation_revision WHERE device_id = 20), '{34.6,34.7}'::float8[],
     'each place that was replaced is kept; an identical one replaces nothing');
