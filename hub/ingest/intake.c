@@ -297,6 +297,9 @@ static size_t keep_document(struct intake *intake) {
         buffer_format(&out, ",\"%s\":", texts[i]);
         buffer_json(&out, texts[i + 1], strlen(texts[i + 1]));
     }
+    if (entry->first_received_ms != 0) {
+        buffer_format(&out, ",\"first_received_ms\":%lld", (long long)entry->first_received_ms);
+    }
     buffer_format(&out, ",\"received_at_ms\":%lld,\"total\":%d,\"records\":[", (long long)entry->received_at_ms,
                   entry->total);
     buffer_bytes(&out, intake->records.data, intake->records.length);
