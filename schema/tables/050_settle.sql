@@ -7,3 +7,8 @@ DROP FUNCTION IF EXISTS onemap.track_point_settle();
 GRANT SELECT ON onemap.observation_revision TO cityhub_hub;
 -- A replay says when the message came first.
 DROP FUNCTION IF EXISTS onemap.quarantine_message(bigint);
+-- Records of documents, too, are merged or revised, and a replayed one is older than what came since.
+DROP FUNCTION IF EXISTS onemap.message_store(jsonb, bytea);
+DROP FUNCTION IF EXISTS onemap.inventory_put(text, text, jsonb);
+DROP FUNCTION IF EXISTS onemap.staff_put(text, text, jsonb);
+DROP FUNCTION IF EXISTS onemap.work_put(text, text, jsonb);

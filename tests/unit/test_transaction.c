@@ -78,7 +78,8 @@ static void test_order_of_statements(void **state) {
         "COPY onemap.observation (device_id, observed_at, received_at, readings, quality, attributes) FROM STDIN"
         " (FORMAT binary);\n"
         "COPY onemap.track_point (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
-        "SELECT 1, s.accepted, s.duplicates, s.rejected FROM onemap.message_store('{\"kind\":\"it''s\"}'::jsonb,"
+        "SELECT 1, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM"
+        " onemap.message_store('{\"kind\":\"it''s\"}'::jsonb,"
         " '\\x6d32'::bytea) s;\n"
         "SELECT onemap.construction_waste_dumping_check('[{\"device_id\":5,\"observed_at_ms\":1760000000000,\"lon\":117.5,"
         "\"lat\":34.25}]'::jsonb);\n"
@@ -389,7 +390,8 @@ static void test_answers(void **state) {
     fake_world_message(world, &batch, "m2")->document = document;
     fake_world_message(world, &batch, "m3")->document = document;
     struct slice slice = fake_world_slice(&batch, 0, 3);
-    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(4, "1", "8", "0", "0"), *second = ROWS(4, "2", "9", "0", "0");
+    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(6, "1", "8", "0", "0", "0", "0"),
+             *second = ROWS(6, "2", "9", "0", "0", "0", "0");
     transaction_settle(&transaction, &slice);
     for (int statement = 0; statement < transaction.statements; statement++) {
         transaction_take(&transaction, &slice, statement, statement == transaction.fates_at ? fates : first);
