@@ -63,6 +63,7 @@ port = $postgres_port
 unix_socket_directories = '$socket'
 unix_socket_permissions = 0700
 max_connections = 60
+max_locks_per_transaction = 512
 shared_buffers = 128MB
 max_wal_size = 2GB
 wal_compression = on

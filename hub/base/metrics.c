@@ -65,6 +65,8 @@ static const struct family lane_families[] = {
     LANE("cityhub_records_duplicate_total", VALUE_COUNT, records_duplicate, "Records that were stored already."),
     LANE("cityhub_records_rejected_total", VALUE_COUNT, records_rejected,
          "Bad records; their messages are quarantined."),
+    LANE("cityhub_messages_redelivered_total", VALUE_COUNT, messages_redelivered,
+         "Messages that the broker delivered again and the hub had already: passed over."),
     LANE("cityhub_messages_quarantined_total", VALUE_COUNT, messages_quarantined, "Messages put into quarantine."),
     LANE("cityhub_batches_committed_total", VALUE_COUNT, batches_committed, "Batches stored."),
     LANE("cityhub_batches_settled_total", VALUE_COUNT, batches_settled,

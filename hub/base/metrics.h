@@ -32,6 +32,7 @@ struct lane_metrics {
     uint64_t records_merged, records_revised, records_duplicate;
     uint64_t records_rejected; /* bad ones; their messages are in quarantine */
     uint64_t messages_quarantined;
+    uint64_t messages_redelivered;               /* that were committed, or held, already: passed over */
     uint64_t batches_committed, batches_settled; /* settled: of those, through the slow path */
     uint64_t batch_failures;                     /* tries of a batch that failed and were made again */
     int64_t queue_messages, queue_records;       /* in the batch that is not committed yet */

@@ -268,7 +268,13 @@ static void footer(FILE *out, const struct score_report *report) {
     escaped(out, member_text(report->publication, "author"));
     fputs("；发布日期：", out);
     escaped(out, member_text(report->publication, "published_on"));
-    fprintf(out, "；数据摘要 SHA-256：%s</p></footer>\n", member_text(report->publication, "sha256"));
+    fprintf(out, "；数据摘要 SHA-256：%s", member_text(report->publication, "sha256"));
+    const cJSON *seal = member_get(report->content, "seal");
+    if (seal != NULL) { /* months that an earlier build published have none */
+        fprintf(out, "；案卷日志封印（至第%.0f条）：", member_number(seal, "through_id", 0));
+        escaped(out, member_text(seal, "hash"));
+    }
+    fputs("</p></footer>\n", out);
 }
 
 int score_html_write(const struct score_report *report, FILE *out) {

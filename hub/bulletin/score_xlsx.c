@@ -294,6 +294,7 @@ static void about(struct sheet *sheet, const struct score_report *report) {
                                     {"规则摘要 SHA-256", member_text(formula, "sha256")},
                                     {"数据摘要 SHA-256", member_text(report->publication, "sha256")},
                                     {"上月摘要 SHA-256", member_text(report->publication, "previous_sha256")},
+                                    {"案卷日志封印", member_text(member_get(report->content, "seal"), "hash")},
                                     {"发布人", member_text(report->publication, "author")},
                                     {"发布日期", member_text(report->publication, "published_on")}};
     sheet_begin(sheet, "说明", "说明", columns, 2, false);

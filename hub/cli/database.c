@@ -133,7 +133,7 @@ void database_complain(const PGconn *connection, const PGresult *result) {
         return;
     }
     command_fail("the database says: %s", message);
-    if (detail != NULL) {
+    if (detail != NULL && *detail != '\0') {
         fprintf(stderr, "%s\n", detail);
     }
     if (hint != NULL) {

@@ -21,6 +21,10 @@ struct lane_settings {
      */
     bool draining;
     void (*drained)(void *user, const char *client_id);
+    /* The database has refused a message, now in quarantine: what alarms made of it is not there. NULL = ignore. */
+    void (*refused)(void *user);
+    /* What a hub of this name has committed last and may be delivered again: rows of the loader's, NULL = nothing. */
+    const PGresult *deliveries;
     void *user;
 };
 

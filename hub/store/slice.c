@@ -2,10 +2,28 @@
  * answers mean for them. Writes no SQL and does no I/O. */
 #include "hub/store/slice.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uv.h>
 
+#include "hub/base/clock.h"
 #include "hub/base/log.h"
+
+enum { CLOCK_BACK_US = 1000000 };
+
+void slice_stamp(struct slice *slice) {
+    static int64_t last;
+    int64_t now = clock_now_us();
+    /* Two may come in a microsecond; but a clock that was ahead and is right again is followed. */
+    last = now > last || last - now > CLOCK_BACK_US ? now : last + 1;
+    slice->stamp_us = last;
+    unsigned char b[16] = {0};
+    uv_random(NULL, NULL, b, sizeof b, 0, NULL); /* getrandom(2): of so few bytes it does not fail */
+    snprintf(slice->id, sizeof slice->id, "%02x%02x%02x%02x-%02x%02x-4%x%02x-%x%x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+             b[1], b[2], b[3], b[4], b[5], b[6] & 15, b[7], 8 | (b[8] & 3), b[8] >> 4, b[9], b[10], b[11], b[12], b[13],
+             b[14], b[15]);
+}
 
 struct slice_range slice_range(const struct slice *slice, enum slice_part part) {
     bool tracks = part == SLICE_TRACKS;
@@ -66,28 +84,48 @@ void slice_give_ids(const struct slice *slice, const PGresult *result) {
     }
 }
 
-void slice_devices_registered(const struct slice *slice) {
+void slice_committed(const struct slice *slice) {
     struct slice_range range = slice_range(slice, SLICE_ROWS);
     for (size_t i = range.begin; i < range.end; i++) {
         range.rows[i].device->registered = true;
     }
+    for (size_t m = slice->first; m < slice->last; m++) {
+        slice->batch->messages[m].stamp_us = slice->stamp_us;
+    }
+    buffer_bytes(&slice->batch->ids, slice->id, sizeof slice->id);
+}
+
+/* The vendor of the slice that a row names, or NULL. */
+static struct vendor *vendor_of(const struct slice *slice, const PGresult *rows, int row) {
+    for (size_t m = slice->first; m < slice->last; m++) {
+        struct vendor *vendor = slice->batch->messages[m].vendor;
+        if (vendor != NULL && strcmp(vendor->adapter->key, PQgetvalue(rows, row, 1)) == 0 &&
+            strcmp(vendor_name(vendor), PQgetvalue(rows, row, 2)) == 0) {
+            return vendor;
+        }
+    }
+    return NULL;
 }
 
 void slice_take_ids(const struct slice *slice, const PGresult *result) {
     for (int row = 0; row < PQntuples(result); row++) {
-        for (size_t m = slice->first; m < slice->last; m++) {
-            const struct vendor *vendor = slice->batch->messages[m].vendor;
-            if (vendor == NULL || strcmp(vendor->adapter->key, PQgetvalue(result, row, 1)) != 0 ||
-                strcmp(vendor_name(vendor), PQgetvalue(result, row, 2)) != 0) {
-                continue;
-            }
-            struct device *device =
-                vendor_device(vendor, PQgetvalue(result, row, 3), (size_t)PQgetlength(result, row, 3));
-            if (device != NULL) {
-                device->id = atoi(PQgetvalue(result, row, 0));
-                device->registered = true;
-            }
-            break;
+        const struct vendor *vendor = vendor_of(slice, result, row);
+        struct device *device =
+            vendor == NULL ? NULL
+                           : vendor_device(vendor, PQgetvalue(result, row, 3), (size_t)PQgetlength(result, row, 3));
+        if (device != NULL) {
+            device->id = atoi(PQgetvalue(result, row, 0));
+            device->registered = true;
+        }
+    }
+}
+
+void slice_take_devices(const struct slice *slice, const PGresult *devices) {
+    for (int row = 0; devices != NULL && row < PQntuples(devices); row++) {
+        struct vendor *vendor = vendor_of(slice, devices, row);
+        if (vendor != NULL && vendor_take_device(vendor, devices, row) != 0) {
+            log_error("out_of_memory", "what=device lane=%s", slice->batch->metrics->lane);
+            return; /* the loader will read them */
         }
     }
 }
@@ -175,9 +213,13 @@ void slice_take_fates(const struct slice *slice, const PGresult *settled) {
         memset(messages[m].fates, 0, sizeof messages[m].fates);
         messages[m].fates[FATE_STORED] = messages[m].row_count;
     }
+    for (size_t i = range.begin; i < range.end; i++) {
+        slice->batch->row_index[i].duplicate = false; /* as a try before may have said */
+    }
     for (int row = 0; row < PQntuples(settled); row++) {
         if (take_fate(settled, row, range.end - range.begin, &fate, &number)) {
-            const struct batch_row *record = &range.rows[range.begin + number - 1];
+            struct batch_row *record = &slice->batch->row_index[range.begin + number - 1];
+            record->duplicate = fate == FATE_DUPLICATE;
             struct batch_message *message = &messages[record->message];
             message->fates[record->place_fate > fate ? record->place_fate : fate]++;
             message->fates[FATE_STORED]--;

@@ -77,14 +77,6 @@ struct writer {
 
 static void slot_advance(struct slot *slot);
 
-/* Stamps of batches: strictly increasing in this process. */
-static int64_t next_stamp(void) {
-    static int64_t last;
-    int64_t now = clock_now_us();
-    last = now > last ? now : last + 1;
-    return last;
-}
-
 static bool has_partition(const struct writer *writer, int64_t day) {
     int64_t place = day - DAYS_FIRST;
     return place >= 0 && place < DAYS_MAX && (writer->days[place / 8] >> (place % 8) & 1) != 0;
@@ -160,10 +152,11 @@ static void count_batch(const struct slot *slot) {
 
 static void slot_take(struct slot *slot);
 
-static void slice_committed(struct slot *slot) {
+static void slot_committed(struct slot *slot) {
     slot->writer->failing_since = 0;
     count_slice(slot);
-    slice_devices_registered(&slot->slice);
+    slice_committed(&slot->slice);
+    slice_take_devices(&slot->slice, slot->transaction.devices);
     slot->unsure = slot->doubted = slot->again = slot->suspected = false;
     slot->mends = slot->suspicions = 0;
     slot->backoff_ms = BACKOFF_FIRST_MS;
@@ -172,7 +165,7 @@ static void slice_committed(struct slot *slot) {
     }
     if (slot->slice.last < slot->slice.batch->message_count) {
         slot->slice.first = slot->slice.last++;
-        slot->slice.stamp_us = next_stamp();
+        slice_stamp(&slot->slice);
         slot->step = STEP_PREPARE;
         slot_advance(slot);
         return;
@@ -271,7 +264,7 @@ static void duplicate_met(struct slot *slot, const struct postgres_error *error)
         slot_advance(slot);
     } else if (!slot->settle) {
         slot->settle = true;
-        slot->slice.stamp_us = next_stamp();
+        slice_stamp(&slot->slice);
         slot_advance(slot);
     } else {
         data_fault(slot, error); /* not of a record: the slow path has settled those */
@@ -323,7 +316,8 @@ static void step_result(void *user, int statement, const PGresult *result) {
         slice_take_ids(&slot->slice, result);
         break;
     case STEP_VERIFY:
-        slot->found = PQntuples(result) == 1;
+        slot->found = slot->found || (statement == 0 && PQntuples(result) == 1);
+        transaction_take(&slot->transaction, &slot->slice, statement, result);
         break;
     case STEP_STORE:
     case STEP_SETTLE:
@@ -360,7 +354,7 @@ static void step_done(void *user, const struct postgres_error *error) {
     switch (slot->step) {
     case STEP_STORE:
     case STEP_FINISH:
-        slice_committed(slot);
+        slot_committed(slot);
         return;
     case STEP_SETTLE:
         slot->step = STEP_FINISH;
@@ -371,12 +365,12 @@ static void step_done(void *user, const struct postgres_error *error) {
         break;
     case STEP_VERIFY:
         if (slot->found) {
-            slice_committed(slot);
+            slot_committed(slot);
             return;
         }
         if (slot->again) {
             slot->settle = true; /* what is there already is of another batch */
-            slot->slice.stamp_us = next_stamp();
+            slice_stamp(&slot->slice);
         }
         slot->doubted = !slot->again;
         slot->unsure = slot->again = false;
@@ -467,11 +461,7 @@ static void slot_advance(struct slot *slot) {
         break;
     case STEP_VERIFY:
         slot->found = false;
-        transaction_reset(&slot->transaction);
-        buffer_format(&slot->transaction.sql,
-                      "SELECT 1 FROM onemap.batch_log b WHERE b.received_at = 'epoch'::timestamptz + %lld * interval"
-                      " '1 microsecond'",
-                      (long long)slot->slice.stamp_us);
+        transaction_verify(&slot->transaction, &slot->slice);
         run(slot, STEP_VERIFY);
         break;
     default:
@@ -491,8 +481,8 @@ static void slot_take(struct slot *slot) {
         writer->last = writer->first == NULL ? NULL : writer->last;
         job->next = NULL;
         slot->job = job;
-        slot->slice = (struct slice){
-            .batch = job->batch, .first = 0, .last = job->batch->message_count, .stamp_us = next_stamp()};
+        slot->slice = (struct slice){.batch = job->batch, .first = 0, .last = job->batch->message_count};
+        slice_stamp(&slot->slice);
         slot->settle = slot->unsure = slot->doubted = slot->again = slot->suspected = false;
         slot->mends = slot->suspicions = 0;
         slot->backoff_ms = BACKOFF_FIRST_MS;

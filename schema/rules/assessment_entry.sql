@@ -59,6 +59,7 @@ CREATE OR REPLACE TRIGGER assessment_award_no_truncate BEFORE TRUNCATE ON onemap
 CREATE OR REPLACE FUNCTION onemap.assessment_open(month date, department text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM onemap.score_month_begun(month);
     IF EXISTS (SELECT FROM onemap.assessment_publication p WHERE p.month = $1) THEN
         RAISE EXCEPTION 'month % is published: its figures are locked', to_char(month, 'YYYY-MM') USING ERRCODE = 'CH031';
     ELSIF NOT EXISTS (SELECT FROM jsonb_array_elements(onemap.score_units((onemap.score_formula_for(month, NULL)).document)) u
@@ -67,7 +68,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.assessment_open(date, text) IS
-    'Refuses a month that is published (CH031) and a department that is not assessed (CH030)';
+    'Refuses a month that is published (CH031) or still to come, and a department that is not assessed (CH030)';
 
 CREATE OR REPLACE FUNCTION onemap.assessment_enter(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -7,6 +7,17 @@ CREATE OR REPLACE FUNCTION onemap.assessment_grade(total numeric) RETURNS text L
 $$;
 COMMENT ON FUNCTION onemap.assessment_grade(numeric) IS 'Grade (四): from 90 优秀, from 85 良好, from 75 合格, else 不合格';
 
+-- Two decimals, but never so that what is read belongs to another grade.
+CREATE OR REPLACE FUNCTION onemap.assessment_shown(total numeric) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT round(total, n)::text FROM generate_series(2, 30) n
+    WHERE onemap.assessment_grade(round(total, n)) = onemap.assessment_grade(total) ORDER BY n LIMIT 1
+$$;
+COMMENT ON FUNCTION onemap.assessment_shown(numeric) IS
+    'A total as people read it: two decimals, or as many as it takes not to round it into another grade; NULL if there is none';
+GRANT EXECUTE ON FUNCTION onemap.assessment_grade(numeric), onemap.assessment_shown(numeric)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.assessment_awards(month date, department text) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('kind', s.kind, 'name', s.name_zh, 'clause', s.clause, 'times', s.times,
@@ -29,7 +40,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     scores jsonb; awards jsonb := onemap.assessment_awards(month, unit->>'department'); missing jsonb; mean numeric;
         offices numeric; bonus numeric;
-    deducted numeric; total numeric; digital numeric := (unit->>'score')::numeric;
+    deducted numeric; total numeric; digital numeric := coalesce(unit->>'exact', unit->>'score')::numeric;
 BEGIN
     SELECT jsonb_agg(jsonb_build_object('item', i.item, 'name', i.name_zh, 'part', i.part, 'weight', i.weight, 'score', e.score,
         'entered', e.id IS NOT NULL,
@@ -38,7 +49,9 @@ BEGIN
                'entered_at', e.entered_at) ORDER BY i.position),
            coalesce(jsonb_agg(jsonb_build_object('item', i.item, 'name', i.name_zh)
                ORDER BY i.position) FILTER (WHERE e.id IS NULL), '[]'),
-           round(avg(e.score) FILTER (WHERE i.part = 'campaign'), 4), sum(e.score * i.weight / 100) FILTER (WHERE i.part = 'office')
+           onemap.score_quotient(sum(e.score) FILTER (WHERE i.part = 'campaign'),
+               nullif(count(e.score) FILTER (WHERE i.part = 'campaign'), 0)),
+           sum(e.score * i.weight / 100) FILTER (WHERE i.part = 'office')
     INTO scores, missing, mean, offices
     FROM onemap.assessment_item i LEFT JOIN LATERAL (SELECT * FROM onemap.assessment_entry x
         WHERE x.month = $1 AND x.department = unit->>'department' AND x.item = i.item ORDER BY x.id DESC LIMIT 1) e ON true
@@ -53,18 +66,20 @@ BEGIN
            coalesce(sum((a->>'points')::numeric) FILTER (WHERE (a->>'points')::numeric < 0), 0) INTO bonus, deducted
                FROM jsonb_array_elements(awards) a;
     IF missing = '[]' THEN
-        total := round(digital * (SELECT i.weight FROM onemap.assessment_item i WHERE i.part = 'digital') / 100
+        total := onemap.score_exact(digital * (SELECT i.weight FROM onemap.assessment_item i WHERE i.part = 'digital') / 100
             + mean * (SELECT max(i.weight) FROM onemap.assessment_item i WHERE i.part = 'campaign') / 100 + offices + bonus
-                + deducted, 2);
+                + deducted);
     END IF;
-    RETURN jsonb_build_object('department', unit->'department', 'name', unit->'name', 'group', unit->'group', 'digital', digital,
-        'campaign_mean', mean,
-        'scores', scores, 'awards', awards, 'bonus', trim_scale(bonus), 'deducted', trim_scale(deducted), 'total', total,
-        'grade', onemap.assessment_grade(total), 'missing', missing);
+    RETURN jsonb_build_object('department', unit->'department', 'name', unit->'name', 'group', unit->'group',
+        'digital', unit->'score', 'campaign_mean', round(mean, 4),
+        'scores', scores, 'awards', awards, 'bonus', trim_scale(bonus), 'deducted', trim_scale(deducted),
+        'total', round(total, 2), 'grade', onemap.assessment_grade(total), 'missing', missing,
+        'exact', CASE WHEN total IS NOT NULL THEN jsonb_build_object('total', total, 'digital', digital,
+            'campaign_mean', onemap.score_exact(mean)) END);
 END $$;
 COMMENT ON FUNCTION onemap.assessment_unit(date, jsonb) IS
     'A department''s month: digital x 50 % + mean of the campaigns that concern it x 40 % + offices + bonus + deductions; total '
-    'is null where something is missing';
+    'is null where something is missing; grade and rank are by "exact", what else is there is rounded to be read';
 
 CREATE OR REPLACE FUNCTION onemap.assessment_rank(rows jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -73,14 +88,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM (SELECT r.v, r.n, CASE WHEN r.v->>'total' IS NOT NULL THEN rank() OVER best END AS place,
               CASE WHEN r.v->>'total' IS NOT NULL THEN rank() OVER worst END AS place_from_last
           FROM jsonb_array_elements(rows) WITH ORDINALITY AS r (v, n)
-          WINDOW best AS (ORDER BY (r.v->>'total')::numeric DESC NULLS LAST, (r.v->>'digital')::numeric DESC NULLS LAST,
-              (r.v->>'campaign_mean')::numeric DESC NULLS LAST),
-              worst AS (ORDER BY (r.v->>'total')::numeric NULLS LAST, (r.v->>'digital')::numeric NULLS LAST,
-                  (r.v->>'campaign_mean')::numeric NULLS LAST)) k
+          WINDOW best AS (ORDER BY (r.v->'exact'->>'total')::numeric DESC NULLS LAST,
+              (r.v->'exact'->>'digital')::numeric DESC NULLS LAST, (r.v->'exact'->>'campaign_mean')::numeric DESC NULLS LAST),
+              worst AS (ORDER BY (r.v->'exact'->>'total')::numeric NULLS LAST, (r.v->'exact'->>'digital')::numeric NULLS LAST,
+                  (r.v->'exact'->>'campaign_mean')::numeric NULLS LAST)) k
 $$;
 COMMENT ON FUNCTION onemap.assessment_rank(jsonb) IS
-    'Ranks by total, then digital score, then mean of the campaigns; equal in all three = the same rank, and the next is left '
-    'out (1, 2, 2, 4)';
+    'Ranks by exact total, then digital score, then mean of the campaigns; equal in all three = the same rank, and the next is '
+    'left out (1, 2, 2, 4)';
 
 CREATE OR REPLACE FUNCTION onemap.assessment_compute(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -59,13 +59,16 @@ BEGIN
         END IF;
         computed := onemap.assessment_compute(request);
     END IF;
-    content := (computed - 'published' - 'closed') || onemap.assessment_content(month);
+    -- The bulletin carries the last seal out of the house: from then on the journal cannot be made anew unnoticed.
+    content := (computed - 'published' - 'closed') || onemap.assessment_content(month)
+        || jsonb_build_object('seal', onemap.case_seal_now() - 'sealed' - 'events');
     SELECT p.sha256 INTO previous FROM onemap.assessment_publication p ORDER BY p.month DESC LIMIT 1;
     digest := sha256(coalesce(previous, '\x') || convert_to(content::text, 'UTF8'));
     INSERT INTO onemap.assessment_publication (month, content, sha256, previous_sha256, author)
         VALUES (month, content, digest, previous, request->>'author');
-    INSERT INTO onemap.assessment_result (month, department, name_zh, total, grade, place, place_from_last)
-    SELECT month, r->>'department', r->>'name', (r->>'total')::numeric, r->>'grade', (r->>'rank')::int, (r->>'rank_from_last')::int
+    INSERT INTO onemap.assessment_result (month, department, name_zh, total, exact, grade, place, place_from_last)
+    SELECT month, r->>'department', r->>'name', (r->>'total')::numeric, (r->'exact'->>'total')::numeric, r->>'grade',
+        (r->>'rank')::int, (r->>'rank_from_last')::int
     FROM jsonb_array_elements(content->'rows') r;
     PERFORM onemap.audit('assessment_publish', jsonb_build_object('month', request->'month', 'author', request->'author', 'sha256',
         encode(digest, 'hex')));

@@ -73,39 +73,182 @@ COMMENT ON FUNCTION onemap.calendar_extend(date, date) IS
     'Adds days that the calendar does not have yet as a plain week of five days; a notice corrects them later; returns the days '
     'added';
 
-CREATE OR REPLACE FUNCTION onemap.calendar_notice_apply(notice jsonb) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE notice_source text := notice->>'source'; stray date;
+CREATE OR REPLACE FUNCTION onemap.calendar_day_read(typed text) RETURNS date LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF coalesce(notice_source, '') = '' THEN
-        RAISE EXCEPTION 'a notice needs its source, e.g. 国办发明电〔2025〕7号' USING ERRCODE = 'CH014';
+    IF typed ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$' THEN
+        RETURN make_date(substr(typed, 1, 4)::int, substr(typed, 6, 2)::int, substr(typed, 9, 2)::int);
     END IF;
-    -- Said again, a notice replaces what it said before.
+    RETURN NULL;
+EXCEPTION WHEN datetime_field_overflow THEN
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.calendar_day_read(text) IS 'A day such as 2027-01-01, NULL if the text is none';
+
+CREATE OR REPLACE FUNCTION onemap.calendar_members(list jsonb) RETURNS TABLE (n bigint, v jsonb)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.n - 1, e.v FROM jsonb_array_elements(CASE WHEN jsonb_typeof(list) = 'array' THEN list ELSE '[]' END)
+        WITH ORDINALITY AS e (v, n)
+$$;
+COMMENT ON FUNCTION onemap.calendar_members(jsonb) IS 'The members of a list with their places from 0; none of what is no list';
+
+-- The days that a notice says something of, each with its place in the notice.
+CREATE OR REPLACE FUNCTION onemap.calendar_notice_days(notice jsonb) RETURNS TABLE (place text, day date, worked boolean)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('holidays[%s]', h.n), g::date, false
+    FROM onemap.calendar_members(notice->'holidays') h,
+        LATERAL (SELECT onemap.calendar_day_read(h.v->>'first_day') AS first_day,
+            onemap.calendar_day_read(h.v->>'last_day') AS last_day) d,
+        generate_series(d.first_day::timestamp, least(d.last_day, d.first_day + 60)::timestamp, '1 day') g
+    UNION ALL
+    SELECT format('workdays[%s]', w.n), onemap.calendar_day_read(w.v #>> '{}'), true
+    FROM onemap.calendar_members(notice->'workdays') w WHERE onemap.calendar_day_read(w.v #>> '{}') IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.calendar_notice_days(jsonb) IS 'Every day of a notice: place in it, day, whether it is worked';
+
+CREATE OR REPLACE FUNCTION onemap.calendar_notice_form(notice jsonb) RETURNS TABLE (place text, problem text)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT k.key, format('there is no such key; known are source, holidays and workdays')
+    FROM jsonb_object_keys(CASE WHEN jsonb_typeof(notice) = 'object' THEN notice ELSE '{}' END) AS k (key)
+    WHERE k.key NOT IN ('source', 'holidays', 'workdays')
+    UNION ALL
+    SELECT t.place, t.problem FROM (VALUES
+        ('', 'must be an object {"source", "holidays", "workdays"}', jsonb_typeof(notice) IS DISTINCT FROM 'object'),
+        ('source', 'is missing: a notice needs its source, e.g. 国办发明电〔2025〕7号', jsonb_typeof(notice) = 'object'
+            AND (jsonb_typeof(notice->'source') IS DISTINCT FROM 'string' OR btrim(notice->>'source') = '')),
+        ('holidays', 'must be a list of {"name", "first_day", "last_day"}',
+            coalesce(jsonb_typeof(notice->'holidays'), 'array') <> 'array'),
+        ('workdays', 'must be a list of days', coalesce(jsonb_typeof(notice->'workdays'), 'array') <> 'array'))
+        AS t (place, problem, holds) WHERE t.holds
+    UNION ALL
+    SELECT format('holidays[%s]%s', h.n, t.member), t.problem
+    FROM onemap.calendar_members(notice->'holidays') h,
+        LATERAL (SELECT CASE WHEN jsonb_typeof(h.v) = 'object' THEN h.v ELSE '{}' END AS o) x,
+        LATERAL (SELECT onemap.calendar_day_read(x.o->>'first_day') AS first_day,
+            onemap.calendar_day_read(x.o->>'last_day') AS last_day) d,
+        LATERAL (VALUES ('', 'must be an object {"name", "first_day", "last_day"}', jsonb_typeof(h.v) <> 'object'),
+            ('', 'there is no such key: ' || onemap.unknown_keys(x.o, '{name,first_day,last_day}'),
+                onemap.unknown_keys(x.o, '{name,first_day,last_day}') IS NOT NULL),
+            ('.name', 'is missing', x.o <> '{}' AND btrim(coalesce(x.o->>'name', '')) = ''),
+            ('.first_day', format('must be a day such as 2027-01-01, not %s', coalesce(x.o->>'first_day', 'left out')),
+                x.o <> '{}' AND d.first_day IS NULL),
+            ('.last_day', format('must be a day such as 2027-01-01, not %s', coalesce(x.o->>'last_day', 'left out')),
+                x.o <> '{}' AND d.last_day IS NULL),
+            ('.last_day', format('%s is before the first day, %s', d.last_day, d.first_day), d.last_day < d.first_day),
+            ('.last_day', format('%s is %s days after the first day, %s: no holiday is that long', d.last_day,
+                d.last_day - d.first_day, d.first_day), d.last_day - d.first_day > 30)) AS t (member, problem, holds)
+    WHERE t.holds
+    UNION ALL
+    SELECT format('workdays[%s]', w.n), format('must be a day such as 2027-01-01, not %s', w.v)
+    FROM onemap.calendar_members(notice->'workdays') w
+    WHERE jsonb_typeof(w.v) <> 'string' OR onemap.calendar_day_read(w.v #>> '{}') IS NULL
+$$;
+COMMENT ON FUNCTION onemap.calendar_notice_form(jsonb) IS 'What is wrong with the form of a notice, by its place';
+
+CREATE OR REPLACE FUNCTION onemap.calendar_notice_problems(notice jsonb) RETURNS TABLE (place text, problem text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH days AS MATERIALIZED (SELECT d.*, row_number() OVER () AS n FROM onemap.calendar_notice_days(notice) d),
+    found AS (
+        SELECT f.place, f.problem FROM onemap.calendar_notice_form(notice) f
+        UNION ALL
+        SELECT d.place, format('make-up workday %s is not on a weekend', d.day) FROM days d
+        WHERE d.worked AND extract(isodow FROM d.day) < 6
+        UNION ALL
+        SELECT DISTINCT ON (d.place, o.place) d.place, CASE WHEN d.worked = o.worked
+            THEN format('%s is in %s already', d.day, o.place) ELSE format('%s is a holiday in %s', d.day, o.place) END
+        FROM days d JOIN days o ON o.day = d.day AND o.n < d.n
+        UNION ALL
+        SELECT d.place, format('%s is more than a year away from %s: a notice is of one year', d.day, f.first_day)
+        FROM (SELECT min(x.day) AS first_day FROM days x) f JOIN days d ON d.day > f.first_day + 400
+        UNION ALL
+        SELECT d.place, format('the calendar begins on %s, it has no day %s', c.first_day, d.day)
+        FROM (SELECT min(x.day) AS first_day FROM onemap.calendar_day x) c JOIN days d ON d.day < c.first_day
+        UNION ALL
+        SELECT d.place, format('%s is more than ten years ahead', d.day) FROM days d
+        WHERE d.day > onemap.local_time(now())::date + 3660
+    )
+    SELECT f.place, min(f.problem) FROM found f GROUP BY f.place
+    UNION ALL
+    SELECT '', 'enters nothing: it has neither holidays nor workdays'
+    WHERE NOT EXISTS (SELECT FROM days) AND NOT EXISTS (SELECT FROM found)
+    ORDER BY 1
+$$;
+COMMENT ON FUNCTION onemap.calendar_notice_problems(jsonb) IS
+    'Everything that is wrong with a notice, one a place: what it does not understand, what contradicts itself, what enters '
+    'nothing; no rows = it can be entered';
+
+-- A later notice replaces the days of earlier ones: the holidays that it speaks of, by their days or by their name, and an
+-- earlier notice of which no holiday is left, whole.
+CREATE OR REPLACE FUNCTION onemap.calendar_notice_replace(notice jsonb) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    WITH runs AS (
+        SELECT d.source, d.name_zh, d.day, d.day - (row_number() OVER (PARTITION BY d.source, d.name_zh ORDER BY d.day))::int AS run
+        FROM onemap.calendar_day d WHERE d.kind = 'holiday' AND d.source NOT IN ('', notice->>'source')
+    ), spans AS (
+        SELECT r.source, r.name_zh, min(r.day) AS first_day, max(r.day) AS last_day FROM runs r GROUP BY r.source, r.name_zh, r.run
+    ), replaced AS (
+        SELECT s.*, EXISTS (SELECT FROM jsonb_to_recordset(notice->'holidays') AS h(name text, first_day date, last_day date)
+            WHERE h.first_day <= s.last_day AND h.last_day >= s.first_day
+                OR h.name = s.name_zh AND abs(h.first_day - s.first_day) <= 31) AS gone
+        FROM spans s
+    ), nothing_left AS (SELECT r.source FROM replaced r GROUP BY r.source HAVING bool_and(r.gone))
     UPDATE onemap.calendar_day d SET working = extract(isodow FROM d.day) < 6, name_zh = '', source = '',
         kind = CASE WHEN extract(isodow FROM d.day) < 6 THEN 'workday' ELSE 'weekend' END
-    WHERE d.source = notice_source;
-    SELECT w.day INTO stray FROM jsonb_array_elements_text(notice->'workdays') t, LATERAL (SELECT t::date AS day) w
-    WHERE extract(isodow FROM w.day) < 6 LIMIT 1;
+    WHERE d.source = notice->>'source' OR d.source IN (SELECT l.source FROM nothing_left l)
+        OR EXISTS (SELECT FROM replaced r WHERE r.gone AND r.source = d.source AND d.kind = 'holiday'
+            AND d.day BETWEEN r.first_day AND r.last_day)
+$$;
+COMMENT ON FUNCTION onemap.calendar_notice_replace(jsonb) IS
+    'Makes the days plain again that an earlier notice, or this one said before, has set and that this one replaces';
+
+CREATE OR REPLACE FUNCTION onemap.calendar_notice_apply(notice jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE first record; others text;
+BEGIN
+    SELECT p.place, p.problem INTO first FROM onemap.calendar_notice_problems(notice) p LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION 'make-up workday % is not on a weekend', stray USING ERRCODE = 'CH014';
+        SELECT string_agg(concat_ws(': ', nullif(p.place, ''), p.problem), E'\n') INTO others
+        FROM (SELECT x.place, x.problem FROM onemap.calendar_notice_problems(notice) x OFFSET 1) p;
+        RAISE EXCEPTION '%', concat_ws(': ', nullif(first.place, ''), first.problem)
+            USING ERRCODE = 'CH014', DETAIL = coalesce(others, '');
     END IF;
-    SELECT g::date INTO stray
-    FROM jsonb_to_recordset(notice->'holidays') AS h(name text, first_day date, last_day date),
-        generate_series(h.first_day::timestamp, h.last_day::timestamp, '1 day') g
-    WHERE NOT EXISTS (SELECT FROM onemap.calendar_day d WHERE d.day = g::date) LIMIT 1;
-    IF FOUND THEN
-        RAISE EXCEPTION 'the calendar has no day %', stray
-            USING ERRCODE = 'CH014', HINT = 'Extend it first: onemap.calendar_extend.';
-    END IF;
-    UPDATE onemap.calendar_day d SET working = false, kind = 'holiday', name_zh = h.name, source = notice_source
-    FROM jsonb_to_recordset(notice->'holidays') AS h(name text, first_day date, last_day date)
+    PERFORM onemap.calendar_extend(m.last_day + 1, make_date(extract(year FROM d.last_day)::int, 12, 31))
+    FROM (SELECT max(x.day) AS last_day FROM onemap.calendar_day x) m,
+        (SELECT max(x.day) AS last_day FROM onemap.calendar_notice_days(notice) x) d WHERE d.last_day > m.last_day;
+    PERFORM onemap.calendar_notice_replace(notice);
+    UPDATE onemap.calendar_day d SET working = false, kind = 'holiday', name_zh = h.name, source = notice->>'source'
+    FROM jsonb_to_recordset(coalesce(notice->'holidays', '[]')) AS h(name text, first_day date, last_day date)
     WHERE d.day BETWEEN h.first_day AND h.last_day;
-    UPDATE onemap.calendar_day d SET working = true, kind = 'makeup', name_zh = '调休上班', source = notice_source
-    WHERE d.day IN (SELECT t::date FROM jsonb_array_elements_text(notice->'workdays') t);
+    UPDATE onemap.calendar_day d SET working = true, kind = 'makeup', name_zh = '调休上班', source = notice->>'source'
+    WHERE d.day IN (SELECT t::date FROM jsonb_array_elements_text(coalesce(notice->'workdays', '[]')) t);
 END $$;
 COMMENT ON FUNCTION onemap.calendar_notice_apply(jsonb) IS
-    'Enters one notice into calendar_day: {source, holidays: [{name, first_day, last_day}], workdays: [date]}; does not lay out '
-    'the spans';
+    'Enters one notice into calendar_day: {source, holidays: [{name, first_day, last_day}], workdays: [date]}, or refuses it '
+    'whole (CH014) with what is wrong and where; does not lay out the spans';
+
+-- The State Council's notice of a year comes in the November before. What falls into a year without one is counted by a plain week.
+CREATE OR REPLACE FUNCTION onemap.calendar_warning() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH reach AS (
+        SELECT onemap.local_time(now())::date AS today, onemap.local_time(greatest(
+            -- The longest limit that a case could get now, weekends and holidays in it generously counted, and what is open.
+            now() + coalesce((SELECT max(n.limit_value * u.seconds
+                    * CASE u.clock WHEN 'continuous' THEN 1 WHEN 'day' THEN 2 ELSE 6 END)
+                FROM onemap.case_condition n JOIN onemap.time_unit u ON u.unit = n.limit_unit
+                WHERE n.version = (SELECT max(c.version) FROM onemap.case_catalogue c)), 0) * interval '1 second',
+            (SELECT max(r.deadline_at) FROM onemap.case_record r WHERE r.ended_at IS NULL)))::date AS last_day
+    ), years AS (
+        SELECT y::int AS year FROM reach r, generate_series(extract(year FROM r.today)::int,
+            least(extract(year FROM r.last_day)::int, extract(year FROM r.today)::int + 10)) y
+    )
+    SELECT format('no notice of holidays is entered for %s, into which deadlines fall: they are counted by a plain week; '
+        '`cityhub calendar import` enters it', string_agg(y.year::text, ', ' ORDER BY y.year))
+    FROM years y WHERE NOT EXISTS (SELECT FROM onemap.calendar_day d
+        WHERE d.day BETWEEN make_date(y.year, 1, 2) AND make_date(y.year, 12, 30) AND d.kind = 'holiday')
+    HAVING count(*) > 0
+$$;
+COMMENT ON FUNCTION onemap.calendar_warning() IS
+    'What the calendar lacks for deadlines that run or could be set now, in a sentence; NULL if nothing';
+GRANT EXECUTE ON FUNCTION onemap.calendar_warning() TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.clock_position(clock text, moment timestamptz) RETURNS numeric
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$

@@ -33,14 +33,19 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF role = 'system' AND NOT (onemap.has_role('cityhub_hub') OR onemap.has_role('cityhub_history')) THEN
         RAISE EXCEPTION 'the login % may not act as the system', session_user USING ERRCODE = 'CH019';
-    ELSIF unit IS NOT NULL AND c.department_id IS DISTINCT FROM onemap.case_department(unit) THEN
+    ELSIF role = 'department' AND coalesce(unit, '') = '' THEN
+        RAISE EXCEPTION 'field "unit" is missing' USING ERRCODE = 'CH013',
+            HINT = 'Whoever acts for a department says for which one: its code.';
+    ELSIF unit IS NOT NULL AND c.department_id IS DISTINCT FROM onemap.case_department(unit)
+        AND NOT (role = 'department' AND c.department_id IS NULL) THEN
         RAISE EXCEPTION 'case % is not with the department %', c.code, unit USING ERRCODE = 'CH019',
             HINT = coalesce('It is with ' || (SELECT d.code || ' ' || d.name_zh FROM onemap.department d
                 WHERE d.id = c.department_id) || '.', 'It is with none yet.');
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.case_role_check(text, text, onemap.case_record) IS
-    'CH019 if the login may not act as the system, or the unit that acts is not the responsible one';
+    'CH019 if the login may not act as the system, or the unit that acts is not the responsible one; CH013 if a department acts '
+    'and does not say which one it is';
 
 CREATE OR REPLACE FUNCTION onemap.case_refused(c onemap.case_record, action text, role text) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
@@ -58,10 +63,11 @@ BEGIN
     FROM onemap.case_transition t WHERE t.action = $2 AND t.from_state = c.state;
     SELECT string_agg(t.action, ', ' ORDER BY t.action) INTO open_to
     FROM onemap.case_transition t WHERE t.role = $3 AND t.from_state = c.state;
-    RAISE EXCEPTION 'case % is %: % is not for a % there', c.code, c.state, action, role USING ERRCODE = 'CH010',
+    RAISE EXCEPTION 'case % is %: % is not for % there', c.code, c.state, action, onemap.with_article(role) USING ERRCODE = 'CH010',
         HINT = CASE WHEN others IS NULL THEN format('Nobody can %s a case that is %s.', action, c.state)
             ELSE format('It is for %s.', others) END
-            || coalesce(format(' A %s can: %s.', role, open_to), '');
+            || coalesce(format(' %s can: %s.', initcap(left(onemap.with_article(role), 1)) || substr(onemap.with_article(role), 2),
+                open_to), '');
 END $$;
 COMMENT ON FUNCTION onemap.case_refused(onemap.case_record, text, text) IS
     'Says why a transition is refused: CH010, or CH013 if there is no such action or role';
@@ -70,7 +76,7 @@ CREATE OR REPLACE FUNCTION onemap.case_apply(c onemap.case_record, action text, 
     request jsonb, to_state text, unit text DEFAULT NULL) RETURNS onemap.case_record
 LANGUAGE plpgsql AS $$
 DECLARE n onemap.case_record;
-    detail jsonb := request - '{case,action,role,actor,version,reason,at,unit,attachments,satisfaction}'::text[];
+    detail jsonb := request - '{case,action,role,actor,version,reason,at,attachments,satisfaction}'::text[];
 BEGIN
     n := onemap.case_act(c, action, request, moment);
     IF to_state = '<' THEN
@@ -145,7 +151,8 @@ BEGIN
             USING ERRCODE = 'CH011', HINT = 'Somebody else changed it meanwhile: look at it again, then decide again.';
     ELSIF a.reason_required AND onemap.case_text(request, 'reason', 2000) IS NULL THEN
         RAISE EXCEPTION 'case %: % needs a reason', c.code, action USING ERRCODE = 'CH012', HINT = 'Give "reason".';
-    ELSIF role = 'system' OR request ? 'unit' AND (request->>'unit' = a.unit AND a.active) IS NOT TRUE THEN
+    ELSIF role = 'system'
+        OR (role = 'department' OR request ? 'unit') AND (request->>'unit' = a.unit AND a.active) IS NOT TRUE THEN
         PERFORM onemap.case_role_check(role, request->>'unit', c);
     END IF;
     n := onemap.case_apply(c, action, role, btrim(request->>'actor'), onemap.case_at(request, c.last_event_at), request,

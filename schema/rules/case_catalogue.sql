@@ -7,6 +7,10 @@ CREATE OR REPLACE TRIGGER case_catalogue_append_only BEFORE UPDATE OR DELETE ON 
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER case_category_append_only BEFORE UPDATE OR DELETE ON onemap.case_category
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE OR REPLACE TRIGGER case_catalogue_no_truncate BEFORE TRUNCATE ON onemap.case_catalogue
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+CREATE OR REPLACE TRIGGER case_category_no_truncate BEFORE TRUNCATE ON onemap.case_category
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER case_condition_append_only BEFORE UPDATE OR DELETE ON onemap.case_condition
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER case_condition_no_truncate BEFORE TRUNCATE ON onemap.case_condition

@@ -4,15 +4,10 @@ CREATE OR REPLACE TRIGGER case_event_append_only BEFORE UPDATE OR DELETE ON onem
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER case_event_no_truncate BEFORE TRUNCATE ON onemap.case_event
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
--- ALWAYS: also for a session that plays a replica.
-ALTER TABLE onemap.case_event ENABLE ALWAYS TRIGGER case_event_append_only;
-ALTER TABLE onemap.case_event ENABLE ALWAYS TRIGGER case_event_no_truncate;
 CREATE OR REPLACE TRIGGER case_seal_append_only BEFORE UPDATE OR DELETE ON onemap.case_seal
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER case_seal_no_truncate BEFORE TRUNCATE ON onemap.case_seal
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-ALTER TABLE onemap.case_seal ENABLE ALWAYS TRIGGER case_seal_append_only;
-ALTER TABLE onemap.case_seal ENABLE ALWAYS TRIGGER case_seal_no_truncate;
 CREATE OR REPLACE TRIGGER case_attachment_append_only BEFORE UPDATE OR DELETE ON onemap.case_attachment
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER case_attachment_no_truncate BEFORE TRUNCATE ON onemap.case_attachment

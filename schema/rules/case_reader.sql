@@ -17,6 +17,32 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION onemap.case_summary(onemap.case_record) IS 'A case as lists show it';
 
+-- A filter that names nothing there is would find nothing, which reads as "all is well".
+CREATE OR REPLACE FUNCTION onemap.case_list_check(filter jsonb) RETURNS void
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM onemap.case_source s WHERE s.source = coalesce(filter->>'source', s.source)) THEN
+        RAISE EXCEPTION 'there is no source "%"', filter->>'source' USING ERRCODE = 'CH013',
+            HINT = (SELECT 'Sources: ' || string_agg(s.source, ', ' ORDER BY s.source) || '.' FROM onemap.case_source s);
+    ELSIF filter ? 'subsystem' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = filter->>'subsystem') THEN
+        RAISE EXCEPTION 'there is no subsystem "%"', filter->>'subsystem' USING ERRCODE = 'CH013',
+            HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) || '.' FROM onemap.subsystem s);
+    ELSIF filter ? 'category' AND NOT EXISTS (SELECT FROM onemap.case_category k WHERE k.code = filter->>'category') THEN
+        RAISE EXCEPTION 'no version of the catalogue has a category "%"', filter->>'category' USING ERRCODE = 'CH015',
+            HINT = '`cityhub catalogue list` shows the categories.';
+    ELSIF filter ? 'grid_cell' AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = filter->>'grid_cell')
+        AND NOT EXISTS (SELECT FROM onemap.case_record r WHERE r.grid_cell = filter->>'grid_cell') THEN
+        RAISE EXCEPTION 'the county has no grid cell "%"', filter->>'grid_cell' USING ERRCODE = 'CH013';
+    ELSIF filter ? 'street' AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE left(g.code, 9) = filter->>'street')
+        AND NOT EXISTS (SELECT FROM onemap.case_record r WHERE r.street = filter->>'street') THEN
+        RAISE EXCEPTION 'no grid cell of the county is in a street "%"', filter->>'street' USING ERRCODE = 'CH013',
+            HINT = 'A street is the first nine digits of its grid cells.';
+    ELSIF filter ? 'device' AND NOT EXISTS (SELECT FROM onemap.device d WHERE d.id::text = filter->>'device') THEN
+        RAISE EXCEPTION 'there is no device "%"', filter->>'device' USING ERRCODE = 'CH013';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.case_list_check(jsonb) IS 'Refuses a filter of cases that names what there is not';
+
 CREATE OR REPLACE FUNCTION onemap.case_list(filter jsonb DEFAULT '{}') RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -31,6 +57,7 @@ BEGIN
             RAISE EXCEPTION 'field "%" must be true or false, not %', f, filter->f USING ERRCODE = 'CH013';
         END IF;
     END LOOP;
+    PERFORM onemap.case_list_check(filter);
     IF filter ? 'state' AND NOT EXISTS (SELECT FROM onemap.case_state s WHERE s.state = filter->>'state') THEN
         RAISE EXCEPTION 'there is no state "%"', filter->>'state' USING ERRCODE = 'CH013',
             HINT = (SELECT 'States: ' || string_agg(s.state, ', ' ORDER BY s.position) || '.' FROM onemap.case_state s);

@@ -40,7 +40,7 @@ COMMENT ON FUNCTION onemap.case_place(onemap.case_record, jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.case_new(request jsonb, moment timestamptz) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE c onemap.case_record;
+DECLARE c onemap.case_record; before text;
 BEGIN
     c.catalogue_version := onemap.case_catalogue_current();
     IF c.catalogue_version IS NULL THEN
@@ -57,9 +57,12 @@ BEGIN
     c.reported_at := moment;
     IF c.subsystem IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = c.subsystem) THEN
         RAISE EXCEPTION 'there is no subsystem "%"', c.subsystem USING ERRCODE = 'CH013';
-    ELSIF c.external_code IS NOT NULL AND EXISTS (SELECT FROM onemap.case_record r
-            WHERE r.subsystem = c.subsystem AND r.vendor = c.vendor AND r.external_code = c.external_code) THEN
-        RAISE EXCEPTION '%/% has reported "%" before', c.subsystem, c.vendor, c.external_code USING ERRCODE = 'CH018';
+    END IF;
+    SELECT r.code INTO before FROM onemap.case_record r WHERE r.external_code = c.external_code
+        AND r.subsystem IS NOT DISTINCT FROM c.subsystem AND r.vendor IS NOT DISTINCT FROM c.vendor LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION '% has reported "%" before: it is case %', coalesce(c.subsystem || '/' || c.vendor, c.subsystem, c.vendor,
+            'somebody'), c.external_code, before USING ERRCODE = 'CH018';
     END IF;
     RETURN onemap.case_place(onemap.case_classify(c, request, false), request);
 END $$;
@@ -90,7 +93,8 @@ BEGIN
         RAISE EXCEPTION 'there is no source "%"', request->>'source' USING ERRCODE = 'CH013',
             HINT = (SELECT 'Sources: ' || string_agg(s.source, ', ' ORDER BY s.source) || '.' FROM onemap.case_source s);
     ELSIF NOT EXISTS (SELECT FROM onemap.case_report_right t WHERE t.source = request->>'source' AND t.role = request->>'role') THEN
-        RAISE EXCEPTION 'a % does not report cases of source %', request->>'role', request->>'source' USING ERRCODE = 'CH010',
+        RAISE EXCEPTION '% does not report cases of source %', onemap.with_article(request->>'role'), request->>'source'
+            USING ERRCODE = 'CH010',
             HINT = (SELECT 'It is for ' || coalesce(string_agg(t.role, ', ' ORDER BY t.role), 'nobody') || '.'
                     FROM onemap.case_report_right t WHERE t.source = request->>'source');
     ELSIF request->>'source' = 'alarm' AND NOT request ?& '{device_code,category}' THEN

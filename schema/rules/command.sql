@@ -271,18 +271,33 @@ $$;
 COMMENT ON FUNCTION onemap.calendar_export_json(jsonb) IS
     'Notices of holidays as calendar_import() reads them: {year: those that touch it, else all}';
 
+CREATE OR REPLACE FUNCTION onemap.calendar_import_problems(notices jsonb) RETURNS TABLE (place text, problem text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH told AS (
+        SELECT e.n, CASE WHEN jsonb_typeof(notices) = 'array' THEN format('[%s]', e.n) ELSE '' END AS place, e.v
+        FROM onemap.calendar_members(CASE WHEN jsonb_typeof(notices) = 'array' THEN notices ELSE jsonb_build_array(notices) END) e
+    )
+    SELECT concat_ws('.', nullif(t.place, ''), nullif(p.place, '')), p.problem FROM told t, onemap.calendar_notice_problems(t.v) p
+    UNION ALL
+    SELECT t.place || '.source', format('%s is there already, in %s', t.v->>'source', o.place)
+    FROM told t JOIN told o ON o.n < t.n AND o.v->>'source' = t.v->>'source'
+    UNION ALL
+    SELECT '', 'enters nothing: the list is empty' WHERE NOT EXISTS (SELECT FROM told)
+$$;
+COMMENT ON FUNCTION onemap.calendar_import_problems(jsonb) IS 'Everything that is wrong with a file of notices, by its place';
+
 CREATE OR REPLACE FUNCTION onemap.calendar_import(notices jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE notice jsonb; entered jsonb := jsonb_build_array();
+DECLARE notice jsonb; entered jsonb := jsonb_build_array(); problems text[];
 BEGIN
+    SELECT array_agg(concat_ws(': ', nullif(p.place, ''), p.problem) ORDER BY p.place) INTO problems
+    FROM onemap.calendar_import_problems(notices) p;
+    IF problems IS NOT NULL THEN
+        RAISE EXCEPTION '%', problems[1] USING ERRCODE = 'CH014', DETAIL = array_to_string(problems[2:], E'\n');
+    END IF;
     FOR notice IN SELECT jsonb_array_elements(
             CASE WHEN jsonb_typeof(notices) = 'array' THEN notices ELSE jsonb_build_array(notices) END) LOOP
-        IF jsonb_typeof(notice) <> 'object' OR jsonb_typeof(notice->'holidays') IS DISTINCT FROM 'array'
-            OR jsonb_typeof(coalesce(notice->'workdays', '[]')) <> 'array' THEN
-            RAISE EXCEPTION 'a notice is {"source", "holidays": [{"name", "first_day", "last_day"}], "workdays": [day]}, not %',
-                left(notice::text, 60) USING ERRCODE = 'CH014';
-        END IF;
-        PERFORM onemap.calendar_notice_put(notice || jsonb_build_object('workdays', coalesce(notice->'workdays', '[]')));
+        PERFORM onemap.calendar_notice_put(notice);
         entered := entered || jsonb_build_array(notice->'source');
     END LOOP;
     RETURN jsonb_build_object('entered', entered);
@@ -326,6 +341,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     ), problems (position, problem) AS (
         SELECT 0, CASE
             WHEN jsonb_typeof(settings) IS DISTINCT FROM 'object' THEN 'must be an object'
+            WHEN onemap.unknown_keys(settings, '{schedule,name_zh,source,periods}') IS NOT NULL THEN
+                format('%s: there is no such key; known are schedule, name_zh, source and periods',
+                    onemap.unknown_keys(settings, '{schedule,name_zh,source,periods}'))
             WHEN NOT coalesce(settings->>'schedule', '') ~ '^[a-z][a-z0-9_]{0,31}$'
                 OR settings->>'schedule' IN ('continuous', 'day') THEN
                 'schedule: must be 1 to 32 small letters, digits and _, first a letter, and neither "continuous" nor "day"'
@@ -334,6 +352,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             WHEN NOT EXISTS (SELECT FROM p) THEN 'periods: must be a list of {opens, closes, season_from, season_to}, not empty' END
         UNION ALL
         SELECT p.n, format('periods[%s]: ', p.n - 1) || CASE
+            WHEN jsonb_typeof(p.v) <> 'object' THEN 'must be an object {"opens", "closes", "season_from", "season_to"}'
+            WHEN onemap.unknown_keys(p.v, '{opens,closes,season_from,season_to}') IS NOT NULL THEN
+                'there is no such key: ' || onemap.unknown_keys(p.v, '{opens,closes,season_from,season_to}')
             WHEN NOT coalesce(p.v->>'opens', '') ~ '^([01][0-9]|2[0-3]):[0-5][0-9]$'
                 OR NOT coalesce(p.v->>'closes', '') ~ '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$' THEN
                 'opens and closes must be times such as "08:30"'
@@ -351,9 +372,15 @@ CREATE OR REPLACE FUNCTION onemap.calendar_office_import(settings jsonb) RETURNS
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE one jsonb; problem text; entered jsonb := jsonb_build_array();
 BEGIN
+    IF settings = '[]' THEN
+        RAISE EXCEPTION 'enters nothing: the list is empty' USING ERRCODE = 'CH014';
+    END IF;
     FOR one IN SELECT jsonb_array_elements(
             CASE WHEN jsonb_typeof(settings) = 'array' THEN settings ELSE jsonb_build_array(settings) END) LOOP
         problem := onemap.calendar_office_problem(one);
+        IF problem IS NULL AND entered ? (one->>'schedule') THEN
+            problem := 'they are there already, before in the list';
+        END IF;
         IF problem IS NOT NULL THEN
             RAISE EXCEPTION 'office hours%: %', coalesce(' "' || (one->>'schedule') || '"', ''), problem USING ERRCODE = 'CH014';
         END IF;
@@ -443,9 +470,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.case_code, c.seq, c.problem FROM onemap.case_chain_check(request->>'case') c
     UNION ALL
     SELECT 'seal ' || s.seal_id, NULL, s.problem FROM onemap.case_seal_check() s WHERE NOT request ? 'case'
+    UNION ALL
+    SELECT g.relation, NULL, g.problem FROM onemap.guard_check() g
 $$;
 COMMENT ON FUNCTION onemap.case_check_table(jsonb) IS
-    'Whatever does not fit in the journal of one case, or of all and in the seals: {case}; no rows = whole';
+    'Whatever does not fit in the journal of one case, or of all and in the seals, and triggers that no longer keep it: {case}; '
+    'no rows = whole';
 
 -- ---- score ----
 
@@ -466,12 +496,12 @@ $$;
 COMMENT ON FUNCTION onemap.score_digital_table(jsonb) IS 'Digital scores of a month for people: {month, formula}';
 
 CREATE OR REPLACE FUNCTION onemap.score_assessment_table(request jsonb) RETURNS TABLE (rank int, department text, name text,
-    total numeric, grade text, digital numeric, campaigns numeric, bonus numeric, deducted numeric, missing int)
+    total text, grade text, digital numeric, campaigns numeric, bonus numeric, deducted numeric, missing int)
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.rank, r.department, r.name, r.total, r.grade, r.digital, r.campaign_mean, r.bonus, r.deducted,
-           jsonb_array_length(r.missing)
+    SELECT r.rank, r.department, r.name, coalesce(onemap.assessment_shown((r.exact->>'total')::numeric), r.total::text), r.grade,
+           r.digital, r.campaign_mean, r.bonus, r.deducted, jsonb_array_length(r.missing)
     FROM jsonb_to_recordset(onemap.assessment_compute(request)->'rows') AS r (rank int, department text, name text, total numeric,
-        grade text, digital numeric, campaign_mean numeric, bonus numeric, deducted numeric, missing jsonb)
+        exact jsonb, grade text, digital numeric, campaign_mean numeric, bonus numeric, deducted numeric, missing jsonb)
 $$;
 COMMENT ON FUNCTION onemap.score_assessment_table(jsonb) IS 'The county''s assessment of a month for people: {month}';
 
@@ -500,11 +530,12 @@ $$;
 COMMENT ON FUNCTION onemap.score_person_table(jsonb) IS 'What each person did, for people: {month | from, to, by: person}';
 
 CREATE OR REPLACE FUNCTION onemap.score_year_table(request jsonb)
-RETURNS TABLE (rank int, department text, name text, total numeric,
+RETURNS TABLE (rank int, department text, name text, total text,
     grade text, months int)
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT r.rank, r.department, r.name, r.total, r.grade, r.months FROM jsonb_to_recordset(onemap.assessment_year(request)->'rows')
-        AS r (rank int, department text, name text, total numeric, grade text, months int)
+    SELECT r.rank, r.department, r.name, onemap.assessment_shown(r.exact), r.grade, r.months
+    FROM jsonb_to_recordset(onemap.assessment_year(request)->'rows')
+        AS r (rank int, department text, name text, exact numeric, grade text, months int)
 $$;
 COMMENT ON FUNCTION onemap.score_year_table(jsonb) IS 'The year''s ranking for people: {year}';
 
@@ -583,6 +614,10 @@ COMMENT ON FUNCTION onemap.quarantine_last_id() IS
 CREATE OR REPLACE FUNCTION onemap.quarantine_message(id bigint) RETURNS TABLE (topic text, payload bytea, received_ms text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF EXISTS (SELECT FROM onemap.quarantine q WHERE q.id = $1 AND q.bytes > octet_length(q.payload)) THEN
+        RAISE EXCEPTION 'of message % only the beginning is kept', $1
+            USING HINT = 'It was refused unread; its vendor has to send it again.';
+    END IF;
     RETURN QUERY SELECT q.topic, q.payload, round(extract(epoch FROM q.received_at) * 1000)::bigint::text
         FROM onemap.quarantine q WHERE q.id = $1;
     IF NOT FOUND THEN
@@ -599,7 +634,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (7, 'replayed', q.replay_count || coalesce(', last ' || onemap.county_time(q.replayed_at, 'YYYY-MM-DD HH24:MI:SS'), '')),
         (8, 'problems', (SELECT string_agg(format('record %s: %s: %s', p.index, p.code, p.reason), E'\n' ORDER BY p.index)
             FROM jsonb_to_recordset(q.problems) AS p(index int, code text, reason text))),
-        (9, 'payload', octet_length(q.payload) || ' bytes')) AS f (position, fact, value)
+        (9, 'payload', q.bytes || ' bytes' || CASE WHEN q.bytes > octet_length(q.payload)
+            THEN format(', the first %s kept', octet_length(q.payload)) ELSE '' END),
+        (10, 'times', CASE WHEN q.times > 1 THEN format('%s, last %s', q.times,
+            onemap.county_time(q.last_received_at, 'YYYY-MM-DD HH24:MI:SS.MS')) END)) AS f (position, fact, value)
     WHERE q.id = (request->>'id')::bigint AND f.value IS NOT NULL ORDER BY f.position
 $$;
 COMMENT ON FUNCTION onemap.quarantine_show_facts(jsonb) IS 'One quarantined message for people, but for its payload: {id}';
@@ -613,6 +651,8 @@ GRANT EXECUTE ON FUNCTION onemap.county_time(timestamptz, text), onemap.vendor_l
     onemap.catalogue_export_table(jsonb),
     onemap.department_export_table(jsonb), onemap.department_list_table(jsonb), onemap.department_list_json(jsonb),
     onemap.calendar_days(jsonb), onemap.calendar_list_table(jsonb), onemap.calendar_list_json(jsonb),
+    onemap.calendar_day_read(text), onemap.calendar_members(jsonb), onemap.calendar_notice_days(jsonb),
+    onemap.calendar_notice_form(jsonb), onemap.calendar_notice_problems(jsonb), onemap.calendar_import_problems(jsonb),
     onemap.calendar_export_json(jsonb), onemap.calendar_office_json(jsonb), onemap.calendar_office_table(jsonb),
     onemap.case_list_table(jsonb), onemap.case_show_json(jsonb), onemap.case_clock_words(jsonb), onemap.case_can_words(jsonb),
     onemap.case_show_facts(jsonb), onemap.case_show_journal(jsonb), onemap.case_check_table(jsonb),

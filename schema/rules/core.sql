@@ -85,6 +85,11 @@ CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETUR
 $$;
 COMMENT ON FUNCTION onemap.missing_key(jsonb, text[]) IS 'The first of these keys that is absent or blank, NULL if all are there';
 
+CREATE OR REPLACE FUNCTION onemap.with_article(word text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN word ~ '^[aeiou]' THEN 'an ' ELSE 'a ' END || word
+$$;
+COMMENT ON FUNCTION onemap.with_article(text) IS 'A word in a sentence: "an acceptor", "a registrar"';
+
 CREATE OR REPLACE FUNCTION onemap.number_within(typed text, digits int, lowest numeric, highest numeric) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN typed ~ format('^-?[0-9]{1,%s}(\.[0-9]{1,%1$s})?$', digits) AND typed::numeric BETWEEN lowest AND highest

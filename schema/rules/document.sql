@@ -346,10 +346,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; total int := (message->>'total')::int;
 BEGIN
     IF jsonb_array_length(problems) > 0 THEN
-        INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, problems, record_count)
-        VALUES (coalesce(onemap.record_time(message, 'first_received_ms'), onemap.record_time(message, 'received_at_ms')),
-            subsystem, vendor, message->>'kind', message->>'topic', payload, problems->0->>'code', problems->0->>'reason',
-            problems, total);
+        PERFORM onemap.quarantine_document(message, payload, problems);
     END IF;
     IF jsonb_array_length(problems) > 0
             OR EXISTS (SELECT FROM onemap.vendor v WHERE v.subsystem = $1->>'subsystem' AND v.vendor = $1->>'vendor'
@@ -370,7 +367,7 @@ CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OU
     OUT rejected int, OUT merged int, OUT revised int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-    r record; fate text; tried jsonb; found jsonb[] := '{}'; problems jsonb := coalesce(message->'problems', '[]');
+    r record; fate text; tried jsonb; found jsonb[] := ARRAY[]::jsonb[]; problems jsonb := coalesce(message->'problems', '[]');
     room int := 1000 - jsonb_array_length(problems); -- the others are only counted
     said jsonb := message - '{records,problems,warnings}'::text[];
     since timestamptz := onemap.record_time(message, 'first_received_ms');

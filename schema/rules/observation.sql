@@ -3,8 +3,11 @@
 
 CREATE OR REPLACE FUNCTION onemap.partition_ensure(day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE parent text; child text;
+DECLARE parent text; child text; today date := (now() AT TIME ZONE 'UTC')::date;
 BEGIN
+    IF (day BETWEEN today - 36500 AND today + 62) IS NOT TRUE THEN
+        RAISE EXCEPTION 'partition_ensure: % is not within 36500 days before today and 62 after', day;
+    END IF;
     FOREACH parent IN ARRAY ARRAY['observation', 'track_point'] LOOP
         child := format('%s_%s', parent, to_char(day, 'YYYYMMDD'));
         IF to_regclass('onemap.' || child) IS NULL THEN
@@ -43,7 +46,7 @@ CREATE OR REPLACE FUNCTION onemap.partition_maintain(ahead_days int, retention_d
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE today date := (now() AT TIME ZONE 'UTC')::date; day date; parent text; dropped int := 0;
 BEGIN
-    IF ahead_days NOT BETWEEN 1 AND 60 OR retention_days NOT BETWEEN 1 AND 36500 THEN
+    IF (ahead_days BETWEEN 1 AND 60 AND retention_days BETWEEN 1 AND 36500) IS NOT TRUE THEN
         RAISE EXCEPTION 'partition_maintain: ahead_days 1 to 60 and retention_days 1 to 36500, not % and %', ahead_days,
             retention_days;
     END IF;

@@ -1,6 +1,5 @@
 -- Hourly rollups. Rows of new batches are added to what is there; device-hours that got late or changed records are made anew.
 
--- Hourly rollups. Rows of new batches are added to what is there; device-hours that got late or changed records are made anew.
 CREATE OR REPLACE FUNCTION onemap.hourly_aggregate(hour_start timestamptz, stamps timestamptz[], devices int[])
 RETURNS TABLE (device_id int, first_at timestamptz, last_at timestamptz, records int, counts int[], minima float8[],
                maxima float8[], sums float8[], firsts float8[], lasts float8[])
@@ -53,10 +52,48 @@ $$;
 COMMENT ON FUNCTION onemap.hourly_zip(float8[], float8[], text) IS
     'Element by element sum, least, greatest, first or last of two arrays; NULL = no reading';
 
+-- One hour: what is new is added to what is there; who sent something late or changed is made anew. No temporary table: whoever
+-- calls this could have made it before, with a trigger of his own that would run as the owner.
+CREATE OR REPLACE FUNCTION onemap.rollup_hour(hour_start timestamptz, stamps timestamptz[]) RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE late int[]; touched int; again int;
+BEGIN
+    WITH fresh AS MATERIALIZED (SELECT a.* FROM onemap.hourly_aggregate(hour_start, stamps, NULL) a),
+    late_device AS MATERIALIZED (
+        SELECT n.device_id FROM fresh n JOIN onemap.observation_hourly h ON h.device_id = n.device_id AND h.hour = hour_start
+        WHERE n.first_at <= h.last_at
+        UNION SELECT r.device_id FROM onemap.rollup_recompute r WHERE r.hour = hour_start),
+    added AS (
+        INSERT INTO onemap.observation_hourly AS h (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
+        SELECT n.device_id, hour_start, n.records, n.counts, n.minima, n.maxima, n.sums, n.firsts, n.lasts, n.last_at
+        FROM fresh n WHERE NOT EXISTS (SELECT FROM late_device l WHERE l.device_id = n.device_id)
+        ON CONFLICT (device_id, hour) DO UPDATE SET
+            records = h.records + excluded.records,
+            counts = onemap.hourly_zip(h.counts::float8[], excluded.counts::float8[], 'sum')::int[],
+            minima = onemap.hourly_zip(h.minima, excluded.minima, 'least'),
+            maxima = onemap.hourly_zip(h.maxima, excluded.maxima, 'greatest'),
+            sums = onemap.hourly_zip(h.sums, excluded.sums, 'sum'),
+            firsts = onemap.hourly_zip(h.firsts, excluded.firsts, 'first'),
+            lasts = onemap.hourly_zip(h.lasts, excluded.lasts, 'last'),
+            last_at = excluded.last_at
+        RETURNING h.device_id)
+    SELECT (SELECT count(*)::int FROM added), array_agg(l.device_id) INTO touched, late FROM late_device l;
+    IF late IS NULL THEN
+        RETURN touched;
+    END IF;
+    DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (late);
+    INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
+    SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at
+    FROM onemap.hourly_aggregate(hour_start, NULL, late) a;
+    GET DIAGNOSTICS again = ROW_COUNT;
+    RETURN touched + again;
+END $$;
+COMMENT ON FUNCTION onemap.rollup_hour(timestamptz, timestamptz[]) IS
+    'Brings one hour of observation_hourly up to the batches with these stamps; returns the device-hours written';
+
 CREATE OR REPLACE FUNCTION onemap.rollup_run() RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET client_min_messages = warning
-SET jit = off AS $$
-DECLARE stamps timestamptz[]; hour_start timestamptz; devices int[]; touched int := 0; part int;
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE stamps timestamptz[]; hour_start timestamptz; touched int := 0;
 BEGIN
     -- One snapshot for all, or a batch committed meanwhile would be counted twice; one run at a time.
     IF current_setting('transaction_isolation') <> 'repeatable read' THEN
@@ -66,42 +103,13 @@ BEGIN
         RETURN 0;
     END IF;
     SELECT array_agg(b.received_at) INTO stamps FROM onemap.batch_log b WHERE b.rolled_up_at IS NULL;
-    CREATE TEMP TABLE IF NOT EXISTS rollup_new (LIKE onemap.observation_hourly, first_at timestamptz) ON COMMIT DELETE ROWS;
-    CREATE TEMP TABLE IF NOT EXISTS rollup_again (device_id int, hour timestamptz) ON COMMIT DELETE ROWS;
-    FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.rolled_up_at IS NULL ORDER BY h LOOP
-        INSERT INTO pg_temp.rollup_new (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at, first_at)
-        SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at, a.first_at
-        FROM onemap.hourly_aggregate(hour_start, stamps, NULL) a;
-    END LOOP;
-    INSERT INTO pg_temp.rollup_again (device_id, hour)
-    SELECT n.device_id, n.hour FROM pg_temp.rollup_new n JOIN onemap.observation_hourly h USING (device_id, hour)
-    WHERE n.first_at <= h.last_at
-    UNION SELECT r.device_id, r.hour FROM onemap.rollup_recompute r;
-    INSERT INTO onemap.observation_hourly AS h (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
-    SELECT n.device_id, n.hour, n.records, n.counts, n.minima, n.maxima, n.sums, n.firsts, n.lasts, n.last_at
-    FROM pg_temp.rollup_new n
-    WHERE NOT EXISTS (SELECT FROM pg_temp.rollup_again a WHERE a.device_id = n.device_id AND a.hour = n.hour)
-    ON CONFLICT (device_id, hour) DO UPDATE SET
-        records = h.records + excluded.records,
-        counts = onemap.hourly_zip(h.counts::float8[], excluded.counts::float8[], 'sum')::int[],
-        minima = onemap.hourly_zip(h.minima, excluded.minima, 'least'),
-        maxima = onemap.hourly_zip(h.maxima, excluded.maxima, 'greatest'),
-        sums = onemap.hourly_zip(h.sums, excluded.sums, 'sum'),
-        firsts = onemap.hourly_zip(h.firsts, excluded.firsts, 'first'),
-        lasts = onemap.hourly_zip(h.lasts, excluded.lasts, 'last'),
-        last_at = excluded.last_at;
-    GET DIAGNOSTICS touched = ROW_COUNT;
-    FOR hour_start, devices IN SELECT a.hour, array_agg(DISTINCT a.device_id) FROM pg_temp.rollup_again a GROUP BY a.hour LOOP
-        DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (devices);
-        INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
-        SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at
-        FROM onemap.hourly_aggregate(hour_start, NULL, devices) a;
-        GET DIAGNOSTICS part = ROW_COUNT;
-        touched := touched + part;
+    FOR hour_start IN
+        SELECT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.rolled_up_at IS NULL
+        UNION SELECT r.hour FROM onemap.rollup_recompute r ORDER BY 1 LOOP
+        touched := touched + onemap.rollup_hour(hour_start, coalesce(stamps, '{}'));
     END LOOP;
     DELETE FROM onemap.rollup_recompute;
     UPDATE onemap.batch_log b SET rolled_up_at = now() WHERE b.received_at = ANY (stamps);
-    TRUNCATE pg_temp.rollup_new, pg_temp.rollup_again;
     RETURN touched;
 END $$;
 COMMENT ON FUNCTION onemap.rollup_run() IS

@@ -3,6 +3,8 @@
 
 CREATE OR REPLACE TRIGGER score_input_append_only BEFORE UPDATE OR DELETE ON onemap.score_input
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+CREATE OR REPLACE TRIGGER score_input_no_truncate BEFORE TRUNCATE ON onemap.score_input
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER score_result_append_only BEFORE UPDATE OR DELETE ON onemap.score_result
     FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER score_result_no_truncate BEFORE TRUNCATE ON onemap.score_result
@@ -59,6 +61,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE month date := onemap.score_month_parse(request->>'month'); item jsonb; entry bigint; formula onemap.score_formula;
 BEGIN
     PERFORM onemap.score_require(request, 'department', 'item', 'author', 'evidence');
+    PERFORM onemap.score_month_begun(month);
     PERFORM onemap.score_department_check(request->>'department');
     PERFORM onemap.score_lock();
     PERFORM onemap.score_month_open(month);
@@ -182,7 +185,7 @@ BEGIN
         (SELECT jsonb_agg(jsonb_build_object('department', r.content->'department', 'name', r.content->'name',
             'group', r.content->'group', 'group_name', r.content->'group_name', 'assessed', r.content->'assessed')
                 ORDER BY (r.content->>'order')::int)
-         FROM onemap.score_result r WHERE r.month = kept.month))) AS a (v)
+         FROM onemap.score_result r WHERE r.month = kept.month), kept.exact)) AS a (v)
     LEFT JOIN onemap.score_result s ON s.month = kept.month AND s.department = a.v->>'department'
     WHERE (s.content - 'order') IS DISTINCT FROM a.v;
     SELECT count(*) INTO late FROM onemap.case_event e WHERE e.id > kept.through_id AND e.at < month_end;

@@ -14,9 +14,10 @@ DECLARE cases jsonb;
 BEGIN
     EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(''case'', c.case_code, ''times'',
         c.times) ORDER BY c.case_code COLLATE "C"), ''[]'')
-        FROM (SELECT r.case_code, sum(%s) AS times FROM onemap.score_case r WHERE r.month = $2 AND r.department = $3 AND %s
-              GROUP BY r.case_code HAVING sum(%1$s) > 0) c', expression, onemap.score_where_sql(coalesce(filter, '{}')))
-        INTO cases USING as_of, month, department;
+        FROM (SELECT r.case_code, sum(%s) AS times FROM %s AND r.department = $2 AND %s
+              GROUP BY r.case_code HAVING sum(%1$s) > 0) c', expression, onemap.score_rows_sql(month),
+                  onemap.score_where_sql(coalesce(filter, '{}')))
+        INTO cases USING as_of, department;
     RETURN cases;
 END $$;
 COMMENT ON FUNCTION onemap.score_cases(date, timestamptz, text, text, jsonb) IS
@@ -54,7 +55,7 @@ BEGIN
         SELECT r.content INTO unit FROM onemap.score_result r WHERE r.month = kept.month AND r.department = me.department;
     ELSE
         formula := onemap.score_formula_for(month, request->>'formula');
-        PERFORM onemap.score_month_ready(month);
+        PERFORM onemap.score_month_begun(month);
         SELECT u INTO unit FROM jsonb_array_elements(onemap.score_units(formula.document)) u WHERE u->>'department' = me.department;
         unit := onemap.score_unit(unit, formula.document,
             coalesce((SELECT c.measured FROM onemap.score_measured(month, as_of, formula.document, department) c), '{}'), month);

@@ -25,6 +25,16 @@ END $$;
 COMMENT ON FUNCTION onemap.score_case_guard() IS 'Trigger that refuses any change of a closed month''s rows, whoever asks';
 CREATE OR REPLACE TRIGGER score_case_guard BEFORE UPDATE OR DELETE ON onemap.score_case
     FOR EACH ROW EXECUTE FUNCTION onemap.score_case_guard();
+CREATE OR REPLACE FUNCTION onemap.score_month_guard() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'month % is closed: it stays as it is', to_char(OLD.month, 'YYYY-MM')
+        USING ERRCODE = 'CH031', HINT = 'Correct it by an adjustment: onemap.score_adjust.';
+END $$;
+COMMENT ON FUNCTION onemap.score_month_guard() IS 'Trigger that refuses any change of a closed month itself, whoever asks';
+CREATE OR REPLACE TRIGGER score_month_guard BEFORE UPDATE OR DELETE ON onemap.score_month
+    FOR EACH ROW WHEN (OLD.closed_at IS NOT NULL) EXECUTE FUNCTION onemap.score_month_guard();
+CREATE OR REPLACE TRIGGER score_month_no_truncate BEFORE TRUNCATE ON onemap.score_month
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 CREATE OR REPLACE TRIGGER score_case_no_truncate BEFORE TRUNCATE ON onemap.score_case
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 
@@ -89,30 +99,76 @@ COMMENT ON FUNCTION onemap.score_refresh() IS
     'Brings the months that are there and not closed up to the journal, case by case; returns the cases looked at';
 GRANT EXECUTE ON FUNCTION onemap.score_refresh() TO cityhub_hub, cityhub_api;
 
+-- What a month is read from, so that whoever reads never writes: the rows that are kept; of cases with events since then, what the
+-- journal says now; and of a month that nobody has built yet, the journal alone. The figures are the same to the bit.
+CREATE OR REPLACE FUNCTION onemap.score_month_kept(month date) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- Rows of before an amendment beside rows of after it would be a score by no rules at all.
+    RETURN EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1
+        AND (m.closed_at IS NOT NULL OR onemap.score_rules_since(coalesce(m.built_run_id, 0)) = '[]'));
+END $$;
+COMMENT ON FUNCTION onemap.score_month_kept(date) IS 'Whether a month''s rows are there, by the rules in force or closed';
+
+CREATE OR REPLACE FUNCTION onemap.score_rows_sql(month date) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE since timestamptz := onemap.local_midnight(month); until timestamptz := onemap.score_month_end(month); stale bigint[];
+BEGIN
+    IF NOT onemap.score_month_kept(month) THEN
+        RETURN format('onemap.score_case_derive(%1$L, %2$L, onemap.score_candidates(%1$L, %2$L, %3$s), %3$s) r WHERE true', since,
+            until, 9223372036854775807);
+    ELSIF NOT EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1 AND m.closed_at IS NOT NULL) THEN
+        SELECT array_agg(DISTINCT d.case_id) INTO stale FROM onemap.score_dirty d WHERE d.at < until;
+    END IF;
+    IF stale IS NULL THEN
+        RETURN format('onemap.score_case r WHERE r.month = %L', month);
+    END IF;
+    RETURN format('(SELECT c.* FROM onemap.score_case c WHERE c.month = %1$L AND c.case_id <> ALL (%2$L::bigint[]) UNION ALL '
+        'SELECT d.* FROM onemap.score_case_derive(%3$L, %4$L, %2$L::bigint[], %5$s) d) r WHERE true', month, stale, since, until,
+        9223372036854775807);
+END $$;
+COMMENT ON FUNCTION onemap.score_rows_sql(date) IS
+    'The rows r of a month as of now, as the FROM and the beginning of the WHERE of a statement';
+
+CREATE OR REPLACE FUNCTION onemap.score_month_begun(month date) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF now() < onemap.local_midnight(month) THEN
+        RAISE EXCEPTION 'month % has not begun: it has no score yet', to_char(month, 'YYYY-MM') USING ERRCODE = 'CH030';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.score_month_begun(date) IS 'Refuses (CH030) a month that is still to come in the county';
+
 -- Never waits for the lock: the sweeps before it in the same transaction may have written to the journal, which whoever
 -- closes a month locks after score_lock().
 CREATE OR REPLACE FUNCTION onemap.score_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE this_month date := onemap.score_month_of(now()); unbuilt date;
 BEGIN
-    IF EXISTS (SELECT FROM onemap.score_dirty) AND pg_try_advisory_xact_lock(hashtext('onemap.score')) THEN
-        RETURN onemap.score_refresh();
+    -- The month that runs and the one before it are kept, so that asking for them is quick.
+    SELECT w.month INTO unbuilt FROM (VALUES (this_month), ((this_month - interval '1 month')::date)) AS w (month)
+    WHERE NOT onemap.score_month_kept(w.month) ORDER BY w.month DESC LIMIT 1;
+    IF NOT EXISTS (SELECT FROM onemap.score_dirty) AND unbuilt IS NULL
+        OR NOT pg_try_advisory_xact_lock(hashtext('onemap.score')) THEN
+        RETURN 0;
     END IF;
-    RETURN 0;
+    IF unbuilt IS NOT NULL THEN
+        PERFORM onemap.score_month_build(unbuilt);
+    END IF;
+    RETURN onemap.score_refresh();
 END $$;
 COMMENT ON FUNCTION onemap.score_sweep() IS
-    'Keeps the statistics of open months up to the journal; leaves it to the next time while a month is being built or closed';
+    'Builds the month that runs and the one before it, one a call, and keeps the statistics of open months up to the journal; '
+    'leaves it to the next time while a month is being built or closed';
 INSERT INTO onemap.sweep (function_name) VALUES ('score_sweep') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.score_month_ready(month date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE kept onemap.score_month;
 BEGIN
-    SELECT m.* INTO kept FROM onemap.score_month m WHERE m.month = $1;
-    IF kept.closed_at IS NOT NULL THEN
+    IF EXISTS (SELECT FROM onemap.score_month m WHERE m.month = $1 AND m.closed_at IS NOT NULL) THEN
         RETURN;
     END IF;
-    -- Rows of before an amendment beside rows of after it would be a score by no rules at all.
-    IF kept.month IS NULL OR onemap.score_rules_since(coalesce(kept.built_run_id, 0)) <> '[]' THEN
+    IF NOT onemap.score_month_kept($1) THEN
         PERFORM onemap.score_month_build($1);
     ELSIF EXISTS (SELECT FROM onemap.score_dirty) THEN
         PERFORM onemap.score_refresh();

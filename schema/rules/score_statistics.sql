@@ -35,22 +35,24 @@ CREATE OR REPLACE FUNCTION onemap.score_sums(month date, as_of timestamptz, filt
     period jsonb DEFAULT NULL, only_department text DEFAULT NULL, only_measures text[] DEFAULT NULL)
 RETURNS TABLE (key text, sums jsonb)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE columns text; rows text := 'onemap.score_case r WHERE r.month = $2';
+DECLARE columns text; rows text;
 BEGIN
     SELECT string_agg(format('coalesce(sum(%s), 0) AS %I', m.expression, m.measure), ', ' ORDER BY m.position) INTO columns
     FROM onemap.score_measure m WHERE only_measures IS NULL OR m.measure = ANY (only_measures);
-    IF only_department IS NOT NULL THEN
-        rows := rows || ' AND r.department = $5';
-    END IF;
     IF period IS NOT NULL THEN
-        rows := 'onemap.score_case_derive($3, $4, onemap.score_candidates($3, $4, 9223372036854775807), 9223372036854775807) r '
+        rows := 'onemap.score_case_derive($2, $3, onemap.score_candidates($2, $3, 9223372036854775807), 9223372036854775807) r '
             'WHERE true';
+    ELSE
+        rows := onemap.score_rows_sql(month);
+    END IF;
+    IF only_department IS NOT NULL THEN
+        rows := rows || ' AND r.department = $4';
     END IF;
     RETURN QUERY EXECUTE format('SELECT s.key, to_jsonb(s) - ''key'' FROM (SELECT %s AS key, %s FROM %s AND %s GROUP BY 1) s '
         'ORDER BY s.key COLLATE "C"',
         CASE WHEN dimension IN ('department', 'street', 'grid_cell', 'category', 'source') THEN format('r.%I', dimension)
             ELSE '''all''::text' END, columns, rows, onemap.score_where_sql(filter))
-        USING as_of, month, (period->>'from')::timestamptz, (period->>'to')::timestamptz, only_department;
+        USING as_of, (period->>'from')::timestamptz, (period->>'to')::timestamptz, only_department;
 END $$;
 COMMENT ON FUNCTION onemap.score_sums(date, timestamptz, jsonb, text, jsonb, text, text[]) IS
     'All measures of a month, or of a period {from, to}, by department, street, grid_cell, category or source (anything else: in '
@@ -96,6 +98,7 @@ BEGIN
     END IF;
     IF request ? 'month' THEN
         month := onemap.score_month_parse(request->>'month');
+        PERFORM onemap.score_month_begun(month);
         first_day := month;
         last_day := (month + interval '1 month - 1 day')::date;
     ELSIF onemap.score_day_parse(request->>'from') > onemap.score_day_parse(request->>'to') THEN
@@ -110,9 +113,6 @@ BEGIN
         SELECT coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'measures', s.sums)), '[]') INTO result
         FROM onemap.score_person_sums(onemap.local_midnight(first_day), onemap.local_midnight(last_day + 1)) s;
     ELSE
-        IF month IS NOT NULL THEN
-            PERFORM onemap.score_month_ready(month);
-        END IF;
         SELECT coalesce(jsonb_agg(jsonb_build_object('key', s.key, 'measures', s.sums, 'rates', onemap.score_rates(s.sums))), '[]')
             INTO result
         FROM onemap.score_sums(month, as_of, coalesce(request->'where', '{}'), dimension, period) s;

@@ -16,6 +16,7 @@ BEGIN
     CREATE TEMP TABLE IF NOT EXISTS device_state_stage (
         device_id int PRIMARY KEY, observed_at timestamptz, last_seen_at timestamptz, readings float8[],
         reading_times timestamptz[], quality bigint, geom public.geometry(Point, 4326), geom_at timestamptz);
+    CREATE TEMP TABLE IF NOT EXISTS quarantine_stage OF onemap.quarantine_item ON COMMIT DELETE ROWS;
 END $$;
 COMMENT ON FUNCTION onemap.stage_create() IS
     'Makes the session''s stage tables; row_no counts the rows in the order they were copied';

@@ -45,6 +45,11 @@ SELECT is(test.try(test.of(x.state), x.action, x.role, x.fields::jsonb), x.wante
     ('handling', 'grant_extension', 'leader', '{}', 'CH020', 'no extension is asked'),
     ('handling', 'refuse_extension', 'leader', '{}', 'CH020', 'no extension is asked'),
     ('handling', 'refuse_suspension', 'leader', '{}', 'CH020', 'no suspension is asked'),
+    ('handling', 'feed_back', 'department', '{"unit": null}', 'CH013', 'whoever acts for a department says for which'),
+    ('handling', 'feed_back', 'department', '{"unit": ""}', 'CH013', 'and not for none'),
+    ('handling', 'feed_back', 'department', '{"unit": "nowhere"}', 'CH016', 'for one that there is not'),
+    ('handling', 'return', 'department', '{"unit": "old"}', 'CH016', 'nor for one that there is no more'),
+    ('accepted', 'attach', 'department', '{"unit": "jincheng"}', 'accepted', 'while nobody has the case, any department may add to it'),
     ('handling', 'feed_back', 'department', '{"unit": "jincheng"}', 'CH019', 'another department''s case'),
     ('handling', 'feed_back', 'department', '{"unit": "chengguan"}', 'handled', 'one''s own case'),
     ('closed', 'call_back', 'acceptor', '{"satisfaction": "great"}', 'CH013', 'no such satisfaction'),
@@ -132,6 +137,19 @@ SELECT is(onemap.case_put('dust', 'sites', '{"case_code": "A1", "occurred_at_ms"
 SELECT throws_ok($$SELECT onemap.case_put('dust', 'sites', '{"case_code": "A2", "category_code": "29999"}')$$, 'CH002', NULL, 'a category that is not');
 SELECT throws_ok($$SELECT onemap.case_put('dust', 'sites', '{"case_code": "A3", "device_code": "D9"}')$$, 'CH002', NULL, 'a device that is not');
 SELECT is(onemap.case_put('dust', 'sites', '{"case_code": "A4", "occurred_at_ms": 1763700000000, "lon": 114.75, "lat": 34.55}'), 'accepted', 'without a category: the acceptor gives one');
+-- One outside number, one case, also where it comes without a subsystem or a vendor.
+SELECT is(test.as_login('postgres', format('SELECT onemap.case_report(%L)', o.report)), o.wanted, o.why)
+FROM (SELECT test.report('{"source": "hotline", "role": "acceptor", "external_code": "H-1"}'),
+        test.report('{"source": "video", "role": "acceptor", "external_code": "H-2", "subsystem": "dust"}')) AS before, LATERAL (VALUES
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": "H-1"}'::jsonb, 'CH018', 'a hotline''s number again'),
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": " H-1 "}', 'CH018', 'with blanks around it'),
+    ('{"source": "media", "role": "acceptor", "actor": "x", "external_code": "H-1"}', 'CH018', 'by another source'),
+    ('{"source": "video", "role": "acceptor", "actor": "x", "external_code": "H-2", "subsystem": "dust"}', 'CH018', 'with a subsystem and no vendor'),
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": "H-3"}', '', 'another number')) AS o (report, wanted, why);
+SELECT is((SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_catalog.pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (attnum, n)
+    JOIN pg_catalog.pg_attribute a ON a.attnum = k.attnum WHERE i.indexrelid = 'onemap.case_record_external'::regclass AND a.attrelid = i.indrelid
+    AND i.indisunique AND i.indnullsnotdistinct), '{external_code,subsystem,vendor}'::text[], 'and the table itself holds two at once apart');
+SELECT is((SELECT e.detail->>'unit' FROM onemap.case_event e WHERE e.case_code = test.of('handling') AND e.action = 'handle'), 'chengguan', 'the journal keeps who acted for whom');
 SELECT is(test.as_login('postgres', $$SELECT onemap.case_report('{"source": "subsystem", "role": "system", "actor": "x", "subsystem": "dust", "vendor": "sites", "external_code": "A1"}')$$), 'CH018', 'a report twice');
 
 -- ---- lists ----
@@ -146,12 +164,16 @@ SELECT is(onemap.case_list('{"overdue": true}')->'cases', '[]', 'none is overdue
 SELECT throws_ok($$SELECT onemap.case_list('{"stat": "x"}')$$, 'CH013', NULL, 'no such filter');
 SELECT throws_ok($$SELECT onemap.case_list('{"state": "x"}')$$, 'CH013', NULL, 'no such state to list');
 SELECT throws_ok($$SELECT onemap.case_list('{"department": "x"}')$$, 'CH016', NULL, 'no such department to list');
+SELECT throws_ok(format('SELECT onemap.case_list(%L)', jsonb_build_object(f.key, f.value)), f.state, NULL, 'a filter that names no ' || f.key || ' there is')
+FROM (VALUES ('source', 'gossip', 'CH013'), ('subsystem', 'streetlights', 'CH013'), ('category', '29999', 'CH015'), ('grid_cell', '410221001001999', 'CH013'),
+    ('street', '410221', 'CH013'), ('device', '999999', 'CH013')) AS f (key, value, state);
+SELECT lives_ok($$SELECT onemap.case_list('{"source": "hotline", "subsystem": "gas", "category": "20103", "street": "410221001"}')$$, 'known ones find nothing');
 SELECT throws_ok($$SELECT onemap.case_show('x')$$, 'CH017', NULL, 'no such case to show');
 SELECT is(jsonb_array_length(onemap.case_show(test.of('closed'))->'journal'), (SELECT r.event_count FROM onemap.case_record r WHERE r.code = test.of('closed')), 'a case with its journal');
 
 -- ---- privileges: functions alone, and `at` and `system` not for everybody ----
 CREATE FUNCTION test.request(action text, role text, fields text DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
-    SELECT format('SELECT onemap.case_do(%L)', jsonb_build_object('case', test.of('handling'), 'action', action, 'role', role, 'actor', 'x', 'version',
+    SELECT format('SELECT onemap.case_do(%L)', jsonb_build_object('case', test.of('handling'), 'action', action, 'role', role, 'actor', 'x', 'unit', 'chengguan', 'version',
         (SELECT r.version FROM onemap.case_record r WHERE r.code = test.of('handling'))) || fields::jsonb)
 $$;
 SELECT is(test.as_login(x.login, test.request('attach', x.role, x.fields)), x.wanted, format('%s as %s %s', x.login, x.role, x.fields)) FROM (VALUES

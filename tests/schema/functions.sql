@@ -5,8 +5,6 @@ SET client_min_messages = warning;
 CREATE EXTENSION plpgsql_check SCHEMA public;
 -- Tables of a session, as the functions that use them find them.
 SELECT onemap.stage_create();
-CREATE TEMP TABLE rollup_new (LIKE onemap.observation_hourly, first_at timestamptz);
-CREATE TEMP TABLE rollup_again (device_id int, hour timestamptz);
 SELECT plan(4);
 
 -- What it cannot know, each with the reason.

@@ -46,7 +46,7 @@ static void test_range(void **state) {
     struct slice refused = fake_world_slice(&batch, 2, 3);
     expect_range(&refused, 2, 2);
     assert_int_equal(slice_devices_without_id(&refused), 0);
-    slice_devices_registered(&refused);
+    slice_committed(&refused);
     assert_false(devices[1]->registered);
     /* There are no tracks at all. */
     struct slice_range tracks = slice_range(&refused, SLICE_TRACKS);
@@ -76,7 +76,7 @@ static void test_ids(void **state) {
     assert_int_equal(devices[2]->id, 78);
     assert_int_equal(slice_devices_without_id(&slice), 0);
     assert_false(devices[0]->registered || devices[1]->registered || devices[2]->registered);
-    slice_devices_registered(&slice);
+    slice_committed(&slice);
     assert_true(devices[0]->registered && devices[1]->registered && devices[2]->registered);
     batch_free(&batch);
 }
@@ -239,8 +239,9 @@ static void test_mark(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(test_range), WORLD_TEST(test_ids),      WORLD_TEST(test_real_ids),   WORLD_TEST(test_days_and_hours),
-        WORLD_TEST(test_fates), WORLD_TEST(test_place_fates), WORLD_TEST(test_document), cmocka_unit_test(test_mark),
+        WORLD_TEST(test_range),          WORLD_TEST(test_ids),        WORLD_TEST(test_real_ids),
+        WORLD_TEST(test_days_and_hours), WORLD_TEST(test_fates),      WORLD_TEST(test_place_fates),
+        WORLD_TEST(test_document),       cmocka_unit_test(test_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,7 +38,7 @@ static const struct {
     bool waits;
 } outcomes[] = {
     [RETRIED] = {RETRIED, "COPY onemap.observation", "quarantine", true},
-    [REFUSED] = {REFUSED, "COPY onemap.quarantine", "observation", false},
+    [REFUSED] = {REFUSED, "COPY pg_temp.quarantine_stage", "observation", false},
     [SETTLED] = {SETTLED, "observation_settle", "COMMIT", false},
     [REPAIRED] = {REPAIRED, "JOIN onemap.device d", "COPY", false},
     [PARTITIONED] = {PARTITIONED, "partition_ensure", "COPY", false},
@@ -144,12 +144,12 @@ static void test_states_before_storing(void **state) {
 static void test_lost_and_committed(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     fake_loop_pass(&writing->world->loop, 99);
     assert_string_equal(fake_postgres_sql(one()), ""); /* there is no connection to ask with */
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) == stamp);
+    assert_true(writing_is(one(), id));
     assert_int_equal(writing->commits, 0);
     PLAY(&writing->world->loop, one(), {.expects = ASKED, .answers = FOUND});
     expect_committed(writing, 1);
@@ -157,15 +157,15 @@ static void test_lost_and_committed(void **state) {
     writing_end(writing);
 }
 
-/* It was not: the same is stored again, under the same stamp, so that both can never be there. */
+/* It was not: the same is stored again, under the same id, so that both can never be there. */
 static void test_lost_and_not_committed(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED});
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) == stamp);
+    assert_true(writing_is(one(), id));
     assert_int_equal(writing->commits, 0);
     PLAY(&writing->world->loop, one(), {.expects = "COPY onemap.observation"});
     expect_committed(writing, 1);
@@ -176,28 +176,28 @@ static void test_lost_and_not_committed(void **state) {
 static void test_found_late(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED},
          {.expects = "COPY onemap.observation", .sqlstate = "23505", .at = "COPY onemap.observation"});
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) == stamp);
+    assert_true(writing_is(one(), id));
     PLAY(&writing->world->loop, one(), {.expects = ASKED, .answers = FOUND});
     expect_committed(writing, 1);
     writing_end(writing);
 }
 
-/* What the second try has met was of another batch: the slow path, under another stamp. */
+/* What the second try has met was of another batch: the slow path, under another id. */
 static void test_not_found_and_duplicate(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED},
          {.expects = "COPY onemap.observation", .sqlstate = "23505", .at = "COPY onemap.observation"},
          {.expects = ASKED}, {.expects = "observation_settle", .answers = {ANSWER("observation_settle", 2, "1", "1")}});
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) > stamp);
+    assert_false(writing_is(one(), id));
     PLAY(&writing->world->loop, one(), {.expects = "INSERT INTO onemap.batch_log"});
     expect_committed(writing, 1);
     assert_int_equal(writing->world->metrics->records_duplicate, 1);
@@ -265,7 +265,7 @@ static void test_lost_and_refused(void **state) {
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED},
          {.expects = "COPY onemap.observation", .sqlstate = "22003", .at = "COPY"},
-         {.expects = "COPY onemap.quarantine", .lacks = "observation"});
+         {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
     expect_committed(writing, 1);
     assert_int_equal(writing->world->metrics->messages_quarantined, 1);
     writing_end(writing);
@@ -284,10 +284,10 @@ static void test_lost_when_divided(void **state) {
         PLAY(&writing->world->loop, one(), {.expects = "partition_ensure"},
              {.expects = ", 3);", .sqlstate = "22003", .at = "COPY"}, {.expects = ", 1);"});
         fake_postgres_await(&writing->world->loop, one());
-        int64_t stamp = writing_stamp(one());
+        struct writing_id id = writing_id(one());
         PLAY(&writing->world->loop, one(), {.expects = ", 1);", .sqlstate = ""});
         fake_postgres_await(&writing->world->loop, one());
-        assert_true(writing_stamp(one()) == stamp);
+        assert_true(writing_is(one(), id));
         if (found == 1) {
             fake_postgres_end(one(), &(struct fake_act){.answers = FOUND});
         } else {
@@ -296,7 +296,7 @@ static void test_lost_when_divided(void **state) {
         }
         assert_int_equal(writing->commits, 0); /* the third is not stored yet */
         fake_postgres_await(&writing->world->loop, one());
-        assert_true(writing_stamp(one()) > stamp);
+        assert_false(writing_is(one(), id));
         PLAY(&writing->world->loop, one(), {.expects = ", 1);"});
         expect_committed(writing, 1);
         assert_int_equal(writing->world->metrics->records_committed, 3);
@@ -342,7 +342,7 @@ static void test_mended_too_often(void **state) {
                  {.expects = cases[i].mended});
         }
         PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = cases[i].sqlstate},
-             {.expects = "COPY onemap.quarantine", .lacks = "observation"});
+             {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
         expect_committed(writing, 1);
         assert_int_equal(fake_loop_passed(), 0);
         writing_message(writing, 1, "m", fake_world_device(writing->world, "T-2", 6), FAKE_NOW_MS);
@@ -365,7 +365,7 @@ static void test_duplicate_when_settling(void **state) {
         if (half == 1) {
             PLAY(loop, one(), {.expects = "INSERT INTO onemap.batch_log", .lacks = "quarantine", .sqlstate = "23505"});
         }
-        PLAY(loop, one(), {.expects = "COPY onemap.quarantine", .lacks = "observation"});
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
         expect_committed(writing, 1);
         assert_int_equal(writing->world->metrics->messages_quarantined, 1);
         writing_end(writing);
@@ -386,18 +386,19 @@ static const struct {
 };
 
 static struct fake_act suspicious_act(size_t i, const char *expects) {
-    return (struct fake_act){
-        .expects = expects, .sqlstate = suspicious[i].sqlstate, .where = "PL/pgSQL function onemap.slow() line 3 at PERFORM"};
+    return (struct fake_act){.expects = expects,
+                             .sqlstate = suspicious[i].sqlstate,
+                             .where = "PL/pgSQL function onemap.slow() line 3 at PERFORM"};
 }
 
 static void expect_refused(const char *payload, const char *reason) {
-    const struct postgres_copy *copy = fake_postgres_copy(one(), "COPY onemap.quarantine");
+    const struct postgres_copy *copy = fake_postgres_copy(one(), "COPY pg_temp.quarantine_stage");
     assert_non_null(copy);
     struct copied row = copied_begin(copy->data, copy->length);
     assert_true(copied_next(&row));
     copied_expect(&row, 5, payload);
-    copied_expect(&row, 6, "refused_by_database");
-    copied_expect(&row, 7, reason);
+    copied_expect(&row, 8, "refused_by_database");
+    copied_expect(&row, 9, reason);
 }
 
 /* A batch is divided at once; the message that fails so alone, again and again, goes to quarantine with the reason, its
@@ -422,7 +423,7 @@ static void test_suspicious(void **state) {
         expect_refused("m1", suspicious[i].reason);
         assert_int_equal(writing->commits, 0);
         /* Patience is a slice's: the next message's first failure is its first. */
-        PLAY(loop, one(), {.expects = "COPY onemap.quarantine", .lacks = "observation"}, act,
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"}, act,
              {.expects = "COPY onemap.observation", .lacks = "quarantine"});
         expect_committed(writing, 1);
         assert_int_equal(writing->world->metrics->messages_quarantined, 1);
@@ -438,7 +439,7 @@ static void test_suspected_innocent(void **state) {
         struct writing *writing = begin();
         uv_loop_t *loop = &writing->world->loop;
         const struct fake_act row = suspicious_act(i, "COPY onemap.observation");
-        const struct fake_act quarantine = suspicious_act(i, "COPY onemap.quarantine");
+        const struct fake_act quarantine = suspicious_act(i, "COPY pg_temp.quarantine_stage");
         for (int moment = 0; moment < 2; moment++) {
             for (int turn = 0; turn < suspicious[i].tries; turn++) {
                 fake_postgres_play(loop, one(), &row, 1);
@@ -462,9 +463,9 @@ static void test_suspected_guilty(void **state) {
     fake_postgres_play(loop, one(), &act, 1);
     PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = "22003"});
     for (int turn = 0; turn < 4; turn++) {
-        PLAY(loop, one(), {.expects = "COPY onemap.quarantine", .lacks = "observation", .sqlstate = "57014"});
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation", .sqlstate = "57014"});
     }
-    PLAY(loop, one(), {.expects = "COPY onemap.quarantine", .lacks = "observation"});
+    PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
     expect_committed(writing, 1);
     writing_end(writing);
 }
@@ -478,12 +479,12 @@ static void test_quarantine_refused(void **state) {
     uv_loop_t *loop = &writing->world->loop;
     fake_postgres_fail(one(), "22003", "made to fail");
     for (int turn = 0; turn < 5; turn++) {
-        PLAY(loop, one(), {.expects = "COPY onemap.quarantine", .lacks = "observation", .sqlstate = "22021"});
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation", .sqlstate = "22021"});
         fake_loop_turn(loop);
         assert_string_equal(fake_postgres_sql(one()), "");
     }
     assert_int_equal(writing->commits, 0);
-    PLAY(loop, one(), {.expects = "COPY onemap.quarantine"});
+    PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage"});
     expect_committed(writing, 1);
     writing_end(writing);
 }

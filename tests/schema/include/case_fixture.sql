@@ -35,7 +35,9 @@ $$;
 -- One action on the case as it is now; reasons are given always.
 CREATE FUNCTION test.act(code text, action text, role text, fields jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
     SELECT onemap.case_do(jsonb_build_object('case', $1, 'action', $2, 'role', $3, 'actor', '李四', 'reason', '理由', 'version',
-        (SELECT r.version FROM onemap.case_record r WHERE r.code = $1)) || fields)
+        (SELECT r.version FROM onemap.case_record r WHERE r.code = $1))
+        || CASE WHEN $3 = 'department' THEN jsonb_build_object('unit', coalesce((SELECT d.code FROM onemap.case_record r
+            JOIN onemap.department d ON d.id = r.department_id WHERE r.code = $1), 'chengguan')) ELSE '{}' END || fields)
 $$;
 -- What would come of an action: the state after it, or the SQLSTATE; nothing stays.
 CREATE FUNCTION test.try(code text, action text, role text, fields jsonb DEFAULT '{}') RETURNS text LANGUAGE plpgsql AS $$
