@@ -154,8 +154,7 @@ static int replay_one(struct replaying *replaying, const char *id_text) {
         code = PQstatus(replaying->connection) == CONNECTION_OK ? 0 : CH_EDATABASE;
     } else {
         code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 2),
-                           PQgetvalue(message, 0, 0),
-                           PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
+                           PQgetvalue(message, 0, 0), PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
     }
     PQclear(message);
     return replaying->broken ? CH_EDATABASE : code;
