@@ -123,7 +123,7 @@ BEGIN
     item.topic := message->>'topic';
     item.payload := payload;
     item.sha256 := sha256(payload);
-    item.bytes := octet_length(payload);
+    item.bytes := octet_length(payload)::bigint;
     item.code := problems->0->>'code';
     item.reason := problems->0->>'reason';
     item.problems := problems;
