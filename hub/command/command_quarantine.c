@@ -21,7 +21,7 @@ enum {
 };
 
 static const char message_sql[] = "SELECT topic, payload FROM onemap.quarantine_message($1::bigint)";
-static const char whole_sql[] = "SELECT m.topic, m.payload FROM onemap.quarantine_message($1::bigint) m"
+static const char whole_sql[] = "SELECT m.topic, m.payload, m.received_ms FROM onemap.quarantine_message($1::bigint) m"
                                 " WHERE onemap.quarantine_is_whole($1::bigint)";
 
 /* ---- list ---- */
@@ -155,7 +155,8 @@ static int replay_one(struct replaying *replaying, const char *id_text) {
         replaying->failed++;
         code = PQstatus(replaying->connection) == CONNECTION_OK ? 0 : CH_EDATABASE;
     } else {
-        code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 0),
+        code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 2),
+                           PQgetvalue(message, 0, 0),
                            PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
     }
     PQclear(message);

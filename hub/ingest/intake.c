@@ -289,6 +289,10 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     entry->key = message->key;
     entry->identifier = message->identifier;
     entry->received_at_ms = message->received_at_ms;
+    /* Whoever says so can only make what he sends older than it is. */
+    bool replayed = message->first_received_ms > 0 && message->first_received_ms < message->received_at_ms;
+    entry->first_received_ms = replayed ? message->first_received_ms : 0;
+    batch->replays = batch->replays || replayed;
 }
 
 /* What keeps a message from being decoded at all; false = nothing. */
@@ -351,8 +355,16 @@ static size_t keep_document(struct intake *intake) {
         buffer_format(&out, ",\"%s\":", texts[i]);
         buffer_json(&out, texts[i + 1], strlen(texts[i + 1]));
     }
+<<<<<<< HEAD
     buffer_format(&out, ",\"received_at_ms\":%lld,\"quarantine_budget\":%lld,\"total\":%d,\"records\":[",
                   (long long)entry->received_at_ms, (long long)batch->quarantine_budget, entry->total);
+=======
+    if (entry->first_received_ms != 0) {
+        buffer_format(&out, ",\"first_received_ms\":%lld", (long long)entry->first_received_ms);
+    }
+    buffer_format(&out, ",\"received_at_ms\":%lld,\"total\":%d,\"records\":[", (long long)entry->received_at_ms,
+                  entry->total);
+>>>>>>> 36f3dbdada92e9bd11d788e7294c897f1abd5069
     buffer_bytes(&out, intake->records.data, intake->records.length);
     buffer_text(&out, "],\"problems\":[");
     buffer_bytes(&out, intake->problems.data, intake->problems.length);

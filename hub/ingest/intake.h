@@ -18,8 +18,9 @@ struct intake_message {
     size_t length;
     const void *name;
     size_t name_length;
-    int64_t received_at_ms; /* UTC epoch */
-    uint16_t identifier;    /* the packet's; 0 = it cannot be delivered again */
+    int64_t received_at_ms;    /* UTC epoch */
+    int64_t first_received_ms; /* a replayed one: when it came first; 0 = now */
+    uint16_t identifier;       /* the packet's; 0 = it cannot be delivered again */
     unsigned char sha256[BATCH_SHA256_BYTES];
     uint64_t key; /* of topic, name and content */
 };

@@ -66,8 +66,13 @@ static bool all_committed(const struct lane *lane) {
 }
 
 static void count_queue(struct lane *lane) {
-    lane->metrics->queue_messages = lane->metrics->queue_records = 0;
+    lane->metrics->queue_messages = lane->metrics->queue_records = lane->metrics->oldest_at_ms = 0;
     for (size_t i = 0; i < SLOTS; i++) {
+        const struct batch *batch = &lane->slots[i].batch;
+        int64_t first_ms = batch->message_count == 0 ? 0 : batch->messages[0].received_at_ms;
+        if (first_ms != 0 && (lane->metrics->oldest_at_ms == 0 || first_ms < lane->metrics->oldest_at_ms)) {
+            lane->metrics->oldest_at_ms = first_ms;
+        }
         lane->metrics->queue_messages += (int64_t)lane->slots[i].batch.message_count;
         lane->metrics->queue_records += lane->slots[i].batch.records;
     }
@@ -322,6 +327,22 @@ static void on_lost(void *user, const char *why) {
     batch_submit(lane);
 }
 
+/* When a replayed message came first, ms: what `cityhub quarantine replay` says of it; 0 = it is none. */
+static int64_t first_received_ms(const mosquitto_property *properties) {
+    int64_t found = 0;
+    bool skip_first = false;
+    for (const mosquitto_property *at = properties; at != NULL && found == 0; skip_first = true) {
+        char *name = NULL, *value = NULL;
+        at = mosquitto_property_read_string_pair(at, MQTT_PROP_USER_PROPERTY, &name, &value, skip_first);
+        if (at != NULL && name != NULL && value != NULL && strcmp(name, TOPIC_FIRST_RECEIVED) == 0) {
+            found = strtoll(value, NULL, 10);
+        }
+        free(name);
+        free(value);
+    }
+    return found;
+}
+
 static void on_message(void *user, const struct mosquitto_message *message, const mosquitto_property *properties) {
     struct lane *lane = user;
     void *name = NULL;
@@ -333,6 +354,7 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
                                    .name = name,
                                    .name_length = name_length,
                                    .received_at_ms = clock_now_ms(),
+                                   .first_received_ms = first_received_ms(properties),
                                    .identifier = (uint16_t)message->mid};
     /* A name without its bytes: there was no memory for them. */
     int code = name == NULL && name_length > 0 ? CH_EMEMORY : intake_digest(lane->intake, &taken);
@@ -432,6 +454,17 @@ const char *lane_client_id(const struct lane *lane) {
 
 bool lane_connected(const struct lane *lane) {
     return lane->metrics->connected;
+}
+
+void lane_trouble(const struct lane *lane, char *why, size_t size) {
+    const struct lane_metrics *metrics = lane->metrics;
+    /* Whatever it wrote, its subscription too, would acknowledge what it has read. */
+    if (mqtt_connected(lane->mqtt) && !all_committed(lane)) {
+        snprintf(why, size, "lane %s waits until its messages are stored, for %.0f s now: %s", lane->client_id,
+                 metrics_lane_lag_s(metrics), metrics->failure[0] == '\0' ? "that takes long" : metrics->failure);
+    } else {
+        snprintf(why, size, "lane %s is not connected to the broker", lane->client_id);
+    }
 }
 
 void lane_stop(struct lane *lane) {

@@ -56,7 +56,7 @@ static bool is_ready(void *user, char *why, size_t size) {
     } else {
         for (size_t i = 0; i < hub->lanes_wanted; i++) {
             if (!lane_connected(hub->lanes[i])) {
-                snprintf(why, size, "lane %s is not connected to the broker", lane_client_id(hub->lanes[i]));
+                lane_trouble(hub->lanes[i], why, size);
                 return false;
             }
         }

@@ -106,7 +106,8 @@ void batch_track_add(struct batch *batch, struct device *device, const struct re
     }
     batch->track_index = index;
     struct buffer *tracks = &batch->tracks;
-    index[batch->track_count++] = row_of(batch, device, record, tracks->length);
+    index[batch->track_count] = row_of(batch, device, record, tracks->length);
+    index[batch->track_count++].record = batch->row_count == 0 ? 0 : (uint32_t)batch->row_count - 1;
     row_begin(tracks, 4, record);
     copy_point(tracks, record->lon, record->lat);
     batch->messages[batch->message_count - 1].track_count++;
@@ -198,7 +199,8 @@ struct batch_mark batch_mark(const struct batch *batch) {
                                .row_bytes = batch->rows.length,
                                .track_bytes = batch->tracks.length,
                                .text_bytes = batch->texts.length,
-                               .revisits = batch->revisits};
+                               .revisits = batch->revisits,
+                               .replays = batch->replays};
 }
 
 static void cut(struct buffer *buffer, size_t length) {
@@ -218,6 +220,7 @@ void batch_cut(struct batch *batch, const struct batch_mark *mark) {
     cut(&batch->tracks, mark->track_bytes);
     cut(&batch->texts, mark->text_bytes);
     batch->revisits = mark->revisits;
+    batch->replays = mark->replays;
     batch->failed = false;
 }
 
@@ -249,7 +252,7 @@ void batch_reset(struct batch *batch) {
     buffer_reset(&batch->ids, KEEP_BYTES);
     batch->message_count = batch->row_count = batch->track_count = batch->check_count = batch->operation_count = 0;
     batch->document_count = batch->inventory_count = 0;
-    batch->revisits = false;
+    batch->revisits = batch->replays = false;
     batch->records = 0;
     batch->failed = false;
 }

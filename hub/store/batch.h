@@ -18,6 +18,8 @@ struct batch_row {
     uint32_t offset;      /* in batch.rows or batch.tracks, which are far smaller than 4 GiB */
     uint32_t message;     /* its place in the batch */
     bool duplicate;       /* it is stored already: found while it was settled */
+    uint32_t record;      /* of a place: its record's row in batch.row_index */
+    uint8_t place_fate;   /* of a record: what became of its place, an enum batch_fate, once settled */
 };
 enum { BATCH_ROW_DEVICE_AT = 6, BATCH_ROW_RECEIVED_AT = 26 }; /* where the two stand in a row's bytes */
 
@@ -41,6 +43,7 @@ struct batch_message {
     uint16_t identifier;                      /* the packet's; 0 = it cannot be delivered again */
     int64_t received_at_ms;
     int64_t stamp_us;              /* of the slice that committed it */
+    int64_t first_received_ms; /* of a replayed message: when it came first; 0 = it has come now */
     int total;                     /* records, good and bad; 0 = it could not be read at all */
     uint32_t first_row, row_count; /* in batch.row_index */
     uint32_t first_track, track_count;
@@ -82,6 +85,7 @@ struct batch {
     struct buffer ids;     /* of its committed slices, BATCH_ID_BYTES each */
     size_t document_count; /* messages that are documents */
     size_t inventory_count;
+    bool replays;  /* a message is a replayed one */
     bool revisits; /* a record is not newer than all before it of its device: its key may be there already */
     int records;   /* good and bad, of all messages */
     bool failed;   /* memory was out: the last message is not whole */
@@ -93,6 +97,7 @@ size_t batch_keep_text(struct batch *batch, const char *text, size_t length); /*
 struct batch_message *batch_message_add(struct batch *batch); /* zeroed; NULL = out of memory */
 void batch_row_add(struct batch *batch, struct device *device, const struct record *record, const char *attributes,
                    size_t attributes_length);
+/* The place of the record whose row was added last. */
 void batch_track_add(struct batch *batch, struct device *device, const struct record *record);
 void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
                      const struct record *record);
@@ -108,7 +113,7 @@ void batch_track_read(const struct batch *batch, const struct batch_row *row, st
 struct batch_mark {
     size_t messages, rows, tracks, checks, operations, documents, inventories;
     size_t row_bytes, track_bytes, text_bytes;
-    bool revisits;
+    bool revisits, replays;
 };
 struct batch_mark batch_mark(const struct batch *batch);
 void batch_cut(struct batch *batch, const struct batch_mark *mark);

@@ -25,6 +25,8 @@ void slice_stamp(struct slice *slice) {
              b[14], b[15]);
 }
 
+#include "hub/base/log.h"
+
 struct slice_range slice_range(const struct slice *slice, enum slice_part part) {
     bool tracks = part == SLICE_TRACKS;
     const struct batch *batch = slice->batch;
@@ -46,6 +48,11 @@ struct slice_range slice_range(const struct slice *slice, enum slice_part part) 
 
 size_t slice_rows(const struct slice *slice) {
     struct slice_range range = slice_range(slice, SLICE_ROWS);
+    return range.end - range.begin;
+}
+
+size_t slice_tracks(const struct slice *slice) {
+    struct slice_range range = slice_range(slice, SLICE_TRACKS);
     return range.end - range.begin;
 }
 
@@ -132,6 +139,8 @@ void slice_take_document(const struct slice *slice, const PGresult *stored) {
         message->fates[FATE_STORED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 1), NULL, 10);
         message->fates[FATE_DUPLICATE] = (uint32_t)strtoul(PQgetvalue(stored, 0, 2), NULL, 10);
         message->problem_count = atoi(PQgetvalue(stored, 0, 3));
+        message->fates[FATE_MERGED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 4), NULL, 10);
+        message->fates[FATE_REVISED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 5), NULL, 10);
     }
 }
 
@@ -174,8 +183,33 @@ int64_t *slice_days(const struct slice *slice, size_t *count) {
     return slice_units(slice, INT64_C(86400000), count);
 }
 
+/* One row of the answer: a fate and a number from 1 to `count`; false = it makes no sense. */
+static bool take_fate(const PGresult *settled, int row, size_t count, enum batch_fate *fate, size_t *number) {
+    unsigned long value = strtoul(PQgetvalue(settled, row, 0), NULL, 10);
+    *number = strtoul(PQgetvalue(settled, row, 1), NULL, 10);
+    *fate = value < FATE_COUNT ? (enum batch_fate)value : FATE_STORED;
+    return value < FATE_COUNT && *number >= 1 && *number <= count;
+}
+
+void slice_take_place_fates(const struct slice *slice, const PGresult *settled) {
+    struct slice_range records = slice_range(slice, SLICE_ROWS), places = slice_range(slice, SLICE_TRACKS);
+    struct batch_row *rows = slice->batch->row_index;
+    enum batch_fate fate;
+    size_t number;
+    for (size_t i = records.begin; i < records.end; i++) {
+        rows[i].place_fate = FATE_STORED;
+    }
+    for (int row = 0; row < PQntuples(settled); row++) {
+        if (take_fate(settled, row, places.end - places.begin, &fate, &number)) {
+            rows[places.rows[places.begin + number - 1].record].place_fate = (uint8_t)fate;
+        }
+    }
+}
+
 void slice_take_fates(const struct slice *slice, const PGresult *settled) {
     struct slice_range range = slice_range(slice, SLICE_ROWS);
+    enum batch_fate fate;
+    size_t number;
     struct batch_message *messages = slice->batch->messages;
     for (size_t m = slice->first; m < slice->last; m++) {
         memset(messages[m].fates, 0, sizeof messages[m].fates);
@@ -185,13 +219,40 @@ void slice_take_fates(const struct slice *slice, const PGresult *settled) {
         slice->batch->row_index[i].duplicate = false; /* as a try before may have said */
     }
     for (int row = 0; row < PQntuples(settled); row++) {
-        unsigned long fate = strtoul(PQgetvalue(settled, row, 0), NULL, 10);
-        unsigned long number = strtoul(PQgetvalue(settled, row, 1), NULL, 10);
-        if (fate < FATE_COUNT && number >= 1 && number <= range.end - range.begin) {
-            slice->batch->row_index[range.begin + number - 1].duplicate = fate == FATE_DUPLICATE;
-            struct batch_message *message = &messages[range.rows[range.begin + number - 1].message];
-            message->fates[fate]++;
+        if (take_fate(settled, row, range.end - range.begin, &fate, &number)) {
+            struct batch_row *record = &slice->batch->row_index[range.begin + number - 1];
+            struct batch_message *message = &messages[record->message];
+            record->duplicate = fate == FATE_DUPLICATE;
+            message->fates[record->place_fate > fate ? record->place_fate : fate]++;
             message->fates[FATE_STORED]--;
         }
     }
+}
+
+bool slice_refuse(const struct slice *slice, const char *code, const char *reason) {
+    struct batch *batch = slice->batch;
+    const struct batch_mark mark = batch_mark(batch);
+    struct buffer finding = {0};
+    buffer_format(&finding, "{\"index\":-1,\"code\":\"%s\",\"reason\":", code);
+    buffer_json(&finding, reason, strlen(reason));
+    buffer_text(&finding, "}");
+    size_t code_at = batch_keep_text(batch, code, strlen(code));
+    size_t reason_at = batch_keep_text(batch, reason, strlen(reason));
+    size_t problems_at = batch_keep_text(batch, finding.data, finding.length);
+    bool kept = !batch->failed && !finding.failed;
+    if (kept) {
+        struct batch_message *message = &batch->messages[slice->first];
+        message->refused = true;
+        message->code = code_at;
+        message->reason = reason_at;
+        message->problems = problems_at;
+        message->problems_length = finding.length;
+        message->problem_count = 1;
+        log_error("message_refused", "lane=%s topic=%s reason=%s", batch->metrics->lane,
+                  log_quote(batch_text(batch, message->topic)), log_quote(reason));
+    } else {
+        batch_cut(batch, &mark);
+    }
+    buffer_free(&finding);
+    return kept;
 }

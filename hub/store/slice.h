@@ -32,6 +32,7 @@ struct slice_range slice_range(const struct slice *slice, enum slice_part part);
 uint32_t slice_mark(void);
 
 size_t slice_rows(const struct slice *slice);
+size_t slice_tracks(const struct slice *slice);
 
 /* Devices of the slice that have no id yet. */
 size_t slice_devices_without_id(const struct slice *slice);
@@ -49,11 +50,17 @@ void slice_take_ids(const struct slice *slice, const PGresult *result);
 int64_t *slice_hours(const struct slice *slice, size_t *count);
 int64_t *slice_days(const struct slice *slice, size_t *count);
 
-/* What became of the slice's rows: a row of the answer for each that was not simply stored: an enum batch_fate, and the
- * number of the slice's row, from 1. */
+/* What became of the slice's places, and then of its rows: a row of the answer for each that was not simply stored: an
+ * enum batch_fate, and the number of the slice's place or row, from 1. A record whose row was there already is merged by
+ * a place that was not, and revised by another one. */
+void slice_take_place_fates(const struct slice *slice, const PGresult *settled);
 void slice_take_fates(const struct slice *slice, const PGresult *settled);
 
-/* What became of a document's records: the place of its message in the batch, accepted, duplicates, rejected. */
+/* What became of a document's records: the place of its message in the batch, accepted, duplicates, rejected, merged, revised. */
 void slice_take_document(const struct slice *slice, const PGresult *stored);
+
+/* The slice's one message is not to be stored, for this reason: only its quarantine row will be. Returns false if memory
+ * is out: nothing is changed then. */
+bool slice_refuse(const struct slice *slice, const char *code, const char *reason);
 
 #endif

@@ -21,7 +21,7 @@ void transaction_reset(struct transaction *transaction) {
     transaction->copy_count = 0;
     transaction->outbox = false;
     transaction->statements = transaction->documents_at = transaction->documents_past = 0;
-    transaction->fates_at = transaction->devices_at = -1;
+    transaction->place_fates_at = transaction->fates_at = transaction->devices_at = -1;
     PQclear(transaction->devices);
     transaction->devices = NULL;
 }
@@ -104,7 +104,7 @@ static void copy_end(struct transaction *transaction, struct buffer *data) {
         (struct postgres_copy){.data = data->data, .length = data->length};
 }
 
-/* The rows with what only now is known: ids and the stamp. */
+/* The rows with what only now is known: ids and the stamp, or the time at which a replayed message came first. */
 static void copy_rows(struct transaction *transaction, const struct slice *slice, enum slice_part part,
                       const char *sql) {
     struct slice_range range = slice_range(slice, part);
@@ -114,10 +114,12 @@ static void copy_rows(struct transaction *transaction, const struct slice *slice
     struct buffer *data = copy_begin(transaction, sql);
     size_t at = data->length;
     buffer_bytes(data, range.bytes->data + range.byte_begin, range.byte_end - range.byte_begin);
-    uint64_t stamp = htobe64((uint64_t)copy_time_value(slice->stamp_us));
     for (size_t i = range.begin; i < range.end && !data->failed; i++) {
         char *row = data->data + at + (range.rows[i].offset - range.byte_begin);
         uint32_t id = htobe32((uint32_t)range.rows[i].device->id);
+        int64_t first_ms = slice->batch->messages[range.rows[i].message].first_received_ms;
+        int64_t received_us = first_ms != 0 ? first_ms * COPY_MILLISECOND : slice->stamp_us;
+        uint64_t stamp = htobe64((uint64_t)copy_time_value(received_us));
         memcpy(row + BATCH_ROW_DEVICE_AT, &id, sizeof id);
         memcpy(row + BATCH_ROW_RECEIVED_AT, &stamp, sizeof stamp);
     }
@@ -144,7 +146,7 @@ static void statement_documents(struct transaction *transaction, const struct sl
             continue;
         }
         const char *document = batch_text(slice->batch, message->document);
-        buffer_format(sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected FROM onemap.message_store(", m);
+        buffer_format(sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM onemap.message_store(", m);
         buffer_literal(sql, document, strlen(document));
         buffer_text(sql, "::jsonb, ");
         buffer_bytea(sql, batch_text(slice->batch, message->payload), message->payload_length);
@@ -245,7 +247,8 @@ static void copy_quarantine(struct transaction *transaction, const struct slice 
                               " sha256, bytes, code, reason, problems, record_count) FROM STDIN (FORMAT binary)");
         }
         buffer_int16(data, 12);
-        copy_time(data, message->received_at_ms * COPY_MILLISECOND);
+        copy_time(data, (message->first_received_ms != 0 ? message->first_received_ms : message->received_at_ms) *
+                            COPY_MILLISECOND);
         const char *texts[] = {message->adapter->key, batch_text(batch, message->vendor_name),
                                batch_text(batch, message->kind), batch_text(batch, message->topic)};
         for (size_t i = 0; i < COUNT_OF(texts); i++) {
@@ -346,6 +349,10 @@ static void copy_receipts(struct transaction *transaction, const struct slice *s
     buffer_free(&receipts);
 }
 
+static void append_stamp(struct buffer *sql, const struct slice *slice) {
+    buffer_format(sql, "'epoch'::timestamptz + %lld * interval '1 microsecond'", (long long)slice->stamp_us);
+}
+
 /* What the broker may deliver again is written down with what is committed, and what it cannot any more goes. */
 static void statement_deliveries(struct transaction *transaction, const struct slice *slice) {
     struct buffer *sql = &transaction->sql;
@@ -360,7 +367,9 @@ static void statement_deliveries(struct transaction *transaction, const struct s
     if (packed.length > 0) {
         buffer_text(sql, "INSERT INTO onemap.delivery (lane, received_at, messages) VALUES (");
         buffer_literal(sql, batch->lane, strlen(batch->lane));
-        buffer_format(sql, ", 'epoch'::timestamptz + %lld * interval '1 microsecond', ", (long long)slice->stamp_us);
+        buffer_text(sql, ", ");
+        append_stamp(sql, slice);
+        buffer_text(sql, ", ");
         buffer_bytea(sql, packed.data, packed.length);
         statement_end(transaction, ")");
         if (batch->forget_before_us != INT64_MIN) {
@@ -380,10 +389,9 @@ static void statement_log(struct transaction *transaction, const struct slice *s
     size_t count;
     int64_t *hours = slice_hours(slice, &count);
     sql->failed = sql->failed || hours == NULL;
-    buffer_format(sql,
-                  "INSERT INTO onemap.batch_log (id, received_at, hours, records) VALUES ('%s', 'epoch'::timestamptz +"
-                  " %lld * interval '1 microsecond', ARRAY[",
-                  slice->id, (long long)slice->stamp_us);
+    buffer_format(sql, "INSERT INTO onemap.batch_log (id, received_at, hours, records) VALUES ('%s', ", slice->id);
+    append_stamp(sql, slice);
+    buffer_text(sql, ", ARRAY[");
     for (size_t i = 0; hours != NULL && i < count; i++) {
         buffer_format(sql, "%spg_catalog.to_timestamp(%lld)", i > 0 ? "," : "", (long long)hours[i] * 3600);
     }
@@ -406,6 +414,7 @@ static void statements_rest(struct transaction *transaction, const struct slice 
 
 #define OBSERVATION_COLUMNS "(device_id, observed_at, received_at, readings, quality, attributes)"
 #define TRACK_COLUMNS "(device_id, observed_at, received_at, geom)"
+#define FATE_ROWS " CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no)"
 
 void transaction_store(struct transaction *transaction, const struct slice *slice) {
     transaction_reset(transaction);
@@ -426,12 +435,21 @@ void transaction_settle(struct transaction *transaction, const struct slice *sli
               "COPY pg_temp.observation_stage " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
     copy_rows(transaction, slice, SLICE_TRACKS,
               "COPY pg_temp.track_point_stage " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
-    statement_end(transaction, "SELECT onemap.track_point_settle()");
+    if (slice_tracks(slice) > 0) {
+        transaction->place_fates_at = transaction->statements;
+        buffer_text(&transaction->sql, "SELECT l.fate, r.row_no FROM onemap.track_point_settle(");
+        append_stamp(&transaction->sql, slice);
+        buffer_format(&transaction->sql,
+                      ") s CROSS JOIN LATERAL (VALUES (%d, s.added), (%d, s.revised)) l(fate, row_nos)" FATE_ROWS,
+                      FATE_MERGED, FATE_REVISED);
+        statement_end(transaction, "");
+    }
     transaction->fates_at = transaction->statements;
+    buffer_text(&transaction->sql, "SELECT l.fate, r.row_no FROM onemap.observation_settle(");
+    append_stamp(&transaction->sql, slice);
     buffer_format(&transaction->sql,
-                  "SELECT l.fate, r.row_no FROM onemap.observation_settle() s"
-                  " CROSS JOIN LATERAL (VALUES (%d, s.duplicates), (%d, s.merged), (%d, s.revised)) l(fate, row_nos)"
-                  " CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no)",
+                  ") s CROSS JOIN LATERAL (VALUES (%d, s.duplicates), (%d, s.merged), (%d, s.revised))"
+                  " l(fate, row_nos)" FATE_ROWS,
                   FATE_DUPLICATE, FATE_MERGED, FATE_REVISED);
     statement_end(transaction, "");
 }
@@ -455,7 +473,9 @@ void transaction_verify(struct transaction *transaction, const struct slice *sli
 
 void transaction_take(struct transaction *transaction, const struct slice *slice, int statement,
                       const PGresult *result) {
-    if (statement == transaction->fates_at) {
+    if (statement == transaction->place_fates_at) {
+        slice_take_place_fates(slice, result);
+    } else if (statement == transaction->fates_at) {
         slice_take_fates(slice, result);
     } else if (statement == transaction->devices_at) {
         PQclear(transaction->devices);

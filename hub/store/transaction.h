@@ -16,7 +16,7 @@ struct transaction {
     bool outbox; /* it writes receipts */
     /* Numbers of statements, from 0: how many there are, and whose answers are wanted. */
     int statements;
-    int fates_at;                     /* -1 = none */
+    int place_fates_at, fates_at;     /* -1 = none */
     int documents_at, documents_past; /* those between, one a document */
     int devices_at;                   /* -1 = none */
     PGresult *devices;                /* that its inventories changed, for when it is committed; NULL = none */

@@ -611,15 +611,16 @@ $$;
 COMMENT ON FUNCTION onemap.quarantine_last_id() IS
     'The newest message''s id, 0 if there is none: a replay leaves alone what it makes itself';
 
-CREATE OR REPLACE FUNCTION onemap.quarantine_message(id bigint) RETURNS TABLE (topic text, payload bytea)
+CREATE OR REPLACE FUNCTION onemap.quarantine_message(id bigint) RETURNS TABLE (topic text, payload bytea, received_ms text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN QUERY SELECT q.topic, q.payload FROM onemap.quarantine q WHERE q.id = $1;
+    RETURN QUERY SELECT q.topic, q.payload, round(extract(epoch FROM q.received_at) * 1000)::bigint::text
+        FROM onemap.quarantine q WHERE q.id = $1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the quarantine has no message %', $1 USING ERRCODE = 'no_data_found';
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS 'A message as it was received; P0002 if there is none of this id';
+COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS 'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_is_whole(id bigint) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -78,7 +78,8 @@ static void test_order_of_statements(void **state) {
         "COPY onemap.observation (device_id, observed_at, received_at, readings, quality, attributes) FROM STDIN"
         " (FORMAT binary);\n"
         "COPY onemap.track_point (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
-        "SELECT 1, s.accepted, s.duplicates, s.rejected FROM onemap.message_store('{\"kind\":\"it''s\"}'::jsonb,"
+        "SELECT 1, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM"
+        " onemap.message_store('{\"kind\":\"it''s\"}'::jsonb,"
         " '\\x6d32'::bytea) s;\n"
         "SELECT onemap.construction_waste_dumping_check('[{\"device_id\":5,\"observed_at_ms\":1760000000000,\"lon\":117.5,"
         "\"lat\":34.25}]'::jsonb);\n"
@@ -112,18 +113,54 @@ static void test_settle_and_finish(void **state) {
         "TRUNCATE pg_temp.observation_stage, pg_temp.track_point_stage RESTART IDENTITY;\n"
         "COPY pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality, attributes)"
         " FROM STDIN (FORMAT binary);\n"
-        "SELECT onemap.track_point_settle();\n"
-        "SELECT l.fate, r.row_no FROM onemap.observation_settle() s CROSS JOIN LATERAL (VALUES (1, s.duplicates),"
-        " (2, s.merged), (3, s.revised)) l(fate, row_nos) CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos)"
-        " r(row_no);\n");
-    assert_int_equal(transaction.fates_at, 4);
-    assert_int_equal(transaction.statements, 5);
+        "SELECT l.fate, r.row_no FROM onemap.observation_settle('epoch'::timestamptz + 1760000000000000 * interval"
+        " '1 microsecond') s CROSS JOIN LATERAL (VALUES (1, s.duplicates), (2, s.merged), (3, s.revised))"
+        " l(fate, row_nos) CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no);\n");
+    assert_int_equal(transaction.fates_at, 3);
+    assert_int_equal(transaction.place_fates_at, -1);
+    assert_int_equal(transaction.statements, 4);
     transaction_finish(&transaction, &slice);
     lacks(sql(), "BEGIN");
     lacks(sql(), "observation");
     has(sql(), "INSERT INTO onemap.batch_log");
     assert_string_equal(sql() + strlen(sql()) - 8, "COMMIT;\n");
     assert_int_equal(transaction.fates_at, -1);
+    release(&batch);
+}
+
+/* Places are settled before their records; a replayed message's rows have the time at which it came first. */
+static void test_settle_places(void **state) {
+    struct fake_world *world = *state;
+    struct batch batch = {0};
+    struct device *device = fake_world_device(world, "T-1", 5);
+    struct record record = {.observed_at_ms = FAKE_NOW_MS, .has_position = true, .lon = 117.5, .lat = 34.25};
+    for (int m = 0; m < 2; m++) {
+        fake_world_message(world, &batch, "m");
+        fake_world_record(world, &batch, device, FAKE_NOW_MS, 10);
+        batch_track_add(&batch, device, &record);
+    }
+    batch.messages[1].first_received_ms = FAKE_NOW_MS - 86400000;
+    struct slice slice = fake_world_slice(&batch, 0, 2);
+    transaction_settle(&transaction, &slice);
+    has(sql(), "COPY pg_temp.track_point_stage (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
+               "SELECT l.fate, r.row_no FROM onemap.track_point_settle('epoch'::timestamptz + 1760000000000000 * interval"
+               " '1 microsecond') s CROSS JOIN LATERAL (VALUES (2, s.added), (3, s.revised)) l(fate, row_nos) CROSS JOIN"
+               " LATERAL pg_catalog.unnest(l.row_nos) r(row_no);\n");
+    assert_int_equal(transaction.place_fates_at, 4);
+    assert_int_equal(transaction.fates_at, 5);
+    for (size_t copy = 0; copy < 2; copy++) {
+        struct copied rows = copied(copy);
+        for (int m = 0; m < 2; m++) {
+            assert_true(copied_next(&rows));
+            assert_true(copied_time(&rows, 2) == (FAKE_NOW_MS - (m == 1 ? 86400000 : 0)) * 1000);
+        }
+    }
+    /* Its quarantine row, too, so that the next replay knows. */
+    keep_problem(&batch, &batch.messages[1], "bad_text");
+    has(store(&batch, 1, 2), "COPY pg_temp.quarantine_stage");
+    struct copied rows = copied(2);
+    assert_true(copied_next(&rows));
+    assert_true(copied_time(&rows, 0) == (FAKE_NOW_MS - 86400000) * 1000);
     release(&batch);
 }
 
@@ -353,10 +390,11 @@ static void test_answers(void **state) {
     fake_world_message(world, &batch, "m2")->document = document;
     fake_world_message(world, &batch, "m3")->document = document;
     struct slice slice = fake_world_slice(&batch, 0, 3);
-    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(4, "1", "8", "0", "0"), *second = ROWS(4, "2", "9", "0", "0");
+    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(6, "1", "8", "0", "0", "0", "0"),
+             *second = ROWS(6, "2", "9", "0", "0", "0", "0");
     transaction_settle(&transaction, &slice);
     for (int statement = 0; statement < transaction.statements; statement++) {
-        transaction_take(&transaction, &slice, statement, statement == 4 ? fates : first);
+        transaction_take(&transaction, &slice, statement, statement == transaction.fates_at ? fates : first);
     }
     assert_int_equal(batch.messages[0].fates[FATE_DUPLICATE], 1);
     assert_int_equal(batch.messages[1].fates[FATE_STORED], 0);
@@ -388,6 +426,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_order_of_statements),
         WORLD_TEST(test_settle_and_finish),
+        WORLD_TEST(test_settle_places),
         WORLD_TEST(test_rows),
         WORLD_TEST(test_registration),
         WORLD_TEST(test_alarms),

@@ -372,6 +372,103 @@ static void test_duplicate_when_settling(void **state) {
     }
 }
 
+/* ---- what may be a message's fault, or the server's bad moment ---- */
+
+static const struct {
+    const char *sqlstate, *reason;
+    int tries; /* of one message alone */
+} suspicious[] = {
+    {"57014",
+     "the database takes longer for it than the 60 s that a statement has: PL/pgSQL function onemap.slow() line 3 at"
+     " PERFORM; send smaller messages",
+     2},
+    {"XX000", "the database refuses it (SQLSTATE XX000): made to fail", 5},
+};
+
+static struct fake_act suspicious_act(size_t i, const char *expects) {
+    return (struct fake_act){
+        .expects = expects, .sqlstate = suspicious[i].sqlstate, .where = "PL/pgSQL function onemap.slow() line 3 at PERFORM"};
+}
+
+static void expect_refused(const char *payload, const char *reason) {
+    const struct postgres_copy *copy = fake_postgres_copy(one(), "COPY pg_temp.quarantine_stage");
+    assert_non_null(copy);
+    struct copied row = copied_begin(copy->data, copy->length);
+    assert_true(copied_next(&row));
+    copied_expect(&row, 5, payload);
+    copied_expect(&row, 8, "refused_by_database");
+    copied_expect(&row, 9, reason);
+}
+
+/* A batch is divided at once; the message that fails so alone, again and again, goes to quarantine with the reason, its
+ * neighbours are stored. */
+static void test_suspicious(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(suspicious); i++) {
+        struct writing *writing = writing_begin(1);
+        uv_loop_t *loop = &writing->world->loop;
+        struct device *device = fake_world_device(writing->world, "T-1", 5);
+        static const char *const names[] = {"m0", "m1", "m2"};
+        for (int m = 0; m < 3; m++) {
+            writing_message(writing, 0, names[m], device, FAKE_NOW_MS + m);
+        }
+        writing_submit(writing, 0);
+        const struct fake_act act = suspicious_act(i, "COPY onemap.observation");
+        PLAY(loop, one(), {.expects = "partition_ensure"}, act, {.expects = "COPY onemap.observation"});
+        for (int turn = 0; turn < suspicious[i].tries; turn++) {
+            fake_postgres_play(loop, one(), &act, 1);
+        }
+        fake_postgres_await(loop, one());
+        expect_refused("m1", suspicious[i].reason);
+        assert_int_equal(writing->commits, 0);
+        /* Patience is a slice's: the next message's first failure is its first. */
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"}, act,
+             {.expects = "COPY onemap.observation", .lacks = "quarantine"});
+        expect_committed(writing, 1);
+        assert_int_equal(writing->world->metrics->messages_quarantined, 1);
+        assert_int_equal(writing->world->metrics->records_committed, 2);
+        writing_end(writing);
+    }
+}
+
+/* Where not even the refusal can be stored it was the server's bad moment: the message is stored once that is over. */
+static void test_suspected_innocent(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(suspicious); i++) {
+        struct writing *writing = begin();
+        uv_loop_t *loop = &writing->world->loop;
+        const struct fake_act row = suspicious_act(i, "COPY onemap.observation");
+        const struct fake_act quarantine = suspicious_act(i, "COPY pg_temp.quarantine_stage");
+        for (int moment = 0; moment < 2; moment++) {
+            for (int turn = 0; turn < suspicious[i].tries; turn++) {
+                fake_postgres_play(loop, one(), &row, 1);
+            }
+            fake_postgres_play(loop, one(), &quarantine, 1);
+        }
+        PLAY(loop, one(), {.expects = "COPY onemap.observation", .lacks = "quarantine"});
+        expect_committed(writing, 1);
+        assert_int_equal(writing->world->metrics->messages_quarantined, 0);
+        assert_int_equal(writing->world->metrics->records_committed, 1);
+        writing_end(writing);
+    }
+}
+
+/* One that was refused for what it holds stays refused, whatever the moment. */
+static void test_suspected_guilty(void **state) {
+    (void)state;
+    struct writing *writing = begin();
+    uv_loop_t *loop = &writing->world->loop;
+    const struct fake_act act = suspicious_act(0, "COPY onemap");
+    fake_postgres_play(loop, one(), &act, 1);
+    PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = "22003"});
+    for (int turn = 0; turn < 4; turn++) {
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation", .sqlstate = "57014"});
+    }
+    PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
+    expect_committed(writing, 1);
+    writing_end(writing);
+}
+
 /* ---- waiting ---- */
 
 /* Not even the quarantine row can be stored: nothing is given up, it is tried again and again. */
@@ -436,7 +533,7 @@ static void test_trouble_of_one(void **state) {
         }
     }
     for (int turn = 0; turn < 8; turn++) {
-        PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = "57014"});
+        PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = "55P03"});
     }
     fake_loop_pass(loop, 5000);
     assert_non_null(writer_trouble(writing->writer));
@@ -462,6 +559,9 @@ int main(void) {
         cmocka_unit_test(test_repair),
         cmocka_unit_test(test_mended_too_often),
         cmocka_unit_test(test_duplicate_when_settling),
+        cmocka_unit_test(test_suspicious),
+        cmocka_unit_test(test_suspected_innocent),
+        cmocka_unit_test(test_suspected_guilty),
         cmocka_unit_test(test_quarantine_refused),
         cmocka_unit_test(test_backoff_and_trouble),
         cmocka_unit_test(test_trouble_of_one),
