@@ -355,16 +355,11 @@ static size_t keep_document(struct intake *intake) {
         buffer_format(&out, ",\"%s\":", texts[i]);
         buffer_json(&out, texts[i + 1], strlen(texts[i + 1]));
     }
-<<<<<<< HEAD
-    buffer_format(&out, ",\"received_at_ms\":%lld,\"quarantine_budget\":%lld,\"total\":%d,\"records\":[",
-                  (long long)entry->received_at_ms, (long long)batch->quarantine_budget, entry->total);
-=======
     if (entry->first_received_ms != 0) {
         buffer_format(&out, ",\"first_received_ms\":%lld", (long long)entry->first_received_ms);
     }
-    buffer_format(&out, ",\"received_at_ms\":%lld,\"total\":%d,\"records\":[", (long long)entry->received_at_ms,
-                  entry->total);
->>>>>>> 36f3dbdada92e9bd11d788e7294c897f1abd5069
+    buffer_format(&out, ",\"received_at_ms\":%lld,\"quarantine_budget\":%lld,\"total\":%d,\"records\":[",
+                  (long long)entry->received_at_ms, (long long)batch->quarantine_budget, entry->total);
     buffer_bytes(&out, intake->records.data, intake->records.length);
     buffer_text(&out, "],\"problems\":[");
     buffer_bytes(&out, intake->problems.data, intake->problems.length);
