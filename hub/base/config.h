@@ -33,6 +33,7 @@ struct config {
     int64_t lane_batch_records;
     int64_t lane_batch_age_ms;
     int64_t lane_max_payload_bytes;
+    int64_t lane_unknown_devices;
     char *lane_counts; /* "dust=3 gas=2": lanes of subsystems that need more than one */
     /* [time] */
     int64_t time_max_ahead_s;
@@ -41,6 +42,8 @@ struct config {
     int64_t retention_partitions_ahead_days;
     int64_t retention_quarantine_days;
     int64_t retention_outbox_days;
+    /* [quarantine] */
+    int64_t quarantine_daily_mib;
     /* [http] */
     char *http_listen;
     int64_t http_port;

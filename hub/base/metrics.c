@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "hub/base/buffer.h"
+#include "hub/base/clock.h"
 #include "hub/base/count.h"
 
 struct hub_metrics hub_metrics;
@@ -36,6 +37,7 @@ enum value_kind {
     VALUE_INTEGER, /* int64_t */
     VALUE_MS,      /* int64_t milliseconds, shown in seconds */
     VALUE_REAL,    /* double */
+    VALUE_AGE,     /* int64_t milliseconds since 1970, shown in seconds from then on; 0 = 0 */
     VALUE_BOOL,    /* 0 or 1 */
 };
 
@@ -63,6 +65,8 @@ static const struct family lane_families[] = {
     LANE("cityhub_records_duplicate_total", VALUE_COUNT, records_duplicate, "Records that were stored already."),
     LANE("cityhub_records_rejected_total", VALUE_COUNT, records_rejected,
          "Bad records; their messages are quarantined."),
+    LANE("cityhub_messages_redelivered_total", VALUE_COUNT, messages_redelivered,
+         "Messages that the broker delivered again and the hub had already: passed over."),
     LANE("cityhub_messages_quarantined_total", VALUE_COUNT, messages_quarantined, "Messages put into quarantine."),
     LANE("cityhub_batches_committed_total", VALUE_COUNT, batches_committed, "Batches stored."),
     LANE("cityhub_batches_settled_total", VALUE_COUNT, batches_settled,
@@ -72,7 +76,10 @@ static const struct family lane_families[] = {
     LANE("cityhub_queue_messages", VALUE_INTEGER, queue_messages, "Messages taken and not stored yet."),
     LANE("cityhub_queue_records", VALUE_INTEGER, queue_records, "Records taken and not stored yet."),
     LANE("cityhub_last_commit_timestamp_seconds", VALUE_MS, committed_at_ms, "Unix time of the last commit, 0 = none."),
-    LANE("cityhub_lag_seconds", VALUE_REAL, lag_s, "Last batch: from the arrival of its first message to its commit."),
+    LANE("cityhub_lag_seconds", VALUE_AGE, oldest_at_ms,
+         "Seconds since the oldest message arrived that is not stored yet, 0 = none."),
+    LANE("cityhub_batch_lag_seconds", VALUE_REAL, batch_lag_s,
+         "Last batch: from the arrival of its first message to its commit."),
 };
 
 static const struct family hub_families[] = {
@@ -203,6 +210,16 @@ static void put_real(struct buffer *text, double value) {
     }
 }
 
+/* A clock that was set back makes nothing negative. */
+static double age_s(int64_t since_ms) {
+    int64_t age_ms = since_ms == 0 ? 0 : clock_now_ms() - since_ms;
+    return age_ms < 0 ? 0 : (double)age_ms / 1000;
+}
+
+double metrics_lane_lag_s(const struct lane_metrics *lane) {
+    return age_s(lane->oldest_at_ms);
+}
+
 static void put_value(struct buffer *text, const struct family *family, const void *owner) {
     const void *member = (const char *)owner + family->offset;
     switch (family->kind) {
@@ -214,6 +231,9 @@ static void put_value(struct buffer *text, const struct family *family, const vo
         break;
     case VALUE_MS:
         buffer_format(text, "%.3f\n", (double)*(const int64_t *)member / 1000);
+        break;
+    case VALUE_AGE:
+        buffer_format(text, "%.3f\n", age_s(*(const int64_t *)member));
         break;
     case VALUE_REAL:
         put_real(text, *(const double *)member);

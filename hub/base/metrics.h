@@ -32,11 +32,14 @@ struct lane_metrics {
     uint64_t records_merged, records_revised, records_duplicate;
     uint64_t records_rejected; /* bad ones; their messages are in quarantine */
     uint64_t messages_quarantined;
+    uint64_t messages_redelivered;               /* that were committed, or held, already: passed over */
     uint64_t batches_committed, batches_settled; /* settled: of those, through the slow path */
     uint64_t batch_failures;                     /* tries of a batch that failed and were made again */
     int64_t queue_messages, queue_records;       /* in the batch that is not committed yet */
     int64_t committed_at_ms;                     /* when the last batch committed (UTC), 0 = none */
-    double lag_s;                   /* of the last committed batch: commit time - arrival of its first message */
+    int64_t oldest_at_ms;           /* when the oldest message arrived that is not stored yet (UTC), 0 = none */
+    double batch_lag_s;             /* of the last committed batch: commit time - arrival of its first message */
+    char failure[200];              /* why the last try of a batch failed that is not stored yet, "" = none did */
     struct histogram batch_records; /* records a batch */
     struct histogram commit_s;      /* seconds from handing a batch to the writer to its commit */
 };
@@ -69,6 +72,9 @@ struct hub_metrics {
     uint64_t http_evicted;                  /* idle ones, for others */
 };
 extern struct hub_metrics hub_metrics;
+
+/* Seconds since the oldest message arrived that the lane has not stored yet; 0 = there is none. */
+double metrics_lane_lag_s(const struct lane_metrics *lane);
 
 /* A new lane's counters, zero, with its histograms' bounds; NULL if there are METRICS_LANES_MAX already or memory is
  * out. They stay until metrics_free. */

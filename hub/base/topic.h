@@ -12,6 +12,9 @@
  */
 #define TOPIC_FORMAT TOPIC_PREFIX "%s/%s/%s"
 
+/* The MQTT 5 user property by which a replay says when the message came first: ms since 1970 (UTC). */
+#define TOPIC_FIRST_RECEIVED "cityhub-received-ms"
+
 /* Kinds of message, in the order of the guides: those that vendors send, then what they get back. */
 enum topic_kind {
     TOPIC_TELEMETRY,               /* records of devices */

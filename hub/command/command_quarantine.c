@@ -20,7 +20,7 @@ enum {
     EXCERPT_BINARY = 256, /* of a binary one */
 };
 
-static const char message_sql[] = "SELECT topic, payload FROM onemap.quarantine_message($1::bigint)";
+static const char message_sql[] = "SELECT topic, payload, received_ms FROM onemap.quarantine_message($1::bigint)";
 
 /* ---- list ---- */
 
@@ -159,7 +159,8 @@ static int replay_one(struct replaying *replaying, const char *id_text) {
         replaying->failed++;
         code = PQstatus(replaying->connection) == CONNECTION_OK ? 0 : CH_EDATABASE;
     } else {
-        code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 0),
+        code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 2),
+                           PQgetvalue(message, 0, 0),
                            PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
     }
     PQclear(message);

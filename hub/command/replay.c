@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hub/base/error.h"
+#include "hub/base/topic.h"
 #include "hub/cli/command.h"
 #include "hub/link/mqtt_login.h"
 
@@ -155,7 +156,8 @@ static int turn(struct replay *replay) {
     return 0;
 }
 
-int replay_send(struct replay *replay, int64_t id, const char *topic, const void *payload, size_t length) {
+int replay_send(struct replay *replay, int64_t id, const char *received_ms, const char *topic, const void *payload,
+                size_t length) {
     while (replay->count == WINDOW_MESSAGES || (replay->count > 0 && replay->bytes + length > WINDOW_BYTES)) {
         int code = turn(replay);
         if (code != 0) {
@@ -171,6 +173,10 @@ int replay_send(struct replay *replay, int64_t id, const char *topic, const void
     mosquitto_property *properties = NULL;
     int code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "cityhub-replay", mark);
     int mid = 0;
+    if (code == MOSQ_ERR_SUCCESS) {
+        code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED,
+                                                  received_ms);
+    }
     if (code == MOSQ_ERR_SUCCESS) {
         code = mosquitto_publish_v5(replay->session, &mid, topic, (int)length, payload, 1, false, properties);
     }

@@ -78,6 +78,7 @@ static void add_database(cJSON *status) {
 
 static void add_lanes_sum(cJSON *object, const char *key) {
     struct lane_metrics sum = {0};
+    double lag_s = 0;
     int64_t count = 0;
     int64_t connected = 0;
     for (size_t i = 0; i < metrics_lane_count(); i++) {
@@ -98,7 +99,7 @@ static void add_lanes_sum(cJSON *object, const char *key) {
         sum.messages_quarantined += lane->messages_quarantined;
         sum.batch_failures += lane->batch_failures;
         sum.queue_records += lane->queue_records;
-        sum.lag_s = lane->lag_s > sum.lag_s ? lane->lag_s : sum.lag_s;
+        lag_s = metrics_lane_lag_s(lane) > lag_s ? metrics_lane_lag_s(lane) : lag_s;
         sum.committed_at_ms = lane->committed_at_ms > sum.committed_at_ms ? lane->committed_at_ms : sum.committed_at_ms;
     }
     add_integer(object, "lanes", count);
@@ -114,7 +115,7 @@ static void add_lanes_sum(cJSON *object, const char *key) {
     add_count(object, "messages_quarantined", sum.messages_quarantined);
     add_count(object, "batch_failures", sum.batch_failures);
     add_integer(object, "queue_records", sum.queue_records);
-    cJSON_AddNumberToObject(object, "lag_s", sum.lag_s);
+    cJSON_AddNumberToObject(object, "lag_s", lag_s);
     add_time(object, "last_commit_at", sum.committed_at_ms / 1000);
 }
 

@@ -14,6 +14,7 @@
 enum {
     PROBLEMS_LISTED = 1000, /* of one message; the rest is only counted */
     NAME_MAX_BYTES = 128,
+    UNREAD_KEPT_BYTES = 65536, /* of a message that is refused unread */
     DAY_MS = 86400000,
 };
 
@@ -28,8 +29,9 @@ struct intake {
     /* of the message at hand */
     struct batch *batch;
     struct vendor *vendor;
-    int64_t received_at_ms;
     int problem_count;
+    int64_t newest_ms;    /* no record is later */
+    bool new_to_registry; /* a record of a document names a device that is not known, or not so */
 };
 
 struct intake *intake_new(const struct world *world, const struct adapter *adapter) {
@@ -130,7 +132,17 @@ static struct device *device_of(struct intake *intake, const struct record *reco
         note_problem(intake, record->index, "unknown_device", reason);
         return NULL;
     }
-    device = vendor_device_add(intake->world.registry, intake->vendor, record->device_code, record->device_code_length);
+    size_t most = (size_t)intake->world.config->lane_unknown_devices;
+    if (intake->vendor->unknown_count >= most) {
+        char reason[DECODE_REASON_MAX];
+        snprintf(reason, sizeof reason,
+                 "device_code: %zu devices of this vendor are in no inventory, and no more are registered: send the"
+                 " inventory first",
+                 most);
+        note_problem(intake, record->index, "too_many_unknown_devices", reason);
+        return NULL;
+    }
+    device = vendor_device_add(intake->vendor, record->device_code, record->device_code_length);
     intake->batch->failed = intake->batch->failed || device == NULL;
     return device;
 }
@@ -141,6 +153,9 @@ static void take_record(void *user, const struct record *record) {
     struct device *device = batch->failed ? NULL : device_of(intake, record);
     if (device == NULL) {
         return;
+    }
+    if (device->evaluated_ms > intake->newest_ms) {
+        device->evaluated_ms = INT64_MIN; /* judged by a clock that was ahead: that was no record's time */
     }
     batch->revisits = batch->revisits || record->observed_at_ms <= device->evaluated_ms;
     build_attributes(intake, record);
@@ -154,15 +169,24 @@ static void take_record(void *user, const struct record *record) {
             batch_check_add(batch, &intake->adapter->checks[i], device, record);
         }
     }
-    /* Last: what alarms and states have learnt of a record, its row must be there for. */
+    /* Last: what alarms have learnt of a record, its row must be there for. States hear of it once it is committed. */
     if (!batch->failed) {
-        batch->failed = alarms_judge(intake->world.alarms, device, record, note_operation, intake) != 0 ||
-                        states_note(intake->world.states, device, record, intake->received_at_ms) != 0;
+        batch->failed = alarms_judge(intake->world.alarms, device, record, note_operation, intake) != 0;
     }
+}
+
+/* Whether an inventory's record tells of a device something by which its telemetry is judged. Most are sent again and
+ * again, and do not. */
+static bool changes_registry(const struct intake *intake, const cJSON *object) {
+    const char *code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "device_code"));
+    const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "kind"));
+    const struct device *device = code == NULL ? NULL : vendor_device(intake->vendor, code, strlen(code));
+    return device == NULL || kind == NULL || adapter_kind(intake->adapter, kind) != device->kind;
 }
 
 static void take_document(void *user, int index, const cJSON *object) {
     struct intake *intake = user;
+    intake->new_to_registry = intake->new_to_registry || changes_registry(intake, object);
     char *text = cJSON_PrintUnformatted(object);
     if (text == NULL) {
         intake->batch->failed = true;
@@ -175,6 +199,30 @@ static void take_document(void *user, int index, const cJSON *object) {
     free(text);
 }
 
+/* FNV-1a, of what is hashed beside the content. */
+static uint64_t hash_more(uint64_t hash, const void *bytes, size_t length) {
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ at[i]) * UINT64_C(0x100000001b3);
+    }
+    return (hash ^ length) * UINT64_C(0x100000001b3);
+}
+
+int intake_digest(struct intake *intake, struct intake_message *message) {
+    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
+    if (EVP_DigestInit_ex2(intake->digest, intake->sha256, NULL) != 1 ||
+        EVP_DigestUpdate(intake->digest, message->payload == NULL ? "" : message->payload, message->length) != 1 ||
+        EVP_DigestFinal_ex(intake->digest, digest, NULL) != 1) {
+        return CH_EMEMORY; /* nothing but memory can fail there */
+    }
+    memcpy(message->sha256, digest, sizeof message->sha256);
+    uint64_t key;
+    memcpy(&key, digest, sizeof key);
+    key = hash_more(key, message->topic, strlen(message->topic));
+    message->key = hash_more(key, message->name == NULL ? "" : message->name, message->name_length);
+    return 0;
+}
+
 /* The name by which the vendor finds the message in its receipts. */
 static size_t keep_name(const struct intake *intake, const struct intake_message *message) {
     struct batch *batch = intake->batch;
@@ -183,16 +231,10 @@ static size_t keep_name(const struct intake *intake, const struct intake_message
         return batch_keep_text(batch, message->name, message->name_length);
     }
     static const char digits[] = "0123456789abcdef";
-    unsigned char digest[EVP_MAX_MD_SIZE] = {0};
     char text[] = "sha256:0123456789abcdef";
-    if (EVP_DigestInit_ex2(intake->digest, intake->sha256, NULL) != 1 ||
-        EVP_DigestUpdate(intake->digest, message->payload == NULL ? "" : message->payload, message->length) != 1 ||
-        EVP_DigestFinal_ex(intake->digest, digest, NULL) != 1) {
-        batch->failed = true; /* nothing but memory can fail there */
-    }
     for (size_t i = 0, at = strlen("sha256:"); i < 8; i++) {
-        text[at++] = digits[digest[i] >> 4];
-        text[at++] = digits[digest[i] & 15];
+        text[at++] = digits[message->sha256[i] >> 4];
+        text[at++] = digits[message->sha256[i] & 15];
     }
     return batch_keep_text(batch, text, strlen(text));
 }
@@ -206,20 +248,30 @@ static size_t keep_shown(struct batch *batch, const char *text, size_t length) {
     return batch_keep_text(batch, shown, strlen(shown));
 }
 
+static bool is_read(const struct intake *intake, const struct intake_message *message) {
+    return intake->vendor != NULL && !intake->vendor->revoked &&
+           message->length <= (size_t)intake->world.config->lane_max_payload_bytes;
+}
+
 static void message_begin(struct intake *intake, const struct intake_message *message, const struct topic *levels) {
     struct batch *batch = intake->batch;
     size_t topic = keep_shown(batch, message->topic, strlen(message->topic));
     size_t vendor = keep_shown(batch, levels->vendor.text, levels->vendor.length);
     size_t kind = keep_shown(batch, levels->kind.text, levels->kind.length);
     size_t name = keep_name(intake, message);
-    size_t payload = batch_keep_text(batch, message->payload, message->length);
+    intake->vendor = registry_vendor(intake->world.registry, intake->adapter->key, batch_text(batch, vendor));
+    size_t kept = message->length;
+    if (kept > UNREAD_KEPT_BYTES && !is_read(intake, message)) {
+        kept = UNREAD_KEPT_BYTES; /* with length and SHA-256 of all: nobody fills memory or disk with what he may not
+                                     send */
+    }
+    size_t payload = batch_keep_text(batch, message->payload, kept);
     struct batch_message *entry = batch_message_add(batch);
     if (entry == NULL) {
         return;
     }
-    intake->vendor = registry_vendor(intake->world.registry, intake->adapter->key, batch_text(batch, vendor));
-    intake->received_at_ms = message->received_at_ms;
     intake->problem_count = 0;
+    intake->new_to_registry = false;
     struct buffer *const buffers[] = {&intake->attributes, &intake->problems, &intake->warnings, &intake->records};
     for (size_t i = 0; i < COUNT_OF(buffers); i++) {
         buffer_reset(buffers[i], SIZE_MAX);
@@ -231,8 +283,16 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     entry->kind = kind;
     entry->name = name;
     entry->payload = payload;
-    entry->payload_length = message->length;
+    entry->payload_length = kept;
+    entry->length = message->length;
+    memcpy(entry->sha256, message->sha256, sizeof entry->sha256);
+    entry->key = message->key;
+    entry->identifier = message->identifier;
     entry->received_at_ms = message->received_at_ms;
+    /* Whoever says so can only make what he sends older than it is. */
+    bool replayed = message->first_received_ms > 0 && message->first_received_ms < message->received_at_ms;
+    entry->first_received_ms = replayed ? message->first_received_ms : 0;
+    batch->replays = batch->replays || replayed;
 }
 
 /* What keeps a message from being decoded at all; false = nothing. */
@@ -241,6 +301,9 @@ static bool refuse(struct intake *intake, const struct intake_message *message) 
     const char *vendor = batch_text(intake->batch, current(intake)->vendor_name);
     const char *name = text_show(shown, vendor, strlen(vendor));
     size_t largest = (size_t)intake->world.config->lane_max_payload_bytes;
+    if (is_read(intake, message)) {
+        return false;
+    }
     if (intake->vendor == NULL) {
         snprintf(reason, sizeof reason, "subsystem %s has no vendor %s: `cityhub vendor add` makes one",
                  intake->adapter->key, name);
@@ -248,13 +311,11 @@ static bool refuse(struct intake *intake, const struct intake_message *message) 
     } else if (intake->vendor->revoked) {
         snprintf(reason, sizeof reason, "the right of %s to push %s has ended", name, intake->adapter->key);
         note_problem(intake, -1, "revoked_vendor", reason);
-    } else if (message->length > largest) {
+    } else {
         snprintf(reason, sizeof reason,
                  "the message has %zu bytes, more than the %zu that are taken: send smaller batches", message->length,
                  largest);
         note_problem(intake, -1, "too_large", reason);
-    } else {
-        return false;
     }
     return true;
 }
@@ -265,6 +326,7 @@ static int decode(struct intake *intake, const struct intake_message *message) {
         .oldest_ms = message->received_at_ms - config->retention_observation_days * DAY_MS,
         .newest_ms = message->received_at_ms + config->time_max_ahead_s * 1000,
     };
+    intake->newest_ms = limits.newest_ms;
     enum topic_kind kind = topic_kind(batch_text(intake->batch, current(intake)->kind));
     if (kind == TOPIC_TELEMETRY) {
         struct decode_sink sink = {
@@ -293,8 +355,11 @@ static size_t keep_document(struct intake *intake) {
         buffer_format(&out, ",\"%s\":", texts[i]);
         buffer_json(&out, texts[i + 1], strlen(texts[i + 1]));
     }
-    buffer_format(&out, ",\"received_at_ms\":%lld,\"total\":%d,\"records\":[", (long long)entry->received_at_ms,
-                  entry->total);
+    if (entry->first_received_ms != 0) {
+        buffer_format(&out, ",\"first_received_ms\":%lld", (long long)entry->first_received_ms);
+    }
+    buffer_format(&out, ",\"received_at_ms\":%lld,\"quarantine_budget\":%lld,\"total\":%d,\"records\":[",
+                  (long long)entry->received_at_ms, (long long)batch->quarantine_budget, entry->total);
     buffer_bytes(&out, intake->records.data, intake->records.length);
     buffer_text(&out, "],\"problems\":[");
     buffer_bytes(&out, intake->problems.data, intake->problems.length);
@@ -314,7 +379,10 @@ static void message_end(struct intake *intake, int total) {
     entry->problem_count = intake->problem_count;
     if (total >= 0 && intake->records.length > 0) {
         entry->document = keep_document(intake);
+        entry->inventory = topic_kind(batch_text(batch, entry->kind)) == TOPIC_INVENTORY &&
+                           (intake->new_to_registry || batch->inventory_count > 0);
         batch->document_count++;
+        batch->inventory_count += entry->inventory;
     }
     entry->problems = batch_keep_text(batch, intake->problems.data, intake->problems.length);
     entry->problems_length = intake->problems.length;
@@ -330,12 +398,12 @@ static void count_message(const struct intake *intake) {
     struct lane_metrics *metrics = intake->batch->metrics;
     intake->batch->records += entry->total;
     metrics->messages_received++;
-    metrics->bytes_received += entry->payload_length;
+    metrics->bytes_received += entry->length;
     metrics->records_received += (uint64_t)entry->total;
 }
 
-/* The message is not in the batch any more, and alarms know nothing of it. Its devices may stay, and states, too: they
- * are what the vendor said, and it will say so again. */
+/* The message is not in the batch any more, and alarms know nothing of it. Its devices may stay: the vendor named them,
+ * and it will do so again. */
 static void take_back(const struct intake *intake, const struct batch_mark *mark) {
     struct batch *batch = intake->batch;
     for (size_t i = batch->row_count; i > mark->rows; i--) {

@@ -18,8 +18,14 @@ struct intake_message {
     size_t length;
     const void *name;
     size_t name_length;
-    int64_t received_at_ms; /* UTC epoch */
+    int64_t received_at_ms;    /* UTC epoch */
+    int64_t first_received_ms; /* a replayed one: when it came first; 0 = now */
+    uint16_t identifier;       /* the packet's; 0 = it cannot be delivered again */
+    unsigned char sha256[BATCH_SHA256_BYTES];
+    uint64_t key; /* of topic, name and content */
 };
+/* Sets sha256 and key, before the message is taken. Returns 0 or CH_EMEMORY. */
+int intake_digest(struct intake *intake, struct intake_message *message);
 /* Adds the message to the batch. Returns 0, or CH_EMEMORY: then nothing of it is in the batch, and it may come again as
  * if it had never been here. */
 int intake_take(struct intake *intake, struct batch *batch, const struct intake_message *message);

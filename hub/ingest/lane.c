@@ -11,6 +11,8 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/topic.h"
+#include "hub/ingest/commit.h"
+#include "hub/ingest/delivery.h"
 #include "hub/link/mqtt.h"
 
 enum {
@@ -27,6 +29,8 @@ struct lane {
     char client_id[CLIENT_ID_MAX];
     struct mqtt *mqtt;
     struct intake *intake;
+    struct deliveries *deliveries;
+    char remembered_as[CLIENT_ID_MAX]; /* its name in onemap.delivery */
     struct lane_metrics *metrics;
     struct slot {
         struct lane *lane;
@@ -35,9 +39,15 @@ struct lane {
         bool committing; /* the writer has it */
     } slots[SLOTS];
     struct slot *filling; /* takes what is read; never committing */
-    int in_flight;        /* slots that the writer has */
-    int round;            /* batches handed over since the last acknowledgement */
-    bool held;            /* the filling one is to be handed over, and must wait for others */
+    /* Read, and not to be judged before what its vendor's inventories say is committed: kept as they came. While there
+     * is one, nothing is read. */
+    struct waiting {
+        struct waiting *next;
+        struct intake_message message; /* its texts follow the struct */
+    } * waiting;
+    int in_flight; /* slots that the writer has */
+    int round;     /* batches handed over since the last acknowledgement */
+    bool held;     /* the filling one is to be handed over, and must wait for others */
     bool stopping;
     bool drained;
     uv_timer_t age; /* of the batch; when draining: of the quiet */
@@ -52,12 +62,17 @@ static bool batch_full(const struct lane *lane) {
 
 /* Nothing is read that is not committed. */
 static bool all_committed(const struct lane *lane) {
-    return lane->in_flight == 0 && lane->filling->batch.message_count == 0;
+    return lane->in_flight == 0 && lane->filling->batch.message_count == 0 && lane->waiting == NULL;
 }
 
 static void count_queue(struct lane *lane) {
-    lane->metrics->queue_messages = lane->metrics->queue_records = 0;
+    lane->metrics->queue_messages = lane->metrics->queue_records = lane->metrics->oldest_at_ms = 0;
     for (size_t i = 0; i < SLOTS; i++) {
+        const struct batch *batch = &lane->slots[i].batch;
+        int64_t first_ms = batch->message_count == 0 ? 0 : batch->messages[0].received_at_ms;
+        if (first_ms != 0 && (lane->metrics->oldest_at_ms == 0 || first_ms < lane->metrics->oldest_at_ms)) {
+            lane->metrics->oldest_at_ms = first_ms;
+        }
         lane->metrics->queue_messages += (int64_t)lane->slots[i].batch.message_count;
         lane->metrics->queue_records += lane->slots[i].batch.records;
     }
@@ -81,6 +96,7 @@ static void batch_submit(struct lane *lane) {
         return;
     }
     slot->committing = true;
+    slot->batch.forget_before_us = deliveries_oldest_us(lane->deliveries);
     lane->in_flight++;
     lane->round++;
     for (size_t i = 0; i < SLOTS; i++) {
@@ -107,13 +123,117 @@ static void await_quiet(struct lane *lane) {
     }
 }
 
+/* ---- messages ---- */
+
+static void age_over(uv_timer_t *timer) {
+    batch_submit(timer->data);
+}
+
+static int message_take(struct lane *lane, const struct intake_message *message) {
+    struct batch *batch = &lane->filling->batch;
+    int code = intake_take(lane->intake, batch, message);
+    count_queue(lane);
+    if (batch_full(lane)) {
+        batch_submit(lane);
+    } else if (code == 0 && batch->message_count == 1) {
+        uv_timer_start(&lane->age, age_over, (uint64_t)lane->settings.world->config->lane_batch_age_ms, 0);
+    }
+    return code;
+}
+
+/* Nothing that the lane was not able to keep may be acknowledged, and the next write would: without a connection there
+ * is none, and the broker sends it again. */
+static void give_up(struct lane *lane, size_t bytes) {
+    log_error("out_of_memory", "lane=%s bytes=%zu", lane->client_id, bytes);
+    mqtt_lose(lane->mqtt, "no memory for a message");
+}
+
+/* Whether its vendor has said something of its devices that is not committed: who has the receipt of an inventory, or
+ * does not wait for it, may count on it. */
+static bool must_wait(const struct lane *lane, const struct intake_message *message) {
+    struct topic levels;
+    size_t inventories = 0;
+    for (size_t i = 0; i < SLOTS; i++) {
+        inventories += lane->slots[i].batch.inventory_count;
+    }
+    if ((inventories == 0 && lane->waiting == NULL) || !topic_split(message->topic, &levels) ||
+        levels.kind.length != strlen(topic_words[TOPIC_TELEMETRY]) ||
+        memcmp(levels.kind.text, topic_words[TOPIC_TELEMETRY], levels.kind.length) != 0) {
+        return lane->waiting != NULL; /* nothing passes what waits */
+    }
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct batch *batch = &lane->slots[i].batch;
+        for (size_t m = 0; batch->inventory_count > 0 && m < batch->message_count; m++) {
+            const char *vendor = batch_text(batch, batch->messages[m].vendor_name);
+            if (batch->messages[m].inventory && strlen(vendor) == levels.vendor.length &&
+                memcmp(vendor, levels.vendor.text, levels.vendor.length) == 0) {
+                return true;
+            }
+        }
+    }
+    return lane->waiting != NULL;
+}
+
+static int waiting_add(struct lane *lane, const struct intake_message *message) {
+    size_t topic = strlen(message->topic) + 1;
+    struct waiting *entry = malloc(sizeof *entry + topic + message->length + message->name_length);
+    if (entry == NULL) {
+        return CH_EMEMORY;
+    }
+    char *text = (char *)(entry + 1), *payload = text + topic, *name = payload + message->length;
+    entry->next = NULL;
+    entry->message = *message;
+    entry->message.topic = memcpy(text, message->topic, topic);
+    if (message->length > 0) {
+        entry->message.payload = memcpy(payload, message->payload, message->length);
+    }
+    if (message->name != NULL) {
+        entry->message.name = memcpy(name, message->name, message->name_length);
+    }
+    struct waiting **end = &lane->waiting;
+    while (*end != NULL) {
+        end = &(*end)->next;
+    }
+    *end = entry;
+    batch_submit(lane); /* what it waits for, if that is in the filling batch: at once */
+    return 0;
+}
+
+/* What waited is judged by what is committed now. */
+static void waiting_take(struct lane *lane) {
+    struct waiting *entry = lane->waiting;
+    int code = 0;
+    for (lane->waiting = NULL; entry != NULL && code == 0;) {
+        struct waiting *next = entry->next;
+        if (must_wait(lane, &entry->message)) {
+            lane->waiting = entry; /* and all behind it */
+            return;
+        }
+        code = message_take(lane, &entry->message);
+        if (code != 0) {
+            give_up(lane, entry->message.length);
+        }
+        free(entry);
+        entry = next;
+    }
+    while (entry != NULL) { /* the broker sends them again */
+        struct waiting *next = entry->next;
+        free(entry);
+        entry = next;
+    }
+}
+
 static void batch_committed(void *user) {
     struct slot *slot = user;
     struct lane *lane = slot->lane;
     slot->committing = false;
     lane->in_flight--;
-    alarms_settled(lane->settings.world->alarms, slot->batch.operations, slot->batch.operation_count);
+    deliveries_committed(lane->deliveries, &slot->batch);
+    if (commit_take(lane->settings.world, &slot->batch) && lane->settings.refused != NULL) {
+        lane->settings.refused(lane->settings.user);
+    }
     batch_reset(&slot->batch);
+    waiting_take(lane);
     count_queue(lane);
     if (lane->held || lane->stopping) {
         batch_submit(lane);
@@ -125,15 +245,11 @@ static void batch_committed(void *user) {
     mqtt_wake(lane->mqtt); /* the acknowledgements go out, reading goes on */
 }
 
-static void age_over(uv_timer_t *timer) {
-    batch_submit(timer->data);
-}
-
 /* ---- the broker's side ---- */
 
 static bool may_read(void *user) {
     const struct lane *lane = user;
-    return !lane->stopping && !lane->held && lane->round < ROUND_BATCHES && !batch_full(lane);
+    return !lane->stopping && !lane->held && lane->waiting == NULL && lane->round < ROUND_BATCHES && !batch_full(lane);
 }
 
 static bool may_write(void *user) {
@@ -165,6 +281,13 @@ static void on_connected(void *user, bool session_present) {
     struct lane *lane = user;
     bool shared = lane->settings.of > 1;
     lane->metrics->connects++;
+    deliveries_connected(lane->deliveries, session_present);
+    for (size_t i = 0; session_present && i < SLOTS; i++) {
+        deliveries_held(lane->deliveries, &lane->slots[i].batch);
+    }
+    for (const struct waiting *entry = lane->waiting; session_present && entry != NULL; entry = entry->next) {
+        deliveries_held_message(lane->deliveries, entry->message.key, entry->message.identifier);
+    }
     if (lane->settings.draining) {
         subscribe(lane, true, false);
         subscribe(lane, false, false);
@@ -204,33 +327,74 @@ static void on_lost(void *user, const char *why) {
     batch_submit(lane);
 }
 
+/* When a replayed message came first, ms: what `cityhub quarantine replay` says of it; 0 = it is none. */
+static int64_t first_received_ms(const mosquitto_property *properties) {
+    int64_t found = 0;
+    bool skip_first = false;
+    for (const mosquitto_property *at = properties; at != NULL && found == 0; skip_first = true) {
+        char *name = NULL, *value = NULL;
+        at = mosquitto_property_read_string_pair(at, MQTT_PROP_USER_PROPERTY, &name, &value, skip_first);
+        if (at != NULL && name != NULL && value != NULL && strcmp(name, TOPIC_FIRST_RECEIVED) == 0) {
+            found = strtoll(value, NULL, 10);
+        }
+        free(name);
+        free(value);
+    }
+    return found;
+}
+
 static void on_message(void *user, const struct mosquitto_message *message, const mosquitto_property *properties) {
     struct lane *lane = user;
     void *name = NULL;
     uint16_t name_length = 0;
-    struct batch *batch = &lane->filling->batch;
     mosquitto_property_read_binary(properties, MQTT_PROP_CORRELATION_DATA, &name, &name_length, false);
     struct intake_message taken = {.topic = message->topic,
                                    .payload = message->payload,
                                    .length = (size_t)message->payloadlen,
                                    .name = name,
                                    .name_length = name_length,
-                                   .received_at_ms = clock_now_ms()};
+                                   .received_at_ms = clock_now_ms(),
+                                   .first_received_ms = first_received_ms(properties),
+                                   .identifier = (uint16_t)message->mid};
     /* A name without its bytes: there was no memory for them. */
-    int code = name == NULL && name_length > 0 ? CH_EMEMORY : intake_take(lane->intake, batch, &taken);
+    int code = name == NULL && name_length > 0 ? CH_EMEMORY : intake_digest(lane->intake, &taken);
+    if (code == 0 && deliveries_met(lane->deliveries, taken.key, taken.identifier, true)) {
+        lane->metrics->messages_redelivered++;
+    } else if (code == 0) {
+        code = must_wait(lane, &taken) ? waiting_add(lane, &taken) : message_take(lane, &taken);
+    }
     free(name);
     if (code != 0) {
-        /* Nothing that the lane was not able to keep may be acknowledged, and the next write would: without a
-         * connection there is none, and the broker sends it again. */
-        log_error("out_of_memory", "lane=%s bytes=%d", lane->client_id, message->payloadlen);
-        mqtt_lose(lane->mqtt, "no memory for a message");
-        return;
+        give_up(lane, taken.length);
     }
-    count_queue(lane);
-    if (batch_full(lane)) {
-        batch_submit(lane);
-    } else if (batch->message_count == 1) {
-        uv_timer_start(&lane->age, age_over, (uint64_t)lane->settings.world->config->lane_batch_age_ms, 0);
+}
+
+static void lane_free(void *part) {
+    struct lane *lane = part;
+    intake_free(lane->intake);
+    deliveries_free(lane->deliveries);
+    for (size_t i = 0; i < SLOTS; i++) {
+        batch_free(&lane->slots[i].batch);
+    }
+    for (struct waiting *entry = lane->waiting, *next; entry != NULL; entry = next) {
+        next = entry->next;
+        free(entry);
+    }
+    free(lane);
+}
+
+/* What a hub that ran before has committed: rows of lanes' names, stamps and messages, the oldest first. */
+static void take_deliveries(struct lane *lane, const PGresult *rows) {
+    for (int row = 0; rows != NULL && row < PQntuples(rows); row++) {
+        size_t length = 0;
+        unsigned char *packed = NULL;
+        if (strcmp(PQgetvalue(rows, row, 0), lane->remembered_as) == 0) {
+            packed = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, row, 2), &length);
+        }
+        if (packed != NULL) {
+            deliveries_take(lane->deliveries, strtoll(PQgetvalue(rows, row, 1), NULL, 10), packed, length);
+        }
+        PQfreemem(packed);
     }
 }
 
@@ -248,10 +412,14 @@ struct lane *lane_open(const struct lane_settings *settings) {
     snprintf(label, sizeof label, "%s-%d", settings->adapter->key, settings->number);
     lane->metrics = metrics_lane_add(label, settings->adapter->key);
     lane->intake = intake_new(settings->world, settings->adapter);
+    lane->deliveries = deliveries_new((size_t)config->mqtt_receive_maximum);
+    snprintf(lane->remembered_as, sizeof lane->remembered_as, "%s/%s", config->hub_instance, label);
     for (size_t i = 0; i < SLOTS; i++) {
         struct slot *slot = &lane->slots[i];
         slot->lane = lane;
         slot->batch.metrics = lane->metrics;
+        slot->batch.lane = lane->remembered_as;
+        slot->batch.quarantine_budget = config->quarantine_daily_mib * 1024 * 1024;
         slot->job = (struct writer_job){.batch = &slot->batch, .committed = batch_committed, .user = slot};
     }
     lane->filling = &lane->slots[0];
@@ -265,16 +433,16 @@ struct lane *lane_open(const struct lane_settings *settings) {
                                      .may_read = may_read,
                                      .may_write = may_write,
                                      .user = lane};
-    if (lane->metrics == NULL || lane->intake == NULL) {
+    if (lane->metrics == NULL || lane->intake == NULL || lane->deliveries == NULL) {
         log_error("lane_open", "lane=%s reason=\"out of memory, or too many lanes\"", lane->client_id);
     } else {
         lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers); /* says itself why it fails */
     }
     if (lane->mqtt == NULL) {
-        intake_free(lane->intake);
-        free(lane);
+        lane_free(lane);
         return NULL;
     }
+    take_deliveries(lane, settings->deliveries);
     uv_timer_init(settings->loop, &lane->age);
     lane->age.data = lane;
     return lane;
@@ -288,6 +456,17 @@ bool lane_connected(const struct lane *lane) {
     return lane->metrics->connected;
 }
 
+void lane_trouble(const struct lane *lane, char *why, size_t size) {
+    const struct lane_metrics *metrics = lane->metrics;
+    /* Whatever it wrote, its subscription too, would acknowledge what it has read. */
+    if (mqtt_connected(lane->mqtt) && !all_committed(lane)) {
+        snprintf(why, size, "lane %s waits until its messages are stored, for %.0f s now: %s", lane->client_id,
+                 metrics_lane_lag_s(metrics), metrics->failure[0] == '\0' ? "that takes long" : metrics->failure);
+    } else {
+        snprintf(why, size, "lane %s is not connected to the broker", lane->client_id);
+    }
+}
+
 void lane_stop(struct lane *lane) {
     lane->stopping = true;
     batch_submit(lane);
@@ -296,15 +475,6 @@ void lane_stop(struct lane *lane) {
 
 bool lane_idle(const struct lane *lane) {
     return all_committed(lane);
-}
-
-static void lane_free(void *part) {
-    struct lane *lane = part;
-    intake_free(lane->intake);
-    for (size_t i = 0; i < SLOTS; i++) {
-        batch_free(&lane->slots[i].batch);
-    }
-    free(lane);
 }
 
 void lane_close(struct lane *lane, void (*closed)(void *user), void *user) {

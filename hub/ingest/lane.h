@@ -21,6 +21,10 @@ struct lane_settings {
      */
     bool draining;
     void (*drained)(void *user, const char *client_id);
+    /* The database has refused a message, now in quarantine: what alarms made of it is not there. NULL = ignore. */
+    void (*refused)(void *user);
+    /* What a hub of this name has committed last and may be delivered again: rows of the loader's, NULL = nothing. */
+    const PGresult *deliveries;
     void *user;
 };
 
@@ -28,6 +32,8 @@ struct lane_settings {
 struct lane *lane_open(const struct lane_settings *settings);
 const char *lane_client_id(const struct lane *lane);
 bool lane_connected(const struct lane *lane);
+/* Why it is not: the broker is away, or what it has read is not stored yet. */
+void lane_trouble(const struct lane *lane, char *why, size_t size);
 
 /* Reads no more; what it has read is stored and acknowledged. lane_idle: that is done. */
 void lane_stop(struct lane *lane);

@@ -21,6 +21,7 @@ struct alarm_operation {
     enum alarm_action { ALARM_OPEN, ALARM_CLOSE, ALARM_PEND, ALARM_DROP } action;
     int64_t at_ms;
     double value;
+    uint32_t message;     /* the batch's: the message that it comes of, and is refused with */
     enum alarm_state was; /* before, and since when it was pending: for alarms_undo */
     int64_t was_since_ms;
 };

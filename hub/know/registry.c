@@ -10,7 +10,6 @@
 
 struct registry {
     struct vendor *vendors; /* by key */
-    size_t devices;
 };
 
 enum { VENDOR_KEY_MAX = 128 };
@@ -64,7 +63,7 @@ struct device *vendor_device(const struct vendor *vendor, const char *code, size
     return found;
 }
 
-struct device *vendor_device_add(struct registry *registry, struct vendor *vendor, const char *code, size_t length) {
+struct device *vendor_device_add(struct vendor *vendor, const char *code, size_t length) {
     struct device *device = length > UINT8_MAX ? NULL : calloc(1, sizeof *device + length + 1);
     if (device == NULL) {
         return NULL;
@@ -79,12 +78,17 @@ struct device *vendor_device_add(struct registry *registry, struct vendor *vendo
         free(device);
         return NULL;
     }
-    registry->devices++;
+    vendor->device_count++;
+    vendor->unknown_count++;
     return device;
 }
 
 size_t registry_device_count(const struct registry *registry) {
-    return registry->devices;
+    size_t count = 0;
+    for (const struct vendor *vendor = registry->vendors; vendor != NULL; vendor = vendor->hh.next) {
+        count += vendor->device_count;
+    }
+    return count;
 }
 
 size_t registry_vendor_count(const struct registry *registry) {
@@ -143,12 +147,37 @@ int registry_take_vendors(struct registry *registry, const PGresult *rows) {
 }
 
 void registry_devices_sql(char *sql, size_t size, int after_id, const char *changed_since) {
-    snprintf(sql, size,
-             "SELECT d.id, d.subsystem, d.vendor, d.code, d.kind,"
-             " (pg_catalog.date_part('epoch', s.observed_at) * 1000)::bigint"
-             " FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id"
-             " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
-             after_id, changed_since, REGISTRY_PAGE);
+    snprintf(
+        sql, size,
+        "SELECT " REGISTRY_DEVICE_COLUMNS(
+            "(pg_catalog.date_part('epoch', s.observed_at) * 1000)::bigint") " FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id"
+                                                                             " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
+        after_id, changed_since, REGISTRY_PAGE);
+}
+
+int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row) {
+    const char *code = PQgetvalue(rows, row, 3);
+    size_t length = (size_t)PQgetlength(rows, row, 3);
+    struct device *device = vendor_device(vendor, code, length);
+    if (device == NULL) {
+        device = vendor_device_add(vendor, code, length);
+    }
+    if (device == NULL) {
+        return CH_EMEMORY;
+    }
+    device->id = atoi(PQgetvalue(rows, row, 0));
+    device->registered = true;
+    int64_t updated_us = strtoll(PQgetvalue(rows, row, 6), NULL, 10);
+    if (updated_us >= device->updated_us) {
+        vendor->unknown_count -= device->kind < 0;
+        device->kind = (int8_t)adapter_kind(vendor->adapter, PQgetvalue(rows, row, 4));
+        vendor->unknown_count += device->kind < 0;
+        device->updated_us = updated_us;
+    }
+    if (!PQgetisnull(rows, row, 5) && device->evaluated_ms == INT64_MIN) {
+        device->evaluated_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
+    }
+    return 0;
 }
 
 int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id) {
@@ -156,23 +185,8 @@ int registry_take_devices(struct registry *registry, const PGresult *rows, int *
         int id = atoi(PQgetvalue(rows, row, 0));
         *last_id = id > *last_id ? id : *last_id;
         struct vendor *vendor = registry_vendor(registry, PQgetvalue(rows, row, 1), PQgetvalue(rows, row, 2));
-        if (vendor == NULL) {
-            continue;
-        }
-        const char *code = PQgetvalue(rows, row, 3);
-        size_t length = (size_t)PQgetlength(rows, row, 3);
-        struct device *device = vendor_device(vendor, code, length);
-        if (device == NULL) {
-            device = vendor_device_add(registry, vendor, code, length);
-        }
-        if (device == NULL) {
+        if (vendor != NULL && vendor_take_device(vendor, rows, row) != 0) {
             return CH_EMEMORY;
-        }
-        device->id = id;
-        device->registered = true;
-        device->kind = (int8_t)adapter_kind(vendor->adapter, PQgetvalue(rows, row, 4));
-        if (!PQgetisnull(rows, row, 5) && device->evaluated_ms == INT64_MIN) {
-            device->evaluated_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
         }
     }
     return 0;

@@ -22,6 +22,8 @@ struct vendor {
     bool quarantine_unknown; /* policy: records of unknown devices go to quarantine instead of registering the device */
     bool receipts_all;       /* a receipt for every message, not only for those with problems */
     bool revoked;
+    size_t device_count;
+    size_t unknown_count; /* of those, devices that no inventory has named: their kind is not known */
     UT_hash_handle hh;
     char key[]; /* "<subsystem>/<vendor>" */
 };
@@ -34,6 +36,7 @@ struct device {
     uint16_t conditions;       /* its alarm conditions that are not normal, or whose change is not committed */
     uint32_t mark;             /* the writer's: already named in this statement */
     int64_t evaluated_ms;      /* observed_at of the newest record that rules have judged */
+    int64_t updated_us;        /* updated_at of the row that was read last; 0 = none was */
     struct state_entry *state; /* what device_state does not have yet, NULL = nothing */
     UT_hash_handle hh;
     uint8_t code_length;
@@ -51,7 +54,7 @@ struct vendor *registry_vendor(const struct registry *registry, const char *subs
 /* NULL = unknown. */
 struct device *vendor_device(const struct vendor *vendor, const char *code, size_t length);
 /* A device first seen in telemetry: id 0, not registered. NULL = out of memory. */
-struct device *vendor_device_add(struct registry *registry, struct vendor *vendor, const char *code, size_t length);
+struct device *vendor_device_add(struct vendor *vendor, const char *code, size_t length);
 
 size_t registry_device_count(const struct registry *registry);
 size_t registry_vendor_count(const struct registry *registry);
@@ -60,6 +63,14 @@ size_t registry_vendor_count(const struct registry *registry);
  * all rights are as they were. */
 extern const char registry_vendors_sql[];
 int registry_take_vendors(struct registry *registry, const PGresult *rows);
+
+/* One row of a device, in these columns (`d` is onemap.device, the last two columns observed_at of its newest record in
+ * ms, NULL = none, and updated_at in us): what is older than what is known of it changes nothing. Returns 0 or
+ * CH_EMEMORY. */
+#define REGISTRY_DEVICE_COLUMNS(observed_at_ms)                                                                        \
+    "d.id, d.subsystem, d.vendor, d.code, d.kind, " observed_at_ms ","                                                 \
+    " (pg_catalog.date_part('epoch', d.updated_at) * 1000000)::bigint"
+int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row);
 
 /* Takes in rows of registry_devices_sql(...). Sets *last_id to the largest id seen. Returns 0, or CH_EMEMORY: then a
  * part of them was taken in. */

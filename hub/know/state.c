@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hub/base/copy.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 
 struct reading {
@@ -13,7 +14,7 @@ struct reading {
 };
 
 struct state_entry {
-    struct state_entry *previous, *next;
+    struct state_entry *next;
     struct device *device;
     int64_t observed_at_ms, last_seen_ms, placed_at_ms; /* placed_at_ms 0 = no place */
     double lon, lat;
@@ -23,9 +24,12 @@ struct state_entry {
 };
 
 struct states {
-    struct state_entry *dirty;   /* to be written */
+    struct state_entry *dirty;   /* to be written in the next round */
+    struct state_entry *round;   /* to be written in this one */
     struct state_entry *written; /* being written */
-    size_t count;
+    size_t count;                /* in the first two */
+    struct buffer noted;         /* ids of batches of which all is noted, since the round began */
+    struct buffer rounded;       /* ... before it began */
 };
 
 const char states_copy_columns[] =
@@ -49,29 +53,17 @@ static void entries_free(struct state_entry *entry) {
 void states_free(struct states *states) {
     if (states != NULL) {
         entries_free(states->dirty);
+        entries_free(states->round);
         entries_free(states->written);
+        buffer_free(&states->noted);
+        buffer_free(&states->rounded);
         free(states);
     }
 }
 
 static void push(struct state_entry **list, struct state_entry *entry) {
-    entry->previous = NULL;
     entry->next = *list;
-    if (*list != NULL) {
-        (*list)->previous = entry;
-    }
     *list = entry;
-}
-
-static void take_out(struct state_entry **list, struct state_entry *entry) {
-    if (entry->previous != NULL) {
-        entry->previous->next = entry->next;
-    } else {
-        *list = entry->next;
-    }
-    if (entry->next != NULL) {
-        entry->next->previous = entry->previous;
-    }
 }
 
 static struct state_entry *entry_of(struct states *states, struct device *device) {
@@ -118,6 +110,10 @@ size_t states_dirty(const struct states *states) {
     return states->count;
 }
 
+bool states_due(const struct states *states) {
+    return states->count + states->noted.length + states->rounded.length > 0;
+}
+
 static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
     double values[ADAPTER_METRICS_MAX];
     uint64_t present = 0;
@@ -154,28 +150,60 @@ static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
     }
 }
 
+int states_batches(struct states *states, const char *ids, size_t length) {
+    size_t before = states->noted.length;
+    buffer_bytes(&states->noted, ids, length);
+    if (states->noted.failed) {
+        states->noted.failed = false;
+        states->noted.length = before;
+        return CH_EMEMORY;
+    }
+    return 0;
+}
+
+/* What was changed and noted up to now is what this round is of. */
+static void round_begin(struct states *states) {
+    struct buffer empty = states->rounded;
+    states->round = states->dirty;
+    states->dirty = NULL;
+    states->rounded = states->noted;
+    states->noted = empty;
+    states->noted.length = 0;
+}
+
 size_t states_copy(struct states *states, size_t limit, struct buffer *copy) {
     size_t copied = 0;
     copy_header(copy);
-    for (struct state_entry *entry = states->dirty, *next; entry != NULL && copied < limit; entry = next) {
-        next = entry->next;
-        if (!entry->device->registered) {
-            continue; /* its first batch has not committed yet */
-        }
+    if (states->round == NULL && states->rounded.length == 0) {
+        round_begin(states);
+    }
+    for (struct state_entry *entry; (entry = states->round) != NULL && copied < limit; copied++) {
         copy_entry(entry, copy);
-        take_out(&states->dirty, entry);
+        states->round = entry->next;
         entry->device->state = NULL;
         push(&states->written, entry);
         states->count--;
-        copied++;
     }
     copy_trailer(copy);
     return copied;
 }
 
+void states_copy_batches(const struct states *states, struct buffer *out) {
+    buffer_text(out, "'{");
+    for (size_t at = 0; states->round == NULL && at + STATES_ID_BYTES <= states->rounded.length;
+         at += STATES_ID_BYTES) {
+        buffer_text(out, at > 0 ? "," : "");
+        buffer_text(out, states->rounded.data + at);
+    }
+    buffer_text(out, "}'");
+}
+
 void states_written(struct states *states) {
     entries_free(states->written);
     states->written = NULL;
+    if (states->round == NULL) {
+        states->rounded.length = 0;
+    }
 }
 
 /* What `older` has and `newer` has not. */
@@ -197,16 +225,23 @@ static void merge(struct state_entry *newer, const struct state_entry *older) {
 }
 
 void states_unwritten(struct states *states) {
-    for (struct state_entry *entry = states->written, *next; entry != NULL; entry = next) {
-        next = entry->next;
-        if (entry->device->state == NULL) {
+    struct state_entry *const lists[] = {states->written, states->round};
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        for (struct state_entry *entry = lists[i], *next; entry != NULL; entry = next) {
+            next = entry->next;
+            if (i == 0 && entry->device->state != NULL) {
+                merge(entry->device->state, entry);
+                free(entry);
+                continue;
+            }
+            states->count += i == 0;
             entry->device->state = entry;
             push(&states->dirty, entry);
-            states->count++;
-        } else {
-            merge(entry->device->state, entry);
-            free(entry);
         }
     }
-    states->written = NULL;
+    states->written = states->round = NULL;
+    /* The round is over, and its batches are of the next one. Without memory they are of none: the next start catches
+     * up with them. */
+    states_batches(states, states->rounded.data, states->rounded.length);
+    states->rounded.length = 0;
 }

@@ -1,6 +1,6 @@
-/* state.h: what the hub has seen of devices and onemap.device_state does not have yet: per changed device the newest
- * reading of each metric, the newest place, when it was last heard of. Filled as records are decoded, written every few
- * seconds by jobs.c. Does no I/O. */
+/* state.h: what the hub has stored of devices and onemap.device_state does not have yet: per changed device the newest
+ * reading of each metric, the newest place, when it was last heard of. Filled as batches are committed, written every
+ * few seconds by jobs.c. Does no I/O. */
 #ifndef CITYHUB_STATE_H
 #define CITYHUB_STATE_H
 
@@ -14,15 +14,22 @@ void states_free(struct states *states);
 
 /* Notes one record. Returns 0 or CH_EMEMORY. */
 int states_note(struct states *states, struct device *device, const struct record *record, int64_t received_at_ms);
+/* All records of these committed batches are noted: their ids, each as text with its NUL. Returns 0 or CH_EMEMORY. */
+enum { STATES_ID_BYTES = 37 };
+int states_batches(struct states *states, const char *ids, size_t length);
 size_t states_dirty(const struct states *states);
+bool states_due(const struct states *states); /* there is something to write, be it that a batch is stated */
 
-/* Appends rows for COPY of pg_temp.device_state_stage (binary, with header and trailer) for up to `limit` devices that
- * the database knows, and sets them aside until states_written or states_unwritten says what became of them. Returns
- * their number. */
+/* Appends rows for COPY of pg_temp.device_state_stage (binary, with header and trailer) for up to `limit` devices, and
+ * sets them aside until states_written or states_unwritten says what became of them. Returns their number. Devices go
+ * in rounds: all that were changed when a round began, before those that changed meanwhile. */
 size_t states_copy(struct states *states, size_t limit, struct buffer *copy);
 extern const char states_copy_columns[];
+/* Appends the ids of the batches that device_state has once what is set aside is written, in the form of an array
+ * literal of uuid: those noted before the round, if nothing of it is left. */
+void states_copy_batches(const struct states *states, struct buffer *out);
 void states_written(struct states *states);
-/* Back among the changed ones; newer readings noted meanwhile stay. */
+/* Back among the changed ones, and the round is over; newer readings noted meanwhile stay. */
 void states_unwritten(struct states *states);
 
 #endif

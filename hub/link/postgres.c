@@ -215,9 +215,10 @@ static void postgres_set_up(struct postgres *session) {
     }
     char begin[POSTGRES_SESSION_TEXT];
     snprintf(session->setup_text, sizeof session->setup_text,
-             "%s; SET lock_timeout = '%llds'; SET idle_in_transaction_session_timeout = '%llds'; %s",
+             "%s; SET lock_timeout = '%lldms'; SET idle_in_transaction_session_timeout = '%llds'; %s",
              postgres_session_text(begin, session->config->database_statement_timeout_s),
-             (long long)session->config->database_statement_timeout_s,
+             /* Shorter: who waits for a lock is told so (55P03), and not that the statement was too long. */
+             (long long)session->config->database_statement_timeout_s * 500,
              (long long)session->config->database_statement_timeout_s * 2,
              session->setup_sql == NULL ? "" : session->setup_sql);
     run_start(session, session->setup_text, POSTGRES_SETTING_UP);
@@ -251,8 +252,12 @@ static void note_error(struct postgres *session, const PGresult *result) {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+    const char *outermost = context == NULL ? NULL : strrchr(context, '\n');
     session->failed = true;
     snprintf(session->error.hint, sizeof session->error.hint, "%s", hint == NULL ? "" : hint);
+    snprintf(session->error.where, sizeof session->error.where, "%s",
+             outermost != NULL ? outermost + 1 : context != NULL ? context : "");
     snprintf(session->error.sqlstate, sizeof session->error.sqlstate, "%s", state == NULL ? "" : state);
     snprintf(session->error.message, sizeof session->error.message, "%s",
              message != NULL ? message : PQerrorMessage(session->connection));
@@ -378,6 +383,7 @@ static void run_progress(struct postgres *session) {
                 session->job.result(session->job.user, session->statements, result);
             }
             session->statements++;
+            expect_answer(session); /* each statement has its own time, as it has with the server */
         } else {
             note_error(session, result);
         }

@@ -38,6 +38,11 @@ bool postgres_error_transient(const struct postgres_error *error) {
     return class_find(error) < COUNT_OF(transient_classes);
 }
 
+int postgres_error_patience(const struct postgres_error *error) {
+    bool too_long = strcmp(error->sqlstate, "57014") == 0;
+    return too_long ? 1 : strncmp(error->sqlstate, "XX", 2) == 0 ? 4 : 0;
+}
+
 bool postgres_error_misfit(const struct postgres_error *error) {
     size_t at = class_find(error);
     return at < COUNT_OF(transient_classes) && transient_classes[at].misfit;

@@ -66,17 +66,20 @@ static bool build_states(struct runner *runner) {
     struct states *states = runner->jobs->states;
     hub_metrics.state_dirty = (int64_t)states_dirty(states);
     buffer_reset(&runner->copy, COPY_KEEP);
-    if (states_dirty(states) == 0 || states_copy(states, STATES_AT_ONCE, &runner->copy) == 0) {
-        states_written(states); /* nothing was set aside */
+    if (!states_due(states)) {
         return false;
     }
+    states_copy(states, STATES_AT_ONCE, &runner->copy);
     runner->copies[0] = (struct postgres_copy){.data = runner->copy.data, .length = runner->copy.length};
     runner->copy_count = 1;
     buffer_format(&runner->sql,
                   "BEGIN; TRUNCATE pg_temp.device_state_stage;"
                   " COPY pg_temp.device_state_stage %s FROM STDIN (FORMAT binary);"
-                  " SELECT onemap.device_state_merge(now()); COMMIT",
+                  " SELECT onemap.device_state_merge(",
                   states_copy_columns);
+    states_copy_batches(states, &runner->sql);
+    buffer_format(&runner->sql, "::uuid[], interval '%lld s'); COMMIT",
+                  (long long)runner->jobs->config->time_max_ahead_s);
     runner->sql.failed = runner->sql.failed || runner->copy.failed;
     return true;
 }

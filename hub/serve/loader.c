@@ -18,17 +18,18 @@ enum task {
     TASK_CATALOGUE, /* does the database's catalogue fit this build? */
     TASK_CATCH_UP,  /* device_state after a crash */
     TASK_VENDORS,
-    TASK_DEVICES, /* page by page */
-    TASK_RULES,   /* rules, then conditions, in one answer */
-    TASK_LANES,   /* our sessions are written down before they are opened */
-    TASK_FORGET,  /* drained sessions */
+    TASK_DEVICES,    /* page by page */
+    TASK_RULES,      /* rules, then conditions, in one answer */
+    TASK_DELIVERIES, /* what was committed last and may be delivered again */
+    TASK_LANES,      /* our sessions are written down before they are opened */
+    TASK_FORGET,     /* drained sessions */
     TASK_COUNT,
 };
 
 static const char *const task_names[TASK_COUNT] = {
     [TASK_CATALOGUE] = "catalogue", [TASK_CATCH_UP] = "catch_up", [TASK_VENDORS] = "vendors",
-    [TASK_DEVICES] = "devices",     [TASK_RULES] = "rules",       [TASK_LANES] = "lanes",
-    [TASK_FORGET] = "forget"};
+    [TASK_DEVICES] = "devices",     [TASK_RULES] = "rules",       [TASK_DELIVERIES] = "deliveries",
+    [TASK_LANES] = "lanes",         [TASK_FORGET] = "forget"};
 
 enum {
     DEVICES_PAUSE_MS = 1000,  /* notifications of devices come in bursts */
@@ -63,6 +64,7 @@ struct loader {
     PGresult *rules;                                /* until their conditions are here too */
     PGresult *strays;                               /* sessions of earlier configurations: client id, subsystem */
     enum stray_state *stray_states;
+    PGresult *deliveries; /* until the lanes are open: lane's name, stamp in us, messages */
     struct closing closing;
 };
 
@@ -141,6 +143,11 @@ static void task_result(void *user, int statement, const PGresult *result) {
     case TASK_RULES:
         code = take_rules(loader, statement, result);
         break;
+    case TASK_DELIVERIES:
+        PQclear(loader->deliveries);
+        loader->deliveries = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+        code = loader->deliveries == NULL ? CH_EMEMORY : 0;
+        break;
     case TASK_LANES:
         code = take_strays(loader, statement, result);
         break;
@@ -207,6 +214,15 @@ static void sql_lanes(struct loader *loader) {
     buffer_free(&names);
 }
 
+static void sql_deliveries(struct loader *loader) {
+    const char *instance = loader->world->config->hub_instance;
+    buffer_text(&loader->sql,
+                "SELECT d.lane, (pg_catalog.date_part('epoch', d.received_at) * 1000000)::bigint, d.messages"
+                " FROM onemap.delivery d WHERE pg_catalog.starts_with(d.lane, ");
+    buffer_literal(&loader->sql, instance, strlen(instance));
+    buffer_text(&loader->sql, " || '/') ORDER BY d.received_at");
+}
+
 static void strays_move(struct loader *loader, enum stray_state from, enum stray_state to) {
     for (int row = 0; row < PQntuples(loader->strays); row++) {
         if (loader->stray_states[row] == from) {
@@ -249,6 +265,9 @@ static void build(struct loader *loader, enum task task) {
     case TASK_RULES:
         alarms_reading(loader->world->alarms);
         buffer_format(sql, "%s; %s", alarms_rules_sql, alarms_conditions_sql);
+        break;
+    case TASK_DELIVERIES:
+        sql_deliveries(loader);
         break;
     case TASK_LANES:
         sql_lanes(loader);
@@ -304,6 +323,8 @@ static void task_succeeded(struct loader *loader) {
         break;
     case TASK_LANES:
         loader->handlers.loaded(loader->handlers.user, loader->strays);
+        PQclear(loader->deliveries);
+        loader->deliveries = NULL;
         break;
     case TASK_FORGET:
         strays_move(loader, STRAY_FORGETTING, STRAY_FORGOTTEN);
@@ -433,6 +454,14 @@ struct loader *loader_open(uv_loop_t *loop, const struct world *world, const str
     return loader;
 }
 
+const PGresult *loader_deliveries(const struct loader *loader) {
+    return loader->deliveries;
+}
+
+void loader_conditions_due(struct loader *loader) {
+    rules_due(&loader->rules_timer);
+}
+
 bool loader_connected(const struct loader *loader) {
     return postgres_connected(loader->session);
 }
@@ -452,6 +481,7 @@ static void loader_free(void *part) {
     buffer_free(&loader->sql);
     PQclear(loader->strays);
     PQclear(loader->rules);
+    PQclear(loader->deliveries);
     free(loader->stray_states);
     free(loader);
 }

@@ -20,6 +20,10 @@ struct loader_handlers {
 
 /* NULL after logging why. `world` holds registry and alarms, to be filled. */
 struct loader *loader_open(uv_loop_t *loop, const struct world *world, const struct loader_handlers *handlers);
+/* While `loaded` runs: what a hub of this name has committed last, rows for lane_settings. */
+const PGresult *loader_deliveries(const struct loader *loader);
+/* What alarms hold to be true may be no more: rules and conditions are read anew. */
+void loader_conditions_due(struct loader *loader);
 bool loader_connected(const struct loader *loader);
 /* The session of this client id, one of the strays, has been drained and ended: its row in onemap.lane goes, now or as
  * soon as the database is there. */

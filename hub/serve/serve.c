@@ -56,7 +56,7 @@ static bool is_ready(void *user, char *why, size_t size) {
     } else {
         for (size_t i = 0; i < hub->lanes_wanted; i++) {
             if (!lane_connected(hub->lanes[i])) {
-                snprintf(why, size, "lane %s is not connected to the broker", lane_client_id(hub->lanes[i]));
+                lane_trouble(hub->lanes[i], why, size);
                 return false;
             }
         }
@@ -186,6 +186,10 @@ static void on_drained(void *user, const char *client_id) {
     }
 }
 
+static void on_message_refused(void *user) {
+    loader_conditions_due(((struct hub *)user)->loader);
+}
+
 static bool lane_add(struct hub *hub, const struct adapter *adapter, int number, bool draining) {
     struct lane_settings settings = {.loop = &hub->loop,
                                      .world = &hub->world,
@@ -195,6 +199,8 @@ static bool lane_add(struct hub *hub, const struct adapter *adapter, int number,
                                      .of = config_lanes(hub->config, adapter->key),
                                      .draining = draining,
                                      .drained = on_drained,
+                                     .refused = on_message_refused,
+                                     .deliveries = loader_deliveries(hub->loader),
                                      .user = hub};
     struct lane *lane = hub->lane_count == METRICS_LANES_MAX ? NULL : lane_open(&settings);
     if (lane == NULL) {

@@ -1,7 +1,9 @@
 /* batch.c: a batch's memory. Every growth that fails is remembered in `failed`; must never lose a message silently. */
 #include "hub/store/batch.h"
 
+#include <endian.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hub/base/copy.h"
 #include "hub/base/error.h"
@@ -104,7 +106,8 @@ void batch_track_add(struct batch *batch, struct device *device, const struct re
     }
     batch->track_index = index;
     struct buffer *tracks = &batch->tracks;
-    index[batch->track_count++] = row_of(batch, device, record, tracks->length);
+    index[batch->track_count] = row_of(batch, device, record, tracks->length);
+    index[batch->track_count++].record = batch->row_count == 0 ? 0 : (uint32_t)batch->row_count - 1;
     row_begin(tracks, 4, record);
     copy_point(tracks, record->lon, record->lat);
     batch->messages[batch->message_count - 1].track_count++;
@@ -134,8 +137,55 @@ int batch_operation_add(struct batch *batch, const struct alarm_operation *opera
         return CH_EMEMORY;
     }
     batch->operations = operations;
-    operations[batch->operation_count++] = *operation;
+    operations[batch->operation_count] = *operation;
+    operations[batch->operation_count++].message = (uint32_t)batch->message_count - 1;
     return 0;
+}
+
+static int32_t read_int32(const char **at) {
+    uint32_t value;
+    memcpy(&value, *at, sizeof value);
+    *at += sizeof value;
+    return (int32_t)be32toh(value);
+}
+
+static uint64_t read_int64(const char **at) {
+    uint64_t value;
+    memcpy(&value, *at, sizeof value);
+    *at += sizeof value;
+    return be64toh(value);
+}
+
+/* The length of a row's first three fields, which all have. */
+enum { ROW_HEAD_BYTES = BATCH_ROW_RECEIVED_AT + 8, ARRAY_HEAD_BYTES = 12, POINT_HEAD_BYTES = 9 };
+
+void batch_row_read(const struct batch *batch, const struct batch_row *row, struct record *record) {
+    const char *at = batch->rows.data + row->offset + ROW_HEAD_BYTES;
+    record->observed_at_ms = row->observed_at_ms;
+    record->present = record->quality = 0;
+    record->has_position = false;
+    read_int32(&at); /* the array's length */
+    int32_t dimensions = read_int32(&at);
+    at += ARRAY_HEAD_BYTES - 4;
+    int32_t count = dimensions == 0 ? 0 : read_int32(&at);
+    at += dimensions == 0 ? 0 : 4; /* the lower bound */
+    for (int32_t i = 0; i < count; i++) {
+        if (read_int32(&at) == 8) {
+            uint64_t bits = read_int64(&at);
+            memcpy(&record->values[i], &bits, sizeof bits);
+            record->present |= UINT64_C(1) << i;
+        }
+    }
+    record->quality = read_int32(&at) == 8 ? read_int64(&at) : 0;
+}
+
+void batch_track_read(const struct batch *batch, const struct batch_row *row, struct record *record) {
+    const char *at = batch->tracks.data + row->offset + ROW_HEAD_BYTES + 4 + POINT_HEAD_BYTES;
+    record->observed_at_ms = row->observed_at_ms;
+    record->present = record->quality = 0;
+    record->has_position = true;
+    memcpy(&record->lon, at, sizeof record->lon);
+    memcpy(&record->lat, at + sizeof record->lon, sizeof record->lat);
 }
 
 struct batch_mark batch_mark(const struct batch *batch) {
@@ -145,10 +195,12 @@ struct batch_mark batch_mark(const struct batch *batch) {
                                .checks = batch->check_count,
                                .operations = batch->operation_count,
                                .documents = batch->document_count,
+                               .inventories = batch->inventory_count,
                                .row_bytes = batch->rows.length,
                                .track_bytes = batch->tracks.length,
                                .text_bytes = batch->texts.length,
-                               .revisits = batch->revisits};
+                               .revisits = batch->revisits,
+                               .replays = batch->replays};
 }
 
 static void cut(struct buffer *buffer, size_t length) {
@@ -163,10 +215,12 @@ void batch_cut(struct batch *batch, const struct batch_mark *mark) {
     batch->check_count = mark->checks;
     batch->operation_count = mark->operations;
     batch->document_count = mark->documents;
+    batch->inventory_count = mark->inventories;
     cut(&batch->rows, mark->row_bytes);
     cut(&batch->tracks, mark->track_bytes);
     cut(&batch->texts, mark->text_bytes);
     batch->revisits = mark->revisits;
+    batch->replays = mark->replays;
     batch->failed = false;
 }
 
@@ -195,9 +249,10 @@ void batch_reset(struct batch *batch) {
     buffer_reset(&batch->rows, KEEP_BYTES);
     buffer_reset(&batch->tracks, KEEP_BYTES);
     buffer_reset(&batch->texts, KEEP_BYTES);
+    buffer_reset(&batch->ids, KEEP_BYTES);
     batch->message_count = batch->row_count = batch->track_count = batch->check_count = batch->operation_count = 0;
-    batch->document_count = 0;
-    batch->revisits = false;
+    batch->document_count = batch->inventory_count = 0;
+    batch->revisits = batch->replays = false;
     batch->records = 0;
     batch->failed = false;
 }
@@ -211,5 +266,6 @@ void batch_free(struct batch *batch) {
     buffer_free(&batch->rows);
     buffer_free(&batch->tracks);
     buffer_free(&batch->texts);
+    buffer_free(&batch->ids);
     *batch = (struct batch){0};
 }

@@ -17,18 +17,33 @@ struct batch_row {
     int64_t evaluated_ms; /* the device's, before this record */
     uint32_t offset;      /* in batch.rows or batch.tracks, which are far smaller than 4 GiB */
     uint32_t message;     /* its place in the batch */
+    bool duplicate;       /* it is stored already: found while it was settled */
+    uint32_t record;      /* of a place: its record's row in batch.row_index */
+    uint8_t place_fate;   /* of a record: what became of its place, an enum batch_fate, once settled */
 };
 enum { BATCH_ROW_DEVICE_AT = 6, BATCH_ROW_RECEIVED_AT = 26 }; /* where the two stand in a row's bytes */
+
+enum {
+    BATCH_SHA256_BYTES = 32,
+    BATCH_ID_BYTES = 37,       /* a UUID as text, with its NUL */
+    BATCH_DELIVERY_BYTES = 10, /* of a message in onemap.delivery: identifier and key, big-endian */
+};
 
 enum batch_fate { FATE_STORED, FATE_DUPLICATE, FATE_MERGED, FATE_REVISED, FATE_COUNT };
 
 struct batch_message {
     const struct adapter *adapter;
-    const struct vendor *vendor; /* NULL = unknown */
+    struct vendor *vendor; /* NULL = unknown */
     size_t topic, payload, name, vendor_name,
-        kind; /* where they stand in batch.texts; all but the payload end with NUL */
-    size_t payload_length;
+        kind;                                 /* where they stand in batch.texts; all but the payload end with NUL */
+    size_t payload_length;                    /* of what is kept */
+    size_t length;                            /* of the message as it came */
+    unsigned char sha256[BATCH_SHA256_BYTES]; /* of the message as it came */
+    uint64_t key;                             /* of topic, name and content: what a redelivery has in common */
+    uint16_t identifier;                      /* the packet's; 0 = it cannot be delivered again */
     int64_t received_at_ms;
+    int64_t stamp_us;              /* of the slice that committed it */
+    int64_t first_received_ms; /* of a replayed message: when it came first; 0 = it has come now */
     int total;                     /* records, good and bad; 0 = it could not be read at all */
     uint32_t first_row, row_count; /* in batch.row_index */
     uint32_t first_track, track_count;
@@ -38,6 +53,7 @@ struct batch_message {
     size_t warnings, warnings_length;
     size_t code, reason; /* of the first problem, in batch.texts */
     size_t document;     /* message_store's argument in batch.texts; 0 = telemetry */
+    bool inventory;      /* it is a document that changes the registry */
     bool refused;        /* the database refused it: only its quarantine row is stored */
 };
 
@@ -53,6 +69,9 @@ struct batch_check {
 
 struct batch {
     struct lane_metrics *metrics;
+    const char *lane;          /* by which its deliveries are remembered; NULL = they are not */
+    int64_t forget_before_us;  /* and those up to which stamp are not needed any more */
+    int64_t quarantine_budget; /* bytes that a vendor may bring into quarantine in a day */
     struct batch_message *messages;
     size_t message_count, message_capacity;
     struct buffer rows, tracks; /* without COPY's header and trailer */
@@ -63,10 +82,13 @@ struct batch {
     struct alarm_operation *operations;
     size_t operation_count, operation_capacity;
     struct buffer texts;   /* begins with a NUL, so that 0 is no text and an empty one */
+    struct buffer ids;     /* of its committed slices, BATCH_ID_BYTES each */
     size_t document_count; /* messages that are documents */
-    bool revisits;         /* a record is not newer than all before it of its device: its key may be there already */
-    int records;           /* good and bad, of all messages */
-    bool failed;           /* memory was out: the last message is not whole */
+    size_t inventory_count;
+    bool replays;  /* a message is a replayed one */
+    bool revisits; /* a record is not newer than all before it of its device: its key may be there already */
+    int records;   /* good and bad, of all messages */
+    bool failed;   /* memory was out: the last message is not whole */
 };
 
 const char *batch_text(const struct batch *batch, size_t at);
@@ -75,18 +97,23 @@ size_t batch_keep_text(struct batch *batch, const char *text, size_t length); /*
 struct batch_message *batch_message_add(struct batch *batch); /* zeroed; NULL = out of memory */
 void batch_row_add(struct batch *batch, struct device *device, const struct record *record, const char *attributes,
                    size_t attributes_length);
+/* The place of the record whose row was added last. */
 void batch_track_add(struct batch *batch, struct device *device, const struct record *record);
 void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
                      const struct record *record);
 /* Returns 0 or CH_EMEMORY. */
 int batch_operation_add(struct batch *batch, const struct alarm_operation *operation);
 
+/* What a row says, but for its texts: `record` gets time, readings, quality, or the place of a track point. */
+void batch_row_read(const struct batch *batch, const struct batch_row *row, struct record *record);
+void batch_track_read(const struct batch *batch, const struct batch_row *row, struct record *record);
+
 /* Where the batch ends now. batch_cut takes back all that was added since, and that memory was out: what was there
  * before is whole. */
 struct batch_mark {
-    size_t messages, rows, tracks, checks, operations, documents;
+    size_t messages, rows, tracks, checks, operations, documents, inventories;
     size_t row_bytes, track_bytes, text_bytes;
-    bool revisits;
+    bool revisits, replays;
 };
 struct batch_mark batch_mark(const struct batch *batch);
 void batch_cut(struct batch *batch, const struct batch_mark *mark);

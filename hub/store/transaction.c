@@ -21,10 +21,14 @@ void transaction_reset(struct transaction *transaction) {
     transaction->copy_count = 0;
     transaction->outbox = false;
     transaction->statements = transaction->documents_at = transaction->documents_past = 0;
-    transaction->fates_at = -1;
+    transaction->place_fates_at = transaction->fates_at = transaction->devices_at = -1;
+    PQclear(transaction->devices);
+    transaction->devices = NULL;
 }
 
 void transaction_free(struct transaction *transaction) {
+    PQclear(transaction->devices);
+    transaction->devices = NULL;
     buffer_free(&transaction->sql);
     for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
         buffer_free(&transaction->data[i]);
@@ -100,7 +104,7 @@ static void copy_end(struct transaction *transaction, struct buffer *data) {
         (struct postgres_copy){.data = data->data, .length = data->length};
 }
 
-/* The rows with what only now is known: ids and the stamp. */
+/* The rows with what only now is known: ids and the stamp, or the time at which a replayed message came first. */
 static void copy_rows(struct transaction *transaction, const struct slice *slice, enum slice_part part,
                       const char *sql) {
     struct slice_range range = slice_range(slice, part);
@@ -110,10 +114,12 @@ static void copy_rows(struct transaction *transaction, const struct slice *slice
     struct buffer *data = copy_begin(transaction, sql);
     size_t at = data->length;
     buffer_bytes(data, range.bytes->data + range.byte_begin, range.byte_end - range.byte_begin);
-    uint64_t stamp = htobe64((uint64_t)copy_time_value(slice->stamp_us));
     for (size_t i = range.begin; i < range.end && !data->failed; i++) {
         char *row = data->data + at + (range.rows[i].offset - range.byte_begin);
         uint32_t id = htobe32((uint32_t)range.rows[i].device->id);
+        int64_t first_ms = slice->batch->messages[range.rows[i].message].first_received_ms;
+        int64_t received_us = first_ms != 0 ? first_ms * COPY_MILLISECOND : slice->stamp_us;
+        uint64_t stamp = htobe64((uint64_t)copy_time_value(received_us));
         memcpy(row + BATCH_ROW_DEVICE_AT, &id, sizeof id);
         memcpy(row + BATCH_ROW_RECEIVED_AT, &stamp, sizeof stamp);
     }
@@ -140,7 +146,7 @@ static void statement_documents(struct transaction *transaction, const struct sl
             continue;
         }
         const char *document = batch_text(slice->batch, message->document);
-        buffer_format(sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected FROM onemap.message_store(", m);
+        buffer_format(sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM onemap.message_store(", m);
         buffer_literal(sql, document, strlen(document));
         buffer_text(sql, "::jsonb, ");
         buffer_bytea(sql, batch_text(slice->batch, message->payload), message->payload_length);
@@ -148,6 +154,20 @@ static void statement_documents(struct transaction *transaction, const struct sl
         transaction->outbox = true;
     }
     transaction->documents_past = transaction->statements;
+}
+
+/* Which devices the slice's inventories have changed: they are known to this hub as soon as it is committed, before
+ * anybody has a receipt. now() is the transaction's, and updated_at of what it changed. */
+static void statement_devices(struct transaction *transaction, const struct slice *slice) {
+    bool any = false;
+    for (size_t m = slice->first; m < slice->last; m++) {
+        any = any || (slice->batch->messages[m].inventory && !slice->batch->messages[m].refused);
+    }
+    if (any) {
+        transaction->devices_at = transaction->statements;
+        statement_end(transaction, "SELECT " REGISTRY_DEVICE_COLUMNS(
+                                       "NULL") " FROM onemap.device d WHERE d.updated_at = pg_catalog.now()");
+    }
 }
 
 static void statement_checks(struct transaction *transaction, const struct slice *slice) {
@@ -184,32 +204,29 @@ static void statement_checks(struct transaction *transaction, const struct slice
     }
 }
 
-/* Alarm changes belong to the batch as a whole: the slice that holds its last message takes them. Those of a device all
- * of whose messages were refused are left out: the database does not know it. */
+/* Alarm changes go with the message that they come of: what is refused changes nothing. */
 static void statement_alarms(struct transaction *transaction, const struct slice *slice) {
     struct buffer *sql = &transaction->sql;
     const struct batch *batch = slice->batch;
-    if (slice->last != batch->message_count || batch->operation_count == 0) {
-        return;
-    }
-    struct slice_range range = slice_range(slice, SLICE_ROWS);
-    uint32_t mark = slice_mark();
-    for (size_t i = range.begin; i < range.end; i++) {
-        range.rows[i].device->mark = mark;
-    }
+    size_t before = sql->length;
+    bool any = false;
     buffer_text(sql, "SELECT onemap.alarm_apply('[");
-    bool first = true;
     for (size_t i = 0; i < batch->operation_count; i++) {
         const struct alarm_operation *operation = &batch->operations[i];
-        if (!operation->device->registered && operation->device->mark != mark) {
+        if (operation->message < slice->first || operation->message >= slice->last ||
+            batch->messages[operation->message].refused) {
             continue;
         }
         buffer_format(sql, "%s{\"op\":\"%s\",\"device_id\":%d,\"rule_id\":%d,\"at_ms\":%lld,\"value\":%.17g}",
-                      first ? "" : ",", alarm_action_names[operation->action], operation->device->id,
-                      operation->rule_id, (long long)operation->at_ms, operation->value);
-        first = false;
+                      any ? "," : "", alarm_action_names[operation->action], operation->device->id, operation->rule_id,
+                      (long long)operation->at_ms, operation->value);
+        any = true;
     }
-    statement_end(transaction, "]'::jsonb)");
+    if (any) {
+        statement_end(transaction, "]'::jsonb)");
+    } else {
+        sql->length = before;
+    }
 }
 
 static bool needs_quarantine(const struct batch_message *message) {
@@ -226,17 +243,20 @@ static void copy_quarantine(struct transaction *transaction, const struct slice 
         }
         if (data == NULL) {
             data = copy_begin(transaction,
-                              "COPY onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code,"
-                              " reason, problems, record_count) FROM STDIN (FORMAT binary)");
+                              "COPY pg_temp.quarantine_stage (received_at, subsystem, vendor, kind, topic, payload,"
+                              " sha256, bytes, code, reason, problems, record_count) FROM STDIN (FORMAT binary)");
         }
-        buffer_int16(data, 10);
-        copy_time(data, message->received_at_ms * COPY_MILLISECOND);
+        buffer_int16(data, 12);
+        copy_time(data, (message->first_received_ms != 0 ? message->first_received_ms : message->received_at_ms) *
+                            COPY_MILLISECOND);
         const char *texts[] = {message->adapter->key, batch_text(batch, message->vendor_name),
                                batch_text(batch, message->kind), batch_text(batch, message->topic)};
         for (size_t i = 0; i < COUNT_OF(texts); i++) {
             copy_bytes(data, texts[i], strlen(texts[i]));
         }
         copy_bytes(data, batch_text(batch, message->payload), message->payload_length);
+        copy_bytes(data, message->sha256, sizeof message->sha256);
+        copy_int8(data, (int64_t)message->length);
         copy_bytes(data, batch_text(batch, message->code), strlen(batch_text(batch, message->code)));
         copy_bytes(data, batch_text(batch, message->reason), strlen(batch_text(batch, message->reason)));
         buffer_int32(data, (int32_t)message->problems_length + 3);
@@ -247,6 +267,8 @@ static void copy_quarantine(struct transaction *transaction, const struct slice 
     }
     if (data != NULL) {
         copy_end(transaction, data);
+        buffer_format(&transaction->sql, "SELECT onemap.quarantine_settle(%lld)", (long long)batch->quarantine_budget);
+        statement_end(transaction, "");
     }
 }
 
@@ -327,15 +349,49 @@ static void copy_receipts(struct transaction *transaction, const struct slice *s
     buffer_free(&receipts);
 }
 
+static void append_stamp(struct buffer *sql, const struct slice *slice) {
+    buffer_format(sql, "'epoch'::timestamptz + %lld * interval '1 microsecond'", (long long)slice->stamp_us);
+}
+
+/* What the broker may deliver again is written down with what is committed, and what it cannot any more goes. */
+static void statement_deliveries(struct transaction *transaction, const struct slice *slice) {
+    struct buffer *sql = &transaction->sql;
+    const struct batch *batch = slice->batch;
+    struct buffer packed = {0};
+    for (size_t m = slice->first; m < slice->last && batch->lane != NULL; m++) {
+        if (batch->messages[m].identifier != 0) {
+            buffer_int16(&packed, (int16_t)batch->messages[m].identifier);
+            buffer_int64(&packed, (int64_t)batch->messages[m].key);
+        }
+    }
+    if (packed.length > 0) {
+        buffer_text(sql, "INSERT INTO onemap.delivery (lane, received_at, messages) VALUES (");
+        buffer_literal(sql, batch->lane, strlen(batch->lane));
+        buffer_text(sql, ", ");
+        append_stamp(sql, slice);
+        buffer_text(sql, ", ");
+        buffer_bytea(sql, packed.data, packed.length);
+        statement_end(transaction, ")");
+        if (batch->forget_before_us != INT64_MIN) {
+            buffer_text(sql, "DELETE FROM onemap.delivery d WHERE d.lane = ");
+            buffer_literal(sql, batch->lane, strlen(batch->lane));
+            buffer_format(sql, " AND d.received_at < 'epoch'::timestamptz + %lld * interval '1 microsecond'",
+                          (long long)batch->forget_before_us);
+            statement_end(transaction, "");
+        }
+    }
+    sql->failed = sql->failed || packed.failed;
+    buffer_free(&packed);
+}
+
 static void statement_log(struct transaction *transaction, const struct slice *slice) {
     struct buffer *sql = &transaction->sql;
     size_t count;
     int64_t *hours = slice_hours(slice, &count);
     sql->failed = sql->failed || hours == NULL;
-    buffer_format(sql,
-                  "INSERT INTO onemap.batch_log (received_at, hours, records) VALUES ('epoch'::timestamptz +"
-                  " %lld * interval '1 microsecond', ARRAY[",
-                  (long long)slice->stamp_us);
+    buffer_format(sql, "INSERT INTO onemap.batch_log (id, received_at, hours, records) VALUES ('%s', ", slice->id);
+    append_stamp(sql, slice);
+    buffer_text(sql, ", ARRAY[");
     for (size_t i = 0; hours != NULL && i < count; i++) {
         buffer_format(sql, "%spg_catalog.to_timestamp(%lld)", i > 0 ? "," : "", (long long)hours[i] * 3600);
     }
@@ -347,15 +403,18 @@ static void statement_log(struct transaction *transaction, const struct slice *s
 
 static void statements_rest(struct transaction *transaction, const struct slice *slice) {
     statement_documents(transaction, slice);
+    statement_devices(transaction, slice);
     statement_checks(transaction, slice);
     statement_alarms(transaction, slice);
     copy_quarantine(transaction, slice);
     copy_receipts(transaction, slice);
+    statement_deliveries(transaction, slice);
     statement_log(transaction, slice);
 }
 
 #define OBSERVATION_COLUMNS "(device_id, observed_at, received_at, readings, quality, attributes)"
 #define TRACK_COLUMNS "(device_id, observed_at, received_at, geom)"
+#define FATE_ROWS " CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no)"
 
 void transaction_store(struct transaction *transaction, const struct slice *slice) {
     transaction_reset(transaction);
@@ -376,12 +435,21 @@ void transaction_settle(struct transaction *transaction, const struct slice *sli
               "COPY pg_temp.observation_stage " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
     copy_rows(transaction, slice, SLICE_TRACKS,
               "COPY pg_temp.track_point_stage " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
-    statement_end(transaction, "SELECT onemap.track_point_settle()");
+    if (slice_tracks(slice) > 0) {
+        transaction->place_fates_at = transaction->statements;
+        buffer_text(&transaction->sql, "SELECT l.fate, r.row_no FROM onemap.track_point_settle(");
+        append_stamp(&transaction->sql, slice);
+        buffer_format(&transaction->sql,
+                      ") s CROSS JOIN LATERAL (VALUES (%d, s.added), (%d, s.revised)) l(fate, row_nos)" FATE_ROWS,
+                      FATE_MERGED, FATE_REVISED);
+        statement_end(transaction, "");
+    }
     transaction->fates_at = transaction->statements;
+    buffer_text(&transaction->sql, "SELECT l.fate, r.row_no FROM onemap.observation_settle(");
+    append_stamp(&transaction->sql, slice);
     buffer_format(&transaction->sql,
-                  "SELECT l.fate, r.row_no FROM onemap.observation_settle() s"
-                  " CROSS JOIN LATERAL (VALUES (%d, s.duplicates), (%d, s.merged), (%d, s.revised)) l(fate, row_nos)"
-                  " CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no)",
+                  ") s CROSS JOIN LATERAL (VALUES (%d, s.duplicates), (%d, s.merged), (%d, s.revised))"
+                  " l(fate, row_nos)" FATE_ROWS,
                   FATE_DUPLICATE, FATE_MERGED, FATE_REVISED);
     statement_end(transaction, "");
 }
@@ -391,10 +459,27 @@ void transaction_finish(struct transaction *transaction, const struct slice *sli
     statements_rest(transaction, slice);
 }
 
-void transaction_take(const struct transaction *transaction, const struct slice *slice, int statement,
+void transaction_verify(struct transaction *transaction, const struct slice *slice) {
+    transaction_reset(transaction);
+    buffer_format(&transaction->sql, "SELECT 1 FROM onemap.batch_log b WHERE b.id = '%s'", slice->id);
+    statement_end(transaction, "");
+    transaction->devices_at = transaction->statements;
+    buffer_format(&transaction->sql,
+                  "SELECT " REGISTRY_DEVICE_COLUMNS("NULL") " FROM onemap.batch_log b JOIN onemap.device d"
+                                                            " ON d.updated_at = b.committed_at WHERE b.id = '%s'",
+                  slice->id);
+    statement_end(transaction, "");
+}
+
+void transaction_take(struct transaction *transaction, const struct slice *slice, int statement,
                       const PGresult *result) {
-    if (statement == transaction->fates_at) {
+    if (statement == transaction->place_fates_at) {
+        slice_take_place_fates(slice, result);
+    } else if (statement == transaction->fates_at) {
         slice_take_fates(slice, result);
+    } else if (statement == transaction->devices_at) {
+        PQclear(transaction->devices);
+        transaction->devices = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     } else if (statement >= transaction->documents_at && statement < transaction->documents_past) {
         slice_take_document(slice, result);
     }

@@ -16,8 +16,10 @@ struct transaction {
     bool outbox; /* it writes receipts */
     /* Numbers of statements, from 0: how many there are, and whose answers are wanted. */
     int statements;
-    int fates_at;                     /* -1 = none */
+    int place_fates_at, fates_at;     /* -1 = none */
     int documents_at, documents_past; /* those between, one a document */
+    int devices_at;                   /* -1 = none */
+    PGresult *devices;                /* that its inventories changed, for when it is committed; NULL = none */
 };
 
 void transaction_reset(struct transaction *transaction);
@@ -35,8 +37,11 @@ void transaction_settle(struct transaction *transaction, const struct slice *sli
 /* ... then all the rest, and COMMIT. */
 void transaction_finish(struct transaction *transaction, const struct slice *slice);
 
+/* Asks whether the slice is committed: a row if it is; then what devices it changed. */
+void transaction_verify(struct transaction *transaction, const struct slice *slice);
+
 /* The answer to one statement of what was built last: the slice takes in what concerns it. */
-void transaction_take(const struct transaction *transaction, const struct slice *slice, int statement,
+void transaction_take(struct transaction *transaction, const struct slice *slice, int statement,
                       const PGresult *result);
 
 #endif

@@ -54,6 +54,10 @@ struct slot {
     bool again;   /* STEP_VERIFY asks a second time, as something of the batch is stored already */
     bool found;   /* STEP_VERIFY's answer */
     int mends;    /* what was wrong with the transaction, and was put right */
+    /* Failures of this slice in a row that may be the server's or a message's (postgres_error_patience). */
+    int suspicions;
+    bool suspected;                /* its one message was refused for them ... */
+    struct batch_message innocent; /* ... and was this before */
     unsigned backoff_ms;
 };
 
@@ -72,14 +76,6 @@ struct writer {
 };
 
 static void slot_advance(struct slot *slot);
-
-/* Stamps of batches: strictly increasing in this process. */
-static int64_t next_stamp(void) {
-    static int64_t last;
-    int64_t now = clock_now_us();
-    last = now > last ? now : last + 1;
-    return last;
-}
 
 static bool has_partition(const struct writer *writer, int64_t day) {
     int64_t place = day - DAYS_FIRST;
@@ -144,7 +140,8 @@ static void count_batch(const struct slot *slot) {
     metrics->batches_committed++;
     metrics->batches_settled += slot->settle;
     metrics->committed_at_ms = now_ms;
-    metrics->lag_s = (double)(now_ms - job->batch->messages[0].received_at_ms) / 1000;
+    metrics->failure[0] = '\0';
+    metrics->batch_lag_s = (double)(now_ms - job->batch->messages[0].received_at_ms) / 1000;
     histogram_observe(&metrics->batch_records, job->batch->records);
     histogram_observe(&metrics->commit_s, (double)(uv_hrtime() - job->submitted_at) / 1e9);
     for (size_t i = 0; i < job->batch->operation_count; i++) {
@@ -155,19 +152,20 @@ static void count_batch(const struct slot *slot) {
 
 static void slot_take(struct slot *slot);
 
-static void slice_committed(struct slot *slot) {
+static void slot_committed(struct slot *slot) {
     slot->writer->failing_since = 0;
     count_slice(slot);
-    slice_devices_registered(&slot->slice);
-    slot->unsure = slot->doubted = slot->again = false;
-    slot->mends = 0;
+    slice_committed(&slot->slice);
+    slice_take_devices(&slot->slice, slot->transaction.devices);
+    slot->unsure = slot->doubted = slot->again = slot->suspected = false;
+    slot->mends = slot->suspicions = 0;
     slot->backoff_ms = BACKOFF_FIRST_MS;
     if ((slot->transaction.outbox || slot->step == STEP_VERIFY) && slot->writer->outbox_written != NULL) {
         slot->writer->outbox_written(slot->writer->user);
     }
     if (slot->slice.last < slot->slice.batch->message_count) {
         slot->slice.first = slot->slice.last++;
-        slot->slice.stamp_us = next_stamp();
+        slice_stamp(&slot->slice);
         slot->step = STEP_PREPARE;
         slot_advance(slot);
         return;
@@ -193,6 +191,7 @@ static void retry_later(struct slot *slot, const char *why) {
     writer->failing_since = writer->failing_since != 0 ? writer->failing_since : uv_now(writer->loop);
     snprintf(writer->failure, sizeof writer->failure, "%s", why);
     metrics->batch_failures++;
+    snprintf(metrics->failure, sizeof metrics->failure, "%s", why);
     log_warning("batch_retry", "lane=%s records=%d retry_ms=%u reason=%s", metrics->lane, slot->job->batch->records,
                 slot->backoff_ms, log_quote(why));
     uv_timer_start(&slot->timer, backoff_over, slot->backoff_ms, 0);
@@ -200,35 +199,19 @@ static void retry_later(struct slot *slot, const char *why) {
 }
 
 /* The message at hand goes to quarantine whole: the database will not have it. False if memory is out. */
-static bool refuse_message(struct slot *slot, const struct postgres_error *error) {
-    struct batch *batch = slot->slice.batch;
-    const struct batch_mark mark = batch_mark(batch);
+static bool refuse_message(const struct slot *slot, const struct postgres_error *error) {
     char reason[DECODE_REASON_MAX];
-    snprintf(reason, sizeof reason, "the database refuses it (SQLSTATE %s): %.180s", error->sqlstate, error->message);
-    text_trim(reason);
-    struct buffer finding = {0};
-    buffer_text(&finding, "{\"index\":-1,\"code\":\"refused_by_database\",\"reason\":");
-    buffer_json(&finding, reason, strlen(reason));
-    buffer_text(&finding, "}");
-    size_t code_at = batch_keep_text(batch, "refused_by_database", strlen("refused_by_database"));
-    size_t reason_at = batch_keep_text(batch, reason, strlen(reason));
-    size_t problems_at = batch_keep_text(batch, finding.data, finding.length);
-    bool kept = !batch->failed && !finding.failed;
-    if (kept) {
-        struct batch_message *message = &batch->messages[slot->slice.first];
-        message->refused = true;
-        message->code = code_at;
-        message->reason = reason_at;
-        message->problems = problems_at;
-        message->problems_length = finding.length;
-        message->problem_count = 1;
-        log_error("message_refused", "lane=%s topic=%s reason=%s", batch->metrics->lane,
-                  log_quote(batch_text(batch, message->topic)), log_quote(reason));
+    if (strcmp(error->sqlstate, "57014") == 0) {
+        snprintf(reason, sizeof reason,
+                 "the database takes longer for it than the %lld s that a statement has%s%.100s; send smaller messages",
+                 (long long)slot->writer->config->database_statement_timeout_s, error->where[0] == '\0' ? "" : ": ",
+                 error->where);
     } else {
-        batch_cut(batch, &mark);
+        snprintf(reason, sizeof reason, "the database refuses it (SQLSTATE %s): %.180s", error->sqlstate,
+                 error->message);
     }
-    buffer_free(&finding);
-    return kept;
+    text_trim(reason);
+    return slice_refuse(&slot->slice, "refused_by_database", reason);
 }
 
 /* Something in the slice is not to be stored: it is taken message by message until that one is found. */
@@ -248,6 +231,29 @@ static void data_fault(struct slot *slot, const struct postgres_error *error) {
     slot_advance(slot);
 }
 
+/* It took too long, or broke something within the server: a message's doing or the server's bad moment. Several are
+ * divided, and one that fails so alone, again and again, is refused. If then not even that can be stored it was the
+ * server's, and the message is as it was. */
+static void suspect(struct slot *slot, const struct postgres_error *error) {
+    struct batch_message *message = &slot->slice.batch->messages[slot->slice.first];
+    if (slot->slice.last - slot->slice.first > 1) {
+        data_fault(slot, error);
+    } else if (message->refused) {
+        if (slot->suspected) {
+            *message = slot->innocent;
+            slot->suspected = false;
+            slot->suspicions = 0;
+        }
+        retry_later(slot, error->message);
+    } else if (slot->suspicions++ < postgres_error_patience(error)) {
+        retry_later(slot, error->message);
+    } else {
+        slot->innocent = *message;
+        slot->suspected = true;
+        data_fault(slot, error);
+    }
+}
+
 /* 23505: some row is there already. */
 static void duplicate_met(struct slot *slot, const struct postgres_error *error) {
     if (slot->doubted) {
@@ -258,7 +264,7 @@ static void duplicate_met(struct slot *slot, const struct postgres_error *error)
         slot_advance(slot);
     } else if (!slot->settle) {
         slot->settle = true;
-        slot->slice.stamp_us = next_stamp();
+        slice_stamp(&slot->slice);
         slot_advance(slot);
     } else {
         data_fault(slot, error); /* not of a record: the slow path has settled those */
@@ -287,7 +293,9 @@ static void slot_failed(struct slot *slot, const struct postgres_error *error) {
     /* Lost. Whether it was committed is asked once the connection is back. */
     slot->unsure = slot->unsure || (committing && error->sqlstate[0] == '\0');
     slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
-    if (!storing || postgres_error_transient(error)) {
+    if (storing && !slot->unsure && postgres_error_patience(error) > 0) {
+        suspect(slot, error);
+    } else if (!storing || postgres_error_transient(error)) {
         retry_later(slot, error->message); /* nobody's data is at fault */
     } else if (strcmp(error->sqlstate, "23505") == 0) {
         duplicate_met(slot, error);
@@ -308,7 +316,8 @@ static void step_result(void *user, int statement, const PGresult *result) {
         slice_take_ids(&slot->slice, result);
         break;
     case STEP_VERIFY:
-        slot->found = PQntuples(result) == 1;
+        slot->found = slot->found || (statement == 0 && PQntuples(result) == 1);
+        transaction_take(&slot->transaction, &slot->slice, statement, result);
         break;
     case STEP_STORE:
     case STEP_SETTLE:
@@ -345,7 +354,7 @@ static void step_done(void *user, const struct postgres_error *error) {
     switch (slot->step) {
     case STEP_STORE:
     case STEP_FINISH:
-        slice_committed(slot);
+        slot_committed(slot);
         return;
     case STEP_SETTLE:
         slot->step = STEP_FINISH;
@@ -356,12 +365,12 @@ static void step_done(void *user, const struct postgres_error *error) {
         break;
     case STEP_VERIFY:
         if (slot->found) {
-            slice_committed(slot);
+            slot_committed(slot);
             return;
         }
         if (slot->again) {
             slot->settle = true; /* what is there already is of another batch */
-            slot->slice.stamp_us = next_stamp();
+            slice_stamp(&slot->slice);
         }
         slot->doubted = !slot->again;
         slot->unsure = slot->again = false;
@@ -426,7 +435,7 @@ static void prepare(struct slot *slot) {
         run(slot, STEP_IDS);
     } else if (build_partitions(slot)) {
         run(slot, STEP_PARTITIONS);
-    } else if (slot->settle && slice_rows(&slot->slice) > 0) {
+    } else if ((slot->settle || slot->slice.batch->replays) && slice_rows(&slot->slice) > 0) {
         transaction_settle(&slot->transaction, &slot->slice);
         run(slot, STEP_SETTLE);
     } else {
@@ -452,11 +461,7 @@ static void slot_advance(struct slot *slot) {
         break;
     case STEP_VERIFY:
         slot->found = false;
-        transaction_reset(&slot->transaction);
-        buffer_format(&slot->transaction.sql,
-                      "SELECT 1 FROM onemap.batch_log b WHERE b.received_at = 'epoch'::timestamptz + %lld * interval"
-                      " '1 microsecond'",
-                      (long long)slot->slice.stamp_us);
+        transaction_verify(&slot->transaction, &slot->slice);
         run(slot, STEP_VERIFY);
         break;
     default:
@@ -476,10 +481,10 @@ static void slot_take(struct slot *slot) {
         writer->last = writer->first == NULL ? NULL : writer->last;
         job->next = NULL;
         slot->job = job;
-        slot->slice = (struct slice){
-            .batch = job->batch, .first = 0, .last = job->batch->message_count, .stamp_us = next_stamp()};
-        slot->settle = slot->unsure = slot->doubted = slot->again = false;
-        slot->mends = 0;
+        slot->slice = (struct slice){.batch = job->batch, .first = 0, .last = job->batch->message_count};
+        slice_stamp(&slot->slice);
+        slot->settle = slot->unsure = slot->doubted = slot->again = slot->suspected = false;
+        slot->mends = slot->suspicions = 0;
         slot->backoff_ms = BACKOFF_FIRST_MS;
         slot->step = STEP_PREPARE;
         slot_advance(slot);

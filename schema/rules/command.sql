@@ -658,15 +658,20 @@ $$;
 COMMENT ON FUNCTION onemap.quarantine_last_id() IS
     'The newest message''s id, 0 if there is none: a replay leaves alone what it makes itself';
 
-CREATE OR REPLACE FUNCTION onemap.quarantine_message(id bigint) RETURNS TABLE (topic text, payload bytea)
+CREATE OR REPLACE FUNCTION onemap.quarantine_message(id bigint) RETURNS TABLE (topic text, payload bytea, received_ms text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN QUERY SELECT q.topic, q.payload FROM onemap.quarantine q WHERE q.id = $1;
+    IF EXISTS (SELECT FROM onemap.quarantine q WHERE q.id = $1 AND q.bytes > octet_length(q.payload)) THEN
+        RAISE EXCEPTION 'of message % only the beginning is kept', $1
+            USING HINT = 'It was refused unread; its vendor has to send it again.';
+    END IF;
+    RETURN QUERY SELECT q.topic, q.payload, round(extract(epoch FROM q.received_at) * 1000)::bigint::text
+        FROM onemap.quarantine q WHERE q.id = $1;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the quarantine has no message %', $1 USING ERRCODE = 'no_data_found';
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS 'A message as it was received; P0002 if there is none of this id';
+COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS 'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_show_facts(request jsonb) RETURNS TABLE (fact text, value text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -676,7 +681,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (7, 'replayed', q.replay_count || coalesce(', last ' || onemap.county_time(q.replayed_at, 'YYYY-MM-DD HH24:MI:SS'), '')),
         (8, 'problems', (SELECT string_agg(format('record %s: %s: %s', p.index, p.code, p.reason), E'\n' ORDER BY p.index)
             FROM jsonb_to_recordset(q.problems) AS p(index int, code text, reason text))),
-        (9, 'payload', octet_length(q.payload) || ' bytes')) AS f (position, fact, value)
+        (9, 'payload', q.bytes || ' bytes' || CASE WHEN q.bytes > octet_length(q.payload)
+            THEN format(', the first %s kept', octet_length(q.payload)) ELSE '' END),
+        (10, 'times', CASE WHEN q.times > 1 THEN format('%s, last %s', q.times,
+            onemap.county_time(q.last_received_at, 'YYYY-MM-DD HH24:MI:SS.MS')) END)) AS f (position, fact, value)
     WHERE q.id = (request->>'id')::bigint AND f.value IS NOT NULL ORDER BY f.position
 $$;
 COMMENT ON FUNCTION onemap.quarantine_show_facts(jsonb) IS 'One quarantined message for people, but for its payload: {id}';

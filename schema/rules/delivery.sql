@@ -51,16 +51,101 @@ BEGIN
         RAISE EXCEPTION 'delivery_maintain: outbox_days and quarantine_days 1 to 36500, not % and %', outbox_days, quarantine_days;
     END IF;
     DELETE FROM onemap.outbox o WHERE o.sent_at < now() - make_interval(days => outbox_days);
-    DELETE FROM onemap.quarantine q WHERE q.received_at < now() - make_interval(days => quarantine_days);
+    DELETE FROM onemap.quarantine q WHERE q.last_received_at < now() - make_interval(days => quarantine_days);
+    DELETE FROM onemap.quarantine_day d WHERE d.day < (now() AT TIME ZONE 'UTC')::date - quarantine_days;
 END $$;
 COMMENT ON FUNCTION onemap.delivery_maintain(int, int) IS 'Drops sent messages and quarantined ones after their retention';
 GRANT EXECUTE ON FUNCTION onemap.delivery_maintain(int, int) TO cityhub_hub;
 
 -- ---- quarantine ----
 
+CREATE OR REPLACE FUNCTION onemap.quarantine_fill() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.sha256 := coalesce(NEW.sha256, pg_catalog.sha256(NEW.payload));
+    NEW.bytes := coalesce(NEW.bytes, pg_catalog.octet_length(NEW.payload));
+    NEW.last_received_at := coalesce(NEW.last_received_at, NEW.received_at);
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_fill() IS 'Trigger: what follows from a message that is there whole';
+CREATE OR REPLACE TRIGGER quarantine_fill BEFORE INSERT ON onemap.quarantine
+    FOR EACH ROW EXECUTE FUNCTION onemap.quarantine_fill();
+
+-- A message that is waiting already is counted, not kept again: by the broker's redelivery or by the vendor's own will.
+CREATE OR REPLACE FUNCTION onemap.quarantine_put(items onemap.quarantine_item[], budget bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE today date := (now() AT TIME ZONE 'UTC')::date;
+BEGIN
+    WITH came AS MATERIALIZED (
+        SELECT DISTINCT ON (i.subsystem, i.vendor, i.kind, i.sha256) i.*, (count(*) OVER same)::int AS times,
+            min(i.received_at) OVER same AS first_at, max(i.received_at) OVER same AS last_at, min(i.ordinality) OVER same AS place
+        FROM unnest(items) WITH ORDINALITY i
+        WINDOW same AS (PARTITION BY i.subsystem, i.vendor, i.kind, i.sha256)
+        ORDER BY i.subsystem, i.vendor, i.kind, i.sha256, i.ordinality DESC),
+    again AS (
+        UPDATE onemap.quarantine q SET times = q.times + c.times, last_received_at = greatest(q.last_received_at, c.last_at),
+            code = c.code, reason = c.reason, problems = c.problems, record_count = c.record_count
+        FROM came c
+        WHERE q.subsystem = c.subsystem AND q.vendor = c.vendor AND q.kind = c.kind AND q.sha256 = c.sha256
+            AND q.replayed_at IS NULL
+        RETURNING q.subsystem, q.vendor, q.kind, q.sha256),
+    fresh AS MATERIALIZED (
+        SELECT c.*, coalesce((SELECT sum(d.bytes) FROM onemap.quarantine_day d WHERE d.day = today AND d.vendor = c.vendor), 0)
+            + sum(octet_length(c.payload)) OVER (PARTITION BY c.vendor ORDER BY c.place) <= budget AS kept
+        FROM came c
+        WHERE NOT EXISTS (SELECT FROM again a WHERE a.subsystem = c.subsystem AND a.vendor = c.vendor AND a.kind = c.kind
+            AND a.sha256 = c.sha256)),
+    stored AS (
+        INSERT INTO onemap.quarantine AS q (received_at, subsystem, vendor, kind, topic, payload, sha256, bytes, code, reason,
+            problems, record_count, times, last_received_at)
+        SELECT f.first_at, f.subsystem, f.vendor, f.kind, f.topic, f.payload, f.sha256, f.bytes, f.code, f.reason, f.problems,
+            f.record_count, f.times, f.last_at
+        FROM fresh f WHERE f.kept ORDER BY f.place
+        ON CONFLICT (subsystem, vendor, kind, sha256) WHERE replayed_at IS NULL DO UPDATE
+            SET times = q.times + excluded.times, last_received_at = greatest(q.last_received_at, excluded.last_received_at))
+    INSERT INTO onemap.quarantine_day AS q (day, vendor, subsystem, bytes, dropped)
+    SELECT today, f.vendor, f.subsystem, coalesce(sum(octet_length(f.payload)) FILTER (WHERE f.kept), 0),
+        coalesce(sum(f.times) FILTER (WHERE NOT f.kept), 0)
+    FROM fresh f GROUP BY f.vendor, f.subsystem ORDER BY f.vendor
+    ON CONFLICT (day, vendor, subsystem) DO UPDATE SET bytes = q.bytes + excluded.bytes, dropped = q.dropped + excluded.dropped;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_put(onemap.quarantine_item[], bigint) IS
+    'Keeps messages of which something could not be stored, each content once: one that waits already is counted one time more. '
+    'What would go beyond the vendor''s bytes of a day (budget) is counted alone';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_document(message jsonb, payload bytea, problems jsonb) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE item onemap.quarantine_item;
+BEGIN
+    item.received_at := coalesce(onemap.record_time(message, 'first_received_ms'),
+        onemap.record_time(message, 'received_at_ms'));
+    item.subsystem := message->>'subsystem';
+    item.vendor := message->>'vendor';
+    item.kind := message->>'kind';
+    item.topic := message->>'topic';
+    item.payload := payload;
+    item.sha256 := sha256(payload);
+    item.bytes := octet_length(payload)::bigint;
+    item.code := problems->0->>'code';
+    item.reason := problems->0->>'reason';
+    item.problems := problems;
+    item.record_count := (message->>'total')::int;
+    PERFORM onemap.quarantine_put(ARRAY[item], coalesce((message->>'quarantine_budget')::bigint, 9223372036854775807));
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_document(jsonb, bytea, jsonb) IS
+    'Keeps a message of message_store() of which a record could not be stored, with these problems';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_settle(budget bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM onemap.quarantine_put((SELECT array_agg(s::onemap.quarantine_item) FROM pg_temp.quarantine_stage s), budget);
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_settle(bigint) IS 'Brings the session''s quarantine_stage into quarantine';
+GRANT EXECUTE ON FUNCTION onemap.quarantine_put(onemap.quarantine_item[], bigint), onemap.quarantine_settle(bigint) TO cityhub_hub;
+
 CREATE OR REPLACE VIEW onemap.quarantine_overview AS
-    SELECT q.id, q.received_at, q.subsystem, q.vendor, q.kind, q.topic, octet_length(q.payload) AS bytes, q.code, q.reason,
-           q.record_count AS records, jsonb_array_length(q.problems) AS problems, q.replayed_at, q.replay_count
+    SELECT q.id, q.received_at, q.subsystem, q.vendor, q.kind, q.topic, q.bytes::int AS bytes, q.code, q.reason,
+           q.record_count AS records, jsonb_array_length(q.problems) AS problems, q.replayed_at, q.replay_count, q.times,
+           q.last_received_at
     FROM onemap.quarantine q;
 COMMENT ON VIEW onemap.quarantine_overview IS
     'Quarantined messages without their payload; records: in the message, problems: of bad ones among them';

@@ -43,10 +43,21 @@ END $$;
 COMMENT ON FUNCTION onemap.record_device(text, text, jsonb, text) IS
     'Id of the device the record names under key, NULL if absent, CH002 if unknown';
 
--- One function per kind: stores one record; returns accepted or duplicate; raises what is wrong.
-CREATE OR REPLACE FUNCTION onemap.inventory_put(subsystem text, vendor text, record jsonb) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE stored onemap.device; parent int; details jsonb; department int;
+-- What became of a row, as whole rows say.
+CREATE OR REPLACE FUNCTION onemap.row_fate(old jsonb, new jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN pg_catalog.bool_or(o.value NOT IN ('null', '""')) THEN 'revised'
+                WHEN pg_catalog.count(*) > 0 THEN 'merged' ELSE 'duplicate' END
+    FROM pg_catalog.jsonb_each(old) o JOIN pg_catalog.jsonb_each(new) n USING (key) WHERE o.value <> n.value
+$$;
+COMMENT ON FUNCTION onemap.row_fate(jsonb, jsonb) IS
+    'duplicate: nothing is another; merged: what was empty is not any more; revised: another value for something';
+
+-- One function per kind: stores one record; returns its fate; raises what is wrong. `since`: when a replayed message came first,
+-- NULL = now. What is stored is changed by what came later alone.
+
+CREATE OR REPLACE FUNCTION onemap.inventory_said(subsystem text, vendor text, record jsonb) RETURNS onemap.device
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE said onemap.device;
 BEGIN
     IF NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.subsystem = $1 AND k.key = record->>'kind') THEN
         RAISE EXCEPTION 'kind: % has no device kind %; it has %', subsystem, record->>'kind',
@@ -57,46 +68,98 @@ BEGIN
         RAISE EXCEPTION 'component_code: must be 16 digits (GB/T 30428.2), not %', record->>'component_code'
             USING ERRCODE = 'CH002';
     END IF;
-    parent := onemap.record_device(subsystem, vendor, record, 'parent_code');
-    department := onemap.record_department(record);
-    SELECT coalesce(jsonb_object_agg(a->>'key', a->>'value'), '{}') INTO details
+    said.kind := record->>'kind';
+    said.name_zh := record->>'name';
+    said.component_code := record->>'component_code';
+    said.status := CASE WHEN (record->>'retired')::boolean THEN 'retired' ELSE 'active' END;
+    said.parent_id := onemap.record_device(subsystem, vendor, record, 'parent_code');
+    said.geom := onemap.record_point(record);
+    said.department_id := onemap.record_department(record);
+    SELECT coalesce(jsonb_object_agg(a->>'key', a->>'value'), '{}') INTO said.attributes
     FROM jsonb_array_elements(record->'attributes') a WHERE a ? 'key';
+    RETURN said;
+END $$;
+COMMENT ON FUNCTION onemap.inventory_said(text, text, jsonb) IS 'What an inventory record says of its device; NULL = nothing';
+
+CREATE OR REPLACE FUNCTION onemap.inventory_wanted(stored onemap.device, said onemap.device, late boolean) RETURNS onemap.device
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- The one of the two whose word stands, and the one that fills what it leaves open.
+    word onemap.device := CASE WHEN late THEN stored ELSE said END;
+    rest onemap.device := CASE WHEN late THEN said ELSE stored END;
+BEGIN
+    stored.department_id := coalesce(word.department_id, CASE WHEN NOT late AND said.geom::text <> stored.geom::text
+        THEN NULL ELSE rest.department_id END);
+    stored.kind := coalesce(word.kind, rest.kind);
+    stored.name_zh := coalesce(nullif(word.name_zh, ''), rest.name_zh, '');
+    stored.component_code := coalesce(word.component_code, rest.component_code);
+    stored.status := word.status;
+    stored.parent_id := coalesce(word.parent_id, rest.parent_id);
+    stored.geom := coalesce(word.geom, rest.geom);
+    stored.attributes := rest.attributes || word.attributes;
+    RETURN stored;
+END $$;
+COMMENT ON FUNCTION onemap.inventory_wanted(onemap.device, onemap.device, boolean) IS
+    'A device after what an inventory says of it; late: what it says is older than what is stored, and fills what is missing there';
+
+CREATE OR REPLACE FUNCTION onemap.inventory_fate(stored onemap.device, wanted onemap.device) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN (stored.kind, stored.name_zh, stored.component_code, stored.status, stored.parent_id, stored.department_id,
+              stored.attributes, stored.geom::text) IS NOT DISTINCT FROM
+             (wanted.kind, wanted.name_zh, wanted.component_code, wanted.status, wanted.parent_id, wanted.department_id,
+              wanted.attributes, wanted.geom::text) THEN 'duplicate'
+        WHEN stored.kind IS NULL THEN 'accepted'
+        WHEN stored.kind <> wanted.kind OR stored.status <> wanted.status OR stored.parent_id <> wanted.parent_id
+            OR nullif(stored.name_zh, '') <> wanted.name_zh OR stored.component_code <> wanted.component_code
+            OR stored.department_id <> wanted.department_id OR stored.geom::text <> wanted.geom::text
+            OR NOT wanted.attributes @> stored.attributes THEN 'revised'
+        ELSE 'merged' END
+$$;
+COMMENT ON FUNCTION onemap.inventory_fate(onemap.device, onemap.device) IS
+    'What an inventory record was for its device: accepted (its first one), duplicate, merged (new fields alone), revised';
+
+CREATE OR REPLACE FUNCTION onemap.inventory_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    stored onemap.device; wanted onemap.device; said onemap.device := onemap.inventory_said(subsystem, vendor, record);
+    fate text;
+BEGIN
     SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2
         AND d.code = record->>'device_code' FOR UPDATE;
     IF NOT FOUND THEN
         INSERT INTO onemap.device (subsystem, vendor, code, kind, name_zh, component_code, status, parent_id, geom, department_id,
             attributes)
-        VALUES ($1, $2, record->>'device_code', record->>'kind', coalesce(record->>'name', ''), record->>'component_code',
-                CASE WHEN (record->>'retired')::boolean THEN 'retired' ELSE 'active' END, parent,
-                onemap.record_point(record), department, details);
+        VALUES ($1, $2, record->>'device_code', said.kind, coalesce(said.name_zh, ''), said.component_code, said.status,
+            said.parent_id, said.geom, said.department_id, said.attributes);
         RETURN 'accepted';
     END IF;
-    UPDATE onemap.device d SET kind = record->>'kind', name_zh = coalesce(record->>'name', d.name_zh),
-        component_code = coalesce(record->>'component_code', d.component_code),
-        status = CASE WHEN (record->>'retired')::boolean THEN 'retired' ELSE 'active' END,
-        parent_id = coalesce(parent, d.parent_id), geom = coalesce(onemap.record_point(record), d.geom),
-        department_id = coalesce(department, CASE WHEN record ? 'lon'
-            AND NOT public.ST_OrderingEquals(d.geom, onemap.record_point(record))
-                                                  THEN NULL ELSE d.department_id END),
-        attributes = d.attributes || details
-    WHERE d.id = stored.id
-        AND (d.kind, d.name_zh, d.component_code, d.status, d.parent_id, d.department_id, d.attributes, d.geom::text)
-            IS DISTINCT FROM
-            (record->>'kind', coalesce(record->>'name', d.name_zh), coalesce(record->>'component_code', d.component_code)::char(16),
-             CASE WHEN (record->>'retired')::boolean THEN 'retired' ELSE 'active' END, coalesce(parent, d.parent_id),
-             coalesce(department, d.department_id), d.attributes || details, coalesce(onemap.record_point(record), d.geom)::text);
-    RETURN CASE WHEN FOUND THEN 'accepted' ELSE 'duplicate' END;
+    -- A pending one has no inventory yet that could be newer.
+    wanted := onemap.inventory_wanted(stored, said, coalesce(stored.kind IS NOT NULL AND since < stored.updated_at, false));
+    fate := onemap.inventory_fate(stored, wanted);
+    IF fate <> 'duplicate' THEN
+        UPDATE onemap.device d SET kind = wanted.kind, name_zh = wanted.name_zh, component_code = wanted.component_code,
+            status = wanted.status, parent_id = wanted.parent_id, geom = wanted.geom, department_id = wanted.department_id,
+            attributes = wanted.attributes
+        WHERE d.id = stored.id;
+    END IF;
+    RETURN fate;
 END $$;
-COMMENT ON FUNCTION onemap.inventory_put(text, text, jsonb) IS
+COMMENT ON FUNCTION onemap.inventory_put(text, text, jsonb, timestamptz) IS
     'Stores one inventory record: a new device, or what changed of a known one; makes a pending one active';
 
-CREATE OR REPLACE FUNCTION onemap.staff_put(subsystem text, vendor text, record jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION onemap.staff_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
+RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE at timestamptz := onemap.record_time(record, 'observed_at_ms'); device int; department int;
+DECLARE
+    at timestamptz := onemap.record_time(record, 'observed_at_ms'); device int; department int;
+    old_at timestamptz; old jsonb; new jsonb;
 BEGIN
     device := onemap.record_device(subsystem, vendor, record, 'device_code');
     department := onemap.record_department(record);
     IF record->>'kind' = 'VEHICLE' THEN
+        SELECT v.observed_at, to_jsonb(v) INTO old_at, old FROM onemap.vehicle v
+        WHERE v.subsystem = $1 AND v.vendor = $2 AND v.code = record->>'code' FOR UPDATE;
         INSERT INTO onemap.vehicle AS v (subsystem, vendor, code, name, role, plate, department_id, device_id, on_duty,
             observed_at, geom)
         VALUES ($1, $2, record->>'code', coalesce(record->>'name', ''), coalesce(record->>'role', ''),
@@ -107,8 +170,11 @@ BEGIN
             plate = coalesce(record->>'plate', v.plate), department_id = coalesce(excluded.department_id, v.department_id),
             device_id = coalesce(excluded.device_id, v.device_id), on_duty = coalesce(excluded.on_duty, v.on_duty),
             observed_at = excluded.observed_at, geom = coalesce(excluded.geom, v.geom)
-        WHERE v.observed_at < excluded.observed_at;
+        WHERE v.observed_at < excluded.observed_at OR (v.observed_at = excluded.observed_at AND since IS NULL)
+        RETURNING to_jsonb(v) INTO new;
     ELSE
+        SELECT p.observed_at, to_jsonb(p) INTO old_at, old FROM onemap.person p
+        WHERE p.subsystem = $1 AND p.vendor = $2 AND p.code = record->>'code' FOR UPDATE;
         INSERT INTO onemap.person AS p (subsystem, vendor, code, name, role, department_id, device_id, on_duty, observed_at, geom)
         VALUES ($1, $2, record->>'code', coalesce(record->>'name', ''), coalesce(record->>'role', ''),
                 department, device, (record->>'on_duty')::boolean, at, onemap.record_point(record))
@@ -117,16 +183,43 @@ BEGIN
             department_id = coalesce(excluded.department_id, p.department_id),
             device_id = coalesce(excluded.device_id, p.device_id), on_duty = coalesce(excluded.on_duty, p.on_duty),
             observed_at = excluded.observed_at, geom = coalesce(excluded.geom, p.geom)
-        WHERE p.observed_at < excluded.observed_at;
+        WHERE p.observed_at < excluded.observed_at OR (p.observed_at = excluded.observed_at AND since IS NULL)
+        RETURNING to_jsonb(p) INTO new;
     END IF;
-    -- An older or equal state changes nothing: the last one by observed_at stands.
-    RETURN CASE WHEN FOUND THEN 'accepted' ELSE 'duplicate' END;
+    -- An older state changes nothing: the last one by observed_at stands. One of the same time adds to it or corrects it.
+    RETURN CASE WHEN new IS NULL THEN 'duplicate' WHEN old_at = at THEN onemap.row_fate(old, new) ELSE 'accepted' END;
 END $$;
-COMMENT ON FUNCTION onemap.staff_put(text, text, jsonb) IS 'Stores one staff record: the last state of a person or vehicle';
+COMMENT ON FUNCTION onemap.staff_put(text, text, jsonb, timestamptz) IS
+    'Stores one staff record: the last state of a person or vehicle';
 
-CREATE OR REPLACE FUNCTION onemap.work_put(subsystem text, vendor text, record jsonb) RETURNS text
+CREATE OR REPLACE FUNCTION onemap.record_standard(subsystem text, vendor text, record jsonb) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE standard int; person int; vehicle int; device int; department int;
+DECLARE standard int;
+BEGIN
+    IF record ? 'standard_code' THEN
+        IF record ? 'standard_name' OR record ? 'standard_requirement' THEN
+            INSERT INTO onemap.work_standard (subsystem, code, name, requirement, source)
+            VALUES ($1, record->>'standard_code', coalesce(record->>'standard_name', ''), coalesce(record->>'standard_requirement',
+                ''), $2)
+            ON CONFLICT ON CONSTRAINT work_standard_subsystem_code_key DO NOTHING;
+        END IF;
+        SELECT w.id INTO standard FROM onemap.work_standard w WHERE w.subsystem = $1 AND w.code = record->>'standard_code';
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'standard_code: the standard % is unknown; give standard_name and standard_requirement with it',
+                record->>'standard_code' USING ERRCODE = 'CH002';
+        END IF;
+    END IF;
+    RETURN standard;
+END $$;
+COMMENT ON FUNCTION onemap.record_standard(text, text, jsonb) IS
+    'Id of the standard the record names, NULL if absent; one that is described with it is new, CH002 if it is neither known';
+
+CREATE OR REPLACE FUNCTION onemap.work_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
+RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    standard int; person int; vehicle int; device int; department int;
+    at timestamptz := onemap.record_time(record, 'observed_at_ms'); old_at timestamptz; old jsonb; new jsonb;
 BEGIN
     device := onemap.record_device(subsystem, vendor, record, 'device_code');
     department := onemap.record_department(record);
@@ -145,19 +238,9 @@ BEGIN
                 USING ERRCODE = 'CH002';
         END IF;
     END IF;
-    IF record ? 'standard_code' THEN
-        IF record ? 'standard_name' OR record ? 'standard_requirement' THEN
-            INSERT INTO onemap.work_standard (subsystem, code, name, requirement, source)
-            VALUES ($1, record->>'standard_code', coalesce(record->>'standard_name', ''), coalesce(record->>'standard_requirement',
-                ''), $2)
-            ON CONFLICT ON CONSTRAINT work_standard_subsystem_code_key DO NOTHING;
-        END IF;
-        SELECT w.id INTO standard FROM onemap.work_standard w WHERE w.subsystem = $1 AND w.code = record->>'standard_code';
-        IF NOT FOUND THEN
-            RAISE EXCEPTION 'standard_code: the standard % is unknown; give standard_name and standard_requirement with it',
-                record->>'standard_code' USING ERRCODE = 'CH002';
-        END IF;
-    END IF;
+    standard := onemap.record_standard(subsystem, vendor, record);
+    SELECT w.observed_at, to_jsonb(w) INTO old_at, old FROM onemap.work_order w
+    WHERE w.subsystem = $1 AND w.vendor = $2 AND w.code = record->>'work_code' FOR UPDATE;
     INSERT INTO onemap.work_order AS w (subsystem, vendor, code, title, status, standard_id, department_id, person_id, vehicle_id,
         device_id,
         planned_start, planned_end, started_at, finished_at, quantity, quantity_unit, quality_score, result, observed_at, geom)
@@ -177,10 +260,11 @@ BEGIN
         quantity_unit = coalesce(record->>'quantity_unit', w.quantity_unit),
         quality_score = coalesce(excluded.quality_score, w.quality_score), result = coalesce(record->>'result', w.result),
         observed_at = excluded.observed_at, geom = coalesce(excluded.geom, w.geom)
-    WHERE w.observed_at < excluded.observed_at;
-    RETURN CASE WHEN FOUND THEN 'accepted' ELSE 'duplicate' END;
+    WHERE w.observed_at < excluded.observed_at OR (w.observed_at = excluded.observed_at AND since IS NULL)
+    RETURNING to_jsonb(w) INTO new;
+    RETURN CASE WHEN new IS NULL THEN 'duplicate' WHEN old_at = at THEN onemap.row_fate(old, new) ELSE 'accepted' END;
 END $$;
-COMMENT ON FUNCTION onemap.work_put(text, text, jsonb) IS 'Stores one work record: the last state of a work order';
+COMMENT ON FUNCTION onemap.work_put(text, text, jsonb, timestamptz) IS 'Stores one work record: the last state of a work order';
 
 CREATE OR REPLACE FUNCTION onemap.case_put(subsystem text, vendor text, record jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -196,55 +280,134 @@ COMMENT ON FUNCTION onemap.case_put(text, text, jsonb) IS
     'Stores a problem that a subsystem reports and hands it to the case module';
 
 -- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
--- in the receipt), received_at_ms, records: [{index, record}], problems and warnings found while decoding, total}.
-CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int,
-    OUT rejected int)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    r record; fate text; code text;
-    problems jsonb := coalesce(message->'problems', '[]'); subsystem text := message->>'subsystem';
-        vendor text := message->>'vendor';
-    total int := (message->>'total')::int; policy text;
+-- in the receipt), received_at_ms, first_received_ms (of a replayed one), records: [{index, record}], problems and warnings found
+-- while decoding, total}.
+CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind text, record jsonb, since timestamptz) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    accepted := 0;
-    duplicates := 0;
-    FOR r IN SELECT (e->>'index')::int AS index, e->'record' AS record FROM jsonb_array_elements(message->'records') e LOOP
+    RETURN CASE kind
+        WHEN 'inventory' THEN onemap.inventory_put(subsystem, vendor, record, since)
+        WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, record, since)
+        WHEN 'work' THEN onemap.work_put(subsystem, vendor, record, since)
+        WHEN 'case' THEN onemap.case_put(subsystem, vendor, record) END;
+END $$;
+COMMENT ON FUNCTION onemap.record_put(text, text, text, jsonb, timestamptz) IS
+    'Stores one record of a message of this kind; its fate, NULL if nothing stores such a kind';
+
+-- Each version of a row that a transaction makes is looked at by those that come after it in the transaction: thousands of records
+-- of one object would take for ever. So from the ninth on they are tried, which leaves nothing, and what comes of all is stored at
+-- last.
+CREATE OR REPLACE FUNCTION onemap.record_merge(old jsonb, new jsonb) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT old - 'retired'
+        - CASE WHEN new ? 'lon' AND (old->'lon', old->'lat') IS DISTINCT FROM (new->'lon', new->'lat') THEN 'department_code'
+               ELSE '' END
+        || new
+        || CASE WHEN old ? 'attributes' AND new ? 'attributes' THEN jsonb_build_object('attributes', (
+               SELECT jsonb_agg(jsonb_build_object('key', m.key, 'value', m.value)) FROM jsonb_each((
+                   SELECT jsonb_object_agg(a->>'key', a->'value')
+                   FROM jsonb_array_elements((old->'attributes') || (new->'attributes')) a WHERE a ? 'key')) m)) ELSE '{}' END
+$$;
+COMMENT ON FUNCTION onemap.record_merge(jsonb, jsonb) IS
+    'One record for two of the same object, that says what both say, one after the other';
+
+CREATE OR REPLACE FUNCTION onemap.record_try(message jsonb, before jsonb, record jsonb, since timestamptz) RETURNS text
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE fate text;
+BEGIN
+    IF before IS NOT NULL THEN
+        PERFORM onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', before, since);
+    END IF;
+    fate := onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
+    RAISE EXCEPTION 'tried' USING ERRCODE = 'CH003';
+EXCEPTION WHEN SQLSTATE 'CH003' THEN
+    RETURN fate;
+END $$;
+COMMENT ON FUNCTION onemap.record_try(jsonb, jsonb, jsonb, timestamptz) IS
+    'The fate that a record of the message has after the one `before` it; stores neither, raises what is wrong';
+
+CREATE OR REPLACE FUNCTION onemap.message_records(message jsonb)
+RETURNS TABLE (index int, record jsonb, turn bigint, last boolean) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.index, t.record, t.turn, t.turn = t.turns
+    FROM (SELECT k.*, row_number() OVER (PARTITION BY k.key ORDER BY k.place) AS turn, count(*) OVER (PARTITION BY k.key) AS turns
+          FROM (SELECT (e->>'index')::int AS index, e->'record' AS record, n AS place, CASE message->>'kind'
+                    WHEN 'inventory' THEN e->'record'->>'device_code' WHEN 'work' THEN e->'record'->>'work_code'
+                    WHEN 'staff' THEN concat(e->'record'->>'kind', ' ', e->'record'->>'code')
+                    ELSE n::text END AS key
+                FROM jsonb_array_elements(message->'records') WITH ORDINALITY AS a(e, n)) k) t
+    ORDER BY t.turn > 8, CASE WHEN t.turn > 8 THEN t.key END, t.place
+$$;
+COMMENT ON FUNCTION onemap.message_records(jsonb) IS
+    'The records of a message in their order, but those behind the eighth of one object at the end, object by object; turn '
+    'counts the object''s records';
+
+CREATE OR REPLACE FUNCTION onemap.message_receipt(message jsonb, counts jsonb, problems jsonb, payload bytea) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; total int := (message->>'total')::int;
+BEGIN
+    IF jsonb_array_length(problems) > 0 THEN
+        PERFORM onemap.quarantine_document(message, payload, problems);
+    END IF;
+    IF jsonb_array_length(problems) > 0
+            OR EXISTS (SELECT FROM onemap.vendor v WHERE v.subsystem = $1->>'subsystem' AND v.vendor = $1->>'vendor'
+                       AND v.receipts = 'all') THEN
+        INSERT INTO onemap.outbox (topic, payload)
+        VALUES (format('cityhub/v1/%s/%s/receipt', subsystem, vendor), jsonb_build_object(
+            'receipts', jsonb_build_array(counts || jsonb_build_object(
+            'message', message->'message', 'kind', message->'kind', 'received_at_ms', message->'received_at_ms', 'records', total,
+            'problems', problems, 'warnings', coalesce(message->'warnings', '[]'))))::text);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.message_receipt(jsonb, jsonb, jsonb, bytea) IS
+    'The receipt of a message, if its vendor wants one, and its quarantine row, if there are problems; counts: what became of its '
+    'records';
+
+-- Plans are made once in a session and used for long: they must not be those of a table that was empty then.
+CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int,
+    OUT rejected int, OUT merged int, OUT revised int)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    r record; fate text; tried jsonb; found jsonb[] := '{}'; problems jsonb := coalesce(message->'problems', '[]');
+    room int := 1000 - jsonb_array_length(problems); -- the others are only counted
+    said jsonb := message - '{records,problems,warnings}'::text[];
+    since timestamptz := onemap.record_time(message, 'first_received_ms');
+BEGIN
+    accepted := 0; duplicates := 0; merged := 0; revised := 0;
+    FOR r IN SELECT m.index, m.record, m.turn, m.last FROM onemap.message_records(message) m LOOP
         BEGIN
-            fate := CASE message->>'kind'
-                WHEN 'inventory' THEN onemap.inventory_put(subsystem, vendor, r.record)
-                WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, r.record)
-                WHEN 'work' THEN onemap.work_put(subsystem, vendor, r.record)
-                WHEN 'case' THEN onemap.case_put(subsystem, vendor, r.record) END;
-            IF fate IS NULL THEN
-                RAISE EXCEPTION 'kind: nothing stores messages of kind %', message->>'kind' USING ERRCODE = 'CH002';
+            IF r.turn <= 8 THEN
+                fate := onemap.record_put(said->>'subsystem', said->>'vendor', said->>'kind', r.record, since);
+            ELSE
+                tried := CASE WHEN r.turn > 9 THEN tried END;
+                fate := onemap.record_try(said, tried, r.record, since);
+                tried := CASE WHEN fate = 'duplicate' THEN tried WHEN tried IS NULL THEN r.record
+                              ELSE onemap.record_merge(tried, r.record) END;
             END IF;
-            IF fate = 'duplicate' THEN duplicates := duplicates + 1; ELSE accepted := accepted + 1; END IF;
+            IF fate IS NULL THEN
+                RAISE EXCEPTION 'kind: nothing stores messages of kind %', said->>'kind' USING ERRCODE = 'CH002';
+            END IF;
+            accepted := accepted + (fate = 'accepted')::int; duplicates := duplicates + (fate = 'duplicate')::int;
+            merged := merged + (fate = 'merged')::int; revised := revised + (fate = 'revised')::int;
         EXCEPTION
             -- Losing the connection or a deadlock is not the record's fault: the whole batch is taken again.
             WHEN serialization_failure OR deadlock_detected OR lock_not_available OR query_canceled OR admin_shutdown
                 OR disk_full OR out_of_memory THEN RAISE;
             WHEN OTHERS THEN
-                code := CASE WHEN SQLSTATE = 'CH002' THEN 'unknown_reference' ELSE 'refused_by_database' END;
-                problems := problems || jsonb_build_object('index', r.index, 'code', code, 'reason', SQLERRM);
+                IF cardinality(found) < room THEN
+                    found := found || jsonb_build_object('index', r.index, 'code',
+                        CASE WHEN SQLSTATE = 'CH002' THEN 'unknown_reference' ELSE 'refused_by_database' END, 'reason', SQLERRM);
+                END IF;
         END;
+        IF r.last AND r.turn > 8 AND tried IS NOT NULL THEN
+            PERFORM onemap.record_put(said->>'subsystem', said->>'vendor', said->>'kind', tried, since);
+        END IF;
     END LOOP;
+    problems := problems || to_jsonb(found);
     -- The list may be shorter than what it stands for; a message refused whole has one problem and no records.
-    rejected := greatest(total - accepted - duplicates, jsonb_array_length(problems));
-    IF jsonb_array_length(problems) > 0 THEN
-        INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, problems, record_count)
-        VALUES (to_timestamp((message->>'received_at_ms')::bigint / 1000.0), subsystem, vendor, message->>'kind', message->>'topic',
-                payload, problems->0->>'code', problems->0->>'reason', problems, total);
-    END IF;
-    SELECT v.receipts INTO policy FROM onemap.vendor v WHERE v.subsystem = message->>'subsystem' AND v.vendor = message->>'vendor';
-    IF policy = 'all' OR jsonb_array_length(problems) > 0 THEN
-        INSERT INTO onemap.outbox (topic, payload)
-        VALUES (format('cityhub/v1/%s/%s/receipt', subsystem, vendor), jsonb_build_object(
-            'receipts', jsonb_build_array(jsonb_build_object(
-            'message', message->'message', 'kind', message->'kind', 'received_at_ms', message->'received_at_ms', 'records', total,
-            'accepted', accepted, 'duplicates', duplicates, 'merged', 0, 'revised', 0, 'rejected', rejected,
-            'problems', problems, 'warnings', coalesce(message->'warnings', '[]'))))::text);
-    END IF;
-    IF message->>'kind' = 'inventory' AND accepted > 0 THEN
+    rejected := greatest((message->>'total')::int - accepted - duplicates - merged - revised, jsonb_array_length(problems));
+    PERFORM onemap.message_receipt(message - 'records', jsonb_build_object('accepted', accepted, 'duplicates', duplicates,
+        'merged', merged, 'revised', revised, 'rejected', rejected), problems, payload);
+    IF said->>'kind' = 'inventory' AND accepted + merged + revised > 0 THEN
         PERFORM pg_notify('cityhub_registry', 'inventory');
     END IF;
 END $$;

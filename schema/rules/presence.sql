@@ -75,6 +75,7 @@ CREATE OR REPLACE FUNCTION onemap.presence_sweep(listening_since timestamptz) RE
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE gone int;
 BEGIN
+    PERFORM onemap.device_state_clock();
     UPDATE onemap.device_state s SET online = false, changed_at = now()
     FROM onemap.device x LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
     WHERE x.id = s.device_id AND s.online

@@ -10,6 +10,7 @@
 #include "hub/base/count.h"
 #include "hub/base/metrics.h"
 #include "hub/base/text.h"
+#include "hub/ingest/commit.h"
 #include "hub/ingest/intake.h"
 #include "hub/store/transaction.h"
 
@@ -99,7 +100,9 @@ static size_t take(struct intake *intake, const struct adapter *adapter, struct 
                        : length < 8          ? length
                                              : 8,
         .received_at_ms = NOW_MS,
+        .identifier = (uint16_t)(batch->message_count + 1),
     };
+    REQUIRE(intake_digest(intake, &message) == 0);
     size_t before = batch->message_count;
     REQUIRE(intake_take(intake, batch, &message) == 0 && !batch->failed);
     free(payload);
@@ -214,7 +217,7 @@ static void settle(const struct slice *slice, uint32_t says) {
 }
 
 /* All ways in which the batch is given to the database. */
-static void store(struct batch *batch, uint32_t says) {
+static void store(const struct world *world, struct batch *batch, uint32_t says) {
     struct transaction transaction = {0};
     struct slice all = {.batch = batch, .last = batch->message_count, .stamp_us = NOW_MS * 1000};
     give_ids(&all);
@@ -227,6 +230,8 @@ static void store(struct batch *batch, uint32_t says) {
     settle(&all, says);
     transaction_finish(&transaction, &all);
     read_transaction(&transaction);
+    slice_committed(&all);
+    REQUIRE(!commit_take(world, batch));
     for (size_t m = 0; m < batch->message_count; m++) {
         struct slice one = {.batch = batch, .first = m, .last = m + 1, .stamp_us = NOW_MS * 1000 + (int64_t)m};
         transaction_store(&transaction, &one);
@@ -258,7 +263,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         at += take(intake, adapter, &batch, data + at, size - at);
     }
     if (batch.message_count > 0) {
-        store(&batch, says);
+        batch.lane = "fuzz/fuzz-1";
+        store(&world, &batch, says);
     }
     batch_free(&batch);
     intake_free(intake);

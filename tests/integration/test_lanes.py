@@ -175,7 +175,7 @@ def test_batches_by_size_and_by_age(site, small_batches, database):
     load.publish(1)
     load.wait_stored(database)
     wait_until(lambda: batches() == (3, 110), 30, "a third batch, of ten")
-    assert 4.9 <= hub.metric("cityhub_lag_seconds", subsystem="dust") < 30, "it waited for its age"
+    assert 4.9 <= hub.metric("cityhub_batch_lag_seconds", subsystem="dust") < 30, "it waited for its age"
     moment = now_ms()
     receipt = load.client.send("telemetry", [{"device_code": f"big-{n}", "observed_at_ms": moment, "pm25_ug_m3": 1} for n in range(200)])
     assert receipt["accepted"] == 200

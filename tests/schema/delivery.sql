@@ -1,6 +1,6 @@
 -- What leaves the hub (outbox, receipts) and what could not be stored (quarantine).
 BEGIN;
-SELECT plan(27);
+SELECT plan(35);
 
 -- Outbox and receipts.
 SET LOCAL ROLE cityhub_hub;
@@ -23,19 +23,57 @@ SELECT is((SELECT array_agg(attempts ORDER BY id) FROM onemap.outbox), '{1,0,0}'
 SELECT throws_ok($$INSERT INTO onemap.outbox (destination, topic, payload) VALUES ('A B', 'x', '')$$, '23514', NULL, 'a destination is a word');
 
 -- Quarantine.
+SELECT onemap.stage_create();
+CREATE FUNCTION pg_temp.put(VARIADIC messages text[]) RETURNS void LANGUAGE plpgsql AS $$
+-- each message: 'vendor content code age'
+DECLARE m text; f text[];
+BEGIN
+    FOREACH m IN ARRAY messages LOOP
+        f := string_to_array(m, ' ');
+        INSERT INTO pg_temp.quarantine_stage VALUES (now() - f[4]::interval, 'dust', f[1], 'telemetry', 'cityhub/v1/dust/v/telemetry',
+            f[2]::bytea, sha256(f[2]::bytea), length(f[2]), f[3], 'x', jsonb_build_array(jsonb_build_object('index', 3, 'code', f[3], 'reason', 'x')), 9);
+    END LOOP;
+    PERFORM onemap.quarantine_settle(20);
+    DELETE FROM pg_temp.quarantine_stage;
+END $$;
+CREATE FUNCTION pg_temp.kept() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(format('%s %s %s %s', vendor, convert_from(payload, 'UTF8'), code, times), ', ' ORDER BY id) FROM onemap.quarantine $$;
+GRANT USAGE ON SCHEMA public TO cityhub_hub;
 SET LOCAL ROLE cityhub_hub;
-SELECT lives_ok($$INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, problems, record_count)
-    VALUES (now() - interval '10 days', 'dust', 'v', 'telemetry', 'cityhub/v1/dust/v/telemetry', '\x00ff', 'malformed', 'cut off', '[{"index": -1, "code": "malformed", "reason": "cut off"}]', 0),
-           (now() - interval '1 day', 'dust', 'v', 'telemetry', 'cityhub/v1/dust/v/telemetry', '\x01', 'no_time', 'x', '[{"index": 3, "code": "no_time", "reason": "x"}]', 9)$$,
-    'the hub puts whole messages into quarantine');
+SELECT throws_ok($$INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason)
+    VALUES (now(), 'dust', 'v', 'telemetry', 't', '', 'c', 'r')$$, '42501', NULL, 'the hub puts messages into quarantine by the function alone');
+RESET ROLE;
+SELECT ok(has_function_privilege('cityhub_hub', 'onemap.quarantine_settle(bigint)', 'EXECUTE'), 'which it may call');
+SELECT pg_temp.put('v one malformed 10d', 'w one no_time 1d', 'v two no_time 1d', 'v one malformed 9d');
+SELECT is(pg_temp.kept(), 'v one malformed 2, w one no_time 1, v two no_time 1', 'a content is kept once for each vendor, and counted');
+SELECT is((SELECT ROW(received_at, last_received_at)::text FROM onemap.quarantine WHERE times = 2),
+    ROW(now() - interval '10 days', now() - interval '9 days')::text, 'with the first time and the last');
+SELECT pg_temp.put('v one bad_text 1h');
+SELECT is(pg_temp.kept(), 'v one bad_text 3, w one no_time 1, v two no_time 1', 'what is wrong with it is what was found last');
+SELECT pg_temp.put('v 12345678901234 big 1h', 'v 123456789012345 big 1h', 'w 1234567890123456 big 1h', 'v one malformed 30m');
+SELECT is(pg_temp.kept(), 'v one malformed 4, w one no_time 1, v two no_time 1, v 12345678901234 big 1, w 1234567890123456 big 1',
+    'a vendor has so many bytes a day: what is known costs none');
+SELECT is((SELECT string_agg(format('%s %s %s', vendor, bytes, dropped), ', ' ORDER BY vendor) FROM onemap.quarantine_day), 'v 20 1, w 19 0',
+    'what is beyond is counted');
+UPDATE onemap.quarantine_day SET day = day - 1;
+SELECT pg_temp.put('v 123456789012345 big 1h');
+SELECT is((SELECT count(*)::int FROM onemap.quarantine WHERE octet_length(payload) = 15), 1, 'the next day there is room again');
+DELETE FROM onemap.quarantine WHERE code = 'big';
+UPDATE onemap.quarantine SET received_at = now() - interval '10 days', last_received_at = now() - interval '10 days' WHERE code = 'malformed';
+UPDATE onemap.quarantine SET received_at = now() - interval '1 day', last_received_at = now() - interval '1 day' WHERE code <> 'malformed';
+DELETE FROM onemap.quarantine WHERE vendor = 'w';
+SET LOCAL ROLE cityhub_hub;
 SELECT throws_ok($$DELETE FROM onemap.quarantine$$, '42501', NULL, 'and takes none out');
 SELECT is(onemap.quarantine_replayed((SELECT max(id) FROM onemap.quarantine)), true, 'replayed');
 SELECT is(onemap.quarantine_replayed((SELECT max(id) FROM onemap.quarantine)), true, 'once more');
 SELECT is(onemap.quarantine_replayed(0), false, 'there is no such message');
 RESET ROLE;
 SELECT is((SELECT ROW(replay_count, replayed_at IS NOT NULL)::text FROM onemap.quarantine WHERE code = 'no_time'), '(2,t)', 'both are counted');
+SELECT pg_temp.put('v two no_time 1d');
+SELECT is((SELECT array_agg(times ORDER BY id) FROM onemap.quarantine WHERE code = 'no_time'), '{1,1}', 'what comes back after a replay is a new row');
+DELETE FROM onemap.quarantine WHERE code = 'no_time' AND replayed_at IS NULL;
 SELECT is((SELECT count(*)::int FROM onemap.audit_log WHERE action = 'quarantine_replay'), 2, 'and audited');
-SELECT is((SELECT ROW(bytes, records, problems)::text FROM onemap.quarantine_overview WHERE code = 'malformed'), '(2,0,1)', 'the overview has sizes, not payloads');
+SELECT is((SELECT ROW(bytes, records, problems)::text FROM onemap.quarantine_overview WHERE code = 'malformed'), '(3,9,1)', 'the overview has sizes, not payloads');
 SELECT hasnt_column('onemap'::name, 'quarantine_overview'::name, 'payload'::name, 'as said');
 
 -- Retention.

@@ -1,6 +1,6 @@
 -- Partitions, and the slow path that settles a batch which met a duplicate: new, identical, merged, revised.
 BEGIN;
-SELECT plan(71);
+SELECT plan(98);
 
 -- Partitions.
 SELECT is_empty($$SELECT onemap.partition_days()$$, 'a fresh database has no partitions');
@@ -56,16 +56,16 @@ SELECT lives_ok($$SELECT onemap.stage_create()$$, 'the stage may be made twice')
 CREATE TEMP TABLE result (duplicates int[], merged int[], revised int[]);
 CREATE FUNCTION pg_temp.settle(VARIADIC records text[]) RETURNS text LANGUAGE plpgsql AS $$
 -- each record: 'device time readings [quality [attributes]]'
-DECLARE r text; f text[]; found record; fates text;
+DECLARE r text; f text[]; fates text; stamp timestamptz := clock_timestamp();
 BEGIN
     TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
     TRUNCATE pg_temp.result;
     FOREACH r IN ARRAY records LOOP
         f := string_to_array(r, ' ');
         INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality, attributes)
-        VALUES (f[1]::int, ('2026-04-01 ' || f[2] || 'Z')::timestamptz, clock_timestamp(), f[3]::float8[], nullif(f[4], '-')::bigint, f[5]::jsonb);
+        VALUES (f[1]::int, ('2026-04-01 ' || f[2] || 'Z')::timestamptz, stamp, f[3]::float8[], nullif(f[4], '-')::bigint, f[5]::jsonb);
     END LOOP;
-    INSERT INTO pg_temp.result SELECT s.duplicates, s.merged, s.revised FROM onemap.observation_settle() s;
+    INSERT INTO pg_temp.result SELECT s.duplicates, s.merged, s.revised FROM onemap.observation_settle(stamp) s;
     SELECT string_agg(fate, ' ' ORDER BY row_no) INTO fates FROM pg_temp.observation_stage;
     RETURN fates;
 END $$;
@@ -124,12 +124,51 @@ SELECT is(pg_temp.stored(14, '08:00'), '{7} - {"plate": "A", "permit": "p"}', 'a
 SELECT is(pg_temp.settle('14 08:00 {7} - {"plate":"B"}'), 'revised', 'another text for the same metric');
 SELECT is(pg_temp.stored(14, '08:00') || ' | ' || pg_temp.revisions(14), '{7} - {"plate": "B", "permit": "p"} | {7} - {"plate": "A", "permit": "p"}', 'wins, and the old one is kept');
 
+-- A batch that comes again: what was replaced before is recognised, if what replaced it comes after it and stands.
+SELECT is(pg_temp.settle('16 08:00 {1}'), 'new', 'a value');
+SELECT is(pg_temp.settle('16 08:00 {2}'), 'revised', 'is corrected');
+SELECT is(pg_temp.settle('16 08:00 {1}', '16 08:00 {2}'), 'duplicate duplicate', 'both again: nothing is new');
+SELECT is(pg_temp.settle('16 08:00 {2}', '16 08:00 {1}'), 'duplicate revised', 'the other way round it is a correction back');
+SELECT is(pg_temp.stored(16, '08:00') || ' | ' || pg_temp.revisions(16), '{1} - | {1} - | {2} -', 'which stands');
+SELECT is(pg_temp.settle('16 08:00 {1}', '16 08:00 {3}', '16 08:00 {1}'), 'duplicate revised revised', 'there and back by way of what is new');
+SELECT is(pg_temp.settle('17 08:00 {1} - {"a":"x"}'), 'new', 'texts');
+SELECT is(pg_temp.settle('17 08:00 {1} - {"a":"y"}'), 'revised', 'are corrected');
+SELECT is(pg_temp.settle('17 08:00 {1} - {"a":"x"}', '17 08:00 {1} - {"a":"y"}'), 'duplicate duplicate', 'and come again');
+
+-- A replayed message is as old as it was when it came first: it fills what is missing, and never undoes a correction.
+CREATE FUNCTION pg_temp.late(since timestamptz, VARIADIC records text[]) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE r text; f text[]; fates text;
+BEGIN
+    TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
+    FOREACH r IN ARRAY records LOOP
+        f := string_to_array(r, ' ');
+        INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality, attributes)
+        VALUES (f[1]::int, ('2026-04-01 ' || f[2] || 'Z')::timestamptz, since, f[3]::float8[], nullif(f[4], '-')::bigint, f[5]::jsonb);
+    END LOOP;
+    PERFORM onemap.observation_settle(clock_timestamp());
+    SELECT string_agg(fate, ' ' ORDER BY row_no) INTO fates FROM pg_temp.observation_stage;
+    RETURN fates;
+END $$;
+SELECT is(pg_temp.settle('18 08:00 {10}', '18 08:01 {10}'), 'new new', 'two values of now');
+SELECT is(pg_temp.settle('18 08:00 {12}'), 'revised', 'one is corrected');
+CREATE TEMP TABLE before AS SELECT received_at FROM onemap.observation WHERE device_id = 18 AND observed_at = '2026-04-01 08:00Z';
+SELECT is(pg_temp.late('2026-03-31', '18 08:00 {10}', '18 08:02 {10}'), 'duplicate new', 'what was replaced is not told again, what was refused then is stored');
+SELECT is(pg_temp.stored(18, '08:00') || ' | ' || pg_temp.revisions(18), '{12} - | {10} -', 'the correction stands');
+SELECT is(pg_temp.late('2026-03-31', '18 08:00 {11,7,NULL,999} 8 {"a":"x"}'), 'merged', 'other fields are filled in');
+SELECT is(pg_temp.stored(18, '08:00') || ' | ' || pg_temp.revisions(18), '{12,7,NULL,999} 8 {"a": "x"} | {10} -', 'with their quality; nothing is replaced');
+SELECT is((SELECT o.received_at FROM onemap.observation o WHERE o.device_id = 18 AND o.observed_at = '2026-04-01 08:00Z'), (SELECT received_at FROM before), 'and the time of what stands stays');
+SELECT is(pg_temp.late('2026-03-31 10:00', '18 08:02 {11}'), 'revised', 'of two replayed ones the one that came later wins');
+SELECT is(pg_temp.late('2026-03-31 09:00', '18 08:02 {12}'), 'duplicate', 'whichever is replayed first');
+SELECT is(pg_temp.stored(18, '08:02'), '{11} -', 'so it stands');
+SELECT is(pg_temp.settle('18 08:02 {13}'), 'revised', 'a message of now is newer than all');
+SELECT is((SELECT count(*)::int FROM onemap.rollup_recompute WHERE device_id = 18 AND hour = '2026-04-01 08:00Z') > 0, true, 'its hours are rolled up anew, as its stamp is no batch''s');
+
 -- Days, and the stamp.
 TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
 INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings)
 VALUES (15, '2026-04-01 23:59:59Z', '2026-04-02 00:00:01Z', '{1}'), (15, '2026-04-02 00:00:00Z', '2026-04-02 00:00:01Z', '{1}'),
        (10, '2026-04-01 08:02Z', '2026-04-02 00:00:01Z', '{8}'), (10, '2026-04-01 08:01Z', '2026-04-02 00:00:01Z', '{1,2}');
-SELECT is((SELECT ROW(s.*)::text FROM onemap.observation_settle() s), '({4},{},{3})', 'a batch over two days');
+SELECT is((SELECT ROW(s.*)::text FROM onemap.observation_settle((SELECT max(received_at) FROM pg_temp.observation_stage)) s), '({4},{},{3})', 'a batch over two days');
 SELECT is((SELECT ROW(count(*) FILTER (WHERE tableoid = 'onemap.observation_20260402'::regclass), count(*))::text FROM onemap.observation WHERE device_id = 15),
     '(1,2)', 'each record in the partition of its day');
 SELECT is((SELECT count(*)::int FROM onemap.observation WHERE received_at = '2026-04-02 00:00:01Z' AND device_id = 10), 1,
@@ -139,9 +178,49 @@ SELECT is((SELECT count(*)::int FROM onemap.observation WHERE received_at = '202
 CREATE FUNCTION pg_temp.track(x float8, y float8) RETURNS public.geometry LANGUAGE sql AS $$ SELECT public.ST_SetSRID(public.ST_MakePoint(x, y), 4326) $$;
 INSERT INTO pg_temp.track_point_stage (device_id, observed_at, received_at, geom)
 SELECT 20, ('2026-04-01 08:0' || m || 'Z')::timestamptz, now(), pg_temp.track(113.5, y) FROM (VALUES (0, 34.5), (1, 34.6), (0, 34.5), (1, 34.7), (1, 34.8)) v(m, y);
-SELECT lives_ok($$SELECT onemap.track_point_settle()$$, 'five places of two moments in one batch');
+CREATE FUNCTION pg_temp.places(VARIADIC numbers float8[]) RETURNS text LANGUAGE plpgsql AS $$
+-- of device 20 at 08:01, by their latitudes, received now
+DECLARE stamp timestamptz := clock_timestamp(); found record;
+BEGIN
+    TRUNCATE pg_temp.track_point_stage RESTART IDENTITY;
+    INSERT INTO pg_temp.track_point_stage (device_id, observed_at, received_at, geom)
+    SELECT 20, '2026-04-01 08:01Z', stamp, pg_temp.track(113.5, y) FROM unnest(numbers) y;
+    SELECT * INTO found FROM onemap.track_point_settle(stamp);
+    RETURN found.added::text || found.revised::text;
+END $$;
+SELECT is((SELECT ROW(t.*)::text FROM onemap.track_point_settle(now()) t), '("{1,2}","{4,5}")', 'five places of two moments in one batch: two are new, two replace');
 SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY observed_at) FROM onemap.track_point WHERE device_id = 20), '{34.5,34.8}'::float8[], 'the last place of each moment stands');
 SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY id) FROM onemap.observation_revision WHERE device_id = 20), '{34.6,34.7}'::float8[],
     'each place that was replaced is kept; an identical one replaces nothing');
+SELECT is(pg_temp.places(34.8), '{}{}', 'the same again');
+SELECT is(pg_temp.places(34.8, 34.9, 34.9), '{}{2}', 'a correction, twice');
+TRUNCATE pg_temp.track_point_stage RESTART IDENTITY;
+INSERT INTO pg_temp.track_point_stage (device_id, observed_at, received_at, geom) VALUES (20, '2026-04-01 08:01Z', '2026-03-31', pg_temp.track(113.5, 34.6)),
+    (20, '2026-04-01 08:09Z', '2026-03-31', pg_temp.track(113.5, 34.6));
+SELECT is((SELECT ROW(t.*)::text FROM onemap.track_point_settle(now()) t), '({2},{})', 'a replayed place is stored where there is none, and replaces none');
+SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY observed_at) FROM onemap.track_point WHERE device_id = 20), '{34.5,34.9,34.6}'::float8[], 'as one sees');
+
+-- The day's newest rows are in no statistics yet: no plan may read a partition for each record, as one by statistics of the morning
+-- would.
+SELECT onemap.partition_ensure('2026-04-03');
+INSERT INTO onemap.observation SELECT d, '2026-04-03 00:00Z'::timestamptz + n * interval '1 s', now(), '{1}' FROM generate_series(1, 20) d, generate_series(1, 200) n;
+ANALYZE onemap.observation;
+INSERT INTO onemap.observation SELECT d, '2026-04-03 12:00Z'::timestamptz + n * interval '1 s', now(), '{1}' FROM generate_series(1, 20) d, generate_series(1, 1000) n;
+CREATE FUNCTION pg_temp.reads(from_at timestamptz, value float8) RETURNS bigint LANGUAGE plpgsql AS $$
+-- how many rows of the day's partition are read, by scans from end to end and by its indexes
+DECLARE before bigint; after bigint; stamp timestamptz := clock_timestamp();
+BEGIN
+    TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
+    INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings)
+    SELECT d, from_at + n * interval '1 s', stamp, ARRAY[value] FROM generate_series(1, 20) d, generate_series(1, 200) n;
+    SELECT pg_stat_get_xact_tuples_returned(i.indexrelid) + pg_stat_get_xact_tuples_returned(i.indrelid) INTO before
+    FROM pg_index i WHERE i.indrelid = 'onemap.observation_20260403'::regclass AND i.indisprimary;
+    PERFORM onemap.observation_settle(stamp);
+    SELECT pg_stat_get_xact_tuples_returned(i.indexrelid) + pg_stat_get_xact_tuples_returned(i.indrelid) INTO after
+    FROM pg_index i WHERE i.indrelid = 'onemap.observation_20260403'::regclass AND i.indisprimary;
+    RETURN after - before;
+END $$;
+SELECT cmp_ok(pg_temp.reads('2026-04-03 12:00Z', 1), '<=', 12000::bigint, '4,000 duplicates that no statistics know: each is looked up, none by a scan');
+SELECT cmp_ok(pg_temp.reads('2026-04-03 12:00Z', 2), '<=', 12000::bigint, 'corrections likewise');
 SELECT * FROM finish();
 ROLLBACK;

@@ -22,9 +22,9 @@ SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.
         AND has_column_privilege('cityhub_read', a.attrelid, a.attnum, 'SELECT')), '{created_at,name_zh,vendor}'::text[],
     'of a vendor, all but whom to call');
 SELECT is((SELECT array_agg(r.name || ' ' || w.way ORDER BY r.name, w.way) FROM relation r, unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way)
-    WHERE has_table_privilege('cityhub_hub', r.oid, w.way)), ARRAY['batch_log INSERT', 'device_state INSERT', 'device_state UPDATE',
-    'hub_state INSERT', 'hub_state UPDATE', 'lane DELETE', 'lane INSERT', 'observation INSERT', 'observation_revision INSERT', 'outbox INSERT',
-    'quarantine INSERT', 'rollup_recompute INSERT', 'track_point INSERT'], 'what the hub writes itself');
+    WHERE has_table_privilege('cityhub_hub', r.oid, w.way)), ARRAY['batch_log INSERT', 'batch_unstated DELETE', 'batch_unstated INSERT', 'delivery DELETE', 'delivery INSERT',
+    'device_state INSERT', 'device_state UPDATE', 'lane DELETE', 'lane INSERT', 'observation INSERT', 'observation_revision INSERT', 'outbox INSERT',
+    'rollup_recompute INSERT', 'track_point INSERT'], 'what the hub writes itself');
 SELECT is((SELECT array_agg(c.relname || '.' || a.attname ORDER BY c.relname, a.attname) FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     WHERE c.relnamespace = 'onemap'::regnamespace AND NOT c.relispartition AND a.attnum > 0

@@ -17,7 +17,7 @@ BEGIN
         hours := hours || date_trunc('hour', at);
         INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality) VALUES (f[1]::int, at, stamp::timestamptz, f[3]::float8[], f[4]::bigint);
     END LOOP;
-    PERFORM onemap.observation_settle();
+    PERFORM onemap.observation_settle(stamp::timestamptz);
     INSERT INTO onemap.batch_log (received_at, hours, records) SELECT stamp::timestamptz, array_agg(DISTINCT h), cardinality(records) FROM unnest(hours) h;
 END $$;
 CREATE FUNCTION pg_temp.rollup(device int, at text) RETURNS text LANGUAGE sql AS $$
@@ -82,7 +82,7 @@ BEGIN
     END LOOP;
     -- a quality bit needs its reading
     UPDATE pg_temp.observation_stage SET quality = nullif(quality & onemap.readings_mask(readings), 0);
-    PERFORM onemap.observation_settle();
+    PERFORM onemap.observation_settle(stamp::timestamptz);
     INSERT INTO onemap.batch_log (received_at, hours, records) SELECT stamp, array_agg(DISTINCT h), records FROM unnest(hours) h;
 END $$;
 -- Written differently on purpose: one scalar subquery for each figure. No trailing empty ordinals, which an incremental

@@ -266,6 +266,7 @@ void fake_postgres_end(struct postgres *session, const struct fake_act *act) {
     if (fails) {
         snprintf(error.sqlstate, sizeof error.sqlstate, "%s", act->sqlstate);
         snprintf(error.message, sizeof error.message, "%s", act->message == NULL ? "made to fail" : act->message);
+        snprintf(error.where, sizeof error.where, "%s", act->where == NULL ? "" : act->where);
         session->in_transaction = false;
     } else {
         note_transaction(session);

@@ -42,6 +42,7 @@ struct fake_act {
     const char *lacks;    /* and not this; NULL = whatever */
     const char *sqlstate; /* NULL = it succeeds; "" = the connection is lost */
     const char *message;  /* NULL = "made to fail" */
+    const char *where;    /* the error's place, NULL = none */
     const char *at;       /* the statement that fails has this word in it; NULL = the last */
     struct fake_answer answers[FAKE_ANSWERS_MAX];
 };

@@ -46,7 +46,7 @@ int fake_world_end(void **state) {
 }
 
 struct device *fake_world_device(struct fake_world *world, const char *code, int id) {
-    struct device *device = vendor_device_add(world->world.registry, world->acme, code, strlen(code));
+    struct device *device = vendor_device_add(world->acme, code, strlen(code));
     assert_non_null(device);
     device->id = id;
     device->registered = id != 0;

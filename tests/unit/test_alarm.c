@@ -64,7 +64,7 @@ static int begin(void **state) {
     PGresult *rows = ROWS(5, "dust", "acme", "f", "t", "f");
     assert_int_equal(registry_take_vendors(world->registry, rows), 0);
     PQclear(rows);
-    world->device = vendor_device_add(world->registry, registry_vendor(world->registry, "dust", "acme"), "D-1", 3);
+    world->device = vendor_device_add(registry_vendor(world->registry, "dust", "acme"), "D-1", 3);
     assert_non_null(world->device);
     *state = world;
     return 0;
@@ -381,8 +381,7 @@ static void test_no_room(void **state) {
 /* An answer for which memory is out changes nothing: rules and open alarms are as they were. */
 static void test_answers_without_memory(void **state) {
     struct world *world = *state;
-    struct device *other =
-        vendor_device_add(world->registry, registry_vendor(world->registry, "dust", "acme"), "D-2", 3);
+    struct device *other = vendor_device_add(registry_vendor(world->registry, "dust", "acme"), "D-2", 3);
     take_rules(world, SIMPLE("above", "150", "115", "0"));
     take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "t", "0"));
     PGresult *rules = ROWS(11, RULE("1", "1", NULL, "above", "10", NULL, "0", NULL, NULL),

@@ -220,21 +220,24 @@ static void await_states(struct pacing *pacing) {
 static void test_states(void **state) {
     struct pacing *pacing = *state;
     struct device *known = fake_world_device(pacing->world, "T-1", 5);
-    struct device *fresh = fake_world_device(pacing->world, "T-2", 0);
+    struct device *fresh = fake_world_device(pacing->world, "T-2", 6);
+    static const char batch[] = "00000000-0000-4000-8000-000000000001";
     PLAY(&pacing->world->loop, quick(), {.expects = "count(*)"}, {.expects = "count(*)"}); /* there is nothing */
     see(pacing, known, FAKE_NOW_MS);
-    see(pacing, fresh, FAKE_NOW_MS);
+    assert_int_equal(states_batches(pacing->world->world.states, batch, sizeof batch), 0);
     await_states(pacing);
     const char *sql = fake_postgres_sql(quick());
     captured_expect(sql, "BEGIN; TRUNCATE pg_temp.device_state_stage; COPY pg_temp.device_state_stage (device_id, ");
-    captured_expect(sql, "SELECT onemap.device_state_merge(now()); COMMIT");
+    captured_expect(sql, "SELECT onemap.device_state_merge('{00000000-0000-4000-8000-000000000001}'::uuid[],"
+                         " interval '300 s'); COMMIT");
     expect_copied(5, 1);
     int64_t before = fake_loop_passed();
     fake_postgres_succeed(quick());
-    assert_int_equal(hub_metrics.state_dirty, 1);
-    fresh->id = 6;
-    fresh->registered = true;
+    assert_int_equal(hub_metrics.state_dirty, 0);
+    see(pacing, fresh, FAKE_NOW_MS);
     await_states(pacing);
+    captured_expect(fake_postgres_sql(quick()),
+                    "device_state_merge('{}'::uuid[]"); /* what is stated is not said again */
     assert_in_range(fake_loop_passed() - before, 1900, 2200);
     expect_copied(6, 1);
     fake_postgres_succeed(quick());

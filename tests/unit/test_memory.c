@@ -37,8 +37,8 @@ struct hub {
         struct buffer rows;
         bool times[TIMES];
     } staged[WRITERS + 1];
-    int64_t stamps[256];
-    int stamp_count, next_id, receipts_sent;
+    char ids[256][40];
+    int id_count, next_id, receipts_sent;
     int alarms_open, alarms_closed;
     bool forgotten; /* the session of before */
     int rules_read; /* times */
@@ -55,9 +55,13 @@ char *adapter_json(void) {
 
 /* ---- the database ---- */
 
-static int64_t stamp_of(const char *sql) {
-    const char *at = strstr(sql, "'epoch'::timestamptz + ");
-    return at == NULL ? 0 : strtoll(at + 23, NULL, 10);
+/* Of the batch_log row that the statement writes, or asks for. */
+static void id_of(const char *sql, char id[40]) {
+    const char *at = strstr(sql, "b.id = '");
+    at = at != NULL ? at : strstr(sql, "records) VALUES ('");
+    assert_non_null(at);
+    memset(id, 0, 40);
+    memcpy(id, strchr(at, '\'') + 1, 36);
 }
 
 /* Whether a row of the COPY is there already; if not, and `store`, it is from now on. */
@@ -118,8 +122,8 @@ static void note_job(void *user, const struct postgres_job *job) {
             hub->times[i] = hub->times[i] || staged->times[i];
         }
     }
-    assert_true(hub->stamp_count < (int)COUNT_OF(hub->stamps));
-    hub->stamps[hub->stamp_count++] = stamp_of(job->sql);
+    assert_true(hub->id_count < (int)COUNT_OF(hub->ids));
+    id_of(job->sql, hub->ids[hub->id_count++]);
     hub->alarms_open += count_of(job->sql, "\"op\":\"open\"");
     hub->alarms_closed += count_of(job->sql, "\"op\":\"close\"");
 }
@@ -128,7 +132,7 @@ static const struct fake_act rows_vendors = {
     .answers = {ANSWER("SELECT now()", 1, "2025-10-09 08:53:20+00"),
                 ANSWER("onemap.vendor", 5, FAKE_SUBSYSTEM, "acme", "f", "t", "f")}};
 static const struct fake_act rows_devices = {
-    .answers = {ANSWER("onemap.device d", 6, "5", FAKE_SUBSYSTEM, "acme", "T-known", "truck", NULL)}};
+    .answers = {ANSWER("onemap.device d", 7, "5", FAKE_SUBSYSTEM, "acme", "T-known", "truck", NULL, "1")}};
 static const struct fake_act rows_rules = {
     .answers = {ANSWER("FROM onemap.alarm_rule r JOIN onemap.metric", 11, "7", FAKE_SUBSYSTEM, "1", NULL, "above", "80",
                        "70", "0", NULL, NULL, "28800"),
@@ -178,8 +182,10 @@ static void serve_job(void *user, struct postgres *session) {
         serve_outbox(hub, session);
     } else if (has(sql, "SELECT 1 FROM onemap.batch_log b")) {
         bool found = false;
-        for (int i = 0; i < hub->stamp_count; i++) {
-            found = found || hub->stamps[i] == stamp_of(sql);
+        char asked[40];
+        id_of(sql, asked);
+        for (int i = 0; i < hub->id_count; i++) {
+            found = found || strcmp(hub->ids[i], asked) == 0;
         }
         fake_postgres_end(session, &(struct fake_act){.answers = {{found ? "batch_log" : NULL, 1, ids, 1}}});
     } else if (rows != NULL && take_rows(hub->times, rows, false)) {

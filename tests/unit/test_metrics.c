@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hub/base/clock.h"
 #include "hub/base/metrics.h"
 
 static int teardown(void **state) {
@@ -112,7 +113,8 @@ static void test_values(void **state) {
     lane->records_committed = UINT64_C(9007199254740993); /* a double could not hold it */
     lane->queue_records = 17;
     lane->committed_at_ms = 1790000000123;
-    lane->lag_s = 0.0625;
+    lane->batch_lag_s = 0.0625;
+    lane->oldest_at_ms = clock_now_ms() - 90000;
     histogram_observe(&lane->commit_s, 0.004);
     histogram_observe(&lane->commit_s, 0.2);
     histogram_observe(&lane->commit_s, 1000);
@@ -128,7 +130,8 @@ static void test_values(void **state) {
     assert_non_null(strstr(text, "cityhub_last_commit_timestamp_seconds" LANE " 1790000000.123\n"));
     assert_true(sample(text, "cityhub_lane_connected" LANE) == 1);
     assert_true(sample(text, "cityhub_queue_records" LANE) == 17);
-    assert_true(sample(text, "cityhub_lag_seconds" LANE) == 0.0625);
+    assert_true(sample(text, "cityhub_batch_lag_seconds" LANE) == 0.0625);
+    assert_true(sample(text, "cityhub_lag_seconds" LANE) >= 90 && sample(text, "cityhub_lag_seconds" LANE) < 120);
     assert_true(sample(text, "cityhub_commit_seconds_bucket" BUCKET("0.0025")) == 0);
     assert_true(sample(text, "cityhub_commit_seconds_bucket" BUCKET("0.005")) == 1);
     assert_true(sample(text, "cityhub_commit_seconds_bucket" BUCKET("30")) == 2);
@@ -146,11 +149,13 @@ static void test_values(void **state) {
 static void test_odd_values(void **state) {
     (void)state;
     struct lane_metrics *lane = metrics_lane_add("a\"b\\c\nd", "gas");
-    lane->lag_s = NAN;
+    lane->batch_lag_s = NAN;
+    lane->oldest_at_ms = clock_now_ms() + 3600000; /* the clock was set back */
     char *text = text_of();
     check_form(text);
-    assert_non_null(strstr(text, "cityhub_lag_seconds{lane=\"a\\\"b\\\\c\\nd\",subsystem=\"gas\"} NaN\n"));
-    lane->lag_s = -INFINITY;
+    assert_non_null(strstr(text, "cityhub_batch_lag_seconds{lane=\"a\\\"b\\\\c\\nd\",subsystem=\"gas\"} NaN\n"));
+    assert_non_null(strstr(text, "cityhub_lag_seconds{lane=\"a\\\"b\\\\c\\nd\",subsystem=\"gas\"} 0.000\n"));
+    lane->batch_lag_s = -INFINITY;
     free(text);
     text = text_of();
     check_form(text);

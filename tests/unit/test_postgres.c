@@ -20,7 +20,7 @@ static void test_set_up(void **state) {
     const char *sql = session->server.setup.data;
     captured_expect(sql, "SET TimeZone = 'UTC'; SET statement_timeout = '60s';");
     captured_expect(sql, "SET client_connection_check_interval = '2s';");
-    captured_expect(sql, "SET lock_timeout = '60s';");
+    captured_expect(sql, "SET lock_timeout = '30000ms';");
     captured_expect(sql, "SET idle_in_transaction_session_timeout = '120s'; LISTEN a; LISTEN b");
 }
 

@@ -2,6 +2,7 @@
 #include "fake_memory.h"
 #include "rows.h"
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/know/registry.h"
 
@@ -67,8 +68,8 @@ static void test_devices(void **state) {
     struct registry *registry = registry_with_vendor();
     struct vendor *dust = registry_vendor(registry, "dust", "acme");
     int last_id = 5;
-    PGresult *rows = ROWS(6, "7", "dust", "acme", "D-1", "road_monitor", "1700000000123", "9", "dust", "acme", "D-2",
-                          NULL, NULL, "8", "dust", "nobody", "D-3", NULL, NULL);
+    PGresult *rows = ROWS(7, "7", "dust", "acme", "D-1", "road_monitor", "1700000000123", "5", "9", "dust", "acme",
+                          "D-2", NULL, NULL, "5", "8", "dust", "nobody", "D-3", NULL, NULL, "5");
     assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
     PQclear(rows);
     assert_int_equal(last_id, 9); /* one of an unknown vendor counts, or its page would be read for ever */
@@ -83,6 +84,34 @@ static void test_devices(void **state) {
     assert_true(vendor_device(dust, "D-2", 3)->evaluated_ms == INT64_MIN);
     assert_null(vendor_device(dust, "D-1", 2));
     assert_null(vendor_device(registry_vendor(registry, "gas", "acme"), "D-1", 3));
+    assert_int_equal(dust->device_count, 2);
+    assert_int_equal(dust->unknown_count, 1);
+    registry_free(registry);
+}
+
+/* An answer that was on its way while a commit changed the device says what was before. */
+static void test_older_answer(void **state) {
+    (void)state;
+    struct registry *registry = registry_with_vendor();
+    struct vendor *dust = registry_vendor(registry, "dust", "acme");
+    static const struct {
+        const char *kind, *updated_us, *is;
+        size_t unknown;
+    } answers[] = {{NULL, "10", NULL, 1},
+                   {"road_monitor", "20", "road_monitor", 0},
+                   {NULL, "19", "road_monitor", 0},
+                   {"site_monitor", "20", "site_monitor", 0},
+                   {NULL, "21", NULL, 1}};
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        int last_id = 0;
+        PGresult *rows = ROWS(7, "7", "dust", "acme", "D-1", answers[i].kind, NULL, answers[i].updated_us);
+        assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
+        PQclear(rows);
+        const struct device *device = vendor_device(dust, "D-1", 3);
+        assert_int_equal(device->kind < 0, answers[i].is == NULL);
+        assert_true(answers[i].is == NULL || strcmp(dust->adapter->kinds[device->kind].key, answers[i].is) == 0);
+        assert_int_equal(dust->unknown_count, answers[i].unknown);
+    }
     registry_free(registry);
 }
 
@@ -91,14 +120,14 @@ static void test_device_again(void **state) {
     (void)state;
     struct registry *registry = registry_with_vendor();
     struct vendor *dust = registry_vendor(registry, "dust", "acme");
-    struct device *device = vendor_device_add(registry, dust, "D-1", 3);
+    struct device *device = vendor_device_add(dust, "D-1", 3);
     assert_non_null(device);
     assert_int_equal(device->id, 0);
     assert_false(device->registered);
     assert_int_equal(device->kind, -1);
     device->evaluated_ms = 2000;
     int last_id = 0;
-    PGresult *rows = ROWS(6, "12", "dust", "acme", "D-1", "site_monitor", "1000");
+    PGresult *rows = ROWS(7, "12", "dust", "acme", "D-1", "site_monitor", "1000", "5");
     assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
     PQclear(rows);
     assert_ptr_equal(vendor_device(dust, "D-1", 3), device);
@@ -115,11 +144,11 @@ static void test_code_length(void **state) {
     struct vendor *dust = registry_vendor(registry, "dust", "acme");
     char code[257];
     memset(code, 'x', sizeof code);
-    struct device *device = vendor_device_add(registry, dust, code, 255);
+    struct device *device = vendor_device_add(dust, code, 255);
     assert_non_null(device);
     assert_int_equal(device->code_length, 255);
     assert_int_equal(strlen(device->code), 255);
-    assert_null(vendor_device_add(registry, dust, code, 256)); /* its length would not fit */
+    assert_null(vendor_device_add(dust, code, 256)); /* its length would not fit */
     registry_free(registry);
 }
 
@@ -154,12 +183,12 @@ static void test_device_without_memory(void **state) {
         struct registry *registry = registry_with_vendor();
         struct vendor *vendor = registry_vendor(registry, "dust", "acme");
         fake_memory_fail(first, 1);
-        struct device *device = vendor_device_add(registry, vendor, "D-1", 3);
+        struct device *device = vendor_device_add(vendor, "D-1", 3);
         assert_int_equal(device == NULL, first <= 3); /* the device, the table, its buckets */
         assert_ptr_equal(vendor_device(vendor, "D-1", 3), device);
         assert_int_equal(registry_device_count(registry), device != NULL);
         fake_memory_fail(0, 0);
-        assert_true(device != NULL || vendor_device_add(registry, vendor, "D-1", 3) != NULL);
+        assert_true(device != NULL || vendor_device_add(vendor, "D-1", 3) != NULL);
         assert_non_null(vendor_device(vendor, "D-1", 3));
         registry_free(registry);
     }
@@ -170,6 +199,7 @@ int main(void) {
                                        cmocka_unit_test(test_revoked),
                                        cmocka_unit_test(test_devices),
                                        cmocka_unit_test(test_device_again),
+                                       cmocka_unit_test(test_older_answer),
                                        cmocka_unit_test(test_code_length),
                                        cmocka_unit_test(test_vendors_without_memory),
                                        cmocka_unit_test(test_device_without_memory)};

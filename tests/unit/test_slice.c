@@ -46,7 +46,7 @@ static void test_range(void **state) {
     struct slice refused = fake_world_slice(&batch, 2, 3);
     expect_range(&refused, 2, 2);
     assert_int_equal(slice_devices_without_id(&refused), 0);
-    slice_devices_registered(&refused);
+    slice_committed(&refused);
     assert_false(devices[1]->registered);
     /* There are no tracks at all. */
     struct slice_range tracks = slice_range(&refused, SLICE_TRACKS);
@@ -76,7 +76,7 @@ static void test_ids(void **state) {
     assert_int_equal(devices[2]->id, 78);
     assert_int_equal(slice_devices_without_id(&slice), 0);
     assert_false(devices[0]->registered || devices[1]->registered || devices[2]->registered);
-    slice_devices_registered(&slice);
+    slice_committed(&slice);
     assert_true(devices[0]->registered && devices[1]->registered && devices[2]->registered);
     batch_free(&batch);
 }
@@ -162,20 +162,63 @@ static void test_fates(void **state) {
     batch_free(&batch);
 }
 
+/* A record that was there already is merged by a place that was not, and revised by another one; a new one is new. */
+static void test_place_fates(void **state) {
+    struct fake_world *world = *state;
+    struct batch batch = {0};
+    struct device *device = fake_world_device(world, "T-1", 0);
+    struct record record = {.has_position = true, .lon = 114, .lat = 34};
+    fake_world_message(world, &batch, "before");
+    fake_world_record(world, &batch, device, 500, 1);
+    batch_track_add(&batch, device, &record);
+    fake_world_message(world, &batch, "m");
+    for (int i = 0; i < 7; i++) {
+        fake_world_record(world, &batch, device, 1000 + i, 1);
+        if (i != 1) { /* the second has none, so that places and records have other numbers */
+            batch_track_add(&batch, device, &record);
+        }
+    }
+    struct slice slice = fake_world_slice(&batch, 1, 2);
+    assert_int_equal(slice_tracks(&slice), 6);
+    /* Records 1 to 7: new, duplicate without a place, duplicate with a new place, with another one, with the same;
+     * merged with another one; revised with a new one. */
+    PGresult *records = ROWS(2, "1", "2", "1", "3", "1", "4", "1", "5", "2", "6", "3", "7");
+    PGresult *places = ROWS(2, "2", "1", "2", "2", "3", "3", "3", "5", "2", "6", "2", "7", "3", "0");
+    for (int turn = 0; turn < 2; turn++) {
+        slice_take_place_fates(&slice, places);
+        slice_take_fates(&slice, records);
+        static const uint32_t expected[FATE_COUNT] = {1, 2, 1, 3};
+        assert_memory_equal(batch.messages[1].fates, expected, sizeof expected);
+    }
+    PQclear(places);
+    /* Settled anew, with no place changed. */
+    places = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    slice_take_place_fates(&slice, places);
+    slice_take_fates(&slice, records);
+    static const uint32_t anew[FATE_COUNT] = {1, 4, 1, 1};
+    assert_memory_equal(batch.messages[1].fates, anew, sizeof anew);
+    assert_int_equal(batch.messages[0].fates[FATE_STORED], 1);
+    PQclear(places);
+    PQclear(records);
+    batch_free(&batch);
+}
+
 static void test_document(void **state) {
     struct fake_world *world = *state;
     struct batch batch = {0};
     fake_world_message(world, &batch, "first");
     fake_world_message(world, &batch, "second");
     struct slice slice = fake_world_slice(&batch, 1, 2);
-    PGresult *stored = ROWS(4, "1", "5", "3", "2");
+    PGresult *stored = ROWS(6, "1", "5", "3", "2", "4", "6");
     slice_take_document(&slice, stored);
     PQclear(stored);
     assert_int_equal(batch.messages[1].fates[FATE_STORED], 5);
     assert_int_equal(batch.messages[1].fates[FATE_DUPLICATE], 3);
     assert_int_equal(batch.messages[1].problem_count, 2);
+    assert_int_equal(batch.messages[1].fates[FATE_MERGED], 4);
+    assert_int_equal(batch.messages[1].fates[FATE_REVISED], 6);
     /* Not of this slice, or no row at all. */
-    stored = ROWS(4, "0", "5", "3", "2");
+    stored = ROWS(6, "0", "5", "3", "2", "4", "6");
     slice_take_document(&slice, stored);
     PQclear(stored);
     stored = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
@@ -197,7 +240,7 @@ static void test_mark(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_range), WORLD_TEST(test_ids),      WORLD_TEST(test_real_ids),   WORLD_TEST(test_days_and_hours),
-        WORLD_TEST(test_fates), WORLD_TEST(test_document), cmocka_unit_test(test_mark),
+        WORLD_TEST(test_fates), WORLD_TEST(test_place_fates), WORLD_TEST(test_document), cmocka_unit_test(test_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

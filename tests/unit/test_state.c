@@ -12,7 +12,7 @@ struct world {
     struct registry *registry;
     struct states *states;
     struct vendor *vendor;
-    struct buffer copy;
+    struct buffer copy, ids;
 };
 
 static int begin(void **state) {
@@ -31,6 +31,7 @@ static int begin(void **state) {
 static int end(void **state) {
     struct world *world = *state;
     buffer_free(&world->copy);
+    buffer_free(&world->ids);
     states_free(world->states);
     registry_free(world->registry);
     free(world);
@@ -38,7 +39,7 @@ static int end(void **state) {
 }
 
 static struct device *device_of(struct world *world, const char *code, int id) {
-    struct device *device = vendor_device_add(world->registry, world->vendor, code, strlen(code));
+    struct device *device = vendor_device_add(world->vendor, code, strlen(code));
     assert_non_null(device);
     device->id = id;
     device->registered = id != 0;
@@ -175,22 +176,76 @@ static void test_quality_goes_with_its_reading(void **state) {
     assert_int_equal(row.quality, 1);
 }
 
-/* A device whose first batch has not committed has no row to refer to. */
-static void test_unregistered_waits(void **state) {
+static const char first_id[STATES_ID_BYTES] = "00000000-0000-4000-8000-000000000001";
+static const char second_id[STATES_ID_BYTES] = "00000000-0000-4000-8000-000000000002";
+
+/* The batches that device_state has once what is set aside is written. */
+static const char *batches(struct world *world) {
+    world->ids.length = 0;
+    states_copy_batches(world->states, &world->ids);
+    return buffer_string(&world->ids);
+}
+
+/* A batch is stated when all devices of its round are written; what changes meanwhile is of the next round. */
+static void test_rounds(void **state) {
     struct world *world = *state;
-    struct device *new = device_of(world, "D-1", 0);
-    struct device *known = device_of(world, "D-2", 8);
-    struct row rows[2];
-    see(world, new, 1000, 1, 1, false);
-    see(world, known, 1000, 1, 2, false);
-    assert_int_equal(copied(world, 10, rows), 1);
-    assert_int_equal(rows[0].id, 8);
+    struct device *devices[3];
+    struct row rows[3];
+    assert_false(states_due(world->states));
+    for (int i = 0; i < 3; i++) {
+        char code[] = {'D', (char)('0' + i), '\0'};
+        devices[i] = device_of(world, code, 1 + i);
+        see(world, devices[i], 1000, 1, i, false);
+    }
+    assert_int_equal(states_batches(world->states, first_id, sizeof first_id), 0);
+    assert_int_equal(copied(world, 2, rows), 2);
+    assert_string_equal(batches(world), "'{}'"); /* one device is left */
+    see(world, devices[0], 2000, 1, 5, false);
+    see(world, devices[1], 2000, 1, 5, false);
+    assert_int_equal(states_batches(world->states, second_id, sizeof second_id), 0);
     states_written(world->states);
-    assert_int_equal(states_dirty(world->states), 1);
-    new->id = 9;
-    new->registered = true;
-    assert_int_equal(copied(world, 10, rows), 1);
-    assert_int_equal(rows[0].id, 9);
+    assert_int_equal(copied(world, 2, rows), 1);
+    assert_string_equal(batches(world), "'{00000000-0000-4000-8000-000000000001}'");
+    states_written(world->states);
+    assert_int_equal(copied(world, 2, rows), 1); /* the other one went with its round, as it was still to be written */
+    assert_string_equal(batches(world), "'{00000000-0000-4000-8000-000000000002}'");
+    states_written(world->states);
+    assert_false(states_due(world->states));
+}
+
+/* A write that fails ends its round: nothing is called stated before all of it is written, in whichever order. */
+static void test_round_fails(void **state) {
+    struct world *world = *state;
+    struct device *one = device_of(world, "D-1", 1), *two = device_of(world, "D-2", 2);
+    struct row rows[3];
+    see(world, one, 1000, 1, 1, false);
+    see(world, two, 1000, 1, 2, false);
+    assert_int_equal(states_batches(world->states, first_id, sizeof first_id), 0);
+    assert_int_equal(copied(world, 2, rows), 2);
+    see(world, one, 2000, 1, 3, false);
+    see(world, two, 2000, 1, 3, false);
+    states_unwritten(world->states); /* both have a newer state already, which is of no round */
+    assert_int_equal(copied(world, 1, rows), 1);
+    assert_string_equal(batches(world), "'{}'");
+    states_written(world->states);
+    assert_int_equal(copied(world, 1, rows), 1);
+    assert_string_equal(batches(world), "'{00000000-0000-4000-8000-000000000001}'");
+    states_unwritten(world->states);
+    assert_int_equal(copied(world, 5, rows), 1);
+    assert_string_equal(batches(world), "'{00000000-0000-4000-8000-000000000001}'");
+}
+
+/* A batch without a row that counts, as one of documents: it is stated all the same. */
+static void test_batch_alone(void **state) {
+    struct world *world = *state;
+    struct row row;
+    assert_int_equal(states_batches(world->states, first_id, sizeof first_id), 0);
+    assert_true(states_due(world->states));
+    assert_int_equal(states_dirty(world->states), 0);
+    assert_int_equal(copied(world, 5, &row), 0);
+    assert_string_equal(batches(world), "'{00000000-0000-4000-8000-000000000001}'");
+    states_written(world->states);
+    assert_false(states_due(world->states));
 }
 
 static void test_limit(void **state) {
@@ -260,8 +315,9 @@ static void test_place(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-    const struct CMUnitTest tests[] = {TEST(test_newest_of_each),     TEST(test_quality_goes_with_its_reading),
-                                       TEST(test_unregistered_waits), TEST(test_limit),
-                                       TEST(test_unwritten),          TEST(test_place)};
+    const struct CMUnitTest tests[] = {TEST(test_newest_of_each), TEST(test_quality_goes_with_its_reading),
+                                       TEST(test_rounds),         TEST(test_round_fails),
+                                       TEST(test_batch_alone),    TEST(test_limit),
+                                       TEST(test_unwritten),      TEST(test_place)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -78,20 +78,22 @@ static void test_order_of_statements(void **state) {
         "COPY onemap.observation (device_id, observed_at, received_at, readings, quality, attributes) FROM STDIN"
         " (FORMAT binary);\n"
         "COPY onemap.track_point (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
-        "SELECT 1, s.accepted, s.duplicates, s.rejected FROM onemap.message_store('{\"kind\":\"it''s\"}'::jsonb,"
+        "SELECT 1, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM"
+        " onemap.message_store('{\"kind\":\"it''s\"}'::jsonb,"
         " '\\x6d32'::bytea) s;\n"
         "SELECT onemap.construction_waste_dumping_check('[{\"device_id\":5,\"observed_at_ms\":1760000000000,\"lon\":117.5,"
         "\"lat\":34.25}]'::jsonb);\n"
         "SELECT onemap.alarm_apply('[{\"op\":\"open\",\"device_id\":5,\"rule_id\":7,\"at_ms\":1760000000000,\"value\":90}]'"
         "::jsonb);\n"
-        "COPY onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, problems,"
-        " record_count) FROM STDIN (FORMAT binary);\n"
+        "COPY pg_temp.quarantine_stage (received_at, subsystem, vendor, kind, topic, payload, sha256, bytes, code,"
+        " reason, problems, record_count) FROM STDIN (FORMAT binary);\n"
+        "SELECT onemap.quarantine_settle(0);\n"
         "COPY onemap.outbox (topic, payload) FROM STDIN (FORMAT binary);\n"
-        "INSERT INTO onemap.batch_log (received_at, hours, records) VALUES ('epoch'::timestamptz + 1760000000000000 *"
+        "INSERT INTO onemap.batch_log (id, received_at, hours, records) VALUES ('', 'epoch'::timestamptz + 1760000000000000 *"
         " interval '1 microsecond', ARRAY[pg_catalog.to_timestamp(1759996800)]::timestamptz[], 1);\n"
         "COMMIT;\n");
     assert_int_equal(transaction.copy_count, 4);
-    assert_int_equal(transaction.statements, 11);
+    assert_int_equal(transaction.statements, 12);
     assert_int_equal(transaction.fates_at, -1);
     assert_true(transaction.outbox);
     release(&batch);
@@ -111,18 +113,54 @@ static void test_settle_and_finish(void **state) {
         "TRUNCATE pg_temp.observation_stage, pg_temp.track_point_stage RESTART IDENTITY;\n"
         "COPY pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality, attributes)"
         " FROM STDIN (FORMAT binary);\n"
-        "SELECT onemap.track_point_settle();\n"
-        "SELECT l.fate, r.row_no FROM onemap.observation_settle() s CROSS JOIN LATERAL (VALUES (1, s.duplicates),"
-        " (2, s.merged), (3, s.revised)) l(fate, row_nos) CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos)"
-        " r(row_no);\n");
-    assert_int_equal(transaction.fates_at, 4);
-    assert_int_equal(transaction.statements, 5);
+        "SELECT l.fate, r.row_no FROM onemap.observation_settle('epoch'::timestamptz + 1760000000000000 * interval"
+        " '1 microsecond') s CROSS JOIN LATERAL (VALUES (1, s.duplicates), (2, s.merged), (3, s.revised))"
+        " l(fate, row_nos) CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no);\n");
+    assert_int_equal(transaction.fates_at, 3);
+    assert_int_equal(transaction.place_fates_at, -1);
+    assert_int_equal(transaction.statements, 4);
     transaction_finish(&transaction, &slice);
     lacks(sql(), "BEGIN");
     lacks(sql(), "observation");
     has(sql(), "INSERT INTO onemap.batch_log");
     assert_string_equal(sql() + strlen(sql()) - 8, "COMMIT;\n");
     assert_int_equal(transaction.fates_at, -1);
+    release(&batch);
+}
+
+/* Places are settled before their records; a replayed message's rows have the time at which it came first. */
+static void test_settle_places(void **state) {
+    struct fake_world *world = *state;
+    struct batch batch = {0};
+    struct device *device = fake_world_device(world, "T-1", 5);
+    struct record record = {.observed_at_ms = FAKE_NOW_MS, .has_position = true, .lon = 117.5, .lat = 34.25};
+    for (int m = 0; m < 2; m++) {
+        fake_world_message(world, &batch, "m");
+        fake_world_record(world, &batch, device, FAKE_NOW_MS, 10);
+        batch_track_add(&batch, device, &record);
+    }
+    batch.messages[1].first_received_ms = FAKE_NOW_MS - 86400000;
+    struct slice slice = fake_world_slice(&batch, 0, 2);
+    transaction_settle(&transaction, &slice);
+    has(sql(), "COPY pg_temp.track_point_stage (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
+               "SELECT l.fate, r.row_no FROM onemap.track_point_settle('epoch'::timestamptz + 1760000000000000 * interval"
+               " '1 microsecond') s CROSS JOIN LATERAL (VALUES (2, s.added), (3, s.revised)) l(fate, row_nos) CROSS JOIN"
+               " LATERAL pg_catalog.unnest(l.row_nos) r(row_no);\n");
+    assert_int_equal(transaction.place_fates_at, 4);
+    assert_int_equal(transaction.fates_at, 5);
+    for (size_t copy = 0; copy < 2; copy++) {
+        struct copied rows = copied(copy);
+        for (int m = 0; m < 2; m++) {
+            assert_true(copied_next(&rows));
+            assert_true(copied_time(&rows, 2) == (FAKE_NOW_MS - (m == 1 ? 86400000 : 0)) * 1000);
+        }
+    }
+    /* Its quarantine row, too, so that the next replay knows. */
+    keep_problem(&batch, &batch.messages[1], "bad_text");
+    has(store(&batch, 1, 2), "COPY pg_temp.quarantine_stage");
+    struct copied rows = copied(2);
+    assert_true(copied_next(&rows));
+    assert_true(copied_time(&rows, 0) == (FAKE_NOW_MS - 86400000) * 1000);
     release(&batch);
 }
 
@@ -180,15 +218,14 @@ static void test_registration(void **state) {
     struct slice slice = fake_world_slice(&batch, 0, 1);
     transaction_ask_ids(&transaction, &slice);
     has(sql(), "jsonb_to_recordset('[{\"id\":5,");
-    slice_devices_registered(&slice);
+    slice_committed(&slice);
     lacks(store(&batch, 0, 1), "device_register");
     transaction_ask_ids(&transaction, &slice);
     has(sql(), "jsonb_to_recordset('[]'::jsonb)");
     release(&batch);
 }
 
-/* The batch is taken message by message. The first one is refused, and with it the registration of its device, which
- * has an id already: the last message's transaction must not name it. */
+/* What a message has made of alarms goes with it, and is refused with it. */
 static void test_alarms(void **state) {
     struct fake_world *world = *state;
     struct batch batch = {0};
@@ -201,16 +238,16 @@ static void test_alarms(void **state) {
     }
     has(store(&batch, 0, 2), "{\"op\":\"open\",\"device_id\":41,");
     has(sql(), ",{\"op\":\"open\",\"device_id\":42,");
+    has(store(&batch, 0, 1), "alarm_apply('[{\"op\":\"open\",\"device_id\":41,");
+    lacks(sql(), "\"device_id\":42");
     batch.messages[0].refused = true;
     lacks(store(&batch, 0, 1), "device_register");
-    lacks(sql(), "alarm_apply"); /* they come with the last message */
-    has(sql(), "COPY onemap.quarantine");
+    lacks(sql(), "alarm_apply");
+    has(sql(), "COPY pg_temp.quarantine_stage");
     lacks(store(&batch, 1, 2), "\"device_id\":41");
     has(sql(), "alarm_apply('[{\"op\":\"open\",\"device_id\":42,");
-    /* A device of a message before that was stored is registered by now, and has its alarms with the last one. */
-    batch.messages[0].refused = false;
-    devices[0]->registered = true;
-    has(store(&batch, 1, 2), "\"device_id\":41");
+    devices[0]->registered = true; /* by another message: that one's alarms are refused all the same */
+    lacks(store(&batch, 1, 2), "\"device_id\":41");
     release(&batch);
 }
 
@@ -239,22 +276,31 @@ static void test_quarantine(void **state) {
     fake_world_message(world, &batch, "good")->total = 3;
     struct batch_message *bad = fake_world_message(world, &batch, "bad");
     bad->total = 4;
+    bad->length = 262144;
+    memset(bad->sha256, 7, sizeof bad->sha256);
+    batch.quarantine_budget = 700;
     keep_problem(&batch, bad, "bad_text");
     struct batch_message *document = fake_world_message(world, &batch, "document");
     document->document = batch_keep_text(&batch, "{}", 2);
     keep_problem(&batch, document, "bad_text"); /* message_store sees to it */
     lacks(store(&batch, 0, 1), "quarantine");
-    has(store(&batch, 0, 3), "COPY onemap.quarantine");
+    has(store(&batch, 0, 3), "COPY pg_temp.quarantine_stage");
     struct copied rows = copied(0);
     assert_true(copied_next(&rows));
-    assert_int_equal(rows.columns, 10);
+    assert_int_equal(rows.columns, 12);
     assert_true(copied_time(&rows, 0) == FAKE_NOW_MS * 1000);
-    static const char *const texts[] = {FAKE_SUBSYSTEM, "acme", "telemetry", "bad", "bad", "bad_text", "r"};
+    static const char *const texts[] = {FAKE_SUBSYSTEM, "acme", "telemetry", "bad", "bad", NULL, NULL, "bad_text", "r"};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
-        copied_expect(&rows, (int)i + 1, texts[i]);
+        if (texts[i] != NULL) {
+            copied_expect(&rows, (int)i + 1, texts[i]);
+        }
     }
-    copied_expect(&rows, 8, "\1[{\"index\":0,\"code\":\"bad_text\",\"reason\":\"r\"}]");
-    assert_int_equal(copied_integer(&rows, 9), 4);
+    assert_int_equal(rows.fields[6].length, 32);
+    assert_memory_equal(rows.fields[6].bytes, bad->sha256, 32);
+    assert_memory_equal(rows.fields[7].bytes, "\0\0\0\0\0\4\0\0", 8); /* it had 256 KiB */
+    has(sql(), "(FORMAT binary);\nSELECT onemap.quarantine_settle(700);\n");
+    copied_expect(&rows, 10, "\1[{\"index\":0,\"code\":\"bad_text\",\"reason\":\"r\"}]");
+    assert_int_equal(copied_integer(&rows, 11), 4);
     assert_false(copied_next(&rows));
     /* Refused by the database: a document, too, is kept whole, and no statement asks for it again. */
     batch.messages[2].refused = true;
@@ -344,10 +390,11 @@ static void test_answers(void **state) {
     fake_world_message(world, &batch, "m2")->document = document;
     fake_world_message(world, &batch, "m3")->document = document;
     struct slice slice = fake_world_slice(&batch, 0, 3);
-    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(4, "1", "8", "0", "0"), *second = ROWS(4, "2", "9", "0", "0");
+    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(6, "1", "8", "0", "0", "0", "0"),
+             *second = ROWS(6, "2", "9", "0", "0", "0", "0");
     transaction_settle(&transaction, &slice);
     for (int statement = 0; statement < transaction.statements; statement++) {
-        transaction_take(&transaction, &slice, statement, statement == 4 ? fates : first);
+        transaction_take(&transaction, &slice, statement, statement == transaction.fates_at ? fates : first);
     }
     assert_int_equal(batch.messages[0].fates[FATE_DUPLICATE], 1);
     assert_int_equal(batch.messages[1].fates[FATE_STORED], 0);
@@ -379,6 +426,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_order_of_statements),
         WORLD_TEST(test_settle_and_finish),
+        WORLD_TEST(test_settle_places),
         WORLD_TEST(test_rows),
         WORLD_TEST(test_registration),
         WORLD_TEST(test_alarms),

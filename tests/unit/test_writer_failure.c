@@ -38,7 +38,7 @@ static const struct {
     bool waits;
 } outcomes[] = {
     [RETRIED] = {RETRIED, "COPY onemap.observation", "quarantine", true},
-    [REFUSED] = {REFUSED, "COPY onemap.quarantine", "observation", false},
+    [REFUSED] = {REFUSED, "COPY pg_temp.quarantine_stage", "observation", false},
     [SETTLED] = {SETTLED, "observation_settle", "COMMIT", false},
     [REPAIRED] = {REPAIRED, "JOIN onemap.device d", "COPY", false},
     [PARTITIONED] = {PARTITIONED, "partition_ensure", "COPY", false},
@@ -144,12 +144,12 @@ static void test_states_before_storing(void **state) {
 static void test_lost_and_committed(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     fake_loop_pass(&writing->world->loop, 99);
     assert_string_equal(fake_postgres_sql(one()), ""); /* there is no connection to ask with */
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) == stamp);
+    assert_true(writing_is(one(), id));
     assert_int_equal(writing->commits, 0);
     PLAY(&writing->world->loop, one(), {.expects = ASKED, .answers = FOUND});
     expect_committed(writing, 1);
@@ -157,15 +157,15 @@ static void test_lost_and_committed(void **state) {
     writing_end(writing);
 }
 
-/* It was not: the same is stored again, under the same stamp, so that both can never be there. */
+/* It was not: the same is stored again, under the same id, so that both can never be there. */
 static void test_lost_and_not_committed(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED});
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) == stamp);
+    assert_true(writing_is(one(), id));
     assert_int_equal(writing->commits, 0);
     PLAY(&writing->world->loop, one(), {.expects = "COPY onemap.observation"});
     expect_committed(writing, 1);
@@ -176,28 +176,28 @@ static void test_lost_and_not_committed(void **state) {
 static void test_found_late(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED},
          {.expects = "COPY onemap.observation", .sqlstate = "23505", .at = "COPY onemap.observation"});
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) == stamp);
+    assert_true(writing_is(one(), id));
     PLAY(&writing->world->loop, one(), {.expects = ASKED, .answers = FOUND});
     expect_committed(writing, 1);
     writing_end(writing);
 }
 
-/* What the second try has met was of another batch: the slow path, under another stamp. */
+/* What the second try has met was of another batch: the slow path, under another id. */
 static void test_not_found_and_duplicate(void **state) {
     (void)state;
     struct writing *writing = begin();
-    int64_t stamp = writing_stamp(one());
+    struct writing_id id = writing_id(one());
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED},
          {.expects = "COPY onemap.observation", .sqlstate = "23505", .at = "COPY onemap.observation"},
          {.expects = ASKED}, {.expects = "observation_settle", .answers = {ANSWER("observation_settle", 2, "1", "1")}});
     fake_postgres_await(&writing->world->loop, one());
-    assert_true(writing_stamp(one()) > stamp);
+    assert_false(writing_is(one(), id));
     PLAY(&writing->world->loop, one(), {.expects = "INSERT INTO onemap.batch_log"});
     expect_committed(writing, 1);
     assert_int_equal(writing->world->metrics->records_duplicate, 1);
@@ -265,7 +265,7 @@ static void test_lost_and_refused(void **state) {
     fake_postgres_lose(one());
     PLAY(&writing->world->loop, one(), {.expects = ASKED},
          {.expects = "COPY onemap.observation", .sqlstate = "22003", .at = "COPY"},
-         {.expects = "COPY onemap.quarantine", .lacks = "observation"});
+         {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
     expect_committed(writing, 1);
     assert_int_equal(writing->world->metrics->messages_quarantined, 1);
     writing_end(writing);
@@ -284,10 +284,10 @@ static void test_lost_when_divided(void **state) {
         PLAY(&writing->world->loop, one(), {.expects = "partition_ensure"},
              {.expects = ", 3);", .sqlstate = "22003", .at = "COPY"}, {.expects = ", 1);"});
         fake_postgres_await(&writing->world->loop, one());
-        int64_t stamp = writing_stamp(one());
+        struct writing_id id = writing_id(one());
         PLAY(&writing->world->loop, one(), {.expects = ", 1);", .sqlstate = ""});
         fake_postgres_await(&writing->world->loop, one());
-        assert_true(writing_stamp(one()) == stamp);
+        assert_true(writing_is(one(), id));
         if (found == 1) {
             fake_postgres_end(one(), &(struct fake_act){.answers = FOUND});
         } else {
@@ -296,7 +296,7 @@ static void test_lost_when_divided(void **state) {
         }
         assert_int_equal(writing->commits, 0); /* the third is not stored yet */
         fake_postgres_await(&writing->world->loop, one());
-        assert_true(writing_stamp(one()) > stamp);
+        assert_false(writing_is(one(), id));
         PLAY(&writing->world->loop, one(), {.expects = ", 1);"});
         expect_committed(writing, 1);
         assert_int_equal(writing->world->metrics->records_committed, 3);
@@ -342,7 +342,7 @@ static void test_mended_too_often(void **state) {
                  {.expects = cases[i].mended});
         }
         PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = cases[i].sqlstate},
-             {.expects = "COPY onemap.quarantine", .lacks = "observation"});
+             {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
         expect_committed(writing, 1);
         assert_int_equal(fake_loop_passed(), 0);
         writing_message(writing, 1, "m", fake_world_device(writing->world, "T-2", 6), FAKE_NOW_MS);
@@ -365,11 +365,108 @@ static void test_duplicate_when_settling(void **state) {
         if (half == 1) {
             PLAY(loop, one(), {.expects = "INSERT INTO onemap.batch_log", .lacks = "quarantine", .sqlstate = "23505"});
         }
-        PLAY(loop, one(), {.expects = "COPY onemap.quarantine", .lacks = "observation"});
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
         expect_committed(writing, 1);
         assert_int_equal(writing->world->metrics->messages_quarantined, 1);
         writing_end(writing);
     }
+}
+
+/* ---- what may be a message's fault, or the server's bad moment ---- */
+
+static const struct {
+    const char *sqlstate, *reason;
+    int tries; /* of one message alone */
+} suspicious[] = {
+    {"57014",
+     "the database takes longer for it than the 60 s that a statement has: PL/pgSQL function onemap.slow() line 3 at"
+     " PERFORM; send smaller messages",
+     2},
+    {"XX000", "the database refuses it (SQLSTATE XX000): made to fail", 5},
+};
+
+static struct fake_act suspicious_act(size_t i, const char *expects) {
+    return (struct fake_act){
+        .expects = expects, .sqlstate = suspicious[i].sqlstate, .where = "PL/pgSQL function onemap.slow() line 3 at PERFORM"};
+}
+
+static void expect_refused(const char *payload, const char *reason) {
+    const struct postgres_copy *copy = fake_postgres_copy(one(), "COPY pg_temp.quarantine_stage");
+    assert_non_null(copy);
+    struct copied row = copied_begin(copy->data, copy->length);
+    assert_true(copied_next(&row));
+    copied_expect(&row, 5, payload);
+    copied_expect(&row, 8, "refused_by_database");
+    copied_expect(&row, 9, reason);
+}
+
+/* A batch is divided at once; the message that fails so alone, again and again, goes to quarantine with the reason, its
+ * neighbours are stored. */
+static void test_suspicious(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(suspicious); i++) {
+        struct writing *writing = writing_begin(1);
+        uv_loop_t *loop = &writing->world->loop;
+        struct device *device = fake_world_device(writing->world, "T-1", 5);
+        static const char *const names[] = {"m0", "m1", "m2"};
+        for (int m = 0; m < 3; m++) {
+            writing_message(writing, 0, names[m], device, FAKE_NOW_MS + m);
+        }
+        writing_submit(writing, 0);
+        const struct fake_act act = suspicious_act(i, "COPY onemap.observation");
+        PLAY(loop, one(), {.expects = "partition_ensure"}, act, {.expects = "COPY onemap.observation"});
+        for (int turn = 0; turn < suspicious[i].tries; turn++) {
+            fake_postgres_play(loop, one(), &act, 1);
+        }
+        fake_postgres_await(loop, one());
+        expect_refused("m1", suspicious[i].reason);
+        assert_int_equal(writing->commits, 0);
+        /* Patience is a slice's: the next message's first failure is its first. */
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"}, act,
+             {.expects = "COPY onemap.observation", .lacks = "quarantine"});
+        expect_committed(writing, 1);
+        assert_int_equal(writing->world->metrics->messages_quarantined, 1);
+        assert_int_equal(writing->world->metrics->records_committed, 2);
+        writing_end(writing);
+    }
+}
+
+/* Where not even the refusal can be stored it was the server's bad moment: the message is stored once that is over. */
+static void test_suspected_innocent(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(suspicious); i++) {
+        struct writing *writing = begin();
+        uv_loop_t *loop = &writing->world->loop;
+        const struct fake_act row = suspicious_act(i, "COPY onemap.observation");
+        const struct fake_act quarantine = suspicious_act(i, "COPY pg_temp.quarantine_stage");
+        for (int moment = 0; moment < 2; moment++) {
+            for (int turn = 0; turn < suspicious[i].tries; turn++) {
+                fake_postgres_play(loop, one(), &row, 1);
+            }
+            fake_postgres_play(loop, one(), &quarantine, 1);
+        }
+        PLAY(loop, one(), {.expects = "COPY onemap.observation", .lacks = "quarantine"});
+        expect_committed(writing, 1);
+        assert_int_equal(writing->world->metrics->messages_quarantined, 0);
+        assert_int_equal(writing->world->metrics->records_committed, 1);
+        writing_end(writing);
+    }
+}
+
+/* One that was refused for what it holds stays refused, whatever the moment. */
+static void test_suspected_guilty(void **state) {
+    (void)state;
+    struct writing *writing = begin();
+    uv_loop_t *loop = &writing->world->loop;
+    const struct fake_act act = suspicious_act(0, "COPY onemap");
+    fake_postgres_play(loop, one(), &act, 1);
+    PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = "22003"});
+    for (int turn = 0; turn < 4; turn++) {
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation", .sqlstate = "57014"});
+    }
+    PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation"});
+    expect_committed(writing, 1);
+    writing_end(writing);
 }
 
 /* ---- waiting ---- */
@@ -381,12 +478,12 @@ static void test_quarantine_refused(void **state) {
     uv_loop_t *loop = &writing->world->loop;
     fake_postgres_fail(one(), "22003", "made to fail");
     for (int turn = 0; turn < 5; turn++) {
-        PLAY(loop, one(), {.expects = "COPY onemap.quarantine", .lacks = "observation", .sqlstate = "22021"});
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .lacks = "observation", .sqlstate = "22021"});
         fake_loop_turn(loop);
         assert_string_equal(fake_postgres_sql(one()), "");
     }
     assert_int_equal(writing->commits, 0);
-    PLAY(loop, one(), {.expects = "COPY onemap.quarantine"});
+    PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage"});
     expect_committed(writing, 1);
     writing_end(writing);
 }
@@ -436,7 +533,7 @@ static void test_trouble_of_one(void **state) {
         }
     }
     for (int turn = 0; turn < 8; turn++) {
-        PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = "57014"});
+        PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = "55P03"});
     }
     fake_loop_pass(loop, 5000);
     assert_non_null(writer_trouble(writing->writer));
@@ -462,6 +559,9 @@ int main(void) {
         cmocka_unit_test(test_repair),
         cmocka_unit_test(test_mended_too_often),
         cmocka_unit_test(test_duplicate_when_settling),
+        cmocka_unit_test(test_suspicious),
+        cmocka_unit_test(test_suspected_innocent),
+        cmocka_unit_test(test_suspected_guilty),
         cmocka_unit_test(test_quarantine_refused),
         cmocka_unit_test(test_backoff_and_trouble),
         cmocka_unit_test(test_trouble_of_one),

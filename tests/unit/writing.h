@@ -80,6 +80,23 @@ static inline void writing_submit(struct writing *writing, int batch) {
     writer_submit(writing->writer, &writing->written[batch].job);
 }
 
+/* Whether two statements write, or ask for, a batch_log row of the same id, kept by writing_id. */
+struct writing_id {
+    char text[40];
+};
+static inline struct writing_id writing_id(const struct postgres *session) {
+    struct writing_id id = {{0}};
+    const char *sql = fake_postgres_sql(session);
+    const char *at = strstr(sql, "b.id = '");
+    at = at != NULL ? at : strstr(sql, "records) VALUES ('");
+    assert_non_null(at);
+    memcpy(id.text, strchr(at, '\'') + 1, 36);
+    return id;
+}
+static inline bool writing_is(const struct postgres *session, struct writing_id id) {
+    return strcmp(writing_id(session).text, id.text) == 0;
+}
+
 /* The stamp of the batch_log row in the running job. */
 static inline int64_t writing_stamp(const struct postgres *session) {
     static const char before[] = "'epoch'::timestamptz + ";
