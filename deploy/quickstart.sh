@@ -192,6 +192,17 @@ END
     give "$config" "$server_user"
 }
 
+# What a newcomer types beside it: `. var/environment` names the program, its configuration and the broker.
+write_environment() {
+    mkdir -p "$var/bin" && ln -sfn "$program" "$var/bin/cityhub" && ln -sfn "$secrets/demo.password" "$var/demo.password" ||
+        fail "$var cannot be written"
+    cat >"$var/environment" <<END
+# Written by deploy/quickstart.sh at every start; to be sourced. What is set already stays.
+export PATH="$var/bin:\$PATH" CITYHUB_CONFIG="\${CITYHUB_CONFIG:-$config}"
+export CITYHUB_HOST="\${CITYHUB_HOST:-127.0.0.1}" CITYHUB_PORT="\${CITYHUB_PORT:-$broker_port}"
+END
+}
+
 # A copy, which the servers' user can read wherever the tree is, and which a new build does not change under it.
 install_program() {
     local copy=$data/cityhub
@@ -255,6 +266,7 @@ start_all() {
     choose_ports
     install_program
     write_config
+    write_environment
     start_postgres
     make_database
     start_broker
@@ -308,7 +320,7 @@ cityhub is at work. Ctrl-C stops it; the data stays for the next start.
            mosquitto_pub -V mqttv5 -q 1 -h 127.0.0.1 -p $broker_port -u demo -P "\$(cat $secrets/demo.password)" \\
                -t cityhub/v1/dust/demo/telemetry \\
                -m '{"device_code":"mine-1","observed_at_ms":'\$(date +%s%3N)',"pm25_ug_m3":35.2}'
-  cases    $program --config $config case list
+  try it   . $var/environment     then: cityhub case list, and README.md, "A vendor in five minutes"
   why so   $program --config $config score explain --month ${month:-M} --department huanwei
   logs     $logs/
 

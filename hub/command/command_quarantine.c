@@ -26,10 +26,16 @@ static const char whole_sql[] = "SELECT m.topic, m.payload, m.received_ms FROM o
 
 /* ---- list ---- */
 
-static const struct ask_list waiting_rows = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
-                                             "no message waits", true};
-static const struct ask_list all_rows = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
-                                         "no message fits", true};
+static const struct ask_list waiting_rows = {.rows = "onemap.quarantine_list_table",
+                                             .json = "onemap.quarantine_list_json",
+                                             .nothing = "no message waits",
+                                             .limited = true,
+                                             .times = true};
+static const struct ask_list all_rows = {.rows = "onemap.quarantine_list_table",
+                                         .json = "onemap.quarantine_list_json",
+                                         .nothing = "no message fits",
+                                         .limited = true,
+                                         .times = true};
 
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;

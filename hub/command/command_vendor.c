@@ -8,20 +8,25 @@
 #include <unistd.h>
 
 #include "hub/base/error.h"
+#include "hub/base/file.h"
 #include "hub/base/member.h"
 #include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/command/broker_login.h"
 #include "hub/command/commands.h"
 
-enum { PASSWORD_LENGTH_MIN = 12, PASSWORD_LENGTH_MAX = 1024 };
+enum { PASSWORD_LENGTH_MIN = 12, PASSWORD_LENGTH_MAX = 1024, PASSWORD_FILE_MAX = 4096 };
 
 static int hash_from_file(const char *path, char hash[BROKER_HASH_TEXT]) {
-    char *password = config_secret(path);
+    char problem[FILE_PROBLEM_MAX];
+    size_t size = 0;
+    char *password = file_read(path, PASSWORD_FILE_MAX, &size, problem);
     if (password == NULL) {
+        command_fail("%s: %s", path, problem);
         return CH_EIO;
     }
-    size_t length = strlen(password);
+    size_t length = strcspn(password, "\r\n");
+    password[length] = '\0';
     int code = CH_EINVAL;
     if (length < PASSWORD_LENGTH_MIN || length > PASSWORD_LENGTH_MAX) {
         command_fail("%s: the password on its first line has %zu bytes; it must have %d to %d", path, length,
@@ -29,7 +34,7 @@ static int hash_from_file(const char *path, char hash[BROKER_HASH_TEXT]) {
     } else {
         code = broker_hash(password, hash);
     }
-    OPENSSL_cleanse(password, length);
+    OPENSSL_cleanse(password, size);
     free(password);
     return code;
 }
@@ -227,8 +232,10 @@ static const struct command vendor_add = {
 static const struct command_option list_options[] = {
     {VENDOR_SUBSYSTEM, .help = "only those of this subsystem"}, ASK_OPTIONS, {0}};
 
-static const struct ask_list list_rows = {"onemap.vendor_list_table", "onemap.vendor_list_json",
-                                          "There is no vendor yet: `cityhub vendor add --help`.", false};
+static const struct ask_list list_rows = {.rows = "onemap.vendor_list_table",
+                                          .json = "onemap.vendor_list_json",
+                                          .nothing = "There is no vendor yet: `cityhub vendor add --help`.",
+                                          .times = true};
 
 static const struct command vendor_list = {
     .name = "list",

@@ -184,11 +184,10 @@ def test_python_program(demo, database):
 def test_readme(demo, database):
     """Its two examples, with the names of this vendor and broker."""
     page = guides.examples(paths.ROOT / "README.md")
-    host, port = demo.broker.host, demo.broker.port
     publish, program = (text.replace("acme.password", "var/demo.password").replace("acme", "demo") for text in (page["publish"], page["python"]))
-    demo.run(["bash", "-euc", publish.replace("-h BROKER", f"-h {host} -p {port}")])
+    demo.run(["bash", "-euc", publish])
     demo.run(["protoc", "-I", "proto", "--python_out=.", "proto/common.proto", "proto/dust.proto"])
-    demo.run(["/usr/bin/python3", "-c", program.replace('"BROKER"', f'"{host}", {port}')])
+    demo.run(["/usr/bin/python3", "-c", program])
 
     def rows():
         return database.query("SELECT device_code, count(*)::int, min(pm25_ug_m3) FROM onemap.dust WHERE vendor = 'demo' GROUP BY 1 ORDER BY 1")

@@ -171,5 +171,5 @@ def test_wrong_use(hub, arguments, reason):
 
 
 def test_times_that_are_none(hub):
-    done = hub.run("quarantine", "list", "--since", "soon", code=1)
+    done = hub.run("quarantine", "list", "--since", "soon", code=2)
     assert '"soon" is no time' in done.stderr and "For example 2026-11-24" in done.stderr
