@@ -20,7 +20,9 @@ enum {
     EXCERPT_BINARY = 256, /* of a binary one */
 };
 
-static const char message_sql[] = "SELECT topic, payload, received_ms FROM onemap.quarantine_message($1::bigint)";
+static const char message_sql[] = "SELECT topic, payload FROM onemap.quarantine_message($1::bigint)";
+static const char whole_sql[] = "SELECT m.topic, m.payload, m.received_ms FROM onemap.quarantine_message($1::bigint) m"
+                                " WHERE onemap.quarantine_is_whole($1::bigint)";
 
 /* ---- list ---- */
 
@@ -153,15 +155,14 @@ static void on_outcome(void *user, int64_t id, const char *problem) {
 /* Sends one message; 0, or a negative code that ends the replay. One that is not there is told, and the others go on.
  */
 static int replay_one(struct replaying *replaying, const char *id_text) {
-    PGresult *message = database_query_binary(replaying->connection, message_sql, 1, (const char *const[]){id_text});
+    PGresult *message = database_query_binary(replaying->connection, whole_sql, 1, (const char *const[]){id_text});
     int code = 0;
     if (message == NULL) {
         replaying->failed++;
         code = PQstatus(replaying->connection) == CONNECTION_OK ? 0 : CH_EDATABASE;
     } else {
         code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 2),
-                           PQgetvalue(message, 0, 0),
-                           PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
+                           PQgetvalue(message, 0, 0), PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
     }
     PQclear(message);
     return replaying->broken ? CH_EDATABASE : code;

@@ -174,8 +174,8 @@ int replay_send(struct replay *replay, int64_t id, const char *received_ms, cons
     int code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "cityhub-replay", mark);
     int mid = 0;
     if (code == MOSQ_ERR_SUCCESS) {
-        code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED,
-                                                  received_ms);
+        code =
+            mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED, received_ms);
     }
     if (code == MOSQ_ERR_SUCCESS) {
         code = mosquitto_publish_v5(replay->session, &mid, topic, (int)length, payload, 1, false, properties);

@@ -22,10 +22,16 @@ enum {
     IN_FLIGHT_MAX = 2,         /* one writes while another waits for the disk; more would only crowd out other lanes */
     SLOTS = IN_FLIGHT_MAX + 1, /* and one fills */
     ROUND_BATCHES = 8,
+    HELD_BYTES_MAX = 64 * 1024 * 1024, /* of all lanes together */
 };
+
+/* What the lanes hold together. Beyond HELD_BYTES_MAX only a lane that holds nothing reads on: it has to get somewhere.
+ */
+static size_t held_bytes;
 
 struct lane {
     struct lane_settings settings;
+    size_t held_bytes; /* its part */
     char client_id[CLIENT_ID_MAX];
     struct mqtt *mqtt;
     struct intake *intake;
@@ -65,7 +71,20 @@ static bool all_committed(const struct lane *lane) {
     return lane->in_flight == 0 && lane->filling->batch.message_count == 0 && lane->waiting == NULL;
 }
 
+static void count_held(struct lane *lane) {
+    held_bytes -= lane->held_bytes;
+    lane->held_bytes = 0;
+    for (size_t i = 0; i < SLOTS; i++) {
+        lane->held_bytes += batch_bytes(&lane->slots[i].batch);
+    }
+    for (const struct waiting *entry = lane->waiting; entry != NULL; entry = entry->next) {
+        lane->held_bytes += entry->message.length;
+    }
+    held_bytes += lane->held_bytes;
+}
+
 static void count_queue(struct lane *lane) {
+    count_held(lane);
     lane->metrics->queue_messages = lane->metrics->queue_records = lane->metrics->oldest_at_ms = 0;
     for (size_t i = 0; i < SLOTS; i++) {
         const struct batch *batch = &lane->slots[i].batch;
@@ -195,6 +214,7 @@ static int waiting_add(struct lane *lane, const struct intake_message *message) 
         end = &(*end)->next;
     }
     *end = entry;
+    count_queue(lane);
     batch_submit(lane); /* what it waits for, if that is in the filling batch: at once */
     return 0;
 }
@@ -249,7 +269,8 @@ static void batch_committed(void *user) {
 
 static bool may_read(void *user) {
     const struct lane *lane = user;
-    return !lane->stopping && !lane->held && lane->waiting == NULL && lane->round < ROUND_BATCHES && !batch_full(lane);
+    return !lane->stopping && !lane->held && lane->waiting == NULL &&
+           (held_bytes < HELD_BYTES_MAX || lane->held_bytes == 0) && lane->round < ROUND_BATCHES && !batch_full(lane);
 }
 
 static bool may_write(void *user) {
@@ -371,6 +392,7 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
 
 static void lane_free(void *part) {
     struct lane *lane = part;
+    held_bytes -= lane->held_bytes;
     intake_free(lane->intake);
     deliveries_free(lane->deliveries);
     for (size_t i = 0; i < SLOTS; i++) {

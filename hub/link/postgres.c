@@ -41,7 +41,7 @@ struct postgres {
     int socket, watched; /* watched: for these events of uv_poll, 0 = not now */
     uv_timer_t timer;
     unsigned backoff_ms;
-    char setup_text[512];
+    char setup_text[768];
     struct postgres_job job;
     size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs */
     bool copying;
@@ -214,8 +214,12 @@ static void postgres_set_up(struct postgres *session) {
         return;
     }
     char begin[POSTGRES_SESSION_TEXT];
+    /* A commit is a commit: whatever the role or the database was altered to. What waits for more (remote_apply) stays.
+     */
     snprintf(session->setup_text, sizeof session->setup_text,
-             "%s; SET lock_timeout = '%lldms'; SET idle_in_transaction_session_timeout = '%llds'; %s",
+             "%s; SET lock_timeout = '%lldms'; SET idle_in_transaction_session_timeout = '%llds';"
+             " SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
+             " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local'); %s",
              postgres_session_text(begin, session->config->database_statement_timeout_s),
              /* Shorter: who waits for a lock is told so (55P03), and not that the statement was too long. */
              (long long)session->config->database_statement_timeout_s * 500,
@@ -257,7 +261,9 @@ static void note_error(struct postgres *session, const PGresult *result) {
     session->failed = true;
     snprintf(session->error.hint, sizeof session->error.hint, "%s", hint == NULL ? "" : hint);
     snprintf(session->error.where, sizeof session->error.where, "%s",
-             outermost != NULL ? outermost + 1 : context != NULL ? context : "");
+             outermost != NULL ? outermost + 1
+             : context != NULL ? context
+                               : "");
     snprintf(session->error.sqlstate, sizeof session->error.sqlstate, "%s", state == NULL ? "" : state);
     snprintf(session->error.message, sizeof session->error.message, "%s",
              message != NULL ? message : PQerrorMessage(session->connection));

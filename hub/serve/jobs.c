@@ -19,6 +19,7 @@ enum {
     SLOW_TIMEOUT_S = 1800,
     STATES_AT_ONCE = 5000,
     GAUGES_S = 2,
+    GAUGES_REST = 49,
     MAINTAIN_S = 3600,
     CALENDAR_S = 60,
     JOBS_MAX = 8,
@@ -34,7 +35,10 @@ struct job {
     void (*result)(struct runner *runner, int statement, const PGresult *result);
     void (*ended)(struct runner *runner, const struct postgres_error *error);
     int64_t interval_s;
+    int64_t
+        rest; /* how many times as long as it took it rests at the least: what grows with a table takes no more time */
     uint64_t due_at; /* uv_now */
+    uint64_t began_at;
 };
 
 /* One connection and the jobs that run on it. */
@@ -100,9 +104,12 @@ static void end_states(struct runner *runner, const struct postgres_error *error
 static bool build_gauges(struct runner *runner) {
     buffer_text(&runner->sql,
                 "SELECT (SELECT count(*) FROM onemap.device_state s WHERE s.online),"
-                " (SELECT count(*) FROM onemap.alarm a WHERE a.closed_at IS NULL),"
-                " (SELECT count(*) FROM onemap.quarantine q WHERE q.replayed_at IS NULL),"
-                " (SELECT count(*) FROM onemap.outbox o WHERE o.sent_at IS NULL AND o.destination = 'mqtt')");
+                " (SELECT count(*) FROM (SELECT FROM onemap.alarm a WHERE a.closed_at IS NULL LIMIT 100000) a),"
+                " (SELECT count(*) FROM (SELECT FROM onemap.quarantine q WHERE q.replayed_at IS NULL LIMIT 100000) q),"
+                " (SELECT count(*) FROM (SELECT FROM onemap.outbox o WHERE o.sent_at IS NULL AND o.destination = 'mqtt'"
+                " LIMIT 100000) o),"
+                " (SELECT coalesce(sum(d.dropped), 0) FROM onemap.quarantine_day d WHERE d.day = (now() AT TIME ZONE"
+                " 'UTC')::date)");
     return true;
 }
 
@@ -110,7 +117,7 @@ static void take_gauges(struct runner *runner, int statement, const PGresult *re
     (void)runner;
     (void)statement;
     int64_t *gauges[] = {&hub_metrics.devices_online, &hub_metrics.alarms_open, &hub_metrics.quarantine_waiting,
-                         &hub_metrics.outbox_waiting};
+                         &hub_metrics.outbox_waiting, &hub_metrics.quarantine_dropped};
     for (size_t i = 0; i < COUNT_OF(gauges) && PQntuples(result) == 1; i++) {
         *gauges[i] = strtoll(PQgetvalue(result, 0, (int)i), NULL, 10);
     }
@@ -204,6 +211,9 @@ static void job_done(void *user, const struct postgres_error *error) {
     if (runner->running->ended != NULL) {
         runner->running->ended(runner, error);
     }
+    uint64_t now = uv_now(runner->jobs->loop);
+    uint64_t rested_at = now + (now - runner->running->began_at) * (uint64_t)runner->running->rest;
+    runner->running->due_at = runner->running->due_at > rested_at ? runner->running->due_at : rested_at;
     runner->running = NULL;
 }
 
@@ -229,6 +239,7 @@ static void runner_advance(struct runner *runner) {
                                            .done = job_done,
                                            .user = runner};
         runner->running = job;
+        job->began_at = now;
         if (sql == NULL || postgres_run(runner->session, &session_job) != 0) {
             struct postgres_error error = {.sqlstate = "", .message = "out of memory"};
             job_done(runner, &error);
@@ -252,8 +263,11 @@ static void jobs_list(struct jobs *jobs) {
                                         .build = build_states,
                                         .ended = end_states,
                                         .interval_s = config->jobs_device_state_s});
-    job_add(&jobs->quick,
-            &(struct job){.name = "gauges", .build = build_gauges, .result = take_gauges, .interval_s = GAUGES_S});
+    job_add(&jobs->quick, &(struct job){.name = "gauges",
+                                        .build = build_gauges,
+                                        .result = take_gauges,
+                                        .interval_s = GAUGES_S,
+                                        .rest = GAUGES_REST});
     job_add(&jobs->slow,
             &(struct job){
                 .name = "partitions", .build = build_partitions, .ended = end_partitions, .interval_s = MAINTAIN_S});

@@ -80,6 +80,14 @@ static void take_catalogue(struct loader *loader, int statement, const PGresult 
     }
 }
 
+/* What the answer's last statement names makes a commit no promise when the machine fails. */
+static void take_settings(int statement, const PGresult *rows) {
+    for (int row = 0; statement == 3 && row < PQntuples(rows); row++) {
+        log_warning("database_durability", "setting=%s advice=%s", PQgetvalue(rows, row, 0),
+                    log_quote("it is off: what is acknowledged may be lost when the machine fails; switch it on"));
+    }
+}
+
 /* `now()` first: changes up to then are in the answers that follow. */
 static int take_vendors(struct loader *loader, int statement, const PGresult *rows) {
     if (statement > 0) {
@@ -133,6 +141,9 @@ static void task_result(void *user, int statement, const PGresult *result) {
     switch (loader->running) {
     case TASK_CATALOGUE:
         take_catalogue(loader, statement, result);
+        break;
+    case TASK_CATCH_UP:
+        take_settings(statement, result);
         break;
     case TASK_VENDORS:
         code = take_vendors(loader, statement, result);
@@ -251,10 +262,12 @@ static void build(struct loader *loader, enum task task) {
         sql_catalogue(loader);
         break;
     case TASK_CATCH_UP:
-        buffer_format(sql,
-                      "SET statement_timeout = '%ds'; SELECT onemap.device_state_catch_up(); SET statement_timeout ="
-                      " '%llds'",
-                      CATCH_UP_TIMEOUT_S, (long long)loader->world->config->database_statement_timeout_s);
+        buffer_format(
+            sql,
+            "SET statement_timeout = '%ds'; SELECT onemap.device_state_catch_up(); SET statement_timeout ="
+            " '%llds'; SELECT s.name FROM pg_catalog.pg_settings s WHERE s.name IN ('fsync', 'full_page_writes')"
+            " AND s.setting = 'off'",
+            CATCH_UP_TIMEOUT_S, (long long)loader->world->config->database_statement_timeout_s);
         break;
     case TASK_VENDORS:
         buffer_format(sql, "SELECT now(); %s", registry_vendors_sql);

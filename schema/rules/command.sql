@@ -661,10 +661,6 @@ COMMENT ON FUNCTION onemap.quarantine_last_id() IS
 CREATE OR REPLACE FUNCTION onemap.quarantine_message(id bigint) RETURNS TABLE (topic text, payload bytea, received_ms text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM onemap.quarantine q WHERE q.id = $1 AND q.bytes > octet_length(q.payload)) THEN
-        RAISE EXCEPTION 'of message % only the beginning is kept', $1
-            USING HINT = 'It was refused unread; its vendor has to send it again.';
-    END IF;
     RETURN QUERY SELECT q.topic, q.payload, round(extract(epoch FROM q.received_at) * 1000)::bigint::text
         FROM onemap.quarantine q WHERE q.id = $1;
     IF NOT FOUND THEN
@@ -672,6 +668,17 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS 'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_is_whole(id bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM onemap.quarantine q WHERE q.id = $1 AND q.bytes > octet_length(q.payload)) THEN
+        RAISE EXCEPTION 'of message % only the beginning is kept', $1
+            USING HINT = 'It was refused unread; its vendor has to send it again.';
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_is_whole(bigint) IS 'true, or an error: what was refused unread cannot be sent again from here';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_show_facts(request jsonb) RETURNS TABLE (fact text, value text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -710,6 +717,7 @@ GRANT EXECUTE ON FUNCTION onemap.county_time(timestamptz, text), onemap.vendor_l
     onemap.score_lead_table(jsonb), onemap.problem_codes(), onemap.quarantine_filter(jsonb),
     onemap.quarantine_list_table(jsonb), onemap.quarantine_list_json(jsonb),
     onemap.quarantine_ids(jsonb), onemap.quarantine_last_id(), onemap.quarantine_message(bigint),
+    onemap.quarantine_is_whole(bigint),
     onemap.quarantine_show_facts(jsonb) TO cityhub_hub, cityhub_read;
 GRANT EXECUTE ON FUNCTION onemap.alarm_rule_change_check(onemap.alarm_rule, jsonb), onemap.alarm_rule_change(jsonb),
     onemap.case_catalogue_check(jsonb), onemap.department_check(jsonb), onemap.calendar_import(jsonb),

@@ -91,10 +91,11 @@ static void test_first_round(void **state) {
     assert_int_equal(pacing->dropped, 1);
     PLAY(&pacing->world->loop, quick(),
          {.expects = "SELECT (SELECT count(*) FROM onemap.device_state",
-          .answers = {ANSWER("count", 4, "11", "22", "33", "44")}});
+          .answers = {ANSWER("count", 5, "11", "22", "33", "44", "55")}});
     assert_int_equal(hub_metrics.devices_online, 11);
     assert_int_equal(hub_metrics.alarms_open, 22);
     assert_int_equal(hub_metrics.quarantine_waiting, 33);
+    assert_int_equal(hub_metrics.quarantine_dropped, 55);
     assert_int_equal(hub_metrics.outbox_waiting, 44);
     assert_int_equal(hub_metrics.jobs_run, 6);
     assert_int_equal(hub_metrics.jobs_failed, 0);
@@ -191,6 +192,23 @@ static void test_slow_job(void **state) {
     assert_int_equal(fake_postgres_timeout(quick()), 0);
     assert_int_equal(fake_postgres_jobs(slow()), 1);
     slow_round(pacing);
+}
+
+/* What is counted grows with its table: who takes long rests the longer. */
+static void test_gauges_rest(void **state) {
+    struct pacing *pacing = *state;
+    uv_loop_t *loop = &pacing->world->loop;
+    fake_postgres_await(loop, quick());
+    fake_loop_pass(loop, 1000); /* the answer takes a second */
+    fake_postgres_succeed(quick());
+    int64_t before = fake_loop_passed();
+    fake_postgres_await(loop, quick());
+    assert_in_range(fake_loop_passed() - before, 49000, 49300);
+    fake_postgres_succeed(quick());
+    before = fake_loop_passed();
+    fake_postgres_await(loop, quick());
+    assert_in_range(fake_loop_passed() - before, 1900, 2200);
+    fake_postgres_succeed(quick());
 }
 
 /* ---- device states ---- */
@@ -303,10 +321,9 @@ static void test_close(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_first_round), TEST(test_intervals),   TEST(test_not_listening),
-        TEST(test_failures),    TEST(test_slow_job),    TEST(test_sweeps_that_fail),
-        TEST(test_states),      TEST(test_states_fail), TEST(test_many_states),
-        TEST(test_close),
+        TEST(test_first_round), TEST(test_intervals),        TEST(test_not_listening), TEST(test_failures),
+        TEST(test_slow_job),    TEST(test_sweeps_that_fail), TEST(test_gauges_rest),   TEST(test_states),
+        TEST(test_states_fail), TEST(test_many_states),      TEST(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,7 +114,9 @@ static void test_catch_up(void **state) {
     PLAY(&loading->world->loop, one(), {.expects = "catalogue"});
     fake_postgres_await(&loading->world->loop, one());
     assert_string_equal(fake_postgres_sql(one()), "SET statement_timeout = '1800s'; SELECT"
-                                                  " onemap.device_state_catch_up(); SET statement_timeout = '60s'");
+                                                  " onemap.device_state_catch_up(); SET statement_timeout = '60s';"
+                                                  " SELECT s.name FROM pg_catalog.pg_settings s WHERE s.name IN"
+                                                  " ('fsync', 'full_page_writes') AND s.setting = 'off'");
     assert_int_equal(fake_postgres_timeout(one()), 1800);
 }
 

@@ -239,8 +239,9 @@ static void test_mark(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WORLD_TEST(test_range), WORLD_TEST(test_ids),      WORLD_TEST(test_real_ids),   WORLD_TEST(test_days_and_hours),
-        WORLD_TEST(test_fates), WORLD_TEST(test_place_fates), WORLD_TEST(test_document), cmocka_unit_test(test_mark),
+        WORLD_TEST(test_range),          WORLD_TEST(test_ids),        WORLD_TEST(test_real_ids),
+        WORLD_TEST(test_days_and_hours), WORLD_TEST(test_fates),      WORLD_TEST(test_place_fates),
+        WORLD_TEST(test_document),       cmocka_unit_test(test_mark),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

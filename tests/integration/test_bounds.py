@@ -1,0 +1,159 @@
+"""What anybody may send is bounded, told to who sent it, and counted; and a receipt is true for what comes after it."""
+import hashlib
+import json
+import time
+
+import pytest
+from harness.process import wait_until
+
+SHARED_SETTINGS = {"lane.unknown_devices": 5, "quarantine.daily_mib": 1, "lane.max_payload_bytes": 600_000}
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def reading(code, at=0, **more):
+    return {"device_code": code, "observed_at_ms": now_ms() - 60_000 + at, "pressure_kpa": 200.0, **more}
+
+
+def kept(site, vendor):
+    return site.database.query("SELECT code, bytes, octet_length(payload), times, encode(sha256, 'hex') FROM onemap.quarantine"
+                               " WHERE vendor = %s ORDER BY id", vendor)
+
+
+# ---- bounds
+
+def test_unknown_devices(shared):
+    client = shared.new_client("gas")
+    receipt = client.send("telemetry", [reading(f"n-{n}") for n in range(8)])
+    assert (receipt["accepted"], receipt["rejected"]) == (5, 3)
+    assert {problem["code"] for problem in receipt["problems"]} == {"too_many_unknown_devices"}
+    assert "5 devices of this vendor" in receipt["problems"][0]["reason"]
+    assert client.send("telemetry", [reading(f"n-{n}", 1) for n in range(5)])["accepted"] == 5, "those that are known go on"
+    assert client.send("telemetry", [reading("n-7", 1)])["rejected"] == 1
+    assert client.send("inventory", [{"device_code": "n-0", "kind": "meter"}, {"device_code": "n-7", "kind": "meter"}])["rejected"] == 0
+    assert client.send("telemetry", [reading("n-7", 1), reading("n-6", 1)])["accepted"] == 2, "an inventory makes room, and needs none itself"
+    assert client.send("telemetry", [reading("n-5", 1)])["rejected"] == 1
+    assert shared.database.value("SELECT count(*) FROM onemap.device WHERE vendor = %s", client.vendor) == 7
+    other = shared.new_client("gas")
+    assert other.send("telemetry", [reading("n-5")])["accepted"] == 1, "each vendor has its own"
+
+
+def test_unread_is_not_kept_whole(shared):
+    large = b"[" + b" " * 700_000 + b"]"
+    client = shared.new_client("gas")
+    assert [problem["code"] for problem in client.send("telemetry", large)["problems"]] == ["too_large"]
+    stranger = shared.client("gas", "stranger-unread", register=False)
+    unknown = json.dumps([reading("x" * 60) for _ in range(2000)]).encode()
+    assert [problem["code"] for problem in stranger.send("telemetry", unknown)["problems"]] == ["unknown_vendor"]
+    small = stranger.send("telemetry", [reading("small")])
+    assert [problem["code"] for problem in small["problems"]] == ["unknown_vendor"]
+    assert kept(shared, client.vendor) == [("too_large", len(large), 65536, 1, hashlib.sha256(large).hexdigest())]
+    rows = kept(shared, stranger.vendor)
+    assert [(code, bytes_, length) for code, bytes_, length, _, _ in rows] == [
+        ("unknown_vendor", len(unknown), 65536), ("unknown_vendor", rows[1][1], rows[1][1])]
+    ids = [id_ for id_, in shared.database.query("SELECT id FROM onemap.quarantine WHERE vendor IN (%s, %s) ORDER BY id", client.vendor, stranger.vendor)]
+    done = shared.hubs[0].run("quarantine", "replay", ids[0], code=1)
+    assert "only the beginning is kept" in done.stderr
+    facts = shared.hubs[0].run("quarantine", "show", ids[0]).stdout
+    assert f"{len(large)} bytes, the first 65536 kept" in facts
+    # What is whole is stored once its vendor is let in, as before.
+    shared.register("gas", stranger.vendor)
+    shared.hubs[0].run("quarantine", "replay", ids[2])
+    wait_until(lambda: shared.database.value("SELECT count(*) FROM onemap.gas WHERE device_code = 'small'") == 1, 30, "the replayed record is stored")
+
+
+def test_quarantine_has_a_budget(shared):
+    client = shared.new_client("gas")
+    receipts = []
+    for number in range(3):
+        records = [reading(f"b-{n % 5}", number * 5000 + n, pressure_kpa=float(n % 300)) for n in range(3000)]
+        records[7] = {"pressure_kpa": 1.0}
+        receipts.append(client.send("telemetry", json.dumps(records).ljust(400_000).encode()))
+    assert [(receipt["accepted"], receipt["rejected"]) for receipt in receipts] == [(2999, 1)] * 3, "what is good is stored all the same"
+    assert [length for _, _, length, _, _ in kept(shared, client.vendor)] == [400_000] * 2
+    assert shared.database.query("SELECT bytes, dropped FROM onemap.quarantine_day WHERE vendor = %s", client.vendor) == [(800_000, 1)]
+    wait_until(lambda: shared.hubs[0].metric("cityhub_quarantine_dropped_today") >= 1, 30, "it is counted")
+    # A document's share of the same budget.
+    names = [{"device_code": f"c-{n}", "kind": "no such kind", "name": "x" * 100} for n in range(2500)]
+    assert client.send("inventory", names)["rejected"] == 2500
+    assert shared.database.query("SELECT bytes, dropped FROM onemap.quarantine_day WHERE vendor = %s", client.vendor) == [(800_000, 2)]
+
+
+# ---- the same again
+
+def test_same_content_is_kept_once_and_answered_each_time(shared):
+    client = shared.new_client("gas")
+    good = [reading("again")]
+    receipts = []
+    for number in range(3):
+        client.publish("telemetry", b"{junk}", message="junk")
+        client.publish("telemetry", good, message="good")
+        receipts = wait_until(lambda: client.receipts_of("junk")[number:] and client.receipts_of("good")[number:] and client.receipts, 60,
+                              "each publication has its receipt")
+    assert len(receipts) == 6
+    assert [(receipt["accepted"], receipt["duplicates"]) for receipt in client.receipts_of("good")] == [(1, 0), (0, 1), (0, 1)]
+    ((code, _, _, times, _),) = kept(shared, client.vendor)
+    assert (code, times) == ("malformed", 3)
+    shown = shared.hubs[0].run("quarantine", "show", shared.database.value("SELECT id FROM onemap.quarantine WHERE vendor = %s", client.vendor)).stdout
+    assert "3, last " in shown
+
+
+def test_published_again_after_a_kill(site, hub, vendor_client):
+    """Redelivery is known by the packet, not by the content alone: who sends the same once more has his answer."""
+    client = vendor_client("gas", session_expiry_s=3600)
+    for number in range(3):
+        client.publish("telemetry", b"{junk}", message="junk")
+        wait_until(lambda: len(client.receipts_of("junk")) == number + 1, 60, f"receipt {number + 1}")
+        hub.kill()
+        hub.start()
+    assert site.database.value("SELECT count(*) FROM onemap.receipt WHERE message = 'junk'") == 3
+    assert site.database.query("SELECT times FROM onemap.quarantine") == [(3,)]
+
+
+# ---- a receipt is true for what comes after it
+
+@pytest.mark.parametrize("way", ["after the receipt", "at once"])
+def test_inventory_then_telemetry(shared, way):
+    client = shared.new_client("gas", unknown_devices="quarantine")
+    receipts = []
+    for number in range(15):
+        code = f"new-{number}"
+        inventory = client.publish_start("inventory", [{"device_code": code, "kind": "meter"}])[1]
+        if way == "after the receipt":
+            assert client.receipt(inventory)["accepted"] == 1
+        receipts.append(client.publish_start("telemetry", [reading(code)])[1])
+    receipts = [client.receipt(name) for name in receipts]
+    assert [receipt["accepted"] for receipt in receipts] == [1] * 15, receipts
+    assert client.send("telemetry", [reading("in no inventory")])["problems"][0]["code"] == "unknown_device"
+    assert kept(shared, client.vendor)[0][0] == "unknown_device"
+
+
+def test_kind_is_known_at_once(shared):
+    """A place of what moves is a track: the inventory said so in the message before."""
+    client = shared.new_client("construction_waste")
+    place = {"lon": 113.9, "lat": 35.1, "system": "WGS84"}
+    for number in range(5):
+        client.publish_start("inventory", [{"device_code": f"yard-{number}", "kind": "disposal_yard"}])
+        client.publish_start("telemetry", [{"device_code": f"yard-{number}", "observed_at_ms": now_ms(), "position": place, "speed_km_h": 1.0}])
+    wait_until(lambda: shared.database.value("SELECT count(*) FROM onemap.construction_waste WHERE vendor = %s", client.vendor) == 5, 30, "stored")
+    tracks = shared.database.value("SELECT count(*) FROM onemap.track_point t JOIN onemap.device d ON d.id = t.device_id WHERE d.vendor = %s", client.vendor)
+    assert tracks == 0
+
+
+# ---- a commit is a commit
+
+def test_commits_wait_for_the_disk(site, database):
+    database.query("ALTER ROLE cityhub_daemon SET synchronous_commit = off")
+    try:
+        database.query("CREATE TABLE public.seen (setting text)")
+        database.query("GRANT INSERT ON public.seen TO cityhub_hub")
+        database.query("CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
+                       " INSERT INTO public.seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END$$")
+        database.query("CREATE TRIGGER see AFTER INSERT ON onemap.batch_log FOR EACH ROW EXECUTE FUNCTION public.see()")
+        site.hub()
+        assert site.client("gas").send("telemetry", [reading("d")])["accepted"] == 1
+        assert set(database.query("SELECT setting FROM public.seen")) == {("on",)}
+    finally:
+        database.query("ALTER ROLE cityhub_daemon RESET synchronous_commit")
