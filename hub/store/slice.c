@@ -25,6 +25,8 @@ void slice_stamp(struct slice *slice) {
              b[14], b[15]);
 }
 
+#include "hub/base/log.h"
+
 struct slice_range slice_range(const struct slice *slice, enum slice_part part) {
     bool tracks = part == SLICE_TRACKS;
     const struct batch *batch = slice->batch;
@@ -219,8 +221,8 @@ void slice_take_fates(const struct slice *slice, const PGresult *settled) {
     for (int row = 0; row < PQntuples(settled); row++) {
         if (take_fate(settled, row, range.end - range.begin, &fate, &number)) {
             struct batch_row *record = &slice->batch->row_index[range.begin + number - 1];
-            record->duplicate = fate == FATE_DUPLICATE;
             struct batch_message *message = &messages[record->message];
+            record->duplicate = fate == FATE_DUPLICATE;
             message->fates[record->place_fate > fate ? record->place_fate : fate]++;
             message->fates[FATE_STORED]--;
         }

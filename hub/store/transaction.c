@@ -368,7 +368,9 @@ static void statement_deliveries(struct transaction *transaction, const struct s
     if (packed.length > 0) {
         buffer_text(sql, "INSERT INTO onemap.delivery (lane, received_at, messages) VALUES (");
         buffer_literal(sql, batch->lane, strlen(batch->lane));
-        buffer_format(sql, ", 'epoch'::timestamptz + %lld * interval '1 microsecond', ", (long long)slice->stamp_us);
+        buffer_text(sql, ", ");
+        append_stamp(sql, slice);
+        buffer_text(sql, ", ");
         buffer_bytea(sql, packed.data, packed.length);
         statement_end(transaction, ")");
         if (batch->forget_before_us != INT64_MIN) {

@@ -116,14 +116,15 @@ CREATE OR REPLACE FUNCTION onemap.quarantine_document(message jsonb, payload byt
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE item onemap.quarantine_item;
 BEGIN
-    item.received_at := to_timestamp(coalesce(message->>'first_received_ms', message->>'received_at_ms')::bigint / 1000.0);
+    item.received_at := coalesce(onemap.record_time(message, 'first_received_ms'),
+        onemap.record_time(message, 'received_at_ms'));
     item.subsystem := message->>'subsystem';
     item.vendor := message->>'vendor';
     item.kind := message->>'kind';
     item.topic := message->>'topic';
     item.payload := payload;
     item.sha256 := sha256(payload);
-    item.bytes := octet_length(payload);
+    item.bytes := octet_length(payload)::bigint;
     item.code := problems->0->>'code';
     item.reason := problems->0->>'reason';
     item.problems := problems;

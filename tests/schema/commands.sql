@@ -61,7 +61,7 @@ SELECT is_empty($$SELECT * FROM onemap.vendor_logins()$$, 'and the broker''s fil
 
 -- Quarantine.
 INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason, replayed_at)
-SELECT '2026-04-01 00:00Z'::timestamptz + make_interval(hours => n), (ARRAY['dust', 'gas'])[1 + n % 2], 'v' || n % 3, (ARRAY['telemetry', 'work'])[1 + n % 2], 't', '\x', 'c' || n, 'r',
+SELECT '2026-04-01 00:00Z'::timestamptz + make_interval(hours => n), (ARRAY['dust', 'gas'])[1 + n % 2], 'v' || n % 3, (ARRAY['telemetry', 'work'])[1 + n % 2], 't', convert_to(n::text, 'UTF8'), 'c' || n, 'r',
        CASE WHEN n > 8 THEN now() END FROM generate_series(1, 10) n;
 CREATE TEMP TABLE first AS SELECT min(id) - 1 AS id FROM onemap.quarantine;
 CREATE FUNCTION pg_temp.find(filter jsonb) RETURNS text LANGUAGE sql AS $$
