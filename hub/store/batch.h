@@ -43,7 +43,7 @@ struct batch_message {
     uint16_t identifier;                      /* the packet's; 0 = it cannot be delivered again */
     int64_t received_at_ms;
     int64_t stamp_us;              /* of the slice that committed it */
-    int64_t first_received_ms; /* of a replayed message: when it came first; 0 = it has come now */
+    int64_t first_received_ms;     /* of a replayed message: when it came first; 0 = it has come now */
     int total;                     /* records, good and bad; 0 = it could not be read at all */
     uint32_t first_row, row_count; /* in batch.row_index */
     uint32_t first_track, track_count;
