@@ -29,7 +29,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT record ?| '{parent_code,department_code,device_code,category_code,planned_start_ms,planned_end_ms,started_ms,'
             'finished_ms}' OR kind = 'inventory' AND NOT record ?| '{parent_code,department_code}' THEN
-        RETURN '[]'; -- as most
+        RETURN '[]'::jsonb; -- as most
     END IF;
     RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('field', f.field, 'code', 'unknown_reference',
                                                          'reason', format(f.reason, f.value))), '[]')
