@@ -275,12 +275,12 @@ static void jobs_list(struct jobs *jobs) {
     job_add(&jobs->slow, &(struct job){.name = "rollup", .build = build_rollup, .interval_s = config->jobs_rollup_s});
     job_add(&jobs->slow,
             &(struct job){.name = "presence", .build = build_presence, .interval_s = config->jobs_offline_s});
-    job_add(
-        &jobs->slow,
-        &(struct job){.name = "calendar", .build = build_calendar, .result = take_calendar, .interval_s = CALENDAR_S});
     job_add(&jobs->slow,
             &(struct job){
                 .name = "sweeps", .build = build_sweeps, .result = take_sweeps, .interval_s = config->jobs_offline_s});
+    job_add(
+        &jobs->slow,
+        &(struct job){.name = "calendar", .build = build_calendar, .result = take_calendar, .interval_s = CALENDAR_S});
 }
 
 struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct states *states,

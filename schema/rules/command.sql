@@ -667,7 +667,8 @@ BEGIN
         RAISE EXCEPTION 'the quarantine has no message %', $1 USING ERRCODE = 'no_data_found';
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS 'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
+COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS
+    'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_is_whole(id bigint) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

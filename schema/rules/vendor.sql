@@ -25,6 +25,9 @@ DECLARE
     stray text := onemap.unknown_keys(settings, known); the_subsystem text := settings->>'subsystem';
         the_vendor text := settings->>'vendor';
     hash text := settings->>'password_hash'; was_there boolean;
+    other text := (SELECT min(v.vendor) FROM onemap.vendor v
+                   WHERE (starts_with(v.vendor, the_vendor || '-') OR starts_with(the_vendor, v.vendor || '-'))
+                     AND NOT EXISTS (SELECT FROM onemap.vendor k WHERE k.vendor = the_vendor));
 BEGIN
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'unknown setting "%" of a vendor', stray
@@ -33,11 +36,16 @@ BEGIN
         RAISE EXCEPTION '"%" is no subsystem', the_subsystem
             USING ERRCODE = 'CH013',
                 HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) FROM onemap.subsystem s);
-    ELSIF the_vendor IS NULL OR the_vendor !~ '^[a-z0-9][a-z0-9_-]{0,62}$' OR the_vendor = 'hub' THEN
+    ELSIF the_vendor IS NULL OR the_vendor !~ '^[a-z0-9][a-z0-9_-]{0,62}$' OR the_vendor IN ('hub', 'auto') THEN
         RAISE EXCEPTION '"%" cannot be the name of a vendor', the_vendor
             USING ERRCODE = 'CH013',
                 HINT = 'It stands in topics and is the broker login: 1 to 63 of a-z, 0-9, _ and -, first a letter or digit; '
-                '"hub" is the hub''s own.';
+                '"hub" is the hub''s own, "auto" the broker''s.';
+    ELSIF other IS NOT NULL THEN
+        RAISE EXCEPTION '"%" cannot be the name of a vendor beside "%"', the_vendor, other
+            USING ERRCODE = 'CH013',
+                HINT = 'A vendor''s client ids at the broker begin with its name and a -: one of these two could end the '
+                'other''s sessions.';
     ELSIF settings ? 'department'
             AND NOT EXISTS (SELECT FROM onemap.department p WHERE p.code = settings->>'department' AND p.active) THEN
         RAISE EXCEPTION '"%" is no department', settings->>'department'
@@ -51,8 +59,8 @@ BEGIN
         RAISE EXCEPTION 'receipts must be all or problems, not "%"', settings->>'receipts' USING ERRCODE = 'CH013';
     ELSIF (settings->>'silent_after')::interval < '10 seconds' THEN
         RAISE EXCEPTION 'silent_after must be 10 seconds or more, not "%"', settings->>'silent_after' USING ERRCODE = 'CH013';
-    ELSIF hash !~ '^\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==$' THEN
-        RAISE EXCEPTION 'the password hash has not the form of mosquitto''s PBKDF2-SHA512';
+    ELSIF hash !~ '^(\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{48})$' THEN
+        RAISE EXCEPTION 'the password hash has not the form of mosquitto''s PBKDF2-SHA512, nor of RabbitMQ''s salted SHA-256';
     END IF;
     was_there := EXISTS (SELECT FROM onemap.vendor v WHERE v.subsystem = the_subsystem AND v.vendor = the_vendor);
     PERFORM onemap.vendor_put(the_subsystem, the_vendor,
