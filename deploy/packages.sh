@@ -7,7 +7,7 @@
 packages_build=(
     build-essential cmake ninja-build pkg-config ccache
     protobuf-compiler protobuf-c-compiler libprotobuf-c-dev
-    libmosquitto-dev libpq-dev libuv1-dev libcjson-dev libmicrohttpd-dev libcurl4-openssl-dev
+    libmosquitto-dev mosquitto-dev libpq-dev libuv1-dev libcjson-dev libmicrohttpd-dev libcurl4-openssl-dev
     libinih-dev libssl-dev libxlsxwriter-dev zlib1g-dev uthash-dev
 )
 packages_run=(
@@ -18,7 +18,7 @@ packages_test=(
     libcmocka-dev openssl clang clang-format clang-tidy llvm libclang-rt-14-dev shellcheck pyflakes3 man-db mandoc
     postgresql-15-pgtap postgresql-15-plpgsql-check libtap-parser-sourcehandler-pgtap-perl
     python3-pytest python3-pytest-xdist python3-paho-mqtt python3-psycopg2 python3-protobuf python3-requests
-    wrk
+    wrk gdal-bin rabbitmq-server
 )
 # Whoever has Node.js from elsewhere keeps it: Debian's npm would not go with it.
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
@@ -59,8 +59,8 @@ packages_no_main_cluster() {
         packages_as_root sh -c "mkdir -p $folder && cat >$folder/cityhub.conf"
 }
 
-# Debian starts a freshly installed mosquitto on port 1883. policy-rc.d is Debian's way to forbid it (invoke-rc.d(8)); it
-# answers for mosquitto alone and asks whatever policy was there for all other services.
+# Debian starts a freshly installed broker (mosquitto, RabbitMQ and the epmd that it brings). policy-rc.d is Debian's way to
+# forbid it (invoke-rc.d(8)); it answers for these alone and asks whatever policy was there for all other services.
 packages_policy_put() {
     # shellcheck disable=SC2016 # expanded by the shell that runs as root
     packages_as_root sh -c '
@@ -70,7 +70,7 @@ packages_policy_put() {
 #!/bin/sh
 # Written by cityhub for the time of one apt-get run.
 [ "$1" = --quiet ] && shift
-case $1 in mosquitto | mosquitto.service) exit 101 ;; esac
+case ${1%.s*} in mosquitto | rabbitmq-server | epmd) exit 101 ;; esac
 if [ -x /usr/sbin/policy-rc.d.before-cityhub ]; then exec /usr/sbin/policy-rc.d.before-cityhub "$@"; fi
 exit 0
 END
@@ -87,7 +87,7 @@ packages_policy_restore() {
 
 # install_packages GROUP...: makes sure that all packages of the groups are there.
 install_packages() {
-    local group wanted=() missing=() new_broker=false status=0
+    local group wanted=() missing=() services=() status=0
     for group in "$@"; do
         case $group in
         build) wanted+=("${packages_build[@]}") ;;
@@ -121,20 +121,23 @@ install_packages() {
         packages_no_main_cluster || return 1
     fi
     if [[ " ${missing[*]} " == *" mosquitto "* ]]; then
-        new_broker=true
+        services+=(mosquitto.service)
+    fi
+    if [[ " ${missing[*]} " == *" rabbitmq-server "* ]]; then
+        services+=(rabbitmq-server.service epmd.service epmd.socket)
     fi
     # A subshell, so that the policy is taken back however this ends.
     (
-        if $new_broker; then
+        if [ "${#services[@]}" -gt 0 ]; then
             trap packages_policy_restore EXIT
             packages_policy_put || exit 1
         fi
         packages_apt install -y --no-install-recommends "${missing[@]}"
     ) || status=1
-    if $new_broker; then
+    if [ "${#services[@]}" -gt 0 ]; then
         # Nor shall it come with the next boot.
         if command -v systemctl >/dev/null && [ -d /run/systemd/system ]; then
-            packages_as_root systemctl disable --quiet mosquitto.service || true
+            packages_as_root systemctl disable --quiet "${services[@]}" || true
         fi
     fi
     if [ "$status" -ne 0 ]; then

@@ -29,11 +29,13 @@ usage() {
 
 build_program() {
     if [ -n "${CITYHUB_BUILD:-}" ]; then
-        program=$CITYHUB_BUILD/cityhub
-        [ -x "$program" ] || fail "CITYHUB_BUILD=$CITYHUB_BUILD has no program cityhub"
+        build=$CITYHUB_BUILD
+        program=$build/cityhub
+        [ -x "$program" ] && [ -e "$build/cityhub_guard.so" ] || fail "CITYHUB_BUILD=$build has no program cityhub, or no cityhub_guard.so"
         return
     fi
-    local build=$root/build/release log=$logs/build.log
+    local log=$logs/build.log
+    build=$root/build/release
     program=$build/cityhub
     say "building (log: $log)"
     local options=(-G Ninja -S "$root" -B "$build" -DCMAKE_BUILD_TYPE=Release -DCITYHUB_TESTS=OFF)
@@ -42,7 +44,7 @@ build_program() {
     fi
     cmake "${options[@]}" >"$log" 2>&1 || fail_log "cmake cannot configure the build" "$log"
     # Its output goes to the log; the last line of progress to the terminal.
-    NINJA_STATUS='[%f/%t] ' ninja -C "$build" cityhub 2>&1 | tee -a "$log" | progress
+    NINJA_STATUS='[%f/%t] ' ninja -C "$build" cityhub cityhub_guard 2>&1 | tee -a "$log" | progress
     [ "${PIPESTATUS[0]}" -eq 0 ] || fail_log "the build failed" "$log"
 }
 
@@ -129,19 +131,25 @@ start_broker() {
         (umask 077 && printf 'hub:%s\n' "$(cat "$secrets/hub.password")" >"$folder/passwords") &&
             mosquitto_passwd -U "$folder/passwords" >"$log" 2>&1 || fail_log "the broker's password file cannot be made" "$log"
     fi
-    cp "$root/deploy/mosquitto.acl" "$folder/acl"
+    [ -s "$folder/acl" ] || cp "$root/deploy/mosquitto.acl" "$folder/acl"
+    install_copy "$build/cityhub_guard.so" "$folder/cityhub_guard.so"
     cat >"$folder/mosquitto.conf" <<END
 listener $broker_port 127.0.0.1
 set_tcp_nodelay true
 allow_anonymous false
 password_file $folder/passwords
 acl_file $folder/acl
+plugin $folder/cityhub_guard.so
+plugin_opt_trusted hub
+auto_id_prefix auto-
 persistence true
 persistence_location $folder/
 autosave_interval 600
 max_inflight_messages 20000
 max_queued_messages 2147483647
 max_queued_bytes 0
+max_packet_size 8388608
+persistent_client_expiration 14d
 log_dest stderr
 log_type error
 log_type warning
@@ -167,6 +175,7 @@ make_logins() {
                 >>"$logs/migrate.log" 2>&1 || fail_log "the login $vendor cannot be made" "$logs/migrate.log"
         fi
     done
+    hub vendor sync >>"$logs/migrate.log" 2>&1 || fail_log "the broker's files cannot be written" "$logs/migrate.log"
 }
 
 write_config() {
@@ -184,6 +193,7 @@ port = $broker_port
 username = hub
 password_file = $secrets/hub.password
 vendor_password_file = $data/mosquitto/passwords
+vendor_acl_file = $data/mosquitto/acl
 vendor_reload_command = kill -HUP \$(cut -d ' ' -f 1 $run/mosquitto.pid)
 [http]
 listen = 127.0.0.1
@@ -192,13 +202,22 @@ END
     give "$config" "$server_user"
 }
 
-# A copy, which the servers' user can read wherever the tree is, and which a new build does not change under it.
-install_program() {
-    local copy=$data/cityhub
-    if ! cmp -s "$program" "$copy"; then
-        cp "$program" "$copy.new" && chmod 755 "$copy.new" && mv -f "$copy.new" "$copy" || fail "$copy cannot be written"
+# What a newcomer types beside it: `. var/environment` names the program, its configuration and the broker.
+write_environment() {
+    mkdir -p "$var/bin" && ln -sfn "$program" "$var/bin/cityhub" && ln -sfn "$secrets/demo.password" "$var/demo.password" ||
+        fail "$var cannot be written"
+    cat >"$var/environment" <<END
+# Written by deploy/quickstart.sh at every start; to be sourced. What is set already stays.
+export PATH="$var/bin:\$PATH" CITYHUB_CONFIG="\${CITYHUB_CONFIG:-$config}"
+export CITYHUB_HOST="\${CITYHUB_HOST:-127.0.0.1}" CITYHUB_PORT="\${CITYHUB_PORT:-$broker_port}"
+END
+}
+
+# install_copy FILE COPY: which the servers' users can read wherever the tree is, and which a new build does not change under them.
+install_copy() {
+    if ! cmp -s "$1" "$2"; then
+        cp "$1" "$2.new" && chmod 755 "$2.new" && mv -f "$2.new" "$2" || fail "$2 cannot be written"
     fi
-    program=$copy
 }
 
 start_hub() {
@@ -253,8 +272,10 @@ start_all() {
     check_room
     build_program
     choose_ports
-    install_program
+    install_copy "$program" "$data/cityhub"
+    program=$data/cityhub
     write_config
+    write_environment
     start_postgres
     make_database
     start_broker
@@ -308,7 +329,7 @@ cityhub is at work. Ctrl-C stops it; the data stays for the next start.
            mosquitto_pub -V mqttv5 -q 1 -h 127.0.0.1 -p $broker_port -u demo -P "\$(cat $secrets/demo.password)" \\
                -t cityhub/v1/dust/demo/telemetry \\
                -m '{"device_code":"mine-1","observed_at_ms":'\$(date +%s%3N)',"pm25_ug_m3":35.2}'
-  cases    $program --config $config case list
+  try it   . $var/environment     then: cityhub case list, and README.md, "A vendor in five minutes"
   why so   $program --config $config score explain --month ${month:-M} --department huanwei
   logs     $logs/
 

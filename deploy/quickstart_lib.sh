@@ -308,14 +308,14 @@ stop_other() {
 # clean YES: deletes only what this script makes.
 clean() {
     local answer=
-    stop_other
     if [ "$1" != true ]; then
-        printf 'Delete all data in %s%s? [y/N] ' "$var" "$([ "$data" = "$var/data" ] || printf ' and %s' "$data")"
+        printf 'Stop what runs and delete all data in %s%s? [y/N] ' "$var" "$([ "$data" = "$var/data" ] || printf ' and %s' "$data")"
         read -r answer
-        case $answer in y | Y | yes) ;; *) fail "nothing is deleted" ;; esac
+        case $answer in y | Y | yes) ;; *) fail "nothing is stopped, nothing is deleted" ;; esac
     fi
-    rm -rf "$data" "$socket" "$run" "$logs" "$var/bulletin"
-    rm -f "$var/ports" "$var/data_folder" "$var/socket_folder" "$var/lock"
+    stop_other
+    rm -rf "$data" "$socket" "$run" "$logs" "$var/bulletin" "$var/bin"
+    rm -f "$var/environment" "$var/demo.password" "$var/ports" "$var/data_folder" "$var/socket_folder" "$var/lock"
     rmdir "$var" 2>/dev/null
     say "deleted"
 }

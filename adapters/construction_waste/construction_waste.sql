@@ -56,7 +56,7 @@ COMMENT ON FUNCTION onemap.construction_waste_lifts(jsonb) IS
     'Rows of construction_waste_dumping_check as columns; rows that make no sense are left out, a place that makes none is NULL';
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_dumping_check(rows jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE l record; spot public.geometry;
 BEGIN
     FOR l IN SELECT f.device_id, f.at, f.place FROM onemap.construction_waste_lifts(rows) f LOOP

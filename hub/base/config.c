@@ -44,6 +44,7 @@ static const struct option options[] = {
     NUMBER(database, statement_timeout_s, 1, 3600, "60", "seconds to wait for one statement"),
     TEXT(mqtt, host, "127.0.0.1", "broker's host name or address"),
     NUMBER(mqtt, port, 1, 65535, "1883", "broker's port"),
+    TEXT(mqtt, protocol, "5", "version of MQTT: 5 (mosquitto), or 3.1.1 (RabbitMQ)"),
     TEXT(mqtt, username, "", "the hub's login at the broker; empty = anonymous"),
     TEXT(mqtt, password_file, "", "file with the password of the login, on its first line"),
     TEXT(mqtt, tls_ca_file, "", "file with the certificate authority; set = connect with TLS"),
@@ -53,8 +54,11 @@ static const struct option options[] = {
     NUMBER(mqtt, receive_maximum, 10, 65535, "20000",
            "unacknowledged messages a lane may hold; broker's max_inflight_messages must not be smaller"),
     TEXT(mqtt, vendor_password_file, "",
-         "the broker's password file, written by `cityhub vendor`; empty = logins are kept elsewhere"),
-    TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read its password file again"),
+         "mosquitto's password file, written by `cityhub vendor`; empty = logins are kept elsewhere"),
+    TEXT(mqtt, vendor_acl_file, "", "mosquitto's ACL file, written by `cityhub vendor`: what each vendor may publish"),
+    TEXT(mqtt, vendor_definitions_file, "",
+         "RabbitMQ's definitions of vendors' logins, written by `cityhub vendor`, instead of the two above"),
+    TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read these files again"),
     NUMBER(lane, batch_records, 1, 100000, "5000", "records in a batch at the most (a message is never divided)"),
     NUMBER(lane, batch_age_ms, 1, 10000, "50",
            "milliseconds after its first message when a batch is stored, full or not"),
@@ -269,11 +273,34 @@ static void check_lane_counts(struct reading *reading) {
     free(seen);
 }
 
+/* The two brokers differ in what they can. Several lanes of a subsystem share a subscription, which MQTT 3.1.1 does not
+ * know: each would get every message. */
+static void check_broker(struct reading *reading) {
+    const struct config *config = reading->config;
+    if (strcmp(config->mqtt_protocol, "5") != 0 && strcmp(config->mqtt_protocol, "3.1.1") != 0) {
+        option_problem(reading, "mqtt", "protocol");
+        fprintf(reading->errors, " = %s: must be 5 or 3.1.1\n", config->mqtt_protocol);
+        return;
+    }
+    if (config->mqtt_vendor_definitions_file[0] != '\0' &&
+        (config->mqtt_vendor_password_file[0] != '\0' || config->mqtt_vendor_acl_file[0] != '\0')) {
+        option_problem(reading, "mqtt", "vendor_definitions_file");
+        fprintf(reading->errors, ": is RabbitMQ's; vendor_password_file and vendor_acl_file are mosquitto's\n");
+    }
+    for (size_t i = 0; config->mqtt_protocol[0] == '3' && i < adapter_count; i++) {
+        if (config_lanes(config, adapters[i]->key) > 1) {
+            option_problem(reading, "lane", "counts");
+            fprintf(reading->errors, ": more than one lane (%s) needs [mqtt] protocol = 5\n", adapters[i]->key);
+        }
+    }
+}
+
 /* Checks what one value alone cannot show. */
 static void config_cross_check(struct reading *reading) {
     const struct config *config = reading->config;
     check_log_level(reading);
     check_lane_counts(reading);
+    check_broker(reading);
     if (config->hub_instance[0] == '\0' || strlen(config->hub_instance) > 40) {
         option_problem(reading, "hub", "instance");
         fprintf(reading->errors, ": must have 1 to 40 bytes\n");

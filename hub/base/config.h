@@ -21,6 +21,7 @@ struct config {
     /* [mqtt] */
     char *mqtt_host;
     int64_t mqtt_port;
+    char *mqtt_protocol;
     char *mqtt_username;
     char *mqtt_password_file;
     char *mqtt_tls_ca_file;
@@ -28,6 +29,8 @@ struct config {
     int64_t mqtt_session_expiry_s;
     int64_t mqtt_receive_maximum;
     char *mqtt_vendor_password_file;
+    char *mqtt_vendor_acl_file;
+    char *mqtt_vendor_definitions_file;
     char *mqtt_vendor_reload_command;
     /* [lane] */
     int64_t lane_batch_records;

@@ -58,7 +58,9 @@ struct hub_metrics {
     int64_t writers_idle, writers_connected, writer_queue; /* writer_queue: batches that wait for a writer */
     int64_t devices, vendors, alarm_rules;                 /* in the registry */
     uint64_t registry_loads;
-    int64_t devices_online, alarms_open, quarantine_waiting, outbox_waiting, quarantine_dropped; /* asked of the database now and then */
+    /* asked of the database now and then */
+    int64_t devices_online, alarms_open, quarantine_waiting, outbox_waiting, quarantine_dropped;
+    char calendar_warning[256]; /* what the calendar lacks for deadlines, a sentence; "" = nothing */
     uint64_t outbox_sent, outbox_failures;
     int64_t state_dirty;                   /* devices whose state is not written yet */
     uint64_t alarms_opened, alarms_closed; /* by threshold rules */

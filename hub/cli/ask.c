@@ -39,15 +39,30 @@ PGresult *ask_rows(PGconn *connection, const char *function, const cJSON *reques
     return rows;
 }
 
+/* One clock everywhere: that of the county, whatever the machine's own is. */
+static void tell_clock(PGconn *connection) {
+    char *zone = database_text(connection, "SELECT onemap.time_zone()", 0, NULL);
+    if (zone != NULL) {
+        printf("Times are those of %s.\n", zone);
+    }
+    free(zone);
+}
+
 int ask_print_table(PGconn *connection, const struct ask_list *list, const cJSON *request, int64_t limit) {
     PGresult *rows = ask_rows(connection, list->rows, request);
     if (rows == NULL) {
         return EXIT_FAILED;
     }
+    if (list->title != NULL) {
+        fputs(list->title, stdout);
+    }
     if (PQntuples(rows) == 0) {
         printf("%s\n", list->nothing);
     } else {
         print_table(stdout, rows);
+        if (list->times) {
+            tell_clock(connection);
+        }
     }
     if (limit > 0 && PQntuples(rows) == limit) {
         printf("The first %lld; --limit shows more.\n", (long long)limit);

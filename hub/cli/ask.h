@@ -13,6 +13,8 @@ struct ask_list {
     const char *json;    /* one that returns jsonb; NULL = the command has no --json */
     const char *nothing; /* said instead of a table without rows */
     bool limited;        /* the action has --limit: said if there are as many rows */
+    const char *title;   /* a line before the table; NULL = none */
+    bool times;          /* has times: said that they are the county's */
 };
 
 /* Rows for the table of options of an action that shows a list. */

@@ -91,7 +91,8 @@ static int read_field(struct csv *csv, struct csv_row *row, char **out, bool *mo
     }
     const char *flaw = text_flaw(start, (size_t)(*out - start), true);
     if (flaw != NULL) {
-        return fail(csv, csv->line, "field %zu %s", row->count + 1, flaw);
+        bool foreign_text = strcmp(flaw, "is not valid UTF-8") == 0;
+        return fail(csv, csv->line, "field %zu %s%s", row->count + 1, flaw, foreign_text ? CSV_HOW_TO_SAVE : "");
     }
     *(*out)++ = '\0';
     row->fields[row->count++] = start;
@@ -109,11 +110,8 @@ static int read_field(struct csv *csv, struct csv_row *row, char **out, bool *mo
     return 0;
 }
 
-int csv_next(struct csv *csv, struct csv_row *row) {
+static int read_row(struct csv *csv, struct csv_row *row) {
     *row = (struct csv_row){.line = csv->line};
-    if (csv->position >= csv->length) {
-        return 0;
-    }
     char *out = csv->scratch;
     for (bool more = true; more;) {
         if (row->count == CSV_FIELDS_MAX) {
@@ -124,9 +122,48 @@ int csv_next(struct csv *csv, struct csv_row *row) {
             return code;
         }
     }
-    if (csv->columns == 0) {
+    return 0;
+}
+
+/* A row that a spreadsheet leaves behind its table: nothing, or separators alone. */
+static bool is_empty(const struct csv_row *row) {
+    for (size_t i = 0; i < row->count; i++) {
+        if (row->fields[i][strspn(row->fields[i], " \t")] != '\0') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What is no UTF-8 text with commas, as far as its first bytes and its first row tell. NULL = nothing strange. */
+static const char *foreign(const struct csv *csv, const struct csv_row *row) {
+    bool wide = csv->length >= 2 && (memcmp(csv->bytes, "\xFF\xFE", 2) == 0 || memcmp(csv->bytes, "\xFE\xFF", 2) == 0);
+    if (wide) {
+        return "is UTF-16: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)";
+    }
+    bool other = row->count == 1 && strpbrk(row->fields[0], ";\t") != NULL;
+    return other ? "has other separators than commas: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)" : NULL;
+}
+
+int csv_next(struct csv *csv, struct csv_row *row) {
+    bool header = csv->columns == 0;
+    do {
+        if (csv->position >= csv->length) {
+            *row = (struct csv_row){.line = csv->line};
+            return 0;
+        }
+        int code = read_row(csv, row);
+        if (code != 0) {
+            const char *strange = header ? foreign(csv, &(struct csv_row){0}) : NULL;
+            return strange == NULL ? code : fail(csv, 1, "the file %s", strange);
+        }
+    } while (is_empty(row));
+    if (header) {
         csv->columns = row->count;
-    } else if (row->count != csv->columns) {
+        const char *strange = foreign(csv, row);
+        return strange == NULL ? 1 : fail(csv, row->line, "the file %s", strange);
+    }
+    if (row->count != csv->columns) {
         return fail(csv, row->line, "%zu fields where the header has %zu", row->count, csv->columns);
     }
     return 1;

@@ -1,13 +1,18 @@
 /* csv.h: a strict reader of CSV (RFC 4180) over bounded bytes, for files that people edit; PostgreSQL writes them
  * (ask.h). UTF-8, with or without a byte order mark; lines end with CRLF or LF; the first row is a header, every
- * other row has as many fields. What does not fit is told with its line, never guessed. */
+ * other row has as many fields. Rows without any value, as spreadsheets leave them behind a table, are left aside. What
+ * does not fit is told with its line, never guessed. */
 #ifndef CITYHUB_CSV_H
 #define CITYHUB_CSV_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CSV_FIELDS_MAX = 64, CSV_ERROR_MAX = 160 };
+enum { CSV_FIELDS_MAX = 64, CSV_ERROR_MAX = 320 };
+
+/* Spreadsheets in China save CSV as GBK unless they are told otherwise. */
+#define CSV_HOW_TO_SAVE                                                                                                \
+    " (GBK?): save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔), or `iconv -f GB18030 -t UTF-8 FILE > NEW`"
 
 struct csv_row {
     int64_t line; /* where it begins, from 1; a quoted field may go over several */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/cli/command.h"
@@ -33,7 +34,7 @@ static void complain_of_connection(const PGconn *connection) {
     const char *user = PQuser(connection);
     const char *port = PQport(connection);
     command_fail("cannot connect to database %s at %s port %s as %s: %s"
-                 "Is the server running, does this login exist, and does [database] conninfo name the right one? A "
+                 "Does this login exist, and does [database] conninfo name the right server, port and database? A "
                  "password belongs into ~/.pgpass (mode 0600) or the file that PGPASSFILE names.",
                  database == NULL ? "-" : database, connection_host(connection), port == NULL ? "-" : port,
                  user == NULL ? "-" : user, PQerrorMessage(connection));
@@ -102,6 +103,22 @@ static const struct {
     {"25006", "The server is read-only (a standby?): connect to the primary."},
 };
 
+/* What whoever typed the command has said wrongly, and nothing but that: the codes of the rules for a reason that is
+ * missing, a field that is unknown, missing or wrong, a department that there is not, a wrong request of scores; and a
+ * time that is none. */
+static const char *const misuses[] = {"CH012", "CH013", "CH016", "CH030", "22007"};
+static bool misused;
+
+static void note_misuse(const PGresult *result) {
+    for (size_t i = 0; i < COUNT_OF(misuses); i++) {
+        misused = misused || database_failed_with(result, misuses[i]);
+    }
+}
+
+bool database_misused(void) {
+    return misused;
+}
+
 /* Class 23: a constraint of a table, whose name and whose row say nothing to whoever typed a command. */
 static bool complain_of_constraint(const PGresult *result) {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -128,6 +145,7 @@ void database_complain(const PGconn *connection, const PGresult *result) {
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    note_misuse(result);
     if (message == NULL) {
         command_fail("the database connection failed: %s", PQerrorMessage(connection));
         return;

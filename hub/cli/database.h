@@ -38,6 +38,10 @@ char *database_text(PGconn *connection, const char *sql, int count, const char *
 /* Tells what the server said about `result`, and what to do where that is known. */
 void database_complain(const PGconn *connection, const PGresult *result);
 
+/* True if the server has refused something because the command was used wrongly: such a command ends with
+ * EXIT_USAGE. */
+bool database_misused(void);
+
 /* True if the result failed with this SQLSTATE. */
 bool database_failed_with(const PGresult *result, const char *sqlstate);
 

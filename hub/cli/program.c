@@ -9,6 +9,7 @@
 #include "hub/base/log.h"
 #include "hub/cli/arguments.h"
 #include "hub/cli/ask.h"
+#include "hub/cli/database.h"
 #include "hub/cli/help.h"
 
 /* A command with actions was called without one, or with one that it does not have. */
@@ -70,6 +71,7 @@ int program_main(const struct command *program, int argc, char **argv) {
             code = answer(&arguments);
         } else if (code == EXIT_DONE && leaf) {
             code = run(&arguments, config_path);
+            code = code == EXIT_FAILED && database_misused() ? EXIT_USAGE : code;
         } else if (code == EXIT_DONE && action < argc && command_step(&arguments.path, argv[action])) {
             arguments_free(&arguments);
             argc -= action;

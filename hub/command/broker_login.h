@@ -1,5 +1,5 @@
-/* broker_login.h: vendors' logins at mosquitto: password hashes and the broker's password file.
- * Passwords stay in memory for as long as it takes to hash them. */
+/* broker_login.h: vendors' logins at the broker: passwords and their hashes. Passwords stay in memory for as long as it
+ * takes to hash them. */
 #ifndef CITYHUB_BROKER_LOGIN_H
 #define CITYHUB_BROKER_LOGIN_H
 
@@ -12,17 +12,13 @@ enum {
     BROKER_PASSWORD_TEXT = 33, /* bytes for a generated password with its end: 192 random bits in base64url */
 };
 
-/* Hashes a password as mosquitto_passwd of mosquitto 2 does (PBKDF2-SHA512, random salt). Returns 0 or CH_EIO. */
-int broker_hash(const char *password, char hash[BROKER_HASH_TEXT]);
+/* Hashes a password, with a random salt, as the broker wants it: RabbitMQ if [mqtt] vendor_definitions_file is set
+ * (rabbit_password_hashing_sha256), else mosquitto 2 (PBKDF2-SHA512 as mosquitto_passwd makes it). Returns 0 or CH_EIO.
+ */
+int broker_hash(const struct config *config, const char *password, char hash[BROKER_HASH_TEXT]);
 
 /* Makes a random password. Returns 0 or CH_EIO. */
 int broker_password(char password[BROKER_PASSWORD_TEXT]);
-
-/* Writes the configured [mqtt] vendor_password_file anew from onemap.vendor_logins(): vendors' lines are replaced, all
- * others stay as they are. The file is replaced in one step and keeps its owner and mode. Then runs
- * [mqtt] vendor_reload_command. Does nothing if no file is configured. Tells what fails. Returns 0, CH_EDATABASE,
- * CH_EIO or CH_EMEMORY. */
-int broker_logins_write(const struct config *config, PGconn *connection);
 
 /* 1 if the password file has a line of this name that belongs to no vendor (the hub's own login, say), 0 if not; else a
  * negative code, told. */

@@ -35,8 +35,8 @@ static const struct command_option list_options[] = {
     {0},
 };
 
-static const struct ask_list list_rows = {"onemap.alarm_rule_list_table", "onemap.alarm_rule_list_json", "no rule fits",
-                                          false};
+static const struct ask_list list_rows = {
+    .rows = "onemap.alarm_rule_list_table", .json = "onemap.alarm_rule_list_json", .nothing = "no rule fits"};
 
 static const struct command rule_list = {
     .name = "list",

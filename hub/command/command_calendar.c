@@ -1,12 +1,9 @@
 /* command_calendar.c: `cityhub calendar`: which days are worked and when offices are open. Reads and writes the files
  * that a county edits; what is right in them is judged in SQL. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "hub/base/error.h"
-#include "hub/base/file.h"
 #include "hub/base/member.h"
 #include "hub/cli/ask.h"
+#include "hub/cli/document.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
 
@@ -14,32 +11,10 @@ enum { FILE_BYTES_MAX = 1024 * 1024 };
 
 /* ---- importing ---- */
 
-/* The JSON document of a file, NULL after telling why. The caller deletes. */
-static cJSON *document_read(const char *path) {
-    char problem[FILE_PROBLEM_MAX];
-    size_t length = 0;
-    const char *end = NULL;
-    char *bytes = file_read(path, FILE_BYTES_MAX, &length, problem);
-    if (bytes == NULL) {
-        command_fail("%s: %s", path, problem);
-        return NULL;
-    }
-    cJSON *document = cJSON_ParseWithOpts(bytes, &end, true);
-    if (document == NULL) {
-        size_t line = 1;
-        for (const char *at = bytes; at < end; at++) {
-            line += *at == '\n';
-        }
-        command_fail("%s:%zu: is no JSON", path, line);
-    }
-    free(bytes);
-    return document;
-}
-
 /* Hands the document to a function that answers {entered: [names]}, all of it or nothing. */
 static int import(PGconn *connection, const struct arguments *arguments, const char *function) {
     const char *path = argument_text(arguments, "FILE");
-    cJSON *document = document_read(path);
+    cJSON *document = document_read(path, FILE_BYTES_MAX);
     cJSON *answer = document == NULL ? NULL : ask_json(connection, function, document);
     cJSON_Delete(document);
     if (answer == NULL) {
@@ -91,8 +66,9 @@ static const struct command_option list_options[] = {
 };
 
 static const struct ask_list list_rows = {
-    "onemap.calendar_list_table", "onemap.calendar_list_json",
-    "no day of that year is other than in a plain week: has its notice been imported?", false};
+    .rows = "onemap.calendar_list_table",
+    .json = "onemap.calendar_list_json",
+    .nothing = "no day of that year is other than in a plain week: has its notice been imported?"};
 
 static const struct command calendar_list = {
     .name = "list",
@@ -120,7 +96,7 @@ static const struct command calendar_import = {
 static const struct command_option export_options[] = {
     {CALENDAR_YEAR, .help = "notices that say something of this year; else all"}, {0}};
 
-static const struct ask_list export_rows = {NULL, "onemap.calendar_export_json", NULL, false};
+static const struct ask_list export_rows = {.json = "onemap.calendar_export_json"};
 
 static const struct command calendar_export = {
     .name = "export",
@@ -132,8 +108,9 @@ static const struct command calendar_export = {
 
 static const struct command_option office_list_options[] = {ASK_OPTIONS, {0}};
 
-static const struct ask_list office_list_rows = {"onemap.calendar_office_table", "onemap.calendar_office_json",
-                                                 "there are no office hours", false};
+static const struct ask_list office_list_rows = {.rows = "onemap.calendar_office_table",
+                                                 .json = "onemap.calendar_office_json",
+                                                 .nothing = "there are no office hours"};
 
 static const struct command office_list = {
     .name = "list",
@@ -159,7 +136,7 @@ static const struct command office_import_command = {
 static const struct command_option office_export_options[] = {
     {.name = "SCHEDULE", .kind = OPTION_TEXT, .member = "schedule", .help = "the hours of this name; else all"}, {0}};
 
-static const struct ask_list office_export_rows = {NULL, "onemap.calendar_office_json", NULL, false};
+static const struct ask_list office_export_rows = {.json = "onemap.calendar_office_json"};
 
 static const struct command office_export = {
     .name = "export",

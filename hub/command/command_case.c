@@ -12,7 +12,11 @@
 
 /* ---- list ---- */
 
-static const struct ask_list list_rows = {"onemap.case_list_table", "onemap.case_list", "no case fits", true};
+static const struct ask_list list_rows = {.rows = "onemap.case_list_table",
+                                          .json = "onemap.case_list",
+                                          .nothing = "no case fits",
+                                          .limited = true,
+                                          .times = true};
 
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;

@@ -194,12 +194,15 @@ static int export(const struct config *config, PGconn *connection, const struct 
                          argument_given(arguments, "bom"));
 }
 
-static const struct ask_list categories_rows = {"onemap.catalogue_list_table", "onemap.catalogue_list_json",
-                                                "There is no catalogue yet: `cityhub catalogue import` brings one.",
-                                                false};
-static const struct ask_list versions_rows = {"onemap.catalogue_versions_table", "onemap.catalogue_versions_json",
-                                              "There is no catalogue yet: `cityhub catalogue import` brings one.",
-                                              false};
+static const struct ask_list categories_rows = {
+    .rows = "onemap.catalogue_list_table",
+    .json = "onemap.catalogue_list_json",
+    .nothing = "There is no catalogue yet: `cityhub catalogue import` brings one."};
+static const struct ask_list versions_rows = {.rows = "onemap.catalogue_versions_table",
+                                              .json = "onemap.catalogue_versions_json",
+                                              .nothing =
+                                                  "There is no catalogue yet: `cityhub catalogue import` brings one.",
+                                              .times = true};
 
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
@@ -251,7 +254,7 @@ static const struct command_option export_options[] = {
     {0},
 };
 
-static const struct ask_list export_rows = {"onemap.catalogue_export_table", NULL, NULL, false};
+static const struct ask_list export_rows = {.rows = "onemap.catalogue_export_table"};
 
 static const struct command catalogue_export = {
     .name = "export",
@@ -278,8 +281,9 @@ static const struct command_option departments_list_options[] = {
     {.name = "all", .kind = OPTION_FLAG, .member = "all", .help = "those that are inactive, too"}, ASK_OPTIONS, {0}};
 
 static const struct ask_list departments_list_rows = {
-    "onemap.department_list_table", "onemap.department_list_json",
-    "There are no departments yet: `cityhub catalogue departments import` brings them.", false};
+    .rows = "onemap.department_list_table",
+    .json = "onemap.department_list_json",
+    .nothing = "There are no departments yet: `cityhub catalogue departments import` brings them."};
 
 static const struct command departments_list = {
     .name = "list",
@@ -303,7 +307,7 @@ static const struct command departments_import_command = {
 
 static const struct command_option departments_export_options[] = {CATALOGUE_BOM, {0}};
 
-static const struct ask_list departments_export_rows = {"onemap.department_export_table", NULL, NULL, false};
+static const struct ask_list departments_export_rows = {.rows = "onemap.department_export_table"};
 
 static const struct command departments_export = {
     .name = "export",

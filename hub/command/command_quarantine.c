@@ -26,10 +26,16 @@ static const char whole_sql[] = "SELECT m.topic, m.payload, m.received_ms FROM o
 
 /* ---- list ---- */
 
-static const struct ask_list waiting_rows = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
-                                             "no message waits", true};
-static const struct ask_list all_rows = {"onemap.quarantine_list_table", "onemap.quarantine_list_json",
-                                         "no message fits", true};
+static const struct ask_list waiting_rows = {.rows = "onemap.quarantine_list_table",
+                                             .json = "onemap.quarantine_list_json",
+                                             .nothing = "no message waits",
+                                             .limited = true,
+                                             .times = true};
+static const struct ask_list all_rows = {.rows = "onemap.quarantine_list_table",
+                                         .json = "onemap.quarantine_list_json",
+                                         .nothing = "no message fits",
+                                         .limited = true,
+                                         .times = true};
 
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
@@ -156,8 +162,7 @@ static int replay_one(struct replaying *replaying, const char *id_text) {
         code = PQstatus(replaying->connection) == CONNECTION_OK ? 0 : CH_EDATABASE;
     } else {
         code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 2),
-                           PQgetvalue(message, 0, 0),
-                           PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
+                           PQgetvalue(message, 0, 0), PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
     }
     PQclear(message);
     return replaying->broken ? CH_EDATABASE : code;

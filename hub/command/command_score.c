@@ -31,26 +31,28 @@ static void print_missing(FILE *out, const cJSON *missing) {
 /* ---- computing, explaining ---- */
 
 static int compute(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    static const struct ask_list digital = {"onemap.score_digital_table", NULL, "no department is scored", false};
-    static const struct ask_list assessment = {"onemap.score_assessment_table", NULL, "no department is assessed",
-                                               false};
+    static const struct ask_list digital = {.rows = "onemap.score_digital_table",
+                                            .title = "Digital score (数字城管)\n",
+                                            .nothing = "no department is scored"};
+    static const struct ask_list assessment = {.rows = "onemap.score_assessment_table",
+                                               .title = "\nAssessment (1+8+4)\n",
+                                               .nothing = "no department is assessed"};
     (void)config;
     if (argument_given(arguments, "json")) {
         return ask_print_json(connection, "onemap.score_compute_json", arguments->request);
     }
-    printf("Digital score (数字城管)\n");
     int code = ask_print_table(connection, &digital, arguments->request, 0);
     if (code == EXIT_DONE && !argument_given(arguments, "formula")) {
-        printf("\nAssessment (1+8+4)\n");
         code = ask_print_table(connection, &assessment, arguments->request, 0);
     }
     return code;
 }
 
 static int statistics(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    static const struct ask_list cases = {"onemap.score_statistics_table", "onemap.score_statistics", "no case", false};
-    static const struct ask_list persons = {"onemap.score_person_table", "onemap.score_statistics",
-                                            "nobody did anything", false};
+    static const struct ask_list cases = {
+        .rows = "onemap.score_statistics_table", .json = "onemap.score_statistics", .nothing = "no case"};
+    static const struct ask_list persons = {
+        .rows = "onemap.score_person_table", .json = "onemap.score_statistics", .nothing = "nobody did anything"};
     (void)config;
     bool person = strcmp(argument_text(arguments, "by"), "person") == 0;
     return ask_print(connection, person ? &persons : &cases, arguments);
@@ -500,8 +502,8 @@ static const struct command_option year_options[] = {
     {0},
 };
 
-static const struct ask_list year_rows = {"onemap.score_year_table", "onemap.assessment_year",
-                                          "no month of it is published", false};
+static const struct ask_list year_rows = {
+    .rows = "onemap.score_year_table", .json = "onemap.assessment_year", .nothing = "no month of it is published"};
 
 static const struct command score_year = {.name = "year",
                                           .summary = "show the year's ranking: the mean of its published months",
@@ -510,8 +512,8 @@ static const struct command score_year = {.name = "year",
 
 static const struct command_option lead_list_options[] = {ASK_OPTIONS, {0}};
 
-static const struct ask_list lead_list_rows = {"onemap.score_lead_table", "onemap.score_lead_json", "there is no item",
-                                               false};
+static const struct ask_list lead_list_rows = {
+    .rows = "onemap.score_lead_table", .json = "onemap.score_lead_json", .nothing = "there is no item"};
 
 static const struct command score_lead_list = {
     .name = "list",

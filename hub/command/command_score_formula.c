@@ -1,11 +1,9 @@
 /* command_score_formula.c: `cityhub score formula`: the formulas of the digital score, documents that SQL judges and
  * keeps in versions. */
-#include <stdlib.h>
-
 #include "hub/base/error.h"
-#include "hub/base/file.h"
 #include "hub/base/member.h"
 #include "hub/cli/ask.h"
+#include "hub/cli/document.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/command_score.h"
 
@@ -14,17 +12,8 @@ enum { FORMULA_BYTES_MAX = 1024 * 1024 };
 /* Puts the document of the file into the request. Returns 0 or a negative code after telling why. */
 static int formula_read(const struct arguments *arguments) {
     const char *path = argument_text(arguments, "FILE");
-    char problem[FILE_PROBLEM_MAX];
-    size_t length = 0;
-    char *text = file_read(path, FORMULA_BYTES_MAX, &length, problem);
-    if (text == NULL) {
-        command_fail("%s: %s", path, problem);
-        return CH_EIO;
-    }
-    cJSON *document = cJSON_ParseWithOpts(text, NULL, true);
-    free(text);
+    cJSON *document = document_read(path, FORMULA_BYTES_MAX);
     if (document == NULL) {
-        command_fail("%s: is no JSON document", path);
         return CH_EINVAL;
     }
     return member_put(arguments->request, "formula", document);
@@ -76,8 +65,10 @@ static int put(const struct config *config, PGconn *connection, const struct arg
 
 static const struct command_option list_options[] = {ASK_OPTIONS, {0}};
 
-static const struct ask_list list_rows = {"onemap.score_formula_table", "onemap.score_formula_json",
-                                          "there is no formula", false};
+static const struct ask_list list_rows = {.rows = "onemap.score_formula_table",
+                                          .json = "onemap.score_formula_json",
+                                          .nothing = "there is no formula",
+                                          .times = true};
 
 static const struct command formula_list = {
     .name = "list",

@@ -272,6 +272,11 @@ static void print_block(FILE *out, const struct watch *watch) {
             member_number(database, "writer_queue", 0));
     print_last_problem(out, status);
     fputs("\n", out);
+    if (member_text(status, "calendar")[0] != '\0') {
+        fputs("calendar: ", out);
+        print_text(out, member_text(status, "calendar"));
+        fputs("\n", out);
+    }
 }
 
 /* One line with everything that changes. */

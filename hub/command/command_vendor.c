@@ -7,35 +7,42 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
+#include "hub/base/file.h"
 #include "hub/base/member.h"
 #include "hub/cli/ask.h"
 #include "hub/cli/database.h"
+#include "hub/command/broker_files.h"
 #include "hub/command/broker_login.h"
 #include "hub/command/commands.h"
 
-enum { PASSWORD_LENGTH_MIN = 12, PASSWORD_LENGTH_MAX = 1024 };
+enum { PASSWORD_LENGTH_MIN = 12, PASSWORD_LENGTH_MAX = 1024, PASSWORD_FILE_MAX = 4096 };
 
-static int hash_from_file(const char *path, char hash[BROKER_HASH_TEXT]) {
-    char *password = config_secret(path);
+static int hash_from_file(const struct config *config, const char *path, char hash[BROKER_HASH_TEXT]) {
+    char problem[FILE_PROBLEM_MAX];
+    size_t size = 0;
+    char *password = file_read(path, PASSWORD_FILE_MAX, &size, problem);
     if (password == NULL) {
+        command_fail("%s: %s", path, problem);
         return CH_EIO;
     }
-    size_t length = strlen(password);
+    size_t length = strcspn(password, "\r\n");
+    password[length] = '\0';
     int code = CH_EINVAL;
     if (length < PASSWORD_LENGTH_MIN || length > PASSWORD_LENGTH_MAX) {
         command_fail("%s: the password on its first line has %zu bytes; it must have %d to %d", path, length,
                      PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX);
     } else {
-        code = broker_hash(password, hash);
+        code = broker_hash(config, password, hash);
     }
-    OPENSSL_cleanse(password, length);
+    OPENSSL_cleanse(password, size);
     free(password);
     return code;
 }
 
 /* A password that cannot be handed over is of no use: the file comes first, then the hash. */
-static int hash_from_new_file(const char *path, char hash[BROKER_HASH_TEXT]) {
+static int hash_from_new_file(const struct config *config, const char *path, char hash[BROKER_HASH_TEXT]) {
     char password[BROKER_PASSWORD_TEXT];
     int code = broker_password(password);
     if (code != 0) {
@@ -50,7 +57,7 @@ static int hash_from_new_file(const char *path, char hash[BROKER_HASH_TEXT]) {
         command_fail("%s: cannot be written: %s", path, strerror(errno));
         code = CH_EIO;
     } else {
-        code = broker_hash(password, hash);
+        code = broker_hash(config, password, hash);
     }
     close(file);
     if (code != 0) {
@@ -73,9 +80,9 @@ static int add_login(const struct config *config, PGconn *connection, const stru
     }
     int code = 0;
     if (argument_given(arguments, "password-file")) {
-        code = hash_from_file(argument_text(arguments, "password-file"), hash);
+        code = hash_from_file(config, argument_text(arguments, "password-file"), hash);
     } else if (argument_given(arguments, "generate-password")) {
-        code = hash_from_new_file(argument_text(arguments, "generate-password"), hash);
+        code = hash_from_new_file(config, argument_text(arguments, "generate-password"), hash);
     } else {
         return 0;
     }
@@ -87,7 +94,7 @@ static void add_report(const struct config *config, const struct arguments *argu
            member_true(answer, "created") ? "added" : "changed");
     if (!member_true(answer, "login")) {
         printf("It has no broker login here: --password-file or --generate-password gives it one.\n");
-    } else if (config->mqtt_vendor_password_file[0] == '\0') {
+    } else if (!broker_files_any(config)) {
         printf("[mqtt] vendor_password_file is empty: its login is in the database, and no broker is told.\n");
     }
     if (argument_given(arguments, "generate-password")) {
@@ -125,17 +132,39 @@ static int revoke_vendor(const struct config *config, PGconn *connection, const 
     return broker_logins_write(config, connection) == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
-static int sync_logins(const struct config *config, const struct arguments *arguments) {
-    if (config->mqtt_vendor_password_file[0] == '\0') {
-        return command_fail("[mqtt] vendor_password_file is empty: there is no file to write");
+/* The connection of an action that is about the broker's files alone; NULL after telling why not. */
+static PGconn *files_connect(const struct config *config, const struct arguments *arguments) {
+    if (!broker_files_any(config)) {
+        command_fail("[mqtt] vendor_password_file and vendor_definitions_file are empty: there is no file");
+        return NULL;
     }
-    PGconn *connection = database_connect(config, arguments->name);
-    int code = connection == NULL ? CH_EDATABASE : broker_logins_write(config, connection);
+    return database_connect(config, arguments->name);
+}
+
+static int sync_files(const struct config *config, const struct arguments *arguments) {
+    PGconn *connection = files_connect(config, arguments);
+    const char *const paths[] = {config->mqtt_vendor_password_file, config->mqtt_vendor_acl_file,
+                                 config->mqtt_vendor_definitions_file};
+    bool done = connection != NULL && broker_logins_write(config, connection) == 0;
     PQfinish(connection);
-    if (code == 0) {
-        printf("%s is written\n", config->mqtt_vendor_password_file);
+    for (size_t i = 0; done && i < COUNT_OF(paths); i++) {
+        if (paths[i][0] != '\0') {
+            printf("%s is written\n", paths[i]);
+        }
     }
-    return code == 0 ? EXIT_DONE : EXIT_FAILED;
+    return done ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int check_files(const struct config *config, const struct arguments *arguments) {
+    PGconn *connection = files_connect(config, arguments);
+    int differences = connection == NULL ? CH_EDATABASE : broker_files_check(config, connection);
+    PQfinish(connection);
+    if (differences == 0) {
+        printf("The broker's files say what the database says.\n");
+    } else if (differences > 0) {
+        command_fail("%d differences: `cityhub vendor sync` makes the files anew", differences);
+    }
+    return differences == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
 /* ---- the command ---- */
@@ -214,8 +243,7 @@ static const struct command vendor_add = {
     .summary = "let a vendor push a subsystem's data, or change what the options name",
     .text =
         "Lets a vendor push a subsystem's data, or changes what the options name of one that is there. A login is one per vendor, "
-        "for all its subsystems; of its password only a hash is kept. [mqtt] vendor_password_file is written anew and [mqtt] "
-        "vendor_reload_command is run.",
+        "for all its subsystems; of its password only a hash is kept. The broker's files are written anew, as by sync.",
     .options = add_options,
     .work = add,
     .examples = "cityhub vendor add --subsystem dust --vendor acme --name-zh 某扬尘平台 \\\n"
@@ -227,8 +255,10 @@ static const struct command vendor_add = {
 static const struct command_option list_options[] = {
     {VENDOR_SUBSYSTEM, .help = "only those of this subsystem"}, ASK_OPTIONS, {0}};
 
-static const struct ask_list list_rows = {"onemap.vendor_list_table", "onemap.vendor_list_json",
-                                          "There is no vendor yet: `cityhub vendor add --help`.", false};
+static const struct ask_list list_rows = {.rows = "onemap.vendor_list_table",
+                                          .json = "onemap.vendor_list_json",
+                                          .nothing = "There is no vendor yet: `cityhub vendor add --help`.",
+                                          .times = true};
 
 static const struct command vendor_list = {
     .name = "list",
@@ -252,14 +282,25 @@ static const struct command vendor_revoke = {
 
 static const struct command vendor_sync = {
     .name = "sync",
-    .summary = "write the broker's password file anew from the database",
+    .summary = "write the broker's files anew from the database",
     .text =
-        "Writes [mqtt] vendor_password_file anew from the database and runs [mqtt] vendor_reload_command, as add and revoke do; for "
-        "a broker that was set up anew. Lines of others than vendors stay.",
-    .run = sync_logins,
+        "Writes [mqtt] vendor_password_file, vendor_acl_file and vendor_definitions_file anew from the database and runs [mqtt] "
+        "vendor_reload_command, as add and revoke do; for a broker that was set up anew, or an earlier version of cityhub. What "
+        "the files say of others than vendors stays.",
+    .run = sync_files,
 };
 
-static const struct command *const actions[] = {&vendor_add, &vendor_list, &vendor_revoke, &vendor_sync, NULL};
+static const struct command vendor_check = {
+    .name = "check",
+    .summary = "tell where the broker's files are not as the database has it",
+    .text =
+        "Compares [mqtt] vendor_password_file, vendor_acl_file and vendor_definitions_file with the rights and logins in the "
+        "database and tells each line that is missing or should not be there; fails if there is one.",
+    .run = check_files,
+};
+
+static const struct command *const actions[] = {&vendor_add,  &vendor_list,  &vendor_revoke,
+                                                &vendor_sync, &vendor_check, NULL};
 
 const struct command command_vendor = {
     .name = "vendor",

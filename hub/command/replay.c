@@ -1,4 +1,4 @@
-/* replay.c: a small blocking MQTT 5 publisher. Must never hold more than a window of messages in memory, nor take a
+/* replay.c: a small blocking publisher. Must never hold more than a window of messages in memory, nor take a
  * message for delivered that the broker has not acknowledged. */
 #include "hub/command/replay.h"
 
@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "hub/base/error.h"
 #include "hub/base/topic.h"
@@ -32,6 +31,7 @@ struct flight {
 };
 
 struct replay {
+    const struct config *config;
     struct mosquitto *session;
     replay_outcome *outcome;
     void *user;
@@ -58,7 +58,7 @@ static void on_connect(struct mosquitto *session, void *user, int code, int flag
     replay->refused = code != 0;
     if (code != 0) {
         command_fail("the broker refused the hub's login: %s; see [mqtt] username and password_file",
-                     mosquitto_reason_string(code));
+                     mqtt_refusal(replay->config, code));
     }
 }
 
@@ -123,15 +123,14 @@ static int wait_connected(struct replay *replay, const struct config *config) {
 }
 
 struct replay *replay_open(const struct config *config, replay_outcome *outcome, void *user) {
-    char client_id[64];
-    snprintf(client_id, sizeof client_id, "%.40s-replay-%ld", config->hub_instance, (long)getpid());
     mosquitto_lib_init();
     struct replay *replay = calloc(1, sizeof *replay);
-    if (replay == NULL || (replay->session = mosquitto_new(client_id, true, replay)) == NULL) {
+    if (replay == NULL || (replay->session = mosquitto_new(NULL, true, replay)) == NULL) {
         command_fail("out of memory");
         replay_close(replay);
         return NULL;
     }
+    replay->config = config;
     replay->outcome = outcome;
     replay->user = user;
     if (configure(replay, config) != 0 || wait_connected(replay, config) != 0) {
@@ -171,11 +170,14 @@ int replay_send(struct replay *replay, int64_t id, const char *received_ms, cons
     char mark[24];
     snprintf(mark, sizeof mark, "%lld", (long long)id);
     mosquitto_property *properties = NULL;
-    int code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "cityhub-replay", mark);
+    int code = MOSQ_ERR_SUCCESS;
     int mid = 0;
-    if (code == MOSQ_ERR_SUCCESS) {
-        code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED,
-                                                  received_ms);
+    if (mqtt_is_5(replay->config)) {
+        code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "cityhub-replay", mark);
+    }
+    if (code == MOSQ_ERR_SUCCESS && mqtt_is_5(replay->config)) {
+        code =
+            mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED, received_ms);
     }
     if (code == MOSQ_ERR_SUCCESS) {
         code = mosquitto_publish_v5(replay->session, &mid, topic, (int)length, payload, 1, false, properties);

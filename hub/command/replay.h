@@ -16,10 +16,11 @@ typedef void replay_outcome(void *user, int64_t id, const char *problem);
 /* Connects to the configuration's broker with the hub's login. Returns NULL after telling why. */
 struct replay *replay_open(const struct config *config, replay_outcome *outcome, void *user);
 
-/* Publishes with QoS 1 and the user properties `cityhub-replay: <id>` and `cityhub-received-ms: <received_ms>`, by which
- * the hub knows that later corrections are newer. Waits while too much is unacknowledged; outcomes of
- * earlier messages are told meanwhile. Returns 0, or CH_EBROKER after telling why (the connection is lost, or no
- * acknowledgement came in time): then nothing more can be sent. */
+/* Publishes with QoS 1 and, with MQTT 5, the user properties `cityhub-replay: <id>` and `cityhub-received-ms:
+ * <received_ms>`, by which the hub knows that later corrections are newer (MQTT 3.1.1 has no properties: a replay then
+ * counts as received now). Waits while too much is unacknowledged; outcomes of earlier messages are told meanwhile.
+ * Returns 0, or CH_EBROKER after telling why (the connection is lost, or no acknowledgement came in time): then nothing
+ * more can be sent. */
 int replay_send(struct replay *replay, int64_t id, const char *received_ms, const char *topic, const void *payload,
                 size_t length);
 

@@ -147,6 +147,11 @@ char *status_json(const struct config *config, bool ready, const char *why) {
     } else {
         add_text(status, "why", why);
     }
+    if (hub_metrics.calendar_warning[0] == '\0') {
+        cJSON_AddNullToObject(status, "calendar");
+    } else {
+        add_text(status, "calendar", hub_metrics.calendar_warning);
+    }
     add_last_problem(status);
     add_database(status);
     add_subsystems(status);

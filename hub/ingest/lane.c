@@ -14,11 +14,12 @@
 #include "hub/ingest/commit.h"
 #include "hub/ingest/delivery.h"
 #include "hub/link/mqtt.h"
+#include "hub/link/mqtt_login.h"
 
 enum {
     BATCH_BYTES_MAX = 16 * 1024 * 1024, /* bound of a batch's memory, whatever its number of records */
     DRAIN_QUIET_MS = 10000,             /* so long without a message, and the session holds none */
-    CLIENT_ID_MAX = 128,
+    NAME_MAX_BYTES = 128,
     IN_FLIGHT_MAX = 2,         /* one writes while another waits for the disk; more would only crowd out other lanes */
     SLOTS = IN_FLIGHT_MAX + 1, /* and one fills */
     ROUND_BATCHES = 8,
@@ -32,11 +33,11 @@ static size_t held_bytes;
 struct lane {
     struct lane_settings settings;
     size_t held_bytes; /* its part */
-    char client_id[CLIENT_ID_MAX];
+    char name[NAME_MAX_BYTES], client_id[NAME_MAX_BYTES], share[NAME_MAX_BYTES];
     struct mqtt *mqtt;
     struct intake *intake;
     struct deliveries *deliveries;
-    char remembered_as[CLIENT_ID_MAX]; /* its name in onemap.delivery */
+    char remembered_as[NAME_MAX_BYTES]; /* its name in onemap.delivery */
     struct lane_metrics *metrics;
     struct slot {
         struct lane *lane;
@@ -45,6 +46,7 @@ struct lane {
         bool committing; /* the writer has it */
     } slots[SLOTS];
     struct slot *filling; /* takes what is read; never committing */
+    bool waits;           /* for sessions of an earlier configuration, see lane_settings */
     /* Read, and not to be judged before what its vendor's inventories say is committed: kept as they came. While there
      * is one, nothing is read. */
     struct waiting {
@@ -163,7 +165,7 @@ static int message_take(struct lane *lane, const struct intake_message *message)
 /* Nothing that the lane was not able to keep may be acknowledged, and the next write would: without a connection there
  * is none, and the broker sends it again. */
 static void give_up(struct lane *lane, size_t bytes) {
-    log_error("out_of_memory", "lane=%s bytes=%zu", lane->client_id, bytes);
+    log_error("out_of_memory", "lane=%s bytes=%zu", lane->name, bytes);
     mqtt_lose(lane->mqtt, "no memory for a message");
 }
 
@@ -270,7 +272,8 @@ static void batch_committed(void *user) {
 static bool may_read(void *user) {
     const struct lane *lane = user;
     return !lane->stopping && !lane->held && lane->waiting == NULL &&
-           (held_bytes < HELD_BYTES_MAX || lane->held_bytes == 0) && lane->round < ROUND_BATCHES && !batch_full(lane);
+           (held_bytes < HELD_BYTES_MAX || lane->held_bytes == 0) && lane->round < ROUND_BATCHES && !batch_full(lane) &&
+           !(lane->waits && lane->metrics->connected);
 }
 
 static bool may_write(void *user) {
@@ -278,24 +281,37 @@ static bool may_write(void *user) {
 }
 
 static void subscribe(struct lane *lane, bool shared, bool on) {
-    char filters[TOPIC_KINDS_IN][CLIENT_ID_MAX + 128];
+    char filters[TOPIC_KINDS_IN][NAME_MAX_BYTES + 128];
     char *list[TOPIC_KINDS_IN];
     for (size_t i = 0; i < TOPIC_KINDS_IN; i++) {
-        int at = shared
-                     ? snprintf(filters[i], sizeof filters[i], "$share/%s/", lane->settings.world->config->hub_instance)
-                     : 0;
+        int at = shared ? snprintf(filters[i], sizeof filters[i], "$share/%s/", lane->share) : 0;
         snprintf(filters[i] + at, sizeof filters[i] - (size_t)at, TOPIC_FORMAT, lane->settings.adapter->key, "+",
                  topic_words[i]);
         list[i] = filters[i];
     }
     struct mosquitto *session = mqtt_session(lane->mqtt);
     int mid = 0;
-    int code = on ? mosquitto_subscribe_multiple(session, &mid, TOPIC_KINDS_IN, list, 1, 0, NULL)
-                  : mosquitto_unsubscribe_multiple(session, NULL, TOPIC_KINDS_IN, list, NULL);
+    int code =
+        on ? mosquitto_subscribe_multiple(session, &mid, TOPIC_KINDS_IN, list, 1, MQTT_SUB_OPT_SEND_RETAIN_NEVER, NULL)
+           : mosquitto_unsubscribe_multiple(session, NULL, TOPIC_KINDS_IN, list, NULL);
     if (code != MOSQ_ERR_SUCCESS) {
-        log_error("lane_subscribe", "lane=%s reason=%s", lane->client_id, log_quote(mosquitto_strerror(code)));
+        log_error("lane_subscribe", "lane=%s reason=%s", lane->name, log_quote(mosquitto_strerror(code)));
     }
     lane->subscribe_mid = on ? mid : lane->subscribe_mid;
+}
+
+/* The session gets no more messages, and what it holds is taken. */
+static void drain(struct lane *lane, bool session_present) {
+    bool is_5 = mqtt_is_5(lane->settings.world->config);
+    lane->metrics->connected = true;
+    if (!session_present) {
+        uv_timer_start(&lane->age, drain_over, 0, DRAIN_QUIET_MS);
+        return;
+    }
+    /* RabbitMQ takes back only a subscription that it has seen on this connection, and knows no shared ones. */
+    subscribe(lane, is_5, !is_5);
+    subscribe(lane, false, false);
+    await_quiet(lane);
 }
 
 static void on_connected(void *user, bool session_present) {
@@ -310,15 +326,12 @@ static void on_connected(void *user, bool session_present) {
         deliveries_held_message(lane->deliveries, entry->message.key, entry->message.identifier);
     }
     if (lane->settings.draining) {
-        subscribe(lane, true, false);
-        subscribe(lane, false, false);
-        lane->metrics->connected = true;
-        await_quiet(lane);
+        drain(lane, session_present);
         return;
     }
-    log_info("lane_connected", "lane=%s session=%s", lane->client_id, session_present ? "resumed" : "new");
+    log_info("lane_connected", "lane=%s session=%s", lane->name, session_present ? "resumed" : "new");
     subscribe(lane, shared, true);
-    if (session_present) {
+    if (session_present && mqtt_is_5(lane->settings.world->config)) {
         subscribe(lane, !shared, false); /* that of an earlier number of lanes */
     }
 }
@@ -332,7 +345,7 @@ static void on_subscribed(void *user, int mid, int count, const int *reasons) {
     for (int i = 0; i < count; i++) {
         if (reasons[i] >= 0x80) {
             /* Whoever gives the right back does not tell us: we ask again, at the pace of reconnections. */
-            log_error("lane_subscription_refused", "lane=%s reason=%s", lane->client_id,
+            log_error("lane_subscription_refused", "lane=%s reason=%s", lane->name,
                       log_quote(mosquitto_reason_string(reasons[i])));
             mqtt_lose(lane->mqtt, "the broker refuses the subscription");
             return;
@@ -377,9 +390,10 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
                                    .received_at_ms = clock_now_ms(),
                                    .first_received_ms = first_received_ms(properties),
                                    .identifier = (uint16_t)message->mid};
+    bool by_identifier = mqtt_is_5(lane->settings.world->config); /* RabbitMQ gives new ones when it delivers again */
     /* A name without its bytes: there was no memory for them. */
     int code = name == NULL && name_length > 0 ? CH_EMEMORY : intake_digest(lane->intake, &taken);
-    if (code == 0 && deliveries_met(lane->deliveries, taken.key, taken.identifier, true)) {
+    if (code == 0 && deliveries_met(lane->deliveries, taken.key, taken.identifier, by_identifier)) {
         lane->metrics->messages_redelivered++;
     } else if (code == 0) {
         code = must_wait(lane, &taken) ? waiting_add(lane, &taken) : message_take(lane, &taken);
@@ -423,19 +437,20 @@ static void take_deliveries(struct lane *lane, const PGresult *rows) {
 struct lane *lane_open(const struct lane_settings *settings) {
     const struct config *config = settings->world->config;
     struct lane *lane = calloc(1, sizeof *lane);
-    char label[64];
     if (lane == NULL) {
         log_error("out_of_memory", "what=lane");
         return NULL;
     }
     lane->settings = *settings;
-    snprintf(lane->client_id, sizeof lane->client_id, "%s-%s-%d", config->hub_instance, settings->adapter->key,
-             settings->number);
-    snprintf(label, sizeof label, "%s-%d", settings->adapter->key, settings->number);
-    lane->metrics = metrics_lane_add(label, settings->adapter->key);
+    snprintf(lane->name, sizeof lane->name, "%s-%s", config->hub_instance, settings->label);
+    snprintf(lane->client_id, sizeof lane->client_id, "%s", settings->client_id);
+    snprintf(lane->share, sizeof lane->share, "%s%s%s", config->hub_instance, settings->secret[0] == '\0' ? "" : "-",
+             settings->secret);
+    lane->waits = settings->waits;
+    lane->metrics = metrics_lane_add(settings->label, settings->adapter->key);
     lane->intake = intake_new(settings->world, settings->adapter);
     lane->deliveries = deliveries_new((size_t)config->mqtt_receive_maximum);
-    snprintf(lane->remembered_as, sizeof lane->remembered_as, "%s/%s", config->hub_instance, label);
+    snprintf(lane->remembered_as, sizeof lane->remembered_as, "%s/%s", config->hub_instance, settings->label);
     for (size_t i = 0; i < SLOTS; i++) {
         struct slot *slot = &lane->slots[i];
         slot->lane = lane;
@@ -445,7 +460,8 @@ struct lane *lane_open(const struct lane_settings *settings) {
         slot->job = (struct writer_job){.batch = &slot->batch, .committed = batch_committed, .user = slot};
     }
     lane->filling = &lane->slots[0];
-    struct mqtt_settings mqtt_settings = {.client_id = lane->client_id,
+    struct mqtt_settings mqtt_settings = {.name = lane->name,
+                                          .client_id = lane->client_id,
                                           .session_expiry_s = config->mqtt_session_expiry_s,
                                           .receive_maximum = config->mqtt_receive_maximum};
     struct mqtt_handlers handlers = {.connected = on_connected,
@@ -456,7 +472,7 @@ struct lane *lane_open(const struct lane_settings *settings) {
                                      .may_write = may_write,
                                      .user = lane};
     if (lane->metrics == NULL || lane->intake == NULL || lane->deliveries == NULL) {
-        log_error("lane_open", "lane=%s reason=\"out of memory, or too many lanes\"", lane->client_id);
+        log_error("lane_open", "lane=%s reason=\"out of memory, or too many lanes\"", lane->name);
     } else {
         lane->mqtt = mqtt_open(settings->loop, config, &mqtt_settings, &handlers); /* says itself why it fails */
     }
@@ -474,6 +490,19 @@ const char *lane_client_id(const struct lane *lane) {
     return lane->client_id;
 }
 
+const char *lane_name(const struct lane *lane) {
+    return lane->name;
+}
+
+const struct adapter *lane_adapter(const struct lane *lane) {
+    return lane->settings.adapter;
+}
+
+void lane_go_on(struct lane *lane) {
+    lane->waits = false;
+    mqtt_wake(lane->mqtt);
+}
+
 bool lane_connected(const struct lane *lane) {
     return lane->metrics->connected;
 }
@@ -482,10 +511,10 @@ void lane_trouble(const struct lane *lane, char *why, size_t size) {
     const struct lane_metrics *metrics = lane->metrics;
     /* Whatever it wrote, its subscription too, would acknowledge what it has read. */
     if (mqtt_connected(lane->mqtt) && !all_committed(lane)) {
-        snprintf(why, size, "lane %s waits until its messages are stored, for %.0f s now: %s", lane->client_id,
+        snprintf(why, size, "lane %s waits until its messages are stored, for %.0f s now: %s", lane->name,
                  metrics_lane_lag_s(metrics), metrics->failure[0] == '\0' ? "that takes long" : metrics->failure);
     } else {
-        snprintf(why, size, "lane %s is not connected to the broker", lane->client_id);
+        snprintf(why, size, "lane %s is not connected to the broker", lane->name);
     }
 }
 

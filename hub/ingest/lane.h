@@ -15,8 +15,15 @@ struct lane_settings {
     const struct world *world;
     struct writer *writer;
     const struct adapter *adapter;
-    int number; /* from 1; the MQTT client id is "<instance>-<subsystem>-<number>" */
-    int of;     /* lanes of this subsystem: more than one share a subscription */
+    /* "<subsystem>-<number>": its name in metrics and, after the instance's, in log lines. These three are copied. */
+    const char *label;
+    /* Of its session. Whoever knows it can end the session, and take a share of the messages who knows the secret:
+     * never logged, nor told. */
+    const char *client_id, *secret;
+    int of; /* lanes of this subsystem: more than one share a subscription */
+    /* Its session is made at once, but it reads nothing before lane_go_on: what a session of an earlier configuration
+     * still holds is older, and comes first. */
+    bool waits;
     /* A lane of an earlier configuration: takes what its session still holds, ends the session, then calls `drained`.
      */
     bool draining;
@@ -30,7 +37,10 @@ struct lane_settings {
 
 /* Starts connecting. NULL after logging why. */
 struct lane *lane_open(const struct lane_settings *settings);
-const char *lane_client_id(const struct lane *lane);
+const char *lane_client_id(const struct lane *lane); /* to be found in onemap.lane; not for people */
+const char *lane_name(const struct lane *lane);
+const struct adapter *lane_adapter(const struct lane *lane);
+void lane_go_on(struct lane *lane);
 bool lane_connected(const struct lane *lane);
 /* Why it is not: the broker is away, or what it has read is not stored yet. */
 void lane_trouble(const struct lane *lane, char *why, size_t size);

@@ -22,7 +22,8 @@ enum {
     CONNACK_TIMEOUT_MS = 30000, /* a broker that loads a large store answers late */
     STABLE_MS = 10000,          /* a connection that held so long is worth a quick new try */
     TICK_MS = 1000,
-    READS_MAX = 256, /* packets in one turn, so that others have theirs */
+    SEND_MAXIMUM = 1000, /* unacknowledged publications */
+    READS_MAX = 256,     /* packets in one turn, so that others have theirs */
     DETAIL_BYTES = 200,
 };
 
@@ -79,7 +80,7 @@ void mqtt_lose(struct mqtt *mqtt, const char *why) {
     }
     unwatch(mqtt);
     mqtt->state = MQTT_WAITING;
-    log_warning("broker_lost", "client=%s reason=%s retry_ms=%u", mqtt->settings.client_id, log_quote(why),
+    log_warning("broker_lost", "client=%s reason=%s retry_ms=%u", mqtt->settings.name, log_quote(why),
                 mqtt->backoff_ms);
     uv_timer_start(&mqtt->timer, redial, mqtt->backoff_ms, 0);
     mqtt->backoff_ms = mqtt->backoff_ms * 2 > BACKOFF_LAST_MS ? BACKOFF_LAST_MS : mqtt->backoff_ms * 2;
@@ -183,7 +184,7 @@ static void on_connect(struct mosquitto *session, void *user, int reason, int fl
     struct mqtt *mqtt = user;
     mqtt->packets++;
     if (reason != 0) {
-        mqtt_lose(mqtt, mosquitto_reason_string(reason));
+        mqtt_lose(mqtt, mqtt_refusal(mqtt->config, reason));
         return;
     }
     mqtt->state = MQTT_UP;
@@ -205,7 +206,9 @@ static void on_message(struct mosquitto *session, void *user, const struct mosqu
     (void)session;
     struct mqtt *mqtt = user;
     mqtt->packets++;
-    if (mqtt->handlers.message != NULL) {
+    /* The flag says that it was retained and comes for the subscription's sake: its time was when it was published.
+     * MQTT 3.1.1 cannot forbid it. */
+    if (mqtt->handlers.message != NULL && !message->retain) {
         mqtt->handlers.message(mqtt->handlers.user, message, properties);
     }
 }
@@ -237,7 +240,7 @@ static void dial_work(uv_work_t *work) {
     struct mqtt *mqtt = work->data;
     mosquitto_property *properties = NULL;
     int code = MOSQ_ERR_SUCCESS;
-    if (mqtt->settings.session_expiry_s > 0) {
+    if (mqtt->settings.session_expiry_s > 0 && mqtt_is_5(mqtt->config)) {
         code = mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL,
                                             (uint32_t)mqtt->settings.session_expiry_s);
     }
@@ -296,10 +299,11 @@ static int configure(struct mqtt *mqtt) {
     code = code != 0 ? code : mqtt_login_hub(session, mqtt->config);
     code =
         code != 0 ? code : mosquitto_int_option(session, MOSQ_OPT_RECEIVE_MAXIMUM, (int)mqtt->settings.receive_maximum);
+    /* With MQTT 5 the broker says how many; the library's 20 would make receipts wait for each other. */
+    code = code != 0 ? code : mosquitto_int_option(session, MOSQ_OPT_SEND_MAXIMUM, SEND_MAXIMUM);
     code = code != 0 ? code : mosquitto_int_option(session, MOSQ_OPT_TCP_NODELAY, 1);
     if (code != 0) {
-        log_error("broker_settings", "client=%s reason=%s", mqtt->settings.client_id,
-                  log_quote(mosquitto_strerror(code)));
+        log_error("broker_settings", "client=%s reason=%s", mqtt->settings.name, log_quote(mosquitto_strerror(code)));
         return CH_EBROKER;
     }
     return 0;
@@ -347,7 +351,7 @@ void mqtt_close(struct mqtt *mqtt, bool end_session, void (*closed)(void *user),
     if (writable) {
         mosquitto_loop_write(mqtt->session, 1);
         mosquitto_property *properties = NULL;
-        if (end_session) {
+        if (end_session && mqtt_is_5(mqtt->config)) {
             mosquitto_property_add_int32(&properties, MQTT_PROP_SESSION_EXPIRY_INTERVAL, 0);
         }
         mosquitto_disconnect_v5(mqtt->session, 0, properties);

@@ -16,6 +16,7 @@ struct mqtt;
 struct mqtt_handlers {
     void (*connected)(void *user, bool session_present); /* subscribe here; what is queued goes out when allowed */
     void (*lost)(void *user, const char *why);
+    /* A message, as it is published: what the broker retained is not handed over. `properties`: NULL with 3.1.1. */
     void (*message)(void *user, const struct mosquitto_message *message, const mosquitto_property *properties);
     void (*subscribed)(void *user, int mid, int count, const int *reasons); /* NULL = ignore */
     void (*published)(void *user, int mid, int reason);                     /* PUBACK came; NULL = ignore */
@@ -27,7 +28,10 @@ struct mqtt_handlers {
 };
 
 struct mqtt_settings {
-    const char *client_id;    /* borrowed for the connection's life */
+    const char *name; /* for log lines; the strings are borrowed for the connection's life */
+    /* Never logged: whoever knows it can end the session. NULL = a new one at each connection, of the broker's making;
+     * then session_expiry_s is 0. */
+    const char *client_id;
     int64_t session_expiry_s; /* 0 = the session ends with the connection */
     int64_t receive_maximum;  /* unacknowledged messages that the broker may send; 1 to 65535 */
 };

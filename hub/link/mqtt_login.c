@@ -5,8 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool mqtt_is_5(const struct config *config) {
+    return strcmp(config->mqtt_protocol, "5") == 0;
+}
+
+int mqtt_version(const struct config *config) {
+    return mqtt_is_5(config) ? MQTT_PROTOCOL_V5 : MQTT_PROTOCOL_V311;
+}
+
+const char *mqtt_refusal(const struct config *config, int code) {
+    return mqtt_is_5(config) ? mosquitto_reason_string(code) : mosquitto_connack_string(code);
+}
+
 int mqtt_login(struct mosquitto *session, const struct config *config, const char *username, const char *password) {
-    int code = mosquitto_int_option(session, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+    int code = mosquitto_int_option(session, MOSQ_OPT_PROTOCOL_VERSION, mqtt_version(config));
     if (code == MOSQ_ERR_SUCCESS && username != NULL && username[0] != '\0') {
         code = mosquitto_username_pw_set(session, username, password);
     }

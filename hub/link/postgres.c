@@ -261,7 +261,9 @@ static void note_error(struct postgres *session, const PGresult *result) {
     session->failed = true;
     snprintf(session->error.hint, sizeof session->error.hint, "%s", hint == NULL ? "" : hint);
     snprintf(session->error.where, sizeof session->error.where, "%s",
-             outermost != NULL ? outermost + 1 : context != NULL ? context : "");
+             outermost != NULL ? outermost + 1
+             : context != NULL ? context
+                               : "");
     snprintf(session->error.sqlstate, sizeof session->error.sqlstate, "%s", state == NULL ? "" : state);
     snprintf(session->error.message, sizeof session->error.message, "%s",
              message != NULL ? message : PQerrorMessage(session->connection));

@@ -21,6 +21,7 @@ enum {
     GAUGES_S = 2,
     GAUGES_REST = 49,
     MAINTAIN_S = 3600,
+    CALENDAR_S = 60,
     JOBS_MAX = 8,
     COPY_KEEP = 1048576, /* bytes of memory that stay between writes */
 };
@@ -123,6 +124,22 @@ static void take_gauges(struct runner *runner, int statement, const PGresult *re
 }
 
 /* ---- the slow connection's ---- */
+
+static bool build_calendar(struct runner *runner) {
+    buffer_text(&runner->sql, "SELECT onemap.calendar_warning()");
+    return true;
+}
+
+/* A deadline that is counted without its year's holidays is wrong: whoever looks at the hub is told before. */
+static void take_calendar(struct runner *runner, int statement, const PGresult *result) {
+    (void)runner;
+    (void)statement;
+    const char *warning = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
+    if (*warning != '\0' && hub_metrics.calendar_warning[0] == '\0') {
+        log_info("calendar", "warning=%s", log_quote(warning));
+    }
+    snprintf(hub_metrics.calendar_warning, sizeof hub_metrics.calendar_warning, "%s", warning);
+}
 
 static bool build_partitions(struct runner *runner) {
     const struct config *config = runner->jobs->config;
@@ -261,6 +278,9 @@ static void jobs_list(struct jobs *jobs) {
     job_add(&jobs->slow,
             &(struct job){
                 .name = "sweeps", .build = build_sweeps, .result = take_sweeps, .interval_s = config->jobs_offline_s});
+    job_add(
+        &jobs->slow,
+        &(struct job){.name = "calendar", .build = build_calendar, .result = take_calendar, .interval_s = CALENDAR_S});
 }
 
 struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct states *states,

@@ -62,9 +62,9 @@ struct loader {
     char since[SINCE_TEXT], loading_at[SINCE_TEXT]; /* changes up to `since` are known */
     bool unfit;                                     /* the hub is about to end */
     PGresult *rules;                                /* until their conditions are here too */
-    PGresult *strays;                               /* sessions of earlier configurations: client id, subsystem */
-    enum stray_state *stray_states;
-    PGresult *deliveries; /* until the lanes are open: lane's name, stamp in us, messages */
+    PGresult *lanes;                                /* rows of onemap.lanes_open() */
+    enum stray_state *stray_states;                 /* by row; of those that are wanted it means nothing */
+    PGresult *deliveries;                           /* until all lanes are open: lane's name, stamp in us, messages */
     struct closing closing;
 };
 
@@ -114,20 +114,17 @@ static int take_rules(struct loader *loader, int statement, const PGresult *resu
     return code != 0 ? code : alarms_take_conditions(alarms, loader->world->registry, result);
 }
 
-static int take_strays(struct loader *loader, int statement, const PGresult *rows) {
-    if (statement == 0) {
-        return 0; /* the INSERT */
-    }
-    PGresult *strays = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+static int take_lanes(struct loader *loader, const PGresult *rows) {
+    PGresult *lanes = PQcopyResult(rows, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
     enum stray_state *states = calloc((size_t)PQntuples(rows) + 1, sizeof *states);
-    if (strays == NULL || states == NULL) {
-        PQclear(strays);
+    if (lanes == NULL || states == NULL) {
+        PQclear(lanes);
         free(states);
         return CH_EMEMORY;
     }
-    PQclear(loader->strays);
+    PQclear(loader->lanes);
     free(loader->stray_states);
-    loader->strays = strays;
+    loader->lanes = lanes;
     loader->stray_states = states;
     return 0;
 }
@@ -160,7 +157,7 @@ static void task_result(void *user, int statement, const PGresult *result) {
         code = loader->deliveries == NULL ? CH_EMEMORY : 0;
         break;
     case TASK_LANES:
-        code = take_strays(loader, statement, result);
+        code = take_lanes(loader, result);
         break;
     default:
         break;
@@ -194,35 +191,13 @@ static void sql_devices(struct loader *loader) {
 static void sql_lanes(struct loader *loader) {
     const struct config *config = loader->world->config;
     struct buffer *sql = &loader->sql;
-    struct buffer names = {0};
+    buffer_text(sql, "SELECT l.client_id, l.subsystem, l.number, l.secret, l.wanted FROM onemap.lanes_open(");
+    buffer_literal(sql, config->hub_instance, strlen(config->hub_instance));
     for (size_t i = 0; i < adapter_count; i++) {
-        for (int n = 1; n <= config_lanes(config, adapters[i]->key); n++) {
-            char id[192];
-            snprintf(id, sizeof id, "%s-%s-%d", config->hub_instance, adapters[i]->key, n);
-            buffer_text(&names, names.length > 0 ? ",(" : "(");
-            buffer_literal(&names, id, strlen(id));
-            buffer_format(&names, ",'%s')", adapters[i]->key);
-        }
+        buffer_format(sql, "%s\"%s\": %d", i == 0 ? ", '{" : ", ", adapters[i]->key,
+                      config_lanes(config, adapters[i]->key));
     }
-    buffer_text(sql, "INSERT INTO onemap.lane (client_id, subsystem) VALUES ");
-    buffer_bytes(sql, names.data, names.length);
-    buffer_text(sql, " ON CONFLICT (client_id) DO NOTHING;\nSELECT l.client_id, l.subsystem FROM onemap.lane l WHERE"
-                     " l.client_id LIKE ");
-    char prefix[96];
-    size_t at = 0;
-    for (const char *c = config->hub_instance; *c != '\0' && at < sizeof prefix - 4; c++) {
-        if (strchr("\\%_", *c) != NULL) {
-            prefix[at++] = '\\';
-        }
-        prefix[at++] = *c;
-    }
-    memcpy(prefix + at, "-%", 3);
-    buffer_literal(sql, prefix, strlen(prefix));
-    buffer_text(sql, " AND (l.client_id, l.subsystem) NOT IN (VALUES ");
-    buffer_bytes(sql, names.data, names.length);
-    buffer_text(sql, ")");
-    sql->failed = sql->failed || names.failed;
-    buffer_free(&names);
+    buffer_text(sql, "}') l");
 }
 
 static void sql_deliveries(struct loader *loader) {
@@ -235,7 +210,7 @@ static void sql_deliveries(struct loader *loader) {
 }
 
 static void strays_move(struct loader *loader, enum stray_state from, enum stray_state to) {
-    for (int row = 0; row < PQntuples(loader->strays); row++) {
+    for (int row = 0; row < PQntuples(loader->lanes); row++) {
         if (loader->stray_states[row] == from) {
             loader->stray_states[row] = to;
         }
@@ -244,9 +219,9 @@ static void strays_move(struct loader *loader, enum stray_state from, enum stray
 
 static void sql_forget(struct loader *loader) {
     strays_move(loader, STRAY_ENDED, STRAY_FORGETTING);
-    for (int row = 0; row < PQntuples(loader->strays); row++) {
+    for (int row = 0; row < PQntuples(loader->lanes); row++) {
         if (loader->stray_states[row] == STRAY_FORGETTING) {
-            const char *client_id = PQgetvalue(loader->strays, row, 0);
+            const char *client_id = PQgetvalue(loader->lanes, row, LANE_CLIENT_ID);
             buffer_text(&loader->sql, "DELETE FROM onemap.lane WHERE client_id = ");
             buffer_literal(&loader->sql, client_id, strlen(client_id));
             buffer_text(&loader->sql, ";");
@@ -335,9 +310,7 @@ static void task_succeeded(struct loader *loader) {
         hub_metrics.alarm_rules = (int64_t)alarms_rule_count(loader->world->alarms);
         break;
     case TASK_LANES:
-        loader->handlers.loaded(loader->handlers.user, loader->strays);
-        PQclear(loader->deliveries);
-        loader->deliveries = NULL;
+        loader->handlers.loaded(loader->handlers.user, loader->lanes);
         break;
     case TASK_FORGET:
         strays_move(loader, STRAY_FORGETTING, STRAY_FORGOTTEN);
@@ -471,6 +444,11 @@ const PGresult *loader_deliveries(const struct loader *loader) {
     return loader->deliveries;
 }
 
+void loader_deliveries_taken(struct loader *loader) {
+    PQclear(loader->deliveries);
+    loader->deliveries = NULL;
+}
+
 void loader_conditions_due(struct loader *loader) {
     rules_due(&loader->rules_timer);
 }
@@ -480,8 +458,8 @@ bool loader_connected(const struct loader *loader) {
 }
 
 void loader_forget_lane(struct loader *loader, const char *client_id) {
-    for (int row = 0; row < PQntuples(loader->strays); row++) {
-        if (strcmp(PQgetvalue(loader->strays, row, 0), client_id) == 0) {
+    for (int row = 0; row < PQntuples(loader->lanes); row++) {
+        if (strcmp(PQgetvalue(loader->lanes, row, LANE_CLIENT_ID), client_id) == 0) {
             loader->stray_states[row] = STRAY_ENDED;
             loader->due[TASK_FORGET] = true;
         }
@@ -492,7 +470,7 @@ void loader_forget_lane(struct loader *loader, const char *client_id) {
 static void loader_free(void *part) {
     struct loader *loader = part;
     buffer_free(&loader->sql);
-    PQclear(loader->strays);
+    PQclear(loader->lanes);
     PQclear(loader->rules);
     PQclear(loader->deliveries);
     free(loader->stray_states);

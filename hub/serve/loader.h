@@ -9,10 +9,13 @@
 
 struct loader;
 
+/* Client ids and secrets are nobody's business: whoever knows them can end the session. They are never logged. */
+enum loader_lane { LANE_CLIENT_ID, LANE_SUBSYSTEM, LANE_NUMBER, LANE_SECRET, LANE_WANTED };
+
 struct loader_handlers {
-    /* Everything is loaded for the first time. `strays`: client ids and subsystems of sessions that are in onemap.lane
-     * and not configured any more, as rows; the loader's. */
-    void (*loaded)(void *user, const PGresult *strays);
+    /* Everything is loaded for the first time. `lanes`: the sessions to open, as onemap.lanes_open() returns them (the
+     * columns of enum loader_lane); the loader's. */
+    void (*loaded)(void *user, const PGresult *lanes);
     /* The database does not fit this build (logged): the hub must end. */
     void (*refused)(void *user);
     void *user;
@@ -20,8 +23,10 @@ struct loader_handlers {
 
 /* NULL after logging why. `world` holds registry and alarms, to be filled. */
 struct loader *loader_open(uv_loop_t *loop, const struct world *world, const struct loader_handlers *handlers);
-/* While `loaded` runs: what a hub of this name has committed last, rows for lane_settings. */
+/* What a hub of this name has committed last, rows for lane_settings; from `loaded` on, until all lanes have taken
+ * them. */
 const PGresult *loader_deliveries(const struct loader *loader);
+void loader_deliveries_taken(struct loader *loader);
 /* What alarms hold to be true may be no more: rules and conditions are read anew. */
 void loader_conditions_due(struct loader *loader);
 bool loader_connected(const struct loader *loader);

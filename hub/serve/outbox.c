@@ -22,7 +22,7 @@ enum {
     LOOK_MS = 5000,       /* rows that nobody poked for */
     SILENCE_MS = 60000,   /* without any acknowledgement: the connection is made anew */
     RECEIVE_MAXIMUM = 10, /* nothing is subscribed to */
-    CLIENT_ID_BYTES = 64,
+    NAME_BYTES = 64,
     SQL_BYTES_KEPT = 65536,
 };
 
@@ -46,7 +46,7 @@ struct outbox {
     struct postgres *session;
     struct mqtt *mqtt;
     uv_timer_t timer;
-    char client_id[CLIENT_ID_BYTES];
+    char name[NAME_BYTES];
     const struct config *config;
     struct place places[PLACES];
     size_t hint; /* acknowledgements come in order: the next one is probably here */
@@ -171,7 +171,7 @@ static void on_connected(void *user, bool session_present) {
 }
 
 static bool broker_open(struct outbox *outbox) {
-    const struct mqtt_settings settings = {.client_id = outbox->client_id, .receive_maximum = RECEIVE_MAXIMUM};
+    const struct mqtt_settings settings = {.name = outbox->name, .receive_maximum = RECEIVE_MAXIMUM};
     const struct mqtt_handlers handlers = {.connected = on_connected, .published = on_published, .user = outbox};
     outbox->mqtt = mqtt_open(outbox->loop, outbox->config, &settings, &handlers);
     return outbox->mqtt != NULL;
@@ -355,7 +355,7 @@ struct outbox *outbox_open(uv_loop_t *loop, const struct config *config) {
     outbox->config = config;
     outbox->free_places = PLACES;
     outbox->wanted = true;
-    snprintf(outbox->client_id, sizeof outbox->client_id, "%.40s-outbox", config->hub_instance);
+    snprintf(outbox->name, sizeof outbox->name, "%.40s-outbox", config->hub_instance);
     uv_timer_init(loop, &outbox->timer);
     outbox->timer.data = outbox;
     const struct postgres_handlers handlers = {.ready = on_ready, .user = outbox};

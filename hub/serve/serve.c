@@ -32,6 +32,7 @@ struct hub {
     struct server_source source;           /* the server's for as long as it runs */
     struct lane *lanes[METRICS_LANES_MAX]; /* NULL where one was drained */
     size_t lane_count, lanes_wanted;       /* wanted: configured ones, the first of `lanes` */
+    const PGresult *strays; /* the loader's rows, while some of them are still to be opened and drained */
     uv_signal_t terminate, interrupt;
     uv_timer_t watch, stop_timer;
     int64_t listening_since_ms;
@@ -65,6 +66,8 @@ static bool is_ready(void *user, char *why, size_t size) {
     return false;
 }
 
+static void strays_open(struct hub *hub);
+
 /* When the time of day is set, or the machine has slept, every device looks silent for as long as that: listening
  * begins anew, so that nobody is called silent who was not given the time to speak. */
 static void watch_clock(struct hub *hub) {
@@ -81,6 +84,9 @@ static void watch_over(uv_timer_t *timer) {
     struct hub *hub = timer->data;
     char why[256];
     watch_clock(hub);
+    if (hub->strays != NULL && !hub->stopping) {
+        strays_open(hub);
+    }
     if (!is_ready(hub, why, sizeof why)) {
         hub->listening_since_ms = 0;
     } else if (hub->listening_since_ms == 0) {
@@ -173,14 +179,29 @@ static void fail(struct hub *hub) {
     hub_stop(hub);
 }
 
+/* Lanes go on whose subsystem has no session of an earlier configuration any more. */
+static void lanes_go_on(struct hub *hub) {
+    for (size_t i = 0; i < hub->lanes_wanted; i++) {
+        size_t stray = hub->lanes_wanted;
+        while (stray < hub->lane_count &&
+               (hub->lanes[stray] == NULL || lane_adapter(hub->lanes[stray]) != lane_adapter(hub->lanes[i]))) {
+            stray++;
+        }
+        if (stray == hub->lane_count) {
+            lane_go_on(hub->lanes[i]);
+        }
+    }
+}
+
 static void on_drained(void *user, const char *client_id) {
     struct hub *hub = user;
     for (size_t i = hub->lanes_wanted; i < hub->lane_count; i++) {
         if (hub->lanes[i] != NULL && strcmp(lane_client_id(hub->lanes[i]), client_id) == 0) {
-            log_info("lane_drained", "lane=%s", client_id);
+            log_info("lane_drained", "lane=%s", lane_name(hub->lanes[i]));
             loader_forget_lane(hub->loader, client_id);
             lane_close(hub->lanes[i], NULL, NULL);
             hub->lanes[i] = NULL;
+            lanes_go_on(hub);
             return;
         }
     }
@@ -190,27 +211,52 @@ static void on_message_refused(void *user) {
     loader_conditions_due(((struct hub *)user)->loader);
 }
 
-static bool lane_add(struct hub *hub, const struct adapter *adapter, int number, bool draining) {
+/* A row of onemap.lanes_open(); `waits` as in lane_settings. One with another secret than ours may have the number of
+ * one of ours: its row makes its name another. */
+static bool lane_add(struct hub *hub, const PGresult *rows, int row, bool waits) {
+    bool wanted = *PQgetvalue(rows, row, LANE_WANTED) == 't';
+    bool same_secret = strcmp(PQgetvalue(rows, row, LANE_SECRET), PQgetvalue(rows, 0, LANE_SECRET)) == 0;
+    const struct adapter *adapter = adapter_find(PQgetvalue(rows, row, LANE_SUBSYSTEM));
+    char label[64];
+    int at = snprintf(label, sizeof label, "%s-%s", PQgetvalue(rows, row, LANE_SUBSYSTEM),
+                      PQgetvalue(rows, row, LANE_NUMBER));
+    if (!same_secret) {
+        snprintf(label + at, sizeof label - (size_t)at, "-old%d", row);
+    }
     struct lane_settings settings = {.loop = &hub->loop,
                                      .world = &hub->world,
                                      .writer = hub->writer,
                                      .adapter = adapter,
-                                     .number = number,
-                                     .of = config_lanes(hub->config, adapter->key),
-                                     .draining = draining,
+                                     .label = label,
+                                     .client_id = PQgetvalue(rows, row, LANE_CLIENT_ID),
+                                     .secret = PQgetvalue(rows, row, LANE_SECRET),
+                                     .waits = waits,
+                                     .draining = !wanted,
                                      .drained = on_drained,
                                      .refused = on_message_refused,
                                      .deliveries = loader_deliveries(hub->loader),
                                      .user = hub};
-    struct lane *lane = hub->lane_count == METRICS_LANES_MAX ? NULL : lane_open(&settings);
+    settings.of = adapter == NULL ? 0 : config_lanes(hub->config, adapter->key);
+    struct lane *lane = adapter == NULL || hub->lane_count == METRICS_LANES_MAX ? NULL : lane_open(&settings);
     if (lane == NULL) {
+        log_error(wanted ? "lane" : "lane_stray", "lane=%s reason=\"cannot be opened\"", label);
         return false;
     }
     hub->lanes[hub->lane_count++] = lane;
     return true;
 }
 
-static bool lanes_open(struct hub *hub, const PGresult *strays) {
+static bool has_stray(const PGresult *rows, const char *subsystem) {
+    for (int row = 0; row < PQntuples(rows); row++) {
+        if (*PQgetvalue(rows, row, LANE_WANTED) != 't' &&
+            strcmp(PQgetvalue(rows, row, LANE_SUBSYSTEM), subsystem) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void warn_of_sharing(const struct hub *hub) {
     for (size_t i = 0; i < adapter_count; i++) {
         int lanes = config_lanes(hub->config, adapters[i]->key);
         if (lanes > 1) {
@@ -218,25 +264,41 @@ static bool lanes_open(struct hub *hub, const PGresult *strays) {
                         log_quote("mosquitto 2.0 forgets shared subscriptions when it restarts: messages that come "
                                   "before the lanes are back are lost; see docs/architecture.md"));
         }
-        for (int number = 1; number <= lanes; number++) {
-            if (!lane_add(hub, adapters[i], number, false)) {
-                return false;
-            }
+    }
+}
+
+/* Those that are wanted; then, when these have subscribed and nothing is missed any more, the strays. */
+static bool lanes_open(struct hub *hub, const PGresult *rows) {
+    warn_of_sharing(hub);
+    for (int row = 0; row < PQntuples(rows) && *PQgetvalue(rows, row, LANE_WANTED) == 't'; row++) {
+        if (!lane_add(hub, rows, row, has_stray(rows, PQgetvalue(rows, row, LANE_SUBSYSTEM)))) {
+            return false;
         }
     }
     hub->lanes_wanted = hub->lane_count;
-    for (int row = 0; strays != NULL && row < PQntuples(strays); row++) {
-        const char *client_id = PQgetvalue(strays, row, 0);
-        const struct adapter *adapter = adapter_find(PQgetvalue(strays, row, 1));
-        const char *number = strrchr(client_id, '-');
-        if (adapter == NULL || number == NULL || !lane_add(hub, adapter, atoi(number + 1), true)) {
-            log_error("lane_stray", "lane=%s", log_quote(client_id));
-        }
+    if (hub->lane_count < (size_t)PQntuples(rows)) {
+        hub->strays = rows;
+    } else {
+        loader_deliveries_taken(hub->loader);
     }
     return true;
 }
 
-static void on_loaded(void *user, const PGresult *strays) {
+static void strays_open(struct hub *hub) {
+    for (size_t i = 0; i < hub->lanes_wanted; i++) {
+        if (!lane_connected(hub->lanes[i])) {
+            return;
+        }
+    }
+    for (int row = (int)hub->lanes_wanted; row < PQntuples(hub->strays); row++) {
+        lane_add(hub, hub->strays, row, false);
+    }
+    hub->strays = NULL;
+    loader_deliveries_taken(hub->loader);
+    lanes_go_on(hub);
+}
+
+static void on_loaded(void *user, const PGresult *lanes) {
     struct hub *hub = user;
     if (hub->stopping) {
         return;
@@ -246,7 +308,7 @@ static void on_loaded(void *user, const PGresult *strays) {
     hub->writer = writer_open(&hub->loop, hub->config, outbox_written, hub);
     hub->outbox = hub->writer == NULL ? NULL : outbox_open(&hub->loop, hub->config);
     hub->jobs = hub->outbox == NULL ? NULL : jobs_open(&hub->loop, hub->config, hub->world.states, &handlers);
-    if (hub->jobs == NULL || !lanes_open(hub, strays)) {
+    if (hub->jobs == NULL || !lanes_open(hub, lanes)) {
         fail(hub);
         return;
     }

@@ -95,7 +95,8 @@ static const char *hopeless(const struct simulation *simulation, int64_t now_ms)
     for (int i = 0; i < simulation->count; i++) {
         ever = ever || simulation->vendors[i].ever;
         if (simulation->vendors[i].denied) {
-            return "the broker refuses this login: is the password right, and has `cityhub vendor add` made it known?";
+            return "the broker refuses this login: is the password right, and does `cityhub vendor check` say that the broker "
+                   "knows its rights?";
         }
     }
     return !ever && now_ms - simulation->started_ms > CONNECT_MS ? "there is no connection to the broker" : NULL;

@@ -28,8 +28,9 @@ static void on_connect(struct mosquitto *client, void *user, int code, int flags
     struct simulated_vendor *vendor = user;
     char topic[128];
     if (code != 0) {
-        complain(vendor, "the broker refuses the connection", mosquitto_reason_string(code));
-        vendor->denied = code == MQTT_RC_BAD_USERNAME_OR_PASSWORD || code == MQTT_RC_NOT_AUTHORIZED;
+        complain(vendor, "the broker refuses the connection", mqtt_refusal(vendor->login->config, code));
+        vendor->denied = code == MQTT_RC_BAD_USERNAME_OR_PASSWORD || code == MQTT_RC_NOT_AUTHORIZED ||
+                         code == CONNACK_REFUSED_BAD_USERNAME_PASSWORD || code == CONNACK_REFUSED_NOT_AUTHORIZED;
         return;
     }
     vendor->connected = true;
@@ -156,7 +157,10 @@ static int publish(struct simulated_vendor *vendor, enum topic_kind kind, const 
     mosquitto_property *properties = NULL;
     snprintf(topic, sizeof topic, TOPIC_FORMAT, vendor->adapter->key, vendor->login->vendor, topic_words[kind]);
     int length = snprintf(name, sizeof name, "%s-%ld", topic_words[kind], ++vendor->number);
-    int code = mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, name, (uint16_t)length);
+    int code = MOSQ_ERR_SUCCESS;
+    if (mqtt_is_5(vendor->login->config)) {
+        code = mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, name, (uint16_t)length);
+    }
     if (code == MOSQ_ERR_SUCCESS) {
         code = mosquitto_publish_v5(vendor->client, NULL, topic, (int)bytes->length, bytes->data, 1, false, properties);
     }

@@ -17,9 +17,9 @@ struct batch_row {
     int64_t evaluated_ms; /* the device's, before this record */
     uint32_t offset;      /* in batch.rows or batch.tracks, which are far smaller than 4 GiB */
     uint32_t message;     /* its place in the batch */
-    bool duplicate;       /* it is stored already: found while it was settled */
     uint32_t record;      /* of a place: its record's row in batch.row_index */
     uint8_t place_fate;   /* of a record: what became of its place, an enum batch_fate, once settled */
+    bool duplicate;       /* it is stored already: found while it was settled */
 };
 enum { BATCH_ROW_DEVICE_AT = 6, BATCH_ROW_RECEIVED_AT = 26 }; /* where the two stand in a row's bytes */
 
@@ -42,8 +42,8 @@ struct batch_message {
     uint64_t key;                             /* of topic, name and content: what a redelivery has in common */
     uint16_t identifier;                      /* the packet's; 0 = it cannot be delivered again */
     int64_t received_at_ms;
+    int64_t first_received_ms;     /* of a replayed message: when it came first; 0 = it has come now */
     int64_t stamp_us;              /* of the slice that committed it */
-    int64_t first_received_ms; /* of a replayed message: when it came first; 0 = it has come now */
     int total;                     /* records, good and bad; 0 = it could not be read at all */
     uint32_t first_row, row_count; /* in batch.row_index */
     uint32_t first_track, track_count;

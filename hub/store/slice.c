@@ -25,8 +25,6 @@ void slice_stamp(struct slice *slice) {
              b[14], b[15]);
 }
 
-#include "hub/base/log.h"
-
 struct slice_range slice_range(const struct slice *slice, enum slice_part part) {
     bool tracks = part == SLICE_TRACKS;
     const struct batch *batch = slice->batch;

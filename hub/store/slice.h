@@ -51,16 +51,17 @@ int64_t *slice_hours(const struct slice *slice, size_t *count);
 int64_t *slice_days(const struct slice *slice, size_t *count);
 
 /* What became of the slice's places, and then of its rows: a row of the answer for each that was not simply stored: an
- * enum batch_fate, and the number of the slice's place or row, from 1. A record whose row was there already is merged by
- * a place that was not, and revised by another one. */
+ * enum batch_fate, and the number of the slice's place or row, from 1. A record whose row was there already is merged
+ * by a place that was not, and revised by another one. */
 void slice_take_place_fates(const struct slice *slice, const PGresult *settled);
 void slice_take_fates(const struct slice *slice, const PGresult *settled);
 
-/* What became of a document's records: the place of its message in the batch, accepted, duplicates, rejected, merged, revised. */
+/* What became of a document's records: the place of its message in the batch, accepted, duplicates, rejected, merged,
+ * revised. */
 void slice_take_document(const struct slice *slice, const PGresult *stored);
 
-/* The slice's one message is not to be stored, for this reason: only its quarantine row will be. Returns false if memory
- * is out: nothing is changed then. */
+/* The slice's one message is not to be stored, for this reason: only its quarantine row will be. Returns false if
+ * memory is out: nothing is changed then. */
 bool slice_refuse(const struct slice *slice, const char *code, const char *reason);
 
 #endif

@@ -146,7 +146,8 @@ static void statement_documents(struct transaction *transaction, const struct sl
             continue;
         }
         const char *document = batch_text(slice->batch, message->document);
-        buffer_format(sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM onemap.message_store(", m);
+        buffer_format(
+            sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM onemap.message_store(", m);
         buffer_literal(sql, document, strlen(document));
         buffer_text(sql, "::jsonb, ");
         buffer_bytea(sql, batch_text(slice->batch, message->payload), message->payload_length);

@@ -152,15 +152,44 @@ COMMENT ON FUNCTION onemap.alarm_settle(int, text, boolean, timestamptz, float8,
     'What a sweep found of one device: raises the rule''s alarm if it holds (returns 1), clears it if not (with the reason ended), '
     'leaves it where that cannot be judged (NULL)';
 
+-- An alarm that opens and closes within one batch is stored closed, and what is pending only until the next change not at all: each
+-- version of a row that a transaction makes is looked at by those that come after it, and a value may flap thousands of times.
+CREATE OR REPLACE FUNCTION onemap.alarm_changes(operations jsonb)
+RETURNS TABLE (op text, device_id int, rule_id int, at timestamptz, value float8, closed_at timestamptz, closing_value float8)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN o.passing THEN 'pass' ELSE o.op END, o.device_id, o.rule_id, o.at, o.value,
+           CASE WHEN o.passing THEN o.next_at END, CASE WHEN o.passing THEN o.next_value END
+    FROM (SELECT r.op, r.device_id, r.rule_id, to_timestamp(r.at_ms / 1000.0) AS at, r.value, r.n,
+                 lead(to_timestamp(r.at_ms / 1000.0)) OVER ends AS next_at, lead(r.value) OVER ends AS next_value,
+                 r.op = 'open' AND lag(r.op) OVER ends = 'close' AND lead(r.op) OVER ends = 'close' AS passing,
+                 r.op = 'close' AND lag(r.op) OVER ends = 'open' AND lag(r.op, 2) OVER ends = 'close' AS passed,
+                 r.op = 'pend' AND lead(r.op) OVER changes IN ('open', 'drop') AS short
+          FROM ROWS FROM (jsonb_to_recordset(operations) AS (op text, device_id int, rule_id int, at_ms bigint, value float8))
+              WITH ORDINALITY AS r(op, device_id, rule_id, at_ms, value, n)
+          WINDOW changes AS (PARTITION BY r.device_id, r.rule_id ORDER BY r.n),
+                 ends AS (PARTITION BY r.device_id, r.rule_id, r.op IN ('open', 'close') ORDER BY r.n)) o
+    WHERE o.passed IS NOT TRUE AND o.short IS NOT TRUE ORDER BY o.n
+$$;
+COMMENT ON FUNCTION onemap.alarm_changes(jsonb) IS
+    'The operations of alarm_apply() in order, without those that change nothing that lasts; pass: an alarm that opens (at, value) '
+    'after one has closed, and closes again (closed_at, closing_value)';
+
 CREATE OR REPLACE FUNCTION onemap.alarm_apply(operations jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE o record;
 BEGIN
-    FOR o IN SELECT r.op, r.device_id, r.rule_id, to_timestamp(r.at_ms / 1000.0) AS at, r.value
-             FROM jsonb_to_recordset(operations) AS r(op text, device_id int, rule_id int, at_ms bigint, value float8) LOOP
+    FOR o IN SELECT c.op, c.device_id, c.rule_id, c.at, c.value, c.closed_at, c.closing_value
+             FROM onemap.alarm_changes(operations) c LOOP
         CASE o.op
             WHEN 'open' THEN
                 PERFORM onemap.alarm_open(o.rule_id, o.device_id, '', o.at, o.value, '{}');
+                DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
+            WHEN 'pass' THEN
+                INSERT INTO onemap.alarm (rule_id, device_id, vendor, opened_at, value, severity, detail, closed_at, closing_value,
+                    close_reason)
+                SELECT r.id, o.device_id, '', o.at, o.value, r.severity, '{}', greatest(o.at, o.closed_at), o.closing_value,
+                    'condition ended'
+                FROM onemap.alarm_rule r WHERE r.id = o.rule_id AND r.enabled ON CONFLICT DO NOTHING;
                 DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
             WHEN 'close' THEN
                 PERFORM onemap.alarm_close(o.rule_id, o.device_id, '', o.at, o.value, 'condition ended');

@@ -68,7 +68,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.assessment_open(date, text) IS
-    'Refuses a month that is published (CH031) or still to come, and a department that is not assessed (CH030)';
+    'Refuses a month that is published or still to come (CH031), and a department that is not assessed (CH030)';
 
 CREATE OR REPLACE FUNCTION onemap.assessment_enter(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -86,7 +86,7 @@ DECLARE kept onemap.assessment_publication;
 BEGIN
     SELECT * INTO kept FROM onemap.assessment_publication p WHERE p.month = onemap.score_month_parse(request->>'month');
     IF kept.month IS NULL THEN
-        RAISE EXCEPTION 'month % is not published', request->>'month' USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'month % is not published', request->>'month' USING ERRCODE = 'CH031';
     END IF;
     RETURN jsonb_build_object('content', kept.content, 'content_text', kept.content::text, 'sha256', encode(kept.sha256, 'hex'),
         'previous_sha256', encode(kept.previous_sha256, 'hex'), 'author', kept.author, 'published_at', kept.published_at,

@@ -62,7 +62,9 @@ BEGIN
         ELSIF word = '@owner' AND c.device_id IS NOT NULL THEN
             SELECT v.department_id INTO unit FROM onemap.device v WHERE v.id = c.device_id;
         ELSIF word = '@owner' THEN
-            SELECT v.department_id INTO unit FROM onemap.device v WHERE v.component_code = c.component_code ORDER BY v.id LIMIT 1;
+            unit := coalesce(
+                (SELECT v.department_id FROM onemap.device v WHERE v.component_code = c.component_code ORDER BY v.id LIMIT 1),
+                (SELECT k.department_id FROM onemap.component k WHERE k.component_code = c.component_code));
         ELSE
             SELECT d.id INTO unit FROM onemap.department d WHERE d.code = word;
         END IF;

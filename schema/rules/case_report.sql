@@ -23,6 +23,10 @@ BEGIN
     ELSE
         SELECT x.id, x.geom, x.grid_cell, x.component_code INTO d FROM onemap.device x
         WHERE x.component_code = c.component_code ORDER BY x.id LIMIT 1;
+        IF d.id IS NULL THEN -- one that no device reports for: where the survey has it
+            SELECT NULL::int AS id, k.geom, k.grid_cell, k.component_code INTO d FROM onemap.component k
+            WHERE k.component_code = c.component_code;
+        END IF;
     END IF;
     c.device_id := d.id;
     c.component_code := coalesce(c.component_code, d.component_code);

@@ -87,22 +87,22 @@ DECLARE
     clear_threshold float8 := coalesce((changes->>'clear_threshold')::float8, (changes->>'threshold')::float8, r.clear_threshold);
 BEGIN
     IF changes = '{}' THEN
-        RAISE EXCEPTION 'alarm rule %.%: nothing is to be changed', r.subsystem, r.key;
+        RAISE EXCEPTION 'alarm rule %.%: nothing is to be changed', r.subsystem, r.key USING ERRCODE = 'CH013';
     ELSIF r.comparison IS NULL AND changes ? 'clear_threshold' THEN
-        RAISE EXCEPTION 'alarm rule %.% has no limit beyond which it opens and ends', r.subsystem, r.key;
+        RAISE EXCEPTION 'alarm rule %.% has no limit beyond which it opens and ends', r.subsystem, r.key USING ERRCODE = 'CH013';
     ELSIF r.comparison = 'above' AND clear_threshold > threshold THEN
         RAISE EXCEPTION 'alarm rule %.%: opens above %, so it cannot end at % already', r.subsystem, r.key, threshold,
-            clear_threshold;
+            clear_threshold USING ERRCODE = 'CH013';
     ELSIF r.comparison = 'below' AND clear_threshold < threshold THEN
         RAISE EXCEPTION 'alarm rule %.%: opens below %, so it cannot end at % already', r.subsystem, r.key, threshold,
-            clear_threshold;
+            clear_threshold USING ERRCODE = 'CH013';
     ELSIF changes->>'source' = '' THEN
         RAISE EXCEPTION 'alarm rule %.%: the source of the limit cannot be empty', r.subsystem, r.key
-            USING HINT = 'A standard with its clause, a document of the county, or "assumed".';
+            USING ERRCODE = 'CH013', HINT = 'A standard with its clause, a document of the county, or "assumed".';
     ELSIF changes->>'category_code' IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.case_category k
             WHERE k.version = onemap.case_catalogue_current() AND k.code = changes->>'category_code') THEN
         RAISE EXCEPTION 'the catalogue of cases has no category "%"', changes->>'category_code'
-            USING HINT = '`cityhub catalogue list` shows them.';
+            USING ERRCODE = 'CH013', HINT = '`cityhub catalogue list` shows them.';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_change_check(onemap.alarm_rule, jsonb) IS
@@ -115,7 +115,7 @@ BEGIN
     SELECT * INTO r FROM onemap.alarm_rule x WHERE x.subsystem = request->>'subsystem' AND x.key = request->>'rule';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'subsystem "%" has no alarm rule "%"', request->>'subsystem', request->>'rule'
-            USING HINT = format('`cityhub alarm rule list --subsystem %s` shows them.', request->>'subsystem');
+            USING ERRCODE = 'CH013', HINT = format('`cityhub alarm rule list --subsystem %s` shows them.', request->>'subsystem');
     END IF;
     PERFORM onemap.alarm_rule_change_check(r, changes);
     PERFORM onemap.alarm_rule_set(r.subsystem, r.key, changes);
@@ -306,13 +306,25 @@ COMMENT ON FUNCTION onemap.calendar_import(jsonb) IS
     'Enters notices of holidays, one or a list, all or none: {source, holidays: [{name, first_day, last_day}], workdays: [day]}; '
     'returns {entered: [source]}';
 
+CREATE OR REPLACE FUNCTION onemap.calendar_office_names(request jsonb) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF request ? 'schedule' AND NOT EXISTS (SELECT FROM onemap.office_schedule s WHERE s.schedule = request->>'schedule') THEN
+        RAISE EXCEPTION 'there are no office hours "%"', request->>'schedule' USING ERRCODE = 'CH013', HINT = 'Office hours: '
+            || (SELECT string_agg(s.schedule, ', ' ORDER BY s.schedule) FROM onemap.office_schedule s) || '.';
+    END IF;
+    RETURN ARRAY(SELECT s.schedule FROM onemap.office_schedule s WHERE s.schedule = coalesce(request->>'schedule', s.schedule));
+END $$;
+COMMENT ON FUNCTION onemap.calendar_office_names(jsonb) IS
+    'The office hours that are asked for, which must be there: {schedule: else all}';
+
 CREATE OR REPLACE FUNCTION onemap.calendar_office_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('schedule', s.schedule, 'name_zh', s.name_zh, 'source', s.source, 'periods',
         (SELECT coalesce(jsonb_agg(jsonb_build_object('season_from', p.season_from, 'season_to', p.season_to,
              'opens', to_char(p.opens, 'HH24:MI'), 'closes', to_char(p.closes, 'HH24:MI')) ORDER BY p.season_from, p.opens), '[]')
          FROM onemap.office_period p WHERE p.schedule = s.schedule)) ORDER BY s.schedule), '[]')
-    FROM onemap.office_schedule s WHERE NOT request ? 'schedule' OR s.schedule = request->>'schedule'
+    FROM onemap.office_schedule s WHERE s.schedule = ANY (onemap.calendar_office_names(request))
 $$;
 COMMENT ON FUNCTION onemap.calendar_office_json(jsonb) IS
     'Office hours as calendar_office_import() reads them: {schedule: else all}';
@@ -326,8 +338,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
            to_char(p.opens, 'HH24:MI'), to_char(p.closes, 'HH24:MI'),
            (SELECT count(*) FROM onemap.department d WHERE d.schedule = s.schedule AND d.active), s.source
     FROM onemap.office_schedule s JOIN onemap.office_period p ON p.schedule = s.schedule
-    WHERE NOT request ? 'schedule' OR s.schedule = request->>'schedule'
-    ORDER BY s.schedule, p.season_from, p.opens
+    WHERE s.schedule = ANY (onemap.calendar_office_names(request)) ORDER BY s.schedule, p.season_from, p.opens
 $$;
 COMMENT ON FUNCTION onemap.calendar_office_table(jsonb) IS 'Office hours for people: {schedule: else all}; seasons as month-day';
 
@@ -583,24 +594,60 @@ COMMENT ON FUNCTION onemap.score_lead_table(jsonb) IS 'The same for people; no o
 
 -- ---- quarantine ----
 
+-- The codes of problems that receipts and the quarantine tell, see docs/vendor.md.
+CREATE OR REPLACE FUNCTION onemap.problem_codes() RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '{malformed,empty_batch,too_many_records,missing_device_code,missing_time,missing_field,wrong_type,not_finite,bad_code,'
+        'bad_text,bad_enum,time_ahead,time_too_old,bad_position,missing_coordinate_system,duplicate_field,no_readings,'
+        'unknown_vendor,revoked_vendor,unknown_device,too_large,unknown_kind,unknown_reference,refused_by_database}'::text[]
+$$;
+COMMENT ON FUNCTION onemap.problem_codes() IS 'Codes of problems with messages that this build knows';
+
+-- A filter that names what there is not would find nothing, which reads as "no message waits".
+CREATE OR REPLACE FUNCTION onemap.quarantine_filter(filter jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE kinds text[] := '{telemetry,inventory,staff,work,case}'::text[];
+BEGIN
+    IF filter ? 'subsystem' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = filter->>'subsystem') THEN
+        RAISE EXCEPTION 'there is no subsystem "%"', filter->>'subsystem' USING ERRCODE = 'CH013',
+            HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) || '.' FROM onemap.subsystem s);
+    ELSIF filter ? 'vendor' AND NOT EXISTS (SELECT FROM onemap.vendor v WHERE v.vendor = filter->>'vendor')
+        AND NOT EXISTS (SELECT FROM onemap.quarantine q WHERE q.vendor = filter->>'vendor') THEN
+        RAISE EXCEPTION 'there is no vendor "%", and no message of one', filter->>'vendor'
+            USING ERRCODE = 'CH013', HINT = '`cityhub vendor list` shows the vendors.';
+    ELSIF filter ? 'kind' AND filter->>'kind' <> ALL (kinds)
+        AND NOT EXISTS (SELECT FROM onemap.quarantine q WHERE q.kind = filter->>'kind') THEN
+        RAISE EXCEPTION 'there is no kind of message "%"', filter->>'kind'
+            USING ERRCODE = 'CH013', HINT = 'Kinds: ' || array_to_string(kinds, ', ') || '.';
+    ELSIF filter ? 'code' AND filter->>'code' <> ALL (onemap.problem_codes())
+        AND NOT EXISTS (SELECT FROM onemap.quarantine q WHERE q.code = filter->>'code') THEN
+        RAISE EXCEPTION 'there is no code of a problem "%"', filter->>'code'
+            USING ERRCODE = 'CH013', HINT = 'Codes: ' || array_to_string(onemap.problem_codes(), ', ') || '.';
+    END IF;
+    RETURN filter;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_filter(jsonb) IS
+    'A filter of quarantine_find(), if what it names is there; CH013 if not';
+
 CREATE OR REPLACE FUNCTION onemap.quarantine_list_table(request jsonb) RETURNS TABLE (id bigint, received text, subsystem text,
     vendor text, kind text, code text, records int, problems int, bytes int, replayed int, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT q.id, onemap.county_time(q.received_at, 'YYYY-MM-DD HH24:MI:SS'), q.subsystem, q.vendor, q.kind, q.code, q.records,
            q.problems, q.bytes, q.replay_count, left(q.reason, 80)
-    FROM onemap.quarantine_find(request) q ORDER BY q.id DESC
+    FROM onemap.quarantine_find(onemap.quarantine_filter(request)) q ORDER BY q.id DESC
 $$;
 COMMENT ON FUNCTION onemap.quarantine_list_table(jsonb) IS 'Quarantined messages for people, filtered as by quarantine_find()';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_list_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(to_jsonb(q) ORDER BY q.id DESC), '[]') FROM onemap.quarantine_find(request) q
+    SELECT coalesce(jsonb_agg(to_jsonb(q) ORDER BY q.id DESC), '[]')
+    FROM onemap.quarantine_find(onemap.quarantine_filter(request)) q
 $$;
 COMMENT ON FUNCTION onemap.quarantine_list_json(jsonb) IS 'Quarantined messages, filtered as by quarantine_find()';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_ids(request jsonb) RETURNS SETOF bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT q.id FROM onemap.quarantine_find(request) q ORDER BY q.id
+    SELECT q.id FROM onemap.quarantine_find(onemap.quarantine_filter(request)) q ORDER BY q.id
 $$;
 COMMENT ON FUNCTION onemap.quarantine_ids(jsonb) IS 'Ids of quarantined messages, lowest first, filtered as by quarantine_find()';
 
@@ -620,7 +667,8 @@ BEGIN
         RAISE EXCEPTION 'the quarantine has no message %', $1 USING ERRCODE = 'no_data_found';
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS 'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
+COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS
+    'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_is_whole(id bigint) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -660,13 +708,15 @@ GRANT EXECUTE ON FUNCTION onemap.county_time(timestamptz, text), onemap.vendor_l
     onemap.calendar_days(jsonb), onemap.calendar_list_table(jsonb), onemap.calendar_list_json(jsonb),
     onemap.calendar_day_read(text), onemap.calendar_members(jsonb), onemap.calendar_notice_days(jsonb),
     onemap.calendar_notice_form(jsonb), onemap.calendar_notice_problems(jsonb), onemap.calendar_import_problems(jsonb),
-    onemap.calendar_export_json(jsonb), onemap.calendar_office_json(jsonb), onemap.calendar_office_table(jsonb),
+    onemap.calendar_export_json(jsonb), onemap.calendar_office_names(jsonb), onemap.calendar_office_json(jsonb),
+    onemap.calendar_office_table(jsonb),
     onemap.case_list_table(jsonb), onemap.case_show_json(jsonb), onemap.case_clock_words(jsonb), onemap.case_can_words(jsonb),
     onemap.case_show_facts(jsonb), onemap.case_show_journal(jsonb), onemap.case_check_table(jsonb),
     onemap.score_compute_json(jsonb), onemap.score_digital_table(jsonb), onemap.score_assessment_table(jsonb),
     onemap.score_statistics_table(jsonb), onemap.score_person_table(jsonb), onemap.score_year_table(jsonb),
     onemap.score_formula_json(jsonb), onemap.score_formula_table(jsonb), onemap.score_lead_json(jsonb),
-    onemap.score_lead_table(jsonb), onemap.quarantine_list_table(jsonb), onemap.quarantine_list_json(jsonb),
+    onemap.score_lead_table(jsonb), onemap.problem_codes(), onemap.quarantine_filter(jsonb),
+    onemap.quarantine_list_table(jsonb), onemap.quarantine_list_json(jsonb),
     onemap.quarantine_ids(jsonb), onemap.quarantine_last_id(), onemap.quarantine_message(bigint),
     onemap.quarantine_is_whole(bigint),
     onemap.quarantine_show_facts(jsonb) TO cityhub_hub, cityhub_read;

@@ -116,8 +116,7 @@ CREATE OR REPLACE FUNCTION onemap.quarantine_document(message jsonb, payload byt
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE item onemap.quarantine_item;
 BEGIN
-    item.received_at := coalesce(onemap.record_time(message, 'first_received_ms'),
-        onemap.record_time(message, 'received_at_ms'));
+    item.received_at := to_timestamp(coalesce(message->>'first_received_ms', message->>'received_at_ms')::bigint / 1000.0);
     item.subsystem := message->>'subsystem';
     item.vendor := message->>'vendor';
     item.kind := message->>'kind';

@@ -367,7 +367,7 @@ CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OU
     OUT rejected int, OUT merged int, OUT revised int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-    r record; fate text; tried jsonb; found jsonb[] := '{}'; problems jsonb := coalesce(message->'problems', '[]');
+    r record; fate text; tried jsonb; found jsonb[] := ARRAY[]::jsonb[]; problems jsonb := coalesce(message->'problems', '[]');
     room int := 1000 - jsonb_array_length(problems); -- the others are only counted
     said jsonb := message - '{records,problems,warnings}'::text[];
     since timestamptz := onemap.record_time(message, 'first_received_ms');

@@ -67,8 +67,9 @@ COMMENT ON FUNCTION onemap.vendor_company_keep() IS
 CREATE OR REPLACE TRIGGER vendor_company BEFORE INSERT ON onemap.vendor
     FOR EACH ROW EXECUTE FUNCTION onemap.vendor_company_keep();
 
+-- Not by the plan of a table that was small when it was made: each device is looked up by its key.
 CREATE OR REPLACE FUNCTION onemap.device_register(rows jsonb) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE clash text;
 BEGIN
     INSERT INTO onemap.device (id, subsystem, vendor, code, status)

@@ -173,7 +173,7 @@ DECLARE
 BEGIN
     SELECT * INTO kept FROM onemap.score_month m WHERE m.month = me.month AND m.closed_at IS NOT NULL;
     IF kept.month IS NULL THEN
-        RAISE EXCEPTION 'month % is not closed: there is nothing to verify', request->>'month' USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'month % is not closed: there is nothing to verify', request->>'month' USING ERRCODE = 'CH031';
     END IF;
     WITH again AS MATERIALIZED (SELECT d.* FROM onemap.score_case_derive(month_start, month_end,
             onemap.score_candidates(month_start, month_end, kept.through_id), kept.through_id) d),

@@ -134,10 +134,10 @@ CREATE OR REPLACE FUNCTION onemap.score_month_begun(month date) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF now() < onemap.local_midnight(month) THEN
-        RAISE EXCEPTION 'month % has not begun: it has no score yet', to_char(month, 'YYYY-MM') USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'month % has not begun: it has no score yet', to_char(month, 'YYYY-MM') USING ERRCODE = 'CH031';
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.score_month_begun(date) IS 'Refuses (CH030) a month that is still to come in the county';
+COMMENT ON FUNCTION onemap.score_month_begun(date) IS 'Refuses (CH031) a month that is still to come in the county';
 
 -- Never waits for the lock: the sweeps before it in the same transaction may have written to the journal, which whoever
 -- closes a month locks after score_lock().

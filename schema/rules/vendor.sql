@@ -25,29 +25,42 @@ DECLARE
     stray text := onemap.unknown_keys(settings, known); the_subsystem text := settings->>'subsystem';
         the_vendor text := settings->>'vendor';
     hash text := settings->>'password_hash'; was_there boolean;
+    other text := (SELECT min(v.vendor) FROM onemap.vendor v
+                   WHERE (starts_with(v.vendor, the_vendor || '-') OR starts_with(the_vendor, v.vendor || '-'))
+                     AND NOT EXISTS (SELECT FROM onemap.vendor k WHERE k.vendor = the_vendor));
 BEGIN
     IF stray IS NOT NULL THEN
-        RAISE EXCEPTION 'unknown setting "%" of a vendor', stray USING HINT = 'Known: ' || array_to_string(known, ', ');
+        RAISE EXCEPTION 'unknown setting "%" of a vendor', stray
+            USING ERRCODE = 'CH013', HINT = 'Known: ' || array_to_string(known, ', ');
     ELSIF the_subsystem IS NULL OR NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = the_subsystem) THEN
         RAISE EXCEPTION '"%" is no subsystem', the_subsystem
-            USING HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) FROM onemap.subsystem s);
-    ELSIF the_vendor IS NULL OR the_vendor !~ '^[a-z0-9][a-z0-9_-]{0,62}$' OR the_vendor = 'hub' THEN
+            USING ERRCODE = 'CH013',
+                HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) FROM onemap.subsystem s);
+    ELSIF the_vendor IS NULL OR the_vendor !~ '^[a-z0-9][a-z0-9_-]{0,62}$' OR the_vendor IN ('hub', 'auto') THEN
         RAISE EXCEPTION '"%" cannot be the name of a vendor', the_vendor
-            USING HINT = 'It stands in topics and is the broker login: 1 to 63 of a-z, 0-9, _ and -, first a letter or digit; '
-                '"hub" is the hub''s own.';
+            USING ERRCODE = 'CH013',
+                HINT = 'It stands in topics and is the broker login: 1 to 63 of a-z, 0-9, _ and -, first a letter or digit; '
+                '"hub" is the hub''s own, "auto" the broker''s.';
+    ELSIF other IS NOT NULL THEN
+        RAISE EXCEPTION '"%" cannot be the name of a vendor beside "%"', the_vendor, other
+            USING ERRCODE = 'CH013',
+                HINT = 'A vendor''s client ids at the broker begin with its name and a -: one of these two could end the '
+                'other''s sessions.';
     ELSIF settings ? 'department'
             AND NOT EXISTS (SELECT FROM onemap.department p WHERE p.code = settings->>'department' AND p.active) THEN
         RAISE EXCEPTION '"%" is no department', settings->>'department'
-            USING HINT = (SELECT coalesce('Departments: ' || string_agg(p.code, ', ' ORDER BY p.code), 'There are none yet.')
+            USING ERRCODE = 'CH013',
+                HINT = (SELECT coalesce('Departments: ' || string_agg(p.code, ', ' ORDER BY p.code), 'There are none yet.')
                           FROM onemap.department p WHERE p.active);
     ELSIF settings->>'unknown_devices' NOT IN ('register', 'quarantine') THEN
-        RAISE EXCEPTION 'unknown_devices must be register or quarantine, not "%"', settings->>'unknown_devices';
+        RAISE EXCEPTION 'unknown_devices must be register or quarantine, not "%"', settings->>'unknown_devices'
+            USING ERRCODE = 'CH013';
     ELSIF settings->>'receipts' NOT IN ('all', 'problems') THEN
-        RAISE EXCEPTION 'receipts must be all or problems, not "%"', settings->>'receipts';
+        RAISE EXCEPTION 'receipts must be all or problems, not "%"', settings->>'receipts' USING ERRCODE = 'CH013';
     ELSIF (settings->>'silent_after')::interval < '10 seconds' THEN
-        RAISE EXCEPTION 'silent_after must be 10 seconds or more, not "%"', settings->>'silent_after';
-    ELSIF hash !~ '^\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==$' THEN
-        RAISE EXCEPTION 'the password hash has not the form of mosquitto''s PBKDF2-SHA512';
+        RAISE EXCEPTION 'silent_after must be 10 seconds or more, not "%"', settings->>'silent_after' USING ERRCODE = 'CH013';
+    ELSIF hash !~ '^(\$7\$[0-9]+\$[A-Za-z0-9+/]{16}\$[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{48})$' THEN
+        RAISE EXCEPTION 'the password hash has not the form of mosquitto''s PBKDF2-SHA512, nor of RabbitMQ''s salted SHA-256';
     END IF;
     was_there := EXISTS (SELECT FROM onemap.vendor v WHERE v.subsystem = the_subsystem AND v.vendor = the_vendor);
     PERFORM onemap.vendor_put(the_subsystem, the_vendor,

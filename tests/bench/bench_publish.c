@@ -3,7 +3,7 @@
  * (CLOCK_MONOTONIC). Every message is encoded beforehand, so that it costs the machine little.
  *     bench_publish HOST PORT VENDOR COUNT RECORDS DEVICES WINDOW START_MS [RATE]
  * Record number n is of device n % DEVICES at START_MS + n / DEVICES * STEP_MS. RATE: messages a second, 0 = no limit.
- */
+ * Environment: BENCH_PROTOCOL=3.1.1 (else 5), BENCH_LOGIN and BENCH_PASSWORD (else anonymous). */
 #include <mosquitto.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -96,7 +96,10 @@ int main(int argc, char **argv) {
     }
     mosquitto_lib_init();
     struct mosquitto *session = mosquitto_new(NULL, true, &state);
-    mosquitto_int_option(session, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5);
+    const char *protocol = getenv("BENCH_PROTOCOL");
+    bool is_311 = protocol != NULL && strcmp(protocol, "3.1.1") == 0;
+    mosquitto_int_option(session, MOSQ_OPT_PROTOCOL_VERSION, is_311 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5);
+    mosquitto_username_pw_set(session, getenv("BENCH_LOGIN"), getenv("BENCH_PASSWORD"));
     mosquitto_int_option(session, MOSQ_OPT_SEND_MAXIMUM, 65535);
     mosquitto_connect_callback_set(session, on_connect);
     mosquitto_publish_callback_set(session, on_publish);

@@ -1,11 +1,15 @@
-"""A private mosquitto with the settings that the hub asks for (deploy/ has the same for real use)."""
+"""A private mosquitto with the settings that the hub asks for, or with those of deploy/ for real use, word by word."""
+import collections
+import itertools
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
 import tempfile
 
+from . import paths
 from .process import Process, free_port, give_to, unprivileged_user, wait_until
 
 SETTINGS = """
@@ -22,19 +26,64 @@ connection_messages true
 """
 
 
+# Debian's own /etc/mosquitto/mosquitto.conf.
+DEBIAN = """
+pid_file {folder}/mosquitto.pid
+persistence true
+persistence_location {folder}/
+log_dest stderr
+"""
+DEPLOY = pathlib.Path(os.environ.get("CITYHUB_DEPLOY", paths.ROOT / "deploy"))
+
+
+def deployed_settings(**places):
+    """deploy/mosquitto.conf with the harness's own ports and files, and without TLS on the vendors' listener."""
+    text = (DEPLOY / "mosquitto.conf").read_text()
+    for line, instead in ((r"listener 1883 127\.0\.0\.1", "listener {port} 127.0.0.1"),
+                          (r"listener 8883", "listener {vendor_port} 127.0.0.1"),
+                          (r"certfile .*", ""), (r"keyfile .*", ""), (r"tls_version .*", ""),
+                          (r"password_file .*", "password_file {password_file}"), (r"acl_file .*", "acl_file {acl_file}"),
+                          (r"plugin .*", "plugin {guard}")):
+        text, found = re.subn(rf"^{line}$", instead.format(**places), text, flags=re.M)
+        assert found == 1 or line.startswith("plugin"), f"deploy/mosquitto.conf has {found} lines `{line}`, not one"
+    return DEBIAN.format(**places) + text
+
+
+def deployed_descriptors():
+    """The number of file descriptors that deploy/'s drop-in for the service gives the broker; Debian's own without it."""
+    try:
+        return int(re.search(r"^LimitNOFILE=(\d+)$", (DEPLOY / "mosquitto.service.conf").read_text(), re.M)[1])
+    except FileNotFoundError:
+        return 1024
+
+
 class Broker:
-    def __init__(self, log_path, password_file=None, acl_file=None, more_settings=""):
+    """`port` is the hub's listener. With `deployed`, the settings and limits are those of deploy/, and vendors have a listener
+    of their own, `vendor_port`."""
+
+    version = 5
+
+    def __init__(self, log_path, password_file=None, acl_file=None, more_settings="", deployed=False):
         self.host, self.port = "127.0.0.1", free_port()
+        self.vendor_port = free_port() if deployed else self.port
+        self.client_numbers = collections.defaultdict(lambda: itertools.count(1))
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-mqtt-"))
         self.user = unprivileged_user()
         give_to(self.folder, self.user)
-        self.password_file, self.acl_file, self.more_settings = password_file, acl_file, more_settings
+        self.password_file, self.acl_file, self.more_settings, self.deployed = password_file, acl_file, more_settings, deployed
         self.config_path = self.folder / "mosquitto.conf"
         self.config_path.write_text(self._settings())
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        self.process = Process("mosquitto", [program, "-c", self.config_path], log_path, user=self.user)
+        self.process = Process("mosquitto", [program, "-c", self.config_path], log_path, user=self.user,
+                               descriptors=deployed_descriptors() if deployed else None)
 
     def _settings(self):
+        if self.deployed:
+            guard = self.folder / "cityhub_guard.so"
+            if (paths.build_folder() / guard.name).exists():
+                shutil.copy(paths.build_folder() / guard.name, guard)  # the build's folder may be closed to the broker's user
+            return deployed_settings(port=self.port, vendor_port=self.vendor_port, folder=self.folder, guard=guard,
+                                     password_file=self.password_file, acl_file=self.acl_file) + self.more_settings
         text = SETTINGS.format(port=self.port, folder=self.folder)
         text += f"password_file {self.password_file}\nallow_anonymous false\n" if self.password_file else "allow_anonymous true\n"
         if self.acl_file:
@@ -65,8 +114,16 @@ class Broker:
         self.stop()
         self.start()
 
+    def client_id(self, login):
+        """The next of the client ids that are this login's."""
+        return f"{login}.{next(self.client_numbers[login])}"
+
+    def bench_environment(self):
+        """How tests/bench/bench_publish.c comes in."""
+        return {}
+
     def reload(self):
-        """Makes the broker read its password file again."""
+        """Makes the broker read its password and ACL files again."""
         os.kill(self.process.pid, signal.SIGHUP)
 
     def close(self):

@@ -1,28 +1,28 @@
-"""A broker that asks for logins and keeps to access rules, as in real use; the hub's login is there from the start."""
+"""A broker as in real use: the settings and limits of deploy/, logins, the plugin, and access rules that `cityhub vendor` writes; the
+hub's login is there from the start."""
 import pathlib
 import shutil
 import subprocess
 import tempfile
 
-from .broker import Broker
+from .broker import DEPLOY, Broker
 from .process import give_to, unprivileged_user
 
 HUB_PASSWORD = "the-hub-of-the-tests"
 
 
 class GuardedBroker(Broker):
-    """`access`: the text of the ACL file."""
-
-    def __init__(self, log_path, access):
+    def __init__(self, log_path, more_settings=""):
         self.secrets = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-login-"))
         give_to(self.secrets, unprivileged_user())
-        self.passwords, self.hub_password, rules = (self.secrets / name for name in ("passwords", "hub.password", "access"))
+        self.passwords, self.hub_password, self.access = (self.secrets / name for name in ("passwords", "hub.password", "access"))
         self.hub_password.write_text(HUB_PASSWORD + "\n")
         self.passwords.touch()
         self.add_login("hub", HUB_PASSWORD)
-        rules.write_text(access)
-        give_to(rules, unprivileged_user())
-        super().__init__(log_path, password_file=self.passwords, acl_file=rules)
+        shutil.copy(DEPLOY / "mosquitto.acl", self.access)
+        give_to(self.access, unprivileged_user())
+        self.passwords.chmod(0o640)
+        super().__init__(log_path, password_file=self.passwords, acl_file=self.access, more_settings=more_settings, deployed=True)
 
     def add_login(self, name, password):
         """For a broker that does not run yet; else it is told by reload()."""
@@ -31,7 +31,8 @@ class GuardedBroker(Broker):
 
     def hub_settings(self):
         return {"mqtt.username": "hub", "mqtt.password_file": self.hub_password, "mqtt.vendor_password_file": self.passwords,
-                "mqtt.vendor_reload_command": f"kill -HUP {self.process.pid}"}
+                "mqtt.vendor_acl_file": self.access,
+                "mqtt.vendor_reload_command": f"kill -HUP $(cat {self.folder}/mosquitto.pid)"}
 
     def close(self):
         super().close()

@@ -3,6 +3,7 @@ import ctypes
 import itertools
 import os
 import pwd
+import resource
 import signal
 import socket
 import subprocess
@@ -82,11 +83,17 @@ def _end_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class Process:
-    """One program in the background, its output appended to `log_path`. Start it from the main thread only: it dies
-    with the thread that started it."""
+def _limit_descriptors(number):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number if hard == resource.RLIM_INFINITY else min(number, hard), hard))
 
-    def __init__(self, name, argv, log_path, env=None, user=None):
+
+class Process:
+    """One program in the background, its output appended to `log_path`; `descriptors` is its limit of open files. Start it
+    from the main thread only: it dies with the thread that started it."""
+
+    def __init__(self, name, argv, log_path, env=None, user=None, descriptors=None):
+        self.descriptors = descriptors
         self.name, self.argv, self.log_path, self.env, self.user = name, [str(a) for a in argv], log_path, env, user
         self.child = None
 
@@ -95,7 +102,12 @@ class Process:
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                           env={**os.environ, **(self.env or {})}, cwd="/",
-                                          preexec_fn=_end_with_parent, **run_as(self.user))
+                                          preexec_fn=self._prepare, **run_as(self.user))
+
+    def _prepare(self):
+        _end_with_parent()
+        if self.descriptors is not None:
+            _limit_descriptors(self.descriptors)
 
     @property
     def running(self):

@@ -1,4 +1,6 @@
-"""A vendor's platform as the guides describe it: an MQTT 5 client that publishes with QoS 1 and reads its receipts."""
+"""A vendor's platform as the guides describe it: an MQTT client that publishes with QoS 1 and reads its receipts. It speaks MQTT 5,
+or 3.1.1 with a broker that knows no other."""
+import hashlib
 import itertools
 import json
 import socket
@@ -25,7 +27,11 @@ class VendorClient:
         self.subscribed = threading.Event()
         self.refusal = None
         self.session_expiry_s = session_expiry_s
-        self.client = mqtt.Client(client_id=f"{vendor}-{subsystem}", protocol=mqtt.MQTTv5)
+        client_id = f"{vendor}-{subsystem}" if username is None else broker.client_id(username)
+        if broker.version == 5:
+            self.client = mqtt.Client(client_id=client_id, protocol=mqtt.MQTTv5)
+        else:
+            self.client = mqtt.Client(client_id=client_id, protocol=mqtt.MQTTv311, clean_session=not session_expiry_s)
         self.client.max_inflight_messages_set(1000)
         if username is not None:
             self.client.username_pw_set(username, password)
@@ -40,13 +46,12 @@ class VendorClient:
         return f"cityhub/v1/{self.subsystem}/{self.vendor}/{kind}"
 
     def connect(self):
-        properties = None
-        if self.session_expiry_s:
-            properties = Properties(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = self.session_expiry_s
+        options = {}
+        if self.broker.version == 5:
+            options = {"clean_start": not self.session_expiry_s, "properties": Properties(PacketTypes.CONNECT)}
+            options["properties"].SessionExpiryInterval = self.session_expiry_s
         self.subscribed.clear()
-        self.client.connect(self.broker.host, self.broker.port, keepalive=60, properties=properties,
-                            clean_start=not self.session_expiry_s)
+        self.client.connect(self.broker.host, self.broker.vendor_port, keepalive=60, **options)
         self.client.loop_start()
         wait_until(lambda: self.subscribed.is_set() or self.refusal, 30, f"{self.vendor} is connected to the broker")
         assert self.refusal is None, f"the broker refused {self.vendor}: {self.refusal}"
@@ -56,8 +61,8 @@ class VendorClient:
         self.client.disconnect()
         self.client.loop_stop()
 
-    def _on_connect(self, client, user, flags, reason, properties):
-        if reason.value >= 0x80:
+    def _on_connect(self, client, user, flags, reason, properties=None):
+        if getattr(reason, "value", reason) != 0:
             self.refusal = str(reason)
         else:
             client.subscribe(self.topic("receipt"), qos=1)
@@ -81,13 +86,15 @@ class VendorClient:
 
     def publish_start(self, kind, payload, message=None, topic=None, user_properties=()):
         """Hands a message to the client and returns (its MessageInfo, its name in the receipt)."""
-        name = message or f"m-{next(self.numbers)}"
-        properties = Properties(PacketTypes.PUBLISH)
-        properties.CorrelationData = name.encode()
-        if user_properties:
-            properties.UserProperty = list(user_properties)
-        info = self.client.publish(topic or self.topic(kind), self.encode(kind, payload), qos=1, properties=properties)
-        return info, name
+        data, properties = self.encode(kind, payload), None
+        if self.broker.version == 5:
+            name, properties = message or f"m-{next(self.numbers)}", Properties(PacketTypes.PUBLISH)
+            properties.CorrelationData = name.encode()
+            if user_properties:
+                properties.UserProperty = list(user_properties)
+        else:
+            name = f"sha256:{hashlib.sha256(data).hexdigest()[:16]}"
+        return self.client.publish(topic or self.topic(kind), data, qos=1, properties=properties), name
 
     def publish(self, kind, payload, message=None, topic=None, user_properties=(), timeout_s=30):
         """Publishes and waits for the PUBACK; returns the message's name in the receipt."""

@@ -100,7 +100,8 @@ def test_shipped_catalogue_is_complete(county, database):
     ("", ":1: the file is empty"),
     ("code,name\n", ":1: column `class` is missing"),
     ("code,colour\n", ":1: there is no column `colour`"),
-    ("HEADER\n20102,x\n", ":2: 2 fields where the header has 10"),
+    ("HEADER\n20102,x\n", ":2: 2 fields where the header has 10"), ("HEADER\n\n,,,,,,,,,\n20102,x\n", ":4: 2 fields where the header has 10"),
+    ("code;name\n1;2\n", ":1: the file has other separators than commas: save it as"), ("HEADER\n,,,\n", ":1: the file has no conditions"),
     ("HEADER\n\"20102\n", ":2: a quoted field has no end"),
     ("HEADER\n30102,市容,垃圾,1,成堆,1,工作日,清除,chengguan,assumed\n", ":2: code: must be 5 digits"),
     ("HEADER\n20102,市容,垃圾,1,成堆,1,小时,清除,nobody,assumed\n", ":2: unit: must be one of"),
@@ -128,12 +129,13 @@ def test_wrong_use(program):
 
 def test_from_report_to_closing(county):
     code = registered(county)
-    refused = act(county, code, "dispatch", "dispatcher", exit_code=1).stderr
+    refused = act(county, code, "dispatch", "dispatcher", exit_code=2).stderr
     assert "2 departments could be responsible" in refused and "huanwei" in refused and "jincheng" in refused
     assert act(county, code, "dispatch", "dispatcher", department="huanwei").stdout == f"case {code} is dispatched, version 4, with huanwei\n"
-    assert "needs a reason" in act(county, code, "return", "department", reason="", exit_code=1).stderr
+    assert "needs a reason" in act(county, code, "return", "department", reason="", exit_code=2).stderr
     assert "is not for a department there" in act(county, code, "close", "department", exit_code=1).stderr
     photo = json.dumps([{"uri": "https://files/1.jpg", "sha256": "ab" * 32, "size_bytes": 1000, "media_type": "image/jpeg"}])
+    assert '"unit" is missing' in act(county, code, "feed_back", "department", exit_code=2).stderr
     act(county, code, "feed_back", "department", attachments=photo, unit="huanwei")
     conflict = county.run("case", "do", code, "check", "--role", "supervisor", "--actor", "张三", "--version", 4, code=1).stderr
     assert "version 4 is no longer its last, which is 5" in conflict

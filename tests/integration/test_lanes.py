@@ -13,6 +13,8 @@ from harness import messages
 from harness.broker import Broker
 from harness.process import give_to, unprivileged_user, wait_until
 from harness.site import Site
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 RECORDS = 10  # in a message
 
@@ -60,16 +62,22 @@ def has_session(broker, client_id):
     return present[0]
 
 
+def lanes_of(database, subsystem="dust"):
+    return [client_id for client_id, in database.query("SELECT client_id FROM onemap.lane WHERE subsystem = %s ORDER BY 1", subsystem)]
+
+
 def test_three_lanes_and_back_to_one(site, make_hub, broker, database):
-    lanes = "SELECT client_id FROM onemap.lane WHERE subsystem = 'dust' ORDER BY 1"
     hub = make_hub({"lane.counts": "dust=3"})
     load = Numbered(site.client("dust"))
     load.publish(300)
     load.wait_stored(database)
     shares = [hub.metric("cityhub_messages_received_total", lane=f"dust-{n}") for n in (1, 2, 3)]
     assert sum(shares) == 300 and min(shares) > 30, f"the lanes share the load: {shares}"
-    assert database.query(lanes) == [("test-dust-1",), ("test-dust-2",), ("test-dust-3",)]
+    secret = database.value("SELECT secret FROM onemap.broker_identity WHERE instance = 'test'")
+    sessions = lanes_of(database)
+    assert sessions == [f"test-dust-{n}-{secret}" for n in (1, 2, 3)]
     assert database.value("SELECT count(DISTINCT message) FROM onemap.receipt WHERE accepted = %s AND records = accepted", RECORDS) == 300
+    status, metrics = hub.status(), hub.get("/metrics").text
     hub.stop()
     load.publish(90)  # wait in the sessions of all three
     hub.write_config(lane__counts=None)
@@ -78,12 +86,54 @@ def test_three_lanes_and_back_to_one(site, make_hub, broker, database):
     load.wait_stored(database)
     drained = [hub.metric("cityhub_messages_received_total", lane=f"dust-{n}") for n in (2, 3)]
     assert min(drained) > 0, "messages waited in the sessions of lanes that are no more"
-    wait_until(lambda: database.query(lanes) == [("test-dust-1",)], 60, "the other sessions are drained and forgotten")
+    wait_until(lambda: lanes_of(database) == sessions[:1], 60, "the other sessions are drained and forgotten")
     load.publish(30)
     load.wait_stored(database)
     assert [hub.metric("cityhub_messages_received_total", lane=f"dust-{n}") for n in (2, 3)] == drained
     hub.stop()
-    assert [has_session(broker, f"test-dust-{n}") for n in (1, 2, 3)] == [True, False, False]
+    assert [has_session(broker, session) for session in sessions] == [True, False, False]
+    for told in (hub.process.log_text(), json.dumps(status), metrics):
+        assert secret not in told, "who can read the log or ask the hub could end its sessions"
+
+
+def make_session(broker, client_id):
+    """A session as a hub of earlier days left it at the broker, subscribed to dust."""
+    properties, subscribed = Properties(PacketTypes.CONNECT), []
+    properties.SessionExpiryInterval = 3600
+    client = mqtt.Client(client_id=client_id, protocol=mqtt.MQTTv5)
+    client.on_subscribe = lambda *_: subscribed.append(True)
+    client.connect(broker.host, broker.port, clean_start=False, properties=properties)
+    client.loop_start()
+    client.subscribe([(f"cityhub/v1/dust/+/{kind}", 1) for kind in ("telemetry", "inventory", "staff", "work", "case")])
+    wait_until(lambda: subscribed, 30, "the session is subscribed")
+    client.disconnect()
+    client.loop_stop()
+
+
+def publish_values(client, moment, *values):
+    """Corrections of one record, one after the other."""
+    for value in values:
+        client.publish("telemetry", [{"device_code": "corrected", "observed_at_ms": moment, "pm25_ug_m3": value}])
+
+
+def test_sessions_of_earlier_names_are_drained_before_ours_are_read(site, make_hub, broker, database):
+    """One session is of a version whose names anybody could guess, one has a secret that was changed since. What they hold is stored
+    before what came later, nothing is lost in between, and nothing of them is left at the broker."""
+    earlier = ["test-dust-1", f"test-dust-1-{'0123456789abcdef' * 2}"]
+    client, moment, hub = site.client("dust"), now_ms(), make_hub(start=False)
+    for session in earlier:
+        database.query("INSERT INTO onemap.lane (client_id, subsystem) VALUES (%s, 'dust')", session)
+        make_session(broker, session)
+    publish_values(client, moment, 1, 2, 3)
+    hub.start()
+    publish_values(client, moment, 4, 5)
+    wait_until(lambda: len(lanes_of(database)) == 1, 60, "the earlier sessions are drained and forgotten")
+    publish_values(client, moment, 6)
+    wait_until(lambda: database.value("SELECT pm25_ug_m3 FROM onemap.dust") == 6, 60, "the correction that came last stands")
+    kept = [value for value, in database.query("SELECT r.readings[1] FROM onemap.observation_revision r ORDER BY r.id")]
+    assert set(kept) == {1, 2, 3, 4, 5} and kept[-1] == 5, f"what the earlier sessions held is stored, and stored before: {kept}"
+    hub.stop()
+    assert [has_session(broker, session) for session in earlier] == [False, False]
 
 
 # ---- a subsystem that is stuck

@@ -1,9 +1,11 @@
 """`cityhub quarantine`: list, show and replay. A plain subscriber stands in for the hub: replay publishes to the broker."""
 import json
+import re
 import threading
 
 import paho.mqtt.client as mqtt
 import pytest
+from harness import paths
 from harness.hub import Hub
 from harness.process import wait_until
 
@@ -171,5 +173,25 @@ def test_wrong_use(hub, arguments, reason):
 
 
 def test_times_that_are_none(hub):
-    done = hub.run("quarantine", "list", "--since", "soon", code=1)
+    done = hub.run("quarantine", "list", "--since", "soon", code=2)
     assert '"soon" is no time' in done.stderr and "For example 2026-11-24" in done.stderr
+
+
+@pytest.mark.parametrize("arguments, reason", [
+    (("--subsystem", "streetlights"), "--subsystem streetlights: must be one of"), (("--vendor", "nobody"), 'there is no vendor "nobody"'),
+    (("--kind", "telemetrie"), 'there is no kind of message "telemetrie"'), (("--code", "unknown_devise"), 'there is no code of a problem "unknown_devise"'),
+], ids=lambda value: value[0] if isinstance(value, tuple) else "")
+def test_a_filter_that_names_nothing(hub, arguments, reason):
+    """An empty list would read as "nothing is wrong"; so it does for replay."""
+    for action in ("list", "replay"):
+        done = hub.run("quarantine", action, *arguments, code=2)
+        assert reason in done.stderr and "no message" not in done.stdout
+
+
+def test_a_filter_of_every_code_that_vendors_are_told(database):
+    text = (paths.ROOT / "docs" / "vendor.md").read_text()
+    section = text[text.index("\n## 问题代码"):]
+    codes = re.findall(r"^\| `([a-z_]+)` \|", section[:section.index("\n## ", 5)], re.MULTILINE)
+    assert len(codes) > 20
+    known = database.value("SELECT onemap.problem_codes()")
+    assert [code for code in codes if code not in known] == [], "onemap.problem_codes() lacks these"

@@ -203,7 +203,15 @@ def test_wrong_use(quickstart):
 def test_clean_asks(quickstart):
     (quickstart.var / "data").mkdir(parents=True)
     (quickstart.var / "data" / "precious").write_text("x")
+    # What stands for a part that runs: the question comes before anything is stopped.
+    (quickstart.var / "run").mkdir()
+    part = subprocess.Popen(["sleep", "300"])
+    started = pathlib.Path(f"/proc/{part.pid}/stat").read_text().rpartition(") ")[2].split()[19]
+    (quickstart.var / "run" / "simulate.pid").write_text(f"{part.pid} {started}\n")
     quickstart.run("--clean", code=1, input="n\n")
-    assert (quickstart.var / "data" / "precious").exists()
+    assert (quickstart.var / "data" / "precious").exists() and part.poll() is None
+    quickstart.run("--clean", code=1, input="")
+    assert part.poll() is None, "nothing answered is no"
     quickstart.run("--clean", input="y\n")
+    assert part.wait(20) != 0
     assert not (quickstart.var / "data").exists()

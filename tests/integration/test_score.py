@@ -99,7 +99,7 @@ def test_explain_names_the_cases_that_cost_points(command):
     tree = json.loads(command("score", "explain", "--month", "2025-10", "--department", "WLH", "--json").stdout)
     close = next(item for item in tree["items"] if item["key"] == "close")
     assert [case["case"] for case in close["costing"]] == ["C00005", "C00006"]
-    assert "is not scored" in command("score", "explain", "--month", "2025-10", "--department", "NONE", code=1).stderr
+    assert "is not scored" in command("score", "explain", "--month", "2025-10", "--department", "NONE", code=2).stderr
 
 
 def test_publishing_waits_for_what_is_missing_and_then_freezes(command, database, work_folder):
@@ -254,7 +254,7 @@ def test_wrong_use_and_refusals(command, work_folder):
     assert "--month 2025-13: must be a month such as 2026-10" in command("score", "compute", "--month", "2025-13", code=2).stderr
     entry = ("score", "enter", "--month", "2025-10", "--department", "JC", "--item", "peace", "--office", "x", "--author", "x", "--evidence", "x")
     assert "--score abc: must be a number from 0 to 100" in command(*entry, "--score", "abc", code=2).stderr
-    assert "at most four decimals" in command(*entry, "--score", "1.23456", code=1).stderr
+    assert "at most four decimals" in command(*entry, "--score", "1.23456", code=2).stderr
     assert "missing: --score N or --not-concerned" in command(*entry, code=2).stderr
 
 
@@ -272,4 +272,4 @@ def test_formulas_are_checked_and_put(command, work_folder):
     rows = json.loads(command("score", "compute", "--month", "2025-10", "--formula", "ours", "--json").stdout)["digital"]["rows"]
     assert {row["department"]: row["score"] for row in rows}["WLH"] == 0 and {row["group"] for row in rows} == {"all"}
     path.write_text("{")
-    assert "is no JSON document" in command("score", "formula", "check", path, code=1).stderr
+    assert "is no JSON" in command("score", "formula", "check", path, code=1).stderr

@@ -41,6 +41,16 @@ def test_command_once(hub, vendor_client):
     assert json.loads(hub.run("status", "--json").stdout)["instance"] == "test"
 
 
+def test_a_year_without_its_holidays(make_hub, database):
+    """Deadlines of this year are counted by a plain week: whoever looks at the hub is told."""
+    database.query("UPDATE onemap.calendar_day SET kind = CASE WHEN extract(isodow FROM day) < 6 THEN 'workday' ELSE 'weekend' END, "
+                   "working = extract(isodow FROM day) < 6, source = '', name_zh = '' WHERE day > now() - interval '2 years'")
+    hub = make_hub()
+    wait_until(lambda: hub.status()["calendar"] is not None, 30, "the calendar was looked at")
+    assert "no notice of holidays is entered for " in hub.status()["calendar"]
+    assert re.search(r"^calendar: no notice of holidays is entered for \d{4}", hub.run("status").stdout, re.M)
+
+
 def test_command_without_a_hub(make_hub):
     hub = make_hub(start=False)
     done = hub.run("status", code=1)

@@ -41,7 +41,7 @@ class Tree:
     def make(self):
         self.run("cmake", "-G", "Ninja", "-S", self.root, "-B", self.build, "-DCMAKE_BUILD_TYPE=Debug", "-DCMAKE_C_FLAGS_DEBUG=-O0 -w",
                  "-DCMAKE_C_COMPILER_LAUNCHER=ccache")
-        self.run("ninja", "-C", self.build, "cityhub", *TESTS)
+        self.run("ninja", "-C", self.build, "cityhub", "cityhub_guard", *TESTS)
 
     def generate(self, program, *options, code=0):
         return self.run("/usr/bin/python3", self.root / "adapters" / program, "--cityhub", self.build / "cityhub", *options, code=code)
@@ -69,17 +69,16 @@ def tree(tmp_path_factory):
 @pytest.fixture(scope="module")
 def generated(tree):
     """The tree after what is made from the adapters was made anew; and what was said before."""
-    tree.said = {program: tree.generate(program, "--check", code=1) for program in ("guide_tables.py", "broker_acl.py")}
-    for program in tree.said:
-        tree.generate(program)
+    tree.said = tree.generate("guide_tables.py", "--check", code=1)
+    tree.generate("guide_tables.py")
     return tree
 
 
 @pytest.fixture
 def site(generated, database, work_folder, monkeypatch):
-    """The copy's hub on a county's database that knew nothing of parking, behind a broker with the copy's access rules."""
+    """The copy's hub on a county's database that knew nothing of parking."""
     monkeypatch.setenv("CITYHUB_BUILD", str(generated.build))
-    broker = GuardedBroker(work_folder / "mosquitto.log", (generated.root / "deploy" / "mosquitto.acl").read_text())
+    broker = GuardedBroker(work_folder / "mosquitto.log")
     site = Site(database, broker, work_folder)
     try:
         broker.start()
@@ -99,13 +98,11 @@ def let_in(site, vendor):
 
 
 def test_what_is_stale_is_told(generated):
-    assert "adapters/parking/parking.md is stale: run adapters/guide_tables.py" in generated.said["guide_tables.py"]
-    assert "deploy/mosquitto.acl is stale: run adapters/broker_acl.py" in generated.said["broker_acl.py"]
-    assert "+pattern write cityhub/v1/parking/%u/telemetry\n" in generated.said["broker_acl.py"]
+    assert "adapters/parking/parking.md is stale: run adapters/guide_tables.py" in generated.said
 
 
 def test_nothing_else_is_touched(generated):
-    made = {"deploy/mosquitto.acl", "docs/vendor.md"}
+    made = {"docs/vendor.md"}
     written = {str(path.relative_to(PARKING)) for path in PARKING.rglob("*") if path.is_file()}
     migration, = generated.differences() - written - made
     assert migration.endswith("_parking.sql")
@@ -114,7 +111,7 @@ def test_nothing_else_is_touched(generated):
 
 def test_the_trees_own_tests(generated):
     generated.run("ctest", "--test-dir", generated.build, "--output-on-failure", "--no-tests=error", "-j2", "-R",
-                  f"^({'|'.join((*TESTS, 'guide_tables', 'broker_acl'))})$")
+                  f"^({'|'.join((*TESTS, 'guide_tables'))})$")
 
 
 def test_schemas_own_tests(site, database):
@@ -153,15 +150,15 @@ def test_a_vendor_of_it(site, generated, database):
         "barrier_stuck", "device_offline", "vendor_silent"}
     assert hub.metric("cityhub_records_committed_total", subsystem="parking") == 2
 
-    refused = subprocess.run(["mosquitto_pub", "-V", "mqttv5", "-q", "1", "-h", site.broker.host, "-p", str(site.broker.port), "-u", "acme",
-                              "-P", password, "-t", "cityhub/v1/parking/other/telemetry", "-m", "{}"], capture_output=True, text=True, timeout=30)
+    refused = subprocess.run(["mosquitto_pub", "-V", "mqttv5", "-q", "1", "-h", site.broker.host, "-p", str(site.broker.vendor_port), "-u", "acme",
+                              "-P", password, "-i", "acme.9", "-t", "cityhub/v1/parking/other/telemetry", "-m", "{}"], capture_output=True, text=True, timeout=30)
     assert "not authorized" in (refused.stdout + refused.stderr).lower()
 
 
 def test_it_is_simulated_without_figures(site, database):
     hub = site.hubs[0]
-    password = let_in(site, "sim")
     hub.run("simulate", "--prepare")
+    password = let_in(site, "sim")
     hub.start()
     told = hub.run("simulate", "--seconds", 15, "--speed", 10, "--password-file", password).stdout
     assert "parking has no figures" in told and " 0 rejected" in told.splitlines()[-1], told

@@ -1,57 +1,43 @@
 """`cityhub vendor`: who may push, and the broker's logins, with a real mosquitto that has a password file and an ACL."""
 import json
 import os
-import pathlib
-import shutil
 import stat
-import subprocess
-import tempfile
 import threading
 
 import paho.mqtt.client as mqtt
 import pytest
-from harness import paths
-from harness.broker import Broker
+from harness.guarded import HUB_PASSWORD, GuardedBroker
 from harness.hub import Hub
-from harness.process import give_to, unprivileged_user, wait_until
-
-HUB_PASSWORD = "the hub's own password"
-ACL = (paths.ROOT / "deploy" / "mosquitto.acl").read_text()
-
+from harness.process import wait_until
+from harness.wire import Wire
 
 class Nowhere:
     host, port = "127.0.0.1", 1
 
 
 @pytest.fixture
-def logins():
-    """The folder that the broker's password file is in; the file has the hub's own login already."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-logins-"))
-    give_to(folder, unprivileged_user())
-    passwords = folder / "passwords"
-    passwords.touch()
-    subprocess.run(["mosquitto_passwd", "-b", passwords, "hub", HUB_PASSWORD], check=True, capture_output=True)
-    give_to(passwords, unprivileged_user())
-    passwords.chmod(0o640)
-    (folder / "acl").write_text(ACL)
-    give_to(folder / "acl", unprivileged_user())
-    yield folder
-    shutil.rmtree(folder)
+def idle_broker(work_folder):
+    """Its files are there, with the hub's own login; it does not run."""
+    broker = GuardedBroker(work_folder / "mosquitto.log")
+    yield broker
+    broker.close()
 
 
 @pytest.fixture
-def passwords(logins):
-    return logins / "passwords"
+def logins(idle_broker):
+    """The folder that the broker's files are in."""
+    return idle_broker.secrets
 
 
 @pytest.fixture
-def guarded_broker(work_folder, logins, passwords):
-    broker = Broker(work_folder / "mosquitto.log", password_file=passwords, acl_file=logins / "acl")
-    try:
-        broker.start()
-        yield broker
-    finally:
-        broker.close()
+def passwords(idle_broker):
+    return idle_broker.passwords
+
+
+@pytest.fixture
+def guarded_broker(idle_broker):
+    idle_broker.start()
+    return idle_broker
 
 
 @pytest.fixture
@@ -61,10 +47,9 @@ def admin(database, work_folder, passwords):
 
 
 @pytest.fixture
-def guarded(database, work_folder, passwords, guarded_broker):
-    """Commands that also make the running broker read its password file again."""
-    return Hub(database, guarded_broker, work_folder, {
-        "mqtt.vendor_password_file": passwords, "mqtt.vendor_reload_command": f"kill -HUP {guarded_broker.process.pid}"})
+def guarded(database, work_folder, guarded_broker):
+    """Commands that also make the running broker read its files again."""
+    return Hub(database, guarded_broker, work_folder, guarded_broker.hub_settings())
 
 
 def logins_of(passwords):
@@ -80,10 +65,10 @@ def secret(work_folder, text="correct horse battery", name="secret"):
 def login(broker, username, password):
     """What the broker answers to this login: 'Success' or the reason for its refusal."""
     answer = []
-    client = mqtt.Client(protocol=mqtt.MQTTv5)
+    client = mqtt.Client(client_id=broker.client_id(username), protocol=mqtt.MQTTv5)
     client.username_pw_set(username, password)
     client.on_connect = lambda c, user, flags, reason, properties: answer.append(str(reason))
-    client.connect(broker.host, broker.port)
+    client.connect(broker.host, broker.vendor_port)
     client.loop_start()
     try:
         return wait_until(lambda: answer, 30, f"the broker answers to the login {username}")[0]
@@ -93,9 +78,9 @@ def login(broker, username, password):
 
 
 def connect(broker, username, password):
-    client = mqtt.Client(protocol=mqtt.MQTTv5)
+    client = mqtt.Client(client_id=broker.client_id(username), protocol=mqtt.MQTTv5)
     client.username_pw_set(username, password)
-    client.connect(broker.host, broker.port)
+    client.connect(broker.host, broker.vendor_port)
     client.loop_start()
     wait_until(client.is_connected, 30, f"{username} is connected")
     return client
@@ -128,6 +113,71 @@ def test_vendor_logs_in_and_pushes_its_own_topics_alone(guarded, guarded_broker,
     vendor.disconnect()
     hub.loop_stop()
     vendor.loop_stop()
+
+
+def test_a_login_may_do_what_the_database_says(guarded, guarded_broker, work_folder):
+    """Rights come and go while the vendor is connected; what it may not push does not reach the hub at all."""
+    guarded.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder))
+    steps = (((), "dust"), (("add", "gas"), "dust gas"), (("add", "water"), "dust gas water"), (("revoke", "gas"), "dust water"),
+             (("add", "gas"), "dust gas water"), (("revoke", "dust"), "gas water"))
+    with Wire(guarded_broker.host, guarded_broker.vendor_port) as vendor:
+        assert vendor.connect("acme.1", "acme", "correct horse battery") == 0
+        for step, rights in steps:
+            if step:
+                guarded.run("vendor", step[0], "--subsystem", step[1], "--vendor", "acme")
+            reasons = {subsystem: vendor.publish(f"cityhub/v1/{subsystem}/acme/telemetry") for subsystem in ("dust", "gas", "water", "heating")}
+            assert " ".join(subsystem for subsystem, reason in reasons.items() if reason < 0x80) == rights, f"after {step}: {reasons}"
+
+
+OLD_ACCESS = """# An earlier version let every login publish in every subsystem.
+user hub
+topic readwrite cityhub/#
+user monitor
+topic read cityhub/#
+topic read $SYS/#
+pattern read cityhub/v1/+/%u/receipt
+pattern write cityhub/v1/gas/%u/telemetry
+pattern write home/%u/#
+pattern readwrite #
+user acme
+topic readwrite cityhub/v1/gas/acme/#
+# of acme
+
+user beta
+topic readwrite cityhub/v1/gas/#
+"""
+
+
+def test_files_are_compared_with_the_database_and_mended(guarded, guarded_broker, work_folder, passwords):
+    for vendor in ("acme", "beta"):
+        guarded.run("vendor", "add", "--subsystem", "dust", "--vendor", vendor, "--password-file", secret(work_folder))
+    guarded.run("vendor", "revoke", "--subsystem", "dust", "--vendor", "beta")
+    assert "say what the database says" in guarded.run("vendor", "check").stdout
+    right, access = passwords.read_text(), guarded_broker.access
+    written = access.read_text()
+    assert [line for line in written.splitlines() if "beta" in line] == []
+    assert written.count("topic write cityhub/v1/dust/acme/") == 5 and "topic read cityhub/v1/+/acme/receipt\n" in written
+
+    passwords.write_text(right.replace("acme:", "akme:") + "beta:$7$101$AAAAAAAAAAAAAAAA$" + "A" * 86 + "==\n")
+    access.write_text(OLD_ACCESS)
+    done = guarded.run("vendor", "check", code=1)
+    assert "$7$" not in done.stdout + done.stderr, "hashes are nobody's business"
+    told = done.stdout.splitlines()
+    assert f"{passwords}: should not be there: beta" in told and f"{passwords}: is missing: acme" in told
+    assert f"{access}: should not be there: pattern write cityhub/v1/gas/%u/telemetry" in told
+    assert f"{access}: should not be there: topic readwrite cityhub/v1/gas/#" in told
+    assert f"{access}: is missing: topic write cityhub/v1/dust/acme/telemetry" in told
+    assert "`cityhub vendor sync` makes the files anew" in done.stderr
+
+    guarded.run("vendor", "sync")
+    assert "say what the database says" in guarded.run("vendor", "check").stdout
+    kept = ["user hub", "topic readwrite cityhub/#", "user monitor", "topic read cityhub/#", "topic read $SYS/#", "pattern write home/%u/#"]
+    lines = [line for line in access.read_text().splitlines() if line and not line.startswith("#")]
+    assert lines[:len(kept)] == kept and lines[len(kept)] == "user acme" and len(lines) == len(kept) + 7
+    assert sorted(logins_of(passwords)) == ["acme", "akme", "hub"], "what is not a vendor's stays as it is"
+    before = access.read_text()
+    guarded.run("vendor", "sync")
+    assert access.read_text() == before
 
 
 def test_changed_password_and_revocation(guarded, guarded_broker, passwords, work_folder):
@@ -210,7 +260,8 @@ def test_file_that_cannot_be_written(database, work_folder, logins):
 
 def test_sync_without_a_file(database, work_folder):
     hub = Hub(database, Nowhere, work_folder)
-    assert "vendor_password_file is empty" in hub.run("vendor", "sync", code=1).stderr
+    for action in ("sync", "check"):
+        assert "vendor_password_file and vendor_definitions_file are empty" in hub.run("vendor", action, code=1).stderr
     done = hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder))
     assert "no broker is told" in done.stdout
 
@@ -218,7 +269,7 @@ def test_sync_without_a_file(database, work_folder):
 def test_reload_that_fails_is_told(database, work_folder, passwords):
     hub = Hub(database, Nowhere, work_folder, {"mqtt.vendor_password_file": passwords, "mqtt.vendor_reload_command": "exit 3"})
     done = hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", secret(work_folder), code=1)
-    assert "vendor_reload_command `exit 3` failed: the broker may not know the logins yet" in done.stderr
+    assert "vendor_reload_command `exit 3` failed: the broker may not know it yet" in done.stderr
     assert logins_of(passwords) == ["acme", "hub"], "the file is written nevertheless"
 
 
@@ -270,11 +321,11 @@ def test_files_of_passwords(admin, work_folder):
     assert (work_folder / "there").read_text() == "something of value\n", "a file that was there is as it was"
     done = admin.run("vendor", "add", "--subsystem", "nonsense", "--vendor", "acme", "--generate-password", work_folder / "new", code=2)
     assert "--subsystem nonsense: must be one of construction_waste, dust, " in done.stderr
-    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--department", "nowhere", "--generate-password", work_folder / "new", code=1)
+    done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--department", "nowhere", "--generate-password", work_folder / "new", code=2)
     assert '"nowhere" is no department' in done.stderr
     assert not (work_folder / "new").exists(), "a password that opens nothing is left behind"
     done = admin.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme", "--password-file", work_folder / "nothing", code=1)
-    assert "nothing" in done.stderr
+    assert done.stderr.startswith("cityhub: ") and "nothing: No such file or directory" in done.stderr and "event=" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments, reason", [

@@ -1,6 +1,6 @@
 -- Alarm rules and alarms, and silence of devices and vendors.
 BEGIN;
-SELECT plan(88);
+SELECT plan(90);
 
 CREATE FUNCTION pg_temp.rule(the_key text) RETURNS int LANGUAGE sql AS $$ SELECT id FROM onemap.alarm_rule WHERE subsystem = 'dust' AND key = the_key $$;
 CREATE FUNCTION pg_temp.open_alarms(the_key text) RETURNS int LANGUAGE sql AS $$
@@ -220,5 +220,26 @@ SELECT is((SELECT array_agg(device_id ORDER BY device_id) FROM onemap.alarm WHER
 UPDATE onemap.observation SET readings[10] = 0 WHERE device_id = 800004 AND observed_at = now() - interval '3 minutes';
 SELECT onemap.alarm_sustained('dust', 't_spray', 'spraying_on', 1);
 SELECT is((SELECT array_agg(device_id) FROM onemap.alarm WHERE rule_id = pg_temp.rule('t_spray') AND closed_at IS NULL), '{800001}', 'once out of the state it is cleared');
+-- A value that flaps: whatever comes in one batch leaves what it would leave one by one.
+CREATE TEMP TABLE flapping (n int GENERATED ALWAYS AS IDENTITY, op text, device int, second int);
+INSERT INTO flapping (op, device, second)
+SELECT CASE WHEN (n * 7919 + n / 3) % 100 < 30 THEN 'open' WHEN (n * 7919 + n / 3) % 100 < 60 THEN 'close' WHEN (n * 7919 + n / 3) % 100 < 80 THEN 'pend' ELSE 'drop' END,
+    800001 + n % 2, n FROM generate_series(1, 400) n;
+INSERT INTO flapping (op, device, second) SELECT (ARRAY['open', 'close'])[1 + n % 2], 800001, 1000 + n FROM generate_series(1, 101) n;
+CREATE FUNCTION pg_temp.flapped(together boolean) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE o record; answer text; rule int := (SELECT min(r.id) FROM onemap.alarm_rule r WHERE r.subsystem = 'dust' AND r.kind = 'threshold' AND r.enabled);
+BEGIN
+    DELETE FROM onemap.alarm WHERE rule_id = rule;
+    DELETE FROM onemap.alarm_pending WHERE rule_id = rule;
+    FOR o IN SELECT jsonb_agg(jsonb_build_object('op', f.op, 'device_id', f.device, 'rule_id', rule, 'at_ms', 1790000000000 + f.second * 1000, 'value', f.second) ORDER BY f.n) AS list
+             FROM flapping f GROUP BY CASE WHEN together THEN 0 ELSE f.n END ORDER BY min(f.n) LOOP
+        PERFORM onemap.alarm_apply(o.list);
+    END LOOP;
+    SELECT string_agg(concat_ws(' ', a.device_id, a.opened_at, a.value, a.closed_at, a.closing_value, a.close_reason, a.severity), E'\n' ORDER BY a.device_id, a.opened_at) INTO answer
+    FROM onemap.alarm a WHERE a.rule_id = rule;
+    RETURN answer || coalesce((SELECT string_agg(concat_ws(' ', p.device_id, p.since), E'\n' ORDER BY p.device_id) FROM onemap.alarm_pending p WHERE p.rule_id = rule), '');
+END $$;
+SELECT is(pg_temp.flapped(true), pg_temp.flapped(false), 'alarms and what is pending are the same');
+SELECT cmp_ok(length(pg_temp.flapped(true)), '>', 4000, 'and there are many of them');
 SELECT * FROM finish();
 ROLLBACK;

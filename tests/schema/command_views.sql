@@ -39,12 +39,12 @@ SELECT is(onemap.alarm_rule_change(
     "category": null, "enabled": true, "source": "x"}', 'a new threshold alone is where it ends, too');
 SELECT is((SELECT count(*)::int FROM onemap.alarm_rule_list_table('{"edited": true}')), 1, 'the county''s own');
 SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'rule', 'pm25_high', 'as JSON, too');
-SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "clear_threshold": 121}')$$, 'P0001',
+SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "clear_threshold": 121}')$$, 'CH013',
     'alarm rule dust.pm25_high: opens above 120, so it cannot end at 121 already', 'a limit that would end before it begins');
 SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "colour": 1}')$$, 'P0001',
     'alarm rule dust.pm25_high: colour cannot be changed', 'what a county may not change');
 UPDATE onemap.alarm_rule SET comparison = 'below' WHERE subsystem = 'dust' AND key = 'pm25_high';
-SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "clear_threshold": 119}')$$, 'P0001',
+SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "clear_threshold": 119}')$$, 'CH013',
     'alarm rule dust.pm25_high: opens below 120, so it cannot end at 119 already', 'the other way round');
 
 -- Departments and catalogue.

@@ -60,6 +60,6 @@ RESET SESSION AUTHORIZATION;
 SELECT is(:'read_month' || :'read_by' || :'read_assessed' || :'read_explained', '2026-10department2026-082026-07', 'a reader gets its answers');
 SELECT results_eq('SELECT (SELECT count(*) FROM onemap.score_month), (SELECT count(*) FROM onemap.score_case), (SELECT count(*) FROM onemap.score_dirty)',
     'SELECT b.months, b.cases, d.n FROM before b, dirty d', 'and nothing was written');
-SELECT is(test.as_login('test_read', $$SELECT onemap.score_compute('{"month": "2099-10"}')$$), 'CH030', 'a month to come has no score');
+SELECT is(test.as_login('test_read', $$SELECT onemap.score_compute('{"month": "2099-10"}')$$), 'CH031', 'a month to come has no score');
 SELECT * FROM finish();
 ROLLBACK;

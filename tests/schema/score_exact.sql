@@ -124,7 +124,7 @@ SELECT is(pg_temp.prizes('2021'), 'A:year_first_prize:100000 B:year_second_prize
 SELECT is((SELECT count(*)::int FROM onemap.assessment_result a WHERE a.exact IS NULL), 0, 'all of these have one');
 
 -- ---- months to come ----
-SELECT throws_ok(format('SELECT %s', x.call), 'CH030', NULL, 'not for a month to come: ' || x.call) FROM (VALUES
+SELECT throws_ok(format('SELECT %s', x.call), 'CH031', NULL, 'not for a month to come: ' || x.call) FROM (VALUES
     ($$onemap.score_compute('{"month": "2099-01"}')$$), ($$onemap.assessment_compute('{"month": "2099-01"}')$$),
     ($$pg_temp.enter('2099-01', 'S1', 'peace', 90)$$), ($$onemap.score_statistics('{"month": "2099-01"}')$$),
     ($$onemap.score_explain('{"month": "2099-01", "department": "S1"}')$$)) AS x (call);

@@ -35,8 +35,8 @@ void fake_broker_subscribe(struct mosquitto *client, int reason) {
     send_packet(client, PACKET_SUBACK, client->subscribe_mid)->reason = reason;
 }
 
-int fake_broker_send(struct mosquitto *client, const char *topic, const void *payload, size_t length,
-                     const char *name) {
+static int send_message(struct mosquitto *client, const char *topic, const void *payload, size_t length,
+                        const char *name, bool retained) {
     assert_true(client->message_count < FAKE_PACKETS_MAX);
     struct message *message = &client->messages[client->message_count];
     message->topic = strdup(topic);
@@ -45,9 +45,19 @@ int fake_broker_send(struct mosquitto *client, const char *topic, const void *pa
     assert_true(message->topic != NULL && message->payload != NULL);
     memcpy(message->payload, payload, length);
     message->length = length;
+    message->retained = retained;
     client->message_count++;
     send_waiting(client);
     return client->message_count - 1;
+}
+
+int fake_broker_send(struct mosquitto *client, const char *topic, const void *payload, size_t length,
+                     const char *name) {
+    return send_message(client, topic, payload, length, name, false);
+}
+
+int fake_broker_send_retained(struct mosquitto *client, const char *topic, const void *payload, size_t length) {
+    return send_message(client, topic, payload, length, NULL, true);
 }
 
 void fake_broker_acknowledge(struct mosquitto *client, int mid, int reason) {
@@ -130,4 +140,8 @@ int fake_miscs(const struct mosquitto *client) {
 
 bool fake_logs(const struct mosquitto *client) {
     return client->on_log != NULL;
+}
+
+int fake_subscribe_options(const struct mosquitto *client) {
+    return client->subscribe_options;
 }

@@ -11,6 +11,8 @@ void fake_broker_accept(struct mosquitto *client, int reason, bool session_prese
 void fake_broker_subscribe(struct mosquitto *client, int reason);
 /* A message with QoS 1; `name` is its correlation data, NULL = none. Returns its number, from 0. */
 int fake_broker_send(struct mosquitto *client, const char *topic, const void *payload, size_t length, const char *name);
+/* One that the broker had retained, and sends for a subscription's sake. */
+int fake_broker_send_retained(struct mosquitto *client, const char *topic, const void *payload, size_t length);
 /* Acknowledges a message that the client has published. */
 void fake_broker_acknowledge(struct mosquitto *client, int mid, int reason);
 /* Whatever the client has written is answered with yes: CONNECT, SUBSCRIBE, what it has published. */
@@ -31,6 +33,7 @@ void fake_broker_witness(void (*acknowledged)(void *user, const char *topic, con
 /* Filters of the last SUBSCRIBE, and of all UNSUBSCRIBEs, with spaces between; "" = none was written. */
 const char *fake_subscribed(const struct mosquitto *client);
 const char *fake_unsubscribed(const struct mosquitto *client);
+int fake_subscribe_options(const struct mosquitto *client); /* of the last SUBSCRIBE: MQTT_SUB_OPT_... */
 /* Messages published on the present connection, in the order in which they were written. */
 size_t fake_published(const struct mosquitto *client, const struct fake_published **list);
 bool fake_disconnected(const struct mosquitto *client,

@@ -49,7 +49,7 @@ struct mosquitto *mosquitto_new(const char *id, bool clean_session, void *user) 
         errno = ENOMEM;
         return NULL;
     }
-    snprintf(client->id, sizeof client->id, "%s", id);
+    snprintf(client->id, sizeof client->id, "%s", id == NULL ? "" : id);
     client->user = user;
     client->setup.clean_session = clean_session;
     client->socket = client->broker_socket = -1;
@@ -92,6 +92,7 @@ int mosquitto_threaded_set(struct mosquitto *client, bool threaded) {
 int mosquitto_int_option(struct mosquitto *client, enum mosq_opt_t option, int value) {
     int *const place = option == MOSQ_OPT_PROTOCOL_VERSION  ? &client->setup.protocol
                        : option == MOSQ_OPT_RECEIVE_MAXIMUM ? &client->setup.receive_maximum
+                       : option == MOSQ_OPT_SEND_MAXIMUM    ? &client->setup.send_maximum
                                                             : &client->setup.no_delay;
     *place = value;
     return MOSQ_ERR_SUCCESS;
@@ -236,12 +237,16 @@ static void take_message(struct mosquitto *client, int number) {
     fake_at_work--;
     assert_true(topic != NULL && payload != NULL);
     memcpy(payload, message->payload, message->length);
-    if (message->name != NULL) {
+    if (message->name != NULL && client->setup.protocol == MQTT_PROTOCOL_V5) {
         mosquitto_property_add_binary(&properties, MQTT_PROP_CORRELATION_DATA, message->name,
                                       (uint16_t)strlen(message->name));
     }
-    struct mosquitto_message given = {
-        .topic = topic, .payload = payload, .payloadlen = (int)message->length, .qos = 1, .mid = number + 1};
+    struct mosquitto_message given = {.topic = topic,
+                                      .payload = payload,
+                                      .payloadlen = (int)message->length,
+                                      .qos = 1,
+                                      .mid = number + 1,
+                                      .retain = message->retained};
     message->state = MESSAGE_READ;
     fake_queue_add(&client->out, PACKET_PUBACK, number);
     if (!client->setup.threaded) {
@@ -356,8 +361,9 @@ static void join(char *text, size_t size, int count, char *const *filters) {
 
 int mosquitto_subscribe_multiple(struct mosquitto *client, int *mid, int count, char *const *const filters, int qos,
                                  int options, const mosquitto_property *properties) {
-    (void)options, (void)properties;
+    (void)properties;
     assert_int_equal(qos, 1);
+    client->subscribe_options = options;
     int code = failure(FAKE_SUBSCRIBE);
     if (code != 0) {
         return code;

@@ -13,14 +13,14 @@
 
 enum { FAKE_PACKETS_MAX = 4096, FAKE_FILTERS_MAX = 8 };
 
-/* The client of that id, NULL = there is none. */
+/* The client of that id ("" = the broker gives it one), NULL = there is none. */
 struct mosquitto *fake_client(const char *client_id);
 int fake_client_count(void);
 
 /* How the client was set up. */
 struct fake_setup {
     bool clean_session, threaded;
-    int protocol, receive_maximum, no_delay, keepalive;
+    int protocol, receive_maximum, send_maximum, no_delay, keepalive;
     int64_t session_expiry_s; /* as the last CONNECT said; 0 = none */
     char host[64], username[64], password[64], ca_file[128];
     int port;

@@ -33,6 +33,7 @@ struct queue {
 struct message {
     char *topic, *payload, *name;
     size_t length;
+    bool retained;
     enum { MESSAGE_WAITS, MESSAGE_SENT, MESSAGE_READ, MESSAGE_ACKNOWLEDGED } state;
 };
 
@@ -51,7 +52,7 @@ struct mosquitto {
     bool connect_written, accepted;
     struct message messages[FAKE_PACKETS_MAX];
     int message_count;
-    int last_mid, subscribe_mid, filters;
+    int last_mid, subscribe_mid, filters, subscribe_options;
     char subscribed[512], unsubscribed[1024];
     struct fake_published *published;
     size_t published_count, served; /* served: of those, acknowledged by fake_broker_serve */

@@ -62,13 +62,21 @@ static inline void laning_closed(void *user) {
     ((struct laning *)user)->closed++;
 }
 
-static inline void laning_open(struct laning *laning, int number, int of, bool draining) {
+#define LANING_SECRET "00112233445566778899aabbccddeeff"
+
+static inline void laning_open_as(struct laning *laning, int number, int of, bool draining, bool waits) {
+    char label[64], client_id[128];
+    snprintf(label, sizeof label, "%s-%d", laning->world->adapter->key, number);
+    snprintf(client_id, sizeof client_id, "%s-%s-%s", laning->world->config.hub_instance, label, LANING_SECRET);
     const struct lane_settings settings = {.loop = &laning->world->loop,
                                            .world = &laning->world->world,
                                            .writer = laning->writer,
                                            .adapter = laning->world->adapter,
-                                           .number = number,
+                                           .label = label,
+                                           .client_id = client_id,
+                                           .secret = LANING_SECRET,
                                            .of = of,
+                                           .waits = waits,
                                            .draining = draining,
                                            .drained = laning_drained,
                                            .user = laning};
@@ -77,6 +85,10 @@ static inline void laning_open(struct laning *laning, int number, int of, bool d
     laning->metrics = metrics_lane_at(metrics_lane_count() - 1);
     laning->client = fake_client(lane_client_id(laning->lane));
     assert_non_null(laning->client);
+}
+
+static inline void laning_open(struct laning *laning, int number, int of, bool draining) {
+    laning_open_as(laning, number, of, draining, false);
 }
 
 static inline int laning_begin(void **state) {

@@ -175,6 +175,9 @@ static void test_values_of_a_few(void **state) {
     refused("[lane]\ncounts = smog=2\n",
             ":2: [lane] counts: `smog=2`: must be <subsystem>=<1 to 16>, and there is no such subsystem");
     refused("[lane]\ncounts = dust=2 gas=1 dust=3\n", ":2: [lane] counts: `dust=3`: comes twice");
+    refused("[lane]\ncounts = dust=2\n[mqtt]\nprotocol = 3.1.1\n",
+            ":2: [lane] counts: more than one lane (dust) needs [mqtt] protocol = 5");
+    refused("[mqtt]\nprotocol = 4\n", ":2: [mqtt] protocol = 4: must be 5 or 3.1.1");
     /* Every fault of the file, not only the first. */
     refused("[hub]\nlog_level = x\n[lane]\ncounts = a=1 b=2\n[mqtt]\nport = x\n",
             ":6: [mqtt] port = x: is not a whole number (1 to 65535)\n"

@@ -56,11 +56,15 @@ static void test_good(void **state) {
     EXPECT("a,b\n1,2\n", "1:<a><b>2:<1><2>");
     EXPECT("a,b\r\n1,2\r\n", "1:<a><b>2:<1><2>");
     EXPECT("a,b\n1,2", "1:<a><b>2:<1><2>");
-    EXPECT("\xEF\xBB\xBF\"a\",b\n,\n", "1:<a><b>2:<><>");
+    EXPECT("\xEF\xBB\xBF\"a\",b\n,\n1,\n", "1:<a><b>3:<1><>");
     EXPECT("a,b\n\"x\"\"y\",\"1,2\"\n", "1:<a><b>2:<x\"y><1,2>");
     EXPECT("a,b\n\"x\r\ny\nz\",2\n3,4\n", "1:<a><b>2:<x\r\ny\nz><2>5:<3><4>");
     EXPECT("a,b\n \"\"", "1:<a><b>!2 a quote within a field that does not begin with one");
-    EXPECT("a\n\n b \n", "1:<a>2:<>3:< b >");
+    EXPECT("a\n\n b \n", "1:<a>3:< b >");
+    EXPECT("a,b\n1,2\n\n", "1:<a><b>2:<1><2>");
+    EXPECT("a,b\n1,2\n,\n,,,,\r\n\"\",\" \"\n3,4\n,", "1:<a><b>2:<1><2>6:<3><4>");
+    EXPECT("\n,,\na,b\n\n1,2", "3:<a><b>5:<1><2>");
+    EXPECT("\n\r\n,,\n", "");
     EXPECT("类,别\n暴露垃圾,\"\"\n", "1:<类><别>2:<暴露垃圾><>");
     EXPECT("a,b,\n1,2,\n", "1:<a><b><>2:<1><2><>");
 }
@@ -68,7 +72,6 @@ static void test_good(void **state) {
 static void test_refused(void **state) {
     (void)state;
     EXPECT("a,b\n1,2\n3\n", "1:<a><b>2:<1><2>!3 1 fields where the header has 2");
-    EXPECT("a,b\n1,2\n\n", "1:<a><b>2:<1><2>!3 1 fields where the header has 2");
     EXPECT("a,b\n1,2,3\n", "1:<a><b>!2 3 fields where the header has 2");
     EXPECT("a,b\n\"1,2\n3,4\n", "1:<a><b>!2 a quoted field has no end");
     EXPECT("a,b\n\"1\"x,2\n", "1:<a><b>!2 something follows the closing quote of field 1");
@@ -76,7 +79,13 @@ static void test_refused(void **state) {
     EXPECT("a,b\n\"1\n\"\"\n\" ,2\n", "1:<a><b>!4 something follows the closing quote of field 1");
     EXPECT("a,b\n1\r2,3\n", "1:<a><b>!2 a carriage return without a line feed");
     EXPECT("a,b\n1,2\r", "1:<a><b>!2 a carriage return without a line feed");
-    EXPECT("a,b\n1,\xB1\xA9\n", "1:<a><b>!2 field 2 is not valid UTF-8"); /* GBK */
+    EXPECT("a,b\n1,\xB1\xA9\n", "1:<a><b>!2 field 2 is not valid UTF-8" CSV_HOW_TO_SAVE); /* GBK */
+    EXPECT("\xB1\xA9,b\n", "!1 field 1 is not valid UTF-8" CSV_HOW_TO_SAVE);
+    EXPECT("\xFF\xFE"
+           "a\0,\0b\0\n\0",
+           "!1 the file is UTF-16: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
+    EXPECT("a;b\n1;2\n", "!1 the file has other separators than commas: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
+    EXPECT("a\tb\n", "!1 the file has other separators than commas: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
     EXPECT("a,b\n1,x\0y\n", "1:<a><b>!2 field 2 has a control character");
     EXPECT("a,b\n1,\x1b[1m\n", "1:<a><b>!2 field 2 has a control character");
     char many[2 * (CSV_FIELDS_MAX + 1)];

@@ -73,7 +73,8 @@ static void see(struct pacing *pacing, struct device *device, int64_t at_ms) {
 /* All of the slow connection's, once, in their order. */
 static void slow_round(struct pacing *pacing) {
     PLAY(&pacing->world->loop, slow(), {.expects = "partition_maintain"}, {.expects = "delivery_maintain"},
-         {.expects = "rollup_run"}, {.expects = "presence_sweep"}, {.expects = "sweep_run"});
+         {.expects = "rollup_run"}, {.expects = "presence_sweep"}, {.expects = "sweep_run"},
+         {.expects = "calendar_warning"});
 }
 
 static void test_first_round(void **state) {
@@ -87,7 +88,9 @@ static void test_first_round(void **state) {
     PLAY(&pacing->world->loop, slow(), {.expects = maintain}, {.expects = delivery},
          {.expects = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT onemap.rollup_run(); COMMIT"},
          {.expects = "onemap.presence_sweep('epoch'::timestamptz + 42000 * interval '1 millisecond')"},
-         {.expects = "SELECT p FROM pg_catalog.unnest(onemap.sweep_run()) p"});
+         {.expects = "SELECT p FROM pg_catalog.unnest(onemap.sweep_run()) p"},
+         {.expects = "SELECT onemap.calendar_warning()", .answers = {ANSWER("calendar", 1, "2027 has no notice")}});
+    assert_string_equal(hub_metrics.calendar_warning, "2027 has no notice");
     assert_int_equal(pacing->dropped, 1);
     PLAY(&pacing->world->loop, quick(),
          {.expects = "SELECT (SELECT count(*) FROM onemap.device_state",
@@ -97,14 +100,14 @@ static void test_first_round(void **state) {
     assert_int_equal(hub_metrics.quarantine_waiting, 33);
     assert_int_equal(hub_metrics.quarantine_dropped, 55);
     assert_int_equal(hub_metrics.outbox_waiting, 44);
-    assert_int_equal(hub_metrics.jobs_run, 6);
+    assert_int_equal(hub_metrics.jobs_run, 7);
     assert_int_equal(hub_metrics.jobs_failed, 0);
     assert_string_equal(fake_postgres_setup(quick()), "SELECT onemap.stage_create()");
     assert_string_equal(fake_postgres_setup(slow()), "SET statement_timeout = '1800s'");
 }
 
-static const char *const slow_words[] = {"partition_maintain", "delivery_maintain", "rollup_run", "presence_sweep",
-                                         "sweep_run"};
+static const char *const slow_words[] = {"partition_maintain", "delivery_maintain", "rollup_run",
+                                         "presence_sweep",     "sweep_run",         "calendar_warning"};
 
 /* Succeeds in whatever the slow connection does for so long, and counts it. */
 static void count_slow(struct pacing *pacing, int seconds, int counts[COUNT_OF(slow_words)]) {
@@ -124,7 +127,7 @@ static void test_intervals(void **state) {
     struct pacing *pacing = *state;
     int counts[COUNT_OF(slow_words)];
     count_slow(pacing, 3590, counts);
-    static const int first[] = {1, 1, 359, 120, 120};
+    static const int first[] = {1, 1, 359, 120, 120, 60};
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         assert_in_range(counts[i], first[i] - first[i] / 50, first[i]);
     }
@@ -161,7 +164,8 @@ static void test_failures(void **state) {
     captured_expect(said, "event=job_failed job=rollup sqlstate=- reason=\"made to be lost\"");
     assert_int_equal(pacing->dropped, 0);
     assert_int_equal(hub_metrics.jobs_failed, 2);
-    PLAY(loop, slow(), {.expects = "presence_sweep"}, {.expects = "sweep_run"}, {.expects = "rollup_run"});
+    PLAY(loop, slow(), {.expects = "presence_sweep"}, {.expects = "sweep_run"}, {.expects = "calendar_warning"},
+         {.expects = "rollup_run"});
     assert_in_range(fake_loop_passed() - failed_at, 9000, 10200);
 }
 

@@ -14,10 +14,14 @@
 static void test_subscribes(void **state) {
     struct laning *laning = *state;
     const struct config *config = &laning->world->config;
-    char client_id[128];
-    snprintf(client_id, sizeof client_id, "%s-construction_waste-1", config->hub_instance);
-    assert_string_equal(lane_client_id(laning->lane), client_id);
+    char text[256];
+    snprintf(text, sizeof text, "%s-construction_waste-1", config->hub_instance);
+    assert_string_equal(lane_name(laning->lane), text);
+    snprintf(text, sizeof text, "%s-construction_waste-1-%s", config->hub_instance, LANING_SECRET);
+    assert_string_equal(lane_client_id(laning->lane), text);
+    assert_ptr_equal(lane_adapter(laning->lane), laning->world->adapter);
     laning_connect(laning, false);
+    assert_int_equal(fake_subscribe_options(laning->client), MQTT_SUB_OPT_SEND_RETAIN_NEVER);
     assert_string_equal(fake_subscribed(laning->client), FILTERS(""));
     assert_string_equal(fake_unsubscribed(laning->client), "");
     assert_false(lane_connected(laning->lane)); /* not before the broker has said yes */
@@ -39,7 +43,8 @@ static void test_subscribes_again(void **state) {
     laning_connect(laning, true);
     char shared[1024];
     const char *instance = laning->world->config.hub_instance;
-    snprintf(shared, sizeof shared, "$share/%s/%s", instance, "cityhub/v1/construction_waste/+/telemetry ");
+    snprintf(shared, sizeof shared, "$share/%s-%s/%s", instance, LANING_SECRET,
+             "cityhub/v1/construction_waste/+/telemetry ");
     assert_string_equal(fake_subscribed(laning->client), FILTERS(""));
     assert_memory_equal(fake_unsubscribed(laning->client), shared, strlen(shared));
 }
@@ -58,9 +63,9 @@ static void test_shared(void **state) {
     free(laning->world->config.hub_instance);
     laning->world->config.hub_instance = strdup("xuzhou");
     reopen(laning, 2, 3, false);
-    assert_string_equal(lane_client_id(laning->lane), "xuzhou-construction_waste-2");
+    assert_string_equal(lane_name(laning->lane), "xuzhou-construction_waste-2");
     laning_connect(laning, true);
-    assert_string_equal(fake_subscribed(laning->client), FILTERS("$share/xuzhou/"));
+    assert_string_equal(fake_subscribed(laning->client), FILTERS("$share/xuzhou-" LANING_SECRET "/"));
     assert_string_equal(fake_unsubscribed(laning->client), FILTERS("") " ");
 }
 
@@ -461,8 +466,8 @@ static void test_drain(void **state) {
     laning_connect(laning, true);
     assert_string_equal(fake_subscribed(laning->client), "");
     char both[1024];
-    snprintf(both, sizeof both, "$share/%s/cityhub/v1/construction_waste/+/telemetry ",
-             laning->world->config.hub_instance);
+    snprintf(both, sizeof both, "$share/%s-%s/cityhub/v1/construction_waste/+/telemetry ",
+             laning->world->config.hub_instance, LANING_SECRET);
     assert_memory_equal(fake_unsubscribed(laning->client), both, strlen(both));
     assert_non_null(strstr(fake_unsubscribed(laning->client), " cityhub/v1/construction_waste/+/telemetry "));
     fake_loop_pass(&laning->world->loop, 9000);
@@ -498,6 +503,55 @@ static void test_drain_away(void **state) {
     assert_int_equal(laning->drained, 1);
 }
 
+/* One that the broker does not know any more holds nothing. */
+static void test_drain_of_nothing(void **state) {
+    struct laning *laning = *state;
+    reopen(laning, 7, 1, true);
+    laning_connect(laning, false);
+    assert_int_equal(fake_loop_passed(), 0);
+    fake_loop_turn(&laning->world->loop);
+    assert_int_equal(laning->drained, 1);
+}
+
+/* RabbitMQ takes back only what it has seen on this connection; MQTT 3.1.1 has no shared subscriptions. */
+static void test_drain_by_3_1_1(void **state) {
+    struct laning *laning = *state;
+    free(laning->world->config.mqtt_protocol);
+    laning->world->config.mqtt_protocol = strdup("3.1.1");
+    reopen(laning, 7, 1, true);
+    laning_connect(laning, true);
+    assert_string_equal(fake_subscribed(laning->client), FILTERS(""));
+    assert_string_equal(fake_unsubscribed(laning->client), FILTERS("") " ");
+    fake_loop_pass(&laning->world->loop, 10000);
+    assert_int_equal(laning->drained, 1);
+    reopen(laning, 1, 1, false);
+    laning_connect(laning, true);
+    assert_string_equal(fake_unsubscribed(laning->client), "");
+}
+
+/* While sessions of an earlier configuration are drained, this one is made and subscribed, and nothing of it is read.
+ */
+static void test_waits(void **state) {
+    struct laning *laning = *state;
+    lane_close(laning->lane, NULL, NULL);
+    if (fake_dialling()) {
+        fake_dial(MOSQ_ERR_SUCCESS, NULL);
+    }
+    fake_loop_turn(&laning->world->loop);
+    laning_open_as(laning, 1, 1, false, true);
+    laning_ready(laning);
+    assert_true(lane_connected(laning->lane));
+    laning_send(laning, 0, 1);
+    fake_loop_pass(&laning->world->loop, 60000);
+    assert_int_equal(laning->metrics->messages_received, 0);
+    lane_go_on(laning->lane);
+    fake_loop_turn(&laning->world->loop);
+    assert_int_equal(laning->metrics->messages_received, 1);
+    fake_loop_pass(&laning->world->loop, 50);
+    laning_store(laning, "writer-1", ", 1);");
+    laning_expect(laning, 1, 1);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, laning_begin, laning_end)
     const struct CMUnitTest tests[] = {
@@ -524,6 +578,9 @@ int main(void) {
         TEST(test_close),
         TEST(test_drain),
         TEST(test_drain_away),
+        TEST(test_drain_of_nothing),
+        TEST(test_drain_by_3_1_1),
+        TEST(test_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

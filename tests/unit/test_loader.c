@@ -11,26 +11,34 @@
 #define VENDORS                                                                                                        \
     ANSWER("SELECT now()", 1, "2025-10-09 08:53:20+00"),                                                               \
         ANSWER("onemap.vendor", 5, FAKE_SUBSYSTEM, "acme", "f", "t", "f")
-#define STRAYS ANSWER("SELECT l.client_id", 2, "hub-dust-7", "dust", "hub-gas-2", "gas")
+#define LANES                                                                                                          \
+    ANSWER("SELECT l.client_id", 5, "hub-dust-1-00ff", "dust", "1", "00ff", "t", "hub-dust-7", "dust", "7", "", "f",   \
+           "hub-gas-2", "gas", "2", "", "f")
 
 struct loading {
     struct fake_world *world;
     struct loader *loader;
     int loaded, refused, closed;
     int strays;
-    char first_stray[64];
+    char first_stray[64], secret[64];
 };
 
 static struct postgres *one(void) {
     return fake_postgres("loader");
 }
 
-static void on_loaded(void *user, const PGresult *strays) {
+static void on_loaded(void *user, const PGresult *lanes) {
     struct loading *loading = user;
     loading->loaded++;
-    loading->strays = PQntuples(strays);
-    snprintf(loading->first_stray, sizeof loading->first_stray, "%s",
-             loading->strays > 0 ? PQgetvalue(strays, 0, 0) : "");
+    loading->strays = 0;
+    for (int row = PQntuples(lanes) - 1; row >= 0; row--) {
+        if (*PQgetvalue(lanes, row, LANE_WANTED) == 'f') {
+            loading->strays++;
+            snprintf(loading->first_stray, sizeof loading->first_stray, "%s", PQgetvalue(lanes, row, LANE_CLIENT_ID));
+        } else {
+            snprintf(loading->secret, sizeof loading->secret, "%s", PQgetvalue(lanes, row, LANE_SECRET));
+        }
+    }
 }
 
 static void on_refused(void *user) {
@@ -76,7 +84,7 @@ static const struct fake_act good[] = {
     {.expects = "FROM onemap.delivery d",
      .answers = {ANSWER("onemap.delivery d", 3, "hub/construction_waste-1", "1700000000000000",
                         "\\x000100000000000000ff")}},
-    {.expects = "INSERT INTO onemap.lane", .answers = {STRAYS}},
+    {.expects = "onemap.lanes_open(", .answers = {LANES}},
 };
 
 static void play_from(struct loading *loading, size_t first) {
@@ -100,6 +108,7 @@ static void test_order(void **state) {
     assert_int_equal(loading->refused, 0);
     assert_int_equal(loading->strays, 2);
     assert_string_equal(loading->first_stray, "hub-dust-7");
+    assert_string_equal(loading->secret, "00ff");
     assert_int_equal(vendor_device(loading->world->acme, "T-5", 3)->id, 5);
     assert_true(loading->world->quiet->revoked); /* no row names it */
     assert_int_equal(hub_metrics.devices, 1);
@@ -120,7 +129,7 @@ static void test_catch_up(void **state) {
     assert_int_equal(fake_postgres_timeout(one()), 1800);
 }
 
-/* Our sessions are written down under their names; others of ours, and of nobody else, are strays. */
+/* The database is asked for the sessions of this instance, with so many lanes a subsystem. */
 static void test_lanes(void **state) {
     struct loading *loading = *state;
     free(loading->world->config.hub_instance);
@@ -130,9 +139,9 @@ static void test_lanes(void **state) {
     fake_postgres_play(&loading->world->loop, one(), good, COUNT_OF(good) - 1);
     fake_postgres_await(&loading->world->loop, one());
     const char *sql = fake_postgres_sql(one());
-    captured_expect(sql, "('a%b_c\\d-dust-1','dust'),('a%b_c\\d-dust-2','dust')");
-    captured_expect(sql, "('a%b_c\\d-gas-1','gas')");
-    captured_expect(sql, "l.client_id LIKE 'a\\%b\\_c\\\\d-%'");
+    captured_expect(sql, "onemap.lanes_open('a%b_c\\d', '{\"");
+    captured_expect(sql, "\"dust\": 2");
+    captured_expect(sql, "\"gas\": 1");
     fake_postgres_succeed(one());
     assert_int_equal(loading->loaded, 1);
     assert_int_equal(loading->strays, 0);

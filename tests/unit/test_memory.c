@@ -137,7 +137,10 @@ static const struct fake_act rows_rules = {
     .answers = {ANSWER("FROM onemap.alarm_rule r JOIN onemap.metric", 11, "7", FAKE_SUBSYSTEM, "1", NULL, "above", "80",
                        "70", "0", NULL, NULL, "28800"),
                 ANSWER("onemap.alarm_pending", 6, FAKE_SUBSYSTEM, "acme", "T-known", "7", "f", "1700006400000")}};
-static const struct fake_act rows_strays = {.answers = {ANSWER("SELECT l.client_id", 2, "hub-dust-7", "dust")}};
+#define LANE_ID "hub-" FAKE_SUBSYSTEM "-1-00112233445566778899aabbccddeeff"
+static const struct fake_act rows_lanes = {
+    .answers = {ANSWER("SELECT l.client_id", 5, LANE_ID, FAKE_SUBSYSTEM, "1", "00112233445566778899aabbccddeeff", "t",
+                       "hub-dust-7", "dust", "7", "", "f")}};
 
 static void serve_outbox(struct hub *hub, struct postgres *session) {
     static const char *const receipts[] = {"1", TOPIC("receipt"), "one",  "2", TOPIC("receipt"), "two",
@@ -176,8 +179,8 @@ static void serve_job(void *user, struct postgres *session) {
     } else if (has(sql, "DELETE FROM onemap.lane WHERE client_id = 'hub-dust-7'")) {
         hub->forgotten = true;
         fake_postgres_succeed(session);
-    } else if (has(sql, "INSERT INTO onemap.lane")) {
-        fake_postgres_end(session, &rows_strays);
+    } else if (has(sql, "onemap.lanes_open(")) {
+        fake_postgres_end(session, &rows_lanes);
     } else if (strcmp(fake_postgres_name(session), "outbox") == 0) {
         serve_outbox(hub, session);
     } else if (has(sql, "SELECT 1 FROM onemap.batch_log b")) {
@@ -214,15 +217,9 @@ static void acknowledged(void *user, const char *topic, const void *payload, siz
     }
 }
 
-static struct mosquitto *client_of(const struct hub *hub, const char *suffix) {
-    char id[128];
-    snprintf(id, sizeof id, "%s-%s", hub->world->config.hub_instance, suffix);
-    return fake_client(id);
-}
-
 /* The other side of whatever waits for it. */
 static void play_broker(struct hub *hub) {
-    struct mosquitto *const clients[] = {client_of(hub, FAKE_SUBSYSTEM "-1"), client_of(hub, "outbox")};
+    struct mosquitto *const clients[] = {fake_client(LANE_ID), fake_client("")};
     if (fake_dialling()) {
         fake_dial(MOSQ_ERR_SUCCESS, NULL);
         fake_loop_turn(&hub->world->loop);
@@ -253,13 +250,13 @@ static void outbox_written(void *user) {
     }
 }
 
-static void on_loaded(void *user, const PGresult *strays) {
+static void on_loaded(void *user, const PGresult *lanes) {
     struct hub *hub = user;
     uv_loop_t *loop = &hub->world->loop;
     const struct config *config = &hub->world->config;
     const struct jobs_handlers handlers = {
         .listening_since_ms = listening_since, .partitions_dropped = dropped, .user = hub};
-    assert_int_equal(PQntuples(strays), 1);
+    assert_int_equal(PQntuples(lanes), 2);
     hub->writer = writer_open(loop, config, outbox_written, hub);
     hub->outbox = hub->writer == NULL ? NULL : outbox_open(loop, config);
     hub->jobs = hub->outbox == NULL ? NULL : jobs_open(loop, config, hub->world->world.states, &handlers);
@@ -267,7 +264,9 @@ static void on_loaded(void *user, const PGresult *strays) {
                                            .world = &hub->world->world,
                                            .writer = hub->writer,
                                            .adapter = hub->world->adapter,
-                                           .number = 1,
+                                           .label = FAKE_SUBSYSTEM "-1",
+                                           .client_id = PQgetvalue(lanes, 0, LANE_CLIENT_ID),
+                                           .secret = PQgetvalue(lanes, 0, LANE_SECRET),
                                            .of = 1};
     hub->lane = hub->jobs == NULL ? NULL : lane_open(&settings);
     hub->ended = hub->lane == NULL;
@@ -338,7 +337,7 @@ static void live(struct hub *hub) {
     if (hub->ended) {
         return;
     }
-    struct mosquitto *client = client_of(hub, FAKE_SUBSYSTEM "-1");
+    struct mosquitto *client = fake_client(LANE_ID);
     for (size_t i = 0; i < COUNT_OF(messages); i++) {
         char topic[128];
         snprintf(topic, sizeof topic, TOPIC("%s"), messages[i].kind);

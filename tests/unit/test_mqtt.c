@@ -5,6 +5,7 @@
 
 #include "hub/base/count.h"
 #include "hub/link/mqtt.h"
+#include "hub/link/mqtt_login.h"
 
 #define TOPIC "cityhub/v1/dust/acme/telemetry"
 
@@ -65,8 +66,10 @@ static void on_closed(void *user) {
 }
 
 static struct mqtt *open_as(struct connection *connection, int64_t session_expiry_s) {
-    const struct mqtt_settings settings = {
-        .client_id = "hub-dust-1", .session_expiry_s = session_expiry_s, .receive_maximum = 20000};
+    const struct mqtt_settings settings = {.name = "hub-dust-1",
+                                           .client_id = "hub-dust-1-secret",
+                                           .session_expiry_s = session_expiry_s,
+                                           .receive_maximum = 20000};
     const struct mqtt_handlers handlers = {.connected = on_connected,
                                            .lost = on_lost,
                                            .message = on_message,
@@ -85,7 +88,7 @@ static int begin(void **state) {
     assert_int_equal(config_load(&connection->config, "/dev/null", stderr), 0);
     connection->mqtt = open_as(connection, 3600);
     assert_non_null(connection->mqtt);
-    connection->client = fake_client("hub-dust-1");
+    connection->client = fake_client("hub-dust-1-secret");
     assert_non_null(connection->client);
     *state = connection;
     return 0;
@@ -179,7 +182,7 @@ static void test_password(void **state) {
     set(&connection->config.mqtt_tls_ca_file, path);
     connection->mqtt = open_as(connection, 0);
     assert_non_null(connection->mqtt);
-    connection->client = fake_client("hub-dust-1");
+    connection->client = fake_client("hub-dust-1-secret");
     greet(connection);
     const struct fake_setup *setup = fake_setup(connection->client);
     assert_true(setup->clean_session);
@@ -408,6 +411,36 @@ static void test_full_socket(void **state) {
     assert_int_equal(fake_messages_acknowledged(connection->client), 10);
 }
 
+/* What the broker had retained is acknowledged and not handed over: its time was when it was published. */
+static void test_retained(void **state) {
+    struct connection *connection = *state;
+    greet(connection);
+    int number = fake_broker_send_retained(connection->client, TOPIC, "old", 3);
+    fake_broker_send(connection->client, TOPIC, "new", 3, NULL);
+    fake_loop_turn(&connection->loop);
+    assert_int_equal(connection->messages, 1);
+    assert_true(fake_message_acknowledged(connection->client, number));
+}
+
+/* MQTT 3.1.1: no properties, another version, and its own words for a refusal. */
+static void test_3_1_1(void **state) {
+    struct connection *connection = *state;
+    close_now(connection);
+    set(&connection->config.mqtt_protocol, "3.1.1");
+    connection->mqtt = open_as(connection, 3600);
+    assert_non_null(connection->mqtt);
+    connection->client = fake_client("hub-dust-1-secret");
+    greet(connection);
+    const struct fake_setup *setup = fake_setup(connection->client);
+    assert_int_equal(setup->protocol, MQTT_PROTOCOL_V311);
+    assert_int_equal(setup->session_expiry_s, 0);
+    assert_int_equal(setup->send_maximum, 1000);
+    assert_false(setup->clean_session);
+    assert_string_equal(mqtt_refusal(&connection->config, 5), mosquitto_connack_string(5));
+    set(&connection->config.mqtt_protocol, "5");
+    assert_string_equal(mqtt_refusal(&connection->config, 135), mosquitto_reason_string(135));
+}
+
 /* The owner subscribes and publishes; the broker's answers come to it. */
 static void test_answers(void **state) {
     struct connection *connection = *state;
@@ -467,7 +500,7 @@ static void test_close(void **state) {
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         if (connection->mqtt == NULL) {
             connection->mqtt = open_as(connection, 3600);
-            connection->client = fake_client("hub-dust-1");
+            connection->client = fake_client("hub-dust-1-secret");
         }
         greet(connection);
         connection->no_writing = true;
@@ -492,22 +525,12 @@ static void test_close(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_settings),
-        TEST(test_password),
-        TEST(test_cannot_open),
-        TEST(test_backoff),
-        TEST(test_no_thread),
-        TEST(test_reasons),
-        TEST(test_no_greeting),
-        TEST(test_lost),
-        TEST(test_lost_while_not_reading),
-        TEST(test_may_write),
-        TEST(test_may_read),
-        TEST(test_turns),
-        TEST(test_full_socket),
-        TEST(test_answers),
-        TEST(test_again),
-        TEST(test_close_while_dialling),
+        TEST(test_settings),    TEST(test_password),  TEST(test_cannot_open),
+        TEST(test_backoff),     TEST(test_no_thread), TEST(test_reasons),
+        TEST(test_no_greeting), TEST(test_lost),      TEST(test_lost_while_not_reading),
+        TEST(test_may_write),   TEST(test_may_read),  TEST(test_turns),
+        TEST(test_full_socket), TEST(test_retained),  TEST(test_3_1_1),
+        TEST(test_answers),     TEST(test_again),     TEST(test_close_while_dialling),
         TEST(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,10 +142,11 @@ static void test_settle_places(void **state) {
     batch.messages[1].first_received_ms = FAKE_NOW_MS - 86400000;
     struct slice slice = fake_world_slice(&batch, 0, 2);
     transaction_settle(&transaction, &slice);
-    has(sql(), "COPY pg_temp.track_point_stage (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
-               "SELECT l.fate, r.row_no FROM onemap.track_point_settle('epoch'::timestamptz + 1760000000000000 * interval"
-               " '1 microsecond') s CROSS JOIN LATERAL (VALUES (2, s.added), (3, s.revised)) l(fate, row_nos) CROSS JOIN"
-               " LATERAL pg_catalog.unnest(l.row_nos) r(row_no);\n");
+    has(sql(),
+        "COPY pg_temp.track_point_stage (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
+        "SELECT l.fate, r.row_no FROM onemap.track_point_settle('epoch'::timestamptz + 1760000000000000 * interval"
+        " '1 microsecond') s CROSS JOIN LATERAL (VALUES (2, s.added), (3, s.revised)) l(fate, row_nos) CROSS JOIN"
+        " LATERAL pg_catalog.unnest(l.row_nos) r(row_no);\n");
     assert_int_equal(transaction.place_fates_at, 4);
     assert_int_equal(transaction.fates_at, 5);
     for (size_t copy = 0; copy < 2; copy++) {

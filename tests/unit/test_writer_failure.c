@@ -386,8 +386,9 @@ static const struct {
 };
 
 static struct fake_act suspicious_act(size_t i, const char *expects) {
-    return (struct fake_act){
-        .expects = expects, .sqlstate = suspicious[i].sqlstate, .where = "PL/pgSQL function onemap.slow() line 3 at PERFORM"};
+    return (struct fake_act){.expects = expects,
+                             .sqlstate = suspicious[i].sqlstate,
+                             .where = "PL/pgSQL function onemap.slow() line 3 at PERFORM"};
 }
 
 static void expect_refused(const char *payload, const char *reason) {

@@ -1,0 +1,25 @@
+-- The hub's sessions at the broker: which to open, and which of earlier configurations to drain.
+
+CREATE OR REPLACE FUNCTION onemap.lanes_open(instance text, counts jsonb)
+RETURNS TABLE (client_id text, subsystem text, number int, secret text, wanted boolean)
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO onemap.broker_identity (instance) VALUES ($1) ON CONFLICT DO NOTHING;
+    INSERT INTO onemap.lane (client_id, subsystem)
+    SELECT concat_ws('-', $1, c.key, n.number, b.secret), c.key
+    FROM onemap.broker_identity b CROSS JOIN jsonb_each_text($2) c CROSS JOIN generate_series(1, c.value::int) n(number)
+    WHERE b.instance = $1
+    ON CONFLICT DO NOTHING;
+    -- A name that begins like ours and goes on otherwise is another hub's, whose instance begins like ours.
+    SELECT l.client_id, l.subsystem, p.number, p.secret,
+           p.secret = b.secret AND p.number <= coalesce(($2->>l.subsystem)::int, 0) AS wanted
+    FROM onemap.broker_identity b CROSS JOIN onemap.lane l
+    CROSS JOIN LATERAL regexp_match(l.client_id, '^(.*)-([0-9]{1,4})(?:-([0-9a-f]{32}))?$') m
+    CROSS JOIN LATERAL (SELECT m[1] AS head, m[2]::int AS number, coalesce(m[3], '') AS secret) p
+    WHERE b.instance = $1 AND p.head = $1 || '-' || l.subsystem
+    ORDER BY wanted DESC, l.subsystem, p.number, p.secret
+$$;
+COMMENT ON FUNCTION onemap.lanes_open(text, jsonb) IS
+    'The sessions that the lanes of a hub use at the broker, lanes by subsystem in `counts`: those that are wanted, written down '
+    'before they are opened, then those of earlier configurations, which may still hold messages and are to be drained. A '
+    'session''s number and secret are the end of its client id';
+GRANT EXECUTE ON FUNCTION onemap.lanes_open(text, jsonb) TO cityhub_hub;

@@ -1,0 +1,125 @@
+"""One message never stops a subsystem, and an old one never undoes what came since: a message that no time is enough for, or that
+breaks something within the server, goes to quarantine with its reason while the others are stored; a replay fills what is missing
+and replaces nothing; receipts tell what became of places."""
+import time
+
+import pytest
+from harness.process import wait_until
+
+# Writing for long and failing within the server are made by triggers on the rows of one value.
+SLOW, BROKEN = 66601, 66602
+TRIGGER = """CREATE FUNCTION public.made_to_fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.readings[1] = {slow} THEN
+        PERFORM pg_sleep(60);
+    ELSIF NEW.readings[1] = {broken} THEN
+        RAISE EXCEPTION 'made to fail' USING ERRCODE = 'XX000';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER made_to_fail BEFORE INSERT ON onemap.observation FOR EACH ROW EXECUTE FUNCTION public.made_to_fail()"""
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def record(code, at_ms, value=None, **fields):
+    return {"device_code": code, "observed_at_ms": at_ms, **({} if value is None else {"pm25_ug_m3": value}), **fields}
+
+
+@pytest.fixture
+def hub(make_hub, database):
+    hub = make_hub({"database.statement_timeout_s": 2, "lane.batch_age_ms": 300})
+    moment = now_ms()
+    database.query("SELECT onemap.partition_ensure((now() AT TIME ZONE 'UTC')::date)")
+    database.query(TRIGGER.format(slow=SLOW, broken=BROKEN))
+    return hub, moment
+
+
+@pytest.mark.parametrize("value, reason", [(SLOW, "takes longer for it than the 2 s"), (BROKEN, "SQLSTATE XX000): made to fail")])
+def test_message_that_the_server_cannot_store(hub, site, database, value, reason):
+    hub, moment = hub
+    bad, good = site.client("dust", "bad"), site.client("dust", "good")
+    started = time.monotonic()
+    names = [good.publish_start("telemetry", [record(f"before-{n}", moment, 1)])[1] for n in range(3)]
+    bad_name = bad.publish_start("telemetry", [record("a", moment, 2), record("b", moment, value)])[1]
+    names += [good.publish_start("telemetry", [record(f"after-{n}", moment, 1)])[1] for n in range(3)]
+    assert all(good.receipt(name)["accepted"] == 1 for name in names)
+    receipt = bad.receipt(bad_name)
+    print(f"stored and refused within {time.monotonic() - started:.1f} s")
+    assert (receipt["records"], receipt["accepted"], receipt["rejected"]) == (2, 0, 2)
+    assert receipt["problems"][0]["code"] == "refused_by_database" and reason in receipt["problems"][0]["reason"]
+    assert database.query("SELECT vendor, code, times FROM onemap.quarantine") == [("bad", "refused_by_database", 1)]
+    assert database.value("SELECT count(*) FROM onemap.dust WHERE vendor = 'good'") == 6
+    assert good.send("telemetry", [record("later", moment, 1)])["accepted"] == 1, "the subsystem goes on"
+    assert hub.get("/readyz").status_code == 200
+    # Once its cause is mended it is replayed, and is all there.
+    database.query("DROP TRIGGER made_to_fail ON onemap.observation")
+    hub.run("quarantine", "replay", "--all")
+    wait_until(lambda: database.value("SELECT count(*) FROM onemap.dust WHERE vendor = 'bad'") == 2, 30, "the replayed message is stored")
+
+
+def test_lag_is_the_age_of_what_is_not_stored(hub, site, database):
+    hub, moment = hub
+    database.query("CREATE OR REPLACE FUNCTION public.made_to_fail() RETURNS trigger LANGUAGE plpgsql AS"
+                   " $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$")
+    client = site.client("dust")
+    client.publish_start("telemetry", [record("a", moment, 1)])
+    wait_until(lambda: hub.metric("cityhub_lag_seconds", subsystem="dust") > 3, 30, "the lag grows while nothing is stored")
+    assert hub.metric("cityhub_lag_seconds", subsystem="gas") == 0
+    database.query("DROP TRIGGER made_to_fail ON onemap.observation")
+    wait_until(lambda: hub.metric("cityhub_lag_seconds", subsystem="dust") == 0, 30, "and is none once all is stored")
+
+
+def test_replay_undoes_no_correction(hub, site, database):
+    hub, moment = hub
+    client = site.client("dust")
+    first = client.send("telemetry", [record("a", moment, 10), record("", moment, 1)])
+    assert (first["accepted"], first["rejected"]) == (1, 1)
+    assert client.send("telemetry", [record("a", moment, 12)])["revised"] == 1
+    (number,), = database.query("SELECT id FROM onemap.quarantine")
+    receipts = len(client.receipts)
+    hub.run("quarantine", "replay", number)
+    wait_until(lambda: len(client.receipts) > receipts, 30, "the receipt of the replay")
+    assert client.receipts[-1]["duplicates"] == 1 and client.receipts[-1]["revised"] == 0
+    assert database.query("SELECT pm25_ug_m3 FROM onemap.dust WHERE device_code = 'a'") == [(12,)]
+    # What was missing is filled in, and the replay of the replay is as old as the message was.
+    (again, received_at), = database.query("SELECT id, received_at FROM onemap.quarantine WHERE replayed_at IS NULL")
+    assert database.value("SELECT received_at FROM onemap.quarantine WHERE id = %s", number) == received_at
+    assert client.send("telemetry", [record("a", moment, 13)])["revised"] == 1
+    receipts = len(client.receipts)
+    hub.run("quarantine", "replay", again)
+    wait_until(lambda: len(client.receipts) > receipts, 30, "the receipt of the second replay")
+    assert database.query("SELECT pm25_ug_m3 FROM onemap.dust WHERE device_code = 'a'") == [(13,)]
+    assert database.value("SELECT count(*) FROM onemap.observation_revision") == 2
+
+
+def test_replay_of_an_inventory_undoes_no_correction(hub, site, database):
+    hub, _ = hub
+    client = site.client("dust")
+    kind = database.value("SELECT min(key) FROM onemap.device_kind WHERE subsystem = 'dust'")
+    assert client.send("inventory", [{"device_code": "a", "kind": kind, "name": "old"}, {"device_code": "b", "kind": "nothing"}])["rejected"] == 1
+    assert client.send("inventory", [{"device_code": "a", "kind": kind, "name": "new"}])["revised"] == 1
+    receipts = len(client.receipts)
+    hub.run("quarantine", "replay", "--all")
+    wait_until(lambda: len(client.receipts) > receipts, 30, "the receipt of the replay")
+    assert database.query("SELECT name_zh FROM onemap.device WHERE code = 'a'") == [("new",)]
+
+
+def test_receipts_tell_what_became_of_places(hub, site, database):
+    hub, moment = hub
+    client = site.client("construction_waste")
+    place = {"lon": 114.8, "lat": 34.5, "system": "WGS84"}
+
+    def send(**fields):
+        receipt = client.send("telemetry", [{"device_code": "t", "observed_at_ms": moment, "speed_km_h": 10, **fields}])
+        return {key: receipt[key] for key in ("accepted", "duplicates", "merged", "revised") if receipt[key]}
+    assert send() == {"accepted": 1}
+    assert send() == {"duplicates": 1}
+    assert send(position=place) == {"merged": 1}
+    assert send(position=place) == {"duplicates": 1}
+    assert send(position={**place, "lat": 34.51}) == {"revised": 1}
+    assert send(position={**place, "lat": 34.51}, load_percent=50) == {"merged": 1}
+    assert hub.metric("cityhub_records_merged_total", subsystem="construction_waste") == 2
+    assert hub.metric("cityhub_records_revised_total", subsystem="construction_waste") == 1
