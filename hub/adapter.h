@@ -7,6 +7,7 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "hub/base/count.h"
 
@@ -54,6 +55,9 @@ struct adapter {
     const char *key; /* subsystem key, the one in topics, tables and folders */
     const char *name_zh;
     const ProtobufCMessageDescriptor *record; /* the descriptor of <Subsystem>Record */
+    /* Fields that the record gets from now on have numbers from here, a hundred that no other subsystem has (1000, 1100
+     * ...), so that a message on another subsystem's topic is known by them. 0 = it never gets any. */
+    uint32_t new_fields_from;
     const struct metric *metrics;
     size_t metric_count; /* 1 to ADAPTER_METRICS_MAX */
     const struct device_kind *kinds;

@@ -62,6 +62,7 @@ const struct adapter adapter_construction_waste = {
     .key = "construction_waste",
     .name_zh = "渣土管理",
     .record = &cityhub__v1__construction_waste_record__descriptor,
+    .new_fields_from = 1000,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

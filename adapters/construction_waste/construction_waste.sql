@@ -97,17 +97,21 @@ INSERT INTO onemap.sweep (function_name, subsystem)
 CREATE OR REPLACE FUNCTION onemap.construction_waste_cover_sweep() RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(t.device_id, 'cover_open',
-        CASE WHEN t.open_on_the_road THEN true WHEN t.in_order THEN false END, t.at, t.load_percent)), 0)::int
+        CASE WHEN t.open_on_the_road THEN true WHEN t.in_order THEN false END, t.at, t.load_percent,
+        jsonb_build_object('beyond', t.beyond))), 0)::int
     FROM (
         SELECT s.device_id, s.readings[o.load] AS load_percent, s.reading_times[o.cover] AS at,
                s.readings[o.cover] = 0 AND s.readings[o.load] > r.threshold AND s.readings[o.speed] > 5
                    AND s.reading_times[o.cover] BETWEEN s.observed_at - interval '2 minutes' AND s.observed_at
                    AND s.reading_times[o.load] >= s.observed_at - interval '2 minutes'
                    AND s.reading_times[o.speed] >= s.observed_at - interval '2 minutes' AS open_on_the_road,
-               s.readings[o.cover] = 1 OR s.readings[o.load] <= r.threshold AS in_order
+               -- A load below the scales' range says nothing.
+               s.readings[o.cover] = 1 OR onemap.reading_judged(s.readings, s.quality, m, 'above') <= r.threshold AS in_order,
+               onemap.is_flagged(s.quality, o.load) AS beyond
         FROM onemap.device d
         JOIN onemap.device_state s ON s.device_id = d.id AND s.online
         JOIN onemap.alarm_rule r ON r.subsystem = 'construction_waste' AND r.key = 'cover_open' AND r.enabled
+        JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric
         CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('construction_waste', 'cover_closed')) AS cover,
                            (SELECT onemap.metric_ordinal('construction_waste', 'load_percent')) AS load,
                            (SELECT onemap.metric_ordinal('construction_waste', 'speed_km_h')) AS speed) o
@@ -141,7 +145,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM numbered n GROUP BY n.device_id, n.episode)
     SELECT e.device_id, e.started_at, e.ended_at, e.records, p.geom, z.id, CASE WHEN p.geom IS NOT NULL THEN z.id IS NOT NULL END
     FROM episodes e
-    LEFT JOIN LATERAL (SELECT t.geom FROM onemap.track_point t WHERE t.device_id = e.device_id
+    LEFT JOIN LATERAL (SELECT t.geom FROM onemap.track_point t WHERE t.device_id = e.device_id AND t.geom IS NOT NULL
                        AND t.observed_at BETWEEN e.started_at - interval '2 minutes' AND e.started_at
                        ORDER BY t.observed_at DESC LIMIT 1) p ON true
     LEFT JOIN LATERAL (SELECT onemap.construction_waste_zone(p.geom, e.started_at) AS id) z ON true

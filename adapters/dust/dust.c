@@ -34,6 +34,7 @@ const struct adapter adapter_dust = {
     .key = "dust",
     .name_zh = "扬尘管控",
     .record = &cityhub__v1__dust_record__descriptor,
+    .new_fields_from = 1100,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

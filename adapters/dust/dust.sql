@@ -36,18 +36,21 @@ COMMENT ON FUNCTION onemap.dust_leq(float8[]) IS
 GRANT EXECUTE ON FUNCTION onemap.dust_leq(float8[]) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise(device int, from_at timestamptz, to_at timestamptz,
-    OUT leq_dba float8, OUT max_dba float8, OUT samples int, OUT first_at timestamptz, OUT last_at timestamptz)
+    OUT leq_dba float8, OUT max_dba float8, OUT samples int, OUT first_at timestamptz, OUT last_at timestamptz,
+    OUT flagged int, OUT beyond int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.dust_leq(array_agg(s.level)), max(s.level), count(*)::int, min(s.observed_at), max(s.observed_at)
-    FROM (SELECT o.observed_at,
-                 onemap.reading_good(o.readings, o.quality, (SELECT onemap.metric_ordinal('dust', 'noise_dba'))) AS level
-          FROM onemap.observation o
+    SELECT onemap.dust_leq(array_agg(s.level)), max(s.level), count(s.level)::int,
+           min(s.observed_at) FILTER (WHERE s.level IS NOT NULL),
+           max(s.observed_at) FILTER (WHERE s.level IS NOT NULL), count(*) FILTER (WHERE s.flagged)::int,
+           count(*) FILTER (WHERE s.flagged AND s.level IS NOT NULL)::int
+    FROM (SELECT o.observed_at, onemap.reading_bounded(o.readings, o.quality, m, 'above') AS level,
+                 onemap.is_flagged(o.quality, m.ordinal) AS flagged
+          FROM onemap.observation o JOIN onemap.metric m ON m.subsystem = 'dust' AND m.key = 'noise_dba'
           WHERE o.device_id = device AND o.observed_at >= from_at AND o.observed_at < to_at) s
-    WHERE s.level IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) IS
-    'Equivalent and largest level of one monitor from from_at to before to_at; readings outside the instrument''s range do not '
-    'count';
+    'Equivalent and largest level of one monitor from from_at to before to_at. Readings above the instrument''s range (beyond) '
+    'count as its end, those below it do not count; flagged: both';
 GRANT EXECUTE ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise_period(at timestamptz, window_from time, window_to time) RETURNS timestamptz
@@ -66,9 +69,10 @@ GRANT EXECUTE ON FUNCTION onemap.dust_noise_period(timestamptz, time, time) TO c
 
 CREATE OR REPLACE FUNCTION onemap.dust_noise_judge(at timestamptz)
 RETURNS TABLE (device_id int, rule_key text, leq_dba float8, limit_dba float8, samples int, from_at timestamptz,
-    last_at timestamptz)
+    last_at timestamptz, flagged int, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, r.key, round(n.leq_dba::numeric, 1)::float8, r.threshold, n.samples, n.first_at, n.last_at
+    SELECT d.id, r.key, round(n.leq_dba::numeric, 1)::float8, r.threshold, n.samples, n.first_at, n.last_at, n.flagged,
+           n.beyond > 0
     FROM onemap.alarm_rule r
     CROSS JOIN LATERAL (SELECT greatest(onemap.dust_noise_period(at, r.window_from, r.window_to),
                                         at - make_interval(secs => r.duration_s)) AS from_at,
@@ -90,7 +94,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE raised int;
 BEGIN
     SELECT coalesce(sum(onemap.alarm_settle(j.device_id, j.rule_key, coalesce(j.leq_dba > j.limit_dba, false), j.last_at, j.leq_dba,
-        jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba))), 0)::int
+        jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba,
+                           'flagged', j.flagged, 'beyond', j.beyond))), 0)::int
     INTO raised FROM onemap.dust_noise_judge(now()) j;
     PERFORM onemap.alarm_clear(a.device_id, r.key, now(), 'the period of day ended')
     FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
@@ -106,14 +111,17 @@ CREATE OR REPLACE VIEW onemap.dust_hourly AS
 SELECT h.device_id, d.code AS device_code, d.kind AS device_kind, h.hour,
        h.sums[p.pm25] / nullif(h.counts[p.pm25], 0) AS pm25_ug_m3, h.counts[p.pm25] AS pm25_samples,
        h.sums[p.pm10] / nullif(h.counts[p.pm10], 0) AS pm10_ug_m3, h.counts[p.pm10] AS pm10_samples,
-       h.sums[p.tsp] / nullif(h.counts[p.tsp], 0) AS tsp_ug_m3, h.counts[p.tsp] AS tsp_samples
+       h.sums[p.tsp] / nullif(h.counts[p.tsp], 0) AS tsp_ug_m3, h.counts[p.tsp] AS tsp_samples,
+       onemap.hourly_flagged(h, p.pm25) AS pm25_flagged, onemap.hourly_flagged(h, p.pm10) AS pm10_flagged,
+       onemap.hourly_flagged(h, p.tsp) AS tsp_flagged
 FROM onemap.observation_hourly h
 JOIN onemap.device d ON d.id = h.device_id AND d.subsystem = 'dust'
 CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('dust', 'pm25_ug_m3')) AS pm25,
     (SELECT onemap.metric_ordinal('dust', 'pm10_ug_m3')) AS pm10,
                    (SELECT onemap.metric_ordinal('dust', 'tsp_ug_m3')) AS tsp) p;
 COMMENT ON VIEW onemap.dust_hourly IS
-    'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each';
+    'Hourly means of PM2.5, PM10 and TSP per monitor with the number of good readings behind each, and of those that were out of '
+    'range and are not in it';
 GRANT SELECT ON onemap.dust_hourly TO cityhub_hub, cityhub_read;
 
 -- GB 3095: second-class 24-hour limits of PM2.5 in ug/m3: 75 (2012), 60 from 2026-03-01, 50 from 2031-01-01 (2026, two stages).
@@ -127,39 +135,46 @@ GRANT EXECUTE ON FUNCTION onemap.dust_pm25_daily_limit(date) TO cityhub_hub, cit
 
 CREATE OR REPLACE FUNCTION onemap.dust_daily(day date)
 RETURNS TABLE (device_id int, hours int, pm25_ug_m3 float8, pm10_ug_m3 float8, tsp_ug_m3 float8, valid boolean,
-    pm25_above_limit boolean)
+    pm25_above_limit boolean, flagged int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT h.device_id, count(*)::int, avg(h.pm25_ug_m3), avg(h.pm10_ug_m3), avg(h.tsp_ug_m3), count(h.pm25_ug_m3) >= 20,
-           CASE WHEN count(h.pm25_ug_m3) >= 20 THEN onemap.figure(avg(h.pm25_ug_m3)) > onemap.dust_pm25_daily_limit(day) END
+           CASE WHEN count(h.pm25_ug_m3) >= 20 THEN onemap.figure(avg(h.pm25_ug_m3)) > onemap.dust_pm25_daily_limit(day) END,
+           sum(h.pm25_flagged + h.pm10_flagged + h.tsp_flagged)::int
     FROM onemap.dust_hourly h
     WHERE h.hour >= onemap.local_midnight(day)
         AND h.hour < onemap.local_midnight(day + 1)
     GROUP BY h.device_id
 $$;
 COMMENT ON FUNCTION onemap.dust_daily(date) IS
-    'Daily means of a local day as means of its hourly means; valid with at least 20 of them (GB 3095-2012, table 4)';
+    'Daily means of a local day as means of its hourly means; valid with at least 20 of them (GB 3095-2012, table 4); '
+    'flagged: readings out of range, which are in none of them';
 GRANT EXECUTE ON FUNCTION onemap.dust_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_pm10_excess(hour timestamptz)
-RETURNS TABLE (device_id int, pm10_ug_m3 float8, background_ug_m3 float8, excess_ug_m3 float8)
+RETURNS TABLE (device_id int, pm10_ug_m3 float8, background_ug_m3 float8, excess_ug_m3 float8, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT h.device_id, h.pm10_ug_m3, b.level, onemap.figure(h.pm10_ug_m3 - b.level)
-    FROM onemap.dust_hourly h
+    SELECT d.id, h.judged, b.level, onemap.figure(h.judged - b.level), h.beyond
+    FROM onemap.device d
+    CROSS JOIN LATERAL (SELECT onemap.hourly_judged(x, m, 'above') AS judged, coalesce(x.flagged_above[m.ordinal], 0) > 0 AS beyond
+                        FROM onemap.observation_hourly x JOIN onemap.metric m ON m.subsystem = 'dust' AND m.key = 'pm10_ug_m3'
+                        WHERE x.device_id = d.id AND x.hour = $1) h
     -- Without a background nothing more than the cap may be taken off.
     CROSS JOIN (SELECT least(coalesce(avg(g.pm10_ug_m3), 150), 150) AS level FROM onemap.dust_hourly g
                 WHERE g.hour = $1 AND g.device_kind = 'road_monitor') b
-    WHERE h.hour = $1 AND h.device_kind = 'site_monitor' AND h.pm10_ug_m3 IS NOT NULL
+    WHERE d.subsystem = 'dust' AND d.kind = 'site_monitor' AND h.judged IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.dust_pm10_excess(timestamptz) IS
     'Hourly PM10 of each site less the background of the same hour, capped at 150 ug/m3 (DB13/2934-2019). Background: the mean '
-    'of the road monitors, which stand for the county''s station (assumed)';
+    'of the road monitors, which stand for the county''s station (assumed). Readings of a site beyond the instrument count as its '
+    'range''s end; the background has only good ones';
 GRANT EXECUTE ON FUNCTION onemap.dust_pm10_excess(timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.dust_pm10_sweep() RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(e.device_id, 'pm10_hourly', coalesce(e.excess_ug_m3 > r.threshold, false),
         h.judged + interval '1 hour', e.excess_ug_m3,
-        jsonb_build_object('hour', h.judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3))), 0)::int
+        jsonb_build_object('hour', h.judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3,
+                           'beyond', e.beyond))), 0)::int
     -- The last hour that is over and, five minutes later, rolled up.
     FROM (SELECT date_trunc('hour', now() - interval '5 minutes') - interval '1 hour' AS judged) h
     CROSS JOIN LATERAL onemap.dust_pm10_excess(h.judged) e

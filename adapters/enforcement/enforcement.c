@@ -63,6 +63,7 @@ const struct adapter adapter_enforcement = {
     .key = "enforcement",
     .name_zh = "综合执法",
     .record = &cityhub__v1__enforcement_record__descriptor,
+    .new_fields_from = 1200,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

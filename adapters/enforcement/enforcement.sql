@@ -80,7 +80,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
                    max(public.ST_Distance(q.geom::public.geography, q.start::public.geography)) AS metres
             FROM (SELECT k.observed_at, k.geom, first_value(k.geom) OVER (ORDER BY k.observed_at) AS start
                   FROM onemap.track_point k
-                  WHERE k.device_id = d.id AND k.observed_at > now() - make_interval(secs => r.duration_s)
+                  WHERE k.device_id = d.id AND k.geom IS NOT NULL AND k.observed_at > now() - make_interval(secs => r.duration_s)
                       AND k.observed_at <= now()) q) p
         WHERE r.subsystem = 'enforcement' AND r.key = 'idle' AND r.enabled AND p.last_at IS NOT NULL) t
 $$;

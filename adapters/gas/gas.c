@@ -81,6 +81,7 @@ const struct adapter adapter_gas = {
     .key = "gas",
     .name_zh = "智慧燃气",
     .record = &cityhub__v1__gas_record__descriptor,
+    .new_fields_from = 1300,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

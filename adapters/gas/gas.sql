@@ -87,21 +87,23 @@ COMMENT ON FUNCTION onemap.gas_consumption(date) IS
 GRANT EXECUTE ON FUNCTION onemap.gas_consumption(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.gas_cathodic_daily(day date)
-RETURNS TABLE (device_id int, readings int, mean_mv float8, protected_percent float8)
+RETURNS TABLE (device_id int, readings int, mean_mv float8, protected_percent float8, flagged int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, count(*)::int, avg(g.potential),
-           100.0 * count(*) FILTER (WHERE g.potential BETWEEN strong.threshold AND weak.threshold) / count(*)
+    SELECT d.id, count(g.potential)::int, avg(g.potential),
+           100.0 * count(*) FILTER (WHERE g.potential BETWEEN strong.threshold AND weak.threshold) / nullif(count(g.potential), 0),
+           count(*) FILTER (WHERE g.flagged)::int
     FROM onemap.device d
     JOIN onemap.alarm_rule weak ON weak.subsystem = 'gas' AND weak.key = 'cathodic_too_weak'
     JOIN onemap.alarm_rule strong ON strong.subsystem = 'gas' AND strong.key = 'cathodic_too_strong'
     JOIN onemap.observation o ON o.device_id = d.id
         AND o.observed_at >= onemap.local_midnight(day) AND o.observed_at < onemap.local_midnight(day + 1)
-    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality,
-                               (SELECT onemap.metric_ordinal('gas', 'cathodic_potential_mv'))) AS potential) g
-    WHERE d.subsystem = 'gas' AND d.kind = 'cathodic_post' AND d.status <> 'retired' AND g.potential IS NOT NULL
+    CROSS JOIN (SELECT onemap.metric_ordinal('gas', 'cathodic_potential_mv') AS ordinal) p
+    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, p.ordinal) AS potential,
+                               onemap.is_flagged(o.quality, p.ordinal) AS flagged) g
+    WHERE d.subsystem = 'gas' AND d.kind = 'cathodic_post' AND d.status <> 'retired' AND (g.potential IS NOT NULL OR g.flagged)
     GROUP BY d.id
 $$;
 COMMENT ON FUNCTION onemap.gas_cathodic_daily(date) IS
     'Protection against corrosion on a local day per test post: readings, their mean, and the percentage within the limits of '
-    'the two cathodic rules, both ends included (保护率)';
+    'the two cathodic rules, both ends included (保护率); flagged: readings out of range, which are in none of these';
 GRANT EXECUTE ON FUNCTION onemap.gas_cathodic_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;

@@ -78,6 +78,7 @@ const struct adapter adapter_heating = {
     .key = "heating",
     .name_zh = "智慧热力",
     .record = &cityhub__v1__heating_record__descriptor,
+    .new_fields_from = 1400,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

@@ -55,18 +55,23 @@ SELECT onemap.alarm_rule_default('heating', 'battery_low', '{"name_zh": "电池�
     "clear": 25, "severity": "info", "source": "assumed"}');
 
 CREATE OR REPLACE FUNCTION onemap.heating_room_means(from_at timestamptz, to_at timestamptz)
-RETURNS TABLE (device_id int, mean_c float8, lowest_c float8, readings int, first_at timestamptz, last_at timestamptz)
+RETURNS TABLE (device_id int, mean_c float8, lowest_c float8, readings int, first_at timestamptz, last_at timestamptz,
+    flagged int, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, onemap.figure(avg(g.temp)), min(g.temp), count(*)::int, min(o.observed_at), max(o.observed_at)
+    SELECT d.id, onemap.figure(avg(g.temp)), min(g.temp), count(g.temp)::int, min(o.observed_at) FILTER (WHERE g.temp IS NOT NULL),
+           max(o.observed_at) FILTER (WHERE g.temp IS NOT NULL), count(*) FILTER (WHERE g.flagged)::int,
+           bool_or(g.flagged AND g.temp IS NOT NULL)
     FROM onemap.device d
+    JOIN onemap.metric m ON m.subsystem = 'heating' AND m.key = 'indoor_temp_c'
     JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at
-    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality,
-        (SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))) AS temp) g
-    WHERE d.subsystem = 'heating' AND d.kind = 'room_sensor' AND d.status <> 'retired' AND g.temp IS NOT NULL
-    GROUP BY d.id
+    CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, m, 'below') AS temp,
+                               onemap.is_flagged(o.quality, m.ordinal) AS flagged) g
+    WHERE d.subsystem = 'heating' AND d.kind = 'room_sensor' AND d.status <> 'retired' AND (g.temp IS NOT NULL OR g.flagged)
+    GROUP BY d.id HAVING count(g.temp) > 0
 $$;
 COMMENT ON FUNCTION onemap.heating_room_means(timestamptz, timestamptz) IS
-    'Mean and lowest temperature per room sensor after from_at up to to_at';
+    'Mean and lowest temperature per room sensor after from_at up to to_at. Readings below the instrument''s range (beyond) count '
+    'as its end, those above it do not count; flagged: both';
 GRANT EXECUTE ON FUNCTION onemap.heating_room_means(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.heating_room_sweep() RETURNS int
@@ -77,7 +82,8 @@ BEGIN
         -- Room sensors send every half hour or hour: two readings are enough.
         SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'room_cold', CASE WHEN m.mean_c >= r.threshold THEN false
             WHEN m.last_at - m.first_at >= make_interval(secs => 0.5 * r.duration_s) THEN true END, m.last_at, m.mean_c,
-            jsonb_build_object('readings', m.readings, 'lowest_c', m.lowest_c))), 0)::int INTO raised
+            jsonb_build_object('readings', m.readings, 'lowest_c', m.lowest_c, 'flagged', m.flagged, 'beyond', m.beyond))), 0)::int
+        INTO raised
         FROM onemap.alarm_rule r
         CROSS JOIN LATERAL onemap.heating_room_means(now() - make_interval(secs => r.duration_s), now()) m
         WHERE r.subsystem = 'heating' AND r.key = 'room_cold' AND r.enabled;
@@ -94,34 +100,35 @@ COMMENT ON FUNCTION onemap.heating_room_sweep() IS
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('heating_room_sweep', 'heating') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.heating_rooms_daily(day date)
-RETURNS TABLE (device_id int, hours int, mean_c float8, warm_hours int, warm_percent float8)
+RETURNS TABLE (device_id int, hours int, mean_c float8, warm_hours int, warm_percent float8, flagged int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.id, count(*)::int, avg(m.temp), count(*) FILTER (WHERE m.temp >= r.threshold)::int,
-           100.0 * count(*) FILTER (WHERE m.temp >= r.threshold) / count(*)
+           100.0 * count(*) FILTER (WHERE m.temp >= r.threshold) / count(*), sum(m.flagged)::int
     FROM onemap.device d
     JOIN onemap.alarm_rule r ON r.subsystem = 'heating' AND r.key = 'room_cold'
     JOIN onemap.observation_hourly h ON h.device_id = d.id AND h.hour >= onemap.local_midnight(day)
         AND h.hour < onemap.local_midnight(day + 1)
     CROSS JOIN LATERAL (SELECT onemap.figure(h.sums[(SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))]
-                               / nullif(h.counts[(SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))], 0)) AS temp) m
+                               / nullif(h.counts[(SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))], 0)) AS temp,
+        onemap.hourly_flagged(h, (SELECT onemap.metric_ordinal('heating', 'indoor_temp_c'))) AS flagged) m
     WHERE d.subsystem = 'heating' AND d.kind = 'room_sensor' AND d.status <> 'retired' AND m.temp IS NOT NULL
     GROUP BY d.id
 $$;
 COMMENT ON FUNCTION onemap.heating_rooms_daily(date) IS
     'Warm rooms on a local day per room sensor: hours with readings, those whose mean reaches the limit (18 °C) and their '
-    'percentage (室温合格率)';
+    'percentage (室温合格率); flagged: readings of these hours out of range, which are not in their means';
 GRANT EXECUTE ON FUNCTION onemap.heating_rooms_daily(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.heating_makeup(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, makeup_m3_h float8, circulating_m3_h float8, rate_percent float8, readings int,
-               first_at timestamptz, last_at timestamptz)
+               first_at timestamptz, last_at timestamptz, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.id, avg(g.makeup), avg(g.flow), onemap.figure(100 * avg(g.makeup) / nullif(avg(g.flow), 0)), count(*)::int,
-           min(o.observed_at), max(o.observed_at)
+           min(o.observed_at), max(o.observed_at), bool_or(onemap.is_flagged(o.quality, m.ordinal))
     FROM onemap.device d
+    JOIN onemap.metric m ON m.subsystem = 'heating' AND m.key = 'makeup_flow_m3_h'
     JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at
-    CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality,
-        (SELECT onemap.metric_ordinal('heating', 'makeup_flow_m3_h'))) AS makeup,
+    CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, m, 'above') AS makeup,
                                onemap.reading_good(o.readings, o.quality,
                                    (SELECT onemap.metric_ordinal('heating', 'flow_m3_h'))) AS flow) g
     WHERE d.subsystem = 'heating' AND d.status <> 'retired' AND g.makeup IS NOT NULL AND g.flow IS NOT NULL
@@ -129,7 +136,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.heating_makeup(timestamptz, timestamptz) IS
     'Make-up water (补水率) per source and substation after from_at up to to_at: mean make-up flow as a percentage of mean '
-    'circulating flow, of records with both; NULL while nothing circulates';
+    'circulating flow, of records with both; NULL while nothing circulates. Make-up flow above the instrument''s range (beyond) '
+    'counts as its end';
 GRANT EXECUTE ON FUNCTION onemap.heating_makeup(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.heating_makeup_sweep() RETURNS int
@@ -137,7 +145,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'makeup_rate_high',
         CASE WHEN m.rate_percent IS NULL OR m.rate_percent <= r.threshold THEN false
              WHEN m.last_at - m.first_at >= make_interval(secs => 0.75 * r.duration_s) THEN true END, m.last_at, m.rate_percent,
-        jsonb_build_object('makeup_m3_h', m.makeup_m3_h, 'circulating_m3_h', m.circulating_m3_h))), 0)::int
+        jsonb_build_object('makeup_m3_h', m.makeup_m3_h, 'circulating_m3_h', m.circulating_m3_h, 'beyond', m.beyond))), 0)::int
     FROM onemap.alarm_rule r
     CROSS JOIN LATERAL onemap.heating_makeup(now() - make_interval(secs => r.duration_s), now()) m
     JOIN onemap.device d ON d.id = m.device_id AND d.kind = r.device_kind

@@ -73,6 +73,7 @@ const struct adapter adapter_incineration = {
     .key = "incineration",
     .name_zh = "焚烧供电",
     .record = &cityhub__v1__incineration_record__descriptor,
+    .new_fields_from = 1500,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

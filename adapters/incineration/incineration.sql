@@ -50,34 +50,41 @@ COMMENT ON FUNCTION onemap.incineration_at_11_o2(float8, float8) IS
 GRANT EXECUTE ON FUNCTION onemap.incineration_at_11_o2(float8, float8) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_means(from_at timestamptz, to_at timestamptz)
-RETURNS TABLE (device_id int, slot timestamptz, temp_c float8, samples int, running boolean)
+RETURNS TABLE (device_id int, slot timestamptz, temp_c float8, samples int, running boolean, flagged int,
+    beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-    SELECT x.device_id, x.slot, onemap.figure(avg(x.temp)), count(x.temp)::int, bool_and(x.line_state = 0)
+    SELECT x.device_id, x.slot, onemap.figure(avg(x.temp)), count(x.temp)::int, bool_and(x.line_state = 0),
+           sum(x.upper_flagged::int + x.middle_flagged::int)::int, bool_or(x.beyond)
     FROM (SELECT d.id AS device_id, date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
                  coalesce(o.readings[p.line_state], 0) AS line_state,
                  CASE WHEN t.upper IS NULL THEN t.middle WHEN t.middle IS NULL THEN t.upper
-                     ELSE (t.upper + t.middle) / 2 END AS temp
+                     ELSE (t.upper + t.middle) / 2 END AS temp, t.upper_flagged, t.middle_flagged,
+                 t.upper_flagged AND t.upper IS NOT NULL OR t.middle_flagged AND t.middle IS NOT NULL AS beyond
           FROM onemap.device d
-          CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'furnace_temp_upper_c')) AS upper,
-                             (SELECT onemap.metric_ordinal('incineration', 'furnace_temp_middle_c')) AS middle,
-                             (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) p
+          JOIN onemap.metric u ON u.subsystem = 'incineration' AND u.key = 'furnace_temp_upper_c'
+          JOIN onemap.metric m ON m.subsystem = 'incineration' AND m.key = 'furnace_temp_middle_c'
+          CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) p
           JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
-          CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, p.upper) AS upper,
-                                     onemap.reading_good(o.readings, o.quality, p.middle) AS middle) t
+          CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, u, 'below') AS upper,
+                                     onemap.reading_bounded(o.readings, o.quality, m, 'below') AS middle,
+                                     onemap.is_flagged(o.quality, u.ordinal) AS upper_flagged,
+                                     onemap.is_flagged(o.quality, m.ordinal) AS middle_flagged) t
           WHERE d.subsystem = 'incineration' AND d.kind = 'furnace_line' AND d.status <> 'retired') x
     GROUP BY x.device_id, x.slot
 $$;
 COMMENT ON FUNCTION onemap.incineration_furnace_means(timestamptz, timestamptz) IS
     'Five-minute means of furnace temperature per line: each record''s mean of the upper and the middle plane (each the median '
     'of its thermocouples), the one alone if the other is missing (assumed). running: all records of the five minutes were '
-    'marked 正常运行; temp_c NULL = no good reading';
+    'marked 正常运行; temp_c NULL = no good reading. flagged: readings out of range; those below it (beyond) count as its end, '
+    'those above it do not count';
 GRANT EXECUTE ON FUNCTION onemap.incineration_furnace_means(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_furnace_daily(day date)
-RETURNS TABLE (device_id int, slots int, low int, lowest_c float8, sixth_low_at timestamptz)
+RETURNS TABLE (device_id int, slots int, low int, lowest_c float8, sixth_low_at timestamptz, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.device_id, count(*)::int, count(*) FILTER (WHERE m.temp_c < r.threshold)::int, min(m.temp_c),
-           (array_agg(m.slot + interval '5 minutes' ORDER BY m.slot) FILTER (WHERE m.temp_c < r.threshold))[6]
+           (array_agg(m.slot + interval '5 minutes' ORDER BY m.slot) FILTER (WHERE m.temp_c < r.threshold))[6],
+           bool_or(m.beyond AND m.temp_c < r.threshold)
     FROM onemap.incineration_furnace_means(onemap.local_midnight(day), onemap.local_midnight(day + 1)) m
     JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low'
     WHERE m.running AND m.temp_c IS NOT NULL GROUP BY m.device_id
@@ -94,7 +101,7 @@ BEGIN
     w := onemap.sweep_claim('incineration_furnace', '5 minutes', '1 minute', '1 day');
     SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'furnace_temp_low', CASE WHEN NOT m.running THEN false
         ELSE m.temp_c < m.threshold END, m.slot + interval '5 minutes', m.temp_c,
-        jsonb_build_object('from', m.slot, 'samples', m.samples),
+        jsonb_build_object('from', m.slot, 'samples', m.samples, 'flagged', m.flagged, 'beyond', m.beyond),
         CASE WHEN NOT m.running THEN 'the line is not running' ELSE 'condition ended' END)), 0)::int INTO raised
     FROM (SELECT f.*, r.threshold FROM onemap.incineration_furnace_means(w.from_at, w.to_at) f
           JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low' AND r.enabled
@@ -104,7 +111,8 @@ BEGIN
         FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
         WHERE r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND a.closed_at IS NULL
             AND a.opened_at <= onemap.local_midnight(onemap.local_time(w.to_at)::date);
-        PERFORM onemap.alarm_raise(d.device_id, r.key, coalesce(d.sixth_low_at, w.to_at), d.low)
+        PERFORM onemap.alarm_raise(d.device_id, r.key, coalesce(d.sixth_low_at, w.to_at), d.low,
+            jsonb_build_object('beyond', d.beyond))
         FROM onemap.incineration_furnace_daily(onemap.local_time(w.to_at - interval '5 minutes')::date) d
         JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.key = 'furnace_temp_low_daily' AND r.enabled
         WHERE d.low > r.threshold;
@@ -118,7 +126,8 @@ COMMENT ON FUNCTION onemap.incineration_furnace_sweep() IS
 INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_furnace_sweep', 'incineration') ON CONFLICT DO NOTHING;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_hours(from_at timestamptz, to_at timestamptz)
-RETURNS TABLE (device_id int, metric text, hour timestamptz, mean_mg_m3 float8, covered_min int, running_min int, valid boolean)
+RETURNS TABLE (device_id int, metric text, hour timestamptz, mean_mg_m3 float8, covered_min int, running_min int, valid boolean,
+    flagged int, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH records AS MATERIALIZED (
         SELECT d.id AS device_id, o.observed_at, o.readings, o.quality,
@@ -135,30 +144,33 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     converted AS (
         SELECT r.device_id, k.key AS metric, date_trunc('hour', r.observed_at, 'UTC') AS hour, r.slot, r.running,
                CASE WHEN r.running AND r.normal
-                    THEN onemap.incineration_at_11_o2(onemap.reading_good(r.readings, r.quality, k.ordinal), r.o2) END AS value
+                    THEN onemap.incineration_at_11_o2(onemap.reading_bounded(r.readings, r.quality, k, 'above'), r.o2) END AS value,
+               onemap.is_flagged(r.quality, k.ordinal) AS flagged
         FROM records r
-        CROSS JOIN (SELECT DISTINCT m.key, m.ordinal FROM onemap.metric m JOIN onemap.alarm_rule a ON a.subsystem = m.subsystem
-                    AND a.metric = m.key AND a.key ~ '_(hourly|daily)$' WHERE m.subsystem = 'incineration'
-                        AND m.key LIKE '%\_mg\_m3') k)
+        JOIN onemap.metric k ON k.subsystem = 'incineration' AND k.key LIKE '%\_mg\_m3' AND EXISTS (
+            SELECT FROM onemap.alarm_rule a WHERE a.subsystem = k.subsystem AND a.metric = k.key AND a.key ~ '_(hourly|daily)$'))
     SELECT c.device_id, c.metric, c.hour, onemap.figure(avg(c.value)),
         5 * count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL)::int,
            5 * count(DISTINCT c.slot) FILTER (WHERE c.running)::int,
-           count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL) >= 9
+           count(DISTINCT c.slot) FILTER (WHERE c.value IS NOT NULL) >= 9, count(*) FILTER (WHERE c.flagged)::int,
+           bool_or(c.flagged AND c.value IS NOT NULL)
     FROM converted c GROUP BY c.device_id, c.metric, c.hour
 $$;
 COMMENT ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) IS
     'Hourly means of emissions per line at 11 % O2, record by record converted. Only records in normal operation and with a '
     'normal monitor count. valid: at least 45 minutes covered (HJ 75-2017), five minutes counting as covered by one good record '
     '(assumed). A line whose inventory attribute emissions_at_11_o2 is 1 sends values that are converted already: taken as they '
-    'are';
+    'are. flagged: readings out of range; those above it (beyond) count as its end, those below it do not count';
 GRANT EXECUTE ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_daily(day date)
-RETURNS TABLE (device_id int, metric text, mean_mg_m3 float8, hours int, valid boolean, hours_above int, above_limit boolean)
+RETURNS TABLE (device_id int, metric text, mean_mg_m3 float8, hours int, valid boolean, hours_above int, above_limit boolean,
+    flagged int, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT h.device_id, h.metric, onemap.figure(avg(h.mean_mg_m3)), count(*)::int, count(*) >= 20,
            count(*) FILTER (WHERE h.mean_mg_m3 > hourly.threshold)::int,
-           CASE WHEN count(*) >= 20 THEN onemap.figure(avg(h.mean_mg_m3)) > max(daily.threshold) END
+           CASE WHEN count(*) >= 20 THEN onemap.figure(avg(h.mean_mg_m3)) > max(daily.threshold) END, sum(h.flagged)::int,
+           bool_or(h.beyond)
     FROM onemap.incineration_emission_hours(onemap.local_midnight(day), onemap.local_midnight(day + 1)) h
     LEFT JOIN onemap.alarm_rule hourly ON hourly.subsystem = 'incineration' AND hourly.metric = h.metric AND hourly.key ~ '_hourly$'
     LEFT JOIN onemap.alarm_rule daily ON daily.subsystem = 'incineration' AND daily.metric = h.metric AND daily.key ~ '_daily$'
@@ -173,7 +185,7 @@ CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_hour(hour timestam
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(e.device_id, r.key, CASE WHEN e.valid THEN coalesce(e.mean_mg_m3 > r.threshold, false)
         WHEN e.running_min = 0 THEN false END, $1 + interval '1 hour', e.mean_mg_m3,
-        jsonb_build_object('hour', $1, 'covered_min', e.covered_min),
+        jsonb_build_object('hour', $1, 'covered_min', e.covered_min, 'flagged', e.flagged, 'beyond', e.beyond),
         CASE WHEN e.valid THEN 'condition ended' ELSE 'the line is not running' END)), 0)::int
     FROM onemap.incineration_emission_hours($1, $1 + interval '1 hour') e
     JOIN onemap.alarm_rule r ON r.subsystem = 'incineration' AND r.metric = e.metric AND r.key ~ '_hourly$' AND r.enabled
@@ -185,7 +197,7 @@ COMMENT ON FUNCTION onemap.incineration_emission_judge_hour(timestamptz) IS
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_day(day date) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(d.id, r.key, coalesce(x.above_limit, false), onemap.local_midnight(day + 1),
-        x.mean_mg_m3, jsonb_build_object('day', $1, 'hours', x.hours),
+        x.mean_mg_m3, jsonb_build_object('day', $1, 'hours', x.hours, 'flagged', x.flagged, 'beyond', x.beyond),
         CASE WHEN x.valid THEN 'condition ended' ELSE 'no valid daily mean' END)), 0)::int
     FROM onemap.alarm_rule r
     JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
@@ -216,18 +228,20 @@ INSERT INTO onemap.sweep (function_name, subsystem) VALUES ('incineration_emissi
 CREATE OR REPLACE FUNCTION onemap.incineration_carbon_sweep() RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(l.device_id, 'activated_carbon_low',
-        CASE WHEN l.holds THEN nullif(l.judged, false) ELSE false END, l.last_at, l.highest)), 0)::int
+        CASE WHEN l.holds THEN nullif(l.judged, false) ELSE false END, l.last_at, l.highest,
+        jsonb_build_object('beyond', l.beyond))), 0)::int
     FROM (
         SELECT d.id AS device_id, max(g.carbon) AS highest, max(o.observed_at) AS last_at,
+               bool_or(onemap.is_flagged(o.quality, m.ordinal)) AS beyond,
                bool_and(g.carbon < r.threshold AND g.line_state = 0) AS holds,
                max(o.observed_at) - min(o.observed_at) >= make_interval(secs => 0.75 * r.duration_s) AS judged
         FROM onemap.alarm_rule r
         JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s)
             AND o.observed_at <= now()
-        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'activated_carbon_kg_h')) AS carbon,
-                           (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) i
-        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, i.carbon) AS carbon,
+        JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric
+        CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) i
+        CROSS JOIN LATERAL (SELECT onemap.reading_judged(o.readings, o.quality, m, 'below') AS carbon,
                                    coalesce(o.readings[i.line_state], 0) AS line_state) g
         WHERE r.subsystem = 'incineration' AND r.key = 'activated_carbon_low' AND r.enabled AND g.carbon IS NOT NULL
         GROUP BY d.id, r.id) l

@@ -62,6 +62,7 @@ const struct adapter adapter_landscaping = {
     .key = "landscaping",
     .name_zh = "智慧园林",
     .record = &cityhub__v1__landscaping_record__descriptor,
+    .new_fields_from = 1600,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

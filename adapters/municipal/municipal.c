@@ -66,6 +66,7 @@ const struct adapter adapter_municipal = {
     .key = "municipal",
     .name_zh = "智慧市政",
     .record = &cityhub__v1__municipal_record__descriptor,
+    .new_fields_from = 1700,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

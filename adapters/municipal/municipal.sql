@@ -59,29 +59,32 @@ SELECT onemap.alarm_rule_default('municipal', 'bridge_overload', '{"name_zh": "�
 
 CREATE OR REPLACE FUNCTION onemap.municipal_ponding_events(from_at timestamptz, to_at timestamptz, depth_cm float8 DEFAULT 15)
 RETURNS TABLE (device_id int, started_at timestamptz, ended_at timestamptz, minutes float8, deepest_cm float8,
-    deepest_at timestamptz, over boolean)
+    deepest_at timestamptz, over boolean, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH depths AS (
         SELECT o.device_id, o.observed_at, g.depth, g.depth > depth_cm AS wet,
-               lead(o.observed_at) OVER (PARTITION BY o.device_id ORDER BY o.observed_at) AS next_at
+               lead(o.observed_at) OVER (PARTITION BY o.device_id ORDER BY o.observed_at) AS next_at,
+               onemap.is_flagged(o.quality, m.ordinal) AS beyond
         FROM onemap.device d
+        JOIN onemap.metric m ON m.subsystem = 'municipal' AND m.key = 'ponding_depth_cm'
         JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
-        CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality,
-                                   (SELECT onemap.metric_ordinal('municipal', 'ponding_depth_cm'))) AS depth) g
+        CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, m, 'above') AS depth) g
         WHERE d.subsystem = 'municipal' AND g.depth IS NOT NULL),
     runs AS (
         SELECT x.*, count(*) FILTER (WHERE NOT x.wet) OVER (PARTITION BY x.device_id ORDER BY x.observed_at) AS dry_before
         FROM depths x)
     SELECT w.device_id, w.started_at, coalesce(w.ended_at, w.last_at),
-           extract(epoch FROM coalesce(w.ended_at, w.last_at) - w.started_at) / 60, w.deepest, w.deepest_at, w.ended_at IS NOT NULL
+           extract(epoch FROM coalesce(w.ended_at, w.last_at) - w.started_at) / 60, w.deepest, w.deepest_at, w.ended_at IS NOT NULL,
+           w.beyond
     FROM (SELECT r.device_id, min(r.observed_at) AS started_at, max(r.observed_at) AS last_at, max(r.depth) AS deepest,
                  (array_agg(r.next_at ORDER BY r.observed_at DESC))[1] AS ended_at,
-                 (array_agg(r.observed_at ORDER BY r.depth DESC, r.observed_at))[1] AS deepest_at
+                 (array_agg(r.observed_at ORDER BY r.depth DESC, r.observed_at))[1] AS deepest_at, bool_or(r.beyond) AS beyond
           FROM runs r WHERE r.wet GROUP BY r.device_id, r.dry_before) w
 $$;
 COMMENT ON FUNCTION onemap.municipal_ponding_events(timestamptz, timestamptz, float8) IS
     'Ponding deeper than depth_cm: from the first record above it to the first one not above it (退水), with the greatest depth; '
-    'over = it has run off within the time';
+    'over = it has run off within the time; '
+    'beyond = it was deeper than the gauge can say (its range''s end counts)';
 GRANT EXECUTE ON FUNCTION onemap.municipal_ponding_events(timestamptz, timestamptz, float8) TO cityhub_hub, cityhub_api,
     cityhub_read;
 

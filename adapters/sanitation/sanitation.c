@@ -81,6 +81,7 @@ const struct adapter adapter_sanitation = {
     .key = "sanitation",
     .name_zh = "智慧环卫",
     .record = &cityhub__v1__sanitation_record__descriptor,
+    .new_fields_from = 1800,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

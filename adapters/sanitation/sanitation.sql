@@ -53,7 +53,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         JOIN onemap.track_point p ON p.device_id = d.id
         LEFT JOIN onemap.observation o ON o.device_id = p.device_id AND o.observed_at = p.observed_at
             AND o.observed_at >= from_at AND o.observed_at < to_at
-        WHERE d.subsystem = 'sanitation' AND p.observed_at >= from_at AND p.observed_at < to_at
+        WHERE d.subsystem = 'sanitation' AND p.observed_at >= from_at AND p.observed_at < to_at AND p.geom IS NOT NULL
         WINDOW w AS (PARTITION BY p.device_id ORDER BY p.observed_at))
     SELECT s.device_id, sum(s.metres) / 1000, coalesce(sum(s.metres) FILTER (WHERE s.sweeping = 1), 0) / 1000,
            coalesce(sum(s.metres) FILTER (WHERE s.spraying = 1), 0) / 1000,

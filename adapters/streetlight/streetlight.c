@@ -52,6 +52,7 @@ const struct adapter adapter_streetlight = {
     .key = "streetlight",
     .name_zh = "智慧路灯",
     .record = &cityhub__v1__streetlight_record__descriptor,
+    .new_fields_from = 1900,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

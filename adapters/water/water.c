@@ -94,6 +94,7 @@ const struct adapter adapter_water = {
     .key = "water",
     .name_zh = "智慧供水",
     .record = &cityhub__v1__water_record__descriptor,
+    .new_fields_from = 2000,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

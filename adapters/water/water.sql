@@ -100,18 +100,22 @@ COMMENT ON FUNCTION onemap.water_balance(date) IS
 GRANT EXECUTE ON FUNCTION onemap.water_balance(date) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.water_night_flow(day date)
-RETURNS TABLE (device_id int, night_m3_h float8, night_hours int, mean_m3_h float8, mean_hours int, night_percent float8)
+RETURNS TABLE (device_id int, night_m3_h float8, night_hours int, mean_m3_h float8, mean_hours int, night_percent float8,
+    flagged int, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT n.device_id, n.night, n.night_hours, n.mean, n.mean_hours,
-           CASE WHEN n.night_hours >= 3 AND n.mean_hours >= 18 THEN onemap.figure(100 * n.night / nullif(n.mean, 0)) END
+           CASE WHEN n.night_hours >= 3 AND n.mean_hours >= 18 THEN onemap.figure(100 * n.night / nullif(n.mean, 0)) END,
+           n.flagged, n.beyond
     FROM (SELECT d.id AS device_id, min(m.flow) FILTER (WHERE h.hour >= w.morning - interval '4 hours') AS night,
                  count(m.flow) FILTER (WHERE h.hour >= w.morning - interval '4 hours')::int AS night_hours,
-                 avg(m.flow) AS mean, count(m.flow)::int AS mean_hours
+                 avg(m.flow) AS mean, count(m.flow)::int AS mean_hours, sum(m.flagged)::int AS flagged,
+                 bool_or(m.beyond AND h.hour >= w.morning - interval '4 hours') AS beyond
           FROM (SELECT onemap.local_moment(day + time '05:00') AS morning) w
           CROSS JOIN onemap.device d
           JOIN onemap.observation_hourly h ON h.device_id = d.id AND h.hour >= w.morning - interval '1 day' AND h.hour < w.morning
-          CROSS JOIN LATERAL (SELECT h.sums[(SELECT onemap.metric_ordinal('water', 'flow_m3_h'))]
-                                     / nullif(h.counts[(SELECT onemap.metric_ordinal('water', 'flow_m3_h'))], 0) AS flow) m
+          JOIN onemap.metric f ON f.subsystem = 'water' AND f.key = 'flow_m3_h'
+          CROSS JOIN LATERAL (SELECT onemap.hourly_judged(h, f, 'above') AS flow, onemap.hourly_flagged(h, f.ordinal) AS flagged,
+                                     coalesce(h.flagged_above[f.ordinal], 0) > 0 AS beyond) m
           WHERE d.subsystem = 'water' AND d.kind = 'district_meter' AND d.status <> 'retired'
           GROUP BY d.id) n
 $$;
@@ -125,7 +129,7 @@ CREATE OR REPLACE FUNCTION onemap.water_night_judge(day date) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(n.device_id, 'night_flow_high', n.night_percent > r.threshold,
         onemap.local_moment(day + time '05:00'), n.night_percent,
-        jsonb_build_object('night_m3_h', n.night_m3_h, 'mean_m3_h', n.mean_m3_h))), 0)::int
+        jsonb_build_object('night_m3_h', n.night_m3_h, 'mean_m3_h', n.mean_m3_h, 'beyond', n.beyond))), 0)::int
     FROM onemap.water_night_flow(day) n
     JOIN onemap.alarm_rule r ON r.subsystem = 'water' AND r.key = 'night_flow_high' AND r.enabled
 $$;

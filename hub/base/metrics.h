@@ -31,6 +31,8 @@ struct lane_metrics {
     uint64_t records_committed; /* new ones, stored */
     uint64_t records_merged, records_revised, records_duplicate;
     uint64_t records_rejected; /* bad ones; their messages are in quarantine */
+    uint64_t fields_rejected;  /* bad fields of records that are stored without them */
+    uint64_t warnings;         /* readings out of range, no values, places outside, unknown fields */
     uint64_t messages_quarantined;
     uint64_t messages_redelivered;               /* that were committed, or held, already: passed over */
     uint64_t batches_committed, batches_settled; /* settled: of those, through the slow path */

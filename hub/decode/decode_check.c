@@ -135,6 +135,22 @@ static int check_metric(const struct check *check, size_t place) {
     return result != 0 ? result : check_range(check, metric);
 }
 
+/* Every number of a field tells the subsystem's messages from others', or is of the time when none did. */
+static int check_numbers(const struct check *check) {
+    const struct adapter *adapter = check->adapter;
+    uint32_t from = adapter->new_fields_from;
+    if (from != 0 && (from < FIELD_NEW_FROM || from % FIELD_NEW_COUNT != 0)) {
+        return refuse(check, "new_fields_from is %u; it must be a hundred from %d on, or 0", from, FIELD_NEW_FROM);
+    }
+    for (unsigned i = 0; i < adapter->record->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &adapter->record->fields[i];
+        if (field->id >= FIELD_NEW_FROM && (from == 0 || field->id < from || field->id >= from + FIELD_NEW_COUNT)) {
+            return refuse(check, "field %s: its number %u is not of new_fields_from's hundred", field->name, field->id);
+        }
+    }
+    return 0;
+}
+
 static int check_kind(const struct check *check, size_t place) {
     const struct device_kind *kind = &check->adapter->kinds[place];
     if (!is_key(kind->key) || kind->name_zh == NULL || kind->name_zh[0] == '\0') {
@@ -188,6 +204,7 @@ int decode_check_adapter(const struct adapter *adapter, char *reason, size_t siz
         result = check_metric(&check, i);
     }
     result = result != 0 ? result : check_fields(&check);
+    result = result != 0 ? result : check_numbers(&check);
     for (size_t i = 0; i < adapter->kind_count && result == 0; i++) {
         result = check_kind(&check, i);
     }

@@ -2,6 +2,7 @@
  * cJSON objects. They are rare beside telemetry, so what they need is allocated record by record; how much one message
  * can make it allocate is bounded by its length and DECODE_LIST_MAX. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common.pb-c.h"
@@ -15,13 +16,20 @@ struct document_kind {
     const ProtobufCMessageDescriptor *record; /* NULL = no document */
     const char *time;                         /* the field whose time must be within the limits; NULL = none */
     const char *required[REQUIRED_MAX + 1];
+    bool place_is_vital; /* a record whose place is outside the county is none of the county's */
 };
 
 static const struct document_kind kinds[TOPIC_NONE] = {
-    [TOPIC_INVENTORY] = {&cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}},
-    [TOPIC_STAFF] = {&cityhub__v1__staff_record__descriptor, "observed_at_ms", {"kind", "code", "observed_at_ms"}},
-    [TOPIC_WORK] = {&cityhub__v1__work_record__descriptor, "observed_at_ms", {"work_code", "status", "observed_at_ms"}},
-    [TOPIC_CASE] = {&cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}},
+    [TOPIC_INVENTORY] = {&cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}, false},
+    [TOPIC_STAFF] = {&cityhub__v1__staff_record__descriptor,
+                     "observed_at_ms",
+                     {"kind", "code", "observed_at_ms"},
+                     false},
+    [TOPIC_WORK] = {&cityhub__v1__work_record__descriptor,
+                    "observed_at_ms",
+                    {"work_code", "status", "observed_at_ms"},
+                    false},
+    [TOPIC_CASE] = {&cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}, true},
 };
 
 /* ---- one field into an object */
@@ -49,7 +57,18 @@ static void put_text(struct decoder *decoder, cJSON *object, const ProtobufCFiel
     } else if (decode_check_text(decoder, field->name, scalar, limit, code ? PROBLEM_BAD_CODE : PROBLEM_BAD_TEXT)) {
         memcpy(text, scalar->text, scalar->length);
         text[scalar->length] = '\0';
-        put(decoder, object, field->name, cJSON_CreateString(text));
+        if (decode_document_text(decoder, field->name, text)) {
+            put(decoder, object, field->name, cJSON_CreateString(text));
+        }
+    }
+}
+
+static void put_number(struct decoder *decoder, cJSON *object, const ProtobufCFieldDescriptor *field, double number) {
+    if (!isfinite(number)) {
+        decode_refuse(decoder, PROBLEM_NOT_FINITE, "%s%s: is not finite; leave the field out when there is no value",
+                      decoder->within, field->name);
+    } else if (decode_document_number(decoder, field->name, number)) {
+        put(decoder, object, field->name, cJSON_CreateNumber(number));
     }
 }
 
@@ -82,39 +101,55 @@ static void put_scalar(struct decoder *decoder, cJSON *object, const ProtobufCFi
     default:
         if (ends_with(field->name, "_ms")) {
             put_time(decoder, object, field, scalar->whole);
-        } else if (!isfinite(scalar->number)) {
-            decode_refuse(decoder, PROBLEM_NOT_FINITE, "%s: is not finite; leave the field out when there is no value",
-                          field->name);
         } else {
-            put(decoder, object, field->name, cJSON_CreateNumber(scalar->number));
+            put_number(decoder, object, field, scalar->number);
         }
         break;
     }
 }
 
-/* The list `name` of an object, made at the first call; NULL with the record refused if it is full. */
-static cJSON *list_get(struct decoder *decoder, cJSON *object, const char *name) {
-    cJSON *list = cJSON_GetObjectItemCaseSensitive(object, name);
-    if (list == NULL) {
-        list = cJSON_AddArrayToObject(object, name);
-        decoder->out_of_memory = decoder->out_of_memory || list == NULL;
+/* ---- lists. An entry in which something is wrong is left out, the others stay. */
+
+/* One entry that is being read. */
+struct entry {
+    cJSON *list, *object;
+    unsigned refusals; /* before it */
+    char within[48];   /* "attachments[2]." */
+};
+
+/* Makes the next entry of a list; false if there is none, the list is full or memory is out. */
+static bool entry_begin(struct decoder *decoder, cJSON *object, const char *name, struct entry *entry) {
+    *entry = (struct entry){.list = cJSON_GetObjectItemCaseSensitive(object, name)};
+    if (entry->list == NULL) {
+        entry->list = cJSON_AddArrayToObject(object, name);
     }
-    if (list != NULL && cJSON_GetArraySize(list) >= DECODE_LIST_MAX) {
-        decode_refuse(decoder, PROBLEM_MALFORMED, "%s: has more than %d entries", name, DECODE_LIST_MAX);
-        return NULL;
+    int place = entry->list == NULL ? 0 : cJSON_GetArraySize(entry->list);
+    if (place >= DECODE_LIST_MAX) {
+        decode_refuse(decoder, PROBLEM_BAD_VALUE, "%s: has more than %d entries; the first are kept", name,
+                      DECODE_LIST_MAX);
+        return false;
     }
-    return list;
+    entry->object = entry->list == NULL ? NULL : cJSON_CreateObject();
+    if (entry->object == NULL || !cJSON_AddItemToArray(entry->list, entry->object)) {
+        cJSON_Delete(entry->object);
+        decoder->out_of_memory = true;
+        return false;
+    }
+    snprintf(entry->within, sizeof entry->within, "%s[%d].", name, place);
+    entry->refusals = decoder->refusals;
+    decoder->within = entry->within;
+    return true;
 }
 
-/* A new object at the end of a list; NULL if there is none. */
-static cJSON *list_add(struct decoder *decoder, cJSON *list) {
-    cJSON *object = cJSON_CreateObject();
-    if (object == NULL || !cJSON_AddItemToArray(list, object)) {
-        cJSON_Delete(object);
-        decoder->out_of_memory = true;
-        return NULL;
+static void entry_end(struct decoder *decoder, cJSON *object, const char *name, struct entry *entry) {
+    decode_document_entry(decoder, name, entry->object);
+    decoder->within = "";
+    if (decoder->refusals != entry->refusals) {
+        cJSON_Delete(cJSON_DetachItemViaPointer(entry->list, entry->object));
     }
-    return object;
+    if (cJSON_GetArraySize(entry->list) == 0) {
+        cJSON_DeleteItemFromObjectCaseSensitive(object, name);
+    }
 }
 
 /* ---- protobuf. Messages within records are lists of flat ones (attributes, attachments) and the position. */
@@ -123,19 +158,33 @@ static bool is_position(const ProtobufCFieldDescriptor *field) {
     return field->descriptor == &cityhub__v1__position__descriptor;
 }
 
+static bool is_required(const struct decoder *decoder, const ProtobufCFieldDescriptor *field) {
+    for (const char *const *name = decoder->kind->required; *name != NULL; name++) {
+        if (strcmp(*name, field->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* From here on what is wrong is this field's, or the record's if it is one that the record needs. */
+static void field_begin(struct decoder *decoder, const ProtobufCFieldDescriptor *field) {
+    bool required = is_required(decoder, field);
+    decoder->at = required ? NULL : field;
+    decoder->optional += !required;
+}
+
 static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescriptor *message, const uint8_t *at,
                           size_t length, cJSON *object, bool inner);
 
 static void read_protobuf_message(struct decoder *decoder, const ProtobufCFieldDescriptor *field,
                                   const struct wire_field *value, cJSON *object) {
+    struct entry entry;
     if (is_position(field)) {
         decode_protobuf_place(decoder, value->data, value->length, &decoder->place);
-        return;
-    }
-    cJSON *list = list_get(decoder, object, field->name);
-    cJSON *entry = list == NULL ? NULL : list_add(decoder, list);
-    if (entry != NULL) {
-        read_protobuf(decoder, field->descriptor, value->data, value->length, entry, true);
+    } else if (entry_begin(decoder, object, field->name, &entry)) {
+        read_protobuf(decoder, field->descriptor, value->data, value->length, entry.object, true);
+        entry_end(decoder, object, field->name, &entry);
     }
 }
 
@@ -148,18 +197,27 @@ static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescrip
         struct decode_scalar scalar = {0};
         if (field == NULL) {
             decode_unknown(decoder, decoder->record.index, NULL, 0, value.number);
-        } else if (field->type == PROTOBUF_C_TYPE_MESSAGE && value.type == WIRE_BYTES && !inner) {
+            continue;
+        }
+        if (!inner) {
+            field_begin(decoder, field);
+        }
+        if (!inner && field->label != PROTOBUF_C_LABEL_REPEATED) {
+            decode_unflaw(decoder, field);
+        }
+        if (field->type == PROTOBUF_C_TYPE_MESSAGE && value.type == WIRE_BYTES && !inner) {
             read_protobuf_message(decoder, field, &value, object);
-        } else if (!wire_scalar(field->type, &value, &scalar)) {
-            decode_refuse(decoder, PROBLEM_WRONG_TYPE,
-                          "%s: has the wire form of %s, which is not the field's type; "
-                          "compare your .proto with the hub's",
-                          field->name, wire_type_name(value.type));
-        } else {
+        } else if (wire_scalar(field->type, &value, &scalar)) {
             put_scalar(decoder, object, field, &scalar);
+        } else {
+            decode_refuse(decoder, PROBLEM_WRONG_TYPE,
+                          "%s%s: has the wire form of %s, which is not the field's type; "
+                          "compare your .proto with the hub's",
+                          decoder->within, field->name, wire_type_name(value.type));
         }
     }
     if (wire.problem != NULL) {
+        decoder->at = inner ? decoder->at : NULL;
         decode_refuse(decoder, PROBLEM_MALFORMED, "byte %td of the %s: %s; it is cut or is not protobuf", wire.at - at,
                       inner ? "list entry" : "record", wire.problem);
     }
@@ -180,13 +238,13 @@ static void read_json_list(struct decoder *decoder, const ProtobufCFieldDescript
         return;
     }
     while (json_element(reader, &first) && json_value(reader, &element)) {
-        cJSON *list = decoder->refused != PROBLEM_NONE ? NULL : list_get(decoder, object, field->name);
-        cJSON *entry = list == NULL ? NULL : list_add(decoder, list);
+        struct entry entry;
         if (element.kind != JSON_OBJECT) {
             decode_refuse(decoder, PROBLEM_WRONG_TYPE, "%s: must be an array of objects", field->name);
-        }
-        if (entry != NULL && element.kind == JSON_OBJECT) {
-            read_json(decoder, field->descriptor, reader, entry, true);
+            json_skip(reader, &element);
+        } else if (entry_begin(decoder, object, field->name, &entry)) {
+            read_json(decoder, field->descriptor, reader, entry.object, true);
+            entry_end(decoder, object, field->name, &entry);
         } else {
             json_skip(reader, &element);
         }
@@ -208,6 +266,22 @@ static void read_json_value(struct decoder *decoder, const ProtobufCFieldDescrip
     }
 }
 
+/* Passes over a member that nobody knows, or that came before. `name` is told of before its value is read: both may use
+ * the scratch. */
+static void skip_member(struct decoder *decoder, const ProtobufCFieldDescriptor *field, struct json_reader *reader,
+                        const struct json_value *name) {
+    struct json_value value;
+    if (field == NULL) {
+        decode_unknown(decoder, decoder->record.index, name->text, name->is_cut ? JSON_SCRATCH_MAX : name->length, 0);
+    } else {
+        decode_refuse(decoder, PROBLEM_DUPLICATE_FIELD, "%s%s: comes twice in one object", decoder->within,
+                      field->name);
+    }
+    if (json_value(reader, &value)) {
+        json_skip(reader, &value);
+    }
+}
+
 static void read_json(struct decoder *decoder, const ProtobufCMessageDescriptor *message, struct json_reader *reader,
                       cJSON *object, bool inner) {
     struct json_value name, value;
@@ -217,15 +291,16 @@ static void read_json(struct decoder *decoder, const ProtobufCMessageDescriptor 
         const ProtobufCFieldDescriptor *field =
             name.is_cut ? NULL : decode_field_by_name(message, name.text, name.length);
         if (field == NULL || (inner && field->type == PROTOBUF_C_TYPE_MESSAGE)) {
-            decode_unknown(decoder, decoder->record.index, name.text, name.is_cut ? JSON_SCRATCH_MAX : name.length, 0);
-            if (json_value(reader, &value)) {
-                json_skip(reader, &value);
-            }
+            skip_member(decoder, NULL, reader, &name);
             continue;
+        }
+        if (!inner) {
+            field_begin(decoder, field);
         }
         uint64_t bit = UINT64_C(1) << (field - message->fields);
         if ((seen & bit) != 0) {
-            decode_refuse(decoder, PROBLEM_DUPLICATE_FIELD, "%s: comes twice in one object", field->name);
+            skip_member(decoder, field, reader, &name);
+            continue;
         }
         seen |= bit;
         if (json_value(reader, &value) && value.kind != JSON_NULL) {
@@ -251,23 +326,51 @@ static void check_required(struct decoder *decoder, const cJSON *object) {
     if (time != NULL) {
         decode_check_time(decoder, decoder->kind->time, (int64_t)time->valuedouble);
     }
+    if (decoder->record.misfits > decoder->optional) {
+        decode_refuse(decoder, PROBLEM_WRONG_TOPIC,
+                      "the record has fields of another message than %s; is it on its own topic?",
+                      decoder->kind->record->short_name);
+    }
+}
+
+bool decode_needs_place(const struct decoder *decoder) {
+    return decoder->kind != NULL && decoder->kind->place_is_vital;
+}
+
+static void put_place(struct decoder *decoder, cJSON *object) {
+    const ProtobufCFieldDescriptor *field = decode_field_by_name(decoder->kind->record, "position", 8);
+    struct decode_place *place = &decoder->place;
+    if (!place->given || decode_is_flawed(decoder, field)) {
+        return;
+    }
+    decoder->at = field;
+    if (decode_place_finish(decoder, place)) {
+        put(decoder, object, place->outside ? "outside_lon" : "lon", cJSON_CreateNumber(place->lon));
+        put(decoder, object, place->outside ? "outside_lat" : "lat", cJSON_CreateNumber(place->lat));
+    }
+    decoder->at = NULL;
 }
 
 static cJSON *document_begin(struct decoder *decoder, int index) {
     decode_record_begin(decoder, index);
-    cJSON *object = cJSON_CreateObject();
-    decoder->out_of_memory = decoder->out_of_memory || object == NULL;
-    return object;
+    decoder->optional = 0;
+    decoder->object = cJSON_CreateObject();
+    decoder->out_of_memory = decoder->out_of_memory || decoder->object == NULL;
+    return decoder->object;
 }
 
 static void document_end(struct decoder *decoder, cJSON *object) {
+    decoder->at = NULL;
     check_required(decoder, object);
-    if (decoder->place.given && decoder->refused == PROBLEM_NONE && decode_place_finish(decoder, &decoder->place)) {
-        put(decoder, object, "lon", cJSON_CreateNumber(decoder->place.lon));
-        put(decoder, object, "lat", cJSON_CreateNumber(decoder->place.lat));
+    if (decoder->refused == PROBLEM_NONE) {
+        put_place(decoder, object);
     }
     if (!decode_report_refused(decoder) && !decoder->out_of_memory) {
-        decoder->document_sink->document(decoder->user, decoder->record.index, object);
+        struct document document = {.index = decoder->record.index,
+                                    .object = object,
+                                    .flaws = decoder->flaws,
+                                    .flaw_count = decoder->flaw_count};
+        decoder->document_sink->document(decoder->user, &document);
     }
 }
 
@@ -305,6 +408,7 @@ int decode_document(struct decoder *decoder, enum topic_kind kind, const struct 
     decoder->warning = sink->warning;
     decoder->user = sink->user;
     decoder->unknown_count = 0;
+    decoder->declared = false;
     decoder->out_of_memory = false;
     int count = 0;
     switch (decode_form(decoder, payload, length)) {

@@ -9,8 +9,14 @@
 enum {
     PLAN_FIELDS_MAX = 96,   /* fields of one record's descriptor */
     PLAN_NUMBERS_MAX = 256, /* field numbers that are looked up in a table; larger ones are searched */
-    PLAN_SLOTS = 256,       /* hash table of names: a power of two, more than twice PLAN_FIELDS_MAX */
+    PLAN_NAME_MAX = 64,     /* bytes of a field's name with its end */
+    PLAN_SLOTS = 512,       /* hash table of names, two a field: a power of two, more than four times PLAN_FIELDS_MAX */
     UNKNOWN_MAX = 16,       /* unknown fields of one message that are warned of */
+    /* Below it this build knows all numbers that were ever given: a field that it does not know is of another message.
+     * New fields get numbers from here on, each subsystem's of a hundred of its own (adapter.new_fields_from). */
+    FIELD_NEW_FROM = 1000,
+    FIELD_NEW_COUNT = 100,
+    BATCH_SUBSYSTEM = 1000, /* number of `subsystem` in every <Subsystem>Batch and <Kind>Batch */
 };
 
 /* Why a record or message is refused; decode.c has the word for each. */
@@ -33,6 +39,9 @@ enum decode_problem {
     PROBLEM_MISSING_COORDINATE_SYSTEM,
     PROBLEM_DUPLICATE_FIELD,
     PROBLEM_NO_READINGS,
+    PROBLEM_BAD_VALUE,
+    PROBLEM_WRONG_TOPIC,
+    PROBLEM_PLACE_OUTSIDE,
 };
 
 enum field_role { ROLE_DEVICE_CODE, ROLE_OBSERVED_AT, ROLE_POSITION, ROLE_READING, ROLE_TEXT };
@@ -45,6 +54,8 @@ struct plan_field {
     enum field_role role;
     unsigned bit;    /* ROLE_READING, ROLE_TEXT: ordinal - 1 */
     double min, max; /* ROLE_READING: physical range */
+    size_t camel_length;
+    char camel[PLAN_NAME_MAX]; /* its name in protobuf's own JSON */
 };
 
 /* An adapter's record, worked out once. */
@@ -52,8 +63,9 @@ struct decode_plan {
     const struct adapter *adapter;
     struct plan_field fields[PLAN_FIELDS_MAX];
     unsigned count;
+    const struct plan_field *position;   /* NULL = none */
     uint8_t by_number[PLAN_NUMBERS_MAX]; /* place in `fields` + 1, 0 = unknown */
-    uint8_t by_name[PLAN_SLOTS];         /* the same, by hash of the name with linear probing */
+    uint8_t by_name[PLAN_SLOTS];         /* the same, by hash of the name with linear probing; by both names */
 };
 
 /* FNV-1a of some bytes, onto a hash of what came before them. */
@@ -76,10 +88,17 @@ static inline const struct plan_field *decode_plan_by_number(const struct decode
     return place == 0 ? NULL : &plan->fields[place - 1];
 }
 const struct plan_field *decode_plan_by_name(const struct decode_plan *plan, const char *name, size_t length);
+/* The plan of an adapter, made the first time; NULL = out of memory. */
+const struct decode_plan *decode_plan_get(struct decoder *decoder, const struct adapter *adapter);
+/* Whether a record of another adapter has a metric of that name. */
+bool decode_plan_elsewhere(struct decoder *decoder, const char *name, size_t length);
+/* Whether a field goes by that name: the .proto's or its lowerCamelCase form, as protobuf prints JSON. */
+bool decode_is_name(const ProtobufCFieldDescriptor *field, const char *name, size_t length);
 
 /* A position as it is read, before it is checked and converted. */
 struct decode_place {
     bool given, has_lon, has_lat, has_system;
+    bool outside; /* the county; once it is checked */
     double lon, lat;
     int64_t system;
 };
@@ -110,30 +129,41 @@ struct decoder {
     const struct document_kind *kind; /* the other kinds */
     const struct document_sink *document_sink;
     void (*problem)(void *user, int index, const char *code, const char *reason);
-    void (*warning)(void *user, int index, const char *code, const char *reason);
+    void (*warning)(void *user, int index, const char *code, const char *field, const char *reason);
     void *user;
     uint32_t unknown[UNKNOWN_MAX]; /* hashes of the unknown fields that were warned of */
+    uint32_t unknown_misfit;       /* bit i: another message has the field of unknown[i] */
     unsigned unknown_count;
     bool out_of_memory;
+    bool declared; /* it says that it is of the topic's subsystem */
     /* the record at hand */
     struct record record;
     struct decode_place place;
     bool has_time;
-    const char *within;          /* goes before a field's name in reasons: "" or "position." */
-    enum decode_problem refused; /* the first thing that is wrong with it */
+    const char *within; /* goes before a field's name in reasons: "" or "position." */
+    /* The record's own field that is being read; what is found wrong is this field's flaw. NULL = the record's. */
+    const ProtobufCFieldDescriptor *at;
+    cJSON *object;     /* the other kinds */
+    unsigned optional; /* fields that are neither flawed nor required (the other kinds) */
+    struct decode_flaw flaws[PLAN_FIELDS_MAX];
+    const ProtobufCFieldDescriptor *flawed[PLAN_FIELDS_MAX];
+    unsigned flaw_count;
+    unsigned refusals;           /* calls of decode_refuse */
+    enum decode_problem refused; /* the first thing that is wrong with it as a whole */
     char reason[DECODE_REASON_MAX];
     char code[DECODE_CODE_MAX + 1];
     char texts[ADAPTER_METRICS_MAX][DECODE_TEXT_MAX + 1];
     char scratch[JSON_SCRATCH_MAX];
 };
 
-/* ---- decode_message.c and decode.c */
+/* ---- decode_message.c, decode.c, decode_record.c, decode_value.c, decode_place.c */
 
 enum decode_form { FORM_NONE, FORM_PROTOBUF, FORM_JSON };
 /* What a payload is by its first bytes; FORM_NONE: empty, and reported. */
 enum decode_form decode_form(struct decoder *decoder, const void *payload, size_t length);
 
-/* Notes what is wrong with the record at hand (index of decoder->record); the first note counts. */
+/* Notes what is wrong with the field at hand (decoder->at), which is then left out; of one that the record cannot do
+ * without, or if there is none, with the record. The first note of each counts. */
 void decode_refuse(struct decoder *decoder, enum decode_problem problem, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 /* Reports a problem at once: `index` -1 for the whole message. */
@@ -141,32 +171,56 @@ void decode_report(struct decoder *decoder, int index, enum decode_problem probl
     __attribute__((format(printf, 4, 5), cold));
 /* Reports the record's noted problem, if there is one; returns whether there was. */
 bool decode_report_refused(struct decoder *decoder);
-/* Warns of an unknown field, the first time that it is seen in this message. name NULL: by number. */
+/* Refuses a record of which nothing is left, for the first of its flaws; returns whether there was one. */
+bool decode_report_flawed(struct decoder *decoder);
+/* Warns of an unknown field, the first time that it is seen in this message. name NULL: by number. `index` -1: beside
+ * the records. Counts it among the record's misfits if only another message has it. */
 void decode_unknown(struct decoder *decoder, int index, const char *name, size_t length, uint64_t number)
     __attribute__((cold));
+/* Refuses the message if it says that it is of another subsystem than the topic's; returns whether it did. */
+bool decode_elsewhere(struct decoder *decoder, const char *text, size_t length);
+/* A good value came after a bad one of the same field, as protobuf allows: the flaw is forgotten. */
+void decode_unflaw(struct decoder *decoder, const ProtobufCFieldDescriptor *field) __attribute__((cold));
+bool decode_is_flawed(const struct decoder *decoder, const ProtobufCFieldDescriptor *field);
 
 void decode_record_begin(struct decoder *decoder, int index);
 void decode_record_put(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar);
 /* Checks the record as a whole and hands it, or its problem, to the sink. */
 void decode_record_end(struct decoder *decoder);
 
-/* Checks and converts `place` to WGS 84; refuses the record and returns false if it cannot be. */
+/* Checks and converts `place` to WGS 84, and marks it if it is outside the county; false, with the field at hand
+ * refused, if it cannot be. */
 bool decode_place_finish(struct decoder *decoder, struct decode_place *place);
 void decode_place_put(struct decode_place *place, const ProtobufCFieldDescriptor *field,
                       const struct decode_scalar *scalar);
-/* False, with the record refused, if the enum of `field` has no value `number`. */
+/* False, with the field refused, if the enum of `field` has no value `number`. */
 bool decode_check_enum(struct decoder *decoder, const ProtobufCFieldDescriptor *field, int64_t number);
-/* False, with the record refused, if `ms` is not within the limits. */
+/* Refuses the field, naming the enum's values; `found` is what came. */
+void decode_refuse_enum(struct decoder *decoder, const ProtobufCFieldDescriptor *field, const char *found)
+    __attribute__((cold));
+/* The enum's value of that name, as people write it: "gcj-02" is GCJ02. NULL = it has none. */
+const ProtobufCEnumValue *decode_enum_find(const ProtobufCEnumDescriptor *values, const char *text, size_t length);
+/* False, with the field refused, if `ms` is not within the limits. */
 bool decode_check_time(struct decoder *decoder, const char *field, int64_t ms);
-/* False, with the record refused by `problem`, if the text is too long or not fit to be stored. */
+/* False, with the field refused by `problem`, if the text is too long or not fit to be stored. */
 bool decode_check_text(struct decoder *decoder, const char *field, const struct decode_scalar *scalar, size_t limit,
                        enum decode_problem problem);
+
+/* ---- decode_document_check.c: false, or a refusal noted, if a document's value is not what it must be */
+
+/* May change the text to the form that is stored, no longer than it was. */
+bool decode_document_text(struct decoder *decoder, const char *field, char *text);
+bool decode_document_number(struct decoder *decoder, const char *field, double number);
+void decode_document_entry(struct decoder *decoder, const char *list, const cJSON *entry);
 
 /* ---- decode_protobuf.c and decode_json.c */
 
 /* One telemetry record. */
 void decode_protobuf_record(struct decoder *decoder, const uint8_t *at, size_t length, int index);
 void decode_json_record(struct decoder *decoder, struct json_reader *reader, int index);
+/* decode_fits for each form. */
+bool decode_protobuf_fits(const struct decode_plan *plan, const uint8_t *at, size_t length);
+bool decode_json_fits(const struct decode_plan *plan, const char *at, size_t length);
 /* Whether all of the payload can be divided into protobuf fields, and the first record too. */
 bool decode_framing_fits(const void *payload, size_t length);
 
@@ -177,16 +231,19 @@ int decode_json_records(struct decoder *decoder, const void *payload, size_t len
 int decode_protobuf_records(struct decoder *decoder, const void *payload, size_t length,
                             void (*record)(struct decoder *decoder, const uint8_t *at, size_t length, int index));
 
+/* Whether the record at hand is of a kind that is nothing without its place (a case). */
+bool decode_needs_place(const struct decoder *decoder);
+
 /* Reads a JSON position into `place`; `value` is what was read of it. */
 void decode_json_place(struct decoder *decoder, struct json_reader *reader, const struct json_value *value,
                        struct decode_place *place);
 /* Reads a protobuf position into `place`. */
 void decode_protobuf_place(struct decoder *decoder, const uint8_t *at, size_t length, struct decode_place *place);
 
-/* The field of that name or number, or NULL; a search from the first to the last. */
+/* The field of that name, either form, or NULL; a search from the first to the last. */
 const ProtobufCFieldDescriptor *decode_field_by_name(const ProtobufCMessageDescriptor *message, const char *name,
                                                      size_t length);
-/* Turns a JSON value into a field's value. False: the record is refused, wrong type or not a name of the enum. */
+/* Turns a JSON value into a field's value. False: the field is refused, wrong type or not a name of the enum. */
 bool decode_json_scalar(struct decoder *decoder, const ProtobufCFieldDescriptor *field, const struct json_value *value,
                         struct decode_scalar *scalar);
 

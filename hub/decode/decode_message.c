@@ -2,31 +2,10 @@
  * record. */
 #include "hub/decode/decode.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "hub/base/error.h"
 #include "hub/decode/decode_internal.h"
-
-/* ---- messages */
-
-static const struct decode_plan *plan_get(struct decoder *decoder, const struct adapter *adapter) {
-    for (size_t i = 0; i < decoder->plan_count; i++) {
-        if (decoder->plans[i]->adapter == adapter) {
-            return decoder->plans[i];
-        }
-    }
-    struct decode_plan **grown = realloc(decoder->plans, (decoder->plan_count + 1) * sizeof(struct decode_plan *));
-    if (grown == NULL) {
-        return NULL;
-    }
-    decoder->plans = grown;
-    struct decode_plan *plan = decode_plan_new(adapter);
-    if (plan != NULL) {
-        decoder->plans[decoder->plan_count++] = plan;
-    }
-    return plan;
-}
 
 /* After a first byte that is a line feed and the tag of a batch's first record both: is the rest JSON? `length` counts
  * from the bracket. A protobuf batch has a record of 91 or 123 bytes there. */
@@ -65,16 +44,18 @@ enum decode_form decode_form(struct decoder *decoder, const void *payload, size_
 
 int decode_telemetry(struct decoder *decoder, const struct adapter *adapter, const struct decode_limits *limits,
                      const void *payload, size_t length, const struct decode_sink *sink) {
-    decoder->plan = plan_get(decoder, adapter);
+    decoder->plan = decode_plan_get(decoder, adapter);
     if (decoder->plan == NULL) {
         return CH_EMEMORY;
     }
+    decoder->kind = NULL;
     decoder->limits = limits;
     decoder->sink = sink;
     decoder->problem = sink->problem;
     decoder->warning = sink->warning;
     decoder->user = sink->user;
     decoder->unknown_count = 0;
+    decoder->declared = false;
     switch (decode_form(decoder, payload, length)) {
     case FORM_JSON:
         return decode_json_records(decoder, payload, length, decode_json_record);
@@ -84,4 +65,13 @@ int decode_telemetry(struct decoder *decoder, const struct adapter *adapter, con
         break;
     }
     return 0;
+}
+
+bool decode_fits(struct decoder *decoder, const struct adapter *other, const struct record *record) {
+    const struct decode_plan *plan = decode_plan_get(decoder, other);
+    if (plan == NULL) {
+        return false;
+    }
+    return record->raw_is_json ? decode_json_fits(plan, record->raw, record->raw_length)
+                               : decode_protobuf_fits(plan, record->raw, record->raw_length);
 }

@@ -5,6 +5,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "hub/base/count.h"
 
 enum { NUMBER_TEXT_MAX = 1024, EXACT_DIGITS = 19, EXACT_POWER = 22 };
 
@@ -42,6 +45,65 @@ static bool take_word(struct json_reader *reader, const char *word) {
         return false;
     }
     reader->at += length;
+    return true;
+}
+
+/* ---- tokens that are no values */
+
+/* A value ends before one of these, or with the payload. */
+static bool ends_value(const struct json_reader *reader) {
+    switch (peek(reader)) {
+    case ',':
+    case '}':
+    case ']':
+    case ' ':
+    case '\n':
+    case '\r':
+    case '\t':
+        return true;
+    default:
+        return reader->at == reader->end;
+    }
+}
+
+/* The container at hand goes on or ends here. */
+static bool ends_item(const struct json_reader *reader) {
+    bool in_array = reader->depth > 0 && (reader->arrays >> (reader->depth - 1) & 1) != 0;
+    return reader->depth > 0 && (peek(reader) == ',' || peek(reader) == (in_array ? ']' : '}'));
+}
+
+/* NaN and infinity as C, C++, Java, Python and the runtime of Microsoft print them. */
+static bool is_no_number(const char *text, size_t length, double *number) {
+    static const char *const words[] = {"nan", "inf", "infinity"};
+    bool minus = length > 0 && *text == '-';
+    size_t sign = minus || (length > 0 && *text == '+');
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        if (length - sign == strlen(words[i]) && strncasecmp(text + sign, words[i], length - sign) == 0) {
+            *number = i == 0 ? NAN : minus ? -INFINITY : INFINITY;
+            return true;
+        }
+    }
+    *number = NAN;
+    return (length - sign > 3 && strncmp(text + sign, "1.#", 3) == 0) ||
+           (length - sign > 4 && strncasecmp(text + sign, "nan(", 4) == 0);
+}
+
+/* What begins at `start` is no value: takes it up to where one would end. */
+static bool read_word(struct json_reader *reader, struct json_value *value, const char *start) {
+    *value = (struct json_value){.kind = JSON_WORD, .text = start};
+    reader->at = start;
+    while (!ends_value(reader) && strchr("\"[{:", *reader->at) == NULL) {
+        reader->at++;
+    }
+    value->length = (size_t)(reader->at - start);
+    if (is_no_number(start, value->length, &value->number)) {
+        value->kind = JSON_NUMBER;
+    } else if (reader->at == reader->end) {
+        return syntax(reader, "the payload ends too early");
+    }
+    if (!ends_value(reader) || (value->length == 0 && !ends_item(reader))) {
+        return syntax(reader, "a value was expected");
+    }
     return true;
 }
 
@@ -108,37 +170,34 @@ static double number_value(const char *start, const char *end, const struct numb
     return minus ? -value : value;
 }
 
-static bool read_number(struct json_reader *reader, struct json_value *value) {
+/* Reads what has the form of a number; false if it has not. */
+static bool scan_number(struct json_reader *reader, struct json_value *value) {
     const char *start = reader->at;
     struct number number = {0};
-    bool minus = *start == '-';
+    bool minus = peek(reader) == '-';
     reader->at += minus;
     value->kind = JSON_NUMBER;
-    if (take_word(reader, "Infinity")) {
-        value->number = minus ? -INFINITY : INFINITY;
-        return true;
-    }
     const char *digits = reader->at;
     size_t count = read_digits(reader, &number, false);
     if (count == 0 || (count > 1 && *digits == '0')) {
-        return syntax(reader, "a number is not written as JSON wants it");
+        return false;
     }
     bool plain = !number.more;
     if (peek(reader) == '.') {
         reader->at++;
         plain = false;
         if (read_digits(reader, &number, true) == 0) {
-            return syntax(reader, "a number has no digits after its point");
+            return false;
         }
     }
     if (peek(reader) == 'e' || peek(reader) == 'E') {
         plain = false;
         if (!read_exponent(reader, &number)) {
-            return syntax(reader, "a number has no digits in its exponent");
+            return false;
         }
     }
     if (reader->at - start >= NUMBER_TEXT_MAX) {
-        return syntax(reader, "a number has more than 1000 digits");
+        return false;
     }
     value->number = number_value(start, reader->at, &number, minus);
     if (plain) {
@@ -149,6 +208,21 @@ static bool read_number(struct json_reader *reader, struct json_value *value) {
         value->whole = (int64_t)value->number;
     }
     return true;
+}
+
+static bool read_number(struct json_reader *reader, struct json_value *value) {
+    const char *start = reader->at;
+    return (scan_number(reader, value) && ends_value(reader)) || read_word(reader, value, start);
+}
+
+bool json_text_number(const char *text, size_t length, struct json_value *value) {
+    struct json_reader reader = {.start = text, .at = text, .end = text + length};
+    *value = (struct json_value){0};
+    if (scan_number(&reader, value) && reader.at == reader.end) {
+        return true;
+    }
+    *value = (struct json_value){.kind = JSON_NUMBER};
+    return is_no_number(text, length, &value->number);
 }
 
 /* ---- strings */
@@ -283,6 +357,12 @@ static bool open_container(struct json_reader *reader, struct json_value *value,
     return true;
 }
 
+static bool read_name(struct json_reader *reader, struct json_value *value, const char *name, enum json_kind kind) {
+    const char *start = reader->at;
+    value->kind = kind;
+    return (take_word(reader, name) && ends_value(reader)) || read_word(reader, value, start);
+}
+
 bool json_value(struct json_reader *reader, struct json_value *value) {
     *value = (struct json_value){0};
     if (reader->problem != NULL) {
@@ -297,26 +377,25 @@ bool json_value(struct json_reader *reader, struct json_value *value) {
     case '[':
         return open_container(reader, value, JSON_ARRAY);
     case 't':
-        value->kind = JSON_TRUE;
-        return take_word(reader, "true") || syntax(reader, "a value was expected");
+        return read_name(reader, value, "true", JSON_TRUE);
     case 'f':
-        value->kind = JSON_FALSE;
-        return take_word(reader, "false") || syntax(reader, "a value was expected");
+        return read_name(reader, value, "false", JSON_FALSE);
     case 'n':
-        value->kind = JSON_NULL;
-        return take_word(reader, "null") || syntax(reader, "a value was expected");
-    case 'N':
-        value->kind = JSON_NUMBER;
-        value->number = NAN;
-        return take_word(reader, "NaN") || syntax(reader, "a value was expected");
+        return read_name(reader, value, "null", JSON_NULL);
     case '-':
-    case 'I':
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
         return read_number(reader, value);
     default:
-        if (peek(reader) >= '0' && peek(reader) <= '9') {
-            return read_number(reader, value);
-        }
-        return syntax(reader, reader->at < reader->end ? "a value was expected" : "the payload ends too early");
+        return read_word(reader, value, reader->at);
     }
 }
 
@@ -396,6 +475,10 @@ bool json_skip(struct json_reader *reader, const struct json_value *value) {
 
 bool json_at_end(struct json_reader *reader) {
     skip_blanks(reader);
+    while (reader->at < reader->end && *reader->at == '\0') {
+        reader->at++;
+        skip_blanks(reader);
+    }
     return reader->at == reader->end;
 }
 

@@ -1,7 +1,9 @@
 /* json_reader.h: a pull reader of JSON (RFC 8259) over bounded bytes, for messages that nobody vouches for. Allocates
- * nothing, recurses never. Three things are taken that the RFC does not know, so that one odd value spoils only its own
- * record and not its neighbours: NaN and Infinity as numbers (some writers' form), strings with raw control characters
- * or wrong escapes (marked), a byte order mark at the start. What such a value means is the caller's business. */
+ * nothing, recurses never. Some things are taken that the RFC does not know, so that one odd value spoils only its own
+ * field and not its neighbours: numbers that are none, as printf and others write them (NaN, -nan, inf, Infinity,
+ * 1.#QNAN), any other token that is no value (01, 0x1f, --, or nothing where a value should be: JSON_WORD), strings
+ * with raw control characters or wrong escapes (marked), a byte order mark at the start, NULs after the end. What such
+ * a value means is the caller's business. */
 #ifndef CITYHUB_JSON_READER_H
 #define CITYHUB_JSON_READER_H
 
@@ -14,14 +16,15 @@ enum {
     JSON_SCRATCH_MAX = 4104, /* bytes of a string with escapes, unescaped; beyond, only its length is known */
 };
 
-enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_OBJECT, JSON_ARRAY };
+enum json_kind { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_WORD, JSON_OBJECT, JSON_ARRAY };
 
 struct json_value {
     enum json_kind kind;
     double number; /* JSON_NUMBER: its value; infinite if it is too large, NaN for NaN */
     bool is_whole; /* JSON_NUMBER: an integer within int64_t: `whole` */
     int64_t whole;
-    /* JSON_STRING: points into the payload or, with escapes, into the scratch: good until the next call. */
+    /* JSON_STRING: points into the payload or, with escapes, into the scratch: good until the next call. JSON_WORD: the
+     * token as it stands in the payload, perhaps empty. */
     const char *text;
     size_t length;     /* its bytes, unescaped */
     bool is_cut;       /* longer than the scratch: `text` has only the first JSON_SCRATCH_MAX bytes */
@@ -50,8 +53,12 @@ bool json_member(struct json_reader *reader, bool *first, struct json_value *nam
 /* Skips to the end of an array or object that json_value has just opened; nothing to do for other values. */
 bool json_skip(struct json_reader *reader, const struct json_value *value);
 
-/* True if nothing but blanks is left. */
+/* True if nothing but blanks and NULs is left: C programs send the end of their string along. */
 bool json_at_end(struct json_reader *reader);
+
+/* The number that the whole of a text is, written as JSON writes numbers or one that is none (NaN); false if it is
+ * something else. For numbers that came as strings. */
+bool json_text_number(const char *text, size_t length, struct json_value *value);
 
 /* After json_value has opened an array: how many elements it has at the most, by its commas (its syntax may
  * be wrong). */

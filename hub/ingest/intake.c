@@ -10,12 +10,15 @@
 #include "hub/base/error.h"
 #include "hub/base/text.h"
 #include "hub/base/topic.h"
+#include "hub/ingest/elsewhere.h"
 
 enum {
-    PROBLEMS_LISTED = 1000, /* of one message; the rest is only counted */
+    PROBLEMS_LISTED = 1000, /* of one message, and as many bad fields; the rest is only counted */
+    WARNINGS_LISTED = 50,   /* of one message and code, likewise */
     NAME_MAX_BYTES = 128,
     UNREAD_KEPT_BYTES = 65536, /* of a message that is refused unread */
     DAY_MS = 86400000,
+    WARNING_CODES = 5,
 };
 
 struct intake {
@@ -25,14 +28,19 @@ struct intake {
     EVP_MD *sha256; /* fetched once: OpenSSL looks long for it */
     EVP_MD_CTX *digest;
     uint64_t check_bits[8]; /* of the adapter's checks: the state's bit */
-    struct buffer attributes, problems, warnings, records;
+    struct buffer attributes, problems, warnings, records, fields;
     /* of the message at hand */
     struct batch *batch;
     struct vendor *vendor;
-    int problem_count;
+    int problem_count, field_count, warning_count;
+    int warned[WARNING_CODES];
     int64_t newest_ms;    /* no record is later */
     bool new_to_registry; /* a record of a document names a device that is not known, or not so */
 };
+
+/* Warnings by code, so that many of one do not hide the others. */
+static const char *const warning_codes[WARNING_CODES] = {"unknown_field", "out_of_range", "no_value", "place_outside",
+                                                         "empty_message"};
 
 struct intake *intake_new(const struct world *world, const struct adapter *adapter) {
     struct intake *intake = calloc(1, sizeof *intake);
@@ -64,6 +72,7 @@ void intake_free(struct intake *intake) {
         buffer_free(&intake->problems);
         buffer_free(&intake->warnings);
         buffer_free(&intake->records);
+        buffer_free(&intake->fields);
         free(intake);
     }
 }
@@ -72,29 +81,117 @@ static struct batch_message *current(const struct intake *intake) {
     return &intake->batch->messages[intake->batch->message_count - 1];
 }
 
-static void append_finding(struct buffer *list, int index, const char *code, const char *reason) {
-    buffer_format(list, "%s{\"index\":%d,\"code\":\"%s\",\"reason\":", list->length > 0 ? "," : "", index, code);
-    buffer_json(list, reason, strlen(reason));
+/* One entry of a receipt's problems or warnings. */
+struct finding {
+    int index; /* of the record, -1 = the message */
+    const char *code;
+    const char *field; /* NULL = it is of no single field */
+    const double *value;
+    const char *reason;
+};
+
+static void append_finding(struct buffer *list, const struct finding *finding) {
+    buffer_format(list, "%s{\"index\":%d,\"code\":\"%s\",", list->length > 0 ? "," : "", finding->index, finding->code);
+    if (finding->field != NULL) {
+        buffer_format(list, "\"field\":\"%s\",", finding->field);
+    }
+    if (finding->value != NULL) {
+        buffer_format(list, "\"value\":%.17g,", *finding->value);
+    }
+    buffer_text(list, "\"reason\":");
+    buffer_json(list, finding->reason, strlen(finding->reason));
     buffer_text(list, "}");
+}
+
+/* The message's first problem stands for it in quarantine. */
+static void keep_first(struct intake *intake, const char *code, const char *reason) {
+    if (intake->problem_count + intake->field_count == 0) {
+        size_t code_at = batch_keep_text(intake->batch, code, strlen(code));
+        size_t reason_at = batch_keep_text(intake->batch, reason, strlen(reason));
+        current(intake)->code = code_at;
+        current(intake)->reason = reason_at;
+    }
 }
 
 static void note_problem(void *user, int index, const char *code, const char *reason) {
     struct intake *intake = user;
-    struct batch_message *message = current(intake);
-    if (intake->problem_count++ == 0) {
-        size_t code_at = batch_keep_text(intake->batch, code, strlen(code));
-        size_t reason_at = batch_keep_text(intake->batch, reason, strlen(reason));
-        message->code = code_at;
-        message->reason = reason_at;
-    }
-    if (intake->problem_count <= PROBLEMS_LISTED) {
-        append_finding(&intake->problems, index, code, reason);
+    keep_first(intake, code, reason);
+    if (++intake->problem_count <= PROBLEMS_LISTED) {
+        append_finding(&intake->problems, &(struct finding){.index = index, .code = code, .reason = reason});
     }
 }
 
-static void note_warning(void *user, int index, const char *code, const char *reason) {
-    struct intake *intake = user;
-    append_finding(&intake->warnings, index, code, reason);
+/* Fields that were left out of a record that is stored. */
+static void note_flaws(struct intake *intake, struct buffer *list, int index, const struct decode_flaw *flaws,
+                       unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        const struct decode_flaw *flaw = &flaws[i];
+        keep_first(intake, flaw->code, flaw->reason);
+        if (++intake->field_count <= PROBLEMS_LISTED) {
+            append_finding(list, &(struct finding){
+                                     .index = index, .code = flaw->code, .field = flaw->field, .reason = flaw->reason});
+        }
+    }
+}
+
+static void warn(struct intake *intake, const struct finding *finding) {
+    size_t known = 0;
+    while (known < WARNING_CODES - 1 && strcmp(warning_codes[known], finding->code) != 0) {
+        known++;
+    }
+    intake->warning_count++;
+    if (++intake->warned[known] <= WARNINGS_LISTED) {
+        append_finding(&intake->warnings, finding);
+    }
+}
+
+static void note_warning(void *user, int index, const char *code, const char *field, const char *reason) {
+    warn(user, &(struct finding){.index = index, .code = code, .field = field, .reason = reason});
+}
+
+/* ---- readings that are none, or beyond the instrument ---- */
+
+static void warn_of_reading(struct intake *intake, const struct record *record, int bit, bool none) {
+    const struct metric *metric = &intake->adapter->metrics[bit];
+    char reason[DECODE_REASON_MAX];
+    if (none) {
+        snprintf(reason, sizeof reason,
+                 "%s: %.9g stands for no value and was not stored; leave the field out when there is none", metric->key,
+                 record->values[bit]);
+    } else {
+        snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %.9g to %.9g %s; it was stored with a flag",
+                 metric->key, record->values[bit], metric->min, metric->max, metric->unit);
+    }
+    warn(intake, &(struct finding){.index = record->index,
+                                   .code = none ? "no_value" : "out_of_range",
+                                   .field = metric->key,
+                                   .value = &record->values[bit],
+                                   .reason = reason});
+}
+
+/* Leaves out what stands for no value, and warns of that and of what is out of range. */
+static void judge_readings(struct intake *intake, struct record *record) {
+    uint64_t none = plausible_no_values(intake->world.plausible, intake->vendor, record);
+    record->present &= ~none;
+    record->quality &= ~none;
+    for (uint64_t rest = none | record->quality; rest != 0; rest &= rest - 1) {
+        int bit = __builtin_ctzll(rest);
+        warn_of_reading(intake, record, bit, (none >> bit & 1) != 0);
+    }
+}
+
+/* Whether the record is of another subsystem: reported. */
+static bool is_elsewhere(struct intake *intake, const struct record *record, const struct device *device) {
+    struct elsewhere here = {.registry = intake->world.registry,
+                             .decoder = intake->decoder,
+                             .adapter = intake->adapter,
+                             .vendor = intake->vendor};
+    char reason[DECODE_REASON_MAX];
+    bool elsewhere = elsewhere_judge(&here, record, device, reason);
+    if (elsewhere) {
+        note_problem(intake, record->index, "wrong_topic", reason);
+    }
+    return elsewhere;
 }
 
 /* The record's texts as a JSON object. */
@@ -118,8 +215,12 @@ static int note_operation(void *user, const struct alarm_operation *operation) {
     return batch_operation_add(intake->batch, operation);
 }
 
+/* The record's device, added if it is new and may be; NULL: refused and reported, or memory is out. */
 static struct device *device_of(struct intake *intake, const struct record *record) {
     struct device *device = vendor_device(intake->vendor, record->device_code, record->device_code_length);
+    if (is_elsewhere(intake, record, device)) {
+        return NULL;
+    }
     if (device != NULL) {
         return device;
     }
@@ -147,20 +248,22 @@ static struct device *device_of(struct intake *intake, const struct record *reco
     return device;
 }
 
-static void take_record(void *user, const struct record *record) {
+static void take_record(void *user, struct record *record) {
     struct intake *intake = user;
     struct batch *batch = intake->batch;
     struct device *device = batch->failed ? NULL : device_of(intake, record);
     if (device == NULL) {
         return;
     }
+    note_flaws(intake, &intake->problems, record->index, record->flaws, record->flaw_count);
+    judge_readings(intake, record);
     if (device->evaluated_ms > intake->newest_ms) {
         device->evaluated_ms = INT64_MIN; /* judged by a clock that was ahead: that was no record's time */
     }
     batch->revisits = batch->revisits || record->observed_at_ms <= device->evaluated_ms;
     build_attributes(intake, record);
     batch_row_add(batch, device, record, intake->attributes.data, intake->attributes.length);
-    if (record->has_position && (device->kind < 0 || intake->adapter->kinds[device->kind].mobile)) {
+    if (record->has_position && (record->outside || device->kind < 0 || intake->adapter->kinds[device->kind].mobile)) {
         batch_track_add(batch, device, record);
     }
     for (size_t i = 0; i < intake->adapter->check_count; i++) {
@@ -184,19 +287,26 @@ static bool changes_registry(const struct intake *intake, const cJSON *object) {
     return device == NULL || kind == NULL || adapter_kind(intake->adapter, kind) != device->kind;
 }
 
-static void take_document(void *user, int index, const cJSON *object) {
+static void take_document(void *user, const struct document *document) {
     struct intake *intake = user;
-    intake->new_to_registry = intake->new_to_registry || changes_registry(intake, object);
-    char *text = cJSON_PrintUnformatted(object);
+    intake->new_to_registry = intake->new_to_registry || changes_registry(intake, document->object);
+    char *text = cJSON_PrintUnformatted(document->object);
     if (text == NULL) {
         intake->batch->failed = true;
         return;
     }
     struct buffer *records = &intake->records;
-    buffer_format(records, "%s{\"index\":%d,\"record\":", records->length > 0 ? "," : "", index);
+    buffer_format(records, "%s{\"index\":%d,\"record\":", records->length > 0 ? "," : "", document->index);
     buffer_text(records, text);
-    buffer_text(records, "}");
     free(text);
+    if (document->flaw_count > 0) {
+        intake->fields.length = 0;
+        note_flaws(intake, &intake->fields, document->index, document->flaws, document->flaw_count);
+        buffer_text(records, ",\"fields\":[");
+        buffer_bytes(records, intake->fields.data, intake->fields.length);
+        buffer_format(records, "],\"bad_fields\":%u", document->flaw_count); /* of which not all may be listed */
+    }
+    buffer_text(records, "}");
 }
 
 /* FNV-1a, of what is hashed beside the content. */
@@ -270,9 +380,11 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     if (entry == NULL) {
         return;
     }
-    intake->problem_count = 0;
+    intake->problem_count = intake->field_count = intake->warning_count = 0;
+    memset(intake->warned, 0, sizeof intake->warned);
     intake->new_to_registry = false;
-    struct buffer *const buffers[] = {&intake->attributes, &intake->problems, &intake->warnings, &intake->records};
+    struct buffer *const buffers[] = {&intake->attributes, &intake->problems, &intake->warnings, &intake->records,
+                                      &intake->fields};
     for (size_t i = 0; i < COUNT_OF(buffers); i++) {
         buffer_reset(buffers[i], SIZE_MAX);
     }
@@ -293,6 +405,15 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     bool replayed = message->first_received_ms > 0 && message->first_received_ms < message->received_at_ms;
     entry->first_received_ms = replayed ? message->first_received_ms : 0;
     batch->replays = batch->replays || replayed;
+}
+
+/* What a broker sends when a retained message is deleted: nothing to store, and nothing wrong. */
+static bool is_empty(struct intake *intake, const struct intake_message *message) {
+    if (message->length == 0) {
+        note_warning(intake, -1, "empty_message", NULL,
+                     "the message is empty: nothing was stored; retained messages are not wanted");
+    }
+    return message->length == 0;
 }
 
 /* What keeps a message from being decoded at all; false = nothing. */
@@ -325,6 +446,8 @@ static int decode(struct intake *intake, const struct intake_message *message) {
     struct decode_limits limits = {
         .oldest_ms = message->received_at_ms - config->retention_observation_days * DAY_MS,
         .newest_ms = message->received_at_ms + config->time_max_ahead_s * 1000,
+        .extent = plausible_extent(intake->world.plausible),
+        .subsystem = intake->adapter->key,
     };
     intake->newest_ms = limits.newest_ms;
     enum topic_kind kind = topic_kind(batch_text(intake->batch, current(intake)->kind));
@@ -365,7 +488,7 @@ static size_t keep_document(struct intake *intake) {
     buffer_bytes(&out, intake->problems.data, intake->problems.length);
     buffer_text(&out, "],\"warnings\":[");
     buffer_bytes(&out, intake->warnings.data, intake->warnings.length);
-    buffer_text(&out, "]}");
+    buffer_format(&out, "],\"warned\":%d}", intake->warning_count);
     batch->failed = batch->failed || out.failed;
     size_t at = batch_keep_text(batch, out.data, out.length);
     buffer_free(&out);
@@ -377,6 +500,8 @@ static void message_end(struct intake *intake, int total) {
     struct batch_message *entry = current(intake);
     entry->total = total < 0 ? 0 : total;
     entry->problem_count = intake->problem_count;
+    entry->field_count = intake->field_count;
+    entry->warning_count = intake->warning_count;
     if (total >= 0 && intake->records.length > 0) {
         entry->document = keep_document(intake);
         entry->inventory = topic_kind(batch_text(batch, entry->kind)) == TOPIC_INVENTORY &&
@@ -390,7 +515,7 @@ static void message_end(struct intake *intake, int total) {
     entry->warnings_length = intake->warnings.length;
     entry->fates[FATE_STORED] = entry->row_count;
     batch->failed = batch->failed || total < 0 || intake->problems.failed || intake->warnings.failed ||
-                    intake->records.failed || intake->attributes.failed;
+                    intake->records.failed || intake->fields.failed || intake->attributes.failed;
 }
 
 static void count_message(const struct intake *intake) {
@@ -425,7 +550,7 @@ int intake_take(struct intake *intake, struct batch *batch, const struct intake_
     intake->batch = batch;
     message_begin(intake, message, &levels);
     if (!batch->failed) {
-        message_end(intake, refuse(intake, message) ? 0 : decode(intake, message));
+        message_end(intake, is_empty(intake, message) || refuse(intake, message) ? 0 : decode(intake, message));
     }
     if (batch->failed) {
         take_back(intake, &mark);

@@ -15,6 +15,7 @@ struct rule {
     int kind;     /* place in the adapter's kinds, -1 = every kind */
     enum comparison comparison;
     double threshold, clear;
+    double min, max; /* the metric's physical range */
     int64_t duration_ms;
     int window_from, window_to; /* minutes of the local day; -1 = always */
 };
@@ -34,6 +35,7 @@ struct condition {
     struct condition_key key;
     enum alarm_state state;
     bool fresh;         /* a change was committed while conditions were being read */
+    bool out_of_range;  /* of an open one: its alarm says that a reading was beyond the instrument */
     uint32_t unsettled; /* changes that are not committed */
     int64_t since_ms;   /* of a pending one */
     UT_hash_handle hh;
@@ -47,8 +49,11 @@ struct alarms {
     size_t rule_count;
 };
 
-const char *const alarm_action_names[] = {
-    [ALARM_OPEN] = "open", [ALARM_CLOSE] = "close", [ALARM_PEND] = "pend", [ALARM_DROP] = "drop"};
+const char *const alarm_action_names[] = {[ALARM_OPEN] = "open",
+                                          [ALARM_CLOSE] = "close",
+                                          [ALARM_PEND] = "pend",
+                                          [ALARM_DROP] = "drop",
+                                          [ALARM_MARK] = "mark"};
 
 /* The county's offset from UTC is read with the rules: China has no summer time. A county that had would be off until
  * the rules are read again, which the hub does every hour. */
@@ -60,10 +65,11 @@ const char alarms_rules_sql[] =
     " WHERE r.enabled AND r.kind = 'threshold' AND m.kind <> 'text' ORDER BY r.id";
 
 const char alarms_conditions_sql[] =
-    "SELECT d.subsystem, d.vendor, d.code, c.rule_id, c.open, (pg_catalog.date_part('epoch', c.since) * 1000)::bigint"
-    " FROM ("
-    "SELECT a.device_id, a.rule_id, true AS open, a.opened_at AS since FROM onemap.alarm a WHERE a.closed_at IS NULL"
-    " UNION ALL SELECT p.device_id, p.rule_id, false, p.since FROM onemap.alarm_pending p) c"
+    "SELECT d.subsystem, d.vendor, d.code, c.rule_id, c.open, (pg_catalog.date_part('epoch', c.since) * 1000)::bigint,"
+    " c.out_of_range FROM ("
+    "SELECT a.device_id, a.rule_id, true AS open, a.opened_at AS since, a.detail ? 'out_of_range' AS out_of_range"
+    " FROM onemap.alarm a WHERE a.closed_at IS NULL"
+    " UNION ALL SELECT p.device_id, p.rule_id, false, p.since, false FROM onemap.alarm_pending p) c"
     " JOIN onemap.alarm_rule r ON r.id = c.rule_id AND r.kind = 'threshold' AND r.enabled"
     " JOIN onemap.device d ON d.id = c.device_id ORDER BY c.open DESC";
 
@@ -130,6 +136,12 @@ static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, 
         .window_from = minute_of(rows, row, 8),
         .window_to = minute_of(rows, row, 9),
     };
+    for (size_t i = 0; i < adapter->metric_count; i++) {
+        if (adapter->metrics[i].ordinal == (int)rule.bit + 1) {
+            rule.min = adapter->metrics[i].min;
+            rule.max = adapter->metrics[i].max;
+        }
+    }
     rule.clear = PQgetisnull(rows, row, 6) ? rule.threshold : strtod(PQgetvalue(rows, row, 6), NULL);
     return rule;
 }
@@ -218,6 +230,7 @@ int alarms_take_conditions(struct alarms *alarms, const struct registry *registr
         if (condition != NULL && is_settled(condition) && condition->state == ALARM_STATE_NORMAL) {
             condition->state = PQgetvalue(rows, row, 4)[0] == 't' ? ALARM_STATE_OPEN : ALARM_STATE_PENDING;
             condition->since_ms = strtoll(PQgetvalue(rows, row, 5), NULL, 10);
+            condition->out_of_range = PQgetvalue(rows, row, 6)[0] == 't';
         }
     }
     alarms->reading = false;
@@ -234,6 +247,7 @@ void alarms_undo(struct alarms *alarms, const struct alarm_operation *operations
         struct condition *condition = condition_find(alarms, operation->device, operation->rule_id);
         condition->state = operation->was;
         condition->since_ms = operation->was_since_ms;
+        condition->out_of_range = operation->was_out_of_range;
         condition->unsettled--;
         condition_tidy(alarms, condition);
     }
@@ -276,6 +290,43 @@ static bool is_over(const struct rule *rule, double value) {
                                                   : !is_beyond(rule, value);
 }
 
+/* A reading beyond the instrument's range is the worst moment of what the rule is for if it is beyond on the rule's
+ * side: it is judged as what it says, which is the range's end at least. One that is out on the other side says
+ * nothing. */
+static bool is_judged(const struct rule *rule, double value) {
+    return rule->comparison == COMPARISON_ABOVE   ? value > rule->max
+           : rule->comparison == COMPARISON_BELOW ? value < rule->min
+                                                  : false;
+}
+
+static struct alarm_operation operation_of(const struct condition *condition, const struct rule *rule,
+                                           const struct record *record, enum alarm_action action) {
+    return (struct alarm_operation){.device = condition->key.device,
+                                    .rule_id = rule->id,
+                                    .action = action,
+                                    .at_ms = record->observed_at_ms,
+                                    .value = record->values[rule->bit],
+                                    .out_of_range = (record->quality >> rule->bit & 1) != 0,
+                                    .was = condition->state,
+                                    .was_since_ms = condition->since_ms,
+                                    .was_out_of_range = condition->out_of_range};
+}
+
+/* An open alarm that stays open: the first reading beyond the instrument's range is written into it. */
+static int mark(struct condition *condition, const struct rule *rule, const struct record *record,
+                alarm_changed *changed, void *user) {
+    struct alarm_operation operation = operation_of(condition, rule, record, ALARM_MARK);
+    if (!operation.out_of_range || condition->out_of_range) {
+        return 0;
+    }
+    if (changed(user, &operation) != 0) {
+        return CH_EMEMORY;
+    }
+    condition->out_of_range = true;
+    condition->unsettled++;
+    return 0;
+}
+
 static int judge_rule(struct alarms *alarms, const struct rule *rule, struct device *device,
                       const struct record *record, alarm_changed *changed, void *user) {
     double value = record->values[rule->bit];
@@ -283,7 +334,10 @@ static int judge_rule(struct alarms *alarms, const struct rule *rule, struct dev
     enum alarm_state was = condition == NULL ? ALARM_STATE_NORMAL : condition->state;
     bool within = within_window(alarms, rule, record->observed_at_ms);
     bool beyond = within && is_beyond(rule, value);
-    if (was == ALARM_STATE_OPEN ? within && !is_over(rule, value) : was == ALARM_STATE_NORMAL && !beyond) {
+    if (was == ALARM_STATE_OPEN && within && !is_over(rule, value)) {
+        return mark(condition, rule, record, changed, user);
+    }
+    if (was == ALARM_STATE_NORMAL && !beyond) {
         return 0; /* it stays as it is */
     }
     if (condition == NULL && (condition = condition_add(alarms, device, rule->id)) == NULL) {
@@ -291,12 +345,7 @@ static int judge_rule(struct alarms *alarms, const struct rule *rule, struct dev
     }
     enum alarm_state becomes = ALARM_STATE_NORMAL;
     int64_t since_ms = condition->since_ms;
-    struct alarm_operation operation = {.device = device,
-                                        .rule_id = rule->id,
-                                        .at_ms = record->observed_at_ms,
-                                        .value = value,
-                                        .was = was,
-                                        .was_since_ms = since_ms};
+    struct alarm_operation operation = operation_of(condition, rule, record, ALARM_DROP);
     if (was == ALARM_STATE_OPEN || !beyond) {
         operation.action = was == ALARM_STATE_OPEN ? ALARM_CLOSE : ALARM_DROP;
     } else {
@@ -314,6 +363,7 @@ static int judge_rule(struct alarms *alarms, const struct rule *rule, struct dev
     }
     condition->state = becomes;
     condition->since_ms = since_ms;
+    condition->out_of_range = becomes == ALARM_STATE_OPEN && operation.out_of_range;
     condition->unsettled++;
     return 0;
 }
@@ -325,14 +375,14 @@ int alarms_judge(struct alarms *alarms, struct device *device, const struct reco
     }
     device->evaluated_ms = record->observed_at_ms;
     const struct rule_list *list = &alarms->lists[adapter_index(device->vendor->adapter)];
-    uint64_t good = record->present & ~record->quality;
-    if ((good & list->bits) == 0) {
+    if ((record->present & list->bits) == 0) {
         return 0;
     }
     int result = 0;
     for (size_t i = 0; i < list->count; i++) {
         const struct rule *rule = &list->rules[i];
-        if ((good >> rule->bit & 1) != 0 && (rule->kind < 0 || rule->kind == device->kind)) {
+        if ((record->present >> rule->bit & 1) != 0 && (rule->kind < 0 || rule->kind == device->kind) &&
+            ((record->quality >> rule->bit & 1) == 0 || is_judged(rule, record->values[rule->bit]))) {
             int code = judge_rule(alarms, rule, device, record, changed, user);
             result = code != 0 ? code : result;
         }

@@ -18,12 +18,15 @@ enum alarm_state { ALARM_STATE_NORMAL, ALARM_STATE_PENDING, ALARM_STATE_OPEN };
 struct alarm_operation {
     struct device *device;
     int rule_id;
-    enum alarm_action { ALARM_OPEN, ALARM_CLOSE, ALARM_PEND, ALARM_DROP } action;
+    /* MARK: an open alarm stays open, and now a reading was beyond the instrument's range */
+    enum alarm_action { ALARM_OPEN, ALARM_CLOSE, ALARM_PEND, ALARM_DROP, ALARM_MARK } action;
     int64_t at_ms;
     double value;
+    bool out_of_range;    /* the value is beyond the metric's physical range */
     uint32_t message;     /* the batch's: the message that it comes of, and is refused with */
-    enum alarm_state was; /* before, and since when it was pending: for alarms_undo */
+    enum alarm_state was; /* before, and since when it was pending, and what its alarm said: for alarms_undo */
     int64_t was_since_ms;
+    bool was_out_of_range;
 };
 extern const char *const alarm_action_names[]; /* the words of onemap.alarm_apply */
 
@@ -42,8 +45,9 @@ int alarms_take_conditions(struct alarms *alarms, const struct registry *registr
 size_t alarms_rule_count(const struct alarms *alarms);
 
 /* Judges one record. Calls `changed` for each change, which is made only if that returns 0. A record older than one
- * that was judged already, and readings with a quality flag, are left out. Returns 0 or CH_EMEMORY: then a part of it
- * may have been judged. */
+ * that was judged already is left out. A reading outside the metric's range is judged by the rules whose danger lies on
+ * that side; on the others it has no effect, be an alarm open or not. Returns 0 or CH_EMEMORY: then a part of it may
+ * have been judged. */
 typedef int alarm_changed(void *user, const struct alarm_operation *operation);
 int alarms_judge(struct alarms *alarms, struct device *device, const struct record *record, alarm_changed *changed,
                  void *user);

@@ -98,7 +98,7 @@ int states_note(struct states *states, struct device *device, const struct recor
             entry->quality = (entry->quality & ~(UINT64_C(1) << i)) | (record->quality & UINT64_C(1) << i);
         }
     }
-    if (record->has_position && at >= entry->placed_at_ms) {
+    if (record->has_position && !record->outside && at >= entry->placed_at_ms) {
         entry->lon = record->lon;
         entry->lat = record->lat;
         entry->placed_at_ms = at;

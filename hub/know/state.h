@@ -12,7 +12,7 @@ struct states;
 struct states *states_new(void); /* NULL = out of memory */
 void states_free(struct states *states);
 
-/* Notes one record. Returns 0 or CH_EMEMORY. */
+/* Notes one record; a place outside the county is no place. Returns 0 or CH_EMEMORY. */
 int states_note(struct states *states, struct device *device, const struct record *record, int64_t received_at_ms);
 /* All records of these committed batches are noted: their ids, each as text with its NUL. Returns 0 or CH_EMEMORY. */
 enum { STATES_ID_BYTES = 37 };

@@ -4,6 +4,7 @@
 
 #include "hub/base/config.h"
 #include "hub/know/alarm.h"
+#include "hub/know/plausible.h"
 #include "hub/know/registry.h"
 #include "hub/know/state.h"
 
@@ -12,6 +13,7 @@ struct world {
     struct registry *registry;
     struct alarms *alarms;
     struct states *states;
+    struct plausible *plausible;
 };
 
 #endif

@@ -19,7 +19,7 @@ enum task {
     TASK_CATCH_UP,  /* device_state after a crash */
     TASK_VENDORS,
     TASK_DEVICES,    /* page by page */
-    TASK_RULES,      /* rules, then conditions, in one answer */
+    TASK_RULES,      /* what is plausible, rules, then conditions, in one answer */
     TASK_DELIVERIES, /* what was committed last and may be delivered again */
     TASK_LANES,      /* our sessions are written down before they are opened */
     TASK_FORGET,     /* drained sessions */
@@ -106,6 +106,12 @@ static int take_devices(struct loader *loader, const PGresult *rows) {
 static int take_rules(struct loader *loader, int statement, const PGresult *result) {
     struct alarms *alarms = loader->world->alarms;
     if (statement == 0) {
+        return plausible_take_extent(loader->world->plausible, result);
+    }
+    if (statement == 1) {
+        return plausible_take_codes(loader->world->plausible, result);
+    }
+    if (statement == 2) {
         PQclear(loader->rules);
         loader->rules = PQcopyResult(result, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
         return loader->rules == NULL ? CH_EMEMORY : 0;
@@ -252,7 +258,8 @@ static void build(struct loader *loader, enum task task) {
         break;
     case TASK_RULES:
         alarms_reading(loader->world->alarms);
-        buffer_format(sql, "%s; %s", alarms_rules_sql, alarms_conditions_sql);
+        buffer_format(sql, "%s; %s; %s; %s", plausible_extent_sql, plausible_codes_sql, alarms_rules_sql,
+                      alarms_conditions_sql);
         break;
     case TASK_DELIVERIES:
         sql_deliveries(loader);

@@ -322,9 +322,13 @@ static void on_refused(void *user) {
 static bool hub_open(struct hub *hub) {
     struct loader_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
     hub->source = (struct server_source){.ready = is_ready, .user = hub};
-    hub->world = (struct world){
-        .config = hub->config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
-    if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL) {
+    hub->world = (struct world){.config = hub->config,
+                                .registry = registry_new(),
+                                .alarms = alarms_new(),
+                                .states = states_new(),
+                                .plausible = plausible_new()};
+    if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL ||
+        hub->world.plausible == NULL) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
@@ -342,6 +346,7 @@ static bool hub_open(struct hub *hub) {
 static void hub_free(struct hub *hub) {
     alarms_free(hub->world.alarms);
     states_free(hub->world.states);
+    plausible_free(hub->world.plausible);
     registry_free(hub->world.registry);
     metrics_free();
 }

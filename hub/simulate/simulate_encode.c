@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2 };
+enum { BATCH_RECORDS = 1, BATCH_SUBSYSTEM = 1000 }; /* fields of every batch */
 
 static int append(struct simulate_bytes *bytes, const void *data, size_t length) {
     if (bytes->capacity - bytes->length < length) {
@@ -153,19 +155,23 @@ static int append_message(struct simulate_bytes *bytes, const ProtobufCMessageDe
     return code;
 }
 
-int simulate_encode_protobuf(struct simulate_bytes *bytes, const ProtobufCMessageDescriptor *descriptor,
-                             const cJSON *records) {
+int simulate_encode_protobuf(struct simulate_bytes *bytes, const char *subsystem,
+                             const ProtobufCMessageDescriptor *descriptor, const cJSON *records) {
     int code = 0;
     const cJSON *record;
     cJSON_ArrayForEach(record, records) {
-        code = code == 0 ? append_message(bytes, descriptor, 1, record) : code;
+        code = code == 0 ? append_message(bytes, descriptor, BATCH_RECORDS, record) : code;
     }
-    return code;
+    return code == 0 ? append_bytes(bytes, BATCH_SUBSYSTEM, subsystem, strlen(subsystem)) : code;
 }
 
-int simulate_encode_json(struct simulate_bytes *bytes, const cJSON *records) {
+int simulate_encode_json(struct simulate_bytes *bytes, const char *subsystem, const cJSON *records) {
     char *text = cJSON_PrintUnformatted(records);
-    int code = text == NULL ? CH_EMEMORY : append(bytes, text, strlen(text));
+    const char *const parts[] = {"{\"subsystem\":\"", subsystem, "\",\"records\":", text, "}"};
+    int code = text == NULL ? CH_EMEMORY : 0;
+    for (size_t i = 0; code == 0 && i < COUNT_OF(parts); i++) {
+        code = append(bytes, parts[i], strlen(parts[i]));
+    }
     free(text);
     return code;
 }

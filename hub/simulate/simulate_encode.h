@@ -13,13 +13,13 @@ struct simulate_bytes {
     size_t length, capacity;
 };
 
-/* Appends a <Subsystem>Batch (field 1, repeated) of `records`, an array of objects with the field names of
+/* Appends a batch that says which subsystem it is of, with `records`, an array of objects with the field names of
  * `descriptor`; enums as numbers or names. A name that the descriptor does not have, or a value that does not fit its
  * field, is a fault of the program. Returns 0, CH_EINVAL (told) or CH_EMEMORY. */
-int simulate_encode_protobuf(struct simulate_bytes *bytes, const ProtobufCMessageDescriptor *descriptor,
-                             const cJSON *records);
+int simulate_encode_protobuf(struct simulate_bytes *bytes, const char *subsystem,
+                             const ProtobufCMessageDescriptor *descriptor, const cJSON *records);
 
 /* The same as a JSON text. */
-int simulate_encode_json(struct simulate_bytes *bytes, const cJSON *records);
+int simulate_encode_json(struct simulate_bytes *bytes, const char *subsystem, const cJSON *records);
 
 #endif

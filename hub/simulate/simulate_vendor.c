@@ -181,8 +181,9 @@ int simulated_vendor_send(struct simulated_vendor *vendor, enum topic_kind kind,
     int count = records == NULL ? 0 : cJSON_GetArraySize(records);
     int code = records == NULL ? CH_EMEMORY : 0;
     if (count > 0) {
-        code = vendor->json ? simulate_encode_json(&bytes, records)
-                            : simulate_encode_protobuf(&bytes, descriptor, records);
+        const char *subsystem = vendor->adapter->key;
+        code = vendor->json ? simulate_encode_json(&bytes, subsystem, records)
+                            : simulate_encode_protobuf(&bytes, subsystem, descriptor, records);
         code = code == 0 ? publish(vendor, kind, &bytes, count) : code;
     }
     free(bytes.data);

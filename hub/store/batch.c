@@ -108,8 +108,14 @@ void batch_track_add(struct batch *batch, struct device *device, const struct re
     struct buffer *tracks = &batch->tracks;
     index[batch->track_count] = row_of(batch, device, record, tracks->length);
     index[batch->track_count++].record = batch->row_count == 0 ? 0 : (uint32_t)batch->row_count - 1;
-    row_begin(tracks, 4, record);
+    row_begin(tracks, 5, record);
+    if (record->outside) { /* of the two places one is set: the other one is no place of the map's */
+        copy_null(tracks);
+    }
     copy_point(tracks, record->lon, record->lat);
+    if (!record->outside) {
+        copy_null(tracks);
+    }
     batch->messages[batch->message_count - 1].track_count++;
     batch->failed = batch->failed || tracks->failed;
 }
@@ -124,7 +130,7 @@ void batch_check_add(struct batch *batch, const struct adapter_check *check, str
     checks[batch->check_count++] = (struct batch_check){.check = check,
                                                         .device = device,
                                                         .observed_at_ms = record->observed_at_ms,
-                                                        .has_position = record->has_position,
+                                                        .has_position = record->has_position && !record->outside,
                                                         .lon = record->lon,
                                                         .lat = record->lat,
                                                         .message = (uint32_t)batch->message_count - 1};
@@ -163,7 +169,7 @@ void batch_row_read(const struct batch *batch, const struct batch_row *row, stru
     const char *at = batch->rows.data + row->offset + ROW_HEAD_BYTES;
     record->observed_at_ms = row->observed_at_ms;
     record->present = record->quality = 0;
-    record->has_position = false;
+    record->has_position = record->outside = false;
     read_int32(&at); /* the array's length */
     int32_t dimensions = read_int32(&at);
     at += ARRAY_HEAD_BYTES - 4;
@@ -180,10 +186,13 @@ void batch_row_read(const struct batch *batch, const struct batch_row *row, stru
 }
 
 void batch_track_read(const struct batch *batch, const struct batch_row *row, struct record *record) {
-    const char *at = batch->tracks.data + row->offset + ROW_HEAD_BYTES + 4 + POINT_HEAD_BYTES;
+    const char *at = batch->tracks.data + row->offset + ROW_HEAD_BYTES;
     record->observed_at_ms = row->observed_at_ms;
     record->present = record->quality = 0;
     record->has_position = true;
+    record->outside = read_int32(&at) < 0; /* no place: the one outside follows */
+    at += record->outside ? 4 : 0;
+    at += POINT_HEAD_BYTES;
     memcpy(&record->lon, at, sizeof record->lon);
     memcpy(&record->lat, at + sizeof record->lon, sizeof record->lat);
 }

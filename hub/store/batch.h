@@ -47,9 +47,11 @@ struct batch_message {
     int total;                     /* records, good and bad; 0 = it could not be read at all */
     uint32_t first_row, row_count; /* in batch.row_index */
     uint32_t first_track, track_count;
-    uint32_t fates[FATE_COUNT]; /* rows by enum batch_fate, once settled; all FATE_STORED before */
-    int problem_count;
-    size_t problems, problems_length; /* JSON objects separated by commas, in batch.texts */
+    uint32_t fates[FATE_COUNT];       /* rows by enum batch_fate, once settled; all FATE_STORED before */
+    int problem_count;                /* records that are refused, or 1 for the whole message */
+    int field_count;                  /* bad fields of records that are stored without them */
+    int warning_count;                /* listed below or not */
+    size_t problems, problems_length; /* of both, JSON objects separated by commas, in batch.texts */
     size_t warnings, warnings_length;
     size_t code, reason; /* of the first problem, in batch.texts */
     size_t document;     /* message_store's argument in batch.texts; 0 = telemetry */

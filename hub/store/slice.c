@@ -139,6 +139,7 @@ void slice_take_document(const struct slice *slice, const PGresult *stored) {
         message->problem_count = atoi(PQgetvalue(stored, 0, 3));
         message->fates[FATE_MERGED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 4), NULL, 10);
         message->fates[FATE_REVISED] = (uint32_t)strtoul(PQgetvalue(stored, 0, 5), NULL, 10);
+        message->field_count = atoi(PQgetvalue(stored, 0, 6));
     }
 }
 

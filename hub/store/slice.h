@@ -57,7 +57,7 @@ void slice_take_place_fates(const struct slice *slice, const PGresult *settled);
 void slice_take_fates(const struct slice *slice, const PGresult *settled);
 
 /* What became of a document's records: the place of its message in the batch, accepted, duplicates, rejected, merged,
- * revised. */
+ * revised, bad fields. */
 void slice_take_document(const struct slice *slice, const PGresult *stored);
 
 /* The slice's one message is not to be stored, for this reason: only its quarantine row will be. Returns false if

@@ -146,8 +146,10 @@ static void statement_documents(struct transaction *transaction, const struct sl
             continue;
         }
         const char *document = batch_text(slice->batch, message->document);
-        buffer_format(
-            sql, "SELECT %zu, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM onemap.message_store(", m);
+        buffer_format(sql,
+                      "SELECT %zu, s.accepted, s.duplicates, s.rejected, s.merged, s.revised, s.bad_fields"
+                      " FROM onemap.message_store(",
+                      m);
         buffer_literal(sql, document, strlen(document));
         buffer_text(sql, "::jsonb, ");
         buffer_bytea(sql, batch_text(slice->batch, message->payload), message->payload_length);
@@ -218,9 +220,10 @@ static void statement_alarms(struct transaction *transaction, const struct slice
             batch->messages[operation->message].refused) {
             continue;
         }
-        buffer_format(sql, "%s{\"op\":\"%s\",\"device_id\":%d,\"rule_id\":%d,\"at_ms\":%lld,\"value\":%.17g}",
+        buffer_format(sql, "%s{\"op\":\"%s\",\"device_id\":%d,\"rule_id\":%d,\"at_ms\":%lld,\"value\":%.17g%s}",
                       any ? "," : "", alarm_action_names[operation->action], operation->device->id, operation->rule_id,
-                      (long long)operation->at_ms, operation->value);
+                      (long long)operation->at_ms, operation->value,
+                      operation->out_of_range ? ",\"out_of_range\":true" : "");
         any = true;
     }
     if (any) {
@@ -231,7 +234,7 @@ static void statement_alarms(struct transaction *transaction, const struct slice
 }
 
 static bool needs_quarantine(const struct batch_message *message) {
-    return message->refused || (message->problem_count > 0 && message->document == 0);
+    return message->refused || (message->problem_count + message->field_count > 0 && message->document == 0);
 }
 
 static void copy_quarantine(struct transaction *transaction, const struct slice *slice) {
@@ -277,7 +280,8 @@ static void copy_quarantine(struct transaction *transaction, const struct slice 
 
 static bool needs_receipt(const struct batch_message *message) {
     return (message->document == 0 || message->refused) &&
-           (message->problem_count > 0 || message->vendor == NULL || message->vendor->receipts_all);
+           (message->problem_count + message->field_count + message->warning_count > 0 || message->vendor == NULL ||
+            message->vendor->receipts_all);
 }
 
 static void append_receipt(struct buffer *out, const struct batch *batch, const struct batch_message *message) {
@@ -289,11 +293,12 @@ static void append_receipt(struct buffer *out, const struct batch *batch, const 
     bool refused = message->refused;
     buffer_format(out,
                   ",\"received_at_ms\":%lld,\"records\":%d,\"accepted\":%u,\"duplicates\":%u,\"merged\":%u,"
-                  "\"revised\":%u,\"rejected\":%d,\"problems\":[",
+                  "\"revised\":%u,\"rejected\":%d,\"bad_fields\":%d,\"warned\":%d,\"problems\":[",
                   (long long)message->received_at_ms, message->total, refused ? 0 : fates[FATE_STORED],
                   refused ? 0 : fates[FATE_DUPLICATE], refused ? 0 : fates[FATE_MERGED],
                   refused ? 0 : fates[FATE_REVISED],
-                  refused && message->total > 0 ? message->total : message->problem_count);
+                  refused && message->total > 0 ? message->total : message->problem_count,
+                  refused ? 0 : message->field_count, message->warning_count);
     buffer_bytes(out, batch_text(batch, message->problems), message->problems_length);
     buffer_text(out, "],\"warnings\":[");
     buffer_bytes(out, batch_text(batch, message->warnings), message->warnings_length);
@@ -414,7 +419,7 @@ static void statements_rest(struct transaction *transaction, const struct slice 
 }
 
 #define OBSERVATION_COLUMNS "(device_id, observed_at, received_at, readings, quality, attributes)"
-#define TRACK_COLUMNS "(device_id, observed_at, received_at, geom)"
+#define TRACK_COLUMNS "(device_id, observed_at, received_at, geom, geom_outside)"
 #define FATE_ROWS " CROSS JOIN LATERAL pg_catalog.unnest(l.row_nos) r(row_no)"
 
 void transaction_store(struct transaction *transaction, const struct slice *slice) {

@@ -119,7 +119,7 @@ static void count_slice(const struct slot *slot) {
     struct lane_metrics *metrics = slot->job->batch->metrics;
     for (size_t m = slot->slice.first; m < slot->slice.last; m++) {
         const struct batch_message *message = &slot->slice.batch->messages[m];
-        metrics->messages_quarantined += message->problem_count > 0 || message->refused;
+        metrics->messages_quarantined += message->problem_count + message->field_count > 0 || message->refused;
         if (message->refused) {
             metrics->records_rejected += (uint64_t)message->total;
             continue;
@@ -128,6 +128,8 @@ static void count_slice(const struct slot *slot) {
         metrics->records_duplicate += message->fates[FATE_DUPLICATE];
         metrics->records_merged += message->fates[FATE_MERGED];
         metrics->records_revised += message->fates[FATE_REVISED];
+        metrics->fields_rejected += (uint64_t)message->field_count;
+        metrics->warnings += (uint64_t)message->warning_count;
         /* A message refused whole has no records: it counts as quarantined alone. */
         metrics->records_rejected += message->total == 0 ? 0 : (uint64_t)message->problem_count;
     }
@@ -206,6 +208,12 @@ static bool refuse_message(const struct slot *slot, const struct postgres_error 
                  "the database takes longer for it than the %lld s that a statement has%s%.100s; send smaller messages",
                  (long long)slot->writer->config->database_statement_timeout_s, error->where[0] == '\0' ? "" : ": ",
                  error->where);
+    } else if (strncmp(error->sqlstate, "23", 2) == 0) {
+        /* What a constraint says names tables and constraints: that is for the log, not for the vendor. */
+        snprintf(reason, sizeof reason,
+                 "the database refuses it (SQLSTATE %s): its values contradict each other, or what is stored already",
+                 error->sqlstate);
+        log_error("message_contradicts", "sqlstate=%s reason=%s", error->sqlstate, log_quote(error->message));
     } else {
         snprintf(reason, sizeof reason, "the database refuses it (SQLSTATE %s): %.180s", error->sqlstate,
                  error->message);

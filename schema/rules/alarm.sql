@@ -119,14 +119,35 @@ COMMENT ON FUNCTION onemap.alarm_next_time(int, int, text, timestamptz) IS
     'When an alarm of a lasting silence opens: not before the end of the one before, which a change of the rule may have closed '
     'while the silence went on';
 
+CREATE OR REPLACE FUNCTION onemap.alarm_beyond(rule_id int, value float8 DEFAULT NULL) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('out_of_range', true, 'text_zh', format('超量程：%s量程 %s 至 %s %s',
+        CASE WHEN $2 IS NOT NULL THEN $2 || ' ' || m.unit || '，' ELSE '按量程端值判定，' END, m.min_value, m.max_value, m.unit))
+    FROM onemap.alarm_rule r JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric WHERE r.id = $1
+$$;
+COMMENT ON FUNCTION onemap.alarm_beyond(int, float8) IS
+    'What an alarm''s detail says of a reading beyond the instrument''s range (超量程): of this value, or of some among many';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_mark(rule_id int, device_id int, beyond jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE onemap.alarm a SET detail = a.detail || $3
+    WHERE a.rule_id = $1 AND a.device_id = $2 AND a.closed_at IS NULL AND NOT a.detail ? 'out_of_range'
+$$;
+COMMENT ON FUNCTION onemap.alarm_mark(int, int, jsonb) IS
+    'Writes into an open alarm that a reading was beyond the instrument''s range, unless it says so already';
+
 CREATE OR REPLACE FUNCTION onemap.alarm_raise(device_id int, rule_key text, at timestamptz, value float8,
     detail jsonb DEFAULT '{}') RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.alarm_open(r.id, d.id, '', $3, $4, $5)
-    FROM onemap.device d JOIN onemap.alarm_rule r ON r.subsystem = d.subsystem AND r.key = $2 WHERE d.id = $1
+    SELECT onemap.alarm_open(r.id, d.id, '', $3, $4, $5 - 'beyond' || coalesce(b.words, '{}')),
+        CASE WHEN b.words IS NOT NULL THEN onemap.alarm_mark(r.id, d.id, b.words) END
+    FROM onemap.device d JOIN onemap.alarm_rule r ON r.subsystem = d.subsystem AND r.key = $2
+    CROSS JOIN LATERAL (SELECT CASE WHEN ($5->>'beyond')::boolean THEN onemap.alarm_beyond(r.id) END AS words) b
+    WHERE d.id = $1
 $$;
 COMMENT ON FUNCTION onemap.alarm_raise(int, text, timestamptz, float8, jsonb) IS
-    'Opens an alarm by the rule''s key, for sweeps and checks';
+    'Opens an alarm by the rule''s key, for sweeps and checks; detail with beyond = true: a reading that made it was beyond the '
+    'instrument''s range, which the alarm says in words (超量程), also one that is open already';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_clear(device_id int, rule_key text, at timestamptz,
     reason text DEFAULT 'condition ended') RETURNS void
@@ -155,39 +176,45 @@ COMMENT ON FUNCTION onemap.alarm_settle(int, text, boolean, timestamptz, float8,
 -- An alarm that opens and closes within one batch is stored closed, and what is pending only until the next change not at all: each
 -- version of a row that a transaction makes is looked at by those that come after it, and a value may flap thousands of times.
 CREATE OR REPLACE FUNCTION onemap.alarm_changes(operations jsonb)
-RETURNS TABLE (op text, device_id int, rule_id int, at timestamptz, value float8, closed_at timestamptz, closing_value float8)
+RETURNS TABLE (op text, device_id int, rule_id int, at timestamptz, value float8, closed_at timestamptz, closing_value float8,
+    beyond float8)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN o.passing THEN 'pass' ELSE o.op END, o.device_id, o.rule_id, o.at, o.value,
-           CASE WHEN o.passing THEN o.next_at END, CASE WHEN o.passing THEN o.next_value END
-    FROM (SELECT r.op, r.device_id, r.rule_id, to_timestamp(r.at_ms / 1000.0) AS at, r.value, r.n,
+           CASE WHEN o.passing THEN o.next_at END, CASE WHEN o.passing THEN o.next_value END,
+           CASE WHEN o.out_of_range THEN o.value WHEN o.passing THEN o.marked END
+    FROM (SELECT r.op, r.device_id, r.rule_id, to_timestamp(r.at_ms / 1000.0) AS at, r.value, r.n, r.out_of_range,
+                 CASE WHEN lead(r.op) OVER changes = 'mark' THEN lead(r.value) OVER changes END AS marked,
                  lead(to_timestamp(r.at_ms / 1000.0)) OVER ends AS next_at, lead(r.value) OVER ends AS next_value,
                  r.op = 'open' AND lag(r.op) OVER ends = 'close' AND lead(r.op) OVER ends = 'close' AS passing,
                  r.op = 'close' AND lag(r.op) OVER ends = 'open' AND lag(r.op, 2) OVER ends = 'close' AS passed,
                  r.op = 'pend' AND lead(r.op) OVER changes IN ('open', 'drop') AS short
-          FROM ROWS FROM (jsonb_to_recordset(operations) AS (op text, device_id int, rule_id int, at_ms bigint, value float8))
-              WITH ORDINALITY AS r(op, device_id, rule_id, at_ms, value, n)
+          FROM ROWS FROM (jsonb_to_recordset(operations) AS (op text, device_id int, rule_id int, at_ms bigint, value float8,
+                  out_of_range boolean)) WITH ORDINALITY AS r(op, device_id, rule_id, at_ms, value, out_of_range, n)
           WINDOW changes AS (PARTITION BY r.device_id, r.rule_id ORDER BY r.n),
                  ends AS (PARTITION BY r.device_id, r.rule_id, r.op IN ('open', 'close') ORDER BY r.n)) o
     WHERE o.passed IS NOT TRUE AND o.short IS NOT TRUE ORDER BY o.n
 $$;
 COMMENT ON FUNCTION onemap.alarm_changes(jsonb) IS
     'The operations of alarm_apply() in order, without those that change nothing that lasts; pass: an alarm that opens (at, value) '
-    'after one has closed, and closes again (closed_at, closing_value)';
+    'after one has closed, and closes again (closed_at, closing_value); beyond: a value beyond the instrument''s range';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_apply(operations jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE o record;
 BEGIN
-    FOR o IN SELECT c.op, c.device_id, c.rule_id, c.at, c.value, c.closed_at, c.closing_value
+    FOR o IN SELECT c.op, c.device_id, c.rule_id, c.at, c.value, c.closed_at, c.closing_value,
+                    CASE WHEN c.beyond IS NOT NULL THEN onemap.alarm_beyond(c.rule_id, c.beyond) ELSE '{}' END AS detail
              FROM onemap.alarm_changes(operations) c LOOP
         CASE o.op
             WHEN 'open' THEN
-                PERFORM onemap.alarm_open(o.rule_id, o.device_id, '', o.at, o.value, '{}');
+                PERFORM onemap.alarm_open(o.rule_id, o.device_id, '', o.at, o.value, o.detail);
                 DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
+            WHEN 'mark' THEN
+                PERFORM onemap.alarm_mark(o.rule_id, o.device_id, o.detail);
             WHEN 'pass' THEN
                 INSERT INTO onemap.alarm (rule_id, device_id, vendor, opened_at, value, severity, detail, closed_at, closing_value,
                     close_reason)
-                SELECT r.id, o.device_id, '', o.at, o.value, r.severity, '{}', greatest(o.at, o.closed_at), o.closing_value,
+                SELECT r.id, o.device_id, '', o.at, o.value, r.severity, o.detail, greatest(o.at, o.closed_at), o.closing_value,
                     'condition ended'
                 FROM onemap.alarm_rule r WHERE r.id = o.rule_id AND r.enabled ON CONFLICT DO NOTHING;
                 DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
@@ -204,5 +231,16 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION onemap.alarm_apply(jsonb) IS
-    'The hub''s alarm changes of one batch, in order: [{op: open|close|pend|drop, device_id, rule_id, at_ms, value}]';
+    'The hub''s alarm changes of one batch, in order: [{op: open|mark|close|pend|drop, device_id, rule_id, at_ms, value, '
+    'out_of_range}]';
 GRANT EXECUTE ON FUNCTION onemap.alarm_apply(jsonb) TO cityhub_hub;
+
+CREATE OR REPLACE VIEW onemap.alarm_overview AS
+    SELECT a.id, r.subsystem, r.key, a.device_id, coalesce(d.vendor, a.vendor) AS vendor, d.code AS device_code, a.opened_at,
+           a.closed_at, a.severity, a.value, a.detail ? 'out_of_range' AS out_of_range,
+           concat_ws('：', r.name_zh, coalesce(nullif(d.name_zh, ''), d.code, a.vendor))
+               || coalesce('（' || (a.detail->>'text_zh') || '）', '') AS text_zh
+    FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device d ON d.id = a.device_id;
+COMMENT ON VIEW onemap.alarm_overview IS
+    'Alarms in words: rule, device or vendor, and what is special, such as a reading beyond the instrument''s range (超量程)';
+GRANT SELECT ON onemap.alarm_overview TO cityhub_hub, cityhub_read;

@@ -21,19 +21,19 @@ CREATE OR REPLACE FUNCTION onemap.case_from_alarm(alarm_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE a record; c onemap.case_record; moment timestamptz; about jsonb;
 BEGIN
-    SELECT x.id, x.device_id, x.opened_at, x.value, x.severity, r.key, r.name_zh, r.category_code, r.metric, r.comparison,
-           r.threshold, d.subsystem, d.vendor, d.code, d.name_zh AS device_name
+    SELECT x.id, x.device_id, x.opened_at, x.value, x.severity, x.detail->>'text_zh' AS text_zh, r.key, r.name_zh, r.category_code,
+           r.metric, r.comparison, r.threshold, d.subsystem, d.vendor, d.code, d.name_zh AS device_name
     INTO STRICT a
     FROM onemap.alarm x JOIN onemap.alarm_rule r ON r.id = x.rule_id JOIN onemap.device d ON d.id = x.device_id WHERE x.id = $1;
     about := jsonb_build_object('alarm', jsonb_strip_nulls(jsonb_build_object('id', a.id, 'rule', a.key, 'opened_at', a.opened_at,
-        'value', a.value, 'severity', a.severity)));
+        'value', a.value, 'severity', a.severity, 'text_zh', a.text_zh)));
     c := onemap.case_for_alarm(a.device_id, a.category_code);
     IF c.id IS NOT NULL THEN
         c := onemap.case_apply(c, 'attach', 'system', 'cityhub', greatest(clock_timestamp(), c.last_event_at), about, '=');
     ELSE
         moment := clock_timestamp();
-        c := onemap.case_new(jsonb_strip_nulls(jsonb_build_object('source', 'alarm',
-            'title', left(a.name_zh || '：' || coalesce(nullif(a.device_name, ''), a.code), 200),
+        c := onemap.case_new(jsonb_strip_nulls(jsonb_build_object('source', 'alarm', 'title',
+            left(a.name_zh || '：' || coalesce(nullif(a.device_name, ''), a.code) || coalesce('（' || a.text_zh || '）', ''), 200),
             'description', concat_ws(' ', a.metric, a.value, a.comparison, a.threshold),
             'subsystem', a.subsystem, 'vendor', a.vendor, 'device_code', a.code, 'category', a.category_code,
             'condition', (SELECT min(n.number) FROM onemap.case_condition n

@@ -7,6 +7,9 @@ DECLARE d record; lon numeric := onemap.case_number(request, 'lon', -180, 180);
 BEGIN
     IF (lon IS NULL) <> (lat IS NULL) THEN
         RAISE EXCEPTION 'a place needs both "lon" and "lat"' USING ERRCODE = 'CH013';
+    ELSIF onemap.place_flaw(lon::float8, lat::float8) IS NOT NULL THEN
+        RAISE EXCEPTION 'the place is not possible: %', onemap.place_flaw(lon::float8, lat::float8) USING ERRCODE = 'CH013',
+            HINT = 'WGS 84 degrees, lon before lat; a case outside the county is not the county''s.';
     ELSIF request->>'component_code' !~ '^[0-9]{16}$' THEN
         RAISE EXCEPTION 'field "component_code" must be 16 digits, not %', request->>'component_code' USING ERRCODE = 'CH013';
     ELSIF request ? 'device_code' AND NOT request ?& '{subsystem,vendor}' THEN
@@ -110,6 +113,11 @@ BEGIN
     PERFORM onemap.case_role_check(request->>'role', NULL, c);
     attachments := onemap.case_attachments(request);
     c := onemap.case_new(request, onemap.case_at(request, '-infinity'));
+    IF concat(c.title, c.description, c.address, c.category_code, c.component_code, c.device_id, c.grid_cell, attachments) = ''
+        AND c.geom IS NULL THEN
+        RAISE EXCEPTION 'a case without any content: a title, description, category, device, place or attachment is needed'
+            USING ERRCODE = 'CH013';
+    END IF;
     -- Who reported stays out of the journal, which nobody can ever correct.
     c := onemap.case_open(c, request->>'role', coalesce(onemap.case_text(request, 'actor', 100), ''), request,
         request - '{source,role,actor,category,condition,grid_cell,reason,at,contact,reporter}'::text[]

@@ -95,8 +95,8 @@ DECLARE list jsonb := request->'attachments'; a jsonb;
 BEGIN
     IF list IS NULL OR list = 'null' THEN
         RETURN NULL;
-    ELSIF jsonb_typeof(list) <> 'array' OR jsonb_array_length(list) NOT BETWEEN 1 AND 50 THEN
-        RAISE EXCEPTION 'field "attachments" must be a list of 1 to 50 attachments' USING ERRCODE = 'CH013';
+    ELSIF jsonb_typeof(list) <> 'array' OR jsonb_array_length(list) NOT BETWEEN 1 AND 100 THEN
+        RAISE EXCEPTION 'field "attachments" must be a list of 1 to 100 attachments' USING ERRCODE = 'CH013';
     END IF;
     FOR i IN 0 .. jsonb_array_length(list) - 1 LOOP
         a := list->i;

@@ -22,10 +22,10 @@ GRANT EXECUTE ON FUNCTION onemap.outbox_failed(bigint[], text) TO cityhub_hub;
 CREATE OR REPLACE VIEW onemap.receipt AS
     SELECT o.id AS outbox_id, split_part(o.topic, '/', 3) AS subsystem, split_part(o.topic, '/', 4) AS vendor,
            r.kind, r.message, to_timestamp(r.received_at_ms / 1000.0) AS received_at, r.records, r.accepted, r.duplicates,
-           r.merged, r.revised, r.rejected, r.problems, r.warnings, o.sent_at
+           r.merged, r.revised, r.rejected, r.problems, r.warnings, o.sent_at, r.bad_fields, r.warned
     FROM onemap.outbox o, jsonb_to_recordset(o.payload::jsonb->'receipts')
         AS r(kind text, message text, received_at_ms bigint, records int, accepted int, duplicates int, merged int,
-             revised int, rejected int, problems jsonb, warnings jsonb)
+             revised int, rejected int, problems jsonb, warnings jsonb, bad_fields int, warned int)
     WHERE o.destination = 'mqtt' AND o.topic LIKE 'cityhub/v1/%/receipt';
 COMMENT ON VIEW onemap.receipt IS 'One row per message: what became of it, as its vendor was told';
 GRANT SELECT ON onemap.receipt TO cityhub_hub, cityhub_read;

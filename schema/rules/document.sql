@@ -280,16 +280,22 @@ COMMENT ON FUNCTION onemap.case_put(text, text, jsonb) IS
     'Stores a problem that a subsystem reports and hands it to the case module';
 
 -- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
--- in the receipt), received_at_ms, first_received_ms (of a replayed one), records: [{index, record}], problems and warnings found
--- while decoding, total}.
+-- in the receipt), received_at_ms, first_received_ms (of a replayed one), records: [{index, record, fields: bad ones that were left
+-- out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings, total}. Of refused records
+-- and of bad fields a thousand each are listed.
 CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind text, record jsonb, since timestamptz) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE fate text;
 BEGIN
-    RETURN CASE kind
+    fate := CASE kind
         WHEN 'inventory' THEN onemap.inventory_put(subsystem, vendor, record, since)
         WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, record, since)
         WHEN 'work' THEN onemap.work_put(subsystem, vendor, record, since)
         WHEN 'case' THEN onemap.case_put(subsystem, vendor, record) END;
+    IF fate <> 'duplicate' OR kind = 'inventory' AND since IS NULL THEN
+        PERFORM onemap.document_outside(kind, subsystem, vendor, record);
+    END IF;
+    RETURN fate;
 END $$;
 COMMENT ON FUNCTION onemap.record_put(text, text, text, jsonb, timestamptz) IS
     'Stores one record of a message of this kind; its fate, NULL if nothing stores such a kind';
@@ -302,6 +308,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT old - 'retired'
         - CASE WHEN new ? 'lon' AND (old->'lon', old->'lat') IS DISTINCT FROM (new->'lon', new->'lat') THEN 'department_code'
                ELSE '' END
+        - CASE WHEN new ? 'lon' THEN '{outside_lon,outside_lat}' ELSE '{}' END::text[]
         || new
         || CASE WHEN old ? 'attributes' AND new ? 'attributes' THEN jsonb_build_object('attributes', (
                SELECT jsonb_agg(jsonb_build_object('key', m.key, 'value', m.value)) FROM jsonb_each((
@@ -311,10 +318,28 @@ $$;
 COMMENT ON FUNCTION onemap.record_merge(jsonb, jsonb) IS
     'One record for two of the same object, that says what both say, one after the other';
 
+-- For a device all of it can be told without storing anything.
+CREATE OR REPLACE FUNCTION onemap.inventory_try(subsystem text, vendor text, before jsonb, record jsonb, since timestamptz)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE stored onemap.device; late boolean;
+BEGIN
+    SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2 AND d.code = record->>'device_code';
+    late := coalesce(stored.kind IS NOT NULL AND since < stored.updated_at, false);
+    IF before IS NOT NULL THEN
+        stored := onemap.inventory_wanted(stored, onemap.inventory_said(subsystem, vendor, before), late);
+    END IF;
+    RETURN onemap.inventory_fate(stored, onemap.inventory_wanted(stored, onemap.inventory_said(subsystem, vendor, record), late));
+END $$;
+COMMENT ON FUNCTION onemap.inventory_try(text, text, jsonb, jsonb, timestamptz) IS
+    'The fate that an inventory record of a known device has after the one `before` it';
+
 CREATE OR REPLACE FUNCTION onemap.record_try(message jsonb, before jsonb, record jsonb, since timestamptz) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE fate text;
 BEGIN
+    IF message->>'kind' = 'inventory' THEN
+        RETURN onemap.inventory_try(message->>'subsystem', message->>'vendor', before, record, since);
+    END IF;
     IF before IS NOT NULL THEN
         PERFORM onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', before, since);
     END IF;
@@ -327,10 +352,12 @@ COMMENT ON FUNCTION onemap.record_try(jsonb, jsonb, jsonb, timestamptz) IS
     'The fate that a record of the message has after the one `before` it; stores neither, raises what is wrong';
 
 CREATE OR REPLACE FUNCTION onemap.message_records(message jsonb)
-RETURNS TABLE (index int, record jsonb, turn bigint, last boolean) LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT t.index, t.record, t.turn, t.turn = t.turns
+RETURNS TABLE (index int, record jsonb, fields jsonb, bad_fields int, turn bigint, last boolean)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.index, t.record, t.fields, t.bad_fields, t.turn, t.turn = t.turns
     FROM (SELECT k.*, row_number() OVER (PARTITION BY k.key ORDER BY k.place) AS turn, count(*) OVER (PARTITION BY k.key) AS turns
-          FROM (SELECT (e->>'index')::int AS index, e->'record' AS record, n AS place, CASE message->>'kind'
+          FROM (SELECT (e->>'index')::int AS index, e->'record' AS record, coalesce(e->'fields', '[]') AS fields,
+                    coalesce((e->>'bad_fields')::int, 0) AS bad_fields, n AS place, CASE message->>'kind'
                     WHEN 'inventory' THEN e->'record'->>'device_code' WHEN 'work' THEN e->'record'->>'work_code'
                     WHEN 'staff' THEN concat(e->'record'->>'kind', ' ', e->'record'->>'code')
                     ELSE n::text END AS key
@@ -344,37 +371,51 @@ COMMENT ON FUNCTION onemap.message_records(jsonb) IS
 CREATE OR REPLACE FUNCTION onemap.message_receipt(message jsonb, counts jsonb, problems jsonb, payload bytea) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; total int := (message->>'total')::int;
+    warned int := coalesce((message->>'warned')::int, 0);
 BEGIN
     IF jsonb_array_length(problems) > 0 THEN
         PERFORM onemap.quarantine_document(message, payload, problems);
     END IF;
-    IF jsonb_array_length(problems) > 0
+    IF jsonb_array_length(problems) > 0 OR warned > 0
             OR EXISTS (SELECT FROM onemap.vendor v WHERE v.subsystem = $1->>'subsystem' AND v.vendor = $1->>'vendor'
                        AND v.receipts = 'all') THEN
         INSERT INTO onemap.outbox (topic, payload)
         VALUES (format('cityhub/v1/%s/%s/receipt', subsystem, vendor), jsonb_build_object(
             'receipts', jsonb_build_array(counts || jsonb_build_object(
             'message', message->'message', 'kind', message->'kind', 'received_at_ms', message->'received_at_ms', 'records', total,
-            'problems', problems, 'warnings', coalesce(message->'warnings', '[]'))))::text);
+            'problems', problems, 'warned', warned, 'warnings', coalesce(message->'warnings', '[]'))))::text);
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_receipt(jsonb, jsonb, jsonb, bytea) IS
     'The receipt of a message, if its vendor wants one, and its quarantine row, if there are problems; counts: what became of its '
     'records';
 
+CREATE OR REPLACE FUNCTION onemap.record_problem(index int, state text, words text) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('index', index, 'code', CASE state WHEN 'CH002' THEN 'unknown_reference' WHEN 'CH013' THEN 'bad_value'
+        ELSE 'refused_by_database' END, 'reason', CASE WHEN state LIKE '23%'
+        THEN 'values of the record contradict each other, or what is stored already; the log of the county''s database says more'
+        ELSE words END)
+$$;
+COMMENT ON FUNCTION onemap.record_problem(int, text, text) IS
+    'Why a record could not be stored, as its vendor is told: without names of tables and constraints';
+
 -- Plans are made once in a session and used for long: they must not be those of a table that was empty then.
 CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int,
-    OUT rejected int, OUT merged int, OUT revised int)
+    OUT rejected int, OUT merged int, OUT revised int, OUT bad_fields int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-    r record; fate text; tried jsonb; found jsonb[] := ARRAY[]::jsonb[]; problems jsonb := coalesce(message->'problems', '[]');
-    room int := 1000 - jsonb_array_length(problems); -- the others are only counted
+    r record; fate text; tried jsonb; flaws jsonb; found jsonb[] := ARRAY[]::jsonb[];
+    problems jsonb := coalesce(message->'problems', '[]');
+    refused int := jsonb_array_length(problems);
     said jsonb := message - '{records,problems,warnings}'::text[];
     since timestamptz := onemap.record_time(message, 'first_received_ms');
 BEGIN
-    accepted := 0; duplicates := 0; merged := 0; revised := 0;
-    FOR r IN SELECT m.index, m.record, m.turn, m.last FROM onemap.message_records(message) m LOOP
+    accepted := 0; duplicates := 0; merged := 0; revised := 0; bad_fields := 0;
+    FOR r IN SELECT m.* FROM onemap.message_records(message) m LOOP
         BEGIN
+            flaws := onemap.document_flaws(said->>'kind', said->>'subsystem', said->>'vendor', r.record);
+            r.record := r.record - ARRAY(SELECT f->>'field' FROM jsonb_array_elements(flaws) f);
             IF r.turn <= 8 THEN
                 fate := onemap.record_put(said->>'subsystem', said->>'vendor', said->>'kind', r.record, since);
             ELSE
@@ -388,14 +429,22 @@ BEGIN
             END IF;
             accepted := accepted + (fate = 'accepted')::int; duplicates := duplicates + (fate = 'duplicate')::int;
             merged := merged + (fate = 'merged')::int; revised := revised + (fate = 'revised')::int;
+            bad_fields := bad_fields + r.bad_fields + jsonb_array_length(flaws);
+            IF jsonb_array_length(r.fields || flaws) > 0 AND bad_fields <= 1000 THEN
+                found := found || ARRAY(SELECT jsonb_build_object('index', r.index) || f
+                                        FROM jsonb_array_elements(r.fields || flaws) f);
+            END IF;
         EXCEPTION
             -- Losing the connection or a deadlock is not the record's fault: the whole batch is taken again.
             WHEN serialization_failure OR deadlock_detected OR lock_not_available OR query_canceled OR admin_shutdown
                 OR disk_full OR out_of_memory THEN RAISE;
             WHEN OTHERS THEN
-                IF cardinality(found) < room THEN
-                    found := found || jsonb_build_object('index', r.index, 'code',
-                        CASE WHEN SQLSTATE = 'CH002' THEN 'unknown_reference' ELSE 'refused_by_database' END, 'reason', SQLERRM);
+                refused := refused + 1;
+                IF SQLSTATE LIKE '23%' THEN -- for the database's keepers alone
+                    RAISE LOG 'record % of % was refused: %', r.index, said->>'topic', SQLERRM;
+                END IF;
+                IF refused <= 1000 THEN
+                    found := found || onemap.record_problem(r.index, SQLSTATE, SQLERRM);
                 END IF;
         END;
         IF r.last AND r.turn > 8 AND tried IS NOT NULL THEN
@@ -404,14 +453,14 @@ BEGIN
     END LOOP;
     problems := problems || to_jsonb(found);
     -- The list may be shorter than what it stands for; a message refused whole has one problem and no records.
-    rejected := greatest((message->>'total')::int - accepted - duplicates - merged - revised, jsonb_array_length(problems));
+    rejected := greatest((message->>'total')::int - accepted - duplicates - merged - revised, refused);
     PERFORM onemap.message_receipt(message - 'records', jsonb_build_object('accepted', accepted, 'duplicates', duplicates,
-        'merged', merged, 'revised', revised, 'rejected', rejected), problems, payload);
+        'merged', merged, 'revised', revised, 'rejected', rejected, 'bad_fields', bad_fields), problems, payload);
     IF said->>'kind' = 'inventory' AND accepted + merged + revised > 0 THEN
         PERFORM pg_notify('cityhub_registry', 'inventory');
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_store(jsonb, bytea) IS
-    'Stores one decoded message of kind inventory, staff, work or case with its receipt and, if a record could not be stored, '
-    'its quarantine row; tells what became of its records';
+    'Stores one decoded message of kind inventory, staff, work or case with its receipt and, if a record or a field could not be '
+    'stored, its quarantine row; tells what became of its records';
 GRANT EXECUTE ON FUNCTION onemap.message_store(jsonb, bytea) TO cityhub_hub;

@@ -75,6 +75,65 @@ COMMENT ON FUNCTION onemap.reading_good(float8[], bigint, int) IS
     'The reading, NULL if there is none or it is outside its physical range';
 GRANT EXECUTE ON FUNCTION onemap.reading_good(float8[], bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
 
+-- A reading beyond the instrument's range is the worst moment of what a rule is for, if it is beyond on the rule's side. One that
+-- is out on the other side says nothing: it must neither open nor close an alarm.
+CREATE OR REPLACE FUNCTION onemap.reading_judged(readings float8[], quality bigint, m onemap.metric, comparison text) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN quality IS NULL OR quality & (1::bigint << ((m).ordinal - 1)) = 0
+                  OR comparison = 'above' AND readings[(m).ordinal] > (m).max_value
+                  OR comparison = 'below' AND readings[(m).ordinal] < (m).min_value THEN readings[(m).ordinal] END
+$$;
+COMMENT ON FUNCTION onemap.reading_judged(float8[], bigint, onemap.metric, text) IS
+    'The reading as a rule with this comparison (above, below) judges it: also one out of range on the rule''s side; NULL if there '
+    'is none or it is out of range on the other side';
+GRANT EXECUTE ON FUNCTION onemap.reading_judged(float8[], bigint, onemap.metric, text) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.reading_bounded(readings float8[], quality bigint, m onemap.metric, comparison text)
+RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT greatest(least(onemap.reading_judged(readings, quality, m, comparison), (m).max_value), (m).min_value)
+    WHERE onemap.reading_judged(readings, quality, m, comparison) IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.reading_bounded(float8[], bigint, onemap.metric, text) IS
+    'reading_judged() with the range''s end for what is beyond it: for means, in which nobody knows by how much it was beyond';
+GRANT EXECUTE ON FUNCTION onemap.reading_bounded(float8[], bigint, onemap.metric, text) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.is_flagged(quality bigint, ordinal int) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(quality & (1::bigint << (ordinal - 1)) <> 0, false) $$;
+COMMENT ON FUNCTION onemap.is_flagged(bigint, int) IS 'Whether the reading at an ordinal is outside its physical range';
+GRANT EXECUTE ON FUNCTION onemap.is_flagged(bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- Means of a rolled-up hour: of the good readings, or, for a rule, with those beyond its side of the range at the range's end.
+CREATE OR REPLACE FUNCTION onemap.hourly_judged(h onemap.observation_hourly, m onemap.metric, comparison text) RETURNS float8
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (coalesce((h).sums[(m).ordinal], 0) + f.beyond * f.range_end)
+           / nullif(coalesce((h).counts[(m).ordinal], 0) + f.beyond, 0)
+    FROM (SELECT coalesce(CASE comparison WHEN 'above' THEN (h).flagged_above[(m).ordinal]
+                                          WHEN 'below' THEN (h).flagged_below[(m).ordinal] END, 0) AS beyond,
+                 CASE comparison WHEN 'above' THEN (m).max_value ELSE (m).min_value END AS range_end) f
+$$;
+COMMENT ON FUNCTION onemap.hourly_judged(onemap.observation_hourly, onemap.metric, text) IS
+    'Mean of an hour as a rule with this comparison judges it: readings beyond the range on the rule''s side count as the range''s '
+    'end; NULL without any';
+GRANT EXECUTE ON FUNCTION onemap.hourly_judged(onemap.observation_hourly, onemap.metric, text)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.hourly_flagged(h onemap.observation_hourly, ordinal int) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce((h).flagged_above[ordinal], 0) + coalesce((h).flagged_below[ordinal], 0)
+$$;
+COMMENT ON FUNCTION onemap.hourly_flagged(onemap.observation_hourly, int) IS
+    'Readings of an hour that were out of range and are not in its mean';
+GRANT EXECUTE ON FUNCTION onemap.hourly_flagged(onemap.observation_hourly, int) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.flagged_keys(subsystem text, quality bigint) RETURNS text[]
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT array_agg(m.key ORDER BY m.ordinal) FROM onemap.metric m
+    WHERE m.subsystem = $1 AND quality & (1::bigint << (m.ordinal - 1)) <> 0
+$$;
+COMMENT ON FUNCTION onemap.flagged_keys(text, bigint) IS 'Keys of the metrics whose readings are out of range, NULL = none';
+GRANT EXECUTE ON FUNCTION onemap.flagged_keys(text, bigint) TO cityhub_hub, cityhub_api, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.subsystem_view_create(subsystem text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE columns text;
@@ -85,10 +144,12 @@ BEGIN
     -- New metrics come after the columns that are there, which is what CREATE OR REPLACE VIEW asks for.
     EXECUTE format('CREATE OR REPLACE VIEW onemap.%I AS SELECT d.code AS device_code, o.observed_at, d.vendor,
         d.kind AS device_kind, o.device_id, o.received_at, o.quality,
-            %s FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id
-        WHERE d.subsystem = %L', $1, columns, $1);
+        CASE WHEN o.quality IS NOT NULL THEN onemap.flagged_keys(%L, o.quality) END AS flagged, %s
+        FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id
+        WHERE d.subsystem = %L', $1, $1, columns, $1);
     EXECUTE format('COMMENT ON VIEW onemap.%I IS %L', $1,
-        (SELECT s.name_zh FROM onemap.subsystem s WHERE s.key = $1) || ': one named column per metric');
+        (SELECT s.name_zh FROM onemap.subsystem s WHERE s.key = $1)
+            || ': one named column per metric; flagged: the metrics whose readings are out of their range');
     EXECUTE format('GRANT SELECT ON onemap.%I TO cityhub_read, cityhub_hub', $1);
 END $$;
 COMMENT ON FUNCTION onemap.subsystem_view_create(text) IS 'Makes the view of a subsystem with a named column per metric';

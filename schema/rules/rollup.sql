@@ -2,7 +2,7 @@
 
 CREATE OR REPLACE FUNCTION onemap.hourly_aggregate(hour_start timestamptz, stamps timestamptz[], devices int[])
 RETURNS TABLE (device_id int, first_at timestamptz, last_at timestamptz, records int, counts int[], minima float8[],
-               maxima float8[], sums float8[], firsts float8[], lasts float8[])
+               maxima float8[], sums float8[], firsts float8[], lasts float8[], flagged_above int[], flagged_below int[])
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     -- Two plans: new batches are found by the BRIN index on received_at, named devices by the primary key. Without statistics
@@ -25,12 +25,27 @@ BEGIN
         SELECT m.device_id, array_agg(m.n ORDER BY m.ordinal) AS counts, array_agg(m.low ORDER BY m.ordinal) AS minima,
                array_agg(m.high ORDER BY m.ordinal) AS maxima, array_agg(m.total ORDER BY m.ordinal) AS sums,
                array_agg(m.first_value ORDER BY m.ordinal) AS firsts, array_agg(m.last_value ORDER BY m.ordinal) AS lasts
-        FROM by_metric m GROUP BY m.device_id)
+        FROM by_metric m GROUP BY m.device_id),
+    flagged AS (
+        SELECT c.device_id, u.ordinal, count(*) FILTER (WHERE u.value > m.max_value)::int AS above,
+               count(*) FILTER (WHERE u.value < m.min_value)::int AS below
+        FROM chosen c JOIN onemap.device d ON d.id = c.device_id
+        CROSS JOIN LATERAL unnest(c.readings) WITH ORDINALITY u(value, ordinal)
+        JOIN onemap.metric m ON m.subsystem = d.subsystem AND m.ordinal = u.ordinal
+        WHERE c.quality <> 0 AND c.quality & (1::bigint << (u.ordinal::int - 1)) <> 0
+        GROUP BY c.device_id, u.ordinal),
+    flags AS (
+        SELECT f.device_id, array_agg(coalesce(g.above, 0) ORDER BY i) AS above, array_agg(coalesce(g.below, 0) ORDER BY i) AS below
+        FROM (SELECT device_id, max(ordinal)::int AS last FROM flagged GROUP BY device_id) f
+        CROSS JOIN LATERAL generate_series(1, f.last) i
+        LEFT JOIN flagged g ON g.device_id = f.device_id AND g.ordinal = i
+        GROUP BY f.device_id)
     SELECT t.device_id, t.first_at, t.last_at, t.records, coalesce(a.counts, '{}'), coalesce(a.minima, '{}'),
-           coalesce(a.maxima, '{}'), coalesce(a.sums, '{}'), coalesce(a.firsts, '{}'), coalesce(a.lasts, '{}')
+           coalesce(a.maxima, '{}'), coalesce(a.sums, '{}'), coalesce(a.firsts, '{}'), coalesce(a.lasts, '{}'),
+           coalesce(w.above, '{}'), coalesce(w.below, '{}')
     FROM (SELECT c.device_id, min(c.observed_at) AS first_at, max(c.observed_at) AS last_at, count(*)::int AS records
           FROM chosen c GROUP BY c.device_id) t
-    LEFT JOIN arrays a USING (device_id)$q$, hour_start, hour_start + interval '1 hour',
+    LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$, hour_start, hour_start + interval '1 hour',
         CASE WHEN devices IS NOT NULL THEN 'o.device_id = ANY ($2)'
              ELSE format('o.received_at BETWEEN %L AND %L AND o.received_at = ANY ($1)',
                          (SELECT min(s) FROM unnest(stamps) s), (SELECT max(s) FROM unnest(stamps) s)) END)
@@ -64,8 +79,10 @@ BEGIN
         WHERE n.first_at <= h.last_at
         UNION SELECT r.device_id FROM onemap.rollup_recompute r WHERE r.hour = hour_start),
     added AS (
-        INSERT INTO onemap.observation_hourly AS h (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
-        SELECT n.device_id, hour_start, n.records, n.counts, n.minima, n.maxima, n.sums, n.firsts, n.lasts, n.last_at
+        INSERT INTO onemap.observation_hourly AS h (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at,
+            flagged_above, flagged_below)
+        SELECT n.device_id, hour_start, n.records, n.counts, n.minima, n.maxima, n.sums, n.firsts, n.lasts, n.last_at,
+               n.flagged_above, n.flagged_below
         FROM fresh n WHERE NOT EXISTS (SELECT FROM late_device l WHERE l.device_id = n.device_id)
         ON CONFLICT (device_id, hour) DO UPDATE SET
             records = h.records + excluded.records,
@@ -75,15 +92,19 @@ BEGIN
             sums = onemap.hourly_zip(h.sums, excluded.sums, 'sum'),
             firsts = onemap.hourly_zip(h.firsts, excluded.firsts, 'first'),
             lasts = onemap.hourly_zip(h.lasts, excluded.lasts, 'last'),
-            last_at = excluded.last_at
+            last_at = excluded.last_at,
+            flagged_above = onemap.hourly_zip(h.flagged_above::float8[], excluded.flagged_above::float8[], 'sum')::int[],
+            flagged_below = onemap.hourly_zip(h.flagged_below::float8[], excluded.flagged_below::float8[], 'sum')::int[]
         RETURNING h.device_id)
     SELECT (SELECT count(*)::int FROM added), array_agg(l.device_id) INTO touched, late FROM late_device l;
     IF late IS NULL THEN
         RETURN touched;
     END IF;
     DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (late);
-    INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at)
-    SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at
+    INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at,
+        flagged_above, flagged_below)
+    SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at,
+           a.flagged_above, a.flagged_below
     FROM onemap.hourly_aggregate(hour_start, NULL, late) a;
     GET DIAGNOSTICS again = ROW_COUNT;
     RETURN touched + again;

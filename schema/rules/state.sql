@@ -109,7 +109,7 @@ BEGIN
            '{}'::float8[], '{}'::timestamptz[], p.geom, p.observed_at
     FROM onemap.track_point p
     WHERE p.observed_at >= %1$L AND p.observed_at < %2$L AND p.received_at BETWEEN %3$L AND %4$L
-        AND p.received_at = ANY ($1)
+        AND p.received_at = ANY ($1) AND p.geom IS NOT NULL
     ORDER BY p.device_id, p.observed_at DESC
     ON CONFLICT (device_id) DO UPDATE SET
         observed_at = greatest(s.observed_at, excluded.observed_at),

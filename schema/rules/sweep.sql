@@ -20,16 +20,18 @@ GRANT EXECUTE ON FUNCTION onemap.sweep_run() TO cityhub_hub;
 
 -- A limit that counts only while a state of the same device holds, e.g. flow while the valve is shut. For sweeps of adapters.
 CREATE OR REPLACE FUNCTION onemap.alarm_sustained_judge(subsystem text, rule_key text, state_metric text, state float8)
-RETURNS TABLE (device_id int, lowest float8, last_at timestamptz, holds boolean, judged boolean)
+RETURNS TABLE (device_id int, lowest float8, last_at timestamptz, holds boolean, judged boolean, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT d.id, min(w.value), max(w.observed_at), bool_and(w.value > r.threshold AND w.state = $4),
-           max(w.observed_at) - min(w.observed_at) >= make_interval(secs => 0.75 * r.duration_s)
+           max(w.observed_at) - min(w.observed_at) >= make_interval(secs => 0.75 * r.duration_s), bool_or(w.beyond)
     FROM onemap.alarm_rule r
+    JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric
     JOIN onemap.device d ON d.subsystem = r.subsystem AND (r.device_kind IS NULL OR d.kind = r.device_kind)
         AND d.status <> 'retired'
     CROSS JOIN LATERAL (
         SELECT o.observed_at, o.readings[onemap.metric_ordinal($1, $3)] AS state,
-               onemap.reading_good(o.readings, o.quality, onemap.metric_ordinal($1, r.metric)) AS value
+               onemap.reading_judged(o.readings, o.quality, m, 'above') AS value,
+               onemap.is_flagged(o.quality, m.ordinal) AS beyond
         FROM onemap.observation o
         WHERE o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s) AND o.observed_at <= now()) w
     WHERE r.subsystem = $1 AND r.key = $2 AND r.enabled AND w.value IS NOT NULL AND w.state IS NOT NULL
@@ -37,12 +39,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.alarm_sustained_judge(text, text, text, float8) IS
     'Devices of the rule''s kind (of any, if it names none) with records in its duration up to now: holds = in all of them the '
-    'metric was above the limit and the state was this one; judged = they span at least three quarters of the duration';
+    'metric was above the limit and the state was this one; judged = they span at least three quarters of the duration; beyond = '
+    'a reading was above the instrument''s range. Readings below it say nothing';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_sustained(subsystem text, rule_key text, state_metric text, state float8) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(j.device_id, rule_key, CASE WHEN j.holds THEN nullif(j.judged, false) ELSE false END,
-        j.last_at, j.lowest)), 0)::int
+        j.last_at, j.lowest, jsonb_build_object('beyond', j.beyond))), 0)::int
     FROM onemap.alarm_sustained_judge(subsystem, rule_key, state_metric, state) j
 $$;
 COMMENT ON FUNCTION onemap.alarm_sustained(text, text, text, float8) IS

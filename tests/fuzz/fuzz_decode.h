@@ -1,19 +1,23 @@
 /* fuzz_decode.h: what must hold for every payload, whichever form it has: each record is delivered or reported, once
- * and in its place; what is delivered is within its bounds; the same bytes give the same results whatever came before.
- */
+ * and in its place; what is delivered is within its bounds, and no field of it is bad; the same bytes give the same
+ * results whatever came before. */
 #ifndef CITYHUB_FUZZ_DECODE_H
 #define CITYHUB_FUZZ_DECODE_H
 
 #include <math.h>
 
+#include "common.pb-c.h"
 #include "fuzz.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/text.h"
 #include "hub/decode/decode.h"
 
-enum { FUZZ_KINDS = TOPIC_KINDS_IN - TOPIC_INVENTORY, FUZZ_WARNINGS_MAX = 16 };
+enum { FUZZ_KINDS = TOPIC_KINDS_IN - TOPIC_INVENTORY, FUZZ_UNKNOWN_MAX = 16 };
 
-static const struct decode_limits fuzz_limits = {INT64_C(1700000000000), INT64_C(1800000000000)};
+/* Of documents "dust" is the topic's subsystem; telemetry goes by its adapter. */
+static const struct decode_limits fuzz_limits = {
+    INT64_C(1700000000000), INT64_C(1800000000000), {113, 33, 115, 35}, "dust"};
 static const char *const fuzz_problem_codes[] = {
     "malformed",
     "empty_batch",
@@ -32,13 +36,19 @@ static const char *const fuzz_problem_codes[] = {
     "missing_coordinate_system",
     "duplicate_field",
     "no_readings",
+    "bad_value",
+    "wrong_topic",
+    "place_outside",
 };
 
 struct fuzz_result {
+    struct decoder *decoder;
     const struct adapter *adapter; /* NULL: one of the other kinds */
     int next;                      /* the place that must come next */
-    int whole_problems, warnings;
-    uint64_t digest; /* of all that was delivered */
+    int whole_problems, unknown_fields;
+    const ProtobufCMessageDescriptor *document; /* of the other kinds */
+    bool is_placed;                             /* the record that comes next was said to be outside the county */
+    uint64_t digest;                            /* of all that was delivered */
     /* If given: called with each record. */
     void (*look)(const struct record *record, void *user);
     void *user;
@@ -64,14 +74,19 @@ static inline void fuzz_note(struct fuzz_result *result, int index, const char *
     fuzz_digest(result, reason, strlen(reason));
 }
 
-static inline void fuzz_problem(void *user, int index, const char *code, const char *reason) {
-    struct fuzz_result *result = user;
+static inline void fuzz_known_code(const char *code) {
     bool known = false;
-    for (size_t i = 0; i < sizeof fuzz_problem_codes / sizeof fuzz_problem_codes[0]; i++) {
+    for (size_t i = 0; i < COUNT_OF(fuzz_problem_codes); i++) {
         known = known || strcmp(code, fuzz_problem_codes[i]) == 0;
     }
     REQUIRE(known);
+}
+
+static inline void fuzz_problem(void *user, int index, const char *code, const char *reason) {
+    struct fuzz_result *result = user;
+    fuzz_known_code(code);
     fuzz_note(result, index, code, reason);
+    result->is_placed = false;
     if (index == -1) {
         result->whole_problems++;
     } else {
@@ -80,50 +95,103 @@ static inline void fuzz_problem(void *user, int index, const char *code, const c
     }
 }
 
-static inline void fuzz_warning(void *user, int index, const char *code, const char *reason) {
+static inline void fuzz_warning(void *user, int index, const char *code, const char *field, const char *reason) {
     struct fuzz_result *result = user;
-    REQUIRE(strcmp(code, "unknown_field") == 0);
     REQUIRE(index == -1 || index == result->next);
-    REQUIRE(++result->warnings <= FUZZ_WARNINGS_MAX);
+    if (strcmp(code, "place_outside") == 0) {
+        REQUIRE(strcmp(field, "position") == 0 && index >= 0 && !result->is_placed);
+        result->is_placed = true;
+    } else {
+        REQUIRE(strcmp(code, "unknown_field") == 0 && field == NULL);
+        REQUIRE(++result->unknown_fields <= FUZZ_UNKNOWN_MAX);
+    }
     fuzz_note(result, index, code, reason);
 }
 
-static inline void fuzz_record(void *user, const struct record *record) {
+static inline const struct decode_flaw *fuzz_flaw(const struct decode_flaw *flaws, unsigned count, const char *field) {
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(flaws[i].field, field) == 0) {
+            return &flaws[i];
+        }
+    }
+    return NULL;
+}
+
+/* Bad fields are fields, each told of once, and none that a record cannot do without. */
+static inline void fuzz_flaws(struct fuzz_result *result, const ProtobufCMessageDescriptor *record,
+                              const struct decode_flaw *flaws, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        REQUIRE(protobuf_c_message_descriptor_get_field_by_name(record, flaws[i].field) != NULL);
+        REQUIRE(fuzz_flaw(flaws, count, flaws[i].field) == &flaws[i]);
+        fuzz_known_code(flaws[i].code);
+        fuzz_note(result, result->next, flaws[i].code, flaws[i].reason);
+    }
+}
+
+static inline void fuzz_position(struct fuzz_result *result, const struct record *record) {
+    const struct decode_extent *extent = &fuzz_limits.extent;
+    bool within = record->lon >= extent->min_lon && record->lon <= extent->max_lon && record->lat >= extent->min_lat &&
+                  record->lat <= extent->max_lat;
+    REQUIRE(fabs(record->lon) <= 180 && fabs(record->lat) <= 90);
+    REQUIRE(record->outside == !within && record->outside == result->is_placed);
+    fuzz_digest(result, &record->lon, sizeof record->lon);
+    fuzz_digest(result, &record->lat, sizeof record->lat);
+}
+
+static inline void fuzz_metric(struct fuzz_result *result, const struct record *record, size_t i) {
+    const struct metric *metric = &result->adapter->metrics[i];
+    bool is_number = (record->present >> i & 1) != 0, is_text = (record->text_present >> i & 1) != 0;
+    REQUIRE(!(is_number || is_text) || fuzz_flaw(record->flaws, record->flaw_count, metric->key) == NULL);
+    if (is_number) {
+        double value = record->values[i];
+        REQUIRE(metric->kind != METRIC_TEXT && isfinite(value));
+        REQUIRE((value < metric->min || value > metric->max) == ((record->quality >> i & 1) != 0));
+        fuzz_digest(result, &value, sizeof value);
+    }
+    if (is_text) {
+        REQUIRE(metric->kind == METRIC_TEXT);
+        fuzz_clean_text(record->texts[i], DECODE_TEXT_MAX, true);
+        fuzz_digest(result, record->texts[i], strlen(record->texts[i]));
+    }
+}
+
+/* What a subsystem's message takes whole has nothing that is another's, and nothing out of its range. */
+static inline void fuzz_fits(struct fuzz_result *result, const struct record *record) {
+    bool fits = decode_fits(result->decoder, result->adapter, record);
+    REQUIRE(!fits || (record->misfits == 0 && record->quality == 0));
+    bool elsewhere = decode_fits(result->decoder, adapters[result->next % (int)adapter_count], record);
+    fuzz_digest(result, &elsewhere, sizeof elsewhere);
+}
+
+static inline void fuzz_record(void *user, struct record *record) {
     struct fuzz_result *result = user;
     const struct adapter *adapter = result->adapter;
     REQUIRE(record->index == result->next);
-    result->next++;
     REQUIRE(strlen(record->device_code) == record->device_code_length);
     fuzz_clean_text(record->device_code, DECODE_CODE_MAX, false);
     REQUIRE(record->observed_at_ms >= fuzz_limits.oldest_ms && record->observed_at_ms <= fuzz_limits.newest_ms);
     REQUIRE(record->present != 0 || record->text_present != 0 || record->has_position);
     REQUIRE((record->quality & ~record->present) == 0 && (record->present & record->text_present) == 0);
     REQUIRE(((record->present | record->text_present) >> adapter->metric_count) == 0);
+    fuzz_flaws(result, adapter->record, record->flaws, record->flaw_count);
+    REQUIRE(record->has_position || !result->is_placed);
     if (record->has_position) {
-        REQUIRE(fabs(record->lon) <= 180 && fabs(record->lat) <= 90);
-        fuzz_digest(result, &record->lon, sizeof record->lon);
-        fuzz_digest(result, &record->lat, sizeof record->lat);
+        REQUIRE(fuzz_flaw(record->flaws, record->flaw_count, "position") == NULL);
+        fuzz_position(result, record);
     }
     for (size_t i = 0; i < adapter->metric_count; i++) {
-        const struct metric *metric = &adapter->metrics[i];
-        if ((record->present >> i & 1) != 0) {
-            double value = record->values[i];
-            REQUIRE(metric->kind != METRIC_TEXT && isfinite(value));
-            REQUIRE((value < metric->min || value > metric->max) == ((record->quality >> i & 1) != 0));
-            fuzz_digest(result, &value, sizeof value);
-        }
-        if ((record->text_present >> i & 1) != 0) {
-            REQUIRE(metric->kind == METRIC_TEXT);
-            fuzz_clean_text(record->texts[i], DECODE_TEXT_MAX, true);
-            fuzz_digest(result, record->texts[i], strlen(record->texts[i]));
-        }
+        fuzz_metric(result, record, i);
     }
+    fuzz_fits(result, record);
     fuzz_digest(result, record->device_code, record->device_code_length);
     fuzz_digest(result, &record->observed_at_ms, sizeof record->observed_at_ms);
     fuzz_digest(result, &record->present, sizeof record->present);
+    fuzz_digest(result, &record->misfits, sizeof record->misfits);
     if (result->look != NULL) {
         result->look(record, result->user);
     }
+    result->next++;
+    result->is_placed = false;
 }
 
 static inline void fuzz_item(const cJSON *item, int depth) {
@@ -145,25 +213,59 @@ static inline void fuzz_item(const cJSON *item, int depth) {
     }
 }
 
-static inline void fuzz_document(void *user, int index, const cJSON *object) {
-    struct fuzz_result *result = user;
-    REQUIRE(index == result->next);
-    result->next++;
-    REQUIRE(cJSON_IsObject(object) && cJSON_GetObjectItemCaseSensitive(object, "position") == NULL);
-    fuzz_item(object, 0);
-    const cJSON *lon = cJSON_GetObjectItemCaseSensitive(object, "lon");
-    const cJSON *lat = cJSON_GetObjectItemCaseSensitive(object, "lat");
+/* A place, in the county or out of it, is whole or not there. */
+static inline bool fuzz_document_place(const cJSON *object, const char *lon_name, const char *lat_name) {
+    const cJSON *lon = cJSON_GetObjectItemCaseSensitive(object, lon_name);
+    const cJSON *lat = cJSON_GetObjectItemCaseSensitive(object, lat_name);
     REQUIRE((lon == NULL) == (lat == NULL));
     REQUIRE(lon == NULL || (fabs(lon->valuedouble) <= 180 && fabs(lat->valuedouble) <= 90));
+    return lon != NULL;
+}
+
+static inline void fuzz_document(void *user, const struct document *document) {
+    struct fuzz_result *result = user;
+    const cJSON *object = document->object;
+    REQUIRE(document->index == result->next);
+    REQUIRE(cJSON_IsObject(object) && cJSON_GetObjectItemCaseSensitive(object, "position") == NULL);
+    fuzz_item(object, 0);
+    bool inside = fuzz_document_place(object, "lon", "lat");
+    bool outside = fuzz_document_place(object, "outside_lon", "outside_lat");
+    REQUIRE(!(inside && outside) && outside == result->is_placed);
+    fuzz_flaws(result, result->document, document->flaws, document->flaw_count);
+    for (unsigned i = 0; i < document->flaw_count; i++) {
+        const char *field = document->flaws[i].field;
+        const ProtobufCFieldDescriptor *descriptor =
+            protobuf_c_message_descriptor_get_field_by_name(result->document, field);
+        /* Of a list the good entries stay. */
+        REQUIRE(descriptor->label == PROTOBUF_C_LABEL_REPEATED ||
+                cJSON_GetObjectItemCaseSensitive(object, field) == NULL);
+        REQUIRE(strcmp(field, "position") != 0 || !(inside || outside));
+    }
     char *text = cJSON_PrintUnformatted(object);
     REQUIRE(text != NULL);
     fuzz_digest(result, text, strlen(text));
     cJSON_free(text);
+    result->next++;
+    result->is_placed = false;
+}
+
+static inline const ProtobufCMessageDescriptor *fuzz_document_record(enum topic_kind kind) {
+    switch (kind) {
+    case TOPIC_INVENTORY:
+        return &cityhub__v1__inventory_record__descriptor;
+    case TOPIC_STAFF:
+        return &cityhub__v1__staff_record__descriptor;
+    case TOPIC_WORK:
+        return &cityhub__v1__work_record__descriptor;
+    default:
+        return &cityhub__v1__case_record__descriptor;
+    }
 }
 
 static inline int fuzz_decode_once(struct decoder *decoder, unsigned selector, const uint8_t *payload, size_t length,
                                    struct fuzz_result *result) {
     int total;
+    result->decoder = decoder;
     if (selector < adapter_count) {
         const struct decode_sink sink = {fuzz_record, fuzz_problem, fuzz_warning, result};
         result->adapter = adapters[selector];
@@ -171,6 +273,7 @@ static inline int fuzz_decode_once(struct decoder *decoder, unsigned selector, c
     } else {
         const struct document_sink sink = {fuzz_document, fuzz_problem, fuzz_warning, result};
         enum topic_kind kind = (enum topic_kind)(TOPIC_INVENTORY + selector - adapter_count);
+        result->document = fuzz_document_record(kind);
         total = decode_document(decoder, kind, &fuzz_limits, payload, length, &sink);
     }
     if (total == CH_EMEMORY) {

@@ -60,22 +60,38 @@ static void take_rules(const struct world *world, const struct adapter *adapter)
     PQclear(rows);
 }
 
+/* One code for "no value" everywhere, and the county's extent. */
+static void take_plausible(const struct world *world) {
+    const char *code[] = {NULL, NULL, NULL, "-999", "f", "t"}, *extent[] = {"113.5", "33.8", "115.2", "34.9"};
+    PGresult *rows = answer(COUNT_OF(code), code, COUNT_OF(code));
+    REQUIRE(plausible_take_codes(world->plausible, rows) == 0);
+    PQclear(rows);
+    rows = answer(COUNT_OF(extent), extent, COUNT_OF(extent));
+    REQUIRE(plausible_take_extent(world->plausible, rows) == 0);
+    PQclear(rows);
+}
+
 static struct world make_world(const struct adapter *adapter) {
-    struct world world = {
-        .config = &config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
-    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL);
+    struct world world = {.config = &config,
+                          .registry = registry_new(),
+                          .alarms = alarms_new(),
+                          .states = states_new(),
+                          .plausible = plausible_new()};
+    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.plausible != NULL);
     const char *rights[] = {adapter->key, "acme", "f",          "t",    "f", adapter->key, "strict", "t",
                             "f",          "f",    adapter->key, "gone", "f", "t",          "t"};
     PGresult *rows = answer(5, rights, COUNT_OF(rights));
     REQUIRE(registry_take_vendors(world.registry, rows) == 0);
     PQclear(rows);
     take_rules(&world, adapter);
+    take_plausible(&world);
     return world;
 }
 
 static void free_world(const struct world *world) {
     alarms_free(world->alarms);
     states_free(world->states);
+    plausible_free(world->plausible);
     registry_free(world->registry);
 }
 
@@ -110,7 +126,8 @@ static size_t take(struct intake *intake, const struct adapter *adapter, struct 
     if (batch->message_count > before) {
         const struct batch_message *entry = &batch->messages[before];
         REQUIRE(entry->total >= 0 && (int64_t)entry->row_count <= entry->total);
-        REQUIRE(entry->problem_count > 0 || entry->document != 0 || entry->row_count > 0);
+        REQUIRE(entry->problem_count > 0 || entry->document != 0 || entry->row_count > 0 || length == 0);
+        REQUIRE(length > 0 || entry->problem_count + entry->warning_count > 0);
         REQUIRE(entry->first_row + entry->row_count == batch->row_count);
         REQUIRE(entry->first_track + entry->track_count == batch->track_count);
         REQUIRE(entry->fates[FATE_STORED] == entry->row_count);

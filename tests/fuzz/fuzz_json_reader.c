@@ -17,7 +17,9 @@ static void check_number(const struct json_value *value, const char *start, cons
     REQUIRE(length < sizeof text);
     memcpy(text, start, length);
     text[length] = '\0';
-    double expected = strtod(text, NULL);
+    /* As Microsoft's runtime prints what is no number; strtod reads the 1. */
+    bool windows = strncmp(text + strspn(text, "+-"), "1.#", 3) == 0;
+    double expected = windows ? NAN : strtod(text, NULL);
     REQUIRE(isnan(value->number) ? isnan(expected)
                                  : value->number == expected && signbit(value->number) == signbit(expected));
     REQUIRE(!value->is_whole || (double)value->whole == value->number);
@@ -66,6 +68,9 @@ static void walk_value(struct walk *walk, const struct json_value *value) {
         break;
     case JSON_NUMBER:
         walk->odd = walk->odd || !isfinite(value->number);
+        break;
+    case JSON_WORD:
+        walk->odd = true;
         break;
     case JSON_NULL:
     case JSON_TRUE:

@@ -9,6 +9,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
+from google.protobuf import json_format  # noqa: E402
+
 from harness import messages  # noqa: E402
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
@@ -16,7 +18,15 @@ CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 SUBSYSTEMS = sorted(path.stem for path in ROOT.glob("adapters/*/*.c"))
 KINDS = ["inventory", "staff", "work", "case"]
 NOW_MS = 1760000000000
+RECORD = {"device_code": "a", "observed_at_ms": NOW_MS}
 POSITION = {"lon": 114.3925, "lat": 34.0583, "system": "GCJ02"}
+
+BAD_FIELDS = (
+    '[{"device_code":"a","observed_at_ms":"1760000000000","deviceCode":"b","pm10_ug_m3":1},{"device_code":"a",'
+    '"observedAtMs":1760000000000,"pm10_ug_m3":NaN,"pm10UgM3":2,"noise_dba":--,"pm25_ug_m3":1.#QNAN,"tsp_ug_m3":"Infinity",'
+    '"wind_speed_m_s":"3.5","humidity_percent":01,"spraying_on":{},"position":{"lon":"114.4","lat":}}]'
+)
+PLACES = {"exchanged": (34.0583, 114.3925), "sign": (-114.3925, 34.0583), "no-fix": (0, 34), "minutes": (11423.55, 3403.5)}
 
 
 def value_of(field, place):
@@ -64,10 +74,30 @@ def decoders():
         one = json.dumps(full, ensure_ascii=False, separators=(",", ":")).encode()
         batch = json.dumps({"records": [small, small]}, ensure_ascii=True, indent=1).encode()
         write("fuzz_decode_json", f"{name}-full", choice + one)
+        write("fuzz_decode_json", f"{name}-printed", choice + printed(subsystem, kind, [full, small]))
         write("fuzz_decode_json", f"{name}-batch", choice + batch)
         write("fuzz_decode_json", f"{name}-dictionary", choice + json.dumps([dict.fromkeys(full)]).encode())
-    broken = messages.protobuf("dust", [records_of("dust", "telemetry")[0]] * 2)
-    write("fuzz_decode_protobuf", "dust-cut", bytes([SUBSYSTEMS.index("dust")]) + broken[:-9])
+    dust = bytes([SUBSYSTEMS.index("dust")])
+    whole = messages.protobuf("dust", [records_of("dust", "telemetry")[0]] * 2)
+    write("fuzz_decode_protobuf", "dust-cut", dust + whole[:-9])
+    write("fuzz_decode_protobuf", "dust-padded", dust + whole + b"\0\0")
+    for title, subsystem in (("here", "dust"), ("elsewhere", "heating")):
+        batch = messages.batch_type("dust", "telemetry").FromString(whole)
+        batch.subsystem = subsystem
+        write("fuzz_decode_protobuf", f"dust-said-{title}", dust + batch.SerializeToString())
+        written = json.dumps({"records": [dict(RECORD, pm10_ug_m3=1)], "subsystem": subsystem})
+        write("fuzz_decode_json", f"dust-said-{title}", dust + written.encode() + b" \n\0")
+    write("fuzz_decode_json", "dust-bad-fields", dust + BAD_FIELDS.encode())
+    for title, (lon, lat) in PLACES.items():
+        record = dict(RECORD, position={"lon": lon, "lat": lat, "system": "wgs84"})
+        write("fuzz_decode_json", f"place-{title}", dust + json.dumps(record).encode())
+
+
+def printed(subsystem, kind, records):
+    """As protobuf's own printer writes it: lowerCamelCase names, numbers of 64 bits as texts."""
+    batch = messages.batch_type(subsystem, kind).FromString(messages.protobuf(subsystem, records, kind))
+    batch.subsystem = subsystem
+    return json_format.MessageToJson(batch, indent=1, use_integers_for_enums=kind == "work").encode()
 
 
 def message(vendor, kind, payload):
@@ -97,6 +127,7 @@ JSON_TEXTS = [
     '{"a":1,"a":2,}',
     '"' + "\\u00e9" * 20 + '"',
     "[01, 1., .5, 1e, +1, --1]",
+    '{"a": 1.#QNAN, "b": -1.#IND, "c": nan(0x1), "d": inf, "e": , "f": --, "g": 0x1f, "h": tru} \0\n\0',
 ]
 
 SQL_TEXTS = [

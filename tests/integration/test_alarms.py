@@ -103,16 +103,80 @@ def test_duration(shared):
 
 
 def test_what_is_not_judged(shared):
-    """Readings outside their range, and records older than one that was judged."""
+    """Readings that are none, or outside their range on the other side, and records older than one that was judged."""
     set_rule(shared, "test_unjudged", metric="humidity_percent", above=50)
     device = Device(shared.new_client("dust"), "test_unjudged", "humidity_percent")
-    device.say(0, 1000.0)
+    device.say(0, 9999)
+    device.say(1, -0.5)
     device.say(10, 40.0)
     device.say(5, 60.0)
     assert device.alarms(shared) == []
     device.say(10, 40.0, noise_dba=50.0)
     device.say(11, 60.0)
     assert device.alarms(shared) == [(11, None, None, 60.0)]
+
+
+def over_range(site, device):
+    """[(what the alarm says of the range, its text)]"""
+    return site.database.query("SELECT a.detail->>'out_of_range', o.text_zh FROM onemap.alarm a JOIN onemap.alarm_overview o ON o.id = a.id"
+                               " JOIN onemap.device d ON d.id = a.device_id JOIN onemap.alarm_rule r ON r.id = a.rule_id"
+                               " WHERE d.vendor = %s AND d.code = %s AND r.key = %s ORDER BY a.id", device.client.vendor, device.code, device.key)
+
+
+def test_beyond_the_instrument(shared):
+    """The worst moment is an alarm, in the direction of danger; in the other it opens, closes and ends nothing."""
+    set_rule(shared, "test_over", metric="pm25_ug_m3", above=500, clear=400, duration_s=60)
+    device = Device(shared.new_client("dust"), "test_over", "pm25_ug_m3")
+    device.say(0, 1500)
+    device.say(30_000, -3)
+    device.say(60_000, 1000.5)
+    opened = (60_000, None, None, 1000.5)
+    assert device.alarms(shared) == [opened]
+    ((marked, words),) = over_range(shared, device)
+    assert marked == "true" and "超量程" in words
+    device.say(70_000, -3)
+    assert device.alarms(shared) == [opened], "what is out on the other side closes nothing"
+    device.say(80_000, 300)
+    assert device.alarms(shared) == [(60_000, 80_000, "condition ended", 1000.5)]
+    quality = shared.database.query("SELECT quality FROM onemap.dust WHERE vendor = %s ORDER BY observed_at", device.client.vendor)
+    assert [bool(flags) for flags, in quality] == [True, True, True, True, False], "each is flagged in its row"
+    # An alarm that was open before is told of it by the first such reading.
+    later = Device(device.client, "test_over", "pm25_ug_m3", "later", device.start)
+    later.say(0, 600)
+    later.say(60_000, 600)
+    assert over_range(shared, later)[0][0] is None
+    later.say(70_000, 2000)
+    assert over_range(shared, later)[0][0] == "true" and later.alarms(shared) == [(60_000, None, None, 600)]
+
+
+def test_below_the_instrument(shared):
+    """Water pressure below its range is danger downwards; above it is none of the rule's."""
+    set_rule(shared, "test_under", subsystem="water", metric="pressure_kpa", below=100, clear=120)
+    device = Device(shared.new_client("water"), "test_under", "pressure_kpa")
+    low, high = shared.database.query("SELECT min_value, max_value FROM onemap.metric WHERE subsystem = 'water' AND key = 'pressure_kpa'")[0]
+    device.say(0, high + 1)
+    assert device.alarms(shared) == []
+    device.say(1, low - 1)
+    assert device.alarms(shared) == [(1, None, None, low - 1)] and over_range(shared, device)[0][1].count("超量程") == 1
+    device.say(2, high + 1)
+    assert device.alarms(shared) == [(1, None, None, low - 1)]
+    device.say(3, 120)
+    assert device.alarms(shared) == [(1, 3, "condition ended", low - 1)]
+
+
+def test_beyond_the_instrument_outlives_a_restart(site):
+    """The mark and the pending condition are the database's: a hub that is killed and started says nothing twice."""
+    hub = site.hub()
+    set_rule(site, "test_over", metric="pm25_ug_m3", above=500, clear=400)
+    device = Device(site.client("dust"), "test_over", "pm25_ug_m3")
+    device.say(0, 1500)
+    hub.kill()
+    hub.start()
+    device.say(1, 1600)
+    device.say(2, -1)
+    assert device.alarms(site) == [(0, None, None, 1500)] and over_range(site, device)[0][0] == "true"
+    device.say(3, 10)
+    assert device.alarms(site) == [(0, 3, "condition ended", 1500)]
 
 
 @pytest.mark.parametrize("begins, ends, inside", [("06:00", "22:00", {"06:00", "12:00", "21:59"}),
@@ -252,6 +316,26 @@ def test_dumping_outside_the_permitted_yard(shared):
     assert len(shared.database.query(query, client.vendor)) == 1
     client.send_telemetry(lifted("outside", moment + 3000, 113.95, 35.105, up=False))
     wait_until(lambda: shared.database.query(query, client.vendor)[0][3:] == (False, "the bed is down"), 30, "the alarm is cleared")
+
+
+def test_no_dumping_outside_the_county(shared):
+    """A place that cannot be says nothing of where the bed went up: no alarm, no case, no place on the map."""
+    client, moment = shared.new_client("construction_waste"), now_ms() - 60_000
+    client.send("inventory", [{"device_code": "lost", "kind": "truck"}])
+    client.send_telemetry(lifted("lost", moment, 113.9051, 35.1051, up=False))
+    for number, (lon, lat) in enumerate(((-113.95, 35.105), (35.105, 113.95), (0, 35.105), (113.95, 0), (0.0001, -0.0001), (2.35, 48.85))):
+        if abs(lat) <= 90:
+            receipt = client.send_telemetry(lifted("lost", moment + 1000 * (number + 1), lon, lat))
+            assert receipt["accepted"] == 1 and [one["code"] for one in receipt["warnings"]] == ["place_outside"], receipt
+    assert shared.database.value("SELECT count(*) FROM onemap.alarm a JOIN onemap.device d ON d.id = a.device_id WHERE d.vendor = %s",
+                                 client.vendor) == 0
+    wait_until(lambda: shared.database.value("SELECT s.observed_at >= to_timestamp(%s / 1000.0) FROM onemap.device_state s JOIN onemap.device d"
+                                             " ON d.id = s.device_id WHERE d.vendor = %s", moment + 6000, client.vendor), 30, "the state is written")
+    assert shared.database.value("SELECT public.ST_X(s.geom) FROM onemap.device_state s JOIN onemap.device d ON d.id = s.device_id"
+                                 " WHERE d.vendor = %s", client.vendor) == 113.9051
+    stored = shared.database.query("SELECT t.geom IS NULL, t.geom_outside IS NULL FROM onemap.track_point t JOIN onemap.device d"
+                                   " ON d.id = t.device_id WHERE d.vendor = %s ORDER BY t.observed_at", client.vendor)
+    assert stored == [(False, True)] + [(True, False)] * 5, "kept beside"
 
 
 POISON = """

@@ -97,7 +97,7 @@ def test_receipt_of_a_mixed_message(shared):
     assert before <= receipt.pop("received_at_ms") <= now_ms()
     problems, warnings = receipt.pop("problems"), receipt.pop("warnings")
     assert receipt == {"message": "报文 1", "kind": "telemetry", "records": 6, "accepted": 2, "duplicates": 1, "merged": 1,
-                       "revised": 1, "rejected": 1}
+                       "revised": 1, "rejected": 1, "bad_fields": 0, "warned": 1}
     assert [(one["index"], one["code"]) for one in problems] == [(4, "missing_device_code")]
     assert [(one["index"], one["code"]) for one in warnings] == [(5, "unknown_field")] and "stray" in warnings[0]["reason"]
     quarantined = shared.database.query("SELECT code, record_count, problems, kind, topic, replayed_at FROM onemap.quarantine WHERE vendor = %s",
@@ -124,6 +124,9 @@ def test_vendor_that_wants_receipts_of_problems_alone(shared):
     receipt = client.send("telemetry", [record, {"device_code": "w"}])
     assert told(receipt) == (0, 1, 0, 0, 1)
     assert [one["message"] for one in client.receipts] == [receipt["message"]]
+    # A warning is told, too: nobody else would hear of it.
+    receipt = client.send("telemetry", [{**record, "observed_at_ms": moment + 1, "stray": 1}])
+    assert told(receipt) == (1, 0, 0, 0, 0) and receipt["warned"] == 1
 
 
 # ---- the same key again
@@ -263,12 +266,12 @@ def test_pending_device_becomes_active_by_its_inventory(shared):
     client, database = shared.new_client("municipal"), shared.database
     department = database.value("INSERT INTO onemap.department (code, name_zh, kind) VALUES ('street-7', '七街道', 'street') RETURNING id")
     database.query("INSERT INTO onemap.grid_cell (code, department_id, geom) VALUES ('410823001001007', %s,"
-                   " public.ST_Multi(public.ST_MakeEnvelope(113.0, 35.0, 113.01, 35.01, 4326)))", department)
+                   " public.ST_Multi(public.ST_MakeEnvelope(114.01, 33.01, 114.02, 33.02, 4326)))", department)
     client.send_telemetry({"device_code": "m", "observed_at_ms": now_ms(), "cover_tilt_deg": 3.0})
     (before,) = database.query("SELECT id, status, kind, grid_cell, department_id FROM onemap.device WHERE vendor = %s", client.vendor)
     assert before[1:] == ("pending", None, None, None)
     kind = database.value("SELECT min(key) FROM onemap.device_kind WHERE subsystem = 'municipal' AND NOT mobile")
-    place = {"lon": 113.005, "lat": 35.005, "system": "WGS84"}
+    place = {"lon": 114.015, "lat": 33.015, "system": "WGS84"}
     receipt = client.send("inventory", {"device_code": "m", "kind": kind, "name": "井盖 7", "component_code": "4108230101000007",
                                         "position": place, "attributes": [{"key": "model", "value": "X1"}]})
     assert (receipt["kind"], *told(receipt)) == ("inventory", 1, 0, 0, 0, 0)

@@ -1,7 +1,7 @@
 -- dust: equivalent level, periods of day over midnight, noise of sites, PM10 above the background, daily means.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(41);
+SELECT plan(43);
 SELECT test_rules('dust', '{noise_day, noise_night, pm10_hourly}');
 
 -- 50 and 60 dB(A): mean energy (10^5 + 10^6) / 2 = 550000, 10 lg 550000 = 57.4036
@@ -19,13 +19,14 @@ SELECT is(onemap.dust_noise_period('2026-03-11 06:00+08', '22:00', '06:00'), NUL
 SELECT is(onemap.dust_noise_period('2026-03-11 06:00+08', '06:00', '22:00'), '2026-03-11 06:00+08', 'the day begins at 06:00');
 SELECT is(onemap.dust_noise_period('2026-03-11 22:00+08', '06:00', '22:00'), NULL, 'and is over at 22:00');
 
--- One site, a sample a minute: 72 to 21:59, 54 from 22:00 to 22:30, 56 from 23:50 to 00:20, one of 150 (out of range) at 00:05:30.
+-- One site, a sample a minute: 72 to 21:59, 54 from 22:00 to 22:30, 56 from 23:50 to 00:20, one of 150 (beyond the
+-- instrument: its end, 140) at 00:05:30, one of 10 (below it) at 00:06:30.
 SELECT test_device('dust', 'site_monitor', 'S1') AS s1, test_device('dust', 'road_monitor', 'R1') AS r1, test_device('dust', 'road_monitor', 'R2') AS r2,
        test_device('dust', 'site_monitor', 'S2') AS s2 \gset
 SELECT test_put(:s1, t, jsonb_build_object('noise_dba', CASE WHEN t < '2026-03-10 22:00+08' THEN 72 ELSE 54 END))
 FROM generate_series(timestamptz '2026-03-10 21:30+08', '2026-03-10 22:30+08', '1 minute') t;
 SELECT test_put(:s1, t, '{"noise_dba": 56}') FROM generate_series(timestamptz '2026-03-10 23:50+08', '2026-03-11 00:20+08', '1 minute') t;
-SELECT test_put(:s1, '2026-03-11 00:05:30+08', '{"noise_dba": 150}');
+SELECT test_put(:s1, '2026-03-11 00:05:30+08', '{"noise_dba": 150}'), test_put(:s1, '2026-03-11 00:06:30+08', '{"noise_dba": 10}');
 UPDATE onemap.device_state SET last_seen_at = '2026-03-11 00:20+08' WHERE device_id = :s1;
 CREATE FUNCTION public.test_judge(at timestamptz) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT format('%s %s of %s, %s samples from %s', j.rule_key, j.leq_dba, j.limit_dba, j.samples, to_char(j.from_at AT TIME ZONE 'Asia/Shanghai', 'HH24:MI'))
@@ -37,8 +38,10 @@ SELECT results_eq($$SELECT test_judge('2026-03-10 21:59:59+08')$$, $$VALUES ('no
 SELECT is_empty($$SELECT test_judge('2026-03-10 22:15+08')$$, 'the night has not lasted long enough to be judged');
 SELECT results_eq($$SELECT test_judge('2026-03-10 22:16+08')$$, $$VALUES ('noise_night 54 of 55, 16 samples from 22:00')$$,
     'once samples span three quarters of 20 minutes it is, and by the night''s own samples');
-SELECT results_eq($$SELECT test_judge('2026-03-11 00:10+08')$$, $$VALUES ('noise_night 56 of 55, 20 samples from 23:50')$$,
-    'over midnight the window goes on, and a flagged sample does not count');
+SELECT results_eq($$SELECT test_judge('2026-03-11 00:10+08')$$, $$VALUES ('noise_night 126.8 of 55, 21 samples from 23:50')$$,
+    'over midnight the window goes on; what is beyond the instrument counts as its end, what is below it does not count');
+SELECT results_eq(format($$SELECT flagged, beyond FROM onemap.dust_noise(%s, '2026-03-10 23:50+08', '2026-03-11 00:10+08')$$, :s1), 'VALUES (2, 1)',
+    'and it says how many there were');
 SELECT is_empty($$SELECT test_judge('2026-03-10 23:00+08')$$, 'a silent site is not judged');
 
 -- The sweep at 02:xx of a county whose clock shows that now: 55.0 is at the limit, 55.2 above it.
@@ -67,8 +70,10 @@ SELECT results_eq(format($$SELECT device_id, pm10_ug_m3, background_ug_m3, exces
     format('VALUES (%s, 250::float8, 120::float8, 130::float8), (%s, 150, 120, 30)', :s1, :s2), 'sites less the mean of the roads');
 SELECT results_eq($$SELECT background_ug_m3, excess_ug_m3 FROM onemap.dust_pm10_excess('2026-03-12 03:00Z')$$, $$VALUES (150::float8, 80::float8)$$,
     'no more than 150 is taken off');
-SELECT results_eq($$SELECT background_ug_m3, excess_ug_m3 FROM onemap.dust_pm10_excess('2026-03-12 04:00Z')$$, $$VALUES (150::float8, 50::float8)$$,
-    'without a road the cap is; a flagged reading does not count');
+SELECT results_eq($$SELECT background_ug_m3, excess_ug_m3 FROM onemap.dust_pm10_excess('2026-03-12 04:00Z')$$, $$VALUES (150::float8, 950::float8)$$,
+    'without a road the cap is; 5000 counts as the instrument''s end: (200 + 2000) / 2');
+SELECT results_eq(format($$SELECT pm10_ug_m3, pm10_samples, pm10_flagged FROM onemap.dust_hourly WHERE device_id = %s AND hour = '2026-03-12 04:00Z'$$, :s1),
+    'VALUES (200::float8, 1, 1)', 'the mean itself is of good readings, and says how many there were beside them');
 UPDATE onemap.setting SET value = 'Asia/Shanghai' WHERE key = 'time_zone';
 SELECT results_eq($$SELECT device_id, hours, pm25_ug_m3, valid, pm25_above_limit FROM onemap.dust_daily('2026-03-13') ORDER BY 1$$,
     format('VALUES (%s, 20, 60::float8, true, false), (%s, 19, 80, false, NULL)', :s1, :s2),

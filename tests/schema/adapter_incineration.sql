@@ -1,7 +1,7 @@
 -- incineration: five-minute furnace temperature with the states that do not count, emissions at 11 % O2 by hour and day, output.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(51);
+SELECT plan(52);
 SELECT test_rules('incineration', '{furnace_temp_low, furnace_temp_low_daily, pm_hourly, pm_daily, nox_hourly, nox_daily, so2_hourly,
     so2_daily, hcl_hourly, hcl_daily, co_hourly, co_daily, activated_carbon_low}');
 SELECT results_eq($$SELECT key, threshold FROM onemap.alarm_rule WHERE subsystem = 'incineration' AND metric LIKE '%\_mg\_m3' ORDER BY key$$,
@@ -78,7 +78,8 @@ SELECT test_put(test_line(1), timestamptz '2026-03-12 02:00Z' + n * interval '5 
 SELECT test_put(test_line(1), timestamptz '2026-03-12 03:00Z' + n * interval '5 minutes', jsonb_build_object('o2_percent', 11, 'so2_mg_m3', CASE WHEN n < 9 THEN 50 ELSE 900 END, 'monitor_state', CASE WHEN n < 9 THEN 0 ELSE 5 END)) FROM generate_series(0, 11) n;
 SELECT test_put(test_line(1), timestamptz '2026-03-12 04:00Z' + n * interval '5 minutes', jsonb_build_object('o2_percent', 11, 'so2_mg_m3', CASE WHEN n < 8 THEN 50 ELSE 900 END, 'line_state', CASE WHEN n < 8 THEN 0 ELSE 3 END)) FROM generate_series(0, 11) n;
 SELECT test_put(test_line(1), timestamptz '2026-03-12 05:00Z' + n * interval '5 minutes', '{"o2_percent": 11, "so2_mg_m3": 900, "line_state": 5}') FROM generate_series(0, 11) n;
--- F2 sends converted values: 13 stays 13, with any O2 and without. F3: one flagged reading (600 of at most 500) among eleven of 20.
+-- F2 sends converted values: 13 stays 13, with any O2 and without. F3: one reading beyond the instrument (600 of at
+-- most 500: counts as that) among eleven of 20: (11 x 20 + 500) / 12 = 60.
 SELECT test_put(test_line(2), timestamptz '2026-03-12 02:00Z' + n * interval '5 minutes', CASE WHEN n < 6 THEN '{"pm_mg_m3": 13, "o2_percent": 8}' ELSE '{"pm_mg_m3": 13}' END::jsonb) FROM generate_series(0, 11) n;
 SELECT test_put(test_line(3), timestamptz '2026-03-12 02:00Z' + n * interval '5 minutes', jsonb_build_object('pm_mg_m3', CASE n WHEN 3 THEN 600 ELSE 20 END, 'o2_percent', 11)) FROM generate_series(0, 11) n;
 CREATE FUNCTION public.test_hours(line int, key text) RETURNS SETOF text LANGUAGE sql AS $$
@@ -90,8 +91,10 @@ SELECT results_eq('SELECT test_hours(test_line(1), ''pm_mg_m3'') LIMIT 1', $$VAL
 SELECT results_eq('SELECT test_hours(test_line(1), ''so2_mg_m3'') OFFSET 1', $$VALUES ('03: 50 mg/m3, 45 of 60 min, valid'), ('04: 50 mg/m3, 40 of 40 min'), ('05:  mg/m3, 0 of 0 min')$$,
     '45 minutes make an hour, 40 do not; calibration and a stopping line do not count');
 SELECT results_eq('SELECT test_hours(test_line(2), ''pm_mg_m3'')', $$VALUES ('02: 13 mg/m3, 60 of 60 min, valid')$$, 'values that are converted already stay');
-SELECT results_eq('SELECT test_hours(test_line(3), ''pm_mg_m3'')', $$VALUES ('02: 20 mg/m3, 55 of 60 min, valid')$$, 'a flagged reading does not count');
-SELECT is(onemap.incineration_emission_judge_hour('2026-03-12 02:00Z'), 1, 'one emission is above its hourly limit');
+SELECT results_eq('SELECT test_hours(test_line(3), ''pm_mg_m3'')', $$VALUES ('02: 60 mg/m3, 60 of 60 min, valid')$$, 'beyond the instrument is at least its end');
+SELECT is(onemap.incineration_emission_judge_hour('2026-03-12 02:00Z'), 2, 'two emissions are above their hourly limit');
+SELECT matches((SELECT detail->>'text_zh' FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id WHERE r.key = 'pm_hourly' AND a.device_id = test_line(3)), '超量程',
+    'and the one that was beyond its instrument says so');
 SELECT results_eq(format('SELECT opened_at, value FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id WHERE r.key = ''nox_hourly'' AND device_id = %s', test_line(1)),
     $$VALUES (timestamptz '2026-03-12 03:00Z', 310::float8)$$, 'NOx 310 against 300, at the end of the hour');
 SELECT onemap.incineration_emission_judge_hour('2026-03-12 04:00Z');

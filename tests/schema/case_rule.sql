@@ -78,12 +78,12 @@ SELECT is(test.message(test.of('registered'), 'dispatch', 'dispatcher', '{}'), f
 SELECT is(test.message(test.of('reported'), 'accept', 'acceptor', '{"version": 9}'), format('case %s: version 9 is no longer its last, which is 1 | Somebody else changed it meanwhile: look at it again, then decide again.', test.of('reported')), 'a conflict says so');
 
 SELECT is(test.as_login('postgres', format('SELECT onemap.case_report(%L)', '{"source": "supervisor", "role": "supervisor", "actor": "x"}'::jsonb || x.fields::jsonb)), x.wanted, 'report: ' || x.why)
-FROM (VALUES ('{}', '', 'with nothing more'), ('{"category": "29999"}', 'CH015', 'no such category'), ('{"lon": 114}', 'CH013', 'half a place'), ('{"lon": 190, "lat": 1}', 'CH013', 'off the earth'),
+FROM (VALUES ('{}', 'CH013', 'without any content'), ('{"title": " ", "description": ""}', 'CH013', 'with blanks alone'), ('{"title": "x"}', '', 'with a title alone'), ('{"category": "29999"}', 'CH015', 'no such category'), ('{"lon": 114}', 'CH013', 'half a place'), ('{"lon": 190, "lat": 1}', 'CH013', 'off the earth'),
     ('{"lon": "x", "lat": 1}', 'CH013', 'no number'), ('{"grid_cell": "999999999999999"}', 'CH013', 'no such grid cell'), ('{"component_code": "12"}', 'CH013', 'no component code'),
     ('{"source": "gossip"}', 'CH013', 'no such source'), ('{"colour": 1}', 'CH013', 'an unknown field'), ('{"contact": {"email": "x"}}', 'CH013', 'an unknown field of the contact'),
     ('{"device_code": "L1"}', 'CH013', 'a device without its vendor'), ('{"subsystem": "dust", "vendor": "sites", "device_code": "D9"}', 'CH013', 'no such device'),
     ('{"subsystem": "mars"}', 'CH013', 'no such subsystem'), ('{"title": {"a": 1}}', 'CH013', 'a title that is no text'), ('{"at": "2999-01-01T00:00:00Z"}', 'CH014', 'in the future'),
-    ('{"at": "2019-01-01T00:00:00Z"}', 'CH014', 'before the calendar')) AS x (fields, wanted, why);
+    ('{"at": "2019-01-01T00:00:00Z", "title": "x"}', 'CH014', 'before the calendar')) AS x (fields, wanted, why);
 
 -- ---- assignment ----
 SELECT is((SELECT jsonb_agg(d.code ORDER BY array_position(k.candidates, d.id)) FROM onemap.case_record k, onemap.department d WHERE k.code = test.of('registered') AND d.id = ANY (k.candidates)),
@@ -98,8 +98,8 @@ SELECT is(test.candidates('{"category": "10118", "subsystem": "streetlight", "ve
 SELECT is(test.candidates('{"category": "10118", "component_code": "4102210118000001"}'), '["zhaoming"]', '@owner: of the component');
 SELECT is(test.candidates('{"category": "10118"}'), '[]', '@owner: not known');
 SELECT is(test.candidates('{"category": "20302"}'), '["jincheng"]', '@grid: of the place');
-SELECT is(test.candidates('{"category": "20302", "lon": 10, "lat": 10}'), '[]', '@grid: outside');
-SELECT is(test.candidates('{"category": "20302", "lon": 10, "lat": 10, "grid_cell": "410221001001001"}'), '["jincheng"]', '@grid: said');
+SELECT is(test.candidates('{"category": "20302", "lon": 114.6, "lat": 34.42}'), '[]', '@grid: outside');
+SELECT is(test.candidates('{"category": "20302", "lon": 114.6, "lat": 34.42, "grid_cell": "410221001001001"}'), '["jincheng"]', '@grid: said');
 CREATE TEMP TABLE single AS SELECT test.report('{"category": "20301"}') AS code;
 SELECT test.act(code, 'accept', 'acceptor') FROM single;
 SELECT is(test.act(code, 'register', 'registrar')->>'state', 'registered', 'one candidate: proposed') FROM single;
@@ -145,7 +145,7 @@ FROM (SELECT test.report('{"source": "hotline", "role": "acceptor", "external_co
     ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": " H-1 "}', 'CH018', 'with blanks around it'),
     ('{"source": "media", "role": "acceptor", "actor": "x", "external_code": "H-1"}', 'CH018', 'by another source'),
     ('{"source": "video", "role": "acceptor", "actor": "x", "external_code": "H-2", "subsystem": "dust"}', 'CH018', 'with a subsystem and no vendor'),
-    ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": "H-3"}', '', 'another number')) AS o (report, wanted, why);
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": "H-3", "title": "x"}', '', 'another number')) AS o (report, wanted, why);
 SELECT is((SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_catalog.pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (attnum, n)
     JOIN pg_catalog.pg_attribute a ON a.attnum = k.attnum WHERE i.indexrelid = 'onemap.case_record_external'::regclass AND a.attrelid = i.indrelid
     AND i.indisunique AND i.indnullsnotdistinct), '{external_code,subsystem,vendor}'::text[], 'and the table itself holds two at once apart');

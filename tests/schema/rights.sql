@@ -30,7 +30,7 @@ SELECT is((SELECT array_agg(c.relname || '.' || a.attname ORDER BY c.relname, a.
     WHERE c.relnamespace = 'onemap'::regnamespace AND NOT c.relispartition AND a.attnum > 0
         AND has_column_privilege('cityhub_hub', c.oid, a.attnum, 'UPDATE') AND NOT has_table_privilege('cityhub_hub', c.oid, 'UPDATE')),
     ARRAY['observation.attributes', 'observation.quality', 'observation.readings', 'observation.received_at', 'track_point.geom',
-    'track_point.received_at'], 'and the columns that it merges');
+    'track_point.geom_outside', 'track_point.received_at'], 'and the columns that it merges');
 SELECT is((SELECT count(*)::int FROM relation r, unnest('{cityhub_api,cityhub_read}'::text[]) o (role),
     unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way) WHERE has_table_privilege(o.role, r.oid, w.way)), 0, 'nobody else writes any table');
 SELECT is((SELECT count(*)::int FROM relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid, aclexplode(c.relacl) a WHERE a.grantee = 0), 0,

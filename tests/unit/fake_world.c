@@ -24,8 +24,11 @@ int fake_world_begin(void **state) {
     fake_loop_begin(&world->loop);
     hub_metrics = (struct hub_metrics){0};
     assert_int_equal(config_load(&world->config, "/dev/null", stderr), 0);
-    world->world = (struct world){
-        .config = &world->config, .registry = registry_new(), .alarms = alarms_new(), .states = states_new()};
+    world->world = (struct world){.config = &world->config,
+                                  .registry = registry_new(),
+                                  .alarms = alarms_new(),
+                                  .states = states_new(),
+                                  .plausible = plausible_new()};
     read_vendors(world);
     world->metrics = metrics_lane_add(FAKE_SUBSYSTEM "-1", FAKE_SUBSYSTEM);
     assert_non_null(world->metrics);
@@ -38,6 +41,7 @@ int fake_world_end(void **state) {
     fake_loop_end(&world->loop);
     alarms_free(world->world.alarms);
     states_free(world->world.states);
+    plausible_free(world->world.plausible);
     registry_free(world->world.registry);
     config_free(&world->config);
     metrics_free();

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "dust.pb-c.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/decode/decode.h"
 
@@ -21,6 +22,7 @@ static void test_all_fit(void **state) {
         }
         for (size_t j = 0; j < i; j++) {
             assert_string_not_equal(adapters[i]->key, adapters[j]->key);
+            assert_true(adapters[i]->new_fields_from != adapters[j]->new_fields_from);
         }
     }
 }
@@ -157,6 +159,9 @@ static void test_fields_refused(void **state) {
         {3, PROTOBUF_C_LABEL_OPTIONAL, PROTOBUF_C_TYPE_BOOL, "is a METRIC_STATE"},
         {3, PROTOBUF_C_LABEL_OPTIONAL, PROTOBUF_C_TYPE_BYTES, "cannot be a message or bytes"},
     };
+    SPOIL("it must be a hundred", s.adapter.new_fields_from = 900);
+    SPOIL("it must be a hundred", s.adapter.new_fields_from = 1050);
+    SPOIL(NULL, s.adapter.new_fields_from = 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ProtobufCFieldDescriptor fields[32];
         ProtobufCMessageDescriptor descriptor = *original;
@@ -169,11 +174,40 @@ static void test_fields_refused(void **state) {
     }
 }
 
+/* Numbers from 1000 on tell whose message it is. */
+static void test_numbers_refused(void **state) {
+    (void)state;
+    ProtobufCFieldDescriptor fields[32];
+    ProtobufCMessageDescriptor descriptor = cityhub__v1__dust_record__descriptor;
+    assert_true(descriptor.n_fields <= 32);
+    memcpy(fields, descriptor.fields, descriptor.n_fields * sizeof fields[0]);
+    descriptor.fields = fields;
+    ProtobufCFieldDescriptor *last = &fields[descriptor.n_fields - 1];
+    uint32_t from = adapter_find("dust")->new_fields_from;
+    const struct {
+        uint32_t number, from;
+        const char *word;
+    } cases[] = {
+        {999, from, NULL},
+        {from, from, NULL},
+        {from + 99, from, NULL},
+        {from + 100, from, "its number"},
+        {from - 1, from, "its number"},
+        {1000, from, "its number"},
+        {1000, 0, "its number"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        last->id = cases[i].number;
+        SPOIL(cases[i].word, s.adapter.record = &descriptor; s.adapter.new_fields_from = cases[i].from);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_fit),         cmocka_unit_test(test_look_up),
         cmocka_unit_test(test_metrics_refused), cmocka_unit_test(test_kinds_refused),
         cmocka_unit_test(test_checks_refused),  cmocka_unit_test(test_fields_refused),
+        cmocka_unit_test(test_numbers_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,9 +28,9 @@ static int note(void *user, const struct alarm_operation *operation) {
     }
     size_t length = strlen(world->said);
     assert_ptr_equal(operation->device, world->device);
-    snprintf(world->said + length, sizeof world->said - length, "%s%s%d@%lld=%g", length > 0 ? " " : "",
+    snprintf(world->said + length, sizeof world->said - length, "%s%s%d@%lld=%g%s", length > 0 ? " " : "",
              alarm_action_names[operation->action], operation->rule_id, (long long)(operation->at_ms - day_ms) / MINUTE,
-             operation->value);
+             operation->value, operation->out_of_range ? "!" : "");
     world->operations[world->operation_count++] = *operation;
     return 0;
 }
@@ -55,6 +55,10 @@ static void take_conditions(struct world *world, PGresult *rows) {
     id, "dust", ordinal, kind, comparison, threshold, clear, duration, from, to, "28800"
 #define SIMPLE(comparison, threshold, clear, duration)                                                                 \
     ROWS(11, RULE("1", "1", NULL, comparison, threshold, clear, duration, NULL, NULL))
+
+/* Columns as in alarms_conditions_sql. */
+#define OPEN_ONE ROWS(7, CONDITION("D-1", "t", "1700006400000"))
+#define CONDITION(code, open, since) "dust", "acme", code, "1", open, since, "f"
 
 static int begin(void **state) {
     struct world *world = calloc(1, sizeof *world);
@@ -91,6 +95,10 @@ static void judge_metric(struct world *world, int minutes, int ordinal, double v
 
 static void judge(struct world *world, int minutes, double value) {
     judge_metric(world, minutes, 1, value, false);
+}
+
+static void flag(struct world *world, int minutes, double value) {
+    judge_metric(world, minutes, 1, value, true);
 }
 
 static void said(struct world *world, const char *expected) {
@@ -203,12 +211,115 @@ static void test_order(void **state) {
 static void test_flagged_and_others(void **state) {
     struct world *world = *state;
     take_rules(world, SIMPLE("above", "150", NULL, "0"));
-    judge_metric(world, 1, 1, 5000, true);
+    judge_metric(world, 1, 1, -5000, true);
     judge_metric(world, 2, 4, 5000, false);
     said(world, "");
     judge_metric(world, 3, 1, 200, false);
     judge_metric(world, 4, 1, -7, true); /* a reading that cannot be closes nothing either */
     said(world, "open1@3=200");
+}
+
+/* PM2.5 is 0 to 1000. Beyond the instrument on the rule's side: judged, with the duration and the hysteresis that the
+ * rule has; on the other side it neither opens nor closes, nor ends a duration. */
+static void test_out_of_range_above(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    flag(world, 0, 1000.5);
+    flag(world, 5, -1);
+    flag(world, 9, 1e9);
+    said(world, "pend1@0=1000.5!");
+    flag(world, 10, 2000);
+    said(world, "open1@10=2000!");
+    flag(world, 11, -999);
+    flag(world, 12, 3000);
+    said(world, ""); /* the alarm says so already */
+    judge(world, 13, 100);
+    said(world, "close1@13=100");
+    flag(world, 14, -1);
+    said(world, "");
+    /* A limit at the range's end: only what is beyond the instrument is beyond it. */
+    take_rules(world, SIMPLE("above", "1000", "900", "0"));
+    judge(world, 15, 1000);
+    said(world, "");
+    flag(world, 16, 1001);
+    said(world, "open1@16=1001!");
+}
+
+static void test_out_of_range_below(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("below", "10", "20", "0"));
+    flag(world, 0, 1001);
+    said(world, "");
+    flag(world, 1, -0.5);
+    said(world, "open1@1=-0.5!");
+    flag(world, 2, 1001);
+    said(world, "");
+    judge(world, 3, 20);
+    said(world, "close1@3=20");
+    take_rules(world, SIMPLE("equals", "-1", NULL, "0"));
+    flag(world, 4, -1);
+    said(world, ""); /* no state of the instrument */
+}
+
+/* An alarm that was open before the instrument was at its end is told of it, once. */
+static void test_out_of_range_later(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    judge(world, 0, 200);
+    flag(world, 1, 1200);
+    flag(world, 2, 1300);
+    judge(world, 3, 200);
+    flag(world, 4, 1400);
+    said(world, "open1@0=200 mark1@1=1200!");
+    judge(world, 5, 100);
+    judge(world, 6, 200);
+    flag(world, 7, 1500);
+    said(world, "close1@5=100 open1@6=200 mark1@7=1500!"); /* another alarm */
+    /* Read anew: one that the database has marked, and one that it has not. */
+    alarms_reading(world->alarms);
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    take_conditions(world, ROWS(7, "dust", "acme", "D-1", "1", "t", "1700006400000", "t"));
+    flag(world, 8, 1600);
+    said(world, "");
+    alarms_reading(world->alarms);
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    take_conditions(world, OPEN_ONE);
+    flag(world, 9, 1700);
+    said(world, "mark1@9=1700!");
+}
+
+static void test_out_of_range_and_window(void **state) {
+    struct world *world = *state;
+    take_rules(world, ROWS(11, RULE("1", "1", NULL, "above", "55", "50", "0", "1320", "360")));
+    flag(world, 13 * 60 + 59, 1200);
+    said(world, ""); /* 21:59 */
+    flag(world, 14 * 60, 1200);
+    said(world, "open1@840=1200!");
+    flag(world, 22 * 60, -5);
+    said(world, ""); /* 06:00, but it says nothing */
+    flag(world, 22 * 60, 1200);
+    said(world, "close1@1320=1200!");
+}
+
+/* What a message changed that could not be kept, the last first: as if it had never come. */
+static void test_undo_out_of_range(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "0"));
+    judge(world, 0, 200);
+    said(world, "open1@0=200");
+    world->held = true;
+    flag(world, 1, 1200);
+    judge(world, 2, 100);
+    flag(world, 3, 1300);
+    said(world, "mark1@1=1200! close1@2=100 open1@3=1300!");
+    alarms_undo(world->alarms, world->operations, world->operation_count);
+    world->operation_count = 0;
+    world->held = false;
+    world->device->evaluated_ms = day_ms;
+    flag(world, 1, 1200);
+    said(world, "mark1@1=1200!");
+    flag(world, 2, 1200);
+    said(world, "");
 }
 
 static void test_kinds(void **state) {
@@ -234,15 +345,14 @@ static void test_conditions(void **state) {
     judge(world, 0, 200);
     said(world, "pend1@0=200");
     take_rules(world, SIMPLE("above", "150", "115", "600"));
-    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "f", "1700006400000", "dust", "acme", "D-9", "1", "t",
-                                "0", "dust", "nobody", "D-1", "1", "t", "0"));
+    take_conditions(world, ROWS(7, CONDITION("D-1", "f", "1700006400000"), CONDITION("D-9", "t", "0"), "dust", "nobody",
+                                "D-1", "1", "t", "0", "f"));
     assert_int_equal(world->device->conditions, 1);
     judge(world, 10, 200);
     said(world, "open1@10=200");
     /* Both at once, as after a crash between two batches: the open one, which comes first, counts. */
     take_rules(world, SIMPLE("above", "150", "115", "600"));
-    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "t", "1700006400000", "dust", "acme", "D-1", "1", "f",
-                                "1700006400000"));
+    take_conditions(world, ROWS(7, CONDITION("D-1", "t", "1700006400000"), CONDITION("D-1", "f", "1700006400000")));
     assert_int_equal(world->device->conditions, 1);
     judge(world, 11, 120);
     said(world, "");
@@ -250,13 +360,11 @@ static void test_conditions(void **state) {
     said(world, "close1@12=100");
     judge(world, 13, 200);
     take_rules(world, SIMPLE("above", "150", "115", "600"));
-    take_conditions(world, ROWS(6, "dust", "acme", "D-9", "1", "t", "0"));
+    take_conditions(world, ROWS(7, CONDITION("D-9", "t", "0")));
     assert_int_equal(world->device->conditions, 0);
     judge(world, 23, 200);
     said(world, "pend1@13=200 pend1@23=200");
 }
-
-#define OPEN_ONE ROWS(6, "dust", "acme", "D-1", "1", "t", "1700006400000")
 
 /* The answer was made before the change was committed: what was judged here stands. */
 static void test_read_while_in_flight(void **state) {
@@ -266,7 +374,7 @@ static void test_read_while_in_flight(void **state) {
     judge(world, 0, 200);
     alarms_reading(world->alarms);
     take_rules(world, SIMPLE("above", "150", "115", "0"));
-    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "f", "1700006400000"));
+    take_conditions(world, ROWS(7, CONDITION("D-1", "f", "1700006400000")));
     judge(world, 1, 200);
     said(world, "open1@0=200"); /* no second one */
     commit(world);
@@ -303,7 +411,7 @@ static void test_committed_while_read(void **state) {
     commit(world);
     alarms_reading(world->alarms);
     take_rules(world, SIMPLE("above", "150", "115", "0"));
-    take_conditions(world, ROWS(6, "dust", "acme", "D-9", "1", "t", "0"));
+    take_conditions(world, ROWS(7, CONDITION("D-9", "t", "0")));
     judge(world, 3, 200);
     said(world, "open1@3=200");
 }
@@ -383,10 +491,10 @@ static void test_answers_without_memory(void **state) {
     struct world *world = *state;
     struct device *other = vendor_device_add(registry_vendor(world->registry, "dust", "acme"), "D-2", 3);
     take_rules(world, SIMPLE("above", "150", "115", "0"));
-    take_conditions(world, ROWS(6, "dust", "acme", "D-1", "1", "t", "0"));
+    take_conditions(world, ROWS(7, CONDITION("D-1", "t", "0")));
     PGresult *rules = ROWS(11, RULE("1", "1", NULL, "above", "10", NULL, "0", NULL, NULL),
                            RULE("2", "1", NULL, "above", "20", NULL, "0", NULL, NULL));
-    PGresult *conditions = ROWS(6, "dust", "acme", "D-1", "1", "f", "0", "dust", "acme", "D-2", "1", "t", "0");
+    PGresult *conditions = ROWS(7, CONDITION("D-1", "f", "0"), CONDITION("D-2", "t", "0"));
     for (long first = 1; first <= 3; first++) {
         fake_memory_fail(first, 1);
         assert_int_equal(alarms_take_rules(world->alarms, rules), CH_EMEMORY);
@@ -418,6 +526,11 @@ int main(void) {
                                        TEST(test_window_of_day),
                                        TEST(test_order),
                                        TEST(test_flagged_and_others),
+                                       TEST(test_out_of_range_above),
+                                       TEST(test_out_of_range_below),
+                                       TEST(test_out_of_range_later),
+                                       TEST(test_out_of_range_and_window),
+                                       TEST(test_undo_out_of_range),
                                        TEST(test_kinds),
                                        TEST(test_conditions),
                                        TEST(test_rules_of_others),

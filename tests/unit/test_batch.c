@@ -62,8 +62,29 @@ static void test_messages_and_rows(void **state) {
             assert_memory_equal(batch.rows.data + row->offset, "\0\6", 2);
         }
     }
-    assert_memory_equal(batch.tracks.data + batch.track_index[batch.track_count - 1].offset, "\0\4", 2);
+    assert_memory_equal(batch.tracks.data + batch.track_index[batch.track_count - 1].offset, "\0\5", 2);
     assert_true(batch_bytes(&batch) > batch.rows.length + batch.tracks.length + batch.texts.length);
+    batch_free(&batch);
+}
+
+/* Of the two places of a track one is set. One outside the county is no place of the map's, nor of a check. */
+static void test_places(void **state) {
+    struct fake_world *world = *state;
+    struct batch batch = {0};
+    struct device *device = fake_world_device(world, "T-1", 5);
+    static const char empty[] = "\377\377\377\377", point[] = "\0\0\0\31\1\1\0\0\40\346\20\0\0";
+    enum { POINT_SIZE = 4 + 25 };
+    fake_world_message(world, &batch, "m");
+    struct record record = record_at(1000);
+    for (int outside = 0; outside < 2; outside++) {
+        record.outside = outside == 1;
+        batch_track_add(&batch, device, &record);
+        batch_check_add(&batch, &world->adapter->checks[0], device, &record);
+        const char *places = (const char *)batch.tracks.data + batch.tracks.length - POINT_SIZE - 4; /* ends the row */
+        assert_memory_equal(places + (outside == 1 ? 4 : 0), point, sizeof point - 1);
+        assert_memory_equal(places + (outside == 1 ? 0 : POINT_SIZE), empty, sizeof empty - 1);
+        assert_int_equal(batch.checks[outside].has_position, outside == 0);
+    }
     batch_free(&batch);
 }
 
@@ -154,6 +175,8 @@ static void test_evaluated(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts), WORLD_TEST(test_messages_and_rows),
-                                       WORLD_TEST(test_cut), WORLD_TEST(test_reset), WORLD_TEST(test_evaluated)};
+                                       WORLD_TEST(test_places),      WORLD_TEST(test_places),
+                                       WORLD_TEST(test_cut),         WORLD_TEST(test_reset),
+                                       WORLD_TEST(test_evaluated)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,8 @@
 #include "hub/base/error.h"
 
 #define NOW "1760000000000"
+#define SHA "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef"
+#define GOOD_ENTRY "{\"uri\":\"u\",\"sha256\":\"" SHA "\",\"size_bytes\":1,\"media_type\":\"image/jpeg\"}"
 
 static void run(struct decoded *decoded, const char *kind, const char *text) {
     decoded_run(decoded, NULL, kind, text, strlen(text));
@@ -18,6 +20,17 @@ static void run(struct decoded *decoded, const char *kind, const char *text) {
 static const cJSON *accepted(struct decoded *decoded, const char *kind, const char *text) {
     run(decoded, kind, text);
     decoded_expect(decoded, 1, 1, 0);
+    decoded_expect_flaws(decoded, 0);
+    return decoded->documents[0];
+}
+
+/* The record is delivered, but for one bad field. */
+static const cJSON *flawed(struct decoded *decoded, const char *kind, const char *text, const char *field,
+                           const char *code, const char *word) {
+    run(decoded, kind, text);
+    decoded_expect(decoded, 1, 1, 0);
+    decoded_expect_flaws(decoded, 1);
+    decoded_expect_flaw(decoded, 0, 0, field, code, word);
     return decoded->documents[0];
 }
 
@@ -118,9 +131,9 @@ static void test_other_kinds(void **state) {
                 "{\"work_code\":\"W\",\"status\":\"FINISHED\",\"planned_end_ms\":4102444800000,"
                 "\"quantity\":3.5,\"result\":\"a\\nb\",\"observed_at_ms\":" NOW "}");
     expect_json(accepted(decoded, "case",
-                         "{\"records\":[{\"case_code\":\"C\",\"occurred_at_ms\":" NOW
-                         ",\"attachments\":[{\"uri\":\"u\",\"size_bytes\":12}]}]}"),
-                "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"attachments\":[{\"uri\":\"u\",\"size_bytes\":12}]}");
+                         "{\"records\":[{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"attachments\":[" GOOD_ENTRY
+                         "]}]}"),
+                "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"attachments\":[" GOOD_ENTRY "]}");
     const struct document_sink sink = {decoded_document, decoded_problem, decoded_warning, decoded};
     decoded_clear(decoded);
     static const enum topic_kind others[] = {TOPIC_TELEMETRY, TOPIC_RECEIPT, TOPIC_NONE};
@@ -147,9 +160,9 @@ static void test_times(void **state) {
     refused(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":0}", "time_too_old", "1970-01-01");
     refused(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":4102444800000}", "time_ahead", "2100-01-01");
     refused(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":-1}", "time_too_old", "occurred_at_ms: -1");
-    refused(*state, "work",
-            "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"planned_end_ms\":253402300800000}",
-            "time_ahead", "planned_end_ms: 253402300800000 is no time");
+    flawed(*state, "work",
+           "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"planned_end_ms\":253402300800000}",
+           "planned_end_ms", "time_ahead", "planned_end_ms: 253402300800000 is no time");
     refused(*state, "staff", "{\"kind\":0,\"code\":\"P\",\"observed_at_ms\":1760000000}", "time_too_old",
             "not seconds");
 }
@@ -158,35 +171,48 @@ static void test_wrong_types(void **state) {
     static const struct {
         const char *members, *code, *word;
     } cases[] = {
-        {"\"retired\":\"yes\"", "wrong_type", "retired: is a text"},
+        {"\"retired\":\"yes\"", "wrong_type", "retired: is the text \"yes\""},
         {"\"name\":7", "wrong_type", "name: is a whole number"},
         {"\"name\":\"\xff\"", "bad_text", "not valid UTF-8"},
         {"\"name\":\"\\ud800\"", "bad_text", "a wrong escape"},
         {"\"component_code\":\"a\\u0007\"", "bad_code", "a control character"},
         {"\"component_code\":\"a\\nb\"", "bad_code", "a control character"},
-        {"\"position\":\"114,34\"", "wrong_type", "position: is a text"},
+        {"\"position\":\"114,34\"", "wrong_type", "position: is the text \"114,34\""},
         {"\"position\":{\"lon\":114,\"lat\":34}", "missing_coordinate_system", "position"},
         {"\"position\":{\"lon\":0,\"lat\":0,\"system\":0}", "bad_position", "without a fix"},
         {"\"attributes\":{}", "wrong_type", "attributes: must be an array of objects"},
         {"\"attributes\":[1]", "wrong_type", "attributes: must be an array of objects"},
         {"\"attributes\":[null]", "wrong_type", "attributes: must be an array of objects"},
         {"\"attributes\":[{\"key\":[]}]", "wrong_type", "key: is an array"},
+        {"\"attributes\":[{\"value\":\"1\"}]", "missing_field", "attributes[0].key: is missing"},
         {"\"attributes\":[{\"key\":\"a\",\"key\":\"b\"}]", "duplicate_field", "key: comes twice"},
         {"\"name\":\"a\",\"name\":\"b\"", "duplicate_field", "name: comes twice"},
         {"\"attributes\":[],\"attributes\":[]", "duplicate_field", "attributes: comes twice"},
+        {"\"component_code\":\"410223010500001\"", "bad_value", "it must be 16 digits"},
+        {"\"component_code\":\"410223010500001x\"", "bad_value", "it must be 16 digits"},
+        {"\"retired\":nan", "wrong_type", "retired: is NaN"},
+        {"\"name\":--", "wrong_type", "is \"--\", which is no JSON value"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char record[400];
+        char record[400], field[64];
         snprintf(record, sizeof record, "{\"device_code\":\"D\",\"kind\":\"lamp\",%s}", cases[i].members);
-        refused(*state, "inventory", record, cases[i].code, cases[i].word);
+        sscanf(cases[i].members, "\"%63[^\"]", field);
+        expect_json(flawed(*state, "inventory", record, field, cases[i].code, cases[i].word),
+                    "{\"device_code\":\"D\",\"kind\":\"lamp\"}");
     }
     refused(*state, "work", "{\"work_code\":\"W\",\"status\":4,\"observed_at_ms\":" NOW "}", "bad_enum",
-            "status: has no value 4; it has 0 = PLANNED");
+            "status: has no value 4; it has PLANNED = 0, STARTED = 1, FINISHED = 2, CANCELLED = 3");
     refused(*state, "work", "{\"work_code\":\"W\",\"status\":\"DONE\",\"observed_at_ms\":" NOW "}", "bad_enum", "DONE");
-    refused(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":NaN}",
-            "not_finite", "quantity: is not finite");
-    refused(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":-1e999}",
-            "not_finite", "quantity: is not finite");
+    flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":NaN}", "quantity",
+           "not_finite", "quantity: is not finite");
+    flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":-1e999}",
+           "quantity", "not_finite", "quantity: is not finite");
+    flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quality_score\":100.5}",
+           "quality_score", "bad_value", "it must be 0 to 100");
+    flawed(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"severity\":\"grave\"}", "severity",
+           "bad_value", "info, minor, major or critical");
+    expect_json(accepted(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"severity\":\"Major\"}"),
+                "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"severity\":\"major\"}");
     refused(*state, "inventory", "[]", "wrong_type", "the record is an array");
 }
 
@@ -203,7 +229,7 @@ static void test_lengths(void **state) {
     snprintf(record, sizeof record, "{\"device_code\":\"D\",\"kind\":\"%.129s\"}", text);
     refused(decoded, "inventory", record, "bad_code", "is 129 bytes long; at most 128");
     snprintf(record, sizeof record, "{\"device_code\":\"D\",\"kind\":\"lamp\",\"name\":\"%.4097s\"}", text);
-    refused(decoded, "inventory", record, "bad_text", "is 4097 bytes long; at most 4096");
+    flawed(decoded, "inventory", record, "name", "bad_text", "is 4097 bytes long; at most 4096");
     /* 100 attributes, and one more. */
     size_t used = (size_t)sprintf(record, "{\"device_code\":\"D\",\"kind\":\"lamp\",\"attributes\":[");
     for (int i = 0; i < DECODE_LIST_MAX; i++) {
@@ -213,7 +239,8 @@ static void test_lengths(void **state) {
     const cJSON *object = accepted(decoded, "inventory", record);
     assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(object, "attributes")), DECODE_LIST_MAX);
     strcpy(record + used, ",{\"key\":\"last\"}]}");
-    refused(decoded, "inventory", record, "malformed", "attributes: has more than 100 entries");
+    object = flawed(decoded, "inventory", record, "attributes", "bad_value", "has more than 100 entries");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(object, "attributes")), DECODE_LIST_MAX);
 }
 
 static void test_wrong_protobuf(void **state) {
@@ -221,28 +248,28 @@ static void test_wrong_protobuf(void **state) {
     static const struct {
         const char *bytes;
         size_t length;
-        const char *code, *word;
+        const char *code, *word, *field; /* field NULL: the record is refused */
     } cases[] = {
         {"\x0a\x01"
          "D\x12\x01k\x1d\0\0\0\0",
-         11, "wrong_type", "name: has the wire form of 4 bytes"},
+         11, "wrong_type", "name: has the wire form of 4 bytes", "name"},
         {"\x0a\x01"
          "D\x12\x01k\x48\x01",
-         8, "wrong_type", "attributes: has the wire form of a varint"},
+         8, "wrong_type", "attributes: has the wire form of a varint", "attributes"},
         {"\x0a\x01"
          "D\x12\x01k\x4a\x02\x08\x01",
-         10, "wrong_type", "key: has the wire form of a varint"},
+         10, "wrong_type", "attributes[0].key: has the wire form of a varint", "attributes"},
         {"\x0a\x01"
          "D\x12\x01k\x4a\x02\x0a\x05",
-         10, "malformed", "of the list entry"},
+         10, "malformed", "of the list entry", "attributes"},
         {"\x0a\x01"
          "D\x12\x01k\x1a\x09x",
-         9, "malformed", "of the record"},
+         9, "malformed", "of the record", NULL},
         {"\x0a\x01"
          "D\x12\x01k\x3a\x02\x09\x00",
-         10, "malformed", "position: "},
-        {"\x0a\x01\xff\x12\x01k", 6, "bad_code", "not valid UTF-8"},
-        {"", 0, "missing_device_code", "device_code"},
+         10, "malformed", "position: ", "position"},
+        {"\x0a\x01\xff\x12\x01k", 6, "bad_code", "not valid UTF-8", NULL},
+        {"", 0, "missing_device_code", "device_code", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct bytes batch = {0};
@@ -257,13 +284,106 @@ static void test_wrong_protobuf(void **state) {
                          6);
         decoded_run(decoded, NULL, "inventory", batch.data, batch.length);
         free(batch.data);
-        decoded_expect(decoded, 3, 2, 1);
-        decoded_expect_problem(decoded, 0, 1, cases[i].code, cases[i].word);
+        bool refused = cases[i].field == NULL;
+        decoded_expect(decoded, 3, refused ? 2 : 3, refused);
+        decoded_expect_flaws(decoded, !refused);
+        if (refused) {
+            decoded_expect_problem(decoded, 0, 1, cases[i].code, cases[i].word);
+        } else {
+            decoded_expect_flaw(decoded, 0, 1, cases[i].field, cases[i].code, cases[i].word);
+            expect_json(decoded->documents[1], "{\"device_code\":\"D\",\"kind\":\"k\"}");
+        }
     }
     decoded_run(decoded, NULL, "case", "", 0);
     decoded_expect_refused(decoded, "malformed", "payload: is empty");
     run(decoded, "case", "[]");
     decoded_expect_refused(decoded, "empty_batch", "has none");
+}
+
+/* An entry of a list in which something is wrong is left out, the others stay. */
+static void test_entries(void **state) {
+    struct decoded *decoded = *state;
+    expect_json(
+        flawed(decoded, "inventory",
+               "{\"device_code\":\"D\",\"kind\":\"k\",\"attributes\":[{\"key\":\"a\",\"value\":\"1\"},"
+               "{\"key\":\"b\",\"value\":2},{\"key\":\"c\"},7,{\"key\":\"\\u0007\"}]}",
+               "attributes", "wrong_type", "attributes[1].value: is a whole number"),
+        "{\"device_code\":\"D\",\"kind\":\"k\",\"attributes\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"c\"}]}");
+    static const struct {
+        const char *entry, *code, *word;
+    } cases[] = {
+        {"\"uri\":\"u\",\"size_bytes\":1,\"media_type\":\"image/jpeg\"", "missing_field",
+         "attachments[1].sha256: is missing"},
+        {"\"uri\":\"u\",\"sha256\":\"" SHA "0\",\"size_bytes\":1,\"media_type\":\"image/jpeg\"", "bad_value",
+         "64 hexadecimal digits"},
+        {"\"uri\":\"u\",\"sha256\":\"" SHA "\",\"size_bytes\":-1,\"media_type\":\"image/jpeg\"", "bad_value",
+         "it must be 0 to"},
+        {"\"uri\":\"u\",\"sha256\":\"" SHA "\",\"size_bytes\":1,\"media_type\":\"jpeg\"", "bad_value",
+         "such as image/jpeg"},
+        {"\"uri\":\"u v\",\"sha256\":\"" SHA "\",\"size_bytes\":1,\"media_type\":\"image/jpeg\"", "bad_value",
+         "without blanks"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[900];
+        snprintf(text, sizeof text,
+                 "{\"caseCode\":\"C\",\"occurredAtMs\":\"" NOW "\",\"attachments\":[" GOOD_ENTRY ",{%s}," GOOD_ENTRY
+                 "]}",
+                 cases[i].entry);
+        const cJSON *object = flawed(decoded, "case", text, "attachments", cases[i].code, cases[i].word);
+        assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(object, "attachments")), 2);
+    }
+}
+
+/* As protobuf's own printer writes them: every name and every whole number of 64 bits. */
+static void test_protobuf_json(void **state) {
+    struct decoded *decoded = *state;
+    decoded->subsystem = "dust";
+    expect_json(
+        accepted(decoded, "inventory",
+                 "{\"records\":[{\"deviceCode\":\"D\",\"kind\":\"lamp\",\"componentCode\":\"4102230105000001\","
+                 "\"parentCode\":\"P\",\"departmentCode\":\"\",\"attributes\":[],\"position\":{\"lon\":114.25,"
+                 "\"lat\":34.5,\"system\":\"CGCS2000\"}}],\"subsystem\":\"dust\"}"),
+        "{\"device_code\":\"D\",\"kind\":\"lamp\",\"component_code\":\"4102230105000001\",\"parent_code\":\"P\","
+        "\"lon\":114.25,\"lat\":34.5}");
+    expect_json(accepted(decoded, "work",
+                         "{\"workCode\":\"W\",\"status\":2,\"observedAtMs\":\"" NOW "\",\"plannedStartMs\":\"1\","
+                         "\"finishedMs\":\"" NOW "\",\"quantity\":3.5,\"qualityScore\":\"99.5\"}"),
+                "{\"work_code\":\"W\",\"status\":\"FINISHED\",\"observed_at_ms\":" NOW ",\"planned_start_ms\":1,"
+                "\"finished_ms\":" NOW ",\"quantity\":3.5,\"quality_score\":99.5}");
+    expect_json(accepted(decoded, "case",
+                         "{\"caseCode\":\"C\",\"occurredAtMs\":\"" NOW
+                         "\",\"attachments\":[{\"uri\":\"u\",\"sha256\":\"" SHA
+                         "\",\"sizeBytes\":\"12\",\"mediaType\":\"image/jpeg\"}]}"),
+                "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"attachments\":[{\"uri\":\"u\",\"sha256\":\"" SHA
+                "\",\"size_bytes\":12,\"media_type\":\"image/jpeg\"}]}");
+    refused(decoded, "inventory", "{\"deviceCode\":\"D\",\"device_code\":\"D\",\"kind\":\"k\"}", "duplicate_field",
+            "device_code: comes twice");
+    run(decoded, "inventory", "{\"records\":[{\"deviceCode\":\"D\",\"kind\":\"lamp\"}],\"subsystem\":\"gas\"}");
+    decoded_expect_refused(decoded, "wrong_topic", "the topic is of dust");
+}
+
+/* A place outside the county is no place of the device's; a case there is none of the county's. */
+static void test_places_outside(void **state) {
+    struct decoded *decoded = *state;
+    decoded->extent = (struct decode_extent){113.5, 33.8, 115.2, 34.9};
+    expect_json(
+        accepted(decoded, "inventory",
+                 "{\"device_code\":\"D\",\"kind\":\"k\",\"position\":{\"lon\":-114.25,\"lat\":34.5,\"system\":0}}"),
+        "{\"device_code\":\"D\",\"kind\":\"k\",\"outside_lon\":-114.25,\"outside_lat\":34.5}");
+    decoded_expect_warning(decoded, 0, 0, "position", "place_outside", "is its sign wrong?");
+    refused(decoded, "case",
+            "{\"case_code\":\"D\",\"occurred_at_ms\":" NOW ",\"position\":{\"lon\":0,\"lat\":34.5,\"system\":0}}",
+            "place_outside", "one of the two is 0");
+    assert_int_equal(decoded->warning_count, 0);
+    refused(decoded, "case",
+            "{\"case_code\":\"D\",\"occurred_at_ms\":" NOW ",\"position\":{\"lon\":0,\"lat\":0,\"system\":0}}",
+            "bad_position", "without a fix");
+    refused(decoded, "case",
+            "{\"case_code\":\"D\",\"occurred_at_ms\":" NOW ",\"position\":{\"lon\":34.5,\"lat\":114.25,\"system\":0}}",
+            "bad_position", "exchanged");
+    /* One that cannot be read is as good as none. */
+    flawed(decoded, "case", "{\"case_code\":\"D\",\"occurred_at_ms\":" NOW ",\"position\":{\"lon\":114,\"lat\":34}}",
+           "position", "missing_coordinate_system", "position");
 }
 
 /* A message of telemetry on the topic of an inventory, and the other way round. */
@@ -278,6 +398,16 @@ static void test_other_kind_of_message(void **state) {
     free(batch.data);
     decoded_expect(decoded, 1, 0, 1);
     decoded_expect_problem(decoded, 0, 0, "wrong_type", "kind: has the wire form of a varint");
+    /* Of a case all that it needs is in every telemetry record, in its form: the rest tells. */
+    record = batch = (struct bytes){0};
+    bytes_field_text(&record, 1, "D");
+    bytes_field_varint(&record, 2, (uint64_t)decoded_now_ms);
+    bytes_field_double(&record, 10, 1);
+    bytes_field_message(&batch, 1, &record);
+    decoded_run(decoded, NULL, "case", batch.data, batch.length);
+    free(batch.data);
+    decoded_expect(decoded, 1, 0, 1);
+    decoded_expect_problem(decoded, 0, 0, "wrong_topic", "fields of another message than CaseRecord");
     decoded_run(decoded, decoded_adapter("dust"), NULL, good_records[0][1], strlen(good_records[0][1]));
     decoded_expect(decoded, 1, 0, 1);
     decoded_expect_problem(decoded, 0, 0, "missing_time", "observed_at_ms");
@@ -320,6 +450,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wrong_types, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_lengths, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_protobuf, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_entries, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_json, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_places_outside, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_other_kind_of_message, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_changed_bytes, decoded_setup, decoded_teardown),
     };

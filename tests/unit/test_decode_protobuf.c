@@ -56,7 +56,22 @@ static const struct record *accepted(struct decoded *decoded, const char *subsys
     batch_add(&batch, record);
     run(decoded, subsystem, batch);
     decoded_expect(decoded, 1, 1, 0);
+    decoded_expect_flaws(decoded, 0);
     return &decoded->records[0];
+}
+
+/* The record stands between two good ones and is delivered as they are, but for this field. */
+static const struct record *flawed(struct decoded *decoded, const char *subsystem, struct bytes record,
+                                   const char *field, const char *code, const char *word) {
+    struct bytes batch = {0};
+    batch_add(&batch, good_record(1));
+    batch_add(&batch, record);
+    batch_add(&batch, good_record(2));
+    run(decoded, subsystem, batch);
+    decoded_expect(decoded, 3, 3, 0);
+    decoded_expect_flaws(decoded, 1);
+    decoded_expect_flaw(decoded, 0, 1, field, code, word);
+    return &decoded->records[1];
 }
 
 static struct bytes position(double lon, double lat, int system) {
@@ -139,6 +154,90 @@ static void test_last_of_duplicates_counts(void **state) {
     bytes_field_text(&record, SANITATION_PLATE, "豫A12345");
     got = accepted(*state, "sanitation", record);
     assert_string_equal(got->texts[decoded_bit(sanitation, "plate")], "豫A12345");
+}
+
+/* Whatever is wrong with one field, the reading beside it is delivered; of a field that comes again the last one
+ * counts, also for what is wrong. */
+static void test_one_bad_field(void **state) {
+    const struct adapter *sanitation = decoded_adapter("sanitation");
+    struct bytes record = record_of("S", decoded_now_ms);
+    bytes_field_varint(&record, SANITATION_STALLS, 3);
+    bytes_field_varint(&record, SANITATION_WASTE_KIND, 99);
+    bytes_field_text(&record, SANITATION_PLATE, "\xff");
+    bytes_field_double(&record, 22, INFINITY);
+    struct bytes batch = {0}, other = record_of("S", decoded_now_ms);
+    batch_add(&batch, record);
+    bytes_field_varint(&other, SANITATION_WASTE_KIND, 99);
+    bytes_field_varint(&other, SANITATION_WASTE_KIND, 1);
+    bytes_field_text(&other, SANITATION_PLATE, "A");
+    bytes_field_text(&other, SANITATION_PLATE, "\xff");
+    batch_add(&batch, other);
+    struct decoded *decoded = *state;
+    run(decoded, "sanitation", batch);
+    decoded_expect(decoded, 2, 2, 0);
+    decoded_expect_flaws(decoded, 4);
+    decoded_expect_flaw(decoded, 0, 0, "waste_kind", "bad_enum", "has no value 99");
+    decoded_expect_flaw(decoded, 1, 0, "plate", "bad_text", "not valid UTF-8");
+    decoded_expect_flaw(decoded, 2, 0, sanitation->metrics[12].key, "not_finite", "infinity");
+    decoded_expect_flaw(decoded, 3, 1, "plate", "bad_text", "not valid UTF-8");
+    assert_int_equal(decoded->records[0].present, UINT64_C(1) << decoded_bit(sanitation, "stalls_occupied"));
+    assert_int_equal(decoded->records[0].text_present, 0);
+    assert_true(decoded_value(&decoded->records[1], sanitation, "waste_kind") == 1);
+    assert_int_equal(decoded->records[1].text_present, 0);
+}
+
+/* Every field of a record bad at once, and again in the next record: each is told, none is mixed up. */
+static void test_many_bad_fields(void **state) {
+    struct decoded *decoded = *state;
+    for (size_t a = 0; a < adapter_count; a++) {
+        struct bytes batch = {0};
+        for (int i = 0; i < 2; i++) {
+            struct bytes record = record_of("D", decoded_now_ms), place = position(114, 34, 0);
+            for (unsigned f = 0; f < adapters[a]->record->n_fields; f++) {
+                const ProtobufCFieldDescriptor *field = &adapters[a]->record->fields[f];
+                if (field->id > 3) {
+                    bytes_field_float(&record, field->id, 1);
+                }
+            }
+            bytes_field_message(&record, POSITION, &place);
+            batch_add(&batch, record);
+        }
+        run(decoded, adapters[a]->key, batch);
+        decoded_expect(decoded, 2, 2, 0);
+        decoded_expect_flaws(decoded, 2 * (int)adapters[a]->metric_count);
+        assert_int_equal(decoded->records[1].present | decoded->records[1].text_present, 0);
+        assert_int_equal(decoded->records[1].misfits, adapters[a]->metric_count);
+    }
+}
+
+/* NULs after a batch are what a C program sends of its buffer: no record, no problem. Anything else is. */
+static void test_padding(void **state) {
+    struct decoded *decoded = *state;
+    for (size_t count = 1; count < 40; count++) {
+        struct bytes batch = {0};
+        char padding[40] = "";
+        batch_add(&batch, good_record(1));
+        bytes_add(&batch, padding, count);
+        decoded_run(decoded, decoded_adapter("dust"), NULL, batch.data, batch.length);
+        decoded_expect(decoded, 1, 1, 0);
+        bytes_add(&batch, "x", 1);
+        run(decoded, "dust", batch);
+        decoded_expect(decoded, 2, 1, 1);
+        decoded_expect_problem(decoded, 0, 1, "malformed", "field number");
+    }
+    struct bytes record = good_record(1);
+    bytes_add(&record, "\0", 1);
+    refused(decoded, "dust", record, "malformed", "field number"); /* within a record it is no padding */
+}
+
+static void test_text_is_called_text(void **state) {
+    struct decoded *decoded = *state;
+    static const char *const texts[] = {"hello",  "你好",      "\"{}\"", "P5", "<xml/>", "a,b,c\r\n1,2,3\r\n",
+                                        "device", "48656c6c6f"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        decoded_run(decoded, decoded_adapter("dust"), NULL, texts[i], strlen(texts[i]));
+        decoded_expect_refused(decoded, "malformed", "is text, but no JSON");
+    }
 }
 
 /* A batch cut anywhere: the whole records before the cut are delivered, and the cut is told. */
@@ -240,6 +339,125 @@ static void test_other_subsystem(void **state) {
     assert_non_null(strstr(decoded->warnings[1].reason, "number 70000"));
 }
 
+static void batch_say(struct bytes *batch, const char *subsystem) {
+    bytes_field_text(batch, 1000, subsystem);
+}
+
+/* A batch may say its subsystem, before its records or after: another than the topic's refuses all of it. */
+static void test_subsystem_said(void **state) {
+    struct decoded *decoded = *state;
+    for (int place = 0; place < 2; place++) {
+        static const char *const said[] = {"dust", "DUST", "gas", "nothing", ""};
+        for (size_t i = 0; i < sizeof said / sizeof said[0]; i++) {
+            struct bytes batch = {0};
+            if (place == 0) {
+                batch_say(&batch, said[i]);
+            }
+            batch_add(&batch, good_record(1));
+            batch_add(&batch, good_record(2));
+            if (place == 1) {
+                batch_say(&batch, said[i]);
+            }
+            run(decoded, "dust", batch);
+            if (i == 2 || i == 3) {
+                decoded_expect_refused(decoded, "wrong_topic", "the topic is of dust");
+                continue;
+            }
+            decoded_expect(decoded, 2, 2, 0);
+            assert_int_equal(decoded->warning_count, 0);
+            assert_int_equal(decoded->records[1].declared, i < 2);
+        }
+    }
+    struct bytes batch = {0};
+    batch_add(&batch, good_record(1));
+    run(decoded, "dust", batch);
+    assert_false(decoded->records[0].declared); /* of the message before */
+}
+
+static const struct adapter *look_at;
+static bool look_fits;
+static void look(struct decoded *decoded, const struct record *record) {
+    look_fits = decode_fits(decoded->decoder, look_at, record);
+}
+
+static void test_signs_of_another_subsystem(void **state) {
+    struct decoded *decoded = *state;
+    decoded->look = look;
+    look_at = decoded_adapter("gas");
+    struct bytes record = good_record(1); /* field 10: gas has a pressure there */
+    bytes_field_double(&record, 18, 60);  /* a leak of gas; dust's pressure */
+    assert_int_equal(accepted(decoded, "dust", record)->misfits, 0);
+    assert_true(look_fits);
+    record = good_record(1);
+    bytes_field_double(&record, 18, 101); /* no leak of gas */
+    accepted(decoded, "dust", record);
+    assert_false(look_fits);
+    record = good_record(1);
+    bytes_field_varint(&record, 20, 1); /* gas has a valve there, dust nothing */
+    assert_int_equal(accepted(decoded, "dust", record)->misfits, 1);
+    assert_true(look_fits);
+    record = good_record(1);
+    bytes_field_varint(&record, SPRAYING, 1); /* gas has a double there */
+    accepted(decoded, "dust", record);
+    assert_false(look_fits);
+    /* New fields have numbers of their own: an old hub knows by them whose they are. */
+    record = good_record(1);
+    bytes_field_double(&record, decoded_adapter("dust")->new_fields_from + 99, 1);
+    assert_int_equal(accepted(decoded, "dust", record)->misfits, 0);
+    record = good_record(1);
+    bytes_field_double(&record, decoded_adapter("gas")->new_fields_from, 1);
+    assert_int_equal(accepted(decoded, "dust", record)->misfits, 1);
+    decoded->look = NULL;
+}
+
+static const struct decode_extent county = {113.5, 33.8, 115.2, 34.9};
+
+static void test_places_outside(void **state) {
+    struct decoded *decoded = *state;
+    static const struct {
+        double lon, lat;
+        const char *hint; /* NULL = inside */
+    } cases[] = {
+        {114.4, 34.1, NULL},
+        {113.5, 33.8, NULL},
+        {115.2, 34.9, NULL},
+        {113.49, 34.1, "is outside the county"},
+        {-114.4, 34.1, "is its sign wrong?"},
+        {114.4, -34.1, "is its sign wrong?"},
+        {-114.4, -34.1, "is its sign wrong?"},
+        {0, 34.1, "one of the two is 0"},
+        {114.4, 0, "one of the two is 0"},
+        {0.0001, 0.0002, "about 0, 0"},
+        {-0.9, 0.4, "about 0, 0"},
+        {114.4, 33.51, "degrees and minutes"}, /* 33 degrees 51 minutes */
+        {113.3, 34.06, "degrees and minutes"}, /* 113 degrees 30 minutes, 34 degrees 6 minutes */
+        {114.3, 33.6, "is outside the county"},
+        {2, 48, "is outside the county"},
+        {179.9, 89.9, "is outside the county"},
+    };
+    decoded->extent = county;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct record *got = accepted(decoded, "dust", record_at(position(cases[i].lon, cases[i].lat, 0)));
+        assert_true(got->has_position && got->lon == cases[i].lon && got->lat == cases[i].lat);
+        assert_int_equal(got->outside, cases[i].hint != NULL);
+        assert_int_equal(decoded->warning_count, cases[i].hint != NULL);
+        if (cases[i].hint != NULL) {
+            decoded_expect_warning(decoded, 0, 0, "position", "place_outside", cases[i].hint);
+        }
+    }
+    /* Exchanged where both can be on Earth: a county in the far west. */
+    decoded->extent = (struct decode_extent){73.5, 36, 80, 41};
+    accepted(decoded, "dust", record_at(position(39.5, 76, 0)));
+    decoded_expect_warning(decoded, 0, 0, "position", "place_outside", "are lon and lat exchanged?");
+    /* The county's border is in WGS 84, whatever the position is in. */
+    decoded->extent = (struct decode_extent){114.39, 34, 114.395, 34.1};
+    assert_false(accepted(decoded, "dust", record_at(position(114.3985, 34.0583, 2)))->outside);
+    decoded->extent = (struct decode_extent){0};
+    assert_false(accepted(decoded, "dust", record_at(position(-114, 34, 0)))->outside);
+    flawed(decoded, "dust", record_at(position(11448.12, 3430.5, 0)), "position", "bad_position",
+           "not degrees and minutes");
+}
+
 static void test_wrong_types(void **state) {
     struct bytes record = {0};
     bytes_field_varint(&record, CODE, 7);
@@ -249,24 +467,26 @@ static void test_wrong_types(void **state) {
     refused(*state, "dust", record, "wrong_type", "observed_at_ms: has the wire form of a text");
     record = good_record(1);
     bytes_field_varint(&record, POSITION, 1);
-    refused(*state, "dust", record, "wrong_type", "position: has the wire form of a varint");
+    flawed(*state, "dust", record, "position", "wrong_type", "position: has the wire form of a varint");
     record = good_record(1);
     bytes_field_float(&record, PM10, 1);
-    refused(*state, "dust", record, "wrong_type", "pm10_ug_m3: has the wire form of 4 bytes");
+    flawed(*state, "dust", record, "pm10_ug_m3", "wrong_type", "pm10_ug_m3: has the wire form of 4 bytes");
     record = good_record(1);
     bytes_field_double(&record, SPRAYING, 1);
-    refused(*state, "dust", record, "wrong_type", "spraying_on: has the wire form of 8 bytes");
+    flawed(*state, "dust", record, "spraying_on", "wrong_type", "spraying_on: has the wire form of 8 bytes");
     struct bytes place = {0};
     bytes_field_text(&place, LON, "114");
-    refused(*state, "dust", record_at(place), "wrong_type", "position.lon");
+    const struct record *got = flawed(*state, "dust", record_at(place), "position", "wrong_type", "position.lon");
+    assert_false(got->has_position);
+    assert_true(decoded_value(got, decoded_adapter("dust"), "pm25_ug_m3") == 3);
 }
 
 static void test_not_finite(void **state) {
     refused(*state, "dust", good_record(NAN), "not_finite", "pm25_ug_m3: NaN");
     refused(*state, "dust", good_record(INFINITY), "not_finite", "pm25_ug_m3: infinity");
     refused(*state, "dust", good_record(-INFINITY), "not_finite", "pm25_ug_m3: infinity");
-    refused(*state, "dust", record_at(position(NAN, 34, 0)), "bad_position", "not on Earth");
-    refused(*state, "dust", record_at(position(114, INFINITY, 2)), "bad_position", "not on Earth");
+    flawed(*state, "dust", record_at(position(NAN, 34, 0)), "position", "bad_position", "not on Earth");
+    flawed(*state, "dust", record_at(position(114, INFINITY, 2)), "position", "bad_position", "not on Earth");
 }
 
 static void test_missing(void **state) {
@@ -359,18 +579,19 @@ static void test_times(void **state) {
 }
 
 static void test_positions(void **state) {
-    refused(*state, "dust", record_at(position(114, 34, -1)), "missing_coordinate_system", "WGS84, CGCS2000, GCJ02");
-    refused(*state, "dust", record_at(position(114, 34, 9)), "bad_enum", "position.system: has no value 9");
-    refused(*state, "dust", record_at(position(0, 0, 0)), "bad_position", "without a fix");
-    refused(*state, "dust", record_at(position(34, 114, 0)), "bad_position", "are lon and lat exchanged?");
-    refused(*state, "dust", record_at(position(181, 34, 0)), "bad_position", "-180 to 180");
-    refused(*state, "dust", record_at((struct bytes){0}), "bad_position", "no lon and no lat");
+    flawed(*state, "dust", record_at(position(114, 34, -1)), "position", "missing_coordinate_system",
+           "WGS84, CGCS2000, GCJ02");
+    flawed(*state, "dust", record_at(position(114, 34, 9)), "position", "bad_enum", "position.system: has no value 9");
+    flawed(*state, "dust", record_at(position(0, 0, 0)), "position", "bad_position", "without a fix");
+    flawed(*state, "dust", record_at(position(34, 114, 0)), "position", "bad_position", "are lon and lat exchanged?");
+    flawed(*state, "dust", record_at(position(181, 34, 0)), "position", "bad_position", "-180 to 180");
+    flawed(*state, "dust", record_at((struct bytes){0}), "position", "bad_position", "no lon and no lat");
     struct bytes place = {0};
     bytes_field_double(&place, LAT, 34);
-    refused(*state, "dust", record_at(place), "bad_position", "has no lon;");
+    flawed(*state, "dust", record_at(place), "position", "bad_position", "has no lon;");
     place = position(114, 34, 0);
     place.length -= 4;
-    refused(*state, "dust", record_at(place), "malformed", "position: ");
+    flawed(*state, "dust", record_at(place), "position", "malformed", "position: ");
     place = position(114, 34, 0);
     bytes_field_varint(&place, 77, 1);
     assert_true(accepted(*state, "dust", record_at(place))->has_position);
@@ -388,7 +609,8 @@ static struct bytes record_of_waste(uint64_t kind) {
 static void test_enums_and_whole_numbers(void **state) {
     const struct adapter *sanitation = decoded_adapter("sanitation");
     assert_true(decoded_value(accepted(*state, "sanitation", record_of_waste(3)), sanitation, "waste_kind") == 3);
-    refused(*state, "sanitation", record_of_waste(5), "bad_enum", "waste_kind: has no value 5; it has 0 = ");
+    refused(*state, "sanitation", record_of_waste(5), "bad_enum",
+            "waste_kind: has no value 5; it has WASTE_UNSORTED = 0, ");
     refused(*state, "sanitation", record_of_waste(UINT64_MAX), "bad_enum", "has no value -1");
     struct bytes record = record_of("S", decoded_now_ms);
     bytes_field_varint(&record, SANITATION_STALLS, UINT32_MAX);
@@ -458,7 +680,7 @@ static void test_ten_megabytes(void **state) {
     uint8_t *data = calloc(1, SIZE);
     assert_non_null(data);
     decoded_run(decoded, decoded_adapter("dust"), NULL, data, SIZE);
-    decoded_expect_refused(decoded, "malformed", "byte 1 of 10485760");
+    decoded_expect_refused(decoded, "empty_batch", "has none"); /* padding, and nothing before it */
     memset(data, 'x', SIZE);
     refused(decoded, "sanitation", record_with_plate(data, SIZE), "bad_text", "is 10485760 bytes long");
     refused(decoded, "dust", record_with_code(data, SIZE), "bad_code", "is 10485760 bytes long");
@@ -517,6 +739,13 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_unknown_fields, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_ten_megabytes, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_brackets_as_lengths, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_one_bad_field, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_many_bad_fields, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_padding, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_text_is_called_text, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_subsystem_said, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_signs_of_another_subsystem, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_places_outside, decoded_setup, decoded_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ static const struct {
     {"f_sfixed32", PROTOBUF_C_TYPE_SFIXED32, 14}, {"f_uint32", PROTOBUF_C_TYPE_UINT32, 15},
     {"f_fixed32", PROTOBUF_C_TYPE_FIXED32, 16},   {"f_int64", PROTOBUF_C_TYPE_INT64, 17},
     {"f_sint64", PROTOBUF_C_TYPE_SINT64, 255},    {"f_sfixed64", PROTOBUF_C_TYPE_SFIXED64, 256},
-    {"f_uint64", PROTOBUF_C_TYPE_UINT64, 1000},   {"f_fixed64", PROTOBUF_C_TYPE_FIXED64, 70000},
+    {"f_uint64", PROTOBUF_C_TYPE_UINT64, 999},    {"f_fixed64", PROTOBUF_C_TYPE_FIXED64, 536870900},
     {"f_bool", PROTOBUF_C_TYPE_BOOL, 536870910},  {"f_text", PROTOBUF_C_TYPE_STRING, 536870911},
 };
 
@@ -45,6 +45,7 @@ static const struct adapter made = {
     .key = "made",
     .name_zh = "造",
     .record = &descriptor,
+    .new_fields_from = 536870900,
     .metrics = metrics,
     .metric_count = TYPES,
     .kinds = kinds,
@@ -163,7 +164,11 @@ static void test_limits_of_types(void **state) {
         {"f_sint64", 5, "-3", -3},
         {"f_sfixed64", UINT64_C(0x8000000000000000), NULL, -9223372036854775808.0},
         {"f_sfixed64", UINT64_C(0xfffffffffffffff9), "-7", -7},
-        {"f_uint64", UINT64_C(0xffffffffffffffff), NULL, 18446744073709551615.0},
+        {"f_uint64", UINT64_C(0xffffffffffffffff), "18446744073709551615", 18446744073709551615.0},
+        {"f_uint64", UINT64_C(0x8000000000000000), "\"9223372036854775808\"", 9223372036854775808.0},
+        {"f_int64", UINT64_C(0x7fffffffffffffff), "\"9223372036854775807\"", 9223372036854775807.0},
+        {"f_int32", 0x7fffffff, "\"2147483647\"", INT32_MAX},
+        {"f_double", UINT64_C(0x4041c00000000000), "\"35.5\"", 35.5},
         {"f_uint64", 7, "7", 7},
         {"f_fixed64", UINT64_C(0x20000000000000), "9007199254740992", 9007199254740992.0},
         {"f_bool", 1, "true", 1},
@@ -196,14 +201,16 @@ static void test_beyond_the_type(void **state) {
         const char *key, *json, *code, *word;
     } cases[] = {
         {"f_float", "3.5e38", "not_finite", "f_float: infinity (or a number too large)"},
-        {"f_float", "\"1\"", "wrong_type", "a number (no quotes)"},
+        {"f_float", "\"one\"", "wrong_type", "it must be a number"},
         {"f_int32", "2147483648", "wrong_type", "outside the field's type, -2147483648 to 2147483647"},
         {"f_int32", "-2147483649", "wrong_type", "outside the field's type"},
         {"f_sfixed32", "2147483648", "wrong_type", "outside the field's type"},
         {"f_uint32", "4294967296", "wrong_type", "outside the field's type, 0 to 4294967295"},
         {"f_fixed32", "-1", "wrong_type", "outside the field's type"},
         {"f_uint64", "-1", "wrong_type", "outside the field's type, 0 to 9223372036854775807"},
-        {"f_fixed64", "18446744073709551615", "wrong_type", "too large"},
+        {"f_fixed64", "1e20", "wrong_type", "too large"},
+        {"f_int64", "9223372036854775808", "wrong_type", "too large"},
+        {"f_int64", "\"9223372036854775808\"", "wrong_type", "a whole number"},
         {"f_sint64", "1.5", "wrong_type", "a number with a fraction"},
         {"f_text", "true", "wrong_type", "a text in quotes"},
     };

@@ -339,9 +339,10 @@ static void test_rules(void **state) {
     fake_postgres_play(&loading->world->loop, one(), good, 4);
     PLAY(&loading->world->loop, one(),
          {.expects = "onemap.alarm_rule r",
-          .answers = {ANSWER("FROM onemap.alarm_rule r JOIN onemap.metric", 11, "7", FAKE_SUBSYSTEM, "1", NULL, "above",
-                             "50", NULL, "0", NULL, NULL, "28800"),
-                      ANSWER("onemap.alarm_pending", 6, FAKE_SUBSYSTEM, "acme", "T-5", "7", "t", "1700006400000")}});
+          .answers = {
+              ANSWER("FROM onemap.alarm_rule r JOIN onemap.metric", 11, "7", FAKE_SUBSYSTEM, "1", NULL, "above", "50",
+                     NULL, "0", NULL, NULL, "28800"),
+              ANSWER("onemap.alarm_pending", 7, FAKE_SUBSYSTEM, "acme", "T-5", "7", "t", "1700006400000", "f")}});
     assert_int_equal(hub_metrics.alarm_rules, 1);
     assert_int_equal(vendor_device(loading->world->acme, "T-5", 3)->conditions, 1);
 }

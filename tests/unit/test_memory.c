@@ -136,7 +136,7 @@ static const struct fake_act rows_devices = {
 static const struct fake_act rows_rules = {
     .answers = {ANSWER("FROM onemap.alarm_rule r JOIN onemap.metric", 11, "7", FAKE_SUBSYSTEM, "1", NULL, "above", "80",
                        "70", "0", NULL, NULL, "28800"),
-                ANSWER("onemap.alarm_pending", 6, FAKE_SUBSYSTEM, "acme", "T-known", "7", "f", "1700006400000")}};
+                ANSWER("onemap.alarm_pending", 7, FAKE_SUBSYSTEM, "acme", "T-known", "7", "f", "1700006400000", "f")}};
 #define LANE_ID "hub-" FAKE_SUBSYSTEM "-1-00112233445566778899aabbccddeeff"
 static const struct fake_act rows_lanes = {
     .answers = {ANSWER("SELECT l.client_id", 5, LANE_ID, FAKE_SUBSYSTEM, "1", "00112233445566778899aabbccddeeff", "t",
@@ -171,7 +171,7 @@ static void serve_job(void *user, struct postgres *session) {
         fake_postgres_end(session, &(struct fake_act){.answers = {{"nextval", 1, ids, 1}}});
     } else if (has(sql, "FROM onemap.vendor v")) {
         fake_postgres_end(session, &rows_vendors);
-    } else if (has(sql, "FROM onemap.device d LEFT")) {
+    } else if (has(sql, "FROM onemap.device d WHERE d.id >")) {
         fake_postgres_end(session, &rows_devices);
     } else if (has(sql, "FROM onemap.alarm_rule r")) {
         hub->rules_read++;

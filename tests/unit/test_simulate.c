@@ -27,8 +27,10 @@ static void run_clean(struct decoded *decoded, const struct adapter *adapter, co
                       const ProtobufCMessageDescriptor *descriptor, cJSON *records, bool json) {
     struct simulate_bytes bytes = {0};
     int expected = cJSON_GetArraySize(records);
-    assert_int_equal(
-        json ? simulate_encode_json(&bytes, records) : simulate_encode_protobuf(&bytes, descriptor, records), 0);
+    int code = json ? simulate_encode_json(&bytes, adapter->key, records)
+                    : simulate_encode_protobuf(&bytes, adapter->key, descriptor, records);
+    assert_int_equal(code, 0);
+    decoded->subsystem = adapter->key;
     decoded_run(decoded, adapter, kind, bytes.data, bytes.length);
     decoded_print(decoded);
     assert_int_equal(decoded->total, expected);

@@ -209,7 +209,7 @@ static void test_document(void **state) {
     fake_world_message(world, &batch, "first");
     fake_world_message(world, &batch, "second");
     struct slice slice = fake_world_slice(&batch, 1, 2);
-    PGresult *stored = ROWS(6, "1", "5", "3", "2", "4", "6");
+    PGresult *stored = ROWS(7, "1", "5", "3", "2", "4", "6", "8");
     slice_take_document(&slice, stored);
     PQclear(stored);
     assert_int_equal(batch.messages[1].fates[FATE_STORED], 5);
@@ -217,8 +217,9 @@ static void test_document(void **state) {
     assert_int_equal(batch.messages[1].problem_count, 2);
     assert_int_equal(batch.messages[1].fates[FATE_MERGED], 4);
     assert_int_equal(batch.messages[1].fates[FATE_REVISED], 6);
+    assert_int_equal(batch.messages[1].field_count, 8);
     /* Not of this slice, or no row at all. */
-    stored = ROWS(6, "0", "5", "3", "2", "4", "6");
+    stored = ROWS(7, "0", "5", "3", "2", "4", "6", "8");
     slice_take_document(&slice, stored);
     PQclear(stored);
     stored = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);

@@ -305,6 +305,9 @@ static void test_place(void **state) {
     record.observed_at_ms = t0 + 4000;
     record.lon = 115;
     assert_int_equal(states_note(world->states, device, &record, t0), 0);
+    record.observed_at_ms = t0 + 6000;
+    record.outside = true; /* the county: not where the device is */
+    assert_int_equal(states_note(world->states, device, &record, t0), 0);
     assert_int_equal(copied(world, 10, &row), 1);
     assert_true(row.placed);
     assert_int_equal(row.count, 0);

@@ -77,8 +77,8 @@ static void test_order_of_statements(void **state) {
         "\"T-1\"}]'::jsonb);\n"
         "COPY onemap.observation (device_id, observed_at, received_at, readings, quality, attributes) FROM STDIN"
         " (FORMAT binary);\n"
-        "COPY onemap.track_point (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
-        "SELECT 1, s.accepted, s.duplicates, s.rejected, s.merged, s.revised FROM"
+        "COPY onemap.track_point (device_id, observed_at, received_at, geom, geom_outside) FROM STDIN (FORMAT binary);\n"
+        "SELECT 1, s.accepted, s.duplicates, s.rejected, s.merged, s.revised, s.bad_fields FROM"
         " onemap.message_store('{\"kind\":\"it''s\"}'::jsonb,"
         " '\\x6d32'::bytea) s;\n"
         "SELECT onemap.construction_waste_dumping_check('[{\"device_id\":5,\"observed_at_ms\":1760000000000,\"lon\":117.5,"
@@ -143,7 +143,7 @@ static void test_settle_places(void **state) {
     struct slice slice = fake_world_slice(&batch, 0, 2);
     transaction_settle(&transaction, &slice);
     has(sql(),
-        "COPY pg_temp.track_point_stage (device_id, observed_at, received_at, geom) FROM STDIN (FORMAT binary);\n"
+        "COPY pg_temp.track_point_stage (device_id, observed_at, received_at, geom, geom_outside) FROM STDIN (FORMAT binary);\n"
         "SELECT l.fate, r.row_no FROM onemap.track_point_settle('epoch'::timestamptz + 1760000000000000 * interval"
         " '1 microsecond') s CROSS JOIN LATERAL (VALUES (2, s.added), (3, s.revised)) l(fate, row_nos) CROSS JOIN"
         " LATERAL pg_catalog.unnest(l.row_nos) r(row_no);\n");
@@ -186,7 +186,7 @@ static void test_rows(void **state) {
     for (int i = 0; i < 8; i++) {
         assert_true(copied_next(&rows) && copied_next(&tracks));
         assert_int_equal(rows.columns, 6);
-        assert_int_equal(tracks.columns, 4);
+        assert_int_equal(tracks.columns, 5);
         assert_int_equal(copied_integer(&rows, 0), devices[i % 2]->id);
         assert_int_equal(copied_integer(&tracks, 0), devices[i % 2]->id);
         int64_t at_us = (1000 * (1 + i / 4) + i % 4) * 1000;
@@ -197,6 +197,7 @@ static void test_rows(void **state) {
         assert_int_equal(rows.fields[4].length, i % 4 == 1 ? 8 : -1);
         assert_int_equal(rows.fields[5].length, i % 4 == 2 ? 10 : -1);
         assert_int_equal(tracks.fields[3].length, 25);
+        assert_int_equal(tracks.fields[4].length, -1);
     }
     assert_false(copied_next(&rows) || copied_next(&tracks));
     release(&batch);
@@ -247,6 +248,8 @@ static void test_alarms(void **state) {
     has(sql(), "COPY pg_temp.quarantine_stage");
     lacks(store(&batch, 1, 2), "\"device_id\":41");
     has(sql(), "alarm_apply('[{\"op\":\"open\",\"device_id\":42,");
+    batch.operations[1].out_of_range = true;
+    has(store(&batch, 1, 2), "\"value\":90,\"out_of_range\":true}");
     devices[0]->registered = true; /* by another message: that one's alarms are refused all the same */
     lacks(store(&batch, 1, 2), "\"device_id\":41");
     release(&batch);
@@ -328,21 +331,23 @@ static void test_receipts(void **state) {
     batch.messages[1].total = 9;
     memcpy(batch.messages[1].fates, (uint32_t[FATE_COUNT]){3, 2, 1, 2}, sizeof batch.messages[1].fates);
     keep_problem(&batch, &batch.messages[1], "bad_text");
+    batch.messages[1].field_count = 2;
     lacks(store(&batch, 2, 3), "outbox"); /* nothing to tell */
     assert_false(transaction.outbox);
     has(store(&batch, 0, 5), "COPY onemap.outbox");
     struct copied rows = copied(1);
     assert_true(copied_next(&rows));
     copied_expect(&rows, 0, "cityhub/v1/construction_waste/acme/receipt");
-    copied_expect(&rows, 1,
-                  "{\"receipts\":[{\"message\":\"a1\",\"kind\":\"telemetry\",\"received_at_ms\":1760000000000,"
-                  "\"records\":0,\"accepted\":0,\"duplicates\":0,\"merged\":0,\"revised\":0,\"rejected\":0,"
-                  "\"problems\":[],\"warnings\":[]},{\"message\":\"a2\",\"kind\":\"telemetry\","
-                  "\"received_at_ms\":1760000000000,\"records\":9,\"accepted\":3,\"duplicates\":2,\"merged\":1,"
-                  "\"revised\":2,\"rejected\":1,\"problems\":[{\"index\":0,\"code\":\"bad_text\",\"reason\":\"r\"}],"
-                  "\"warnings\":[]},{\"message\":\"a3\",\"kind\":\"telemetry\",\"received_at_ms\":1760000000000,"
-                  "\"records\":0,\"accepted\":0,\"duplicates\":0,\"merged\":0,\"revised\":0,\"rejected\":0,"
-                  "\"problems\":[],\"warnings\":[]}]}");
+    copied_expect(
+        &rows, 1,
+        "{\"receipts\":[{\"message\":\"a1\",\"kind\":\"telemetry\",\"received_at_ms\":1760000000000,"
+        "\"records\":0,\"accepted\":0,\"duplicates\":0,\"merged\":0,\"revised\":0,\"rejected\":0,"
+        "\"bad_fields\":0,\"warned\":0,\"problems\":[],\"warnings\":[]},{\"message\":\"a2\",\"kind\":\"telemetry\","
+        "\"received_at_ms\":1760000000000,\"records\":9,\"accepted\":3,\"duplicates\":2,\"merged\":1,"
+        "\"revised\":2,\"rejected\":1,\"bad_fields\":2,\"warned\":0,\"problems\":[{\"index\":0,\"code\":\"bad_text\",\"reason\":\"r\"}],"
+        "\"warnings\":[]},{\"message\":\"a3\",\"kind\":\"telemetry\",\"received_at_ms\":1760000000000,"
+        "\"records\":0,\"accepted\":0,\"duplicates\":0,\"merged\":0,\"revised\":0,\"rejected\":0,"
+        "\"bad_fields\":0,\"warned\":0,\"problems\":[],\"warnings\":[]}]}");
     assert_true(copied_next(&rows));
     copied_expect(&rows, 0, "cityhub/v1/construction_waste/who/receipt");
     assert_false(copied_next(&rows));
@@ -354,6 +359,38 @@ static void test_receipts(void **state) {
     assert_non_null(memmem(rows.fields[1].bytes, (size_t)rows.fields[1].length,
                            "\"records\":9,\"accepted\":0,\"duplicates\":0,\"merged\":0,\"revised\":0,\"rejected\":9,",
                            70));
+    release(&batch);
+}
+
+/* A bad field and a warning are told to who hears of problems alone, too; only the bad field keeps the message. */
+static void test_fields_and_warnings(void **state) {
+    struct fake_world *world = *state;
+    struct batch batch = {0};
+    size_t quiet = batch_keep_text(&batch, "quiet", 5);
+    for (int i = 0; i < 2; i++) {
+        struct batch_message *message = fake_world_message(world, &batch, i == 0 ? "f" : "w");
+        message->vendor = world->quiet;
+        message->vendor_name = quiet;
+        message->total = 1;
+        message->fates[FATE_STORED] = 1;
+    }
+    keep_problem(&batch, &batch.messages[0], "not_finite");
+    batch.messages[0].problem_count = 0;
+    batch.messages[0].field_count = 1;
+    batch.messages[1].warning_count = 70;
+    store(&batch, 0, 2);
+    struct copied quarantined = copied(0), receipts = copied(1);
+    assert_true(copied_next(&quarantined));
+    copied_expect(&quarantined, 4, "f");
+    assert_false(copied_next(&quarantined));
+    assert_true(copied_next(&receipts));
+    static const char *const counts[] = {
+        "\"accepted\":1,\"duplicates\":0,\"merged\":0,\"revised\":0,\"rejected\":0,\"bad_fields\":1,\"warned\":0,",
+        "\"accepted\":1,\"duplicates\":0,\"merged\":0,\"revised\":0,\"rejected\":0,\"bad_fields\":0,\"warned\":70,"};
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        size_t length = (size_t)receipts.fields[1].length;
+        assert_non_null(memmem(receipts.fields[1].bytes, length, counts[i], strlen(counts[i])));
+    }
     release(&batch);
 }
 
@@ -391,8 +428,8 @@ static void test_answers(void **state) {
     fake_world_message(world, &batch, "m2")->document = document;
     fake_world_message(world, &batch, "m3")->document = document;
     struct slice slice = fake_world_slice(&batch, 0, 3);
-    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(6, "1", "8", "0", "0", "0", "0"),
-             *second = ROWS(6, "2", "9", "0", "0", "0", "0");
+    PGresult *fates = ROWS(2, "1", "1"), *first = ROWS(7, "1", "8", "0", "0", "0", "0", "0"),
+             *second = ROWS(7, "2", "9", "0", "0", "0", "0", "0");
     transaction_settle(&transaction, &slice);
     for (int statement = 0; statement < transaction.statements; statement++) {
         transaction_take(&transaction, &slice, statement, statement == transaction.fates_at ? fates : first);
@@ -434,6 +471,7 @@ int main(void) {
         WORLD_TEST(test_checks),
         WORLD_TEST(test_quarantine),
         WORLD_TEST(test_receipts),
+        WORLD_TEST(test_fields_and_warnings),
         WORLD_TEST(test_large_receipts),
         WORLD_TEST(test_answers),
     };

@@ -138,11 +138,12 @@ static void test_documents(void **state) {
     writing_submit(writing, 0);
     PLAY(&writing->world->loop, one(),
          {.expects = "message_store",
-          .answers = {ANSWER("SELECT 0, s.accepted", 6, "0", "7", "2", "1", "0", "0"),
-                      ANSWER("SELECT 1, s.accepted", 6, "1", "7", "0", "0", "2", "1")}});
+          .answers = {ANSWER("SELECT 0, s.accepted", 7, "0", "7", "2", "1", "0", "0", "0"),
+                      ANSWER("SELECT 1, s.accepted", 7, "1", "7", "0", "0", "2", "1", "3")}});
     assert_int_equal(writing->written[0].committed, 1);
     expect_metrics(writing->world->metrics, 14, 2, 2, 1, 1);
-    assert_int_equal(writing->world->metrics->messages_quarantined, 1);
+    assert_int_equal(writing->world->metrics->fields_rejected, 3);
+    assert_int_equal(writing->world->metrics->messages_quarantined, 2);
     assert_int_equal(writing->outbox_written, 1);
     writing_end(writing);
 }

@@ -29,6 +29,7 @@ const struct adapter adapter_parking = {
     .key = "parking",
     .name_zh = "智慧停车",
     .record = &cityhub__v1__parking_record__descriptor,
+    .new_fields_from = 2100,
     .metrics = metrics,
     .metric_count = COUNT_OF(metrics),
     .kinds = kinds,

@@ -1,0 +1,129 @@
+/* decode_record.c: one telemetry record, whichever form it came in: its fields one by one, then the record as a whole.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "hub/decode/decode_internal.h"
+
+void decode_record_begin(struct decoder *decoder, int index) {
+    struct record *record = &decoder->record;
+    record->index = index;
+    record->device_code = decoder->code;
+    record->device_code_length = 0;
+    record->has_position = record->outside = false;
+    record->present = record->quality = record->text_present = 0;
+    record->flaw_count = record->misfits = 0;
+    decoder->place = (struct decode_place){0};
+    decoder->has_time = false;
+    decoder->at = NULL;
+    decoder->flaw_count = 0;
+    decoder->refused = PROBLEM_NONE;
+}
+
+static void put_reading(struct decoder *decoder, const struct plan_field *field, double number) {
+    struct record *record = &decoder->record;
+    uint64_t bit = UINT64_C(1) << field->bit;
+    if (!isfinite(number)) {
+        decode_refuse(decoder, PROBLEM_NOT_FINITE, "%s: %s is no reading; leave the field out when there is none",
+                      field->name, isnan(number) ? "NaN" : "infinity (or a number too large)");
+        return;
+    }
+    record->values[field->bit] = number;
+    record->present |= bit;
+    bool outside = number < field->min || number > field->max;
+    record->quality = outside ? record->quality | bit : record->quality & ~bit;
+}
+
+static void put_text(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar) {
+    struct record *record = &decoder->record;
+    uint64_t bit = UINT64_C(1) << field->bit;
+    record->text_present &= ~bit;
+    if (!decode_text_absent(scalar) &&
+        decode_check_text(decoder, field->name, scalar, DECODE_TEXT_MAX, PROBLEM_BAD_TEXT)) {
+        char *text = decoder->texts[field->bit];
+        memcpy(text, scalar->text, scalar->length);
+        text[scalar->length] = '\0';
+        record->texts[field->bit] = text;
+        record->text_present |= bit;
+    }
+}
+
+static void put_code(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar) {
+    decoder->record.device_code_length = 0;
+    if (!decode_text_absent(scalar) &&
+        decode_check_text(decoder, field->name, scalar, DECODE_CODE_MAX, PROBLEM_BAD_CODE)) {
+        memcpy(decoder->code, scalar->text, scalar->length);
+        decoder->code[scalar->length] = '\0';
+        decoder->record.device_code_length = scalar->length;
+    }
+}
+
+void decode_record_put(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar) {
+    switch (field->role) {
+    case ROLE_READING:
+        if (field->descriptor->type != PROTOBUF_C_TYPE_ENUM ||
+            decode_check_enum(decoder, field->descriptor, scalar->whole)) {
+            put_reading(decoder, field, scalar->number);
+        }
+        break;
+    case ROLE_TEXT:
+        put_text(decoder, field, scalar);
+        break;
+    case ROLE_DEVICE_CODE:
+        put_code(decoder, field, scalar);
+        break;
+    case ROLE_OBSERVED_AT:
+        decoder->has_time = true;
+        decoder->record.observed_at_ms = scalar->whole;
+        break;
+    case ROLE_POSITION:
+        break;
+    }
+}
+
+/* Checks the place, if one was given and could be read. */
+static void finish_place(struct decoder *decoder) {
+    struct record *record = &decoder->record;
+    const struct plan_field *field = decoder->plan->position;
+    if (field == NULL || decode_is_flawed(decoder, field->descriptor)) {
+        return;
+    }
+    decoder->at = field->descriptor;
+    if (decode_place_finish(decoder, &decoder->place)) {
+        record->has_position = true;
+        record->outside = decoder->place.outside;
+        record->lon = decoder->place.lon;
+        record->lat = decoder->place.lat;
+    }
+    decoder->at = NULL;
+}
+
+void decode_record_end(struct decoder *decoder) {
+    struct record *record = &decoder->record;
+    decoder->at = NULL;
+    if (record->device_code_length == 0) {
+        decode_refuse(decoder, PROBLEM_MISSING_DEVICE_CODE, "device_code: is missing; every record needs one");
+    }
+    if (!decoder->has_time) {
+        decode_refuse(decoder, PROBLEM_MISSING_TIME, "observed_at_ms: is missing; every record needs one");
+    }
+    if (decoder->refused == PROBLEM_NONE && decode_check_time(decoder, "observed_at_ms", record->observed_at_ms) &&
+        decoder->place.given) {
+        finish_place(decoder);
+    }
+    if (record->present == 0 && record->text_present == 0 && !record->has_position) {
+        if (decode_report_flawed(decoder)) {
+            return;
+        }
+        decode_refuse(decoder, PROBLEM_NO_READINGS,
+                      "the record has no reading, no text and no position; is it of the "
+                      "topic's subsystem (%s)?",
+                      decoder->plan->adapter->key);
+    }
+    if (!decode_report_refused(decoder)) {
+        record->declared = decoder->declared;
+        record->flaws = decoder->flaws;
+        record->flaw_count = decoder->flaw_count;
+        decoder->sink->record(decoder->user, record);
+    }
+}
