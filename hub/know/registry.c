@@ -146,12 +146,14 @@ int registry_take_vendors(struct registry *registry, const PGresult *rows) {
     return 0;
 }
 
+/* Each device's state is looked up by itself: a join of a page would read all states, page after page. */
 void registry_devices_sql(char *sql, size_t size, int after_id, const char *changed_since) {
     snprintf(
         sql, size,
         "SELECT " REGISTRY_DEVICE_COLUMNS(
-            "(pg_catalog.date_part('epoch', s.observed_at) * 1000)::bigint") " FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id"
-                                                                             " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
+            "(SELECT (pg_catalog.date_part('epoch', s.observed_at) * 1000)::bigint"
+            " FROM onemap.device_state s WHERE s.device_id = d.id)") " FROM onemap.device d"
+                                                                     " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
         after_id, changed_since, REGISTRY_PAGE);
 }
 

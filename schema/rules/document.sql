@@ -318,10 +318,28 @@ $$;
 COMMENT ON FUNCTION onemap.record_merge(jsonb, jsonb) IS
     'One record for two of the same object, that says what both say, one after the other';
 
+-- For a device all of it can be told without storing anything.
+CREATE OR REPLACE FUNCTION onemap.inventory_try(subsystem text, vendor text, before jsonb, record jsonb, since timestamptz)
+RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE stored onemap.device; late boolean;
+BEGIN
+    SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2 AND d.code = record->>'device_code';
+    late := coalesce(stored.kind IS NOT NULL AND since < stored.updated_at, false);
+    IF before IS NOT NULL THEN
+        stored := onemap.inventory_wanted(stored, onemap.inventory_said(subsystem, vendor, before), late);
+    END IF;
+    RETURN onemap.inventory_fate(stored, onemap.inventory_wanted(stored, onemap.inventory_said(subsystem, vendor, record), late));
+END $$;
+COMMENT ON FUNCTION onemap.inventory_try(text, text, jsonb, jsonb, timestamptz) IS
+    'The fate that an inventory record of a known device has after the one `before` it';
+
 CREATE OR REPLACE FUNCTION onemap.record_try(message jsonb, before jsonb, record jsonb, since timestamptz) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE fate text;
 BEGIN
+    IF message->>'kind' = 'inventory' THEN
+        RETURN onemap.inventory_try(message->>'subsystem', message->>'vendor', before, record, since);
+    END IF;
     IF before IS NOT NULL THEN
         PERFORM onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', before, since);
     END IF;

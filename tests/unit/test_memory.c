@@ -171,7 +171,7 @@ static void serve_job(void *user, struct postgres *session) {
         fake_postgres_end(session, &(struct fake_act){.answers = {{"nextval", 1, ids, 1}}});
     } else if (has(sql, "FROM onemap.vendor v")) {
         fake_postgres_end(session, &rows_vendors);
-    } else if (has(sql, "FROM onemap.device d LEFT")) {
+    } else if (has(sql, "FROM onemap.device d WHERE d.id >")) {
         fake_postgres_end(session, &rows_devices);
     } else if (has(sql, "FROM onemap.alarm_rule r")) {
         hub->rules_read++;
