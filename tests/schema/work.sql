@@ -156,7 +156,7 @@ SELECT is(pg_temp.counts(pg_temp.store('v', 'inventory', '[]')), '0 0 0 0', 'an 
 -- Many records of one object: from the ninth on they are tried first, and what comes of all is stored. Each is judged as if it were
 -- stored after the one before.
 SELECT is(pg_temp.counts(pg_temp.store('v', 'staff', (SELECT jsonb_agg(jsonb_build_object('kind', 'PERSON', 'code', 'many', 'observed_at_ms', CASE n WHEN 30 THEN 5 ELSE 1000 + n END)
-    || CASE WHEN n = 12 THEN '{"name": "十二"}'::jsonb WHEN n = 20 THEN '{"device_code": "nothing"}' ELSE '{}' END
+    || CASE WHEN n = 12 THEN '{"name": "十二"}'::jsonb WHEN n = 20 THEN '{"observed_at_ms": "x"}' ELSE '{}' END
     || CASE WHEN n % 2 = 0 THEN '{"on_duty": true}'::jsonb ELSE '{"on_duty": false}' END) FROM generate_series(1, 40) n))), '40 38 1 1', 'forty states of one person, one older, one bad');
 SELECT is((SELECT ROW(name, on_duty, extract(epoch FROM observed_at))::text FROM onemap.person WHERE code = 'many'), '(十二,t,1.040000)', 'the last state stands, with what those before it said');
 DELETE FROM onemap.quarantine;
