@@ -134,13 +134,20 @@ static void note_flaws(struct intake *intake, struct buffer *list, int index, co
     }
 }
 
-static void warn(struct intake *intake, const struct finding *finding) {
-    size_t known = 0;
-    while (known < WARNING_CODES - 1 && strcmp(warning_codes[known], finding->code) != 0) {
-        known++;
+/* The place of a code among warning_codes; the last one is that of all others. */
+static size_t warning_place(const char *code) {
+    size_t length = strlen(code) + 1;
+    for (size_t i = 0; i < WARNING_CODES - 1; i++) {
+        if (strlen(warning_codes[i]) + 1 == length && memcmp(warning_codes[i], code, length) == 0) {
+            return i;
+        }
     }
+    return WARNING_CODES - 1;
+}
+
+static void warn(struct intake *intake, const struct finding *finding) {
     intake->warning_count++;
-    if (++intake->warned[known] <= WARNINGS_LISTED) {
+    if (++intake->warned[warning_place(finding->code)] <= WARNINGS_LISTED) {
         append_finding(&intake->warnings, finding);
     }
 }
