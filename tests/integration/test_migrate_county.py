@@ -87,6 +87,8 @@ def test_every_row_stays(county, program, cluster):
     del had["hub_state"]
     told = people(county, "c.reporter", "c.reporter <> '' OR k.case_id IS NOT NULL")
     assert len(told) > 5 and len({reporter for reporter, _, _ in told.values()}) > 2
+    settings = dict(county.query("SELECT key, value FROM onemap.setting"))
+    del had["setting"]
     before = fingerprints(county, had)
     assert before["case_record"][0] > 400 and before["observation_hourly"][0] > 100 and before["alarm"][0] > 5, "the dump has data"
     published = county.value("SELECT encode(sha256, 'hex') FROM onemap.assessment_publication WHERE month = %s", f"{MONTH}-01")
@@ -99,6 +101,8 @@ def test_every_row_stays(county, program, cluster):
     assert set(before) == set(now) and len(before) > 60, "no table is gone"
     changed = {table: (before[table], now[table]) for table in before if now[table] != before[table]}
     assert changed == {}, "rows of these tables are not what they were"
+    now = dict(county.query("SELECT key, value FROM onemap.setting"))
+    assert {key: now.get(key) for key in settings} == settings, "the county's settings stay; new ones may come"
     assert people(county, "k.reporter", "k.case_id IS NOT NULL") == told
     assert county.value("SELECT count(*) FROM pg_attribute WHERE attrelid = 'onemap.case_record'::regclass AND attname = 'reporter'") == 0
     assert county.query("SELECT DISTINCT v.vendor FROM onemap.vendor v EXCEPT SELECT c.vendor FROM onemap.vendor_company c") == []

@@ -224,8 +224,7 @@ def test_rows_kept_case_by_case_are_those_built_from_the_whole_journal(database)
     cases = [RandomCase(chance, n, start + dt.timedelta(minutes=chance.randrange(60 * 24 * 60)), table, DEPARTMENTS, ["public", "hotline"]).live()
              for n in range(1, 201)]
     events = sorted((e for case in cases for e in case), key=lambda e: (e["at"], e["case_id"], e["seq"]))
-    for month in ("2025-03", "2025-04", "2025-05"):
-        database.value("SELECT onemap.score_statistics(%s)", json.dumps({"month": month}))
+    database.query("SELECT onemap.score_month_build(m::date) FROM generate_series(timestamp '2025-03-01', '2025-05-01', '1 month') m")
     for begin in range(0, len(events), 97):
         score_journal.write(database, events[begin:begin + 97])
         database.value("SELECT onemap.score_refresh()")
@@ -246,6 +245,8 @@ def act(connection, chance, case, action, role, at):
     """One action by the case functions; False if they refuse it. `case` is their last answer and is brought up to date."""
     request = {"case": case["case"], "action": action, "role": role, "actor": f"{role}{chance.randrange(3)}", "version": case["version"],
                "reason": "事由", "at": at.isoformat()}
+    if role == "department":
+        request["unit"] = case.get("department") or chance.choice(DEPARTMENTS)
     request.update({"dispatch": {"department": chance.choice(DEPARTMENTS)}, "refuse_return": {"shirking": chance.random() < 0.5},
                     "flag": {"flags": [chance.choice(["shirking", "fraud", "poor_cooperation"])]},
                     "call_back": {"satisfaction": chance.choice(["satisfied", "basically_satisfied", "dissatisfied"])},
