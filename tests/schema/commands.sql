@@ -45,7 +45,7 @@ SELECT pg_temp.refused('{"subsystem": "dust", "vendor": "x", "unknown_devices": 
 SELECT pg_temp.refused('{"subsystem": "dust", "vendor": "x", "receipts": "some"}', 'receipts must be all or problems, not "some"');
 SELECT pg_temp.refused('{"subsystem": "dust", "vendor": "x", "silent_after": "9 seconds"}', 'silent_after must be 10 seconds or more, not "9 seconds"');
 SELECT pg_temp.refused('{"subsystem": "dust", "vendor": "x", "silent_after": "a while"}', 'invalid input syntax for type interval: "a while"');
-SELECT pg_temp.refused('{"subsystem": "dust", "vendor": "x", "password_hash": "secret"}', 'the password hash has not the form of mosquitto''s PBKDF2-SHA512');
+SELECT pg_temp.refused('{"subsystem": "dust", "vendor": "x", "password_hash": "secret"}', 'the password hash has not the form of mosquitto''s PBKDF2-SHA512, nor of RabbitMQ''s salted SHA-256');
 SELECT is((SELECT count(*)::int FROM onemap.vendor WHERE vendor = 'x'), 0, 'nothing of a refused one is stored');
 SELECT is((SELECT count(*)::int FROM onemap.audit_log a WHERE a.detail::text LIKE '%BBBB%'), 0, 'the audit log has no hash');
 
