@@ -36,9 +36,9 @@ files() {
 }
 
 {
-    files guard hub adapters tests \( -name '*.c' -o -name '*.h' \) |
+    files deploy hub adapters tests \( -name '*.c' -o -name '*.h' \) |
         xargs -r -I{} -P 2 bash -c 'check clang-format {} clang-format --dry-run -Werror {}'
-    files guard hub adapters -name '*.c' |
+    files deploy hub adapters -name '*.c' |
         xargs -r -I{} -P 2 bash -c 'check clang-tidy {} clang-tidy --quiet -p "$tidy_database" {}'
     files schema adapters -name '*.sql' |
         xargs -r -I{} -P 2 bash -c 'check lint_sql {} tests/lint_sql.py {}'

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "guard/guard_rule.h"
+#include "deploy/guard/guard_rule.h"
 
 static void test_client_ids(void **state) {
     (void)state;

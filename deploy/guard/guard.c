@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
-#include "guard/guard_rule.h"
+#include "deploy/guard/guard_rule.h"
 #include "hub/base/topic.h"
 
 enum {

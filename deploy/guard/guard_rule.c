@@ -1,5 +1,5 @@
 /* guard_rule.c: see guard_rule.h. Must never allow what it cannot read. */
-#include "guard/guard_rule.h"
+#include "deploy/guard/guard_rule.h"
 
 #include <ctype.h>
 #include <string.h>
