@@ -6,7 +6,10 @@
 
 #include "hub/base/text.h"
 
-enum { TELLING_FIELDS = 4 }; /* of a record: so many do not look like another subsystem's by chance */
+enum {
+    TELLING_FIELDS = 4, /* of a record: so many do not look like another subsystem's by chance */
+    NOWHERE = -1,
+};
 
 /* The vendor's right to another subsystem, or NULL. */
 static const struct vendor *vendor_elsewhere(const struct elsewhere *here, const struct adapter *other) {
@@ -15,30 +18,29 @@ static const struct vendor *vendor_elsewhere(const struct elsewhere *here, const
 }
 
 /* The vendor's other subsystem in whose inventory the device is, and whose message has all fields of the record, in
- * their form and range, or NULL. */
-static const struct adapter *home_of_device(const struct elsewhere *here, const struct record *record) {
+ * their form and range: its place in adapters[], or NOWHERE. */
+static int home_of_device(const struct elsewhere *here, const struct record *record) {
     for (size_t i = 0; i < adapter_count; i++) {
         const struct vendor *vendor = vendor_elsewhere(here, adapters[i]);
         const struct device *device =
             vendor == NULL ? NULL : vendor_device(vendor, record->device_code, record->device_code_length);
         if (device != NULL && device->kind >= 0 && decode_fits(here->decoder, adapters[i], record)) {
-            return adapters[i];
+            return (int)i;
         }
     }
-    return NULL;
+    return NOWHERE;
 }
 
-/* The other subsystem whose message has all fields of the record, or NULL. Of small records that means little: for them
- * only the vendor's own subsystems count. */
-static const struct adapter *home_of_fields(const struct elsewhere *here, const struct record *record,
-                                            unsigned fields) {
+/* The other subsystem whose message has all fields of the record: its place, or NOWHERE. Of small records that means
+ * little: for them only the vendor's own subsystems count. */
+static int home_of_fields(const struct elsewhere *here, const struct record *record, unsigned fields) {
     for (size_t i = 0; i < adapter_count; i++) {
         if (adapters[i] != here->adapter && (fields >= TELLING_FIELDS || vendor_elsewhere(here, adapters[i]) != NULL) &&
             decode_fits(here->decoder, adapters[i], record)) {
-            return adapters[i];
+            return (int)i;
         }
     }
-    return NULL;
+    return NOWHERE;
 }
 
 /* Protobuf has no names: another's fields look like ours where number and type are the same. So the record's signs are
@@ -52,20 +54,21 @@ bool elsewhere_judge(const struct elsewhere *here, const struct record *record, 
     char shown[DECODE_SHOWN_MAX];
     unsigned fits = (unsigned)(__builtin_popcountll(record->present & ~record->quality) +
                                __builtin_popcountll(record->text_present));
-    const struct adapter *home = NULL;
+    int home = NOWHERE;
     if (!record->raw_is_json && record->misfits > fits) {
         snprintf(reason, DECODE_REASON_MAX,
                  "most fields of the record are not those of the topic's subsystem (%s); compare topic and .proto",
                  here->adapter->key);
-    } else if (device == NULL && (home = home_of_device(here, record)) != NULL) {
+    } else if (device == NULL && (home = home_of_device(here, record)) != NOWHERE) {
         snprintf(reason, DECODE_REASON_MAX,
                  "device_code: %s is in the inventory of %s, not of %s; send to its topic, or its inventory here first",
-                 text_show(shown, record->device_code, record->device_code_length), home->key, here->adapter->key);
+                 text_show(shown, record->device_code, record->device_code_length), adapters[home]->key,
+                 here->adapter->key);
     } else if (record->misfits > 0 && (device == NULL || device->kind < 0) &&
-               (home = home_of_fields(here, record, fits + record->misfits)) != NULL) {
+               (home = home_of_fields(here, record, fits + record->misfits)) != NOWHERE) {
         snprintf(reason, DECODE_REASON_MAX,
                  "the fields are those of %s, not of %s; send to its topic, or the device's inventory here first",
-                 home->key, here->adapter->key);
+                 adapters[home]->key, here->adapter->key);
     } else {
         return false;
     }
