@@ -314,7 +314,7 @@ clean() {
         case $answer in y | Y | yes) ;; *) fail "nothing is stopped, nothing is deleted" ;; esac
     fi
     stop_other
-    rm -rf "$data" "$socket" "$run" "$logs" "$var/bulletin" "$var/bin"
+    rm -rf "$data" "$socket" "$run" "$logs" "${var:?}/bulletin" "${var:?}/bin"
     rm -f "$var/environment" "$var/demo.password" "$var/ports" "$var/data_folder" "$var/socket_folder" "$var/lock"
     rmdir "$var" 2>/dev/null
     say "deleted"

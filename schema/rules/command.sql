@@ -680,7 +680,8 @@ BEGIN
     END IF;
     RETURN true;
 END $$;
-COMMENT ON FUNCTION onemap.quarantine_is_whole(bigint) IS 'true, or an error: what was refused unread cannot be sent again from here';
+COMMENT ON FUNCTION onemap.quarantine_is_whole(bigint) IS
+    'true, or an error: what was refused unread cannot be sent again from here';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_show_facts(request jsonb) RETURNS TABLE (fact text, value text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
