@@ -262,7 +262,7 @@ static void warn_of_sharing(const struct hub *hub) {
         if (lanes > 1) {
             log_warning("lane_shared", "subsystem=%s lanes=%d advice=%s", adapters[i]->key, lanes,
                         log_quote("mosquitto 2.0 forgets shared subscriptions when it restarts: messages that come "
-                                  "before the lanes are back are lost; see docs/architecture.md"));
+                                  "before the lanes are back are lost; see docs/delivery.md"));
         }
     }
 }
