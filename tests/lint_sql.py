@@ -86,6 +86,9 @@ class Lint:
                 self.problem(number, f"has {width} columns, more than {COLUMNS}")
             if line != line.rstrip() or "\t" in line:
                 self.problem(number, "has blanks at its end or a tab")
+            if re.search(r"\bRAISE\s+LOG\b", line):
+                # log_min_error_statement: the server writes the whole statement with it, so a message of MB for each of its records.
+                self.problem(number, "RAISE LOG writes the whole statement into the server's log each time: RAISE DEBUG")
 
     # ---- statements
 

@@ -440,8 +440,10 @@ BEGIN
                 OR disk_full OR out_of_memory THEN RAISE;
             WHEN OTHERS THEN
                 refused := refused + 1;
-                IF SQLSTATE LIKE '23%' THEN -- for the database's keepers alone
-                    RAISE LOG 'record % of % was refused: %', r.index, said->>'topic', SQLERRM;
+                IF SQLSTATE LIKE '23%' THEN
+                    -- For the database's keepers alone, when they ask: at level LOG the server adds the whole statement, so the
+                    -- message, to each of its records.
+                    RAISE DEBUG 'record % of % was refused: %', r.index, said->>'topic', SQLERRM;
                 END IF;
                 IF refused <= 1000 THEN
                     found := found || onemap.record_problem(r.index, SQLSTATE, SQLERRM);
