@@ -1,6 +1,8 @@
 """All that one test uses together: a database, a broker, hubs and vendors' clients, ended in the right order."""
+import contextlib
 import itertools
 import json
+import shutil
 
 from .hub import Hub
 from .paths import SUBSYSTEMS
@@ -63,3 +65,27 @@ class Site:
         for hub in self.hubs:
             yield f"{hub.process.name} ({hub.process.log_path})", hub.process.log_tail()
         yield f"mosquitto ({self.broker.process.log_path})", self.broker.process.log_tail(15)
+
+
+@contextlib.contextmanager
+def county_of(make, broker_type, cluster, folder):
+    """make(database, broker, folder), an object whose `site` has its hubs, on a database and a broker of its own: for the length of a
+    module. What a test left running ends with it."""
+    cluster.start()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    database = cluster.clone()
+    broker = broker_type(folder / "broker.log")
+    county = None
+    try:
+        broker.start()
+        county = make(database, broker, folder)
+        yield county
+        county.site.close()
+    finally:
+        for hub in county.site.hubs if county else []:
+            if hub.process.running:
+                hub.kill()
+        broker.close()
+        cluster.start()
+        cluster.drop(database)

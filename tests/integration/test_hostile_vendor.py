@@ -1,38 +1,20 @@
 """What a vendor with a login of its own cannot do to the others: nothing that the broker has acknowledged to them is lost or doubled, and
 their receipts are theirs. Broker and plugin have the settings of deploy/."""
 import json
-import shutil
 
 import pytest
 from harness import messages
 from harness.guarded import GuardedBroker
 from harness.hostile import KINDS, PASSWORD, County, end_sessions, meanwhile, now_ms
 from harness.process import wait_until
-from harness.site import Site
+from harness.site import Site, county_of
 from harness.wire import PINGREQ, PINGRESP, Gone, Wire, packet
 
 
 @pytest.fixture(scope="module")
 def county(cluster, logs):
-    cluster.start()
-    folder = logs / "test_hostile_vendor"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    database = cluster.clone()
-    broker = GuardedBroker(folder / "mosquitto.log")
-    county = None
-    try:
-        broker.start()
-        county = County(database, broker, folder)
+    with county_of(County, GuardedBroker, cluster, logs / "test_hostile_vendor") as county:
         yield county
-        county.site.close()
-    finally:
-        for hub in county.site.hubs if county else []:
-            if hub.process.running:
-                hub.kill()
-        broker.close()
-        cluster.start()
-        cluster.drop(database)
 
 
 # ---- sessions

@@ -1,7 +1,6 @@
 """The hub on RabbitMQ with deploy/rabbitmq.conf: MQTT 3.1.1, acknowledgement after commit, vendors' rights, and a broker that is killed
 and has forgotten nothing."""
 import json
-import shutil
 import socket
 import time
 
@@ -9,7 +8,7 @@ import pytest
 from harness import messages
 from harness.process import wait_until
 from harness.rabbitmq import RabbitBroker
-from harness.site import Site
+from harness.site import Site, county_of
 from harness.wire import Gone, Wire
 
 PASSWORD = "a password of twelve bytes or more"
@@ -47,25 +46,8 @@ class County:
 
 @pytest.fixture(scope="module")
 def county(cluster, logs):
-    cluster.start()
-    folder = logs / "test_rabbitmq"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    database = cluster.clone()
-    broker = RabbitBroker(folder / "rabbitmq.log")
-    county = None
-    try:
-        broker.start()
-        county = County(database, broker, folder)
+    with county_of(County, RabbitBroker, cluster, logs / "test_rabbitmq") as county:
         yield county
-        county.site.close()
-    finally:
-        for hub in county.site.hubs if county else []:
-            if hub.process.running:
-                hub.kill()
-        broker.close()
-        cluster.start()
-        cluster.drop(database)
 
 
 def test_messages_and_receipts(county):
