@@ -120,6 +120,8 @@ static const struct family hub_families[] = {
     HUB("cityhub_http_late_total", VALUE_COUNT, http_late, "Connections closed because their time was over."),
     HUB("cityhub_http_slow_total", VALUE_COUNT, http_slow, "Streams closed because their client did not read."),
     HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Idle connections closed because all were taken."),
+    HUB("cityhub_http_crowded_total", VALUE_COUNT, http_crowded,
+        "Connections refused because their address had too many."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

@@ -41,6 +41,7 @@ struct answer {
     char location[ANSWER_LOCATION_MAX];
     char allow[ANSWER_ALLOW_MAX];
     unsigned retry_after_s; /* 0 = none */
+    bool close;             /* the connection ends behind it */
     bool problem;           /* the body is a problem: never cached, in the client's language */
 };
 

@@ -66,6 +66,12 @@ static const struct kind {
                           "CH053",
                           {"内部错误", "A fault of the hub"},
                           {"请告知管理员，原因在日志中。", "Tell the administrator; the log says why."}},
+    [PROBLEM_CROWDED] =
+        {429,
+         "CH054",
+         {"同一地址的连接过多", "Too many connections from one address"},
+         {"请关闭不用的连接后再试；经代理访问时，管理员可调高 [http] address_connections。",
+          "Close some and try again; behind a proxy an administrator raises [http] address_connections."}},
     [PROBLEM_RULE] = {422, "", {"不符合规则", "A rule says no"}, {"", ""}},
 };
 

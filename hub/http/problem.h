@@ -21,6 +21,7 @@ enum problem_kind {
     PROBLEM_AWAY,      /* 503 CH051 */
     PROBLEM_LATE,      /* 504 CH052 */
     PROBLEM_INTERNAL,  /* 500 CH053 */
+    PROBLEM_CROWDED,   /* 429 CH054: one address, too many connections */
     PROBLEM_RULE,      /* a rule of SQL said no: its own code, see problem_of_rule */
 };
 

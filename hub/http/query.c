@@ -270,6 +270,7 @@ static struct query *query_new(struct request *request) {
                                    .values = query->values,
                                    .value_count = has_body ? 2 : 1,
                                    .writes = request->method != METHOD_GET,
+                                   .client = request->client,
                                    .deadline_ms = request->deadline_ms,
                                    .row = on_row,
                                    .done = on_done,

@@ -12,6 +12,7 @@
 #include "hub/base/count.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
+#include "hub/http/address.h"
 
 static const char *header(const struct request *request, const char *name) {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
@@ -90,27 +91,6 @@ static bool find_row(struct request *request, const char *method, struct route_m
 
 /* ---- role ---- */
 
-/* IPv4 as its mapped form in IPv6. */
-static struct in6_addr mapped(const struct in_addr *four) {
-    struct in6_addr six = {.s6_addr[10] = 0xff, .s6_addr[11] = 0xff};
-    memcpy(&six.s6_addr[12], four, sizeof *four);
-    return six;
-}
-
-/* False if it is neither IPv4 nor IPv6. */
-static bool as_six(const struct sockaddr_storage *address, struct in6_addr *six) {
-    if (address->ss_family == AF_INET6) {
-        *six = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    } else {
-        *six = mapped(&((const struct sockaddr_in *)(const void *)address)->sin_addr);
-    }
-    return address->ss_family == AF_INET6 || address->ss_family == AF_INET;
-}
-
-static bool is_loopback(const struct in6_addr *six) {
-    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == IN_LOOPBACKNET);
-}
-
 /* A page of another site, under a name of its own that it lets point here (DNS rebinding), is not this machine: only
  * localhost, loopback addresses, and the address that the connection came to. */
 static bool is_own_host(const char *host, const struct in6_addr *local) {
@@ -128,9 +108,9 @@ static bool is_own_host(const char *host, const struct in6_addr *local) {
     snprintf(name, sizeof name, "%.*s", (int)length, host + brackets);
     bool is_address = inet_pton(brackets ? AF_INET6 : AF_INET, name, brackets ? (void *)&six : (void *)&four) == 1;
     if (!brackets) {
-        six = mapped(&four);
+        six = address_mapped(&four);
     }
-    return is_address && (is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
+    return is_address && (address_is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
 }
 
 /* What a proxy on this machine passes on comes from elsewhere. */
@@ -154,12 +134,13 @@ static bool has_role(const struct request *request) {
     const char *host = header(request, MHD_HTTP_HEADER_HOST);
     int client = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     if (getpeername(client, (struct sockaddr *)&peer_address, &peer_length) != 0 ||
-        getsockname(client, (struct sockaddr *)&local_address, &local_length) != 0 || !as_six(&peer_address, &peer) ||
-        !as_six(&local_address, &local)) {
+        getsockname(client, (struct sockaddr *)&local_address, &local_length) != 0 ||
+        !address_of((const struct sockaddr *)&peer_address, &peer) ||
+        !address_of((const struct sockaddr *)&local_address, &local)) {
         return false;
     }
     /* Who asks one of this machine's addresses from the same one is on it. */
-    return (is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
+    return (address_is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
            (host == NULL || is_own_host(host, &local)); /* HTTP/1.0 has no Host */
 }
 
@@ -351,6 +332,11 @@ void request_check(struct request *request, const char *method) {
     request->takes_gzip = negotiate_gzip(header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
     request->method = method_of(request, method);
     request->if_none_match = request->method == METHOD_GET ? header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) : NULL;
+    if (request->crowded) {
+        request_refuse(request, PROBLEM_CROWDED, "该地址已有 %lld 个连接", "your address has %lld connections already",
+                       (long long)request->service->config->http_address_connections);
+        return;
+    }
     if (!find_row(request, method, &match)) {
         return;
     }
