@@ -61,7 +61,7 @@ static const struct option options[] = {
     TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read these files again"),
     NUMBER(lane, batch_records, 1, 100000, "5000", "records in a batch at the most (a message is never divided)"),
     NUMBER(lane, batch_age_ms, 1, 10000, "50",
-           "milliseconds after its first message when a batch is stored, full or not"),
+           "milliseconds after its first message when a batch is stored at the latest; at once while little comes"),
     NUMBER(lane, max_payload_bytes, 1024, 268435455, "4194304",
            "bytes of a message; a larger one goes to quarantine unread"),
     NUMBER(lane, unknown_devices, 0, 1000000, "10000",
