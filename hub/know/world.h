@@ -6,6 +6,7 @@
 #include "hub/know/alarm.h"
 #include "hub/know/plausible.h"
 #include "hub/know/registry.h"
+#include "hub/know/rollup.h"
 #include "hub/know/state.h"
 
 struct world {
@@ -13,6 +14,7 @@ struct world {
     struct registry *registry;
     struct alarms *alarms;
     struct states *states;
+    struct rollups *rollups;
     struct plausible *plausible;
 };
 

@@ -76,8 +76,10 @@ static struct world make_world(const struct adapter *adapter) {
                           .registry = registry_new(),
                           .alarms = alarms_new(),
                           .states = states_new(),
+                          .rollups = rollups_new(),
                           .plausible = plausible_new()};
-    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.plausible != NULL);
+    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.rollups != NULL &&
+            world.plausible != NULL);
     const char *rights[] = {adapter->key, "acme", "f",          "t",    "f", adapter->key, "strict", "t",
                             "f",          "f",    adapter->key, "gone", "f", "t",          "t"};
     PGresult *rows = answer(5, rights, COUNT_OF(rights));
@@ -91,6 +93,7 @@ static struct world make_world(const struct adapter *adapter) {
 static void free_world(const struct world *world) {
     alarms_free(world->alarms);
     states_free(world->states);
+    rollups_free(world->rollups);
     plausible_free(world->plausible);
     registry_free(world->registry);
 }

@@ -28,6 +28,7 @@ int fake_world_begin(void **state) {
                                   .registry = registry_new(),
                                   .alarms = alarms_new(),
                                   .states = states_new(),
+                                  .rollups = rollups_new(),
                                   .plausible = plausible_new()};
     read_vendors(world);
     world->metrics = metrics_lane_add(FAKE_SUBSYSTEM "-1", FAKE_SUBSYSTEM);
@@ -41,6 +42,7 @@ int fake_world_end(void **state) {
     fake_loop_end(&world->loop);
     alarms_free(world->world.alarms);
     states_free(world->world.states);
+    rollups_free(world->world.rollups);
     plausible_free(world->world.plausible);
     registry_free(world->world.registry);
     config_free(&world->config);
