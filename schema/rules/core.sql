@@ -89,12 +89,19 @@ COMMENT ON FUNCTION onemap.unknown_keys(jsonb, text[]) IS 'Keys that an object s
 -- Functions that run with their caller's rights use it, such as quarantine_find().
 GRANT EXECUTE ON FUNCTION onemap.unknown_keys(jsonb, text[]) TO cityhub_hub, cityhub_api, cityhub_read;
 
+CREATE OR REPLACE FUNCTION onemap.bare(words text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT btrim(words, E' \t\r\n\u00a0\u200b\u3000\ufeff')
+$$;
+COMMENT ON FUNCTION onemap.bare(text) IS
+    'A text without blanks of any width, line ends and marks that nobody sees at its ends; the hub takes the same from messages';
+GRANT EXECUTE ON FUNCTION onemap.bare(text) TO cityhub_hub, cityhub_api, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE k text;
 BEGIN
     FOREACH k IN ARRAY needed LOOP
-        IF btrim(coalesce(object->>k, '')) = '' THEN
+        IF onemap.bare(coalesce(object->>k, '')) = '' THEN
             RETURN k;
         END IF;
     END LOOP;

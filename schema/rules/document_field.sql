@@ -12,9 +12,9 @@ BEGIN
         RETURN jsonb_build_array(jsonb_build_object('field', blamed, 'code', 'bad_value', 'reason', format(
             CASE blamed WHEN late THEN '%s: %s is before %s, %s (the county''s time)'
                         ELSE '%s: %s is after %s, %s (the county''s time)' END, blamed,
-            to_char(onemap.local_time(CASE blamed WHEN late THEN ended ELSE began END), 'YYYY-MM-DD HH24:MI:SS'),
+            to_char(onemap.local_time(CASE blamed WHEN late THEN ended ELSE began END), 'YYYY-MM-DD HH24:MI:SS.MS'),
             CASE blamed WHEN late THEN early ELSE late END,
-            to_char(onemap.local_time(CASE blamed WHEN late THEN began ELSE ended END), 'YYYY-MM-DD HH24:MI:SS'))));
+            to_char(onemap.local_time(CASE blamed WHEN late THEN began ELSE ended END), 'YYYY-MM-DD HH24:MI:SS.MS'))));
     END IF;
     RETURN '[]'::jsonb;
 END $$;
