@@ -45,8 +45,8 @@ BEGIN
     RETURN false;
 END $$;
 COMMENT ON FUNCTION onemap.quarantine_replayed(bigint, int) IS
-    'Notes that an operator sent a quarantined message again that had come so many times; what is still wrong with it comes back as '
-    'a new row, or is counted in this one, which then waits on';
+    'Notes that an operator sent a quarantined message again that had come so many times; what is still wrong with it comes back '
+    'as a new row, or is counted in this one, which then waits on';
 GRANT EXECUTE ON FUNCTION onemap.quarantine_replayed(bigint, int) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.delivery_maintain(outbox_days int, quarantine_days int) RETURNS void
