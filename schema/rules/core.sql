@@ -79,9 +79,16 @@ COMMENT ON FUNCTION onemap.unknown_keys(jsonb, text[]) IS 'Keys that an object s
 -- Functions that run with their caller's rights use it, such as quarantine_find().
 GRANT EXECUTE ON FUNCTION onemap.unknown_keys(jsonb, text[]) TO cityhub_hub, cityhub_api, cityhub_read;
 
+CREATE OR REPLACE FUNCTION onemap.bare(words text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT btrim(words, E' \t\r\n\u00a0\u200b\u3000\ufeff')
+$$;
+COMMENT ON FUNCTION onemap.bare(text) IS
+    'A text without blanks of any width, line ends and marks that nobody sees at its ends; the hub takes the same from messages';
+GRANT EXECUTE ON FUNCTION onemap.bare(text) TO cityhub_hub, cityhub_api, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT k FROM unnest(needed) WITH ORDINALITY AS n (k, place)
-    WHERE btrim(coalesce(object->>k, '')) = '' ORDER BY place LIMIT 1
+    WHERE onemap.bare(coalesce(object->>k, '')) = '' ORDER BY place LIMIT 1
 $$;
 COMMENT ON FUNCTION onemap.missing_key(jsonb, text[]) IS 'The first of these keys that is absent or blank, NULL if all are there';
 

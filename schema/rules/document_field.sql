@@ -6,9 +6,9 @@ RETURNS TABLE (field text, code text, reason text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT b.field, 'bad_value', format(CASE b.field WHEN s.late THEN '%s: %s is before %s, %s (the county''s time)'
                                                      ELSE '%s: %s is after %s, %s (the county''s time)' END,
-        b.field, to_char(onemap.local_time(CASE b.field WHEN s.late THEN t.late ELSE t.early END), 'YYYY-MM-DD HH24:MI:SS'),
+        b.field, to_char(onemap.local_time(CASE b.field WHEN s.late THEN t.late ELSE t.early END), 'YYYY-MM-DD HH24:MI:SS.MS'),
         CASE b.field WHEN s.late THEN s.early ELSE s.late END,
-        to_char(onemap.local_time(CASE b.field WHEN s.late THEN t.early ELSE t.late END), 'YYYY-MM-DD HH24:MI:SS'))
+        to_char(onemap.local_time(CASE b.field WHEN s.late THEN t.early ELSE t.late END), 'YYYY-MM-DD HH24:MI:SS.MS'))
     FROM (SELECT) AS here
     LEFT JOIN onemap.work_order w ON w.subsystem = $1 AND w.vendor = $2 AND w.code = $3->>'work_code'
     CROSS JOIN LATERAL (VALUES ('planned_start_ms', 'planned_end_ms', w.planned_start, w.planned_end),
