@@ -4,6 +4,7 @@
 
 #include "hub/base/config.h"
 #include "hub/know/alarm.h"
+#include "hub/know/days.h"
 #include "hub/know/plausible.h"
 #include "hub/know/registry.h"
 #include "hub/know/rollup.h"
@@ -16,6 +17,7 @@ struct world {
     struct states *states;
     struct rollups *rollups;
     struct plausible *plausible;
+    struct days *days; /* with what is on its way to be made */
 };
 
 #endif

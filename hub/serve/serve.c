@@ -100,7 +100,9 @@ static int64_t listening_since(void *user) {
 }
 
 static void partitions_dropped(void *user) {
-    writer_forget_partitions(((struct hub *)user)->writer);
+    struct hub *hub = user;
+    writer_forget_partitions(hub->writer);
+    loader_days_due(hub->loader);
 }
 
 static void outbox_written(void *user) {
@@ -326,10 +328,11 @@ static bool hub_open(struct hub *hub) {
                                 .registry = registry_new(),
                                 .alarms = alarms_new(),
                                 .states = states_new(),
+                                .plausible = plausible_new(),
                                 .rollups = rollups_new(),
-                                .plausible = plausible_new()};
+                                .days = calloc(1, sizeof(struct days))};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL ||
-        hub->world.rollups == NULL || hub->world.plausible == NULL) {
+        hub->world.plausible == NULL || hub->world.rollups == NULL || hub->world.days == NULL) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
@@ -349,6 +352,7 @@ static void hub_free(struct hub *hub) {
     states_free(hub->world.states);
     rollups_free(hub->world.rollups);
     plausible_free(hub->world.plausible);
+    free(hub->world.days);
     registry_free(hub->world.registry);
     metrics_free();
 }

@@ -76,10 +76,11 @@ static struct world make_world(const struct adapter *adapter) {
                           .registry = registry_new(),
                           .alarms = alarms_new(),
                           .states = states_new(),
+                          .plausible = plausible_new(),
                           .rollups = rollups_new(),
-                          .plausible = plausible_new()};
-    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.rollups != NULL &&
-            world.plausible != NULL);
+                          .days = calloc(1, sizeof(struct days))};
+    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.plausible != NULL &&
+            world.rollups != NULL && world.days != NULL);
     const char *rights[] = {adapter->key, "acme", "f",          "t",    "f", adapter->key, "strict", "t",
                             "f",          "f",    adapter->key, "gone", "f", "t",          "t"};
     PGresult *rows = answer(5, rights, COUNT_OF(rights));
