@@ -59,6 +59,8 @@ struct config {
     int64_t http_queries;
     int64_t http_address_queries;
     int64_t http_queue;
+    char *http_origins;
+    char *http_proxies;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;

@@ -73,6 +73,8 @@ struct hub_metrics {
     uint64_t http_cancelled;                /* whose client left or whose time was over before PostgreSQL answered */
     uint64_t http_refused;                  /* with 503 */
     uint64_t http_late, http_slow;          /* connections cut: over their time; not read by their client */
+    int64_t http_logins;                    /* people whose password is being checked, or waits for it */
+    uint64_t http_logins_refused;           /* because of too many tries, or too many people */
     uint64_t http_evicted;                  /* idle ones, for others */
     uint64_t http_crowded;                  /* connections of an address that has too many */
 };

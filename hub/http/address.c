@@ -21,12 +21,17 @@ bool address_of(const struct sockaddr *socket, struct in6_addr *address) {
     return family == AF_INET6 || family == AF_INET;
 }
 
+struct in6_addr address_network(const struct in6_addr *address) {
+    struct in6_addr network = *address;
+    if (!IN6_IS_ADDR_V4MAPPED(&network) && !IN6_IS_ADDR_LOOPBACK(&network)) {
+        memset(&network.s6_addr[NETWORK_BYTES], 0, sizeof network.s6_addr - NETWORK_BYTES);
+    }
+    return network;
+}
+
 struct in6_addr address_client(const struct sockaddr *socket) {
     struct in6_addr client = in6addr_any;
-    if (address_of(socket, &client) && !IN6_IS_ADDR_V4MAPPED(&client) && !IN6_IS_ADDR_LOOPBACK(&client)) {
-        memset(&client.s6_addr[NETWORK_BYTES], 0, sizeof client.s6_addr - NETWORK_BYTES);
-    }
-    return client;
+    return address_of(socket, &client) ? address_network(&client) : client;
 }
 
 bool address_is_loopback(const struct in6_addr *address) {

@@ -17,6 +17,8 @@
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/http/address.h"
+#include "hub/http/client.h"
+#include "hub/http/login.h"
 #include "hub/http/request.h"
 
 enum {
@@ -55,7 +57,6 @@ struct server {
     uv_idle_t soon;
     struct closing closing;
     char notice[NOTICE_MAX]; /* the last that libmicrohttpd said */
-    int port;
 };
 
 static void on_tick(uv_timer_t *timer);
@@ -191,12 +192,13 @@ static void on_connection(void *user, struct MHD_Connection *handle, void **cont
         if (connection == NULL) {
             return; /* its first request is refused */
         }
-        const struct in6_addr client =
-            address_client(MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+        const struct sockaddr *peer = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+        const struct in6_addr client = address_client(peer);
         *connection = (struct connection){.server = server,
                                           .handle = handle,
                                           .client = client,
-                                          .crowded = is_crowded(server, &client),
+                                          .crowded = !client_is_proxy(server->service.config, peer) &&
+                                                     is_crowded(server, &client),
                                           .next = server->connections,
                                           .since_ms = uv_now(server->service.loop)};
         hub_metrics.http_crowded += connection->crowded;
@@ -231,7 +233,6 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *ha
         log_error("out_of_memory", "what=request");
         return NULL;
     }
-    connection->request->client = connection->client;
     connection->request->crowded = connection->crowded;
     return connection->request;
 }
@@ -247,9 +248,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *handle, con
     if (request == NULL) {
         return MHD_NO;
     }
-    bool goes_on = request->phase == REQUEST_HEAD ? request_head(request, method)
-                   : *body_length > 0             ? request_body(request, body, body_length)
-                                                  : request_go(request);
+    bool goes_on = request->phase == REQUEST_HEAD       ? request_head(request, method)
+                   : request->phase == REQUEST_IDENTITY ? request_identified(request)
+                   : *body_length > 0                   ? request_body(request, body, body_length)
+                                                        : request_go(request);
     return goes_on ? MHD_YES : MHD_NO;
 }
 
@@ -456,7 +458,7 @@ static bool listen_open(struct server *server) {
         log_error("http_listen", "listen=%s port=%s reason=%s advice=\"see [http] listen and port\"",
                   log_quote(config->http_listen), port, log_quote(problem));
     } else {
-        server->port = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+        server->service.port = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
     }
     if (addresses != NULL) {
         freeaddrinfo(addresses);
@@ -495,12 +497,14 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route *route = &settings->routes[i];
         unsigned deadline_s = route->deadline_s > 0 ? route->deadline_s : (unsigned)settings->config->http_deadline_s;
-        longest_s = route->function != NULL && deadline_s > longest_s ? deadline_s : longest_s;
+        bool asks = route->function != NULL || route->right != RIGHT_ANYONE;
+        longest_s = asks && deadline_s > longest_s ? deadline_s : longest_s;
     }
     if (longest_s > 0) {
         server->service.pool = pool_open(settings->loop, settings->config, longest_s);
+        server->service.logins = login_desk_open(settings->loop, settings->config);
     }
-    return longest_s == 0 || server->service.pool != NULL;
+    return longest_s == 0 || (server->service.pool != NULL && server->service.logins != NULL);
 }
 
 static void server_free(void *user) {
@@ -551,13 +555,13 @@ struct server *server_open(const struct server_settings *settings) {
     metrics_add(server, settings->routes);
     uv_poll_start(&server->poll, UV_READABLE, on_poll);
     server_run(server);
-    log_info("http_listening", "listen=%s port=%d routes=%zu", log_quote(settings->config->http_listen), server->port,
-             settings->route_count);
+    log_info("http_listening", "listen=%s port=%d routes=%zu", log_quote(settings->config->http_listen),
+             server->service.port, settings->route_count);
     return server;
 }
 
 int server_port(const struct server *server) {
-    return server->port;
+    return server->service.port;
 }
 
 /* ---- close ---- */
@@ -579,5 +583,9 @@ void server_close(struct server *server, void (*closed)(void *user), void *user)
     if (server->service.pool != NULL) {
         closing_await(&server->closing);
         pool_close(server->service.pool, closing_over, &server->closing);
+    }
+    if (server->service.logins != NULL) {
+        closing_await(&server->closing);
+        login_desk_close(server->service.logins, closing_over, &server->closing);
     }
 }

@@ -7,6 +7,7 @@
 #include "hub/know/days.h"
 #include "hub/know/plausible.h"
 #include "hub/know/registry.h"
+#include "hub/know/rollup.h"
 #include "hub/know/state.h"
 
 struct world {
@@ -14,6 +15,7 @@ struct world {
     struct registry *registry;
     struct alarms *alarms;
     struct states *states;
+    struct rollups *rollups;
     struct plausible *plausible;
     struct days *days; /* with what is on its way to be made */
 };

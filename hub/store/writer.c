@@ -81,13 +81,19 @@ void writer_forget_partitions(struct writer *writer) {
     days_forget(&writer->days);
 }
 
-static void count_gauges(struct writer *writer) {
-    hub_metrics.writers_connected = hub_metrics.writers_idle = hub_metrics.writer_queue = 0;
+/* Connections that are there, or those of them that have no batch. */
+static int64_t count_connected(const struct writer *writer, bool idle) {
+    int64_t count = 0;
     for (size_t i = 0; i < writer->slot_count; i++) {
-        bool connected = postgres_connected(writer->slots[i].session);
-        hub_metrics.writers_connected += connected;
-        hub_metrics.writers_idle += connected && writer->slots[i].job == NULL;
+        count += postgres_connected(writer->slots[i].session) && !(idle && writer->slots[i].job != NULL);
     }
+    return count;
+}
+
+static void count_gauges(struct writer *writer) {
+    hub_metrics.writers_connected = count_connected(writer, false);
+    hub_metrics.writers_idle = count_connected(writer, true);
+    hub_metrics.writer_queue = 0;
     for (const struct writer_job *job = writer->first; job != NULL; job = job->next) {
         hub_metrics.writer_queue++;
     }
@@ -109,11 +115,7 @@ bool writer_connected(const struct writer *writer) {
 }
 
 bool writer_spare(const struct writer *writer) {
-    size_t idle = 0;
-    for (size_t i = 0; i < writer->slot_count; i++) {
-        idle += writer->slots[i].job == NULL && postgres_idle(writer->slots[i].session);
-    }
-    return writer->first == NULL && idle * 2 >= writer->slot_count;
+    return writer->first == NULL && (size_t)count_connected(writer, true) * 2 >= writer->slot_count;
 }
 
 /* ---- the end of a batch ---- */
@@ -490,13 +492,8 @@ static struct writer_job *queue_take(struct writer *writer) {
     while (*at != NULL && (*at)->yields && uv_hrtime() - (*at)->submitted_at < YIELD_NS) {
         at = &(*at)->next;
     }
-    if (*at == NULL && writer->first != NULL) {
-        size_t idle = 0, connected = 0;
-        for (size_t i = 0; i < writer->slot_count; i++) {
-            connected += postgres_connected(writer->slots[i].session);
-            idle += writer->slots[i].job == NULL && postgres_idle(writer->slots[i].session);
-        }
-        at = idle > 1 || connected == 1 ? &writer->first : at;
+    if (*at == NULL && (count_connected(writer, true) > 1 || count_connected(writer, false) == 1)) {
+        at = &writer->first;
     }
     struct writer_job *job = *at;
     if (job != NULL) {

@@ -29,6 +29,7 @@ int fake_world_begin(void **state) {
                                   .alarms = alarms_new(),
                                   .states = states_new(),
                                   .plausible = plausible_new(),
+                                  .rollups = rollups_new(),
                                   .days = calloc(1, sizeof(struct days))};
     assert_non_null(world->world.days);
     read_vendors(world);
@@ -43,6 +44,7 @@ int fake_world_end(void **state) {
     fake_loop_end(&world->loop);
     alarms_free(world->world.alarms);
     states_free(world->world.states);
+    rollups_free(world->world.rollups);
     plausible_free(world->world.plausible);
     free(world->world.days);
     registry_free(world->world.registry);
