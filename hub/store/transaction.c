@@ -452,6 +452,7 @@ static void statements_rest(struct transaction *transaction, const struct slice 
 
 void transaction_store(struct transaction *transaction, const struct slice *slice) {
     transaction_reset(transaction);
+    slice_reset_fates(slice);
     statement_end(transaction, "BEGIN");
     statement_register(transaction, slice);
     copy_rows(transaction, slice, SLICE_ROWS, true,

@@ -11,12 +11,11 @@
 #include "hub/base/log.h"
 #include "hub/base/text.h"
 #include "hub/decode/decode.h"
+#include "hub/know/days.h"
 #include "hub/link/postgres.h"
 #include "hub/store/transaction.h"
 
 enum {
-    DAYS_FIRST = -40000, /* partitions are remembered of days since 1970 from here, before any retention's reach, ... */
-    DAYS_MAX = 131072,   /* ... and so many: to the year 2219 */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
     MENDS_MAX = 3,     /* of a transaction at once, without waiting */
@@ -70,7 +69,7 @@ struct writer {
     struct slot *slots;
     size_t slot_count;
     struct writer_job *first;    /* waiting: two a lane at the most */
-    uint8_t days[DAYS_MAX / 8];  /* that have partitions */
+    struct days days;            /* that have partitions */
     uint64_t failing_since;      /* the first failure after the last success; 0 = none */
     char failure[TROUBLE_BYTES]; /* the last one's reason */
     struct closing closing;
@@ -78,13 +77,8 @@ struct writer {
 
 static void slot_advance(struct slot *slot);
 
-static bool has_partition(const struct writer *writer, int64_t day) {
-    int64_t place = day - DAYS_FIRST;
-    return place >= 0 && place < DAYS_MAX && (writer->days[place / 8] >> (place % 8) & 1) != 0;
-}
-
 void writer_forget_partitions(struct writer *writer) {
-    memset(writer->days, 0, sizeof writer->days);
+    days_forget(&writer->days);
 }
 
 /* Connections that are there, or those of them that have no batch. */
@@ -353,10 +347,7 @@ static void mark_partitions(struct slot *slot) {
     size_t count;
     int64_t *days = slice_days(&slot->slice, &count);
     for (size_t i = 0; days != NULL && i < count; i++) {
-        int64_t place = days[i] - DAYS_FIRST;
-        if (place >= 0 && place < DAYS_MAX) {
-            slot->writer->days[place / 8] |= (uint8_t)(1U << (place % 8));
-        }
+        days_mark(&slot->writer->days, days[i]);
     }
     free(days);
 }
@@ -427,7 +418,8 @@ static void run(struct slot *slot, enum step step) {
     }
 }
 
-/* Statements that make the partitions which the slice needs and of which nothing is known; false if there are none. */
+/* Statements that make the partitions which the slice needs and of which nothing is known; false if there are none.
+ * Each day has a transaction of its own: all of a message's would need more locks than the server may have. */
 static bool build_partitions(struct slot *slot) {
     struct buffer *sql = &slot->transaction.sql;
     size_t count;
@@ -436,8 +428,9 @@ static bool build_partitions(struct slot *slot) {
     transaction_reset(&slot->transaction);
     sql->failed = days == NULL;
     for (size_t i = 0; days != NULL && i < count; i++) {
-        if (!has_partition(slot->writer, days[i])) {
-            buffer_format(sql, "SELECT onemap.partition_ensure(('epoch'::date + %lld)::date);", (long long)days[i]);
+        if (!days_has(&slot->writer->days, days[i])) {
+            buffer_format(sql, "BEGIN; SELECT onemap.partition_ensure(('epoch'::date + %lld)::date); COMMIT;",
+                          (long long)days[i]);
             any = true;
         }
     }
