@@ -163,7 +163,7 @@ BEGIN
             department_id = wanted.department_id, attributes = wanted.attributes
         WHERE d.id = stored.id;
     END IF;
-    RETURN fate;
+    RETURN onemap.outside_fate(fate, stored.geom_outside, wanted.geom_outside);
 END $$;
 COMMENT ON FUNCTION onemap.inventory_put(text, text, jsonb, timestamptz) IS
     'Stores one inventory record: a new device, or what changed of a known one; makes a pending one active';
@@ -328,10 +328,8 @@ BEGIN
         WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, record, since)
         WHEN 'work' THEN onemap.work_put(subsystem, vendor, record, since)
         WHEN 'case' THEN onemap.case_put(subsystem, vendor, record) END;
-    IF fate <> 'duplicate' AND kind IN ('staff', 'work') THEN
-        PERFORM onemap.document_outside(kind, subsystem, vendor, record);
-    END IF;
-    RETURN fate;
+    RETURN CASE WHEN kind IN ('staff', 'work')
+        THEN onemap.document_place(kind, subsystem, vendor, record, fate, since IS NOT NULL) ELSE fate END;
 END $$;
 COMMENT ON FUNCTION onemap.record_put(text, text, text, jsonb, timestamptz) IS
     'Stores one record of a message of this kind; its fate, NULL if nothing stores such a kind';
@@ -370,8 +368,6 @@ CREATE OR REPLACE FUNCTION onemap.record_merged_put(message jsonb, record jsonb,
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
-    -- What one of them changed, another may have changed back; its place outside the county stands all the same.
-    PERFORM onemap.document_outside(message->>'kind', message->>'subsystem', message->>'vendor', record);
 END $$;
 COMMENT ON FUNCTION onemap.record_merged_put(jsonb, jsonb, timestamptz) IS
     'Stores what record_merge() made of records that were not duplicates';
