@@ -41,8 +41,8 @@ struct answer {
     char location[ANSWER_LOCATION_MAX];
     char allow[ANSWER_ALLOW_MAX];
     char cookie[ANSWER_COOKIE_MAX]; /* Set-Cookie; "" = none */
-    unsigned retry_after_s; /* 0 = none */
-    bool problem;           /* the body is a problem: never cached, in the client's language */
+    unsigned retry_after_s;         /* 0 = none */
+    bool problem;                   /* the body is a problem: never cached, in the client's language */
 };
 
 /* A text from malloc as the body; NULL = memory is out: the client gets 500. */

@@ -1,8 +1,8 @@
 /* query.h: answers from PostgreSQL. A route's function, which its row names with its schema, is called as
  *     SELECT * FROM <function>($1::jsonb)            $1: the checked parameters, {"limit": 100, ...}, and who asks
  *     SELECT * FROM <function>($1::jsonb, $2)        with a body: jsonb if its type is JSON, else bytea
- * If the method is not GET, on what onemap.http_write makes of $1, which notes it in the audit log. It returns rows with these columns, by name:
- *     body      text, json or bytea: the answer's bytes; of several rows one after the other
+ * If the method is not GET, on what onemap.http_write makes of $1, which notes it in the audit log. It returns rows
+ * with these columns, by name: body      text, json or bytea: the answer's bytes; of several rows one after the other
  *     etag      text: entity tag without quotes (first row; optional)
  *     status    int: HTTP status instead of 200 (first row; optional)
  *     location  text: header Location (first row; optional)
