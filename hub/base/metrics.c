@@ -123,6 +123,8 @@ static const struct family hub_families[] = {
     HUB("cityhub_http_logins_refused_total", VALUE_COUNT, http_logins_refused,
         "Logins refused: too many tries, or too many people at once."),
     HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Idle connections closed because all were taken."),
+    HUB("cityhub_http_crowded_total", VALUE_COUNT, http_crowded,
+        "Connections refused because their address had too many."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

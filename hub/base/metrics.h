@@ -62,6 +62,7 @@ struct hub_metrics {
     uint64_t registry_loads;
     /* asked of the database now and then */
     int64_t devices_online, alarms_open, quarantine_waiting, outbox_waiting, quarantine_dropped;
+    char database_advice[512];  /* which of the server's settings do not fit, and what to do; "" = all do */
     char calendar_warning[256]; /* what the calendar lacks for deadlines, a sentence; "" = nothing */
     uint64_t outbox_sent, outbox_failures;
     int64_t state_dirty;                   /* devices whose state is not written yet */
@@ -75,6 +76,7 @@ struct hub_metrics {
     int64_t http_logins;                    /* people whose password is being checked, or waits for it */
     uint64_t http_logins_refused;           /* because of too many tries, or too many people */
     uint64_t http_evicted;                  /* idle ones, for others */
+    uint64_t http_crowded;                  /* connections of an address that has too many */
 };
 extern struct hub_metrics hub_metrics;
 

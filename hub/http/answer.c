@@ -324,6 +324,9 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     if (answer->allow[0] != '\0') {
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
     }
+    if (answer->close) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    }
     if (answer->retry_after_s > 0) {
         char seconds[16];
         snprintf(seconds, sizeof seconds, "%u", answer->retry_after_s);

@@ -42,6 +42,7 @@ struct answer {
     char allow[ANSWER_ALLOW_MAX];
     char cookie[ANSWER_COOKIE_MAX]; /* Set-Cookie; "" = none */
     unsigned retry_after_s;         /* 0 = none */
+    bool close;                     /* the connection ends behind it */
     bool problem;                   /* the body is a problem: never cached, in the client's language */
 };
 

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "hub/base/count.h"
+#include "hub/http/address.h"
 #include "hub/http/request.h"
 
 static const char *header(const struct request *request, const char *name) {
@@ -17,24 +18,7 @@ static const char *header(const struct request *request, const char *name) {
 
 /* ---- addresses ---- */
 
-/* IPv4 as its mapped form in IPv6. */
-static struct in6_addr mapped(const struct in_addr *four) {
-    struct in6_addr six = {.s6_addr[10] = 0xff, .s6_addr[11] = 0xff};
-    memcpy(&six.s6_addr[12], four, sizeof *four);
-    return six;
-}
-
-/* False if it is neither IPv4 nor IPv6. */
-static bool as_six(const struct sockaddr_storage *address, struct in6_addr *six) {
-    if (address->ss_family == AF_INET6) {
-        *six = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    } else {
-        *six = mapped(&((const struct sockaddr_in *)(const void *)address)->sin_addr);
-    }
-    return address->ss_family == AF_INET6 || address->ss_family == AF_INET;
-}
-
-/* The same of a text of `length` bytes. */
+/* Of a text of `length` bytes; false if it is no address. */
 static bool text_six(const char *text, size_t length, struct in6_addr *six) {
     char name[INET6_ADDRSTRLEN];
     struct in_addr four;
@@ -44,7 +28,7 @@ static bool text_six(const char *text, size_t length, struct in6_addr *six) {
     memcpy(name, text, length);
     name[length] = '\0';
     if (inet_pton(AF_INET, name, &four) == 1) {
-        *six = mapped(&four);
+        *six = address_mapped(&four);
         return true;
     }
     return inet_pton(AF_INET6, name, six) == 1;
@@ -57,10 +41,6 @@ static void six_text(const struct in6_addr *six, char text[static INET6_ADDRSTRL
               INET6_ADDRSTRLEN);
 }
 
-static bool is_loopback(const struct in6_addr *six) {
-    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == IN_LOOPBACKNET);
-}
-
 static int socket_of(const struct request *request) {
     return MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
@@ -68,7 +48,8 @@ static int socket_of(const struct request *request) {
 static bool peer_of(const struct request *request, struct in6_addr *peer) {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    return getpeername(socket_of(request), (struct sockaddr *)&address, &length) == 0 && as_six(&address, peer);
+    return getpeername(socket_of(request), (struct sockaddr *)&address, &length) == 0 &&
+           address_of((const struct sockaddr *)&address, peer);
 }
 
 /* ---- this machine ---- */
@@ -83,7 +64,7 @@ static bool is_own_host(const char *host, const struct in6_addr *local) {
         return true;
     }
     return text_six(host + brackets, length, &six) && IN6_IS_ADDR_V4MAPPED(&six) == !brackets &&
-           (is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
+           (address_is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
 }
 
 /* What a proxy on this machine passes on comes from elsewhere. */
@@ -103,11 +84,11 @@ bool client_is_local(const struct request *request) {
     struct in6_addr peer = in6addr_any, local = in6addr_any;
     const char *host = header(request, MHD_HTTP_HEADER_HOST);
     if (!peer_of(request, &peer) || getsockname(socket_of(request), (struct sockaddr *)&address, &length) != 0 ||
-        !as_six(&address, &local)) {
+        !address_of((const struct sockaddr *)&address, &local)) {
         return false;
     }
     /* Who asks one of this machine's addresses from the same one is on it. */
-    return (is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
+    return (address_is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
            (host == NULL || is_own_host(host, &local)); /* HTTP/1.0 has no Host */
 }
 
@@ -160,6 +141,19 @@ void client_address(const struct request *request, char text[static INET6_ADDRST
     if (forwarded == NULL || !is_proxy(proxies, &peer) || !client_forwarded(forwarded, proxies, text)) {
         six_text(&peer, text);
     }
+}
+
+bool client_is_proxy(const struct config *config, const struct sockaddr *socket) {
+    struct in6_addr address = in6addr_any;
+    return address_of(socket, &address) && is_proxy(config->http_proxies, &address);
+}
+
+struct in6_addr client_whole(const struct request *request) {
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address = in6addr_any;
+    client_address(request, text);
+    text_six(text, strlen(text), &address);
+    return address_network(&address);
 }
 
 /* ---- pages ---- */

@@ -16,6 +16,12 @@ bool client_is_local(const struct request *request);
  * be told. */
 void client_address(const struct request *request, char text[static INET6_ADDRSTRLEN]);
 
+/* The same as one client among many: of IPv6 the network (see address_network). */
+struct in6_addr client_whole(const struct request *request);
+
+/* The socket is of one of [http] proxies: many clients stand behind it. */
+bool client_is_proxy(const struct config *config, const struct sockaddr *socket);
+
 /* The client behind a proxy: the last address of `forwarded` that is none of `proxies` (addresses with blanks between
  * them). False if there is none, or something else stands there. Pure. */
 bool client_forwarded(const char *forwarded, const char *proxies, char text[static INET6_ADDRSTRLEN]);

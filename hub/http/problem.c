@@ -81,6 +81,12 @@ static const struct kind {
                        "CH064",
                        {"无权访问", "Not allowed"},
                        {"如需此权限请找管理员。", "An administrator gives rights."}},
+    [PROBLEM_CROWDED] =
+        {429,
+         "CH054",
+         {"同一地址的连接过多", "Too many connections from one address"},
+         {"请关闭不用的连接后再试；经代理访问时，管理员可调高 [http] address_connections。",
+          "Close some and try again; behind a proxy an administrator raises [http] address_connections."}},
     [PROBLEM_RULE] = {422, "", {"不符合规则", "A rule says no"}, {"", ""}},
 };
 

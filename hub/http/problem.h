@@ -25,6 +25,7 @@ enum problem_kind {
     PROBLEM_ORIGIN,    /* 403 CH062: sent by another site's page */
     PROBLEM_SLOWER,    /* 429 CH063 */
     PROBLEM_RIGHT,     /* 403 CH064: logged in, and not allowed */
+    PROBLEM_CROWDED,   /* 429 CH054: one address, too many connections */
     PROBLEM_RULE,      /* a rule of SQL said no: its own code, see problem_of_rule */
 };
 

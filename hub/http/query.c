@@ -275,6 +275,7 @@ static struct query *query_new(struct request *request) {
                                    .values = query->values,
                                    .value_count = 1u + has_body + writes,
                                    .writes = writes,
+                                   .client = request->client,
                                    .deadline_ms = request->deadline_ms,
                                    .row = on_row,
                                    .done = on_done,

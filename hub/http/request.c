@@ -48,7 +48,9 @@ void request_refuse_with(struct request *request, const struct problem *problem)
     request->answer = (struct answer){.status = problem->status,
                                       .content_type = "application/problem+json; charset=utf-8",
                                       .problem = true,
-                                      .retry_after_s = problem->kind == PROBLEM_BUSY   ? RETRY_BUSY_S
+                                      .close = problem->kind == PROBLEM_CROWDED,
+                                      .retry_after_s = problem->kind == PROBLEM_BUSY || problem->kind == PROBLEM_CROWDED
+                                                           ? RETRY_BUSY_S
                                                        : problem->kind == PROBLEM_AWAY ? RETRY_AWAY_S
                                                                                        : 0};
     memcpy(request->answer.allow, kept.allow, sizeof kept.allow);

@@ -4,6 +4,7 @@
 #define CITYHUB_REQUEST_H
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -75,8 +76,10 @@ struct request {
     bool suspended;            /* its connection is */
     bool waking;               /* and will be resumed */
     struct request *next_waking;
-    const char *cut; /* why its connection is being closed; NULL = it is not */
-    unsigned status; /* of the answer; 0 = none was sent */
+    struct in6_addr client; /* whose it is: see client_whole */
+    bool crowded;           /* its client has too many connections: refused */
+    const char *cut;        /* why its connection is being closed; NULL = it is not */
+    unsigned status;        /* of the answer; 0 = none was sent */
 };
 
 /* ---- for server.c ---- */

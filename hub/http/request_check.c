@@ -10,6 +10,7 @@
 #include "hub/base/count.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
+#include "hub/http/client.h"
 #include "hub/http/identity.h"
 
 static const char *header(const struct request *request, const char *name) {
@@ -275,6 +276,12 @@ void request_check(struct request *request, const char *method) {
     request->takes_gzip = negotiate_gzip(header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
     request->method = method_of(request, method);
     request->if_none_match = request->method == METHOD_GET ? header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) : NULL;
+    request->client = client_whole(request);
+    if (request->crowded) {
+        request_refuse(request, PROBLEM_CROWDED, "该地址已有 %lld 个连接", "your address has %lld connections already",
+                       (long long)request->service->config->http_address_connections);
+        return;
+    }
     if (!find_row(request, method, &match)) {
         return;
     }

@@ -16,6 +16,8 @@
 #include "hub/base/closing.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
+#include "hub/http/address.h"
+#include "hub/http/client.h"
 #include "hub/http/login.h"
 #include "hub/http/request.h"
 
@@ -26,6 +28,7 @@ enum {
     GRACE_MS = 1000,      /* behind a deadline, for the refusal to go out */
     EVICT_IDLE_MS = 1000, /* idle for so long, a connection may go to others */
     WAKES_A_TURN = 64,    /* connections resumed in one turn of the loop: ingest shares it */
+    CROWDED_MAX = 16,     /* connections of one address that are told it has too many; more are closed at once */
     NOTICE_MAX = 256,
 };
 
@@ -34,7 +37,10 @@ struct connection {
     struct MHD_Connection *handle;
     struct connection *next, *previous;
     struct request *request; /* NULL between requests */
-    uint64_t since_ms;       /* when it was opened, or its last request ended */
+    struct in6_addr client;
+    bool crowded;      /* its client has as many as it may: its request is refused */
+    bool ending;       /* it was idle, and makes room for others */
+    uint64_t since_ms; /* when it was opened, or its last request ended */
 };
 
 struct server {
@@ -133,6 +139,49 @@ static struct connection *connection_of(struct MHD_Connection *handle) {
     return MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+static void evict(struct connection *connection);
+
+static bool is_idle(const struct connection *connection) {
+    return connection->request == NULL && !connection->ending &&
+           uv_now(connection->server->service.loop) - connection->since_ms >= EVICT_IDLE_MS;
+}
+
+/* How many connections the client has: those that are served, or those that are refused for their number. */
+static size_t count_of(const struct server *server, const struct in6_addr *client, bool crowded) {
+    size_t count = 0;
+    for (const struct connection *at = server->connections; at != NULL; at = at->next) {
+        count += at->crowded == crowded && !at->ending && IN6_ARE_ADDR_EQUAL(&at->client, client);
+    }
+    return count;
+}
+
+/* Whether the client has as many connections as it may; one that is idle makes room. */
+static bool is_crowded(const struct server *server, const struct in6_addr *client) {
+    if (count_of(server, client, false) < (size_t)server->service.config->http_address_connections) {
+        return false;
+    }
+    struct connection *idle = NULL; /* for the longest time: the last of the list was opened first */
+    for (struct connection *at = server->connections; at != NULL; at = at->next) {
+        idle = is_idle(at) && IN6_ARE_ADDR_EQUAL(&at->client, client) ? at : idle;
+    }
+    if (idle != NULL) {
+        evict(idle);
+    }
+    return idle == NULL;
+}
+
+/* Before a connection is taken. */
+static enum MHD_Result on_accept(void *user, const struct sockaddr *address, socklen_t length) {
+    const struct server *server = user;
+    const struct in6_addr client = address_client(address);
+    (void)length;
+    if (count_of(server, &client, true) < CROWDED_MAX) {
+        return MHD_YES;
+    }
+    hub_metrics.http_crowded++;
+    return MHD_NO;
+}
+
 static void on_connection(void *user, struct MHD_Connection *handle, void **context,
                           enum MHD_ConnectionNotificationCode code) {
     struct server *server = user;
@@ -143,8 +192,16 @@ static void on_connection(void *user, struct MHD_Connection *handle, void **cont
         if (connection == NULL) {
             return; /* its first request is refused */
         }
-        *connection = (struct connection){
-            .server = server, .handle = handle, .next = server->connections, .since_ms = uv_now(server->service.loop)};
+        const struct sockaddr *peer = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+        const struct in6_addr client = address_client(peer);
+        *connection = (struct connection){.server = server,
+                                          .handle = handle,
+                                          .client = client,
+                                          .crowded = !client_is_proxy(server->service.config, peer) &&
+                                                     is_crowded(server, &client),
+                                          .next = server->connections,
+                                          .since_ms = uv_now(server->service.loop)};
+        hub_metrics.http_crowded += connection->crowded;
         if (server->connections != NULL) {
             server->connections->previous = connection;
         }
@@ -174,7 +231,9 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *ha
     connection->request = request_new(&server->service, handle, target);
     if (connection->request == NULL) {
         log_error("out_of_memory", "what=request");
+        return NULL;
     }
+    connection->request->crowded = connection->crowded;
     return connection->request;
 }
 
@@ -282,6 +341,12 @@ static bool is_stalled(struct connection *connection, uint64_t now) {
     return !takes;
 }
 
+static void evict(struct connection *connection) {
+    connection->ending = true;
+    cut(connection, "idle", false);
+    hub_metrics.http_evicted++;
+}
+
 /* Its time is over. What asks the database is refused by the pool, and what works elsewhere here. */
 static void deadline_passed(struct connection *connection, uint64_t now) {
     struct request *request = connection->request;
@@ -298,6 +363,7 @@ static void deadline_passed(struct connection *connection, uint64_t now) {
 static void look_at(struct connection *connection, uint64_t now) {
     struct request *request = connection->request;
     uint64_t patience = (uint64_t)connection->server->service.config->http_timeout_s * 1000 + GRACE_MS;
+    patience = connection->crowded ? GRACE_MS : patience;
     if (request == NULL || request->phase == REQUEST_HEAD) {
         if (now - connection->since_ms >= patience) {
             hub_metrics.http_late++;
@@ -332,14 +398,13 @@ static void find_left(struct server *server) {
 }
 
 /* When all are taken: idle connections go, so that others come in. */
-static void evict_idle(struct server *server, uint64_t now) {
+static void evict_idle(const struct server *server) {
     size_t limit = (size_t)server->service.config->http_connections;
     size_t wanted = (size_t)hub_metrics.http_connections < limit ? 0 : limit / 8 + 1;
     for (struct connection *connection = server->connections; connection != NULL && wanted > 0;
          connection = connection->next) {
-        if (connection->request == NULL && now - connection->since_ms >= EVICT_IDLE_MS) {
-            cut(connection, "idle", false);
-            hub_metrics.http_evicted++;
+        if (is_idle(connection)) {
+            evict(connection);
             wanted--;
         }
     }
@@ -353,7 +418,7 @@ static void on_tick(uv_timer_t *timer) {
         uv_timer_stop(timer);
         return;
     }
-    evict_idle(server, now);
+    evict_idle(server);
     find_left(server);
     for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
         hub_metrics.http_streams += connection->request != NULL && connection->request->delivery != NULL;
@@ -368,7 +433,7 @@ static struct MHD_Daemon *daemon_start(struct server *server, const struct addri
     unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME |
                      (address->ai_family == AF_INET6 ? (unsigned)MHD_USE_DUAL_STACK : 0);
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, /* hears all */
+        flags, 0, on_accept, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, /* hears all */
         MHD_OPTION_SOCK_ADDR, address->ai_addr, MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)LISTEN_BACKLOG,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->http_connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)config->http_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,

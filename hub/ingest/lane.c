@@ -434,6 +434,10 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
     bool by_identifier = mqtt_is_5(lane->settings.world->config); /* RabbitMQ gives new ones when it delivers again */
     /* A name without its bytes: there was no memory for them. */
     int code = name == NULL && name_length > 0 ? CH_EMEMORY : intake_digest(lane->intake, &taken);
+    if (!by_identifier) {
+        taken.first_received_ms =
+            topic_cut_first_received(message->topic); /* after the digest: a replay is no redelivery */
+    }
     if (code == 0 && deliveries_met(lane->deliveries, taken.key, taken.identifier, by_identifier)) {
         lane->metrics->messages_redelivered++;
     } else if (code == 0) {

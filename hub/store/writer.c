@@ -11,12 +11,11 @@
 #include "hub/base/log.h"
 #include "hub/base/text.h"
 #include "hub/decode/decode.h"
+#include "hub/know/days.h"
 #include "hub/link/postgres.h"
 #include "hub/store/transaction.h"
 
 enum {
-    DAYS_FIRST = -40000, /* partitions are remembered of days since 1970 from here, before any retention's reach, ... */
-    DAYS_MAX = 131072,   /* ... and so many: to the year 2219 */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
     MENDS_MAX = 3,     /* of a transaction at once, without waiting */
@@ -70,7 +69,7 @@ struct writer {
     struct slot *slots;
     size_t slot_count;
     struct writer_job *first;    /* waiting: two a lane at the most */
-    uint8_t days[DAYS_MAX / 8];  /* that have partitions */
+    struct days days;            /* that have partitions */
     uint64_t failing_since;      /* the first failure after the last success; 0 = none */
     char failure[TROUBLE_BYTES]; /* the last one's reason */
     struct closing closing;
@@ -78,22 +77,23 @@ struct writer {
 
 static void slot_advance(struct slot *slot);
 
-static bool has_partition(const struct writer *writer, int64_t day) {
-    int64_t place = day - DAYS_FIRST;
-    return place >= 0 && place < DAYS_MAX && (writer->days[place / 8] >> (place % 8) & 1) != 0;
+void writer_forget_partitions(struct writer *writer) {
+    days_forget(&writer->days);
 }
 
-void writer_forget_partitions(struct writer *writer) {
-    memset(writer->days, 0, sizeof writer->days);
+/* Connections that are there, or those of them that have no batch. */
+static int64_t count_connected(const struct writer *writer, bool idle) {
+    int64_t count = 0;
+    for (size_t i = 0; i < writer->slot_count; i++) {
+        count += postgres_connected(writer->slots[i].session) && !(idle && writer->slots[i].job != NULL);
+    }
+    return count;
 }
 
 static void count_gauges(struct writer *writer) {
-    hub_metrics.writers_connected = hub_metrics.writers_idle = hub_metrics.writer_queue = 0;
-    for (size_t i = 0; i < writer->slot_count; i++) {
-        bool connected = postgres_connected(writer->slots[i].session);
-        hub_metrics.writers_connected += connected;
-        hub_metrics.writers_idle += connected && writer->slots[i].job == NULL;
-    }
+    hub_metrics.writers_connected = count_connected(writer, false);
+    hub_metrics.writers_idle = count_connected(writer, true);
+    hub_metrics.writer_queue = 0;
     for (const struct writer_job *job = writer->first; job != NULL; job = job->next) {
         hub_metrics.writer_queue++;
     }
@@ -115,11 +115,7 @@ bool writer_connected(const struct writer *writer) {
 }
 
 bool writer_spare(const struct writer *writer) {
-    size_t idle = 0;
-    for (size_t i = 0; i < writer->slot_count; i++) {
-        idle += writer->slots[i].job == NULL && postgres_idle(writer->slots[i].session);
-    }
-    return writer->first == NULL && idle * 2 >= writer->slot_count;
+    return writer->first == NULL && (size_t)count_connected(writer, true) * 2 >= writer->slot_count;
 }
 
 /* ---- the end of a batch ---- */
@@ -351,10 +347,7 @@ static void mark_partitions(struct slot *slot) {
     size_t count;
     int64_t *days = slice_days(&slot->slice, &count);
     for (size_t i = 0; days != NULL && i < count; i++) {
-        int64_t place = days[i] - DAYS_FIRST;
-        if (place >= 0 && place < DAYS_MAX) {
-            slot->writer->days[place / 8] |= (uint8_t)(1U << (place % 8));
-        }
+        days_mark(&slot->writer->days, days[i]);
     }
     free(days);
 }
@@ -425,7 +418,8 @@ static void run(struct slot *slot, enum step step) {
     }
 }
 
-/* Statements that make the partitions which the slice needs and of which nothing is known; false if there are none. */
+/* Statements that make the partitions which the slice needs and of which nothing is known; false if there are none.
+ * Each day has a transaction of its own: all of a message's would need more locks than the server may have. */
 static bool build_partitions(struct slot *slot) {
     struct buffer *sql = &slot->transaction.sql;
     size_t count;
@@ -434,8 +428,9 @@ static bool build_partitions(struct slot *slot) {
     transaction_reset(&slot->transaction);
     sql->failed = days == NULL;
     for (size_t i = 0; days != NULL && i < count; i++) {
-        if (!has_partition(slot->writer, days[i])) {
-            buffer_format(sql, "SELECT onemap.partition_ensure(('epoch'::date + %lld)::date);", (long long)days[i]);
+        if (!days_has(&slot->writer->days, days[i])) {
+            buffer_format(sql, "BEGIN; SELECT onemap.partition_ensure(('epoch'::date + %lld)::date); COMMIT;",
+                          (long long)days[i]);
             any = true;
         }
     }
@@ -497,13 +492,8 @@ static struct writer_job *queue_take(struct writer *writer) {
     while (*at != NULL && (*at)->yields && uv_hrtime() - (*at)->submitted_at < YIELD_NS) {
         at = &(*at)->next;
     }
-    if (*at == NULL && writer->first != NULL) {
-        size_t idle = 0, connected = 0;
-        for (size_t i = 0; i < writer->slot_count; i++) {
-            connected += postgres_connected(writer->slots[i].session);
-            idle += writer->slots[i].job == NULL && postgres_idle(writer->slots[i].session);
-        }
-        at = idle > 1 || connected == 1 ? &writer->first : at;
+    if (*at == NULL && (count_connected(writer, true) > 1 || count_connected(writer, false) == 1)) {
+        at = &writer->first;
     }
     struct writer_job *job = *at;
     if (job != NULL) {

@@ -23,7 +23,7 @@ class Probe:
         self.config = folder / "probe.ini"
         self.reports = folder / "probe-sanitizer"
         self.settings = {"port": self.port, "deadline_s": DEADLINE_S, "queries": QUERIES, "queue": QUEUE, "timeout_s": 2, "stall_s": 1,
-                         "connections": 700}
+                         "connections": 700, "address_connections": 700, "address_queries": QUERIES}
         environment = {"ASAN_OPTIONS": f"detect_leaks=1:exitcode=99:quarantine_size_mb=8:log_path={self.reports}",
                        "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:exitcode=99:log_path={self.reports}"}
         self.process = Process("http_probe", [paths.build_folder() / "tests" / "http_probe", self.config], folder / "probe.log",
@@ -69,9 +69,9 @@ class Probe:
         client = socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
         return client
 
-    def ask(self, path, method="GET", head="", body=""):
-        """A connection that has asked and waits."""
-        client = self.connect()
+    def ask(self, path, method="GET", head="", body="", source=None):
+        """A connection that has asked and waits; from another address, if it is said."""
+        client = socket.create_connection(("127.0.0.1", self.port), 30, source and (source, 0))
         client.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n{body}".encode())
         return client
 
@@ -475,6 +475,52 @@ def test_idle_connections_make_room(probe):
         probe.stop()
         probe.settings.update(connections=700, timeout_s=2)
         probe.start()
+
+
+def test_one_address_among_others(probe):
+    """One address takes neither all connections nor all of the pool; it is told so, and what it leaves idle makes room for its next."""
+    held, share = [], 10
+    probe.stop()
+    probe.settings.update(connections=60, address_connections=share, address_queries=1, timeout_s=60)
+    probe.start()
+    try:
+        probe.sleeper(2)
+        held += [probe.ask("/probe") for _ in range(share)]
+        wait_until(lambda: probe.running() == 1, 10, "one statement runs")
+        begun = time.monotonic()
+        other = probe.ask("/probe", head="Connection: close\r\n", source="127.0.0.2")
+        wait_until(lambda: probe.running() == 2, 1.9, "that of another address runs beside it, before those that have waited longer")
+        refused = probe.get("/ping")
+        assert problem(refused, 429, "CH054")["detail"].startswith("该地址已有 10 个连接")
+        assert (refused.headers["Connection"], refused.headers["Retry-After"]) == ("close", "1")
+        silent = [probe.connect() for _ in range(60)]
+        assert sum(received_soon(client) for client in silent) >= 40, "more of them are closed at once"
+        assert received(probe.ask("/ping", head="Connection: close\r\n", source="127.0.0.3")).endswith(b"pong\n")
+        assert received(other).endswith(b"slept")
+        assert time.monotonic() - begun < 3.9, "it waited for nobody"
+        for client in held:  # until each has its answer, or is told that its time was over; then it is idle
+            client.recv(1000)
+        time.sleep(1.1)
+        assert probe.get("/ping").text == "pong\n"
+        assert probe.metric("cityhub_http_evicted_total") >= 1
+        assert probe.metric("cityhub_http_crowded_total") >= 41
+    finally:
+        for client in held:
+            client.close()
+        probe.stop()
+        probe.settings.update(connections=700, address_connections=700, address_queries=QUERIES, timeout_s=2)
+        probe.start()
+
+
+def received_soon(client):
+    """Whether the server has closed a connection that said nothing."""
+    client.settimeout(0.2)
+    try:
+        return client.recv(1000) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def test_end_while_requests_wait(probe):

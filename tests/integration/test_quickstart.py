@@ -29,7 +29,7 @@ class Quickstart:
     def __init__(self, var, log):
         self.var, self.log, self.child = var, log, None
         self.environment = {**os.environ, "CITYHUB_VAR": str(var), "CITYHUB_BUILD": str(paths.build_folder()),
-                            "CITYHUB_SPEED": "5"}
+                            "CITYHUB_SPEED": "15"}
 
     def run(self, *arguments, code=0, timeout_s=300, input=""):
         done = subprocess.run([SCRIPT, *map(str, arguments)], env=self.environment, capture_output=True, text=True,
@@ -116,7 +116,7 @@ def quickstart(work_folder):
 
 
 def test_from_nothing_and_on_again(quickstart):
-    done = quickstart.run("--seconds", 60)
+    done = quickstart.run("--seconds", 25)
     every = len(paths.SUBSYSTEMS)
     assert f"records of {every} of {every} subsystems were stored" in done.stdout, done.stdout + quickstart.logs()
     ranking = done.stdout[done.stdout.index("the ranking of "):].splitlines()

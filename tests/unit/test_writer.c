@@ -28,8 +28,8 @@ static void test_first_batch(void **state) {
     PLAY(&writing->world->loop, one(),
          {.expects = "nextval('onemap.device_id') FROM pg_catalog.generate_series(1, 1)",
           .answers = {ANSWER("nextval", 1, "4711")}},
-         {.expects = "SELECT onemap.partition_ensure(('epoch'::date + 20370)::date);"
-                     "SELECT onemap.partition_ensure(('epoch'::date + 20371)::date);"});
+         {.expects = "BEGIN; SELECT onemap.partition_ensure(('epoch'::date + 20370)::date); COMMIT;"
+                     "BEGIN; SELECT onemap.partition_ensure(('epoch'::date + 20371)::date); COMMIT;"});
     assert_int_equal(device->id, 4711);
     fake_postgres_await(&writing->world->loop, one());
     const struct postgres_copy *copy = fake_postgres_copy(one(), "onemap.observation");
