@@ -114,7 +114,9 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.place, t.problem FROM (VALUES
         ('', 'must be an object {"source", "holidays", "workdays"}', jsonb_typeof(notice) IS DISTINCT FROM 'object'),
         ('source', 'is missing: a notice needs its source, e.g. 国办发明电〔2025〕7号', jsonb_typeof(notice) = 'object'
-            AND (jsonb_typeof(notice->'source') IS DISTINCT FROM 'string' OR btrim(notice->>'source') = '')),
+            AND (jsonb_typeof(notice->'source') IS DISTINCT FROM 'string' OR onemap.bare(notice->>'source') = '')),
+        ('source', 'begins or ends with a blank', jsonb_typeof(notice->'source') = 'string'
+            AND onemap.bare(notice->>'source') NOT IN ('', notice->>'source')),
         ('holidays', 'must be a list of {"name", "first_day", "last_day"}',
             coalesce(jsonb_typeof(notice->'holidays'), 'array') <> 'array'),
         ('workdays', 'must be a list of days', coalesce(jsonb_typeof(notice->'workdays'), 'array') <> 'array'))
@@ -128,7 +130,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         LATERAL (VALUES ('', 'must be an object {"name", "first_day", "last_day"}', jsonb_typeof(h.v) <> 'object'),
             ('', 'there is no such key: ' || onemap.unknown_keys(x.o, '{name,first_day,last_day}'),
                 onemap.unknown_keys(x.o, '{name,first_day,last_day}') IS NOT NULL),
-            ('.name', 'is missing', x.o <> '{}' AND btrim(coalesce(x.o->>'name', '')) = ''),
+            ('.name', 'is missing', x.o <> '{}' AND onemap.bare(coalesce(x.o->>'name', '')) = ''),
+            ('.name', 'begins or ends with a blank', onemap.bare(x.o->>'name') NOT IN ('', x.o->>'name')),
             ('.first_day', format('must be a day such as 2027-01-01, not %s', coalesce(x.o->>'first_day', 'left out')),
                 x.o <> '{}' AND d.first_day IS NULL),
             ('.last_day', format('must be a day such as 2027-01-01, not %s', coalesce(x.o->>'last_day', 'left out')),

@@ -38,10 +38,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT f.line, format('code: must be 5 digits, the first 1 (部件) or 2 (事件), not "%s"', f.code)
     FROM f WHERE coalesce(f.code, '') !~ '^[12][0-9]{4}$'
     UNION ALL
-    SELECT t.line, format('%s: is empty', t.field) FROM texts t WHERE btrim(t.value) = ''
+    SELECT t.line, format('%s: is empty', t.field) FROM texts t WHERE onemap.bare(t.value) = ''
     UNION ALL
     SELECT t.line, format('%s: begins or ends with a blank, or has a line break or another control character', t.field)
-    FROM texts t WHERE btrim(t.value) <> '' AND (t.value <> btrim(t.value) OR t.value ~ '[[:cntrl:]]')
+    FROM texts t WHERE onemap.bare(t.value) <> '' AND (t.value <> onemap.bare(t.value) OR t.value ~ '[[:cntrl:]]')
     UNION ALL
     SELECT t.line, format('%s: is longer than 500 characters', t.field) FROM texts t WHERE length(t.value) > 500
     UNION ALL

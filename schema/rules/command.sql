@@ -282,6 +282,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.place || '.source', format('%s is there already, in %s', t.v->>'source', o.place)
     FROM told t JOIN told o ON o.n < t.n AND o.v->>'source' = t.v->>'source'
     UNION ALL
+    (SELECT DISTINCT ON (t.n) concat_ws('.', t.place, d.place), format('%s is in %s already', d.day, concat_ws('.', o.place, x.place))
+    FROM told t JOIN told o ON o.n < t.n, onemap.calendar_notice_days(t.v) d, onemap.calendar_notice_days(o.v) x
+    WHERE x.day = d.day ORDER BY t.n, d.place, o.n)
+    UNION ALL
     SELECT '', 'enters nothing: the list is empty' WHERE NOT EXISTS (SELECT FROM told)
 $$;
 COMMENT ON FUNCTION onemap.calendar_import_problems(jsonb) IS 'Everything that is wrong with a file of notices, by its place';
@@ -600,7 +604,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '{malformed,empty_batch,too_many_records,missing_device_code,missing_time,missing_field,wrong_type,not_finite,bad_code,'
         'bad_text,bad_enum,time_ahead,time_too_old,bad_position,missing_coordinate_system,duplicate_field,no_readings,'
         'unknown_vendor,revoked_vendor,unknown_device,too_many_unknown_devices,too_large,unknown_kind,unknown_reference,'
-        'refused_by_database,bad_value,place_outside,wrong_topic,too_many_new_days}'::text[]
+        'refused_by_database,bad_value,place_outside,wrong_topic,too_many_new_days,reported_before}'::text[]
 $$;
 COMMENT ON FUNCTION onemap.problem_codes() IS 'Codes of problems with messages that this build knows';
 

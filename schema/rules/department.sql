@@ -19,7 +19,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM f JOIN onemap.department d ON d.name_zh = f.name WHERE NOT EXISTS (SELECT FROM f g WHERE g.code = d.code)
     UNION ALL
     SELECT f.line, 'name: is empty, or begins or ends with a blank, or has a control character'
-    FROM f WHERE coalesce(f.name, '') IN ('', ' ') OR f.name <> btrim(f.name) OR f.name ~ '[[:cntrl:]]'
+    FROM f WHERE coalesce(f.name, '') IN ('', ' ') OR f.name <> onemap.bare(f.name) OR f.name ~ '[[:cntrl:]]'
     UNION ALL
     SELECT f.line, format('kind: must be street, county or enterprise, not "%s"', f.kind)
     FROM f WHERE coalesce(f.kind, '') NOT IN ('street', 'county', 'enterprise')

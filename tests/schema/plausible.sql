@@ -151,7 +151,7 @@ SELECT is(pg_temp.told(pg_temp.store('work', '[{"record": {"work_code": "x", "st
 SELECT is(pg_temp.told(pg_temp.store('work', pg_temp.one('{"work_code": "t", "status": "FINISHED", "observed_at_ms": 10, "started_ms": 2000, "finished_ms": 1000, "planned_start_ms": 9000, "planned_end_ms": 8000}'))),
     '1 1 0 0 2 0 0/planned_end_ms/bad_value 0/finished_ms/bad_value', 'an end before its beginning costs the end alone');
 SELECT is((SELECT problems->1->>'reason' FROM onemap.receipt ORDER BY outbox_id DESC LIMIT 1),
-    'finished_ms: 1970-01-01 08:00:01 is before started_ms, 1970-01-01 08:00:02 (the county''s time)', 'and is told without names of constraints');
+    'finished_ms: 1970-01-01 08:00:01.000 is before started_ms, 1970-01-01 08:00:02.000 (the county''s time)', 'and is told without names of constraints');
 SELECT is(pg_temp.told(pg_temp.store('work', pg_temp.one('{"work_code": "t", "status": "FINISHED", "observed_at_ms": 11, "finished_ms": 1500}'))), '1 1 0 0 1 0 0/finished_ms/bad_value',
     'before the beginning that is known');
 SELECT is(pg_temp.told(pg_temp.store('work', pg_temp.one('{"work_code": "t", "status": "FINISHED", "observed_at_ms": 12, "finished_ms": 2000}'))), '1 1 0 0 0 0', 'at the same time it is none');

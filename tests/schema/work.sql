@@ -1,7 +1,7 @@
 -- The other kinds of message: inventory, staff, work, case. Every record is judged alone; a bad one goes to quarantine with
 -- its reason while the others stay.
 BEGIN;
-SELECT plan(106);
+SELECT plan(111);
 -- The case module, which takes over reported problems, needs a catalogue and has tests of its own; this stands in for it.
 DROP FUNCTION IF EXISTS onemap.case_report_from_subsystem(text, text, jsonb);
 CREATE FUNCTION onemap.case_report_from_subsystem(subsystem text, vendor text, record jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
@@ -137,6 +137,15 @@ SELECT is(pg_temp.counts(pg_temp.store('v', 'staff', '[{"kind": "PERSON", "code"
 SELECT is(pg_temp.counts(pg_temp.store('v', 'work', '[{"work_code": "q", "status": "STARTED", "person_code": "q", "observed_at_ms": 5}]')), '1 1 0 0', 'work');
 SELECT is(pg_temp.counts(pg_temp.store('v', 'case', (SELECT jsonb_build_array(record || '{"case_code": "k2"}', record || '{"case_code": "k1"}') FROM problem))), '2 1 1 0', 'case');
 SELECT is((SELECT count(*)::int FROM onemap.quarantine), 0, 'without a problem nothing goes to quarantine');
+SELECT is(pg_temp.counts(pg_temp.store('v', 'case', (SELECT jsonb_build_array(record || '{"case_code": "k2", "title": "另一个", "severity": "major"}', record, record || '{"case_code": "k3"}', record || '{"case_code": "k3", "lon": 113.6}',
+    record - 'device_code' || '{"device_code": "nothing"}') FROM problem))), '5 1 1 3', 'of reports with a code that came before only those with the same content are duplicates');
+SELECT is((SELECT jsonb_agg(p - 'reason' ORDER BY n) FROM (SELECT r.problems FROM onemap.receipt r ORDER BY r.outbox_id DESC LIMIT 1) r, jsonb_array_elements(r.problems) WITH ORDINALITY e(p, n)),
+    '[{"index": 0, "code": "reported_before"}, {"index": 3, "code": "reported_before"}, {"index": 4, "code": "reported_before"}]', 'of the others the vendor is told');
+SELECT is((SELECT r.problems->0->>'reason' FROM onemap.receipt r ORDER BY r.outbox_id DESC LIMIT 1),
+    'case_code: k2 was reported before with other content (severity, title), which stands; report what is new under another code', 'with what differs');
+SELECT is((SELECT ROW(code, record_count)::text FROM onemap.quarantine), '(reported_before,5)', 'and the message is kept');
+SELECT is((SELECT array_agg(DISTINCT record->>'title') FROM onemap.case_inbox WHERE vendor = 'v'), '{灯杆倾斜}', 'what was reported stands');
+DELETE FROM onemap.quarantine;
 SELECT is(pg_temp.counts(pg_temp.store('v', 'poetry', '[{"a": 1}]')), '1 0 0 1', 'a kind that nothing stores is refused, not lost');
 SELECT is((SELECT reason FROM onemap.quarantine), 'kind: nothing stores messages of kind poetry', 'and kept');
 DELETE FROM onemap.quarantine;
