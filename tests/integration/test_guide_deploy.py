@@ -103,3 +103,21 @@ def test_from_packages_to_a_restored_backup(administrator):
     follow("update")
     machine.type(SEND.format(version="mqttv311", value=5.5))
     administrator.values("2.5 4.5 5.5")
+
+
+def test_rabbitmq(administrator):
+    """A county that changes to RabbitMQ: the first test's machine goes on."""
+    machine = administrator.machine
+    machine.type("systemctl stop cityhub mosquitto")
+    # The package is there already.
+    recipe = administrator.page["rabbitmq"]
+    install, rest = recipe.split("\n", 1)
+    assert install == "apt-get install --no-install-recommends rabbitmq-server"
+    machine.type(rest, timeout_s=180)
+    administrator.set("rabbitmq settings")
+    # Passwords are hashed for one broker: a vendor that comes now.
+    machine.type(administrator.page["vendor"].replace("--vendor acme", "--vendor acme2").replace("acme.password", "acme2.password"))
+    machine.type("systemctl start cityhub")
+    wait_until(lambda: "200" in machine.type("curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:8080/readyz"), 60, "the hub is ready")
+    machine.type(SEND.format(version="mqttv311", value=6.5).replace("acme", "acme2"))
+    administrator.values("2.5 4.5 5.5 6.5")
