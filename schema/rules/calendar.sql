@@ -466,7 +466,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.place || '.source', format('%s is there already, in %s', t.v->>'source', o.place)
     FROM told t JOIN told o ON o.n < t.n AND o.v->>'source' = t.v->>'source'
     UNION ALL
-    (SELECT DISTINCT ON (t.n) concat_ws('.', t.place, d.place), format('%s is in %s already', d.day, concat_ws('.', o.place, x.place))
+    (SELECT DISTINCT ON (t.n) concat_ws('.', t.place, d.place),
+        format('%s is in %s already', d.day, concat_ws('.', o.place, x.place))
     FROM told t JOIN told o ON o.n < t.n, onemap.calendar_notice_days(t.v) d, onemap.calendar_notice_days(o.v) x
     WHERE x.day = d.day ORDER BY t.n, d.place, o.n)
     UNION ALL

@@ -64,8 +64,8 @@ END $$;
 COMMENT ON FUNCTION onemap.document_flaws(text, text, text, jsonb) IS
     'Fields of a record that are left out of it, as they name what nobody knows or contradict others: [{field, code, reason}]';
 
--- A place outside the county is kept beside the one that was known; one in the county ends that. Of an older state it is left aside,
--- as all of that is.
+-- A place outside the county is kept beside the one that was known; one in the county ends that. Of an older state it is left
+-- aside, as all of that is.
 CREATE OR REPLACE FUNCTION onemap.document_place(kind text, subsystem text, vendor text, record jsonb, fate text, late boolean)
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -96,8 +96,8 @@ BEGIN
     RETURN onemap.outside_fate(fate, old, spot);
 END $$;
 COMMENT ON FUNCTION onemap.document_place(text, text, text, jsonb, text, boolean) IS
-    'Keeps the place of a stored record of staff or work that is outside the county; the record''s fate with that. late: the record '
-    'comes again from quarantine';
+    'Keeps the place of a stored record of staff or work that is outside the county; the record''s fate with that. late: the '
+    'record comes again from quarantine';
 
 CREATE OR REPLACE FUNCTION onemap.outside_fate(fate text, old public.geometry, new public.geometry) RETURNS text
 LANGUAGE sql IMMUTABLE AS $$

@@ -156,8 +156,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE layer = 'zones' AND onemap.place_flaw(public.ST_X(c.middle), public.ST_Y(c.middle)) IS NOT NULL
     UNION ALL
     -- One cell with a wrong digit, and places anywhere between are the county's (county_extent).
-    SELECT a.place, format('lies %s km from the middle of the county''s cells: is a digit wrong? Places there and between are taken '
-        'for the county''s', round(public.ST_Distance(a.geom::public.geography, m.middle::public.geography) / 1000))
+    SELECT a.place, format('lies %s km from the middle of the county''s cells: is a digit wrong? Places there and between are '
+        'taken for the county''s', round(public.ST_Distance(a.geom::public.geography, m.middle::public.geography) / 1000))
     FROM cell a, (SELECT public.ST_SetSRID(public.ST_MakePoint(percentile_disc(0.5) WITHIN GROUP (ORDER BY public.ST_XMin(c.geom)),
             percentile_disc(0.5) WITHIN GROUP (ORDER BY public.ST_YMin(c.geom))), 4326) AS middle FROM cell c) m
     WHERE a.n >= 0 AND public.ST_Distance(a.geom::public.geography, m.middle::public.geography) > 150000
