@@ -2,7 +2,7 @@
 -- days of an earlier one; a year without one is told before a deadline falls into it.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(55);
+SELECT plan(60);
 CREATE FUNCTION test.problems(notices text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(': ', nullif(p.place, ''), p.problem), ' / ' ORDER BY p.place) FROM onemap.calendar_import_problems(notices::jsonb) p
 $$;

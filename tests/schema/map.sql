@@ -1,7 +1,7 @@
 -- The county's map from GeoJSON: what is refused and why, what is stored, what follows from it for cases.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(46);
+SELECT plan(48);
 CREATE FUNCTION test.square(west numeric, south numeric, size numeric DEFAULT 0.01) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('type', 'Polygon', 'coordinates', jsonb_build_array(jsonb_build_array(jsonb_build_array(west, south),
         jsonb_build_array(west + size, south), jsonb_build_array(west + size, south + size), jsonb_build_array(west, south + size), jsonb_build_array(west, south))))
