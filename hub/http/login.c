@@ -307,8 +307,9 @@ static void on_soon(uv_idle_t *idle) {
     advance(idle->data);
 }
 
+/* Called from within postgres_run, too, when it fails at once: not while the list is being gone through. */
 static void on_ready(void *user) {
-    advance(user);
+    advance_soon(user);
 }
 
 static void on_lost(void *user, const char *why) {
