@@ -4,8 +4,8 @@
 # PATTERN chooses within a part: a regular expression of ctest names (unit), a part of a file's name (schema, lint), an
 # expression of pytest's -k (integration), a fuzz target. Installs what is missing, builds build/asan with AddressSanitizer
 # and UndefinedBehaviorSanitizer, and ends with one line `N passed, N failed`; exit status 0 only if nothing failed.
-#     FUZZ_SECONDS        seconds per decoder that is fuzzed (30), a quarter of that for the smaller parsers
-#     INTEGRATION_WORKERS how many files of integration tests run side by side (two a processor: they mostly wait); 0 = in this process
+#     FUZZ_SECONDS        seconds per decoder that is fuzzed (15), a quarter of that for the smaller parsers
+#     INTEGRATION_WORKERS how many files of integration tests run side by side (one a processor and one more); 0 = in this process
 #     CITYHUB_CMAKE_ARGS  more arguments for cmake
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -116,14 +116,14 @@ part_schema() {
 part_integration() {
     rm -f "$logs/integration.xml"
     CITYHUB_BUILD=$build CITYHUB_TEST_LOGS=$logs /usr/bin/python3 -m pytest -c tests/pytest.ini tests/integration \
-        -n "${INTEGRATION_WORKERS:-$((jobs * 2))}" --dist loadfile --durations=10 --junitxml="$logs/integration.xml" ${pattern:+-k "$pattern"}
+        -n "${INTEGRATION_WORKERS:-$((jobs + 1))}" --dist loadfile --durations=10 --junitxml="$logs/integration.xml" ${pattern:+-k "$pattern"}
     local status=$?
     /usr/bin/python3 tests/harness/junit.py "$logs/integration.xml" || true
     return "$status"
 }
 
 part_fuzz() {
-    tests/fuzz/run.sh "${FUZZ_SECONDS:-30}" ${pattern:+"$pattern"}
+    tests/fuzz/run.sh "${FUZZ_SECONDS:-15}" ${pattern:+"$pattern"}
 }
 
 case $part in
