@@ -5,7 +5,7 @@
 # expression of pytest's -k (integration), a fuzz target. Installs what is missing, builds build/asan with AddressSanitizer
 # and UndefinedBehaviorSanitizer, and ends with one line `N passed, N failed`; exit status 0 only if nothing failed.
 #     FUZZ_SECONDS        seconds per decoder that is fuzzed (15), a quarter of that for the smaller parsers
-#     INTEGRATION_WORKERS how many files of integration tests run side by side (one a processor and one more); 0 = in this process
+#     INTEGRATION_WORKERS how many files of integration tests run side by side (one a processor); 0 = in this process
 #     CITYHUB_CMAKE_ARGS  more arguments for cmake
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -116,7 +116,7 @@ part_schema() {
 part_integration() {
     rm -f "$logs/integration.xml"
     CITYHUB_BUILD=$build CITYHUB_TEST_LOGS=$logs /usr/bin/python3 -m pytest -c tests/pytest.ini tests/integration \
-        -n "${INTEGRATION_WORKERS:-$((jobs + 1))}" --dist loadfile --durations=10 --junitxml="$logs/integration.xml" ${pattern:+-k "$pattern"}
+        -n "${INTEGRATION_WORKERS:-$jobs}" --dist loadfile --durations=10 --junitxml="$logs/integration.xml" ${pattern:+-k "$pattern"}
     local status=$?
     /usr/bin/python3 tests/harness/junit.py "$logs/integration.xml" || true
     return "$status"
