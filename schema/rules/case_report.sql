@@ -92,6 +92,17 @@ END $$;
 COMMENT ON FUNCTION onemap.case_contact_put(bigint, jsonb) IS
     'Keeps who reported a case and whom to call back, apart from the case and its journal';
 
+-- Looked at before the fields are read one by one, which costs ten times as much.
+CREATE OR REPLACE FUNCTION onemap.case_says_something(request jsonb) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN onemap.bare(concat(request->>'title', request->>'description', request->>'address', request->>'category',
+            request->>'component_code', request->>'device_code', request->>'grid_cell', request->>'lon')) <> ''
+        OR coalesce(nullif(request->'attachments', '[]') <> 'null', false);
+END $$;
+COMMENT ON FUNCTION onemap.case_says_something(jsonb) IS
+    'Whether a report has anything that a case can be about: a title, description, address, category, device, component, place or '
+    'attachment';
+
 CREATE OR REPLACE FUNCTION onemap.case_report(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -114,14 +125,13 @@ BEGIN
     IF request ? 'contact' THEN
         PERFORM onemap.case_fields_check(request->'contact', '{name,phone}', '{}');
     END IF;
-    PERFORM onemap.case_role_check(request->>'role', NULL, c);
-    attachments := onemap.case_attachments(request);
-    c := onemap.case_new(request, onemap.case_at(request, '-infinity'));
-    IF concat(c.title, c.description, c.address, c.category_code, c.component_code, c.device_id, c.grid_cell, attachments) = ''
-        AND c.geom IS NULL THEN
+    IF NOT onemap.case_says_something(request) THEN
         RAISE EXCEPTION 'a case without any content: a title, description, category, device, place or attachment is needed'
             USING ERRCODE = 'CH013';
     END IF;
+    PERFORM onemap.case_role_check(request->>'role', NULL, c);
+    attachments := onemap.case_attachments(request);
+    c := onemap.case_new(request, onemap.case_at(request, '-infinity'));
     -- Who reported stays out of the journal, which nobody can ever correct.
     c := onemap.case_open(c, request->>'role', coalesce(onemap.case_text(request, 'actor', 100), ''), request,
         request - '{source,role,actor,category,condition,grid_cell,reason,at,contact,reporter}'::text[]
