@@ -45,8 +45,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
            count(*) FILTER (WHERE s.flagged AND s.level IS NOT NULL)::int
     FROM (SELECT o.observed_at, onemap.reading_bounded(o.readings, o.quality, m, 'above') AS level,
                  onemap.is_flagged(o.quality, m.ordinal) AS flagged
-          FROM onemap.observation o JOIN onemap.metric m ON m.subsystem = 'dust' AND m.key = 'noise_dba'
-          WHERE o.device_id = device AND o.observed_at >= from_at AND o.observed_at < to_at) s
+          FROM onemap.observation_of(device, from_at, to_at) o
+          JOIN onemap.metric m ON m.subsystem = 'dust' AND m.key = 'noise_dba') s
 $$;
 COMMENT ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) IS
     'Equivalent and largest level of one monitor from from_at to before to_at. Readings above the instrument''s range (beyond) '

@@ -10,8 +10,7 @@ BEGIN
     RETURN QUERY EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
         SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality
-        FROM onemap.observation o
-        WHERE o.observed_at >= %L AND o.observed_at < %L AND %s),
+        FROM %s),
     by_metric AS (
         SELECT c.device_id, r.ordinal,
                count(r.value)::int AS n, min(r.value) AS low, max(r.value) AS high, sum(r.value) AS total,
@@ -45,10 +44,13 @@ BEGIN
            coalesce(w.above, '{}'), coalesce(w.below, '{}')
     FROM (SELECT c.device_id, min(c.observed_at) AS first_at, max(c.observed_at) AS last_at, count(*)::int AS records
           FROM chosen c GROUP BY c.device_id) t
-    LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$, hour_start, hour_start + interval '1 hour',
-        CASE WHEN devices IS NOT NULL THEN 'o.device_id = ANY ($2)'
-             ELSE format('o.received_at BETWEEN %L AND %L AND o.received_at = ANY ($1)',
-                         (SELECT min(s) FROM unnest(stamps) s), (SELECT max(s) FROM unnest(stamps) s)) END)
+    LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$,
+        CASE WHEN devices IS NOT NULL
+             THEN format('onemap.observation_between(%L, %L) o WHERE o.device_id = ANY ($2)', hour_start,
+                         hour_start + interval '1 hour')
+             ELSE format('onemap.observation_received(%L, %L, %L, %L) o WHERE o.received_at = ANY ($1)', hour_start,
+                         hour_start + interval '1 hour', (SELECT min(s) FROM unnest(stamps) s),
+                         (SELECT max(s) FROM unnest(stamps) s)) END)
     USING stamps, devices;
 END $$;
 COMMENT ON FUNCTION onemap.hourly_aggregate(timestamptz, timestamptz[], int[]) IS
