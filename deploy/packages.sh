@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # packages.sh: the Debian 12 packages that cityhub is built, run and tested with. Source it, then call
-#     install_packages build|run|test [...]
+#     install_packages build|run|test|peers [...]
 # Installs only what is missing (a second call takes well under a second), never starts a service and never makes
 # Debian's own PostgreSQL cluster: the quickstart and the tests run servers of their own on ports of their own.
 
@@ -8,7 +8,7 @@ packages_build=(
     build-essential cmake ninja-build pkg-config ccache
     protobuf-compiler protobuf-c-compiler libprotobuf-c-dev
     libmosquitto-dev mosquitto-dev libpq-dev libuv1-dev libcjson-dev libmicrohttpd-dev libcurl4-openssl-dev
-    libinih-dev libssl-dev libxlsxwriter-dev zlib1g-dev uthash-dev
+    libinih-dev libssl-dev libsodium-dev libxlsxwriter-dev zlib1g-dev uthash-dev
 )
 packages_run=(
     postgresql-15 postgresql-15-postgis-3 postgresql-client-15 mosquitto mosquitto-clients
@@ -20,9 +20,12 @@ packages_test=(
     python3-pytest python3-pytest-xdist python3-paho-mqtt python3-psycopg2 python3-protobuf python3-requests
     wrk gdal-bin rabbitmq-server
 )
+# What tests/bench/peers measures the hub against; no test needs them.
+packages_peers=(python3-paho-mqtt python3-psycopg2)
 # Whoever has Node.js from elsewhere keeps it: Debian's npm would not go with it.
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     packages_test+=(nodejs npm)
+    packages_peers+=(nodejs npm)
 fi
 
 # Prints those of its arguments that are not installed, one a line.
@@ -93,8 +96,9 @@ install_packages() {
         build) wanted+=("${packages_build[@]}") ;;
         run) wanted+=("${packages_run[@]}") ;;
         test) wanted+=("${packages_test[@]}") ;;
+        peers) wanted+=("${packages_peers[@]}") ;;
         *)
-            echo "install_packages: no group '$group' (build, run, test)" >&2
+            echo "install_packages: no group '$group' (build, run, test, peers)" >&2
             return 2
             ;;
         esac

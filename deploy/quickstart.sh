@@ -178,6 +178,15 @@ make_logins() {
     hub vendor sync >>"$logs/migrate.log" 2>&1 || fail_log "the broker's files cannot be written" "$logs/migrate.log"
 }
 
+# Who looks at the map over HTTP. The password is shown once, when it is made.
+make_admin() {
+    [ "$(sql -c "SELECT count(*) FROM onemap.account WHERE login = 'admin'")" = 0 ] || return 0
+    new_secret admin "$server_user"
+    hub user add admin --name 管理员 --posts admin --password-file "$secrets/admin.password" \
+        >>"$logs/migrate.log" 2>&1 || fail_log "the login admin cannot be made" "$logs/migrate.log"
+    say "login admin over HTTP: password $(cat "$secrets/admin.password") (kept in $var/admin.password)"
+}
+
 write_config() {
     cat >"$config" <<END
 ; Written by deploy/quickstart.sh at every start.
@@ -204,7 +213,8 @@ END
 
 # What a newcomer types beside it: `. var/environment` names the program, its configuration and the broker.
 write_environment() {
-    mkdir -p "$var/bin" && ln -sfn "$program" "$var/bin/cityhub" && ln -sfn "$secrets/demo.password" "$var/demo.password" ||
+    mkdir -p "$var/bin" && ln -sfn "$program" "$var/bin/cityhub" && ln -sfn "$secrets/demo.password" "$var/demo.password" &&
+        ln -sfn "$secrets/admin.password" "$var/admin.password" ||
         fail "$var cannot be written"
     cat >"$var/environment" <<END
 # Written by deploy/quickstart.sh at every start; to be sourced. What is set already stays.
@@ -280,6 +290,7 @@ start_all() {
     make_database
     start_broker
     make_logins
+    make_admin
     sql -c "SELECT pg_catalog.clock_timestamp()" >"$run/started_at" || fail "the database does not answer"
     start_hub
     start_simulation
@@ -329,6 +340,7 @@ cityhub is at work. Ctrl-C stops it; the data stays for the next start.
            mosquitto_pub -V mqttv5 -q 1 -h 127.0.0.1 -p $broker_port -u demo -P "\$(cat $secrets/demo.password)" \\
                -t cityhub/v1/dust/demo/telemetry \\
                -m '{"device_code":"mine-1","observed_at_ms":'\$(date +%s%3N)',"pm25_ug_m3":35.2}'
+  HTTP     login admin, password in $var/admin.password: docs/identity.md
   try it   . $var/environment     then: cityhub case list, and README.md, "A vendor in five minutes"
   why so   $program --config $config score explain --month ${month:-M} --department huanwei
   logs     $logs/

@@ -30,6 +30,9 @@ export logs build
 mkdir -p "$logs/database"
 sed -E 's#"command": "[^ "]*ccache #"command": "#' "$build/compile_commands.json" >"$logs/database/compile_commands.json"
 export tidy_database=$logs/database
+# The analyzer looks at 50,000 states of a function, not at 225,000: a quarter of the time, for our short functions no less found
+# (NULL used, memory freed twice or lost were planted; both depths told the same of them).
+export tidy_depth='--extra-arg=-Xclang --extra-arg=-analyzer-config --extra-arg=-Xclang --extra-arg=max-nodes=50000'
 
 files() {
     find "$@" 2>/dev/null | grep -E -- "${pattern:-.}" | sort
@@ -39,7 +42,7 @@ files() {
     files deploy hub adapters tests \( -name '*.c' -o -name '*.h' \) |
         xargs -r -I{} -P 2 bash -c 'check clang-format {} clang-format --dry-run -Werror {}'
     files deploy hub adapters -name '*.c' |
-        xargs -r -I{} -P 2 bash -c 'check clang-tidy {} clang-tidy --quiet -p "$tidy_database" {}'
+        xargs -r -I{} -P 2 bash -c 'check clang-tidy {} clang-tidy --quiet $tidy_depth -p "$tidy_database" {}'
     files schema adapters -name '*.sql' |
         xargs -r -I{} -P 2 bash -c 'check lint_sql {} tests/lint_sql.py {}'
     { files deploy tests -name '*.sh' -not -path '*/node_modules/*'; files .ci/run; } |

@@ -64,7 +64,7 @@ run_part() {
 
 configure_and_build() {
     # shellcheck disable=SC2086 # several arguments
-    cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCITYHUB_SANITIZE=ON -DCITYHUB_TESTS=ON \
+    cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O2 -g1 -DNDEBUG" -DCITYHUB_SANITIZE=ON -DCITYHUB_TESTS=ON \
         -DCMAKE_C_COMPILER_LAUNCHER=ccache ${CITYHUB_CMAKE_ARGS:-} &&
         ninja -C "$build" -j "$jobs"
 }
@@ -81,6 +81,24 @@ build_all() {
 
 part_lint() {
     tests/lint.sh "$build" "$logs/lint" "$pattern"
+}
+
+# What lint, begun by begin_beside, has printed.
+part_lint_beside() {
+    cat "$logs/lint-beside.log"
+    return "$(cat "$logs/lint-beside.status")"
+}
+
+# The fuzz targets' build may fail here: part_fuzz builds again, and tells.
+begin_beside() {
+    (
+        renice -n 19 "$BASHPID" >/dev/null
+        part_lint >"$logs/lint-beside.log" 2>&1
+        echo $? >"$logs/lint-beside.status"
+        tests/fuzz/run.sh build >/dev/null 2>&1
+    ) &
+    beside=$!
+    trap 'kill "$beside" 2>/dev/null' EXIT
 }
 
 part_unit() {
@@ -110,7 +128,7 @@ part_fuzz() {
 case $part in
 lint | unit | schema | integration | fuzz) parts=("$part") ;;
 all)
-    parts=(lint unit schema integration fuzz)
+    parts=(unit schema integration lint_beside fuzz)
     pattern=
     ;;
 *) usage ;;
@@ -122,7 +140,13 @@ if ! install_packages build run test; then
 fi
 build_all
 export CITYHUB_BUILD=$build CITYHUB_TEST_LOGS=$logs
+if [ "$part" = all ]; then
+    begin_beside
+fi
 for one in "${parts[@]}"; do
+    if [ "$one" = lint_beside ]; then
+        wait "$beside"
+    fi
     run_part "$one" "part_$one"
 done
 finish

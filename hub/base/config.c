@@ -61,11 +61,13 @@ static const struct option options[] = {
     TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read these files again"),
     NUMBER(lane, batch_records, 1, 100000, "5000", "records in a batch at the most (a message is never divided)"),
     NUMBER(lane, batch_age_ms, 1, 10000, "50",
-           "milliseconds after its first message when a batch is stored, full or not"),
+           "milliseconds after its first message when a batch is stored at the latest; at once while little comes"),
     NUMBER(lane, max_payload_bytes, 1024, 268435455, "4194304",
            "bytes of a message; a larger one goes to quarantine unread"),
     NUMBER(lane, unknown_devices, 0, 1000000, "10000",
            "devices of a vendor in a subsystem that no inventory has named yet; records of more go to quarantine"),
+    NUMBER(lane, new_days, 0, 36500, "31",
+           "days older than a week that a vendor in a subsystem may bring the first data of, in a day (UTC)"),
     TEXT(lane, counts, "", "lanes of subsystems that need more than one, e.g. dust=3 gas=2"),
     NUMBER(time, max_ahead_s, 0, 86400, "300", "seconds a record may be ahead of the hub's clock"),
     NUMBER(retention, observation_days, 1, 36500, "730",
@@ -80,13 +82,19 @@ static const struct option options[] = {
     TEXT(http, listen, "127.0.0.1", "address the hub's HTTP server binds to"),
     NUMBER(http, port, 0, 65535, "8080", "its port; 0 = any free one (written to the log)"),
     NUMBER(http, connections, 10, 10000, "256", "connections it holds at a time; more wait until one ends"),
+    NUMBER(http, address_connections, 1, 10000, "128",
+           "of these, those that one address may hold; the next gets 429. One of proxies has no such bound"),
     NUMBER(http, timeout_s, 1, 600, "30",
            "seconds without traffic, or without a whole head, after which it closes a connection"),
     NUMBER(http, deadline_s, 1, 600, "10",
            "seconds from a request's head to its answer's last byte, the query included; some routes have more"),
     NUMBER(http, stall_s, 1, 600, "5", "seconds after which a streaming answer that its client does not read is cut"),
     NUMBER(http, queries, 1, 32, "4", "connections to the database that answer requests; one more cancels queries"),
+    NUMBER(http, address_queries, 1, 32, "3", "of these, those that one address may have at a time; its others wait"),
     NUMBER(http, queue, 1, 4096, "256", "requests that may wait for one of them; the next gets 503"),
+    TEXT(http, origins, "",
+         "where browsers find the hub's pages, e.g. https://map.example.cn, several with blanks; empty = localhost"),
+    TEXT(http, proxies, "", "addresses of proxies whose X-Forwarded-For is believed, with blanks between them"),
     NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),
     NUMBER(jobs, rollup_s, 1, 86400, "60", "seconds between hourly rollups"),
     NUMBER(jobs, offline_s, 1, 3600, "15", "seconds between looks for silent devices and vendors"),
@@ -381,6 +389,11 @@ void config_print(const struct config *config, FILE *out) {
             fprintf(out, " (default \"%s\")\n%s =%s%s\n", option->initial, option->key, blank, value);
         }
     }
+}
+
+int config_connections(const struct config *config) {
+    enum { OTHERS = 5 }; /* loader, states, jobs, outbox, http-cancel */
+    return (int)(config->database_writers + config->http_queries) + OTHERS;
 }
 
 int config_lanes(const struct config *config, const char *subsystem) {

@@ -37,6 +37,7 @@ struct config {
     int64_t lane_batch_age_ms;
     int64_t lane_max_payload_bytes;
     int64_t lane_unknown_devices;
+    int64_t lane_new_days;
     char *lane_counts; /* "dust=3 gas=2": lanes of subsystems that need more than one */
     /* [time] */
     int64_t time_max_ahead_s;
@@ -52,11 +53,15 @@ struct config {
     char *http_listen;
     int64_t http_port;
     int64_t http_connections;
+    int64_t http_address_connections;
     int64_t http_timeout_s;
     int64_t http_deadline_s;
     int64_t http_stall_s;
     int64_t http_queries;
+    int64_t http_address_queries;
     int64_t http_queue;
+    char *http_origins;
+    char *http_proxies;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;
@@ -72,6 +77,8 @@ void config_free(struct config *config);
 /* Prints the effective values as an INI file, with each key's meaning, unit, range and default as comments. */
 void config_print(const struct config *config, FILE *out);
 
+/* Connections to the database that a hub of this configuration holds. */
+int config_connections(const struct config *config);
 /* Number of lanes for a subsystem: from lane_counts, else 1. */
 int config_lanes(const struct config *config, const char *subsystem);
 

@@ -24,6 +24,6 @@ void copy_array(struct buffer *buffer, uint32_t oid, int count, bool has_null, s
 /* float8[]: values[i] where bit i of `present` is set, NULL elsewhere, up to the highest bit. */
 void copy_readings(struct buffer *buffer, uint64_t present, const double *values);
 
-enum { OID_INT8 = 20, OID_FLOAT8 = 701, OID_TIMESTAMPTZ = 1184 };
+enum { OID_INT8 = 20, OID_INT4 = 23, OID_FLOAT8 = 701, OID_TIMESTAMPTZ = 1184 };
 
 #endif

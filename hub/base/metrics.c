@@ -121,7 +121,12 @@ static const struct family hub_families[] = {
     HUB("cityhub_http_refused_total", VALUE_COUNT, http_refused, "Requests refused with status 503."),
     HUB("cityhub_http_late_total", VALUE_COUNT, http_late, "Connections closed because their time was over."),
     HUB("cityhub_http_slow_total", VALUE_COUNT, http_slow, "Streams closed because their client did not read."),
+    HUB("cityhub_http_logins", VALUE_INTEGER, http_logins, "People whose password is being checked, or waits for it."),
+    HUB("cityhub_http_logins_refused_total", VALUE_COUNT, http_logins_refused,
+        "Logins refused: too many tries, or too many people at once."),
     HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Idle connections closed because all were taken."),
+    HUB("cityhub_http_crowded_total", VALUE_COUNT, http_crowded,
+        "Connections refused because their address had too many."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

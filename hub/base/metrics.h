@@ -62,6 +62,7 @@ struct hub_metrics {
     uint64_t registry_loads;
     /* asked of the database now and then */
     int64_t devices_online, alarms_open, quarantine_waiting, outbox_waiting, quarantine_dropped;
+    char database_advice[512];  /* which of the server's settings do not fit, and what to do; "" = all do */
     char calendar_warning[256]; /* what the calendar lacks for deadlines, a sentence; "" = nothing */
     uint64_t outbox_sent, outbox_failures;
     int64_t state_dirty;                   /* devices whose state is not written yet */
@@ -73,7 +74,10 @@ struct hub_metrics {
     uint64_t http_cancelled;                /* whose client left or whose time was over before PostgreSQL answered */
     uint64_t http_refused;                  /* with 503 */
     uint64_t http_late, http_slow;          /* connections cut: over their time; not read by their client */
+    int64_t http_logins;                    /* people whose password is being checked, or waits for it */
+    uint64_t http_logins_refused;           /* because of too many tries, or too many people */
     uint64_t http_evicted;                  /* idle ones, for others */
+    uint64_t http_crowded;                  /* connections of an address that has too many */
 };
 extern struct hub_metrics hub_metrics;
 

@@ -1,6 +1,8 @@
 /* topic.c: see topic.h. Must never judge a subsystem or a vendor. */
 #include "hub/base/topic.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/base/count.h"
@@ -41,4 +43,26 @@ bool topic_split(const char *text, struct topic *topic) {
         next = after(*levels[i]);
     }
     return next == NULL;
+}
+
+char *topic_put_first_received(const char *text, const char *received_ms) {
+    struct topic topic;
+    if (!topic_split(text, &topic)) {
+        return strdup(text);
+    }
+    int head = (int)(topic.vendor.text + topic.vendor.length - text);
+    char *marked = NULL;
+    return asprintf(&marked, "%.*s@%s%s", head, text, received_ms, text + head) < 0 ? NULL : marked;
+}
+
+int64_t topic_cut_first_received(char *text) {
+    struct topic topic;
+    char *mark = topic_split(text, &topic) ? strchr(text, '@') : NULL;
+    size_t digits = mark == NULL ? 0 : strspn(mark + 1, "0123456789");
+    if (digits == 0 || digits > 18 || mark + 1 + digits != topic.vendor.text + topic.vendor.length) {
+        return 0;
+    }
+    int64_t first_received_ms = strtoll(mark + 1, NULL, 10);
+    memmove(mark, mark + 1 + digits, strlen(mark + 1 + digits) + 1);
+    return first_received_ms;
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TOPIC_PREFIX "cityhub/v1/"
 
@@ -48,5 +49,12 @@ struct topic {
 
 /* Takes a topic apart. False if it has another prefix or another number of levels; what they say is not judged. */
 bool topic_split(const char *text, struct topic *topic);
+
+/* MQTT 3.1.1 has no properties: there a replay writes the time behind the vendor, whose level every subscription of the
+ * hub leaves open: cityhub/v1/<subsystem>/<vendor>@<ms>/<kind>. Gives a text to be freed; NULL = out of memory. */
+char *topic_put_first_received(const char *text, const char *received_ms);
+
+/* Takes it out again, and returns the ms; 0 and the text as it is if there is no such thing. */
+int64_t topic_cut_first_received(char *text);
 
 #endif

@@ -21,8 +21,10 @@ enum {
 };
 
 static const char message_sql[] = "SELECT topic, payload FROM onemap.quarantine_message($1::bigint)";
-static const char whole_sql[] = "SELECT m.topic, m.payload, m.received_ms FROM onemap.quarantine_message($1::bigint) m"
-                                " WHERE onemap.quarantine_is_whole($1::bigint)";
+static const char whole_sql[] =
+    "SELECT m.topic, m.payload, m.received_ms,"
+    " (SELECT q.times::text FROM onemap.quarantine q WHERE q.id = $1::bigint)"
+    " FROM onemap.quarantine_message($1::bigint) m WHERE onemap.quarantine_is_whole($1::bigint)";
 
 /* ---- list ---- */
 
@@ -131,17 +133,19 @@ struct replaying {
     bool broken; /* the database did not take a note: stop */
 };
 
-static void on_outcome(void *user, int64_t id, const char *problem) {
+static void on_outcome(void *user, const struct replay_message *message, const char *problem) {
     struct replaying *replaying = user;
+    int64_t id = message->id;
     if (problem != NULL) {
         replaying->failed++;
         command_fail("message %lld was not replayed: %s", (long long)id, problem);
         return;
     }
-    char text[24];
+    char text[24], times[24];
     snprintf(text, sizeof text, "%lld", (long long)id);
-    if (database_run(replaying->connection, "SELECT onemap.quarantine_replayed($1::bigint)", 1,
-                     (const char *const[]){text}) != 0) {
+    snprintf(times, sizeof times, "%lld", (long long)message->times);
+    if (database_run(replaying->connection, "SELECT onemap.quarantine_replayed($1::bigint, $2::int)", 2,
+                     (const char *const[]){text, times}) != 0) {
         command_fail("message %lld was replayed, but that could not be noted: it will be replayed again, which does no "
                      "harm",
                      (long long)id);
@@ -161,8 +165,11 @@ static int replay_one(struct replaying *replaying, const char *id_text) {
         replaying->failed++;
         code = PQstatus(replaying->connection) == CONNECTION_OK ? 0 : CH_EDATABASE;
     } else {
-        code = replay_send(replaying->replay, strtoll(id_text, NULL, 10), PQgetvalue(message, 0, 2),
-                           PQgetvalue(message, 0, 0), PQgetvalue(message, 0, 1), (size_t)PQgetlength(message, 0, 1));
+        code = replay_send(replaying->replay,
+                           (struct replay_message){.id = strtoll(id_text, NULL, 10),
+                                                   .times = strtoll(PQgetvalue(message, 0, 3), NULL, 10)},
+                           PQgetvalue(message, 0, 2), PQgetvalue(message, 0, 0), PQgetvalue(message, 0, 1),
+                           (size_t)PQgetlength(message, 0, 1));
     }
     PQclear(message);
     return replaying->broken ? CH_EDATABASE : code;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hub/base/buffer.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/member.h"
 #include "hub/cli/arguments.h"
@@ -272,10 +273,13 @@ static void print_block(FILE *out, const struct watch *watch) {
             member_number(database, "writer_queue", 0));
     print_last_problem(out, status);
     fputs("\n", out);
-    if (member_text(status, "calendar")[0] != '\0') {
-        fputs("calendar: ", out);
-        print_text(out, member_text(status, "calendar"));
-        fputs("\n", out);
+    static const char *const warnings[][2] = {{"calendar", "calendar"}, {"database_settings", "database settings"}};
+    for (size_t i = 0; i < COUNT_OF(warnings); i++) {
+        if (member_text(status, warnings[i][0])[0] != '\0') {
+            fprintf(out, "%s: ", warnings[i][1]);
+            print_text(out, member_text(status, warnings[i][0]));
+            fputs("\n", out);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ enum {
 
 struct flight {
     int mid; /* 0 = free */
-    int64_t id;
+    struct replay_message message;
     size_t bytes;
 };
 
@@ -78,7 +78,7 @@ static void on_publish(struct mosquitto *session, void *user, int mid, int code,
         if (flight->mid != mid) {
             continue;
         }
-        int64_t id = flight->id;
+        struct replay_message message = flight->message;
         replay->bytes -= flight->bytes;
         replay->count--;
         *flight = (struct flight){0};
@@ -87,7 +87,7 @@ static void on_publish(struct mosquitto *session, void *user, int mid, int code,
                               : code == MQTT_NO_MATCHING_SUBSCRIBERS
                                   ? "nobody receives this topic: has the hub ever been started with this broker?"
                                   : mosquitto_reason_string(code);
-        replay->outcome(replay->user, id, problem);
+        replay->outcome(replay->user, &message, problem);
         return;
     }
 }
@@ -155,8 +155,36 @@ static int turn(struct replay *replay) {
     return 0;
 }
 
-int replay_send(struct replay *replay, int64_t id, const char *received_ms, const char *topic, const void *payload,
-                size_t length) {
+static int publish_5(struct replay *replay, int *mid, int64_t id, const char *received_ms, const char *topic,
+                     const void *payload, size_t length) {
+    char mark[24];
+    snprintf(mark, sizeof mark, "%lld", (long long)id);
+    mosquitto_property *properties = NULL;
+    int code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "cityhub-replay", mark);
+    if (code == MOSQ_ERR_SUCCESS) {
+        code =
+            mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED, received_ms);
+    }
+    if (code == MOSQ_ERR_SUCCESS) {
+        code = mosquitto_publish_v5(replay->session, mid, topic, (int)length, payload, 1, false, properties);
+    }
+    mosquitto_property_free_all(&properties);
+    return code;
+}
+
+static int publish_3(struct replay *replay, int *mid, const char *received_ms, const char *topic, const void *payload,
+                     size_t length) {
+    char *marked = topic_put_first_received(topic, received_ms);
+    if (marked == NULL) {
+        return MOSQ_ERR_NOMEM;
+    }
+    int code = mosquitto_publish(replay->session, mid, marked, (int)length, payload, 1, false);
+    free(marked);
+    return code;
+}
+
+int replay_send(struct replay *replay, struct replay_message message, const char *received_ms, const char *topic,
+                const void *payload, size_t length) {
     while (replay->count == WINDOW_MESSAGES || (replay->count > 0 && replay->bytes + length > WINDOW_BYTES)) {
         int code = turn(replay);
         if (code != 0) {
@@ -167,32 +195,19 @@ int replay_send(struct replay *replay, int64_t id, const char *received_ms, cons
     while (flight->mid != 0) {
         flight++;
     }
-    char mark[24];
-    snprintf(mark, sizeof mark, "%lld", (long long)id);
-    mosquitto_property *properties = NULL;
-    int code = MOSQ_ERR_SUCCESS;
     int mid = 0;
-    if (mqtt_is_5(replay->config)) {
-        code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, "cityhub-replay", mark);
-    }
-    if (code == MOSQ_ERR_SUCCESS && mqtt_is_5(replay->config)) {
-        code =
-            mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED, received_ms);
-    }
-    if (code == MOSQ_ERR_SUCCESS) {
-        code = mosquitto_publish_v5(replay->session, &mid, topic, (int)length, payload, 1, false, properties);
-    }
-    mosquitto_property_free_all(&properties);
+    int code = mqtt_is_5(replay->config) ? publish_5(replay, &mid, message.id, received_ms, topic, payload, length)
+                                         : publish_3(replay, &mid, received_ms, topic, payload, length);
     if (code == MOSQ_ERR_INVAL || code == MOSQ_ERR_PAYLOAD_SIZE || code == MOSQ_ERR_OVERSIZE_PACKET ||
         code == MOSQ_ERR_MALFORMED_UTF8) {
-        replay->outcome(replay->user, id, mosquitto_strerror(code)); /* this message's fault alone */
+        replay->outcome(replay->user, &message, mosquitto_strerror(code)); /* this message's fault alone */
         return 0;
     }
     if (code != MOSQ_ERR_SUCCESS) {
-        command_fail("message %lld cannot be published: %s", (long long)id, mosquitto_strerror(code));
+        command_fail("message %lld cannot be published: %s", (long long)message.id, mosquitto_strerror(code));
         return CH_EBROKER;
     }
-    *flight = (struct flight){.mid = mid, .id = id, .bytes = length};
+    *flight = (struct flight){.mid = mid, .message = message, .bytes = length};
     if (replay->count++ == 0) {
         replay->progress_at = monotonic_s();
     }

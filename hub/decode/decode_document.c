@@ -12,6 +12,9 @@
 
 enum { REQUIRED_MAX = 3 };
 
+#define TIME_FIRST_MS INT64_C(946684800000)   /* 2000-01-01 */
+#define TIME_LAST_MS INT64_C(253402300799999) /* the end of 9999 */
+
 struct document_kind {
     const ProtobufCMessageDescriptor *record; /* NULL = no document */
     const char *time;                         /* the field whose time must be within the limits; NULL = none */
@@ -49,14 +52,15 @@ static void put(struct decoder *decoder, cJSON *object, const char *name, cJSON 
 
 static void put_text(struct decoder *decoder, cJSON *object, const ProtobufCFieldDescriptor *field,
                      const struct decode_scalar *scalar) {
+    struct decode_scalar bare = decode_text_bare(scalar);
     char text[DECODE_DOCUMENT_TEXT_MAX + 1];
     bool code = ends_with(field->name, "code") || strcmp(field->name, "kind") == 0;
     size_t limit = code ? DECODE_CODE_MAX : DECODE_DOCUMENT_TEXT_MAX;
-    if (decode_text_absent(scalar)) {
+    if (decode_text_absent(&bare)) {
         cJSON_DeleteItemFromObjectCaseSensitive(object, field->name);
-    } else if (decode_check_text(decoder, field->name, scalar, limit, code ? PROBLEM_BAD_CODE : PROBLEM_BAD_TEXT)) {
-        memcpy(text, scalar->text, scalar->length);
-        text[scalar->length] = '\0';
+    } else if (decode_check_text(decoder, field->name, &bare, limit, code ? PROBLEM_BAD_CODE : PROBLEM_BAD_TEXT)) {
+        memcpy(text, bare.text, bare.length);
+        text[bare.length] = '\0';
         if (decode_document_text(decoder, field->name, text)) {
             put(decoder, object, field->name, cJSON_CreateString(text));
         }
@@ -73,11 +77,18 @@ static void put_number(struct decoder *decoder, cJSON *object, const ProtobufCFi
 }
 
 static void put_time(struct decoder *decoder, cJSON *object, const ProtobufCFieldDescriptor *field, int64_t ms) {
-    /* 1970 to 9999: what a timestamp can hold, and a double exactly. Narrower limits follow for the record's own time.
-     */
-    if (ms < 0 || ms > 253402300799999) {
+    /* 2000 to 9999: what work can have been planned for, and a double has exactly. Narrower limits follow for the
+     * record's own time. */
+    bool own = decoder->kind->time != NULL && strcmp(decoder->kind->time, field->name) == 0;
+    bool past = strcmp(field->name, "started_ms") == 0 || strcmp(field->name, "finished_ms") == 0;
+    if (ms < 0 || ms > TIME_LAST_MS) {
         decode_refuse(decoder, ms < 0 ? PROBLEM_TIME_TOO_OLD : PROBLEM_TIME_AHEAD,
                       "%s: %lld is no time in milliseconds since 1970 (UTC)", field->name, (long long)ms);
+    } else if (!own && ms < TIME_FIRST_MS) {
+        decode_refuse(decoder, PROBLEM_TIME_TOO_OLD, "%s: %lld ms is before the year 2000%s", field->name,
+                      (long long)ms, ms >= TIME_FIRST_MS / 1000 ? "; the unit is milliseconds, not seconds" : "");
+    } else if (past && ms > decoder->limits->newest_ms) {
+        decode_check_time(decoder, field->name, ms);
     } else {
         put(decoder, object, field->name, cJSON_CreateNumber((double)ms));
     }

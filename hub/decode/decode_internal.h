@@ -112,6 +112,10 @@ struct decode_scalar {
     bool wrong_escape; /* string: JSON only */
 };
 
+/* The text without what stands for nothing at its ends: blanks of any width, line ends, the NULs of C's buffers, marks
+ * that nobody sees. Two codes that look the same are the same one. */
+struct decode_scalar decode_text_bare(const struct decode_scalar *scalar);
+
 /* An empty text is the same as an absent one; one that is empty because its escapes were wrong is not. */
 static inline bool decode_text_absent(const struct decode_scalar *scalar) {
     return scalar->length == 0 && !scalar->wrong_escape;

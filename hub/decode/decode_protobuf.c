@@ -165,10 +165,14 @@ static struct outline outline_of(const void *payload, size_t length) {
     return outline;
 }
 
-/* A C program that sends the end of its buffer along. No field begins with a NUL: the first was read as a tag. */
-static bool is_padding(const struct wire *wire, const uint8_t *start) {
-    const uint8_t *at = wire->at > start ? wire->at - 1 : start;
-    while (at < wire->end && *at == 0) {
+/* What follows the last whole field, at `at`, is the end of a C program's buffer, or a line's end that a tool has
+ * added. A line feed is the tag of a record as well: it may be a batch that is cut, unless the batch has said its
+ * subsystem, which comes last. */
+static bool is_padding(const struct wire *wire, const uint8_t *at, bool said_last) {
+    if (at == wire->end || (*at == '\n' && !said_last)) {
+        return false;
+    }
+    while (at < wire->end && memchr(" \t\r\n", *at, sizeof " \t\r\n") != NULL) { /* NULs too */
         at++;
     }
     return at == wire->end;
@@ -202,14 +206,17 @@ int decode_protobuf_records(struct decoder *decoder, const void *payload, size_t
     if (decode_elsewhere(decoder, (const char *)outline.subsystem, outline.subsystem_length)) {
         return 0;
     }
-    while (wire_next(&wire, &field)) {
+    const uint8_t *whole = payload; /* where the last field ends that could be read */
+    bool said_last = false;
+    for (; wire_next(&wire, &field); whole = wire.at) {
+        said_last = field.number == BATCH_SUBSYSTEM;
         if (field.number == 1 && field.type == WIRE_BYTES) {
             record(decoder, field.data, field.length, count++);
-        } else if (field.number != BATCH_SUBSYSTEM) {
+        } else if (!said_last) {
             decode_unknown(decoder, -1, NULL, 0, field.number);
         }
     }
-    if (wire.problem != NULL && is_padding(&wire, payload)) {
+    if (wire.problem != NULL && is_padding(&wire, whole, said_last)) {
         wire.problem = NULL;
     }
     if (count == 0) {

@@ -35,26 +35,28 @@ static void put_reading(struct decoder *decoder, const struct plan_field *field,
 }
 
 static void put_text(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar) {
+    struct decode_scalar bare = decode_text_bare(scalar);
     struct record *record = &decoder->record;
     uint64_t bit = UINT64_C(1) << field->bit;
     record->text_present &= ~bit;
-    if (!decode_text_absent(scalar) &&
-        decode_check_text(decoder, field->name, scalar, DECODE_TEXT_MAX, PROBLEM_BAD_TEXT)) {
+    if (!decode_text_absent(&bare) &&
+        decode_check_text(decoder, field->name, &bare, DECODE_TEXT_MAX, PROBLEM_BAD_TEXT)) {
         char *text = decoder->texts[field->bit];
-        memcpy(text, scalar->text, scalar->length);
-        text[scalar->length] = '\0';
+        memcpy(text, bare.text, bare.length);
+        text[bare.length] = '\0';
         record->texts[field->bit] = text;
         record->text_present |= bit;
     }
 }
 
 static void put_code(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar) {
+    struct decode_scalar bare = decode_text_bare(scalar);
     decoder->record.device_code_length = 0;
-    if (!decode_text_absent(scalar) &&
-        decode_check_text(decoder, field->name, scalar, DECODE_CODE_MAX, PROBLEM_BAD_CODE)) {
-        memcpy(decoder->code, scalar->text, scalar->length);
-        decoder->code[scalar->length] = '\0';
-        decoder->record.device_code_length = scalar->length;
+    if (!decode_text_absent(&bare) &&
+        decode_check_text(decoder, field->name, &bare, DECODE_CODE_MAX, PROBLEM_BAD_CODE)) {
+        memcpy(decoder->code, bare.text, bare.length);
+        decoder->code[bare.length] = '\0';
+        decoder->record.device_code_length = bare.length;
     }
 }
 

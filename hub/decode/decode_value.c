@@ -41,6 +41,40 @@ bool decode_check_time(struct decoder *decoder, const char *field, int64_t ms) {
     return true;
 }
 
+/* NUL, blanks, line ends; no-break space, zero width space, ideographic space, byte order mark. */
+static const struct {
+    const char *bytes;
+    size_t length;
+} nothings[] = {{"\0", 1},          {" ", 1},        {"\t", 1},           {"\r", 1},
+                {"\n", 1},          {"\xc2\xa0", 2}, {"\xe2\x80\x8b", 3}, {"\xe3\x80\x80", 3},
+                {"\xef\xbb\xbf", 3}};
+
+/* Bytes of nothing at the beginning, or at the end, of a text; 0 = it begins, or ends, with something. */
+static size_t nothing_at(const char *text, size_t length, bool end) {
+    for (size_t i = 0; i < COUNT_OF(nothings); i++) {
+        size_t bytes = nothings[i].length;
+        if (length >= bytes && memcmp(end ? text + length - bytes : text, nothings[i].bytes, bytes) == 0) {
+            return bytes;
+        }
+    }
+    return 0;
+}
+
+struct decode_scalar decode_text_bare(const struct decode_scalar *scalar) {
+    struct decode_scalar bare = *scalar;
+    /* Of what is longer than the scratch nobody has the end; it is too long for every field. */
+    if (bare.length <= JSON_SCRATCH_MAX) {
+        for (size_t bytes; (bytes = nothing_at(bare.text, bare.length, true)) > 0;) {
+            bare.length -= bytes;
+        }
+        for (size_t bytes; (bytes = nothing_at(bare.text, bare.length, false)) > 0;) {
+            bare.text += bytes;
+            bare.length -= bytes;
+        }
+    }
+    return bare;
+}
+
 bool decode_check_text(struct decoder *decoder, const char *field, const struct decode_scalar *scalar, size_t limit,
                        enum decode_problem problem) {
     const char *flaw = NULL;

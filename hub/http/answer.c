@@ -302,6 +302,16 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     } else if (route != NULL && route->compress) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ACCEPT_ENCODING);
     }
+    if (route != NULL && route->right != RIGHT_ANYONE) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Authorization, Cookie");
+    }
+    if (answer->status == MHD_HTTP_UNAUTHORIZED) {
+        /* Not Basic: a browser would ask for a password in a window of its own. */
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"cityhub\"");
+    }
+    if (answer->cookie[0] != '\0') {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_SET_COOKIE, answer->cookie);
+    }
     if (encoded) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
     }
@@ -313,6 +323,9 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     }
     if (answer->allow[0] != '\0') {
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
+    }
+    if (answer->close) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
     if (answer->retry_after_s > 0) {
         char seconds[16];

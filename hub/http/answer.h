@@ -9,7 +9,7 @@
 
 struct request;
 
-enum { ANSWER_ETAG_MAX = 80, ANSWER_LOCATION_MAX = 256, ANSWER_ALLOW_MAX = 64 };
+enum { ANSWER_ETAG_MAX = 80, ANSWER_LOCATION_MAX = 256, ANSWER_ALLOW_MAX = 64, ANSWER_COOKIE_MAX = 160 };
 
 /* What `pull` says besides a number of bytes. */
 enum { SOURCE_WAIT = 0, SOURCE_END = -1, SOURCE_BROKEN = -2 };
@@ -40,8 +40,10 @@ struct answer {
     char etag[ANSWER_ETAG_MAX]; /* with its quotes; "" = none, or made by the route's policy */
     char location[ANSWER_LOCATION_MAX];
     char allow[ANSWER_ALLOW_MAX];
-    unsigned retry_after_s; /* 0 = none */
-    bool problem;           /* the body is a problem: never cached, in the client's language */
+    char cookie[ANSWER_COOKIE_MAX]; /* Set-Cookie; "" = none */
+    unsigned retry_after_s;         /* 0 = none */
+    bool close;                     /* the connection ends behind it */
+    bool problem;                   /* the body is a problem: never cached, in the client's language */
 };
 
 /* A text from malloc as the body; NULL = memory is out: the client gets 500. */

@@ -16,9 +16,10 @@ enum { TICK_MS = 100, CANCEL_AGAIN_MS = 1000, SETUP_MAX = 192 };
 struct slot {
     struct pool *pool;
     struct postgres *session;
-    struct pool_job *job; /* NULL while the statement of a job that was abandoned runs on */
-    bool running;         /* a statement is in the server's hands */
-    bool writable;        /* the session's transactions may write */
+    struct pool_job *job;   /* NULL while the statement of a job that was abandoned runs on */
+    struct in6_addr client; /* for whom the statement runs */
+    bool running;           /* a statement is in the server's hands */
+    bool writable;          /* the session's transactions may write */
     bool cancel_due;
     uint64_t cancelled_at; /* when it was last tried; 0 = never for this statement */
     bool resume_due;
@@ -55,17 +56,6 @@ static void count_queue(const struct pool *pool) {
     hub_metrics.http_queries = running;
 }
 
-static struct pool_job *queue_take(struct pool *pool) {
-    struct pool_job *job = pool->first;
-    pool->first = job->next;
-    if (pool->first == NULL) {
-        pool->last = &pool->first;
-    }
-    job->next = NULL;
-    pool->waiting--;
-    return job;
-}
-
 static bool queue_remove(struct pool *pool, const struct pool_job *job) {
     for (struct pool_job **at = &pool->first; *at != NULL; at = &(*at)->next) {
         if (*at == job) {
@@ -78,6 +68,30 @@ static bool queue_remove(struct pool *pool, const struct pool_job *job) {
         }
     }
     return false;
+}
+
+/* How many of the connections work for this client, also for what it has given up. */
+static int64_t running_for(const struct pool *pool, const struct in6_addr *client) {
+    int64_t running = 0;
+    for (size_t i = 0; i < pool->slot_count; i++) {
+        running += pool->slots[i].running && IN6_ARE_ADDR_EQUAL(&pool->slots[i].client, client);
+    }
+    return running;
+}
+
+/* Whose turn it is: of the client for whom the fewest run, the job that waits longest; NULL = all clients that wait
+ * have as many as they may. */
+static struct pool_job *queue_next(const struct pool *pool) {
+    struct pool_job *next = NULL;
+    int64_t fewest = pool->config->http_address_queries;
+    for (struct pool_job *job = pool->first; job != NULL && fewest > 0; job = job->next) {
+        int64_t running = running_for(pool, &job->client);
+        if (running < fewest) {
+            fewest = running;
+            next = job;
+        }
+    }
+    return next;
 }
 
 static bool is_connected(const struct pool *pool) {
@@ -94,7 +108,8 @@ static void queue_fail(struct pool *pool, const char *why) {
     struct postgres_error error = {.sqlstate = ""};
     snprintf(error.message, sizeof error.message, "%s", why);
     while (pool->first != NULL) {
-        struct pool_job *job = queue_take(pool);
+        struct pool_job *job = pool->first;
+        queue_remove(pool, job);
         job->done(job->user, POOL_LOST, &error);
     }
 }
@@ -149,6 +164,7 @@ static void mode_done(void *user, const struct postgres_error *error) {
 
 static void slot_start(struct slot *slot, struct pool_job *job) {
     slot->job = job;
+    slot->client = job->client;
     slot->running = true;
     job->started = true;
     if (job->writes == slot->writable) {
@@ -237,7 +253,12 @@ static void pool_advance(struct pool *pool) {
     for (size_t i = 0; i < pool->slot_count && pool->first != NULL; i++) {
         struct slot *slot = &pool->slots[i];
         if (postgres_idle(slot->session) && !slot->running && pool->cancelling != slot) {
-            slot_start(slot, queue_take(pool));
+            struct pool_job *job = queue_next(pool);
+            if (job == NULL) {
+                break;
+            }
+            queue_remove(pool, job);
+            slot_start(slot, job);
         }
     }
     cancel_next(pool);

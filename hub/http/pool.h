@@ -3,6 +3,7 @@
 #ifndef CITYHUB_POOL_H
 #define CITYHUB_POOL_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,8 +26,9 @@ struct pool_job {
     const char *sql;
     const struct postgres_value *values; /* at least one */
     size_t value_count;
-    bool writes;          /* not in a read-only transaction */
-    uint64_t deadline_ms; /* of uv_now; UINT64_MAX = none */
+    bool writes;            /* not in a read-only transaction */
+    struct in6_addr client; /* for whom: no client has more than its share of the connections */
+    uint64_t deadline_ms;   /* of uv_now; UINT64_MAX = none */
     /* Each row as it comes; false = enough until pool_resume. */
     bool (*row)(void *user, const PGresult *row);
     /* The end, never from within pool_submit or pool_resume. `error`: with POOL_REFUSED and POOL_LOST. */

@@ -47,11 +47,6 @@ static const struct kind {
                         "CH047",
                         {"无法提供所要求的类型", "There is no answer of the kind that was asked for"},
                         {"请修改请求头 Accept。", "Change the header Accept."}},
-    [PROBLEM_ROLE] = {403,
-                      "CH048",
-                      {"无权访问", "Not allowed"},
-                      {"该路径只在本机以 127.0.0.1 或 localhost 访问，且不经代理。",
-                       "Ask on the hub's own machine, as 127.0.0.1 or localhost, without a proxy."}},
     [PROBLEM_NOTHING] = {404,
                          "CH049",
                          {"没有找到", "Nothing is there"},
@@ -66,6 +61,32 @@ static const struct kind {
                           "CH053",
                           {"内部错误", "A fault of the hub"},
                           {"请告知管理员，原因在日志中。", "Tell the administrator; the log says why."}},
+    [PROBLEM_IDENTITY] = {401,
+                          "CH060",
+                          {"需要登录", "Log in first"},
+                          {"请先 POST /api/v1/login，或在请求头 Authorization 中给出令牌。",
+                           "POST /api/v1/login, or give a token in the header Authorization."}},
+    [PROBLEM_LOGIN] = {401,
+                       "CH061",
+                       {"登录失败", "The login failed"},
+                       {"请核对账号和密码；忘记密码请找管理员。",
+                        "Check both; an administrator gives a new password."}},
+    [PROBLEM_ORIGIN] = {403,
+                        "CH062",
+                        {"请求来源不符", "The request comes from elsewhere"},
+                        {"请从本系统的页面操作；管理员请核对 [http] origins。",
+                         "Use this hub's own page; an administrator looks at [http] origins."}},
+    [PROBLEM_SLOWER] = {429, "CH063", {"请求过于频繁", "Too many tries"}, {"请稍后再试。", "Try again later."}},
+    [PROBLEM_RIGHT] = {403,
+                       "CH064",
+                       {"无权访问", "Not allowed"},
+                       {"如需此权限请找管理员。", "An administrator gives rights."}},
+    [PROBLEM_CROWDED] =
+        {429,
+         "CH054",
+         {"同一地址的连接过多", "Too many connections from one address"},
+         {"请关闭不用的连接后再试；经代理访问时，管理员可调高 [http] address_connections。",
+          "Close some and try again; behind a proxy an administrator raises [http] address_connections."}},
     [PROBLEM_RULE] = {422, "", {"不符合规则", "A rule says no"}, {"", ""}},
 };
 
@@ -81,6 +102,7 @@ unsigned problem_status(const char *code) {
         {"CH018", 409}, /* there already */
         {"CH019", 403}, /* not entitled */
         {"CH031", 409}, /* the month is closed */
+        {"CH060", 401}, /* nobody is logged in */
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         if (strcmp(rows[i].code, code) == 0) {

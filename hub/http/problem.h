@@ -15,12 +15,17 @@ enum problem_kind {
     PROBLEM_LARGE,     /* 413 CH045 */
     PROBLEM_MEDIA,     /* 415 CH046 */
     PROBLEM_ACCEPT,    /* 406 CH047 */
-    PROBLEM_ROLE,      /* 403 CH048 */
     PROBLEM_NOTHING,   /* 404 CH049: the path is right, and nothing is there */
     PROBLEM_BUSY,      /* 503 CH050 */
     PROBLEM_AWAY,      /* 503 CH051 */
     PROBLEM_LATE,      /* 504 CH052 */
     PROBLEM_INTERNAL,  /* 500 CH053 */
+    PROBLEM_IDENTITY,  /* 401 CH060: nobody is logged in */
+    PROBLEM_LOGIN,     /* 401 CH061: login or password is wrong */
+    PROBLEM_ORIGIN,    /* 403 CH062: sent by another site's page */
+    PROBLEM_SLOWER,    /* 429 CH063 */
+    PROBLEM_RIGHT,     /* 403 CH064: logged in, and not allowed */
+    PROBLEM_CROWDED,   /* 429 CH054: one address, too many connections */
     PROBLEM_RULE,      /* a rule of SQL said no: its own code, see problem_of_rule */
 };
 

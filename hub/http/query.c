@@ -25,9 +25,9 @@ enum {
 struct query {
     struct request *request;
     struct pool_job job;
-    struct postgres_value values[2];
-    char sql[160];
-    struct buffer bytes; /* of the answer, from `taken` on */
+    struct postgres_value values[3];
+    char sql[224], name[160]; /* the route's name in the audit log */
+    struct buffer bytes;      /* of the answer, from `taken` on */
     size_t taken;
     bool submitted; /* the pool has the job */
     bool any;       /* a row has come */
@@ -74,13 +74,12 @@ static void refuse_by_error(struct request *request, const struct postgres_error
                 error->sqlstate, log_quote(error->message), misfit ? "\"run `cityhub migrate`\"" : "-");
 }
 
-static void refuse_by_end(struct request *request, const struct query *query, enum pool_end end,
-                          const struct postgres_error *error) {
+void query_refuse(struct request *request, bool started, enum pool_end end, const struct postgres_error *error) {
     if (end == POOL_REFUSED) {
         refuse_by_error(request, error);
     } else if (end == POOL_LOST) {
         request_refuse(request, PROBLEM_AWAY, "与数据库的连接中断", "the connection to the database was lost");
-    } else if (query->job.started) {
+    } else if (started) {
         request_refuse(request, PROBLEM_LATE, "查询超过时限，已取消", "the query took too long and was cancelled");
     } else {
         request_refuse(request, PROBLEM_BUSY, "排队超过时限", "the time was over before a connection was free");
@@ -235,7 +234,7 @@ static void on_done(void *user, enum pool_end end, const struct postgres_error *
                     log_quote(request->route->pattern), error == NULL ? "late" : log_quote(error->message));
         query->broken = true;
     } else if (end != POOL_DONE) {
-        refuse_by_end(request, query, end, error);
+        query_refuse(request, query->job.started, end, error);
     } else if (!request->route->by_row) {
         answer_whole(query);
     } else if (!query->streaming) {
@@ -258,18 +257,25 @@ static struct query *query_new(struct request *request) {
     }
     query->request = request;
     /* In the list of columns a function is asked for row after row; in FROM for all of them first. */
-    snprintf(query->sql, sizeof query->sql,
-             route->by_row ? "SELECT %s($1::jsonb%s) AS body" : "SELECT * FROM %s($1::jsonb%s)", route->function,
+    bool writes = request->method != METHOD_GET;
+    snprintf(query->sql, sizeof query->sql, route->by_row ? "SELECT %s(%s%s) AS body" : "SELECT * FROM %s(%s%s)",
+             route->function,
+             !writes    ? "$1::jsonb"
+             : has_body ? "onemap.http_write($1::jsonb, $3)"
+                        : "onemap.http_write($1::jsonb, $2)",
              !has_body ? ""
              : is_json ? ", $2::jsonb"
                        : ", $2::bytea");
+    snprintf(query->name, sizeof query->name, "%s %s", route_method_name(request->method), route->pattern);
     query->values[0] = (struct postgres_value){.data = json, .length = request->json.length};
     query->values[1] = (struct postgres_value){
         .data = request->body.length == 0 ? NULL : body, .length = request->body.length, .binary = !is_json};
+    query->values[has_body ? 2 : 1] = (struct postgres_value){.data = query->name, .length = strlen(query->name)};
     query->job = (struct pool_job){.sql = query->sql,
                                    .values = query->values,
-                                   .value_count = has_body ? 2 : 1,
-                                   .writes = request->method != METHOD_GET,
+                                   .value_count = 1u + has_body + writes,
+                                   .writes = writes,
+                                   .client = request->client,
                                    .deadline_ms = request->deadline_ms,
                                    .row = on_row,
                                    .done = on_done,
@@ -287,9 +293,15 @@ void query_start(struct request *request) {
     request->query = query;
     int code = pool == NULL ? CH_EDATABASE : pool_submit(pool, &query->job);
     query->submitted = code == 0;
+    if (code != 0) {
+        query_refuse_now(request, code);
+    }
+}
+
+void query_refuse_now(struct request *request, int code) {
     if (code == CH_EFULL) {
         request_refuse(request, PROBLEM_BUSY, "等待的请求过多", "too many requests are waiting");
-    } else if (code != 0) {
+    } else {
         request_refuse(request, PROBLEM_AWAY, "数据库未连接", "the hub is not connected to the database");
     }
 }

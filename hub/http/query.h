@@ -1,8 +1,8 @@
 /* query.h: answers from PostgreSQL. A route's function, which its row names with its schema, is called as
- *     SELECT * FROM <function>($1::jsonb)            $1: the checked parameters, {"limit": 100, ...}
+ *     SELECT * FROM <function>($1::jsonb)            $1: the checked parameters, {"limit": 100, ...}, and who asks
  *     SELECT * FROM <function>($1::jsonb, $2)        with a body: jsonb if its type is JSON, else bytea
- * and returns rows with these columns, by name:
- *     body      text, json or bytea: the answer's bytes; of several rows one after the other
+ * If the method is not GET, on what onemap.http_write makes of $1, which notes it in the audit log. It returns rows
+ * with these columns, by name: body      text, json or bytea: the answer's bytes; of several rows one after the other
  *     etag      text: entity tag without quotes (first row; optional)
  *     status    int: HTTP status instead of 200 (first row; optional)
  *     location  text: header Location (first row; optional)
@@ -11,12 +11,20 @@
 #ifndef CITYHUB_QUERY_H
 #define CITYHUB_QUERY_H
 
+#include <stdbool.h>
+
+#include "hub/http/pool.h"
+
 struct request;
 
 enum { QUERY_ANSWER_MAX = 8 * 1024 * 1024 }; /* bytes of an answer that is collected */
 
 /* Asks. The request is woken when its answer is there; on failure it is refused at once. */
 void query_start(struct request *request);
+
+/* Refuses it: a job for it ended otherwise than POOL_DONE, or the pool did not take it (CH_EFULL, CH_EDATABASE). */
+void query_refuse(struct request *request, bool started, enum pool_end end, const struct postgres_error *error);
+void query_refuse_now(struct request *request, int code);
 
 /* The request ends: cancels what runs. */
 void query_free(struct request *request);

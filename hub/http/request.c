@@ -10,6 +10,8 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
+#include "hub/http/identity.h"
+#include "hub/http/login.h"
 #include "hub/http/query.h"
 #include "hub/http/request_check.h"
 
@@ -46,7 +48,9 @@ void request_refuse_with(struct request *request, const struct problem *problem)
     request->answer = (struct answer){.status = problem->status,
                                       .content_type = "application/problem+json; charset=utf-8",
                                       .problem = true,
-                                      .retry_after_s = problem->kind == PROBLEM_BUSY   ? RETRY_BUSY_S
+                                      .close = problem->kind == PROBLEM_CROWDED,
+                                      .retry_after_s = problem->kind == PROBLEM_BUSY || problem->kind == PROBLEM_CROWDED
+                                                           ? RETRY_BUSY_S
                                                        : problem->kind == PROBLEM_AWAY ? RETRY_AWAY_S
                                                                                        : 0};
     memcpy(request->answer.allow, kept.allow, sizeof kept.allow);
@@ -67,6 +71,11 @@ void request_refuse(struct request *request, enum problem_kind kind, const char 
 
 /* ---- head ---- */
 
+static void suspend(struct request *request) {
+    request->suspended = true;
+    MHD_suspend_connection(request->connection);
+}
+
 bool request_head(struct request *request, const char *method) {
     struct service *service = request->service;
     request->begun_ms = uv_now(service->loop);
@@ -78,6 +87,23 @@ bool request_head(struct request *request, const char *method) {
         int64_t limit_s = route != NULL && route->deadline_s > 0 ? route->deadline_s : service->config->http_deadline_s;
         request->deadline_ms = request->begun_ms + (uint64_t)limit_s * 1000;
     }
+    if (!request->answer_ready && request->identity != NULL) {
+        identity_ask(request);
+        if (!request->answer_ready) {
+            request->phase = REQUEST_IDENTITY;
+            suspend(request);
+            return true;
+        }
+    }
+    return request_identified(request);
+}
+
+bool request_identified(struct request *request) {
+    const struct route *route = request->route;
+    if (request->cut != NULL) {
+        return false;
+    }
+    request->phase = REQUEST_BODY;
     if (!request->answer_ready && route != NULL && route->body.sink != NULL) {
         request->sink_open = route->body.sink->open(request, &request->sink) == 0;
     }
@@ -91,11 +117,6 @@ bool request_head(struct request *request, const char *method) {
 }
 
 /* ---- body ---- */
-
-static void suspend(struct request *request) {
-    request->suspended = true;
-    MHD_suspend_connection(request->connection);
-}
 
 static bool body_to_sink(struct request *request, const char *bytes, size_t *length) {
     ptrdiff_t taken = request->route->body.sink->write(request, request->sink, bytes, *length);
@@ -169,6 +190,9 @@ bool request_go(struct request *request) {
         suspend(request);
         return true;
     }
+    if (request->route != NULL && request->route->ends_session && !request->answer.problem) {
+        login_forget(request);
+    }
     request->phase = REQUEST_ANSWERED;
     return answer_send(request, &request->answer);
 }
@@ -189,6 +213,7 @@ static void let_go(struct request *request, const char *why) {
         answer_drop(&request->answer, why);
     }
     query_free(request);
+    identity_free(request);
 }
 
 void request_cut(struct request *request, const char *why) {

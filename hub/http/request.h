@@ -4,6 +4,7 @@
 #define CITYHUB_REQUEST_H
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
@@ -17,24 +18,29 @@
 #include "hub/http/server.h"
 
 /* What all requests share. */
+struct login_desk;
 struct service {
     uv_loop_t *loop;
     const struct config *config;
     const struct server_source *source;
     struct router *router;
     struct pool *pool; /* NULL = no database: what asks it is answered 503 */
+    struct login_desk *logins;
+    int port; /* on which it listens */
     /* Resumes the request's connection, soon. */
     void (*wake)(struct service *service, struct request *request);
 };
 
 enum request_phase {
     REQUEST_HEAD,     /* its first line is there */
+    REQUEST_IDENTITY, /* its head is, and who asks is being found out */
     REQUEST_BODY,     /* its head is, and was found in order, or refused with a body that is dropped */
     REQUEST_WAITING,  /* its answer is being made */
     REQUEST_ANSWERED, /* handed over for sending */
 };
 
 struct query;
+struct identity;
 
 struct request {
     struct service *service;
@@ -60,6 +66,7 @@ struct request {
     struct answer answer;
     bool answer_ready;
     struct query *query;
+    struct identity *identity; /* who asks; NULL = it need not be known */
     struct delivery *delivery; /* while the answer streams */
     uint64_t begun_ms;         /* of uv_now: when its head was there */
     uint64_t begun_ns;         /* the same of uv_hrtime */
@@ -69,8 +76,10 @@ struct request {
     bool suspended;            /* its connection is */
     bool waking;               /* and will be resumed */
     struct request *next_waking;
-    const char *cut; /* why its connection is being closed; NULL = it is not */
-    unsigned status; /* of the answer; 0 = none was sent */
+    struct in6_addr client; /* whose it is: see client_whole */
+    bool crowded;           /* its client has too many connections: refused */
+    const char *cut;        /* why its connection is being closed; NULL = it is not */
+    unsigned status;        /* of the answer; 0 = none was sent */
 };
 
 /* ---- for server.c ---- */
@@ -79,6 +88,8 @@ struct request {
 struct request *request_new(struct service *service, struct MHD_Connection *connection, const char *target);
 /* Its head is there. False = close the connection. */
 bool request_head(struct request *request, const char *method);
+/* Who asks is known, or refused. False = close the connection. */
+bool request_identified(struct request *request);
 /* A piece of its body; takes what it can and says in `length` what is left. False = close the connection. */
 bool request_body(struct request *request, const char *bytes, size_t *length);
 /* The body is there, or the connection was resumed: answers, or suspends. False = close the connection. */

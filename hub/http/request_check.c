@@ -2,8 +2,6 @@
  * does not name. */
 #include "hub/http/request_check.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +10,8 @@
 #include "hub/base/count.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
+#include "hub/http/client.h"
+#include "hub/http/identity.h"
 
 static const char *header(const struct request *request, const char *name) {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
@@ -86,81 +86,6 @@ static bool find_row(struct request *request, const char *method, struct route_m
         request_refuse(request, PROBLEM_METHOD, "允许的方法：%s", "its methods are %s", request->answer.allow);
     }
     return !request->answer_ready;
-}
-
-/* ---- role ---- */
-
-/* IPv4 as its mapped form in IPv6. */
-static struct in6_addr mapped(const struct in_addr *four) {
-    struct in6_addr six = {.s6_addr[10] = 0xff, .s6_addr[11] = 0xff};
-    memcpy(&six.s6_addr[12], four, sizeof *four);
-    return six;
-}
-
-/* False if it is neither IPv4 nor IPv6. */
-static bool as_six(const struct sockaddr_storage *address, struct in6_addr *six) {
-    if (address->ss_family == AF_INET6) {
-        *six = ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    } else {
-        *six = mapped(&((const struct sockaddr_in *)(const void *)address)->sin_addr);
-    }
-    return address->ss_family == AF_INET6 || address->ss_family == AF_INET;
-}
-
-static bool is_loopback(const struct in6_addr *six) {
-    return IN6_IS_ADDR_LOOPBACK(six) || (IN6_IS_ADDR_V4MAPPED(six) && six->s6_addr[12] == IN_LOOPBACKNET);
-}
-
-/* A page of another site, under a name of its own that it lets point here (DNS rebinding), is not this machine: only
- * localhost, loopback addresses, and the address that the connection came to. */
-static bool is_own_host(const char *host, const struct in6_addr *local) {
-    char name[INET6_ADDRSTRLEN];
-    struct in_addr four = {0};
-    struct in6_addr six = in6addr_any;
-    bool brackets = *host == '[';
-    size_t length = strcspn(host + brackets, brackets ? "]" : ":");
-    if (length == 9 && strncasecmp(host, "localhost", length) == 0) {
-        return true;
-    }
-    if (length >= sizeof name) {
-        return false;
-    }
-    snprintf(name, sizeof name, "%.*s", (int)length, host + brackets);
-    bool is_address = inet_pton(brackets ? AF_INET6 : AF_INET, name, brackets ? (void *)&six : (void *)&four) == 1;
-    if (!brackets) {
-        six = mapped(&four);
-    }
-    return is_address && (is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
-}
-
-/* What a proxy on this machine passes on comes from elsewhere. */
-static bool is_passed_on(const struct request *request) {
-    static const char *const names[] = {"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"};
-    for (size_t i = 0; i < COUNT_OF(names); i++) {
-        if (header(request, names[i]) != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_role(const struct request *request) {
-    if (request->route->role == ROLE_ANYONE) {
-        return true;
-    }
-    struct sockaddr_storage peer_address = {0}, local_address = {0};
-    socklen_t peer_length = sizeof peer_address, local_length = sizeof local_address;
-    struct in6_addr peer = in6addr_any, local = in6addr_any;
-    const char *host = header(request, MHD_HTTP_HEADER_HOST);
-    int client = MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    if (getpeername(client, (struct sockaddr *)&peer_address, &peer_length) != 0 ||
-        getsockname(client, (struct sockaddr *)&local_address, &local_length) != 0 || !as_six(&peer_address, &peer) ||
-        !as_six(&local_address, &local)) {
-        return false;
-    }
-    /* Who asks one of this machine's addresses from the same one is on it. */
-    return (is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
-           (host == NULL || is_own_host(host, &local)); /* HTTP/1.0 has no Host */
 }
 
 /* ---- parameters ---- */
@@ -351,14 +276,22 @@ void request_check(struct request *request, const char *method) {
     request->takes_gzip = negotiate_gzip(header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
     request->method = method_of(request, method);
     request->if_none_match = request->method == METHOD_GET ? header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) : NULL;
+    request->client = client_whole(request);
+    if (request->crowded) {
+        request_refuse(request, PROBLEM_CROWDED, "该地址已有 %lld 个连接", "your address has %lld connections already",
+                       (long long)request->service->config->http_address_connections);
+        return;
+    }
     if (!find_row(request, method, &match)) {
         return;
     }
     const struct route *route = request->route;
-    if (!has_role(request)) {
-        request_refuse(request, PROBLEM_ROLE, "只限本机访问", "this is answered on the hub's own machine only");
-    } else if (check_parameters(request, &match) &&
-               !negotiate_type(header(request, MHD_HTTP_HEADER_ACCEPT), route->content_type)) {
+    identity_check(request);
+    if (request->answer_ready) {
+        return;
+    }
+    if (check_parameters(request, &match) &&
+        !negotiate_type(header(request, MHD_HTTP_HEADER_ACCEPT), route->content_type)) {
         request_refuse(request, PROBLEM_ACCEPT, "应答类型为 %s", "the answer is of type %s", route->content_type);
     } else if (!request->answer_ready) {
         check_body(request);

@@ -46,9 +46,13 @@ const char *route_method_name(unsigned method) {
     return "";
 }
 
-const char *route_role_name(enum route_role role) {
-    static const char *const names[] = {[ROLE_ANYONE] = "anyone", [ROLE_LOOPBACK] = "loopback"};
-    return names[role];
+const char *route_right_name(enum route_right right) {
+    static const char *const names[] = {[RIGHT_ANYONE] = "anyone",
+                                        [RIGHT_IDENTITY] = "identity",
+                                        [RIGHT_READ] = "read",
+                                        [RIGHT_ALARM] = "alarm",
+                                        [RIGHT_OPERATE] = "operate"};
+    return names[right];
 }
 
 void route_allow(unsigned allowed, char *text, size_t size) {
@@ -142,6 +146,9 @@ static const char *parameters_flaw(const struct route *route) {
         }
         if (parameter_named(route, p->name, strlen(p->name)) != p) {
             return "a parameter comes twice";
+        }
+        if (strcmp(p->name, "identity") == 0) {
+            return "a parameter cannot be called identity: that is who asks";
         }
         if (route_in_path(route, p) && (p->required || p->initial != NULL)) {
             return "a parameter of the path is always there: neither required nor with a default";

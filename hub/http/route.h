@@ -22,10 +22,13 @@ enum route_method {
 };
 enum { METHODS_WITH_BODY = METHOD_POST | METHOD_PUT | METHOD_PATCH };
 
-/* Who may ask. */
-enum route_role {
-    ROLE_ANYONE,
-    ROLE_LOOPBACK, /* from this machine, by localhost or its address, and not through a proxy */
+/* What who asks must have: a right of onemap.access_right, which names them as route_right_name does. */
+enum route_right {
+    RIGHT_ANYONE,   /* nothing: nobody is asked for */
+    RIGHT_IDENTITY, /* a login or token, whatever its rights */
+    RIGHT_READ,
+    RIGHT_ALARM,
+    RIGHT_OPERATE,
 };
 
 enum route_etag {
@@ -48,7 +51,9 @@ struct route {
     enum route_method method; /* one; a path with two has two rows */
     const char *pattern;      /* /api/v1/subsystems/{subsystem}/devices; a segment may have text around its {name} */
     const char *summary;      /* one line */
-    enum route_role role;
+    enum route_right right;
+    bool loopback;     /* or without an identity from this machine: by localhost or its address, through no proxy */
+    bool ends_session; /* the client's cookie is to be forgotten */
     const struct parameter *parameters; /* the path's and the query's, ended by PARAMETER_NONE; NULL = none */
     bool any_query;                     /* parameters that are not known are passed over instead of refused */
     struct {
@@ -100,7 +105,7 @@ void router_match(const struct router *router, const struct target *target, unsi
 /* GET, HEAD, ...: the value of Allow for these methods. */
 void route_allow(unsigned methods, char *text, size_t size);
 const char *route_method_name(unsigned method);
-const char *route_role_name(enum route_role role);
+const char *route_right_name(enum route_right right);
 /* True if the parameter stands in the pattern. */
 bool route_in_path(const struct route *route, const struct parameter *parameter);
 

@@ -56,7 +56,8 @@ static cJSON *route_object(const struct route *route) {
     cJSON_AddStringToObject(object, "method", route_method_name(route->method));
     cJSON_AddStringToObject(object, "path", route->pattern);
     cJSON_AddStringToObject(object, "summary", route->summary);
-    cJSON_AddStringToObject(object, "role", route_role_name(route->role));
+    cJSON_AddStringToObject(object, "right", route_right_name(route->right));
+    cJSON_AddBoolToObject(object, "loopback", route->loopback);
     cJSON *parameters = cJSON_AddArrayToObject(object, "parameters");
     for (const struct parameter *p = route->parameters; p != NULL && p->kind != PARAMETER_NONE; p++) {
         cJSON_AddItemToArray(parameters, parameter_object(route, p));

@@ -4,8 +4,8 @@
 
 #include "hub/http/route.h"
 
-/* {"routes": [{"method", "path", "summary", "role", "parameters": [...], "body", "function", "content_type"}]}. The
- * caller frees; NULL = out of memory. */
+/* {"routes": [{"method", "path", "summary", "right", "loopback", "parameters": [...], "body", "function",
+ * "content_type"}]}. The caller frees; NULL = out of memory. */
 char *route_list_json(const struct router *router);
 
 #endif

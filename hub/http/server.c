@@ -16,6 +16,9 @@
 #include "hub/base/closing.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
+#include "hub/http/address.h"
+#include "hub/http/client.h"
+#include "hub/http/login.h"
 #include "hub/http/request.h"
 
 enum {
@@ -25,6 +28,7 @@ enum {
     GRACE_MS = 1000,      /* behind a deadline, for the refusal to go out */
     EVICT_IDLE_MS = 1000, /* idle for so long, a connection may go to others */
     WAKES_A_TURN = 64,    /* connections resumed in one turn of the loop: ingest shares it */
+    CROWDED_MAX = 16,     /* connections of one address that are told it has too many; more are closed at once */
     NOTICE_MAX = 256,
 };
 
@@ -33,7 +37,10 @@ struct connection {
     struct MHD_Connection *handle;
     struct connection *next, *previous;
     struct request *request; /* NULL between requests */
-    uint64_t since_ms;       /* when it was opened, or its last request ended */
+    struct in6_addr client;
+    bool crowded;      /* its client has as many as it may: its request is refused */
+    bool ending;       /* it was idle, and makes room for others */
+    uint64_t since_ms; /* when it was opened, or its last request ended */
 };
 
 struct server {
@@ -50,7 +57,6 @@ struct server {
     uv_idle_t soon;
     struct closing closing;
     char notice[NOTICE_MAX]; /* the last that libmicrohttpd said */
-    int port;
 };
 
 static void on_tick(uv_timer_t *timer);
@@ -133,6 +139,49 @@ static struct connection *connection_of(struct MHD_Connection *handle) {
     return MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+static void evict(struct connection *connection);
+
+static bool is_idle(const struct connection *connection) {
+    return connection->request == NULL && !connection->ending &&
+           uv_now(connection->server->service.loop) - connection->since_ms >= EVICT_IDLE_MS;
+}
+
+/* How many connections the client has: those that are served, or those that are refused for their number. */
+static size_t count_of(const struct server *server, const struct in6_addr *client, bool crowded) {
+    size_t count = 0;
+    for (const struct connection *at = server->connections; at != NULL; at = at->next) {
+        count += at->crowded == crowded && !at->ending && IN6_ARE_ADDR_EQUAL(&at->client, client);
+    }
+    return count;
+}
+
+/* Whether the client has as many connections as it may; one that is idle makes room. */
+static bool is_crowded(const struct server *server, const struct in6_addr *client) {
+    if (count_of(server, client, false) < (size_t)server->service.config->http_address_connections) {
+        return false;
+    }
+    struct connection *idle = NULL; /* for the longest time: the last of the list was opened first */
+    for (struct connection *at = server->connections; at != NULL; at = at->next) {
+        idle = is_idle(at) && IN6_ARE_ADDR_EQUAL(&at->client, client) ? at : idle;
+    }
+    if (idle != NULL) {
+        evict(idle);
+    }
+    return idle == NULL;
+}
+
+/* Before a connection is taken. */
+static enum MHD_Result on_accept(void *user, const struct sockaddr *address, socklen_t length) {
+    const struct server *server = user;
+    const struct in6_addr client = address_client(address);
+    (void)length;
+    if (count_of(server, &client, true) < CROWDED_MAX) {
+        return MHD_YES;
+    }
+    hub_metrics.http_crowded++;
+    return MHD_NO;
+}
+
 static void on_connection(void *user, struct MHD_Connection *handle, void **context,
                           enum MHD_ConnectionNotificationCode code) {
     struct server *server = user;
@@ -143,8 +192,16 @@ static void on_connection(void *user, struct MHD_Connection *handle, void **cont
         if (connection == NULL) {
             return; /* its first request is refused */
         }
-        *connection = (struct connection){
-            .server = server, .handle = handle, .next = server->connections, .since_ms = uv_now(server->service.loop)};
+        const struct sockaddr *peer = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+        const struct in6_addr client = address_client(peer);
+        *connection = (struct connection){.server = server,
+                                          .handle = handle,
+                                          .client = client,
+                                          .crowded = !client_is_proxy(server->service.config, peer) &&
+                                                     is_crowded(server, &client),
+                                          .next = server->connections,
+                                          .since_ms = uv_now(server->service.loop)};
+        hub_metrics.http_crowded += connection->crowded;
         if (server->connections != NULL) {
             server->connections->previous = connection;
         }
@@ -174,7 +231,9 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *ha
     connection->request = request_new(&server->service, handle, target);
     if (connection->request == NULL) {
         log_error("out_of_memory", "what=request");
+        return NULL;
     }
+    connection->request->crowded = connection->crowded;
     return connection->request;
 }
 
@@ -189,9 +248,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *handle, con
     if (request == NULL) {
         return MHD_NO;
     }
-    bool goes_on = request->phase == REQUEST_HEAD ? request_head(request, method)
-                   : *body_length > 0             ? request_body(request, body, body_length)
-                                                  : request_go(request);
+    bool goes_on = request->phase == REQUEST_HEAD       ? request_head(request, method)
+                   : request->phase == REQUEST_IDENTITY ? request_identified(request)
+                   : *body_length > 0                   ? request_body(request, body, body_length)
+                                                        : request_go(request);
     return goes_on ? MHD_YES : MHD_NO;
 }
 
@@ -281,6 +341,12 @@ static bool is_stalled(struct connection *connection, uint64_t now) {
     return !takes;
 }
 
+static void evict(struct connection *connection) {
+    connection->ending = true;
+    cut(connection, "idle", false);
+    hub_metrics.http_evicted++;
+}
+
 /* Its time is over. What asks the database is refused by the pool, and what works elsewhere here. */
 static void deadline_passed(struct connection *connection, uint64_t now) {
     struct request *request = connection->request;
@@ -297,6 +363,7 @@ static void deadline_passed(struct connection *connection, uint64_t now) {
 static void look_at(struct connection *connection, uint64_t now) {
     struct request *request = connection->request;
     uint64_t patience = (uint64_t)connection->server->service.config->http_timeout_s * 1000 + GRACE_MS;
+    patience = connection->crowded ? GRACE_MS : patience;
     if (request == NULL || request->phase == REQUEST_HEAD) {
         if (now - connection->since_ms >= patience) {
             hub_metrics.http_late++;
@@ -331,14 +398,13 @@ static void find_left(struct server *server) {
 }
 
 /* When all are taken: idle connections go, so that others come in. */
-static void evict_idle(struct server *server, uint64_t now) {
+static void evict_idle(const struct server *server) {
     size_t limit = (size_t)server->service.config->http_connections;
     size_t wanted = (size_t)hub_metrics.http_connections < limit ? 0 : limit / 8 + 1;
     for (struct connection *connection = server->connections; connection != NULL && wanted > 0;
          connection = connection->next) {
-        if (connection->request == NULL && now - connection->since_ms >= EVICT_IDLE_MS) {
-            cut(connection, "idle", false);
-            hub_metrics.http_evicted++;
+        if (is_idle(connection)) {
+            evict(connection);
             wanted--;
         }
     }
@@ -352,7 +418,7 @@ static void on_tick(uv_timer_t *timer) {
         uv_timer_stop(timer);
         return;
     }
-    evict_idle(server, now);
+    evict_idle(server);
     find_left(server);
     for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
         hub_metrics.http_streams += connection->request != NULL && connection->request->delivery != NULL;
@@ -367,7 +433,7 @@ static struct MHD_Daemon *daemon_start(struct server *server, const struct addri
     unsigned flags = MHD_USE_EPOLL | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME |
                      (address->ai_family == AF_INET6 ? (unsigned)MHD_USE_DUAL_STACK : 0);
     return MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, /* hears all */
+        flags, 0, on_accept, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_message, server, /* hears all */
         MHD_OPTION_SOCK_ADDR, address->ai_addr, MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)LISTEN_BACKLOG,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)config->http_connections, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)config->http_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
@@ -392,7 +458,7 @@ static bool listen_open(struct server *server) {
         log_error("http_listen", "listen=%s port=%s reason=%s advice=\"see [http] listen and port\"",
                   log_quote(config->http_listen), port, log_quote(problem));
     } else {
-        server->port = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
+        server->service.port = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT)->port;
     }
     if (addresses != NULL) {
         freeaddrinfo(addresses);
@@ -431,12 +497,14 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
     for (size_t i = 0; i < settings->route_count; i++) {
         const struct route *route = &settings->routes[i];
         unsigned deadline_s = route->deadline_s > 0 ? route->deadline_s : (unsigned)settings->config->http_deadline_s;
-        longest_s = route->function != NULL && deadline_s > longest_s ? deadline_s : longest_s;
+        bool asks = route->function != NULL || route->right != RIGHT_ANYONE;
+        longest_s = asks && deadline_s > longest_s ? deadline_s : longest_s;
     }
     if (longest_s > 0) {
         server->service.pool = pool_open(settings->loop, settings->config, longest_s);
+        server->service.logins = login_desk_open(settings->loop, settings->config);
     }
-    return longest_s == 0 || server->service.pool != NULL;
+    return longest_s == 0 || (server->service.pool != NULL && server->service.logins != NULL);
 }
 
 static void server_free(void *user) {
@@ -487,13 +555,13 @@ struct server *server_open(const struct server_settings *settings) {
     metrics_add(server, settings->routes);
     uv_poll_start(&server->poll, UV_READABLE, on_poll);
     server_run(server);
-    log_info("http_listening", "listen=%s port=%d routes=%zu", log_quote(settings->config->http_listen), server->port,
-             settings->route_count);
+    log_info("http_listening", "listen=%s port=%d routes=%zu", log_quote(settings->config->http_listen),
+             server->service.port, settings->route_count);
     return server;
 }
 
 int server_port(const struct server *server) {
-    return server->port;
+    return server->service.port;
 }
 
 /* ---- close ---- */
@@ -515,5 +583,9 @@ void server_close(struct server *server, void (*closed)(void *user), void *user)
     if (server->service.pool != NULL) {
         closing_await(&server->closing);
         pool_close(server->service.pool, closing_over, &server->closing);
+    }
+    if (server->service.logins != NULL) {
+        closing_await(&server->closing);
+        login_desk_close(server->service.logins, closing_over, &server->closing);
     }
 }

@@ -130,6 +130,15 @@ static void add_subsystems(cJSON *status) {
     }
 }
 
+/* null = there is nothing to warn of. */
+static void add_warning(cJSON *status, const char *name, const char *text) {
+    if (*text == '\0') {
+        cJSON_AddNullToObject(status, name);
+    } else {
+        add_text(status, name, text);
+    }
+}
+
 static int64_t uptime_s(void) {
     int64_t up = (clock_now_ms() - hub_metrics.started_at_ms) / 1000;
     return hub_metrics.started_at_ms == 0 || up < 0 ? 0 : up;
@@ -147,11 +156,8 @@ char *status_json(const struct config *config, bool ready, const char *why) {
     } else {
         add_text(status, "why", why);
     }
-    if (hub_metrics.calendar_warning[0] == '\0') {
-        cJSON_AddNullToObject(status, "calendar");
-    } else {
-        add_text(status, "calendar", hub_metrics.calendar_warning);
-    }
+    add_warning(status, "calendar", hub_metrics.calendar_warning);
+    add_warning(status, "database_settings", hub_metrics.database_advice);
     add_last_problem(status);
     add_database(status);
     add_subsystems(status);

@@ -4,14 +4,18 @@
 
 #include "hub/base/log.h"
 
-/* A duplicate is a sign of life, and says nothing new. */
+/* A duplicate is a sign of life, and says nothing new. Rollups count what is new: whose record was changed, or came
+ * first at another time, is made anew from the records (onemap.rollup_recompute). */
 static int note_rows(const struct world *world, const struct batch *batch, const struct batch_message *message) {
     int code = 0;
     for (size_t i = message->first_row; i < message->first_row + message->row_count; i++) {
         const struct batch_row *row = &batch->row_index[i];
         struct record record;
         batch_row_read(batch, row, &record);
-        record.present = row->duplicate ? 0 : record.present;
+        if (row->fate == FATE_STORED && message->first_received_ms == 0) {
+            rollups_note(world->rollups, row->device, &record);
+        }
+        record.present = row->fate == FATE_DUPLICATE ? 0 : record.present;
         int noted = states_note(world->states, row->device, &record, message->received_at_ms);
         code = noted != 0 ? noted : code;
     }
@@ -49,6 +53,7 @@ bool commit_take(const struct world *world, const struct batch *batch) {
             code = noted != 0 ? noted : code;
         }
     }
+    rollups_batch(world->rollups, batch->ids.data, batch->ids.failed ? 0 : batch->ids.length);
     code = code != 0 || batch->ids.failed ? -1 : states_batches(world->states, batch->ids.data, batch->ids.length);
     if (code != 0) {
         log_error("out_of_memory", "what=device_state lane=%s", batch->metrics->lane);

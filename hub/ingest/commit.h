@@ -1,5 +1,5 @@
-/* commit.h: what a committed batch means for what the hub holds in memory: alarm conditions are settled, states learn
- * of what was stored and of nothing else. Does no I/O. */
+/* commit.h: what a committed batch means for what the hub holds in memory: alarm conditions are settled, states and
+ * rollups learn of what was stored and of nothing else. Does no I/O. */
 #ifndef CITYHUB_COMMIT_H
 #define CITYHUB_COMMIT_H
 

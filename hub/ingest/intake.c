@@ -18,6 +18,7 @@ enum {
     NAME_MAX_BYTES = 128,
     UNREAD_KEPT_BYTES = 65536, /* of a message that is refused unread */
     DAY_MS = 86400000,
+    DAYS_LATE = 7, /* of what comes late all the same, as after an outage, days need no leave */
     WARNING_CODES = 5,
 };
 
@@ -35,6 +36,7 @@ struct intake {
     int problem_count, field_count, warning_count;
     int warned[WARNING_CODES];
     int64_t newest_ms;    /* no record is later */
+    int64_t today;        /* the day on which it came */
     bool new_to_registry; /* a record of a document names a device that is not known, or not so */
 };
 
@@ -255,10 +257,40 @@ static struct device *device_of(struct intake *intake, const struct record *reco
     return device;
 }
 
+/* Whether the record's day has partitions, or may have: each costs the database tables and locks, for as long as data
+ * are kept. False: refused and reported. */
+static bool day_fits(struct intake *intake, const struct record *record) {
+    struct vendor *vendor = intake->vendor;
+    struct days *days = intake->world.days;
+    int64_t most = intake->world.config->lane_new_days;
+    int64_t day = days_of(record->observed_at_ms);
+    if (days_has(days, day)) {
+        return true;
+    }
+    if (vendor->days_on != intake->today) {
+        vendor->days_on = intake->today;
+        vendor->days_made = 0;
+    }
+    bool late = day >= intake->today - DAYS_LATE;
+    if (!late && vendor->days_made >= most) {
+        char reason[DECODE_REASON_MAX];
+        snprintf(
+            reason, sizeof reason,
+            "observed_at_ms: there are no data of this day, and this vendor has begun %lld such days today (UTC), as many"
+            " as it may: send what is older day after day, or ask the county for more ([lane] new_days)",
+            (long long)most);
+        note_problem(intake, record->index, "too_many_new_days", reason);
+        return false;
+    }
+    vendor->days_made += !late;
+    days_mark(days, day);
+    return true;
+}
+
 static void take_record(void *user, struct record *record) {
     struct intake *intake = user;
     struct batch *batch = intake->batch;
-    struct device *device = batch->failed ? NULL : device_of(intake, record);
+    struct device *device = batch->failed || !day_fits(intake, record) ? NULL : device_of(intake, record);
     if (device == NULL) {
         return;
     }
@@ -457,6 +489,7 @@ static int decode(struct intake *intake, const struct intake_message *message) {
         .subsystem = intake->adapter->key,
     };
     intake->newest_ms = limits.newest_ms;
+    intake->today = days_of(message->received_at_ms);
     enum topic_kind kind = topic_kind(batch_text(intake->batch, current(intake)->kind));
     if (kind == TOPIC_TELEMETRY) {
         struct decode_sink sink = {

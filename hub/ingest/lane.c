@@ -13,6 +13,7 @@
 #include "hub/base/topic.h"
 #include "hub/ingest/commit.h"
 #include "hub/ingest/delivery.h"
+#include "hub/ingest/pace.h"
 #include "hub/link/mqtt.h"
 #include "hub/link/mqtt_login.h"
 
@@ -58,14 +59,26 @@ struct lane {
     bool held;     /* the filling one is to be handed over, and must wait for others */
     bool stopping;
     bool drained;
-    uv_timer_t age; /* of the batch; when draining: of the quiet */
+    struct pace pace;
+    uv_timer_t timer; /* when the filling batch is looked at again; when draining: of the quiet */
     int subscribe_mid;
     struct closing closing;
 };
 
+static struct pace_batch filling(const struct lane *lane) {
+    const struct config *config = lane->settings.world->config;
+    return (struct pace_batch){.now = uv_now(lane->settings.loop),
+                               .records = (size_t)lane->filling->batch.records,
+                               .large = batch_bytes(&lane->filling->batch) >= BATCH_BYTES_MAX,
+                               .in_flight = lane->in_flight,
+                               .spare = writer_spare(lane->settings.writer),
+                               .records_most = config->lane_batch_records,
+                               .age_most_ms = (uint64_t)config->lane_batch_age_ms};
+}
+
 static bool batch_full(const struct lane *lane) {
-    const struct batch *batch = &lane->filling->batch;
-    return batch->records >= lane->settings.world->config->lane_batch_records || batch_bytes(batch) >= BATCH_BYTES_MAX;
+    struct pace_batch batch = filling(lane);
+    return pace_full(&lane->pace, &batch);
 }
 
 /* Nothing is read that is not committed. */
@@ -111,12 +124,14 @@ static void batch_submit(struct lane *lane) {
     if (slot->batch.message_count == 0) {
         return;
     }
-    uv_timer_stop(&lane->age);
+    uv_timer_stop(&lane->timer);
     lane->held = lane->in_flight == IN_FLIGHT_MAX || (lane->in_flight > 0 && needs_order(&slot->batch));
     if (lane->held) {
         return;
     }
     slot->committing = true;
+    struct pace_batch handed = filling(lane);
+    slot->job.yields = pace_handed(&lane->pace, &handed);
     slot->batch.forget_before_us = deliveries_oldest_us(lane->deliveries);
     lane->in_flight++;
     lane->round++;
@@ -140,24 +155,47 @@ static void drain_over(uv_timer_t *timer) {
 
 static void await_quiet(struct lane *lane) {
     if (lane->settings.draining && all_committed(lane)) {
-        uv_timer_start(&lane->age, drain_over, DRAIN_QUIET_MS, DRAIN_QUIET_MS);
+        uv_timer_start(&lane->timer, drain_over, DRAIN_QUIET_MS, DRAIN_QUIET_MS);
     }
 }
 
 /* ---- messages ---- */
 
-static void age_over(uv_timer_t *timer) {
-    batch_submit(timer->data);
+static void consider(uv_timer_t *timer);
+
+/* Hands the filling batch over if its time has come, and sees to it that it will be. */
+static void batch_consider(struct lane *lane) {
+    if (lane->filling->batch.message_count == 0 || lane->held) {
+        return;
+    }
+    struct pace_batch batch = filling(lane);
+    uint64_t due = pace_due(&lane->pace, &batch);
+    if (due == 0) {
+        batch_submit(lane);
+    } else if (due == PACE_WAIT) {
+        uv_timer_stop(&lane->timer);
+    } else {
+        uv_timer_start(&lane->timer, consider, due, 0);
+    }
+}
+
+static void consider(uv_timer_t *timer) {
+    batch_consider(timer->data);
+}
+
+static void turn_over(void *user) {
+    batch_consider(user);
 }
 
 static int message_take(struct lane *lane, const struct intake_message *message) {
     struct batch *batch = &lane->filling->batch;
     int code = intake_take(lane->intake, batch, message);
     count_queue(lane);
+    if (code == 0 && batch->message_count == 1) {
+        lane->pace.filled_at = uv_now(lane->settings.loop);
+    }
     if (batch_full(lane)) {
-        batch_submit(lane);
-    } else if (code == 0 && batch->message_count == 1) {
-        uv_timer_start(&lane->age, age_over, (uint64_t)lane->settings.world->config->lane_batch_age_ms, 0);
+        batch_consider(lane);
     }
     return code;
 }
@@ -250,6 +288,7 @@ static void batch_committed(void *user) {
     struct lane *lane = slot->lane;
     slot->committing = false;
     lane->in_flight--;
+    lane->pace.took_ms = (uv_hrtime() - slot->job.submitted_at) / 1000000;
     deliveries_committed(lane->deliveries, &slot->batch);
     if (commit_take(lane->settings.world, &slot->batch) && lane->settings.refused != NULL) {
         lane->settings.refused(lane->settings.user);
@@ -259,6 +298,8 @@ static void batch_committed(void *user) {
     count_queue(lane);
     if (lane->held || lane->stopping) {
         batch_submit(lane);
+    } else {
+        batch_consider(lane);
     }
     if (all_committed(lane)) {
         lane->round = 0;
@@ -305,7 +346,7 @@ static void drain(struct lane *lane, bool session_present) {
     bool is_5 = mqtt_is_5(lane->settings.world->config);
     lane->metrics->connected = true;
     if (!session_present) {
-        uv_timer_start(&lane->age, drain_over, 0, DRAIN_QUIET_MS);
+        uv_timer_start(&lane->timer, drain_over, 0, DRAIN_QUIET_MS);
         return;
     }
     /* RabbitMQ takes back only a subscription that it has seen on this connection, and knows no shared ones. */
@@ -393,6 +434,10 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
     bool by_identifier = mqtt_is_5(lane->settings.world->config); /* RabbitMQ gives new ones when it delivers again */
     /* A name without its bytes: there was no memory for them. */
     int code = name == NULL && name_length > 0 ? CH_EMEMORY : intake_digest(lane->intake, &taken);
+    if (!by_identifier) {
+        taken.first_received_ms =
+            topic_cut_first_received(message->topic); /* after the digest: a replay is no redelivery */
+    }
     if (code == 0 && deliveries_met(lane->deliveries, taken.key, taken.identifier, by_identifier)) {
         lane->metrics->messages_redelivered++;
     } else if (code == 0) {
@@ -407,6 +452,7 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
 static void lane_free(void *part) {
     struct lane *lane = part;
     held_bytes -= lane->held_bytes;
+    pace_forget(&lane->pace);
     intake_free(lane->intake);
     deliveries_free(lane->deliveries);
     for (size_t i = 0; i < SLOTS; i++) {
@@ -470,6 +516,7 @@ struct lane *lane_open(const struct lane_settings *settings) {
                                      .subscribed = on_subscribed,
                                      .may_read = may_read,
                                      .may_write = may_write,
+                                     .turn = turn_over,
                                      .user = lane};
     if (lane->metrics == NULL || lane->intake == NULL || lane->deliveries == NULL) {
         log_error("lane_open", "lane=%s reason=\"out of memory, or too many lanes\"", lane->name);
@@ -481,8 +528,8 @@ struct lane *lane_open(const struct lane_settings *settings) {
         return NULL;
     }
     take_deliveries(lane, settings->deliveries);
-    uv_timer_init(settings->loop, &lane->age);
-    lane->age.data = lane;
+    uv_timer_init(settings->loop, &lane->timer);
+    lane->timer.data = lane;
     return lane;
 }
 
@@ -531,7 +578,7 @@ bool lane_idle(const struct lane *lane) {
 void lane_close(struct lane *lane, void (*closed)(void *user), void *user) {
     lane->metrics->connected = false;
     closing_begin(&lane->closing, lane_free, lane, closed, user);
-    closing_handle(&lane->closing, (uv_handle_t *)&lane->age);
+    closing_handle(&lane->closing, (uv_handle_t *)&lane->timer);
     closing_await(&lane->closing);
     mqtt_close(lane->mqtt, lane->drained, closing_over, &lane->closing);
 }

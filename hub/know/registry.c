@@ -146,15 +146,26 @@ int registry_take_vendors(struct registry *registry, const PGresult *rows) {
     return 0;
 }
 
-/* Each device's state is looked up by itself: a join of a page would read all states, page after page. */
+/* All devices: with their states in one pass over both keys. What has changed: each device's state by itself, as a join
+ * would read all states. */
 void registry_devices_sql(char *sql, size_t size, int after_id, const char *changed_since) {
-    snprintf(
-        sql, size,
-        "SELECT " REGISTRY_DEVICE_COLUMNS(
-            "(SELECT (pg_catalog.date_part('epoch', s.observed_at) * 1000)::bigint"
-            " FROM onemap.device_state s WHERE s.device_id = d.id)") " FROM onemap.device d"
-                                                                     " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
-        after_id, changed_since, REGISTRY_PAGE);
+#define STATE_MS "(pg_catalog.date_part('epoch', s.observed_at) * 1000)::bigint"
+    if (changed_since == NULL) {
+        snprintf(sql, size,
+                 "SELECT " REGISTRY_DEVICE_COLUMNS(
+                     STATE_MS) " FROM onemap.device d LEFT JOIN onemap.device_state s"
+                               " ON s.device_id = d.id AND s.device_id > %d WHERE d.id > %d ORDER BY d.id LIMIT %d",
+                 after_id, after_id, REGISTRY_PAGE);
+    } else {
+        snprintf(
+            sql, size,
+            "SELECT " REGISTRY_DEVICE_COLUMNS(
+                "(SELECT " STATE_MS
+                " FROM onemap.device_state s WHERE s.device_id = d.id)") " FROM onemap.device d"
+                                                                         " WHERE d.id > %d AND d.updated_at >= %s ORDER BY d.id LIMIT %d",
+            after_id, changed_since, REGISTRY_PAGE);
+    }
+#undef STATE_MS
 }
 
 int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row) {

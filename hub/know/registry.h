@@ -23,6 +23,8 @@ struct vendor {
     bool receipts_all;       /* a receipt for every message, not only for those with problems */
     bool revoked;
     size_t device_count;
+    int64_t days_on;      /* the UTC day of which it has ... */
+    int64_t days_made;    /* ... brought in the first data of so many days long past */
     size_t unknown_count; /* of those, devices that no inventory has named: their kind is not known */
     UT_hash_handle hh;
     char key[]; /* "<subsystem>/<vendor>" */
@@ -75,9 +77,9 @@ int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row);
 /* Takes in rows of registry_devices_sql(...). Sets *last_id to the largest id seen. Returns 0, or CH_EMEMORY: then a
  * part of them was taken in. */
 int registry_take_devices(struct registry *registry, const PGresult *rows, int *last_id);
-/* One page of devices with an id above `after_id`, changed since `changed_since` (a literal for SQL such as
- * '-infinity'), into `sql`. */
+/* One page of devices with an id above `after_id`, changed since `changed_since` (an expression of SQL; NULL = all),
+ * into `sql`. */
 void registry_devices_sql(char *sql, size_t size, int after_id, const char *changed_since);
-enum { REGISTRY_PAGE = 5000 };
+enum { REGISTRY_PAGE = 20000 };
 
 #endif

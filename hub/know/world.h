@@ -4,8 +4,10 @@
 
 #include "hub/base/config.h"
 #include "hub/know/alarm.h"
+#include "hub/know/days.h"
 #include "hub/know/plausible.h"
 #include "hub/know/registry.h"
+#include "hub/know/rollup.h"
 #include "hub/know/state.h"
 
 struct world {
@@ -13,7 +15,9 @@ struct world {
     struct registry *registry;
     struct alarms *alarms;
     struct states *states;
+    struct rollups *rollups;
     struct plausible *plausible;
+    struct days *days; /* with what is on its way to be made */
 };
 
 #endif

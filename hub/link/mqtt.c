@@ -22,8 +22,9 @@ enum {
     CONNACK_TIMEOUT_MS = 30000, /* a broker that loads a large store answers late */
     STABLE_MS = 10000,          /* a connection that held so long is worth a quick new try */
     TICK_MS = 1000,
-    SEND_MAXIMUM = 1000, /* unacknowledged publications */
-    READS_MAX = 256,     /* packets in one turn, so that others have theirs */
+    SEND_MAXIMUM = 1000,         /* unacknowledged publications */
+    READS_MAX = 256,             /* packets in one turn, so that others have theirs, ... */
+    READ_BYTES_MAX = 128 * 1024, /* ... or so many bytes of messages, and the packet that brings the last of them */
     DETAIL_BYTES = 200,
 };
 
@@ -41,7 +42,8 @@ struct mqtt {
     bool dialling;
     int dial_code;
     uint64_t greeted_at;
-    uint64_t packets; /* that came to a callback: a read without one has emptied the socket, or nearly so */
+    size_t turn_bytes; /* of messages, in this turn */
+    uint64_t packets;  /* that came to a callback: a read without one has emptied the socket, or nearly so */
     unsigned backoff_ms;
     char detail[DETAIL_BYTES]; /* what the library logged last while it connected: why TLS fails */
     struct closing closing;
@@ -133,12 +135,18 @@ static void mqtt_write(struct mqtt *mqtt) {
 
 static void mqtt_read(struct mqtt *mqtt) {
     uint64_t before = mqtt->packets - 1;
-    for (int i = 0; i < READS_MAX && mqtt->packets != before && on_line(mqtt) && may_read(mqtt); i++) {
+    mqtt->turn_bytes = 0;
+    for (int i = 0; i < READS_MAX && mqtt->turn_bytes < READ_BYTES_MAX && mqtt->packets != before && on_line(mqtt) &&
+                    may_read(mqtt);
+         i++) {
         before = mqtt->packets;
         int code = mosquitto_loop_read(mqtt->session, 1);
         if (code != MOSQ_ERR_SUCCESS) {
             mqtt_lose(mqtt, reason_of(mqtt, code));
         }
+    }
+    if (mqtt->handlers.turn != NULL) {
+        mqtt->handlers.turn(mqtt->handlers.user);
     }
 }
 
@@ -206,6 +214,7 @@ static void on_message(struct mosquitto *session, void *user, const struct mosqu
     (void)session;
     struct mqtt *mqtt = user;
     mqtt->packets++;
+    mqtt->turn_bytes += (size_t)message->payloadlen;
     /* The flag says that it was retained and comes for the subscription's sake: its time was when it was published.
      * MQTT 3.1.1 cannot forbid it. */
     if (mqtt->handlers.message != NULL && !message->retain) {

@@ -22,6 +22,7 @@ struct mqtt_handlers {
     void (*published)(void *user, int mid, int reason);                     /* PUBACK came; NULL = ignore */
     /* Asked before each packet: is there room for another message? NULL = always. */
     bool (*may_read)(void *user);
+    void (*turn)(void *user); /* what the socket had is read, or a turn's share of it. NULL = ignore */
     /* Asked before anything is written: writing acknowledges every message read so far. NULL = always. */
     bool (*may_write)(void *user);
     void *user;

@@ -46,7 +46,7 @@ struct postgres_value {
     size_t length;
     bool binary;
 };
-enum { POSTGRES_VALUES_MAX = 4 };
+enum { POSTGRES_VALUES_MAX = 5 };
 struct postgres_job {
     const char *sql;
     /* Parameters $1, $2, ... of `sql`, which is one statement then; its results come in binary form. Copied at once.

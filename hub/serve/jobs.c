@@ -35,6 +35,7 @@ struct job {
     bool (*build)(struct runner *runner);
     void (*result)(struct runner *runner, int statement, const PGresult *result);
     void (*ended)(struct runner *runner, const struct postgres_error *error);
+    bool (*urgent)(const struct runner *runner); /* it is due whatever the time; NULL = never */
     int64_t interval_s;
     int64_t
         rest; /* how many times as long as it took it rests at the least: what grows with a table takes no more time */
@@ -52,13 +53,14 @@ struct runner {
     struct buffer sql, copy;
     struct postgres_copy copies[1];
     size_t copy_count;
+    bool rolled_up; /* the running rollup says that it was done */
     int64_t timeout_s;
 };
 
 struct jobs {
     uv_loop_t *loop;
+    const struct world *world;
     const struct config *config;
-    struct states *states;
     struct jobs_handlers handlers;
     uv_timer_t timer;
     struct runner quick, slow;
@@ -68,7 +70,7 @@ struct jobs {
 /* ---- the quick connection's ---- */
 
 static bool build_states(struct runner *runner) {
-    struct states *states = runner->jobs->states;
+    struct states *states = runner->jobs->world->states;
     hub_metrics.state_dirty = (int64_t)states_dirty(states);
     buffer_reset(&runner->copy, COPY_KEEP);
     if (!states_due(states)) {
@@ -90,7 +92,7 @@ static bool build_states(struct runner *runner) {
 }
 
 static void end_states(struct runner *runner, const struct postgres_error *error) {
-    struct states *states = runner->jobs->states;
+    struct states *states = runner->jobs->world->states;
     if (error != NULL) {
         states_unwritten(states);
     } else {
@@ -183,8 +185,40 @@ static bool build_delivery(struct runner *runner) {
 }
 
 static bool build_rollup(struct runner *runner) {
-    buffer_text(&runner->sql, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT onemap.rollup_run(); COMMIT");
+    struct rollups *rollups = runner->jobs->world->rollups;
+    runner->rolled_up = false;
+    buffer_reset(&runner->copy, COPY_KEEP);
+    buffer_text(&runner->sql, "BEGIN ISOLATION LEVEL REPEATABLE READ;");
+    if (rollups_copy(rollups, &runner->copy) > 0) {
+        runner->copies[0] = (struct postgres_copy){.data = runner->copy.data, .length = runner->copy.length};
+        runner->copy_count = 1;
+        buffer_format(&runner->sql, " COPY onemap.rollup_stage %s FROM STDIN (FORMAT binary);", rollups_copy_columns);
+    }
+    buffer_text(&runner->sql, " SELECT onemap.rollup_run(");
+    rollups_copy_batches(rollups, &runner->sql);
+    buffer_text(&runner->sql, "); COMMIT");
+    runner->sql.failed = runner->sql.failed || runner->copy.failed;
     return true;
+}
+
+/* NULL = another hub was at it. */
+static void take_rollup(struct runner *runner, int statement, const PGresult *result) {
+    (void)statement;
+    if (PQntuples(result) == 1) {
+        runner->rolled_up = PQgetisnull(result, 0, 0) == 0;
+    }
+}
+
+static void end_rollup(struct runner *runner, const struct postgres_error *error) {
+    if (error == NULL && runner->rolled_up) {
+        rollups_written(runner->jobs->world->rollups);
+    } else {
+        rollups_unwritten(runner->jobs->world->rollups);
+    }
+}
+
+static bool rollup_urgent(const struct runner *runner) {
+    return rollups_full(runner->jobs->world->rollups);
 }
 
 static bool build_presence(struct runner *runner) {
@@ -242,7 +276,7 @@ static void runner_advance(struct runner *runner) {
     uint64_t now = uv_now(runner->jobs->loop);
     for (size_t i = 0; i < runner->count && runner->running == NULL && postgres_idle(runner->session); i++) {
         struct job *job = &runner->list[i];
-        if (job->due_at > now) {
+        if (job->due_at > now && (job->urgent == NULL || !job->urgent(runner))) {
             continue;
         }
         job->due_at = now + (uint64_t)job->interval_s * 1000;
@@ -293,7 +327,12 @@ static void jobs_list(struct jobs *jobs) {
             &(struct job){
                 .name = "partitions", .build = build_partitions, .ended = end_partitions, .interval_s = MAINTAIN_S});
     job_add(&jobs->slow, &(struct job){.name = "delivery", .build = build_delivery, .interval_s = MAINTAIN_S});
-    job_add(&jobs->slow, &(struct job){.name = "rollup", .build = build_rollup, .interval_s = config->jobs_rollup_s});
+    job_add(&jobs->slow, &(struct job){.name = "rollup",
+                                       .build = build_rollup,
+                                       .result = take_rollup,
+                                       .ended = end_rollup,
+                                       .urgent = rollup_urgent,
+                                       .interval_s = config->jobs_rollup_s});
     job_add(&jobs->slow,
             &(struct job){.name = "presence", .build = build_presence, .interval_s = config->jobs_offline_s});
     job_add(&jobs->slow,
@@ -306,16 +345,15 @@ static void jobs_list(struct jobs *jobs) {
             &(struct job){.name = "pack", .build = build_pack, .result = take_pack, .interval_s = PACK_S, .rest = 1});
 }
 
-struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct states *states,
-                       const struct jobs_handlers *handlers) {
+struct jobs *jobs_open(uv_loop_t *loop, const struct world *world, const struct jobs_handlers *handlers) {
     struct jobs *jobs = calloc(1, sizeof *jobs);
     if (jobs == NULL) {
         log_error("out_of_memory", "what=jobs");
         return NULL;
     }
     jobs->loop = loop;
-    jobs->config = config;
-    jobs->states = states;
+    jobs->world = world;
+    jobs->config = world->config;
     jobs->handlers = *handlers;
     jobs->quick.jobs = jobs->slow.jobs = jobs;
     jobs->slow.timeout_s = SLOW_TIMEOUT_S;
@@ -323,8 +361,8 @@ struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct stat
     /* lock_timeout stays as it is: a job may compute for long, but not wait long for others. */
     static const char slow_setup[] = "SET statement_timeout = '1800s'";
     struct postgres_handlers none = {0};
-    jobs->quick.session = postgres_open(loop, config, "states", "SELECT onemap.stage_create()", &none);
-    jobs->slow.session = postgres_open(loop, config, "jobs", slow_setup, &none);
+    jobs->quick.session = postgres_open(loop, world->config, "states", "SELECT onemap.stage_create()", &none);
+    jobs->slow.session = postgres_open(loop, world->config, "jobs", slow_setup, &none);
     uv_timer_init(loop, &jobs->timer);
     jobs->timer.data = jobs;
     if (jobs->quick.session == NULL || jobs->slow.session == NULL) {

@@ -5,8 +5,7 @@
 
 #include <uv.h>
 
-#include "hub/base/config.h"
-#include "hub/know/state.h"
+#include "hub/know/world.h"
 
 struct jobs;
 
@@ -18,8 +17,7 @@ struct jobs_handlers {
 };
 
 /* NULL after logging why. */
-struct jobs *jobs_open(uv_loop_t *loop, const struct config *config, struct states *states,
-                       const struct jobs_handlers *handlers);
+struct jobs *jobs_open(uv_loop_t *loop, const struct world *world, const struct jobs_handlers *handlers);
 void jobs_close(struct jobs *jobs, void (*closed)(void *user), void *user);
 
 #endif

@@ -11,14 +11,17 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
+#include "hub/base/text.h"
 #include "hub/know/adapter_json.h"
 #include "hub/link/postgres.h"
 
 enum task {
     TASK_CATALOGUE, /* does the database's catalogue fit this build? */
+    TASK_SETTINGS,  /* do the server's settings fit this configuration? */
     TASK_CATCH_UP,  /* device_state after a crash */
     TASK_VENDORS,
     TASK_DEVICES,    /* page by page */
+    TASK_DAYS,       /* which have partitions */
     TASK_RULES,      /* what is plausible, rules, then conditions, in one answer */
     TASK_DELIVERIES, /* what was committed last and may be delivered again */
     TASK_LANES,      /* our sessions are written down before they are opened */
@@ -27,9 +30,10 @@ enum task {
 };
 
 static const char *const task_names[TASK_COUNT] = {
-    [TASK_CATALOGUE] = "catalogue", [TASK_CATCH_UP] = "catch_up", [TASK_VENDORS] = "vendors",
-    [TASK_DEVICES] = "devices",     [TASK_RULES] = "rules",       [TASK_DELIVERIES] = "deliveries",
-    [TASK_LANES] = "lanes",         [TASK_FORGET] = "forget"};
+    [TASK_CATALOGUE] = "catalogue", [TASK_SETTINGS] = "settings",     [TASK_CATCH_UP] = "catch_up",
+    [TASK_VENDORS] = "vendors",     [TASK_DEVICES] = "devices",       [TASK_DAYS] = "days",
+    [TASK_RULES] = "rules",         [TASK_DELIVERIES] = "deliveries", [TASK_LANES] = "lanes",
+    [TASK_FORGET] = "forget"};
 
 enum {
     DEVICES_PAUSE_MS = 1000,  /* notifications of devices come in bursts */
@@ -80,12 +84,20 @@ static void take_catalogue(struct loader *loader, int statement, const PGresult 
     }
 }
 
-/* What the answer's last statement names makes a commit no promise when the machine fails. */
-static void take_settings(int statement, const PGresult *rows) {
-    for (int row = 0; statement == 3 && row < PQntuples(rows); row++) {
-        log_warning("database_durability", "setting=%s advice=%s", PQgetvalue(rows, row, 0),
-                    log_quote("it is off: what is acknowledged may be lost when the machine fails; switch it on"));
+/* Settings with which a commit is no promise when the machine fails, or with which room for this configuration runs
+ * out: told in the log, and for as long as it is so by `cityhub status`. */
+static void take_settings(const PGresult *rows) {
+    char *text = hub_metrics.database_advice;
+    size_t size = sizeof hub_metrics.database_advice, used = 0;
+    text[0] = '\0';
+    for (int row = 0; row < PQntuples(rows); row++) {
+        const char *setting = PQgetvalue(rows, row, 0), *advice = PQgetvalue(rows, row, 1);
+        log_warning("database_setting", "setting=%s advice=%s", setting, log_quote(advice));
+        if (used < size) {
+            used += (size_t)snprintf(text + used, size - used, "%s%s: %s", row == 0 ? "" : "; ", setting, advice);
+        }
     }
+    text_trim(text);
 }
 
 /* `now()` first: changes up to then are in the answers that follow. */
@@ -145,14 +157,17 @@ static void task_result(void *user, int statement, const PGresult *result) {
     case TASK_CATALOGUE:
         take_catalogue(loader, statement, result);
         break;
-    case TASK_CATCH_UP:
-        take_settings(statement, result);
+    case TASK_SETTINGS:
+        take_settings(result);
         break;
     case TASK_VENDORS:
         code = take_vendors(loader, statement, result);
         break;
     case TASK_DEVICES:
         code = take_devices(loader, result);
+        break;
+    case TASK_DAYS:
+        days_take(loader->world->days, result);
         break;
     case TASK_RULES:
         code = take_rules(loader, statement, result);
@@ -188,9 +203,8 @@ static void sql_catalogue(struct loader *loader) {
 static void sql_devices(struct loader *loader) {
     char text[512];
     char since[SINCE_TEXT + 64];
-    snprintf(since, sizeof since, loader->since[0] == '\0' ? "'-infinity'" : "timestamptz '%s' - interval '2 minutes'",
-             loader->since);
-    registry_devices_sql(text, sizeof text, loader->last_id, since);
+    snprintf(since, sizeof since, "timestamptz '%s' - interval '2 minutes'", loader->since);
+    registry_devices_sql(text, sizeof text, loader->last_id, loader->since[0] == '\0' ? NULL : since);
     buffer_text(&loader->sql, text);
 }
 
@@ -236,25 +250,32 @@ static void sql_forget(struct loader *loader) {
 }
 
 static void build(struct loader *loader, enum task task) {
+    const struct config *config = loader->world->config;
     struct buffer *sql = &loader->sql;
     buffer_reset(sql, 4096);
     switch (task) {
     case TASK_CATALOGUE:
         sql_catalogue(loader);
         break;
+    case TASK_SETTINGS:
+        buffer_format(sql, "SELECT a.setting, a.advice FROM onemap.server_advice(%lld, %lld, %d) a",
+                      (long long)(config->retention_observation_days + config->retention_partitions_ahead_days),
+                      (long long)config->http_queries, config_connections(config));
+        break;
     case TASK_CATCH_UP:
-        buffer_format(
-            sql,
-            "SET statement_timeout = '%ds'; SELECT onemap.device_state_catch_up(); SET statement_timeout ="
-            " '%llds'; SELECT s.name FROM pg_catalog.pg_settings s WHERE s.name IN ('fsync', 'full_page_writes')"
-            " AND s.setting = 'off'",
-            CATCH_UP_TIMEOUT_S, (long long)loader->world->config->database_statement_timeout_s);
+        buffer_format(sql,
+                      "SET statement_timeout = '%ds'; SELECT onemap.device_state_catch_up(); SET statement_timeout ="
+                      " '%llds'",
+                      CATCH_UP_TIMEOUT_S, (long long)config->database_statement_timeout_s);
         break;
     case TASK_VENDORS:
         buffer_format(sql, "SELECT now(); %s", registry_vendors_sql);
         break;
     case TASK_DEVICES:
         sql_devices(loader);
+        break;
+    case TASK_DAYS:
+        buffer_text(sql, days_sql);
         break;
     case TASK_RULES:
         alarms_reading(loader->world->alarms);
@@ -386,8 +407,11 @@ static void on_lost(void *user, const char *why) {
     struct loader *loader = user;
     (void)why;
     loader->paging = false;
-    /* What changed while nobody listened. */
-    loader->due[TASK_VENDORS] = loader->due[TASK_DEVICES] = loader->due[TASK_RULES] = true;
+    /* What changed while nobody listened; the server may be another one, or have other settings. */
+    static const enum task again[] = {TASK_SETTINGS, TASK_VENDORS, TASK_DEVICES, TASK_DAYS, TASK_RULES};
+    for (size_t i = 0; i < COUNT_OF(again); i++) {
+        loader->due[again[i]] = true;
+    }
     loader->last_id = 0;
 }
 
@@ -454,6 +478,11 @@ const PGresult *loader_deliveries(const struct loader *loader) {
 void loader_deliveries_taken(struct loader *loader) {
     PQclear(loader->deliveries);
     loader->deliveries = NULL;
+}
+
+void loader_days_due(struct loader *loader) {
+    loader->due[TASK_DAYS] = true;
+    advance(loader);
 }
 
 void loader_conditions_due(struct loader *loader) {

@@ -27,6 +27,8 @@ struct loader *loader_open(uv_loop_t *loop, const struct world *world, const str
  * them. */
 const PGresult *loader_deliveries(const struct loader *loader);
 void loader_deliveries_taken(struct loader *loader);
+/* Days may have lost their partitions, or got some. */
+void loader_days_due(struct loader *loader);
 /* What alarms hold to be true may be no more: rules and conditions are read anew. */
 void loader_conditions_due(struct loader *loader);
 bool loader_connected(const struct loader *loader);

@@ -100,7 +100,9 @@ static int64_t listening_since(void *user) {
 }
 
 static void partitions_dropped(void *user) {
-    writer_forget_partitions(((struct hub *)user)->writer);
+    struct hub *hub = user;
+    writer_forget_partitions(hub->writer);
+    loader_days_due(hub->loader);
 }
 
 static void outbox_written(void *user) {
@@ -307,7 +309,7 @@ static void on_loaded(void *user, const PGresult *lanes) {
         .listening_since_ms = listening_since, .partitions_dropped = partitions_dropped, .user = hub};
     hub->writer = writer_open(&hub->loop, hub->config, outbox_written, hub);
     hub->outbox = hub->writer == NULL ? NULL : outbox_open(&hub->loop, hub->config);
-    hub->jobs = hub->outbox == NULL ? NULL : jobs_open(&hub->loop, hub->config, hub->world.states, &handlers);
+    hub->jobs = hub->outbox == NULL ? NULL : jobs_open(&hub->loop, &hub->world, &handlers);
     if (hub->jobs == NULL || !lanes_open(hub, lanes)) {
         fail(hub);
         return;
@@ -326,9 +328,11 @@ static bool hub_open(struct hub *hub) {
                                 .registry = registry_new(),
                                 .alarms = alarms_new(),
                                 .states = states_new(),
-                                .plausible = plausible_new()};
+                                .plausible = plausible_new(),
+                                .rollups = rollups_new(),
+                                .days = calloc(1, sizeof(struct days))};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL ||
-        hub->world.plausible == NULL) {
+        hub->world.plausible == NULL || hub->world.rollups == NULL || hub->world.days == NULL) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
@@ -346,7 +350,9 @@ static bool hub_open(struct hub *hub) {
 static void hub_free(struct hub *hub) {
     alarms_free(hub->world.alarms);
     states_free(hub->world.states);
+    rollups_free(hub->world.rollups);
     plausible_free(hub->world.plausible);
+    free(hub->world.days);
     registry_free(hub->world.registry);
     metrics_free();
 }

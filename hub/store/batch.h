@@ -19,7 +19,7 @@ struct batch_row {
     uint32_t message;     /* its place in the batch */
     uint32_t record;      /* of a place: its record's row in batch.row_index */
     uint8_t place_fate;   /* of a record: what became of its place, an enum batch_fate, once settled */
-    bool duplicate;       /* it is stored already: found while it was settled */
+    uint8_t fate;         /* of a record: what became of it, an enum batch_fate, once settled */
 };
 enum { BATCH_ROW_DEVICE_AT = 6, BATCH_ROW_RECEIVED_AT = 26 }; /* where the two stand in a row's bytes */
 

@@ -205,23 +205,29 @@ void slice_take_place_fates(const struct slice *slice, const PGresult *settled) 
     }
 }
 
-void slice_take_fates(const struct slice *slice, const PGresult *settled) {
+void slice_reset_fates(const struct slice *slice) {
     struct slice_range range = slice_range(slice, SLICE_ROWS);
-    enum batch_fate fate;
-    size_t number;
     struct batch_message *messages = slice->batch->messages;
     for (size_t m = slice->first; m < slice->last; m++) {
         memset(messages[m].fates, 0, sizeof messages[m].fates);
         messages[m].fates[FATE_STORED] = messages[m].row_count;
     }
     for (size_t i = range.begin; i < range.end; i++) {
-        slice->batch->row_index[i].duplicate = false; /* as a try before may have said */
+        slice->batch->row_index[i].fate = FATE_STORED;
     }
+}
+
+void slice_take_fates(const struct slice *slice, const PGresult *settled) {
+    struct slice_range range = slice_range(slice, SLICE_ROWS);
+    enum batch_fate fate;
+    size_t number;
+    struct batch_message *messages = slice->batch->messages;
+    slice_reset_fates(slice);
     for (int row = 0; row < PQntuples(settled); row++) {
         if (take_fate(settled, row, range.end - range.begin, &fate, &number)) {
             struct batch_row *record = &slice->batch->row_index[range.begin + number - 1];
             struct batch_message *message = &messages[record->message];
-            record->duplicate = fate == FATE_DUPLICATE;
+            record->fate = (uint8_t)fate;
             message->fates[record->place_fate > fate ? record->place_fate : fate]++;
             message->fates[FATE_STORED]--;
         }

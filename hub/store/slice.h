@@ -55,6 +55,8 @@ int64_t *slice_days(const struct slice *slice, size_t *count);
  * by a place that was not, and revised by another one. */
 void slice_take_place_fates(const struct slice *slice, const PGresult *settled);
 void slice_take_fates(const struct slice *slice, const PGresult *settled);
+/* All of them are simply stored, if the transaction at hand is committed; a try before may have said something else. */
+void slice_reset_fates(const struct slice *slice);
 
 /* What became of a document's records: the place of its message in the batch, accepted, duplicates, rejected, merged,
  * revised, bad fields. */

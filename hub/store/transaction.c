@@ -104,18 +104,45 @@ static void copy_end(struct transaction *transaction, struct buffer *data) {
         (struct postgres_copy){.data = data->data, .length = data->length};
 }
 
-/* The rows with what only now is known: ids and the stamp, or the time at which a replayed message came first. */
-static void copy_rows(struct transaction *transaction, const struct slice *slice, enum slice_part part,
+static int compare_places(const void *left, const void *right) {
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* The places of the range's rows, in the low half, by device and then as they came; the caller frees. NULL = out of
+ * memory. */
+static uint64_t *places_by_device(const struct slice_range *range) {
+    size_t count = range->end - range->begin;
+    uint64_t *places = malloc(count * sizeof *places);
+    for (size_t i = 0; places != NULL && i < count; i++) {
+        places[i] = (uint64_t)(uint32_t)range->rows[range->begin + i].device->id << 32 | (range->begin + i);
+    }
+    if (places != NULL) {
+        qsort(places, count, sizeof *places, compare_places);
+    }
+    return places;
+}
+
+/* The rows with what only now is known: ids and the stamp, or the time at which a replayed message came first. As they
+ * came, or by device: the table's key begins with it, and what is neighbour there is found without a new search. */
+static void copy_rows(struct transaction *transaction, const struct slice *slice, enum slice_part part, bool by_device,
                       const char *sql) {
     struct slice_range range = slice_range(slice, part);
     if (range.begin == range.end) {
         return;
     }
     struct buffer *data = copy_begin(transaction, sql);
-    size_t at = data->length;
-    buffer_bytes(data, range.bytes->data + range.byte_begin, range.byte_end - range.byte_begin);
-    for (size_t i = range.begin; i < range.end && !data->failed; i++) {
-        char *row = data->data + at + (range.rows[i].offset - range.byte_begin);
+    uint64_t *places = by_device ? places_by_device(&range) : NULL;
+    data->failed = data->failed || (by_device && places == NULL);
+    for (size_t n = 0; n < range.end - range.begin && !data->failed; n++) {
+        size_t i = places == NULL ? range.begin + n : (uint32_t)places[n];
+        size_t at = data->length;
+        size_t past = i + 1 < range.end ? range.rows[i + 1].offset : range.byte_end;
+        buffer_bytes(data, range.bytes->data + range.rows[i].offset, past - range.rows[i].offset);
+        if (data->failed) {
+            break;
+        }
+        char *row = data->data + at;
         uint32_t id = htobe32((uint32_t)range.rows[i].device->id);
         int64_t first_ms = slice->batch->messages[range.rows[i].message].first_received_ms;
         int64_t received_us = first_ms != 0 ? first_ms * COPY_MILLISECOND : slice->stamp_us;
@@ -123,6 +150,7 @@ static void copy_rows(struct transaction *transaction, const struct slice *slice
         memcpy(row + BATCH_ROW_DEVICE_AT, &id, sizeof id);
         memcpy(row + BATCH_ROW_RECEIVED_AT, &stamp, sizeof stamp);
     }
+    free(places);
     copy_end(transaction, data);
 }
 
@@ -424,11 +452,13 @@ static void statements_rest(struct transaction *transaction, const struct slice 
 
 void transaction_store(struct transaction *transaction, const struct slice *slice) {
     transaction_reset(transaction);
+    slice_reset_fates(slice);
     statement_end(transaction, "BEGIN");
     statement_register(transaction, slice);
-    copy_rows(transaction, slice, SLICE_ROWS,
+    copy_rows(transaction, slice, SLICE_ROWS, true,
               "COPY onemap.observation_raw " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
-    copy_rows(transaction, slice, SLICE_TRACKS, "COPY onemap.track_point_raw " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
+    copy_rows(transaction, slice, SLICE_TRACKS, true,
+              "COPY onemap.track_point_raw " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
     statements_rest(transaction, slice);
 }
 
@@ -437,9 +467,9 @@ void transaction_settle(struct transaction *transaction, const struct slice *sli
     statement_end(transaction, "BEGIN");
     statement_register(transaction, slice);
     statement_end(transaction, "TRUNCATE pg_temp.observation_stage, pg_temp.track_point_stage RESTART IDENTITY");
-    copy_rows(transaction, slice, SLICE_ROWS,
+    copy_rows(transaction, slice, SLICE_ROWS, false,
               "COPY pg_temp.observation_stage " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
-    copy_rows(transaction, slice, SLICE_TRACKS,
+    copy_rows(transaction, slice, SLICE_TRACKS, false,
               "COPY pg_temp.track_point_stage " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
     if (slice_tracks(slice) > 0) {
         transaction->place_fates_at = transaction->statements;

@@ -11,17 +11,17 @@
 #include "hub/base/log.h"
 #include "hub/base/text.h"
 #include "hub/decode/decode.h"
+#include "hub/know/days.h"
 #include "hub/link/postgres.h"
 #include "hub/store/transaction.h"
 
 enum {
-    DAYS_FIRST = -40000, /* partitions are remembered of days since 1970 from here, before any retention's reach, ... */
-    DAYS_MAX = 131072,   /* ... and so many: to the year 2219 */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
     MENDS_MAX = 3,     /* of a transaction at once, without waiting */
     TROUBLE_MS = 5000, /* of failures alone, before it is called trouble */
     TROUBLE_BYTES = 200,
+    YIELD_NS = 1000000000, /* so long a batch lets others pass */
 };
 
 static const char memory_out[] = "out of memory";
@@ -68,31 +68,32 @@ struct writer {
     void *user;
     struct slot *slots;
     size_t slot_count;
-    struct writer_job *first, *last; /* waiting */
-    uint8_t days[DAYS_MAX / 8];      /* that have partitions */
-    uint64_t failing_since;          /* the first failure after the last success; 0 = none */
-    char failure[TROUBLE_BYTES];     /* the last one's reason */
+    struct writer_job *first;    /* waiting: two a lane at the most */
+    struct days days;            /* that have partitions */
+    uint64_t failing_since;      /* the first failure after the last success; 0 = none */
+    char failure[TROUBLE_BYTES]; /* the last one's reason */
     struct closing closing;
 };
 
 static void slot_advance(struct slot *slot);
 
-static bool has_partition(const struct writer *writer, int64_t day) {
-    int64_t place = day - DAYS_FIRST;
-    return place >= 0 && place < DAYS_MAX && (writer->days[place / 8] >> (place % 8) & 1) != 0;
+void writer_forget_partitions(struct writer *writer) {
+    days_forget(&writer->days);
 }
 
-void writer_forget_partitions(struct writer *writer) {
-    memset(writer->days, 0, sizeof writer->days);
+/* Connections that are there, or those of them that have no batch. */
+static int64_t count_connected(const struct writer *writer, bool idle) {
+    int64_t count = 0;
+    for (size_t i = 0; i < writer->slot_count; i++) {
+        count += postgres_connected(writer->slots[i].session) && !(idle && writer->slots[i].job != NULL);
+    }
+    return count;
 }
 
 static void count_gauges(struct writer *writer) {
-    hub_metrics.writers_connected = hub_metrics.writers_idle = hub_metrics.writer_queue = 0;
-    for (size_t i = 0; i < writer->slot_count; i++) {
-        bool connected = postgres_connected(writer->slots[i].session);
-        hub_metrics.writers_connected += connected;
-        hub_metrics.writers_idle += connected && writer->slots[i].job == NULL;
-    }
+    hub_metrics.writers_connected = count_connected(writer, false);
+    hub_metrics.writers_idle = count_connected(writer, true);
+    hub_metrics.writer_queue = 0;
     for (const struct writer_job *job = writer->first; job != NULL; job = job->next) {
         hub_metrics.writer_queue++;
     }
@@ -111,6 +112,10 @@ bool writer_connected(const struct writer *writer) {
         }
     }
     return false;
+}
+
+bool writer_spare(const struct writer *writer) {
+    return writer->first == NULL && (size_t)count_connected(writer, true) * 2 >= writer->slot_count;
 }
 
 /* ---- the end of a batch ---- */
@@ -152,7 +157,7 @@ static void count_batch(const struct slot *slot) {
     }
 }
 
-static void slot_take(struct slot *slot);
+static void queue_deal(struct writer *writer);
 
 static void slot_committed(struct slot *slot) {
     slot->writer->failing_since = 0;
@@ -178,7 +183,8 @@ static void slot_committed(struct slot *slot) {
     slot->step = STEP_NONE;
     transaction_reset(&slot->transaction);
     job->committed(job->user);
-    slot_take(slot);
+    queue_deal(slot->writer);
+    count_gauges(slot->writer);
 }
 
 /* ---- failures ---- */
@@ -341,10 +347,7 @@ static void mark_partitions(struct slot *slot) {
     size_t count;
     int64_t *days = slice_days(&slot->slice, &count);
     for (size_t i = 0; days != NULL && i < count; i++) {
-        int64_t place = days[i] - DAYS_FIRST;
-        if (place >= 0 && place < DAYS_MAX) {
-            slot->writer->days[place / 8] |= (uint8_t)(1U << (place % 8));
-        }
+        days_mark(&slot->writer->days, days[i]);
     }
     free(days);
 }
@@ -415,7 +418,8 @@ static void run(struct slot *slot, enum step step) {
     }
 }
 
-/* Statements that make the partitions which the slice needs and of which nothing is known; false if there are none. */
+/* Statements that make the partitions which the slice needs and of which nothing is known; false if there are none.
+ * Each day has a transaction of its own: all of a message's would need more locks than the server may have. */
 static bool build_partitions(struct slot *slot) {
     struct buffer *sql = &slot->transaction.sql;
     size_t count;
@@ -424,8 +428,9 @@ static bool build_partitions(struct slot *slot) {
     transaction_reset(&slot->transaction);
     sql->failed = days == NULL;
     for (size_t i = 0; days != NULL && i < count; i++) {
-        if (!has_partition(slot->writer, days[i])) {
-            buffer_format(sql, "SELECT onemap.partition_ensure(('epoch'::date + %lld)::date);", (long long)days[i]);
+        if (!days_has(&slot->writer->days, days[i])) {
+            buffer_format(sql, "BEGIN; SELECT onemap.partition_ensure(('epoch'::date + %lld)::date); COMMIT;",
+                          (long long)days[i]);
             any = true;
         }
     }
@@ -480,14 +485,30 @@ static void slot_advance(struct slot *slot) {
 
 /* ---- the pool ---- */
 
-/* Gives an idle connection the batch that waits longest. */
+/* Takes the next batch for an idle connection out of the queue: the one that waits longest of those that do not yield,
+ * else of the others, unless no other connection would be left to whoever comes next. NULL = none. */
+static struct writer_job *queue_take(struct writer *writer) {
+    struct writer_job **at = &writer->first;
+    while (*at != NULL && (*at)->yields && uv_hrtime() - (*at)->submitted_at < YIELD_NS) {
+        at = &(*at)->next;
+    }
+    if (*at == NULL && (count_connected(writer, true) > 1 || count_connected(writer, false) == 1)) {
+        at = &writer->first;
+    }
+    struct writer_job *job = *at;
+    if (job != NULL) {
+        *at = job->next;
+        job->next = NULL;
+    }
+    return job;
+}
+
+/* Gives an idle connection a batch. */
 static void slot_take(struct slot *slot) {
     struct writer *writer = slot->writer;
-    if (slot->job == NULL && !slot->running && writer->first != NULL && postgres_idle(slot->session)) {
-        struct writer_job *job = writer->first;
-        writer->first = job->next;
-        writer->last = writer->first == NULL ? NULL : writer->last;
-        job->next = NULL;
+    bool idle = slot->job == NULL && !slot->running && postgres_idle(slot->session);
+    struct writer_job *job = idle ? queue_take(writer) : NULL;
+    if (job != NULL) {
         slot->job = job;
         slot->slice = (struct slice){.batch = job->batch, .first = 0, .last = job->batch->message_count};
         slice_stamp(&slot->slice);
@@ -500,14 +521,19 @@ static void slot_take(struct slot *slot) {
     count_gauges(writer);
 }
 
+static void queue_deal(struct writer *writer) {
+    for (size_t i = 0; i < writer->slot_count && writer->first != NULL; i++) {
+        slot_take(&writer->slots[i]);
+    }
+}
+
 static void session_ready(void *user) {
     struct slot *slot = user;
-    count_gauges(slot->writer);
     if (slot->job != NULL) {
         slot_advance(slot);
-    } else {
-        slot_take(slot);
     }
+    queue_deal(slot->writer);
+    count_gauges(slot->writer);
 }
 
 static void session_lost(void *user, const char *why) {
@@ -517,21 +543,20 @@ static void session_lost(void *user, const char *why) {
     if (!slot->running && slot->step == STEP_FINISH) {
         slot->step = STEP_PREPARE; /* its open transaction has gone with the connection */
     }
+    queue_deal(slot->writer); /* what yielded to nobody but this one */
     count_gauges(slot->writer);
 }
 
 void writer_submit(struct writer *writer, struct writer_job *job) {
+    struct writer_job **end = &writer->first;
     job->next = NULL;
     job->submitted_at = uv_hrtime();
-    if (writer->last == NULL) {
-        writer->first = job;
-    } else {
-        writer->last->next = job;
+    while (*end != NULL) {
+        end = &(*end)->next;
     }
-    writer->last = job;
-    for (size_t i = 0; i < writer->slot_count && writer->first != NULL; i++) {
-        slot_take(&writer->slots[i]);
-    }
+    *end = job;
+    queue_deal(writer);
+    count_gauges(writer);
 }
 
 static void writer_free(void *part) {

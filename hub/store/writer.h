@@ -22,10 +22,14 @@ struct writer_job {
     struct batch *batch;
     void (*committed)(void *user);
     void *user;
+    bool yields;             /* it lets others pass, and leaves them a connection: but for a second at the most */
     struct writer_job *next; /* the writer's */
     uint64_t submitted_at;   /* the writer's */
 };
 void writer_submit(struct writer *writer, struct writer_job *job);
+
+/* At least half of the connections have nothing to do: a small batch costs nobody anything. */
+bool writer_spare(const struct writer *writer);
 
 /* The retention has dropped partitions: which days have one is asked anew. */
 void writer_forget_partitions(struct writer *writer);

@@ -16,9 +16,10 @@ CREATE OR REPLACE TRIGGER case_condition_append_only BEFORE UPDATE OR DELETE ON 
 CREATE OR REPLACE TRIGGER case_condition_no_truncate BEFORE TRUNCATE ON onemap.case_condition
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 
-CREATE OR REPLACE FUNCTION onemap.case_catalogue_current() RETURNS int LANGUAGE sql STABLE AS $$
-    SELECT max(c.version) FROM onemap.case_catalogue c
-$$;
+CREATE OR REPLACE FUNCTION onemap.case_catalogue_current() RETURNS int LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT max(c.version) FROM onemap.case_catalogue c);
+END $$;
 COMMENT ON FUNCTION onemap.case_catalogue_current() IS 'The version in force for new cases, NULL before the first import';
 GRANT EXECUTE ON FUNCTION onemap.case_catalogue_current() TO cityhub_hub, cityhub_api, cityhub_read;
 

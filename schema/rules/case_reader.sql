@@ -28,7 +28,7 @@ BEGIN
         RAISE EXCEPTION 'there is no subsystem "%"', filter->>'subsystem' USING ERRCODE = 'CH013',
             HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) || '.' FROM onemap.subsystem s);
     ELSIF filter ? 'category' AND NOT EXISTS (SELECT FROM onemap.case_category k WHERE k.code = filter->>'category') THEN
-        RAISE EXCEPTION 'no version of the catalogue has a category "%"', filter->>'category' USING ERRCODE = 'CH015',
+        RAISE EXCEPTION 'no version of the catalogue has a category "%"', filter->>'category' USING ERRCODE = 'CH013',
             HINT = '`cityhub catalogue list` shows the categories.';
     ELSIF filter ? 'grid_cell' AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = filter->>'grid_cell')
         AND NOT EXISTS (SELECT FROM onemap.case_record r WHERE r.grid_cell = filter->>'grid_cell') THEN
@@ -39,6 +39,9 @@ BEGIN
             HINT = 'A street is the first nine digits of its grid cells.';
     ELSIF filter ? 'device' AND NOT EXISTS (SELECT FROM onemap.device d WHERE d.id::text = filter->>'device') THEN
         RAISE EXCEPTION 'there is no device "%"', filter->>'device' USING ERRCODE = 'CH013';
+    ELSIF onemap.typed_time(filter->>'since') >= onemap.typed_time(filter->>'until') THEN
+        RAISE EXCEPTION 'until must be later than since: no case is between % and %', filter->>'since', filter->>'until'
+            USING ERRCODE = 'CH013';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.case_list_check(jsonb) IS 'Refuses a filter of cases that names what there is not';

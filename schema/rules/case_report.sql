@@ -65,8 +65,12 @@ BEGIN
     IF c.subsystem IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = c.subsystem) THEN
         RAISE EXCEPTION 'there is no subsystem "%"', c.subsystem USING ERRCODE = 'CH013';
     END IF;
-    SELECT r.code INTO before FROM onemap.case_record r WHERE r.external_code = c.external_code
-        AND r.subsystem IS NOT DISTINCT FROM c.subsystem AND r.vendor IS NOT DISTINCT FROM c.vendor LIMIT 1;
+    -- The index case_record_external has the same keys.
+    SELECT r.code INTO before FROM onemap.case_record r
+    WHERE r.external_code IS NOT NULL AND r.vendor IS NOT DISTINCT FROM c.vendor
+        AND CASE WHEN r.vendor IS NULL THEN upper(normalize(r.external_code, NFKC)) ELSE r.external_code END
+            = CASE WHEN c.vendor IS NULL THEN upper(normalize(c.external_code, NFKC)) ELSE c.external_code END
+        AND (c.vendor IS NULL OR r.subsystem IS NULL OR coalesce(c.subsystem, r.subsystem) = r.subsystem) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION '% has reported "%" before: it is case %', coalesce(c.subsystem || '/' || c.vendor, c.subsystem, c.vendor,
             'somebody'), c.external_code, before USING ERRCODE = 'CH018';
@@ -144,7 +148,8 @@ BEGIN
     PERFORM onemap.record_device(subsystem, vendor, record, 'device_code');
     answer := onemap.case_report(jsonb_strip_nulls(jsonb_build_object('source', 'subsystem', 'role', 'system', 'actor', vendor,
         'subsystem', subsystem, 'vendor', vendor, 'external_code', record->>'case_code', 'category', record->>'category_code',
-        'title', left(record->>'title', 200), 'description', left(record->>'description', 4000), 'device_code',
+        'title', left(record->>'title', 200), 'description', left(nullif(concat_ws(E'\n',
+            CASE WHEN length(record->>'title') > 200 THEN record->>'title' END, record->>'description'), ''), 4000), 'device_code',
             record->>'device_code', 'lon', record->'lon', 'lat', record->'lat', 'attachments', nullif(record->'attachments', '[]'),
         'reason',
             concat_ws(' ', 'occurred at '
@@ -153,6 +158,7 @@ BEGIN
     RETURN answer->>'case';
 END $$;
 COMMENT ON FUNCTION onemap.case_report_from_subsystem(text, text, jsonb) IS
-    'Opens a case from a decoded CaseRecord of a subsystem (proto/common.proto); its own time and severity become the reason; '
+    'Opens a case from a decoded CaseRecord of a subsystem (proto/common.proto); its own time and severity become the reason, a '
+    'title too long for one begins the description; '
     'CH002 for an unknown device or category';
 GRANT EXECUTE ON FUNCTION onemap.case_report_from_subsystem(text, text, jsonb) TO cityhub_hub;

@@ -23,7 +23,7 @@ COMMENT ON FUNCTION onemap.case_fields_check(jsonb, text[], text[]) IS
 
 CREATE OR REPLACE FUNCTION onemap.case_text(request jsonb, field text, longest int) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
-DECLARE kind text := jsonb_typeof(request->field); result text := btrim(request->>field);
+DECLARE kind text := jsonb_typeof(request->field); result text := onemap.bare(request->>field);
 BEGIN
     IF kind IN ('object', 'array', 'boolean') THEN
         RAISE EXCEPTION 'field "%" must be a text', field USING ERRCODE = 'CH013';

@@ -600,7 +600,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT '{malformed,empty_batch,too_many_records,missing_device_code,missing_time,missing_field,wrong_type,not_finite,bad_code,'
         'bad_text,bad_enum,time_ahead,time_too_old,bad_position,missing_coordinate_system,duplicate_field,no_readings,'
         'unknown_vendor,revoked_vendor,unknown_device,too_many_unknown_devices,too_large,unknown_kind,unknown_reference,'
-        'refused_by_database,bad_value,place_outside,wrong_topic}'::text[]
+        'refused_by_database,bad_value,place_outside,wrong_topic,too_many_new_days}'::text[]
 $$;
 COMMENT ON FUNCTION onemap.problem_codes() IS 'Codes of problems with messages that this build knows';
 

@@ -29,28 +29,33 @@ $$;
 COMMENT ON FUNCTION onemap.audit(text, jsonb) IS 'Appends one line to the audit log under the session user';
 GRANT EXECUTE ON FUNCTION onemap.audit(text, jsonb) TO cityhub_hub, cityhub_api;
 
-CREATE OR REPLACE FUNCTION onemap.has_role(role_name text) RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM pg_catalog.pg_roles r
-        WHERE r.rolname = role_name AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'))
-$$;
+CREATE OR REPLACE FUNCTION onemap.has_role(role_name text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM pg_catalog.pg_roles r
+        WHERE r.rolname = role_name AND pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER'));
+END $$;
 COMMENT ON FUNCTION onemap.has_role(text) IS 'Whether the login that is connected has a role; false if there is no such role';
 
+-- Small readers like these are in plpgsql, which keeps its plan: a function in SQL that holds a query is planned anew in every
+-- subtransaction, and records of messages are stored in one each.
 -- A county's own value stays.
 INSERT INTO onemap.setting (key, value, comment_zh) VALUES
     ('time_zone', 'Asia/Shanghai', '县所在时区：统计日、小时、工作时均按此时区')
 ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 
-CREATE OR REPLACE FUNCTION onemap.setting(key text) RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT s.value FROM onemap.setting s WHERE s.key = $1
-$$;
+CREATE OR REPLACE FUNCTION onemap.setting(key text) RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (SELECT s.value FROM onemap.setting s WHERE s.key = $1);
+END $$;
 COMMENT ON FUNCTION onemap.setting(text) IS 'Value of one setting, or NULL';
 GRANT EXECUTE ON FUNCTION onemap.setting(text) TO cityhub_hub, cityhub_api, cityhub_read;
 
 -- ---- the county's time: the only place where its zone is read ----
 
-CREATE OR REPLACE FUNCTION onemap.time_zone() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT coalesce((SELECT s.value FROM onemap.setting s WHERE s.key = 'time_zone'), 'UTC')
-$$;
+CREATE OR REPLACE FUNCTION onemap.time_zone() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+BEGIN
+    RETURN coalesce((SELECT s.value FROM onemap.setting s WHERE s.key = 'time_zone'), 'UTC');
+END $$;
 COMMENT ON FUNCTION onemap.time_zone() IS 'The county''s time zone (setting time_zone), UTC if none is set';
 
 CREATE OR REPLACE FUNCTION onemap.local_time(moment timestamptz) RETURNS timestamp LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -72,17 +77,36 @@ GRANT EXECUTE ON FUNCTION onemap.time_zone(), onemap.local_time(timestamptz), on
 
 -- ---- what requests and settings in JSON have in common ----
 
-CREATE OR REPLACE FUNCTION onemap.unknown_keys(object jsonb, known text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object - known) k
-$$;
+CREATE OR REPLACE FUNCTION onemap.unknown_keys(object jsonb, known text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF object - known = '{}' THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(object - known) k);
+END $$;
 COMMENT ON FUNCTION onemap.unknown_keys(jsonb, text[]) IS 'Keys that an object should not have, NULL if there are none';
 -- Functions that run with their caller's rights use it, such as quarantine_find().
 GRANT EXECUTE ON FUNCTION onemap.unknown_keys(jsonb, text[]) TO cityhub_hub, cityhub_api, cityhub_read;
 
-CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT k FROM unnest(needed) WITH ORDINALITY AS n (k, place)
-    WHERE btrim(coalesce(object->>k, '')) = '' ORDER BY place LIMIT 1
+CREATE OR REPLACE FUNCTION onemap.bare(words text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT btrim(words, E' \t\r\n\u00a0\u200b\u3000\ufeff')
 $$;
+COMMENT ON FUNCTION onemap.bare(text) IS
+    'A text without blanks of any width, line ends and marks that nobody sees at its ends; the hub takes the same from messages';
+GRANT EXECUTE ON FUNCTION onemap.bare(text) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.missing_key(object jsonb, needed text[]) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE k text;
+BEGIN
+    FOREACH k IN ARRAY needed LOOP
+        IF onemap.bare(coalesce(object->>k, '')) = '' THEN
+            RETURN k;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
 COMMENT ON FUNCTION onemap.missing_key(jsonb, text[]) IS 'The first of these keys that is absent or blank, NULL if all are there';
 
 CREATE OR REPLACE FUNCTION onemap.with_article(word text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -91,10 +115,13 @@ $$;
 COMMENT ON FUNCTION onemap.with_article(text) IS 'A word in a sentence: "an acceptor", "a registrar"';
 
 CREATE OR REPLACE FUNCTION onemap.number_within(typed text, digits int, lowest numeric, highest numeric) RETURNS numeric
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN typed ~ format('^-?[0-9]{1,%s}(\.[0-9]{1,%1$s})?$', digits) AND typed::numeric BETWEEN lowest AND highest
-                THEN typed::numeric END
-$$;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF typed ~ format('^-?[0-9]{1,%s}(\.[0-9]{1,%1$s})?$', digits) AND typed::numeric BETWEEN lowest AND highest THEN
+        RETURN typed::numeric;
+    END IF;
+    RETURN NULL;
+END $$;
 COMMENT ON FUNCTION onemap.number_within(text, int, numeric, numeric) IS
     'A number with at most so many digits before and behind the point, within its range; NULL if the text is none';
 

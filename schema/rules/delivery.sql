@@ -30,19 +30,24 @@ CREATE OR REPLACE VIEW onemap.receipt AS
 COMMENT ON VIEW onemap.receipt IS 'One row per message: what became of it, as its vendor was told';
 GRANT SELECT ON onemap.receipt TO cityhub_hub, cityhub_read;
 
-CREATE OR REPLACE FUNCTION onemap.quarantine_replayed(id bigint) RETURNS boolean
+-- The hub may have stored what came of the replay before this is called: the message then waits again, and must go on waiting.
+DROP FUNCTION IF EXISTS onemap.quarantine_replayed(bigint);
+CREATE OR REPLACE FUNCTION onemap.quarantine_replayed(id bigint, times int) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE onemap.quarantine q SET replayed_at = clock_timestamp(), replay_count = q.replay_count + 1 WHERE q.id = $1;
+    UPDATE onemap.quarantine q SET replay_count = q.replay_count + 1,
+        replayed_at = CASE WHEN q.times = $2 THEN clock_timestamp() ELSE q.replayed_at END
+        WHERE q.id = $1;
     IF FOUND THEN
         PERFORM onemap.audit('quarantine_replay', jsonb_build_object('id', $1));
         RETURN true;
     END IF;
     RETURN false;
 END $$;
-COMMENT ON FUNCTION onemap.quarantine_replayed(bigint) IS
-    'Notes that an operator sent a quarantined message again; what is still wrong with it comes back as a new row';
-GRANT EXECUTE ON FUNCTION onemap.quarantine_replayed(bigint) TO cityhub_hub;
+COMMENT ON FUNCTION onemap.quarantine_replayed(bigint, int) IS
+    'Notes that an operator sent a quarantined message again that had come so many times; what is still wrong with it comes back '
+    'as a new row, or is counted in this one, which then waits on';
+GRANT EXECUTE ON FUNCTION onemap.quarantine_replayed(bigint, int) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.delivery_maintain(outbox_days int, quarantine_days int) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

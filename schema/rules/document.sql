@@ -14,6 +14,13 @@ CREATE OR REPLACE FUNCTION onemap.record_point(record jsonb) RETURNS public.geom
 $$;
 COMMENT ON FUNCTION onemap.record_point(jsonb) IS 'The record''s place (lon, lat, WGS 84), NULL if absent';
 
+CREATE OR REPLACE FUNCTION onemap.record_outside(record jsonb) RETURNS public.geometry LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN record ? 'outside_lon' THEN
+        public.ST_SetSRID(public.ST_MakePoint((record->>'outside_lon')::float8, (record->>'outside_lat')::float8), 4326) END
+$$;
+COMMENT ON FUNCTION onemap.record_outside(jsonb) IS
+    'The record''s place if it is outside the county (outside_lon, outside_lat, WGS 84), NULL if absent';
+
 CREATE OR REPLACE FUNCTION onemap.record_department(record jsonb) RETURNS int LANGUAGE plpgsql STABLE AS $$
 DECLARE found_id int;
 BEGIN
@@ -44,19 +51,24 @@ COMMENT ON FUNCTION onemap.record_device(text, text, jsonb, text) IS
     'Id of the device the record names under key, NULL if absent, CH002 if unknown';
 
 -- What became of a row, as whole rows say.
-CREATE OR REPLACE FUNCTION onemap.row_fate(old jsonb, new jsonb) RETURNS text LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE WHEN pg_catalog.bool_or(o.value NOT IN ('null', '""')) THEN 'revised'
-                WHEN pg_catalog.count(*) > 0 THEN 'merged' ELSE 'duplicate' END
-    FROM pg_catalog.jsonb_each(old) o JOIN pg_catalog.jsonb_each(new) n USING (key) WHERE o.value <> n.value
-$$;
+CREATE OR REPLACE FUNCTION onemap.row_fate(old jsonb, new jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF old = new THEN
+        RETURN 'duplicate';
+    END IF;
+    RETURN (SELECT CASE WHEN pg_catalog.bool_or(o.value NOT IN ('null', '""')) THEN 'revised'
+                        WHEN pg_catalog.count(*) > 0 THEN 'merged' ELSE 'duplicate' END
+            FROM pg_catalog.jsonb_each(old) o JOIN pg_catalog.jsonb_each(new) n USING (key) WHERE o.value <> n.value);
+END $$;
 COMMENT ON FUNCTION onemap.row_fate(jsonb, jsonb) IS
     'duplicate: nothing is another; merged: what was empty is not any more; revised: another value for something';
 
+-- Below message_store(), which pins the search path for all of it: pinned in each function again, it would cost a tenth more.
 -- One function per kind: stores one record; returns its fate; raises what is wrong. `since`: when a replayed message came first,
 -- NULL = now. What is stored is changed by what came later alone.
 
 CREATE OR REPLACE FUNCTION onemap.inventory_said(subsystem text, vendor text, record jsonb) RETURNS onemap.device
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE AS $$
 DECLARE said onemap.device;
 BEGIN
     IF NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.subsystem = $1 AND k.key = record->>'kind') THEN
@@ -75,14 +87,17 @@ BEGIN
     said.parent_id := onemap.record_device(subsystem, vendor, record, 'parent_code');
     said.geom := onemap.record_point(record);
     said.department_id := onemap.record_department(record);
-    SELECT coalesce(jsonb_object_agg(a->>'key', a->>'value'), '{}') INTO said.attributes
-    FROM jsonb_array_elements(record->'attributes') a WHERE a ? 'key';
+    said.attributes := '{}';
+    IF record ? 'attributes' THEN
+        SELECT coalesce(jsonb_object_agg(a->>'key', a->>'value'), '{}') INTO said.attributes
+        FROM jsonb_array_elements(record->'attributes') a WHERE a ? 'key';
+    END IF;
     RETURN said;
 END $$;
 COMMENT ON FUNCTION onemap.inventory_said(text, text, jsonb) IS 'What an inventory record says of its device; NULL = nothing';
 
 CREATE OR REPLACE FUNCTION onemap.inventory_wanted(stored onemap.device, said onemap.device, late boolean) RETURNS onemap.device
-LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
     -- The one of the two whose word stands, and the one that fills what it leaves open.
     word onemap.device := CASE WHEN late THEN stored ELSE said END;
@@ -103,8 +118,9 @@ COMMENT ON FUNCTION onemap.inventory_wanted(onemap.device, onemap.device, boolea
     'A device after what an inventory says of it; late: what it says is older than what is stored, and fills what is missing there';
 
 CREATE OR REPLACE FUNCTION onemap.inventory_fate(stored onemap.device, wanted onemap.device) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE
         WHEN (stored.kind, stored.name_zh, stored.component_code, stored.status, stored.parent_id, stored.department_id,
               stored.attributes, stored.geom::text) IS NOT DISTINCT FROM
              (wanted.kind, wanted.name_zh, wanted.component_code, wanted.status, wanted.parent_id, wanted.department_id,
@@ -114,33 +130,37 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
             OR nullif(stored.name_zh, '') <> wanted.name_zh OR stored.component_code <> wanted.component_code
             OR stored.department_id <> wanted.department_id OR stored.geom::text <> wanted.geom::text
             OR NOT wanted.attributes @> stored.attributes THEN 'revised'
-        ELSE 'merged' END
-$$;
+        ELSE 'merged' END;
+END $$;
 COMMENT ON FUNCTION onemap.inventory_fate(onemap.device, onemap.device) IS
     'What an inventory record was for its device: accepted (its first one), duplicate, merged (new fields alone), revised';
 
 CREATE OR REPLACE FUNCTION onemap.inventory_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
-RETURNS text LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     stored onemap.device; wanted onemap.device; said onemap.device := onemap.inventory_said(subsystem, vendor, record);
-    fate text;
+    fate text; spot public.geometry := onemap.record_outside(record);
 BEGIN
     SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2
         AND d.code = record->>'device_code' FOR UPDATE;
     IF NOT FOUND THEN
-        INSERT INTO onemap.device (subsystem, vendor, code, kind, name_zh, component_code, status, parent_id, geom, department_id,
-            attributes)
+        INSERT INTO onemap.device (subsystem, vendor, code, kind, name_zh, component_code, status, parent_id, geom, geom_outside,
+            department_id, attributes)
         VALUES ($1, $2, record->>'device_code', said.kind, coalesce(said.name_zh, ''), said.component_code, said.status,
-            said.parent_id, said.geom, said.department_id, said.attributes);
+            said.parent_id, said.geom, spot, said.department_id, said.attributes);
         RETURN 'accepted';
     END IF;
     -- A pending one has no inventory yet that could be newer.
     wanted := onemap.inventory_wanted(stored, said, coalesce(stored.kind IS NOT NULL AND since < stored.updated_at, false));
     fate := onemap.inventory_fate(stored, wanted);
-    IF fate <> 'duplicate' THEN
+    -- A place outside the county is kept beside the one that was known; one in the county ends that.
+    IF record ?| '{lon,outside_lon}' AND (fate <> 'duplicate' OR since IS NULL) THEN
+        wanted.geom_outside := spot;
+    END IF;
+    IF fate <> 'duplicate' OR wanted.geom_outside::text IS DISTINCT FROM stored.geom_outside::text THEN
         UPDATE onemap.device d SET kind = wanted.kind, name_zh = wanted.name_zh, component_code = wanted.component_code,
-            status = wanted.status, parent_id = wanted.parent_id, geom = wanted.geom, department_id = wanted.department_id,
-            attributes = wanted.attributes
+            status = wanted.status, parent_id = wanted.parent_id, geom = wanted.geom, geom_outside = wanted.geom_outside,
+            department_id = wanted.department_id, attributes = wanted.attributes
         WHERE d.id = stored.id;
     END IF;
     RETURN fate;
@@ -150,7 +170,7 @@ COMMENT ON FUNCTION onemap.inventory_put(text, text, jsonb, timestamptz) IS
 
 CREATE OR REPLACE FUNCTION onemap.staff_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
 RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     at timestamptz := onemap.record_time(record, 'observed_at_ms'); device int; department int;
     old_at timestamptz; old jsonb; new jsonb;
@@ -193,7 +213,7 @@ COMMENT ON FUNCTION onemap.staff_put(text, text, jsonb, timestamptz) IS
     'Stores one staff record: the last state of a person or vehicle';
 
 CREATE OR REPLACE FUNCTION onemap.record_standard(subsystem text, vendor text, record jsonb) RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE standard int;
 BEGIN
     IF record ? 'standard_code' THEN
@@ -216,7 +236,7 @@ COMMENT ON FUNCTION onemap.record_standard(text, text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.work_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
 RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE
     standard int; person int; vehicle int; device int; department int;
     at timestamptz := onemap.record_time(record, 'observed_at_ms'); old_at timestamptz; old jsonb; new jsonb;
@@ -267,7 +287,7 @@ END $$;
 COMMENT ON FUNCTION onemap.work_put(text, text, jsonb, timestamptz) IS 'Stores one work record: the last state of a work order';
 
 CREATE OR REPLACE FUNCTION onemap.case_put(subsystem text, vendor text, record jsonb) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM onemap.case_inbox i WHERE i.subsystem = $1 AND i.vendor = $2 AND i.code = $3->>'case_code') THEN
         RETURN 'duplicate';
@@ -284,7 +304,7 @@ COMMENT ON FUNCTION onemap.case_put(text, text, jsonb) IS
 -- out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings, total}. Of refused records
 -- and of bad fields a thousand each are listed.
 CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind text, record jsonb, since timestamptz) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE fate text;
 BEGIN
     fate := CASE kind
@@ -292,7 +312,7 @@ BEGIN
         WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, record, since)
         WHEN 'work' THEN onemap.work_put(subsystem, vendor, record, since)
         WHEN 'case' THEN onemap.case_put(subsystem, vendor, record) END;
-    IF fate <> 'duplicate' OR kind = 'inventory' AND since IS NULL THEN
+    IF fate <> 'duplicate' AND kind IN ('staff', 'work') THEN
         PERFORM onemap.document_outside(kind, subsystem, vendor, record);
     END IF;
     RETURN fate;
@@ -301,75 +321,123 @@ COMMENT ON FUNCTION onemap.record_put(text, text, text, jsonb, timestamptz) IS
     'Stores one record of a message of this kind; its fate, NULL if nothing stores such a kind';
 
 -- Each version of a row that a transaction makes is looked at by those that come after it in the transaction: thousands of records
--- of one object would take for ever. So from the ninth on they are tried, which leaves nothing, and what comes of all is stored at
--- last.
-CREATE OR REPLACE FUNCTION onemap.record_merge(old jsonb, new jsonb) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT old - 'retired'
-        - CASE WHEN new ? 'lon' AND (old->'lon', old->'lat') IS DISTINCT FROM (new->'lon', new->'lat') THEN 'department_code'
-               ELSE '' END
+-- of one object would take for ever. So from the ninth on they are tried, some dozen at a time: stored and taken back, which leaves
+-- nothing to look at. What comes of all is stored at last.
+CREATE OR REPLACE FUNCTION onemap.record_merge(kind text, old jsonb, new jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN old - 'retired'
+        - CASE WHEN kind = 'inventory' AND new ? 'lon' AND (old->'lon', old->'lat') IS DISTINCT FROM (new->'lon', new->'lat')
+               THEN 'department_code' ELSE '' END
         - CASE WHEN new ? 'lon' THEN '{outside_lon,outside_lat}' ELSE '{}' END::text[]
         || new
         || CASE WHEN old ? 'attributes' AND new ? 'attributes' THEN jsonb_build_object('attributes', (
                SELECT jsonb_agg(jsonb_build_object('key', m.key, 'value', m.value)) FROM jsonb_each((
                    SELECT jsonb_object_agg(a->>'key', a->'value')
-                   FROM jsonb_array_elements((old->'attributes') || (new->'attributes')) a WHERE a ? 'key')) m)) ELSE '{}' END
-$$;
-COMMENT ON FUNCTION onemap.record_merge(jsonb, jsonb) IS
-    'One record for two of the same object, that says what both say, one after the other';
-
--- For a device all of it can be told without storing anything.
-CREATE OR REPLACE FUNCTION onemap.inventory_try(subsystem text, vendor text, before jsonb, record jsonb, since timestamptz)
-RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE stored onemap.device; late boolean;
-BEGIN
-    SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2 AND d.code = record->>'device_code';
-    late := coalesce(stored.kind IS NOT NULL AND since < stored.updated_at, false);
-    IF before IS NOT NULL THEN
-        stored := onemap.inventory_wanted(stored, onemap.inventory_said(subsystem, vendor, before), late);
-    END IF;
-    RETURN onemap.inventory_fate(stored, onemap.inventory_wanted(stored, onemap.inventory_said(subsystem, vendor, record), late));
+                   FROM jsonb_array_elements((old->'attributes') || (new->'attributes')) a WHERE a ? 'key')) m)) ELSE '{}' END;
 END $$;
-COMMENT ON FUNCTION onemap.inventory_try(text, text, jsonb, jsonb, timestamptz) IS
-    'The fate that an inventory record of a known device has after the one `before` it';
+COMMENT ON FUNCTION onemap.record_merge(text, jsonb, jsonb) IS
+    'One record of this kind for two of the same object, that says what both say, one after the other';
 
-CREATE OR REPLACE FUNCTION onemap.record_try(message jsonb, before jsonb, record jsonb, since timestamptz) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE fate text;
+CREATE OR REPLACE FUNCTION onemap.record_problem(index int, state text, words text) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF message->>'kind' = 'inventory' THEN
-        RETURN onemap.inventory_try(message->>'subsystem', message->>'vendor', before, record, since);
-    END IF;
-    IF before IS NOT NULL THEN
-        PERFORM onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', before, since);
+    RETURN jsonb_build_object('index', index, 'code', CASE state WHEN 'CH002' THEN 'unknown_reference' WHEN 'CH013' THEN 'bad_value'
+        ELSE 'refused_by_database' END, 'reason', CASE WHEN state LIKE '23%'
+        THEN 'values of the record contradict each other, or what is stored already; the log of the county''s database says more'
+        ELSE words END);
+END $$;
+COMMENT ON FUNCTION onemap.record_problem(int, text, text) IS
+    'Why a record could not be stored, as its vendor is told: without names of tables and constraints';
+
+CREATE OR REPLACE FUNCTION onemap.record_merged_put(message jsonb, record jsonb, since timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
+    -- What one of them changed, another may have changed back; its place outside the county stands all the same.
+    PERFORM onemap.document_outside(message->>'kind', message->>'subsystem', message->>'vendor', record);
+END $$;
+COMMENT ON FUNCTION onemap.record_merged_put(jsonb, jsonb, timestamptz) IS
+    'Stores what record_merge() made of records that were not duplicates';
+
+-- `member` = {index, record, fields, bad_fields} of a message.
+CREATE OR REPLACE FUNCTION onemap.member_store(message jsonb, member jsonb, since timestamptz, OUT fate text, OUT record jsonb,
+    OUT flaws jsonb, OUT problem jsonb)
+LANGUAGE plpgsql AS $$
+BEGIN
+    record := member->'record';
+    flaws := onemap.document_flaws(message->>'kind', message->>'subsystem', message->>'vendor', record);
+    IF flaws <> '[]' THEN
+        record := record - ARRAY(SELECT f->>'field' FROM jsonb_array_elements(flaws) f);
     END IF;
     fate := onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
+    IF fate IS NULL THEN
+        RAISE EXCEPTION 'kind: nothing stores messages of kind %', message->>'kind' USING ERRCODE = 'CH002';
+    END IF;
+EXCEPTION
+    -- Losing the connection or a deadlock is not the record's fault: the whole batch is taken again.
+    WHEN serialization_failure OR deadlock_detected OR lock_not_available OR query_canceled OR admin_shutdown
+        OR disk_full OR out_of_memory THEN RAISE;
+    WHEN OTHERS THEN
+        IF SQLSTATE LIKE '23%' THEN
+            -- For the database's keepers alone, when they ask: at level LOG the server adds the whole statement, so the
+            -- message, to each of its records.
+            RAISE DEBUG 'record % of % was refused: %', member->>'index', message->>'topic', SQLERRM;
+        END IF;
+        fate := 'rejected';
+        problem := onemap.record_problem((member->>'index')::int, SQLSTATE, SQLERRM);
+END $$;
+COMMENT ON FUNCTION onemap.member_store(jsonb, jsonb, timestamptz) IS
+    'Stores one record of a message; its fate and itself without the fields that are left out, their flaws; rejected with its '
+    'problem if it cannot be stored';
+
+CREATE OR REPLACE FUNCTION onemap.members_try(message jsonb, members jsonb[], since timestamptz, INOUT before jsonb,
+    OUT told jsonb[])
+LANGUAGE plpgsql AS $$
+DECLARE member jsonb; s record;
+BEGIN
+    IF before IS NOT NULL THEN
+        PERFORM onemap.record_merged_put(message, before, since);
+    END IF;
+    FOREACH member IN ARRAY members LOOP
+        s := onemap.member_store(message, member, since);
+        told := told || to_jsonb(s);
+        before := CASE WHEN s.fate IN ('duplicate', 'rejected') THEN before WHEN before IS NULL THEN s.record
+                       ELSE onemap.record_merge(message->>'kind', before, s.record) END;
+    END LOOP;
     RAISE EXCEPTION 'tried' USING ERRCODE = 'CH003';
 EXCEPTION WHEN SQLSTATE 'CH003' THEN
-    RETURN fate;
+    -- A standard that one of them describes is there whatever the next one names.
+    PERFORM onemap.record_standard(message->>'subsystem', message->>'vendor', t->'record') FROM unnest(told) t
+    WHERE t->'record' ?| '{standard_name,standard_requirement}' AND t->>'fate' <> 'rejected';
 END $$;
-COMMENT ON FUNCTION onemap.record_try(jsonb, jsonb, jsonb, timestamptz) IS
-    'The fate that a record of the message has after the one `before` it; stores neither, raises what is wrong';
+COMMENT ON FUNCTION onemap.members_try(jsonb, jsonb[], timestamptz, jsonb) IS
+    'What member_store() tells of records of one object that come after the one `before` them, and then the one that says what '
+    'all of them say; stores nothing';
 
-CREATE OR REPLACE FUNCTION onemap.message_records(message jsonb)
-RETURNS TABLE (index int, record jsonb, fields jsonb, bad_fields int, turn bigint, last boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT t.index, t.record, t.fields, t.bad_fields, t.turn, t.turn = t.turns
-    FROM (SELECT k.*, row_number() OVER (PARTITION BY k.key ORDER BY k.place) AS turn, count(*) OVER (PARTITION BY k.key) AS turns
-          FROM (SELECT (e->>'index')::int AS index, e->'record' AS record, coalesce(e->'fields', '[]') AS fields,
-                    coalesce((e->>'bad_fields')::int, 0) AS bad_fields, n AS place, CASE message->>'kind'
-                    WHEN 'inventory' THEN e->'record'->>'device_code' WHEN 'work' THEN e->'record'->>'work_code'
+CREATE OR REPLACE FUNCTION onemap.message_members(message jsonb) RETURNS TABLE (members jsonb[], tried boolean, first boolean,
+    last boolean)
+LANGUAGE sql STABLE AS $$
+    SELECT array_agg(t.member ORDER BY t.place), t.part > 0, t.part = 1, max(t.turn) = t.turns
+    FROM (SELECT k.*, row_number() OVER w AS turn, count(*) OVER (PARTITION BY k.key) AS turns,
+              (row_number() OVER w + 23) / 32 AS part
+          FROM (SELECT e AS member, n AS place, CASE message->>'kind'
+                    WHEN 'inventory' THEN CASE WHEN message ? 'first_received_ms' THEN n::text
+                        ELSE e->'record'->>'device_code' END
+                    WHEN 'work' THEN e->'record'->>'work_code'
                     WHEN 'staff' THEN concat(e->'record'->>'kind', ' ', e->'record'->>'code')
                     ELSE n::text END AS key
-                FROM jsonb_array_elements(message->'records') WITH ORDINALITY AS a(e, n)) k) t
-    ORDER BY t.turn > 8, CASE WHEN t.turn > 8 THEN t.key END, t.place
+                FROM jsonb_array_elements(message->'records') WITH ORDINALITY AS a(e, n)) k
+          WINDOW w AS (PARTITION BY k.key ORDER BY k.place)) t
+    GROUP BY t.key, t.turns, t.part, CASE WHEN t.part = 0 THEN t.place END
+    ORDER BY t.part > 0, CASE WHEN t.part > 0 THEN t.key END, min(t.place)
 $$;
-COMMENT ON FUNCTION onemap.message_records(jsonb) IS
-    'The records of a message in their order, but those behind the eighth of one object at the end, object by object; turn '
-    'counts the object''s records';
+COMMENT ON FUNCTION onemap.message_members(jsonb) IS
+    'The records of a message in their order, each alone; but those behind the eighth of one object at the end, object by object, '
+    '32 at a time, to be tried (not of a replayed inventory: it changes a device once); first, last: part of an object''s records';
 
 CREATE OR REPLACE FUNCTION onemap.message_receipt(message jsonb, counts jsonb, problems jsonb, payload bytea) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 DECLARE subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; total int := (message->>'total')::int;
     warned int := coalesce((message->>'warned')::int, 0);
 BEGIN
@@ -390,67 +458,47 @@ COMMENT ON FUNCTION onemap.message_receipt(jsonb, jsonb, jsonb, bytea) IS
     'The receipt of a message, if its vendor wants one, and its quarantine row, if there are problems; counts: what became of its '
     'records';
 
-CREATE OR REPLACE FUNCTION onemap.record_problem(index int, state text, words text) RETURNS jsonb
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_object('index', index, 'code', CASE state WHEN 'CH002' THEN 'unknown_reference' WHEN 'CH013' THEN 'bad_value'
-        ELSE 'refused_by_database' END, 'reason', CASE WHEN state LIKE '23%'
-        THEN 'values of the record contradict each other, or what is stored already; the log of the county''s database says more'
-        ELSE words END)
-$$;
-COMMENT ON FUNCTION onemap.record_problem(int, text, text) IS
-    'Why a record could not be stored, as its vendor is told: without names of tables and constraints';
-
--- Plans are made once in a session and used for long: they must not be those of a table that was empty then.
+-- Plans are made once in a session and used for long: they must not be those of a table that was empty then, and never be made anew
+-- for a record that lacks a field, as by then an absent key looks cheaper than any plan. All is looked up by key.
 CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int,
     OUT rejected int, OUT merged int, OUT revised int, OUT bad_fields int)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
+SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    r record; fate text; tried jsonb; flaws jsonb; found jsonb[] := ARRAY[]::jsonb[];
+    r record; s jsonb; flaws jsonb; told jsonb[]; tried jsonb; found jsonb[] := ARRAY[]::jsonb[];
     problems jsonb := coalesce(message->'problems', '[]');
     refused int := jsonb_array_length(problems);
     said jsonb := message - '{records,problems,warnings}'::text[];
     since timestamptz := onemap.record_time(message, 'first_received_ms');
 BEGIN
     accepted := 0; duplicates := 0; merged := 0; revised := 0; bad_fields := 0;
-    FOR r IN SELECT m.* FROM onemap.message_records(message) m LOOP
-        BEGIN
-            flaws := onemap.document_flaws(said->>'kind', said->>'subsystem', said->>'vendor', r.record);
-            r.record := r.record - ARRAY(SELECT f->>'field' FROM jsonb_array_elements(flaws) f);
-            IF r.turn <= 8 THEN
-                fate := onemap.record_put(said->>'subsystem', said->>'vendor', said->>'kind', r.record, since);
-            ELSE
-                tried := CASE WHEN r.turn > 9 THEN tried END;
-                fate := onemap.record_try(said, tried, r.record, since);
-                tried := CASE WHEN fate = 'duplicate' THEN tried WHEN tried IS NULL THEN r.record
-                              ELSE onemap.record_merge(tried, r.record) END;
-            END IF;
-            IF fate IS NULL THEN
-                RAISE EXCEPTION 'kind: nothing stores messages of kind %', said->>'kind' USING ERRCODE = 'CH002';
-            END IF;
-            accepted := accepted + (fate = 'accepted')::int; duplicates := duplicates + (fate = 'duplicate')::int;
-            merged := merged + (fate = 'merged')::int; revised := revised + (fate = 'revised')::int;
-            bad_fields := bad_fields + r.bad_fields + jsonb_array_length(flaws);
-            IF jsonb_array_length(r.fields || flaws) > 0 AND bad_fields <= 1000 THEN
-                found := found || ARRAY(SELECT jsonb_build_object('index', r.index) || f
-                                        FROM jsonb_array_elements(r.fields || flaws) f);
-            END IF;
-        EXCEPTION
-            -- Losing the connection or a deadlock is not the record's fault: the whole batch is taken again.
-            WHEN serialization_failure OR deadlock_detected OR lock_not_available OR query_canceled OR admin_shutdown
-                OR disk_full OR out_of_memory THEN RAISE;
-            WHEN OTHERS THEN
+    FOR r IN SELECT m.* FROM onemap.message_members(message) m LOOP
+        IF r.tried THEN
+            SELECT t.told, t.before INTO told, tried
+            FROM onemap.members_try(said, r.members, since, CASE WHEN NOT r.first THEN tried END) t;
+        ELSE
+            told := ARRAY[to_jsonb(onemap.member_store(said, r.members[1], since))];
+        END IF;
+        FOR i IN 1 .. cardinality(told) LOOP
+            s := told[i];
+            IF s->>'fate' = 'rejected' THEN
                 refused := refused + 1;
-                IF SQLSTATE LIKE '23%' THEN
-                    -- For the database's keepers alone, when they ask: at level LOG the server adds the whole statement, so the
-                    -- message, to each of its records.
-                    RAISE DEBUG 'record % of % was refused: %', r.index, said->>'topic', SQLERRM;
-                END IF;
                 IF refused <= 1000 THEN
-                    found := found || onemap.record_problem(r.index, SQLSTATE, SQLERRM);
+                    found := found || (s->'problem');
                 END IF;
-        END;
-        IF r.last AND r.turn > 8 AND tried IS NOT NULL THEN
-            PERFORM onemap.record_put(said->>'subsystem', said->>'vendor', said->>'kind', tried, since);
+                CONTINUE;
+            END IF;
+            accepted := accepted + (s->>'fate' = 'accepted')::int; duplicates := duplicates + (s->>'fate' = 'duplicate')::int;
+            merged := merged + (s->>'fate' = 'merged')::int; revised := revised + (s->>'fate' = 'revised')::int;
+            flaws := coalesce(r.members[i]->'fields', '[]') || (s->'flaws');
+            bad_fields := bad_fields + coalesce((r.members[i]->>'bad_fields')::int, 0) + jsonb_array_length(s->'flaws');
+            IF flaws <> '[]' AND bad_fields <= 1000 THEN
+                found := found || ARRAY(SELECT jsonb_build_object('index', r.members[i]->'index') || f
+                                        FROM jsonb_array_elements(flaws) f);
+            END IF;
+        END LOOP;
+        IF r.last AND r.tried AND tried IS NOT NULL THEN
+            PERFORM onemap.record_merged_put(said, tried, since);
         END IF;
     END LOOP;
     problems := problems || to_jsonb(found);

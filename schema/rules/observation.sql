@@ -25,7 +25,7 @@ GRANT SELECT ON onemap.track_point TO cityhub_hub, cityhub_read;
 
 -- Without a search_path of their own, so that the planner takes them into the statement, and what it asks of the device with them.
 -- _between: of all, or of the devices named beside it. _of: one device's, for LATERAL: a join's condition does not reach into
--- packed days, a parameter does. _received: what certain batches brought; a packed day is looked into only if something came as late.
+-- packed days, a parameter does. _received: what certain batches brought; packed days only where it came so late.
 CREATE OR REPLACE FUNCTION onemap.observation_between(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, readings float8[], quality bigint, attributes jsonb)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

@@ -1,7 +1,7 @@
 -- Packing: a day's raw records become packed ones, column by column, and are compared bit by bit before they take the place of the
 -- raw ones. Prepared beside them, a group of devices a step, while everybody reads and writes; then one transaction that shows the
--- packed rows and deletes the raw ones, so that every snapshot sees each record once. A crash leaves prepared rows that the next step
--- goes on with. What comes for a packed day goes through the slow path (settle.sql), which looks for its keys here first.
+-- packed rows and deletes the raw ones, so that every snapshot sees each record once. A crash leaves prepared rows that the next
+-- step goes on with. What comes for a packed day goes through the slow path (settle.sql), which looks for its keys here first.
 
 CREATE OR REPLACE FUNCTION onemap.packed_leaf(kind "char", day date) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

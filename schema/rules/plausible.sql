@@ -87,19 +87,27 @@ ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 -- Without cells and setting: the rectangle that all of China lies in.
 CREATE OR REPLACE FUNCTION onemap.county_extent(OUT min_lon float8, OUT min_lat float8, OUT max_lon float8, OUT max_lat float8,
     OUT source text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(s.box[1], g.min_lon, 73), coalesce(s.box[2], g.min_lat, 3), coalesce(s.box[3], g.max_lon, 136),
-           coalesce(s.box[4], g.max_lat, 54),
-           CASE WHEN s.box IS NOT NULL THEN 'setting' WHEN g.min_lon IS NOT NULL THEN 'grid cells' ELSE 'China' END
-    FROM (SELECT string_to_array(onemap.setting('county_extent'), ' ')::float8[] AS box) s
-    CROSS JOIN (
-        SELECT public.ST_XMin(b.box) - m.lon AS min_lon, public.ST_YMin(b.box) - m.lat AS min_lat,
-               public.ST_XMax(b.box) + m.lon AS max_lon, public.ST_YMax(b.box) + m.lat AS max_lat
-        FROM (SELECT public.ST_Extent(c.geom)::public.box3d AS box FROM onemap.grid_cell c) b
-        -- A degree of latitude has 111 km, one of longitude less by the cosine of the latitude.
-        CROSS JOIN LATERAL (SELECT onemap.setting('county_margin_km')::float8 / 111 AS lat,
-            onemap.setting('county_margin_km')::float8 / 111 / cos(radians(public.ST_YMax(b.box))) AS lon) m) g
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    box float8[] := string_to_array(onemap.setting('county_extent'), ' ')::float8[];
+    -- A degree of latitude has 111 km, one of longitude less by the cosine of the latitude.
+    margin float8 := onemap.setting('county_margin_km')::float8 / 111;
+BEGIN
+    source := 'setting';
+    IF box IS NULL THEN
+        SELECT ARRAY[min(public.ST_XMin(c.geom)), min(public.ST_YMin(c.geom)), max(public.ST_XMax(c.geom)),
+            max(public.ST_YMax(c.geom))] INTO box FROM onemap.grid_cell c;
+        source := 'grid cells';
+        IF box[1] IS NULL THEN
+            box := '{73,3,136,54}';
+            source := 'China';
+        ELSE
+            box := ARRAY[box[1] - margin / cos(radians(box[4])), box[2] - margin, box[3] + margin / cos(radians(box[4])),
+                box[4] + margin];
+        END IF;
+    END IF;
+    min_lon := box[1]; min_lat := box[2]; max_lon := box[3]; max_lat := box[4];
+END $$;
 COMMENT ON FUNCTION onemap.county_extent() IS
     'The rectangle (WGS 84 degrees) in which places are the county''s: the setting county_extent, else the grid cells'' with '
     'county_margin_km around it, else China''s; source: which of them';
@@ -139,16 +147,23 @@ COMMENT ON FUNCTION onemap.place_extent_set(jsonb) IS
 GRANT EXECUTE ON FUNCTION onemap.place_extent_set(jsonb) TO cityhub_hub, cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.place_flaw(lon float8, lat float8) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN NOT ($1 BETWEEN e.min_lon AND e.max_lon AND $2 BETWEEN e.min_lat AND e.max_lat) THEN
-        format('lon %s, lat %s is outside the county (lon %s to %s, lat %s to %s)%s', $1, $2, round(e.min_lon::numeric, 2),
-               round(e.max_lon::numeric, 2), round(e.min_lat::numeric, 2), round(e.max_lat::numeric, 2),
-               CASE WHEN $1 = 0 OR $2 = 0 THEN '; one of the two is 0'
-                    WHEN $2 BETWEEN e.min_lon AND e.max_lon AND $1 BETWEEN e.min_lat AND e.max_lat
-                        THEN '; are lon and lat exchanged?'
-                    WHEN abs($1) BETWEEN e.min_lon AND e.max_lon AND abs($2) BETWEEN e.min_lat AND e.max_lat
-                        THEN '; is its sign wrong?' ELSE '' END) END
-    FROM onemap.county_extent() e
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE e record; spot public.geometry := public.ST_SetSRID(public.ST_MakePoint(lon, lat), 4326);
+BEGIN
+    IF spot IS NULL OR EXISTS (SELECT FROM onemap.grid_cell c WHERE public.ST_Covers(c.geom, spot))
+        AND onemap.setting('county_extent') IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT * INTO e FROM onemap.county_extent();
+    IF lon BETWEEN e.min_lon AND e.max_lon AND lat BETWEEN e.min_lat AND e.max_lat THEN
+        RETURN NULL;
+    END IF;
+    RETURN format('lon %s, lat %s is outside the county (lon %s to %s, lat %s to %s)%s', lon, lat, round(e.min_lon::numeric, 2),
+        round(e.max_lon::numeric, 2), round(e.min_lat::numeric, 2), round(e.max_lat::numeric, 2),
+        CASE WHEN lon = 0 OR lat = 0 THEN '; one of the two is 0'
+             WHEN lat BETWEEN e.min_lon AND e.max_lon AND lon BETWEEN e.min_lat AND e.max_lat THEN '; are lon and lat exchanged?'
+             WHEN abs(lon) BETWEEN e.min_lon AND e.max_lon AND abs(lat) BETWEEN e.min_lat AND e.max_lat
+                 THEN '; is its sign wrong?' ELSE '' END);
+END $$;
 COMMENT ON FUNCTION onemap.place_flaw(float8, float8) IS
     'Why a place (WGS 84) is none of the county''s, NULL if it is; the hub says the same of places in messages';

@@ -2,9 +2,13 @@
 -- the rest (document.sql). Vendors' logins and the commands on them are in vendor.sql.
 
 CREATE OR REPLACE FUNCTION onemap.grid_cell_at(place public.geometry) RETURNS char(15)
-LANGUAGE sql STABLE AS $$
-    SELECT g.code FROM onemap.grid_cell g WHERE public.ST_Covers(g.geom, place) ORDER BY g.code LIMIT 1
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF place IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN (SELECT g.code FROM onemap.grid_cell g WHERE public.ST_Covers(g.geom, place) ORDER BY g.code LIMIT 1);
+END $$;
 COMMENT ON FUNCTION onemap.grid_cell_at(public.geometry) IS
     'Code of the grid cell that covers a WGS 84 point, or NULL; on a shared border the lowest code';
 GRANT EXECUTE ON FUNCTION onemap.grid_cell_at(public.geometry) TO cityhub_hub, cityhub_api, cityhub_read;

@@ -1,30 +1,85 @@
--- Hourly rollups. Rows of new batches are added to what is there; device-hours that got late or changed records are made anew.
+-- Hourly rollups. What they say depends on the records alone and not on the order in which these came: counts, smallest, largest,
+-- first and last by the records' times, and sums that are exact before they are rounded. So what a batch adds is added whenever it
+-- comes; the hub has counted it (hub/know/rollup.c), and what it has not is counted here. A device-hour of which a record was
+-- changed, or that is closed, is made anew from its records.
 
+-- ---- exact sums: in units of 2^-52, divided into whole numbers and the rest, which integers add without loss ----
+
+CREATE OR REPLACE FUNCTION onemap.exact_whole(value float8) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN value >= 2251799813685248 THEN 2251799813685248 WHEN value <= -2251799813685248 THEN -2251799813685248
+        ELSE trunc(value)::bigint END
+$$;
+COMMENT ON FUNCTION onemap.exact_whole(float8) IS
+    'A reading without its fraction, at most 2^51 (no metric''s range goes so far): sums are counted in it and in exact_part()';
+
+CREATE OR REPLACE FUNCTION onemap.exact_part(value float8) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT ((value - trunc(value)) * 4503599627370496)::bigint
+$$;
+COMMENT ON FUNCTION onemap.exact_part(float8) IS 'A reading''s fraction in units of 2^-52';
+
+CREATE OR REPLACE FUNCTION onemap.exact_sum(whole numeric, part numeric) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (whole * 4503599627370496 + part)::float8 / 4503599627370496
+$$;
+COMMENT ON FUNCTION onemap.exact_sum(numeric, numeric) IS 'The double nearest to a sum of exact_whole() and of exact_part()';
+
+CREATE OR REPLACE FUNCTION onemap.exact_rest(whole numeric, part numeric) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN s.total IS NULL THEN NULL WHEN abs(s.total) >= 2251799813685248 THEN 0
+        ELSE ((whole - onemap.exact_whole(s.total)) * 4503599627370496 + (part - onemap.exact_part(s.total)))::float8
+             / 4503599627370496 END
+    FROM (SELECT onemap.exact_sum(whole, part) AS total) s
+$$;
+COMMENT ON FUNCTION onemap.exact_rest(numeric, numeric) IS
+    'What exact_sum() has lost by rounding, 0 where that is beyond what a double holds (sums of 2^51 and more)';
+
+-- Two sums with their rests, added without loss below 2^51 (Knuth, Seminumerical Algorithms 4.2.2, theorem B): what the rounded
+-- addition loses is itself a double, and so are the rests.
+CREATE OR REPLACE FUNCTION onemap.exact_lost(a float8, b float8) RETURNS float8 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (a - ((a + b) - ((a + b) - a))) + (b - ((a + b) - a))
+$$;
+COMMENT ON FUNCTION onemap.exact_lost(float8, float8) IS 'What a + b, rounded, lacks of the exact sum';
+
+CREATE OR REPLACE FUNCTION onemap.counts_add(a int[], b int[]) RETURNS int[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN coalesce(pg_catalog.cardinality(a), 0) = 0 THEN b WHEN pg_catalog.cardinality(b) = 0 THEN a ELSE
+        ARRAY(SELECT coalesce(u.x, 0) + coalesce(u.y, 0)
+              FROM ROWS FROM (pg_catalog.unnest(a), pg_catalog.unnest(b)) WITH ORDINALITY AS u(x, y, i) ORDER BY u.i) END
+$$;
+COMMENT ON FUNCTION onemap.counts_add(int[], int[]) IS 'Element by element sum of two arrays; what is missing counts as 0';
+
+-- ---- from records ----
+
+-- The only place where rollups read records.
 CREATE OR REPLACE FUNCTION onemap.hourly_aggregate(hour_start timestamptz, stamps timestamptz[], devices int[])
-RETURNS TABLE (device_id int, first_at timestamptz, last_at timestamptz, records int, counts int[], minima float8[],
-               maxima float8[], sums float8[], firsts float8[], lasts float8[], flagged_above int[], flagged_below int[])
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+RETURNS SETOF onemap.rollup_stage
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 BEGIN
     -- Two plans: new batches are found by the BRIN index on received_at, named devices by the primary key. Without statistics
     -- (a new partition) the planner would think the BRIN index useless.
     RETURN QUERY EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
         SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality
-        FROM %s),
-    by_metric AS (
-        SELECT c.device_id, r.ordinal,
-               count(r.value)::int AS n, min(r.value) AS low, max(r.value) AS high, sum(r.value) AS total,
-               (array_agg(r.value ORDER BY c.observed_at) FILTER (WHERE r.value IS NOT NULL))[1] AS first_value,
-               (array_agg(r.value ORDER BY c.observed_at DESC) FILTER (WHERE r.value IS NOT NULL))[1] AS last_value
-        FROM chosen c,
-             LATERAL (SELECT u.ordinal, CASE WHEN c.quality & (1::bigint << (u.ordinal::int - 1)) = 0 THEN u.value END AS value
-                      FROM unnest(c.readings) WITH ORDINALITY u(value, ordinal)) r
-        GROUP BY c.device_id, r.ordinal),
+        FROM %2$s),
+    by_metric AS MATERIALIZED (
+        SELECT r.device_id, r.ordinal, count(r.value)::int AS n, min(r.value) AS low, max(r.value) AS high,
+               sum(onemap.exact_whole(r.value)) AS whole, sum(onemap.exact_part(r.value)) AS part,
+               min(r.observed_at) FILTER (WHERE r.value IS NOT NULL) AS first_at,
+               max(r.observed_at) FILTER (WHERE r.value IS NOT NULL) AS last_at
+        -- Adding 0 makes 0 of -0: which of the two is smallest must not depend on their order. OFFSET 0: computed once.
+        FROM (SELECT c.device_id, c.observed_at, u.ordinal::int AS ordinal,
+                     CASE WHEN c.quality & (1::bigint << (u.ordinal::int - 1)) = 0 THEN u.value + 0 END AS value
+              FROM chosen c, unnest(c.readings) WITH ORDINALITY u(value, ordinal) OFFSET 0) r
+        GROUP BY r.device_id, r.ordinal),
     arrays AS (
-        SELECT m.device_id, array_agg(m.n ORDER BY m.ordinal) AS counts, array_agg(m.low ORDER BY m.ordinal) AS minima,
-               array_agg(m.high ORDER BY m.ordinal) AS maxima, array_agg(m.total ORDER BY m.ordinal) AS sums,
-               array_agg(m.first_value ORDER BY m.ordinal) AS firsts, array_agg(m.last_value ORDER BY m.ordinal) AS lasts
-        FROM by_metric m GROUP BY m.device_id),
+        SELECT m.device_id, max(m.ordinal) FILTER (WHERE m.n > 0) AS size, array_agg(m.n ORDER BY m.ordinal) AS counts,
+               array_agg(m.low ORDER BY m.ordinal) AS minima, array_agg(m.high ORDER BY m.ordinal) AS maxima,
+               array_agg(onemap.exact_sum(m.whole, m.part) ORDER BY m.ordinal) AS sums,
+               array_agg(onemap.exact_rest(m.whole, m.part) ORDER BY m.ordinal) AS rests,
+               array_agg(f.readings[m.ordinal] + 0 ORDER BY m.ordinal) AS firsts,
+               array_agg(l.readings[m.ordinal] + 0 ORDER BY m.ordinal) AS lasts,
+               array_agg(date_part('epoch', m.first_at - %1$L)::numeric * 1000 ORDER BY m.ordinal)::int[] AS first_ms,
+               array_agg(date_part('epoch', m.last_at - %1$L)::numeric * 1000 ORDER BY m.ordinal)::int[] AS last_ms
+        FROM by_metric m LEFT JOIN chosen f ON f.device_id = m.device_id AND f.observed_at = m.first_at
+        LEFT JOIN chosen l ON l.device_id = m.device_id AND l.observed_at = m.last_at
+        GROUP BY m.device_id),
     flagged AS (
         SELECT c.device_id, u.ordinal, count(*) FILTER (WHERE u.value > m.max_value)::int AS above,
                count(*) FILTER (WHERE u.value < m.min_value)::int AS below
@@ -32,6 +87,7 @@ BEGIN
         CROSS JOIN LATERAL unnest(c.readings) WITH ORDINALITY u(value, ordinal)
         JOIN onemap.metric m ON m.subsystem = d.subsystem AND m.ordinal = u.ordinal
         WHERE c.quality <> 0 AND c.quality & (1::bigint << (u.ordinal::int - 1)) <> 0
+            AND (u.value > m.max_value OR u.value < m.min_value)
         GROUP BY c.device_id, u.ordinal),
     flags AS (
         SELECT f.device_id, array_agg(coalesce(g.above, 0) ORDER BY i) AS above, array_agg(coalesce(g.below, 0) ORDER BY i) AS below
@@ -39,12 +95,13 @@ BEGIN
         CROSS JOIN LATERAL generate_series(1, f.last) i
         LEFT JOIN flagged g ON g.device_id = f.device_id AND g.ordinal = i
         GROUP BY f.device_id)
-    SELECT t.device_id, t.first_at, t.last_at, t.records, coalesce(a.counts, '{}'), coalesce(a.minima, '{}'),
-           coalesce(a.maxima, '{}'), coalesce(a.sums, '{}'), coalesce(a.firsts, '{}'), coalesce(a.lasts, '{}'),
+    SELECT t.device_id, %1$L::timestamptz, t.records, t.last_at,
+           coalesce(a.counts[1:a.size], '{}'), coalesce(a.minima[1:a.size], '{}'), coalesce(a.maxima[1:a.size], '{}'),
+           coalesce(a.sums[1:a.size], '{}'), coalesce(a.rests[1:a.size], '{}'), coalesce(a.firsts[1:a.size], '{}'),
+           coalesce(a.lasts[1:a.size], '{}'), coalesce(a.first_ms[1:a.size], '{}'), coalesce(a.last_ms[1:a.size], '{}'),
            coalesce(w.above, '{}'), coalesce(w.below, '{}')
-    FROM (SELECT c.device_id, min(c.observed_at) AS first_at, max(c.observed_at) AS last_at, count(*)::int AS records
-          FROM chosen c GROUP BY c.device_id) t
-    LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$,
+    FROM (SELECT c.device_id, max(c.observed_at) AS last_at, count(*)::int AS records FROM chosen c GROUP BY c.device_id) t
+    LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$, hour_start,
         CASE WHEN devices IS NOT NULL
              THEN format('onemap.observation_between(%L, %L) o WHERE o.device_id = ANY ($2)', hour_start,
                          hour_start + interval '1 hour')
@@ -56,86 +113,163 @@ END $$;
 COMMENT ON FUNCTION onemap.hourly_aggregate(timestamptz, timestamptz[], int[]) IS
     'Rollup rows of one hour: of the named devices, or, if devices is NULL, from the observations of the batches with these stamps';
 
-CREATE OR REPLACE FUNCTION onemap.hourly_zip(a float8[], b float8[], how text) RETURNS float8[]
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(CASE how
-        WHEN 'sum' THEN CASE WHEN a[i] IS NULL THEN b[i] WHEN b[i] IS NULL THEN a[i] ELSE a[i] + b[i] END
-        WHEN 'least' THEN least(a[i], b[i])
-        WHEN 'greatest' THEN greatest(a[i], b[i])
-        WHEN 'first' THEN coalesce(a[i], b[i])
-        ELSE coalesce(b[i], a[i]) END ORDER BY i), '{}')
-    FROM generate_series(1, greatest(cardinality(a), cardinality(b))) i
-$$;
-COMMENT ON FUNCTION onemap.hourly_zip(float8[], float8[], text) IS
-    'Element by element sum, least, greatest, first or last of two arrays; NULL = no reading';
+-- ---- adding ----
 
--- One hour: what is new is added to what is there; who sent something late or changed is made anew. No temporary table: whoever
--- calls this could have made it before, with a trigger of his own that would run as the owner.
-CREATE OR REPLACE FUNCTION onemap.rollup_hour(hour_start timestamptz, stamps timestamptz[]) RETURNS int
+-- No temporary table: whoever calls rollup_run() could have made it before, with a trigger of his own that would run as the owner.
+CREATE OR REPLACE FUNCTION onemap.rollup_add() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE late int[]; touched int; again int;
+DECLARE added int;
 BEGIN
-    WITH fresh AS MATERIALIZED (SELECT a.* FROM onemap.hourly_aggregate(hour_start, stamps, NULL) a),
-    late_device AS MATERIALIZED (
-        SELECT n.device_id FROM fresh n JOIN onemap.observation_hourly h ON h.device_id = n.device_id AND h.hour = hour_start
-        WHERE n.first_at <= h.last_at
-        UNION SELECT r.device_id FROM onemap.rollup_recompute r WHERE r.hour = hour_start),
-    added AS (
-        INSERT INTO onemap.observation_hourly AS h (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at,
-            flagged_above, flagged_below)
-        SELECT n.device_id, hour_start, n.records, n.counts, n.minima, n.maxima, n.sums, n.firsts, n.lasts, n.last_at,
-               n.flagged_above, n.flagged_below
-        FROM fresh n WHERE NOT EXISTS (SELECT FROM late_device l WHERE l.device_id = n.device_id)
-        ON CONFLICT (device_id, hour) DO UPDATE SET
-            records = h.records + excluded.records,
-            counts = onemap.hourly_zip(h.counts::float8[], excluded.counts::float8[], 'sum')::int[],
-            minima = onemap.hourly_zip(h.minima, excluded.minima, 'least'),
-            maxima = onemap.hourly_zip(h.maxima, excluded.maxima, 'greatest'),
-            sums = onemap.hourly_zip(h.sums, excluded.sums, 'sum'),
-            firsts = onemap.hourly_zip(h.firsts, excluded.firsts, 'first'),
-            lasts = onemap.hourly_zip(h.lasts, excluded.lasts, 'last'),
-            last_at = excluded.last_at,
-            flagged_above = onemap.hourly_zip(h.flagged_above::float8[], excluded.flagged_above::float8[], 'sum')::int[],
-            flagged_below = onemap.hourly_zip(h.flagged_below::float8[], excluded.flagged_below::float8[], 'sum')::int[]
-        RETURNING h.device_id)
-    SELECT (SELECT count(*)::int FROM added), array_agg(l.device_id) INTO touched, late FROM late_device l;
-    IF late IS NULL THEN
-        RETURN touched;
-    END IF;
-    DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (late);
-    INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at,
-        flagged_above, flagged_below)
-    SELECT a.device_id, hour_start, a.records, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.last_at,
-           a.flagged_above, a.flagged_below
-    FROM onemap.hourly_aggregate(hour_start, NULL, late) a;
-    GET DIAGNOSTICS again = ROW_COUNT;
-    RETURN touched + again;
+    -- LATERAL with OFFSET 0 goes row by row to the key, whatever the planner thinks of a table that was empty a moment ago.
+    INSERT INTO onemap.rollup_recompute (device_id, hour)
+    SELECT s.device_id, s.hour FROM onemap.rollup_stage s CROSS JOIN LATERAL (
+        SELECT FROM onemap.observation_hourly h WHERE h.device_id = s.device_id AND h.hour = s.hour AND h.rests IS NULL OFFSET 0) h;
+    INSERT INTO onemap.observation_hourly AS t (device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts,
+        lasts, first_ms, last_ms, flagged_above, flagged_below)
+    SELECT s.device_id, s.hour, coalesce(h.records, 0) + s.records, greatest(h.last_at, s.last_at),
+           coalesce(m.counts, '{}'), coalesce(m.minima, '{}'), coalesce(m.maxima, '{}'), coalesce(m.sums, '{}'),
+           coalesce(m.rests, '{}'), coalesce(m.firsts, '{}'), coalesce(m.lasts, '{}'), coalesce(m.first_ms, '{}'),
+           coalesce(m.last_ms, '{}'),
+           onemap.counts_add(h.flagged_above, s.flagged_above), onemap.counts_add(h.flagged_below, s.flagged_below)
+    FROM onemap.rollup_stage s
+    LEFT JOIN LATERAL (SELECT h.* FROM onemap.observation_hourly h WHERE h.device_id = s.device_id AND h.hour = s.hour OFFSET 0) h
+        ON true
+    CROSS JOIN LATERAL (
+        SELECT array_agg(coalesce(u.n, 0) + coalesce(u.more, 0) ORDER BY u.i) AS counts,
+               array_agg(least(u.low, u.lower) ORDER BY u.i) AS minima,
+               array_agg(greatest(u.high, u.higher) ORDER BY u.i) AS maxima,
+               array_agg(u.total + u.rest ORDER BY u.i) AS sums,
+               array_agg(u.rest - ((u.total + u.rest) - u.total) ORDER BY u.i) AS rests,
+               array_agg(CASE WHEN u.first_ms <= u.earliest OR u.earliest IS NULL THEN u.first ELSE u.sooner END ORDER BY u.i)
+                   AS firsts,
+               array_agg(CASE WHEN u.last_ms >= u.latest OR u.latest IS NULL THEN u.last ELSE u.later END ORDER BY u.i) AS lasts,
+               array_agg(least(u.first_ms, u.earliest) ORDER BY u.i) AS first_ms,
+               array_agg(greatest(u.last_ms, u.latest) ORDER BY u.i) AS last_ms
+        FROM (SELECT z.*, CASE WHEN z.a IS NULL THEN z.b WHEN z.b IS NULL THEN z.a ELSE z.a + z.b END AS total,
+                     CASE WHEN z.a IS NULL THEN z.b_rest WHEN z.b IS NULL THEN z.a_rest
+                         ELSE onemap.exact_lost(z.a, z.b) + z.a_rest + z.b_rest END AS rest
+              FROM ROWS FROM (unnest(h.counts), unnest(h.minima), unnest(h.maxima), unnest(h.sums), unnest(h.rests),
+                  unnest(h.firsts), unnest(h.lasts), unnest(h.first_ms), unnest(h.last_ms),
+                  unnest(s.counts), unnest(s.minima), unnest(s.maxima), unnest(s.sums), unnest(s.rests),
+                  unnest(s.firsts), unnest(s.lasts), unnest(s.first_ms), unnest(s.last_ms)) WITH ORDINALITY
+                  AS z(n, low, high, a, a_rest, first, last, first_ms, last_ms,
+                       more, lower, higher, b, b_rest, sooner, later, earliest, latest, i) OFFSET 0) u) m
+    WHERE NOT EXISTS (SELECT FROM onemap.rollup_recompute r WHERE r.device_id = s.device_id AND r.hour = s.hour)
+    ON CONFLICT (device_id, hour) DO UPDATE SET records = excluded.records, last_at = excluded.last_at, counts = excluded.counts,
+        minima = excluded.minima, maxima = excluded.maxima, sums = excluded.sums, rests = excluded.rests, firsts = excluded.firsts,
+        lasts = excluded.lasts, first_ms = excluded.first_ms, last_ms = excluded.last_ms,
+        flagged_above = excluded.flagged_above, flagged_below = excluded.flagged_below;
+    GET DIAGNOSTICS added = ROW_COUNT;
+    DELETE FROM onemap.rollup_stage;
+    RETURN added;
 END $$;
-COMMENT ON FUNCTION onemap.rollup_hour(timestamptz, timestamptz[]) IS
-    'Brings one hour of observation_hourly up to the batches with these stamps; returns the device-hours written';
+COMMENT ON FUNCTION onemap.rollup_add() IS
+    'Adds rollup_stage, which has a device-hour once, to observation_hourly and empties it; what cannot be added to goes to '
+    'rollup_recompute. Returns the device-hours written';
 
-CREATE OR REPLACE FUNCTION onemap.rollup_run() RETURNS int
+CREATE OR REPLACE FUNCTION onemap.rollup_renew(hour_start timestamptz) RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE devices int[]; renewed int;
+BEGIN
+    SELECT array_agg(DISTINCT r.device_id) INTO devices FROM onemap.rollup_recompute r WHERE r.hour = hour_start;
+    DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (devices);
+    INSERT INTO onemap.observation_hourly (device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts, lasts,
+        first_ms, last_ms, flagged_above, flagged_below)
+    SELECT a.device_id, a.hour, a.records, a.last_at, a.counts, a.minima, a.maxima, a.sums, a.rests, a.firsts, a.lasts, a.first_ms,
+           a.last_ms, a.flagged_above, a.flagged_below
+    FROM onemap.hourly_aggregate(hour_start, NULL, devices) a;
+    GET DIAGNOSTICS renewed = ROW_COUNT;
+    RETURN renewed;
+END $$;
+COMMENT ON FUNCTION onemap.rollup_renew(timestamptz) IS
+    'Makes the device-hours of rollup_recompute of one hour anew from their records; returns how many there are then';
+
+CREATE OR REPLACE FUNCTION onemap.rollup_close() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE past timestamptz := date_trunc('hour', now(), 'UTC') - interval '2 hours';
+BEGIN
+    -- Once an hour; three days back, because an hour may have been filled late.
+    UPDATE onemap.rollup_closed c SET through = past WHERE c.through < past;
+    IF FOUND THEN
+        UPDATE onemap.observation_hourly h SET rests = NULL, first_ms = NULL, last_ms = NULL
+        WHERE h.hour >= past - interval '3 days' AND h.hour < past AND h.rests IS NOT NULL;
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.rollup_close() IS
+    'Closes hours that ended two hours ago and more: what they need for being added to takes a third of their place';
+
+-- ---- a run ----
+
+CREATE OR REPLACE FUNCTION onemap.rollup_count(waiting timestamptz[]) RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE hour_start timestamptz; added int := 0;
+BEGIN
+    FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.received_at = ANY (waiting)
+        ORDER BY h LOOP
+        INSERT INTO onemap.rollup_stage SELECT a.* FROM onemap.hourly_aggregate(hour_start, waiting, NULL) a;
+        PERFORM onemap.rollup_day_note();
+        added := added + onemap.rollup_add();
+    END LOOP;
+    RETURN added;
+END $$;
+COMMENT ON FUNCTION onemap.rollup_count(timestamptz[]) IS
+    'Reads the records of the batches with these stamps and adds what they say; returns the device-hours written';
+
+CREATE OR REPLACE FUNCTION onemap.rollup_changed() RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE hour_start timestamptz; renewed int := 0;
+BEGIN
+    FOR hour_start IN SELECT DISTINCT r.hour FROM onemap.rollup_recompute r ORDER BY 1 LOOP
+        renewed := renewed + onemap.rollup_renew(hour_start);
+    END LOOP;
+    INSERT INTO onemap.rollup_day_due (device_id, day) SELECT DISTINCT r.device_id, onemap.local_time(r.hour)::date
+    FROM onemap.rollup_recompute r WHERE r.hour < onemap.rollup_days_end();
+    -- Batches that wait are in the records just read, and will be added all the same: then it is made anew once more.
+    WITH done AS (DELETE FROM onemap.rollup_recompute RETURNING device_id, hour)
+    INSERT INTO onemap.rollup_recompute (device_id, hour)
+    SELECT DISTINCT d.device_id, d.hour FROM done d
+    WHERE EXISTS (SELECT FROM onemap.batch_log b WHERE b.rolled_up_at IS NULL AND d.hour = ANY (b.hours));
+    RETURN renewed;
+END $$;
+COMMENT ON FUNCTION onemap.rollup_changed() IS
+    'Makes anew whatever is in rollup_recompute; a device-hour stays there while batches of its hour wait. Returns the '
+    'device-hours';
+
+CREATE OR REPLACE FUNCTION onemap.rollup_run(counted uuid[] DEFAULT '{}', others uuid[] DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE stamps timestamptz[]; hour_start timestamptz; touched int := 0;
+DECLARE stamps timestamptz[]; waiting timestamptz[]; touched int := 0;
 BEGIN
     -- One snapshot for all, or a batch committed meanwhile would be counted twice; one run at a time.
     IF current_setting('transaction_isolation') <> 'repeatable read' THEN
         RAISE EXCEPTION 'rollup_run must run in a REPEATABLE READ transaction, not in %', current_setting('transaction_isolation');
     END IF;
     IF NOT pg_try_advisory_xact_lock(hashtext('onemap.rollup_run')) THEN
-        RETURN 0;
+        RETURN NULL;
     END IF;
-    SELECT array_agg(b.received_at) INTO stamps FROM onemap.batch_log b WHERE b.rolled_up_at IS NULL;
-    FOR hour_start IN
-        SELECT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.rolled_up_at IS NULL
-        UNION SELECT r.hour FROM onemap.rollup_recompute r ORDER BY 1 LOOP
-        touched := touched + onemap.rollup_hour(hour_start, coalesce(stamps, '{}'));
-    END LOOP;
-    DELETE FROM onemap.rollup_recompute;
-    UPDATE onemap.batch_log b SET rolled_up_at = now() WHERE b.received_at = ANY (stamps);
+    SELECT coalesce(array_agg(b.received_at), '{}') INTO stamps
+    FROM onemap.batch_log b WHERE b.id = ANY (counted) AND b.rolled_up_at IS NULL;
+    -- All of them or none: what another has counted already cannot be taken out of the sum.
+    IF cardinality(stamps) = cardinality(counted) THEN
+        PERFORM onemap.rollup_day_note();
+        touched := onemap.rollup_add();
+    ELSE
+        DELETE FROM onemap.rollup_stage;
+        others := others || counted;
+        stamps := '{}';
+    END IF;
+    SELECT coalesce(array_agg(b.received_at), '{}') INTO waiting FROM onemap.batch_log b
+    WHERE b.rolled_up_at IS NULL AND b.received_at <> ALL (stamps)
+        -- A batch that was committed just now is its hub's to count, until it is so old that no hub can have it.
+        AND (others IS NULL OR b.id = ANY (others) OR b.committed_at < now() - interval '10 minutes');
+    touched := touched + onemap.rollup_count(waiting);
+    UPDATE onemap.batch_log b SET rolled_up_at = now() WHERE b.received_at = ANY (stamps || waiting);
+    touched := touched + onemap.rollup_changed();
+    PERFORM onemap.rollup_close();
+    PERFORM onemap.rollup_days();
     RETURN touched;
 END $$;
-COMMENT ON FUNCTION onemap.rollup_run() IS
-    'Brings observation_hourly up to all committed batches, late and revised records included; returns the device-hours written. '
-    'Needs REPEATABLE READ';
-GRANT EXECUTE ON FUNCTION onemap.rollup_run() TO cityhub_hub;
+COMMENT ON FUNCTION onemap.rollup_run(uuid[], uuid[]) IS
+    'Brings observation_hourly and observation_daily up to the batches (batch_log.id) that are counted in rollup_stage, and to '
+    'others, which it reads itself (NULL = all that wait); late and revised records included. Returns the device-hours written, '
+    'NULL if another one is at it. Needs REPEATABLE READ';
+GRANT EXECUTE ON FUNCTION onemap.rollup_run(uuid[], uuid[]) TO cityhub_hub;

@@ -95,7 +95,8 @@ BEGIN
     stored AS MATERIALIZED (
         SELECT o.* FROM (SELECT DISTINCT p.device_id, p.observed_at FROM past p ORDER BY 1, 2) k CROSS JOIN LATERAL (
             SELECT o.device_id, o.observed_at, o.readings, coalesce(o.attributes, 'null') AS attributes
-            FROM onemap.observation_raw o WHERE o.device_id = k.device_id AND o.observed_at = k.observed_at AND o.observed_at BETWEEN lo AND hi OFFSET 0) o),
+            FROM onemap.observation_raw o WHERE o.device_id = k.device_id AND o.observed_at = k.observed_at
+                AND o.observed_at BETWEEN lo AND hi OFFSET 0) o),
     standing AS MATERIALIZED (
         SELECT r.device_id, r.observed_at, max(r.row_no) AS row_no FROM rest r JOIN stored o
             ON o.device_id = r.device_id AND o.observed_at = r.observed_at AND o.readings = r.readings

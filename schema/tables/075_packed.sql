@@ -80,8 +80,8 @@ CREATE TABLE onemap.packed_series (
 ) WITH (toast_tuple_target = 128);
 COMMENT ON TABLE onemap.packed_series IS
     'One column of a packed_record: number n is unit * (base + step * (n - 1) + d) with d = low[n] + 256 * mid[n] + 65536 * '
-    'high[n] (planes 0 to 3: so many of them; -128 in the last = NULL) or wide[n] (planes 4), divided by scale if there is one; exact[n] '
-    'with planes 5. base NULL: all are NULL. ordinal: of a metric, or below 0, see onemap.packed_ordinals()';
+    'high[n] (planes 0 to 3: so many of them; -128 in the last = NULL) or wide[n] (planes 4), divided by scale if there is one; '
+    'exact[n] with planes 5. base NULL: all are NULL. ordinal: of a metric, or below 0, see onemap.packed_ordinals()';
 -- In the row as long as it fits a page: no second look-up for a column of a day.
 ALTER TABLE onemap.packed_series ALTER COLUMN low SET STORAGE MAIN, ALTER COLUMN mid SET STORAGE MAIN,
     ALTER COLUMN high SET STORAGE MAIN, ALTER COLUMN wide SET STORAGE MAIN, ALTER COLUMN exact SET STORAGE MAIN;

@@ -3,7 +3,8 @@
  * (CLOCK_MONOTONIC). Every message is encoded beforehand, so that it costs the machine little.
  *     bench_publish HOST PORT VENDOR COUNT RECORDS DEVICES WINDOW START_MS [RATE]
  * Record number n is of device n % DEVICES at START_MS + n / DEVICES * STEP_MS. RATE: messages a second, 0 = no limit.
- * Environment: BENCH_PROTOCOL=3.1.1 (else 5), BENCH_LOGIN and BENCH_PASSWORD (else anonymous). */
+ * Environment: BENCH_FORM=json (else protobuf), BENCH_PROTOCOL=3.1.1 (else 5), BENCH_LOGIN and BENCH_PASSWORD (else
+ * anonymous). */
 #include <mosquitto.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 
 #include "dust.pb-c.h"
+#include "hub/base/buffer.h"
 #include "hub/base/topic.h"
 
 enum { STEP_MS = 1000, LOOP_MS = 100 };
@@ -41,7 +43,24 @@ static void on_publish(struct mosquitto *session, void *user, int mid) {
     state->acknowledged++;
 }
 
-static size_t encode(uint8_t **payload, int64_t first, int records, int devices, int64_t start_ms) {
+static size_t write_json(uint8_t **payload, const Cityhub__V1__DustBatch *batch) {
+    struct buffer out = {0};
+    for (size_t i = 0; i < batch->n_records; i++) {
+        const Cityhub__V1__DustRecord *r = batch->records[i];
+        buffer_format(&out,
+                      "%s{\"device_code\":\"%s\",\"observed_at_ms\":%lld,\"pm25_ug_m3\":%g,\"pm10_ug_m3\":%g,"
+                      "\"tsp_ug_m3\":%g,\"noise_dba\":%g,\"wind_speed_m_s\":%g,\"wind_direction_deg\":%g,"
+                      "\"air_temp_c\":%g,\"humidity_percent\":%g}",
+                      i == 0 ? "[" : ",", r->device_code, (long long)r->observed_at_ms, r->pm25_ug_m3, r->pm10_ug_m3,
+                      r->tsp_ug_m3, r->noise_dba, r->wind_speed_m_s, r->wind_direction_deg, r->air_temp_c,
+                      r->humidity_percent);
+    }
+    buffer_text(&out, "]");
+    *payload = (uint8_t *)out.data;
+    return out.length;
+}
+
+static size_t encode(uint8_t **payload, int64_t first, int records, int devices, int64_t start_ms, bool json) {
     Cityhub__V1__DustBatch batch = CITYHUB__V1__DUST_BATCH__INIT;
     Cityhub__V1__DustRecord *list = calloc((size_t)records, sizeof *list);
     Cityhub__V1__DustRecord **pointers = calloc((size_t)records, sizeof *pointers);
@@ -67,9 +86,11 @@ static size_t encode(uint8_t **payload, int64_t first, int records, int devices,
     }
     batch.n_records = (size_t)records;
     batch.records = pointers;
-    size_t length = cityhub__v1__dust_batch__get_packed_size(&batch);
-    *payload = malloc(length);
-    cityhub__v1__dust_batch__pack(&batch, *payload);
+    size_t length = json ? write_json(payload, &batch) : cityhub__v1__dust_batch__get_packed_size(&batch);
+    if (!json) {
+        *payload = malloc(length);
+        cityhub__v1__dust_batch__pack(&batch, *payload);
+    }
     free(list);
     free(pointers);
     free(codes);
@@ -87,12 +108,14 @@ int main(int argc, char **argv) {
     int64_t start_ms = strtoll(argv[8], NULL, 10);
     double rate = argc > 9 ? strtod(argv[9], NULL) : 0;
     struct state state = {.window = atoi(argv[7])};
+    const char *form = getenv("BENCH_FORM");
+    bool json = form != NULL && strcmp(form, "json") == 0;
     char topic[128];
     snprintf(topic, sizeof topic, TOPIC_FORMAT, "dust", argv[3], topic_words[TOPIC_TELEMETRY]);
     uint8_t **payloads = calloc((size_t)count, sizeof *payloads);
     size_t *lengths = calloc((size_t)count, sizeof *lengths);
     for (int i = 0; i < count; i++) {
-        lengths[i] = encode(&payloads[i], (int64_t)i * records, records, devices, start_ms);
+        lengths[i] = encode(&payloads[i], (int64_t)i * records, records, devices, start_ms, json);
     }
     mosquitto_lib_init();
     struct mosquitto *session = mosquitto_new(NULL, true, &state);

@@ -1,10 +1,13 @@
-/* fuzz_http.c: what we parse of a request ourselves: its target, and four headers, one a line. Text that is decoded is
+/* fuzz_http.c: what we parse of a request ourselves: its target, and seven headers, one a line. Text that is decoded is
  * clean, a row's parameters become JSON that a parser of others reads, and nothing is read too far. */
+#include <arpa/inet.h>
 #include <cjson/cJSON.h>
 
 #include "fuzz.h"
 #include "hub/base/error.h"
 #include "hub/base/text.h"
+#include "hub/http/client.h"
+#include "hub/http/credential.h"
 #include "hub/http/routes.h"
 
 static const struct parameter parameters[] = {
@@ -92,9 +95,28 @@ static void check_target(const char *text) {
     target_free(&target);
 }
 
+/* A secret is of a token's letters, or there is none; an address is one, whatever a proxy was sent. */
+static void check_client(const char *authorization, const char *forwarded, char *origins) {
+    char secret[CREDENTIAL_SECRET_MAX], address[INET6_ADDRSTRLEN];
+    struct in6_addr six;
+    struct in_addr four;
+    const struct config config = {.http_origins = origins};
+    enum credential_kind kind = credential_read(authorization, secret);
+    REQUIRE(strlen(secret) < sizeof secret && (kind == CREDENTIAL_FLAWED) == (secret[0] == '\0'));
+    REQUIRE(strspn(secret, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == strlen(secret));
+    if (client_forwarded(forwarded, "127.0.0.1 ::1", address)) {
+        REQUIRE(inet_pton(AF_INET, address, &four) == 1 || inet_pton(AF_INET6, address, &six) == 1);
+        REQUIRE(strcmp(address, "127.0.0.1") != 0 && strcmp(address, "::1") != 0);
+    }
+    client_all_secure(&config);
+    client_origin(&config, 8080, authorization);
+}
+
+enum { LINES = 8 };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    char *text = fuzz_text(data, size), *rest = text, *lines[5];
-    for (size_t i = 0; i < 5; i++) {
+    char *text = fuzz_text(data, size), *rest = text, *lines[LINES];
+    for (size_t i = 0; i < LINES; i++) {
         char *line = strsep(&rest, "\n");
         lines[i] = fuzz_text((const uint8_t *)(line == NULL ? "" : line), line == NULL ? 0 : strlen(line));
     }
@@ -104,7 +126,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     enum language language = negotiate_language(lines[3]);
     REQUIRE(language == LANGUAGE_ZH || language == LANGUAGE_EN);
     negotiate_matches(lines[4], "\"a-1\"");
-    for (size_t i = 0; i < 5; i++) {
+    check_client(lines[5], lines[6], lines[7]);
+    for (size_t i = 0; i < LINES; i++) {
         free(lines[i]);
     }
     free(text);

@@ -76,8 +76,11 @@ static struct world make_world(const struct adapter *adapter) {
                           .registry = registry_new(),
                           .alarms = alarms_new(),
                           .states = states_new(),
-                          .plausible = plausible_new()};
-    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.plausible != NULL);
+                          .plausible = plausible_new(),
+                          .rollups = rollups_new(),
+                          .days = calloc(1, sizeof(struct days))};
+    REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.plausible != NULL &&
+            world.rollups != NULL && world.days != NULL);
     const char *rights[] = {adapter->key, "acme", "f",          "t",    "f", adapter->key, "strict", "t",
                             "f",          "f",    adapter->key, "gone", "f", "t",          "t"};
     PGresult *rows = answer(5, rights, COUNT_OF(rights));
@@ -91,6 +94,7 @@ static struct world make_world(const struct adapter *adapter) {
 static void free_world(const struct world *world) {
     alarms_free(world->alarms);
     states_free(world->states);
+    rollups_free(world->rollups);
     plausible_free(world->plausible);
     registry_free(world->registry);
 }

@@ -158,6 +158,8 @@ HTTP_TEXTS = [
     "http://hub.example:8080/tiles/%00/%c0%af?%ff=%ed%a0%80&&=&a\ntext/html;level=\"1,2;q=0\"\n*;q=0.000\n*\n*",
     "*\napplication/*\nx-gzip\nen\n\"a-1-gzip\"",
     "/a/../%2e%2e//%2f?at=2026-11-24T08:00:00%2B08:00&at=2026-02-29&bbox=177,65,-177,70&ids=,\n,,;q\nq=1\n;;\n\"",
+    "/\n*\n*\n*\n*\nBearer cht_a-B_9\n6.6.6.6, ::ffff:10.1.2.3 ,127.0.0.1\nhttps://a http://b:8080",
+    "/\n*\n*\n*\n*\nBasic dTpjaHRfeA==\n2001:db8::1,::1\n",
 ]
 
 

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# run.sh SECONDS [TARGET]: the fuzz targets of tests/fuzz, or those whose names have TARGET in them. Builds them with clang
-# in build/fuzz, runs each over its committed corpus, then lets it search: a decoder for SECONDS, a smaller parser for a
+# run.sh SECONDS|build [TARGET]: the fuzz targets of tests/fuzz, or those whose names have TARGET in them. Builds them with
+# clang in build/fuzz, runs each over its committed corpus, then lets it search: a decoder for SECONDS, a smaller parser for a
 # quarter of that, as many at a time as there are processors. What is found stays in build/fuzz/found/<target> and is
-# searched on from the next time. Called by tests/run.sh; ends with `N passed, N failed`.
+# searched on from the next time. `build` only builds them. Called by tests/run.sh; ends with `N passed, N failed`.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 seconds=${1:-60}
 pattern=${2:-}
 build=$PWD/build/fuzz
 logs=$build/logs
-if ! [[ $seconds =~ ^[1-9][0-9]*$ ]]; then
-    echo "usage: tests/fuzz/run.sh SECONDS [TARGET]" >&2
+if ! [[ $seconds =~ ^([1-9][0-9]*|build)$ ]]; then
+    echo "usage: tests/fuzz/run.sh SECONDS|build [TARGET]" >&2
     exit 2
 fi
 mkdir -p "$logs"
@@ -26,13 +26,17 @@ if [ ${#names[@]} -eq 0 ]; then
     exit 1
 fi
 
-if ! { cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_COMPILER=clang -DCITYHUB_FUZZ=ON \
-    -DCITYHUB_TESTS=OFF -DCMAKE_C_COMPILER_LAUNCHER=ccache && ninja -C "$build" -j "$(nproc)" "${names[@]}"; } \
+if ! { cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCMAKE_C_FLAGS_RELWITHDEBINFO=-O2 -g1 -DNDEBUG" \
+    -DCMAKE_C_COMPILER=clang -DCITYHUB_FUZZ=ON -DCITYHUB_TESTS=OFF -DCMAKE_C_COMPILER_LAUNCHER=ccache && ninja -C "$build" -j "$(nproc)" "${names[@]}"; } \
     >"$logs/build.log" 2>&1; then
     tail -n 30 "$logs/build.log"
     echo "the build of the fuzz targets failed; see $logs/build.log"
     echo "0 passed, 1 failed"
     exit 1
+fi
+
+if [ "$seconds" = build ]; then
+    exit 0
 fi
 
 # One input may take 10 s and 512 MB at the most, under the sanitizers.

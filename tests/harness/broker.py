@@ -57,19 +57,58 @@ def deployed_descriptors():
         return 1024
 
 
-class Broker:
+class BrokerServer:
+    """What every broker is to the tests: a program with a folder of its own (`folder`, of user `user`), `port` for the hub and
+    `vendor_port` for vendors. A kind of it gives `process`, and ready()."""
+
+    name, start_timeout_s = None, 30
+
+    def __init__(self):
+        self.host, self.port, self.vendor_port = "127.0.0.1", free_port(), free_port()
+        self.client_numbers = collections.defaultdict(lambda: itertools.count(1))
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"cityhub-{self.name}-"))
+        self.user = unprivileged_user()
+        give_to(self.folder, self.user)
+
+    def start(self):
+        def up():
+            self.process.check_running()
+            return self.ready()
+        if not self.process.running:
+            self.process.start()
+            wait_until(up, self.start_timeout_s, f"{self.name} answers (log: {self.process.log_path})")
+
+    def stop(self):
+        """Clean: the broker saves its sessions and messages."""
+        self.process.end(signal.SIGTERM)
+
+    def kill(self):
+        self.process.kill()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def client_id(self, login):
+        """The next of the client ids that are this login's."""
+        return f"{login}.{next(self.client_numbers[login])}"
+
+    def close(self):
+        if self.process.running:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Broker(BrokerServer):
     """`port` is the hub's listener. With `deployed`, the settings and limits are those of deploy/, and vendors have a listener
     of their own, `vendor_port`."""
 
-    version = 5
+    name, version = "mosquitto", 5
 
     def __init__(self, log_path, password_file=None, acl_file=None, more_settings="", deployed=False):
-        self.host, self.port = "127.0.0.1", free_port()
-        self.vendor_port = free_port() if deployed else self.port
-        self.client_numbers = collections.defaultdict(lambda: itertools.count(1))
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-mqtt-"))
-        self.user = unprivileged_user()
-        give_to(self.folder, self.user)
+        super().__init__()
+        if not deployed:
+            self.vendor_port = self.port
         self.password_file, self.acl_file, self.more_settings, self.deployed = password_file, acl_file, more_settings, deployed
         self.config_path = self.folder / "mosquitto.conf"
         self.config_path.write_text(self._settings())
@@ -98,26 +137,6 @@ class Broker:
         # With logins, being refused by the broker is an answer too.
         return done.returncode == 0 or (self.password_file and "not authori" in done.stderr.lower())
 
-    def start(self):
-        if not self.process.running:
-            self.process.start()
-            wait_until(self.ready, 30, f"mosquitto answers (log: {self.process.log_path})")
-
-    def stop(self):
-        """Clean: the broker saves its sessions and messages."""
-        self.process.end(signal.SIGTERM)
-
-    def kill(self):
-        self.process.kill()
-
-    def restart(self):
-        self.stop()
-        self.start()
-
-    def client_id(self, login):
-        """The next of the client ids that are this login's."""
-        return f"{login}.{next(self.client_numbers[login])}"
-
     def bench_environment(self):
         """How tests/bench/bench_publish.c comes in."""
         return {}
@@ -125,8 +144,3 @@ class Broker:
     def reload(self):
         """Makes the broker read its password and ACL files again."""
         os.kill(self.process.pid, signal.SIGHUP)
-
-    def close(self):
-        if self.process.running:
-            self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)

@@ -17,7 +17,7 @@ class Hub:
 
     def __init__(self, database, broker, folder, settings=None, name="hub"):
         self.database, self.broker, self.folder = database, broker, folder
-        self.http_port = free_port()
+        self.http_port, self.keys = free_port(), {}
         self.http_url = f"http://127.0.0.1:{self.http_port}"
         self.config_path = folder / f"{name}.ini"
         self.settings = {
@@ -52,6 +52,18 @@ class Hub:
 
     def get(self, path, timeout_s=10):
         return requests.get(self.http_url + path, timeout=timeout_s)
+
+    def key(self, name="test", **settings):
+        """Headers with a token of this name, made at its first use."""
+        if name not in self.keys:
+            options = [part for key, value in settings.items() for part in (f"--{key}", value)]
+            token = self.run("token", "add", f"{name}-{self.process.name}", *options).stdout.split()[-1]
+            self.keys[name] = {"Authorization": f"Bearer {token}"}
+        return self.keys[name]
+
+    def read(self, path, timeout_s=10):
+        """The same as get, with a token that may read."""
+        return requests.get(self.http_url + path, timeout=timeout_s, headers=self.key())
 
     def ready(self):
         self.process.check_running()

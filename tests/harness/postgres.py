@@ -20,6 +20,7 @@ listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '{folder}'
 max_connections = 200
+max_locks_per_transaction = 128
 shared_buffers = 128MB
 fsync = on
 timezone = 'UTC'

@@ -1,20 +1,15 @@
 """A private RabbitMQ with the settings of deploy/rabbitmq.conf: a node, a folder, ports and an epmd of its own. It knows the hub's
 login and whom `cityhub vendor` writes down; it speaks MQTT 3.1.1 alone."""
 import base64
-import collections
 import hashlib
-import itertools
 import json
 import os
 import pathlib
 import re
-import shutil
-import signal
-import socket
-import tempfile
 
 from . import paths
-from .process import Process, free_port, give_to, unprivileged_user, wait_until
+from .broker import BrokerServer
+from .process import Process, free_port, give_to
 from .wire import Wire
 
 PROGRAMS = pathlib.Path("/usr/lib/rabbitmq/bin")
@@ -28,16 +23,13 @@ def password_hash(password):
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
-class RabbitBroker:
-    """As harness.broker.Broker; `port` is the hub's listener, `vendor_port` the vendors', without TLS. `queue_type`: classic or quorum."""
+class RabbitBroker(BrokerServer):
+    """The vendors' listener is without TLS. `queue_type`: classic or quorum."""
 
-    version = 4
+    name, version, start_timeout_s = "rabbitmq", 4, 90
 
     def __init__(self, log_path, queue_type="classic"):
-        self.host, self.port, self.vendor_port = "127.0.0.1", free_port(), free_port()
-        self.client_numbers = collections.defaultdict(lambda: itertools.count(1))
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-rabbit-"))
-        self.user = unprivileged_user()
+        super().__init__()
         self.hub_password, self.definitions = self.folder / "hub.password", self.folder / "vendors.json"
         self.hub_password.write_text(HUB_PASSWORD + "\n")
         (self.folder / "rabbitmq.conf").write_text(self._settings(queue_type))
@@ -46,7 +38,7 @@ class RabbitBroker:
             "vhosts": [VHOST], "permissions": [HUB],
             "users": [{"name": "hub", "password_hash": password_hash(HUB_PASSWORD), "hashing_algorithm": "rabbit_password_hashing_sha256",
                        "tags": ""}]}))
-        for path in (self.folder, *self.folder.iterdir()):
+        for path in self.folder.iterdir():
             give_to(path, self.user)
         epmd = free_port()
         self.environment = {
@@ -78,29 +70,7 @@ class RabbitBroker:
     def start(self):
         if not self.names.running:
             self.names.start()
-        if not self.process.running:
-            self.process.start()
-            wait_until(self._up, 90, f"RabbitMQ answers (log: {self.process.log_path})")
-
-    def _up(self):
-        self.process.check_running()
-        try:
-            return self.ready()
-        except (OSError, socket.timeout):
-            return False
-
-    def stop(self):
-        self.process.end(signal.SIGTERM)
-
-    def kill(self):
-        self.process.kill()
-
-    def restart(self):
-        self.stop()
-        self.start()
-
-    def client_id(self, login):
-        return f"{login}.{next(self.client_numbers[login])}"
+        super().start()
 
     def bench_environment(self):
         return {"BENCH_PROTOCOL": "3.1.1", "BENCH_LOGIN": "hub", "BENCH_PASSWORD": HUB_PASSWORD}
@@ -113,7 +83,6 @@ class RabbitBroker:
                 "mqtt.vendor_definitions_file": self.definitions, "mqtt.vendor_reload_command": f"sh {reload}"}
 
     def close(self):
-        for process in (self.process, self.names):
-            if process.running:
-                process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.names.running:
+            self.names.kill()
+        super().close()

@@ -19,6 +19,16 @@ from harness.postgres import Cluster  # noqa: E402
 from harness.site import Site  # noqa: E402
 
 
+# Files that take longest, the longest first: begun last, one of them would keep a worker busy when the others have nothing left.
+LONGEST = ("test_quickstart", "test_simulate", "test_rabbitmq", "test_simulate_cases", "test_migrate_county", "test_redelivery",
+           "test_guides_newcomer", "test_subsystem", "test_guides", "test_hostile_vendor", "test_lanes", "test_faults")
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()

@@ -6,7 +6,9 @@ import time
 import pytest
 from harness.process import wait_until
 
-SHARED_SETTINGS = {"lane.unknown_devices": 5, "quarantine.daily_mib": 1, "lane.max_payload_bytes": 600_000}
+SHARED_SETTINGS = {"lane.unknown_devices": 5, "lane.new_days": 4, "quarantine.daily_mib": 1, "lane.max_payload_bytes": 600_000,
+                   "retention.observation_days": 3650}
+DAY_MS = 86_400_000
 
 
 def now_ms():
@@ -38,6 +40,30 @@ def test_unknown_devices(shared):
     assert shared.database.value("SELECT count(*) FROM onemap.device WHERE vendor = %s", client.vendor) == 7
     other = shared.new_client("gas")
     assert other.send("telemetry", [reading("n-5")])["accepted"] == 1, "each vendor has its own"
+
+
+def test_days_that_nobody_had(shared):
+    """A message with a record on each of ten years' days makes a few days' partitions, and says which records were too many."""
+    def days():
+        return {day for day, in shared.database.query("SELECT d FROM onemap.partition_days() d")}
+    client, other = shared.new_client("gas"), shared.new_client("gas")
+    before = days()
+    receipt = client.send("telemetry", [reading("d", -n * DAY_MS) for n in range(3640)])
+    codes = [(problem["index"], problem["code"]) for problem in receipt["problems"]]
+    # A week's days need no leave, by however much; four older ones have it, and the others' are told.
+    assert codes[0] == (12, "too_many_new_days") or codes[0] == (11, "too_many_new_days")
+    assert receipt["accepted"] + receipt["rejected"] == 3640 and receipt["accepted"] in (11, 12)
+    assert "has begun 4 such days today (UTC)" in receipt["problems"][0]["reason"]
+    assert len(days() - before) <= 12
+    # What has a day already goes on, as late as it likes; the same day is another vendor's, too; and that has its own.
+    late = 9 * DAY_MS
+    assert client.send("telemetry", [reading("d", -late + n) for n in range(1, 50)])["rejected"] == 0
+    assert other.send("telemetry", [reading("d", -late)] + [reading("d", -n * DAY_MS) for n in range(100, 106)])["rejected"] == 2
+    # A day that the county has opened is open.
+    shared.database.query("SELECT onemap.partition_ensure((now() - interval '2000 days')::date)")
+    assert client.send("telemetry", [reading("d", -2000 * DAY_MS)])["rejected"] == 1, "the hub has not heard of it"
+    shared.hubs[0].restart()
+    assert client.send("telemetry", [reading("d", -2000 * DAY_MS)])["rejected"] == 0
 
 
 def test_unread_is_not_kept_whole(shared):

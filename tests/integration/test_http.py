@@ -23,7 +23,7 @@ class Probe:
         self.config = folder / "probe.ini"
         self.reports = folder / "probe-sanitizer"
         self.settings = {"port": self.port, "deadline_s": DEADLINE_S, "queries": QUERIES, "queue": QUEUE, "timeout_s": 2, "stall_s": 1,
-                         "connections": 700}
+                         "connections": 700, "address_connections": 700, "address_queries": QUERIES}
         environment = {"ASAN_OPTIONS": f"detect_leaks=1:exitcode=99:quarantine_size_mb=8:log_path={self.reports}",
                        "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:exitcode=99:log_path={self.reports}"}
         self.process = Process("http_probe", [paths.build_folder() / "tests" / "http_probe", self.config], folder / "probe.log",
@@ -58,7 +58,7 @@ class Probe:
 
     def backends(self, state=None):
         return [pid for pid, found in self.database.query(
-            "SELECT pid, state FROM pg_stat_activity WHERE application_name ~ '^cityhub probe http-'") if state in (None, found)]
+            "SELECT pid, state FROM pg_stat_activity WHERE application_name ~ '^cityhub probe http-([0-9]|cancel)'") if state in (None, found)]
 
     def running(self):
         """Statements of routes that run in the server."""
@@ -69,9 +69,9 @@ class Probe:
         client = socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
         return client
 
-    def ask(self, path, method="GET", head="", body=""):
-        """A connection that has asked and waits."""
-        client = self.connect()
+    def ask(self, path, method="GET", head="", body="", source=None):
+        """A connection that has asked and waits; from another address, if it is said."""
+        client = socket.create_connection(("127.0.0.1", self.port), 30, source and (source, 0))
         client.sendall(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{head}\r\n{body}".encode())
         return client
 
@@ -477,6 +477,52 @@ def test_idle_connections_make_room(probe):
         probe.start()
 
 
+def test_one_address_among_others(probe):
+    """One address takes neither all connections nor all of the pool; it is told so, and what it leaves idle makes room for its next."""
+    held, share = [], 10
+    probe.stop()
+    probe.settings.update(connections=60, address_connections=share, address_queries=1, timeout_s=60)
+    probe.start()
+    try:
+        probe.sleeper(2)
+        held += [probe.ask("/probe") for _ in range(share)]
+        wait_until(lambda: probe.running() == 1, 10, "one statement runs")
+        begun = time.monotonic()
+        other = probe.ask("/probe", head="Connection: close\r\n", source="127.0.0.2")
+        wait_until(lambda: probe.running() == 2, 1.9, "that of another address runs beside it, before those that have waited longer")
+        refused = probe.get("/ping")
+        assert problem(refused, 429, "CH054")["detail"].startswith("该地址已有 10 个连接")
+        assert (refused.headers["Connection"], refused.headers["Retry-After"]) == ("close", "1")
+        silent = [probe.connect() for _ in range(60)]
+        assert sum(received_soon(client) for client in silent) >= 40, "more of them are closed at once"
+        assert received(probe.ask("/ping", head="Connection: close\r\n", source="127.0.0.3")).endswith(b"pong\n")
+        assert received(other).endswith(b"slept")
+        assert time.monotonic() - begun < 3.9, "it waited for nobody"
+        for client in held:  # until each has its answer, or is told that its time was over; then it is idle
+            client.recv(1000)
+        time.sleep(1.1)
+        assert probe.get("/ping").text == "pong\n"
+        assert probe.metric("cityhub_http_evicted_total") >= 1
+        assert probe.metric("cityhub_http_crowded_total") >= 41
+    finally:
+        for client in held:
+            client.close()
+        probe.stop()
+        probe.settings.update(connections=700, address_connections=700, address_queries=QUERIES, timeout_s=2)
+        probe.start()
+
+
+def received_soon(client):
+    """Whether the server has closed a connection that said nothing."""
+    client.settimeout(0.2)
+    try:
+        return client.recv(1000) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
 def test_end_while_requests_wait(probe):
     probe.sleeper(60)
     clients = [probe.ask("/probe") for _ in range(QUERIES + 2)]
@@ -496,13 +542,13 @@ def now_ms():
 
 def test_subsystems(shared):
     hub = shared.hubs[0]
-    response = hub.get("/api/v1/subsystems")
+    response = hub.read("/api/v1/subsystems")
     document = response.json()
     assert [one["key"] for one in document["subsystems"]] == sorted(paths.SUBSYSTEMS)
     dust = next(one for one in document["subsystems"] if one["key"] == "dust")
     assert dust["name_zh"] == "扬尘管控" and all(kind["key"] and kind["name_zh"] for kind in dust["kinds"]) and dust["kinds"]
     assert next(metric for metric in dust["metrics"] if metric["key"] == "pm25_ug_m3")["unit"]
-    assert requests.get(hub.http_url + "/api/v1/subsystems", headers={"If-None-Match": response.headers["ETag"]}, timeout=30).status_code == 304
+    assert requests.get(hub.http_url + "/api/v1/subsystems", headers={**hub.key(), "If-None-Match": response.headers["ETag"]}, timeout=30).status_code == 304
 
 
 def test_devices_page_by_page(shared):
@@ -513,18 +559,18 @@ def test_devices_page_by_page(shared):
                                              " WHERE d.vendor = %s", client.vendor) == 25, 30, "the states are written")
     found, after = [], 0
     while after is not None:
-        page = hub.get(f"/api/v1/subsystems/water/devices?limit=10&after={after}").json()
+        page = hub.read(f"/api/v1/subsystems/water/devices?limit=10&after={after}").json()
         assert len(page["devices"]) <= 10
         found += page["devices"]
         after = page["next"]
     mine = [device for device in found if device["vendor"] == client.vendor]
     assert [device["code"] for device in mine] == codes and [device["id"] for device in found] == sorted({device["id"] for device in found})
     assert mine[3]["online"] is True and mine[3]["readings"]["pressure_kpa"]["value"] == 253.0 and mine[3]["readings"]["pressure_kpa"]["good"]
-    assert hub.get("/api/v1/subsystems/water/devices?online=false").json()["devices"] == []
-    assert hub.get("/api/v1/subsystems/water/devices?kind=nothing").json() == {"devices": [], "next": None}
-    problem(hub.get("/api/v1/subsystems/fire/devices"), 404, "CH049")
+    assert hub.read("/api/v1/subsystems/water/devices?online=false").json()["devices"] == []
+    assert hub.read("/api/v1/subsystems/water/devices?kind=nothing").json() == {"devices": [], "next": None}
+    problem(hub.read("/api/v1/subsystems/fire/devices"), 404, "CH049")
     for query in ("limit=0", "limit=1001", "limit=x", "after=-1", "after=2147483648", "online=1", "colour=red", "limit=1&limit=2"):
-        problem(hub.get(f"/api/v1/subsystems/water/devices?{query}"), 400, "CH042")
+        problem(hub.read(f"/api/v1/subsystems/water/devices?{query}"), 400, "CH042")
 
 
 def test_every_route_has_its_function(shared):
@@ -542,20 +588,21 @@ def test_every_route_has_its_function(shared):
 def test_only_health_is_told_to_strangers(shared):
     hub = shared.hubs[0]
     rows = hub.get("/api/v1").json()["routes"]
-    assert {row["path"] for row in rows if row["role"] == "anyone"} == {"/healthz", "/readyz"}
+    assert {row["path"] for row in rows if row["right"] == "anyone"} == {"/healthz", "/readyz", "/api/v1/login"}
+    assert {row["path"] for row in rows if row["loopback"]} == {"/metrics", "/api/v1", "/api/v1/status"}
     for row in rows:
         path = row["path"].replace("{subsystem}", "dust")
         for headers in ({"Host": "hub.example"}, {"X-Forwarded-For": "10.1.2.3"}):
-            response = requests.get(hub.http_url + path, headers=headers, timeout=30)
-            assert response.status_code == (200 if row["role"] == "anyone" else 403), path
+            response = requests.request(row["method"], hub.http_url + path, headers=headers, timeout=30)
+            assert response.status_code == (400 if row["path"] == "/api/v1/login" else 200 if row["right"] == "anyone" else 401), path
 
 
 def test_requests_are_counted(shared):
     hub = shared.hubs[0]
     name = "GET /api/v1/subsystems/{subsystem}/devices"
     before = hub.metrics().samples["cityhub_http_requests_total"]
-    hub.get("/api/v1/subsystems/dust/devices")
-    hub.get("/api/v1/subsystems/dust/devices?limit=x")
+    hub.read("/api/v1/subsystems/dust/devices")
+    hub.read("/api/v1/subsystems/dust/devices?limit=x")
     metrics = hub.metrics()
     metrics.check()
     def counted(kind):
@@ -572,7 +619,9 @@ def test_requests_beside_messages(shared):
 
     def read(number):
         with requests.Session() as session:
+            session.headers.update(hub.key())
             return [session.get(f"{hub.http_url}/api/v1/subsystems/dust/devices?limit={number + 1}", timeout=30).status_code for _ in range(20)]
+    hub.key()
     with concurrent.futures.ThreadPoolExecutor(8) as readers:
         results = [readers.submit(read, number) for number in range(8)]
         receipts = [client.send_telemetry({"device_code": "D", "observed_at_ms": now_ms() + n, "pm25_ug_m3": 1.0}) for n in range(20)]

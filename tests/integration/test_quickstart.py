@@ -12,6 +12,7 @@ import time
 
 import psycopg2
 import pytest
+import requests
 
 from harness import paths
 from harness.process import wait_until
@@ -28,7 +29,7 @@ class Quickstart:
     def __init__(self, var, log):
         self.var, self.log, self.child = var, log, None
         self.environment = {**os.environ, "CITYHUB_VAR": str(var), "CITYHUB_BUILD": str(paths.build_folder()),
-                            "CITYHUB_SPEED": "5"}
+                            "CITYHUB_SPEED": "15"}
 
     def run(self, *arguments, code=0, timeout_s=300, input=""):
         done = subprocess.run([SCRIPT, *map(str, arguments)], env=self.environment, capture_output=True, text=True,
@@ -115,7 +116,7 @@ def quickstart(work_folder):
 
 
 def test_from_nothing_and_on_again(quickstart):
-    done = quickstart.run("--seconds", 60)
+    done = quickstart.run("--seconds", 25)
     every = len(paths.SUBSYSTEMS)
     assert f"records of {every} of {every} subsystems were stored" in done.stdout, done.stdout + quickstart.logs()
     ranking = done.stdout[done.stdout.index("the ranking of "):].splitlines()
@@ -173,6 +174,12 @@ def test_demo_vendor_gets_in(quickstart):
     stored = wait_until(lambda: quickstart.query("SELECT device_code, pm25_ug_m3 FROM onemap.dust WHERE device_code = 'mine-1'"),
                         30, "the record is in onemap.dust")
     assert stored == [("mine-1", 35.2)]
+    password = (quickstart.var / "admin.password").read_text().strip()
+    assert (data / "secrets" / "admin.password").stat().st_mode & 0o777 == 0o600 and quickstart.read().count(password) == 1
+    url = f"http://127.0.0.1:{quickstart.settings()['http_port']}/api/v1"
+    with requests.Session() as session:
+        assert session.post(f"{url}/login", json={"login": "admin", "password": password}, timeout=30).status_code == 200
+        assert session.get(f"{url}/me", timeout=30).json()["posts"] == ["admin"]
     assert quickstart.query("SELECT vendor FROM onemap.device WHERE code = 'mine-1'") == [("demo",)], "nothing under another's name"
     assert quickstart.query("SELECT count(*) FROM onemap.audit_log WHERE action = 'simulate_cases'") == [(0,)]
     assert quickstart.end() == 130

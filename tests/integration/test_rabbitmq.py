@@ -6,6 +6,7 @@ import time
 
 import pytest
 from harness import messages
+from harness.books import kill_at_random
 from harness.process import wait_until
 from harness.rabbitmq import RabbitBroker
 from harness.site import Site, county_of
@@ -19,7 +20,7 @@ def now_ms():
 
 
 class County:
-    """Vendors acme (gas, later water too) and evil (dust), made by `cityhub vendor add`."""
+    """Vendors acme (gas), evil and many (dust), made by `cityhub vendor add`."""
 
     def __init__(self, database, broker, folder):
         self.database, self.broker, self.secret = database, broker, folder / "password"
@@ -27,7 +28,7 @@ class County:
         settings = broker.hub_settings()
         self.hub = self.site.hub({**settings, "mqtt.vendor_reload_command": None}, start=False)  # rabbitmqctl takes seconds
         self.secret.write_text(PASSWORD + "\n")
-        for vendor, subsystem in (("acme", "gas"), ("evil", "dust")):
+        for vendor, subsystem in (("acme", "gas"), ("evil", "dust"), ("many", "dust")):
             self.hub.run("vendor", "add", "--subsystem", subsystem, "--vendor", vendor, "--password-file", self.secret)
         self.hub.write_config(mqtt__vendor_reload_command=settings["mqtt.vendor_reload_command"])
         self.hub.run("vendor", "sync")
@@ -64,8 +65,29 @@ def test_messages_and_receipts(county):
     assert receipt["rejected"] == 1 and receipt["problems"][0]["code"] == "malformed"
     assert county.database.value("SELECT count(*) FROM onemap.quarantine WHERE vendor = 'acme'") == 1
     done = county.hub.run("quarantine", "replay", "--vendor", "acme")
-    wait_until(lambda: county.database.value("SELECT count(*) FROM onemap.quarantine WHERE vendor = 'acme'") == 2, 30,
+    wait_until(lambda: county.database.value("SELECT sum(times) FROM onemap.quarantine WHERE vendor = 'acme'") == 2, 30,
                f"the replayed message has come back: {done.stdout}")
+    assert county.database.value("SELECT count(*) FROM onemap.quarantine WHERE vendor = 'acme' AND replayed_at IS NULL") == 1
+    client.disconnect()
+
+
+def test_replay_undoes_no_correction(county):
+    client = county.client("gas", "acme", session_expiry_s=3600)
+    moment = now_ms() - 120_000
+    read = county.database.query
+
+    def record(value, device="corrected"):
+        return {"device_code": device, "observed_at_ms": moment, "pressure_kpa": value}
+    first = client.send("telemetry", [record(2.0), record(1.0, device="")])
+    assert (first["accepted"], first["rejected"]) == (1, 1)
+    assert client.send("telemetry", [record(2.5)])["revised"] == 1
+    (number, received_at), = read("SELECT id, received_at FROM onemap.quarantine WHERE vendor = 'acme' ORDER BY id DESC LIMIT 1")
+    receipts = len(client.receipts)
+    county.hub.run("quarantine", "replay", number)
+    wait_until(lambda: len(client.receipts) > receipts, 30, "the receipt of the replay")
+    (waiting, topic), = read("SELECT received_at, topic FROM onemap.quarantine WHERE id >= %s AND replayed_at IS NULL", number)
+    assert (waiting, topic) == (received_at, "cityhub/v1/gas/acme/telemetry")
+    assert read("SELECT pressure_kpa FROM onemap.gas WHERE device_code = 'corrected'") == [(2.5,)]
     client.disconnect()
 
 
@@ -178,3 +200,8 @@ def test_broker_killed_while_the_hub_is_away(county):
                f"all of {len(wanted)} acknowledged records are stored")
     print(f"lost {len(wanted - county.stored('kept'))} of {len(wanted)} acknowledged messages")
     assert county.stored("kept") == wanted
+
+
+def test_killed_at_random(county, cluster):
+    """Hub, database and broker, all by kill -9."""
+    kill_at_random(county.site, cluster, county.client("dust", "many", session_expiry_s=3600), kills=6, broker_dies=True)

@@ -78,7 +78,7 @@ SELECT is(test.message(test.of('registered'), 'dispatch', 'dispatcher', '{}'), f
 SELECT is(test.message(test.of('reported'), 'accept', 'acceptor', '{"version": 9}'), format('case %s: version 9 is no longer its last, which is 1 | Somebody else changed it meanwhile: look at it again, then decide again.', test.of('reported')), 'a conflict says so');
 
 SELECT is(test.as_login('postgres', format('SELECT onemap.case_report(%L)', '{"source": "supervisor", "role": "supervisor", "actor": "x"}'::jsonb || x.fields::jsonb)), x.wanted, 'report: ' || x.why)
-FROM (VALUES ('{}', 'CH013', 'without any content'), ('{"title": " ", "description": ""}', 'CH013', 'with blanks alone'), ('{"title": "x"}', '', 'with a title alone'), ('{"category": "29999"}', 'CH015', 'no such category'), ('{"lon": 114}', 'CH013', 'half a place'), ('{"lon": 190, "lat": 1}', 'CH013', 'off the earth'),
+FROM (VALUES ('{}', 'CH013', 'without any content'), ('{"title": " ", "description": ""}', 'CH013', 'with blanks alone'), ('{"title": "\u3000\u200b", "description": "\ufeff"}', 'CH013', 'with what nobody sees'), ('{"title": "x"}', '', 'with a title alone'), ('{"category": "29999"}', 'CH015', 'no such category'), ('{"lon": 114}', 'CH013', 'half a place'), ('{"lon": 190, "lat": 1}', 'CH013', 'off the earth'),
     ('{"lon": "x", "lat": 1}', 'CH013', 'no number'), ('{"grid_cell": "999999999999999"}', 'CH013', 'no such grid cell'), ('{"component_code": "12"}', 'CH013', 'no component code'),
     ('{"source": "gossip"}', 'CH013', 'no such source'), ('{"colour": 1}', 'CH013', 'an unknown field'), ('{"contact": {"email": "x"}}', 'CH013', 'an unknown field of the contact'),
     ('{"device_code": "L1"}', 'CH013', 'a device without its vendor'), ('{"subsystem": "dust", "vendor": "sites", "device_code": "D9"}', 'CH013', 'no such device'),
@@ -135,6 +135,8 @@ SELECT is((SELECT (r.source, r.state, r.category_code, r.grid_cell, r.vendor)::t
 SELECT is((SELECT (test.last(r.code)).reason FROM onemap.case_record r WHERE r.external_code = 'A1'), 'occurred at 2025-11-21 12:40:00 severity major', 'with its own time and severity');
 SELECT is(onemap.case_put('dust', 'sites', '{"case_code": "A1", "occurred_at_ms": 1763700000000}'), 'duplicate', 'told again');
 SELECT throws_ok($$SELECT onemap.case_put('dust', 'sites', '{"case_code": "A2", "category_code": "29999"}')$$, 'CH002', NULL, 'a category that is not');
+SELECT onemap.case_put('dust', 'sites', jsonb_build_object('case_code', 'A9', 'occurred_at_ms', 1763700000000, 'title', repeat('长', 230), 'description', 'x'));
+SELECT ok((SELECT length(r.title) = 200 AND r.description = repeat('长', 230) || E'\nx' FROM onemap.case_record r WHERE r.external_code = 'A9'), 'a title that is too long begins the description');
 SELECT throws_ok($$SELECT onemap.case_put('dust', 'sites', '{"case_code": "A3", "device_code": "D9"}')$$, 'CH002', NULL, 'a device that is not');
 SELECT is(onemap.case_put('dust', 'sites', '{"case_code": "A4", "occurred_at_ms": 1763700000000, "lon": 114.75, "lat": 34.55}'), 'accepted', 'without a category: the acceptor gives one');
 -- One outside number, one case, also where it comes without a subsystem or a vendor.
@@ -145,10 +147,15 @@ FROM (SELECT test.report('{"source": "hotline", "role": "acceptor", "external_co
     ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": " H-1 "}', 'CH018', 'with blanks around it'),
     ('{"source": "media", "role": "acceptor", "actor": "x", "external_code": "H-1"}', 'CH018', 'by another source'),
     ('{"source": "video", "role": "acceptor", "actor": "x", "external_code": "H-2", "subsystem": "dust"}', 'CH018', 'with a subsystem and no vendor'),
+    ('{"source": "video", "role": "acceptor", "actor": "x", "external_code": "H-2"}', 'CH018', 'without its subsystem'),
+    ('{"source": "video", "role": "acceptor", "actor": "x", "external_code": "H-2", "subsystem": "gas"}', 'CH018', 'with another subsystem'),
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": "\u3000Ｈ－１"}', 'CH018', 'in wide letters'),
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": "h-1"}', 'CH018', 'in small letters'),
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "vendor": "sites", "external_code": "A1", "title": "x"}', 'CH018', 'a vendor''s, without its subsystem'),
+    ('{"source": "hotline", "role": "acceptor", "actor": "x", "vendor": "sites", "subsystem": "dust", "external_code": "a1", "title": "x"}', '', 'a vendor''s other number'),
     ('{"source": "hotline", "role": "acceptor", "actor": "x", "external_code": "H-3", "title": "x"}', '', 'another number')) AS o (report, wanted, why);
-SELECT is((SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_catalog.pg_index i, unnest(i.indkey) WITH ORDINALITY AS k (attnum, n)
-    JOIN pg_catalog.pg_attribute a ON a.attnum = k.attnum WHERE i.indexrelid = 'onemap.case_record_external'::regclass AND a.attrelid = i.indrelid
-    AND i.indisunique AND i.indnullsnotdistinct), '{external_code,subsystem,vendor}'::text[], 'and the table itself holds two at once apart');
+SELECT throws_ok(format('UPDATE onemap.case_record SET external_code = %L, subsystem = ''gas'', vendor = NULL WHERE external_code = ''A9''', n.number), '23505', NULL, 'and the table itself holds two at once apart: ' || n.number)
+FROM (VALUES ('H-1'), ('h-1')) AS n (number);
 SELECT is((SELECT e.detail->>'unit' FROM onemap.case_event e WHERE e.case_code = test.of('handling') AND e.action = 'handle'), 'chengguan', 'the journal keeps who acted for whom');
 SELECT is(test.as_login('postgres', $$SELECT onemap.case_report('{"source": "subsystem", "role": "system", "actor": "x", "subsystem": "dust", "vendor": "sites", "external_code": "A1"}')$$), 'CH018', 'a report twice');
 
@@ -164,8 +171,9 @@ SELECT is(onemap.case_list('{"overdue": true}')->'cases', '[]', 'none is overdue
 SELECT throws_ok($$SELECT onemap.case_list('{"stat": "x"}')$$, 'CH013', NULL, 'no such filter');
 SELECT throws_ok($$SELECT onemap.case_list('{"state": "x"}')$$, 'CH013', NULL, 'no such state to list');
 SELECT throws_ok($$SELECT onemap.case_list('{"department": "x"}')$$, 'CH016', NULL, 'no such department to list');
+SELECT throws_ok($$SELECT onemap.case_list('{"since": "2026-02-01", "until": "2026-01-01"}')$$, 'CH013', NULL, 'an end before its beginning');
 SELECT throws_ok(format('SELECT onemap.case_list(%L)', jsonb_build_object(f.key, f.value)), f.state, NULL, 'a filter that names no ' || f.key || ' there is')
-FROM (VALUES ('source', 'gossip', 'CH013'), ('subsystem', 'streetlights', 'CH013'), ('category', '29999', 'CH015'), ('grid_cell', '410221001001999', 'CH013'),
+FROM (VALUES ('source', 'gossip', 'CH013'), ('subsystem', 'streetlights', 'CH013'), ('category', '29999', 'CH013'), ('grid_cell', '410221001001999', 'CH013'),
     ('street', '410221', 'CH013'), ('device', '999999', 'CH013')) AS f (key, value, state);
 SELECT lives_ok($$SELECT onemap.case_list('{"source": "hotline", "subsystem": "gas", "category": "20103", "street": "410221001"}')$$, 'known ones find nothing');
 SELECT throws_ok($$SELECT onemap.case_show('x')$$, 'CH017', NULL, 'no such case to show');

@@ -1,6 +1,6 @@
 -- What leaves the hub (outbox, receipts) and what could not be stored (quarantine).
 BEGIN;
-SELECT plan(35);
+SELECT plan(36);
 
 -- Outbox and receipts.
 SET LOCAL ROLE cityhub_hub;
@@ -64,15 +64,21 @@ UPDATE onemap.quarantine SET received_at = now() - interval '1 day', last_receiv
 DELETE FROM onemap.quarantine WHERE vendor = 'w';
 SET LOCAL ROLE cityhub_hub;
 SELECT throws_ok($$DELETE FROM onemap.quarantine$$, '42501', NULL, 'and takes none out');
-SELECT is(onemap.quarantine_replayed((SELECT max(id) FROM onemap.quarantine)), true, 'replayed');
-SELECT is(onemap.quarantine_replayed((SELECT max(id) FROM onemap.quarantine)), true, 'once more');
-SELECT is(onemap.quarantine_replayed(0), false, 'there is no such message');
+SELECT is(onemap.quarantine_replayed((SELECT max(id) FROM onemap.quarantine), 1), true, 'replayed');
+SELECT is(onemap.quarantine_replayed((SELECT max(id) FROM onemap.quarantine), 1), true, 'once more');
+SELECT is(onemap.quarantine_replayed(0, 1), false, 'there is no such message');
 RESET ROLE;
+UPDATE onemap.quarantine SET replayed_at = NULL WHERE code = 'no_time';
+SELECT pg_temp.put('v two no_time 1d');
+SELECT onemap.quarantine_replayed((SELECT max(id) FROM onemap.quarantine), 1);
+SELECT is((SELECT ROW(times, replay_count, replayed_at)::text FROM onemap.quarantine WHERE code = 'no_time'), '(2,3,)',
+    'one that has come back before its replay is noted waits on');
+UPDATE onemap.quarantine SET replayed_at = now(), replay_count = 2, times = 1 WHERE code = 'no_time';
 SELECT is((SELECT ROW(replay_count, replayed_at IS NOT NULL)::text FROM onemap.quarantine WHERE code = 'no_time'), '(2,t)', 'both are counted');
 SELECT pg_temp.put('v two no_time 1d');
 SELECT is((SELECT array_agg(times ORDER BY id) FROM onemap.quarantine WHERE code = 'no_time'), '{1,1}', 'what comes back after a replay is a new row');
 DELETE FROM onemap.quarantine WHERE code = 'no_time' AND replayed_at IS NULL;
-SELECT is((SELECT count(*)::int FROM onemap.audit_log WHERE action = 'quarantine_replay'), 2, 'and audited');
+SELECT is((SELECT count(*)::int FROM onemap.audit_log WHERE action = 'quarantine_replay'), 3, 'and audited');
 SELECT is((SELECT ROW(bytes, records, problems)::text FROM onemap.quarantine_overview WHERE code = 'malformed'), '(3,9,1)', 'the overview has sizes, not payloads');
 SELECT hasnt_column('onemap'::name, 'quarantine_overview'::name, 'payload'::name, 'as said');
 
@@ -94,7 +100,7 @@ SELECT lives_ok($$INSERT INTO onemap.lane (client_id, subsystem) VALUES ('hub1-d
 SELECT lives_ok($$DELETE FROM onemap.lane$$, 'and forgets those that are drained');
 RESET ROLE;
 SELECT throws_ok($$INSERT INTO onemap.lane (client_id, subsystem) VALUES ('x', 'nonsense')$$, '23503', NULL, 'a lane is of a subsystem');
-SELECT ok(NOT has_function_privilege('cityhub_read', 'onemap.quarantine_replayed(bigint)', 'EXECUTE'), 'readers replay nothing');
+SELECT ok(NOT has_function_privilege('cityhub_read', 'onemap.quarantine_replayed(bigint, int)', 'EXECUTE'), 'readers replay nothing');
 SELECT ok(has_table_privilege('cityhub_read', 'onemap.receipt', 'SELECT'), 'readers see receipts');
 SELECT ok(NOT has_function_privilege('cityhub_api', 'onemap.delivery_maintain(int,int)', 'EXECUTE'), 'the API drops nothing');
 SELECT * FROM finish();

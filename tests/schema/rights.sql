@@ -8,15 +8,16 @@ CREATE FUNCTION pg_temp.readable(role text) RETURNS text[] LANGUAGE sql AS $$
     SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE has_table_privilege(role, r.oid, 'SELECT')
 $$;
 CREATE TEMP TABLE secret (name text);
-INSERT INTO secret (name) VALUES ('case_contact'), ('vendor_credential'), ('vendor_company');
+INSERT INTO secret (name) VALUES ('case_contact'), ('vendor_credential'), ('vendor_company'),
+    ('account'), ('account_post'), ('session'), ('token'), ('token_right');
 
 SELECT is((SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE NOT has_table_privilege('cityhub_read', r.oid, 'SELECT')),
     (SELECT array_agg(n ORDER BY n) FROM (SELECT s.name FROM secret s UNION VALUES ('broker_identity'), ('lane')) a (n)), 'cityhub_read reads all but these');
 SELECT is((SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE NOT has_table_privilege('cityhub_hub', r.oid, 'SELECT')),
     (SELECT array_agg(s.name ORDER BY s.name) FROM secret s), 'so does the hub');
-SELECT is(pg_temp.readable('cityhub_api'), ARRAY['assessment_award_kind', 'assessment_item', 'calendar_day', 'case_action', 'case_catalogue',
+SELECT is(pg_temp.readable('cityhub_api'), ARRAY['access_right', 'assessment_award_kind', 'assessment_item', 'calendar_day', 'case_action', 'case_catalogue',
     'case_category', 'case_condition', 'case_report_right', 'case_role', 'case_source', 'case_stage_limit', 'case_state', 'case_transition',
-    'office_period', 'office_schedule', 'score_measure', 'score_rate', 'time_unit', 'working_span'], 'the API reads the words and limits');
+    'office_period', 'office_schedule', 'post', 'post_right', 'score_measure', 'score_rate', 'time_unit', 'working_span'], 'the API reads the words and limits');
 SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = 'onemap.vendor_company'::regclass AND a.attnum > 0
         AND has_column_privilege('cityhub_read', a.attrelid, a.attnum, 'SELECT')), '{created_at,name_zh,vendor}'::text[],
@@ -25,13 +26,14 @@ SELECT is((SELECT array_agg(r.name || ' ' || w.way ORDER BY r.name, w.way) FROM 
     WHERE has_table_privilege('cityhub_hub', r.oid, w.way)), ARRAY['batch_log INSERT', 'batch_unstated DELETE', 'batch_unstated INSERT',
     'broker_identity INSERT', 'delivery DELETE', 'delivery INSERT',
     'device_state INSERT', 'device_state UPDATE', 'lane DELETE', 'lane INSERT', 'observation_raw INSERT', 'observation_revision INSERT', 'outbox INSERT',
-    'rollup_recompute INSERT', 'track_point_raw INSERT'], 'what the hub writes itself');
+    'rollup_recompute INSERT', 'rollup_stage INSERT', 'track_point_raw INSERT'], 'what the hub writes itself');
 SELECT is((SELECT array_agg(c.relname || '.' || a.attname ORDER BY c.relname, a.attname) FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     WHERE c.relnamespace = 'onemap'::regnamespace AND NOT c.relispartition AND a.attnum > 0
         AND has_column_privilege('cityhub_hub', c.oid, a.attnum, 'UPDATE') AND NOT has_table_privilege('cityhub_hub', c.oid, 'UPDATE')),
     ARRAY['observation_raw.attributes', 'observation_raw.quality', 'observation_raw.readings', 'observation_raw.received_at',
-    'packed_record.lifted', 'track_point_raw.geom', 'track_point_raw.geom_outside', 'track_point_raw.received_at'], 'and the columns that it merges');
+    'packed_record.lifted', 'track_point_raw.geom',
+    'track_point_raw.geom_outside', 'track_point_raw.received_at'], 'and the columns that it merges');
 SELECT is((SELECT count(*)::int FROM relation r, unnest('{cityhub_api,cityhub_read}'::text[]) o (role),
     unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way) WHERE has_table_privilege(o.role, r.oid, w.way)), 0, 'nobody else writes any table');
 SELECT is((SELECT count(*)::int FROM relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid, aclexplode(c.relacl) a WHERE a.grantee = 0), 0,

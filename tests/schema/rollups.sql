@@ -56,10 +56,10 @@ SELECT is(onemap.rollup_run(), 1, 'a record that was revised before it was ever 
 SELECT is(pg_temp.rollup(3, '01T10'), '2 {2} {2} {3} {5} {2} {3} 10:01', 'is counted once');
 SELECT pg_temp.commit_batch('2026-04-01 11:09Z', '4 01T10:00 {}', '4 01T10:01 {NULL,NULL}');
 SELECT is(onemap.rollup_run(), 1, 'records without readings');
-SELECT is(pg_temp.rollup(4, '01T10'), '2 {0,0} {NULL,NULL} {NULL,NULL} {NULL,NULL} {NULL,NULL} {NULL,NULL} 10:01', 'are counted as records');
+SELECT is(pg_temp.rollup(4, '01T10'), '2 {} {} {} {} {} {} 10:01', 'are counted as records');
 SELECT pg_temp.commit_batch('2026-04-01 11:10Z', '4 01T10:02 {5}');
 SELECT onemap.rollup_run();
-SELECT is(pg_temp.rollup(4, '01T10'), '3 {1,0} {5,NULL} {5,NULL} {5,NULL} {5,NULL} {5,NULL} 10:02', 'and readings may follow them');
+SELECT is(pg_temp.rollup(4, '01T10'), '3 {1} {5} {5} {5} {5} {5} 10:02', 'and readings may follow them');
 INSERT INTO onemap.batch_log (received_at, hours, records) VALUES ('2026-04-01 11:11Z', '{2020-01-01 00:00Z}', 1);
 SELECT is(onemap.rollup_run(), 0, 'an hour whose partition is gone is no fault');
 SELECT pg_temp.commit_batch('2026-04-01 11:12Z', '5 01T10:02 {5}');

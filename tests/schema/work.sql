@@ -1,7 +1,7 @@
 -- The other kinds of message: inventory, staff, work, case. Every record is judged alone; a bad one goes to quarantine with
 -- its reason while the others stay.
 BEGIN;
-SELECT plan(101);
+SELECT plan(106);
 -- The case module, which takes over reported problems, needs a catalogue and has tests of its own; this stands in for it.
 DROP FUNCTION IF EXISTS onemap.case_report_from_subsystem(text, text, jsonb);
 CREATE FUNCTION onemap.case_report_from_subsystem(subsystem text, vendor text, record jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
@@ -166,6 +166,53 @@ SELECT is(pg_temp.counts(pg_temp.store('v', 'inventory', (SELECT jsonb_agg(jsonb
 SELECT is((SELECT r.revised FROM onemap.receipt r ORDER BY r.outbox_id DESC LIMIT 1) + (SELECT r.merged FROM onemap.receipt r ORDER BY r.outbox_id DESC LIMIT 1), 39, 'the others added or corrected');
 SELECT is((SELECT ROW(name_zh, status, attributes)::text FROM onemap.device WHERE code = 'many'), ROW('n30', 'active', '{"a0": "39", "a1": "40", "a2": "38"}'::jsonb)::text, 'as if one by one');
 SELECT is((SELECT count(*)::int FROM onemap.device WHERE code = 'after' AND parent_id IS NOT NULL), 1, 'and what builds on it is there');
+-- A standard that one of the many describes is known, though the next one names another; times are compared with what the records
+-- before have brought.
+SELECT is(pg_temp.counts(pg_temp.store('v', 'work', (SELECT jsonb_agg(jsonb_build_object('work_code', 'many', 'status', 'STARTED', 'observed_at_ms', n, 'standard_code', CASE n WHEN 15 THEN 'S15' ELSE 'S1' END)
+    || CASE n WHEN 15 THEN '{"standard_name": "十五"}' WHEN 16 THEN '{"started_ms": 5000}' WHEN 60 THEN '{"finished_ms": 4000}' WHEN 61 THEN '{"status": "NEVER"}' ELSE '{}' END::jsonb
+    ORDER BY n) FROM generate_series(1, 90) n))), '90 89 0 1', 'ninety states of one order, one bad');
+SELECT is((SELECT name FROM onemap.work_standard WHERE code = 'S15'), '十五', 'a standard in the midst of them is stored');
+SELECT is((SELECT jsonb_agg(p->'field' ORDER BY n) FROM (SELECT r.problems FROM onemap.receipt r ORDER BY r.outbox_id DESC LIMIT 1) r, jsonb_array_elements(r.problems) WITH ORDINALITY e(p, n)),
+    '["finished_ms", null]', 'an end before the beginning that was told 44 records earlier is left out');
+SELECT is((SELECT finished_at FROM onemap.work_order WHERE code = 'many'), NULL, 'and not stored');
+-- Whatever a message holds: the same comes of it as of its records one after the other, and the same is told of each.
+CREATE FUNCTION pg_temp.state(the_vendor text) RETURNS TABLE (state text) LANGUAGE sql AS $$
+    SELECT (to_jsonb(d) - '{id,vendor,parent_id,created_at,updated_at,geom,geom_outside}'::text[])::text || concat_ws(' ', '', p.code, public.ST_AsText(d.geom), public.ST_AsText(d.geom_outside)) FROM onemap.device d LEFT JOIN onemap.device p ON p.id = d.parent_id WHERE d.vendor = $1
+    UNION ALL SELECT (to_jsonb(p) - '{id,vendor,device_id,geom,geom_outside}'::text[])::text || concat_ws(' ', '', public.ST_AsText(p.geom), public.ST_AsText(p.geom_outside), p.device_id IS NULL) FROM onemap.person p WHERE p.vendor = $1
+    UNION ALL SELECT (to_jsonb(v) - '{id,vendor,device_id,geom,geom_outside}'::text[])::text || concat_ws(' ', '', public.ST_AsText(v.geom), public.ST_AsText(v.geom_outside), v.device_id IS NULL) FROM onemap.vehicle v WHERE v.vendor = $1
+    UNION ALL SELECT (to_jsonb(w) - '{id,vendor,device_id,geom,geom_outside}'::text[])::text || concat_ws(' ', '', public.ST_AsText(w.geom), public.ST_AsText(w.geom_outside), w.device_id IS NULL) FROM onemap.work_order w WHERE w.vendor = $1 $$;
+CREATE FUNCTION pg_temp.told(receipt jsonb) RETURNS int[] LANGUAGE sql AS $$
+    SELECT ARRAY[(r->>'accepted')::int, (r->>'duplicates')::int, (r->>'merged')::int, (r->>'revised')::int, (r->>'rejected')::int, (r->>'bad_fields')::int] FROM (SELECT receipt) x(r) $$;
+CREATE FUNCTION pg_temp.random_record(kind text) RETURNS jsonb LANGUAGE sql VOLATILE AS $$
+    SELECT jsonb_strip_nulls(CASE kind
+        WHEN 'inventory' THEN jsonb_build_object('device_code', (ARRAY['a', 'b', 'c'])[ceil(random() * 3)], 'kind', (ARRAY['lamp', 'lamp', 'cabinet', 'tree'])[ceil(random() * 4)],
+            'name', (ARRAY['n', 'm', NULL])[ceil(random() * 3)], 'retired', (ARRAY[true, NULL, NULL])[ceil(random() * 3)], 'parent_code', (ARRAY['b', 'c', NULL, NULL])[ceil(random() * 4)],
+            'attributes', CASE WHEN random() < 0.3 THEN jsonb_build_array(jsonb_build_object('key', 'k' || ceil(random() * 2), 'value', ceil(random() * 2)::text)) END)
+        ELSE jsonb_build_object('code', (ARRAY['a', 'b'])[ceil(random() * 2)], 'work_code', (ARRAY['a', 'b'])[ceil(random() * 2)], 'kind', CASE kind WHEN 'staff' THEN (ARRAY['PERSON', 'VEHICLE'])[ceil(random() * 2)] END,
+            'observed_at_ms', (ARRAY[1, 2, 3, 4, NULL])[ceil(random() * 5)], 'name', (ARRAY['n', 'm', NULL])[ceil(random() * 3)], 'device_code', (ARRAY['a', 'zz', NULL, NULL])[ceil(random() * 4)],
+            'title', (ARRAY['t', 'u', NULL])[ceil(random() * 3)], 'status', CASE kind WHEN 'work' THEN (ARRAY['STARTED', 'FINISHED', 'NEVER'])[ceil(random() * 3)] END,
+            'on_duty', (ARRAY[true, false, NULL])[ceil(random() * 3)], 'started_ms', (ARRAY[1, 5, NULL])[ceil(random() * 3)], 'finished_ms', (ARRAY[2, 7, NULL])[ceil(random() * 3)]) END)
+        || CASE WHEN random() < 0.3 THEN jsonb_build_object('lon', 113 + ceil(random() * 2) / 10, 'lat', 34.5) WHEN random() < 0.2 THEN '{"outside_lon": 1, "outside_lat": 2}' ELSE '{}' END
+        || CASE WHEN random() < 0.2 THEN jsonb_build_object('department_code', (ARRAY['street', 'owner', 'nowhere'])[ceil(random() * 3)]) ELSE '{}' END $$;
+CREATE FUNCTION pg_temp.compare(kind text, replay jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE records jsonb; whole int[]; each_one int[] := '{0,0,0,0,0,0}'; r jsonb; one int[];
+BEGIN
+    DELETE FROM onemap.work_order WHERE vendor IN ('whole', 'single'); DELETE FROM onemap.person WHERE vendor IN ('whole', 'single'); DELETE FROM onemap.vehicle WHERE vendor IN ('whole', 'single');
+    records := (SELECT jsonb_agg(pg_temp.random_record(kind)) FROM generate_series(1, 90));
+    whole := pg_temp.told(pg_temp.store('whole', kind, records, replay));
+    FOR r IN SELECT * FROM jsonb_array_elements(records) LOOP
+        one := pg_temp.told(pg_temp.store('single', kind, jsonb_build_array(r), replay));
+        each_one := ARRAY(SELECT a + b FROM unnest(each_one, one) x(a, b));
+    END LOOP;
+    RETURN CASE WHEN whole <> each_one THEN format('%s %s: %s instead of %s: %s', kind, replay, whole, each_one, records)
+        ELSE (SELECT format('%s %s: %s: %s', kind, replay, string_agg(d.state, E'\n'), records) FROM ((SELECT 'whole ' || w.state FROM pg_temp.state('whole') w WHERE w.state NOT IN (SELECT s.state FROM pg_temp.state('single') s)) UNION ALL
+            (SELECT 'single ' || s.state FROM pg_temp.state('single') s WHERE s.state NOT IN (SELECT w.state FROM pg_temp.state('whole') w))) d(state) HAVING count(*) > 0) END;
+END $$;
+SELECT onemap.vendor_put('streetlight', 'whole', '{}'), onemap.vendor_put('streetlight', 'single', '{}');
+SELECT setseed(0.5);
+SELECT is((SELECT string_agg(pg_temp.compare(kind, replay), E'\n') FROM generate_series(1, 3), unnest(ARRAY['inventory', 'staff', 'work']) kind, unnest(ARRAY['{}', '{"first_received_ms": 1774000000000}']::jsonb[]) replay), NULL,
+    'messages of 90 records and each record alone');
+DELETE FROM onemap.quarantine;
 -- Bad ones are counted, a thousand are told.
 SELECT is(pg_temp.counts(pg_temp.store('v', 'inventory', (SELECT jsonb_agg(jsonb_build_object('device_code', 'x' || n, 'kind', 'tree')) FROM generate_series(1, 1500) n))), '1500 0 0 1500', 'all are counted');
 SELECT is((SELECT ROW(jsonb_array_length(problems), record_count)::text FROM onemap.quarantine), '(1000,1500)', 'a thousand are kept');

@@ -28,7 +28,10 @@ int fake_world_begin(void **state) {
                                   .registry = registry_new(),
                                   .alarms = alarms_new(),
                                   .states = states_new(),
-                                  .plausible = plausible_new()};
+                                  .plausible = plausible_new(),
+                                  .rollups = rollups_new(),
+                                  .days = calloc(1, sizeof(struct days))};
+    assert_non_null(world->world.days);
     read_vendors(world);
     world->metrics = metrics_lane_add(FAKE_SUBSYSTEM "-1", FAKE_SUBSYSTEM);
     assert_non_null(world->metrics);
@@ -41,7 +44,9 @@ int fake_world_end(void **state) {
     fake_loop_end(&world->loop);
     alarms_free(world->world.alarms);
     states_free(world->world.states);
+    rollups_free(world->world.rollups);
     plausible_free(world->world.plausible);
+    free(world->world.days);
     registry_free(world->world.registry);
     config_free(&world->config);
     metrics_free();

@@ -209,6 +209,18 @@ static void test_wrong_types(void **state) {
            "quantity", "not_finite", "quantity: is not finite");
     flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quality_score\":100.5}",
            "quality_score", "bad_value", "it must be 0 to 100");
+    flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"started_ms\":1760000000}",
+           "started_ms", "time_too_old", "the unit is milliseconds, not seconds");
+    flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"planned_end_ms\":7}",
+           "planned_end_ms", "time_too_old", "is before the year 2000");
+    flawed(*state, "work",
+           "{\"work_code\":\"W\",\"status\":2,\"observed_at_ms\":" NOW ",\"finished_ms\":1760000300001}", "finished_ms",
+           "time_ahead", "is ahead of the hub's clock");
+    expect_json(accepted(*state, "work",
+                         "{\"work_code\":\" W\\u0000\",\"status\":0,\"observed_at_ms\":" NOW
+                         ",\"title\":\"\\u3000\",\"planned_end_ms\":1790000000000}"),
+                "{\"work_code\":\"W\",\"status\":\"PLANNED\",\"observed_at_ms\":" NOW
+                ",\"planned_end_ms\":1790000000000}");
     flawed(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"severity\":\"grave\"}", "severity",
            "bad_value", "info, minor, major or critical");
     expect_json(accepted(*state, "case", "{\"case_code\":\"C\",\"occurred_at_ms\":" NOW ",\"severity\":\"Major\"}"),
@@ -346,9 +358,9 @@ static void test_protobuf_json(void **state) {
         "{\"device_code\":\"D\",\"kind\":\"lamp\",\"component_code\":\"4102230105000001\",\"parent_code\":\"P\","
         "\"lon\":114.25,\"lat\":34.5}");
     expect_json(accepted(decoded, "work",
-                         "{\"workCode\":\"W\",\"status\":2,\"observedAtMs\":\"" NOW "\",\"plannedStartMs\":\"1\","
+                         "{\"workCode\":\"W\",\"status\":2,\"observedAtMs\":\"" NOW "\",\"plannedStartMs\":\"" NOW "\","
                          "\"finishedMs\":\"" NOW "\",\"quantity\":3.5,\"qualityScore\":\"99.5\"}"),
-                "{\"work_code\":\"W\",\"status\":\"FINISHED\",\"observed_at_ms\":" NOW ",\"planned_start_ms\":1,"
+                "{\"work_code\":\"W\",\"status\":\"FINISHED\",\"observed_at_ms\":" NOW ",\"planned_start_ms\":" NOW ","
                 "\"finished_ms\":" NOW ",\"quantity\":3.5,\"quality_score\":99.5}");
     expect_json(accepted(decoded, "case",
                          "{\"caseCode\":\"C\",\"occurredAtMs\":\"" NOW

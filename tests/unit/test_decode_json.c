@@ -302,7 +302,7 @@ static void test_codes_and_texts(void **state) {
     refused(*state, "dust", members, "bad_code", "is 10000 bytes long; at most 128");
     snprintf(members, sizeof members, "\"device_code\":\"\\u0063%s\",\"pm25_ug_m3\":1", text);
     refused(*state, "dust", members, "bad_code", "is 10001 bytes long; at most 128");
-    snprintf(members, sizeof members, "\"plate\":\"\\n%.1024s\"", text);
+    snprintf(members, sizeof members, "\"plate\":\"\\u0063%.1024s\"", text);
     refused(*state, "sanitation", members, "bad_text", "is 1025 bytes long; at most 1024");
     refused(*state, "dust", "\"device_code\":\"a\\u0000b\",\"pm25_ug_m3\":1", "bad_code", "a control character");
     refused(*state, "dust", "\"device_code\":\"a\nb\",\"pm25_ug_m3\":1", "bad_code", "a control character");

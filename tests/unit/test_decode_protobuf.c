@@ -228,6 +228,22 @@ static void test_padding(void **state) {
     struct bytes record = good_record(1);
     bytes_add(&record, "\0", 1);
     refused(decoded, "dust", record, "malformed", "field number"); /* within a record it is no padding */
+    /* What tools add to a file: a line's end. A line feed alone may be a record's tag, so a batch that is cut. */
+    static const char *const ends[] = {"\r\n", " ", "\t", "\r\n\r\n", "\n", "\n\n"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        struct bytes batch = {0};
+        batch_add(&batch, good_record(1));
+        bytes_add(&batch, ends[i], strlen(ends[i]));
+        run(decoded, "dust", batch);
+        bool ambiguous = ends[i][0] == '\n';
+        decoded_expect(decoded, ambiguous ? 2 : 1, 1, ambiguous);
+        batch = (struct bytes){0};
+        batch_add(&batch, good_record(1));
+        bytes_field_text(&batch, 1000, "dust");
+        bytes_add(&batch, ends[i], strlen(ends[i]));
+        run(decoded, "dust", batch);
+        decoded_expect(decoded, 1, 1, 0);
+    }
 }
 
 static void test_text_is_called_text(void **state) {
@@ -534,6 +550,17 @@ static void test_codes(void **state) {
     refused(*state, "dust", record_with_code("\xf4\x90\x80\x80", 4), "bad_code", "not valid UTF-8");
     assert_string_equal(accepted(*state, "dust", record_with_code("扬尘-01 \xf0\x9f\x9a\x9b", 14))->device_code,
                         "扬尘-01 \xf0\x9f\x9a\x9b");
+    /* What nobody sees at its ends makes no other code, and alone none at all. */
+    static const char *const nothings[] = {" ",           "\t", "\r\n", "\xc2\xa0", "\xe3\x80\x80", "\xe2\x80\x8b",
+                                           "\xef\xbb\xbf"};
+    for (size_t i = 0; i < sizeof nothings / sizeof nothings[0]; i++) {
+        char shown[40];
+        snprintf(shown, sizeof shown, "%sD 1%s%s", nothings[i], nothings[i], nothings[i]);
+        assert_string_equal(accepted(*state, "dust", record_with_code(shown, strlen(shown)))->device_code, "D 1");
+        refused(*state, "dust", record_with_code(nothings[i], strlen(nothings[i])), "missing_device_code",
+                "is missing");
+    }
+    assert_string_equal(accepted(*state, "dust", record_with_code("D 1\0\0\0", 6))->device_code, "D 1");
 }
 
 static struct bytes record_with_plate(const void *plate, size_t length) {

@@ -47,7 +47,7 @@ static int begin(void **state) {
     pacing->listening_since_ms = 42000;
     const struct jobs_handlers handlers = {
         .listening_since_ms = listening_since, .partitions_dropped = partitions_dropped, .user = pacing};
-    pacing->jobs = jobs_open(&pacing->world->loop, &pacing->world->config, pacing->world->world.states, &handlers);
+    pacing->jobs = jobs_open(&pacing->world->loop, &pacing->world->world, &handlers);
     assert_non_null(pacing->jobs);
     *state = pacing;
     return 0;
@@ -86,7 +86,7 @@ static void test_first_round(void **state) {
     snprintf(delivery, sizeof delivery, "SELECT onemap.delivery_maintain(%d, %d)", (int)config->retention_outbox_days,
              (int)config->retention_quarantine_days);
     PLAY(&pacing->world->loop, slow(), {.expects = maintain}, {.expects = delivery},
-         {.expects = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT onemap.rollup_run(); COMMIT"},
+         {.expects = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT onemap.rollup_run('{}'::uuid[], NULL); COMMIT"},
          {.expects = "onemap.presence_sweep('epoch'::timestamptz + 42000 * interval '1 millisecond')"},
          {.expects = "SELECT p FROM pg_catalog.unnest(onemap.sweep_run()) p"},
          {.expects = "SELECT onemap.calendar_warning()", .answers = {ANSWER("calendar", 1, "2027 has no notice")}},
@@ -331,6 +331,77 @@ static void test_many_states(void **state) {
     assert_int_equal(hub_metrics.state_dirty, 0);
 }
 
+/* ---- rollups ---- */
+
+static void count(struct pacing *pacing, struct device *device, const char *batch) {
+    struct record record = {.observed_at_ms = FAKE_NOW_MS, .present = 1};
+    rollups_note(pacing->world->world.rollups, device, &record);
+    rollups_batch(pacing->world->world.rollups, batch, ROLLUPS_ID_BYTES);
+}
+
+/* Ends the slow connection's jobs until it is at a rollup, and expects its SQL. */
+static void await_rollup(struct pacing *pacing, const char *sql) {
+    for (int turn = 0; turn < 100; turn++) {
+        fake_postgres_await(&pacing->world->loop, slow());
+        if (strstr(fake_postgres_sql(slow()), "rollup_run") != NULL) {
+            captured_expect(fake_postgres_sql(slow()), sql);
+            return;
+        }
+        fake_postgres_succeed(slow());
+    }
+    fail_msg("rollups are not written");
+}
+
+static void end_rollup(const char *touched) {
+    fake_postgres_end(slow(), &(struct fake_act){.answers = {ANSWER("rollup_run", 1, touched)}});
+}
+
+/* What the hub has counted is written with the names of its batches, once; what is not known to be written, the
+ * database reads itself. */
+static void test_rollups(void **state) {
+    struct pacing *pacing = *state;
+    struct device *device = fake_world_device(pacing->world, "T-1", 5);
+    static const char first[] = "00000000-0000-4000-8000-000000000001";
+    static const char second[] = "00000000-0000-4000-8000-000000000002";
+    count(pacing, device, first);
+    await_rollup(pacing, "BEGIN ISOLATION LEVEL REPEATABLE READ; COPY onemap.rollup_stage (device_id, ");
+    captured_expect(fake_postgres_sql(slow()),
+                    " SELECT onemap.rollup_run('{00000000-0000-4000-8000-000000000001}'::uuid[], NULL); COMMIT");
+    assert_non_null(fake_postgres_copy(slow(), "COPY onemap.rollup_stage"));
+    end_rollup("1");
+    await_rollup(pacing, "READ; SELECT onemap.rollup_run('{}'::uuid[], '{}'::uuid[]); COMMIT"); /* once */
+    count(pacing, device, first);
+    end_rollup("0");
+    await_rollup(pacing, "rollup_run('{00000000-0000-4000-8000-000000000001}'::uuid[], '{}'::uuid[])");
+    fake_postgres_fail(slow(), "40001", "made to fail");
+    count(pacing, device, second);
+    await_rollup(pacing, "rollup_run('{00000000-0000-4000-8000-000000000002}'::uuid[],"
+                         " '{00000000-0000-4000-8000-000000000001}'::uuid[])");
+    end_rollup(NULL); /* another hub was at it */
+    await_rollup(pacing, "rollup_run('{}'::uuid[], '{00000000-0000-4000-8000-000000000002,"
+                         "00000000-0000-4000-8000-000000000001}'::uuid[])");
+    end_rollup("1");
+    await_rollup(pacing, "rollup_run('{}'::uuid[], '{}'::uuid[])");
+    assert_int_equal(hub_metrics.jobs_failed, 1);
+}
+
+/* Much that waits is written before its time. */
+static void test_many_rollups(void **state) {
+    struct pacing *pacing = *state;
+    await_rollup(pacing, "rollup_run");
+    end_rollup("0");
+    int64_t before = fake_loop_passed();
+    for (int i = 0; !rollups_full(pacing->world->world.rollups); i++) {
+        char code[16];
+        snprintf(code, sizeof code, "T-%d", i);
+        count(pacing, fake_world_device(pacing->world, code, i + 1), "00000000-0000-4000-8000-000000000001");
+    }
+    await_rollup(pacing, "COPY onemap.rollup_stage");
+    assert_in_range(fake_loop_passed() - before, 0, 1000);
+    assert_int_equal(rollups_bytes(pacing->world->world.rollups), 0);
+    end_rollup("1");
+}
+
 /* Closed while both work: what was being written is back among the changed. */
 static void test_close(void **state) {
     struct pacing *pacing = *state;
@@ -344,15 +415,16 @@ static void test_close(void **state) {
     assert_int_equal(states_dirty(pacing->world->world.states), 1);
     fake_loop_turn(&pacing->world->loop);
     const struct jobs_handlers handlers = {.listening_since_ms = listening_since, .user = pacing};
-    pacing->jobs = jobs_open(&pacing->world->loop, &pacing->world->config, pacing->world->world.states, &handlers);
+    pacing->jobs = jobs_open(&pacing->world->loop, &pacing->world->world, &handlers);
 }
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_first_round), TEST(test_intervals),   TEST(test_not_listening),    TEST(test_failures),
-        TEST(test_slow_job),    TEST(test_packing),     TEST(test_sweeps_that_fail), TEST(test_gauges_rest),
-        TEST(test_states),      TEST(test_states_fail), TEST(test_many_states),      TEST(test_close),
+        TEST(test_first_round), TEST(test_intervals),    TEST(test_not_listening),    TEST(test_failures),
+        TEST(test_slow_job),    TEST(test_packing),      TEST(test_sweeps_that_fail), TEST(test_gauges_rest),
+        TEST(test_states),      TEST(test_states_fail),  TEST(test_many_states),      TEST(test_close),
+        TEST(test_rollups),     TEST(test_many_rollups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

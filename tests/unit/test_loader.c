@@ -76,10 +76,12 @@ static int end(void **state) {
 
 static const struct fake_act good[] = {
     {.expects = "onemap.catalogue_drift"},
+    {.expects = "onemap.server_advice(737, 4, 13)"},
     {.expects = "device_state_catch_up"},
     {.expects = "FROM onemap.vendor v", .answers = {VENDORS}},
     {.expects = "FROM onemap.device d",
      .answers = {ANSWER("onemap.device d", 7, "5", FAKE_SUBSYSTEM, "acme", "T-5", "truck", NULL, "1")}},
+    {.expects = "onemap.partition_days()", .answers = {ANSWER("days", 1, "20370")}},
     {.expects = "FROM onemap.alarm_rule r"},
     {.expects = "FROM onemap.delivery d",
      .answers = {ANSWER("onemap.delivery d", 3, "hub/construction_waste-1", "1700000000000000",
@@ -87,8 +89,16 @@ static const struct fake_act good[] = {
     {.expects = "onemap.lanes_open(", .answers = {LANES}},
 };
 
+enum { CATCH_UP = 2, VENDORS_AT, DEVICES_AT, DAYS_AT, RULES_AT, DELIVERIES_AT }; /* in good[] */
+
 static void play_from(struct loading *loading, size_t first) {
     fake_postgres_play(&loading->world->loop, one(), good + first, COUNT_OF(good) - first);
+}
+
+/* What is read again when the connection is back: all that may have changed while nobody listened. */
+static void play_lost(struct loading *loading) {
+    fake_postgres_play(&loading->world->loop, one(), good + 1, 1);
+    fake_postgres_play(&loading->world->loop, one(), good + VENDORS_AT, DELIVERIES_AT - VENDORS_AT);
 }
 
 static void expect_idle(struct loading *loading) {
@@ -120,13 +130,49 @@ static void test_order(void **state) {
 /* Catching up after a crash may take long; the time for it ends with it. */
 static void test_catch_up(void **state) {
     struct loading *loading = *state;
-    PLAY(&loading->world->loop, one(), {.expects = "catalogue"});
+    fake_postgres_play(&loading->world->loop, one(), good, CATCH_UP);
     fake_postgres_await(&loading->world->loop, one());
     assert_string_equal(fake_postgres_sql(one()), "SET statement_timeout = '1800s'; SELECT"
-                                                  " onemap.device_state_catch_up(); SET statement_timeout = '60s';"
-                                                  " SELECT s.name FROM pg_catalog.pg_settings s WHERE s.name IN"
-                                                  " ('fsync', 'full_page_writes') AND s.setting = 'off'");
+                                                  " onemap.device_state_catch_up(); SET statement_timeout = '60s'");
     assert_int_equal(fake_postgres_timeout(one()), 1800);
+}
+
+/* Settings that do not fit are told, and are no reason not to run; when the connection was lost they may be others. */
+static void test_settings(void **state) {
+    struct loading *loading = *state;
+    static struct captured captured;
+    fake_postgres_play(&loading->world->loop, one(), good, 1);
+    captured_begin(&captured, stderr);
+    PLAY(&loading->world->loop, one(),
+         {.expects = "SELECT a.setting, a.advice FROM onemap.server_advice(737, 4, 13) a",
+          .answers = {
+              ANSWER("server_advice", 2, "fsync", "it is off", "max_locks_per_transaction", "set it to 192 or more")}});
+    const char *said = captured_end(&captured);
+    captured_expect(said, "event=database_setting setting=fsync advice=\"it is off\"");
+    captured_expect(said, "event=database_setting setting=max_locks_per_transaction advice=\"set it to 192 or more\"");
+    assert_string_equal(hub_metrics.database_advice,
+                        "fsync: it is off; max_locks_per_transaction: set it to 192 or more");
+    play_from(loading, CATCH_UP);
+    assert_int_equal(loading->loaded, 1);
+    fake_postgres_lose(one());
+    play_lost(loading);
+    assert_string_equal(hub_metrics.database_advice, "");
+}
+
+/* Which days there are is known before a lane is opened, and asked anew when the retention has dropped some. */
+static void test_days(void **state) {
+    struct loading *loading = *state;
+    const struct days *days = loading->world->world.days;
+    play_from(loading, 0);
+    assert_true(days_has(days, 20370));
+    assert_false(days_has(days, 20371));
+    loader_days_due(loading->loader);
+    PLAY(&loading->world->loop, one(),
+         {.expects = "SELECT d - 'epoch'::date FROM onemap.partition_days() d",
+          .answers = {ANSWER("days", 1, "20371")}});
+    assert_false(days_has(days, 20370));
+    assert_true(days_has(days, 20371));
+    expect_idle(loading);
 }
 
 /* The database is asked for the sessions of this instance, with so many lanes a subsystem. */
@@ -171,14 +217,18 @@ static void test_failures(void **state) {
                 assert_int_equal(loading->loaded, 0);
                 fake_postgres_await(&loading->world->loop, one());
                 assert_int_equal(fake_loop_passed() - before, failures[i].waits_ms);
-                if (failures[i].sqlstate[0] == '\0' && task > 2) {
-                    break; /* vendors come first, then: what changed while nobody listened */
+                if (failures[i].sqlstate[0] == '\0' && task >= CATCH_UP) {
+                    break; /* the settings come first, and then what changed while nobody listened */
                 }
             }
-            if (failures[i].sqlstate[0] == '\0' && task > 2) {
-                fake_postgres_play(&loading->world->loop, one(), good + 2, 3);
+            if (failures[i].sqlstate[0] == '\0' && task == CATCH_UP) {
+                play_from(loading, 1);
+            } else if (failures[i].sqlstate[0] == '\0' && task > CATCH_UP) {
+                play_lost(loading);
+                play_from(loading, task < DELIVERIES_AT ? DELIVERIES_AT : task);
+            } else {
+                play_from(loading, task);
             }
-            play_from(loading, failures[i].sqlstate[0] == '\0' && task > 2 && task < 5 ? 5 : task);
             assert_int_equal(loading->loaded, 1);
             assert_int_equal(loading->strays, 2);
             expect_idle(loading);
@@ -220,9 +270,9 @@ static void test_misfit_later(void **state) {
     fake_postgres_end(one(),
                       &(struct fake_act){.answers = {ANSWER("catalogue_drift", 1, "something")}, .sqlstate = ""});
     assert_int_equal(loading->refused, 0);
-    PLAY(&loading->world->loop, one(), {.expects = "catalogue"},
-         {.expects = "catch_up", .sqlstate = "42883", .at = "catch_up"});
-    play_from(loading, 1);
+    fake_postgres_play(&loading->world->loop, one(), good, CATCH_UP);
+    PLAY(&loading->world->loop, one(), {.expects = "catch_up", .sqlstate = "42883", .at = "catch_up"});
+    play_from(loading, CATCH_UP);
     assert_int_equal(loading->refused, 0);
     assert_int_equal(loading->loaded, 1);
 }
@@ -244,23 +294,25 @@ static void give_page(struct loading *loading, int first) {
 
 static void test_pages(void **state) {
     struct loading *loading = *state;
-    fake_postgres_play(&loading->world->loop, one(), good, 3);
+    char second[64], third[64];
+    snprintf(second, sizeof second, "s.device_id > %d WHERE d.id > %d ORDER", REGISTRY_PAGE, REGISTRY_PAGE);
+    snprintf(third, sizeof third, "s.device_id > %d WHERE d.id > %d ORDER", 2 * REGISTRY_PAGE, 2 * REGISTRY_PAGE);
+    fake_postgres_play(&loading->world->loop, one(), good, DEVICES_AT);
     for (int failed = 1; failed >= 0; failed--) {
         fake_postgres_await(&loading->world->loop, one());
-        captured_expect(fake_postgres_sql(one()), "d.id > 0 AND d.updated_at >= '-infinity'");
+        captured_expect(fake_postgres_sql(one()), "s.device_id > 0 WHERE d.id > 0 ORDER");
         give_page(loading, 1);
         fake_postgres_await(&loading->world->loop, one());
-        captured_expect(fake_postgres_sql(one()), "d.id > 5000 AND");
-        give_page(loading, 5001);
+        captured_expect(fake_postgres_sql(one()), second);
+        give_page(loading, REGISTRY_PAGE + 1);
         if (failed == 1) {
-            PLAY(&loading->world->loop, one(),
-                 {.expects = "d.id > 10000 AND", .sqlstate = "57014"}); /* from the first */
+            PLAY(&loading->world->loop, one(), {.expects = third, .sqlstate = "57014"}); /* from the first */
         }
     }
-    PLAY(&loading->world->loop, one(), {.expects = "d.id > 10000 AND"});
-    play_from(loading, 4);
+    PLAY(&loading->world->loop, one(), {.expects = third});
+    play_from(loading, DAYS_AT);
     assert_int_equal(loading->loaded, 1);
-    assert_int_equal(hub_metrics.devices, 10000);
+    assert_int_equal(hub_metrics.devices, 2 * REGISTRY_PAGE);
     /* From now on what was changed since, and some time before. */
     fake_postgres_notify(one(), "cityhub_registry", "vendor");
     PLAY(&loading->world->loop, one(), {.expects = "FROM onemap.vendor v", .answers = {VENDORS}},
@@ -305,18 +357,18 @@ static void test_notifications(void **state) {
  */
 static void test_notified_meanwhile(void **state) {
     struct loading *loading = *state;
-    fake_postgres_play(&loading->world->loop, one(), good, 4);
+    fake_postgres_play(&loading->world->loop, one(), good, RULES_AT);
     fake_postgres_await(&loading->world->loop, one());
     fake_postgres_notify(one(), "cityhub_rules", "");
     PLAY(&loading->world->loop, one(), {.expects = "onemap.alarm_rule r"});
-    play_from(loading, 4);
+    play_from(loading, RULES_AT);
     expect_idle(loading);
     fake_postgres_notify(one(), "cityhub_registry", "vendor");
     PLAY(&loading->world->loop, one(), {.expects = "onemap.vendor v", .answers = {VENDORS}});
     give_page(loading, 1);
     int64_t before = fake_loop_passed();
     fake_postgres_notify(one(), "cityhub_registry", "vendor");
-    PLAY(&loading->world->loop, one(), {.expects = "d.id > 5000"});
+    PLAY(&loading->world->loop, one(), {.expects = "d.id > 20000 AND"});
     expect_idle(loading);
     PLAY(&loading->world->loop, one(), {.expects = "onemap.vendor v", .answers = {VENDORS}}, {.expects = "d.id > 0"});
     assert_int_equal(fake_loop_passed() - before, 1000);
@@ -328,7 +380,7 @@ static void test_lost(void **state) {
     play_from(loading, 0);
     fake_postgres_lose(one());
     assert_false(loader_connected(loading->loader));
-    fake_postgres_play(&loading->world->loop, one(), good + 2, 3);
+    play_lost(loading);
     expect_idle(loading);
     assert_int_equal(loading->loaded, 1);
 }
@@ -336,7 +388,7 @@ static void test_lost(void **state) {
 /* An alarm rule takes effect with what is known of its conditions, in one step. */
 static void test_rules(void **state) {
     struct loading *loading = *state;
-    fake_postgres_play(&loading->world->loop, one(), good, 4);
+    fake_postgres_play(&loading->world->loop, one(), good, RULES_AT);
     PLAY(&loading->world->loop, one(),
          {.expects = "onemap.alarm_rule r",
           .answers = {
@@ -366,7 +418,7 @@ static void test_forget(void **state) {
               .lacks = "hub-dust-7",
               .sqlstate = sqlstates[i]});
     }
-    fake_postgres_play(&loading->world->loop, one(), good + 2, 3); /* as it was lost */
+    play_lost(loading);
     fake_postgres_await(&loading->world->loop, one());
     loader_forget_lane(loading->loader, "hub-dust-7"); /* while the first is being deleted */
     PLAY(&loading->world->loop, one(), {.expects = "'hub-gas-2'", .lacks = "hub-dust-7"},
@@ -390,10 +442,20 @@ static void test_close(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_order),    TEST(test_catch_up),      TEST(test_lanes),
-        TEST(test_failures), TEST(test_misfit),        TEST(test_misfit_later),
-        TEST(test_pages),    TEST(test_notifications), TEST(test_notified_meanwhile),
-        TEST(test_lost),     TEST(test_rules),         TEST(test_forget),
+        TEST(test_order),
+        TEST(test_settings),
+        TEST(test_days),
+        TEST(test_catch_up),
+        TEST(test_lanes),
+        TEST(test_failures),
+        TEST(test_misfit),
+        TEST(test_misfit_later),
+        TEST(test_pages),
+        TEST(test_notifications),
+        TEST(test_notified_meanwhile),
+        TEST(test_lost),
+        TEST(test_rules),
+        TEST(test_forget),
         TEST(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

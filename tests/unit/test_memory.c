@@ -259,7 +259,7 @@ static void on_loaded(void *user, const PGresult *lanes) {
     assert_int_equal(PQntuples(lanes), 2);
     hub->writer = writer_open(loop, config, outbox_written, hub);
     hub->outbox = hub->writer == NULL ? NULL : outbox_open(loop, config);
-    hub->jobs = hub->outbox == NULL ? NULL : jobs_open(loop, config, hub->world->world.states, &handlers);
+    hub->jobs = hub->outbox == NULL ? NULL : jobs_open(loop, &hub->world->world, &handlers);
     const struct lane_settings settings = {.loop = loop,
                                            .world = &hub->world->world,
                                            .writer = hub->writer,

@@ -388,6 +388,21 @@ static void test_turns(void **state) {
     }
 }
 
+/* Nor many bytes, however few messages they are in. */
+static void test_turns_by_bytes(void **state) {
+    struct connection *connection = *state;
+    static char large[50000];
+    greet(connection);
+    for (int i = 0; i < 10; i++) {
+        fake_broker_send(connection->client, TOPIC, large, sizeof large, NULL);
+    }
+    static const int after[] = {3, 6, 9, 10};
+    for (size_t i = 0; i < COUNT_OF(after); i++) {
+        uv_run(&connection->loop, UV_RUN_NOWAIT);
+        assert_int_equal(connection->messages, after[i]);
+    }
+}
+
 /* The socket takes a part: the rest is written when it takes more. */
 static void test_full_socket(void **state) {
     struct connection *connection = *state;
@@ -525,12 +540,25 @@ static void test_close(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_settings),    TEST(test_password),  TEST(test_cannot_open),
-        TEST(test_backoff),     TEST(test_no_thread), TEST(test_reasons),
-        TEST(test_no_greeting), TEST(test_lost),      TEST(test_lost_while_not_reading),
-        TEST(test_may_write),   TEST(test_may_read),  TEST(test_turns),
-        TEST(test_full_socket), TEST(test_retained),  TEST(test_3_1_1),
-        TEST(test_answers),     TEST(test_again),     TEST(test_close_while_dialling),
+        TEST(test_settings),
+        TEST(test_password),
+        TEST(test_cannot_open),
+        TEST(test_backoff),
+        TEST(test_no_thread),
+        TEST(test_reasons),
+        TEST(test_no_greeting),
+        TEST(test_lost),
+        TEST(test_lost_while_not_reading),
+        TEST(test_may_write),
+        TEST(test_may_read),
+        TEST(test_turns),
+        TEST(test_turns_by_bytes),
+        TEST(test_full_socket),
+        TEST(test_retained),
+        TEST(test_3_1_1),
+        TEST(test_answers),
+        TEST(test_again),
+        TEST(test_close_while_dialling),
         TEST(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -247,7 +247,7 @@ static void test_roles(void **state) {
                                             "Host: localhost\r\nForwarded: for=10.0.0.1\r\n",
                                             "Host: localhost\r\nVia: 1.1 proxy\r\n"};
     for (size_t i = 0; i < sizeof strangers / sizeof strangers[0]; i++) {
-        assert_problem(request_by("GET", "/metrics", strangers[i], ""), 403, "CH048");
+        assert_problem(request_by("GET", "/metrics", strangers[i], ""), 401, "CH060");
         assert_status(request_by("GET", "/healthz", strangers[i], ""), 200);
     }
     static const char *const friends[] = {"Host: localhost\r\n", "Host: LOCALHOST:1\r\n", "Host: 127.0.0.1:8080\r\n",
@@ -272,7 +272,7 @@ static void test_both_families(void **state) {
     (void)state;
     assert_alive();
     assert_status(request("GET", "/metrics"), 200); /* 127.0.0.1, perhaps as ::ffff:127.0.0.1 */
-    assert_problem(request_by("GET", "/metrics", "Host: 192.0.2.7\r\n", ""), 403, "CH048");
+    assert_problem(request_by("GET", "/metrics", "Host: 192.0.2.7\r\n", ""), 401, "CH060");
     if (strcmp(server.config.http_listen, "::") != 0) {
         return;
     }
@@ -284,13 +284,16 @@ static void test_both_families(void **state) {
                        "GET /metrics HTTP/1.1\r\nHost: [2001:db8::1]\r\nConnection: close\r\n\r\n");
     const char *answer = client_rest(client);
     assert_status(answer, 200);
-    assert_holds(answer, "HTTP/1.1 403 ");
+    assert_holds(answer, "HTTP/1.1 401 ");
 }
 
-/* Rows that ask the database say at once that it is away. */
+/* Rows that ask the database say at once that it is away; who asks is not known then. */
 static void test_database_away(void **state) {
     (void)state;
-    const char *answer = request("GET", "/api/v1/subsystems");
+    assert_problem(request("GET", "/api/v1/subsystems"), 401, "CH060");
+    assert_problem(request_with("GET", "/api/v1/subsystems", "Authorization: Digest x\r\n", ""), 401, "CH060");
+    assert_problem(request_with("GET", "/metrics", "Cookie: cityhub_session=x\r\n", ""), 503, "CH051");
+    const char *answer = request_with("GET", "/api/v1/subsystems", "Authorization: Bearer x\r\n", "");
     assert_problem(answer, 503, "CH051");
     assert_holds(answer, "Retry-After: 5\r\n");
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -76,11 +77,47 @@ static void test_split(void **state) {
     }
 }
 
+static void test_first_received(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *left;
+        int64_t first_received_ms;
+    } cases[] = {
+        {"cityhub/v1/dust/acme@1760000000000/work", "cityhub/v1/dust/acme/work", 1760000000000},
+        {"cityhub/v1/dust/acme/work", "cityhub/v1/dust/acme/work", 0},
+        {"cityhub/v1/dust/acme@/work", "cityhub/v1/dust/acme@/work", 0},
+        {"cityhub/v1/dust/acme@12a/work", "cityhub/v1/dust/acme@12a/work", 0},
+        {"cityhub/v1/dust/acme@-1/work", "cityhub/v1/dust/acme@-1/work", 0},
+        {"cityhub/v1/dust/acme@1@2/work", "cityhub/v1/dust/acme@1@2/work", 0},
+        {"cityhub/v1/dust@1/acme/work", "cityhub/v1/dust@1/acme/work", 0},
+        {"cityhub/v1/dust/acme/work@1", "cityhub/v1/dust/acme/work@1", 0},
+        {"cityhub/v1/dust/acme@1/work/more", "cityhub/v1/dust/acme@1/work/more", 0},
+        {"cityhub/v1/a/@999999999999999999/b", "cityhub/v1/a//b", 999999999999999999},
+        {"cityhub/v1/a/@1000000000000000000/b", "cityhub/v1/a/@1000000000000000000/b", 0},
+        {"", "", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        assert_int_equal(topic_cut_first_received(text), cases[i].first_received_ms);
+        assert_string_equal(text, cases[i].left);
+    }
+    char *marked = topic_put_first_received("cityhub/v1/dust/acme/case", "17");
+    assert_string_equal(marked, "cityhub/v1/dust/acme@17/case");
+    assert_int_equal(topic_cut_first_received(marked), 17);
+    assert_string_equal(marked, "cityhub/v1/dust/acme/case");
+    free(marked);
+    marked = topic_put_first_received("other", "17");
+    assert_string_equal(marked, "other");
+    free(marked);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_split),
+        cmocka_unit_test(test_first_received),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

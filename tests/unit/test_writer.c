@@ -28,8 +28,8 @@ static void test_first_batch(void **state) {
     PLAY(&writing->world->loop, one(),
          {.expects = "nextval('onemap.device_id') FROM pg_catalog.generate_series(1, 1)",
           .answers = {ANSWER("nextval", 1, "4711")}},
-         {.expects = "SELECT onemap.partition_ensure(('epoch'::date + 20370)::date);"
-                     "SELECT onemap.partition_ensure(('epoch'::date + 20371)::date);"});
+         {.expects = "BEGIN; SELECT onemap.partition_ensure(('epoch'::date + 20370)::date); COMMIT;"
+                     "BEGIN; SELECT onemap.partition_ensure(('epoch'::date + 20371)::date); COMMIT;"});
     assert_int_equal(device->id, 4711);
     fake_postgres_await(&writing->world->loop, one());
     const struct postgres_copy *copy = fake_postgres_copy(one(), "onemap.observation");
@@ -241,6 +241,69 @@ static void test_pool(void **state) {
     writing_end(writing);
 }
 
+/* Four batches of a record each; those in `yielding` give way. */
+static struct writing *begin_yielding(int writers, const bool *yielding) {
+    struct writing *writing = writing_begin(writers);
+    struct device *device = fake_world_device(writing->world, "T-1", 5);
+    for (int i = 0; i < WRITING_BATCHES; i++) {
+        writing_message(writing, i, "m", device, FAKE_NOW_MS + i);
+        writing->written[i].job.yields = yielding[i];
+    }
+    return writing;
+}
+
+/* One that yields leaves a connection to whoever comes, and whoever comes passes it. */
+static void test_yields(void **state) {
+    (void)state;
+    struct writing *writing = begin_yielding(2, (bool[]){true, true, false, false});
+    uv_loop_t *loop = &writing->world->loop;
+    struct postgres *two = fake_postgres("writer-2");
+    assert_true(writer_spare(writing->writer));
+    writing_submit(writing, 0);
+    writing_submit(writing, 1);
+    assert_int_equal(hub_metrics.writers_idle, 1);
+    assert_int_equal(hub_metrics.writer_queue, 1);
+    assert_false(writer_spare(writing->writer)); /* one waits */
+    writing_submit(writing, 2);
+    PLAY(loop, two, {.expects = "partition_ensure"}, {.expects = "COPY onemap.observation"});
+    assert_int_equal(writing->written[2].place, 1);
+    assert_int_equal(hub_metrics.writers_idle, 1);
+    writing_submit(writing, 3);
+    PLAY(loop, one(), {.expects = "partition_ensure"}, {.expects = "COPY onemap.observation"});
+    assert_int_equal(writing->written[0].place, 2);
+    assert_int_equal(hub_metrics.writer_queue, 1); /* the other is at work: this one is left free */
+    PLAY(loop, two, {.expects = "COPY onemap.observation"});
+    assert_int_equal(writing->written[3].place, 3);
+    assert_int_equal(hub_metrics.writer_queue, 0);
+    assert_int_equal(hub_metrics.writers_idle, 1);
+    PLAY(loop, fake_postgres_sql(two)[0] != '\0' ? two : one(), {.expects = "COPY onemap.observation"});
+    assert_int_equal(writing->written[1].place, 4);
+    writing_end(writing);
+}
+
+/* For a second; then it has its turn. And not when there is no other connection to wait for. */
+static void test_yields_no_longer(void **state) {
+    (void)state;
+    struct writing *writing = begin_yielding(2, (bool[]){true, true, false, true});
+    uv_loop_t *loop = &writing->world->loop;
+    struct postgres *two = fake_postgres("writer-2");
+    writing_submit(writing, 0);
+    writing_submit(writing, 1);
+    fake_loop_pass(loop, 1000);
+    assert_int_equal(hub_metrics.writer_queue, 1);
+    writing_submit(writing, 2);
+    assert_int_equal(hub_metrics.writer_queue, 1);
+    PLAY(loop, two, {.expects = "partition_ensure"}, {.expects = "COPY onemap.observation"});
+    assert_int_equal(writing->written[1].place, 1);
+    PLAY(loop, two, {.expects = "COPY onemap.observation"});
+    assert_int_equal(writing->written[2].place, 2);
+    writing_end(writing);
+    writing = begin_yielding(1, (bool[]){true, true, true, true});
+    writing_submit(writing, 0);
+    assert_int_equal(hub_metrics.writer_queue, 0);
+    writing_end(writing);
+}
+
 /* Nobody is connected: batches wait, and are taken as soon as one is. */
 static void test_away(void **state) {
     (void)state;
@@ -307,6 +370,7 @@ int main(void) {
         cmocka_unit_test(test_odd_days),    cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_documents),   cmocka_unit_test(test_no_receipts),
         cmocka_unit_test(test_divided),     cmocka_unit_test(test_pool),
+        cmocka_unit_test(test_yields),      cmocka_unit_test(test_yields_no_longer),
         cmocka_unit_test(test_away),        cmocka_unit_test(test_close),
         cmocka_unit_test(test_stamps),
     };

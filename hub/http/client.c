@@ -1,0 +1,220 @@
+/* client.c: who is at the other end of a connection, and on whose behalf. Must never believe a header of whoever is not
+ * a proxy of the county's. */
+#include "hub/http/client.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "hub/base/count.h"
+#include "hub/http/address.h"
+#include "hub/http/request.h"
+
+static const char *header(const struct request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* ---- addresses ---- */
+
+/* Of a text of `length` bytes; false if it is no address. */
+static bool text_six(const char *text, size_t length, struct in6_addr *six) {
+    char name[INET6_ADDRSTRLEN];
+    struct in_addr four;
+    if (length == 0 || length >= sizeof name) {
+        return false;
+    }
+    memcpy(name, text, length);
+    name[length] = '\0';
+    if (inet_pton(AF_INET, name, &four) == 1) {
+        *six = address_mapped(&four);
+        return true;
+    }
+    return inet_pton(AF_INET6, name, six) == 1;
+}
+
+static void six_text(const struct in6_addr *six, char text[static INET6_ADDRSTRLEN]) {
+    bool four = IN6_IS_ADDR_V4MAPPED(six);
+    text[0] = '\0';
+    inet_ntop(four ? AF_INET : AF_INET6, four ? (const void *)&six->s6_addr[12] : (const void *)six, text,
+              INET6_ADDRSTRLEN);
+}
+
+static int socket_of(const struct request *request) {
+    return MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
+
+static bool peer_of(const struct request *request, struct in6_addr *peer) {
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    return getpeername(socket_of(request), (struct sockaddr *)&address, &length) == 0 &&
+           address_of((const struct sockaddr *)&address, peer);
+}
+
+/* ---- this machine ---- */
+
+/* A page of another site, under a name of its own that it lets point here (DNS rebinding), is not this machine: only
+ * localhost, loopback addresses, and the address that the connection came to. */
+static bool is_own_host(const char *host, const struct in6_addr *local) {
+    struct in6_addr six = in6addr_any;
+    bool brackets = *host == '[';
+    size_t length = strcspn(host + brackets, brackets ? "]" : ":");
+    if (length == 9 && strncasecmp(host, "localhost", length) == 0) {
+        return true;
+    }
+    return text_six(host + brackets, length, &six) && IN6_IS_ADDR_V4MAPPED(&six) == !brackets &&
+           (address_is_loopback(&six) || IN6_ARE_ADDR_EQUAL(&six, local));
+}
+
+/* What a proxy on this machine passes on comes from elsewhere. */
+static bool is_passed_on(const struct request *request) {
+    static const char *const names[] = {"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        if (header(request, names[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool client_is_local(const struct request *request) {
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    struct in6_addr peer = in6addr_any, local = in6addr_any;
+    const char *host = header(request, MHD_HTTP_HEADER_HOST);
+    if (!peer_of(request, &peer) || getsockname(socket_of(request), (struct sockaddr *)&address, &length) != 0 ||
+        !address_of((const struct sockaddr *)&address, &local)) {
+        return false;
+    }
+    /* Who asks one of this machine's addresses from the same one is on it. */
+    return (address_is_loopback(&peer) || IN6_ARE_ADDR_EQUAL(&peer, &local)) && !is_passed_on(request) &&
+           (host == NULL || is_own_host(host, &local)); /* HTTP/1.0 has no Host */
+}
+
+/* ---- behind proxies ---- */
+
+static bool is_proxy(const char *proxies, const struct in6_addr *address) {
+    for (const char *at = proxies + strspn(proxies, " "); *at != '\0'; at += strspn(at, " ")) {
+        struct in6_addr proxy;
+        size_t length = strcspn(at, " ");
+        if (text_six(at, length, &proxy) && IN6_ARE_ADDR_EQUAL(&proxy, address)) {
+            return true;
+        }
+        at += length;
+    }
+    return false;
+}
+
+bool client_forwarded(const char *forwarded, const char *proxies, char text[static INET6_ADDRSTRLEN]) {
+    const char *end = forwarded + strlen(forwarded);
+    while (end > forwarded) {
+        const char *begin = end, *last = end;
+        struct in6_addr six;
+        while (begin > forwarded && begin[-1] != ',') {
+            begin--;
+        }
+        const char *next = begin > forwarded ? begin - 1 : begin;
+        begin += strspn(begin, " \t");
+        while (last > begin && (last[-1] == ' ' || last[-1] == '\t')) {
+            last--;
+        }
+        if (last < begin || !text_six(begin, (size_t)(last - begin), &six)) {
+            return false;
+        }
+        if (!is_proxy(proxies, &six)) {
+            six_text(&six, text);
+            return true;
+        }
+        end = next;
+    }
+    return false;
+}
+
+void client_address(const struct request *request, char text[static INET6_ADDRSTRLEN]) {
+    struct in6_addr peer = in6addr_any;
+    const char *forwarded = header(request, "X-Forwarded-For"), *proxies = request->service->config->http_proxies;
+    text[0] = '\0';
+    if (!peer_of(request, &peer)) {
+        return;
+    }
+    if (forwarded == NULL || !is_proxy(proxies, &peer) || !client_forwarded(forwarded, proxies, text)) {
+        six_text(&peer, text);
+    }
+}
+
+bool client_is_proxy(const struct config *config, const struct sockaddr *socket) {
+    struct in6_addr address = in6addr_any;
+    return address_of(socket, &address) && is_proxy(config->http_proxies, &address);
+}
+
+struct in6_addr client_whole(const struct request *request) {
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address = in6addr_any;
+    client_address(request, text);
+    text_six(text, strlen(text), &address);
+    return address_network(&address);
+}
+
+/* ---- pages ---- */
+
+static bool is_word(const char *words, const char *word) {
+    size_t word_length = strlen(word);
+    for (const char *at = words + strspn(words, " "); *at != '\0'; at += strspn(at, " ")) {
+        size_t length = strcspn(at, " ");
+        if (length == word_length && strncasecmp(at, word, length) == 0) {
+            return true;
+        }
+        at += length;
+    }
+    return false;
+}
+
+bool client_origin(const struct config *config, int port, const char *origin) {
+    enum { HTTP_PORT = 80 };
+    static const char *const hosts[] = {"localhost", "127.0.0.1", "[::1]"};
+    if (strspn(config->http_origins, " ") < strlen(config->http_origins)) {
+        return is_word(config->http_origins, origin);
+    }
+    for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+        char own[64], number[8] = "";
+        if (port != HTTP_PORT) {
+            snprintf(number, sizeof number, ":%d", port);
+        }
+        snprintf(own, sizeof own, "http://%s%s", hosts[i], number);
+        if (strcasecmp(own, origin) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_https(const char *origin) {
+    return strncasecmp(origin, "https://", strlen("https://")) == 0;
+}
+
+bool client_all_secure(const struct config *config) {
+    bool any = false;
+    for (const char *at = config->http_origins + strspn(config->http_origins, " "); *at != '\0';
+         at += strspn(at, " ")) {
+        any = true;
+        if (!is_https(at)) {
+            return false;
+        }
+        at += strcspn(at, " ");
+    }
+    return any;
+}
+
+bool client_is_strange(const struct request *request, bool needed) {
+    const char *origin = header(request, MHD_HTTP_HEADER_ORIGIN), *site = header(request, "Sec-Fetch-Site");
+    if (site != NULL && strcasecmp(site, "same-origin") != 0) {
+        return true;
+    }
+    return origin == NULL ? needed : !client_origin(request->service->config, request->service->port, origin);
+}
+
+bool client_is_secure(const struct request *request) {
+    const char *origin = header(request, MHD_HTTP_HEADER_ORIGIN);
+    return origin == NULL ? client_all_secure(request->service->config) : is_https(origin);
+}

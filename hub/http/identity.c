@@ -1,0 +1,241 @@
+/* identity.c: cookies and tokens against the database. Must never let a request through whose identity was not answered
+ * for, nor keep a secret beyond its hash. */
+#include "hub/http/identity.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/base/secret.h"
+#include "hub/http/client.h"
+#include "hub/http/credential.h"
+#include "hub/http/query.h"
+#include "hub/http/request.h"
+
+enum { RIGHTS_MAX = 256, TOUCH_MS = 5000, VALUES = 3 };
+
+/* What is known of who comes, as parameters of identity_find and identity_touch. */
+struct claim {
+    const char *kind; /* "session" or "token" */
+    unsigned char hash[SECRET_HASH_BYTES];
+    char address[INET6_ADDRSTRLEN];
+    struct postgres_value values[VALUES];
+};
+
+struct identity {
+    struct request *request;
+    struct claim claim;
+    struct pool_job job;
+    struct buffer json; /* as identity_find answers it */
+    char rights[RIGHTS_MAX];
+    bool found, due, asked;
+};
+
+static const char *header(const struct request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+const char *identity_cookie(const struct request *request) {
+    const char *secure = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, IDENTITY_COOKIE_SECURE);
+    if (secure != NULL || client_all_secure(request->service->config)) {
+        return secure; /* who has TLS alone takes no cookie that could have come without it */
+    }
+    return MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, IDENTITY_COOKIE);
+}
+
+/* ---- before asking ---- */
+
+static void claim_fill(struct claim *claim, const struct request *request, const char *kind, const char *secret) {
+    claim->kind = kind;
+    secret_hash(secret, strlen(secret), claim->hash);
+    client_address(request, claim->address);
+    claim->values[0] = (struct postgres_value){.data = kind, .length = strlen(kind)};
+    claim->values[1] =
+        (struct postgres_value){.data = (const char *)claim->hash, .length = sizeof claim->hash, .binary = true};
+    claim->values[2] = (struct postgres_value){.data = claim->address[0] == '\0' ? NULL : claim->address,
+                                               .length = strlen(claim->address)};
+}
+
+static void refuse_unknown(struct request *request) {
+    request_refuse(request, PROBLEM_IDENTITY, "未登录，或登录已失效", "there is no login, or it is over");
+}
+
+static void set_claim(struct request *request, const char *kind, const char *secret) {
+    request->identity = calloc(1, sizeof *request->identity);
+    if (request->identity == NULL) {
+        request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
+        return;
+    }
+    request->identity->request = request;
+    claim_fill(&request->identity->claim, request, kind, secret);
+}
+
+/* Browsers send a Basic password by themselves, for whichever page: it reads and never writes. */
+static void check_header(struct request *request, const char *authorization) {
+    char secret[CREDENTIAL_SECRET_MAX];
+    enum credential_kind kind = credential_read(authorization, secret);
+    if (kind == CREDENTIAL_FLAWED) {
+        refuse_unknown(request);
+    } else if (kind == CREDENTIAL_BASIC && request->method != METHOD_GET) {
+        request_refuse(request, PROBLEM_ORIGIN, "Basic 方式只能读取；写入请用 Bearer 令牌",
+                       "Basic reads only: write with the token as Bearer");
+    } else {
+        set_claim(request, "token", secret);
+    }
+    secret_wipe(secret, sizeof secret);
+}
+
+void identity_check(struct request *request) {
+    const struct route *route = request->route;
+    const char *authorization = header(request, MHD_HTTP_HEADER_AUTHORIZATION), *cookie = identity_cookie(request);
+    if (route->right == RIGHT_ANYONE) {
+        return;
+    }
+    if (authorization != NULL) {
+        check_header(request, authorization);
+    } else if (cookie != NULL && request->method != METHOD_GET && client_is_strange(request, true)) {
+        request_refuse(request, PROBLEM_ORIGIN, "请求不是来自本系统的页面",
+                       "the request does not come from a page of this hub");
+    } else if (cookie != NULL) {
+        set_claim(request, "session", cookie);
+    } else if (!route->loopback || !client_is_local(request)) {
+        refuse_unknown(request);
+    }
+}
+
+/* ---- asking ---- */
+
+static bool on_row(void *user, const PGresult *row) {
+    struct identity *identity = user;
+    int json = PQfnumber(row, "identity"), rights = PQfnumber(row, "rights"), due = PQfnumber(row, "due");
+    if (json < 0 || rights < 0 || due < 0 || PQgetlength(row, 0, rights) >= RIGHTS_MAX) {
+        log_error("http_function", "function=onemap.identity_find reason=\"it has other columns\"");
+        return true;
+    }
+    buffer_bytes(&identity->json, PQgetvalue(row, 0, json), (size_t)PQgetlength(row, 0, json));
+    snprintf(identity->rights, sizeof identity->rights, "%s", PQgetvalue(row, 0, rights));
+    identity->due = PQgetlength(row, 0, due) == 1 && PQgetvalue(row, 0, due)[0] != 0;
+    identity->found = !identity->json.failed;
+    return true;
+}
+
+static bool has_right(const struct identity *identity, enum route_right right) {
+    const char *name = route_right_name(right), *at = identity->rights;
+    size_t length = strlen(name);
+    while (right != RIGHT_IDENTITY && (at = strstr(at, name)) != NULL) {
+        if ((at == identity->rights || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) {
+            return true;
+        }
+        at += length;
+    }
+    return right == RIGHT_IDENTITY;
+}
+
+/* Last use is noted once a minute, by a job of its own that nobody waits for. */
+struct touch {
+    struct claim claim;
+    struct pool_job job;
+};
+
+static void touch_done(void *user, enum pool_end end, const struct postgres_error *error) {
+    if (end == POOL_REFUSED) {
+        log_warning("http_identity", "function=onemap.identity_touch reason=%s", log_quote(error->message));
+    }
+    free(user);
+}
+
+static bool touch_row(void *user, const PGresult *row) {
+    (void)user;
+    (void)row;
+    return true;
+}
+
+static void touch(const struct identity *identity) {
+    const struct service *service = identity->request->service;
+    struct touch *touch = calloc(1, sizeof *touch);
+    if (touch == NULL) {
+        return;
+    }
+    touch->claim = identity->claim;
+    touch->claim.values[1].data = (const char *)touch->claim.hash;
+    touch->claim.values[2].data = identity->claim.values[2].data == NULL ? NULL : touch->claim.address;
+    touch->job = (struct pool_job){.sql = "SELECT onemap.identity_touch($1, $2, $3)",
+                                   .values = touch->claim.values,
+                                   .value_count = VALUES,
+                                   .writes = true,
+                                   .deadline_ms = uv_now(service->loop) + TOUCH_MS,
+                                   .row = touch_row,
+                                   .done = touch_done,
+                                   .user = touch};
+    if (pool_submit(service->pool, &touch->job) != 0) {
+        free(touch);
+    }
+}
+
+static void granted(struct request *request) {
+    struct identity *identity = request->identity;
+    const char *json = buffer_string(&identity->json);
+    if (json == NULL || request->json.length == 0) {
+        request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
+        return;
+    }
+    if (identity->due) {
+        touch(identity);
+    }
+    if (!has_right(identity, request->route->right)) {
+        request_refuse(request, PROBLEM_RIGHT, "缺少权限 %s", "the right %s is missing",
+                       route_right_name(request->route->right));
+        return;
+    }
+    request->json.length--; /* its closing brace */
+    buffer_format(&request->json, "%s\"identity\":%s}", request->json.length > 1 ? "," : "", json);
+}
+
+static void on_done(void *user, enum pool_end end, const struct postgres_error *error) {
+    struct identity *identity = user;
+    struct request *request = identity->request;
+    identity->asked = false;
+    if (end != POOL_DONE) {
+        query_refuse(request, identity->job.started, end, error);
+    } else if (!identity->found) {
+        refuse_unknown(request);
+    } else {
+        granted(request);
+    }
+    request_wake(request);
+}
+
+void identity_ask(struct request *request) {
+    struct identity *identity = request->identity;
+    struct pool *pool = request->service->pool;
+    uint64_t limit = (uint64_t)request->service->config->http_deadline_s * 1000;
+    identity->job = (struct pool_job){.sql = "SELECT * FROM onemap.identity_find($1, $2, $3)",
+                                      .values = identity->claim.values,
+                                      .value_count = VALUES,
+                                      .deadline_ms = request->deadline_ms == UINT64_MAX ? request->begun_ms + limit
+                                                                                        : request->deadline_ms,
+                                      .row = on_row,
+                                      .done = on_done,
+                                      .user = identity};
+    int code = pool == NULL ? CH_EDATABASE : pool_submit(pool, &identity->job);
+    identity->asked = code == 0;
+    if (code != 0) {
+        query_refuse_now(request, code);
+    }
+}
+
+void identity_free(struct request *request) {
+    struct identity *identity = request->identity;
+    if (identity == NULL) {
+        return;
+    }
+    request->identity = NULL;
+    if (identity->asked) {
+        pool_abandon(request->service->pool, &identity->job);
+    }
+    buffer_free(&identity->json);
+    free(identity);
+}

@@ -1,0 +1,31 @@
+/* identity.h: who asks. A request comes with the session of its cookie, or with a token; the database is asked at the
+ * request's head, each time, so that who is revoked is out with the next request. The answer is in request->identity
+ * and, as the member "identity", in the request that an SQL function gets. */
+#ifndef CITYHUB_IDENTITY_H
+#define CITYHUB_IDENTITY_H
+
+#include <stdbool.h>
+
+#include "hub/http/route.h"
+
+struct request;
+struct identity;
+
+/* The session cookie's names: under TLS, and without. */
+#define IDENTITY_COOKIE_SECURE "__Host-cityhub_session"
+#define IDENTITY_COOKIE "cityhub_session"
+
+/* What the row needs and what the request comes with: refuses the request, or sets request->identity if the database
+ * is to be asked, or leaves it NULL if nobody needs to be known. */
+void identity_check(struct request *request);
+
+/* Asks; request_wake follows unless it is refused at once. */
+void identity_ask(struct request *request);
+
+/* The request ends. */
+void identity_free(struct request *request);
+
+/* The session's secret of the request's cookie; NULL = none. */
+const char *identity_cookie(const struct request *request);
+
+#endif

@@ -1,0 +1,370 @@
+/* rollup.c: the sums of device-hours. Must never count a batch that it does not name, nor name one that it has not
+ * counted whole: a batch is marked as rolled up with the very transaction that adds these rows. Does no I/O. */
+#include "hub/know/rollup.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/copy.h"
+#include "hub/base/log.h"
+
+enum {
+    HOUR_MS = 3600000,
+    BYTES_FULL = 3 * 1024 * 1024, /* of device-hours that wait: then they are written at once */
+    BYTES_MAX = 4 * BYTES_FULL,
+    IDS_MAX = 1024 * 1024, /* bytes of batches' ids, of either sort: 28,000 batches */
+};
+
+/* A sum in units of 2^-52, as onemap.exact_whole() and exact_part() have it: 2^51 units of 1 from each of 2^22 records
+ * of an hour are 2^125. */
+__extension__ typedef __int128 units;
+static const double units_of_1 = 4503599627370496.0;  /* 2^52 */
+static const double reading_max = 2251799813685248.0; /* 2^51 */
+
+struct figures {
+    double low, high, first, last;
+    uint64_t sum[2];            /* a `units`, which needs no more alignment than this */
+    uint32_t first_ms, last_ms; /* since the beginning of the hour */
+    uint32_t count, above, below;
+};
+
+struct key {
+    const struct device *device;
+    int64_t hour; /* since the UTC epoch */
+};
+
+struct entry {
+    struct key key;
+    uint32_t records, last_ms;
+    uint32_t size; /* of `figures`: up to the highest ordinal that has come */
+    struct figures *figures;
+    UT_hash_handle hh;
+};
+
+struct rollups {
+    struct entry *entries;
+    size_t bytes;
+    struct buffer counted;                   /* ids of batches that `entries` are of */
+    struct buffer others;                    /* ids of batches that the database is to read */
+    bool all_others;                         /* ... or all that wait, whatever their ids */
+    bool lost;                               /* a record of the batch at hand had no room */
+    struct buffer sent_counted, sent_others; /* of what is being written */
+    bool sent_all;
+};
+
+const char rollups_copy_columns[] = "(device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts,"
+                                    " lasts, first_ms, last_ms, flagged_above, flagged_below)";
+
+struct rollups *rollups_new(void) {
+    struct rollups *rollups = calloc(1, sizeof *rollups);
+    if (rollups != NULL) {
+        rollups->all_others = true; /* what an earlier run has left */
+    }
+    return rollups;
+}
+
+static void entries_free(struct rollups *rollups) {
+    struct entry *entry, *next;
+    HASH_ITER(hh, rollups->entries, entry, next) {
+        HASH_DEL(rollups->entries, entry);
+        free(entry->figures);
+        free(entry);
+    }
+    rollups->bytes = 0;
+}
+
+void rollups_free(struct rollups *rollups) {
+    if (rollups != NULL) {
+        entries_free(rollups);
+        buffer_free(&rollups->counted);
+        buffer_free(&rollups->others);
+        buffer_free(&rollups->sent_counted);
+        buffer_free(&rollups->sent_others);
+        free(rollups);
+    }
+}
+
+/* The ids are the database's to read now; if they are too many, it reads all that wait. */
+static void leave(struct rollups *rollups, const char *ids, size_t length) {
+    buffer_bytes(&rollups->others, ids, length);
+    if (rollups->others.failed || rollups->others.length > IDS_MAX) {
+        rollups->others.length = 0;
+        rollups->others.failed = false;
+        rollups->all_others = true;
+    }
+}
+
+static void give_up(struct rollups *rollups, const char *why) {
+    log_warning("rollup_given_up", "bytes=%zu batches=%zu reason=%s", rollups->bytes,
+                rollups->counted.length / ROLLUPS_ID_BYTES, log_quote(why));
+    entries_free(rollups);
+    leave(rollups, rollups->counted.data, rollups->counted.length);
+    rollups->counted.length = 0;
+    rollups->counted.failed = false;
+}
+
+static struct entry *entry_add(struct rollups *rollups, const struct key *key) {
+    struct entry *entry = calloc(1, sizeof *entry);
+    if (entry == NULL) {
+        return NULL;
+    }
+    entry->key = *key;
+    HASH_ADD(hh, rollups->entries, key, sizeof entry->key, entry);
+    if (entry->hh.tbl == NULL) {
+        free(entry);
+        return NULL;
+    }
+    rollups->bytes += sizeof *entry;
+    return entry;
+}
+
+static bool entry_grow(struct rollups *rollups, struct entry *entry, uint32_t size) {
+    if (size <= entry->size) {
+        return true;
+    }
+    struct figures *figures = realloc(entry->figures, size * sizeof *figures);
+    if (figures == NULL) {
+        return false;
+    }
+    memset(figures + entry->size, 0, (size - entry->size) * sizeof *figures);
+    rollups->bytes += (size - entry->size) * sizeof *figures;
+    entry->figures = figures;
+    entry->size = size;
+    return true;
+}
+
+/* ---- one reading ---- */
+
+static units sum_of(const struct figures *figures) {
+    units sum;
+    memcpy(&sum, figures->sum, sizeof sum);
+    return sum;
+}
+
+static units units_of(double value) {
+    double bounded = fmax(fmin(value, reading_max), -reading_max);
+    double part = rint((value - trunc(value)) * units_of_1);
+    return (units)(int64_t)trunc(bounded) * (units)units_of_1 + (units)(int64_t)part;
+}
+
+static void take(struct figures *figures, double value, uint32_t at_ms) {
+    units sum = sum_of(figures) + units_of(value);
+    memcpy(figures->sum, &sum, sizeof sum);
+    bool none = figures->count == 0;
+    figures->low = none || value < figures->low ? value : figures->low;
+    figures->high = none || value > figures->high ? value : figures->high;
+    if (none || at_ms < figures->first_ms) {
+        figures->first = value;
+        figures->first_ms = at_ms;
+    }
+    if (none || at_ms > figures->last_ms) {
+        figures->last = value;
+        figures->last_ms = at_ms;
+    }
+    figures->count++;
+}
+
+static void note(struct entry *entry, const struct record *record, uint32_t at_ms) {
+    const struct metric *metrics = entry->key.device->vendor->adapter->metrics;
+    entry->last_ms = entry->records == 0 || at_ms > entry->last_ms ? at_ms : entry->last_ms;
+    entry->records++;
+    for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        struct figures *figures = &entry->figures[i];
+        if ((record->quality >> i & 1) == 0) {
+            take(figures, record->values[i] + 0.0, at_ms); /* 0 of -0: neither is smaller */
+        } else {
+            figures->above += record->values[i] > metrics[i].max;
+            figures->below += record->values[i] < metrics[i].min;
+        }
+    }
+}
+
+void rollups_note(struct rollups *rollups, const struct device *device, const struct record *record) {
+    int64_t at = record->observed_at_ms;
+    struct key key = {.device = device, .hour = at / HOUR_MS - (at % HOUR_MS < 0)};
+    uint32_t size = record->present == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(record->present);
+    struct entry *entry = NULL;
+    if (rollups->lost) {
+        return;
+    }
+    HASH_FIND(hh, rollups->entries, &key, sizeof key, entry);
+    entry = entry != NULL ? entry : rollups->bytes < BYTES_MAX ? entry_add(rollups, &key) : NULL;
+    if (entry == NULL || !entry_grow(rollups, entry, size)) {
+        rollups->lost = true;
+        give_up(rollups, "no room: what was counted is read from the database");
+        return;
+    }
+    note(entry, record, (uint32_t)(at - key.hour * HOUR_MS));
+}
+
+void rollups_batch(struct rollups *rollups, const char *ids, size_t length) {
+    bool lost = rollups->lost;
+    rollups->lost = false;
+    if (length == 0) {
+        give_up(rollups, "a batch has no name: all that waits is read from the database");
+        rollups->all_others = true;
+        return;
+    }
+    if (lost) {
+        leave(rollups, ids, length);
+        return;
+    }
+    buffer_bytes(&rollups->counted, ids, length);
+    if (rollups->counted.failed) {
+        give_up(rollups, "out of memory");
+        leave(rollups, ids, length);
+    }
+}
+
+size_t rollups_bytes(const struct rollups *rollups) {
+    return rollups->bytes;
+}
+
+bool rollups_full(const struct rollups *rollups) {
+    return rollups->bytes > BYTES_FULL || rollups->counted.length > IDS_MAX;
+}
+
+/* ---- what is written ---- */
+
+static void copy_integers(struct buffer *copy, uint32_t count, int32_t (*of)(const struct figures *),
+                          const struct figures *figures) {
+    copy_array(copy, OID_INT4, (int)count, false, (size_t)count * 8);
+    for (uint32_t i = 0; i < count; i++) {
+        copy_int4(copy, of(&figures[i]));
+    }
+}
+
+static int32_t count_of(const struct figures *figures) {
+    return (int32_t)figures->count;
+}
+
+static int32_t above_of(const struct figures *figures) {
+    return (int32_t)figures->above;
+}
+
+static int32_t below_of(const struct figures *figures) {
+    return (int32_t)figures->below;
+}
+
+static double low_of(const struct figures *figures) {
+    return figures->low;
+}
+
+static double high_of(const struct figures *figures) {
+    return figures->high;
+}
+
+static double first_of(const struct figures *figures) {
+    return figures->first;
+}
+
+static double last_of(const struct figures *figures) {
+    return figures->last;
+}
+
+static double total_of(const struct figures *figures) {
+    return (double)sum_of(figures) / units_of_1; /* rounded once, by the conversion */
+}
+
+/* What the rounding has lost, as onemap.exact_rest() has it. */
+static double rest_of(const struct figures *figures) {
+    double total = total_of(figures);
+    return fabs(total) >= reading_max ? 0 : (double)(sum_of(figures) - units_of(total)) / units_of_1;
+}
+
+static void copy_times(struct buffer *copy, uint64_t present, uint32_t size, const struct figures *figures, bool last) {
+    size_t given = (size_t)__builtin_popcountll(present);
+    copy_array(copy, OID_INT4, (int)size, given < size, (size_t)size * 4 + given * 4);
+    for (uint32_t i = 0; i < size; i++) {
+        if ((present >> i & 1) != 0) {
+            copy_int4(copy, (int32_t)(last ? figures[i].last_ms : figures[i].first_ms));
+        } else {
+            copy_null(copy);
+        }
+    }
+}
+
+/* Arrays end with the last ordinal that has a good, or a flagged, reading. */
+static void copy_entry(const struct entry *entry, struct buffer *copy) {
+    static double (*const readings[])(const struct figures *) = {low_of, high_of, total_of, rest_of, first_of, last_of};
+    const struct figures *figures = entry->figures;
+    uint64_t good = 0, flagged = 0;
+    for (uint32_t i = 0; i < entry->size; i++) {
+        good |= figures[i].count > 0 ? UINT64_C(1) << i : 0;
+        flagged |= figures[i].above + figures[i].below > 0 ? UINT64_C(1) << i : 0;
+    }
+    uint32_t good_size = good == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(good);
+    uint32_t flagged_size = flagged == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(flagged);
+    buffer_int16(copy, 15);
+    copy_int4(copy, entry->key.device->id);
+    copy_time(copy, entry->key.hour * HOUR_MS * COPY_MILLISECOND);
+    copy_int4(copy, (int32_t)entry->records);
+    copy_time(copy, (entry->key.hour * HOUR_MS + entry->last_ms) * COPY_MILLISECOND);
+    copy_integers(copy, good_size, count_of, figures);
+    for (size_t r = 0; r < sizeof readings / sizeof readings[0]; r++) {
+        double values[ADAPTER_METRICS_MAX] = {0};
+        for (uint32_t i = 0; i < good_size; i++) {
+            values[i] = readings[r](&figures[i]);
+        }
+        copy_readings(copy, good, values);
+    }
+    copy_times(copy, good, good_size, figures, false);
+    copy_times(copy, good, good_size, figures, true);
+    copy_integers(copy, flagged_size, above_of, figures);
+    copy_integers(copy, flagged_size, below_of, figures);
+}
+
+static void move(struct buffer *from, struct buffer *to) {
+    struct buffer empty = *to;
+    *to = *from;
+    *from = empty;
+    from->length = 0;
+}
+
+size_t rollups_copy(struct rollups *rollups, struct buffer *copy) {
+    size_t count = HASH_COUNT(rollups->entries);
+    copy_header(copy);
+    for (const struct entry *entry = rollups->entries; entry != NULL; entry = entry->hh.next) {
+        copy_entry(entry, copy);
+    }
+    copy_trailer(copy);
+    entries_free(rollups);
+    move(&rollups->counted, &rollups->sent_counted);
+    move(&rollups->others, &rollups->sent_others);
+    rollups->sent_all = rollups->all_others;
+    rollups->all_others = false;
+    return count;
+}
+
+static void append_ids(struct buffer *out, const struct buffer *ids) {
+    buffer_text(out, "'{");
+    for (size_t at = 0; at + ROLLUPS_ID_BYTES <= ids->length; at += ROLLUPS_ID_BYTES) {
+        buffer_text(out, at > 0 ? "," : "");
+        buffer_text(out, ids->data + at);
+    }
+    buffer_text(out, "}'::uuid[]");
+}
+
+void rollups_copy_batches(const struct rollups *rollups, struct buffer *out) {
+    append_ids(out, &rollups->sent_counted);
+    buffer_text(out, ", ");
+    if (rollups->sent_all) {
+        buffer_text(out, "NULL");
+    } else {
+        append_ids(out, &rollups->sent_others);
+    }
+}
+
+void rollups_written(struct rollups *rollups) {
+    rollups->sent_counted.length = rollups->sent_others.length = 0;
+    rollups->sent_all = false;
+}
+
+void rollups_unwritten(struct rollups *rollups) {
+    leave(rollups, rollups->sent_counted.data, rollups->sent_counted.length);
+    leave(rollups, rollups->sent_others.data, rollups->sent_others.length);
+    rollups->all_others = rollups->all_others || rollups->sent_all;
+    rollups_written(rollups);
+}

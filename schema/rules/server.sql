@@ -1,0 +1,41 @@
+-- Does the server's configuration fit the hub's? Asked at every start and whenever the hub's connection was lost; told in the log
+-- and by `cityhub status`.
+
+CREATE OR REPLACE FUNCTION onemap.server_number(name text) RETURNS int
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT current_setting(name)::int $$;
+COMMENT ON FUNCTION onemap.server_number(text) IS 'A setting of the server that is a number without a unit';
+
+-- A reader of a view locks each day's table and its two indexes, the sweeps those of track_point, too: 3 and 5 a day, measured.
+CREATE OR REPLACE FUNCTION onemap.server_locks_wanted(days bigint, readers bigint) RETURNS bigint
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT days * 5 * (readers + 1)
+$$;
+COMMENT ON FUNCTION onemap.server_locks_wanted(bigint, bigint) IS
+    'Locks that so many readers beside the hub''s own sweeps may hold at once, over so many days of observations';
+
+CREATE OR REPLACE FUNCTION onemap.server_advice(days bigint, readers bigint, connections bigint)
+    RETURNS TABLE (setting text, advice text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.name, 'it is off: what is acknowledged may be lost when the machine fails; switch it on'
+    FROM pg_settings s WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
+    UNION ALL
+    SELECT 'max_locks_per_transaction', format('it is %s, which makes %s locks: reading %s days of data may need %s, and then nothing '
+        'can be stored; set it to %s or more, and start the server anew', onemap.server_number('max_locks_per_transaction'),
+        room.locks, days, wanted.locks, ceil(wanted.locks::numeric / room.sessions))
+    FROM (SELECT r.sessions, r.sessions * onemap.server_number('max_locks_per_transaction') AS locks
+          FROM (SELECT (onemap.server_number('max_connections') + onemap.server_number('max_prepared_transactions'))::bigint
+                AS sessions) r) room,
+        (SELECT onemap.server_locks_wanted(days, readers) AS locks) wanted
+    WHERE wanted.locks > room.locks
+    UNION ALL
+    SELECT 'max_connections', format('it is %s, %s of them for superusers: the hub holds %s, and commands and people need some more; '
+        'set it to %s or more, and start the server anew', onemap.server_number('max_connections'),
+        onemap.server_number('superuser_reserved_connections'), connections, wanted.number)
+    FROM (SELECT connections + 10 + onemap.server_number('superuser_reserved_connections') AS number) wanted
+    WHERE wanted.number > onemap.server_number('max_connections')
+$$;
+COMMENT ON FUNCTION onemap.server_advice(bigint, bigint, bigint) IS
+    'Which settings of the server do not fit a hub that keeps so many days, answers so many queries at once, and holds so many '
+    'connections; and what to do';
+GRANT EXECUTE ON FUNCTION onemap.server_advice(bigint, bigint, bigint), onemap.server_number(text),
+    onemap.server_locks_wanted(bigint, bigint) TO cityhub_hub;
