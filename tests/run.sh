@@ -91,6 +91,7 @@ part_lint_beside() {
 
 # The fuzz targets' build may fail here: part_fuzz builds again, and tells.
 begin_beside() {
+    rm -f "$logs"/lint-beside.*
     (
         renice -n 19 "$BASHPID" >/dev/null
         part_lint >"$logs/lint-beside.log" 2>&1

@@ -32,6 +32,9 @@ enum {
     SEEN_MAX = 4096,     /* sessions of trusted logins that a save is known to hold */
     LOOK_MS = 1000,      /* between looks at memory, and between log lines of a kind */
     LINE_BYTES = 512,
+    KEEP_BYTES = 32 << 20, /* what is smaller is taken from the heap, of which twice as much is kept */
+    ROOM_BYTES = 24 << 20, /* three times the largest packet: while one is read, kept and passed on */
+    PAGE_BYTES = 4096,
 };
 
 /* What the log is told, each kind once a second at the most: who is refused must not fill the disk by it. */
@@ -330,6 +333,18 @@ int mosquitto_plugin_version(int supported_count, const int *supported) {
     return -1;
 }
 
+/* Each message of megabytes would get new pages from the kernel, one by one, and all clients wait meanwhile: they are
+ * got once, and kept. Without memory for them messages are only slower. */
+static void keep_room(void) {
+    mallopt(M_MMAP_THRESHOLD, KEEP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, 2 * KEEP_BYTES);
+    volatile char *room = malloc(ROOM_BYTES);
+    for (size_t i = 0; room != NULL && i < ROOM_BYTES; i += PAGE_BYTES) {
+        room[i] = 0;
+    }
+    free((void *)(uintptr_t)room);
+}
+
 int mosquitto_plugin_init(mosquitto_plugin_id_t *plugin, void **user, struct mosquitto_opt *options, int count) {
     struct guard *guard = calloc(1, sizeof *guard);
     if (guard == NULL) {
@@ -351,6 +366,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *plugin, void **user, struct mos
         return MOSQ_ERR_INVAL;
     }
     guard->memory_bytes = (size_t)(memory_mib * (1 << 20));
+    keep_room();
     int code = mosquitto_callback_register(plugin, MOSQ_EVT_BASIC_AUTH, on_login, NULL, guard);
     code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_ACL_CHECK, on_access, NULL, guard);
     code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_RELOAD, on_reload, NULL, guard);

@@ -31,7 +31,7 @@ int secret_text(char text[static SECRET_TEXT]) {
 }
 
 int secret_token(char text[static TOKEN_TEXT]) {
-    memcpy(text, TOKEN_PREFIX, strlen(TOKEN_PREFIX));
+    memcpy(text, TOKEN_PREFIX, sizeof TOKEN_PREFIX);
     return secret_text(text + strlen(TOKEN_PREFIX));
 }
 

@@ -31,7 +31,8 @@ void secret_wipe(void *memory, size_t size);
 /* NULL if a person may have this password, else what is wrong with it, as in "the password ...". */
 const char *password_flaw(const char *password, const char *login);
 
-/* Argon2id with a salt of its own: 19 MiB and tens of milliseconds of a core, so never in the loop. 0, or CH_EMEMORY. */
+/* Argon2id with a salt of its own: 19 MiB and tens of milliseconds of a core, so never in the loop. 0, or CH_EMEMORY.
+ */
 int password_hash(const char *password, char hash[static PASSWORD_HASH_TEXT]);
 bool password_fits(const char *password, const char *hash);
 

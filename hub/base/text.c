@@ -84,6 +84,35 @@ const char *text_show(char shown[static DECODE_SHOWN_MAX], const char *text, siz
     return shown;
 }
 
+/* Where digits and points from `at` on end. */
+static size_t after_digits(const char *text, size_t length, size_t at) {
+    while (at < length && ((text[at] >= '0' && text[at] <= '9') || text[at] == '.')) {
+        at++;
+    }
+    return at;
+}
+
+bool text_is_formula(const char *text, size_t length, const char *signs) {
+    char sign = length > 0 ? text[0] : '\0';
+    if (length >= 3 && text[0] == '\xef' && text[1] == '\xbc' && (unsigned char)text[2] >= 0x81) {
+        sign = (char)((unsigned char)text[2] - 0x60); /* U+FF01 to U+FF3F: those of ASCII in wide form */
+    }
+    if (sign == '\t' || sign == '\r' || sign == '\n') {
+        return true;
+    }
+    if (sign == '\0' || strchr(signs, sign) == NULL || length == 1) {
+        return false;
+    }
+    if (sign != text[0] || sign == '=' || sign == '@') {
+        return true;
+    }
+    size_t end = after_digits(text, length, 1);
+    if (end > 1 && end + 2 < length && (text[end] | 0x20) == 'e') {
+        end = after_digits(text, length, end + 2); /* -1e-05 */
+    }
+    return end != length;
+}
+
 void text_trim(char *text) {
     size_t length = strlen(text), start = length;
     while (start > 0 && length - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) {

@@ -20,6 +20,11 @@ const char *text_flaw(const char *text, size_t length, bool lines);
  * up to 32 characters, what cannot be shown as \xNN, "..." if something was left out. Returns `shown`. */
 const char *text_show(char shown[static DECODE_SHOWN_MAX], const char *text, size_t length);
 
+/* Whether a spreadsheet would calculate a cell of this text: it begins with one of `signs` ("=+-@"), in wide form as
+ * well, or with a tab or line end, and is no number. Whoever writes CSV puts a ' before it, which makes it text (OWASP,
+ * "CSV injection"); hub/cli/csv.c takes it off again. */
+bool text_is_formula(const char *text, size_t length, const char *signs);
+
 /* Cuts a NUL-terminated text that snprintf may have cut inside a character back to whole characters. */
 void text_trim(char *text);
 

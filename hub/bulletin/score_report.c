@@ -11,6 +11,7 @@
 
 #include "hub/base/count.h"
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 #include "hub/cli/command.h"
 
 enum { PATH_BYTES = 4096 };
@@ -22,7 +23,7 @@ void score_report_month(const char *month, char *name, size_t size) {
 /* ---- CSV ---- */
 
 static void csv_field(FILE *out, const char *text, bool last) {
-    fputc('"', out);
+    fputs(text_is_formula(text, strlen(text), "=+-@") ? "\"'" : "\"", out);
     for (const char *c = text; *c != '\0'; c++) {
         if (*c == '"') {
             fputc('"', out);

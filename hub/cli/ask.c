@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
 
@@ -114,16 +115,34 @@ static char *copy_statement(PGconn *connection, const char *function, const char
     return sql;
 }
 
+/* One row as PostgreSQL has written it, with a ' before each cell that a spreadsheet would calculate. */
+static void row_out(const char *line, size_t length, const char *signs) {
+    const char *end = line + length;
+    for (const char *at = line; at < end;) {
+        bool quoted = *at == '"';
+        const char *cell = at + quoted, *stop = cell;
+        while (stop < end && (quoted ? *stop != '"' || stop[1] == '"' : *stop != ',' && *stop != '\n')) {
+            stop += quoted && *stop == '"' ? 2 : 1;
+        }
+        const char *next = stop + quoted;
+        next += next < end; /* the comma, or the line's end */
+        fprintf(stdout, "%s%s%.*s", quoted ? "\"" : "", text_is_formula(cell, (size_t)(stop - cell), signs) ? "'" : "",
+                (int)(next - cell), cell);
+        at = next;
+    }
+}
+
 /* PostgreSQL sends the header before it begins with the query: what is refused then must not leave a header behind, so
  * each line waits until the next one, or the end, is there. */
-static int copy_out(PGconn *connection, const char *mark) {
+static int copy_out(PGconn *connection, const char *mark, const char *signs) {
     char *line = NULL;
     char *next = NULL;
     int length = 0;
     int next_length;
     while ((next_length = PQgetCopyData(connection, &next, 0)) > 0) {
         if (line != NULL) {
-            fprintf(stdout, "%s%.*s", mark, length, line);
+            fputs(mark, stdout);
+            row_out(line, (size_t)length, signs);
             mark = "";
         }
         PQfreemem(line);
@@ -133,7 +152,8 @@ static int copy_out(PGconn *connection, const char *mark) {
     PGresult *end = PQgetResult(connection);
     int code = EXIT_FAILED;
     if (next_length == -1 && PQresultStatus(end) == PGRES_COMMAND_OK) {
-        fprintf(stdout, "%s%.*s", mark, length, line == NULL ? "" : line);
+        fputs(mark, stdout);
+        row_out(line == NULL ? "" : line, (size_t)length, signs);
         code = EXIT_DONE;
     } else {
         database_complain(connection, end);
@@ -146,7 +166,7 @@ static int copy_out(PGconn *connection, const char *mark) {
     return code;
 }
 
-int ask_print_csv(PGconn *connection, const char *function, const cJSON *request, bool mark) {
+int ask_print_csv(PGconn *connection, const char *function, const cJSON *request, enum ask_csv form) {
     char *text = request_text(request);
     char *sql = text == NULL ? NULL : copy_statement(connection, function, text);
     free(text);
@@ -157,7 +177,8 @@ int ask_print_csv(PGconn *connection, const char *function, const cJSON *request
     free(sql);
     int code = EXIT_FAILED;
     if (PQresultStatus(begun) == PGRES_COPY_OUT) {
-        code = copy_out(connection, mark ? "\xEF\xBB\xBF" : "");
+        code = copy_out(connection, form == ASK_CSV_FILE_WITH_MARK ? "\xEF\xBB\xBF" : "",
+                        form == ASK_CSV_LIST ? "=+-@" : "=+-");
         code = fflush(stdout) == 0 ? code : command_fail("standard output: %s", strerror(errno));
     } else {
         database_complain(connection, begun);
@@ -171,7 +192,7 @@ int ask_print(PGconn *connection, const struct ask_list *list, const struct argu
         return ask_print_json(connection, list->json, arguments->request);
     }
     if (argument_given(arguments, "csv")) {
-        return ask_print_csv(connection, list->rows, arguments->request, false);
+        return ask_print_csv(connection, list->rows, arguments->request, ASK_CSV_LIST);
     }
     return ask_print_table(connection, list, arguments->request,
                            list->limited ? argument_number(arguments, "limit") : 0);

@@ -36,8 +36,11 @@ int ask_print(PGconn *connection, const struct ask_list *list, const struct argu
 int ask_print_table(PGconn *connection, const struct ask_list *list, const cJSON *request, int64_t limit);
 int ask_print_json(PGconn *connection, const char *function, const cJSON *request);
 
-/* CSV with a header, by PostgreSQL's COPY; `mark` = a byte order mark before it. */
-int ask_print_csv(PGconn *connection, const char *function, const cJSON *request, bool mark);
+/* What is written as CSV: a list, or a file that `import` reads again, in which cells may begin with @ (@owner). */
+enum ask_csv { ASK_CSV_LIST, ASK_CSV_FILE, ASK_CSV_FILE_WITH_MARK /* a byte order mark before it */ };
+
+/* CSV with a header, by PostgreSQL's COPY; cells that a spreadsheet would calculate are made text (text_is_formula). */
+int ask_print_csv(PGconn *connection, const char *function, const cJSON *request, enum ask_csv form);
 
 /* The rows that a function returns; NULL after telling why. Release with PQclear. */
 PGresult *ask_rows(PGconn *connection, const char *function, const cJSON *request);

@@ -95,7 +95,8 @@ static int read_field(struct csv *csv, struct csv_row *row, char **out, bool *mo
         return fail(csv, csv->line, "field %zu %s%s", row->count + 1, flaw, foreign_text ? CSV_HOW_TO_SAVE : "");
     }
     *(*out)++ = '\0';
-    row->fields[row->count++] = start;
+    bool guarded = *start == '\'' && text_is_formula(start + 1, strlen(start + 1), "=+-@");
+    row->fields[row->count++] = start + guarded;
     *more = csv->position < csv->length && csv->bytes[csv->position] == ',';
     if (*more) {
         csv->position++;

@@ -191,7 +191,7 @@ static int departments_import(const struct config *config, PGconn *connection, c
 static int export(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     return ask_print_csv(connection, command_last(&arguments->path)->list->rows, arguments->request,
-                         argument_given(arguments, "bom"));
+                         argument_given(arguments, "bom") ? ASK_CSV_FILE_WITH_MARK : ASK_CSV_FILE);
 }
 
 static const struct ask_list categories_rows = {

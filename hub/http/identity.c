@@ -165,6 +165,7 @@ static void touch(const struct identity *identity) {
     touch->job = (struct pool_job){.sql = "SELECT onemap.identity_touch($1, $2, $3)",
                                    .values = touch->claim.values,
                                    .value_count = VALUES,
+                                   .client = identity->request->client,
                                    .writes = true,
                                    .deadline_ms = uv_now(service->loop) + TOUCH_MS,
                                    .row = touch_row,
@@ -215,6 +216,7 @@ void identity_ask(struct request *request) {
     identity->job = (struct pool_job){.sql = "SELECT * FROM onemap.identity_find($1, $2, $3)",
                                       .values = identity->claim.values,
                                       .value_count = VALUES,
+                                      .client = request->client,
                                       .deadline_ms = request->deadline_ms == UINT64_MAX ? request->begun_ms + limit
                                                                                         : request->deadline_ms,
                                       .row = on_row,

@@ -14,9 +14,9 @@ struct login_throttle {
 };
 
 static const struct throttle_rule account_rule = {
-    .free_tries = 5, .longest_ms = 30 * 1000, .forgotten_ms = 900 * 1000, .keys_max = 4096};
+    .free_tries = 5, .longest_ms = 30000, .forgotten_ms = 900000, .keys_max = 4096};
 static const struct throttle_rule address_rule = {
-    .free_tries = 20, .longest_ms = 300 * 1000, .forgotten_ms = 900 * 1000, .keys_max = 4096};
+    .free_tries = 20, .longest_ms = 300000, .forgotten_ms = 900000, .keys_max = 4096};
 
 /* Whoever has IPv6 has 2^64 addresses: their network counts. */
 static const char *network(const char *address, char text[static INET6_ADDRSTRLEN]) {

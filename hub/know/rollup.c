@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hub/base/copy.h"
+#include "hub/base/count.h"
 #include "hub/base/log.h"
 
 enum {
@@ -274,44 +275,52 @@ static double rest_of(const struct figures *figures) {
     return fabs(total) >= reading_max ? 0 : (double)(sum_of(figures) - units_of(total)) / units_of_1;
 }
 
-static void copy_times(struct buffer *copy, uint64_t present, uint32_t size, const struct figures *figures, bool last) {
-    size_t given = (size_t)__builtin_popcountll(present);
-    copy_array(copy, OID_INT4, (int)size, given < size, (size_t)size * 4 + given * 4);
-    for (uint32_t i = 0; i < size; i++) {
-        if ((present >> i & 1) != 0) {
-            copy_int4(copy, (int32_t)(last ? figures[i].last_ms : figures[i].first_ms));
+/* NULL where there is no good reading. */
+static void copy_doubles(struct buffer *copy, const struct entry *entry, size_t good,
+                         double (*of)(const struct figures *)) {
+    copy_array(copy, OID_FLOAT8, (int)entry->size, good < entry->size, (size_t)entry->size * 4 + good * 8);
+    for (uint32_t i = 0; i < entry->size; i++) {
+        if (entry->figures[i].count > 0) {
+            buffer_int32(copy, 8);
+            buffer_float8(copy, of(&entry->figures[i]));
         } else {
             copy_null(copy);
         }
     }
 }
 
-/* Arrays end with the last ordinal that has a good, or a flagged, reading. */
+static void copy_times(struct buffer *copy, const struct entry *entry, size_t good, bool last) {
+    copy_array(copy, OID_INT4, (int)entry->size, good < entry->size, (size_t)entry->size * 4 + good * 4);
+    for (uint32_t i = 0; i < entry->size; i++) {
+        if (entry->figures[i].count > 0) {
+            copy_int4(copy, (int32_t)(last ? entry->figures[i].last_ms : entry->figures[i].first_ms));
+        } else {
+            copy_null(copy);
+        }
+    }
+}
+
+/* Arrays end with the last ordinal that has a reading, those of flagged ones with the last that has one. */
 static void copy_entry(const struct entry *entry, struct buffer *copy) {
     static double (*const readings[])(const struct figures *) = {low_of, high_of, total_of, rest_of, first_of, last_of};
     const struct figures *figures = entry->figures;
-    uint64_t good = 0, flagged = 0;
+    size_t good = 0;
+    uint32_t flagged_size = 0;
     for (uint32_t i = 0; i < entry->size; i++) {
-        good |= figures[i].count > 0 ? UINT64_C(1) << i : 0;
-        flagged |= figures[i].above + figures[i].below > 0 ? UINT64_C(1) << i : 0;
+        good += figures[i].count > 0;
+        flagged_size = figures[i].above + figures[i].below > 0 ? i + 1 : flagged_size;
     }
-    uint32_t good_size = good == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(good);
-    uint32_t flagged_size = flagged == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(flagged);
     buffer_int16(copy, 15);
     copy_int4(copy, entry->key.device->id);
     copy_time(copy, entry->key.hour * HOUR_MS * COPY_MILLISECOND);
     copy_int4(copy, (int32_t)entry->records);
     copy_time(copy, (entry->key.hour * HOUR_MS + entry->last_ms) * COPY_MILLISECOND);
-    copy_integers(copy, good_size, count_of, figures);
-    for (size_t r = 0; r < sizeof readings / sizeof readings[0]; r++) {
-        double values[ADAPTER_METRICS_MAX] = {0};
-        for (uint32_t i = 0; i < good_size; i++) {
-            values[i] = readings[r](&figures[i]);
-        }
-        copy_readings(copy, good, values);
+    copy_integers(copy, entry->size, count_of, figures);
+    for (size_t r = 0; r < COUNT_OF(readings); r++) {
+        copy_doubles(copy, entry, good, readings[r]);
     }
-    copy_times(copy, good, good_size, figures, false);
-    copy_times(copy, good, good_size, figures, true);
+    copy_times(copy, entry, good, false);
+    copy_times(copy, entry, good, true);
     copy_integers(copy, flagged_size, above_of, figures);
     copy_integers(copy, flagged_size, below_of, figures);
 }

@@ -43,7 +43,8 @@ struct mqtt {
     int dial_code;
     uint64_t greeted_at;
     size_t turn_bytes; /* of messages, in this turn */
-    uint64_t packets;  /* that came to a callback: a read without one has emptied the socket, or nearly so */
+    bool unread; /* the last turn ended before all was read; under TLS the library may hold it, and no socket tells */
+    uint64_t packets; /* that came to a callback: a read without one has emptied the socket, or nearly so */
     unsigned backoff_ms;
     char detail[DETAIL_BYTES]; /* what the library logged last while it connected: why TLS fails */
     struct closing closing;
@@ -110,7 +111,8 @@ static void watch(struct mqtt *mqtt) {
     }
     /* UV_DISCONNECT: a broken connection shows even while nothing may be read. */
     int events = UV_DISCONNECT | (may_read(mqtt) ? UV_READABLE : 0) |
-                 (mosquitto_want_write(mqtt->session) && may_write(mqtt) ? UV_WRITABLE : 0);
+                 (mosquitto_want_write(mqtt->session) && may_write(mqtt) ? UV_WRITABLE : 0) |
+                 (mqtt->unread && may_read(mqtt) ? UV_WRITABLE : 0); /* that is soon: the next turn of the loop */
     if (events != mqtt->events) {
         mqtt->events = events;
         uv_poll_start(mqtt->poll, events, socket_ready);
@@ -136,6 +138,7 @@ static void mqtt_write(struct mqtt *mqtt) {
 static void mqtt_read(struct mqtt *mqtt) {
     uint64_t before = mqtt->packets - 1;
     mqtt->turn_bytes = 0;
+    mqtt->unread = false;
     for (int i = 0; i < READS_MAX && mqtt->turn_bytes < READ_BYTES_MAX && mqtt->packets != before && on_line(mqtt) &&
                     may_read(mqtt);
          i++) {
@@ -145,6 +148,7 @@ static void mqtt_read(struct mqtt *mqtt) {
             mqtt_lose(mqtt, reason_of(mqtt, code));
         }
     }
+    mqtt->unread = mqtt->packets != before;
     if (mqtt->handlers.turn != NULL) {
         mqtt->handlers.turn(mqtt->handlers.user);
     }
@@ -156,7 +160,7 @@ static void socket_ready(uv_poll_t *poll, int status, int events) {
         mqtt_lose(mqtt, uv_strerror(status));
         return;
     }
-    if ((events & UV_READABLE) != 0) {
+    if ((events & UV_READABLE) != 0 || (mqtt->unread && may_read(mqtt))) {
         mqtt_read(mqtt);
     } else if ((events & UV_DISCONNECT) != 0) {
         mqtt_lose(mqtt, "the broker ended the connection");

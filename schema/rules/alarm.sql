@@ -244,3 +244,85 @@ CREATE OR REPLACE VIEW onemap.alarm_overview AS
 COMMENT ON VIEW onemap.alarm_overview IS
     'Alarms in words: rule, device or vendor, and what is special, such as a reading beyond the instrument''s range (超量程)';
 GRANT SELECT ON onemap.alarm_overview TO cityhub_hub, cityhub_read;
+
+-- ---- what people see and ask by commands, see command.sql ----
+
+-- A limit and its hysteresis in words: "above 120, ends at 110, for 600 s, 22:00 to 06:00".
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_words(r onemap.alarm_rule) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT concat_ws(', ', concat_ws(' ', r.comparison, r.threshold),
+        CASE WHEN r.clear_threshold <> r.threshold THEN 'ends at ' || r.clear_threshold END,
+        CASE WHEN r.duration_s > 0 THEN 'for ' || r.duration_s || ' s' END,
+        to_char(r.window_from, 'HH24:MI') || ' to ' || to_char(r.window_to, 'HH24:MI'))
+$$;
+COMMENT ON FUNCTION onemap.alarm_rule_words(onemap.alarm_rule) IS 'The limit of a rule in words; empty for a rule without one';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_list_json(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(r) - 'id' - 'key' || jsonb_build_object('rule', r.key) ORDER BY r.subsystem, r.key), '[]')
+    FROM onemap.alarm_rule r
+    WHERE (NOT request ? 'subsystem' OR r.subsystem = request->>'subsystem')
+        AND (NOT request ? 'edited' OR r.edited)
+$$;
+COMMENT ON FUNCTION onemap.alarm_rule_list_json(jsonb) IS 'Alarm rules: {subsystem, edited: only those that the county changed}';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_list_table(request jsonb) RETURNS TABLE (subsystem text, rule text, name text,
+    metric text, "limit" text, severity text, category text, enabled text, edited text, source text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.subsystem, r.key, r.name_zh, coalesce(r.metric, r.kind), onemap.alarm_rule_words(r), r.severity, r.category_code,
+           CASE WHEN r.enabled THEN 'yes' ELSE 'no' END, CASE WHEN r.edited THEN 'yes' ELSE '' END, r.source
+    FROM onemap.alarm_rule r
+    WHERE (NOT request ? 'subsystem' OR r.subsystem = request->>'subsystem')
+        AND (NOT request ? 'edited' OR r.edited)
+    ORDER BY r.subsystem, r.key
+$$;
+COMMENT ON FUNCTION onemap.alarm_rule_list_table(jsonb) IS
+    'The same for people; metric: what is measured, or the kind of a rule without';
+
+-- What a change would do to the rule, refused with the reason where it makes no sense.
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_change_check(r onemap.alarm_rule, changes jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- As alarm_rule_set() takes them: a new threshold alone is where the alarm ends, too.
+    threshold float8 := coalesce((changes->>'threshold')::float8, r.threshold);
+    clear_threshold float8 := coalesce((changes->>'clear_threshold')::float8, (changes->>'threshold')::float8, r.clear_threshold);
+BEGIN
+    IF changes = '{}' THEN
+        RAISE EXCEPTION 'alarm rule %.%: nothing is to be changed', r.subsystem, r.key USING ERRCODE = 'CH013';
+    ELSIF r.comparison IS NULL AND changes ? 'clear_threshold' THEN
+        RAISE EXCEPTION 'alarm rule %.% has no limit beyond which it opens and ends', r.subsystem, r.key USING ERRCODE = 'CH013';
+    ELSIF r.comparison = 'above' AND clear_threshold > threshold THEN
+        RAISE EXCEPTION 'alarm rule %.%: opens above %, so it cannot end at % already', r.subsystem, r.key, threshold,
+            clear_threshold USING ERRCODE = 'CH013';
+    ELSIF r.comparison = 'below' AND clear_threshold < threshold THEN
+        RAISE EXCEPTION 'alarm rule %.%: opens below %, so it cannot end at % already', r.subsystem, r.key, threshold,
+            clear_threshold USING ERRCODE = 'CH013';
+    ELSIF changes->>'source' = '' THEN
+        RAISE EXCEPTION 'alarm rule %.%: the source of the limit cannot be empty', r.subsystem, r.key
+            USING ERRCODE = 'CH013', HINT = 'A standard with its clause, a document of the county, or "assumed".';
+    ELSIF changes->>'category_code' IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.case_category k
+            WHERE k.version = onemap.case_catalogue_current() AND k.code = changes->>'category_code') THEN
+        RAISE EXCEPTION 'the catalogue of cases has no category "%"', changes->>'category_code'
+            USING ERRCODE = 'CH013', HINT = '`cityhub catalogue list` shows them.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_rule_change_check(onemap.alarm_rule, jsonb) IS
+    'Refuses, in a sentence, changes of an alarm rule that its table would refuse by a constraint, and an unknown category';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_change(request jsonb) RETURNS jsonb
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE r onemap.alarm_rule; changes jsonb := request - '{subsystem,rule}'::text[];
+BEGIN
+    SELECT * INTO r FROM onemap.alarm_rule x WHERE x.subsystem = request->>'subsystem' AND x.key = request->>'rule';
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'subsystem "%" has no alarm rule "%"', request->>'subsystem', request->>'rule'
+            USING ERRCODE = 'CH013', HINT = format('`cityhub alarm rule list --subsystem %s` shows them.', request->>'subsystem');
+    END IF;
+    PERFORM onemap.alarm_rule_change_check(r, changes);
+    PERFORM onemap.alarm_rule_set(r.subsystem, r.key, changes);
+    SELECT * INTO r FROM onemap.alarm_rule x WHERE x.id = r.id;
+    RETURN jsonb_build_object('subsystem', r.subsystem, 'rule', r.key, 'name', r.name_zh, 'limit', onemap.alarm_rule_words(r),
+        'severity', r.severity, 'category', r.category_code, 'enabled', r.enabled, 'source', r.source);
+END $$;
+COMMENT ON FUNCTION onemap.alarm_rule_change(jsonb) IS
+    'The county''s change of a rule: {subsystem, rule} and what alarm_rule_set() takes; returns the rule as it is now';

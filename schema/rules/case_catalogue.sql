@@ -38,10 +38,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT f.line, format('code: must be 5 digits, the first 1 (部件) or 2 (事件), not "%s"', f.code)
     FROM f WHERE coalesce(f.code, '') !~ '^[12][0-9]{4}$'
     UNION ALL
-    SELECT t.line, format('%s: is empty', t.field) FROM texts t WHERE btrim(t.value) = ''
+    SELECT t.line, format('%s: is empty', t.field) FROM texts t WHERE onemap.bare(t.value) = ''
     UNION ALL
     SELECT t.line, format('%s: begins or ends with a blank, or has a line break or another control character', t.field)
-    FROM texts t WHERE btrim(t.value) <> '' AND (t.value <> btrim(t.value) OR t.value ~ '[[:cntrl:]]')
+    FROM texts t WHERE onemap.bare(t.value) <> '' AND (t.value <> onemap.bare(t.value) OR t.value ~ '[[:cntrl:]]')
     UNION ALL
     SELECT t.line, format('%s: is longer than 500 characters', t.field) FROM texts t WHERE length(t.value) > 500
     UNION ALL
@@ -147,3 +147,66 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.case_catalogue_versions() IS 'All versions of the catalogue, oldest first';
 GRANT EXECUTE ON FUNCTION onemap.case_catalogue_versions() TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- ---- what people see and ask by commands, see command.sql ----
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_list_table(request jsonb) RETURNS TABLE (code text, class text, name text,
+    condition int, registration_condition text, "limit" numeric, unit text, responsible text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.code, r.class, r.name, r.condition, r.registration_condition, r."limit", r.unit, r.responsible
+    FROM onemap.case_catalogue_rows(onemap.case_catalogue_current()) r
+$$;
+COMMENT ON FUNCTION onemap.catalogue_list_table(jsonb) IS 'The catalogue in force for people';
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_list_json(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM onemap.case_catalogue_rows(onemap.case_catalogue_current()) r
+$$;
+COMMENT ON FUNCTION onemap.catalogue_list_json(jsonb) IS 'The catalogue in force';
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_versions_table(request jsonb) RETURNS TABLE (version int, imported text, by text,
+    categories int, conditions int, comment text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.version, onemap.county_time(v.imported_at), v.imported_by, v.categories, v.conditions, v.comment
+    FROM jsonb_to_recordset(onemap.case_catalogue_versions()) AS v(version int, imported_at timestamptz, imported_by text,
+        categories int, conditions int, comment text) ORDER BY v.version
+$$;
+COMMENT ON FUNCTION onemap.catalogue_versions_table(jsonb) IS 'Versions of the catalogue for people';
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_versions_json(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.case_catalogue_versions()
+$$;
+COMMENT ON FUNCTION onemap.catalogue_versions_json(jsonb) IS 'Versions of the catalogue, oldest first';
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_version(request jsonb) RETURNS int
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE wanted int := coalesce((request->>'version')::int, onemap.case_catalogue_current());
+BEGIN
+    IF wanted IS NULL THEN
+        RAISE EXCEPTION 'there is no catalogue of categories yet: nothing to export'
+            USING HINT = '`cityhub catalogue import` brings one.';
+    ELSIF NOT EXISTS (SELECT FROM onemap.case_catalogue c WHERE c.version = wanted) THEN
+        RAISE EXCEPTION 'the catalogue has no version %: nothing to export', wanted
+            USING HINT = '`cityhub catalogue list --versions` shows them.';
+    END IF;
+    RETURN wanted;
+END $$;
+COMMENT ON FUNCTION onemap.catalogue_version(jsonb) IS
+    'The version that is asked for, which must be there: {version: else the one in force}';
+
+CREATE OR REPLACE FUNCTION onemap.catalogue_export_table(request jsonb)
+RETURNS TABLE (code text, class text, name text, condition int, registration_condition text, "limit" numeric, unit text,
+    closing_condition text, responsible text, source text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT r.code, r.class, r.name, r.condition, r.registration_condition, r."limit", r.unit, r.closing_condition, r.responsible,
+           r.source
+    FROM onemap.case_catalogue_rows(onemap.catalogue_version(request)) r
+$$;
+COMMENT ON FUNCTION onemap.catalogue_export_table(jsonb) IS 'The catalogue as its file: {version: else the one in force}';
+
+CREATE OR REPLACE FUNCTION onemap.case_catalogue_check(rows jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('problems', coalesce(jsonb_agg(to_jsonb(p)), '[]')) FROM onemap.case_catalogue_problems(rows) p
+$$;
+COMMENT ON FUNCTION onemap.case_catalogue_check(jsonb) IS 'What importing a catalogue would refuse: {problems: [{line, problem}]}';

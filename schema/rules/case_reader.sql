@@ -1,5 +1,5 @@
 -- What the API and the commands read of cases: lists, one case with its clock and journal, who reported it. JSON in and out.
--- Nothing here changes a case.
+-- Nothing here changes a case but by case_do().
 
 CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
@@ -171,3 +171,76 @@ $$;
 COMMENT ON FUNCTION onemap.case_transitions() IS
     'The state machine with all its words: {states, actions, roles, sources, transitions}';
 GRANT EXECUTE ON FUNCTION onemap.case_transitions() TO cityhub_api, cityhub_hub, cityhub_read;
+
+-- ---- what people see and ask by commands, see command.sql ----
+
+CREATE OR REPLACE FUNCTION onemap.case_list_table(request jsonb) RETURNS TABLE ("case" text, ver int, state text, category text,
+    department text, reported text, deadline text, overdue text, title text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c."case", c.version, c.state, c.category_zh, c.department_zh, onemap.county_time(c.reported_at),
+           onemap.county_time(c.deadline_at), CASE WHEN c.overdue THEN 'yes' ELSE '' END, left(c.title, 40)
+    FROM ROWS FROM (jsonb_to_recordset(onemap.case_list(request)->'cases') AS ("case" text, version int, state text,
+        category_zh text, department_zh text, reported_at timestamptz, deadline_at timestamptz, overdue boolean, title text))
+        WITH ORDINALITY AS c ORDER BY c.ordinality
+$$;
+COMMENT ON FUNCTION onemap.case_list_table(jsonb) IS 'Cases for people, filtered as by case_list()';
+
+CREATE OR REPLACE FUNCTION onemap.case_show_json(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.case_show(request->>'case')
+$$;
+COMMENT ON FUNCTION onemap.case_show_json(jsonb) IS 'One case whole: {case}';
+
+-- "1 work_day", "9000 s used, 0 s remain, ...; runs", "dispatcher: dispatch void; leader: ...": parts of a case in words.
+CREATE OR REPLACE FUNCTION onemap.case_clock_words(clock jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN jsonb_typeof(clock) = 'object' THEN format('%s s used, %s s remain, %s s over; %s', clock->>'used_s',
+        clock->>'remaining_s', clock->>'overdue_s', CASE WHEN (clock->>'running')::boolean THEN 'runs' ELSE 'stands' END) END
+$$;
+COMMENT ON FUNCTION onemap.case_clock_words(jsonb) IS 'The handling clock of a case in words, NULL if it has none';
+
+CREATE OR REPLACE FUNCTION onemap.case_can_words(can jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(k.key || ': ' || (SELECT string_agg(x, ' ') FROM jsonb_array_elements_text(k.value) x), '; ' ORDER BY k.key)
+    FROM jsonb_each(can) k
+$$;
+COMMENT ON FUNCTION onemap.case_can_words(jsonb) IS 'What each post can do with a case, in words';
+
+CREATE OR REPLACE FUNCTION onemap.case_show_facts(shown jsonb) RETURNS TABLE (fact text, value text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT f.fact, f.value FROM (VALUES
+        (1, 'case', shown->>'case'), (2, 'version', shown->>'version'),
+        (3, 'state', concat_ws(' ', shown->>'state', shown->>'state_zh')), (4, 'title', shown->>'title'),
+        (5, 'description', shown->>'description'), (6, 'source', shown->>'source'),
+        (7, 'category', concat_ws(' ', shown->>'category', shown->>'category_zh', shown->'rule'->>'condition_zh')),
+        (8, 'place', concat_ws(' ', shown->>'grid_cell', nullif(shown->>'address', ''), shown->>'lon', shown->>'lat')),
+        (9, 'department', concat_ws(' ', shown->>'department', shown->>'department_zh')),
+        (10, 'candidates', (SELECT string_agg((k->>'department') || ' ' || (k->>'name_zh'), ', ')
+            FROM jsonb_array_elements(shown->'candidates') k)),
+        (11, 'limit', concat_ws(' ', shown->'clock'->>'limit_value', shown->'clock'->>'limit_unit')),
+        (12, 'deadline', onemap.county_time((shown->>'deadline_at')::timestamptz, 'YYYY-MM-DD HH24:MI:SS')),
+        (13, 'clock', onemap.case_clock_words(shown->'clock')),
+        (14, 'flags', (SELECT string_agg(x, ', ') FROM jsonb_array_elements_text(shown->'flags') x)),
+        (15, 'merged into', shown->>'merged_into'), (16, 'closing', shown->'rule'->>'closing_zh'),
+        (17, 'can', onemap.case_can_words(shown->'can'))) AS f (position, fact, value)
+    WHERE f.value <> '' ORDER BY f.position
+$$;
+COMMENT ON FUNCTION onemap.case_show_facts(jsonb) IS 'The answer of case_show() for people, without its journal';
+
+CREATE OR REPLACE FUNCTION onemap.case_show_journal(shown jsonb)
+RETURNS TABLE (seq int, at text, action text, state text, role text,
+    actor text, department text, deadline text, flags text, reason text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT e.seq, onemap.county_time(e.at, 'YYYY-MM-DD HH24:MI:SS'), e.action, e.to_state, e.role, e.actor, e.department,
+           onemap.county_time(e.deadline_at), array_to_string(e.flags, ' '), e.reason
+    FROM jsonb_to_recordset(shown->'journal') AS e(seq int, at timestamptz, action text, to_state text, role text, actor text,
+        department text, deadline_at timestamptz, flags text[], reason text) ORDER BY e.seq
+$$;
+COMMENT ON FUNCTION onemap.case_show_journal(jsonb) IS 'The journal in the answer of case_show() for people';
+
+CREATE OR REPLACE FUNCTION onemap.case_do_now(request jsonb) RETURNS jsonb
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.case_do(CASE WHEN request ? 'version' THEN request
+        ELSE request || jsonb_build_object('version', onemap.case_show(request->>'case')->'version') END)
+$$;
+COMMENT ON FUNCTION onemap.case_do_now(jsonb) IS 'case_do() for whoever names no version: with the case as it is now';

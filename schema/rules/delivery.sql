@@ -183,3 +183,110 @@ COMMENT ON FUNCTION onemap.quarantine_find(jsonb) IS
     'Quarantined messages that fit all of {subsystem, vendor, kind, code, since (a typed time), waiting: not replayed yet, after '
     'and until: ids}, by id, newest_first or not, at most limit';
 GRANT EXECUTE ON FUNCTION onemap.quarantine_find(jsonb) TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- ---- what people see and ask by commands, see command.sql ----
+
+-- The codes of problems that receipts and the quarantine tell, see docs/vendor.md.
+CREATE OR REPLACE FUNCTION onemap.problem_codes() RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '{malformed,empty_batch,too_many_records,missing_device_code,missing_time,missing_field,wrong_type,not_finite,bad_code,'
+        'bad_text,bad_enum,time_ahead,time_too_old,bad_position,missing_coordinate_system,duplicate_field,no_readings,'
+        'unknown_vendor,revoked_vendor,unknown_device,too_many_unknown_devices,too_large,unknown_kind,unknown_reference,'
+        'refused_by_database,bad_value,place_outside,wrong_topic,too_many_new_days,reported_before}'::text[]
+$$;
+COMMENT ON FUNCTION onemap.problem_codes() IS 'Codes of problems with messages that this build knows';
+
+-- A filter that names what there is not would find nothing, which reads as "no message waits".
+CREATE OR REPLACE FUNCTION onemap.quarantine_filter(filter jsonb) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE kinds text[] := '{telemetry,inventory,staff,work,case}'::text[];
+BEGIN
+    IF filter ? 'subsystem' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = filter->>'subsystem') THEN
+        RAISE EXCEPTION 'there is no subsystem "%"', filter->>'subsystem' USING ERRCODE = 'CH013',
+            HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) || '.' FROM onemap.subsystem s);
+    ELSIF filter ? 'vendor' AND NOT EXISTS (SELECT FROM onemap.vendor v WHERE v.vendor = filter->>'vendor')
+        AND NOT EXISTS (SELECT FROM onemap.quarantine q WHERE q.vendor = filter->>'vendor') THEN
+        RAISE EXCEPTION 'there is no vendor "%", and no message of one', filter->>'vendor'
+            USING ERRCODE = 'CH013', HINT = '`cityhub vendor list` shows the vendors.';
+    ELSIF filter ? 'kind' AND filter->>'kind' <> ALL (kinds)
+        AND NOT EXISTS (SELECT FROM onemap.quarantine q WHERE q.kind = filter->>'kind') THEN
+        RAISE EXCEPTION 'there is no kind of message "%"', filter->>'kind'
+            USING ERRCODE = 'CH013', HINT = 'Kinds: ' || array_to_string(kinds, ', ') || '.';
+    ELSIF filter ? 'code' AND filter->>'code' <> ALL (onemap.problem_codes())
+        AND NOT EXISTS (SELECT FROM onemap.quarantine q WHERE q.code = filter->>'code') THEN
+        RAISE EXCEPTION 'there is no code of a problem "%"', filter->>'code'
+            USING ERRCODE = 'CH013', HINT = 'Codes: ' || array_to_string(onemap.problem_codes(), ', ') || '.';
+    END IF;
+    RETURN filter;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_filter(jsonb) IS
+    'A filter of quarantine_find(), if what it names is there; CH013 if not';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_list_table(request jsonb) RETURNS TABLE (id bigint, received text, subsystem text,
+    vendor text, kind text, code text, records int, problems int, bytes int, replayed int, reason text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT q.id, onemap.county_time(q.received_at, 'YYYY-MM-DD HH24:MI:SS'), q.subsystem, q.vendor, q.kind, q.code, q.records,
+           q.problems, q.bytes, q.replay_count, left(q.reason, 80)
+    FROM onemap.quarantine_find(onemap.quarantine_filter(request)) q ORDER BY q.id DESC
+$$;
+COMMENT ON FUNCTION onemap.quarantine_list_table(jsonb) IS 'Quarantined messages for people, filtered as by quarantine_find()';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_list_json(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(q) ORDER BY q.id DESC), '[]')
+    FROM onemap.quarantine_find(onemap.quarantine_filter(request)) q
+$$;
+COMMENT ON FUNCTION onemap.quarantine_list_json(jsonb) IS 'Quarantined messages, filtered as by quarantine_find()';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_ids(request jsonb) RETURNS SETOF bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT q.id FROM onemap.quarantine_find(onemap.quarantine_filter(request)) q ORDER BY q.id
+$$;
+COMMENT ON FUNCTION onemap.quarantine_ids(jsonb) IS 'Ids of quarantined messages, lowest first, filtered as by quarantine_find()';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_last_id() RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(max(q.id), 0) FROM onemap.quarantine q
+$$;
+COMMENT ON FUNCTION onemap.quarantine_last_id() IS
+    'The newest message''s id, 0 if there is none: a replay leaves alone what it makes itself';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_message(id bigint) RETURNS TABLE (topic text, payload bytea, received_ms text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT q.topic, q.payload, round(extract(epoch FROM q.received_at) * 1000)::bigint::text
+        FROM onemap.quarantine q WHERE q.id = $1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the quarantine has no message %', $1 USING ERRCODE = 'no_data_found';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_message(bigint) IS
+    'A message as it was received, and when (ms since 1970); P0002 if there is none of this id';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_is_whole(id bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM onemap.quarantine q WHERE q.id = $1 AND q.bytes > octet_length(q.payload)) THEN
+        RAISE EXCEPTION 'of message % only the beginning is kept', $1
+            USING HINT = 'It was refused unread; its vendor has to send it again.';
+    END IF;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_is_whole(bigint) IS
+    'true, or an error: what was refused unread cannot be sent again from here';
+
+CREATE OR REPLACE FUNCTION onemap.quarantine_show_facts(request jsonb) RETURNS TABLE (fact text, value text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT f.fact, f.value FROM onemap.quarantine q, LATERAL (VALUES
+        (1, 'id', q.id::text), (2, 'received', onemap.county_time(q.received_at, 'YYYY-MM-DD HH24:MI:SS.MS')),
+        (3, 'topic', q.topic), (4, 'code', q.code), (5, 'reason', q.reason), (6, 'records', q.record_count::text),
+        (7, 'replayed', q.replay_count || coalesce(', last ' || onemap.county_time(q.replayed_at, 'YYYY-MM-DD HH24:MI:SS'), '')),
+        (8, 'problems', (SELECT string_agg(format('record %s: %s: %s', p.index, p.code, p.reason), E'\n' ORDER BY p.index)
+            FROM jsonb_to_recordset(q.problems) AS p(index int, code text, reason text))),
+        (9, 'payload', q.bytes || ' bytes' || CASE WHEN q.bytes > octet_length(q.payload)
+            THEN format(', the first %s kept', octet_length(q.payload)) ELSE '' END),
+        (10, 'times', CASE WHEN q.times > 1 THEN format('%s, last %s', q.times,
+            onemap.county_time(q.last_received_at, 'YYYY-MM-DD HH24:MI:SS.MS')) END)) AS f (position, fact, value)
+    WHERE q.id = (request->>'id')::bigint AND f.value IS NOT NULL ORDER BY f.position
+$$;
+COMMENT ON FUNCTION onemap.quarantine_show_facts(jsonb) IS 'One quarantined message for people, but for its payload: {id}';

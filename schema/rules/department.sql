@@ -19,7 +19,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM f JOIN onemap.department d ON d.name_zh = f.name WHERE NOT EXISTS (SELECT FROM f g WHERE g.code = d.code)
     UNION ALL
     SELECT f.line, 'name: is empty, or begins or ends with a blank, or has a control character'
-    FROM f WHERE coalesce(f.name, '') IN ('', ' ') OR f.name <> btrim(f.name) OR f.name ~ '[[:cntrl:]]'
+    FROM f WHERE coalesce(f.name, '') IN ('', ' ') OR f.name <> onemap.bare(f.name) OR f.name ~ '[[:cntrl:]]'
     UNION ALL
     SELECT f.line, format('kind: must be street, county or enterprise, not "%s"', f.kind)
     FROM f WHERE coalesce(f.kind, '') NOT IN ('street', 'county', 'enterprise')
@@ -81,3 +81,32 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.department_rows() IS 'The departments in the columns and order of their file';
 GRANT EXECUTE ON FUNCTION onemap.department_rows() TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- ---- what people see and ask by commands, see command.sql ----
+
+CREATE OR REPLACE FUNCTION onemap.department_export_table(request jsonb)
+RETURNS TABLE (code text, name text, kind text, parent text,
+    schedule text, active text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT d.code, d.name, d.kind, nullif(d.parent, ''), d.schedule, d.active FROM onemap.department_rows() d
+$$;
+COMMENT ON FUNCTION onemap.department_export_table(jsonb) IS 'The departments as their file, with nothing where there is no parent';
+
+CREATE OR REPLACE FUNCTION onemap.department_list_table(request jsonb) RETURNS TABLE (code text, name text, kind text, parent text,
+    schedule text, active text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT d.* FROM onemap.department_export_table(request) d WHERE request ? 'all' OR d.active = 'yes'
+$$;
+COMMENT ON FUNCTION onemap.department_list_table(jsonb) IS 'Departments for people: {all: those that are inactive, too}';
+
+CREATE OR REPLACE FUNCTION onemap.department_list_json(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(d)), '[]') FROM onemap.department_list_table(request) d
+$$;
+COMMENT ON FUNCTION onemap.department_list_json(jsonb) IS 'Departments: {all: those that are inactive, too}';
+
+CREATE OR REPLACE FUNCTION onemap.department_check(rows jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('problems', coalesce(jsonb_agg(to_jsonb(p)), '[]')) FROM onemap.department_problems(rows) p
+$$;
+COMMENT ON FUNCTION onemap.department_check(jsonb) IS 'What importing departments would refuse: {problems: [{line, problem}]}';

@@ -163,7 +163,7 @@ BEGIN
             department_id = wanted.department_id, attributes = wanted.attributes
         WHERE d.id = stored.id;
     END IF;
-    RETURN fate;
+    RETURN onemap.outside_fate(fate, stored.geom_outside, wanted.geom_outside);
 END $$;
 COMMENT ON FUNCTION onemap.inventory_put(text, text, jsonb, timestamptz) IS
     'Stores one inventory record: a new device, or what changed of a known one; makes a pending one active';
@@ -286,6 +286,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.work_put(text, text, jsonb, timestamptz) IS 'Stores one work record: the last state of a work order';
 
+CREATE OR REPLACE FUNCTION onemap.case_other_content(subsystem text, vendor text, record jsonb) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE known jsonb;
+BEGIN
+    SELECT i.record INTO known FROM onemap.case_inbox i WHERE i.subsystem = $1 AND i.vendor = $2 AND i.code = $3->>'case_code';
+    IF known IS NULL OR known = record THEN
+        RETURN NULL;
+    END IF;
+    RETURN format('case_code: %s was reported before with other content (%s), which stands; report what is new under another code',
+        record->>'case_code', (SELECT string_agg(k.key, ', ' ORDER BY k.key) FROM jsonb_object_keys(known || record) k(key)
+                               WHERE known->k.key IS DISTINCT FROM record->k.key));
+END $$;
+COMMENT ON FUNCTION onemap.case_other_content(text, text, jsonb) IS
+    'Why a report is not taken whose code came before with other content: a case goes its way by what people do to it; NULL if it '
+    'may be taken or is the same';
+
 CREATE OR REPLACE FUNCTION onemap.case_put(subsystem text, vendor text, record jsonb) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -312,10 +328,8 @@ BEGIN
         WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, record, since)
         WHEN 'work' THEN onemap.work_put(subsystem, vendor, record, since)
         WHEN 'case' THEN onemap.case_put(subsystem, vendor, record) END;
-    IF fate <> 'duplicate' AND kind IN ('staff', 'work') THEN
-        PERFORM onemap.document_outside(kind, subsystem, vendor, record);
-    END IF;
-    RETURN fate;
+    RETURN CASE WHEN kind IN ('staff', 'work')
+        THEN onemap.document_place(kind, subsystem, vendor, record, fate, since IS NOT NULL) ELSE fate END;
 END $$;
 COMMENT ON FUNCTION onemap.record_put(text, text, text, jsonb, timestamptz) IS
     'Stores one record of a message of this kind; its fate, NULL if nothing stores such a kind';
@@ -343,7 +357,7 @@ CREATE OR REPLACE FUNCTION onemap.record_problem(index int, state text, words te
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     RETURN jsonb_build_object('index', index, 'code', CASE state WHEN 'CH002' THEN 'unknown_reference' WHEN 'CH013' THEN 'bad_value'
-        ELSE 'refused_by_database' END, 'reason', CASE WHEN state LIKE '23%'
+        WHEN 'CH018' THEN 'reported_before' ELSE 'refused_by_database' END, 'reason', CASE WHEN state LIKE '23%'
         THEN 'values of the record contradict each other, or what is stored already; the log of the county''s database says more'
         ELSE words END);
 END $$;
@@ -354,8 +368,6 @@ CREATE OR REPLACE FUNCTION onemap.record_merged_put(message jsonb, record jsonb,
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
-    -- What one of them changed, another may have changed back; its place outside the county stands all the same.
-    PERFORM onemap.document_outside(message->>'kind', message->>'subsystem', message->>'vendor', record);
 END $$;
 COMMENT ON FUNCTION onemap.record_merged_put(jsonb, jsonb, timestamptz) IS
     'Stores what record_merge() made of records that were not duplicates';
@@ -364,11 +376,20 @@ COMMENT ON FUNCTION onemap.record_merged_put(jsonb, jsonb, timestamptz) IS
 CREATE OR REPLACE FUNCTION onemap.member_store(message jsonb, member jsonb, since timestamptz, OUT fate text, OUT record jsonb,
     OUT flaws jsonb, OUT problem jsonb)
 LANGUAGE plpgsql AS $$
+DECLARE words text;
 BEGIN
     record := member->'record';
     flaws := onemap.document_flaws(message->>'kind', message->>'subsystem', message->>'vendor', record);
     IF flaws <> '[]' THEN
         record := record - ARRAY(SELECT f->>'field' FROM jsonb_array_elements(flaws) f);
+    END IF;
+    IF message->>'kind' = 'case' THEN
+        words := onemap.case_other_content(message->>'subsystem', message->>'vendor', record);
+        IF words IS NOT NULL THEN
+            fate := 'rejected';
+            problem := onemap.record_problem((member->>'index')::int, 'CH018', words);
+            RETURN;
+        END IF;
     END IF;
     fate := onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
     IF fate IS NULL THEN

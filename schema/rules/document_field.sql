@@ -64,29 +64,45 @@ END $$;
 COMMENT ON FUNCTION onemap.document_flaws(text, text, text, jsonb) IS
     'Fields of a record that are left out of it, as they name what nobody knows or contradict others: [{field, code, reason}]';
 
-CREATE OR REPLACE FUNCTION onemap.document_outside(kind text, subsystem text, vendor text, record jsonb) RETURNS void
-LANGUAGE plpgsql AS $$
-DECLARE spot public.geometry := onemap.record_outside(record);
+-- A place outside the county is kept beside the one that was known; one in the county ends that. Of an older state it is left
+-- aside, as all of that is.
+CREATE OR REPLACE FUNCTION onemap.document_place(kind text, subsystem text, vendor text, record jsonb, fate text, late boolean)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    spot public.geometry := onemap.record_outside(record); old public.geometry; at timestamptz;
 BEGIN
-    IF NOT record ?| '{lon,outside_lon}' THEN
-        RETURN;
+    IF NOT record ?| '{lon,outside_lon}' OR fate = 'duplicate' AND late THEN
+        RETURN fate;
+    ELSIF kind = 'work' THEN
+        SELECT w.geom_outside, w.observed_at INTO old, at FROM onemap.work_order w
+        WHERE w.subsystem = $2 AND w.vendor = $3 AND w.code = record->>'work_code';
+    ELSIF record->>'kind' = 'VEHICLE' THEN
+        SELECT v.geom_outside, v.observed_at INTO old, at FROM onemap.vehicle v
+        WHERE v.subsystem = $2 AND v.vendor = $3 AND v.code = record->>'code';
+    ELSE
+        SELECT p.geom_outside, p.observed_at INTO old, at FROM onemap.person p
+        WHERE p.subsystem = $2 AND p.vendor = $3 AND p.code = record->>'code';
     END IF;
-    CASE kind
-        WHEN 'work' THEN
-            UPDATE onemap.work_order w SET geom_outside = spot WHERE w.subsystem = $2 AND w.vendor = $3
-                AND w.code = record->>'work_code' AND w.geom_outside::text IS DISTINCT FROM spot::text;
-        WHEN 'staff' THEN
-            IF record->>'kind' = 'VEHICLE' THEN
-                UPDATE onemap.vehicle v SET geom_outside = spot
-                WHERE v.subsystem = $2 AND v.vendor = $3 AND v.code = record->>'code'
-                    AND v.geom_outside::text IS DISTINCT FROM spot::text;
-            ELSE
-                UPDATE onemap.person p SET geom_outside = spot WHERE p.subsystem = $2 AND p.vendor = $3 AND p.code = record->>'code'
-                    AND p.geom_outside::text IS DISTINCT FROM spot::text;
-            END IF;
-        ELSE NULL;
-    END CASE;
+    IF at <> onemap.record_time(record, 'observed_at_ms') OR old::text IS NOT DISTINCT FROM spot::text THEN
+        RETURN fate;
+    ELSIF kind = 'work' THEN
+        UPDATE onemap.work_order w SET geom_outside = spot
+        WHERE w.subsystem = $2 AND w.vendor = $3 AND w.code = record->>'work_code';
+    ELSIF record->>'kind' = 'VEHICLE' THEN
+        UPDATE onemap.vehicle v SET geom_outside = spot WHERE v.subsystem = $2 AND v.vendor = $3 AND v.code = record->>'code';
+    ELSE
+        UPDATE onemap.person p SET geom_outside = spot WHERE p.subsystem = $2 AND p.vendor = $3 AND p.code = record->>'code';
+    END IF;
+    RETURN onemap.outside_fate(fate, old, spot);
 END $$;
-COMMENT ON FUNCTION onemap.document_outside(text, text, text, jsonb) IS
-    'Keeps the place of a stored record of staff or work that is outside the county beside the one that was known; one in the '
-    'county ends that';
+COMMENT ON FUNCTION onemap.document_place(text, text, text, jsonb, text, boolean) IS
+    'Keeps the place of a stored record of staff or work that is outside the county; the record''s fate with that. late: the '
+    'record comes again from quarantine';
+
+CREATE OR REPLACE FUNCTION onemap.outside_fate(fate text, old public.geometry, new public.geometry) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN fate <> 'duplicate' OR old::text IS NOT DISTINCT FROM new::text THEN fate WHEN old IS NULL THEN 'merged'
+        ELSE 'revised' END
+$$;
+COMMENT ON FUNCTION onemap.outside_fate(text, public.geometry, public.geometry) IS
+    'The fate of a record that was a duplicate but for its place outside the county: merged if there was none, revised if another';

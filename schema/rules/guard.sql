@@ -39,3 +39,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.guard_check() IS 'Triggers of guard_list() that are gone, switched off or changed; no rows = all stand';
 GRANT EXECUTE ON FUNCTION onemap.guard_check() TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.case_check_table(request jsonb) RETURNS TABLE (what text, seq int, problem text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.case_code, c.seq, c.problem FROM onemap.case_chain_check(request->>'case') c
+    UNION ALL
+    SELECT 'seal ' || s.seal_id, NULL, s.problem FROM onemap.case_seal_check() s WHERE NOT request ? 'case'
+    UNION ALL
+    SELECT g.relation, NULL, g.problem FROM onemap.guard_check() g
+$$;
+COMMENT ON FUNCTION onemap.case_check_table(jsonb) IS
+    'Whatever does not fit in the journal of one case, or of all and in the seals, and triggers that no longer keep it: {case}; '
+    'no rows = whole';

@@ -24,7 +24,7 @@ COMMENT ON FUNCTION onemap.map_features(jsonb) IS 'The features of a collection 
 -- A property of a feature as text; numbers as they are written, so that codes that a tool made numbers of are still codes.
 CREATE OR REPLACE FUNCTION onemap.map_text(properties jsonb, key text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT nullif(btrim(properties->>key), '')
+    SELECT nullif(onemap.bare(properties->>key), '')
 $$;
 COMMENT ON FUNCTION onemap.map_text(jsonb, text) IS 'A property without blanks at its ends, NULL if it is absent or empty';
 
@@ -150,6 +150,17 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     UNION ALL
     SELECT f.place, 'lies in no grid cell' FROM f
     WHERE layer = 'components' AND public.ST_GeometryType(f.geom) = 'ST_Point' AND onemap.grid_cell_at(f.geom) IS NULL
+    UNION ALL
+    SELECT f.place, onemap.place_flaw(public.ST_X(c.middle), public.ST_Y(c.middle))
+    FROM f, LATERAL (SELECT public.ST_Centroid(f.geom) AS middle) c
+    WHERE layer = 'zones' AND onemap.place_flaw(public.ST_X(c.middle), public.ST_Y(c.middle)) IS NOT NULL
+    UNION ALL
+    -- One cell with a wrong digit, and places anywhere between are the county's (county_extent).
+    SELECT a.place, format('lies %s km from the middle of the county''s cells: is a digit wrong? Places there and between are '
+        'taken for the county''s', round(public.ST_Distance(a.geom::public.geography, m.middle::public.geography) / 1000))
+    FROM cell a, (SELECT public.ST_SetSRID(public.ST_MakePoint(percentile_disc(0.5) WITHIN GROUP (ORDER BY public.ST_XMin(c.geom)),
+            percentile_disc(0.5) WITHIN GROUP (ORDER BY public.ST_YMin(c.geom))), 4326) AS middle FROM cell c) m
+    WHERE a.n >= 0 AND public.ST_Distance(a.geom::public.geography, m.middle::public.geography) > 150000
 $$;
 COMMENT ON FUNCTION onemap.map_warnings(text, jsonb) IS 'What is strange in a file of the map that can be imported all the same';
 

@@ -59,17 +59,18 @@ BEGIN
         SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality
         FROM %2$s),
     by_metric AS MATERIALIZED (
-        SELECT r.device_id, r.ordinal, count(r.value)::int AS n, min(r.value) AS low, max(r.value) AS high,
+        SELECT r.device_id, r.ordinal, bool_or(r.given) AS given, count(r.value)::int AS n,
+               min(r.value) AS low, max(r.value) AS high,
                sum(onemap.exact_whole(r.value)) AS whole, sum(onemap.exact_part(r.value)) AS part,
                min(r.observed_at) FILTER (WHERE r.value IS NOT NULL) AS first_at,
                max(r.observed_at) FILTER (WHERE r.value IS NOT NULL) AS last_at
         -- Adding 0 makes 0 of -0: which of the two is smallest must not depend on their order. OFFSET 0: computed once.
-        FROM (SELECT c.device_id, c.observed_at, u.ordinal::int AS ordinal,
+        FROM (SELECT c.device_id, c.observed_at, u.ordinal::int AS ordinal, u.value IS NOT NULL AS given,
                      CASE WHEN c.quality & (1::bigint << (u.ordinal::int - 1)) = 0 THEN u.value + 0 END AS value
               FROM chosen c, unnest(c.readings) WITH ORDINALITY u(value, ordinal) OFFSET 0) r
         GROUP BY r.device_id, r.ordinal),
     arrays AS (
-        SELECT m.device_id, max(m.ordinal) FILTER (WHERE m.n > 0) AS size, array_agg(m.n ORDER BY m.ordinal) AS counts,
+        SELECT m.device_id, max(m.ordinal) FILTER (WHERE m.given) AS size, array_agg(m.n ORDER BY m.ordinal) AS counts,
                array_agg(m.low ORDER BY m.ordinal) AS minima, array_agg(m.high ORDER BY m.ordinal) AS maxima,
                array_agg(onemap.exact_sum(m.whole, m.part) ORDER BY m.ordinal) AS sums,
                array_agg(onemap.exact_rest(m.whole, m.part) ORDER BY m.ordinal) AS rests,
@@ -134,17 +135,17 @@ BEGIN
     FROM onemap.rollup_stage s
     LEFT JOIN LATERAL (SELECT h.* FROM onemap.observation_hourly h WHERE h.device_id = s.device_id AND h.hour = s.hour OFFSET 0) h
         ON true
+    -- A function's rows come in their order, and nothing here changes it: nine sorts a row would cost as much as all the rest.
     CROSS JOIN LATERAL (
-        SELECT array_agg(coalesce(u.n, 0) + coalesce(u.more, 0) ORDER BY u.i) AS counts,
-               array_agg(least(u.low, u.lower) ORDER BY u.i) AS minima,
-               array_agg(greatest(u.high, u.higher) ORDER BY u.i) AS maxima,
-               array_agg(u.total + u.rest ORDER BY u.i) AS sums,
-               array_agg(u.rest - ((u.total + u.rest) - u.total) ORDER BY u.i) AS rests,
-               array_agg(CASE WHEN u.first_ms <= u.earliest OR u.earliest IS NULL THEN u.first ELSE u.sooner END ORDER BY u.i)
-                   AS firsts,
-               array_agg(CASE WHEN u.last_ms >= u.latest OR u.latest IS NULL THEN u.last ELSE u.later END ORDER BY u.i) AS lasts,
-               array_agg(least(u.first_ms, u.earliest) ORDER BY u.i) AS first_ms,
-               array_agg(greatest(u.last_ms, u.latest) ORDER BY u.i) AS last_ms
+        SELECT array_agg(coalesce(u.n, 0) + coalesce(u.more, 0)) AS counts,
+               array_agg(least(u.low, u.lower)) AS minima,
+               array_agg(greatest(u.high, u.higher)) AS maxima,
+               array_agg(u.total + u.rest) AS sums,
+               array_agg(u.rest - ((u.total + u.rest) - u.total)) AS rests,
+               array_agg(CASE WHEN u.first_ms <= u.earliest OR u.earliest IS NULL THEN u.first ELSE u.sooner END) AS firsts,
+               array_agg(CASE WHEN u.last_ms >= u.latest OR u.latest IS NULL THEN u.last ELSE u.later END) AS lasts,
+               array_agg(least(u.first_ms, u.earliest)) AS first_ms,
+               array_agg(greatest(u.last_ms, u.latest)) AS last_ms
         FROM (SELECT z.*, CASE WHEN z.a IS NULL THEN z.b WHEN z.b IS NULL THEN z.a ELSE z.a + z.b END AS total,
                      CASE WHEN z.a IS NULL THEN z.b_rest WHEN z.b IS NULL THEN z.a_rest
                          ELSE onemap.exact_lost(z.a, z.b) + z.a_rest + z.b_rest END AS rest

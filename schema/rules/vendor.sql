@@ -131,3 +131,36 @@ END $$;
 COMMENT ON FUNCTION onemap.vendor_contact_show(text, text) IS
     'Whom to call at a vendor: {vendor, company, contact}; every look is noted in the audit log with its actor';
 GRANT EXECUTE ON FUNCTION onemap.vendor_contact_show(text, text) TO cityhub_api;
+
+-- ---- what people see and ask by commands, see command.sql ----
+
+CREATE OR REPLACE FUNCTION onemap.vendor_list_table(request jsonb)
+RETURNS TABLE (subsystem text, vendor text, name text, company text, unknown_devices text, receipts text, silent_after interval,
+    department text, devices bigint, online bigint, last_seen text, login text, revoked text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.subsystem, v.vendor, v.name_zh, v.company, v.unknown_devices, v.receipts, v.silent_after, v.department, v.devices,
+           v.online, onemap.county_time(v.last_seen_at, 'YYYY-MM-DD HH24:MI:SS'), CASE WHEN v.login THEN 'yes' ELSE 'no' END,
+           onemap.county_time(v.revoked_at)
+    FROM onemap.vendor_overview v
+    WHERE NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem' ORDER BY v.subsystem, v.vendor
+$$;
+COMMENT ON FUNCTION onemap.vendor_list_table(jsonb) IS 'Vendors for people: {subsystem}';
+
+CREATE OR REPLACE FUNCTION onemap.vendor_list_json(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(v) ORDER BY v.subsystem, v.vendor), '[]') FROM onemap.vendor_overview v
+    WHERE NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem'
+$$;
+COMMENT ON FUNCTION onemap.vendor_list_json(jsonb) IS 'Vendors as vendor_overview has them: {subsystem}';
+
+CREATE OR REPLACE FUNCTION onemap.vendor_is_known(vendor text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM onemap.vendor v WHERE v.vendor = $1)
+$$;
+COMMENT ON FUNCTION onemap.vendor_is_known(text) IS 'Whether any subsystem has, or had, a vendor of this name';
+
+CREATE OR REPLACE FUNCTION onemap.vendor_end(request jsonb) RETURNS jsonb
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.vendor_end(request->>'subsystem', request->>'vendor')
+$$;
+COMMENT ON FUNCTION onemap.vendor_end(jsonb) IS 'The same for a request: {subsystem, vendor}';

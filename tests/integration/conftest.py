@@ -20,8 +20,8 @@ from harness.site import Site  # noqa: E402
 
 
 # Files that take longest, the longest first: begun last, one of them would keep a worker busy when the others have nothing left.
-LONGEST = ("test_quickstart", "test_simulate", "test_rabbitmq", "test_simulate_cases", "test_migrate_county", "test_redelivery",
-           "test_guides_newcomer", "test_subsystem", "test_guides", "test_hostile_vendor", "test_lanes", "test_faults")
+LONGEST = ("test_quickstart", "test_simulate", "test_rabbitmq", "test_simulate_cases", "test_guide_deploy", "test_migrate_county",
+           "test_redelivery", "test_guides_newcomer", "test_subsystem", "test_guides", "test_hostile_vendor", "test_lanes", "test_faults")
 
 
 def pytest_collection_modifyitems(items):

@@ -48,6 +48,11 @@ def test_every_list_in_every_form(county, database):
             assert len(shown.splitlines()) - told == len(rows), command
     vendors = list(csv.DictReader(io.StringIO(county.run("vendor", "list", "--csv").stdout)))
     assert vendors[0]["name"] == '甲,"乙"' and vendors[0]["login"] == "no"
+    # What came from outside is no formula in a spreadsheet.
+    county.run("case", "report", "--source", "hotline", "--role", "acceptor", "--actor", "李", "--set", 'title==HYPERLINK("http://x","y")')
+    county.run("case", "report", "--source", "hotline", "--role", "acceptor", "--actor", "李", "--set", "title=@SUM(1)")
+    titles = {row["title"] for row in csv.DictReader(io.StringIO(county.run("case", "list", "--csv").stdout))}
+    assert titles == {"路面, 破损", '\'=HYPERLINK("http://x","y")', "'@SUM(1)"}
     assert county.run("vendor", "list", "--subsystem", "gas").stdout.startswith("There is no vendor yet")
     assert json.loads(county.run("vendor", "list", "--subsystem", "gas", "--json").stdout) == []
 

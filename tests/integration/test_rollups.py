@@ -28,17 +28,17 @@ def computed(database, vendor, part="hour"):
         groups.setdefault((device, hour), []).append((at, readings, quality))
     rollups = {}
     for key, rows in groups.items():
-        good = [[] for _ in limits]
+        good, size = [[] for _ in limits], 0
         above, below = [0] * len(limits), [0] * len(limits)
         for _, readings, quality in rows:
             for i, value in enumerate(readings):
+                size = max(size, i + 1) if value is not None else size
                 if value is not None and quality >> i & 1 == 0:
                     good[i].append(value + 0.0)
                 elif value is not None:
                     above[i] += value > limits[i + 1][1]
                     below[i] += value < limits[i + 1][0]
-        while good and not good[-1]:
-            good.pop()
+        good = good[:size]
         flagged = max((i + 1 for i in range(len(above)) if above[i] + below[i] > 0), default=0)
         figures = [[None if not values else f(values) for values in good]
                    for f in (min, max, exact, lambda values: values[0], lambda values: values[-1])]

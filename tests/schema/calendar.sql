@@ -2,7 +2,7 @@
 -- days of an earlier one; a year without one is told before a deadline falls into it.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(55);
+SELECT plan(60);
 CREATE FUNCTION test.problems(notices text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(': ', nullif(p.place, ''), p.problem), ' / ' ORDER BY p.place) FROM onemap.calendar_import_problems(notices::jsonb) p
 $$;
@@ -40,6 +40,11 @@ INSERT INTO bad VALUES
     ('{"source": 7, "workdays": ["2031-01-04"]}', 'source: is missing: a notice needs its source, e.g. 国办发明电〔2025〕7号'),
     ('"x"', 'must be an object {"source", "holidays", "workdays"}'),
     ('[{"source": "x", "workdays": ["2031-01-04"]}, {"source": "x", "workdays": ["2031-01-05"]}]', '[1].source: x is there already, in [0]'),
+    ('{"source": "\u3000", "workdays": ["2031-01-04"]}', 'source: is missing: a notice needs its source, e.g. 国办发明电〔2025〕7号'),
+    ('{"source": "x ", "workdays": ["2031-01-04"]}', 'source: begins or ends with a blank'),
+    ('{"source": "x", "holidays": [{"name": "\u3000", "first_day": "2031-01-01", "last_day": "2031-01-01"}]}', 'holidays[0].name: is missing'),
+    ('{"source": "x", "holidays": [{"name": "元旦\u3000", "first_day": "2031-01-01", "last_day": "2031-01-01"}]}', 'holidays[0].name: begins or ends with a blank'),
+    ('[{"source": "x", "holidays": [{"name": "a", "first_day": "2031-01-01", "last_day": "2031-01-05"}]}, {"source": "y", "workdays": ["2031-01-04"]}]', '[1].workdays[0]: 2031-01-04 is in [0].holidays[0] already'),
     ('[{"source": "x", "workdays": ["2031-01-04"]}, {"source": "y", "workdays": ["2031-01-06"]}]', '[1].workdays[0]: make-up workday 2031-01-06 is not on a weekend');
 SELECT is(test.problems(b.notice), b.problem, b.notice) FROM bad b;
 SELECT is((SELECT count(*)::int FROM bad b WHERE test.as_login('postgres', format('SELECT onemap.calendar_import(%L)', b.notice)) <> 'CH014'), 0, 'none of them is entered');

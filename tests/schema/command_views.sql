@@ -102,7 +102,8 @@ SELECT is((SELECT string_agg(o.name, ', ') FROM ours o WHERE NOT has_function_pr
     'the hub may call all');
 SELECT is((SELECT string_agg(o.name, ', ' ORDER BY o.name) FROM ours o
     WHERE NOT has_function_privilege('cityhub_read', o.oid, 'EXECUTE')),
-    'alarm_rule_change, alarm_rule_change_check, calendar_import, calendar_office_import, calendar_office_problem, case_do_now',
-    'readers may call what reads');
+    'alarm_rule_change, alarm_rule_change_check, calendar_import, calendar_office_import, calendar_office_problem, case_do_now, '
+        'token_list_json, token_list_table, user_list_json, user_list_table',
+    'readers may call what reads, but not who has a login');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,7 +1,7 @@
 -- The county's map from GeoJSON: what is refused and why, what is stored, what follows from it for cases.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(46);
+SELECT plan(48);
 CREATE FUNCTION test.square(west numeric, south numeric, size numeric DEFAULT 0.01) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('type', 'Polygon', 'coordinates', jsonb_build_array(jsonb_build_array(jsonb_build_array(west, south),
         jsonb_build_array(west + size, south), jsonb_build_array(west + size, south + size), jsonb_build_array(west, south + size), jsonb_build_array(west, south))))
@@ -75,6 +75,8 @@ SELECT is(test.told('grid_cells', test.file(test.feature(test.square(114.51, 34.
 SELECT is(test.told('grid_cells', test.file(test.feature(test.square(115.6, 34.5), '{"code": "410222002001009"}')), 'warning'),
     'features[0]: code: does not begin with the county''s 410221 / features[0]: department: none; cases here have nobody for @grid', 'another county''s code, and nobody''s cell');
 SELECT is(test.told('components', test.file(test.feature(test.point(115.9, 34.5), :'part')), 'warning'), 'features[0]: lies in no grid cell', 'a component off the map');
+SELECT matches(test.told('zones', test.file(test.feature(test.square(120, 30), :'yard')), 'warning'), '^features\[0\]: lon 120.* is outside the county', 'a yard outside the county');
+SELECT matches(test.told('grid_cells', test.file(test.feature(test.square(117.5, 34.5), :'cell')), 'warning'), 'lies 2[0-9]{2} km from the middle of the county', 'a cell with a wrong digit');
 SELECT is(onemap.map_check(jsonb_build_object('layer', 'zones', 'document', test.file(test.feature(test.square(114.5, 34.5), :'yard'::jsonb || '{"colour": "red"}'))))->'ignored', '["colour"]', 'what is not read is named');
 
 -- ---- what follows ----

@@ -1,7 +1,7 @@
 -- The other kinds of message: inventory, staff, work, case. Every record is judged alone; a bad one goes to quarantine with
 -- its reason while the others stay.
 BEGIN;
-SELECT plan(106);
+SELECT plan(121);
 -- The case module, which takes over reported problems, needs a catalogue and has tests of its own; this stands in for it.
 DROP FUNCTION IF EXISTS onemap.case_report_from_subsystem(text, text, jsonb);
 CREATE FUNCTION onemap.case_report_from_subsystem(subsystem text, vendor text, record jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
@@ -137,6 +137,15 @@ SELECT is(pg_temp.counts(pg_temp.store('v', 'staff', '[{"kind": "PERSON", "code"
 SELECT is(pg_temp.counts(pg_temp.store('v', 'work', '[{"work_code": "q", "status": "STARTED", "person_code": "q", "observed_at_ms": 5}]')), '1 1 0 0', 'work');
 SELECT is(pg_temp.counts(pg_temp.store('v', 'case', (SELECT jsonb_build_array(record || '{"case_code": "k2"}', record || '{"case_code": "k1"}') FROM problem))), '2 1 1 0', 'case');
 SELECT is((SELECT count(*)::int FROM onemap.quarantine), 0, 'without a problem nothing goes to quarantine');
+SELECT is(pg_temp.counts(pg_temp.store('v', 'case', (SELECT jsonb_build_array(record || '{"case_code": "k2", "title": "另一个", "severity": "major"}', record, record || '{"case_code": "k3"}', record || '{"case_code": "k3", "lon": 113.6}',
+    record - 'device_code' || '{"device_code": "nothing"}') FROM problem))), '5 1 1 3', 'of reports with a code that came before only those with the same content are duplicates');
+SELECT is((SELECT jsonb_agg(p - 'reason' ORDER BY n) FROM (SELECT r.problems FROM onemap.receipt r ORDER BY r.outbox_id DESC LIMIT 1) r, jsonb_array_elements(r.problems) WITH ORDINALITY e(p, n)),
+    '[{"index": 0, "code": "reported_before"}, {"index": 3, "code": "reported_before"}, {"index": 4, "code": "reported_before"}]', 'of the others the vendor is told');
+SELECT is((SELECT r.problems->0->>'reason' FROM onemap.receipt r ORDER BY r.outbox_id DESC LIMIT 1),
+    'case_code: k2 was reported before with other content (severity, title), which stands; report what is new under another code', 'with what differs');
+SELECT is((SELECT ROW(code, record_count)::text FROM onemap.quarantine), '(reported_before,5)', 'and the message is kept');
+SELECT is((SELECT array_agg(DISTINCT record->>'title') FROM onemap.case_inbox WHERE vendor = 'v'), '{灯杆倾斜}', 'what was reported stands');
+DELETE FROM onemap.quarantine;
 SELECT is(pg_temp.counts(pg_temp.store('v', 'poetry', '[{"a": 1}]')), '1 0 0 1', 'a kind that nothing stores is refused, not lost');
 SELECT is((SELECT reason FROM onemap.quarantine), 'kind: nothing stores messages of kind poetry', 'and kept');
 DELETE FROM onemap.quarantine;
@@ -224,6 +233,30 @@ CREATE FUNCTION pg_temp.deadlock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN 
 CREATE TRIGGER t BEFORE INSERT ON onemap.person FOR EACH ROW EXECUTE FUNCTION pg_temp.deadlock();
 SELECT throws_ok($$SELECT pg_temp.store('v', 'staff', '[{"kind": "PERSON", "code": "dead", "observed_at_ms": 5}]')$$, '40P01', NULL, 'a deadlock ends the batch');
 DROP TRIGGER t ON onemap.person;
+-- A place outside the county is stored beside the one that is known: the first of it adds to the record, another one corrects it, also
+-- where all else is the same. An older state's is left aside.
+CREATE FUNCTION pg_temp.fates(kind text, record jsonb) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE fates text := ''; place text;
+BEGIN
+    FOREACH place IN ARRAY ARRAY['{}', '{"outside_lon": 120, "outside_lat": 30}', '{"outside_lon": 120, "outside_lat": 30}',
+        '{"outside_lon": 121, "outside_lat": 30}', '{"lon": 113.5, "lat": 34.5}', '{"outside_lon": 121, "outside_lat": 30}', '{"lon": 113.5, "lat": 34.5}'] LOOP
+        fates := concat_ws(' ', nullif(fates, ''), onemap.record_put('streetlight', 'v', kind, record || place::jsonb, NULL));
+    END LOOP;
+    RETURN fates;
+END $$;
+SELECT is(pg_temp.fates(k.kind, k.record::jsonb), 'accepted merged duplicate revised merged merged revised', k.kind || ': ' || k.record)
+FROM (VALUES ('inventory', '{"device_code": "far-1", "kind": "lamp"}'), ('staff', '{"kind": "PERSON", "code": "far-2", "observed_at_ms": 1790000000000}'),
+    ('staff', '{"kind": "VEHICLE", "code": "far-3", "observed_at_ms": 1790000000000}'),
+    ('work', '{"work_code": "far-4", "status": "STARTED", "observed_at_ms": 1790000000000}')) AS k (kind, record);
+SELECT is(onemap.record_put('streetlight', 'v', k.kind, k.record::jsonb || '{"outside_lon": 99, "outside_lat": 9}', k.since), 'duplicate', k.why || ': ' || k.kind)
+FROM (VALUES ('staff', '{"kind": "PERSON", "code": "far-2", "observed_at_ms": 1789999999999}', NULL::timestamptz, 'an older state'),
+    ('work', '{"work_code": "far-4", "status": "STARTED", "observed_at_ms": 1789999999999}', NULL, 'an older state'),
+    ('staff', '{"kind": "VEHICLE", "code": "far-3", "observed_at_ms": 1790000000000}', '2020-01-01', 'again from quarantine'),
+    ('work', '{"work_code": "far-4", "status": "STARTED", "observed_at_ms": 1790000000000}', '2020-01-01', 'again from quarantine')) AS k (kind, record, since, why);
+SELECT is((SELECT count(*)::int FROM onemap.person p WHERE p.geom_outside IS NOT NULL AND p.code LIKE 'far-%')
+    + (SELECT count(*)::int FROM onemap.vehicle v WHERE v.geom_outside IS NOT NULL AND v.code LIKE 'far-%')
+    + (SELECT count(*)::int FROM onemap.work_order w WHERE w.geom_outside IS NOT NULL AND w.code LIKE 'far-%'), 0, 'and leaves nothing behind');
+SELECT is((SELECT public.ST_AsText(d.geom) FROM onemap.device d WHERE d.code = 'far-1'), 'POINT(113.5 34.5)', 'the place in the county stands');
 SET LOCAL ROLE cityhub_hub;
 SELECT lives_ok($$SELECT onemap.message_store('{"subsystem": "streetlight", "vendor": "v", "kind": "staff", "topic": "t", "message": "m", "received_at_ms": 1, "total": 1,
     "records": [{"index": 0, "record": {"kind": "PERSON", "code": "by_hub", "observed_at_ms": 5}}]}', '\x')$$, 'the hub may store messages');

@@ -22,6 +22,10 @@ static void send_waiting(struct mosquitto *client) {
     }
 }
 
+void fake_broker_encrypt(struct mosquitto *client) {
+    client->encrypted = true;
+}
+
 void fake_broker_accept(struct mosquitto *client, int reason, bool session_present) {
     assert_true(client->connect_written);
     struct packet *packet = send_packet(client, PACKET_CONNACK, 0);

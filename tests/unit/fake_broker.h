@@ -5,6 +5,9 @@
 
 #include "fake_mosquitto.h"
 
+/* As over TLS: with the first packet that the client reads, all that were sent before are off the socket. */
+void fake_broker_encrypt(struct mosquitto *client);
+
 /* Answers CONNECT, which must have been written. Then sends what it has. */
 void fake_broker_accept(struct mosquitto *client, int reason, bool session_present);
 /* Answers the last SUBSCRIBE: each filter gets this. */

@@ -49,7 +49,7 @@ struct mosquitto {
     void (*on_log)(struct mosquitto *, void *, int, const char *);
     int socket, broker_socket; /* -1 = none */
     struct queue in, out;
-    bool connect_written, accepted;
+    bool connect_written, accepted, encrypted;
     struct message messages[FAKE_PACKETS_MAX];
     int message_count;
     int last_mid, subscribe_mid, filters, subscribe_options;

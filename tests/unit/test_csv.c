@@ -56,6 +56,7 @@ static void test_good(void **state) {
     EXPECT("a,b\n1,2\n", "1:<a><b>2:<1><2>");
     EXPECT("a,b\r\n1,2\r\n", "1:<a><b>2:<1><2>");
     EXPECT("a,b\n1,2", "1:<a><b>2:<1><2>");
+    EXPECT("a,b\n'=1+1,\"'@x\"\n'a,''=1\n", "1:<a><b>2:<=1+1><@x>3:<'a><''=1>");
     EXPECT("\xEF\xBB\xBF\"a\",b\n,\n1,\n", "1:<a><b>3:<1><>");
     EXPECT("a,b\n\"x\"\"y\",\"1,2\"\n", "1:<a><b>2:<x\"y><1,2>");
     EXPECT("a,b\n\"x\r\ny\nz\",2\n3,4\n", "1:<a><b>2:<x\r\ny\nz><2>5:<3><4>");

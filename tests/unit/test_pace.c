@@ -50,7 +50,10 @@ static void test_age(void **state) {
     pace->took_ms = 300;
     pace->filled_at = SOON + 10;
     batch = holding(SOON + 10, 1);
-    assert_int_equal(pace_due(pace, &batch), AGE_MS);
+    assert_int_equal(pace_due(pace, &batch), 40); /* nobody rests for longer than 50 ms, ... */
+    pace->filled_at = SOON - 20;
+    assert_int_equal(pace_due(pace, &batch), 20); /* ... and the batch is old before */
+    pace->filled_at = SOON + 10;
     pace->took_ms = 0;
     batch.spare = false;
     assert_int_equal(pace_due(pace, &batch), AGE_MS);
@@ -101,7 +104,7 @@ static void test_shared(void **state) {
     flood->took_ms = 60000; /* a database that was away: nobody rests for that long */
     much.now = SOON + 60000;
     pace_handed(quiet, &(struct pace_batch){.now = SOON + 60000, .records = 1, .records_most = MOST});
-    assert_int_equal(pace_due(flood, &much), 1000);
+    assert_int_equal(pace_due(flood, &much), 50);
     assert_false(pace_shared(quiet, SOON + 60000)); /* who brings little is not slowed by itself, nor by the flood */
 }
 

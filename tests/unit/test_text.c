@@ -133,6 +133,23 @@ static void test_show(void **state) {
     }
 }
 
+static void test_formula(void **state) {
+    (void)state;
+    static const char *const formulas[] = {
+        "=1", "=HYPERLINK(1)", "+A1",      "-A1",    "@SUM(1)", "-1+A1",    "-2+3",  "\t=1", "\r=1", "\n=1", "--",
+        "==", "＝1",           "＠SUM(1)", "-1e5+x", "+86 138", "-5%|cmd!", "-1.2e", "＋1"};
+    static const char *const texts[] = {"",       "-",   "+", "=",  "@",   "-0.5", "+8613800000000",
+                                        "-1e-05", "a=1", "1", "中", "'=1", "￥5"};
+    for (size_t i = 0; i < sizeof formulas / sizeof formulas[0]; i++) {
+        assert_true(text_is_formula(formulas[i], strlen(formulas[i]), "=+-@"));
+    }
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        assert_false(text_is_formula(texts[i], strlen(texts[i]), "=+-@"));
+    }
+    assert_false(text_is_formula("@owner", 6, "=+-"));
+    assert_false(text_is_formula("-5x", 2, "=+-"));
+}
+
 static void test_trim(void **state) {
     (void)state;
     static const struct {
@@ -152,9 +169,8 @@ static void test_trim(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_flaws),
-        cmocka_unit_test(test_every_character),
-        cmocka_unit_test(test_show),
+        cmocka_unit_test(test_flaws), cmocka_unit_test(test_every_character),
+        cmocka_unit_test(test_show),  cmocka_unit_test(test_formula),
         cmocka_unit_test(test_trim),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
