@@ -113,6 +113,13 @@ bool text_is_formula(const char *text, size_t length, const char *signs) {
     return end != length;
 }
 
+const char *text_word(const char **words, size_t *length) {
+    const char *word = *words + strspn(*words, " ");
+    *length = strcspn(word, " ");
+    *words = word + *length;
+    return *length == 0 ? NULL : word;
+}
+
 void text_trim(char *text) {
     size_t length = strlen(text), start = length;
     while (start > 0 && length - start < 4 && ((unsigned char)text[start - 1] & 0xc0) == 0x80) {

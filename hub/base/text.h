@@ -25,6 +25,10 @@ const char *text_show(char shown[static DECODE_SHOWN_MAX], const char *text, siz
  * "CSV injection"); hub/cli/csv.c takes it off again. */
 bool text_is_formula(const char *text, size_t length, const char *signs);
 
+/* The next of words with blanks between them, not NUL-terminated, of `length` bytes; NULL = there is none left. `words`
+ * is where to go on. */
+const char *text_word(const char **words, size_t *length);
+
 /* Cuts a NUL-terminated text that snprintf may have cut inside a character back to whole characters. */
 void text_trim(char *text);
 

@@ -9,12 +9,9 @@
 #include <sys/socket.h>
 
 #include "hub/base/count.h"
+#include "hub/base/text.h"
 #include "hub/http/address.h"
 #include "hub/http/request.h"
-
-static const char *header(const struct request *request, const char *name) {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
 
 /* ---- addresses ---- */
 
@@ -71,7 +68,7 @@ static bool is_own_host(const char *host, const struct in6_addr *local) {
 static bool is_passed_on(const struct request *request) {
     static const char *const names[] = {"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via"};
     for (size_t i = 0; i < COUNT_OF(names); i++) {
-        if (header(request, names[i]) != NULL) {
+        if (request_header(request, names[i]) != NULL) {
             return true;
         }
     }
@@ -82,7 +79,7 @@ bool client_is_local(const struct request *request) {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     struct in6_addr peer = in6addr_any, local = in6addr_any;
-    const char *host = header(request, MHD_HTTP_HEADER_HOST);
+    const char *host = request_header(request, MHD_HTTP_HEADER_HOST);
     if (!peer_of(request, &peer) || getsockname(socket_of(request), (struct sockaddr *)&address, &length) != 0 ||
         !address_of((const struct sockaddr *)&address, &local)) {
         return false;
@@ -95,22 +92,20 @@ bool client_is_local(const struct request *request) {
 /* ---- behind proxies ---- */
 
 static bool is_proxy(const char *proxies, const struct in6_addr *address) {
-    for (const char *at = proxies + strspn(proxies, " "); *at != '\0'; at += strspn(at, " ")) {
+    size_t length;
+    for (const char *word; (word = text_word(&proxies, &length)) != NULL;) {
         struct in6_addr proxy;
-        size_t length = strcspn(at, " ");
-        if (text_six(at, length, &proxy) && IN6_ARE_ADDR_EQUAL(&proxy, address)) {
+        if (text_six(word, length, &proxy) && IN6_ARE_ADDR_EQUAL(&proxy, address)) {
             return true;
         }
-        at += length;
     }
     return false;
 }
 
-bool client_forwarded(const char *forwarded, const char *proxies, char text[static INET6_ADDRSTRLEN]) {
+static bool forwarded_six(const char *forwarded, const char *proxies, struct in6_addr *client) {
     const char *end = forwarded + strlen(forwarded);
     while (end > forwarded) {
         const char *begin = end, *last = end;
-        struct in6_addr six;
         while (begin > forwarded && begin[-1] != ',') {
             begin--;
         }
@@ -119,11 +114,10 @@ bool client_forwarded(const char *forwarded, const char *proxies, char text[stat
         while (last > begin && (last[-1] == ' ' || last[-1] == '\t')) {
             last--;
         }
-        if (last < begin || !text_six(begin, (size_t)(last - begin), &six)) {
+        if (last < begin || !text_six(begin, (size_t)(last - begin), client)) {
             return false;
         }
-        if (!is_proxy(proxies, &six)) {
-            six_text(&six, text);
+        if (!is_proxy(proxies, client)) {
             return true;
         }
         end = next;
@@ -131,15 +125,33 @@ bool client_forwarded(const char *forwarded, const char *proxies, char text[stat
     return false;
 }
 
-void client_address(const struct request *request, char text[static INET6_ADDRSTRLEN]) {
-    struct in6_addr peer = in6addr_any;
-    const char *forwarded = header(request, "X-Forwarded-For"), *proxies = request->service->config->http_proxies;
-    text[0] = '\0';
-    if (!peer_of(request, &peer)) {
-        return;
+bool client_forwarded(const char *forwarded, const char *proxies, char text[static INET6_ADDRSTRLEN]) {
+    struct in6_addr client;
+    bool found = forwarded_six(forwarded, proxies, &client);
+    if (found) {
+        six_text(&client, text);
     }
-    if (forwarded == NULL || !is_proxy(proxies, &peer) || !client_forwarded(forwarded, proxies, text)) {
-        six_text(&peer, text);
+    return found;
+}
+
+static bool client_six(const struct request *request, struct in6_addr *client) {
+    struct in6_addr peer = in6addr_any;
+    const char *forwarded = request_header(request, "X-Forwarded-For"),
+               *proxies = request->service->config->http_proxies;
+    if (!peer_of(request, &peer)) {
+        return false;
+    }
+    if (forwarded == NULL || !is_proxy(proxies, &peer) || !forwarded_six(forwarded, proxies, client)) {
+        *client = peer;
+    }
+    return true;
+}
+
+void client_address(const struct request *request, char text[static INET6_ADDRSTRLEN]) {
+    struct in6_addr client;
+    text[0] = '\0';
+    if (client_six(request, &client)) {
+        six_text(&client, text);
     }
 }
 
@@ -149,23 +161,18 @@ bool client_is_proxy(const struct config *config, const struct sockaddr *socket)
 }
 
 struct in6_addr client_whole(const struct request *request) {
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr address = in6addr_any;
-    client_address(request, text);
-    text_six(text, strlen(text), &address);
-    return address_network(&address);
+    struct in6_addr client = in6addr_any;
+    return client_six(request, &client) ? address_network(&client) : client;
 }
 
 /* ---- pages ---- */
 
 static bool is_word(const char *words, const char *word) {
-    size_t word_length = strlen(word);
-    for (const char *at = words + strspn(words, " "); *at != '\0'; at += strspn(at, " ")) {
-        size_t length = strcspn(at, " ");
+    size_t word_length = strlen(word), length;
+    for (const char *at; (at = text_word(&words, &length)) != NULL;) {
         if (length == word_length && strncasecmp(at, word, length) == 0) {
             return true;
         }
-        at += length;
     }
     return false;
 }
@@ -194,20 +201,20 @@ static bool is_https(const char *origin) {
 }
 
 bool client_all_secure(const struct config *config) {
+    const char *origins = config->http_origins;
+    size_t length;
     bool any = false;
-    for (const char *at = config->http_origins + strspn(config->http_origins, " "); *at != '\0';
-         at += strspn(at, " ")) {
-        any = true;
-        if (!is_https(at)) {
+    for (const char *origin; (origin = text_word(&origins, &length)) != NULL; any = true) {
+        if (!is_https(origin)) {
             return false;
         }
-        at += strcspn(at, " ");
     }
     return any;
 }
 
 bool client_is_strange(const struct request *request, bool needed) {
-    const char *origin = header(request, MHD_HTTP_HEADER_ORIGIN), *site = header(request, "Sec-Fetch-Site");
+    const char *origin = request_header(request, MHD_HTTP_HEADER_ORIGIN),
+               *site = request_header(request, "Sec-Fetch-Site");
     if (site != NULL && strcasecmp(site, "same-origin") != 0) {
         return true;
     }
@@ -215,6 +222,6 @@ bool client_is_strange(const struct request *request, bool needed) {
 }
 
 bool client_is_secure(const struct request *request) {
-    const char *origin = header(request, MHD_HTTP_HEADER_ORIGIN);
+    const char *origin = request_header(request, MHD_HTTP_HEADER_ORIGIN);
     return origin == NULL ? client_all_secure(request->service->config) : is_https(origin);
 }

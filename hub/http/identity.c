@@ -10,6 +10,7 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/secret.h"
+#include "hub/base/text.h"
 #include "hub/http/client.h"
 #include "hub/http/credential.h"
 #include "hub/http/query.h"
@@ -33,10 +34,6 @@ struct identity {
     char rights[RIGHTS_MAX];
     bool found, due, asked;
 };
-
-static const char *header(const struct request *request, const char *name) {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
 
 const char *identity_cookie(const struct request *request) {
     const char *secure = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, IDENTITY_COOKIE_SECURE);
@@ -90,7 +87,8 @@ static void check_header(struct request *request, const char *authorization) {
 
 void identity_check(struct request *request) {
     const struct route *route = request->route;
-    const char *authorization = header(request, MHD_HTTP_HEADER_AUTHORIZATION), *cookie = identity_cookie(request);
+    const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION),
+               *cookie = identity_cookie(request);
     if (route->right == RIGHT_ANYONE) {
         return;
     }
@@ -123,13 +121,12 @@ static bool on_row(void *user, const PGresult *row) {
 }
 
 static bool has_right(const struct identity *identity, enum route_right right) {
-    const char *name = route_right_name(right), *at = identity->rights;
-    size_t length = strlen(name);
-    while (right != RIGHT_IDENTITY && (at = strstr(at, name)) != NULL) {
-        if ((at == identity->rights || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) {
+    const char *name = route_right_name(right), *rights = identity->rights;
+    size_t length;
+    for (const char *word; (word = text_word(&rights, &length)) != NULL;) {
+        if (length == strlen(name) && strncmp(word, name, length) == 0) {
             return true;
         }
-        at += length;
     }
     return right == RIGHT_IDENTITY;
 }

@@ -90,21 +90,23 @@ static void sweep(struct login_desk *desk) {
     }
 }
 
-/* Its request has its answer. */
-static void answered(struct login *login) {
+/* Its request, which is no longer ours and is to be answered now. */
+static struct request *let_go(struct login *login) {
     struct request *request = login->request;
     login->request = NULL;
     request->answer.later = false;
     request->answer.source = (struct answer_source){0};
-    request_wake(request);
+    return request;
+}
+
+/* Its request has its answer. */
+static void answered(struct login *login) {
+    request_wake(let_go(login));
 }
 
 static void refuse(struct login *login, enum problem_kind kind, const char *zh, const char *en) {
-    struct request *request = login->request;
-    if (request != NULL) {
-        login->request = NULL;
-        request->answer.later = false;
-        request->answer.source = (struct answer_source){0};
+    if (login->request != NULL) {
+        struct request *request = let_go(login);
         request_refuse(request, kind, "%s", "%s", request->language == LANGUAGE_ZH ? zh : en);
         request_wake(request);
     }
@@ -307,8 +309,9 @@ static void on_soon(uv_idle_t *idle) {
     advance(idle->data);
 }
 
+/* Called from within postgres_run, too, when it fails at once: not while the list is being gone through. */
 static void on_ready(void *user) {
-    advance(user);
+    advance_soon(user);
 }
 
 static void on_lost(void *user, const char *why) {

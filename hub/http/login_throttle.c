@@ -5,8 +5,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "hub/http/address.h"
 #include "hub/http/throttle.h"
 
 struct login_throttle {
@@ -24,7 +24,7 @@ static const char *network(const char *address, char text[static INET6_ADDRSTRLE
     if (inet_pton(AF_INET6, address, &six) != 1) {
         return address;
     }
-    memset(&six.s6_addr[8], 0, 8);
+    six = address_network(&six);
     return inet_ntop(AF_INET6, &six, text, INET6_ADDRSTRLEN);
 }
 

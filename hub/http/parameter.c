@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 
 enum { NUMBER_TEXT_MAX = 32, EXACT_BITS = 53 };
 
@@ -57,14 +58,13 @@ static bool check_boolean(const struct parameter *parameter, const char *text, s
 }
 
 static bool check_choice(const struct parameter *parameter, const char *text, size_t length, double *number) {
+    const char *choices = parameter->choices;
+    size_t word_length;
     *number = 0;
-    for (const char *word = parameter->choices; *word != '\0'; *number += 1) {
-        size_t word_length = strcspn(word, " ");
+    for (const char *word; (word = text_word(&choices, &word_length)) != NULL; *number += 1) {
         if (is_word(word, word_length, text, length)) {
             return true;
         }
-        word += word_length;
-        word += strspn(word, " ");
     }
     return false;
 }

@@ -240,6 +240,10 @@ void request_free(struct request *request, bool whole) {
 
 /* ---- for what answers ---- */
 
+const char *request_header(const struct request *request, const char *name) {
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
 const struct parameter_value *request_value(const struct request *request, const char *name) {
     size_t i = 0;
     while (strcmp(request->route->parameters[i].name, name) != 0) {

@@ -104,6 +104,9 @@ void request_free(struct request *request, bool whole);
 /* The value of a parameter of its row; it must have that. */
 const struct parameter_value *request_value(const struct request *request, const char *name);
 
+/* A header's value; NULL = it has none. The request's own, for as long as it lasts. */
+const char *request_header(const struct request *request, const char *name);
+
 /* True if the client has the answer with this entity tag: `answer` says 304 then, and needs no body. Sets the tag. */
 bool request_unchanged(struct request *request, struct answer *answer, const char *etag);
 

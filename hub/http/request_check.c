@@ -13,10 +13,6 @@
 #include "hub/http/client.h"
 #include "hub/http/identity.h"
 
-static const char *header(const struct request *request, const char *name) {
-    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
-}
-
 /* ---- target and method ---- */
 
 static void refuse_target(struct request *request, enum target_flaw flaw) {
@@ -189,17 +185,17 @@ static bool check_parameters(struct request *request, const struct route_match *
 /* ---- body ---- */
 
 static bool is_chunked(const struct request *request) {
-    return header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+    return request_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
 }
 
 /* libmicrohttpd has refused what is no number. */
 static uint64_t content_length(const struct request *request) {
-    const char *text = header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *text = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     return text == NULL ? 0 : strtoull(text, NULL, 10);
 }
 
 bool request_body_unreadable(const struct request *request, uint64_t most) {
-    bool waits = header(request, MHD_HTTP_HEADER_EXPECT) != NULL;
+    bool waits = request_header(request, MHD_HTTP_HEADER_EXPECT) != NULL;
     return content_length(request) > most || (waits && (is_chunked(request) || content_length(request) > 0));
 }
 
@@ -214,13 +210,11 @@ static bool is_type(const char *types, const char *given) {
             return false;
         }
     }
-    for (const char *at = types; *at != '\0';) {
-        size_t type_length = strcspn(at, " ");
-        if (type_length == length && strncasecmp(at, given, length) == 0) {
+    size_t type_length;
+    for (const char *type; (type = text_word(&types, &type_length)) != NULL;) {
+        if (type_length == length && strncasecmp(type, given, length) == 0) {
             return true;
         }
-        at += type_length;
-        at += strspn(at, " ");
     }
     return false;
 }
@@ -236,9 +230,9 @@ static bool check_body(struct request *request) {
     if (route->body.types == NULL || !has_body) {
         return true; /* one that nobody asked for is dropped */
     }
-    const char *type = header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
+    const char *type = request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
     if (type == NULL || !is_type(route->body.types, type) ||
-        header(request, MHD_HTTP_HEADER_CONTENT_ENCODING) != NULL) {
+        request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING) != NULL) {
         request_refuse(request, PROBLEM_MEDIA, "请求体须为 %s，UTF-8，不压缩",
                        "a body must be of type %s, in UTF-8, not compressed", route->body.types);
         return false;
@@ -272,11 +266,14 @@ bool request_body_fits(struct request *request) {
 
 void request_check(struct request *request, const char *method) {
     struct route_match match;
-    request->language = negotiate_language(header(request, MHD_HTTP_HEADER_ACCEPT_LANGUAGE));
-    request->takes_gzip = negotiate_gzip(header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+    request->language = negotiate_language(request_header(request, MHD_HTTP_HEADER_ACCEPT_LANGUAGE));
+    request->takes_gzip = negotiate_gzip(request_header(request, MHD_HTTP_HEADER_ACCEPT_ENCODING));
     request->method = method_of(request, method);
-    request->if_none_match = request->method == METHOD_GET ? header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) : NULL;
-    request->client = client_whole(request);
+    request->if_none_match =
+        request->method == METHOD_GET ? request_header(request, MHD_HTTP_HEADER_IF_NONE_MATCH) : NULL;
+    if (request_header(request, "X-Forwarded-For") != NULL) {
+        request->client = client_whole(request);
+    }
     if (request->crowded) {
         request_refuse(request, PROBLEM_CROWDED, "该地址已有 %lld 个连接", "your address has %lld connections already",
                        (long long)request->service->config->http_address_connections);
@@ -291,7 +288,7 @@ void request_check(struct request *request, const char *method) {
         return;
     }
     if (check_parameters(request, &match) &&
-        !negotiate_type(header(request, MHD_HTTP_HEADER_ACCEPT), route->content_type)) {
+        !negotiate_type(request_header(request, MHD_HTTP_HEADER_ACCEPT), route->content_type)) {
         request_refuse(request, PROBLEM_ACCEPT, "应答类型为 %s", "the answer is of type %s", route->content_type);
     } else if (!request->answer_ready) {
         check_body(request);

@@ -1,5 +1,5 @@
 /* route.h: what a route is: one row. And the router, which checks the rows once and then finds the row of a request.
- * The product's rows are in routes.c; a test brings its own. */
+ * The product's rows are in routes_*.c; a test brings its own. */
 #ifndef CITYHUB_ROUTE_H
 #define CITYHUB_ROUTE_H
 

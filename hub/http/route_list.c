@@ -5,16 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/text.h"
+
 /* Words with blanks between them as an array. */
 static void add_words(cJSON *object, const char *name, const char *words) {
     cJSON *array = cJSON_AddArrayToObject(object, name);
-    while (*words != '\0') {
+    size_t length;
+    for (const char *at; (at = text_word(&words, &length)) != NULL;) {
         char word[128];
-        size_t length = strcspn(words, " ");
-        snprintf(word, sizeof word, "%.*s", (int)length, words);
+        snprintf(word, sizeof word, "%.*s", (int)length, at);
         cJSON_AddItemToArray(array, cJSON_CreateString(word));
-        words += length;
-        words += strspn(words, " ");
     }
 }
 

@@ -1,170 +1,26 @@
-/* routes.c: the table of routes, and the answers that come from memory. The rows are here and not in the database:
- * health is asked for when there is none, a row says who may ask, and what the compiler and router_new have checked
- * cannot be changed by a login. Must never ask anybody in a memory answer. */
+/* routes.c: the tables of routes as one. The rows are here and not in the database: health is asked for when there is
+ * none, a row says who may ask, and what the compiler and router_new have checked cannot be changed by a login. */
 #include "hub/http/routes.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "hub/base/count.h"
-#include "hub/base/metrics.h"
-#include "hub/http/login.h"
-#include "hub/http/request.h"
-#include "hub/http/route_list.h"
-#include "hub/http/status.h"
 
-enum { WHY_BYTES = 256 };
+enum { ROUTES_MAX = 256 };
 
-#define JSON_TYPE "application/json; charset=utf-8"
-#define TEXT_TYPE "text/plain; charset=utf-8"
+static const struct route *const tables[] = {routes_hub, routes_device};
 
-/* ---- from memory ---- */
-
-static bool is_ready(const struct request *request, char why[static WHY_BYTES]) {
-    const struct server_source *source = request->service->source;
-    why[0] = '\0';
-    return source->ready(source->user, why, WHY_BYTES);
-}
-
-static void answer_health(struct request *request, struct answer *answer) {
-    static const char text[] = "ok\n";
-    (void)request;
-    answer->body = text;
-    answer->length = sizeof text - 1;
-}
-
-static void answer_ready(struct request *request, struct answer *answer) {
-    char why[WHY_BYTES], *text = NULL;
-    bool ready = is_ready(request, why);
-    if (asprintf(&text, "%s\n", ready ? "ready" : why) < 0) {
-        text = NULL;
+const struct route *routes_all(size_t *count) {
+    static struct route all[ROUTES_MAX]; /* the same whenever it is filled */
+    size_t used = 0;
+    for (size_t i = 0; i < COUNT_OF(tables); i++) {
+        for (const struct route *route = tables[i]; route->pattern != NULL; route++) {
+            if (used == ROUTES_MAX) {
+                abort(); /* at every start: whoever adds the row sees it */
+            }
+            all[used++] = *route;
+        }
     }
-    answer->status = ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-    answer_text(answer, text);
+    *count = used;
+    return all;
 }
-
-static void answer_metrics(struct request *request, struct answer *answer) {
-    (void)request;
-    answer_text(answer, metrics_text());
-}
-
-static void answer_status(struct request *request, struct answer *answer) {
-    char why[WHY_BYTES];
-    bool ready = is_ready(request, why);
-    answer_text(answer, status_json(request->service->config, ready, why));
-}
-
-static void answer_routes(struct request *request, struct answer *answer) {
-    answer_text(answer, route_list_json(request->service->router));
-}
-
-/* ---- parameters ---- */
-
-#define SUBSYSTEM                                                                                                      \
-    { .name = "subsystem", .kind = PARAMETER_TEXT, .low = 2, .high = 32, .meaning = "a subsystem's key, such as dust" }
-#define LIMIT                                                                                                          \
-    {                                                                                                                  \
-        .name = "limit", .kind = PARAMETER_INTEGER, .low = 1, .high = 1000, .initial = "100",                          \
-        .meaning = "entries of a page at the most"                                                                     \
-    }
-
-static const struct parameter devices_parameters[] = {
-    SUBSYSTEM,
-    LIMIT,
-    {.name = "after",
-     .kind = PARAMETER_INTEGER,
-     .high = INT32_MAX,
-     .initial = "0",
-     .meaning = "next of the page before: the page begins behind it"},
-    {.name = "kind", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "only devices of this kind"},
-    {.name = "online", .kind = PARAMETER_BOOLEAN, .meaning = "only devices that are online, or that are not"},
-    {0},
-};
-
-/* ---- the table ---- */
-
-const struct route routes[] = {
-    {.method = METHOD_GET,
-     .pattern = "/healthz",
-     .summary = "The process lives",
-     .right = RIGHT_ANYONE,
-     .any_query = true,
-     .memory = answer_health,
-     .content_type = TEXT_TYPE},
-    {.method = METHOD_GET,
-     .pattern = "/readyz",
-     .summary = "Messages are taken and stored; if not, why",
-     .right = RIGHT_ANYONE,
-     .any_query = true,
-     .memory = answer_ready,
-     .content_type = TEXT_TYPE},
-    {.method = METHOD_GET,
-     .pattern = "/metrics",
-     .summary = "Counters for Prometheus",
-     .right = RIGHT_OPERATE,
-     .loopback = true,
-     .any_query = true,
-     .memory = answer_metrics,
-     .content_type = "text/plain; version=0.0.4; charset=utf-8",
-     .compress = true},
-    {.method = METHOD_GET,
-     .pattern = "/api/v1",
-     .summary = "The routes, as the table has them",
-     .right = RIGHT_IDENTITY,
-     .loopback = true,
-     .memory = answer_routes,
-     .content_type = JSON_TYPE,
-     .cache = "no-cache",
-     .etag = ETAG_BYTES,
-     .compress = true},
-    {.method = METHOD_GET,
-     .pattern = "/api/v1/status",
-     .summary = "How the hub is",
-     .right = RIGHT_OPERATE,
-     .loopback = true,
-     .any_query = true,
-     .memory = answer_status,
-     .content_type = JSON_TYPE,
-     .compress = true},
-    {.method = METHOD_POST,
-     .pattern = "/api/v1/login",
-     .summary = "A person's login and password: opens a session, whose cookie the answer sets",
-     .right = RIGHT_ANYONE,
-     .body = {.types = "application/json", .limit = 4096},
-     .memory = login_answer,
-     .content_type = JSON_TYPE},
-    {.method = METHOD_POST,
-     .pattern = "/api/v1/logout",
-     .summary = "Ends the session",
-     .right = RIGHT_IDENTITY,
-     .ends_session = true,
-     .function = "onemap.http_logout",
-     .content_type = JSON_TYPE},
-    {.method = METHOD_GET,
-     .pattern = "/api/v1/me",
-     .summary = "Who asks: posts, rights, department",
-     .right = RIGHT_IDENTITY,
-     .function = "onemap.http_me",
-     .content_type = JSON_TYPE},
-    {.method = METHOD_GET,
-     .pattern = "/api/v1/subsystems",
-     .summary = "The subsystems with their device kinds and metrics",
-     .right = RIGHT_READ,
-     .function = "onemap.http_subsystems",
-     .content_type = JSON_TYPE,
-     .cache = "private, no-cache",
-     .etag = ETAG_BYTES,
-     .compress = true},
-    {.method = METHOD_GET,
-     .pattern = "/api/v1/subsystems/{subsystem}/devices",
-     .summary = "A subsystem's devices with their last state, page by page",
-     .right = RIGHT_READ,
-     .parameters = devices_parameters,
-     .function = "onemap.http_devices",
-     .content_type = JSON_TYPE,
-     .cache = "private, no-cache",
-     .etag = ETAG_BYTES,
-     .compress = true},
-};
-
-const size_t route_count = COUNT_OF(routes);

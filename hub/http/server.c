@@ -233,6 +233,7 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *ha
         log_error("out_of_memory", "what=request");
         return NULL;
     }
+    connection->request->client = connection->client;
     connection->request->crowded = connection->crowded;
     return connection->request;
 }

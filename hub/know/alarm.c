@@ -109,9 +109,13 @@ static void condition_tidy(struct alarms *alarms, struct condition *condition) {
 
 void alarms_free(struct alarms *alarms) {
     if (alarms != NULL) {
-        struct condition *condition, *next;
-        HASH_ITER(hh, alarms->conditions, condition, next) {
-            condition_remove(alarms, condition);
+        struct condition *next;
+        struct condition *condition = alarms->conditions;
+        HASH_CLEAR(hh, alarms->conditions); /* the conditions stay, in their order */
+        for (; condition != NULL; condition = next) {
+            next = condition->hh.next;
+            condition->key.device->conditions--;
+            free(condition);
         }
         lists_free(alarms->lists);
         free(alarms);

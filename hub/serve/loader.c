@@ -259,7 +259,8 @@ static void build(struct loader *loader, enum task task) {
         break;
     case TASK_SETTINGS:
         buffer_format(sql, "SELECT a.setting, a.advice FROM onemap.server_advice(%lld, %lld, %d) a",
-                      (long long)(config->retention_observation_days + config->retention_partitions_ahead_days),
+                      (long long)config->retention_observation_days +
+                          (long long)config->retention_partitions_ahead_days,
                       (long long)config->http_queries, config_connections(config));
         break;
     case TASK_CATCH_UP:

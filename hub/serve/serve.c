@@ -338,6 +338,8 @@ static bool hub_open(struct hub *hub) {
     }
     hub_metrics.started_at_ms = clock_now_ms();
     hub->loader = loader_open(&hub->loop, &hub->world, &handlers);
+    size_t route_count;
+    const struct route *routes = routes_all(&route_count);
     const struct server_settings settings = {.loop = &hub->loop,
                                              .config = hub->config,
                                              .source = &hub->source,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 #include "hub/simulate/simulate_case.h"
 
 static int64_t fact_ms(const cJSON *facts, const char *key) {
@@ -21,13 +22,11 @@ int case_county_department(const struct case_county *county, const char *code) {
 
 /* True if one of the blank-separated words is this one. */
 static bool has_word(const char *words, const char *word) {
-    size_t length = strlen(word);
-    for (const char *at = words; *at != '\0'; at += strspn(at, " ")) {
-        size_t found = strcspn(at, " ");
+    size_t length = strlen(word), found;
+    for (const char *at; (at = text_word(&words, &found)) != NULL;) {
         if (found == length && strncmp(at, word, length) == 0) {
             return true;
         }
-        at += found;
     }
     return false;
 }

@@ -1,5 +1,5 @@
 -- What the HTTP server's routes answer: one function a route, http_<name>(request jsonb). The request holds the parameters
--- that the server has checked against the route's row (hub/http/routes.c), defaults filled in. Columns of the answer: body
+-- that the server has checked against the route's row (hub/http/routes_*.c), defaults filled in. Columns of the answer: body
 -- (text, json or bytea), and optionally etag, status, location (hub/http/query.h). No row: 404. The server calls them as
 -- cityhub_api, in read-only transactions unless the route writes. Nothing here changes anything.
 

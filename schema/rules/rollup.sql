@@ -207,7 +207,11 @@ DECLARE hour_start timestamptz; added int := 0;
 BEGIN
     FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.received_at = ANY (waiting)
         ORDER BY h LOOP
-        INSERT INTO onemap.rollup_stage SELECT a.* FROM onemap.hourly_aggregate(hour_start, waiting, NULL) a;
+        INSERT INTO onemap.rollup_stage (device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts, lasts,
+            first_ms, last_ms, flagged_above, flagged_below)
+        SELECT a.device_id, a.hour, a.records, a.last_at, a.counts, a.minima, a.maxima, a.sums, a.rests, a.firsts, a.lasts,
+               a.first_ms, a.last_ms, a.flagged_above, a.flagged_below
+        FROM onemap.hourly_aggregate(hour_start, waiting, NULL) a;
         PERFORM onemap.rollup_day_note();
         added := added + onemap.rollup_add();
     END LOOP;

@@ -53,6 +53,16 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.rollup_day_note() IS 'Notes days that are rolled up already and to which rollup_stage adds';
 
+CREATE OR REPLACE FUNCTION onemap.rollup_day_add(due date, devices int[] DEFAULT NULL) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO onemap.observation_daily (device_id, day, records, last_at, counts, minima, maxima, sums, firsts, lasts,
+        flagged_above, flagged_below)
+    SELECT a.device_id, a.day, a.records, a.last_at, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.flagged_above,
+           a.flagged_below
+    FROM onemap.daily_aggregate(due, devices) a
+$$;
+COMMENT ON FUNCTION onemap.rollup_day_add(date, int[]) IS 'Adds a day of these devices, or of all, to observation_daily';
+
 CREATE OR REPLACE FUNCTION onemap.rollup_days() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE due date; began timestamptz; written int := 0; today date := onemap.local_time(now())::date;
@@ -60,8 +70,7 @@ BEGIN
     FOR due IN SELECT DISTINCT d.day FROM onemap.rollup_day_due d ORDER BY 1 LOOP
         DELETE FROM onemap.observation_daily o USING onemap.rollup_day_due d
         WHERE o.day = due AND d.day = due AND d.device_id = o.device_id;
-        INSERT INTO onemap.observation_daily SELECT a.* FROM onemap.daily_aggregate(due,
-            (SELECT array_agg(DISTINCT d.device_id) FROM onemap.rollup_day_due d WHERE d.day = due)) a;
+        PERFORM onemap.rollup_day_add(due, (SELECT array_agg(DISTINCT d.device_id) FROM onemap.rollup_day_due d WHERE d.day = due));
     END LOOP;
     DELETE FROM onemap.rollup_day_due;
     -- A month at most in one run, the oldest first: an old county's years are rolled up in a quarter of an hour, and nobody waits.
@@ -70,7 +79,7 @@ BEGIN
         WHERE h.hour >= coalesce(onemap.rollup_days_end(), '-infinity');
         due := onemap.local_time(began)::date;
         EXIT WHEN due IS NULL OR due >= today;
-        INSERT INTO onemap.observation_daily SELECT a.* FROM onemap.daily_aggregate(due) a;
+        PERFORM onemap.rollup_day_add(due);
         written := written + 1;
     END LOOP;
     RETURN written;

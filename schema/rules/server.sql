@@ -19,8 +19,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.name, 'it is off: what is acknowledged may be lost when the machine fails; switch it on'
     FROM pg_settings s WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
     UNION ALL
-    SELECT 'max_locks_per_transaction', format('it is %s, which makes %s locks: reading %s days of data may need %s, and then nothing '
-        'can be stored; set it to %s or more, and start the server anew', onemap.server_number('max_locks_per_transaction'),
+    SELECT 'max_locks_per_transaction', format('it is %s, which makes %s locks: reading %s days of data may need %s, and then '
+        'nothing can be stored; set it to %s or more, and start the server anew', onemap.server_number('max_locks_per_transaction'),
         room.locks, days, wanted.locks, ceil(wanted.locks::numeric / room.sessions))
     FROM (SELECT r.sessions, r.sessions * onemap.server_number('max_locks_per_transaction') AS locks
           FROM (SELECT (onemap.server_number('max_connections') + onemap.server_number('max_prepared_transactions'))::bigint
@@ -28,8 +28,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         (SELECT onemap.server_locks_wanted(days, readers) AS locks) wanted
     WHERE wanted.locks > room.locks
     UNION ALL
-    SELECT 'max_connections', format('it is %s, %s of them for superusers: the hub holds %s, and commands and people need some more; '
-        'set it to %s or more, and start the server anew', onemap.server_number('max_connections'),
+    SELECT 'max_connections', format('it is %s, %s of them for superusers: the hub holds %s, and commands and people need some '
+        'more; set it to %s or more, and start the server anew', onemap.server_number('max_connections'),
         onemap.server_number('superuser_reserved_connections'), connections, wanted.number)
     FROM (SELECT connections + 10 + onemap.server_number('superuser_reserved_connections') AS number) wanted
     WHERE wanted.number > onemap.server_number('max_connections')

@@ -1,5 +1,5 @@
--- A number of outside is the same in wide letters (ＨＸ-9) and in small ones, and whether somebody has said its subsystem or not: of
--- reports without a vendor. A vendor's own codes are its own, letter by letter. A county that has let one in twice keeps what it
+-- A number of outside is the same in wide letters (ＨＸ-9) and in small ones, and whether somebody has said its subsystem or not:
+-- of reports without a vendor. A vendor's own codes are its own, letter by letter. A county that has let one in twice keeps what it
 -- has; from then on none comes twice.
 DO $$
 DECLARE

@@ -96,6 +96,7 @@ static void free_world(const struct world *world) {
     states_free(world->states);
     rollups_free(world->rollups);
     plausible_free(world->plausible);
+    free(world->days);
     registry_free(world->registry);
 }
 

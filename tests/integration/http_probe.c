@@ -1,5 +1,5 @@
 /* http_probe.c: the HTTP server alone, with rows whose SQL functions (onemap.probe_...) the test makes as it needs
- * them. http_probe CONFIG It runs until SIGTERM. Part of the tests; the product's rows are in hub/http/routes.c. */
+ * them. http_probe CONFIG It runs until SIGTERM. Part of the tests; the product's rows are in hub/http/routes_*.c. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

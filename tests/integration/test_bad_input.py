@@ -379,7 +379,8 @@ def test_documents(shared):
     check(shared, json_of({"device_code": "a"}), [(0, "missing_field")], kind="inventory")
     check(shared, json_of({"device_code": "a", "kind": "no_such_kind"}), [(0, "unknown_reference")], kind="inventory")
     check(shared, json_of({"work_code": "w", "status": "LATE", "observed_at_ms": now_ms()}), [(0, "bad_enum")], kind="work")
-    check(shared, json_of({"work_code": "w", "status": "FINISHED", "started_ms": 2000, "finished_ms": 1000, "observed_at_ms": now_ms()}),
+    at = now_ms()
+    check(shared, json_of({"work_code": "w", "status": "FINISHED", "started_ms": at - 1000, "finished_ms": at - 2000, "observed_at_ms": at}),
           [(0, "bad_value", "finished_ms")], 1, kind="work")
     check(shared, b"\x0a\x05hello", [(0, "malformed")], kind="staff")
     client = shared.new_client("dust")

@@ -242,6 +242,8 @@ static void test_rows_that_are_wrong(void **state) {
 
 static void test_the_products_rows(void **state) {
     (void)state;
+    size_t route_count;
+    const struct route *routes = routes_all(&route_count);
     struct router *router = router_of(routes, route_count);
     assert_string_equal(found(router, METHOD_GET, "/healthz"), "/healthz [GET, HEAD, OPTIONS]");
     assert_string_equal(found(router, METHOD_GET, "/api/v1/subsystems/dust/devices"),

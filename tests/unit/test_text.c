@@ -167,11 +167,26 @@ static void test_trim(void **state) {
     }
 }
 
+static void test_word(void **state) {
+    (void)state;
+    const char *words = "  one two   3 ";
+    size_t length;
+    static const char *const expected[] = {"one", "two", "3"};
+    for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+        const char *word = text_word(&words, &length);
+        assert_non_null(word);
+        assert_int_equal(length, strlen(expected[i]));
+        assert_memory_equal(word, expected[i], length);
+    }
+    assert_null(text_word(&words, &length));
+    assert_null(text_word(&words, &length)); /* nor ever after */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flaws), cmocka_unit_test(test_every_character),
         cmocka_unit_test(test_show),  cmocka_unit_test(test_formula),
-        cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_trim),  cmocka_unit_test(test_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
