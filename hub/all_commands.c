@@ -19,6 +19,7 @@ static const struct command *const commands[] = {
     &command_case,
     &command_score,
     &command_quarantine,
+    &command_storage,
     &command_simulate,
     &command_help,
     NULL,

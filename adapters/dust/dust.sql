@@ -39,7 +39,7 @@ CREATE OR REPLACE FUNCTION onemap.dust_noise(device int, from_at timestamptz, to
     OUT leq_dba float8, OUT max_dba float8, OUT samples int, OUT first_at timestamptz, OUT last_at timestamptz,
     OUT flagged int, OUT beyond int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.dust_leq(array_agg(s.level)), max(s.level), count(s.level)::int,
+    SELECT onemap.figure(onemap.dust_leq(array_agg(s.level))), max(s.level), count(s.level)::int,
            min(s.observed_at) FILTER (WHERE s.level IS NOT NULL),
            max(s.observed_at) FILTER (WHERE s.level IS NOT NULL), count(*) FILTER (WHERE s.flagged)::int,
            count(*) FILTER (WHERE s.flagged AND s.level IS NOT NULL)::int

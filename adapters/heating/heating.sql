@@ -124,7 +124,8 @@ CREATE OR REPLACE FUNCTION onemap.heating_makeup(from_at timestamptz, to_at time
 RETURNS TABLE (device_id int, makeup_m3_h float8, circulating_m3_h float8, rate_percent float8, readings int,
                first_at timestamptz, last_at timestamptz, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, avg(g.makeup), avg(g.flow), onemap.figure(100 * avg(g.makeup) / nullif(avg(g.flow), 0)), count(*)::int,
+    SELECT d.id, onemap.figure(avg(g.makeup)), onemap.figure(avg(g.flow)),
+           onemap.figure(100 * avg(g.makeup) / nullif(avg(g.flow), 0)), count(*)::int,
            min(o.observed_at), max(o.observed_at), bool_or(onemap.is_flagged(o.quality, m.ordinal))
     FROM onemap.device d
     JOIN onemap.metric m ON m.subsystem = 'heating' AND m.key = 'makeup_flow_m3_h'

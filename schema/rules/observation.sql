@@ -76,6 +76,53 @@ COMMENT ON FUNCTION onemap.observation_received(timestamptz, timestamptz, timest
 GRANT EXECUTE ON FUNCTION onemap.observation_received(timestamptz, timestamptz, timestamptz, timestamptz)
     TO cityhub_hub, cityhub_api, cityhub_read;
 
+-- One metric alone, of which packed days give nothing else: many times as fast.
+CREATE OR REPLACE FUNCTION onemap.metric_of(device int, ordinal int, from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.readings[$2],
+           coalesce(r.quality & (1::bigint << ($2 - 1)) <> 0, false)
+    FROM onemap.observation_raw r
+    WHERE r.device_id = device AND r.observed_at >= from_at AND r.observed_at < to_at AND r.readings[$2] IS NOT NULL
+    UNION ALL
+    SELECT p.device_id, v.observed_at, v.value, v.flagged
+    FROM onemap.packed_record p
+    JOIN onemap.packed_series m ON m.device_id = p.device_id AND m.kind = p.kind AND m.day = p.day AND m.ordinal = $2
+    JOIN onemap.packed_series t ON t.device_id = p.device_id AND t.kind = p.kind AND t.day = p.day AND t.ordinal = -9
+    LEFT JOIN onemap.packed_series q ON q.device_id = p.device_id AND q.kind = p.kind AND q.day = p.day AND q.ordinal = -7
+    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $2,
+        onemap.series_first(t, greatest(onemap.day_offset(from_at, p.day), 0)),
+        onemap.series_last(t, onemap.day_offset(to_at, p.day), p.records)) v
+    WHERE p.device_id = device AND p.kind = 'o' AND m.present > 0
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+        AND v.observed_at >= from_at AND v.observed_at < to_at AND v.value IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.metric_of(int, int, timestamptz, timestamptz) IS
+    'Readings of one metric of a device from from_at to before to_at, also those out of range (flagged); in no order';
+GRANT EXECUTE ON FUNCTION onemap.metric_of(int, int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.metric_between(ordinal int, from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.readings[$1],
+           coalesce(r.quality & (1::bigint << ($1 - 1)) <> 0, false)
+    FROM onemap.observation_raw r
+    WHERE r.observed_at >= from_at AND r.observed_at < to_at AND r.readings[$1] IS NOT NULL
+    UNION ALL
+    SELECT p.device_id, v.observed_at, v.value, v.flagged
+    FROM onemap.packed_record p
+    JOIN onemap.packed_series m ON m.device_id = p.device_id AND m.kind = p.kind AND m.day = p.day AND m.ordinal = $1
+    JOIN onemap.packed_series t ON t.device_id = p.device_id AND t.kind = p.kind AND t.day = p.day AND t.ordinal = -9
+    LEFT JOIN onemap.packed_series q ON q.device_id = p.device_id AND q.kind = p.kind AND q.day = p.day AND q.ordinal = -7
+    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $1,
+        onemap.series_first(t, greatest(onemap.day_offset(from_at, p.day), 0)),
+        onemap.series_last(t, onemap.day_offset(to_at, p.day), p.records)) v
+    WHERE p.kind = 'o' AND m.present > 0
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+        AND v.observed_at >= from_at AND v.observed_at < to_at AND v.value IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.metric_between(int, timestamptz, timestamptz) IS
+    'The same of all devices, or of those that are named beside it: an ordinal means a metric within a subsystem only';
+GRANT EXECUTE ON FUNCTION onemap.metric_between(int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.track_point_between(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, geom public.geometry, geom_outside public.geometry)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$

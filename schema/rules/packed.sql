@@ -62,6 +62,25 @@ COMMENT ON FUNCTION onemap.series_search(onemap.packed_series, int, bigint) IS
     'First number of a rising column of count that is not below the sought; count + 1 if there is none';
 GRANT EXECUTE ON FUNCTION onemap.series_search(onemap.packed_series, int, bigint) TO cityhub_hub, cityhub_api, cityhub_read;
 
+-- A rising column of even steps says within which numbers a value lies, without a look at them.
+CREATE OR REPLACE FUNCTION onemap.series_first(s onemap.packed_series, sought bigint) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN (s).step > 0 AND (s).planes < 4 THEN greatest(1, (sought / (s).unit - (s).base
+        - CASE (s).planes WHEN 0 THEN 0 WHEN 1 THEN 127 WHEN 2 THEN 32639 ELSE 8355839 END) / (s).step)::int ELSE 1 END
+$$;
+COMMENT ON FUNCTION onemap.series_first(onemap.packed_series, bigint) IS
+    'All numbers before this one are below the sought (at least 0)';
+GRANT EXECUTE ON FUNCTION onemap.series_first(onemap.packed_series, bigint) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.series_last(s onemap.packed_series, sought bigint, count int) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN (s).step > 0 AND (s).planes < 4 THEN least(count, (sought / (s).unit - (s).base
+        + CASE (s).planes WHEN 0 THEN 0 WHEN 1 THEN 127 WHEN 2 THEN 32639 ELSE 8355839 END) / (s).step + 2)::int ELSE count END
+$$;
+COMMENT ON FUNCTION onemap.series_last(onemap.packed_series, bigint, int) IS
+    'All numbers of count after this one are above the sought';
+GRANT EXECUTE ON FUNCTION onemap.series_last(onemap.packed_series, bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.day_offset(at timestamptz, day date) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN at < day::timestamp AT TIME ZONE 'UTC' THEN -1
@@ -71,6 +90,44 @@ $$;
 COMMENT ON FUNCTION onemap.day_offset(timestamptz, date) IS
     'Microseconds since the UTC day began; -1 before it, one more than a day has after it';
 GRANT EXECUTE ON FUNCTION onemap.day_offset(timestamptz, date) TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- One metric of a day, and nothing else of it is looked at: a device's year of one metric is read in seconds.
+CREATE OR REPLACE FUNCTION onemap.metric_decode(day date, lifted int[], t onemap.packed_series, m onemap.packed_series,
+    q onemap.packed_series, ordinal int, first_no int, last_no int)
+RETURNS TABLE (observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1000 AS $$
+    SELECT day::timestamp AT TIME ZONE 'UTC' + w.time * interval '1 microsecond', w.value, w.flagged
+    FROM (SELECT x.no,
+                 (t).unit * ((t).base + (t).step * (x.no - 1) + CASE (t).planes WHEN 1 THEN x.t_low
+                     WHEN 2 THEN x.t_mid * 256 + x.t_low WHEN 3 THEN x.t_high * 65536 + x.t_mid * 256 + x.t_low
+                     WHEN 4 THEN x.t_wide ELSE 0 END) AS time,
+                 CASE (m).planes WHEN 5 THEN x.exact ELSE ((m).base + (m).step * (x.no - 1) + CASE (m).planes
+                     WHEN 1 THEN nullif(x.low, -128) WHEN 2 THEN nullif(x.mid, -128) * 256 + x.low
+                     WHEN 3 THEN nullif(x.high, -128) * 65536 + x.mid * 256 + x.low
+                     WHEN 4 THEN x.wide ELSE 0 END) / (m).scale END AS value,
+                 (q).planes IS NOT NULL AND coalesce(((q).base + (q).step * (x.no - 1) + CASE (q).planes
+                     WHEN 1 THEN nullif(x.q_low, -128) WHEN 2 THEN nullif(x.q_mid, -128) * 256 + x.q_low
+                     WHEN 3 THEN nullif(x.q_high, -128) * 65536 + x.q_mid * 256 + x.q_low
+                     WHEN 4 THEN x.q_wide ELSE 0 END) & (1::bigint << (ordinal - 1)) <> 0, false) AS flagged
+          FROM (SELECT pg_catalog.generate_series(first_no, last_no) AS no,
+                       pg_catalog.unnest((t).low[first_no:last_no])::int AS t_low,
+                       pg_catalog.unnest((t).mid[first_no:last_no])::int AS t_mid,
+                       pg_catalog.unnest((t).high[first_no:last_no])::int AS t_high,
+                       pg_catalog.unnest((t).wide[first_no:last_no]) AS t_wide,
+                       pg_catalog.unnest((m).low[first_no:last_no])::int AS low,
+                       pg_catalog.unnest((m).mid[first_no:last_no])::int AS mid,
+                       pg_catalog.unnest((m).high[first_no:last_no])::int AS high,
+                       pg_catalog.unnest((m).wide[first_no:last_no]) AS wide,
+                       pg_catalog.unnest((m).exact[first_no:last_no]) AS exact,
+                       pg_catalog.unnest((q).low[first_no:last_no])::int AS q_low,
+                       pg_catalog.unnest((q).mid[first_no:last_no])::int AS q_mid,
+                       pg_catalog.unnest((q).high[first_no:last_no])::int AS q_high,
+                       pg_catalog.unnest((q).wide[first_no:last_no]) AS q_wide) x) w
+    WHERE lifted IS NULL OR w.no <> ALL (lifted)
+$$;
+COMMENT ON FUNCTION onemap.metric_decode(date, int[], onemap.packed_series, onemap.packed_series, onemap.packed_series, int, int,
+    int) IS 'Readings of one metric of a packed day: t its times, m its values, q its quality bits (NULL = none are set)';
+GRANT EXECUTE ON FUNCTION onemap.metric_decode(date, int[], onemap.packed_series, onemap.packed_series, onemap.packed_series, int,
+    int, int) TO cityhub_hub, cityhub_api, cityhub_read;
 
 -- Column by column into arrays, then record by record out of them: within plpgsql an element is found at once.
 CREATE OR REPLACE FUNCTION onemap.observation_unpack(p onemap.packed_record, from_at timestamptz, to_at timestamptz)

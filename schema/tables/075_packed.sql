@@ -22,9 +22,10 @@ END $$;
 CREATE TABLE onemap.packed_day (
     kind        "char" NOT NULL CHECK (kind IN ('o', 't')),
     day         date NOT NULL,
+    state       text NOT NULL DEFAULT 'packing' CHECK (state IN ('packing', 'packed', 'unpacking', 'raw')),
     begun_at    timestamptz NOT NULL DEFAULT now(),
     packed_at   timestamptz,
-    next_device int DEFAULT 0,
+    next_device int NOT NULL DEFAULT 0,
     records     bigint NOT NULL DEFAULT 0,
     readings    bigint NOT NULL DEFAULT 0,
     raw_bytes   bigint NOT NULL DEFAULT 0,
@@ -33,22 +34,13 @@ CREATE TABLE onemap.packed_day (
     PRIMARY KEY (kind, day)
 );
 COMMENT ON TABLE onemap.packed_day IS
-    'Days (UTC) that are packed or being packed. kind: o = observations, t = places; packed_at: NULL = under way, next_device is '
-    'the one to go on with; kept_raw: devices whose records did not come out of it as they went in, and stay as they are; '
-    'raw_bytes: what the day took before, bytes: what it takes now, both with indexes';
-
-CREATE TABLE onemap.packed_changed (
-    kind      "char" NOT NULL,
-    day       date NOT NULL,
-    device_id int NOT NULL,
-    id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY
-);
-COMMENT ON TABLE onemap.packed_changed IS
-    'Devices that got records while their day was being packed: packed again before the packed day takes the raw one''s place';
+    'Days (UTC) that are packed. kind: o = observations, t = places; state: packing = devices below next_device are; raw = was '
+    'unpacked by hand, and stays so until it is packed by hand; records, readings, bytes: what is packed; raw_bytes: what the day '
+    'took before (bytes with indexes); kept_raw: devices whose records did not come out of it as they went in, and stay raw';
 
 CREATE TABLE onemap.packed_record (
     device_id     int NOT NULL,
-    kind          "char" NOT NULL CHECK (kind IN ('o', 't', 'O', 'T')),
+    kind          "char" NOT NULL CHECK (kind IN ('o', 't')),
     day           date NOT NULL,
     records       int NOT NULL CHECK (records > 0),
     received_last timestamptz NOT NULL,
@@ -58,7 +50,7 @@ CREATE TABLE onemap.packed_record (
 ) WITH (toast_tuple_target = 128);
 COMMENT ON TABLE onemap.packed_record IS
     'A packed day of a device: how many records, numbered from 1 in the order of their times. kind: o = observations, t = '
-    'places; O and T = prepared, not in force. lifted: numbers of records that stand in the raw table again, as they were changed';
+    'places; lifted: numbers of records that stand in the raw table again, as they were changed';
 CREATE INDEX packed_record_day ON onemap.packed_record (day, kind);
 
 CREATE TABLE onemap.packed_series (
@@ -68,6 +60,7 @@ CREATE TABLE onemap.packed_series (
     ordinal   smallint NOT NULL,
     planes    smallint NOT NULL CHECK (planes BETWEEN 0 AND 5),
     unit      int NOT NULL DEFAULT 1,
+    present   int NOT NULL,
     scale     float8,
     base      bigint,
     step      bigint NOT NULL DEFAULT 0,
@@ -81,7 +74,8 @@ CREATE TABLE onemap.packed_series (
 COMMENT ON TABLE onemap.packed_series IS
     'One column of a packed_record: number n is unit * (base + step * (n - 1) + d) with d = low[n] + 256 * mid[n] + 65536 * '
     'high[n] (planes 0 to 3: so many of them; -128 in the last = NULL) or wide[n] (planes 4), divided by scale if there is one; '
-    'exact[n] with planes 5. base NULL: all are NULL. ordinal: of a metric, or below 0, see onemap.packed_ordinals()';
+    'exact[n] with planes 5. base NULL: all are NULL; present: how many are not. ordinal: of a metric, or below 0, see '
+    'onemap.packed_ordinals()';
 -- In the row as long as it fits a page: no second look-up for a column of a day.
 ALTER TABLE onemap.packed_series ALTER COLUMN low SET STORAGE MAIN, ALTER COLUMN mid SET STORAGE MAIN,
     ALTER COLUMN high SET STORAGE MAIN, ALTER COLUMN wide SET STORAGE MAIN, ALTER COLUMN exact SET STORAGE MAIN;
@@ -96,6 +90,6 @@ END $$;
 -- Arrays of short numbers: compressed they take about half.
 ALTER TABLE onemap.observation_hourly SET (toast_tuple_target = 128);
 
-GRANT SELECT ON onemap.packed_day, onemap.packed_record, onemap.packed_series, onemap.packed_changed TO cityhub_hub, cityhub_read;
+GRANT SELECT ON onemap.packed_day, onemap.packed_record, onemap.packed_series TO cityhub_hub, cityhub_read;
 -- A packed record that is corrected is lifted into the raw table.
 GRANT UPDATE (lifted) ON onemap.packed_record TO cityhub_hub;

@@ -1,7 +1,7 @@
 -- Packed days: records come out of them as they went in, to the bit; what comes for them later is told apart as if they were raw; a
 -- step that fails leaves nothing behind.
 BEGIN;
-SELECT plan(35);
+SELECT plan(43);
 SELECT setseed(0.25);
 SELECT onemap.partition_ensure(d::date) FROM generate_series('2026-03-01'::date, '2026-03-04', '1 day') d;
 SELECT onemap.stage_create();
@@ -57,7 +57,7 @@ CREATE FUNCTION pg_temp.place_unlike() RETURNS int LANGUAGE sql AS $$
     WHERE b.device_id IS NULL OR o.device_id IS NULL OR NOT ROW(o.received_at, o.geom::bytea, o.geom_outside::bytea)::record *= ROW(b.received_at, b.geom, b.geom_outside)::record
 $$;
 SELECT is(pg_temp.unlike() + pg_temp.place_unlike(), 0, 'the comparison compares');
-SELECT matches(pg_temp.pack('2026-03-01'), '^( begun( prepared){2,} packed){2}$', 'a day is packed in steps');
+SELECT matches(pg_temp.pack('2026-03-01'), '^( begun( devices){2,} packed){2}$', 'a day is packed in steps');
 SELECT is(pg_temp.unlike(), 0, 'every record comes out as it went in');
 SELECT is(pg_temp.place_unlike(), 0, 'and every place');
 SELECT is((SELECT array_agg(DISTINCT device_id ORDER BY device_id) FROM onemap.observation_raw), '{100,101}', 'what has no packed form stays raw');
@@ -80,7 +80,7 @@ BEGIN
     TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
     FOREACH r IN ARRAY rows LOOP
         f := string_to_array(r, ' ');
-        INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings) VALUES (f[1]::int, ('2026-03-01 ' || f[2] || 'Z')::timestamptz, stamp, f[3]::float8[]);
+        INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings) VALUES (f[1]::int, (format('2026-03-%s %sZ', coalesce(nullif(split_part(f[2], '/', 2), ''), '01'), split_part(f[2], '/', 1)))::timestamptz, stamp, f[3]::float8[]);
     END LOOP;
     SELECT * INTO result FROM onemap.observation_settle(stamp);
     PERFORM set_config('onemap.settling', '', true);
@@ -113,17 +113,36 @@ SELECT is((SELECT count(*)::int FROM onemap.track_point WHERE device_id = 4), 60
 -- ---- in between ----
 SELECT set_config('onemap.settling', '', true);
 INSERT INTO onemap.observation_raw SELECT d, '2026-03-02 00:00Z'::timestamptz + n * interval '1 min', now(), ARRAY[n, d] FROM generate_series(1, 5) d, generate_series(1, 100) n;
-SELECT is(onemap.pack_step('2026-03-03', '2026-03-02', 150) || ' ' || onemap.pack_step('2026-03-03', '2026-03-02', 150), 'begun prepared', 'half of a day is prepared');
-INSERT INTO onemap.observation_raw VALUES (1, '2026-03-02 20:00Z', now(), '{7}'), (4, '2026-03-02 20:00Z', now(), '{7}');
-SELECT is((SELECT count(*)::int FROM onemap.observation WHERE observed_at >= '2026-03-02'), 502, 'what is prepared is not seen');
-SELECT matches(pg_temp.pack('2026-03-02'), '^( prepared){4} packed begun prepared packed$', 'the rest follows');
+SELECT is(onemap.pack_step('2026-03-03', '2026-03-02', 150) || ' ' || onemap.pack_step('2026-03-03', '2026-03-02', 150), 'begun devices', 'some devices of a day are packed');
+SELECT is((SELECT array_agg(DISTINCT device_id ORDER BY device_id) FROM onemap.observation_raw WHERE observed_at >= '2026-03-02'), '{2,3,4,5}', 'and not raw any more');
+SELECT is((SELECT count(*)::int FROM onemap.observation WHERE observed_at >= '2026-03-02'), 500, 'which nobody can tell');
+SELECT throws_ok($$INSERT INTO onemap.observation_raw VALUES (5, '2026-03-02 20:00Z', now(), '{7}')$$, '23505', NULL, 'from here on all of the day comes by the slow path');
+SELECT is(pg_temp.settle('1 20:00/02 {7}', '5 20:00/02 {7}', '1 00:01/02 {1,1}', '5 00:01/02 {1,1}', '1 00:02/02 {9,1}', '5 00:02/02 {9,5}'), '{3} {} {4,5,6}',
+    'records for packed and for raw devices: new, duplicates, corrections');
+SELECT matches(pg_temp.pack('2026-03-02'), '^( devices){1,} packed begun packed again( dropped)*$', 'the rest follows, and what came late');
 SELECT is((SELECT count(*)::int || ' ' || (SELECT count(*) FROM onemap.observation_raw WHERE observed_at >= '2026-03-02') FROM onemap.observation WHERE observed_at >= '2026-03-02'), '502 0',
     'and what came between is in it');
-SELECT is(onemap.unpack_day('2026-03-01'), (SELECT count(*) - 3 + (SELECT count(*) FROM place_before) FROM before), 'a day is made raw again');
+-- ---- and back ----
+CREATE FUNCTION pg_temp.unpack(day date, at_once int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE step text; steps text := '';
+BEGIN
+    FOR n IN 1 .. 1000 LOOP
+        step := onemap.unpack_step(day, at_once);
+        EXIT WHEN step = 'done';
+        steps := steps || ' ' || step;
+    END LOOP;
+    RETURN steps;
+END $$;
+SELECT is((SELECT ROW(records, readings)::text FROM onemap.packed_day WHERE kind = 'o' AND day = '2026-03-02'), '(502,1002)', 'it is told how much is packed');
+SELECT matches(pg_temp.unpack('2026-03-01', 200), '^( devices){5,} unpacked( devices){2,} unpacked$', 'a day is made raw again in steps');
 SELECT is(pg_temp.unlike() - (SELECT count(*)::int FROM onemap.observation WHERE observed_at >= '2026-03-02'), 0, 'as it was');
+SELECT is((SELECT string_agg(concat_ws(' ', state, records, readings, bytes), ', ') FROM onemap.packed_day WHERE day = '2026-03-01'), 'raw 0 0 0, raw 0 0 0', 'nothing of it is packed');
 SELECT lives_ok($$INSERT INTO onemap.observation_raw VALUES (1, '2026-03-01 23:00Z', now(), '{1}')$$, 'and takes records as any other');
-SELECT is(onemap.packed_forget('2026-03-03'), 1, 'what is past its retention goes');
-SELECT is((SELECT count(*)::int FROM onemap.packed_series) + (SELECT count(*)::int FROM onemap.packed_record), 0, 'all of it');
-SELECT throws_ok($$SELECT onemap.pack_step('2030-01-01', (now() AT TIME ZONE 'UTC')::date - 1)$$, 'P0001', NULL, 'yesterday is not packed');
+SELECT is(onemap.pack_step('2026-03-05') || ' ' || (SELECT count(*) FROM onemap.packed_record WHERE day = '2026-03-01'), 'begun 0', 'the job leaves it raw, and takes another day');
+SELECT matches(pg_temp.pack('2026-03-01'), '^ begun( devices)+ packed begun( devices)* packed$', 'who asks for it has it packed again');
+SELECT cmp_ok(onemap.packed_forget('2026-03-03'), '>=', 3, 'what is past its retention goes');
+SELECT is((SELECT count(*)::int FROM onemap.packed_series) + (SELECT count(*)::int FROM onemap.packed_record) + (SELECT count(*)::int FROM onemap.packed_day WHERE day < '2026-03-03'), 0, 'all of it');
+SELECT throws_ok($$SELECT onemap.pack_step('2030-01-01', (now() AT TIME ZONE 'UTC')::date - 1)$$, 'CH013', NULL, 'yesterday is not packed');
+SELECT throws_ok($$SELECT onemap.unpack_step('2026-03-09')$$, 'CH013', NULL, 'what is not packed is not unpacked');
 SELECT * FROM finish();
 ROLLBACK;

@@ -175,7 +175,7 @@ static void test_failures(void **state) {
 /* While there is something to pack, step follows step; then it is asked now and then. */
 static void test_packing(void **state) {
     struct pacing *pacing = *state;
-    static const char *const steps[] = {"begun", "prepared", "prepared", "packed", "done"};
+    static const char *const steps[] = {"begun", "devices", "devices", "packed", "done"};
     uv_loop_t *loop = &pacing->world->loop;
     uint64_t packed = hub_metrics.days_packed, taken = hub_metrics.pack_steps;
     size_t step = 0;
@@ -192,6 +192,29 @@ static void test_packing(void **state) {
     assert_int_equal(step, COUNT_OF(steps));
     assert_int_equal(hub_metrics.days_packed - packed, 1);
     assert_int_equal(hub_metrics.pack_steps - taken, 4);
+}
+
+/* A step may take long: what has come due meanwhile goes before the next one, which rests as long as that took. */
+static void test_packing_gives_way(void **state) {
+    struct pacing *pacing = *state;
+    uv_loop_t *loop = &pacing->world->loop;
+    int steps = 0, rollups = 0;
+    for (int64_t ended_at = 0; steps < 5;) {
+        fake_loop_pass(loop, 100);
+        const char *sql = fake_postgres_sql(slow());
+        if (strstr(sql, "pack_step") != NULL) {
+            assert_true(steps == 0 || rollups > 0);
+            assert_true(steps == 0 || fake_loop_passed() - ended_at >= 12000);
+            fake_loop_pass(loop, 12000);
+            PLAY(loop, slow(), {.expects = "pack_step", .answers = {ANSWER("pack_step", 1, "devices")}});
+            ended_at = fake_loop_passed();
+            rollups = 0;
+            steps++;
+        } else if (sql[0] != '\0') {
+            rollups += strstr(sql, "rollup_run") != NULL;
+            fake_postgres_succeed(slow());
+        }
+    }
 }
 
 /* What sweeps could not do they say in rows. */
@@ -421,10 +444,10 @@ static void test_close(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_first_round), TEST(test_intervals),    TEST(test_not_listening),    TEST(test_failures),
-        TEST(test_slow_job),    TEST(test_packing),      TEST(test_sweeps_that_fail), TEST(test_gauges_rest),
-        TEST(test_states),      TEST(test_states_fail),  TEST(test_many_states),      TEST(test_close),
-        TEST(test_rollups),     TEST(test_many_rollups),
+        TEST(test_first_round), TEST(test_intervals),    TEST(test_not_listening),     TEST(test_failures),
+        TEST(test_slow_job),    TEST(test_packing),      TEST(test_sweeps_that_fail),  TEST(test_gauges_rest),
+        TEST(test_states),      TEST(test_states_fail),  TEST(test_many_states),       TEST(test_close),
+        TEST(test_rollups),     TEST(test_many_rollups), TEST(test_packing_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
