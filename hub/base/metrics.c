@@ -110,6 +110,8 @@ static const struct family hub_families[] = {
     HUB("cityhub_alarms_closed_total", VALUE_COUNT, alarms_closed, "Alarms closed by threshold rules."),
     HUB("cityhub_jobs_run_total", VALUE_COUNT, jobs_run, "Periodic jobs run."),
     HUB("cityhub_jobs_failed_total", VALUE_COUNT, jobs_failed, "Periodic jobs that failed."),
+    HUB("cityhub_pack_steps_total", VALUE_COUNT, pack_steps, "Steps of packing old days."),
+    HUB("cityhub_days_packed_total", VALUE_COUNT, days_packed, "Old days packed, observations and places apart."),
     HUB("cityhub_http_connections", VALUE_INTEGER, http_connections, "Open HTTP connections."),
     HUB("cityhub_http_streams", VALUE_INTEGER, http_streams, "Answers that stream now."),
     HUB("cityhub_http_queue", VALUE_INTEGER, http_queue, "Requests that wait for a connection to the database."),

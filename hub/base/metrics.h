@@ -68,6 +68,7 @@ struct hub_metrics {
     int64_t state_dirty;                   /* devices whose state is not written yet */
     uint64_t alarms_opened, alarms_closed; /* by threshold rules */
     uint64_t jobs_run, jobs_failed;
+    uint64_t pack_steps, days_packed;
     int64_t http_connections, http_streams; /* open; answers that stream */
     int64_t http_queue, http_queries;       /* requests that wait for a connection to the database; that have one */
     uint64_t http_cancelled;                /* whose client left or whose time was over before PostgreSQL answered */
