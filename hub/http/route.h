@@ -50,7 +50,7 @@ struct route_sink {
 
 struct route {
     enum route_method method; /* one; a path with two has two rows */
-    const char *pattern;      /* /api/v1/subsystems/{subsystem}/devices; a segment may have text around its {name} */
+    const char *pattern;      /* /api/v1/devices/{id}/track; a segment may have text around its {name} */
     const char *summary;      /* one line */
     enum route_right right;
     bool loopback;     /* or without an identity from this machine: by localhost or its address, through no proxy */

@@ -25,18 +25,15 @@ enum { WORDS_BYTES = 16 * 1024, CSV_DEADLINE_S = 60 };
          .meaning = "how grave"},                                                                                      \
         {.name = "open", .kind = PARAMETER_BOOLEAN, .meaning = "whether the condition still holds"},                   \
         {.name = "acknowledged", .kind = PARAMETER_BOOLEAN, .meaning = "whether somebody has acknowledged it"},        \
-        {.name = "from", .kind = PARAMETER_TIME, .meaning = "opened at this moment or day, or later"},                 \
-        {.name = "to", .kind = PARAMETER_TIME, .meaning = "opened before this moment, or on this day or before"},      \
+        {.name = "from", .kind = PARAMETER_TIME, .meaning = "opened from this moment on; a day is its midnight"},      \
+        {.name = "to", .kind = PARAMETER_TIME, .meaning = "opened before this moment"},                                \
         {.name = "box", .kind = PARAMETER_BOX, .meaning = "where: degrees of WGS 84"},                                 \
         {.name = "text",                                                                                               \
          .kind = PARAMETER_TEXT,                                                                                       \
          .low = 1,                                                                                                     \
          .high = 100,                                                                                                  \
          .meaning = "words in rule, device, vendor or what is special"},                                               \
-    {                                                                                                                  \
-        .name = "after", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX,                                   \
-        .meaning = "next of the page before: the page begins behind it"                                                \
-    }
+        AFTER_ID
 
 static const struct parameter list_parameters[] = {ALARM_FILTERS, LIMIT, {0}};
 static const struct parameter csv_parameters[] = {ALARM_FILTERS, CSV_LIMIT, CSV_BOM, {0}};

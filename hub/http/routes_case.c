@@ -4,12 +4,6 @@
 
 enum { CASE_BODY_BYTES = 64 * 1024, CSV_DEADLINE_S = 60 };
 
-#define AFTER                                                                                                          \
-    {                                                                                                                  \
-        .name = "after", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX,                                   \
-        .meaning = "next of the page before: the page begins behind it"                                                \
-    }
-
 /* By which cases are chosen; those of a statistic by what counted for it. */
 #define CASE_FILTERS                                                                                                   \
     {.name = "source", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .list = 16, .meaning = "sources of cases"},       \
@@ -32,9 +26,10 @@ enum { CASE_BODY_BYTES = 64 * 1024, CSV_DEADLINE_S = 60 };
         {.name = "urgent", .kind = PARAMETER_BOOLEAN, .meaning = "whether the limit goes by the clock"},               \
         {.name = "from",                                                                                               \
          .kind = PARAMETER_TIME,                                                                                       \
-         .meaning = "begin: a moment, or a day; of a statistic its first day"},                                        \
+         .meaning = "from this moment on, a day is its midnight; of a statistic its first day"},                       \
     {                                                                                                                  \
-        .name = "to", .kind = PARAMETER_TIME, .meaning = "end: a moment before which, or a day that is still in"       \
+        .name = "to", .kind = PARAMETER_TIME,                                                                          \
+        .meaning = "up to before this moment; of a statistic its last day, which is still in"                          \
     }
 
 #define CASE_STATE_FILTERS                                                                                             \
@@ -75,11 +70,11 @@ enum { CASE_BODY_BYTES = 64 * 1024, CSV_DEADLINE_S = 60 };
     }
 
 static const struct parameter list_parameters[] = {
-    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER, LIMIT, {0},
+    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER_ID, LIMIT, {0},
 };
 
 static const struct parameter csv_parameters[] = {
-    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER, CSV_LIMIT, CSV_BOM, {0},
+    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER_ID, CSV_LIMIT, CSV_BOM, {0},
 };
 
 static const struct parameter statistics_parameters[] = {
@@ -129,7 +124,7 @@ const struct route routes_case[] = {
      .compress = true},
     {.method = METHOD_GET,
      .pattern = "/api/v1/cases/words",
-     .summary = "States, stages, actions, posts, sources, figures, categories and departments with their names",
+     .summary = "States, stages, actions, posts, sources, figures, statistics and categories with their names",
      .right = RIGHT_READ,
      .function = "onemap.http_case_words",
      .content_type = JSON_TYPE,

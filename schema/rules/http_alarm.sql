@@ -12,7 +12,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('department', '$1->''department'' ? coalesce(u.code, '''')'),
         ('grid_cell', 'onemap.http_code_begins(coalesce(d.grid_cell, ''''), $1->''grid_cell'')'),
         ('from', 'a.opened_at >= $2'), ('to', 'a.opened_at < $3'),
-        ('box', 'onemap.http_in_box(coalesce(s.geom, d.geom), $1->''box'')'),
+        ('box', 'public.ST_Intersects(coalesce(s.geom, d.geom), onemap.http_box($1->''box''))'),
         ('text', 'position(lower($1->>''text'') IN lower(concat_ws('' '', r.key, r.name_zh, d.code, d.name_zh,
             coalesce(d.vendor, a.vendor), a.detail->>''text_zh''))) > 0')
 $$;
@@ -32,7 +32,7 @@ BEGIN
         || CASE WHEN mine IS NOT NULL THEN format(' AND u.id = ANY (%L)', mine) ELSE '' END
         || CASE request->>'open' WHEN 'true' THEN ' AND a.closed_at IS NULL' WHEN 'false' THEN ' AND a.closed_at IS NOT NULL'
             ELSE '' END || conditions || ' ORDER BY a.id DESC LIMIT coalesce(($1->>''limit'')::int, 1)'
-    USING request, onemap.http_moment(request, 'from', false), onemap.http_moment(request, 'to', true);
+    USING request, onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
 END $$;
 COMMENT ON FUNCTION onemap.http_alarm_find(jsonb) IS
     'The alarms that fit a request, of those that who asks may see, newest first: {id} alone, or a page of a list';

@@ -65,7 +65,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
             = ($2->>''urgent'')::boolean'),
         ('subsystem', 'r.subsystem = $2->>''subsystem'''),
         ('device', 'r.device_id = ($2->>''device'')::int'),
-        ('box', 'onemap.http_in_box(r.geom, $2->''box'')'),
+        ('box', 'public.ST_Intersects(r.geom, onemap.http_box($2->''box''))'),
         ('text', 'position(lower($2->>''text'') IN lower(concat_ws('' '', r.code, r.title, r.address, r.external_code,
             r.description))) > 0')
 $$;
@@ -195,7 +195,7 @@ BEGIN
         FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
               ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN onemap.case_record c ON c.id = p.id', source)
     INTO result USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
-        onemap.http_moment(request, 'from', false), onemap.http_moment(request, 'to', true);
+        onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
     IF request ? 'statistic' THEN
         EXECUTE format('SELECT jsonb_build_object(''statistic'', $2->''statistic'', ''value'', coalesce(sum(r.times), 0),
             ''cases'', count(*), ''as_of'', $1) FROM %s', source)
@@ -235,7 +235,7 @@ BEGIN
               ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN onemap.case_record c ON c.id = p.id ORDER BY p.id DESC',
         onemap.http_case_rows(request))
     USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
-        onemap.http_moment(request, 'from', false), onemap.http_moment(request, 'to', true);
+        onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
 END $$;
 COMMENT ON FUNCTION onemap.http_cases_csv(jsonb) IS 'GET /api/v1/cases.csv: the same list line by line';
 GRANT EXECUTE ON FUNCTION onemap.http_cases_csv(jsonb) TO cityhub_api;
@@ -273,8 +273,8 @@ BEGIN
     EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(''key'', g.key, ''name_zh'', %s,
             ''figures'', to_jsonb(g) - ''key'') ORDER BY g.key COLLATE "C"), ''[]'')
         FROM (SELECT %s AS key, count(*) AS all, %s FROM %s GROUP BY 1) g', k.name, k.key, figures, onemap.http_case_rows(request))
-    INTO rows USING now(), request, onemap.http_case_departments(request), onemap.http_moment(request, 'from', false),
-        onemap.http_moment(request, 'to', true);
+    INTO rows USING now(), request, onemap.http_case_departments(request), onemap.http_time(request, 'from'),
+        onemap.http_time(request, 'to');
     RETURN QUERY SELECT json_build_object('by', k.dimension, 'as_of', now(), 'parameter', k.parameter, 'rows', rows,
         'figures', (SELECT json_agg(json_build_object('figure', f.figure, 'name_zh', f.name_zh) ORDER BY f.position)
             FROM onemap.http_case_figures() f));
@@ -296,14 +296,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         'rates', (SELECT jsonb_agg(jsonb_build_object('rate', r.rate, 'name_zh', r.name_zh, 'numerator', r.numerator,
             'denominator', r.denominator) ORDER BY r.position) FROM onemap.score_rate r),
         'categories', (SELECT coalesce(jsonb_agg(jsonb_build_object('code', k.code, 'name_zh', k.name_zh, 'class_zh', k.class_zh)
-            ORDER BY k.code), '[]') FROM onemap.case_category k WHERE k.version = onemap.case_catalogue_current()),
-        'departments', (SELECT coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'name_zh', d.name_zh, 'kind', d.kind)
-            ORDER BY d.position, d.code COLLATE "C"), '[]') FROM onemap.department d WHERE d.active)))::json
+            ORDER BY k.code), '[]') FROM onemap.case_category k WHERE k.version = onemap.case_catalogue_current())))::json
     WHERE onemap.identity(request) IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.http_case_words(jsonb) IS
-    'GET /api/v1/cases/words: states, stages, actions, posts, sources, figures, statistics, categories and departments with their '
-    'names';
+    'GET /api/v1/cases/words: states, stages, actions, posts, sources, figures, statistics and categories with their names';
 GRANT EXECUTE ON FUNCTION onemap.http_case_words(jsonb) TO cityhub_api;
 
 -- ---- one case ----

@@ -48,8 +48,8 @@ BEGIN
                 AND (NOT request ? 'vendor' OR q.vendor = request->>'vendor')
                 AND (NOT request ? 'kind' OR q.kind = request->>'kind')
                 AND (NOT request ? 'code' OR q.code = request->>'code')
-                AND (NOT request ? 'from' OR q.received_at >= onemap.http_moment(request, 'from', false))
-                AND (NOT request ? 'to' OR q.received_at < onemap.http_moment(request, 'to', true))
+                AND (NOT request ? 'from' OR q.received_at >= onemap.http_time(request, 'from'))
+                AND (NOT request ? 'to' OR q.received_at < onemap.http_time(request, 'to'))
                 AND (NOT request ? 'waiting' OR (q.replayed_at IS NULL) = (request->>'waiting')::boolean)
                 AND (NOT request ? 'after' OR q.id < (request->>'after')::bigint)
               ORDER BY q.id DESC LIMIT (request->>'limit')::int) p;

@@ -57,7 +57,7 @@ COMMENT ON FUNCTION onemap.http_score_period(jsonb) IS 'The period of a statisti
 
 CREATE OR REPLACE FUNCTION onemap.http_score_as_of(request jsonb) RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT least((onemap.http_score_period(request)).until, coalesce(onemap.http_moment(request, 'as_of', false), now()))
+    SELECT least((onemap.http_score_period(request)).until, coalesce(onemap.http_time(request, 'as_of'), now()))
 $$;
 COMMENT ON FUNCTION onemap.http_score_as_of(jsonb) IS 'As of when a statistic is judged: what is to fall due later does not count';
 
