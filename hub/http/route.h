@@ -29,6 +29,7 @@ enum route_right {
     RIGHT_READ,
     RIGHT_ALARM,
     RIGHT_OPERATE,
+    RIGHT_SCORE,
 };
 
 enum route_etag {
@@ -77,7 +78,7 @@ struct route {
 
 struct router;
 
-enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 24 };
+enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 28 };
 
 struct route_text {
     const char *text;
