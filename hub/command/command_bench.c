@@ -78,8 +78,8 @@ static void copy_rows(struct buffer *rows, int values, int64_t start_us) {
 static int copy_once(PGconn *connection, const struct buffer *rows, double *seconds) {
     int code = database_run(connection, "BEGIN", 0, NULL);
     if (code == 0) {
-        code =
-            database_run(connection, "CREATE TABLE onemap.bench_copy (LIKE onemap.observation_raw INCLUDING ALL)", 0, NULL);
+        code = database_run(connection, "CREATE TABLE onemap.bench_copy (LIKE onemap.observation_raw INCLUDING ALL)", 0,
+                            NULL);
     }
     int64_t started = clock_steady_us();
     PGresult *result =
