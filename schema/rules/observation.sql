@@ -89,12 +89,10 @@ RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boo
     JOIN onemap.packed_series m ON m.device_id = p.device_id AND m.kind = p.kind AND m.day = p.day AND m.ordinal = $2
     JOIN onemap.packed_series t ON t.device_id = p.device_id AND t.kind = p.kind AND t.day = p.day AND t.ordinal = -9
     LEFT JOIN onemap.packed_series q ON q.device_id = p.device_id AND q.kind = p.kind AND q.day = p.day AND q.ordinal = -7
-    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $2,
-        onemap.series_first(t, greatest(onemap.day_offset(from_at, p.day), 0)),
-        onemap.series_last(t, onemap.day_offset(to_at, p.day), p.records)) v
+    CROSS JOIN LATERAL onemap.metric_window(t, p.records, p.day, from_at, to_at) w
+    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $2, w.first_no, w.last_no, w.since, w.past) v
     WHERE p.device_id = device AND p.kind = 'o' AND m.present > 0
         AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
-        AND v.observed_at >= from_at AND v.observed_at < to_at AND v.value IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.metric_of(int, int, timestamptz, timestamptz) IS
     'Readings of one metric of a device from from_at to before to_at, also those out of range (flagged); in no order';
@@ -112,12 +110,10 @@ RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boo
     JOIN onemap.packed_series m ON m.device_id = p.device_id AND m.kind = p.kind AND m.day = p.day AND m.ordinal = $1
     JOIN onemap.packed_series t ON t.device_id = p.device_id AND t.kind = p.kind AND t.day = p.day AND t.ordinal = -9
     LEFT JOIN onemap.packed_series q ON q.device_id = p.device_id AND q.kind = p.kind AND q.day = p.day AND q.ordinal = -7
-    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $1,
-        onemap.series_first(t, greatest(onemap.day_offset(from_at, p.day), 0)),
-        onemap.series_last(t, onemap.day_offset(to_at, p.day), p.records)) v
+    CROSS JOIN LATERAL onemap.metric_window(t, p.records, p.day, from_at, to_at) w
+    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $1, w.first_no, w.last_no, w.since, w.past) v
     WHERE p.kind = 'o' AND m.present > 0
         AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
-        AND v.observed_at >= from_at AND v.observed_at < to_at AND v.value IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.metric_between(int, timestamptz, timestamptz) IS
     'The same of all devices, or of those that are named beside it: an ordinal means a metric within a subsystem only';

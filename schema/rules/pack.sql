@@ -84,7 +84,7 @@ COMMENT ON FUNCTION onemap.series_put("char", int, date, int, float8[]) IS
 
 CREATE OR REPLACE FUNCTION onemap.pack_mark(kind "char", day date, first_device int, last_device int, OUT records bigint,
     OUT width int, OUT places bigint, OUT writers bigint)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 BEGIN
     EXECUTE format('SELECT count(*), %s, sum(hashtid(o.ctid)), sum(o.xmin::text::bigint) FROM onemap.%I o
         WHERE o.device_id BETWEEN $1 AND $2',
@@ -137,7 +137,7 @@ COMMENT ON FUNCTION onemap.pack_devices("char", date, int, int, int) IS
     'as they went in: they have none';
 
 CREATE OR REPLACE FUNCTION onemap.pack_compare(kind "char", day date, first_device int, last_device int) RETURNS int[]
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' SET enable_nestloop = on SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB' SET enable_nestloop = on SET jit = off AS $$
 DECLARE unlike int[]; columns text; unpack text := CASE kind WHEN 'o' THEN 'observation_unpack' ELSE 'track_point_unpack' END;
 BEGIN
     columns := CASE kind WHEN 'o' THEN '%1$s.received_at, %1$s.readings, %1$s.quality, %1$s.attributes'

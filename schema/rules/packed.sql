@@ -85,21 +85,21 @@ CREATE OR REPLACE FUNCTION onemap.day_offset(at timestamptz, day date) RETURNS b
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN at < day::timestamp AT TIME ZONE 'UTC' THEN -1
         WHEN at > (day + 1)::timestamp AT TIME ZONE 'UTC' THEN 86400000001
-        ELSE (extract(epoch FROM at - day::timestamp AT TIME ZONE 'UTC') * 1000000)::bigint END
+        ELSE round(date_part('epoch', at - day::timestamp AT TIME ZONE 'UTC') * 1000000)::bigint END
 $$;
 COMMENT ON FUNCTION onemap.day_offset(timestamptz, date) IS
     'Microseconds since the UTC day began; -1 before it, one more than a day has after it';
 GRANT EXECUTE ON FUNCTION onemap.day_offset(timestamptz, date) TO cityhub_hub, cityhub_api, cityhub_read;
 
--- One metric of a day, and nothing else of it is looked at: a device's year of one metric is read in seconds.
+-- One metric of a day, and nothing else of it is looked at. OFFSET 0: each value is computed once, not once for each use of it.
 CREATE OR REPLACE FUNCTION onemap.metric_decode(day date, lifted int[], t onemap.packed_series, m onemap.packed_series,
-    q onemap.packed_series, ordinal int, first_no int, last_no int)
+    q onemap.packed_series, ordinal int, first_no int, last_no int, since bigint, past bigint)
 RETURNS TABLE (observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1000 AS $$
-    SELECT day::timestamp AT TIME ZONE 'UTC' + w.time * interval '1 microsecond', w.value, w.flagged
+    SELECT day::timestamp AT TIME ZONE 'UTC' + w.moment * interval '1 microsecond', w.value, w.flagged
     FROM (SELECT x.no,
                  (t).unit * ((t).base + (t).step * (x.no - 1) + CASE (t).planes WHEN 1 THEN x.t_low
                      WHEN 2 THEN x.t_mid * 256 + x.t_low WHEN 3 THEN x.t_high * 65536 + x.t_mid * 256 + x.t_low
-                     WHEN 4 THEN x.t_wide ELSE 0 END) AS time,
+                     WHEN 4 THEN x.t_wide ELSE 0 END) AS moment,
                  CASE (m).planes WHEN 5 THEN x.exact ELSE ((m).base + (m).step * (x.no - 1) + CASE (m).planes
                      WHEN 1 THEN nullif(x.low, -128) WHEN 2 THEN nullif(x.mid, -128) * 256 + x.low
                      WHEN 3 THEN nullif(x.high, -128) * 65536 + x.mid * 256 + x.low
@@ -121,13 +121,26 @@ RETURNS TABLE (observed_at timestamptz, value float8, flagged boolean) LANGUAGE 
                        pg_catalog.unnest((q).low[first_no:last_no])::int AS q_low,
                        pg_catalog.unnest((q).mid[first_no:last_no])::int AS q_mid,
                        pg_catalog.unnest((q).high[first_no:last_no])::int AS q_high,
-                       pg_catalog.unnest((q).wide[first_no:last_no]) AS q_wide) x) w
-    WHERE lifted IS NULL OR w.no <> ALL (lifted)
+                       pg_catalog.unnest((q).wide[first_no:last_no]) AS q_wide) x OFFSET 0) w
+    WHERE w.moment >= since AND w.moment < past AND w.value IS NOT NULL AND (lifted IS NULL OR w.no <> ALL (lifted))
 $$;
 COMMENT ON FUNCTION onemap.metric_decode(date, int[], onemap.packed_series, onemap.packed_series, onemap.packed_series, int, int,
-    int) IS 'Readings of one metric of a packed day: t its times, m its values, q its quality bits (NULL = none are set)';
+    int, bigint, bigint) IS
+    'Readings of one metric of a packed day: t its times, m its values, q its quality bits (NULL = none are set); numbers first_no '
+    'to last_no, of them those from since to before past (microseconds since the day began)';
 GRANT EXECUTE ON FUNCTION onemap.metric_decode(date, int[], onemap.packed_series, onemap.packed_series, onemap.packed_series, int,
-    int, int) TO cityhub_hub, cityhub_api, cityhub_read;
+    int, int, bigint, bigint) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.metric_window(t onemap.packed_series, records int, day date, from_at timestamptz,
+    to_at timestamptz)
+RETURNS TABLE (first_no int, last_no int, since bigint, past bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
+    SELECT onemap.series_first(t, o.since), onemap.series_last(t, o.past, records), o.since, o.past
+    FROM (SELECT greatest(onemap.day_offset(from_at, day), 0) AS since, onemap.day_offset(to_at, day) AS past OFFSET 0) o OFFSET 0
+$$;
+COMMENT ON FUNCTION onemap.metric_window(onemap.packed_series, int, date, timestamptz, timestamptz) IS
+    'Which numbers of a packed day may be of a time, by its column of times, and the time as microseconds since the day began';
+GRANT EXECUTE ON FUNCTION onemap.metric_window(onemap.packed_series, int, date, timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
 
 -- Column by column into arrays, then record by record out of them: within plpgsql an element is found at once.
 CREATE OR REPLACE FUNCTION onemap.observation_unpack(p onemap.packed_record, from_at timestamptz, to_at timestamptz)

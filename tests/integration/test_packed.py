@@ -65,7 +65,7 @@ def test_killed_while_packed(site, hub, vendor_client, cluster):
     # At noon of that day, whenever the test runs.
     age_s = AGE_DAYS * 86400 - 43200 + site.database.value("SELECT extract(epoch FROM now())::bigint % 86400")
     with Packer(site.database) as packer:
-        books = kill_at_random(site, cluster, client, kills=8, broker_dies=False, age_s=age_s)
+        books = kill_at_random(site, cluster, client, kills=6, broker_dies=False, age_s=age_s)
     print("steps:", dict(packer.steps))
     assert {"begun", "devices", "packed", "again", "undevices", "ununpacked"} <= set(packer.steps), packer.steps
     for _ in range(200):
