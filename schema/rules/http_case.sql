@@ -405,8 +405,8 @@ END $$;
 COMMENT ON FUNCTION onemap.http_case_post(jsonb, jsonb, text[]) IS
     'In which post a person acts: the one that is named, or the only one held whose role is among those able to';
 
-CREATE OR REPLACE FUNCTION onemap.http_case_asked(request jsonb, sent jsonb) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+CREATE OR REPLACE FUNCTION onemap.http_case_asked(sent jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE stray text := (SELECT min(w) FROM unnest('{role,actor,unit,at,case}'::text[]) w WHERE sent ? w);
 BEGIN
     IF jsonb_typeof(sent) IS DISTINCT FROM 'object' THEN
@@ -417,7 +417,7 @@ BEGIN
     END IF;
     RETURN sent;
 END $$;
-COMMENT ON FUNCTION onemap.http_case_asked(jsonb, jsonb) IS 'A body that does not claim who acts; CH013 if it does';
+COMMENT ON FUNCTION onemap.http_case_asked(jsonb) IS 'A body that does not claim who acts; CH013 if it does';
 
 CREATE OR REPLACE FUNCTION onemap.http_case_refused(request jsonb, sent jsonb, code text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
@@ -430,7 +430,7 @@ COMMENT ON FUNCTION onemap.http_case_refused(jsonb, jsonb, text) IS
 CREATE OR REPLACE FUNCTION onemap.http_case_report(request jsonb, sent jsonb)
 RETURNS TABLE (body json, status int, location text, code text, detail text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE asked jsonb := onemap.http_case_asked(request, sent); answer jsonb; words text;
+DECLARE asked jsonb := onemap.http_case_asked(sent); answer jsonb; words text;
 BEGIN
     answer := onemap.case_report(asked - 'post' || onemap.identity_act(request, onemap.http_case_post(request, asked,
         ARRAY(SELECT t.role FROM onemap.case_report_right t WHERE t.source = asked->>'source'))) - 'unit');
@@ -448,7 +448,7 @@ COMMENT ON FUNCTION onemap.http_case_report(jsonb, jsonb) IS
 CREATE OR REPLACE FUNCTION onemap.http_case_do(request jsonb, sent jsonb)
 RETURNS TABLE (body json, code text, detail text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE asked jsonb := onemap.http_case_asked(request, sent); c onemap.case_record; words text;
+DECLARE asked jsonb := onemap.http_case_asked(sent); c onemap.case_record; words text;
 BEGIN
     SELECT * INTO c FROM onemap.case_record r WHERE r.code = request->>'number';
     IF c.id IS NULL OR onemap.http_case_reach(c, request) IS DISTINCT FROM 2147483647 THEN

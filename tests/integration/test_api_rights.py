@@ -6,6 +6,7 @@ import concurrent.futures
 import itertools
 import json
 import random
+import time
 
 import pytest
 import requests
@@ -56,14 +57,13 @@ def plant(shared, code, mark, found):
     device = value("INSERT INTO onemap.device (subsystem, vendor, code, name_zh, status, department_id, kind, geom) VALUES ('dust', %s, %s, %s, 'active',"
                    " %s, (SELECT min(k.key) FROM onemap.device_kind k WHERE k.subsystem = 'dust'), public.ST_SetSRID(public.ST_MakePoint(114.78, 34.55), 4326))"
                    " RETURNING id", vendor, f"D-{mark}", mark, department)
-    query("INSERT INTO onemap.device_state (device_id, last_seen_at, online, geom) SELECT d.id, now(), true, d.geom FROM onemap.device d WHERE d.id = %s"
-          " ON CONFLICT DO NOTHING", device)
-    for kind, record in (("staff", {"person_code": f"P-{mark}", "name": mark, "on_duty": True, "department_code": code}),
-                         ("work", {"order_code": f"W-{mark}", "device_code": f"D-{mark}", "title": mark, "department_code": code, "state": "CREATED"})):
-        try:
-            query("SELECT onemap.record_put('dust', %s, %s, %s, now())", vendor, kind, json.dumps(record))
-        except Exception as problem:  # a record of another form than the product's: say which
-            raise AssertionError(f"{kind}: {problem}")
+    query("INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, online, geom) SELECT d.id, now(), now(), true, d.geom"
+          " FROM onemap.device d WHERE d.id = %s", device)
+    common = {"department_code": code, "observed_at_ms": int(time.time() * 1000), "lon": 114.78, "lat": 34.55}
+    for kind, record in (("staff", {"kind": "PERSON", "code": f"P-{mark}", "name": mark, "role": mark, "on_duty": True}),
+                         ("staff", {"kind": "VEHICLE", "code": f"V-{mark}", "name": mark, "plate": mark, "on_duty": True}),
+                         ("work", {"work_code": f"W-{mark}", "title": mark, "status": "PLANNED", "person_code": f"P-{mark}", "device_code": f"D-{mark}"})):
+        query("SELECT onemap.record_put('dust', %s, %s, %s, now())", vendor, kind, json.dumps({**record, **common}))
     alarm = value("INSERT INTO onemap.alarm (rule_id, device_id, opened_at, severity, detail) SELECT r.id, %s, now(), 'major',"
                   " jsonb_build_object('text_zh', %s::text) FROM onemap.alarm_rule r WHERE r.subsystem = 'dust' LIMIT 1 RETURNING id", device, mark)
     query("INSERT INTO onemap.alarm_comment (alarm_id, author, words) VALUES (%s, 'x', %s)", alarm, mark)
@@ -72,8 +72,10 @@ def plant(shared, code, mark, found):
     query("INSERT INTO onemap.assessment_entry (month, item, department, score, office, author, evidence) VALUES"
           " (date_trunc('month', onemap.local_time(now()))::date, 'landscaping', %s, 90, %s, %s, %s)", code, mark, mark, mark)
     found["numbers"].append(case(shared, code, mark, [("handle", "department", {"unit": code})]))
-    found["ids"] += [alarm, message, device]
-    found["codes"] += [vendor, f"D-{mark}", f"P-{mark}", f"W-{mark}"]
+    found["ids"] += [alarm, message, device, *(number for number, in query(
+        "SELECT p.id FROM onemap.person p WHERE p.vendor = %s UNION SELECT v.id FROM onemap.vehicle v WHERE v.vendor = %s"
+        " UNION SELECT w.id FROM onemap.work_order w WHERE w.vendor = %s", vendor, vendor, vendor))]
+    found["codes"] += [vendor, f"D-{mark}", f"P-{mark}", f"V-{mark}", f"W-{mark}"]
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +88,12 @@ def identities(shared, planted):
         session.headers.update(hub.key(name, **options))
         return session
     for code in MARKS:
-        person = Visitor(hub, "department", code)
-        made[code] = {"viewer": Visitor(hub, "viewer", code).session, "post": person.session,
-                      "token": program(f"read-{code}", rights="read", department=code),
-                      "token with all rights": program(f"all-{code}", rights="read,alarm,operate", department=code),
-                      "token of a person": program(f"own-{code}", rights="read,alarm", owner=person.login)}
-    made[None] = {"operator": Visitor(hub, "dispatcher").session, "admin": Visitor(hub, "admin").session}
+        made[code] = {"post": Visitor(hub, "department", code).session,
+                      "token with all rights": program(f"all-{code}", rights="read,alarm,operate", department=code)}
+    person = Visitor(hub, "viewer", "alpha")
+    made["alpha"] |= {"viewer": person.session, "token": program("read-alpha", rights="read", department="alpha"),
+                      "token of a person": program("own-alpha", rights="read", owner=person.login)}
+    made[None] = {"admin": Visitor(hub, "admin").session}
     return made
 
 
@@ -123,14 +125,15 @@ class Paths:
         always = [p for p in route["parameters"] if p["in"] == "query" and (p["required"] or p["name"] in ("limit", "month"))]
         others = [p for p in route["parameters"] if p["in"] == "query" and p not in always]
         ways = list(itertools.product(*(self.values(p) for p in inside)))
-        for way in self.random.sample(ways, min(len(ways), 24)):
+        for way in self.random.sample(ways, min(len(ways), 8)):
             path = route["path"]
             for parameter, value in zip(inside, way):
                 path = path.replace("{%s}" % parameter["name"], str(value))
             yield path, {p["name"]: self.values(p)[0] for p in always if p["name"] != "month" or p["required"]}
         for parameter in others:  # on the first way
             values = self.values(parameter)
-            for value in values if len(values) <= 4 else self.random.sample(values, 4):
+            most = 2 if parameter["type"] in ("string", "integer") and "enum" not in parameter else 1
+            for value in self.random.sample(values, min(len(values), most)):
                 query = {p["name"]: self.values(p)[0] for p in always if p["required"] or parameter["name"] == "statistic" or p["name"] == "limit"}
                 yield path, {**query, parameter["name"]: value}
 
@@ -163,6 +166,7 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
     paths = Paths(planted, month)
     wanted = [(route["path"], path, query) for route in routes for path, query in paths.of(route)]
     leaks, seen, statuses = [], {}, {}
+    print(len(routes), "routes,", len(wanted), "requests each")
 
     def walk(code, kind, session):
         url, found = hub.http_url, []
@@ -177,8 +181,10 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
                 statuses.setdefault(pattern, set()).add(status)
                 seen.setdefault((code, pattern), set()).update(marks)
                 assert status < 500, (kind, path, query, answer[:500])
-                others = [mark for other, mark in MARKS.items() if code is not None and other != code]
-                leaks += [f"{code} {kind}: {path} {query} has {mark}" for mark in others if mark in marks]
+                for other, mark in MARKS.items():
+                    said = status >= 400 and mark in path + str(query)  # a refusal repeats what was sent
+                    if code is not None and other != code and mark in marks and not said:
+                        leaks.append(f"{code} {kind}: {path} {query} has {mark}: {answer[:200]}")
     assert not leaks, "\n".join(leaks[:40])
     unasked = [pattern for pattern, found in statuses.items() if not found & {200, 204, 304}]
     assert set(unasked) <= {"/api/v1/publications/{month}", "/readyz"}, f"never answered: {unasked}, {statuses}"

@@ -17,6 +17,9 @@ INSERT INTO excused (function, message, reason) VALUES
     ('onemap.score_sums(%', 'text type variable is not sanitized',
      'columns and rows are made of expressions of score_measure, which are law, and of conditions made by format()'),
     ('onemap.score_cases(%', 'text type variable is not sanitized', 'expression is made of expressions of score_measure'),
+    ('onemap.http_alarm_find(jsonb)', 'text type variable is not sanitized', 'conditions are rows of http_alarm_conditions(), which is a rule'),
+    ('onemap.http_case_statistics(jsonb)', 'text type variable is not sanitized',
+     'figures are made of http_case_figures(), which is a rule, by format()'),
     ('%', 'OUT variable % is maybe unmodified', 'RETURN QUERY EXECUTE sets them'),
     ('onemap.packed_hold(%', 'routine is marked as VOLATILE, should be STABLE', 'it locks by dynamic SQL'),
     ('onemap.sweep_run()', 'routine is marked as VOLATILE, should be STABLE', 'it calls sweeps by dynamic SQL');
