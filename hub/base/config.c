@@ -84,6 +84,8 @@ static const struct option options[] = {
     NUMBER(http, connections, 10, 10000, "256", "connections it holds at a time; more wait until one ends"),
     NUMBER(http, address_connections, 1, 10000, "128",
            "of these, those that one address may hold; the next gets 429. One of proxies has no such bound"),
+    NUMBER(http, streams, 1, 10000, "1000",
+           "live streams at a time, and not more than three quarters of its connections; the next gets 503"),
     NUMBER(http, timeout_s, 1, 600, "30",
            "seconds without traffic, or without a whole head, after which it closes a connection"),
     NUMBER(http, deadline_s, 1, 600, "10",
@@ -394,6 +396,11 @@ void config_print(const struct config *config, FILE *out) {
 int config_connections(const struct config *config) {
     enum { OTHERS = 6 }; /* loader, states, jobs, outbox, http-cancel, http-login */
     return (int)(config->database_writers + config->http_queries) + OTHERS;
+}
+
+int64_t config_streams(const struct config *config) {
+    int64_t room = config->http_connections * 3 / 4;
+    return config->http_streams < room ? config->http_streams : room;
 }
 
 int config_lanes(const struct config *config, const char *subsystem) {

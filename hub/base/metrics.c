@@ -127,6 +127,14 @@ static const struct family hub_families[] = {
     HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Idle connections closed because all were taken."),
     HUB("cityhub_http_crowded_total", VALUE_COUNT, http_crowded,
         "Connections refused because their address had too many."),
+    HUB("cityhub_stream_clients", VALUE_INTEGER, stream_clients, "Open live streams."),
+    HUB("cityhub_stream_filters", VALUE_INTEGER, stream_filters, "Different filters of live streams."),
+    HUB("cityhub_stream_events_total", VALUE_COUNT, stream_events, "Changes sent in live streams, once a client."),
+    HUB("cityhub_stream_coalesced_total", VALUE_COUNT, stream_coalesced,
+        "Changes that a later one took the place of before they were sent."),
+    HUB("cityhub_stream_resyncs_total", VALUE_COUNT, stream_resyncs, "Live streams told to read everything anew."),
+    HUB("cityhub_stream_cut_total", VALUE_COUNT, stream_cut,
+        "Live streams that the hub ended: not read, or their right over."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

@@ -78,6 +78,11 @@ struct hub_metrics {
     uint64_t http_logins_refused;           /* because of too many tries, or too many people */
     uint64_t http_evicted;                  /* idle ones, for others */
     uint64_t http_crowded;                  /* connections of an address that has too many */
+    int64_t stream_clients, stream_filters; /* live streams; different filters of theirs */
+    uint64_t stream_events;                 /* changes sent to clients, each counted for each */
+    uint64_t stream_coalesced;              /* changes that a later one took the place of before anybody was told */
+    uint64_t stream_resyncs;                /* clients told to read anew */
+    uint64_t stream_cut;                    /* streams ended by the hub: not read, or their right is over */
 };
 extern struct hub_metrics hub_metrics;
 

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "hub/base/buffer.h"
 #include "hub/http/route.h"
 
 struct request;
@@ -21,6 +22,10 @@ void identity_check(struct request *request);
 
 /* Asks; request_wake follows unless it is refused at once. */
 void identity_ask(struct request *request);
+
+/* Appends {"kind", "hash", "address", "identity"} of a request whose identity is known, to ask again whether it holds:
+ * onemap.http_stream_over. */
+void identity_claim(const struct request *request, struct buffer *json);
 
 /* The request ends. */
 void identity_free(struct request *request);

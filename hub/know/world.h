@@ -10,6 +10,8 @@
 #include "hub/know/rollup.h"
 #include "hub/know/state.h"
 
+struct feed;
+
 struct world {
     const struct config *config;
     struct registry *registry;
@@ -18,6 +20,7 @@ struct world {
     struct rollups *rollups;
     struct plausible *plausible;
     struct days *days; /* with what is on its way to be made */
+    struct feed *feed; /* told of what is committed */
 };
 
 #endif
