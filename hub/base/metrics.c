@@ -125,6 +125,12 @@ static const struct family hub_families[] = {
     HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Idle connections closed because all were taken."),
     HUB("cityhub_http_crowded_total", VALUE_COUNT, http_crowded,
         "Connections refused because their address had too many."),
+    HUB("cityhub_map_devices", VALUE_INTEGER, map_devices, "Devices that the map has in memory."),
+    HUB("cityhub_map_alarms", VALUE_INTEGER, map_alarms, "Open alarms that the map has in memory."),
+    HUB("cityhub_map_cases", VALUE_INTEGER, map_cases, "Open cases that the map has in memory."),
+    HUB("cityhub_tiles_encoded_total", VALUE_COUNT, tiles_encoded, "Tiles of points made from memory."),
+    HUB("cityhub_tiles_warm_total", VALUE_COUNT, tiles_warm, "Tiles sent as they were kept."),
+    HUB("cityhub_tiles_unchanged_total", VALUE_COUNT, tiles_unchanged, "Tiles that the client had already: 304."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

@@ -77,6 +77,8 @@ struct hub_metrics {
     uint64_t http_logins_refused;           /* because of too many tries, or too many people */
     uint64_t http_evicted;                  /* idle ones, for others */
     uint64_t http_crowded;                  /* connections of an address that has too many */
+    int64_t map_devices, map_alarms, map_cases;          /* points in memory */
+    uint64_t tiles_encoded, tiles_warm, tiles_unchanged; /* made; from the cache; 304 */
 };
 extern struct hub_metrics hub_metrics;
 

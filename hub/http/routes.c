@@ -8,7 +8,7 @@
 
 enum { ROUTES_MAX = 256 };
 
-static const struct route *const tables[] = {routes_hub, routes_device};
+static const struct route *const tables[] = {routes_hub, routes_device, routes_tile};
 
 const struct route *routes_all(size_t *count) {
     static struct route all[ROUTES_MAX]; /* the same whenever it is filled */

@@ -20,6 +20,7 @@
 /* Each ends with a row without pattern. */
 extern const struct route routes_hub[];
 extern const struct route routes_device[];
+extern const struct route routes_tile[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);

@@ -10,6 +10,8 @@
 #include "hub/know/rollup.h"
 #include "hub/know/state.h"
 
+struct points;
+
 struct world {
     const struct config *config;
     struct registry *registry;
@@ -17,7 +19,8 @@ struct world {
     struct states *states;
     struct rollups *rollups;
     struct plausible *plausible;
-    struct days *days; /* with what is on its way to be made */
+    struct days *days;     /* with what is on its way to be made */
+    struct points *points; /* the map's (hub/live); NULL = nobody looks at a map */
 };
 
 #endif

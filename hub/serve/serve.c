@@ -14,6 +14,7 @@
 #include "hub/http/routes.h"
 #include "hub/http/server.h"
 #include "hub/ingest/lane.h"
+#include "hub/live/point_load.h"
 #include "hub/serve/jobs.h"
 #include "hub/serve/loader.h"
 #include "hub/serve/outbox.h"
@@ -28,6 +29,8 @@ struct hub {
     struct writer *writer;
     struct outbox *outbox;
     struct jobs *jobs;
+    struct tiles *tiles;
+    struct point_load *point_load;
     struct server *server;
     struct server_source source;           /* the server's for as long as it runs */
     struct lane *lanes[METRICS_LANES_MAX]; /* NULL where one was drained */
@@ -136,6 +139,9 @@ static void hub_close(struct hub *hub) {
     }
     if (hub->jobs != NULL) {
         jobs_close(hub->jobs, NULL, NULL);
+    }
+    if (hub->point_load != NULL) {
+        point_load_close(hub->point_load, NULL, NULL);
     }
     if (hub->loader != NULL) {
         loader_close(hub->loader, NULL, NULL);
@@ -310,7 +316,9 @@ static void on_loaded(void *user, const PGresult *lanes) {
     hub->writer = writer_open(&hub->loop, hub->config, outbox_written, hub);
     hub->outbox = hub->writer == NULL ? NULL : outbox_open(&hub->loop, hub->config);
     hub->jobs = hub->outbox == NULL ? NULL : jobs_open(&hub->loop, &hub->world, &handlers);
-    if (hub->jobs == NULL || !lanes_open(hub, lanes)) {
+    /* Behind the loader: it has brought device_state up to date. */
+    hub->point_load = hub->jobs == NULL ? NULL : point_load_open(&hub->loop, hub->config, hub->tiles);
+    if (hub->point_load == NULL || !lanes_open(hub, lanes)) {
         fail(hub);
         return;
     }
@@ -323,16 +331,18 @@ static void on_refused(void *user) {
 
 static bool hub_open(struct hub *hub) {
     struct loader_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
-    hub->source = (struct server_source){.ready = is_ready, .user = hub};
+    hub->tiles = tiles_new(hub->config->time_max_ahead_s * 1000);
+    hub->source = (struct server_source){.ready = is_ready, .tiles = hub->tiles, .user = hub};
     hub->world = (struct world){.config = hub->config,
                                 .registry = registry_new(),
                                 .alarms = alarms_new(),
                                 .states = states_new(),
                                 .plausible = plausible_new(),
                                 .rollups = rollups_new(),
-                                .days = calloc(1, sizeof(struct days))};
+                                .days = calloc(1, sizeof(struct days)),
+                                .points = hub->tiles == NULL ? NULL : hub->tiles->points};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL ||
-        hub->world.plausible == NULL || hub->world.rollups == NULL || hub->world.days == NULL) {
+        hub->world.plausible == NULL || hub->world.rollups == NULL || hub->world.days == NULL || hub->tiles == NULL) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
@@ -356,6 +366,7 @@ static void hub_free(struct hub *hub) {
     plausible_free(hub->world.plausible);
     free(hub->world.days);
     registry_free(hub->world.registry);
+    tiles_free(hub->tiles);
     metrics_free();
 }
 
