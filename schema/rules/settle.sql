@@ -171,7 +171,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off 
 SET plan_cache_mode = force_custom_plan AS $$
 DECLARE lo timestamptz; hi timestamptz;
 BEGIN
-    ANALYZE pg_temp.observation_stage;
+    -- Of the columns that plans ask about; those of readings and places would cost most of all that is done here.
+    ANALYZE pg_temp.observation_stage (row_no, device_id, observed_at, received_at, fate);
     PERFORM onemap.observation_insert(stamp);
     SELECT min(s.observed_at), max(s.observed_at) INTO lo, hi FROM pg_temp.observation_stage s WHERE s.fate IS NULL;
     IF lo IS NOT NULL THEN
@@ -261,7 +262,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_seqscan = off 
 SET plan_cache_mode = force_custom_plan AS $$
 DECLARE lo timestamptz; hi timestamptz;
 BEGIN
-    ANALYZE pg_temp.track_point_stage;
+    ANALYZE pg_temp.track_point_stage (row_no, device_id, observed_at, received_at, fate);
     PERFORM onemap.track_point_insert(stamp);
     SELECT min(s.observed_at), max(s.observed_at) INTO lo, hi FROM pg_temp.track_point_stage s WHERE s.fate IS NULL;
     IF lo IS NOT NULL THEN
