@@ -5,30 +5,10 @@
 #include "hub/simulate/command_simulate.h"
 
 static const struct command *const commands[] = {
-<<<<<<< HEAD
     &command_serve, &command_check_config, &command_migrate,    &command_status,    &command_bench,    &command_vendor,
     &command_user,  &command_token,        &command_alarm,      &command_catalogue, &command_calendar, &command_map,
-    &command_case,  &command_score,        &command_quarantine, &command_simulate,  &command_help,     NULL,
-=======
-    &command_serve,
-    &command_check_config,
-    &command_migrate,
-    &command_status,
-    &command_vendor,
-    &command_user,
-    &command_token,
-    &command_alarm,
-    &command_catalogue,
-    &command_calendar,
-    &command_map,
-    &command_case,
-    &command_score,
-    &command_quarantine,
-    &command_storage,
-    &command_simulate,
-    &command_help,
+    &command_case,  &command_score,        &command_quarantine, &command_storage,   &command_simulate, &command_help,
     NULL,
->>>>>>> 0a258aff96980aecc65143c41e2d4d352a33931e
 };
 
 const struct command all_commands = {

@@ -394,7 +394,7 @@ void config_print(const struct config *config, FILE *out) {
 }
 
 int config_connections(const struct config *config) {
-    enum { OTHERS = 6 }; /* loader, states, jobs, outbox, http-cancel, http-login */
+    enum { OTHERS = 7 }; /* loader, states, jobs, outbox, points, http-cancel, http-login */
     return (int)(config->database_writers + config->http_queries) + OTHERS;
 }
 

@@ -135,6 +135,12 @@ static const struct family hub_families[] = {
     HUB("cityhub_stream_resyncs_total", VALUE_COUNT, stream_resyncs, "Live streams told to read everything anew."),
     HUB("cityhub_stream_cut_total", VALUE_COUNT, stream_cut,
         "Live streams that the hub ended: not read, or their right over."),
+    HUB("cityhub_map_devices", VALUE_INTEGER, map_devices, "Devices that the map has in memory."),
+    HUB("cityhub_map_alarms", VALUE_INTEGER, map_alarms, "Open alarms that the map has in memory."),
+    HUB("cityhub_map_cases", VALUE_INTEGER, map_cases, "Open cases that the map has in memory."),
+    HUB("cityhub_tiles_encoded_total", VALUE_COUNT, tiles_encoded, "Tiles of points made from memory."),
+    HUB("cityhub_tiles_warm_total", VALUE_COUNT, tiles_warm, "Tiles sent as they were kept."),
+    HUB("cityhub_tiles_unchanged_total", VALUE_COUNT, tiles_unchanged, "Tiles that the client had already: 304."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

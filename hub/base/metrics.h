@@ -83,6 +83,8 @@ struct hub_metrics {
     uint64_t stream_coalesced;              /* changes that a later one took the place of before anybody was told */
     uint64_t stream_resyncs;                /* clients told to read anew */
     uint64_t stream_cut;                    /* streams ended by the hub: not read, or their right is over */
+    int64_t map_devices, map_alarms, map_cases;          /* points in memory */
+    uint64_t tiles_encoded, tiles_warm, tiles_unchanged; /* made; from the cache; 304 */
 };
 extern struct hub_metrics hub_metrics;
 

@@ -113,7 +113,7 @@ def test_health_metrics_and_unknown_pages(shared):
 def test_connections(shared):
     """As many as the guide, and the hub's own look at max_connections (config_connections), say."""
     names = [f"writer-{n}" for n in range(1, 5)] + [f"http-{n}" for n in range(1, 5)]
-    names += ["loader", "states", "jobs", "outbox", "http-cancel", "http-login"]
+    names += ["loader", "states", "jobs", "outbox", "points", "http-cancel", "http-login"]
     open_now = "SELECT DISTINCT split_part(application_name, ' ', 3) FROM pg_stat_activity WHERE datname = current_database()" \
         " AND application_name LIKE 'cityhub test %%'"
     wait_until(lambda: {name for name, in shared.database.query(open_now)} == set(names), 30, f"the hub holds {sorted(names)}")
