@@ -1,5 +1,6 @@
 """Old days are packed and unpacked while records for them arrive, late, doubled and corrected, and hub and database are killed at random:
-nothing is lost or doubled. CITYHUB_KILLS: how many times something is killed (tests/harness/books.py)."""
+nothing is lost or doubled. CITYHUB_KILLS: how many times something is killed (tests/harness/books.py). And what is stored while a
+step is at it is in the step."""
 import collections
 import random
 import threading
@@ -7,6 +8,7 @@ import threading
 import psycopg2
 
 from harness.books import check_books, kill_at_random
+from harness.process import wait_until
 
 AGE_DAYS = 10
 
@@ -77,3 +79,36 @@ def test_killed_while_packed(site, hub, vendor_client, cluster):
     assert packer.steps["dropped"] > 0
     assert site.database.value("SELECT count(*) FROM onemap.observation_raw") == 0, "all of it is packed"
     check_books(site, books, 1)
+
+
+def test_stored_during_a_step(database):
+    """A step packs without holding the day. What is corrected, and what comes new, between its look and its hold is packed as well."""
+    day = database.value("SELECT (now() AT TIME ZONE 'UTC')::date - %s", AGE_DAYS)
+    database.query("SELECT onemap.partition_ensure(%s)", day)
+    database.query("INSERT INTO onemap.observation_raw SELECT d, %s::date + n * interval '1 min', now(), ARRAY[n, d] FROM generate_series(1, 3) d,"
+                   " generate_series(0, 99) n", day)
+
+    def step():
+        return database.value("SELECT onemap.pack_step(%s, %s)", str(day + day.resolution), day)
+    assert step() == "begun"
+    writer = database.connect(autocommit=False)
+    cursor = writer.cursor()
+    cursor.execute("SELECT onemap.stage_create()")
+    cursor.execute("INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings) VALUES (1, %(day)s, now(), '{-5,1}'),"
+                   " (2, %(day)s::date + interval '12 hours', now(), '{-6,2}')", {"day": day})
+    cursor.execute("SELECT cardinality(revised) FROM onemap.observation_settle(now())")
+    assert cursor.fetchone() == (1,)
+    told = []
+    packer = threading.Thread(target=lambda: told.append(step()))
+    packer.start()
+    wait_until(lambda: database.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'") == 1, 30,
+               "the step waits for the writer")
+    writer.commit()
+    writer.close()
+    packer.join(60)
+    while told[-1] == "busy":  # it does not wait for ever
+        told.append(step())
+    assert told[-1] == "packed"
+    assert database.value("SELECT count(*) FROM onemap.observation_raw") == 0
+    assert database.query("SELECT device_id, readings FROM onemap.observation WHERE readings[1] < 0 ORDER BY 1") == [(1, [-5, 1]), (2, [-6, 2])]
+    assert database.value("SELECT count(*) FROM onemap.observation") == 301
