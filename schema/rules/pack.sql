@@ -63,8 +63,9 @@ DECLARE by_scale float8; whole bigint[]; fits boolean; present int := cardinalit
 BEGIN
     -- Decimals are whole numbers divided by a power of ten, if dividing gives every one of them back to the bit. A few tell which.
     FOREACH by_scale IN ARRAY '{1,10,100,1000,10000,100000,1000000,10000000}'::float8[] LOOP
-        CONTINUE WHEN EXISTS (SELECT FROM unnest(given[1:20]) x
-                              WHERE CASE WHEN abs(x) < 9e14 / by_scale THEN round(x * by_scale) / by_scale <> x ELSE x IS NOT NULL END);
+        CONTINUE WHEN EXISTS (
+            SELECT FROM unnest(given[1:20]) x
+            WHERE CASE WHEN abs(x) < 9e14 / by_scale THEN round(x * by_scale) / by_scale <> x ELSE x IS NOT NULL END);
         SELECT array_agg(w.whole), bool_and(w.x IS NULL OR coalesce(w.whole / by_scale = w.x
                    AND (w.whole <> 0 OR float8send(w.x) = '\x0000000000000000'), false)) INTO whole, fits
         FROM (SELECT x, CASE WHEN abs(x) < 9e14 / by_scale THEN round(x * by_scale)::bigint END AS whole

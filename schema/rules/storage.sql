@@ -3,8 +3,10 @@
 CREATE OR REPLACE FUNCTION onemap.storage_part(request jsonb)
 RETURNS TABLE (kind "char", day date, state text, rows bigint, readings bigint, bytes bigint, raw_bytes bigint)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(r.kind, p.kind), coalesce(r.day, p.day), coalesce(p.state, 'raw'), coalesce(p.records, 0) + coalesce(r.rows, 0),
-           coalesce(p.readings, 0), coalesce(p.bytes, 0) + coalesce(r.bytes, 0),
+    -- A packed day's raw partition is empty, or about to be.
+    SELECT coalesce(r.kind, p.kind), coalesce(r.day, p.day), coalesce(p.state, 'raw'),
+           coalesce(p.records, 0) + CASE WHEN p.state = 'packed' THEN 0 ELSE coalesce(r.rows, 0) END,
+           coalesce(p.readings, 0), coalesce(p.bytes, 0) + CASE WHEN p.state = 'packed' THEN 0 ELSE coalesce(r.bytes, 0) END,
            CASE WHEN p.state <> 'raw' THEN p.raw_bytes ELSE r.bytes END
     FROM (SELECT left(c.relname, 1)::"char" AS kind, to_date(right(c.relname, 8), 'YYYYMMDD') AS day,
                  greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
@@ -15,7 +17,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         AND coalesce(r.day, p.day) <= coalesce((request->>'to')::date, 'infinity')
 $$;
 COMMENT ON FUNCTION onemap.storage_part(jsonb) IS
-    'Stored days, observations (o) and places (t) apart: {from, to}; rows of what is raw by statistics, readings of what is packed';
+    'Stored days, observations (o) and places (t) apart: {from, to}; rows of what is raw by statistics, readings of what is '
+    'packed. What came late for a packed day counts when it is packed with it';
 
 CREATE OR REPLACE FUNCTION onemap.storage_day(request jsonb)
 RETURNS TABLE (day date, state text, records bigint, places bigint, readings bigint, bytes bigint, raw_bytes bigint)

@@ -223,3 +223,38 @@ def test_files_for_spreadsheets(county):
     done = county.run("catalogue", "export", "--version", "7", code=1)
     assert done.stdout == "" and "the catalogue has no version 7" in done.stderr
     assert "金城街道办事处" in county.run("catalogue", "departments", "list").stdout
+
+
+# ---- storage ----
+
+def test_storage(county, database):
+    """Days are told, packed and unpacked by hand; the figures are those of the days, and who is refused is told why."""
+    database.query("SELECT onemap.partition_ensure('2026-03-01'), onemap.partition_ensure('2026-03-02')")
+    database.query("INSERT INTO onemap.observation_raw SELECT d, '2026-03-01'::date + n * interval '1 min' + d * interval '1 day', now(), ARRAY[n, d, n % 7]"
+                   " FROM generate_series(0, 1) d, generate_series(0, 1199) n")
+    database.query("ANALYZE onemap.observation_raw")
+
+    def listed(*arguments):
+        return json.loads(county.run("storage", "list", "--json", *arguments).stdout)
+    first, second = listed("--to", "2026-03-02")["days"]
+    assert (first["day"], first["state"], first["records"], first["would_save"]) == ("2026-03-01", "raw", 1200, None)
+    told = county.run("storage", "pack", "2026-03-01").stdout
+    assert re.fullmatch(r"2026-03-01: packed: 1200 records, 0 places, 3600 values, 0\.\d MiB, \d\.\d\d bytes a value \(\d\d\.\d\d raw\)\n", told), told
+    first, second = listed("--to", "2026-03-02")["days"]
+    assert first["state"] == "packed" and (first["records"], first["values"]) == (1200, 3600) and first["saved"] > 50_000
+    assert second["state"] == "raw" and 0 < second["would_save"] < second["bytes"]
+    assert listed("--from", "2026-03-02", "--to", "2026-03-02")["days"] == [second]
+    assert re.search(r"^2026-03-01 +packed +1200 +0 +3600 ", county.run("storage", "list").stdout, re.MULTILINE)
+    assert database.value("SELECT count(*) FROM onemap.observation WHERE device_id = 0") == 1200
+    told = county.run("storage", "unpack", "2026-03-01").stdout
+    assert told.startswith("2026-03-01: raw: "), told
+    assert database.value("SELECT count(*) FROM onemap.observation_raw WHERE device_id = 0") == 1200
+    assert listed("--to", "2026-03-01")["days"][0]["state"] == "raw"
+    assert len(county.run("storage", "pack", "2026-03-01", "2026-03-02").stdout.splitlines()) == 2
+    actions = [row[0] for row in database.query("SELECT action FROM onemap.audit_log WHERE action ~ 'pack_day$' ORDER BY id")]
+    assert set(actions) == {"pack_day", "unpack_day"}
+    for arguments, reason in ((("pack", datetime.date.today().isoformat()), "too young to be packed"),
+                              (("unpack", "2026-03-09"), "the day 2026-03-09 is not packed"),
+                              (("pack", "2026-02-30"), '"2026-02-30" is no day'), (("pack", "yesterday"), "a day such as 2026-10-01")):
+        done = county.run("storage", *arguments, code=2)
+        assert reason in done.stderr and done.stdout == "", done.stderr
