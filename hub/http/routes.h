@@ -12,6 +12,8 @@
 #define GEOJSON_TYPE "application/geo+json"
 #define CSV_TYPE "text/csv; charset=utf-8"
 
+#define ROUTES_ID_MAX 9007199254740992.0 /* 2^53: what JSON's numbers tell apart */
+
 /* Parameters that many routes have. */
 #define SUBSYSTEM                                                                                                      \
     { .name = "subsystem", .kind = PARAMETER_TEXT, .low = 2, .high = 32, .meaning = "a subsystem's key, such as dust" }
@@ -39,10 +41,31 @@
 #define TO                                                                                                             \
     { .name = "to", .kind = PARAMETER_TIME, .meaning = "up to before this moment; a day is its midnight in the county" }
 
+#define AFTER_ID                                                                                                       \
+    {                                                                                                                  \
+        .name = "after", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX,                                   \
+        .meaning = "next of the page before: the page begins behind it"                                                \
+    }
+
+/* Lists as CSV are row by row, so that a whole year's can be had at once. */
+#define CSV_LIMIT                                                                                                      \
+    {                                                                                                                  \
+        .name = "limit", .kind = PARAMETER_INTEGER, .low = 1, .high = 100000, .initial = "10000",                      \
+        .meaning = "lines at the most"                                                                                 \
+    }
+#define CSV_BOM                                                                                                        \
+    { .name = "bom", .kind = PARAMETER_BOOLEAN, .meaning = "whether a byte order mark comes first, for spreadsheets" }
+
 /* Each ends with a row without pattern. */
 extern const struct route routes_hub[];
 extern const struct route routes_device[];
 extern const struct route routes_place[];
+extern const struct route routes_case[];
+extern const struct route routes_alarm[];
+extern const struct route routes_score[];
+extern const struct route routes_operate[];
+extern const struct route routes_live[];
+extern const struct route routes_tile[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);

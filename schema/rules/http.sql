@@ -95,6 +95,41 @@ COMMENT ON FUNCTION onemap.search_wanted(text) IS
 
 -- ---- the catalogue ----
 
+-- ---- lists as CSV ----
+
+-- As the commands' lists do (text_is_formula in hub/base/text.c): what a spreadsheet would calculate, in wide forms too, gets a '
+-- in front; plain numbers stay.
+CREATE OR REPLACE FUNCTION onemap.http_csv_cell(cell text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN c.text ~ '[",\r\n]' THEN '"' || replace(c.text, '"', '""') || '"' ELSE c.text END
+    FROM (SELECT CASE WHEN cell ~ '^[\t\r\n]' OR cell ~ '^[=@＝＠＋－].'
+            OR cell ~ '^[+-].' AND cell !~ '^[+-][0-9.]+([eE][+-]?[0-9.]+)?$' THEN '''' || cell
+            ELSE coalesce(cell, '') END) c (text)
+$$;
+COMMENT ON FUNCTION onemap.http_csv_cell(text) IS 'One cell of CSV (RFC 4180); what a spreadsheet would calculate is made text';
+
+CREATE OR REPLACE FUNCTION onemap.http_csv_line(VARIADIC cells text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(onemap.http_csv_cell(c.cell), ',' ORDER BY c.place) || E'\r\n'
+    FROM unnest(cells) WITH ORDINALITY AS c (cell, place)
+$$;
+COMMENT ON FUNCTION onemap.http_csv_line(text[]) IS 'A line of CSV with its end: every list''s lines are made here';
+
+CREATE OR REPLACE FUNCTION onemap.http_csv_head(request jsonb, VARIADIC cells text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN (request->>'bom')::boolean THEN U&'\FEFF' ELSE '' END || onemap.http_csv_line(VARIADIC cells)
+$$;
+COMMENT ON FUNCTION onemap.http_csv_head(jsonb, text[]) IS
+    'The first line of CSV; bom: with a byte order mark, by which spreadsheets know UTF-8';
+
+CREATE OR REPLACE FUNCTION onemap.http_department_codes(request jsonb) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN m.mine IS NOT NULL THEN ARRAY(SELECT d.code FROM onemap.department d WHERE d.id = ANY (m.mine)) END
+    FROM (SELECT onemap.identity_departments(request) AS mine) m
+$$;
+COMMENT ON FUNCTION onemap.http_department_codes(jsonb) IS
+    'identity_departments() by code, for journals and scores, which name departments so; NULL: all';
+
 CREATE OR REPLACE FUNCTION onemap.http_subsystem(subsystem text) RETURNS json
 LANGUAGE sql STABLE AS $$
     SELECT json_build_object('key', s.key, 'name_zh', s.name_zh,

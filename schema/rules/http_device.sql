@@ -125,15 +125,6 @@ COMMENT ON FUNCTION onemap.http_devices(jsonb) IS
     'GET /api/v1/devices: {devices, next}; next: to go on behind, NULL on the last page; readings: of each, if they were asked for';
 GRANT EXECUTE ON FUNCTION onemap.http_devices(jsonb) TO cityhub_api;
 
--- What a spreadsheet would calculate is text there; the commands' lists do the same.
-CREATE OR REPLACE FUNCTION onemap.http_csv_cell(value text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN t.t ~ '[",\r\n]' THEN '"' || replace(t.t, '"', '""') || '"' ELSE t.t END
-    FROM (SELECT coalesce(CASE WHEN value ~ '^\s*[=+@-]' THEN '''' END, '') || coalesce(value, '') AS t) t
-$$;
-COMMENT ON FUNCTION onemap.http_csv_cell(text) IS
-    'A text as a cell of CSV (RFC 4180); one that a spreadsheet would calculate (= + - @) gets an apostrophe before it';
-
 CREATE OR REPLACE FUNCTION onemap.http_devices_csv(request jsonb) RETURNS SETOF text
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE ids int[] := onemap.http_device_ids(request || '{"after": 0}', 2147483647);

@@ -103,6 +103,6 @@ SELECT is((SELECT array_agg(c ORDER BY n) FROM onemap.http_devices_csv(test.ask(
         (SELECT onemap.http_device_state(s.online) FROM onemap.device_state s WHERE s.device_id = :lamp), onemap.county_time(now(), 'YYYY-MM-DD HH24:MI:SS'))],
     'a table with text that no spreadsheet calculates');
 SELECT is((SELECT count(*)::int FROM onemap.http_devices_csv(test.ask('{"bom": false}', 'jincheng'))) - 1, cardinality(test.wanted('true', 'jincheng')), 'all rows of who asks, and no others');
-SELECT is(array_agg(onemap.http_csv_cell(c.c)), ARRAY['''+1', '''@a', ''' -1', 'a=b', '"a""b"', E'"a\nb"', '', '''=1'], 'cells') FROM unnest(ARRAY['+1', '@a', ' -1', 'a=b', 'a"b', E'a\nb', NULL, '=1']) c (c);
+SELECT is(array_agg(onemap.http_csv_cell(c.c)), ARRAY['''+a', '''@a', ' -1', 'a=b', '"a""b"', E'"a\nb"', '', '''=1'], 'cells') FROM unnest(ARRAY['+a', '@a', ' -1', 'a=b', 'a"b', E'a\nb', NULL, '=1']) c (c);
 SELECT * FROM finish();
 ROLLBACK;
