@@ -16,7 +16,8 @@ COMMENT ON FUNCTION onemap.http_sees(int[], int) IS
 CREATE OR REPLACE FUNCTION onemap.http_names_people(request jsonb) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT onemap.identity(request)->'rights' ? 'alarm' $$;
 COMMENT ON FUNCTION onemap.http_names_people(jsonb) IS
-    'Whether who asks is told the names of people (personal data), and finds them by name: who has the right to act on alarms';
+    'Whether who asks is told the names of people, and finds them by name, and what vendors have said freely of a device (personal '
+    'data): who has the right to act on alarms';
 
 -- T and Z may come in small letters, which typed_time() would pass over.
 CREATE OR REPLACE FUNCTION onemap.http_time(request jsonb, key text) RETURNS timestamptz

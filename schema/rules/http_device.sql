@@ -241,7 +241,8 @@ BEGIN
         'parent', CASE WHEN onemap.http_device_seen(request, d.parent_id) THEN d.parent_id END,
         'lon', public.ST_X(place), 'lat', public.ST_Y(place), 'place_at', s.geom_at, 'grid_cell', d.grid_cell,
         'department', u.code, 'department_zh', u.name_zh, 'state', onemap.http_device_state(s.online), 'state_since', s.changed_at,
-        'last_seen_at', s.last_seen_at, 'attributes', d.attributes, 'readings', onemap.http_device_readings(d, s),
+        'last_seen_at', s.last_seen_at, 'attributes', CASE WHEN onemap.http_names_people(request) THEN d.attributes END,
+            'readings', onemap.http_device_readings(d, s),
         'alarms', onemap.http_device_alarms(d.id),
         'cases', onemap.http_cases_near(place, 100, d.id, seen, 20), 'work', onemap.http_device_work(d.id, seen),
         'vehicles', (SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)
