@@ -76,7 +76,7 @@ static int end(void **state) {
 
 static const struct fake_act good[] = {
     {.expects = "onemap.catalogue_drift"},
-    {.expects = "onemap.server_advice(737, 4, 14)"},
+    {.expects = "onemap.server_advice(737, 4, 15)"},
     {.expects = "device_state_catch_up"},
     {.expects = "FROM onemap.vendor v", .answers = {VENDORS}},
     {.expects = "FROM onemap.device d",
@@ -144,7 +144,7 @@ static void test_settings(void **state) {
     fake_postgres_play(&loading->world->loop, one(), good, 1);
     captured_begin(&captured, stderr);
     PLAY(&loading->world->loop, one(),
-         {.expects = "SELECT a.setting, a.advice FROM onemap.server_advice(737, 4, 14) a",
+         {.expects = "SELECT a.setting, a.advice FROM onemap.server_advice(737, 4, 15) a",
           .answers = {
               ANSWER("server_advice", 2, "fsync", "it is off", "max_locks_per_transaction", "set it to 192 or more")}});
     const char *said = captured_end(&captured);
