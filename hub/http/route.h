@@ -55,6 +55,7 @@ struct route {
     enum route_right right;
     bool loopback;     /* or without an identity from this machine: by localhost or its address, through no proxy */
     bool ends_session; /* the client's cookie is to be forgotten */
+    bool remembers;    /* who asked a moment ago need not be asked for again: see identity_memo.h */
     const struct parameter *parameters; /* the path's and the query's, ended by PARAMETER_NONE; NULL = none */
     bool any_query;                     /* parameters that are not known are passed over instead of refused */
     struct {

@@ -3,6 +3,18 @@
 #include "hub/ingest/commit.h"
 
 #include "hub/base/log.h"
+#include "hub/live/feed.h"
+#include "hub/live/point.h"
+
+/* States, which the database gets; the streams and the map, which people see at once. What a point lacks is read from
+ * the database later (points_lacking). */
+static int note(const struct world *world, struct device *device, const struct record *record, int64_t received_ms) {
+    feed_record(world->feed, device, record, received_ms);
+    if (world->points != NULL) {
+        points_seen(world->points, device, record, received_ms);
+    }
+    return states_note(world->states, device, record, received_ms);
+}
 
 /* A duplicate is a sign of life, and says nothing new. Rollups count what is new: whose record was changed, or came
  * first at another time, is made anew from the records (onemap.rollup_recompute). */
@@ -16,14 +28,14 @@ static int note_rows(const struct world *world, const struct batch *batch, const
             rollups_note(world->rollups, row->device, &record);
         }
         record.present = row->fate == FATE_DUPLICATE ? 0 : record.present;
-        int noted = states_note(world->states, row->device, &record, message->received_at_ms);
+        int noted = note(world, row->device, &record, message->received_at_ms);
         code = noted != 0 ? noted : code;
     }
     for (size_t i = message->first_track; i < message->first_track + message->track_count; i++) {
         const struct batch_row *row = &batch->track_index[i];
         struct record record;
         batch_track_read(batch, row, &record);
-        int noted = states_note(world->states, row->device, &record, message->received_at_ms);
+        int noted = note(world, row->device, &record, message->received_at_ms);
         code = noted != 0 ? noted : code;
     }
     return code;
@@ -53,6 +65,7 @@ bool commit_take(const struct world *world, const struct batch *batch) {
             code = noted != 0 ? noted : code;
         }
     }
+    states_position(world->states, feed_head(world->feed));
     rollups_batch(world->rollups, batch->ids.data, batch->ids.failed ? 0 : batch->ids.length);
     code = code != 0 || batch->ids.failed ? -1 : states_batches(world->states, batch->ids.data, batch->ids.length);
     if (code != 0) {

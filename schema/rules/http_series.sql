@@ -7,8 +7,7 @@
 CREATE OR REPLACE FUNCTION onemap.series_readings(device int, from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (observed_at timestamptz, readings float8[], quality bigint)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT o.observed_at, o.readings, o.quality FROM onemap.observation o
-    WHERE o.device_id = device AND o.observed_at >= from_at AND o.observed_at < to_at
+    SELECT o.observed_at, o.readings, o.quality FROM onemap.observation_of(device, from_at, to_at) o
 $$;
 COMMENT ON FUNCTION onemap.series_readings(int, timestamptz, timestamptz) IS
     'A device''s records from a moment to before another: the one place where series read them';

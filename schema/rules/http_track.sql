@@ -4,8 +4,7 @@
 CREATE OR REPLACE FUNCTION onemap.track_readings(device int, from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (observed_at timestamptz, geom public.geometry)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT p.observed_at, p.geom FROM onemap.track_point p
-    WHERE p.device_id = device AND p.observed_at >= from_at AND p.observed_at < to_at AND p.geom IS NOT NULL
+    SELECT p.observed_at, p.geom FROM onemap.track_point_of(device, from_at, to_at) p WHERE p.geom IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.track_readings(int, timestamptz, timestamptz) IS
     'A device''s places in the county from a moment to before another: the one place where tracks read them';

@@ -162,6 +162,13 @@ HTTP_TEXTS = [
     "/\n*\n*\n*\n*\nBasic dTpjaHRfeA==\n2001:db8::1,::1\n",
 ]
 
+STREAM_TEXTS = [
+    "00065c3f1a2b3c4d-1200\nstate,case\ndust,gas\n113.9,33.8,114.5,34.3\n7,30,4",
+    "ffffffffffffffff-18446744073709551615\n\n\n170,-10,-170,10\n*",
+    "0000000000000abc-01\nstate,,case\ndust,\n1,2,3,nan\n0",
+    "'; --\nposition,alarm,counter\nwater\n1e308,-1e308,inf,0\n2147483648,7",
+]
+
 
 def parsers():
     for number, text in enumerate(JSON_TEXTS):
@@ -172,11 +179,13 @@ def parsers():
         write("fuzz_config", f"text-{number}", text.encode())
     for number, text in enumerate(HTTP_TEXTS):
         write("fuzz_http", f"text-{number}", text.encode())
+    for number, text in enumerate(STREAM_TEXTS):
+        write("fuzz_stream", f"text-{number}", text.encode())
     write("fuzz_config", "default", (ROOT / "config" / "cityhub.ini").read_bytes())
 
 
 def main():
-    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_intake"):
+    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
