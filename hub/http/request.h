@@ -28,7 +28,7 @@ struct service {
     struct pool *pool; /* NULL = no database: what asks it is answered 503 */
     struct login_desk *logins;
     struct streams *streams; /* NULL = no database */
-    int port; /* on which it listens */
+    int port;                /* on which it listens */
     /* Resumes the request's connection, soon. */
     void (*wake)(struct service *service, struct request *request);
 };

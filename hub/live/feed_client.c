@@ -189,12 +189,8 @@ struct feed_client *feed_client_add(struct feed_clients *clients, struct feed_fi
         feed_start(clients->feed);
         clients->started(clients->user);
     }
-    *client = (struct feed_client){.clients = clients,
-                                   .next = clients->first,
-                                   .channel = channel,
-                                   .sent_ms = now_ms,
-                                   .wake = wake,
-                                   .user = user};
+    *client = (struct feed_client){
+        .clients = clients, .next = clients->first, .channel = channel, .sent_ms = now_ms, .wake = wake, .user = user};
     if (resume != NULL && is_known(client, resume)) {
         client->position = resume->at;
     } else {

@@ -84,7 +84,7 @@ BEGIN
             AND listening_since < now() - coalesce(k.offline_after, '1 hour')
         RETURNING s.device_id
     ), told AS (INSERT INTO onemap.feed_change (layer, id) SELECT 'state', s.device_id FROM silent s)
-    SELECT count(*) INTO gone FROM silent;
+    SELECT count(*)::int INTO gone FROM silent;
     PERFORM onemap.presence_vendors(listening_since);
     PERFORM onemap.presence_alarms(listening_since);
     RETURN gone;
