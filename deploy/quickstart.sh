@@ -5,6 +5,8 @@
 #     deploy/quickstart.sh --seconds N   the same without a person: ends after N seconds with exit code 0 if records of all
 #                                        subsystems were stored, else 1
 #     deploy/quickstart.sh --no-cases    without the month of cases (also with --seconds)
+#     deploy/quickstart.sh --bench       what this machine carries: `cityhub bench` on a database, broker and hub of its own,
+#                                        which are deleted afterwards (with --seconds N: batches and singles so long)
 #     deploy/quickstart.sh --status      the status of what runs
 #     deploy/quickstart.sh --stop        stop what runs
 #     deploy/quickstart.sh --clean       stop it and delete its data (asks first; --clean --yes does not)
@@ -22,7 +24,7 @@ var=${CITYHUB_VAR:-$root/var}
 . "$root/deploy/quickstart_lib.sh"
 
 usage() {
-    sed -n '4,10p' "$root/deploy/quickstart.sh" | sed 's/^# \{0,5\}//'
+    sed -n '4,12p' "$root/deploy/quickstart.sh" | sed 's/^# \{0,5\}//'
 }
 
 # ---- the steps of a start ----
@@ -111,6 +113,7 @@ make_database() {
             END \$\$" >>"$log" 2>&1 || fail_log "the hub's login cannot be made" "$log"
     import_once onemap.department "$root/config/departments.csv" "$log" departments import
     import_once onemap.case_category "$root/config/case_catalogue.csv" "$log" import
+    [ "$action" != bench ] || return 0
     hub simulate --prepare >>"$log" 2>&1 || fail_log "the synthetic county cannot be set up" "$log"
 }
 
@@ -277,7 +280,7 @@ show_ranking() {
     hub score compute --month "$month" | sed -n '/^Assessment/,$p'
 }
 
-start_all() {
+start_hub_and_all_it_needs() {
     install_packages build run || exit 1
     check_room
     build_program
@@ -293,8 +296,20 @@ start_all() {
     make_admin
     sql -c "SELECT pg_catalog.clock_timestamp()" >"$run/started_at" || fail "the database does not answer"
     start_hub
+}
+
+start_all() {
+    start_hub_and_all_it_needs
     start_simulation
     show_ranking
+}
+
+# A place of its own beside that of the county, which may run meanwhile; stop_everything deletes it.
+run_bench() {
+    start_hub_and_all_it_needs
+    [ "$seconds" -gt 0 ] || seconds=10
+    say "measuring: about $((2 * seconds + 10)) seconds"
+    hub bench --vendor demo --password-file "$secrets/demo.password" --seconds "$seconds"
 }
 
 # ---- while it runs ----
@@ -358,7 +373,8 @@ END
 }
 
 main() {
-    local action=run yes=false result=0
+    local yes=false result=0
+    action=run
     seconds=0
     with_cases=true
     month=
@@ -369,7 +385,7 @@ main() {
             [[ $seconds =~ ^[1-9][0-9]{0,6}$ ]] || { echo "--seconds needs a number" >&2; exit 2; }
             shift
             ;;
-        --stop | --status | --clean) action=${1#--} ;;
+        --stop | --status | --clean | --bench) action=${1#--} ;;
         --yes) yes=true ;;
         --no-cases) with_cases=false ;;
         -h | --help) usage; exit 0 ;;
@@ -377,6 +393,7 @@ main() {
         esac
         shift
     done
+    [ "$action" != bench ] || var=$var-bench
     set_places
     case $action in
     status) show_status; exit ;;
@@ -388,6 +405,10 @@ main() {
     trap 'exit 143' TERM HUP
     trap stop_everything EXIT
     stop_leftovers
+    if [ "$action" = bench ]; then
+        run_bench
+        exit
+    fi
     start_all
     if [ "$seconds" -gt 0 ]; then
         run_seconds || result=1

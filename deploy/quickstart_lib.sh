@@ -258,7 +258,15 @@ stop_everything() {
         say "stopping"
     fi
     stop_services
+    [ "$action" != bench ] || remove_data
     exit "$status"
+}
+
+# Only what this script makes.
+remove_data() {
+    rm -rf "$data" "$socket" "$run" "$logs" "${var:?}/bulletin" "${var:?}/bin"
+    rm -f "$var/environment" "$var/demo.password" "$var/admin.password" "$var/ports" "$var/data_folder" "$var/socket_folder" "$var/lock"
+    rmdir "$var" 2>/dev/null
 }
 
 any_alive() {
@@ -305,7 +313,7 @@ stop_other() {
     stop_services
 }
 
-# clean YES: deletes only what this script makes.
+# clean YES: asks first, unless YES is true.
 clean() {
     local answer=
     if [ "$1" != true ]; then
@@ -314,8 +322,6 @@ clean() {
         case $answer in y | Y | yes) ;; *) fail "nothing is stopped, nothing is deleted" ;; esac
     fi
     stop_other
-    rm -rf "$data" "$socket" "$run" "$logs" "${var:?}/bulletin" "${var:?}/bin"
-    rm -f "$var/environment" "$var/demo.password" "$var/ports" "$var/data_folder" "$var/socket_folder" "$var/lock"
-    rmdir "$var" 2>/dev/null
+    remove_data
     say "deleted"
 }

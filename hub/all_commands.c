@@ -5,22 +5,9 @@
 #include "hub/simulate/command_simulate.h"
 
 static const struct command *const commands[] = {
-    &command_serve,
-    &command_check_config,
-    &command_migrate,
-    &command_status,
-    &command_vendor,
-    &command_user,
-    &command_token,
-    &command_alarm,
-    &command_catalogue,
-    &command_calendar,
-    &command_map,
-    &command_case,
-    &command_score,
-    &command_quarantine,
-    &command_simulate,
-    &command_help,
+    &command_serve, &command_check_config, &command_migrate,    &command_status,    &command_bench,    &command_vendor,
+    &command_user,  &command_token,        &command_alarm,      &command_catalogue, &command_calendar, &command_map,
+    &command_case,  &command_score,        &command_quarantine, &command_storage,   &command_simulate, &command_help,
     NULL,
 };
 

@@ -19,11 +19,16 @@ static inline int64_t clock_now_ms(void) {
     return clock_now_us() / 1000;
 }
 
-/* Milliseconds of the clock that only runs forwards. */
-static inline int64_t clock_steady_ms(void) {
+/* Microseconds of the clock that only runs forwards. */
+static inline int64_t clock_steady_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* Milliseconds of it. */
+static inline int64_t clock_steady_ms(void) {
+    return clock_steady_us() / 1000;
 }
 
 #endif

@@ -73,6 +73,8 @@ static const struct option options[] = {
     NUMBER(retention, observation_days, 1, 36500, "730",
            "days that observations and track points are kept; older records are refused"),
     NUMBER(retention, partitions_ahead_days, 1, 60, "7", "days for which partitions are made ahead"),
+    NUMBER(retention, pack_after_days, 0, 36500, "7",
+           "days after which a day's records are packed to a tenth of their size, two at the least; 0 = never"),
     NUMBER(retention, quarantine_days, 1, 36500, "365", "days that quarantined messages are kept"),
     NUMBER(retention, outbox_days, 1, 3650, "30", "days that sent receipts are kept"),
     NUMBER(quarantine, daily_mib, 1, 1048576, "1024",
@@ -392,7 +394,7 @@ void config_print(const struct config *config, FILE *out) {
 }
 
 int config_connections(const struct config *config) {
-    enum { OTHERS = 6 }; /* loader, states, jobs, outbox, http-cancel, http-login */
+    enum { OTHERS = 7 }; /* loader, states, jobs, outbox, points, http-cancel, http-login */
     return (int)(config->database_writers + config->http_queries) + OTHERS;
 }
 

@@ -44,6 +44,7 @@ struct config {
     /* [retention] */
     int64_t retention_observation_days;
     int64_t retention_partitions_ahead_days;
+    int64_t retention_pack_after_days;
     int64_t retention_quarantine_days;
     int64_t retention_outbox_days;
     /* [quarantine] */

@@ -110,6 +110,8 @@ static const struct family hub_families[] = {
     HUB("cityhub_alarms_closed_total", VALUE_COUNT, alarms_closed, "Alarms closed by threshold rules."),
     HUB("cityhub_jobs_run_total", VALUE_COUNT, jobs_run, "Periodic jobs run."),
     HUB("cityhub_jobs_failed_total", VALUE_COUNT, jobs_failed, "Periodic jobs that failed."),
+    HUB("cityhub_pack_steps_total", VALUE_COUNT, pack_steps, "Steps of packing old days."),
+    HUB("cityhub_days_packed_total", VALUE_COUNT, days_packed, "Old days packed, observations and places apart."),
     HUB("cityhub_http_connections", VALUE_INTEGER, http_connections, "Open HTTP connections."),
     HUB("cityhub_http_streams", VALUE_INTEGER, http_streams, "Answers that stream now."),
     HUB("cityhub_http_queue", VALUE_INTEGER, http_queue, "Requests that wait for a connection to the database."),
@@ -133,6 +135,12 @@ static const struct family hub_families[] = {
     HUB("cityhub_stream_resyncs_total", VALUE_COUNT, stream_resyncs, "Live streams told to read everything anew."),
     HUB("cityhub_stream_cut_total", VALUE_COUNT, stream_cut,
         "Live streams that the hub ended: not read, or their right over."),
+    HUB("cityhub_map_devices", VALUE_INTEGER, map_devices, "Devices that the map has in memory."),
+    HUB("cityhub_map_alarms", VALUE_INTEGER, map_alarms, "Open alarms that the map has in memory."),
+    HUB("cityhub_map_cases", VALUE_INTEGER, map_cases, "Open cases that the map has in memory."),
+    HUB("cityhub_tiles_encoded_total", VALUE_COUNT, tiles_encoded, "Tiles of points made from memory."),
+    HUB("cityhub_tiles_warm_total", VALUE_COUNT, tiles_warm, "Tiles sent as they were kept."),
+    HUB("cityhub_tiles_unchanged_total", VALUE_COUNT, tiles_unchanged, "Tiles that the client had already: 304."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

@@ -26,6 +26,7 @@ static const struct number_check {
     double lowest, highest;
 } number_checks[] = {
     {"quality_score", 0, 100},
+    {"quantity", 0, 999999999999999},
     {"size_bytes", 0, 999999999999999},
 };
 

@@ -249,7 +249,7 @@ static void settle_etag(const struct request *request, struct answer *answer) {
 static bool settle_encoding(const struct request *request, struct answer *answer) {
     const struct route *route = request->route;
     if (answer->problem || route == NULL || !route->compress || !request->takes_gzip || answer->encoded ||
-        !is_success(answer)) {
+        answer->plain || !is_success(answer)) {
         return false;
     }
     if (answer->source.pull != NULL) {
@@ -283,6 +283,14 @@ static void add_etag(struct MHD_Response *response, const struct answer *answer,
     /* The compressed form is another one, byte for byte. */
     snprintf(tag, sizeof tag, "%.*s%s\"", (int)length - 1, answer->etag, encoded ? "-gzip" : "");
     MHD_add_response_header(response, MHD_HTTP_HEADER_ETAG, tag);
+}
+
+static void add_seconds(struct MHD_Response *response, const char *name, unsigned seconds) {
+    char text[16];
+    if (seconds > 0) {
+        snprintf(text, sizeof text, "%u", seconds);
+        MHD_add_response_header(response, name, text);
+    }
 }
 
 static void add_headers(const struct request *request, struct MHD_Response *response, const struct answer *answer,
@@ -326,11 +334,8 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     if (answer->close) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
-    if (answer->retry_after_s > 0) {
-        char seconds[16];
-        snprintf(seconds, sizeof seconds, "%u", answer->retry_after_s);
-        MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-    }
+    add_seconds(response, MHD_HTTP_HEADER_RETRY_AFTER, answer->retry_after_s);
+    add_seconds(response, MHD_HTTP_HEADER_AGE, answer->age_s);
     if (route != NULL && route->endless && !answer->problem) {
         MHD_add_response_header(response, "X-Accel-Buffering", "no"); /* nginx passes each event on at once */
     }

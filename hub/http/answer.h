@@ -37,11 +37,13 @@ struct answer {
      * request_wake. If the request ends before, source.closed is called, and nothing of the answer may be touched. */
     bool later;
     bool encoded;               /* the body is gzip already; only if request_takes_gzip */
+    bool plain;                 /* the body is not to be compressed: that was tried */
     char etag[ANSWER_ETAG_MAX]; /* with its quotes; "" = none, or made by the route's policy */
     char location[ANSWER_LOCATION_MAX];
     char allow[ANSWER_ALLOW_MAX];
     char cookie[ANSWER_COOKIE_MAX]; /* Set-Cookie; "" = none */
     unsigned retry_after_s;         /* 0 = none */
+    unsigned age_s;                 /* since when what it says may be old; 0 = it is not */
     bool close;                     /* the connection ends behind it */
     bool problem;                   /* the body is a problem: never cached, in the client's language */
 };

@@ -13,6 +13,7 @@
 #include "hub/base/text.h"
 #include "hub/http/client.h"
 #include "hub/http/credential.h"
+#include "hub/http/identity_memo.h"
 #include "hub/http/query.h"
 #include "hub/http/request.h"
 
@@ -32,6 +33,7 @@ struct identity {
     struct pool_job job;
     struct buffer json; /* as identity_find answers it */
     char rights[RIGHTS_MAX];
+    const struct identity_memo_entry *remembered;
     bool found, due, asked;
 };
 
@@ -173,6 +175,38 @@ static void touch(const struct identity *identity) {
     }
 }
 
+static struct identity_memo_key key_of(const struct identity *identity) {
+    struct identity_memo_key key;
+    memset(&key, 0, sizeof key);
+    memcpy(key.hash, identity->claim.hash, sizeof key.hash);
+    memcpy(key.kind, identity->claim.kind, strlen(identity->claim.kind));
+    memcpy(key.address, identity->claim.address, strlen(identity->claim.address));
+    return key;
+}
+
+/* Whether the database has answered for the same a moment ago. */
+static bool is_remembered(struct request *request) {
+    struct identity *identity = request->identity;
+    const struct service *service = request->service;
+    if (!request->route->remembers) {
+        return false;
+    }
+    struct identity_memo_key key = key_of(identity);
+    bool away = service->pool == NULL || !pool_connected(service->pool);
+    identity->remembered = identity_memo_take(service->memo, &key, uv_now(service->loop), away);
+    if (identity->remembered == NULL) {
+        return false;
+    }
+    buffer_text(&identity->json, identity->remembered->json);
+    snprintf(identity->rights, sizeof identity->rights, "%s", identity->remembered->rights);
+    return true;
+}
+
+const struct tile_scope *identity_scope(const struct request *request) {
+    const struct identity_memo_entry *remembered = request->identity == NULL ? NULL : request->identity->remembered;
+    return remembered == NULL ? NULL : remembered->scope;
+}
+
 static void granted(struct request *request) {
     struct identity *identity = request->identity;
     const char *json = buffer_string(&identity->json);
@@ -182,6 +216,13 @@ static void granted(struct request *request) {
     }
     if (identity->due) {
         touch(identity);
+    }
+    if (request->method != METHOD_GET) {
+        identity_memo_clear(request->service->memo);
+    } else if (request->route->remembers && identity->remembered == NULL) {
+        struct identity_memo_key key = key_of(identity);
+        identity->remembered =
+            identity_memo_put(request->service->memo, &key, uv_now(request->service->loop), json, identity->rights);
     }
     if (!has_right(identity, request->route->right)) {
         request_refuse(request, PROBLEM_RIGHT, "缺少权限 %s", "the right %s is missing",
@@ -206,8 +247,12 @@ static void on_done(void *user, enum pool_end end, const struct postgres_error *
     request_wake(request);
 }
 
-void identity_ask(struct request *request) {
+bool identity_ask(struct request *request) {
     struct identity *identity = request->identity;
+    if (is_remembered(request)) {
+        granted(request);
+        return false;
+    }
     struct pool *pool = request->service->pool;
     uint64_t limit = (uint64_t)request->service->config->http_deadline_s * 1000;
     identity->job = (struct pool_job){.sql = "SELECT * FROM onemap.identity_find($1, $2, $3)",
@@ -224,6 +269,7 @@ void identity_ask(struct request *request) {
     if (code != 0) {
         query_refuse_now(request, code);
     }
+    return identity->asked;
 }
 
 void identity_claim(const struct request *request, struct buffer *json) {
@@ -249,5 +295,8 @@ void identity_free(struct request *request) {
         pool_abandon(request->service->pool, &identity->job);
     }
     buffer_free(&identity->json);
+    if (identity->remembered != NULL) {
+        identity_memo_release(identity->remembered);
+    }
     free(identity);
 }

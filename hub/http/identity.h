@@ -11,6 +11,7 @@
 
 struct request;
 struct identity;
+struct tile_scope;
 
 /* The session cookie's names: under TLS, and without. */
 #define IDENTITY_COOKIE_SECURE "__Host-cityhub_session"
@@ -20,8 +21,11 @@ struct identity;
  * is to be asked, or leaves it NULL if nobody needs to be known. */
 void identity_check(struct request *request);
 
-/* Asks; request_wake follows unless it is refused at once. */
-void identity_ask(struct request *request);
+/* Asks. True: request_wake follows; false: the answer is there, or the request was refused. */
+bool identity_ask(struct request *request);
+
+/* Whose rows who asks may see, of a row that remembers; for as long as the request lasts. NULL = memory is out. */
+const struct tile_scope *identity_scope(const struct request *request);
 
 /* Appends {"kind", "hash", "address", "identity"} of a request whose identity is known, to ask again whether it holds:
  * onemap.http_stream_over. */

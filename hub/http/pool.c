@@ -94,7 +94,7 @@ static struct pool_job *queue_next(const struct pool *pool) {
     return next;
 }
 
-static bool is_connected(const struct pool *pool) {
+bool pool_connected(const struct pool *pool) {
     for (size_t i = 0; i < pool->slot_count; i++) {
         if (postgres_connected(pool->slots[i].session)) {
             return true;
@@ -262,7 +262,7 @@ static void pool_advance(struct pool *pool) {
         }
     }
     cancel_next(pool);
-    if (pool->first != NULL && !is_connected(pool)) {
+    if (pool->first != NULL && !pool_connected(pool)) {
         queue_fail(pool, "the database is away");
     }
     count_queue(pool);
@@ -368,7 +368,7 @@ void pool_close(struct pool *pool, void (*closed)(void *user), void *user) {
 }
 
 int pool_submit(struct pool *pool, struct pool_job *job) {
-    if (pool->closing.begun || !is_connected(pool)) {
+    if (pool->closing.begun || !pool_connected(pool)) {
         return CH_EDATABASE;
     }
     if (pool->waiting >= pool->config->http_queue) {

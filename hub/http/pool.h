@@ -47,6 +47,9 @@ struct pool *pool_open(uv_loop_t *loop, const struct config *config, unsigned lo
  */
 void pool_close(struct pool *pool, void (*closed)(void *user), void *user);
 
+/* Whether one of them is there. */
+bool pool_connected(const struct pool *pool);
+
 /* Takes a job. 0; CH_EFULL: [http] queue jobs wait already; CH_EDATABASE: no connection is there. */
 int pool_submit(struct pool *pool, struct pool_job *job);
 

@@ -88,8 +88,7 @@ bool request_head(struct request *request, const char *method) {
         request->deadline_ms = request->begun_ms + (uint64_t)limit_s * 1000;
     }
     if (!request->answer_ready && request->identity != NULL) {
-        identity_ask(request);
-        if (!request->answer_ready) {
+        if (identity_ask(request)) {
             request->phase = REQUEST_IDENTITY;
             suspend(request);
             return true;

@@ -20,6 +20,8 @@
 /* What all requests share. */
 struct login_desk;
 struct streams;
+struct identity_memo;
+struct flight;
 struct service {
     uv_loop_t *loop;
     const struct config *config;
@@ -28,7 +30,9 @@ struct service {
     struct pool *pool; /* NULL = no database: what asks it is answered 503 */
     struct login_desk *logins;
     struct streams *streams; /* NULL = no database */
-    int port;                /* on which it listens */
+    struct identity_memo *memo;
+    struct flight *flights; /* tiles that the database makes: tile_query.c */
+    int port;               /* on which it listens */
     /* Resumes the request's connection, soon. */
     void (*wake)(struct service *service, struct request *request);
 };

@@ -29,6 +29,7 @@ enum route_right {
     RIGHT_READ,
     RIGHT_ALARM,
     RIGHT_OPERATE,
+    RIGHT_SCORE,
 };
 
 enum route_etag {
@@ -49,11 +50,12 @@ struct route_sink {
 
 struct route {
     enum route_method method; /* one; a path with two has two rows */
-    const char *pattern;      /* /api/v1/subsystems/{subsystem}/devices; a segment may have text around its {name} */
+    const char *pattern;      /* /api/v1/devices/{id}/track; a segment may have text around its {name} */
     const char *summary;      /* one line */
     enum route_right right;
     bool loopback;     /* or without an identity from this machine: by localhost or its address, through no proxy */
     bool ends_session; /* the client's cookie is to be forgotten */
+    bool remembers;    /* who asked a moment ago need not be asked for again: see identity_memo.h */
     const struct parameter *parameters; /* the path's and the query's, ended by PARAMETER_NONE; NULL = none */
     bool any_query;                     /* parameters that are not known are passed over instead of refused */
     struct {
@@ -77,7 +79,7 @@ struct route {
 
 struct router;
 
-enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 24 };
+enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 28 };
 
 struct route_text {
     const char *text;

@@ -16,6 +16,7 @@
 #include "hub/base/metrics.h"
 #include "hub/http/address.h"
 #include "hub/http/client.h"
+#include "hub/http/identity_memo.h"
 #include "hub/http/login.h"
 #include "hub/http/request.h"
 #include "hub/http/stream.h"
@@ -480,11 +481,12 @@ static bool parts_open(struct server *server, const struct server_settings *sett
     size_t room = (size_t)settings->config->http_connections;
     char flaw[256];
     server->service.router = router_new(settings->routes, settings->route_count, flaw, sizeof flaw);
+    server->service.memo = identity_memo_new();
     server->metrics = calloc(settings->route_count + 1, sizeof(struct route_metrics *));
     server->watched = calloc(room, sizeof server->watched[0]);
     server->watched_as = calloc(room, sizeof(struct connection *));
-    if (server->service.router == NULL || server->metrics == NULL || server->watched == NULL ||
-        server->watched_as == NULL) {
+    if (server->service.router == NULL || server->service.memo == NULL || server->metrics == NULL ||
+        server->watched == NULL || server->watched_as == NULL) {
         log_error("http_routes", "reason=%s", log_quote(server->service.router == NULL ? flaw : "out of memory"));
         return false;
     }
@@ -513,6 +515,7 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
 static void server_free(void *user) {
     struct server *server = user;
     router_free(server->service.router);
+    identity_memo_free(server->service.memo);
     free(server->metrics);
     free(server->watched);
     free(server->watched_as);

@@ -4,10 +4,16 @@
 
 #include "hub/base/log.h"
 #include "hub/live/feed.h"
+#include "hub/live/point.h"
 
-static int note(const struct world *world, struct device *device, const struct record *record, int64_t received_at_ms) {
-    feed_record(world->feed, device, record, received_at_ms);
-    return states_note(world->states, device, record, received_at_ms);
+/* States, which the database gets; the streams and the map, which people see at once. What a point lacks is read from
+ * the database later (points_lacking). */
+static int note(const struct world *world, struct device *device, const struct record *record, int64_t received_ms) {
+    feed_record(world->feed, device, record, received_ms);
+    if (world->points != NULL) {
+        points_seen(world->points, device, record, received_ms);
+    }
+    return states_note(world->states, device, record, received_ms);
 }
 
 /* A duplicate is a sign of life, and says nothing new. Rollups count what is new: whose record was changed, or came

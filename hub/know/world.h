@@ -11,6 +11,7 @@
 #include "hub/know/state.h"
 
 struct feed;
+struct points;
 
 struct world {
     const struct config *config;
@@ -19,8 +20,9 @@ struct world {
     struct states *states;
     struct rollups *rollups;
     struct plausible *plausible;
-    struct days *days; /* with what is on its way to be made */
-    struct feed *feed; /* told of what is committed */
+    struct days *days;     /* with what is on its way to be made */
+    struct feed *feed;     /* told of what is committed */
+    struct points *points; /* the map's (hub/live); NULL = nobody looks at a map */
 };
 
 #endif

@@ -23,6 +23,7 @@ enum {
     GAUGES_REST = 49,
     MAINTAIN_S = 3600,
     CALENDAR_S = 60,
+    PACK_S = 300,
     JOBS_MAX = 8,
     COPY_KEEP = 1048576, /* bytes of memory that stay between writes */
 };
@@ -180,6 +181,26 @@ static bool build_partitions(struct runner *runner) {
 static void end_partitions(struct runner *runner, const struct postgres_error *error) {
     if (error == NULL) {
         runner->jobs->handlers.partitions_dropped(runner->jobs->handlers.user);
+    }
+}
+
+static bool build_pack(struct runner *runner) {
+    long long days = (long long)runner->jobs->config->retention_pack_after_days;
+    if (days == 0) {
+        return false;
+    }
+    buffer_format(&runner->sql, "SELECT onemap.pack_step((now() AT TIME ZONE 'UTC')::date - %lld)", days);
+    return true;
+}
+
+/* One short step a time: while there is more to do the next one comes soon, and the other jobs in between. */
+static void take_pack(struct runner *runner, int statement, const PGresult *result) {
+    (void)statement;
+    const char *step = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "busy";
+    hub_metrics.days_packed += strcmp(step, "packed") == 0;
+    if (strcmp(step, "done") != 0 && strcmp(step, "busy") != 0) {
+        hub_metrics.pack_steps++;
+        runner->running->due_at = uv_now(runner->jobs->loop);
     }
 }
 
@@ -353,6 +374,8 @@ static void jobs_list(struct jobs *jobs) {
     job_add(
         &jobs->slow,
         &(struct job){.name = "calendar", .build = build_calendar, .result = take_calendar, .interval_s = CALENDAR_S});
+    job_add(&jobs->slow,
+            &(struct job){.name = "pack", .build = build_pack, .result = take_pack, .interval_s = PACK_S, .rest = 1});
 }
 
 struct jobs *jobs_open(uv_loop_t *loop, const struct world *world, const struct jobs_handlers *handlers) {

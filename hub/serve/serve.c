@@ -15,6 +15,7 @@
 #include "hub/http/server.h"
 #include "hub/ingest/lane.h"
 #include "hub/live/feed_service.h"
+#include "hub/live/point_load.h"
 #include "hub/serve/jobs.h"
 #include "hub/serve/loader.h"
 #include "hub/serve/outbox.h"
@@ -29,6 +30,8 @@ struct hub {
     struct writer *writer;
     struct outbox *outbox;
     struct jobs *jobs;
+    struct tiles *tiles;
+    struct point_load *point_load;
     struct server *server;
     struct feed_service *live;
     struct server_source source;           /* the server's for as long as it runs */
@@ -142,6 +145,9 @@ static void hub_close(struct hub *hub) {
     }
     if (hub->jobs != NULL) {
         jobs_close(hub->jobs, NULL, NULL);
+    }
+    if (hub->point_load != NULL) {
+        point_load_close(hub->point_load, NULL, NULL);
     }
     if (hub->loader != NULL) {
         loader_close(hub->loader, NULL, NULL);
@@ -316,7 +322,9 @@ static void on_loaded(void *user, const PGresult *lanes) {
     hub->writer = writer_open(&hub->loop, hub->config, outbox_written, hub);
     hub->outbox = hub->writer == NULL ? NULL : outbox_open(&hub->loop, hub->config);
     hub->jobs = hub->outbox == NULL ? NULL : jobs_open(&hub->loop, &hub->world, &handlers);
-    if (hub->jobs == NULL || !lanes_open(hub, lanes)) {
+    /* Behind the loader: it has brought device_state up to date. */
+    hub->point_load = hub->jobs == NULL ? NULL : point_load_open(&hub->loop, hub->config, hub->tiles);
+    if (hub->point_load == NULL || !lanes_open(hub, lanes)) {
         fail(hub);
         return;
     }
@@ -330,7 +338,8 @@ static void on_refused(void *user) {
 
 static bool hub_open(struct hub *hub) {
     struct loader_handlers handlers = {.loaded = on_loaded, .refused = on_refused, .user = hub};
-    hub->source = (struct server_source){.ready = is_ready, .user = hub};
+    hub->tiles = tiles_new(hub->config->time_max_ahead_s * 1000);
+    hub->source = (struct server_source){.ready = is_ready, .tiles = hub->tiles, .user = hub};
     hub->world = (struct world){.config = hub->config,
                                 .registry = registry_new(),
                                 .alarms = alarms_new(),
@@ -338,10 +347,11 @@ static bool hub_open(struct hub *hub) {
                                 .plausible = plausible_new(),
                                 .rollups = rollups_new(),
                                 .days = calloc(1, sizeof(struct days)),
-                                .feed = feed_new((uint64_t)clock_now_us())};
+                                .feed = feed_new((uint64_t)clock_now_us()),
+                                .points = hub->tiles == NULL ? NULL : hub->tiles->points};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL ||
         hub->world.plausible == NULL || hub->world.rollups == NULL || hub->world.days == NULL ||
-        hub->world.feed == NULL) {
+        hub->world.feed == NULL || hub->tiles == NULL) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
@@ -367,6 +377,7 @@ static void hub_free(struct hub *hub) {
     free(hub->world.days);
     feed_free(hub->world.feed);
     registry_free(hub->world.registry);
+    tiles_free(hub->tiles);
     metrics_free();
 }
 

@@ -12,6 +12,7 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE first_month date; rows jsonb; absent jsonb; complete boolean; findings jsonb;
 BEGIN
     first_month := onemap.score_month_parse((request->>'year') || '-01');
+    PERFORM onemap.score_month_begun(first_month);
     SELECT coalesce(jsonb_agg(to_char(g, 'YYYY-MM') ORDER BY g), '[]') INTO absent
         FROM generate_series(first_month::timestamp, first_month + interval '11 months', '1 month') g
     WHERE NOT EXISTS (SELECT FROM onemap.assessment_publication p WHERE p.month = g::date);

@@ -45,6 +45,17 @@ END $$;
 COMMENT ON FUNCTION onemap.case_place(onemap.case_record, jsonb) IS
     'Where a case is: its place (WGS 84) or that of its device or component, and the grid cell there unless the request names one';
 
+CREATE OR REPLACE FUNCTION onemap.case_content_check(request jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF onemap.bare(concat(request->>'title', request->>'description', request->>'address', request->>'category',
+            request->>'component_code', request->>'device_code', request->>'grid_cell', request->>'lon')) = ''
+        AND coalesce(nullif(request->'attachments', '[]'), 'null') = 'null' THEN
+        RAISE EXCEPTION 'a case without any content: a title, description, category, device, place or attachment is needed'
+            USING ERRCODE = 'CH013';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.case_content_check(jsonb) IS 'CH013 if a report has nothing that a case can be about';
+
 CREATE OR REPLACE FUNCTION onemap.case_new(request jsonb, moment timestamptz) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
 DECLARE c onemap.case_record; before text;
@@ -75,6 +86,7 @@ BEGIN
         RAISE EXCEPTION '% has reported "%" before: it is case %', coalesce(c.subsystem || '/' || c.vendor, c.subsystem, c.vendor,
             'somebody'), c.external_code, before USING ERRCODE = 'CH018';
     END IF;
+    PERFORM onemap.case_content_check(request);
     RETURN onemap.case_place(onemap.case_classify(c, request, false), request);
 END $$;
 COMMENT ON FUNCTION onemap.case_new(jsonb, timestamptz) IS 'A case from the fields of a report, not yet written';
@@ -117,11 +129,6 @@ BEGIN
     PERFORM onemap.case_role_check(request->>'role', NULL, c);
     attachments := onemap.case_attachments(request);
     c := onemap.case_new(request, onemap.case_at(request, '-infinity'));
-    IF concat(c.title, c.description, c.address, c.category_code, c.component_code, c.device_id, c.grid_cell, attachments) = ''
-        AND c.geom IS NULL THEN
-        RAISE EXCEPTION 'a case without any content: a title, description, category, device, place or attachment is needed'
-            USING ERRCODE = 'CH013';
-    END IF;
     -- Who reported stays out of the journal, which nobody can ever correct.
     c := onemap.case_open(c, request->>'role', coalesce(onemap.case_text(request, 'actor', 100), ''), request,
         request - '{source,role,actor,category,condition,grid_cell,reason,at,contact,reporter}'::text[]
@@ -139,14 +146,14 @@ GRANT EXECUTE ON FUNCTION onemap.case_report(jsonb) TO cityhub_api, cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.case_report_from_subsystem(subsystem text, vendor text, record jsonb) RETURNS text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE answer jsonb;
+DECLARE request jsonb; answer jsonb;
 BEGIN
     IF record ? 'category_code' AND NOT EXISTS (SELECT FROM onemap.case_category k
             WHERE k.version = onemap.case_catalogue_current() AND k.code = record->>'category_code') THEN
         RAISE EXCEPTION 'category_code: the catalogue has no category %', record->>'category_code' USING ERRCODE = 'CH002';
     END IF;
     PERFORM onemap.record_device(subsystem, vendor, record, 'device_code');
-    answer := onemap.case_report(jsonb_strip_nulls(jsonb_build_object('source', 'subsystem', 'role', 'system', 'actor', vendor,
+    request := jsonb_strip_nulls(jsonb_build_object('source', 'subsystem', 'role', 'system', 'actor', vendor,
         'subsystem', subsystem, 'vendor', vendor, 'external_code', record->>'case_code', 'category', record->>'category_code',
         'title', left(record->>'title', 200), 'description', left(nullif(concat_ws(E'\n',
             CASE WHEN length(record->>'title') > 200 THEN record->>'title' END, record->>'description'), ''), 4000), 'device_code',
@@ -154,7 +161,9 @@ BEGIN
         'reason',
             concat_ws(' ', 'occurred at '
                 || to_char(onemap.local_time(onemap.record_time(record, 'occurred_at_ms')),
-            'YYYY-MM-DD HH24:MI:SS'), 'severity ' || (record->>'severity')))));
+            'YYYY-MM-DD HH24:MI:SS'), 'severity ' || (record->>'severity'))));
+    PERFORM onemap.case_content_check(request); -- at once: what is refused later costs twice as much
+    answer := onemap.case_report(request);
     RETURN answer->>'case';
 END $$;
 COMMENT ON FUNCTION onemap.case_report_from_subsystem(text, text, jsonb) IS

@@ -73,7 +73,7 @@ COMMENT ON FUNCTION onemap.presence_alarms(timestamptz) IS
 
 CREATE OR REPLACE FUNCTION onemap.presence_sweep(listening_since timestamptz) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE gone int;
+DECLARE gone int[];
 BEGIN
     PERFORM onemap.device_state_clock();
     WITH silent AS (
@@ -84,10 +84,11 @@ BEGIN
             AND listening_since < now() - coalesce(k.offline_after, '1 hour')
         RETURNING s.device_id
     ), told AS (INSERT INTO onemap.feed_change (layer, id) SELECT 'state', s.device_id FROM silent s)
-    SELECT count(*)::int INTO gone FROM silent;
+    SELECT coalesce(array_agg(i.device_id ORDER BY i.device_id), '{}') INTO gone FROM silent i;
+    PERFORM onemap.point_notify(gone);
     PERFORM onemap.presence_vendors(listening_since);
     PERFORM onemap.presence_alarms(listening_since);
-    RETURN gone;
+    RETURN cardinality(gone);
 END $$;
 COMMENT ON FUNCTION onemap.presence_sweep(timestamptz) IS
     'Marks devices offline after their kind''s offline_after and vendors silent after theirs, opens and closes the alarms; '

@@ -154,7 +154,7 @@ CONFIG_TEXTS = [
 
 HTTP_TEXTS = [
     "/tiles/dust/14.mvt?text=%e6%89%ac+%2B&n=-7&x=1.5e3&yes=true&by=hour&at=2026-11-24T08:00:00.5+08:00&bbox=113.9,33.8,114.5,34.3&ids=1,2,3",
-    "/api/v1/subsystems/gas/devices?limit=10&after=5\napplication/json;q=0.5, */*;q=0\ngzip, br;q=0.1\nzh-CN,zh;q=0.9,en;q=0.8\n\"a-1\", W/\"b\"",
+    "/api/v1/devices?subsystem=gas&limit=10&after=5\napplication/json;q=0.5, */*;q=0\ngzip, br;q=0.1\nzh-CN,zh;q=0.9,en;q=0.8\n\"a-1\", W/\"b\"",
     "http://hub.example:8080/tiles/%00/%c0%af?%ff=%ed%a0%80&&=&a\ntext/html;level=\"1,2;q=0\"\n*;q=0.000\n*\n*",
     "*\napplication/*\nx-gzip\nen\n\"a-1-gzip\"",
     "/a/../%2e%2e//%2f?at=2026-11-24T08:00:00%2B08:00&at=2026-02-29&bbox=177,65,-177,70&ids=,\n,,;q\nq=1\n;;\n\"",

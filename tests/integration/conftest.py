@@ -58,7 +58,7 @@ def logs():
 def cluster(logs):
     log = logs / f"postgres-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}.log"
     log.unlink(missing_ok=True)
-    cluster = Cluster(log)
+    cluster = Cluster(log, fsync=False)
     try:
         cluster.start()
         cluster.make_template()

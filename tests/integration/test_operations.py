@@ -113,7 +113,7 @@ def test_health_metrics_and_unknown_pages(shared):
 def test_connections(shared):
     """As many as the guide, and the hub's own look at max_connections (config_connections), say."""
     names = [f"writer-{n}" for n in range(1, 5)] + [f"http-{n}" for n in range(1, 5)]
-    names += ["loader", "states", "jobs", "outbox", "http-cancel", "http-login"]
+    names += ["loader", "states", "jobs", "outbox", "points", "http-cancel", "http-login"]
     open_now = "SELECT DISTINCT split_part(application_name, ' ', 3) FROM pg_stat_activity WHERE datname = current_database()" \
         " AND application_name LIKE 'cityhub test %%'"
     wait_until(lambda: {name for name, in shared.database.query(open_now)} == set(names), 30, f"the hub holds {sorted(names)}")
@@ -195,7 +195,7 @@ def test_partitions_are_made_ahead_and_dropped_after_retention(shared):
     old, young = today - datetime.timedelta(9), today - datetime.timedelta(5)
     for day in (old, young):
         database.query("SELECT onemap.partition_ensure(%s)", day)
-        database.query("INSERT INTO onemap.observation (device_id, observed_at, received_at, readings) VALUES (999999, %s, now(), '{1}')",
+        database.query("INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings) VALUES (999999, %s, now(), '{1}')",
                        datetime.datetime.combine(day, datetime.time(23), datetime.timezone.utc))
     shared.hubs[0].restart()  # it maintains them at start, and then every hour
     wait_until(lambda: old not in partition_days(database), 30, "what is older than its retention is dropped")

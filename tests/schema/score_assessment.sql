@@ -1,7 +1,7 @@
 -- The county's assessment (annex, parts 四 to 七) on numbers worked by hand: total, caps, grades, ties, missing entries, lock,
 -- consequences over months, the year.
 BEGIN;
-SELECT plan(68);
+SELECT plan(69);
 
 INSERT INTO onemap.case_catalogue (version, content_sha256, conditions) VALUES (1, '\x00', 0);
 INSERT INTO onemap.department (code, name_zh, kind, position) VALUES ('S1', '甲街道', 'street', 1), ('S2', '乙街道', 'street', 2), ('S3', '丙乡', 'street', 3),
@@ -86,6 +86,7 @@ SELECT onemap.assessment_publish(jsonb_build_object('month', '2025-03', 'author'
 SELECT ok(pg_temp.findings('2025-04') NOT LIKE '%excellent_three_times%', 'April: the fourth');
 SELECT onemap.assessment_publish(jsonb_build_object('month', '2025-04', 'author', '王')) \g /dev/null
 SELECT is(pg_temp.findings('2025-05'), 'criticised:K1 criticised:S4 failing_last_third:S4 first_reward:S1 last_announced:S4 praised:S1 praised:S2', 'May: third time, not in a row');
+SELECT throws_ok($$SELECT onemap.assessment_year(jsonb_build_object('year', (extract(year FROM now()) + 2)::text))$$, 'CH031', NULL, 'a year to come has no ranking');
 SELECT is(onemap.assessment_year('{"year": "2025"}')->>'complete', 'false', 'the year is not complete');
 SELECT is(onemap.assessment_year('{"year": "2025"}')->'findings', '[]', 'and no prize is due');
 SELECT is(count(*) FILTER (WHERE (onemap.assessment_publish(jsonb_build_object('month', '2025-' || to_char(n, 'FM00'), 'author', '王'))->>'published')::boolean), 8::bigint,

@@ -82,7 +82,7 @@ static void test_values(void **state) {
     assert_int_equal(config_lanes(&loaded.config, "gas"), 2);
     assert_int_equal(config_lanes(&loaded.config, "water"), 1);
     assert_int_equal(config_connections(&loaded.config),
-                     loaded.config.database_writers + loaded.config.http_queries + 6);
+                     loaded.config.database_writers + loaded.config.http_queries + 7);
     unload(&loaded);
     loaded = load("\xef\xbb\xbf[http]\nport = 0\n");
     assert_int_equal(loaded.code, 0);

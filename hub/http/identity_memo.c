@@ -1,0 +1,95 @@
+/* identity_memo.c: identities by what they came with. Must never hand out one that is older than its time. */
+#include "hub/http/identity_memo.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* An entry for which memory is out is not added, and its hh.tbl is NULL. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct known {
+    struct identity_memo_entry entry; /* first: what callers see */
+    struct identity_memo_key key;
+    uint64_t answered_ms;
+    unsigned uses;
+    struct tile_scope *scope;
+    UT_hash_handle hh;
+    char text[]; /* rights, then JSON */
+};
+
+struct identity_memo {
+    struct known *known;
+};
+
+struct identity_memo *identity_memo_new(void) {
+    return calloc(1, sizeof(struct identity_memo));
+}
+
+void identity_memo_release(const struct identity_memo_entry *entry) {
+    struct known *known = (struct known *)(uintptr_t)entry;
+    if (--known->uses == 0) {
+        free(known->scope);
+        free(known);
+    }
+}
+
+static void drop(struct identity_memo *memo, struct known *known) {
+    HASH_DEL(memo->known, known);
+    identity_memo_release(&known->entry);
+}
+
+void identity_memo_clear(struct identity_memo *memo) {
+    while (memo->known != NULL) {
+        drop(memo, memo->known);
+    }
+}
+
+void identity_memo_free(struct identity_memo *memo) {
+    if (memo != NULL) {
+        identity_memo_clear(memo);
+        free(memo);
+    }
+}
+
+const struct identity_memo_entry *identity_memo_take(struct identity_memo *memo, const struct identity_memo_key *key,
+                                                     uint64_t now_ms, bool away) {
+    struct known *known;
+    HASH_FIND(hh, memo->known, key, sizeof *key, known);
+    if (known == NULL || now_ms - known->answered_ms >= (away ? IDENTITY_MEMO_AWAY_MS : IDENTITY_MEMO_MS)) {
+        return NULL;
+    }
+    known->uses++;
+    return &known->entry;
+}
+
+const struct identity_memo_entry *identity_memo_put(struct identity_memo *memo, const struct identity_memo_key *key,
+                                                    uint64_t now_ms, const char *json, const char *rights) {
+    size_t rights_size = strlen(rights) + 1, json_size = strlen(json) + 1;
+    struct known *old, *known = calloc(1, sizeof *known + rights_size + json_size);
+    struct tile_scope *scope = known == NULL ? NULL : tile_scope_new(json);
+    HASH_FIND(hh, memo->known, key, sizeof *key, old);
+    if (old != NULL) {
+        drop(memo, old);
+    }
+    if (scope == NULL) {
+        free(known);
+        return NULL;
+    }
+    memcpy(known->text, rights, rights_size);
+    memcpy(known->text + rights_size, json, json_size);
+    known->entry =
+        (struct identity_memo_entry){.rights = known->text, .json = known->text + rights_size, .scope = scope};
+    known->scope = scope;
+    known->key = *key;
+    known->answered_ms = now_ms;
+    known->uses = 2;
+    HASH_ADD(hh, memo->known, key, sizeof known->key, known);
+    if (known->hh.tbl == NULL) {
+        known->uses = 1;
+    }
+    while (HASH_COUNT(memo->known) > IDENTITY_MEMO_MAX) {
+        drop(memo, memo->known);
+    }
+    return &known->entry;
+}

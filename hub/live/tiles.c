@@ -1,0 +1,34 @@
+/* tiles.c: the parts of tiles, made and taken down. Does no I/O. */
+#include "hub/live/tiles.h"
+
+#include <stdlib.h>
+
+enum { CACHE_BYTES = 16 * 1024 * 1024 };
+
+struct tiles *tiles_new(int64_t ahead_ms) {
+    struct tiles *tiles = calloc(1, sizeof *tiles);
+    if (tiles == NULL) {
+        return NULL;
+    }
+    tiles->points = points_new(ahead_ms);
+    tiles->encoder = tile_encoder_new();
+    tiles->cache = tile_cache_new(CACHE_BYTES);
+    if (tiles->points == NULL || tiles->encoder == NULL || tiles->cache == NULL) {
+        tiles_free(tiles);
+        return NULL;
+    }
+    return tiles;
+}
+
+void tiles_free(struct tiles *tiles) {
+    if (tiles != NULL) {
+        points_free(tiles->points);
+        tile_encoder_free(tiles->encoder);
+        tile_cache_free(tiles->cache);
+        free(tiles);
+    }
+}
+
+void tiles_polygons_changed(struct tiles *tiles, unsigned layer) {
+    tiles->polygons[layer]++;
+}

@@ -1,0 +1,142 @@
+-- The map's tiles. Points are tiled by the hub from its memory (hub/live): the views onemap.point_* are what it reads into it, and
+-- the triggers tell it, on channel cityhub_points, what others than its lanes have changed: "device" and ids, "alarm", or the name
+-- of a table of polygons. Tiles of polygons are made here.
+
+CREATE OR REPLACE VIEW onemap.point_device AS
+SELECT d.id, d.subsystem || coalesce('/' || d.kind, '') AS kind, CASE WHEN s.online THEN 'online' ELSE 'offline' END AS state,
+    coalesce(d.department_id, 0) AS department, d.status <> 'retired' AS shown,
+    public.ST_X(coalesce(s.geom, d.geom)) AS lon, public.ST_Y(coalesce(s.geom, d.geom)) AS lat,
+    CASE WHEN s.geom IS NOT NULL THEN (date_part('epoch', s.geom_at) * 1000)::bigint ELSE 0 END AS placed_ms,
+    coalesce((date_part('epoch', s.last_seen_at) * 1000)::bigint, 0) AS seen_ms, 0 AS device, d.updated_at
+FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id;
+COMMENT ON VIEW onemap.point_device IS
+    'Devices as the map shows them: kind: subsystem/kind; state: online or offline; place: where it was last, else the '
+    'inventory''s; placed_ms: when it was there, 0: the inventory''s; department 0: none';
+
+CREATE OR REPLACE VIEW onemap.point_alarm AS
+SELECT a.id, r.subsystem || '/' || r.key AS kind, a.severity AS state, 0 AS department, true AS shown, NULL::float8 AS lon,
+    NULL::float8 AS lat, 0::bigint AS placed_ms, 0::bigint AS seen_ms, a.device_id AS device
+FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
+WHERE a.closed_at IS NULL AND a.device_id <> 0;
+COMMENT ON VIEW onemap.point_alarm IS
+    'Open alarms of devices as the map shows them: kind: subsystem/rule; state: severity; place and department are the device''s';
+
+CREATE OR REPLACE VIEW onemap.point_case AS
+SELECT c.id, coalesce(c.category_code, '') AS kind, c.state, coalesce(c.department_id, 0) AS department,
+    c.ended_at IS NULL AS shown, public.ST_X(c.geom) AS lon, public.ST_Y(c.geom) AS lat, 0::bigint AS placed_ms,
+    0::bigint AS seen_ms, 0 AS device
+FROM onemap.case_record c;
+COMMENT ON VIEW onemap.point_case IS 'Cases as the map shows them, while they are open (shown): kind: category; state: of the case';
+GRANT SELECT ON onemap.point_device, onemap.point_alarm, onemap.point_case TO cityhub_hub, cityhub_read;
+
+-- ---- what is told to the hub ----
+
+CREATE OR REPLACE FUNCTION onemap.point_notify(devices int[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE total int := coalesce(cardinality(devices), 0); first int;
+BEGIN
+    IF total > 5000 THEN
+        PERFORM pg_notify('cityhub_points', 'device');
+        RETURN;
+    END IF;
+    FOR first IN SELECT generate_series(1, total, 500) LOOP
+        PERFORM pg_notify('cityhub_points', 'device ' || array_to_string(devices[first:first + 499], ' '));
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.point_notify(int[]) IS
+    'Tells the hub which devices'' states were changed by others than its lanes, 500 a notification; of more than 5000: that '
+    'all may';
+
+CREATE OR REPLACE FUNCTION onemap.point_alarm_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- As for cases (case_event_add): of commits under way at the same time one speaks for all.
+    IF pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtext('onemap.point_alarm')) THEN
+        PERFORM pg_catalog.pg_notify('cityhub_points', 'alarm');
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.point_alarm_changed() IS
+    'Trigger: tells the hub that alarms were opened or closed; who hears it reads the open ones, and once more a second later';
+CREATE OR REPLACE TRIGGER point_alarm_opened AFTER INSERT OR DELETE ON onemap.alarm
+    FOR EACH ROW EXECUTE FUNCTION onemap.point_alarm_changed();
+CREATE OR REPLACE TRIGGER point_alarm_closed AFTER UPDATE ON onemap.alarm
+    FOR EACH ROW WHEN ((OLD.closed_at, OLD.severity) IS DISTINCT FROM (NEW.closed_at, NEW.severity))
+    EXECUTE FUNCTION onemap.point_alarm_changed();
+
+CREATE OR REPLACE FUNCTION onemap.polygon_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_catalog.pg_notify('cityhub_points', TG_TABLE_NAME);
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.polygon_changed() IS 'Trigger: tells the hub that polygons, or the departments whose they are, changed';
+CREATE OR REPLACE TRIGGER polygon_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON onemap.grid_cell
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.polygon_changed();
+CREATE OR REPLACE TRIGGER polygon_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON onemap.zone
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.polygon_changed();
+CREATE OR REPLACE TRIGGER polygon_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON onemap.department
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.polygon_changed();
+
+-- ---- tiles of polygons ----
+
+-- No test for an empty geometry outside: it would make each geometry twice, and ST_AsMVT passes over them.
+CREATE OR REPLACE FUNCTION onemap.tile_grid(z int, x int, y int, departments int[]) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH bounds AS MATERIALIZED (
+        SELECT public.ST_TileEnvelope(z, x, y) AS tile, public.ST_TileEnvelope(z, x, y, margin => 64.0 / 4096) AS around)
+    SELECT CASE WHEN count(r.geom) > 0 THEN public.ST_AsMVT(r, 'grid', 4096, 'geom', 'id' ORDER BY r.id) END
+    FROM (SELECT g.code::bigint AS id, g.code::text AS code, g.name_zh AS name, d.code AS department,
+              public.ST_AsMVTGeom(g.geom_3857, b.tile, 4096, 64, true) AS geom
+          FROM bounds b JOIN onemap.grid_cell g ON g.geom_3857 OPERATOR(public.&&) b.around
+              LEFT JOIN onemap.department d ON d.id = g.department_id
+          WHERE departments IS NULL OR g.department_id = ANY (departments)) r
+$$;
+COMMENT ON FUNCTION onemap.tile_grid(int, int, int, int[]) IS
+    'A tile of the grid cells of these departments, NULL: of all; id: the code as a number; attributes code, name, department';
+
+CREATE OR REPLACE FUNCTION onemap.tile_department(z int, x int, y int, departments int[]) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH bounds AS MATERIALIZED (
+        SELECT public.ST_TileEnvelope(z, x, y) AS tile, public.ST_TileEnvelope(z, x, y, margin => 64.0 / 4096) AS around),
+    areas AS MATERIALIZED (
+        SELECT g.department_id AS id, public.ST_Union(g.geom_3857) AS geom
+        FROM bounds b JOIN onemap.grid_cell g ON g.geom_3857 OPERATOR(public.&&) b.around
+        WHERE g.department_id IS NOT NULL AND (departments IS NULL OR g.department_id = ANY (departments))
+        GROUP BY g.department_id)
+    SELECT CASE WHEN count(r.geom) > 0 THEN public.ST_AsMVT(r, 'department', 4096, 'geom', 'id' ORDER BY r.id) END
+    FROM (SELECT a.id, d.code, d.name_zh AS name, d.kind, public.ST_AsMVTGeom(a.geom, b.tile, 4096, 64, true) AS geom
+          FROM bounds b CROSS JOIN areas a JOIN onemap.department d ON d.id = a.id) r
+$$;
+COMMENT ON FUNCTION onemap.tile_department(int, int, int, int[]) IS
+    'A tile of the areas of these departments, NULL: of all: their grid cells as one; attributes code, name, kind';
+
+CREATE OR REPLACE FUNCTION onemap.tile_zone(z int, x int, y int, departments int[]) RETURNS bytea
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH bounds AS MATERIALIZED (
+        SELECT public.ST_TileEnvelope(z, x, y) AS tile, public.ST_TileEnvelope(z, x, y, margin => 64.0 / 4096) AS around)
+    SELECT CASE WHEN count(r.geom) > 0 THEN public.ST_AsMVT(r, 'zone', 4096, 'geom', 'id' ORDER BY r.id) END
+    FROM (SELECT o.id, o.kind, o.code, o.name_zh AS name,
+              CASE WHEN isfinite(o.valid_from) THEN date_part('epoch', o.valid_from)::bigint END AS valid_from_s,
+              CASE WHEN isfinite(o.valid_to) THEN date_part('epoch', o.valid_to)::bigint END AS valid_to_s,
+              public.ST_AsMVTGeom(o.geom_3857, b.tile, 4096, 64, true) AS geom
+          FROM bounds b JOIN onemap.zone o ON o.geom_3857 OPERATOR(public.&&) b.around WHERE departments IS NULL) r
+$$;
+COMMENT ON FUNCTION onemap.tile_zone(int, int, int, int[]) IS
+    'A tile of the zones, whatever their term; they are of no department: who sees only some departments sees none; attributes '
+    'kind, code, name, valid_from_s and valid_to_s (UTC epoch seconds, left out: without an end)';
+
+CREATE OR REPLACE FUNCTION onemap.http_tile(request jsonb) RETURNS TABLE (body bytea)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    z int := (request->>'z')::int; x int := (request->>'x')::int; y int := (request->>'y')::int;
+    departments int[] := onemap.identity_departments(request);
+BEGIN
+    CASE request->>'layer'
+        WHEN 'grid' THEN body := onemap.tile_grid(z, x, y, departments);
+        WHEN 'department' THEN body := onemap.tile_department(z, x, y, departments);
+        WHEN 'zone' THEN body := onemap.tile_zone(z, x, y, departments);
+    END CASE;
+    RETURN NEXT;
+END $$;
+COMMENT ON FUNCTION onemap.http_tile(jsonb) IS
+    'GET /api/v1/tiles/{layer}/{z}/{x}/{y}.mvt for layers of polygons (hub/http/tile_query.c): a Mapbox Vector Tile; NULL: empty';
+GRANT EXECUTE ON FUNCTION onemap.http_tile(jsonb) TO cityhub_api;
