@@ -221,8 +221,9 @@ void feed_client_remove(struct feed_client *client, uint64_t now_ms) {
 
 void feed_clients_free(struct feed_clients *clients) {
     if (clients != NULL) {
-        while (clients->first != NULL) {
-            feed_client_remove(clients->first, 0);
+        for (struct feed_client *client = clients->first, *next; client != NULL; client = next) {
+            next = client->next;
+            feed_client_remove(client, 0);
         }
         free(clients);
     }
