@@ -131,9 +131,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT o.device_id, o.observed_at, o.readings[(SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'))] AS lifted,
                lag(o.readings[(SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'))]) OVER w AS lifted_before,
                lag(o.observed_at) OVER w AS before
-        FROM onemap.device d JOIN onemap.observation o ON o.device_id = d.id
         -- A tipping that was under way at from_at began before it.
-        WHERE d.subsystem = 'construction_waste' AND o.observed_at >= from_at - interval '10 minutes' AND o.observed_at < to_at
+        FROM onemap.device d CROSS JOIN LATERAL onemap.observation_of(d.id, from_at - interval '10 minutes', to_at) o
+        WHERE d.subsystem = 'construction_waste'
             AND o.readings[(SELECT onemap.metric_ordinal('construction_waste', 'bed_lifted'))] IS NOT NULL
         WINDOW w AS (PARTITION BY o.device_id ORDER BY o.observed_at)),
     numbered AS (
@@ -145,9 +145,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM numbered n GROUP BY n.device_id, n.episode)
     SELECT e.device_id, e.started_at, e.ended_at, e.records, p.geom, z.id, CASE WHEN p.geom IS NOT NULL THEN z.id IS NOT NULL END
     FROM episodes e
-    LEFT JOIN LATERAL (SELECT t.geom FROM onemap.track_point t WHERE t.device_id = e.device_id AND t.geom IS NOT NULL
-                       AND t.observed_at BETWEEN e.started_at - interval '2 minutes' AND e.started_at
-                       ORDER BY t.observed_at DESC LIMIT 1) p ON true
+    LEFT JOIN LATERAL (SELECT t.geom FROM onemap.track_point_of(e.device_id, e.started_at - interval '2 minutes',
+                           e.started_at + interval '1 microsecond') t
+                       WHERE t.geom IS NOT NULL ORDER BY t.observed_at DESC LIMIT 1) p ON true
     LEFT JOIN LATERAL (SELECT onemap.construction_waste_zone(p.geom, e.started_at) AS id) z ON true
     WHERE e.started_at >= from_at
 $$;

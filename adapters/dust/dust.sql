@@ -39,14 +39,14 @@ CREATE OR REPLACE FUNCTION onemap.dust_noise(device int, from_at timestamptz, to
     OUT leq_dba float8, OUT max_dba float8, OUT samples int, OUT first_at timestamptz, OUT last_at timestamptz,
     OUT flagged int, OUT beyond int)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.dust_leq(array_agg(s.level)), max(s.level), count(s.level)::int,
+    SELECT onemap.figure(onemap.dust_leq(array_agg(s.level))), max(s.level), count(s.level)::int,
            min(s.observed_at) FILTER (WHERE s.level IS NOT NULL),
            max(s.observed_at) FILTER (WHERE s.level IS NOT NULL), count(*) FILTER (WHERE s.flagged)::int,
            count(*) FILTER (WHERE s.flagged AND s.level IS NOT NULL)::int
     FROM (SELECT o.observed_at, onemap.reading_bounded(o.readings, o.quality, m, 'above') AS level,
                  onemap.is_flagged(o.quality, m.ordinal) AS flagged
-          FROM onemap.observation o JOIN onemap.metric m ON m.subsystem = 'dust' AND m.key = 'noise_dba'
-          WHERE o.device_id = device AND o.observed_at >= from_at AND o.observed_at < to_at) s
+          FROM onemap.observation_of(device, from_at, to_at) o
+          JOIN onemap.metric m ON m.subsystem = 'dust' AND m.key = 'noise_dba') s
 $$;
 COMMENT ON FUNCTION onemap.dust_noise(int, timestamptz, timestamptz) IS
     'Equivalent and largest level of one monitor from from_at to before to_at. Readings above the instrument''s range (beyond) '

@@ -53,10 +53,11 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
                      max(g.on_duty) = 0 AS off
               FROM onemap.alarm_rule r
               JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
-              JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s)
-                  AND o.observed_at <= now()
+              CROSS JOIN LATERAL onemap.observation_of(d.id, now() - make_interval(secs => r.duration_s),
+                  now() + interval '1 microsecond') o
               CROSS JOIN LATERAL (SELECT o.readings[(SELECT onemap.metric_ordinal('enforcement', 'on_duty'))] AS on_duty) g
               WHERE r.subsystem = 'enforcement' AND r.key = 'absent_on_shift' AND r.enabled AND g.on_duty IS NOT NULL
+                  AND o.observed_at > now() - make_interval(secs => r.duration_s)
               GROUP BY d.id, r.id) x) t
 $$;
 COMMENT ON FUNCTION onemap.enforcement_duty_sweep() IS
@@ -79,9 +80,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
             SELECT min(q.observed_at) AS first_at, max(q.observed_at) AS last_at,
                    max(public.ST_Distance(q.geom::public.geography, q.start::public.geography)) AS metres
             FROM (SELECT k.observed_at, k.geom, first_value(k.geom) OVER (ORDER BY k.observed_at) AS start
-                  FROM onemap.track_point k
-                  WHERE k.device_id = d.id AND k.geom IS NOT NULL AND k.observed_at > now() - make_interval(secs => r.duration_s)
-                      AND k.observed_at <= now()) q) p
+                  FROM onemap.track_point_of(d.id, now() - make_interval(secs => r.duration_s), now() + interval '1 microsecond') k
+                  WHERE k.geom IS NOT NULL AND k.observed_at > now() - make_interval(secs => r.duration_s)) q) p
         WHERE r.subsystem = 'enforcement' AND r.key = 'idle' AND r.enabled AND p.last_at IS NOT NULL) t
 $$;
 COMMENT ON FUNCTION onemap.enforcement_idle_sweep() IS
@@ -102,7 +102,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                            (SELECT onemap.metric_ordinal('enforcement', 'recording_on')) AS recording_on) p
         JOIN onemap.device d ON d.subsystem = 'enforcement' AND d.kind = 'officer_terminal'
         JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
-        JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= w.begins AND o.observed_at < w.ends
+        CROSS JOIN LATERAL onemap.observation_of(d.id, w.begins, w.ends) o
         WHERE o.readings[p.on_duty] IS NOT NULL
         WINDOW course AS (PARTITION BY d.id ORDER BY o.observed_at))
     SELECT s.device_id, coalesce(sum(s.held_h) FILTER (WHERE s.on_duty = 1), 0),

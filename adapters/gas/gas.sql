@@ -95,8 +95,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     FROM onemap.device d
     JOIN onemap.alarm_rule weak ON weak.subsystem = 'gas' AND weak.key = 'cathodic_too_weak'
     JOIN onemap.alarm_rule strong ON strong.subsystem = 'gas' AND strong.key = 'cathodic_too_strong'
-    JOIN onemap.observation o ON o.device_id = d.id
-        AND o.observed_at >= onemap.local_midnight(day) AND o.observed_at < onemap.local_midnight(day + 1)
+    CROSS JOIN LATERAL onemap.observation_of(d.id, onemap.local_midnight(day), onemap.local_midnight(day + 1)) o
     CROSS JOIN (SELECT onemap.metric_ordinal('gas', 'cathodic_potential_mv') AS ordinal) p
     CROSS JOIN LATERAL (SELECT onemap.reading_good(o.readings, o.quality, p.ordinal) AS potential,
                                onemap.is_flagged(o.quality, p.ordinal) AS flagged) g

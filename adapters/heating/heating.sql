@@ -63,10 +63,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
            bool_or(g.flagged AND g.temp IS NOT NULL)
     FROM onemap.device d
     JOIN onemap.metric m ON m.subsystem = 'heating' AND m.key = 'indoor_temp_c'
-    JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at
+    CROSS JOIN LATERAL onemap.observation_of(d.id, from_at, to_at + interval '1 microsecond') o
     CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, m, 'below') AS temp,
                                onemap.is_flagged(o.quality, m.ordinal) AS flagged) g
     WHERE d.subsystem = 'heating' AND d.kind = 'room_sensor' AND d.status <> 'retired' AND (g.temp IS NOT NULL OR g.flagged)
+        AND o.observed_at > from_at
     GROUP BY d.id HAVING count(g.temp) > 0
 $$;
 COMMENT ON FUNCTION onemap.heating_room_means(timestamptz, timestamptz) IS
@@ -123,15 +124,17 @@ CREATE OR REPLACE FUNCTION onemap.heating_makeup(from_at timestamptz, to_at time
 RETURNS TABLE (device_id int, makeup_m3_h float8, circulating_m3_h float8, rate_percent float8, readings int,
                first_at timestamptz, last_at timestamptz, beyond boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT d.id, avg(g.makeup), avg(g.flow), onemap.figure(100 * avg(g.makeup) / nullif(avg(g.flow), 0)), count(*)::int,
+    SELECT d.id, onemap.figure(avg(g.makeup)), onemap.figure(avg(g.flow)),
+           onemap.figure(100 * avg(g.makeup) / nullif(avg(g.flow), 0)), count(*)::int,
            min(o.observed_at), max(o.observed_at), bool_or(onemap.is_flagged(o.quality, m.ordinal))
     FROM onemap.device d
     JOIN onemap.metric m ON m.subsystem = 'heating' AND m.key = 'makeup_flow_m3_h'
-    JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > from_at AND o.observed_at <= to_at
+    CROSS JOIN LATERAL onemap.observation_of(d.id, from_at, to_at + interval '1 microsecond') o
     CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, m, 'above') AS makeup,
                                onemap.reading_good(o.readings, o.quality,
                                    (SELECT onemap.metric_ordinal('heating', 'flow_m3_h'))) AS flow) g
     WHERE d.subsystem = 'heating' AND d.status <> 'retired' AND g.makeup IS NOT NULL AND g.flow IS NOT NULL
+        AND o.observed_at > from_at
     GROUP BY d.id
 $$;
 COMMENT ON FUNCTION onemap.heating_makeup(timestamptz, timestamptz) IS

@@ -64,7 +64,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
           JOIN onemap.metric u ON u.subsystem = 'incineration' AND u.key = 'furnace_temp_upper_c'
           JOIN onemap.metric m ON m.subsystem = 'incineration' AND m.key = 'furnace_temp_middle_c'
           CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) p
-          JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
+          CROSS JOIN LATERAL onemap.observation_of(d.id, from_at, to_at) o
           CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, u, 'below') AS upper,
                                      onemap.reading_bounded(o.readings, o.quality, m, 'below') AS middle,
                                      onemap.is_flagged(o.quality, u.ordinal) AS upper_flagged,
@@ -139,7 +139,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
         CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state,
                            (SELECT onemap.metric_ordinal('incineration', 'monitor_state')) AS monitor_state,
                            (SELECT onemap.metric_ordinal('incineration', 'o2_percent')) AS o2) p
-        JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
+        CROSS JOIN LATERAL onemap.observation_of(d.id, from_at, to_at) o
         WHERE d.subsystem = 'incineration' AND d.kind = 'furnace_line' AND d.status <> 'retired'),
     converted AS (
         SELECT r.device_id, k.key AS metric, date_trunc('hour', r.observed_at, 'UTC') AS hour, r.slot, r.running,
@@ -237,13 +237,14 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
                max(o.observed_at) - min(o.observed_at) >= make_interval(secs => 0.75 * r.duration_s) AS judged
         FROM onemap.alarm_rule r
         JOIN onemap.device d ON d.subsystem = r.subsystem AND d.kind = r.device_kind AND d.status <> 'retired'
-        JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s)
-            AND o.observed_at <= now()
+        CROSS JOIN LATERAL onemap.observation_of(d.id, now() - make_interval(secs => r.duration_s),
+            now() + interval '1 microsecond') o
         JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric
         CROSS JOIN (SELECT (SELECT onemap.metric_ordinal('incineration', 'line_state')) AS line_state) i
         CROSS JOIN LATERAL (SELECT onemap.reading_judged(o.readings, o.quality, m, 'below') AS carbon,
                                    coalesce(o.readings[i.line_state], 0) AS line_state) g
         WHERE r.subsystem = 'incineration' AND r.key = 'activated_carbon_low' AND r.enabled AND g.carbon IS NOT NULL
+            AND o.observed_at > now() - make_interval(secs => r.duration_s)
         GROUP BY d.id, r.id) l
 $$;
 COMMENT ON FUNCTION onemap.incineration_carbon_sweep() IS
@@ -261,7 +262,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                        o.observed_at + k.offline_after, to_at) - o.observed_at AS held
           FROM onemap.device d
           JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
-          JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
+          CROSS JOIN LATERAL onemap.observation_of(d.id, from_at, to_at) o
           WHERE d.subsystem = 'incineration' AND d.kind = 'furnace_line') s
     GROUP BY s.device_id, s.line_state
 $$;

@@ -67,7 +67,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                onemap.is_flagged(o.quality, m.ordinal) AS beyond
         FROM onemap.device d
         JOIN onemap.metric m ON m.subsystem = 'municipal' AND m.key = 'ponding_depth_cm'
-        JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
+        CROSS JOIN LATERAL onemap.observation_of(d.id, from_at, to_at) o
         CROSS JOIN LATERAL (SELECT onemap.reading_bounded(o.readings, o.quality, m, 'above') AS depth) g
         WHERE d.subsystem = 'municipal' AND g.depth IS NOT NULL),
     runs AS (
@@ -99,7 +99,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                least(coalesce(lead(o.observed_at) OVER w, to_at), o.observed_at + k.offline_after, to_at) - o.observed_at AS held
         FROM onemap.device d
         JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
-        JOIN onemap.observation o ON o.device_id = d.id AND o.observed_at >= from_at AND o.observed_at < to_at
+        CROSS JOIN LATERAL onemap.observation_of(d.id, from_at, to_at) o
         WHERE d.subsystem = 'municipal' AND d.kind = 'pump_station'
             AND o.readings[(SELECT onemap.metric_ordinal('municipal', 'pump_running'))] IS NOT NULL
         WINDOW w AS (PARTITION BY o.device_id ORDER BY o.observed_at)),

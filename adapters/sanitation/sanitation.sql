@@ -29,10 +29,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT w.device_id, w.waste_kind, count(*)::int, sum(w.net) / 1000
     FROM (SELECT DISTINCT ON (s.device_id, coalesce(s.weighing_number, s.observed_at::text))
                  s.device_id, s.waste_kind::int AS waste_kind, coalesce(s.net_kg, s.gross_kg - s.tare_kg) AS net
-          FROM onemap.sanitation s
-          WHERE s.observed_at >= onemap.local_midnight(day)
-              AND s.observed_at < onemap.local_midnight(day + 1)
-              AND coalesce(s.net_kg, s.gross_kg - s.tare_kg) IS NOT NULL
+          FROM onemap.sanitation_between(onemap.local_midnight(day), onemap.local_midnight(day + 1)) s
+          WHERE coalesce(s.net_kg, s.gross_kg - s.tare_kg) IS NOT NULL
           ORDER BY s.device_id, coalesce(s.weighing_number, s.observed_at::text), s.observed_at DESC) w
     GROUP BY w.device_id, w.waste_kind
 $$;
@@ -47,13 +45,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH steps AS (
         SELECT p.device_id, extract(epoch FROM p.observed_at - lag(p.observed_at) OVER w) AS seconds,
                public.ST_Distance(p.geom::public.geography, (lag(p.geom) OVER w)::public.geography) AS metres,
-               lag(o.readings[(SELECT onemap.metric_ordinal('sanitation', 'sweeping_on'))]) OVER w AS sweeping,
-               lag(o.readings[(SELECT onemap.metric_ordinal('sanitation', 'spraying_on'))]) OVER w AS spraying
+               lag(p.readings[(SELECT onemap.metric_ordinal('sanitation', 'sweeping_on'))]) OVER w AS sweeping,
+               lag(p.readings[(SELECT onemap.metric_ordinal('sanitation', 'spraying_on'))]) OVER w AS spraying
         FROM onemap.device d
-        JOIN onemap.track_point p ON p.device_id = d.id
-        LEFT JOIN onemap.observation o ON o.device_id = p.device_id AND o.observed_at = p.observed_at
-            AND o.observed_at >= from_at AND o.observed_at < to_at
-        WHERE d.subsystem = 'sanitation' AND p.observed_at >= from_at AND p.observed_at < to_at AND p.geom IS NOT NULL
+        CROSS JOIN LATERAL (
+            SELECT k.device_id, k.observed_at, k.geom, q.readings
+            FROM onemap.track_point_of(d.id, from_at, to_at) k
+            LEFT JOIN onemap.observation_of(d.id, from_at, to_at) q ON q.observed_at = k.observed_at
+            WHERE k.geom IS NOT NULL) p
+        WHERE d.subsystem = 'sanitation'
         WINDOW w AS (PARTITION BY p.device_id ORDER BY p.observed_at))
     SELECT s.device_id, sum(s.metres) / 1000, coalesce(sum(s.metres) FILTER (WHERE s.sweeping = 1), 0) / 1000,
            coalesce(sum(s.metres) FILTER (WHERE s.spraying = 1), 0) / 1000,

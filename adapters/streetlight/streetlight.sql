@@ -42,14 +42,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     LEFT JOIN LATERAL (
         SELECT o.readings[(SELECT onemap.metric_ordinal('streetlight', 'lamp_on'))] AS lamp_on,
                o.readings[(SELECT onemap.metric_ordinal('streetlight', 'ordered_on'))] AS ordered_on
-        FROM onemap.observation o
-        WHERE o.device_id = l.id AND o.observed_at > at - lk.offline_after AND o.observed_at <= at
+        FROM onemap.observation_of(l.id, at - lk.offline_after, at + interval '1 microsecond') o
+        WHERE o.observed_at > at - lk.offline_after
             AND o.readings[(SELECT onemap.metric_ordinal('streetlight', 'lamp_on'))] IS NOT NULL
         ORDER BY o.observed_at DESC LIMIT 1) lamp ON true
     LEFT JOIN LATERAL (
         SELECT o.readings[(SELECT onemap.metric_ordinal('streetlight', 'contactor_closed'))] AS contactor_closed
-        FROM onemap.observation o
-        WHERE o.device_id = c.id AND o.observed_at > at - ck.offline_after AND o.observed_at <= at
+        FROM onemap.observation_of(c.id, at - ck.offline_after, at + interval '1 microsecond') o
+        WHERE o.observed_at > at - ck.offline_after
             AND o.readings[(SELECT onemap.metric_ordinal('streetlight', 'contactor_closed'))] IS NOT NULL
         ORDER BY o.observed_at DESC LIMIT 1) circuit ON true
     WHERE l.subsystem = 'streetlight' AND l.kind = 'lamp' AND c.kind = 'cabinet' AND l.status <> 'retired'

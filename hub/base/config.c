@@ -73,6 +73,8 @@ static const struct option options[] = {
     NUMBER(retention, observation_days, 1, 36500, "730",
            "days that observations and track points are kept; older records are refused"),
     NUMBER(retention, partitions_ahead_days, 1, 60, "7", "days for which partitions are made ahead"),
+    NUMBER(retention, pack_after_days, 0, 36500, "7",
+           "days after which a day's records are packed to a tenth of their size, two at the least; 0 = never"),
     NUMBER(retention, quarantine_days, 1, 36500, "365", "days that quarantined messages are kept"),
     NUMBER(retention, outbox_days, 1, 3650, "30", "days that sent receipts are kept"),
     NUMBER(quarantine, daily_mib, 1, 1048576, "1024",
@@ -82,6 +84,8 @@ static const struct option options[] = {
     NUMBER(http, connections, 10, 10000, "256", "connections it holds at a time; more wait until one ends"),
     NUMBER(http, address_connections, 1, 10000, "128",
            "of these, those that one address may hold; the next gets 429. One of proxies has no such bound"),
+    NUMBER(http, streams, 1, 10000, "1000",
+           "live streams at a time, and not more than three quarters of its connections; the next gets 503"),
     NUMBER(http, timeout_s, 1, 600, "30",
            "seconds without traffic, or without a whole head, after which it closes a connection"),
     NUMBER(http, deadline_s, 1, 600, "10",
@@ -392,6 +396,11 @@ void config_print(const struct config *config, FILE *out) {
 int config_connections(const struct config *config) {
     enum { OTHERS = 7 }; /* loader, states, jobs, outbox, points, http-cancel, http-login */
     return (int)(config->database_writers + config->http_queries) + OTHERS;
+}
+
+int64_t config_streams(const struct config *config) {
+    int64_t room = config->http_connections * 3 / 4;
+    return config->http_streams < room ? config->http_streams : room;
 }
 
 int config_lanes(const struct config *config, const char *subsystem) {

@@ -44,6 +44,7 @@ struct config {
     /* [retention] */
     int64_t retention_observation_days;
     int64_t retention_partitions_ahead_days;
+    int64_t retention_pack_after_days;
     int64_t retention_quarantine_days;
     int64_t retention_outbox_days;
     /* [quarantine] */
@@ -53,6 +54,7 @@ struct config {
     int64_t http_port;
     int64_t http_connections;
     int64_t http_address_connections;
+    int64_t http_streams;
     int64_t http_timeout_s;
     int64_t http_deadline_s;
     int64_t http_stall_s;
@@ -78,6 +80,8 @@ void config_print(const struct config *config, FILE *out);
 
 /* Connections to the database that a hub of this configuration holds. */
 int config_connections(const struct config *config);
+/* Live streams that may be open at a time: [http] streams, and not more than three quarters of its connections. */
+int64_t config_streams(const struct config *config);
 /* Number of lanes for a subsystem: from lane_counts, else 1. */
 int config_lanes(const struct config *config, const char *subsystem);
 

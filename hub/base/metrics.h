@@ -68,6 +68,7 @@ struct hub_metrics {
     int64_t state_dirty;                   /* devices whose state is not written yet */
     uint64_t alarms_opened, alarms_closed; /* by threshold rules */
     uint64_t jobs_run, jobs_failed;
+    uint64_t pack_steps, days_packed;
     int64_t http_connections, http_streams; /* open; answers that stream */
     int64_t http_queue, http_queries;       /* requests that wait for a connection to the database; that have one */
     uint64_t http_cancelled;                /* whose client left or whose time was over before PostgreSQL answered */
@@ -77,6 +78,11 @@ struct hub_metrics {
     uint64_t http_logins_refused;           /* because of too many tries, or too many people */
     uint64_t http_evicted;                  /* idle ones, for others */
     uint64_t http_crowded;                  /* connections of an address that has too many */
+    int64_t stream_clients, stream_filters; /* live streams; different filters of theirs */
+    uint64_t stream_events;                 /* changes sent to clients, each counted for each */
+    uint64_t stream_coalesced;              /* changes that a later one took the place of before anybody was told */
+    uint64_t stream_resyncs;                /* clients told to read anew */
+    uint64_t stream_cut;                    /* streams ended by the hub: not read, or their right is over */
     int64_t map_devices, map_alarms, map_cases;          /* points in memory */
     uint64_t tiles_encoded, tiles_warm, tiles_unchanged; /* made; from the cache; 304 */
 };

@@ -78,8 +78,8 @@ static void copy_rows(struct buffer *rows, int values, int64_t start_us) {
 static int copy_once(PGconn *connection, const struct buffer *rows, double *seconds) {
     int code = database_run(connection, "BEGIN", 0, NULL);
     if (code == 0) {
-        code =
-            database_run(connection, "CREATE TABLE onemap.bench_copy (LIKE onemap.observation INCLUDING ALL)", 0, NULL);
+        code = database_run(connection, "CREATE TABLE onemap.bench_copy (LIKE onemap.observation_raw INCLUDING ALL)", 0,
+                            NULL);
     }
     int64_t started = clock_steady_us();
     PGresult *result =
@@ -125,8 +125,8 @@ static int measure_copy(const struct config *config, int values, struct figures 
 static int stored(PGconn *connection, double *bytes, double *rows) {
     PGresult *result = database_query(
         connection,
-        "SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t.relid)), 0), (SELECT count(*) FROM onemap.observation) "
-        "FROM pg_catalog.pg_partition_tree('onemap.observation') t WHERE t.isleaf",
+        "SELECT coalesce(sum(pg_catalog.pg_total_relation_size(t.relid)), 0), (SELECT count(*) FROM onemap.observation_raw) "
+        "FROM pg_catalog.pg_partition_tree('onemap.observation_raw') t WHERE t.isleaf",
         0, NULL);
     if (result == NULL) {
         return CH_EDATABASE;

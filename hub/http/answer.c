@@ -171,7 +171,6 @@ static ssize_t on_pull(void *user, uint64_t position, char *room, size_t size) {
     if (request == NULL) {
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
-    request->pulled_ms = uv_now(request->service->loop);
     ssize_t got = delivery->gzip != NULL ? pull_compressed(delivery, room, size)
                                          : delivery->source.pull(delivery->source.user, room, size);
     switch (got) {
@@ -207,7 +206,7 @@ static struct MHD_Response *delivery_response(struct request *request, struct an
     *delivery = (struct delivery){.request = request, .source = answer->source, .gzip = gzip, .input = input};
     answer->source = (struct answer_source){0};
     request->delivery = delivery;
-    request->pulled_ms = uv_now(request->service->loop);
+    request->taken_ms = uv_now(request->service->loop);
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_pull, delivery, delivery_free);
     if (response == NULL) {

@@ -272,6 +272,19 @@ bool identity_ask(struct request *request) {
     return identity->asked;
 }
 
+void identity_claim(const struct request *request, struct buffer *json) {
+    const struct identity *identity = request->identity;
+    buffer_format(json, "{\"kind\":\"%s\",\"hash\":\"", identity->claim.kind);
+    for (size_t i = 0; i < sizeof identity->claim.hash; i++) {
+        buffer_format(json, "%02x", identity->claim.hash[i]);
+    }
+    buffer_format(json, identity->claim.address[0] == '\0' ? "\",\"address\":null%s" : "\",\"address\":\"%s\"",
+                  identity->claim.address);
+    buffer_text(json, ",\"identity\":");
+    buffer_bytes(json, identity->json.data, identity->json.length);
+    buffer_text(json, "}");
+}
+
 void identity_free(struct request *request) {
     struct identity *identity = request->identity;
     if (identity == NULL) {

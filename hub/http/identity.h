@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "hub/base/buffer.h"
 #include "hub/http/route.h"
 
 struct request;
@@ -25,6 +26,10 @@ bool identity_ask(struct request *request);
 
 /* Whose rows who asks may see, of a row that remembers; for as long as the request lasts. NULL = memory is out. */
 const struct tile_scope *identity_scope(const struct request *request);
+
+/* Appends {"kind", "hash", "address", "identity"} of a request whose identity is known, to ask again whether it holds:
+ * onemap.http_stream_over. */
+void identity_claim(const struct request *request, struct buffer *json);
 
 /* The request ends. */
 void identity_free(struct request *request);

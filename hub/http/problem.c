@@ -90,26 +90,54 @@ static const struct kind {
     [PROBLEM_RULE] = {422, "", {"不符合规则", "A rule says no"}, {"", ""}},
 };
 
-/* docs/cases.md and docs/score.md explain the codes. */
-unsigned problem_status(const char *code) {
-    static const struct {
-        const char *code;
-        unsigned status;
-    } rows[] = {
-        {"CH010", 409}, /* not allowed in this state */
-        {"CH011", 409}, /* changed meanwhile */
-        {"CH017", 404}, /* no such case */
-        {"CH018", 409}, /* there already */
-        {"CH019", 403}, /* not entitled */
-        {"CH031", 409}, /* the month is closed */
-        {"CH060", 401}, /* nobody is logged in */
-    };
-    for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        if (strcmp(rows[i].code, code) == 0) {
-            return rows[i].status;
+/* Rules of SQL, by their codes: docs/cases.md and docs/score.md explain them. What a rule says itself is English. */
+static const struct rule {
+    const char *code;
+    unsigned status;
+    const char *title[2], *hint_zh;
+} rules[] = {
+    {"CH010",
+     409,
+     {"当前状态或岗位不能这样办理", "Not in this state, or not for this post"},
+     "请刷新案卷，按其 can 所列办理。"},
+    {"CH011", 409, {"案卷已被他人修改", "Somebody else was faster"}, "请刷新案卷后重新办理。"},
+    {"CH012", 422, {"缺少理由", "A reason is missing"}, "请填写 reason。"},
+    {"CH013", 422, {"字段有误", "A field is wrong"}, "请按说明修改该字段。"},
+    {"CH014", 422, {"时间有误", "A time is wrong"}, "时间须带时区，不晚于现在。"},
+    {"CH015", 422, {"类别或立案条件有误", "Category or condition"}, "请核对 category 与 condition。"},
+    {"CH016", 422, {"单位有误或不明确", "Which department?"}, "请核对 department。"},
+    {"CH017", 404, {"没有这个案卷", "There is no such case"}, "请核对案卷号。"},
+    {"CH018", 409, {"已经存在", "There already"}, "请查看已有的记录。"},
+    {"CH019", 403, {"无权办理", "Not entitled"}, "请由相应岗位或责任单位办理。"},
+    {"CH020", 422, {"没有待批的申请", "Nothing was asked for"}, "请刷新案卷。"},
+    {"CH030", 422, {"考核请求有误", "The score's request is wrong"}, "请按说明修改。"},
+    {"CH031", 409, {"该月的状态不允许", "Not in this state of the month"}, "请查看该月的办理进度。"},
+    {"CH060", 401, {"需要登录", "Log in first"}, "请先登录。"},
+};
+
+static const struct rule *rule_find(const char *code) {
+    for (size_t i = 0; i < COUNT_OF(rules); i++) {
+        if (strcmp(rules[i].code, code) == 0) {
+            return &rules[i];
         }
     }
-    return kinds[PROBLEM_RULE].status;
+    return NULL;
+}
+
+unsigned problem_status(const char *code) {
+    const struct rule *rule = rule_find(code);
+    return rule == NULL ? kinds[PROBLEM_RULE].status : rule->status;
+}
+
+/* What to do, in Chinese, and behind it what the rule says in English. */
+static void hint_of_rule(const struct rule *rule, const struct problem *problem, char *text, size_t size) {
+    bool other = problem->language != LANGUAGE_ZH || rule == NULL || ((unsigned char)problem->hint[0] & 0x80) != 0;
+    if (other || problem->hint[0] == '\0') {
+        snprintf(text, size, "%s", other ? problem->hint : rule->hint_zh);
+    } else {
+        snprintf(text, size, "%s（%s）", rule->hint_zh, problem->hint);
+    }
+    text_trim(text);
 }
 
 void problem_set(struct problem *problem, enum problem_kind kind, enum language language, const char *zh,
@@ -125,12 +153,18 @@ void problem_set(struct problem *problem, enum problem_kind kind, enum language 
 
 char *problem_json(const struct problem *problem, const char *instance) {
     const struct kind *kind = &kinds[problem->kind];
-    const char *hint = problem->hint[0] == '\0' ? kind->hint[problem->language] : problem->hint;
-    char type[40];
+    const struct rule *rule = problem->kind == PROBLEM_RULE ? rule_find(problem->code) : NULL;
+    const char *title = rule == NULL ? kind->title[problem->language] : rule->title[problem->language];
+    char type[40], hint[PROBLEM_DETAIL_MAX + 100];
+    if (problem->kind == PROBLEM_RULE) {
+        hint_of_rule(rule, problem, hint, sizeof hint);
+    } else {
+        snprintf(hint, sizeof hint, "%s", problem->hint[0] == '\0' ? kind->hint[problem->language] : problem->hint);
+    }
     cJSON *root = cJSON_CreateObject();
     snprintf(type, sizeof type, "urn:cityhub:problem:%s", problem->code);
     cJSON_AddStringToObject(root, "type", type);
-    cJSON_AddStringToObject(root, "title", kind->title[problem->language]);
+    cJSON_AddStringToObject(root, "title", title);
     cJSON_AddNumberToObject(root, "status", problem->status);
     cJSON_AddStringToObject(root, "code", problem->code);
     cJSON_AddStringToObject(root, "detail", problem->detail);

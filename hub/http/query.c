@@ -33,6 +33,8 @@ struct query {
     bool any;       /* a row has come */
     bool null_body; /* and had no body */
     bool streaming, paused, ended, broken;
+    bool refused; /* by the first row: `problem` */
+    struct problem problem;
 };
 
 /* ---- refusals ---- */
@@ -43,16 +45,22 @@ static bool is_class(const struct postgres_error *error, const char *classes) {
     return class[0] != '\0' && strstr(classes, class) != NULL;
 }
 
+/* A rule said no: its code, and what it says. */
+static void problem_of_rule(const struct request *request, struct problem *problem, const char *code,
+                            const char *detail, const char *hint) {
+    problem_set(problem, PROBLEM_RULE, request->language, "%s", "%s", detail);
+    snprintf(problem->code, sizeof problem->code, "%s", code);
+    snprintf(problem->hint, sizeof problem->hint, "%s", hint);
+    text_trim(problem->hint);
+    problem->status = problem_status(problem->code);
+}
+
 /* The server said no. */
 static void refuse_by_error(struct request *request, const struct postgres_error *error) {
     static const char *const bad_bodies[] = {"22P02", "22P05", "54001"}; /* no JSON, a NUL in it, nested too deep */
-    struct problem problem;
     if (strncmp(error->sqlstate, "CH", 2) == 0) {
-        problem_set(&problem, PROBLEM_RULE, request->language, "%s", "%s", error->message);
-        snprintf(problem.code, sizeof problem.code, "%s", error->sqlstate);
-        snprintf(problem.hint, sizeof problem.hint, "%s", error->hint);
-        text_trim(problem.hint);
-        problem.status = problem_status(problem.code);
+        struct problem problem;
+        problem_of_rule(request, &problem, error->sqlstate, error->message, error->hint);
         request_refuse_with(request, &problem);
         return;
     }
@@ -118,6 +126,13 @@ static bool text_column(const PGresult *row, const char *name, char *text, size_
     return true;
 }
 
+/* A short text of the first row, "" if there is none. */
+static const char *words_of(const PGresult *row, const char *name) {
+    int column = PQfnumber(row, name);
+    bool is_text = column >= 0 && PQftype(row, column) == TYPE_TEXT && !PQgetisnull(row, 0, column);
+    return is_text ? PQgetvalue(row, 0, column) : "";
+}
+
 /* What only the first row says; NULL or what is wrong. */
 static const char *take_first(struct query *query, const PGresult *row) {
     struct answer *answer = &query->request->answer;
@@ -141,6 +156,11 @@ static const char *take_first(struct query *query, const PGresult *row) {
         }
     }
     query->null_body = PQgetisnull(row, 0, body);
+    query->refused = words_of(row, "code")[0] != '\0';
+    if (query->refused) {
+        problem_of_rule(query->request, &query->problem, words_of(row, "code"), words_of(row, "detail"),
+                        words_of(row, "hint"));
+    }
     return NULL;
 }
 
@@ -212,6 +232,10 @@ static bool on_row(void *user, const PGresult *row) {
 static void answer_whole(struct query *query) {
     struct request *request = query->request;
     struct answer *answer = &request->answer;
+    if (query->refused) {
+        request_refuse_with(request, &query->problem);
+        return;
+    }
     if (!query->any || (query->null_body && query->bytes.length == 0 && answer->status == 0)) {
         request_refuse(request, PROBLEM_NOTHING, "没有找到", "nothing is there");
         return;

@@ -19,6 +19,7 @@
 
 /* What all requests share. */
 struct login_desk;
+struct streams;
 struct identity_memo;
 struct flight;
 struct service {
@@ -28,6 +29,7 @@ struct service {
     struct router *router;
     struct pool *pool; /* NULL = no database: what asks it is answered 503 */
     struct login_desk *logins;
+    struct streams *streams; /* NULL = no database */
     struct identity_memo *memo;
     struct flight *flights; /* tiles that the database makes: tile_query.c */
     int port;               /* on which it listens */
@@ -75,8 +77,8 @@ struct request {
     uint64_t begun_ms;         /* of uv_now: when its head was there */
     uint64_t begun_ns;         /* the same of uv_hrtime */
     uint64_t deadline_ms;      /* UINT64_MAX = none */
-    uint64_t pulled_ms;        /* when the client last took something of a streaming answer */
-    int unsent;                /* bytes of it in the kernel, when last looked at */
+    uint64_t taken_ms;         /* when the client had all of a streaming answer, or took something of it */
+    uint64_t acknowledged;     /* bytes of the connection that its client has, when last looked at */
     bool suspended;            /* its connection is */
     bool waking;               /* and will be resumed */
     struct request *next_waking;

@@ -29,6 +29,7 @@ enum route_right {
     RIGHT_READ,
     RIGHT_ALARM,
     RIGHT_OPERATE,
+    RIGHT_SCORE,
 };
 
 enum route_etag {
@@ -49,7 +50,7 @@ struct route_sink {
 
 struct route {
     enum route_method method; /* one; a path with two has two rows */
-    const char *pattern;      /* /api/v1/subsystems/{subsystem}/devices; a segment may have text around its {name} */
+    const char *pattern;      /* /api/v1/devices/{id}/track; a segment may have text around its {name} */
     const char *summary;      /* one line */
     enum route_right right;
     bool loopback;     /* or without an identity from this machine: by localhost or its address, through no proxy */
@@ -78,7 +79,7 @@ struct route {
 
 struct router;
 
-enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 24 };
+enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 28 };
 
 struct route_text {
     const char *text;

@@ -3,14 +3,12 @@
 #include "hub/http/server.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <microhttpd.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "hub/base/closing.h"
@@ -21,6 +19,8 @@
 #include "hub/http/identity_memo.h"
 #include "hub/http/login.h"
 #include "hub/http/request.h"
+#include "hub/http/stream.h"
+#include "hub/http/taken.h"
 
 enum {
     LISTEN_BACKLOG = 1024,
@@ -326,21 +326,20 @@ static void cut(struct connection *connection, const char *why, bool hard) {
     }
 }
 
-/* A streaming answer of which nothing was pulled for long: does its client take what the kernel holds, at least? */
+/* A streaming answer, and its client acknowledges nothing of what the kernel holds for it: neither that a write
+ * succeeds nor that there is nothing to write says that anybody reads. */
 static bool is_stalled(struct connection *connection, uint64_t now) {
     struct request *request = connection->request;
-    uint64_t patience = (uint64_t)connection->server->service.config->http_stall_s * 1000;
-    int unsent = 0;
-    if (request->delivery == NULL || request->suspended || now - request->pulled_ms < patience) {
+    uint64_t acknowledged;
+    bool all;
+    if (request->delivery == NULL || !taken_of(socket_of(connection), &acknowledged, &all)) {
         return false;
     }
-    ioctl(socket_of(connection), SIOCOUTQ, &unsent);
-    bool takes = unsent != request->unsent;
-    request->unsent = unsent;
-    if (takes) {
-        request->pulled_ms = now;
+    if (all || acknowledged != request->acknowledged) {
+        request->acknowledged = acknowledged;
+        request->taken_ms = now;
     }
-    return !takes;
+    return now - request->taken_ms >= (uint64_t)connection->server->service.config->http_stall_s * 1000;
 }
 
 static void evict(struct connection *connection) {
@@ -506,8 +505,11 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
     if (longest_s > 0) {
         server->service.pool = pool_open(settings->loop, settings->config, longest_s);
         server->service.logins = login_desk_open(settings->loop, settings->config);
+        server->service.streams =
+            server->service.pool == NULL ? NULL : streams_open(settings->loop, server->service.pool);
     }
-    return longest_s == 0 || (server->service.pool != NULL && server->service.logins != NULL);
+    return longest_s == 0 ||
+           (server->service.pool != NULL && server->service.logins != NULL && server->service.streams != NULL);
 }
 
 static void server_free(void *user) {
@@ -584,6 +586,10 @@ void server_close(struct server *server, void (*closed)(void *user), void *user)
     closing_handle(&server->closing, (uv_handle_t *)&server->timer);
     closing_handle(&server->closing, (uv_handle_t *)&server->tick);
     closing_handle(&server->closing, (uv_handle_t *)&server->soon);
+    if (server->service.streams != NULL) {
+        closing_await(&server->closing);
+        streams_close(server->service.streams, closing_over, &server->closing);
+    }
     if (server->service.pool != NULL) {
         closing_await(&server->closing);
         pool_close(server->service.pool, closing_over, &server->closing);

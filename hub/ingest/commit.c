@@ -3,11 +3,13 @@
 #include "hub/ingest/commit.h"
 
 #include "hub/base/log.h"
+#include "hub/live/feed.h"
 #include "hub/live/point.h"
 
-/* States, which the database gets, and the map, which people see at once. What a point lacks is read from the database
- * later (points_lacking). */
+/* States, which the database gets; the streams and the map, which people see at once. What a point lacks is read from
+ * the database later (points_lacking). */
 static int note(const struct world *world, struct device *device, const struct record *record, int64_t received_ms) {
+    feed_record(world->feed, device, record, received_ms);
     if (world->points != NULL) {
         points_seen(world->points, device, record, received_ms);
     }
@@ -63,6 +65,7 @@ bool commit_take(const struct world *world, const struct batch *batch) {
             code = noted != 0 ? noted : code;
         }
     }
+    states_position(world->states, feed_head(world->feed));
     rollups_batch(world->rollups, batch->ids.data, batch->ids.failed ? 0 : batch->ids.length);
     code = code != 0 || batch->ids.failed ? -1 : states_batches(world->states, batch->ids.data, batch->ids.length);
     if (code != 0) {

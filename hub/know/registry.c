@@ -185,6 +185,10 @@ int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row) {
         vendor->unknown_count -= device->kind < 0;
         device->kind = (int8_t)adapter_kind(vendor->adapter, PQgetvalue(rows, row, 4));
         vendor->unknown_count += device->kind < 0;
+        device->department = PQgetisnull(rows, row, 7) ? 0 : atoi(PQgetvalue(rows, row, 7));
+        device->placed = !PQgetisnull(rows, row, 8);
+        device->lon = device->placed ? strtod(PQgetvalue(rows, row, 8), NULL) : 0;
+        device->lat = device->placed ? strtod(PQgetvalue(rows, row, 9), NULL) : 0;
         device->updated_us = updated_us;
     }
     if (!PQgetisnull(rows, row, 5) && device->evaluated_ms == INT64_MIN) {

@@ -39,6 +39,9 @@ struct device {
     uint32_t mark;             /* the writer's: already named in this statement */
     int64_t evaluated_ms;      /* observed_at of the newest record that rules have judged */
     int64_t updated_us;        /* updated_at of the row that was read last; 0 = none was */
+    int department;            /* onemap.department.id; 0 = of none */
+    bool placed;               /* the inventory says where it is */
+    double lon, lat;           /* WGS 84, degrees; where placed */
     struct state_entry *state; /* what device_state does not have yet, NULL = nothing */
     UT_hash_handle hh;
     uint8_t code_length;
@@ -66,12 +69,13 @@ size_t registry_vendor_count(const struct registry *registry);
 extern const char registry_vendors_sql[];
 int registry_take_vendors(struct registry *registry, const PGresult *rows);
 
-/* One row of a device, in these columns (`d` is onemap.device, the last two columns observed_at of its newest record in
- * ms, NULL = none, and updated_at in us): what is older than what is known of it changes nothing. Returns 0 or
+/* One row of a device, in these columns (`d` is onemap.device; observed_at of its newest record in ms, NULL = none, then
+ * updated_at in us, department and place): what is older than what is known of it changes nothing. Returns 0 or
  * CH_EMEMORY. */
 #define REGISTRY_DEVICE_COLUMNS(observed_at_ms)                                                                        \
     "d.id, d.subsystem, d.vendor, d.code, d.kind, " observed_at_ms ","                                                 \
-    " (pg_catalog.date_part('epoch', d.updated_at) * 1000000)::bigint"
+    " (pg_catalog.date_part('epoch', d.updated_at) * 1000000)::bigint,"                                                  \
+    " d.department_id, public.ST_X(d.geom), public.ST_Y(d.geom)"
 int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row);
 
 /* Takes in rows of registry_devices_sql(...). Sets *last_id to the largest id seen. Returns 0, or CH_EMEMORY: then a

@@ -30,6 +30,7 @@ struct states {
     size_t count;                /* in the first two */
     struct buffer noted;         /* ids of batches of which all is noted, since the round began */
     struct buffer rounded;       /* ... before it began */
+    uint64_t position, position_rounded, position_written;
 };
 
 const char states_copy_columns[] =
@@ -106,6 +107,47 @@ int states_note(struct states *states, struct device *device, const struct recor
     return 0;
 }
 
+void states_position(struct states *states, uint64_t position) {
+    states->position = position;
+}
+
+uint64_t states_position_written(const struct states *states) {
+    return states_due(states) || states->written != NULL ? states->position_written : states->position;
+}
+
+static void entry_each(const struct state_entry *entry,
+                       void (*note)(void *user, struct device *device, const struct record *record,
+                                    int64_t received_at_ms),
+                       void *user) {
+    struct record record = {.observed_at_ms = entry->observed_at_ms};
+    note(user, entry->device, &record, entry->last_seen_ms);
+    for (size_t i = 0; i < entry->count; i++) {
+        if (entry->readings[i].at_ms != 0) {
+            record.observed_at_ms = entry->readings[i].at_ms;
+            record.present = UINT64_C(1) << i;
+            record.quality = entry->quality & record.present;
+            record.values[i] = entry->readings[i].value;
+            note(user, entry->device, &record, entry->last_seen_ms);
+        }
+    }
+    if (entry->placed_at_ms != 0) {
+        struct record place = {
+            .observed_at_ms = entry->placed_at_ms, .has_position = true, .lon = entry->lon, .lat = entry->lat};
+        note(user, entry->device, &place, entry->last_seen_ms);
+    }
+}
+
+void states_each(const struct states *states,
+                 void (*note)(void *user, struct device *device, const struct record *record, int64_t received_at_ms),
+                 void *user) {
+    const struct state_entry *const lists[] = {states->written, states->round, states->dirty};
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        for (const struct state_entry *entry = lists[i]; entry != NULL; entry = entry->next) {
+            entry_each(entry, note, user);
+        }
+    }
+}
+
 size_t states_dirty(const struct states *states) {
     return states->count;
 }
@@ -167,6 +209,7 @@ static void round_begin(struct states *states) {
     states->round = states->dirty;
     states->dirty = NULL;
     states->rounded = states->noted;
+    states->position_rounded = states->position;
     states->noted = empty;
     states->noted.length = 0;
 }
@@ -203,6 +246,7 @@ void states_written(struct states *states) {
     states->written = NULL;
     if (states->round == NULL) {
         states->rounded.length = 0;
+        states->position_written = states->position_rounded;
     }
 }
 

@@ -17,6 +17,14 @@ int states_note(struct states *states, struct device *device, const struct recor
 /* All records of these committed batches are noted: their ids, each as text with its NUL. Returns 0 or CH_EMEMORY. */
 enum { STATES_ID_BYTES = 37 };
 int states_batches(struct states *states, const char *ids, size_t length);
+/* What was noted up to now is up to `position` of what counts changes; and up to where device_state has all. Positions
+ * grow. */
+void states_position(struct states *states, uint64_t position);
+uint64_t states_position_written(const struct states *states);
+/* Calls `note` with all that device_state does not have yet, a record a reading. */
+void states_each(const struct states *states,
+                 void (*note)(void *user, struct device *device, const struct record *record, int64_t received_at_ms),
+                 void *user);
 size_t states_dirty(const struct states *states);
 bool states_due(const struct states *states); /* there is something to write, be it that a batch is stated */
 

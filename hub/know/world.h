@@ -10,6 +10,7 @@
 #include "hub/know/rollup.h"
 #include "hub/know/state.h"
 
+struct feed;
 struct points;
 
 struct world {
@@ -20,6 +21,7 @@ struct world {
     struct rollups *rollups;
     struct plausible *plausible;
     struct days *days;     /* with what is on its way to be made */
+    struct feed *feed;     /* told of what is committed */
     struct points *points; /* the map's (hub/live); NULL = nobody looks at a map */
 };
 

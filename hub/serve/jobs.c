@@ -13,6 +13,7 @@
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/link/postgres.h"
+#include "hub/live/feed_source.h"
 
 enum {
     TICK_MS = 100,
@@ -22,6 +23,7 @@ enum {
     GAUGES_REST = 49,
     MAINTAIN_S = 3600,
     CALENDAR_S = 60,
+    PACK_S = 300,
     JOBS_MAX = 8,
     COPY_KEEP = 1048576, /* bytes of memory that stay between writes */
 };
@@ -73,6 +75,7 @@ static bool build_states(struct runner *runner) {
     hub_metrics.state_dirty = (int64_t)states_dirty(states);
     buffer_reset(&runner->copy, COPY_KEEP);
     if (!states_due(states)) {
+        feed_settled(runner->jobs->world->feed, feed_head(runner->jobs->world->feed));
         return false;
     }
     states_copy(states, STATES_AT_ONCE, &runner->copy);
@@ -96,6 +99,7 @@ static void end_states(struct runner *runner, const struct postgres_error *error
         states_unwritten(states);
     } else {
         states_written(states);
+        feed_settled(runner->jobs->world->feed, states_position_written(states));
         if (states_dirty(states) >= STATES_AT_ONCE) {
             runner->running->due_at = uv_now(runner->jobs->loop); /* there are more: at once */
         }
@@ -123,6 +127,30 @@ static void take_gauges(struct runner *runner, int statement, const PGresult *re
     for (size_t i = 0; i < COUNT_OF(gauges) && PQntuples(result) == 1; i++) {
         *gauges[i] = strtoll(PQgetvalue(result, 0, (int)i), NULL, 10);
     }
+    feed_source_counters(runner->jobs->world->feed, hub_metrics.devices_online, hub_metrics.alarms_open);
+}
+
+static bool feed_urgent(const struct runner *runner) {
+    return feed_source_due(runner->jobs->world->feed, uv_now(runner->jobs->loop));
+}
+
+static bool build_feed(struct runner *runner) {
+    struct feed *feed = runner->jobs->world->feed;
+    uint64_t now = uv_now(runner->jobs->loop);
+    if (!feed_source_due(feed, now)) {
+        return false;
+    }
+    feed_source_sql(feed, now, &runner->sql);
+    return true;
+}
+
+static void take_feed(struct runner *runner, int statement, const PGresult *result) {
+    const struct world *world = runner->jobs->world;
+    feed_source_take(world->feed, world->registry, statement, result);
+}
+
+static void end_feed(struct runner *runner, const struct postgres_error *error) {
+    feed_source_end(runner->jobs->world->feed, error == NULL);
 }
 
 /* ---- the slow connection's ---- */
@@ -153,6 +181,26 @@ static bool build_partitions(struct runner *runner) {
 static void end_partitions(struct runner *runner, const struct postgres_error *error) {
     if (error == NULL) {
         runner->jobs->handlers.partitions_dropped(runner->jobs->handlers.user);
+    }
+}
+
+static bool build_pack(struct runner *runner) {
+    long long days = (long long)runner->jobs->config->retention_pack_after_days;
+    if (days == 0) {
+        return false;
+    }
+    buffer_format(&runner->sql, "SELECT onemap.pack_step((now() AT TIME ZONE 'UTC')::date - %lld)", days);
+    return true;
+}
+
+/* One short step a time: while there is more to do the next one comes soon, and the other jobs in between. */
+static void take_pack(struct runner *runner, int statement, const PGresult *result) {
+    (void)statement;
+    const char *step = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "busy";
+    hub_metrics.days_packed += strcmp(step, "packed") == 0;
+    if (strcmp(step, "done") != 0 && strcmp(step, "busy") != 0) {
+        hub_metrics.pack_steps++;
+        runner->running->due_at = uv_now(runner->jobs->loop);
     }
 }
 
@@ -297,6 +345,12 @@ static void jobs_list(struct jobs *jobs) {
                                         .build = build_states,
                                         .ended = end_states,
                                         .interval_s = config->jobs_device_state_s});
+    job_add(&jobs->quick, &(struct job){.name = "feed",
+                                        .build = build_feed,
+                                        .result = take_feed,
+                                        .ended = end_feed,
+                                        .urgent = feed_urgent,
+                                        .interval_s = 1});
     job_add(&jobs->quick, &(struct job){.name = "gauges",
                                         .build = build_gauges,
                                         .result = take_gauges,
@@ -320,6 +374,8 @@ static void jobs_list(struct jobs *jobs) {
     job_add(
         &jobs->slow,
         &(struct job){.name = "calendar", .build = build_calendar, .result = take_calendar, .interval_s = CALENDAR_S});
+    job_add(&jobs->slow,
+            &(struct job){.name = "pack", .build = build_pack, .result = take_pack, .interval_s = PACK_S, .rest = 1});
 }
 
 struct jobs *jobs_open(uv_loop_t *loop, const struct world *world, const struct jobs_handlers *handlers) {

@@ -14,6 +14,7 @@
 #include "hub/http/routes.h"
 #include "hub/http/server.h"
 #include "hub/ingest/lane.h"
+#include "hub/live/feed_service.h"
 #include "hub/live/point_load.h"
 #include "hub/serve/jobs.h"
 #include "hub/serve/loader.h"
@@ -32,6 +33,7 @@ struct hub {
     struct tiles *tiles;
     struct point_load *point_load;
     struct server *server;
+    struct feed_service *live;
     struct server_source source;           /* the server's for as long as it runs */
     struct lane *lanes[METRICS_LANES_MAX]; /* NULL where one was drained */
     size_t lane_count, lanes_wanted;       /* wanted: configured ones, the first of `lanes` */
@@ -79,6 +81,7 @@ static void watch_clock(struct hub *hub) {
     hub->clock_offset_ms = offset_ms;
     if (jump_ms > CLOCK_JUMP_MS || jump_ms < -CLOCK_JUMP_MS) {
         log_warning("clock_jump", "seconds=%.3f", (double)jump_ms / 1000);
+        feed_lost(hub->world.feed, FEED_ALL); /* times of states that were ahead of it have given way */
         hub->listening_since_ms = 0;
     }
 }
@@ -124,6 +127,9 @@ static void hub_close(struct hub *hub) {
     uv_close((uv_handle_t *)&hub->interrupt, NULL);
     if (hub->server != NULL) {
         server_close(hub->server, NULL, NULL);
+    }
+    if (hub->live != NULL) {
+        feed_service_close(hub->live, NULL, NULL);
     }
     /* The writer first: it lets go of the lanes' batches. */
     if (hub->writer != NULL) {
@@ -323,6 +329,7 @@ static void on_loaded(void *user, const PGresult *lanes) {
         return;
     }
     hub->loaded = true;
+    hub->source.live = hub->live; /* what device_state lacked is caught up with */
 }
 
 static void on_refused(void *user) {
@@ -340,14 +347,17 @@ static bool hub_open(struct hub *hub) {
                                 .plausible = plausible_new(),
                                 .rollups = rollups_new(),
                                 .days = calloc(1, sizeof(struct days)),
+                                .feed = feed_new((uint64_t)clock_now_us()),
                                 .points = hub->tiles == NULL ? NULL : hub->tiles->points};
     if (hub->world.registry == NULL || hub->world.alarms == NULL || hub->world.states == NULL ||
-        hub->world.plausible == NULL || hub->world.rollups == NULL || hub->world.days == NULL || hub->tiles == NULL) {
+        hub->world.plausible == NULL || hub->world.rollups == NULL || hub->world.days == NULL ||
+        hub->world.feed == NULL || hub->tiles == NULL) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
     hub_metrics.started_at_ms = clock_now_ms();
     hub->loader = loader_open(&hub->loop, &hub->world, &handlers);
+    hub->live = feed_service_open(&hub->loop, &hub->world);
     size_t route_count;
     const struct route *routes = routes_all(&route_count);
     const struct server_settings settings = {.loop = &hub->loop,
@@ -355,7 +365,7 @@ static bool hub_open(struct hub *hub) {
                                              .source = &hub->source,
                                              .routes = routes,
                                              .route_count = route_count};
-    hub->server = hub->loader == NULL ? NULL : server_open(&settings);
+    hub->server = hub->loader == NULL || hub->live == NULL ? NULL : server_open(&settings);
     return hub->server != NULL;
 }
 
@@ -365,6 +375,7 @@ static void hub_free(struct hub *hub) {
     rollups_free(hub->world.rollups);
     plausible_free(hub->world.plausible);
     free(hub->world.days);
+    feed_free(hub->world.feed);
     registry_free(hub->world.registry);
     tiles_free(hub->tiles);
     metrics_free();

@@ -456,9 +456,9 @@ void transaction_store(struct transaction *transaction, const struct slice *slic
     statement_end(transaction, "BEGIN");
     statement_register(transaction, slice);
     copy_rows(transaction, slice, SLICE_ROWS, true,
-              "COPY onemap.observation " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
+              "COPY onemap.observation_raw " OBSERVATION_COLUMNS " FROM STDIN (FORMAT binary)");
     copy_rows(transaction, slice, SLICE_TRACKS, true,
-              "COPY onemap.track_point " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
+              "COPY onemap.track_point_raw " TRACK_COLUMNS " FROM STDIN (FORMAT binary)");
     statements_rest(transaction, slice);
 }
 

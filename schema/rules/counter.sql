@@ -70,8 +70,8 @@ BEGIN
     UNION ALL
     SELECT o.observed_at, 0, o.good
     FROM others x CROSS JOIN LATERAL (
-        SELECT q.observed_at, onemap.reading_good(q.readings, q.quality, metric_ordinal) AS good FROM onemap.observation q
-        WHERE q.device_id = device AND q.observed_at >= x.begins AND q.observed_at < x.ends) o
+        SELECT q.observed_at, onemap.reading_good(q.readings, q.quality, metric_ordinal) AS good
+        FROM onemap.observation_of(device, x.begins, x.ends) q) o
     WHERE o.good IS NOT NULL;
 END $$;
 COMMENT ON FUNCTION onemap.counter_readings(int, int, timestamptz, timestamptz) IS
@@ -89,9 +89,9 @@ BEGIN
     IF known_to = at THEN
         RETURN known;
     END IF;
-    SELECT onemap.reading_good(o.readings, o.quality, metric_ordinal) INTO newer FROM onemap.observation o
-    WHERE o.device_id = device AND o.observed_at < at AND o.observed_at >= greatest(known_to, at - interval '40 days')
-        AND onemap.reading_good(o.readings, o.quality, metric_ordinal) IS NOT NULL
+    SELECT onemap.reading_good(o.readings, o.quality, metric_ordinal) INTO newer
+    FROM onemap.observation_of(device, greatest(known_to, at - interval '40 days'), at) o
+    WHERE onemap.reading_good(o.readings, o.quality, metric_ordinal) IS NOT NULL
     ORDER BY o.observed_at DESC LIMIT 1;
     RETURN coalesce(newer, known);
 END $$;

@@ -1,7 +1,132 @@
 -- What the HTTP server's routes answer: one function a route, http_<name>(request jsonb). The request holds the parameters
 -- that the server has checked against the route's row (hub/http/routes_*.c), defaults filled in. Columns of the answer: body
 -- (text, json or bytea), and optionally etag, status, location (hub/http/query.h). No row: 404. The server calls them as
--- cityhub_api, in read-only transactions unless the route writes. Nothing here changes anything.
+-- cityhub_api, in read-only transactions unless the route writes. Nothing here changes anything. Here is what they have in
+-- common, and the catalogue; each subject has its file http_<subject>.sql.
+
+-- ---- what the routes have in common ----
+
+-- Without a SET, so that the planner takes it into the statement and finds the index on the department.
+CREATE OR REPLACE FUNCTION onemap.http_sees(departments int[], department int) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT departments IS NULL OR department = ANY (departments) $$;
+COMMENT ON FUNCTION onemap.http_sees(int[], int) IS
+    'Whether a row of this department is shown to who sees these (identity_departments()): NULL sees all, also rows of no '
+    'department';
+
+CREATE OR REPLACE FUNCTION onemap.http_names_people(request jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT onemap.identity(request)->'rights' ? 'alarm' $$;
+COMMENT ON FUNCTION onemap.http_names_people(jsonb) IS
+    'Whether who asks is told the names of people (personal data), and finds them by name: who has the right to act on alarms';
+
+-- T and Z may come in small letters, which typed_time() would pass over.
+CREATE OR REPLACE FUNCTION onemap.http_time(request jsonb, key text) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT onemap.typed_time(upper(request->>key)) $$;
+COMMENT ON FUNCTION onemap.http_time(jsonb, text) IS
+    'A moment of the request; a day is its midnight in the county; NULL if it was left out';
+
+CREATE OR REPLACE FUNCTION onemap.http_ms(moment timestamptz) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (extract(epoch FROM moment) * 1000)::bigint $$;
+COMMENT ON FUNCTION onemap.http_ms(timestamptz) IS 'A moment as milliseconds since 1970 in UTC';
+
+CREATE OR REPLACE FUNCTION onemap.http_box(box jsonb) RETURNS public.geometry
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN b.west <= b.east THEN public.ST_MakeEnvelope(b.west, b.south, b.east, b.north, 4326)
+        ELSE public.ST_Collect(public.ST_MakeEnvelope(b.west, b.south, 180, b.north, 4326),
+            public.ST_MakeEnvelope(-180, b.south, b.east, b.north, 4326)) END
+    FROM (SELECT (box->>0)::float8 AS west, (box->>1)::float8 AS south, (box->>2)::float8 AS east, (box->>3)::float8 AS north) b
+    WHERE box IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.http_box(jsonb) IS
+    'A box [west, south, east, north] as a polygon, or two over the date line; NULL if there is none';
+
+-- A filter that names nothing there is would find nothing, which reads as "all is well".
+CREATE OR REPLACE FUNCTION onemap.http_check(request jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF request ? 'subsystem' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = request->>'subsystem') THEN
+        RAISE EXCEPTION 'there is no subsystem "%"', request->>'subsystem' USING ERRCODE = 'CH013',
+            HINT = (SELECT '子系统：' || string_agg(s.key || ' ' || s.name_zh,
+                '，' ORDER BY s.key) || '。' FROM onemap.subsystem s);
+    ELSIF request ? 'department' AND NOT EXISTS (SELECT FROM onemap.department d WHERE d.code = request->>'department') THEN
+        RAISE EXCEPTION 'the county has no department "%"', request->>'department' USING ERRCODE = 'CH013',
+            HINT = '单位代码见 /api/v1/departments。';
+    ELSIF request ? 'grid_cell' AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = request->>'grid_cell') THEN
+        RAISE EXCEPTION 'the county has no grid cell "%"', request->>'grid_cell' USING ERRCODE = 'CH013',
+            HINT = '单元网格代码为 15 位数字，见 /api/v1/grid_cells。';
+    ELSIF onemap.http_time(request, 'from') >= onemap.http_time(request, 'to') THEN
+        RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013', HINT = 'from 须早于 to；只写日期时指该日零时。';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.http_check(jsonb) IS
+    'Refuses (CH013) a request whose subsystem, department or grid_cell is none, or whose from is not before its to';
+
+CREATE OR REPLACE FUNCTION onemap.http_department_ids(request jsonb) RETURNS int[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.department_tree(d.id) FROM onemap.department d WHERE d.code = request->>'department'
+$$;
+COMMENT ON FUNCTION onemap.http_department_ids(jsonb) IS 'The department that a request filters by, and those below it';
+
+-- ---- finding by a part of a text ----
+
+-- All pairs of characters that follow each other, so that an index finds texts by any part of two characters or more: Chinese
+-- words often have two. The same expression stands in the indexes (schema/tables/093_http_thing.sql).
+CREATE OR REPLACE FUNCTION onemap.search_pairs(words text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT string_to_array(regexp_replace(lower(words), '(..)', E'\\1\n', 'g'), E'\n')
+        || string_to_array(regexp_replace(substr(lower(words), 2), '(..)', E'\\1\n', 'g'), E'\n')
+$$;
+COMMENT ON FUNCTION onemap.search_pairs(text) IS 'All pairs of neighbouring characters of a text in small letters, for an index';
+
+CREATE OR REPLACE FUNCTION onemap.search_wanted(typed text, OUT pairs text[], OUT patterns text[])
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE words text[] := regexp_split_to_array(lower(onemap.bare(typed)), '\s+');
+BEGIN
+    SELECT array_agg(DISTINCT substr(w, i, 2)) INTO pairs FROM unnest(words) w, generate_series(1, length(w) - 1) i;
+    IF pairs IS NULL THEN
+        RAISE EXCEPTION '"%" has no word of two characters', typed USING ERRCODE = 'CH013', HINT = '请输入至少两个字符。';
+    END IF;
+    patterns := ARRAY(SELECT '%' || regexp_replace(w, '([\\%_])', '\\\1', 'g') || '%' FROM unnest(words) w);
+END $$;
+COMMENT ON FUNCTION onemap.search_wanted(text) IS
+    'What a text must have: pairs in its search_pairs(), and patterns (LIKE ALL) of the words with blanks between them; CH013 if '
+    'no word has two characters';
+
+-- ---- the catalogue ----
+
+-- ---- lists as CSV ----
+
+-- As the commands' lists do (text_is_formula in hub/base/text.c): what a spreadsheet would calculate, in wide forms too, gets a '
+-- in front; plain numbers stay.
+CREATE OR REPLACE FUNCTION onemap.http_csv_cell(cell text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN c.text ~ '[",\r\n]' THEN '"' || replace(c.text, '"', '""') || '"' ELSE c.text END
+    FROM (SELECT CASE WHEN cell ~ '^[\t\r\n]' OR cell ~ '^[=@＝＠＋－].'
+            OR cell ~ '^[+-].' AND cell !~ '^[+-][0-9.]+([eE][+-]?[0-9.]+)?$' THEN '''' || cell
+            ELSE coalesce(cell, '') END) c (text)
+$$;
+COMMENT ON FUNCTION onemap.http_csv_cell(text) IS 'One cell of CSV (RFC 4180); what a spreadsheet would calculate is made text';
+
+CREATE OR REPLACE FUNCTION onemap.http_csv_line(VARIADIC cells text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(onemap.http_csv_cell(c.cell), ',' ORDER BY c.place) || E'\r\n'
+    FROM unnest(cells) WITH ORDINALITY AS c (cell, place)
+$$;
+COMMENT ON FUNCTION onemap.http_csv_line(text[]) IS 'A line of CSV with its end: every list''s lines are made here';
+
+CREATE OR REPLACE FUNCTION onemap.http_csv_head(request jsonb, VARIADIC cells text[]) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN (request->>'bom')::boolean THEN U&'\FEFF' ELSE '' END || onemap.http_csv_line(VARIADIC cells)
+$$;
+COMMENT ON FUNCTION onemap.http_csv_head(jsonb, text[]) IS
+    'The first line of CSV; bom: with a byte order mark, by which spreadsheets know UTF-8';
+
+CREATE OR REPLACE FUNCTION onemap.http_department_codes(request jsonb) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN m.mine IS NOT NULL THEN ARRAY(SELECT d.code FROM onemap.department d WHERE d.id = ANY (m.mine)) END
+    FROM (SELECT onemap.identity_departments(request) AS mine) m
+$$;
+COMMENT ON FUNCTION onemap.http_department_codes(jsonb) IS
+    'identity_departments() by code, for journals and scores, which name departments so; NULL: all';
 
 CREATE OR REPLACE FUNCTION onemap.http_subsystem(subsystem text) RETURNS json
 LANGUAGE sql STABLE AS $$
@@ -26,47 +151,3 @@ COMMENT ON FUNCTION onemap.http_subsystems(jsonb) IS
     'GET /api/v1/subsystems: {subsystems: [{key, name_zh, kinds, metrics}]}';
 GRANT EXECUTE ON FUNCTION onemap.http_subsystems(jsonb) TO cityhub_api;
 
-CREATE OR REPLACE FUNCTION onemap.http_readings(subsystem text, readings float8[], reading_times timestamptz[], quality bigint)
-RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT json_object_agg(m.key, json_build_object('value', readings[m.ordinal], 'at', reading_times[m.ordinal],
-        'good', onemap.reading_good(readings, quality, m.ordinal) IS NOT NULL) ORDER BY m.ordinal)
-    FROM onemap.metric m WHERE m.subsystem = $1 AND readings[m.ordinal] IS NOT NULL
-$$;
-COMMENT ON FUNCTION onemap.http_readings(text, float8[], timestamptz[], bigint) IS
-    'Last readings as {metric: {value, at, good}}; good: within the physical range; NULL if there is none';
-
-CREATE OR REPLACE FUNCTION onemap.http_devices(request jsonb) RETURNS TABLE (body json)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    wanted text := request->>'subsystem';
-    most int := (request->>'limit')::int;
-    behind int := (request->>'after')::int;
-    wanted_kind text := request->>'kind';
-    wanted_online boolean := (request->>'online')::boolean;
-BEGIN
-    IF NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = wanted) THEN
-        RETURN;
-    END IF;
-    RETURN QUERY
-    WITH page AS MATERIALIZED (
-        SELECT d.id, d.vendor, d.code, d.kind, d.name_zh, d.status, d.grid_cell, d.department_id,
-            coalesce(s.geom, d.geom) AS place, coalesce(s.online, false) AS online, s.last_seen_at, s.readings, s.reading_times,
-            s.quality
-        FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id
-        WHERE d.subsystem = wanted AND d.id > behind AND (wanted_kind IS NULL OR d.kind = wanted_kind)
-            AND (wanted_online IS NULL OR coalesce(s.online, false) = wanted_online)
-        ORDER BY d.id LIMIT most
-    )
-    SELECT json_build_object(
-        'devices', coalesce(json_agg(json_build_object('id', p.id, 'vendor', p.vendor, 'code', p.code, 'kind', p.kind,
-            'name_zh', p.name_zh, 'status', p.status, 'lon', public.ST_X(p.place), 'lat', public.ST_Y(p.place),
-            'grid_cell', p.grid_cell, 'department', u.code, 'online', p.online, 'last_seen_at', p.last_seen_at,
-            'readings', onemap.http_readings(wanted, p.readings, p.reading_times, p.quality)) ORDER BY p.id), '[]'),
-        'next', CASE WHEN count(*) = most THEN max(p.id) END)
-    FROM page p LEFT JOIN onemap.department u ON u.id = p.department_id;
-END $$;
-COMMENT ON FUNCTION onemap.http_devices(jsonb) IS
-    'GET /api/v1/subsystems/{subsystem}/devices: {devices, next}; next: to go on behind, NULL on the last page; no row: no such '
-    'subsystem';
-GRANT EXECUTE ON FUNCTION onemap.http_devices(jsonb) TO cityhub_api;

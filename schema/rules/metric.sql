@@ -136,20 +136,29 @@ GRANT EXECUTE ON FUNCTION onemap.flagged_keys(text, bigint) TO cityhub_hub, city
 
 CREATE OR REPLACE FUNCTION onemap.subsystem_view_create(subsystem text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE columns text;
+DECLARE columns text; rows text;
 BEGIN
     SELECT string_agg(CASE WHEN m.kind = 'text' THEN format('o.attributes->>%L AS %I', m.key, m.key)
                            ELSE format('o.readings[%s] AS %I', m.ordinal, m.key) END, ', ' ORDER BY m.ordinal)
     INTO columns FROM onemap.metric m WHERE m.subsystem = $1;
+    rows := format('SELECT d.code AS device_code, o.observed_at, d.vendor, d.kind AS device_kind, o.device_id, o.received_at,
+        o.quality, CASE WHEN o.quality IS NOT NULL THEN onemap.flagged_keys(%L, o.quality) END AS flagged, %s
+        FROM onemap.device d CROSS JOIN LATERAL onemap.observation_of(d.id, %%s, %%s) o
+        WHERE d.subsystem = %L', $1, columns, $1);
     -- New metrics come after the columns that are there, which is what CREATE OR REPLACE VIEW asks for.
-    EXECUTE format('CREATE OR REPLACE VIEW onemap.%I AS SELECT d.code AS device_code, o.observed_at, d.vendor,
-        d.kind AS device_kind, o.device_id, o.received_at, o.quality,
-        CASE WHEN o.quality IS NOT NULL THEN onemap.flagged_keys(%L, o.quality) END AS flagged, %s
-        FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id
-        WHERE d.subsystem = %L', $1, $1, columns, $1);
+    EXECUTE format('CREATE OR REPLACE VIEW onemap.%I AS ', $1) || format(rows, quote_literal('-infinity'),
+        quote_literal('infinity'));
     EXECUTE format('COMMENT ON VIEW onemap.%I IS %L', $1,
         (SELECT s.name_zh FROM onemap.subsystem s WHERE s.key = $1)
-            || ': one named column per metric; flagged: the metrics whose readings are out of their range');
+            || ': one named column per metric; flagged: the metrics whose readings are out of their range. Give a device; for a '
+            || 'time use ' || $1 || '_between()');
     EXECUTE format('GRANT SELECT ON onemap.%I TO cityhub_read, cityhub_hub', $1);
+    EXECUTE format('CREATE OR REPLACE FUNCTION onemap.%I(from_at timestamptz, to_at timestamptz) RETURNS SETOF onemap.%I
+        LANGUAGE sql STABLE PARALLEL SAFE AS %L', $1 || '_between', $1, format(rows, 'from_at', 'to_at'));
+    EXECUTE format('COMMENT ON FUNCTION onemap.%I(timestamptz, timestamptz) IS %L', $1 || '_between',
+        'Rows of onemap.' || $1 || ' from from_at to before to_at; looks only into the days that the time touches');
+    EXECUTE format('GRANT EXECUTE ON FUNCTION onemap.%I(timestamptz, timestamptz) TO cityhub_read, cityhub_hub',
+        $1 || '_between');
 END $$;
-COMMENT ON FUNCTION onemap.subsystem_view_create(text) IS 'Makes the view of a subsystem with a named column per metric';
+COMMENT ON FUNCTION onemap.subsystem_view_create(text) IS
+    'Makes the view of a subsystem with a named column per metric, and the function that gives its rows of a time';

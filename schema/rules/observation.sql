@@ -1,5 +1,175 @@
--- The big tables: their partitions, and how two records of one key become one. What becomes of a record that comes twice is in
--- settle.sql.
+-- The big tables: the views by which everybody reads them, their partitions, and how two records of one key become one. What
+-- becomes of a record that comes twice is in settle.sql; packed days are in packed.sql and pack.sql.
+
+-- A record is raw or packed, never both. Who knows the time asks by the functions below: a view has to look into every packed day
+-- of the devices that are asked for.
+CREATE OR REPLACE VIEW onemap.observation AS
+    SELECT r.device_id, r.observed_at, r.received_at, r.readings, r.quality, r.attributes FROM onemap.observation_raw r
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.readings, u.quality, u.attributes
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.observation_unpack(p, '-infinity', 'infinity') u WHERE p.kind = 'o';
+COMMENT ON VIEW onemap.observation IS
+    'One row per record: readings[metric.ordinal]; quality: bit (ordinal - 1) set = outside the physical range, NULL = all inside; '
+    'attributes: text fields. Give a device; for a time use observation_between() or observation_of()';
+GRANT SELECT ON onemap.observation TO cityhub_hub, cityhub_read;
+
+CREATE OR REPLACE VIEW onemap.track_point AS
+    SELECT r.device_id, r.observed_at, r.received_at, r.geom, r.geom_outside FROM onemap.track_point_raw r
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.geom, u.geom_outside
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.track_point_unpack(p, '-infinity', 'infinity') u WHERE p.kind = 't';
+COMMENT ON VIEW onemap.track_point IS
+    'Places of moving things (vehicles, people), WGS 84; geom_outside: outside the county, then geom is NULL. Give a device; for a '
+    'time use track_point_between() or track_point_of()';
+GRANT SELECT ON onemap.track_point TO cityhub_hub, cityhub_read;
+
+-- Without a search_path of their own, so that the planner takes them into the statement, and what it asks of the device with them.
+-- _between: of all, or of the devices named beside it. _of: one device's, for LATERAL: a join's condition does not reach into
+-- packed days, a parameter does. _received: what certain batches brought; packed days only where it came so late.
+CREATE OR REPLACE FUNCTION onemap.observation_between(from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, readings float8[], quality bigint, attributes jsonb)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.received_at, r.readings, r.quality, r.attributes FROM onemap.observation_raw r
+    WHERE r.observed_at >= from_at AND r.observed_at < to_at
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.readings, u.quality, u.attributes
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.observation_unpack(p, from_at, to_at) u
+    WHERE p.kind = 'o'
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+$$;
+COMMENT ON FUNCTION onemap.observation_between(timestamptz, timestamptz) IS
+    'Rows of onemap.observation from from_at to before to_at';
+GRANT EXECUTE ON FUNCTION onemap.observation_between(timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.observation_of(device int, from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, readings float8[], quality bigint, attributes jsonb)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.received_at, r.readings, r.quality, r.attributes FROM onemap.observation_raw r
+    WHERE r.device_id = device AND r.observed_at >= from_at AND r.observed_at < to_at
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.readings, u.quality, u.attributes
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.observation_unpack(p, from_at, to_at) u
+    WHERE p.device_id = device AND p.kind = 'o'
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+$$;
+COMMENT ON FUNCTION onemap.observation_of(int, timestamptz, timestamptz) IS
+    'Rows of onemap.observation of a device from from_at to before to_at';
+GRANT EXECUTE ON FUNCTION onemap.observation_of(int, timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.observation_received(from_at timestamptz, to_at timestamptz, first_stamp timestamptz,
+    last_stamp timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, readings float8[], quality bigint, attributes jsonb)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.received_at, r.readings, r.quality, r.attributes FROM onemap.observation_raw r
+    WHERE r.observed_at >= from_at AND r.observed_at < to_at AND r.received_at BETWEEN first_stamp AND last_stamp
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.readings, u.quality, u.attributes
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.observation_unpack(p, from_at, to_at) u
+    WHERE p.kind = 'o'
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+        AND p.received_last >= first_stamp AND u.received_at BETWEEN first_stamp AND last_stamp
+$$;
+COMMENT ON FUNCTION onemap.observation_received(timestamptz, timestamptz, timestamptz, timestamptz) IS
+    'Rows of onemap.observation from from_at to before to_at that were received from first_stamp to last_stamp';
+GRANT EXECUTE ON FUNCTION onemap.observation_received(timestamptz, timestamptz, timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- One metric alone, of which packed days give nothing else: many times as fast.
+CREATE OR REPLACE FUNCTION onemap.metric_of(device int, ordinal int, from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.readings[$2],
+           coalesce(r.quality & (1::bigint << ($2 - 1)) <> 0, false)
+    FROM onemap.observation_raw r
+    WHERE r.device_id = device AND r.observed_at >= from_at AND r.observed_at < to_at AND r.readings[$2] IS NOT NULL
+    UNION ALL
+    SELECT p.device_id, v.observed_at, v.value, v.flagged
+    FROM onemap.packed_record p
+    JOIN onemap.packed_series m ON m.device_id = p.device_id AND m.kind = p.kind AND m.day = p.day AND m.ordinal = $2
+    JOIN onemap.packed_series t ON t.device_id = p.device_id AND t.kind = p.kind AND t.day = p.day AND t.ordinal = -9
+    LEFT JOIN onemap.packed_series q ON q.device_id = p.device_id AND q.kind = p.kind AND q.day = p.day AND q.ordinal = -7
+    CROSS JOIN LATERAL onemap.metric_window(t, p.records, p.day, from_at, to_at) w
+    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $2, w.first_no, w.last_no, w.since, w.past) v
+    WHERE p.device_id = device AND p.kind = 'o' AND m.present > 0
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+$$;
+COMMENT ON FUNCTION onemap.metric_of(int, int, timestamptz, timestamptz) IS
+    'Readings of one metric of a device from from_at to before to_at, also those out of range (flagged); in no order';
+GRANT EXECUTE ON FUNCTION onemap.metric_of(int, int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.metric_between(ordinal int, from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.readings[$1],
+           coalesce(r.quality & (1::bigint << ($1 - 1)) <> 0, false)
+    FROM onemap.observation_raw r
+    WHERE r.observed_at >= from_at AND r.observed_at < to_at AND r.readings[$1] IS NOT NULL
+    UNION ALL
+    SELECT p.device_id, v.observed_at, v.value, v.flagged
+    FROM onemap.packed_record p
+    JOIN onemap.packed_series m ON m.device_id = p.device_id AND m.kind = p.kind AND m.day = p.day AND m.ordinal = $1
+    JOIN onemap.packed_series t ON t.device_id = p.device_id AND t.kind = p.kind AND t.day = p.day AND t.ordinal = -9
+    LEFT JOIN onemap.packed_series q ON q.device_id = p.device_id AND q.kind = p.kind AND q.day = p.day AND q.ordinal = -7
+    CROSS JOIN LATERAL onemap.metric_window(t, p.records, p.day, from_at, to_at) w
+    CROSS JOIN LATERAL onemap.metric_decode(p.day, p.lifted, t, m, q, $1, w.first_no, w.last_no, w.since, w.past) v
+    WHERE p.kind = 'o' AND m.present > 0
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+$$;
+COMMENT ON FUNCTION onemap.metric_between(int, timestamptz, timestamptz) IS
+    'The same of all devices, or of those that are named beside it: an ordinal means a metric within a subsystem only';
+GRANT EXECUTE ON FUNCTION onemap.metric_between(int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.track_point_between(from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, geom public.geometry, geom_outside public.geometry)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.received_at, r.geom, r.geom_outside FROM onemap.track_point_raw r
+    WHERE r.observed_at >= from_at AND r.observed_at < to_at
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.geom, u.geom_outside
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.track_point_unpack(p, from_at, to_at) u
+    WHERE p.kind = 't'
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+$$;
+COMMENT ON FUNCTION onemap.track_point_between(timestamptz, timestamptz) IS
+    'Rows of onemap.track_point from from_at to before to_at';
+GRANT EXECUTE ON FUNCTION onemap.track_point_between(timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.track_point_of(device int, from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, geom public.geometry, geom_outside public.geometry)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.received_at, r.geom, r.geom_outside FROM onemap.track_point_raw r
+    WHERE r.device_id = device AND r.observed_at >= from_at AND r.observed_at < to_at
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.geom, u.geom_outside
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.track_point_unpack(p, from_at, to_at) u
+    WHERE p.device_id = device AND p.kind = 't'
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+$$;
+COMMENT ON FUNCTION onemap.track_point_of(int, timestamptz, timestamptz) IS
+    'Rows of onemap.track_point of a device from from_at to before to_at';
+GRANT EXECUTE ON FUNCTION onemap.track_point_of(int, timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.track_point_received(from_at timestamptz, to_at timestamptz, first_stamp timestamptz,
+    last_stamp timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, received_at timestamptz, geom public.geometry, geom_outside public.geometry)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.received_at, r.geom, r.geom_outside FROM onemap.track_point_raw r
+    WHERE r.observed_at >= from_at AND r.observed_at < to_at AND r.received_at BETWEEN first_stamp AND last_stamp
+    UNION ALL
+    SELECT p.device_id, u.observed_at, u.received_at, u.geom, u.geom_outside
+    FROM onemap.packed_record p CROSS JOIN LATERAL onemap.track_point_unpack(p, from_at, to_at) u
+    WHERE p.kind = 't'
+        AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date
+        AND p.received_last >= first_stamp AND u.received_at BETWEEN first_stamp AND last_stamp
+$$;
+COMMENT ON FUNCTION onemap.track_point_received(timestamptz, timestamptz, timestamptz, timestamptz) IS
+    'Rows of onemap.track_point from from_at to before to_at that were received from first_stamp to last_stamp';
+GRANT EXECUTE ON FUNCTION onemap.track_point_received(timestamptz, timestamptz, timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
+-- ---- partitions ----
 
 CREATE OR REPLACE FUNCTION onemap.partition_ensure(day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -17,9 +187,11 @@ BEGIN
             IF NOT EXISTS (SELECT FROM pg_class c WHERE c.relname = child AND c.relnamespace = 'onemap'::regnamespace) THEN
                 -- A scan by received_at reads all that vacuum has not summarized in the BRIN index yet: let it come often.
                 EXECUTE format('CREATE TABLE onemap.%I (LIKE onemap.%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS) WITH
-                    (autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000)', child, parent);
-                EXECUTE format('ALTER TABLE onemap.%I ATTACH PARTITION onemap.%I FOR VALUES FROM (%L) TO (%L)', parent, child,
-                               day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+                    (autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000)', child,
+                    parent || '_raw');
+                PERFORM onemap.packed_watch(left(parent, 1)::"char", day);
+                EXECUTE format('ALTER TABLE onemap.%I ATTACH PARTITION onemap.%I FOR VALUES FROM (%L) TO (%L)', parent || '_raw',
+                               child, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
             END IF;
         END IF;
     END LOOP;
@@ -32,14 +204,14 @@ CREATE OR REPLACE FUNCTION onemap.partition_days() RETURNS SETOF date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT to_date(right(c.relname, 8), 'YYYYMMDD')
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = 'onemap.observation'::regclass
+    WHERE i.inhparent = 'onemap.observation_raw'::regclass
     INTERSECT
     SELECT to_date(right(c.relname, 8), 'YYYYMMDD')
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-    WHERE i.inhparent = 'onemap.track_point'::regclass
+    WHERE i.inhparent = 'onemap.track_point_raw'::regclass
     ORDER BY 1
 $$;
-COMMENT ON FUNCTION onemap.partition_days() IS 'Days that have their partitions';
+COMMENT ON FUNCTION onemap.partition_days() IS 'Days that have their raw partitions';
 GRANT EXECUTE ON FUNCTION onemap.partition_days() TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.partition_maintain(ahead_days int, retention_days int) RETURNS int
@@ -53,12 +225,16 @@ BEGIN
     FOR day IN SELECT today - 1 + n FROM generate_series(0, ahead_days + 1) n LOOP
         PERFORM onemap.partition_ensure(day);
     END LOOP;
-    FOR day IN SELECT d FROM onemap.partition_days() d WHERE d < today - retention_days LOOP
+    FOR day IN SELECT DISTINCT to_date(right(c.relname, 8), 'YYYYMMDD') AS d FROM pg_inherits i
+               JOIN pg_class c ON c.oid = i.inhrelid
+               WHERE i.inhparent IN ('onemap.observation_raw'::regclass, 'onemap.track_point_raw'::regclass)
+                   AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - retention_days ORDER BY d LOOP
         FOREACH parent IN ARRAY ARRAY['observation', 'track_point'] LOOP
-            EXECUTE format('DROP TABLE onemap.%I', format('%s_%s', parent, to_char(day, 'YYYYMMDD')));
+            EXECUTE format('DROP TABLE IF EXISTS onemap.%I', format('%s_%s', parent, to_char(day, 'YYYYMMDD')));
         END LOOP;
         dropped := dropped + 1;
     END LOOP;
+    dropped := dropped + onemap.packed_forget(today - retention_days);
     DELETE FROM onemap.batch_log b WHERE b.rolled_up_at < now() - interval '2 days';
     DELETE FROM onemap.observation_revision r WHERE r.observed_at < now() - make_interval(days => retention_days);
     RETURN dropped;

@@ -76,11 +76,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE gone int[];
 BEGIN
     PERFORM onemap.device_state_clock();
-    WITH silent AS (UPDATE onemap.device_state s SET online = false, changed_at = now()
-    FROM onemap.device x LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
-    WHERE x.id = s.device_id AND s.online
-        AND s.last_seen_at < now() - coalesce(k.offline_after, '1 hour')
-        AND listening_since < now() - coalesce(k.offline_after, '1 hour') RETURNING s.device_id)
+    WITH silent AS (
+        UPDATE onemap.device_state s SET online = false, changed_at = now()
+        FROM onemap.device x LEFT JOIN onemap.device_kind k ON k.subsystem = x.subsystem AND k.key = x.kind
+        WHERE x.id = s.device_id AND s.online
+            AND s.last_seen_at < now() - coalesce(k.offline_after, '1 hour')
+            AND listening_since < now() - coalesce(k.offline_after, '1 hour')
+        RETURNING s.device_id
+    ), told AS (INSERT INTO onemap.feed_change (layer, id) SELECT 'state', s.device_id FROM silent s)
     SELECT coalesce(array_agg(i.device_id ORDER BY i.device_id), '{}') INTO gone FROM silent i;
     PERFORM onemap.point_notify(gone);
     PERFORM onemap.presence_vendors(listening_since);

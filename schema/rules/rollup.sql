@@ -57,8 +57,7 @@ BEGIN
     RETURN QUERY EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
         SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality
-        FROM onemap.observation o
-        WHERE o.observed_at >= %1$L AND o.observed_at < %2$L AND %3$s),
+        FROM %2$s),
     by_metric AS MATERIALIZED (
         SELECT r.device_id, r.ordinal, bool_or(r.given) AS given, count(r.value)::int AS n,
                min(r.value) AS low, max(r.value) AS high,
@@ -103,10 +102,13 @@ BEGIN
            coalesce(a.lasts[1:a.size], '{}'), coalesce(a.first_ms[1:a.size], '{}'), coalesce(a.last_ms[1:a.size], '{}'),
            coalesce(w.above, '{}'), coalesce(w.below, '{}')
     FROM (SELECT c.device_id, max(c.observed_at) AS last_at, count(*)::int AS records FROM chosen c GROUP BY c.device_id) t
-    LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$, hour_start, hour_start + interval '1 hour',
-        CASE WHEN devices IS NOT NULL THEN 'o.device_id = ANY ($2)'
-             ELSE format('o.received_at BETWEEN %L AND %L AND o.received_at = ANY ($1)',
-                         (SELECT min(s) FROM unnest(stamps) s), (SELECT max(s) FROM unnest(stamps) s)) END)
+    LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$, hour_start,
+        CASE WHEN devices IS NOT NULL
+             THEN format('onemap.observation_between(%L, %L) o WHERE o.device_id = ANY ($2)', hour_start,
+                         hour_start + interval '1 hour')
+             ELSE format('onemap.observation_received(%L, %L, %L, %L) o WHERE o.received_at = ANY ($1)', hour_start,
+                         hour_start + interval '1 hour', (SELECT min(s) FROM unnest(stamps) s),
+                         (SELECT max(s) FROM unnest(stamps) s)) END)
     USING stamps, devices;
 END $$;
 COMMENT ON FUNCTION onemap.hourly_aggregate(timestamptz, timestamptz[], int[]) IS

@@ -63,10 +63,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     WITH first AS MATERIALIZED (
         SELECT DISTINCT ON (s.device_id, s.observed_at) s.*
-        FROM pg_temp.observation_stage s
+        FROM pg_temp.observation_stage s WHERE s.fate IS NULL
         ORDER BY s.device_id, s.observed_at, onemap.stage_since(s.received_at, stamp), s.row_no),
     inserted AS (
-        INSERT INTO onemap.observation (device_id, observed_at, received_at, readings, quality, attributes)
+        INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings, quality, attributes)
         SELECT f.device_id, f.observed_at, f.received_at, f.readings, f.quality, f.attributes FROM first f
         ON CONFLICT (device_id, observed_at) DO NOTHING RETURNING device_id, observed_at)
     UPDATE pg_temp.observation_stage s SET fate = 'new' FROM first f JOIN inserted i USING (device_id, observed_at)
@@ -94,8 +94,9 @@ BEGIN
             WHERE v.device_id = k.device_id AND v.observed_at = k.observed_at AND v.readings IS NOT NULL OFFSET 0) v),
     stored AS MATERIALIZED (
         SELECT o.* FROM (SELECT DISTINCT p.device_id, p.observed_at FROM past p ORDER BY 1, 2) k CROSS JOIN LATERAL (
-            SELECT o.device_id, o.observed_at, o.readings, coalesce(o.attributes, 'null') AS attributes FROM onemap.observation o
-            WHERE o.device_id = k.device_id AND o.observed_at = k.observed_at AND o.observed_at BETWEEN lo AND hi OFFSET 0) o),
+            SELECT o.device_id, o.observed_at, o.readings, coalesce(o.attributes, 'null') AS attributes
+            FROM onemap.observation_raw o WHERE o.device_id = k.device_id AND o.observed_at = k.observed_at
+                AND o.observed_at BETWEEN lo AND hi OFFSET 0) o),
     standing AS MATERIALIZED (
         SELECT r.device_id, r.observed_at, max(r.row_no) AS row_no FROM rest r JOIN stored o
             ON o.device_id = r.device_id AND o.observed_at = r.observed_at AND o.readings = r.readings
@@ -120,7 +121,7 @@ BEGIN
         SELECT DISTINCT s.device_id, s.observed_at FROM pg_temp.observation_stage s WHERE s.fate IS NULL ORDER BY 1, 2),
     stored AS MATERIALIZED (
         SELECT o.* FROM keys k CROSS JOIN LATERAL (
-            SELECT o.device_id, o.observed_at, o.received_at, o.readings, o.quality, o.attributes FROM onemap.observation o
+            SELECT o.device_id, o.observed_at, o.received_at, o.readings, o.quality, o.attributes FROM onemap.observation_raw o
             WHERE o.device_id = k.device_id AND o.observed_at = k.observed_at AND o.observed_at BETWEEN lo AND hi FOR UPDATE) o),
     steps AS (
         SELECT 0 AS row_no, o.received_at AS since, NULL::text AS late_fate, o.* FROM stored o
@@ -150,7 +151,7 @@ BEGIN
                   ORDER BY j.since, j.row_no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS old_received_at
               FROM judged j) r
         WHERE r.fate = 'revised' ORDER BY r.device_id, r.observed_at, r.since, r.row_no)
-    INSERT INTO onemap.observation AS o (device_id, observed_at, received_at, readings, quality, attributes)
+    INSERT INTO onemap.observation_raw AS o (device_id, observed_at, received_at, readings, quality, attributes)
     SELECT DISTINCT ON (c.device_id, c.observed_at) c.device_id, c.observed_at, c.received_at,
         onemap.readings_merge(c.old_readings, c.readings), onemap.quality_merge(c.old_quality, c.quality, c.readings),
         onemap.attributes_merge(c.old_attributes, c.attributes)
@@ -173,6 +174,7 @@ DECLARE lo timestamptz; hi timestamptz;
 BEGIN
     -- Of the columns that plans ask about; those of readings and places would cost most of all that is done here.
     ANALYZE pg_temp.observation_stage (row_no, device_id, observed_at, received_at, fate);
+    PERFORM onemap.observation_lift(stamp);
     PERFORM onemap.observation_insert(stamp);
     SELECT min(s.observed_at), max(s.observed_at) INTO lo, hi FROM pg_temp.observation_stage s WHERE s.fate IS NULL;
     IF lo IS NOT NULL THEN
@@ -200,10 +202,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     WITH first AS MATERIALIZED (
         SELECT DISTINCT ON (s.device_id, s.observed_at) s.*
-        FROM pg_temp.track_point_stage s
+        FROM pg_temp.track_point_stage s WHERE s.fate IS NULL
         ORDER BY s.device_id, s.observed_at, onemap.stage_since(s.received_at, stamp), s.row_no),
     inserted AS (
-        INSERT INTO onemap.track_point (device_id, observed_at, received_at, geom, geom_outside)
+        INSERT INTO onemap.track_point_raw (device_id, observed_at, received_at, geom, geom_outside)
         SELECT f.device_id, f.observed_at, f.received_at, f.geom, f.geom_outside FROM first f
         ON CONFLICT (device_id, observed_at) DO NOTHING RETURNING device_id, observed_at)
     UPDATE pg_temp.track_point_stage s SET fate = 'new' FROM first f JOIN inserted i USING (device_id, observed_at)
@@ -220,7 +222,7 @@ BEGIN
         SELECT DISTINCT s.device_id, s.observed_at FROM pg_temp.track_point_stage s WHERE s.fate IS NULL ORDER BY 1, 2),
     stored AS MATERIALIZED (
         SELECT o.* FROM keys k CROSS JOIN LATERAL (
-            SELECT o.device_id, o.observed_at, o.received_at, o.geom, o.geom_outside FROM onemap.track_point o
+            SELECT o.device_id, o.observed_at, o.received_at, o.geom, o.geom_outside FROM onemap.track_point_raw o
             WHERE o.device_id = k.device_id AND o.observed_at = k.observed_at AND o.observed_at BETWEEN lo AND hi FOR UPDATE) o),
     steps AS (
         SELECT 0 AS row_no, o.received_at AS since, o.* FROM stored o
@@ -246,7 +248,7 @@ BEGIN
                   ORDER BY j.since, j.row_no ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS old_received_at
               FROM judged j) r
         WHERE r.fate = 'revised' ORDER BY r.device_id, r.observed_at, r.since, r.row_no)
-    INSERT INTO onemap.track_point AS o (device_id, observed_at, received_at, geom, geom_outside)
+    INSERT INTO onemap.track_point_raw AS o (device_id, observed_at, received_at, geom, geom_outside)
     SELECT DISTINCT ON (j.device_id, j.observed_at) j.device_id, j.observed_at, j.received_at, j.geom, j.geom_outside
     FROM judged j WHERE j.fate = 'revised' ORDER BY j.device_id, j.observed_at, j.since DESC, j.row_no DESC
     ON CONFLICT (device_id, observed_at) DO UPDATE SET received_at = excluded.received_at, geom = excluded.geom,
@@ -263,6 +265,7 @@ SET plan_cache_mode = force_custom_plan AS $$
 DECLARE lo timestamptz; hi timestamptz;
 BEGIN
     ANALYZE pg_temp.track_point_stage (row_no, device_id, observed_at, received_at, fate);
+    PERFORM onemap.track_point_lift(stamp);
     PERFORM onemap.track_point_insert(stamp);
     SELECT min(s.observed_at), max(s.observed_at) INTO lo, hi FROM pg_temp.track_point_stage s WHERE s.fate IS NULL;
     IF lo IS NOT NULL THEN

@@ -78,9 +78,7 @@ BEGIN
     EXECUTE format($q$
     WITH chosen AS MATERIALIZED (
         SELECT o.device_id, o.observed_at, o.received_at, o.readings, coalesce(o.quality, 0) AS quality
-        FROM onemap.observation o
-        WHERE o.observed_at >= %1$L AND o.observed_at < %2$L AND o.received_at BETWEEN %3$L AND %4$L
-            AND o.received_at = ANY ($1)),
+        FROM onemap.observation_received(%1$L, %2$L, %3$L, %4$L) o WHERE o.received_at = ANY ($1)),
     latest AS (
         SELECT DISTINCT ON (c.device_id, r.ordinal) c.device_id, r.ordinal, r.value, c.observed_at,
                c.quality & (1::bigint << (r.ordinal::int - 1)) AS flag
@@ -107,9 +105,7 @@ BEGIN
     INSERT INTO pg_temp.device_state_stage AS s (device_id, observed_at, last_seen_at, readings, reading_times, geom, geom_at)
     SELECT DISTINCT ON (p.device_id) p.device_id, p.observed_at, max(p.received_at) OVER (PARTITION BY p.device_id),
            '{}'::float8[], '{}'::timestamptz[], p.geom, p.observed_at
-    FROM onemap.track_point p
-    WHERE p.observed_at >= %1$L AND p.observed_at < %2$L AND p.received_at BETWEEN %3$L AND %4$L
-        AND p.received_at = ANY ($1) AND p.geom IS NOT NULL
+    FROM onemap.track_point_received(%1$L, %2$L, %3$L, %4$L) p WHERE p.received_at = ANY ($1) AND p.geom IS NOT NULL
     ORDER BY p.device_id, p.observed_at DESC
     ON CONFLICT (device_id) DO UPDATE SET
         observed_at = greatest(s.observed_at, excluded.observed_at),

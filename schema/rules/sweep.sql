@@ -32,8 +32,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         SELECT o.observed_at, o.readings[onemap.metric_ordinal($1, $3)] AS state,
                onemap.reading_judged(o.readings, o.quality, m, 'above') AS value,
                onemap.is_flagged(o.quality, m.ordinal) AS beyond
-        FROM onemap.observation o
-        WHERE o.device_id = d.id AND o.observed_at > now() - make_interval(secs => r.duration_s) AND o.observed_at <= now()) w
+        FROM onemap.observation_of(d.id, now() - make_interval(secs => r.duration_s), now() + interval '1 microsecond') o
+        WHERE o.observed_at > now() - make_interval(secs => r.duration_s)) w
     WHERE r.subsystem = $1 AND r.key = $2 AND r.enabled AND w.value IS NOT NULL AND w.state IS NOT NULL
     GROUP BY d.id, r.id
 $$;

@@ -154,12 +154,19 @@ CONFIG_TEXTS = [
 
 HTTP_TEXTS = [
     "/tiles/dust/14.mvt?text=%e6%89%ac+%2B&n=-7&x=1.5e3&yes=true&by=hour&at=2026-11-24T08:00:00.5+08:00&bbox=113.9,33.8,114.5,34.3&ids=1,2,3",
-    "/api/v1/subsystems/gas/devices?limit=10&after=5\napplication/json;q=0.5, */*;q=0\ngzip, br;q=0.1\nzh-CN,zh;q=0.9,en;q=0.8\n\"a-1\", W/\"b\"",
+    "/api/v1/devices?subsystem=gas&limit=10&after=5\napplication/json;q=0.5, */*;q=0\ngzip, br;q=0.1\nzh-CN,zh;q=0.9,en;q=0.8\n\"a-1\", W/\"b\"",
     "http://hub.example:8080/tiles/%00/%c0%af?%ff=%ed%a0%80&&=&a\ntext/html;level=\"1,2;q=0\"\n*;q=0.000\n*\n*",
     "*\napplication/*\nx-gzip\nen\n\"a-1-gzip\"",
     "/a/../%2e%2e//%2f?at=2026-11-24T08:00:00%2B08:00&at=2026-02-29&bbox=177,65,-177,70&ids=,\n,,;q\nq=1\n;;\n\"",
     "/\n*\n*\n*\n*\nBearer cht_a-B_9\n6.6.6.6, ::ffff:10.1.2.3 ,127.0.0.1\nhttps://a http://b:8080",
     "/\n*\n*\n*\n*\nBasic dTpjaHRfeA==\n2001:db8::1,::1\n",
+]
+
+STREAM_TEXTS = [
+    "00065c3f1a2b3c4d-1200\nstate,case\ndust,gas\n113.9,33.8,114.5,34.3\n7,30,4",
+    "ffffffffffffffff-18446744073709551615\n\n\n170,-10,-170,10\n*",
+    "0000000000000abc-01\nstate,,case\ndust,\n1,2,3,nan\n0",
+    "'; --\nposition,alarm,counter\nwater\n1e308,-1e308,inf,0\n2147483648,7",
 ]
 
 
@@ -172,11 +179,13 @@ def parsers():
         write("fuzz_config", f"text-{number}", text.encode())
     for number, text in enumerate(HTTP_TEXTS):
         write("fuzz_http", f"text-{number}", text.encode())
+    for number, text in enumerate(STREAM_TEXTS):
+        write("fuzz_stream", f"text-{number}", text.encode())
     write("fuzz_config", "default", (ROOT / "config" / "cityhub.ini").read_bytes())
 
 
 def main():
-    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_intake"):
+    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()

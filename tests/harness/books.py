@@ -20,9 +20,9 @@ class Books:
     """A vendor that writes down what it sends. Message n is of a kind by n; no two have the same content, which is all that a receipt
     names them by with MQTT 3.1.1."""
 
-    def __init__(self, client, seed):
+    def __init__(self, client, seed, age_s=3600):
         self.client, self.random = client, random.Random(seed)
-        self.start_ms = int(time.time() * 1000) - 3_600_000
+        self.start_ms = int(time.time() * 1000) - age_s * 1000
         self.sent = {}  # name: (how it was made, MessageInfo)
         self.stored = {}  # (device, time): the value that was sent last
         self.moment = 0
@@ -113,8 +113,9 @@ def kill_something(site, cluster, moments, broker_dies):
     return what
 
 
-def kill_at_random(site, cluster, client, kills, broker_dies):
-    """Kills the site's hub, the database's cluster or the broker under load, and then counts. `client` is a vendor's of dust."""
+def kill_at_random(site, cluster, client, kills, broker_dies, age_s=3600):
+    """Kills the site's hub, the database's cluster or the broker under load, and then counts. `client` is a vendor's of dust; its records
+    are about `age_s` old. Returns its books."""
     site.database.query("SELECT onemap.alarm_rule_default('dust', 'test_loud', %s)", json.dumps(
         {"name_zh": "试验", "severity": "minor", "source": "a test", "metric": "noise_dba", "above": 110, "clear": 100}))
     hub = site.hubs[0]
@@ -122,7 +123,7 @@ def kill_at_random(site, cluster, client, kills, broker_dies):
     kills = int(os.environ.get("CITYHUB_KILLS", kills))
     moments = random.Random(kills)
     killed = collections.Counter()
-    with Books(client, 1) as books:
+    with Books(client, 1, age_s) as books:
         for _ in range(kills):
             before = len(books.told())
             wait_until(lambda: len(books.told()) > before + 20, 60, "the load goes on")
@@ -132,6 +133,7 @@ def kill_at_random(site, cluster, client, kills, broker_dies):
     print("killed:", dict(killed))
     check_books(site, books, 1 + killed["broker"] if broker_dies else 1)
     assert hub.metric("cityhub_messages_redelivered_total") is not None
+    return books
 
 
 def names_of_receipts(site):
@@ -161,6 +163,23 @@ def check_books(site, books, times_most):
                  " JOIN onemap.device d ON d.id = o.device_id WHERE d.vendor = %s GROUP BY 1, 2", books.client.vendor)
     assert {(code, at) for code, at, _ in rows} == set(expected), "records lost or made up"
     assert all(count == 1 for _, _, count in rows)
+
+    values = query("SELECT d.code, (extract(epoch FROM o.observed_at) * 1000)::bigint, o.readings[onemap.metric_ordinal('dust', 'pm25_ug_m3')],"
+                   " o.readings[onemap.metric_ordinal('dust', 'pm10_ug_m3')] FROM onemap.observation o"
+                   " JOIN onemap.device d ON d.id = o.device_id WHERE d.vendor = %s AND d.code LIKE 'd-%%'", books.client.vendor)
+    corrected = collections.defaultdict(list)
+    for made, payload, _ in books.sent.values():
+        if made == "correction":
+            corrected[(payload[0]["device_code"], payload[0]["observed_at_ms"])].append(payload[0]["pm10_ug_m3"])
+    for code, at, pm25, pm10 in values:
+        assert pm25 == (at - books.start_ms) % 40 and (pm10 is None or pm10 in corrected[(code, at)]), (code, at, pm25, pm10)
+    assert {(code, at) for code, at, _, pm10 in values if pm10 is not None} == set(corrected), "corrections lost"
+    replaced = dict(((code, at), list(kept)) for code, at, kept in query(
+        "SELECT d.code, (extract(epoch FROM v.observed_at) * 1000)::bigint, array_agg(v.readings[onemap.metric_ordinal('dust', 'pm10_ug_m3')])"
+        " FROM onemap.observation_revision v JOIN onemap.device d ON d.id = v.device_id WHERE d.vendor = %s GROUP BY 1, 2", books.client.vendor))
+    for code, at, _, pm10 in values:
+        said = corrected.get((code, at), [])
+        assert sorted(replaced.get((code, at), []) + ([pm10] if said else [])) == sorted(said), "each replaced value is kept once"
 
     bad = {name for name, (made, _, _) in books.sent.items() if made in ("junk", "half", "refused")}
     kept = query("SELECT payload, times FROM onemap.quarantine WHERE vendor = %s", books.client.vendor)

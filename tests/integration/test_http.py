@@ -551,28 +551,6 @@ def test_subsystems(shared):
     assert requests.get(hub.http_url + "/api/v1/subsystems", headers={**hub.key(), "If-None-Match": response.headers["ETag"]}, timeout=30).status_code == 304
 
 
-def test_devices_page_by_page(shared):
-    hub, client = shared.hubs[0], shared.new_client("water")
-    codes = [f"W-{n:03}" for n in range(25)]
-    client.send("telemetry", [{"device_code": code, "observed_at_ms": now_ms(), "pressure_kpa": 250.0 + n} for n, code in enumerate(codes)])
-    wait_until(lambda: shared.database.value("SELECT count(*) FROM onemap.device_state s JOIN onemap.device d ON d.id = s.device_id"
-                                             " WHERE d.vendor = %s", client.vendor) == 25, 30, "the states are written")
-    found, after = [], 0
-    while after is not None:
-        page = hub.read(f"/api/v1/subsystems/water/devices?limit=10&after={after}").json()
-        assert len(page["devices"]) <= 10
-        found += page["devices"]
-        after = page["next"]
-    mine = [device for device in found if device["vendor"] == client.vendor]
-    assert [device["code"] for device in mine] == codes and [device["id"] for device in found] == sorted({device["id"] for device in found})
-    assert mine[3]["online"] is True and mine[3]["readings"]["pressure_kpa"]["value"] == 253.0 and mine[3]["readings"]["pressure_kpa"]["good"]
-    assert hub.read("/api/v1/subsystems/water/devices?online=false").json()["devices"] == []
-    assert hub.read("/api/v1/subsystems/water/devices?kind=nothing").json() == {"devices": [], "next": None}
-    problem(hub.read("/api/v1/subsystems/fire/devices"), 404, "CH049")
-    for query in ("limit=0", "limit=1001", "limit=x", "after=-1", "after=2147483648", "online=1", "colour=red", "limit=1&limit=2"):
-        problem(hub.read(f"/api/v1/subsystems/water/devices?{query}"), 400, "CH042")
-
-
 def test_every_route_has_its_function(shared):
     """Each row's function is in the migrated database, may be called by the API, and changes nothing unless the row writes."""
     rows = shared.hubs[0].get("/api/v1").json()["routes"]
@@ -591,7 +569,7 @@ def test_only_health_is_told_to_strangers(shared):
     assert {row["path"] for row in rows if row["right"] == "anyone"} == {"/healthz", "/readyz", "/api/v1/login"}
     assert {row["path"] for row in rows if row["loopback"]} == {"/metrics", "/api/v1", "/api/v1/status"}
     for row in rows:
-        path = row["path"].replace("{subsystem}", "dust")
+        path = row["path"].replace("{id}", "1")
         for headers in ({"Host": "hub.example"}, {"X-Forwarded-For": "10.1.2.3"}):
             response = requests.request(row["method"], hub.http_url + path, headers=headers, timeout=30)
             assert response.status_code == (400 if row["path"] == "/api/v1/login" else 200 if row["right"] == "anyone" else 401), path
@@ -599,10 +577,10 @@ def test_only_health_is_told_to_strangers(shared):
 
 def test_requests_are_counted(shared):
     hub = shared.hubs[0]
-    name = "GET /api/v1/subsystems/{subsystem}/devices"
+    name = "GET /api/v1/devices"
     before = hub.metrics().samples["cityhub_http_requests_total"]
-    hub.read("/api/v1/subsystems/dust/devices")
-    hub.read("/api/v1/subsystems/dust/devices?limit=x")
+    hub.read("/api/v1/devices")
+    hub.read("/api/v1/devices?limit=x")
     metrics = hub.metrics()
     metrics.check()
     def counted(kind):
@@ -620,7 +598,7 @@ def test_requests_beside_messages(shared):
     def read(number):
         with requests.Session() as session:
             session.headers.update(hub.key())
-            return [session.get(f"{hub.http_url}/api/v1/subsystems/dust/devices?limit={number + 1}", timeout=30).status_code for _ in range(20)]
+            return [session.get(f"{hub.http_url}/api/v1/devices?subsystem=dust&limit={number + 1}", timeout=30).status_code for _ in range(20)]
     hub.key()
     with concurrent.futures.ThreadPoolExecutor(8) as readers:
         results = [readers.submit(read, number) for number in range(8)]

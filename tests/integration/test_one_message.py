@@ -17,7 +17,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER made_to_fail BEFORE INSERT ON onemap.observation FOR EACH ROW EXECUTE FUNCTION public.made_to_fail()"""
+CREATE TRIGGER made_to_fail BEFORE INSERT ON onemap.observation_raw FOR EACH ROW EXECUTE FUNCTION public.made_to_fail()"""
 
 
 def now_ms():
@@ -55,7 +55,7 @@ def test_message_that_the_server_cannot_store(hub, site, database, value, reason
     assert good.send("telemetry", [record("later", moment, 1)])["accepted"] == 1, "the subsystem goes on"
     assert hub.get("/readyz").status_code == 200
     # Once its cause is mended it is replayed, and is all there.
-    database.query("DROP TRIGGER made_to_fail ON onemap.observation")
+    database.query("DROP TRIGGER made_to_fail ON onemap.observation_raw")
     hub.run("quarantine", "replay", "--all")
     wait_until(lambda: database.value("SELECT count(*) FROM onemap.dust WHERE vendor = 'bad'") == 2, 30, "the replayed message is stored")
 
@@ -68,7 +68,7 @@ def test_lag_is_the_age_of_what_is_not_stored(hub, site, database):
     client.publish_start("telemetry", [record("a", moment, 1)])
     wait_until(lambda: hub.metric("cityhub_lag_seconds", subsystem="dust") > 3, 30, "the lag grows while nothing is stored")
     assert hub.metric("cityhub_lag_seconds", subsystem="gas") == 0
-    database.query("DROP TRIGGER made_to_fail ON onemap.observation")
+    database.query("DROP TRIGGER made_to_fail ON onemap.observation_raw")
     wait_until(lambda: hub.metric("cityhub_lag_seconds", subsystem="dust") == 0, 30, "and is none once all is stored")
 
 

@@ -195,7 +195,7 @@ def test_partitions_are_made_ahead_and_dropped_after_retention(shared):
     old, young = today - datetime.timedelta(9), today - datetime.timedelta(5)
     for day in (old, young):
         database.query("SELECT onemap.partition_ensure(%s)", day)
-        database.query("INSERT INTO onemap.observation (device_id, observed_at, received_at, readings) VALUES (999999, %s, now(), '{1}')",
+        database.query("INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings) VALUES (999999, %s, now(), '{1}')",
                        datetime.datetime.combine(day, datetime.time(23), datetime.timezone.utc))
     shared.hubs[0].restart()  # it maintains them at start, and then every hour
     wait_until(lambda: old not in partition_days(database), 30, "what is older than its retention is dropped")

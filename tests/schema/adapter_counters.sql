@@ -81,7 +81,7 @@ SELECT results_eq($$SELECT d.code, c.consumption FROM onemap.counter_daily('gas'
 SELECT is_empty($$SELECT * FROM onemap.counter_daily('gas', 'pressure_kpa', '2026-03-10')$$, 'a gauge has no daily consumption');
 -- The records are dropped after their retention: the rollups still answer for M3, and for what came before.
 DO $$ BEGIN PERFORM onemap.rollup_run(), nextval('public.test_batch'); END $$;
-DELETE FROM onemap.observation WHERE device_id = :m3;
+DELETE FROM onemap.observation_raw WHERE device_id = :m3;
 SELECT is(onemap.counter_consumption(:m3, 'volume_total_m3', '2026-03-10 10:00Z', '2026-03-10 11:00Z'), 15::float8, 'the rollups outlive the records');
 SELECT test_put(:m3, '2026-03-12 00:30Z', '{"volume_total_m3": 9}');
 SELECT is(onemap.counter_consumption(:m3, 'volume_total_m3', '2026-03-12 00:00Z', '2026-03-12 01:00Z'), 2::float8, 'and give the reading before');

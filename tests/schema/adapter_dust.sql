@@ -91,7 +91,7 @@ SELECT is(onemap.dust_pm10_sweep(), 1, 'one site is above the background by more
 SELECT is(test_open(:s1) || '/' || test_open(:s2), 'pm10_hourly/', 'just 80 is not above');
 SELECT is((SELECT a.value FROM onemap.alarm a WHERE a.device_id = :s1 AND a.closed_at IS NULL), 81::float8, 'its value is the excess');
 -- The hour is corrected to 170: the alarm ends.
-UPDATE onemap.observation SET readings[2] = 170 WHERE device_id = :s1 AND observed_at > :'judged';
+UPDATE onemap.observation_raw SET readings[2] = 170 WHERE device_id = :s1 AND observed_at > :'judged';
 INSERT INTO onemap.rollup_recompute (device_id, hour) VALUES (:s1, :'judged');
 SELECT test_put(:r2, timestamptz :'judged' + interval '8 minutes', '{"pm25_ug_m3": 10}');
 SELECT test_rollup();

@@ -132,7 +132,7 @@ SELECT is((SELECT count(*) FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id 
 
 -- ---- activated carbon: limit 2 kg/h over half an hour while running ----
 UPDATE onemap.alarm SET closed_at = greatest(opened_at, now()) WHERE closed_at IS NULL;
-DELETE FROM onemap.observation WHERE observed_at > now() - interval '40 minutes';
+DELETE FROM onemap.observation_raw WHERE observed_at > now() - interval '40 minutes';
 SELECT test_put(test_line(n), now() - m * interval '3 minutes' - interval '1 second', jsonb_build_object('activated_carbon_kg_h', kg, 'line_state', state))
 FROM (VALUES (1, 1.9, 0), (2, 2.0, 0), (3, 0, 5)) r(n, kg, state), generate_series(0, 9) m;
 SELECT is(onemap.incineration_carbon_sweep(), 1, 'one line runs with too little activated carbon');

@@ -12,7 +12,7 @@ SELECT test_put(:z1, at, record) FROM (VALUES (timestamptz '2026-03-09 23:59:59+
     ('2026-03-10 00:00+08', '{"net_kg": 5000, "waste_kind": 0}'), ('2026-03-10 00:05+08', '{"net_kg": 5200, "waste_kind": 0}'),
     ('2026-03-10 09:00+08', '{"gross_kg": 15000, "tare_kg": 9000, "waste_kind": 0}'), ('2026-03-10 10:00+08', '{"net_kg": 800, "waste_kind": 2}'),
     ('2026-03-10 11:00+08', '{"gross_kg": 15000}'), ('2026-03-11 00:00+08', '{"net_kg": 7777, "waste_kind": 0}')) r(at, record);
-UPDATE onemap.observation SET attributes = '{"weighing_number": "A1"}' WHERE device_id = :z1 AND observed_at IN ('2026-03-10 00:00+08', '2026-03-10 00:05+08');
+UPDATE onemap.observation_raw SET attributes = '{"weighing_number": "A1"}' WHERE device_id = :z1 AND observed_at IN ('2026-03-10 00:00+08', '2026-03-10 00:05+08');
 SELECT results_eq($$SELECT device_id, waste_kind, weighings, net_t FROM onemap.sanitation_weighings('2026-03-10') ORDER BY 2$$,
     format('VALUES (%s, 0, 2, 11.2::float8), (%s, 2, 1, 0.8)', :z1, :z1), 'two weighings of 5.2 and 6 t, one of 0.8 t');
 SELECT is((SELECT weighings FROM onemap.sanitation_weighings('2026-03-09')), 1, 'a weighing before midnight is of the day before');

@@ -43,7 +43,7 @@ SELECT is(onemap.water_night_judge('2026-03-12'), 1, 'one district flows by nigh
 SELECT results_eq('SELECT device_id, opened_at, value FROM onemap.alarm', format($$VALUES (%s, timestamptz '2026-03-12 05:00+08', 100::float8)$$, :d2), 'at the end of the night');
 SELECT is(onemap.water_night_judge('2026-03-13'), 0, 'a night without readings');
 SELECT is(test_open(:d2), 'night_flow_high', 'leaves the alarm');
-UPDATE onemap.observation SET readings[3] = 2 WHERE device_id = :d2 AND observed_at >= '2026-03-12 01:00+08';
+UPDATE onemap.observation_raw SET readings[3] = 2 WHERE device_id = :d2 AND observed_at >= '2026-03-12 01:00+08';
 INSERT INTO onemap.rollup_recompute (device_id, hour) SELECT :d2, timestamptz '2026-03-12 01:00+08' + h * interval '1 hour' FROM generate_series(0, 3) h;
 DO $$ BEGIN PERFORM onemap.rollup_run(); END $$;
 -- 2 of (20 x 10 + 4 x 2) / 24 = 8.667: 23.08 %

@@ -212,12 +212,12 @@ SELECT throws_ok($$INSERT INTO onemap.sweep (function_name) VALUES ('x(); DROP T
 SELECT onemap.partition_ensure(d::date) FROM generate_series((now() AT TIME ZONE 'UTC')::date - 1, (now() AT TIME ZONE 'UTC')::date, interval '1 day') d;
 SELECT onemap.alarm_rule_default('dust', 't_spray', '{"name_zh": "喷", "kind": "derived", "metric": "pm10_ug_m3", "above": 100, "duration_s": 600, "severity": "info", "source": "assumed"}');
 INSERT INTO onemap.device (id, subsystem, vendor, code) VALUES (800004, 'dust', 'v', 'pending');
-INSERT INTO onemap.observation (device_id, observed_at, received_at, readings, quality)
+INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings, quality)
 SELECT d, now() - make_interval(mins => m), now(), ARRAY[NULL, CASE d WHEN 800002 THEN 150 - 10 * m ELSE 150 END, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 1], NULL
 FROM unnest(ARRAY[800001, 800002, 800004]) d, generate_series(0, 9) m;
 SELECT is(onemap.alarm_sustained('dust', 't_spray', 'spraying_on', 1), 2, 'a rule without a kind judges devices of any kind, and of none');
 SELECT is((SELECT array_agg(device_id ORDER BY device_id) FROM onemap.alarm WHERE rule_id = pg_temp.rule('t_spray') AND closed_at IS NULL), '{800001,800004}', 'those above the limit all the time');
-UPDATE onemap.observation SET readings[10] = 0 WHERE device_id = 800004 AND observed_at = now() - interval '3 minutes';
+UPDATE onemap.observation_raw SET readings[10] = 0 WHERE device_id = 800004 AND observed_at = now() - interval '3 minutes';
 SELECT onemap.alarm_sustained('dust', 't_spray', 'spraying_on', 1);
 SELECT is((SELECT array_agg(device_id) FROM onemap.alarm WHERE rule_id = pg_temp.rule('t_spray') AND closed_at IS NULL), '{800001}', 'once out of the state it is cleared');
 -- A value that flaps: whatever comes in one batch leaves what it would leave one by one.

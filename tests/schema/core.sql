@@ -33,10 +33,10 @@ SELECT is((SELECT string_agg(c.relname || ' ' || w.way, ', ') FROM pg_catalog.pg
            WHERE c.oid IN ('onemap.audit_log'::regclass, 'onemap.quarantine'::regclass, 'onemap.observation_revision'::regclass,
                            'onemap.outbox'::regclass, 'onemap.vendor'::regclass, 'onemap.device'::regclass, 'onemap.alarm'::regclass)
              AND has_table_privilege('cityhub_hub', c.oid, w.way)), NULL, 'the hub may change none of the tables that functions keep');
-SELECT ok(has_table_privilege('cityhub_hub', 'onemap.observation', 'INSERT'), 'the hub may insert observations');
-SELECT ok(NOT has_table_privilege('cityhub_hub', 'onemap.observation', 'DELETE'), 'the hub may not delete observations');
-SELECT ok(has_column_privilege('cityhub_hub', 'onemap.observation', 'readings', 'UPDATE'), 'it may merge readings');
-SELECT ok(NOT has_column_privilege('cityhub_hub', 'onemap.observation', 'device_id', 'UPDATE'), 'it may not move a record to another device');
+SELECT ok(has_table_privilege('cityhub_hub', 'onemap.observation_raw', 'INSERT'), 'the hub may insert observations');
+SELECT ok(NOT has_table_privilege('cityhub_hub', 'onemap.observation_raw', 'DELETE'), 'the hub may not delete observations');
+SELECT ok(has_column_privilege('cityhub_hub', 'onemap.observation_raw', 'readings', 'UPDATE'), 'it may merge readings');
+SELECT ok(NOT has_column_privilege('cityhub_hub', 'onemap.observation_raw', 'device_id', 'UPDATE'), 'it may not move a record to another device');
 SELECT ok(has_table_privilege('cityhub_read', 'onemap.observation', 'SELECT'), 'cityhub_read reads observations');
 SELECT ok(has_table_privilege('cityhub_read', 'onemap.dust', 'SELECT'), 'cityhub_read reads the named views');
 SELECT ok(NOT has_table_privilege('cityhub_read', 'onemap.vendor_credential', 'SELECT'), 'cityhub_read does not see password hashes');

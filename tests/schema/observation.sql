@@ -9,14 +9,14 @@ SELECT onemap.partition_ensure('2026-02-28');
 SELECT results_eq($$SELECT onemap.partition_days()$$, ARRAY['2026-02-28'::date], 'a day asked for twice is made once');
 SELECT has_table('onemap', 'observation_20260228', 'observation has its partition');
 SELECT has_table('onemap', 'track_point_20260228', 'and track_point');
-SELECT lives_ok($$INSERT INTO onemap.observation VALUES (1, '2026-02-28 00:00:00Z', now(), '{1}'), (1, '2026-02-28 23:59:59.999999Z', now(), '{1}')$$,
+SELECT lives_ok($$INSERT INTO onemap.observation_raw VALUES (1, '2026-02-28 00:00:00Z', now(), '{1}'), (1, '2026-02-28 23:59:59.999999Z', now(), '{1}')$$,
     'a partition holds the whole UTC day');
-SELECT throws_ok($$INSERT INTO onemap.observation VALUES (1, '2026-03-01 00:00:00Z', now(), '{1}')$$, '23514', NULL, 'and no moment of the next');
-SELECT throws_ok($$INSERT INTO onemap.observation VALUES (1, '2026-02-28 00:00:00Z', now(), '{2}')$$, '23505', NULL, 'one record per device and time');
+SELECT throws_ok($$INSERT INTO onemap.observation_raw VALUES (1, '2026-03-01 00:00:00Z', now(), '{1}')$$, '23514', NULL, 'and no moment of the next');
+SELECT throws_ok($$INSERT INTO onemap.observation_raw VALUES (1, '2026-02-28 00:00:00Z', now(), '{2}')$$, '23505', NULL, 'one record per device and time');
 SET LOCAL timezone = 'Asia/Shanghai';
 SELECT onemap.partition_ensure('2026-03-01');
 SET LOCAL timezone = 'UTC';
-SELECT lives_ok($$INSERT INTO onemap.observation VALUES (1, '2026-03-01 00:00:00Z', now(), '{1}')$$, 'days are UTC days whatever the session''s time zone');
+SELECT lives_ok($$INSERT INTO onemap.observation_raw VALUES (1, '2026-03-01 00:00:00Z', now(), '{1}')$$, 'days are UTC days whatever the session''s time zone');
 SELECT is((SELECT count(*)::int FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_am a ON a.oid = c.relam
            WHERE i.indrelid = 'onemap.observation_20260228'::regclass AND (i.indisprimary OR a.amname = 'brin')), 2,
     'a partition has the primary key and the BRIN index');
@@ -169,7 +169,7 @@ INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, read
 VALUES (15, '2026-04-01 23:59:59Z', '2026-04-02 00:00:01Z', '{1}'), (15, '2026-04-02 00:00:00Z', '2026-04-02 00:00:01Z', '{1}'),
        (10, '2026-04-01 08:02Z', '2026-04-02 00:00:01Z', '{8}'), (10, '2026-04-01 08:01Z', '2026-04-02 00:00:01Z', '{1,2}');
 SELECT is((SELECT ROW(s.*)::text FROM onemap.observation_settle((SELECT max(received_at) FROM pg_temp.observation_stage)) s), '({4},{},{3})', 'a batch over two days');
-SELECT is((SELECT ROW(count(*) FILTER (WHERE tableoid = 'onemap.observation_20260402'::regclass), count(*))::text FROM onemap.observation WHERE device_id = 15),
+SELECT is((SELECT ROW(count(*) FILTER (WHERE tableoid = 'onemap.observation_20260402'::regclass), count(*))::text FROM onemap.observation_raw WHERE device_id = 15),
     '(1,2)', 'each record in the partition of its day');
 SELECT is((SELECT count(*)::int FROM onemap.observation WHERE received_at = '2026-04-02 00:00:01Z' AND device_id = 10), 1,
     'a revised record has the later batch''s stamp, a duplicate keeps its first one');
@@ -203,9 +203,9 @@ SELECT is((SELECT array_agg(public.ST_Y(geom) ORDER BY observed_at) FROM onemap.
 -- The day's newest rows are in no statistics yet: no plan may read a partition for each record, as one by statistics of the morning
 -- would.
 SELECT onemap.partition_ensure('2026-04-03');
-INSERT INTO onemap.observation SELECT d, '2026-04-03 00:00Z'::timestamptz + n * interval '1 s', now(), '{1}' FROM generate_series(1, 20) d, generate_series(1, 200) n;
-ANALYZE onemap.observation;
-INSERT INTO onemap.observation SELECT d, '2026-04-03 12:00Z'::timestamptz + n * interval '1 s', now(), '{1}' FROM generate_series(1, 20) d, generate_series(1, 1000) n;
+INSERT INTO onemap.observation_raw SELECT d, '2026-04-03 00:00Z'::timestamptz + n * interval '1 s', now(), '{1}' FROM generate_series(1, 20) d, generate_series(1, 200) n;
+ANALYZE onemap.observation_raw;
+INSERT INTO onemap.observation_raw SELECT d, '2026-04-03 12:00Z'::timestamptz + n * interval '1 s', now(), '{1}' FROM generate_series(1, 20) d, generate_series(1, 1000) n;
 CREATE FUNCTION pg_temp.reads(from_at timestamptz, value float8) RETURNS bigint LANGUAGE plpgsql AS $$
 -- how many rows of the day's partition are read, by scans from end to end and by its indexes
 DECLARE before bigint; after bigint; stamp timestamptz := clock_timestamp();

@@ -140,7 +140,7 @@ GRANT EXECUTE ON FUNCTION test.finds_temporary(), test.looks_there_first() TO PU
 -- Something for each to do.
 SELECT test.drive('handling'), test.drive('closed');
 SELECT onemap.partition_ensure('2026-04-01');
-INSERT INTO onemap.observation (device_id, observed_at, received_at, readings)
+INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings)
 SELECT d.id, '2026-04-01 00:10Z', '2026-04-01 00:11Z', '{1}' FROM onemap.device d WHERE d.code = 'D1';
 INSERT INTO onemap.batch_log (received_at, hours, records) VALUES ('2026-04-01 00:11Z', '{2026-04-01 00:00Z}', 1);
 CREATE TABLE test.found (function text);

@@ -90,7 +90,7 @@ SELECT is(pg_temp.track(50, '2026-04-01 08:00Z', NULL, pg_temp.point(-114.5, 34.
 SELECT is((SELECT geom FROM onemap.track_point WHERE device_id = 50), NULL, 'where no map sees it');
 SELECT is(pg_temp.track(50, '2026-04-01 08:00Z', NULL, pg_temp.point(-114.5, 34.5)), '-114.5 0', 'the same again changes nothing');
 SELECT is(pg_temp.track(50, '2026-04-01 08:00Z', pg_temp.point(114.75, 34.5), NULL), '114.75 1', 'put right: a revision');
-SELECT throws_ok($$INSERT INTO onemap.track_point (device_id, observed_at, received_at) VALUES (51, '2026-04-01 08:00Z', now())$$, '23514', NULL, 'a point is somewhere');
+SELECT throws_ok($$INSERT INTO onemap.track_point_raw (device_id, observed_at, received_at) VALUES (51, '2026-04-01 08:00Z', now())$$, '23514', NULL, 'a point is somewhere');
 
 -- ---- inventory, staff, work, cases ----
 SELECT onemap.vendor_put('streetlight', 'v', '{}'), onemap.vendor_put('streetlight', 'quiet', '{"receipts": "problems"}');

@@ -25,14 +25,15 @@ SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.
 SELECT is((SELECT array_agg(r.name || ' ' || w.way ORDER BY r.name, w.way) FROM relation r, unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way)
     WHERE has_table_privilege('cityhub_hub', r.oid, w.way)), ARRAY['batch_log INSERT', 'batch_unstated DELETE', 'batch_unstated INSERT',
     'broker_identity INSERT', 'delivery DELETE', 'delivery INSERT',
-    'device_state INSERT', 'device_state UPDATE', 'lane DELETE', 'lane INSERT', 'observation INSERT', 'observation_revision INSERT', 'outbox INSERT',
-    'rollup_recompute INSERT', 'rollup_stage INSERT', 'track_point INSERT'], 'what the hub writes itself');
+    'device_state INSERT', 'device_state UPDATE', 'lane DELETE', 'lane INSERT', 'observation_raw INSERT', 'observation_revision INSERT', 'outbox INSERT',
+    'rollup_recompute INSERT', 'rollup_stage INSERT', 'track_point_raw INSERT'], 'what the hub writes itself');
 SELECT is((SELECT array_agg(c.relname || '.' || a.attname ORDER BY c.relname, a.attname) FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     WHERE c.relnamespace = 'onemap'::regnamespace AND NOT c.relispartition AND a.attnum > 0
         AND has_column_privilege('cityhub_hub', c.oid, a.attnum, 'UPDATE') AND NOT has_table_privilege('cityhub_hub', c.oid, 'UPDATE')),
-    ARRAY['observation.attributes', 'observation.quality', 'observation.readings', 'observation.received_at', 'track_point.geom',
-    'track_point.geom_outside', 'track_point.received_at'], 'and the columns that it merges');
+    ARRAY['observation_raw.attributes', 'observation_raw.quality', 'observation_raw.readings', 'observation_raw.received_at',
+    'packed_record.lifted', 'track_point_raw.geom',
+    'track_point_raw.geom_outside', 'track_point_raw.received_at'], 'and the columns that it merges');
 SELECT is((SELECT count(*)::int FROM relation r, unnest('{cityhub_api,cityhub_read}'::text[]) o (role),
     unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way) WHERE has_table_privilege(o.role, r.oid, w.way)), 0, 'nobody else writes any table');
 SELECT is((SELECT count(*)::int FROM relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid, aclexplode(c.relacl) a WHERE a.grantee = 0), 0,

@@ -66,9 +66,9 @@ BEGIN
         at := ('2026-04-' || f[2] || 'Z')::timestamptz;
         hours := hours || date_trunc('hour', at);
         IF f[3] LIKE '@%' THEN
-            INSERT INTO onemap.track_point VALUES (f[1]::int, at, stamp::timestamptz, public.ST_SetSRID(public.ST_MakePoint(113, substr(f[3], 2)::float8), 4326));
+            INSERT INTO onemap.track_point_raw VALUES (f[1]::int, at, stamp::timestamptz, public.ST_SetSRID(public.ST_MakePoint(113, substr(f[3], 2)::float8), 4326));
         ELSE
-            INSERT INTO onemap.observation (device_id, observed_at, received_at, readings, quality) VALUES (f[1]::int, at, stamp::timestamptz, f[3]::float8[], f[4]::bigint);
+            INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings, quality) VALUES (f[1]::int, at, stamp::timestamptz, f[3]::float8[], f[4]::bigint);
         END IF;
     END LOOP;
     INSERT INTO onemap.batch_log (received_at, hours, records) SELECT stamp::timestamptz, array_agg(DISTINCT h), cardinality(records) FROM unnest(hours) h;
@@ -93,7 +93,7 @@ SELECT is(pg_temp.state(6), '00:09 00:10 {} - on 34.8 00:09', 'and one of a plac
 SELECT is(onemap.device_state_catch_up(), 0, 'again: there is nothing left');
 SELECT is(pg_temp.state(1), '00:09 00:10 {5,8,3,6} 8 on', 'which changes nothing');
 SELECT pg_temp.commit_batch('2026-04-02 01:00Z', '1 02T00:09:30 {50}');
-UPDATE onemap.observation SET readings = '{NULL,80}', received_at = '2026-04-02 01:00Z' WHERE device_id = 1 AND observed_at = '2026-04-02 00:09Z';
+UPDATE onemap.observation_raw SET readings = '{NULL,80}', received_at = '2026-04-02 01:00Z' WHERE device_id = 1 AND observed_at = '2026-04-02 00:09Z';
 SELECT is(onemap.device_state_catch_up(), 1, 'a batch with a revision');
 SELECT is(pg_temp.state(1), '00:09 01:00 {50,80,3,6} 8 on', 'the revised value is found, too');
 
@@ -124,7 +124,7 @@ UPDATE pg_temp.device_state_stage SET observed_at = now() + interval '1 hour', l
 SELECT onemap.device_state_merge('{}', '100 s');
 SELECT is((SELECT ROW(observed_at, last_seen_at, reading_times, readings)::text FROM onemap.device_state WHERE device_id = 2),
     ROW(now() + interval '100 s', now(), ARRAY[now() + interval '100 s'], '{4}'::float8[])::text, 'no time is written that no record may have');
-DELETE FROM onemap.observation WHERE observed_at IN ('2026-04-02 00:06Z', '2026-04-02 00:07Z');
+DELETE FROM onemap.observation_raw WHERE observed_at IN ('2026-04-02 00:06Z', '2026-04-02 00:07Z');
 DELETE FROM onemap.batch_log WHERE received_at > now();
 
 -- A state written piece by piece equals one caught up from nothing.

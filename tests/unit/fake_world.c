@@ -1,6 +1,8 @@
 /* fake_world.c: the world of a lane and a writer, for tests. */
 #include "fake_world.h"
 
+#include "hub/live/feed.h"
+
 #include "rows.h"
 
 static void read_vendors(struct fake_world *world) {
@@ -30,8 +32,10 @@ int fake_world_begin(void **state) {
                                   .states = states_new(),
                                   .plausible = plausible_new(),
                                   .rollups = rollups_new(),
-                                  .days = calloc(1, sizeof(struct days))};
+                                  .days = calloc(1, sizeof(struct days)),
+                                  .feed = feed_new(1)};
     assert_non_null(world->world.days);
+    assert_non_null(world->world.feed);
     read_vendors(world);
     world->metrics = metrics_lane_add(FAKE_SUBSYSTEM "-1", FAKE_SUBSYSTEM);
     assert_non_null(world->metrics);
@@ -47,6 +51,7 @@ int fake_world_end(void **state) {
     rollups_free(world->world.rollups);
     plausible_free(world->world.plausible);
     free(world->world.days);
+    feed_free(world->world.feed);
     registry_free(world->world.registry);
     config_free(&world->config);
     metrics_free();

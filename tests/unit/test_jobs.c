@@ -74,7 +74,7 @@ static void see(struct pacing *pacing, struct device *device, int64_t at_ms) {
 static void slow_round(struct pacing *pacing) {
     PLAY(&pacing->world->loop, slow(), {.expects = "partition_maintain"}, {.expects = "delivery_maintain"},
          {.expects = "rollup_run"}, {.expects = "presence_sweep"}, {.expects = "sweep_run"},
-         {.expects = "calendar_warning"});
+         {.expects = "calendar_warning"}, {.expects = "pack_step"});
 }
 
 static void test_first_round(void **state) {
@@ -89,7 +89,9 @@ static void test_first_round(void **state) {
          {.expects = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT onemap.rollup_run('{}'::uuid[], NULL); COMMIT"},
          {.expects = "onemap.presence_sweep('epoch'::timestamptz + 42000 * interval '1 millisecond')"},
          {.expects = "SELECT p FROM pg_catalog.unnest(onemap.sweep_run()) p"},
-         {.expects = "SELECT onemap.calendar_warning()", .answers = {ANSWER("calendar", 1, "2027 has no notice")}});
+         {.expects = "SELECT onemap.calendar_warning()", .answers = {ANSWER("calendar", 1, "2027 has no notice")}},
+         {.expects = "SELECT onemap.pack_step((now() AT TIME ZONE 'UTC')::date - 7)",
+          .answers = {ANSWER("pack_step", 1, "done")}});
     assert_string_equal(hub_metrics.calendar_warning, "2027 has no notice");
     assert_int_equal(pacing->dropped, 1);
     PLAY(&pacing->world->loop, quick(),
@@ -100,14 +102,15 @@ static void test_first_round(void **state) {
     assert_int_equal(hub_metrics.quarantine_waiting, 33);
     assert_int_equal(hub_metrics.quarantine_dropped, 55);
     assert_int_equal(hub_metrics.outbox_waiting, 44);
-    assert_int_equal(hub_metrics.jobs_run, 7);
+    assert_int_equal(hub_metrics.jobs_run, 8);
+    assert_int_equal(hub_metrics.pack_steps, 0);
     assert_int_equal(hub_metrics.jobs_failed, 0);
     assert_string_equal(fake_postgres_setup(quick()), "SELECT onemap.stage_create()");
     assert_string_equal(fake_postgres_setup(slow()), "SET statement_timeout = '1800s'");
 }
 
-static const char *const slow_words[] = {"partition_maintain", "delivery_maintain", "rollup_run",
-                                         "presence_sweep",     "sweep_run",         "calendar_warning"};
+static const char *const slow_words[] = {"partition_maintain", "delivery_maintain", "rollup_run", "presence_sweep",
+                                         "sweep_run",          "calendar_warning",  "pack_step"};
 
 /* Succeeds in whatever the slow connection does for so long, and counts it. */
 static void count_slow(struct pacing *pacing, int seconds, int counts[COUNT_OF(slow_words)]) {
@@ -127,7 +130,7 @@ static void test_intervals(void **state) {
     struct pacing *pacing = *state;
     int counts[COUNT_OF(slow_words)];
     count_slow(pacing, 3590, counts);
-    static const int first[] = {1, 1, 359, 120, 120, 60};
+    static const int first[] = {1, 1, 359, 120, 120, 60, 12};
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         assert_in_range(counts[i], first[i] - first[i] / 50, first[i]);
     }
@@ -165,8 +168,53 @@ static void test_failures(void **state) {
     assert_int_equal(pacing->dropped, 0);
     assert_int_equal(hub_metrics.jobs_failed, 2);
     PLAY(loop, slow(), {.expects = "presence_sweep"}, {.expects = "sweep_run"}, {.expects = "calendar_warning"},
-         {.expects = "rollup_run"});
+         {.expects = "pack_step"}, {.expects = "rollup_run"});
     assert_in_range(fake_loop_passed() - failed_at, 9000, 10200);
+}
+
+/* While there is something to pack, step follows step; then it is asked now and then. */
+static void test_packing(void **state) {
+    struct pacing *pacing = *state;
+    static const char *const steps[] = {"begun", "devices", "devices", "packed", "done"};
+    uv_loop_t *loop = &pacing->world->loop;
+    uint64_t packed = hub_metrics.days_packed, taken = hub_metrics.pack_steps;
+    size_t step = 0;
+    for (int tenth = 0; tenth < 200; tenth++) {
+        fake_loop_pass(loop, 100);
+        if (strstr(fake_postgres_sql(slow()), "pack_step") != NULL) {
+            assert_true(step < COUNT_OF(steps));
+            PLAY(loop, slow(), {.expects = "pack_step", .answers = {ANSWER("pack_step", 1, steps[step])}});
+            step++;
+        } else if (fake_postgres_sql(slow())[0] != '\0') {
+            fake_postgres_succeed(slow());
+        }
+    }
+    assert_int_equal(step, COUNT_OF(steps));
+    assert_int_equal(hub_metrics.days_packed - packed, 1);
+    assert_int_equal(hub_metrics.pack_steps - taken, 4);
+}
+
+/* A step may take long: what has come due meanwhile goes before the next one, which rests as long as that took. */
+static void test_packing_gives_way(void **state) {
+    struct pacing *pacing = *state;
+    uv_loop_t *loop = &pacing->world->loop;
+    int steps = 0, rollups = 0;
+    for (int64_t ended_at = 0; steps < 5;) {
+        fake_loop_pass(loop, 100);
+        const char *sql = fake_postgres_sql(slow());
+        if (strstr(sql, "pack_step") != NULL) {
+            assert_true(steps == 0 || rollups > 0);
+            assert_true(steps == 0 || fake_loop_passed() - ended_at >= 12000);
+            fake_loop_pass(loop, 12000);
+            PLAY(loop, slow(), {.expects = "pack_step", .answers = {ANSWER("pack_step", 1, "devices")}});
+            ended_at = fake_loop_passed();
+            rollups = 0;
+            steps++;
+        } else if (sql[0] != '\0') {
+            rollups += strstr(sql, "rollup_run") != NULL;
+            fake_postgres_succeed(slow());
+        }
+    }
 }
 
 /* What sweeps could not do they say in rows. */
@@ -396,10 +444,10 @@ static void test_close(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_first_round),  TEST(test_intervals),        TEST(test_not_listening), TEST(test_failures),
-        TEST(test_slow_job),     TEST(test_sweeps_that_fail), TEST(test_gauges_rest),   TEST(test_states),
-        TEST(test_states_fail),  TEST(test_many_states),      TEST(test_close),         TEST(test_rollups),
-        TEST(test_many_rollups),
+        TEST(test_first_round), TEST(test_intervals),    TEST(test_not_listening),     TEST(test_failures),
+        TEST(test_slow_job),    TEST(test_packing),      TEST(test_sweeps_that_fail),  TEST(test_gauges_rest),
+        TEST(test_states),      TEST(test_states_fail),  TEST(test_many_states),       TEST(test_close),
+        TEST(test_rollups),     TEST(test_many_rollups), TEST(test_packing_gives_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

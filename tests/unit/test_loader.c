@@ -80,7 +80,7 @@ static const struct fake_act good[] = {
     {.expects = "device_state_catch_up"},
     {.expects = "FROM onemap.vendor v", .answers = {VENDORS}},
     {.expects = "FROM onemap.device d",
-     .answers = {ANSWER("onemap.device d", 7, "5", FAKE_SUBSYSTEM, "acme", "T-5", "truck", NULL, "1")}},
+     .answers = {ANSWER("onemap.device d", 10, "5", FAKE_SUBSYSTEM, "acme", "T-5", "truck", NULL, "1", NULL, NULL, NULL)}},
     {.expects = "onemap.partition_days()", .answers = {ANSWER("days", 1, "20370")}},
     {.expects = "FROM onemap.alarm_rule r"},
     {.expects = "FROM onemap.delivery d",
@@ -282,14 +282,14 @@ static void test_misfit_later(void **state) {
 /* A full page with ids from `first` on is the answer to the running job. */
 static void give_page(struct loading *loading, int first) {
     static char ids[REGISTRY_PAGE][12];
-    static const char *values[7 * REGISTRY_PAGE];
+    static const char *values[10 * REGISTRY_PAGE];
     for (int i = 0; i < REGISTRY_PAGE; i++) {
         snprintf(ids[i], sizeof ids[i], "%d", first + i);
-        const char *const row[] = {ids[i], FAKE_SUBSYSTEM, "acme", ids[i], "truck", NULL, "1"};
-        memcpy(&values[7 * i], row, sizeof row);
+        const char *const row[] = {ids[i], FAKE_SUBSYSTEM, "acme", ids[i], "truck", NULL, "1", NULL, NULL, NULL};
+        memcpy(&values[10 * i], row, sizeof row);
     }
     fake_postgres_await(&loading->world->loop, one());
-    fake_postgres_end(one(), &(struct fake_act){.answers = {{"onemap.device d", 7, values, 7 * REGISTRY_PAGE}}});
+    fake_postgres_end(one(), &(struct fake_act){.answers = {{"onemap.device d", 10, values, 10 * REGISTRY_PAGE}}});
 }
 
 static void test_pages(void **state) {

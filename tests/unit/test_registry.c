@@ -68,8 +68,9 @@ static void test_devices(void **state) {
     struct registry *registry = registry_with_vendor();
     struct vendor *dust = registry_vendor(registry, "dust", "acme");
     int last_id = 5;
-    PGresult *rows = ROWS(7, "7", "dust", "acme", "D-1", "road_monitor", "1700000000123", "5", "9", "dust", "acme",
-                          "D-2", NULL, NULL, "5", "8", "dust", "nobody", "D-3", NULL, NULL, "5");
+    PGresult *rows = ROWS(10, "7", "dust", "acme", "D-1", "road_monitor", "1700000000123", "5", "31", "114.5", "34.25", "9",
+                          "dust", "acme", "D-2", NULL, NULL, "5", NULL, NULL, NULL, "8", "dust", "nobody", "D-3", NULL, NULL, "5",
+                          NULL, NULL, NULL);
     assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
     PQclear(rows);
     assert_int_equal(last_id, 9); /* one of an unknown vendor counts, or its page would be read for ever */
@@ -80,6 +81,10 @@ static void test_devices(void **state) {
     assert_true(device->registered);
     assert_string_equal(dust->adapter->kinds[device->kind].key, "road_monitor");
     assert_int_equal(device->evaluated_ms, 1700000000123);
+    assert_int_equal(device->department, 31);
+    assert_true(device->placed && device->lon == 114.5 && device->lat == 34.25);
+    assert_int_equal(vendor_device(dust, "D-2", 3)->department, 0);
+    assert_false(vendor_device(dust, "D-2", 3)->placed);
     assert_int_equal(vendor_device(dust, "D-2", 3)->kind, -1);
     assert_true(vendor_device(dust, "D-2", 3)->evaluated_ms == INT64_MIN);
     assert_null(vendor_device(dust, "D-1", 2));
@@ -104,13 +109,15 @@ static void test_older_answer(void **state) {
                    {NULL, "21", NULL, 1}};
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
         int last_id = 0;
-        PGresult *rows = ROWS(7, "7", "dust", "acme", "D-1", answers[i].kind, NULL, answers[i].updated_us);
+        PGresult *rows = ROWS(10, "7", "dust", "acme", "D-1", answers[i].kind, NULL, answers[i].updated_us,
+                              answers[i].updated_us, NULL, NULL);
         assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
         PQclear(rows);
         const struct device *device = vendor_device(dust, "D-1", 3);
         assert_int_equal(device->kind < 0, answers[i].is == NULL);
         assert_true(answers[i].is == NULL || strcmp(dust->adapter->kinds[device->kind].key, answers[i].is) == 0);
         assert_int_equal(dust->unknown_count, answers[i].unknown);
+        assert_true(device->department >= (i == 0 ? 10 : 20)); /* of the newest row, not of the last */
     }
     registry_free(registry);
 }
@@ -127,7 +134,7 @@ static void test_device_again(void **state) {
     assert_int_equal(device->kind, -1);
     device->evaluated_ms = 2000;
     int last_id = 0;
-    PGresult *rows = ROWS(7, "12", "dust", "acme", "D-1", "site_monitor", "1000", "5");
+    PGresult *rows = ROWS(10, "12", "dust", "acme", "D-1", "site_monitor", "1000", "5", NULL, NULL, NULL);
     assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
     PQclear(rows);
     assert_ptr_equal(vendor_device(dust, "D-1", 3), device);

@@ -246,8 +246,9 @@ static void test_the_products_rows(void **state) {
     const struct route *routes = routes_all(&route_count);
     struct router *router = router_of(routes, route_count);
     assert_string_equal(found(router, METHOD_GET, "/healthz"), "/healthz [GET, HEAD, OPTIONS]");
-    assert_string_equal(found(router, METHOD_GET, "/api/v1/subsystems/dust/devices"),
-                        "/api/v1/subsystems/{subsystem}/devices subsystem=dust [GET, HEAD, OPTIONS]");
+    assert_string_equal(found(router, METHOD_GET, "/api/v1/devices/7/track"),
+                        "/api/v1/devices/{id}/track id=7 [GET, HEAD, OPTIONS]");
+    assert_string_equal(found(router, METHOD_GET, "/api/v1/devices.csv"), "/api/v1/devices.csv [GET, HEAD, OPTIONS]");
     for (size_t i = 0; i < route_count; i++) {
         bool health = strcmp(routes[i].pattern, "/healthz") == 0 || strcmp(routes[i].pattern, "/readyz") == 0;
         bool login = strcmp(routes[i].pattern, "/api/v1/login") == 0;

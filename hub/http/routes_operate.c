@@ -1,0 +1,76 @@
+/* routes_operate.c: routes of how the hub is: quarantine, vendors, lanes. Their functions are in
+ * schema/rules/http_operate.sql. */
+#include "hub/http/routes.h"
+
+static const struct parameter quarantine_parameters[] = {
+    SUBSYSTEM,
+    {.name = "vendor", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "a vendor's name"},
+    {.name = "kind",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 32,
+     .meaning = "telemetry, inventory, staff, work, case"},
+    {.name = "code", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "a problem's code, such as missing_time"},
+    {.name = "from", .kind = PARAMETER_TIME, .meaning = "received from this moment on; a day is its midnight"},
+    {.name = "to", .kind = PARAMETER_TIME, .meaning = "received before this moment"},
+    {.name = "waiting", .kind = PARAMETER_BOOLEAN, .meaning = "whether it was not sent in again yet"},
+    AFTER_ID,
+    LIMIT,
+    {0},
+};
+
+static const struct parameter message_parameters[] = {
+    {.name = "id", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX, .meaning = "a message's id"},
+    {0},
+};
+
+static const struct parameter vendors_parameters[] = {SUBSYSTEM, {0}};
+
+const struct route routes_operate[] = {
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/quarantine",
+     .summary = "Messages of which something could not be stored, newest first",
+     .right = RIGHT_OPERATE,
+     .parameters = quarantine_parameters,
+     .function = "onemap.http_quarantine",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/quarantine/reasons",
+     .summary = "How many messages for which reason, by vendor",
+     .right = RIGHT_OPERATE,
+     .function = "onemap.http_quarantine_reasons",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/quarantine/{id}",
+     .summary = "One message with its problems and its beginning",
+     .right = RIGHT_OPERATE,
+     .parameters = message_parameters,
+     .function = "onemap.http_quarantine_message",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/quarantine/{id}/payload",
+     .summary = "The bytes that were received and kept",
+     .right = RIGHT_OPERATE,
+     .parameters = message_parameters,
+     .function = "onemap.http_quarantine_payload",
+     .content_type = "application/octet-stream"},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/vendors",
+     .summary = "Vendors' rights, devices and last records",
+     .right = RIGHT_OPERATE,
+     .parameters = vendors_parameters,
+     .function = "onemap.http_vendors",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/lanes",
+     .summary = "The hub's sessions at the broker",
+     .right = RIGHT_OPERATE,
+     .function = "onemap.http_lanes",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {0},
+};

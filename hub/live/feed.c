@@ -1,0 +1,288 @@
+/* feed.c: things in the order of their last change, a list a layer and one index. Must never forget a change without
+ * raising the floor of its layer: below that nobody is told that he has all. */
+#include "hub/live/feed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/metrics.h"
+#include "hub/live/feed_internal.h"
+
+const char *const feed_layer_names[FEED_LAYERS] = {"state", "position", "alarm", "case", "counter"};
+
+struct feed *feed_new(uint64_t epoch) {
+    struct feed *feed = calloc(1, sizeof *feed);
+    if (feed != NULL) {
+        feed->epoch = epoch;
+    }
+    return feed;
+}
+
+static void entry_unlink(struct feed_list *list, struct feed_entry *entry) {
+    *(entry->older == NULL ? &list->oldest : &entry->older->newer) = entry->newer;
+    *(entry->newer == NULL ? &list->newest : &entry->newer->older) = entry->older;
+}
+
+static void entry_drop(struct feed *feed, struct feed_entry *entry) {
+    struct feed_list *list = &feed->lists[entry->key.layer];
+    entry_unlink(list, entry);
+    list->count--;
+    list->bytes -= entry->text_length;
+    HASH_DELETE(hh, feed->index, entry);
+    free(entry->text);
+    free(entry);
+}
+
+static void list_clear(struct feed *feed, enum feed_layer layer) {
+    struct feed_list *list = &feed->lists[layer];
+    while (list->oldest != NULL) {
+        entry_drop(feed, list->oldest);
+    }
+}
+
+void feed_free(struct feed *feed) {
+    if (feed != NULL) {
+        feed_stop(feed);
+        buffer_free(&feed->snapshot);
+        buffer_free(&feed->coming);
+        free(feed);
+    }
+}
+
+uint64_t feed_epoch(const struct feed *feed) {
+    return feed->epoch;
+}
+
+uint64_t feed_head(const struct feed *feed) {
+    return feed->head;
+}
+
+void feed_start(struct feed *feed) {
+    feed->kept = true;
+}
+
+void feed_stop(struct feed *feed) {
+    feed_lost(feed, FEED_ALL);
+    feed->kept = feed->counted = false;
+    feed->snapshot.length = feed->coming.length = 0;
+    feed->read_ms = 0;
+}
+
+bool feed_kept(const struct feed *feed) {
+    return feed->kept;
+}
+
+void feed_lost(struct feed *feed, unsigned layers) {
+    feed->head++;
+    for (int layer = 0; layer < FEED_LAYERS; layer++) {
+        if ((layers >> layer & 1) != 0) {
+            list_clear(feed, (enum feed_layer)layer);
+            feed->lists[layer].floor = feed->head;
+        }
+    }
+}
+
+void feed_settled(struct feed *feed, uint64_t position) {
+    feed->settled = position > feed->settled ? position : feed->settled;
+}
+
+uint64_t feed_settled_at(const struct feed *feed) {
+    return feed->settled;
+}
+
+void feed_turn(struct feed *feed) {
+    feed->turn_before = feed->turn;
+    feed->turn = feed->head;
+}
+
+struct feed_entry *feed_behind(const struct feed *feed, enum feed_layer layer, uint64_t position) {
+    struct feed_entry *entry = feed->lists[layer].newest, *first = NULL;
+    while (entry != NULL && entry->position > position) {
+        first = entry;
+        entry = entry->older;
+    }
+    return first;
+}
+
+/* ---- entries ---- */
+
+static struct feed_entry *entry_find(const struct feed *feed, const struct feed_key *key) {
+    struct feed_entry *entry;
+    HASH_FIND(hh, feed->index, key, sizeof *key, entry);
+    return entry;
+}
+
+/* The thing's entry, made if there is none, at the end of its list with a new position. NULL = memory is out: the
+ * layer is lost. */
+static struct feed_entry *entry_change(struct feed *feed, const struct feed_key *key, size_t readings) {
+    struct feed_list *list = &feed->lists[key->layer];
+    struct feed_entry *entry = entry_find(feed, key);
+    if (entry == NULL) {
+        entry = calloc(1, sizeof *entry + readings * sizeof entry->readings[0]);
+        if (entry != NULL) {
+            entry->key = *key;
+            entry->reading_count = readings;
+            HASH_ADD(hh, feed->index, key, sizeof *key, entry);
+        }
+        if (entry == NULL || entry->hh.tbl == NULL) {
+            free(entry);
+            feed_lost(feed, 1U << key->layer);
+            return NULL;
+        }
+        list->count++;
+    } else {
+        hub_metrics.stream_coalesced += entry->position > feed->turn;
+        if (entry->position <= feed->turn) {
+            entry->was_placed = entry->where.placed;
+            entry->was_lon = entry->where.lon;
+            entry->was_lat = entry->where.lat;
+        }
+        entry_unlink(list, entry);
+    }
+    entry->position = ++feed->head;
+    entry->older = list->newest;
+    entry->newer = NULL;
+    *(list->newest == NULL ? &list->oldest : &list->newest->newer) = entry;
+    list->newest = entry;
+    return entry;
+}
+
+/* ---- departments ---- */
+
+void feed_left(struct feed *feed, enum feed_layer layer, int64_t id, int department, int now) {
+    const struct feed_key key = {.id = id, .layer = (int32_t)layer, .left = department};
+    struct feed_entry *entry = feed->kept && department != 0 ? entry_change(feed, &key, 0) : NULL;
+    if (entry != NULL) {
+        entry->where = (struct feed_where){.subsystem = -1, .department = now};
+    }
+}
+
+/* Before the thing itself is changed, so that who sees both departments has its end first. */
+static void department_settle(struct feed *feed, enum feed_layer layer, int64_t id, int department) {
+    const struct feed_key key = {.id = id, .layer = (int32_t)layer};
+    const struct feed_entry *entry = entry_find(feed, &key);
+    if (entry != NULL && entry->where.department != department) {
+        feed_left(feed, layer, id, entry->where.department, department);
+    }
+}
+
+/* ---- devices ---- */
+
+/* The device's entry in a layer, changed. */
+static struct feed_entry *device_change(struct feed *feed, enum feed_layer layer, const struct device *device) {
+    const struct feed_key key = {.id = device->id, .layer = (int32_t)layer};
+    const struct adapter *adapter = device->vendor->adapter;
+    department_settle(feed, layer, device->id, device->department);
+    struct feed_entry *entry = entry_change(feed, &key, layer == FEED_STATE ? adapter->metric_count : 0);
+    if (entry == NULL) {
+        return NULL;
+    }
+    if (entry->device == NULL) {
+        entry->device = device;
+        entry->observed_at_ms = INT64_MIN;
+        entry->where.subsystem = (int)adapter_index(adapter);
+        entry->where.placed = device->placed;
+        entry->where.lon = device->lon;
+        entry->where.lat = device->lat;
+    }
+    entry->where.department = device->department;
+    return entry;
+}
+
+static void place(struct feed_entry *entry, const struct record *record) {
+    if (record->has_position && !record->outside && record->observed_at_ms >= entry->placed_at_ms) {
+        entry->where.placed = true;
+        entry->where.lon = record->lon;
+        entry->where.lat = record->lat;
+        entry->placed_at_ms = record->observed_at_ms;
+    }
+}
+
+/* As states_note keeps them: of each metric the reading with the later time. */
+static void readings_note(struct feed_entry *entry, const struct record *record) {
+    int64_t at = record->observed_at_ms;
+    for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        if (at >= entry->readings[i].at_ms) {
+            entry->readings[i] = (struct feed_reading){.value = record->values[i], .at_ms = at};
+            entry->quality = (entry->quality & ~(UINT64_C(1) << i)) | (record->quality & UINT64_C(1) << i);
+        }
+    }
+    entry->observed_at_ms = at > entry->observed_at_ms ? at : entry->observed_at_ms;
+}
+
+/* A place comes as a record of its own beside the readings: it says nothing more of the state. */
+static bool says_nothing(const struct feed *feed, const struct device *device, const struct record *record,
+                         int64_t received_at_ms) {
+    const struct feed_key key = {.id = device->id, .layer = FEED_STATE};
+    const struct feed_entry *known = record->present == 0 ? entry_find(feed, &key) : NULL;
+    return known != NULL && known->position > feed->turn && known->online && known->last_seen_ms >= received_at_ms &&
+           known->observed_at_ms >= record->observed_at_ms && known->where.department == device->department;
+}
+
+void feed_record(struct feed *feed, struct device *device, const struct record *record, int64_t received_at_ms) {
+    if (!feed->kept) {
+        return;
+    }
+    struct feed_entry *state =
+        says_nothing(feed, device, record, received_at_ms) ? NULL : device_change(feed, FEED_STATE, device);
+    if (state != NULL) {
+        state->last_seen_ms = received_at_ms > state->last_seen_ms ? received_at_ms : state->last_seen_ms;
+        state->online = true;
+        readings_note(state, record);
+        place(state, record);
+    }
+    if (record->has_position && !record->outside) {
+        struct feed_entry *moved = device_change(feed, FEED_POSITION, device);
+        if (moved != NULL) {
+            place(moved, record);
+        }
+    }
+}
+
+void feed_silent(struct feed *feed, struct device *device, int64_t last_seen_ms) {
+    const struct feed_key key = {.id = device->id, .layer = FEED_STATE};
+    const struct feed_entry *known = feed->kept ? entry_find(feed, &key) : NULL;
+    if (!feed->kept || (known != NULL && known->last_seen_ms > last_seen_ms)) {
+        return;
+    }
+    struct feed_entry *state = device_change(feed, FEED_STATE, device);
+    if (state != NULL) {
+        state->online = false;
+        state->last_seen_ms = last_seen_ms;
+    }
+}
+
+/* ---- texts ---- */
+
+static void texts_bound(struct feed *feed, struct feed_list *list) {
+    while (list->count > FEED_TEXTS_MAX || list->bytes > FEED_TEXT_BYTES_MAX) {
+        list->floor = list->oldest->position;
+        entry_drop(feed, list->oldest);
+    }
+}
+
+void feed_text(struct feed *feed, enum feed_layer layer, int64_t id, const struct feed_where *where, const char *text,
+               size_t length) {
+    const struct feed_key key = {.id = id, .layer = (int32_t)layer};
+    if (!feed->kept) {
+        return;
+    }
+    department_settle(feed, layer, id, where->department);
+    char *copy = malloc(length + 1);
+    struct feed_entry *entry = copy == NULL ? NULL : entry_change(feed, &key, 0);
+    if (entry == NULL) {
+        free(copy);
+        feed_lost(feed, 1U << layer);
+        return;
+    }
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    struct feed_list *list = &feed->lists[layer];
+    list->bytes += length - entry->text_length;
+    free(entry->text);
+    entry->text = copy;
+    entry->text_length = length;
+    entry->where = *where;
+    texts_bound(feed, list);
+}

@@ -1,0 +1,155 @@
+/* feed_filter.c: filters read and applied. The rights' part is here alone: a thing of no department is for those who
+ * see all. */
+#include "hub/live/feed_filter.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+#include "hub/live/feed_internal.h"
+
+/* ---- reading ---- */
+
+/* The place of a word in a list, -1 = it is not there. */
+static int layer_named(const char *word, size_t length) {
+    for (int i = 0; i < FEED_LAYERS; i++) {
+        if (strlen(feed_layer_names[i]) == length && memcmp(feed_layer_names[i], word, length) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int subsystem_named(const char *word, size_t length) {
+    for (size_t i = 0; i < adapter_count; i++) {
+        if (strlen(adapters[i]->key) == length && memcmp(adapters[i]->key, word, length) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+/* Words with commas between, each by `named` to a bit. */
+static int words_read(const char *text, int (*named)(const char *word, size_t length), uint64_t *bits) {
+    *bits = 0;
+    while (*text != '\0') {
+        size_t length = strcspn(text, ",");
+        int place = named(text, length);
+        if (place < 0 || (text[length] == ',' && text[length + 1] == '\0')) {
+            return CH_EINVAL;
+        }
+        *bits |= UINT64_C(1) << place;
+        text += length + (text[length] == ',');
+    }
+    return 0;
+}
+
+int feed_filter_layers(struct feed_filter *filter, const char *text) {
+    uint64_t bits;
+    int code = words_read(text, layer_named, &bits);
+    filter->layers = bits == 0 ? (unsigned)FEED_ALL : (unsigned)bits;
+    return code;
+}
+
+int feed_filter_subsystems(struct feed_filter *filter, const char *text) {
+    return words_read(text, subsystem_named, &filter->subsystems);
+}
+
+int feed_filter_box(struct feed_filter *filter, const char *text) {
+    double *const numbers[] = {&filter->west, &filter->south, &filter->east, &filter->north};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        char *end = NULL;
+        *numbers[i] = strtod(text, &end);
+        bool last = i + 1 == COUNT_OF(numbers);
+        if (end == text || *end != (last ? '\0' : ',') || !isfinite(*numbers[i])) {
+            return CH_EINVAL;
+        }
+        text = end + 1;
+    }
+    filter->boxed = true;
+    return 0;
+}
+
+static int compare_ids(const void *left, const void *right) {
+    int32_t a = *(const int32_t *)left, b = *(const int32_t *)right;
+    return (a > b) - (a < b);
+}
+
+int feed_filter_departments(struct feed_filter *filter, const char *text) {
+    size_t room = 1;
+    filter->limited = text != NULL;
+    if (text == NULL) {
+        return 0;
+    }
+    for (const char *at = text; (at = strchr(at, ',')) != NULL; at++) {
+        room++;
+    }
+    filter->departments = calloc(room, sizeof filter->departments[0]);
+    if (filter->departments == NULL) {
+        return CH_EMEMORY;
+    }
+    for (const char *at = text; *at != '\0';) {
+        char *end = NULL;
+        errno = 0;
+        long id = strtol(at, &end, 10);
+        if (end == at || errno != 0 || id <= 0 || id > INT32_MAX || (*end != ',' && *end != '\0') ||
+            (*end == ',' && end[1] == '\0')) {
+            return CH_EINVAL;
+        }
+        filter->departments[filter->department_count++] = (int32_t)id;
+        at = end + (*end == ',');
+    }
+    qsort(filter->departments, filter->department_count, sizeof filter->departments[0], compare_ids);
+    return 0;
+}
+
+void feed_filter_free(struct feed_filter *filter) {
+    free(filter->departments);
+    *filter = (struct feed_filter){0};
+}
+
+bool feed_filter_equal(const struct feed_filter *one, const struct feed_filter *other) {
+    return one->layers == other->layers && one->subsystems == other->subsystems && one->boxed == other->boxed &&
+           one->west == other->west && one->south == other->south && one->east == other->east &&
+           one->north == other->north && one->limited == other->limited &&
+           one->department_count == other->department_count &&
+           (one->department_count == 0 ||
+            memcmp(one->departments, other->departments, one->department_count * sizeof one->departments[0]) == 0);
+}
+
+/* ---- applying ---- */
+
+static bool sees(const struct feed_filter *filter, int32_t department) {
+    return !filter->limited ||
+           (department != 0 && filter->department_count > 0 &&
+            bsearch(&department, filter->departments, filter->department_count, sizeof department, compare_ids) !=
+                NULL);
+}
+
+static bool is_inside(const struct feed_filter *filter, bool placed, double lon, double lat) {
+    bool between = filter->west <= filter->east ? lon >= filter->west && lon <= filter->east
+                                                : lon >= filter->west || lon <= filter->east;
+    return placed && between && lat >= filter->south && lat <= filter->north;
+}
+
+enum feed_match feed_filter_match(const struct feed_filter *filter, const struct feed_entry *entry, bool behind) {
+    const struct feed_where *where = &entry->where;
+    if (entry->key.left != 0) {
+        return sees(filter, entry->key.left) && !sees(filter, where->department) ? FEED_LEFT : FEED_NOTHING;
+    }
+    if (!sees(filter, where->department) ||
+        (filter->subsystems != 0 && entry->key.layer != FEED_COUNTER &&
+         (where->subsystem < 0 || (filter->subsystems >> where->subsystem & 1) == 0))) {
+        return FEED_NOTHING;
+    }
+    if (!filter->boxed || entry->key.layer == FEED_COUNTER || is_inside(filter, where->placed, where->lon, where->lat)) {
+        return FEED_CHANGED;
+    }
+    /* It has moved out: its last place is told to whoever may have seen it within. */
+    bool moves = entry->key.layer == FEED_POSITION;
+    bool was_inside = behind || is_inside(filter, entry->was_placed, entry->was_lon, entry->was_lat);
+    return moves && was_inside ? FEED_CHANGED : FEED_NOTHING;
+}

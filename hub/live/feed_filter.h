@@ -1,0 +1,45 @@
+/* feed_filter.h: which things a client is told of: what it asked for, and what it may see. Clients with the same filter
+ * are told the same bytes. Pure functions. */
+#ifndef CITYHUB_FEED_FILTER_H
+#define CITYHUB_FEED_FILTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hub/live/feed.h"
+
+struct feed_entry;
+
+struct feed_filter {
+    unsigned layers;     /* a bit each of enum feed_layer */
+    uint64_t subsystems; /* a bit each of adapters[]; 0 = all, and what is of none */
+    bool boxed;
+    double west, south, east, north; /* degrees; west > east = over the date line */
+    bool limited;                    /* to these departments; else all, and what is of none */
+    int32_t *departments;            /* ascending, each once */
+    size_t department_count;
+};
+
+/* Takes a list with commas between: layers' names, or subsystems' keys. CH_EINVAL if one is unknown; "" = all. */
+int feed_filter_layers(struct feed_filter *filter, const char *text);
+int feed_filter_subsystems(struct feed_filter *filter, const char *text);
+/* "west,south,east,north". CH_EINVAL if it is not that. */
+int feed_filter_box(struct feed_filter *filter, const char *text);
+/* Ids with commas between, "" = none at all; NULL = all departments. CH_EINVAL, CH_EMEMORY. */
+int feed_filter_departments(struct feed_filter *filter, const char *text);
+void feed_filter_free(struct feed_filter *filter);
+
+bool feed_filter_equal(const struct feed_filter *one, const struct feed_filter *other);
+
+/* What a client with this filter is told of a thing. */
+enum feed_match {
+    FEED_NOTHING,
+    FEED_CHANGED,
+    FEED_LEFT, /* that it is none of its things any more */
+};
+/* `behind`: the client was not told of the turn before the last, so that it is not known where it last saw a thing
+ * that moves: then it is told wherever that is. */
+enum feed_match feed_filter_match(const struct feed_filter *filter, const struct feed_entry *entry, bool behind);
+
+#endif

@@ -1,0 +1,67 @@
+/* feed_internal.h: the feed's insides, for the files of hub/live alone. */
+#ifndef CITYHUB_FEED_INTERNAL_H
+#define CITYHUB_FEED_INTERNAL_H
+
+#include "hub/base/buffer.h"
+#include "hub/live/feed.h"
+
+struct feed_key {
+    int64_t id;
+    int32_t layer;
+    int32_t left; /* of a thing that left a department: that department; 0 = the thing itself */
+};
+
+struct feed_reading {
+    double value;
+    int64_t at_ms; /* 0 = none */
+};
+
+struct feed_entry {
+    struct feed_entry *older, *newer; /* of its layer */
+    UT_hash_handle hh;
+    struct feed_key key;
+    uint64_t position; /* of its last change */
+    struct feed_where where;
+    bool was_placed; /* where it was when the last turn began, see feed_turn */
+    double was_lon, was_lat;
+    /* a state or a place */
+    const struct device *device;
+    int64_t observed_at_ms, last_seen_ms, placed_at_ms;
+    bool online;
+    uint64_t quality;
+    /* a text */
+    char *text;
+    size_t text_length;
+    size_t reading_count;
+    struct feed_reading readings[];
+};
+
+struct feed_list {
+    struct feed_entry *oldest, *newest;
+    size_t count, bytes; /* of texts */
+    uint64_t floor;      /* changes up to here may be missing */
+};
+
+struct feed {
+    uint64_t epoch, head, settled;
+    uint64_t turn, turn_before; /* the head when the last turn, and the one before it, began */
+    bool kept;
+    struct feed_entry *index; /* by key */
+    struct feed_list lists[FEED_LAYERS];
+    /* feed_source.c's */
+    struct buffer snapshot; /* of PostgreSQL: what it sees is told; empty = none yet */
+    struct buffer coming;   /* the same of the running answer */
+    uint64_t asked_ms, read_ms;
+    size_t rows;    /* of the running answer */
+    bool backwards; /* the database is not the one of before */
+    bool counted;
+    int64_t counters[2];
+};
+
+/* Clients are told of what changed up to here; more changes wait for the next turn. */
+void feed_turn(struct feed *feed);
+
+/* The first entry of a layer behind `position`; NULL = none. */
+struct feed_entry *feed_behind(const struct feed *feed, enum feed_layer layer, uint64_t position);
+
+#endif

@@ -1,0 +1,250 @@
+-- What the routes of devices answer: pages of devices by many filters, one device with all that is known of it, the metrics with
+-- their ranges and limits. A device is shown to who sees its department's rows; cases, alarms and work at it likewise.
+
+CREATE OR REPLACE FUNCTION onemap.http_device_state(online boolean) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT CASE WHEN online THEN 'online' WHEN NOT online THEN 'offline' ELSE 'never' END $$;
+COMMENT ON FUNCTION onemap.http_device_state(boolean) IS 'A device''s state in a word; never: no message of it has come yet';
+
+CREATE OR REPLACE FUNCTION onemap.http_device_within(area public.geometry) RETURNS SETOF int
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    RETURN QUERY
+    SELECT s.device_id FROM onemap.device_state s WHERE public.ST_Intersects(s.geom, area)
+    UNION ALL
+    SELECT d.id FROM onemap.device d WHERE public.ST_Intersects(d.geom, area)
+        AND NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.geom IS NOT NULL);
+END $$;
+COMMENT ON FUNCTION onemap.http_device_within(public.geometry) IS
+    'Devices within an area: those that move by their last place, the others by their own';
+
+-- Dynamic, so that each list is planned for its own filters; their values are parameters.
+CREATE OR REPLACE FUNCTION onemap.http_device_ids(request jsonb, most int) RETURNS int[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen int[] := onemap.identity_departments(request); conditions text; ids int[];
+    wanted record; words text := '(d.code || '' '' || d.name_zh || '' '' || coalesce(d.component_code, '''')::text)';
+BEGIN
+    PERFORM onemap.http_check(request);
+    IF request ? 'text' THEN
+        SELECT w.pairs, w.patterns INTO wanted FROM onemap.search_wanted(request->>'text') w;
+    ELSE
+        SELECT NULL::text[] AS pairs, NULL::text[] AS patterns INTO wanted;
+    END IF;
+    SELECT string_agg(' AND ' || x.condition, '') INTO conditions FROM (VALUES
+        ('subsystem', 'd.subsystem = $1->>''subsystem'''), ('kind', 'd.kind = $1->>''kind'''),
+        ('vendor', 'd.vendor = $1->>''vendor'''), ('department', 'd.department_id = ANY ($3)'),
+        ('grid_cell', 'd.grid_cell = ($1->>''grid_cell'')::char(15)'),
+        ('box', 'd.id = ANY (ARRAY(SELECT w.w FROM onemap.http_device_within(onemap.http_box($1->''box'')) w (w)))'),
+        ('state', CASE request->>'state'
+            WHEN 'online' THEN 'EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
+            WHEN 'offline' THEN 'd.id IN (SELECT s.device_id FROM onemap.device_state s WHERE NOT s.online)'
+            WHEN 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id)'
+            ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END),
+        ('text', 'onemap.search_pairs(' || words || ') @> $4 AND lower(' || words || ') LIKE ALL ($5)'))
+        AS x (field, condition) WHERE request ? x.field;
+    EXECUTE 'SELECT ARRAY(SELECT d.id FROM onemap.device d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2,
+        d.department_id)'
+        || coalesce(conditions, '') || ' ORDER BY d.id LIMIT $6)'
+        INTO ids USING request, seen, onemap.http_department_ids(request), wanted.pairs, wanted.patterns, most;
+    RETURN ids;
+END $$;
+COMMENT ON FUNCTION onemap.http_device_ids(jsonb, int) IS
+    'Ids of the devices that fit a request and that who asks may see, in their order, behind "after", at most so many';
+
+-- ---- readings, ranges, limits ----
+
+CREATE OR REPLACE FUNCTION onemap.http_readings(subsystem text, readings float8[], reading_times timestamptz[], quality bigint)
+RETURNS json
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_object_agg(m.key, json_build_object('value', readings[m.ordinal], 'at', reading_times[m.ordinal],
+        'good', onemap.reading_good(readings, quality, m.ordinal) IS NOT NULL) ORDER BY m.ordinal)
+    FROM onemap.metric m WHERE m.subsystem = $1 AND readings[m.ordinal] IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.http_readings(text, float8[], timestamptz[], bigint) IS
+    'Last readings as {metric: {value, at, good}}; good: within the physical range; NULL if there is none';
+
+-- The normal range is what no rule objects to: below the lowest upper limit, above the highest lower one.
+CREATE OR REPLACE FUNCTION onemap.http_metric(m onemap.metric, kind text) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('key', m.key, 'name_zh', m.name_zh, 'unit', m.unit, 'kind', m.kind, 'minimum', m.min_value,
+        'maximum', m.max_value, 'normal_low', l.low, 'normal_high', l.high, 'limits', l.limits)
+    FROM (SELECT max(r.threshold) FILTER (WHERE r.comparison = 'below') AS low,
+              min(r.threshold) FILTER (WHERE r.comparison = 'above') AS high,
+              coalesce(jsonb_agg(jsonb_build_object('rule', r.key, 'name_zh', r.name_zh, 'device_kind', r.device_kind,
+                  'comparison', r.comparison, 'threshold', r.threshold, 'duration_s', r.duration_s, 'severity', r.severity,
+                  'source', r.source) ORDER BY r.key), '[]') AS limits
+          FROM onemap.alarm_rule r
+          WHERE r.subsystem = m.subsystem AND r.metric = m.key AND r.kind = 'threshold' AND r.enabled
+              AND (kind IS NULL OR r.device_kind IS NULL OR r.device_kind = kind)) l
+$$;
+COMMENT ON FUNCTION onemap.http_metric(onemap.metric, text) IS
+    'A metric for devices of a kind (NULL: of any): {key, name_zh, unit, kind, minimum, maximum: what can be; normal_low, '
+    'normal_high: what no rule objects to; limits: the rules}';
+
+CREATE OR REPLACE FUNCTION onemap.http_metrics(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM onemap.identity(request), onemap.http_check(request);
+    RETURN QUERY
+    SELECT json_build_object('metrics', coalesce(json_agg(jsonb_build_object('subsystem', m.subsystem)
+        || onemap.http_metric(m, NULL) ORDER BY m.subsystem, m.ordinal), '[]'))
+    FROM onemap.metric m WHERE m.subsystem = coalesce(request->>'subsystem', m.subsystem);
+END $$;
+COMMENT ON FUNCTION onemap.http_metrics(jsonb) IS
+    'GET /api/v1/metrics: {metrics: [{subsystem, key, name_zh, unit, kind, minimum, maximum, normal_low, normal_high, limits}]}';
+GRANT EXECUTE ON FUNCTION onemap.http_metrics(jsonb) TO cityhub_api;
+
+-- ---- pages ----
+
+CREATE OR REPLACE FUNCTION onemap.http_devices(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most int := (request->>'limit')::int; ids int[] := onemap.http_device_ids(request, most);
+    with_readings boolean := (request->>'readings')::boolean;
+BEGIN
+    RETURN QUERY
+    SELECT json_build_object('devices', coalesce(json_agg(json_build_object('id', d.id, 'subsystem', d.subsystem,
+            'vendor', d.vendor, 'code', d.code, 'kind', d.kind, 'name_zh', d.name_zh, 'status', d.status,
+            'lon', public.ST_X(coalesce(s.geom, d.geom)), 'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'grid_cell', d.grid_cell,
+            'department', u.code, 'state', onemap.http_device_state(s.online), 'last_seen_at', s.last_seen_at,
+            'alarms', (SELECT count(*) FROM onemap.alarm a WHERE a.device_id = d.id AND a.closed_at IS NULL),
+            'readings', CASE WHEN with_readings
+                THEN onemap.http_readings(d.subsystem, s.readings, s.reading_times, s.quality) END) ORDER BY d.id), '[]'),
+        'next', CASE WHEN cardinality(ids) = most THEN ids[most] END)
+    FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id
+        LEFT JOIN onemap.department u ON u.id = d.department_id
+    WHERE d.id = ANY (ids);
+END $$;
+COMMENT ON FUNCTION onemap.http_devices(jsonb) IS
+    'GET /api/v1/devices: {devices, next}; next: to go on behind, NULL on the last page; readings: of each, if they were asked for';
+GRANT EXECUTE ON FUNCTION onemap.http_devices(jsonb) TO cityhub_api;
+
+CREATE OR REPLACE FUNCTION onemap.http_devices_csv(request jsonb) RETURNS SETOF text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE ids int[] := onemap.http_device_ids(request || '{"after": 0}', 2147483647);
+BEGIN
+    RETURN NEXT CASE WHEN (request->>'bom')::boolean THEN E'\ufeff' ELSE '' END
+        || E'id,subsystem,vendor,code,kind,name_zh,status,lon,lat,grid_cell,department,department_zh,state,last_seen_at,alarms\r\n';
+    RETURN QUERY
+    SELECT (SELECT string_agg(CASE WHEN c.number THEN coalesce(c.value, '') ELSE onemap.http_csv_cell(c.value) END,
+        ',' ORDER BY c.n)
+            FROM (VALUES (1, true, d.id::text), (2, false, d.subsystem), (3, false, d.vendor), (4, false, d.code),
+                (5, false, d.kind), (6, false, d.name_zh), (7, false, d.status),
+                (8, true, public.ST_X(coalesce(s.geom, d.geom))::text), (9, true, public.ST_Y(coalesce(s.geom, d.geom))::text),
+                (10, false, d.grid_cell::text), (11, false, u.code), (12, false, u.name_zh),
+                (13, false, onemap.http_device_state(s.online)),
+                (14, false, onemap.county_time(s.last_seen_at, 'YYYY-MM-DD HH24:MI:SS')),
+                (15, true, (SELECT count(*)::text FROM onemap.alarm a WHERE a.device_id = d.id AND a.closed_at IS NULL)))
+                AS c (n, number, value)) || E'\r\n'
+    FROM unnest(ids) WITH ORDINALITY i (id, place) JOIN onemap.device d ON d.id = i.id
+        LEFT JOIN onemap.device_state s ON s.device_id = d.id LEFT JOIN onemap.department u ON u.id = d.department_id
+    ORDER BY i.place;
+END $$;
+COMMENT ON FUNCTION onemap.http_devices_csv(jsonb) IS
+    'GET /api/v1/devices.csv: all devices that fit, a line each; times are the county''s; bom: the mark that Excel knows UTF-8 by';
+GRANT EXECUTE ON FUNCTION onemap.http_devices_csv(jsonb) TO cityhub_api;
+
+-- ---- one device ----
+
+CREATE OR REPLACE FUNCTION onemap.http_device_seen(request jsonb, device int) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM onemap.device d
+                   WHERE d.id = device AND onemap.http_sees(onemap.identity_departments(request), d.department_id))
+$$;
+COMMENT ON FUNCTION onemap.http_device_seen(jsonb, int) IS 'Whether the device is there and shown to who asks';
+
+CREATE OR REPLACE FUNCTION onemap.http_device_readings(d onemap.device, s onemap.device_state) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(onemap.http_metric(m, d.kind) || jsonb_build_object('value', s.readings[m.ordinal],
+        'at', s.reading_times[m.ordinal], 'quality', CASE WHEN onemap.is_flagged(s.quality, m.ordinal) THEN 'out_of_range'
+            ELSE 'good' END) ORDER BY m.ordinal), '[]')
+    FROM onemap.metric m WHERE m.subsystem = d.subsystem AND s.readings[m.ordinal] IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.http_device_readings(onemap.device, onemap.device_state) IS
+    'Last readings with unit, ranges and limits: [{key, name_zh, unit, ..., value, at, quality: good | out_of_range}]';
+
+CREATE OR REPLACE FUNCTION onemap.http_device_alarms(device int) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'rule', a.key, 'name_zh', a.name_zh, 'severity', a.severity,
+        'opened_at', a.opened_at, 'value', a.value, 'acknowledged_at', a.acknowledged_at) ORDER BY a.opened_at DESC), '[]')
+    FROM (SELECT x.id, r.key, r.name_zh, x.severity, x.opened_at, x.value, x.acknowledged_at
+          FROM onemap.alarm x JOIN onemap.alarm_rule r ON r.id = x.rule_id
+          WHERE x.device_id = device AND x.closed_at IS NULL ORDER BY x.opened_at DESC LIMIT 50) a
+$$;
+COMMENT ON FUNCTION onemap.http_device_alarms(int) IS 'Open alarms of a device, the newest first, 50 at most';
+
+CREATE OR REPLACE FUNCTION onemap.http_around(place public.geometry, metres float8) RETURNS public.geometry
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT public.ST_Expand(place, metres / 111000 / greatest(cos(radians(public.ST_Y(place))), 0.01), metres / 111000)
+$$;
+COMMENT ON FUNCTION onemap.http_around(public.geometry, float8) IS 'A box that holds all within so many metres of a place';
+
+CREATE OR REPLACE FUNCTION onemap.http_cases_near(place public.geometry, metres float8, device int, seen int[],
+    most int) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    RETURN (
+    WITH found AS (
+        SELECT c.id FROM onemap.case_record c WHERE c.device_id = device AND c.ended_at IS NULL
+        UNION
+        SELECT c.id FROM onemap.case_record c WHERE c.ended_at IS NULL
+            AND c.geom OPERATOR(public.&&) onemap.http_around(place, metres)
+            AND public.ST_DistanceSphere(c.geom, place) <= metres),
+    nearest AS (
+        SELECT c.*, public.ST_DistanceSphere(c.geom, place) AS distance_m FROM found f JOIN onemap.case_record c ON c.id = f.id
+        WHERE onemap.http_sees(seen, c.department_id)
+        ORDER BY (c.device_id = device) DESC NULLS LAST, distance_m, c.id LIMIT most)
+    SELECT coalesce(jsonb_agg(jsonb_build_object('case', n.code, 'title', n.title, 'state', n.state, 'state_zh', z.name_zh,
+        'category', n.category_code, 'category_zh', k.name_zh, 'department', u.code, 'reported_at', n.reported_at,
+        'deadline_at', n.deadline_at, 'lon', public.ST_X(n.geom), 'lat', public.ST_Y(n.geom),
+        'distance_m', round(n.distance_m::numeric), 'of_device', coalesce(n.device_id = device, false))
+        ORDER BY (n.device_id = device) DESC NULLS LAST, n.distance_m, n.id), '[]')
+    FROM nearest n JOIN onemap.case_state z ON z.state = n.state LEFT JOIN onemap.department u ON u.id = n.department_id
+        LEFT JOIN onemap.case_category k ON k.version = n.catalogue_version AND k.code = n.category_code);
+END $$;
+COMMENT ON FUNCTION onemap.http_cases_near(public.geometry, float8, int, int[], int) IS
+    'Open cases of a device or within so many metres of a place, of these departments (NULL: all), those of the device first, then '
+    'the nearest';
+
+CREATE OR REPLACE FUNCTION onemap.http_device_work(device int, seen int[]) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'code', w.code, 'title', w.title, 'status', w.status,
+        'planned_start', w.planned_start, 'started_at', w.started_at, 'finished_at', w.finished_at, 'result', w.result)
+        ORDER BY w.observed_at DESC, w.id DESC), '[]')
+    FROM (SELECT o.* FROM onemap.work_order o WHERE o.device_id = device AND onemap.http_sees(seen, o.department_id)
+          ORDER BY o.observed_at DESC, o.id DESC LIMIT 5) w
+$$;
+COMMENT ON FUNCTION onemap.http_device_work(int, int[]) IS 'The last five work orders at a device,
+    of these departments (NULL: all)';
+
+CREATE OR REPLACE FUNCTION onemap.http_device(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen int[] := onemap.identity_departments(request); d onemap.device; s onemap.device_state; place public.geometry;
+BEGIN
+    SELECT x.* INTO d FROM onemap.device x WHERE x.id = (request->>'id')::int AND onemap.http_sees(seen, x.department_id);
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    SELECT x.* INTO s FROM onemap.device_state x WHERE x.device_id = d.id;
+    place := coalesce(s.geom, d.geom);
+    RETURN QUERY
+    SELECT json_build_object('id', d.id, 'subsystem', d.subsystem, 'subsystem_zh', z.name_zh, 'vendor', d.vendor, 'code', d.code,
+        'kind', d.kind, 'kind_zh', k.name_zh, 'mobile', coalesce(k.mobile, false), 'offline_after_s',
+        extract(epoch FROM k.offline_after)::int, 'name_zh', d.name_zh, 'component_code', d.component_code, 'status', d.status,
+        'parent', CASE WHEN onemap.http_device_seen(request, d.parent_id) THEN d.parent_id END,
+        'lon', public.ST_X(place), 'lat', public.ST_Y(place), 'place_at', s.geom_at, 'grid_cell', d.grid_cell,
+        'department', u.code, 'department_zh', u.name_zh, 'state', onemap.http_device_state(s.online), 'state_since', s.changed_at,
+        'last_seen_at', s.last_seen_at, 'attributes', d.attributes, 'readings', onemap.http_device_readings(d, s),
+        'alarms', onemap.http_device_alarms(d.id),
+        'cases', onemap.http_cases_near(place, 100, d.id, seen, 20), 'work', onemap.http_device_work(d.id, seen),
+        'vehicles', (SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)
+            ORDER BY v.id), '[]') FROM onemap.vehicle v WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)))
+    FROM onemap.subsystem z LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
+        LEFT JOIN onemap.department u ON u.id = d.department_id
+    WHERE z.key = d.subsystem;
+END $$;
+COMMENT ON FUNCTION onemap.http_device(jsonb) IS
+    'GET /api/v1/devices/{id}: the device, its last readings with ranges and limits, open alarms, open cases at it or within 100 '
+    'm, last work, vehicles that carry it; no row: no such device, or not for who asks';
+GRANT EXECUTE ON FUNCTION onemap.http_device(jsonb) TO cityhub_api;

@@ -1,0 +1,91 @@
+-- How the hub is, over HTTP, for the right "operate": messages in quarantine, vendors, lanes. A token that sees one department's
+-- rows sees the vendors of that department, and what they sent. Row functions pin no search path: the planner looks into them.
+
+CREATE OR REPLACE FUNCTION onemap.http_vendor_rows(request jsonb) RETURNS SETOF onemap.vendor
+LANGUAGE sql STABLE AS $$
+    SELECT v.* FROM onemap.vendor v
+    WHERE (SELECT onemap.identity_departments(request)) IS NULL
+        OR v.department_id = ANY ((SELECT onemap.identity_departments(request))::int[])
+$$;
+COMMENT ON FUNCTION onemap.http_vendor_rows(jsonb) IS 'The vendors'' rights that who asks may see';
+
+CREATE OR REPLACE FUNCTION onemap.http_vendors(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('vendors', coalesce(json_agg(to_jsonb(v) ORDER BY v.subsystem, v.vendor), '[]'))
+    FROM onemap.http_vendor_rows(request) m JOIN onemap.vendor_overview v ON v.subsystem = m.subsystem AND v.vendor = m.vendor
+    WHERE NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem'
+$$;
+COMMENT ON FUNCTION onemap.http_vendors(jsonb) IS
+    'GET /api/v1/vendors: {vendors}: as `cityhub vendor list`: policy, devices, last record, end of the right; never whom to call';
+
+CREATE OR REPLACE FUNCTION onemap.http_lanes(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('lanes', coalesce(json_agg(json_build_object('client_id', l.client_id, 'subsystem', l.subsystem,
+        'opened_at', l.opened_at) ORDER BY l.subsystem, l.client_id), '[]'))
+    FROM onemap.lane l WHERE (SELECT onemap.identity_departments(request)) IS NULL
+$$;
+COMMENT ON FUNCTION onemap.http_lanes(jsonb) IS
+    'GET /api/v1/lanes: {lanes}: the hub''s sessions at the broker; their counters are in /metrics';
+
+-- ---- quarantine ----
+
+CREATE OR REPLACE FUNCTION onemap.http_quarantine_rows(request jsonb) RETURNS SETOF onemap.quarantine_overview
+LANGUAGE sql STABLE AS $$
+    SELECT q.* FROM onemap.quarantine_overview q
+    WHERE (SELECT onemap.identity_departments(request)) IS NULL
+        OR EXISTS (SELECT FROM onemap.http_vendor_rows(request) v WHERE v.subsystem = q.subsystem AND v.vendor = q.vendor)
+$$;
+COMMENT ON FUNCTION onemap.http_quarantine_rows(jsonb) IS 'The quarantined messages that who asks may see, without their payload';
+
+CREATE OR REPLACE FUNCTION onemap.http_quarantine(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF onemap.identity_departments(request) IS NULL THEN -- who sees a part is not told what else there is
+        PERFORM onemap.quarantine_filter(request);
+    END IF;
+    RETURN QUERY SELECT json_build_object('messages', coalesce(json_agg(to_jsonb(p) ORDER BY p.id DESC), '[]'),
+            'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(p.id) END)
+        FROM (SELECT q.* FROM onemap.http_quarantine_rows(request) q
+              WHERE (NOT request ? 'subsystem' OR q.subsystem = request->>'subsystem')
+                AND (NOT request ? 'vendor' OR q.vendor = request->>'vendor')
+                AND (NOT request ? 'kind' OR q.kind = request->>'kind')
+                AND (NOT request ? 'code' OR q.code = request->>'code')
+                AND (NOT request ? 'from' OR q.received_at >= onemap.http_time(request, 'from'))
+                AND (NOT request ? 'to' OR q.received_at < onemap.http_time(request, 'to'))
+                AND (NOT request ? 'waiting' OR (q.replayed_at IS NULL) = (request->>'waiting')::boolean)
+                AND (NOT request ? 'after' OR q.id < (request->>'after')::bigint)
+              ORDER BY q.id DESC LIMIT (request->>'limit')::int) p;
+END $$;
+COMMENT ON FUNCTION onemap.http_quarantine(jsonb) IS 'GET /api/v1/quarantine: {messages, next}, newest first, without payloads';
+
+CREATE OR REPLACE FUNCTION onemap.http_quarantine_reasons(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('reasons', coalesce(json_agg(json_build_object('code', r.code, 'subsystem', r.subsystem,
+        'vendor', r.vendor, 'messages', r.messages, 'waiting', r.waiting, 'last_received_at', r.last_received_at,
+        'example', r.example) ORDER BY r.messages DESC, r.code, r.subsystem, r.vendor), '[]'))
+    FROM (SELECT q.code, q.subsystem, q.vendor, count(*) AS messages, count(*) FILTER (WHERE q.replayed_at IS NULL) AS waiting,
+              max(q.received_at) AS last_received_at, (array_agg(q.reason ORDER BY q.id DESC))[1] AS example
+          FROM onemap.http_quarantine_rows(request) q GROUP BY q.code, q.subsystem, q.vendor) r
+$$;
+COMMENT ON FUNCTION onemap.http_quarantine_reasons(jsonb) IS
+    'GET /api/v1/quarantine/reasons: how many messages for which reason, by vendor; the list behind one: code, subsystem, vendor';
+
+CREATE OR REPLACE FUNCTION onemap.http_quarantine_message(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT (to_jsonb(o) || jsonb_build_object('list', q.problems, 'kept_bytes', octet_length(q.payload),
+        'payload_base64', translate(encode(substring(q.payload FROM 1 FOR 65536), 'base64'), E'\n', '')))::json
+    FROM onemap.http_quarantine_rows(request) o JOIN onemap.quarantine q ON q.id = o.id WHERE o.id = (request->>'id')::bigint
+$$;
+COMMENT ON FUNCTION onemap.http_quarantine_message(jsonb) IS
+    'GET /api/v1/quarantine/{id}: one message, the list of its problems, and its first 64 KiB; no row: none, or not to be seen';
+
+CREATE OR REPLACE FUNCTION onemap.http_quarantine_payload(request jsonb) RETURNS TABLE (body bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT q.payload FROM onemap.http_quarantine_rows(request) o JOIN onemap.quarantine q ON q.id = o.id
+    WHERE o.id = (request->>'id')::bigint
+$$;
+COMMENT ON FUNCTION onemap.http_quarantine_payload(jsonb) IS
+    'GET /api/v1/quarantine/{id}/payload: the bytes that were received and kept';
+GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_quarantine(jsonb),
+    onemap.http_quarantine_reasons(jsonb), onemap.http_quarantine_message(jsonb), onemap.http_quarantine_payload(jsonb)
+    TO cityhub_api;

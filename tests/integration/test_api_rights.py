@@ -1,0 +1,205 @@
+"""Row rights over all routes: whatever an identity of one department asks for, in whatever form, no answer holds what belongs to the
+other department alone. The routes are those of GET /api/v1, their parameters filled by what the list says of them: a route that is
+new is asked without a change here, with codes and ids of both departments' rows."""
+import base64
+import concurrent.futures
+import itertools
+import json
+import random
+import time
+
+import pytest
+import requests
+
+from harness.people import Visitor
+
+MARKS = {"alpha": "ZQXALPHA7", "beta": "ZQXBETA7"}
+DAY = "2026-01-01"
+
+
+@pytest.fixture(scope="module")
+def planted(shared):
+    """Both departments with one of everything that is a department's; each text that is theirs has their mark. {kind: codes and ids}"""
+    query, found = shared.database.query, {"numbers": [], "ids": [], "codes": [], "departments": list(MARKS)}
+    query("SELECT onemap.department_import(%s)", json.dumps([
+        {"line": n, "code": code, "name": code, "kind": "county", "parent": "", "schedule": "standard", "active": "yes"} for n, code in enumerate(MARKS, 2)]))
+    query("SELECT onemap.case_catalogue_import(%s, 'x')", json.dumps([{
+        "line": 2, "code": "20102", "class": "市容", "name": "垃圾", "condition": "1", "registration_condition": "x", "limit": "5", "unit": "工作时",
+        "closing_condition": "x", "responsible": "alpha beta", "source": "assumed"}]))
+    for code, mark in MARKS.items():
+        plant(shared, code, mark, found)
+    # A case that alpha had first: what came after it went on is beta's alone.
+    found["numbers"].append(case(shared, "alpha", "both", [("return", "department", {"unit": "alpha"}), ("dispatch", "dispatcher", {"department": "beta"}),
+                                                           ("feed_back", "department", {"unit": "beta", "reason": MARKS["beta"]})]))
+    found["ids"] = sorted(set(found["ids"]))
+    for hub in shared.hubs:
+        hub.sync_registry()
+    return found
+
+
+def case(shared, code, mark, more=()):
+    value = shared.database.value
+    number = value("SELECT onemap.case_report(%s)->>'case'", json.dumps({
+        "source": "supervisor", "role": "supervisor", "actor": "x", "category": "20102", "title": mark, "description": mark, "address": mark,
+        "reporter": mark, "contact": {"name": mark, "phone": "1"}, "lon": 114.78, "lat": 34.55}))
+    steps = [("accept", "acceptor", {}), ("register", "registrar", {}), ("dispatch", "dispatcher", {"department": code}), *more]
+    for action, role, fields in steps:
+        value("SELECT onemap.case_do(%s || jsonb_build_object('version', (SELECT r.version FROM onemap.case_record r WHERE r.code = %s)))",
+              json.dumps({"case": number, "action": action, "role": role, "actor": mark, "reason": mark, **fields}), number)
+    return number
+
+
+def plant(shared, code, mark, found):
+    query, value = shared.database.query, shared.database.value
+    vendor = f"vendor-{code}"
+    department = value("SELECT id FROM onemap.department WHERE code = %s", code)
+    query("SELECT onemap.vendor_put('dust', %s, %s)", vendor, json.dumps({"department": code, "name_zh": mark}))
+    device = value("INSERT INTO onemap.device (subsystem, vendor, code, name_zh, status, department_id, kind, geom) VALUES ('dust', %s, %s, %s, 'active',"
+                   " %s, (SELECT min(k.key) FROM onemap.device_kind k WHERE k.subsystem = 'dust'), public.ST_SetSRID(public.ST_MakePoint(114.78, 34.55), 4326))"
+                   " RETURNING id", vendor, f"D-{mark}", mark, department)
+    query("INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, online, geom) SELECT d.id, now(), now(), true, d.geom"
+          " FROM onemap.device d WHERE d.id = %s", device)
+    common = {"department_code": code, "observed_at_ms": int(time.time() * 1000), "lon": 114.78, "lat": 34.55}
+    for kind, record in (("staff", {"kind": "PERSON", "code": f"P-{mark}", "name": mark, "role": mark, "on_duty": True}),
+                         ("staff", {"kind": "VEHICLE", "code": f"V-{mark}", "name": mark, "plate": mark, "on_duty": True}),
+                         ("work", {"work_code": f"W-{mark}", "title": mark, "status": "PLANNED", "person_code": f"P-{mark}", "device_code": f"D-{mark}"})):
+        query("SELECT onemap.record_put('dust', %s, %s, %s, now())", vendor, kind, json.dumps({**record, **common}))
+    alarm = value("INSERT INTO onemap.alarm (rule_id, device_id, opened_at, severity, detail) SELECT r.id, %s, now(), 'major',"
+                  " jsonb_build_object('text_zh', %s::text) FROM onemap.alarm_rule r WHERE r.subsystem = 'dust' LIMIT 1 RETURNING id", device, mark)
+    query("INSERT INTO onemap.alarm_comment (alarm_id, author, words) VALUES (%s, 'x', %s)", alarm, mark)
+    message = value("INSERT INTO onemap.quarantine (received_at, subsystem, vendor, kind, topic, payload, code, reason) VALUES (now(), 'dust', %s,"
+                    " 'telemetry', %s, %s, 'malformed', %s) RETURNING id", vendor, mark, mark.encode(), mark)
+    query("INSERT INTO onemap.assessment_entry (month, item, department, score, office, author, evidence) VALUES"
+          " (date_trunc('month', onemap.local_time(now()))::date, 'landscaping', %s, 90, %s, %s, %s)", code, mark, mark, mark)
+    found["numbers"].append(case(shared, code, mark, [("handle", "department", {"unit": code})]))
+    found["ids"] += [alarm, message, device, *(number for number, in query(
+        "SELECT p.id FROM onemap.person p WHERE p.vendor = %s UNION SELECT v.id FROM onemap.vehicle v WHERE v.vendor = %s"
+        " UNION SELECT w.id FROM onemap.work_order w WHERE w.vendor = %s", vendor, vendor, vendor))]
+    found["codes"] += [vendor, f"D-{mark}", f"P-{mark}", f"V-{mark}", f"W-{mark}"]
+
+
+@pytest.fixture(scope="module")
+def identities(shared, planted):
+    """{department: {kind: session}}, and of all departments under None."""
+    hub, made = shared.hubs[0], {None: {}}
+
+    def program(name, **options):
+        session = requests.Session()
+        session.headers.update(hub.key(name, **options))
+        return session
+    for code in MARKS:
+        made[code] = {"post": Visitor(hub, "department", code).session,
+                      "token with all rights": program(f"all-{code}", rights="read,alarm,operate", department=code)}
+    person = Visitor(hub, "viewer", "alpha")
+    made["alpha"] |= {"viewer": person.session, "token": program("read-alpha", rights="read", department="alpha"),
+                      "token of a person": program("own-alpha", rights="read", owner=person.login)}
+    made[None] = {"admin": Visitor(hub, "admin").session}
+    return made
+
+
+class Paths:
+    """The requests of a route: each way to fill its path, with the query's parameters left out and each of them tried alone."""
+
+    def __init__(self, planted, month):
+        self.planted, self.month, self.random = planted, month, random.Random(7)
+        self.named = {"number": planted["numbers"], "month": [month], "department": planted["departments"], "subsystem": ["dust"],
+                      "year": [month[:4]], "limit": ["1000"], "id": planted["ids"], "device": planted["ids"], "statistic": ["dispatched"]}
+
+    def values(self, parameter):
+        """By name, where it is one of those that are everywhere the same; else by type: whatever of its kind is planted."""
+        kind = parameter["type"]
+        if parameter["name"] in self.named:
+            return self.named[parameter["name"]]
+        if "enum" in parameter:
+            return parameter["enum"]
+        if "description" in parameter and kind == "string" and "minLength" not in parameter:
+            return [DAY]
+        if kind == "integer" or kind == "number":
+            low, high = parameter.get("minimum", 0), parameter.get("maximum", 2**31)
+            return [value for value in (*self.planted["ids"], low, high) if low <= value <= high][:12] or [low]
+        fixed = {"boolean": ["true", "false"], "array": ["114,34,115,35"]}
+        return fixed.get(kind) or [*self.planted["codes"], *self.planted["numbers"], *MARKS, *MARKS.values()]
+
+    def of(self, route):
+        inside = [p for p in route["parameters"] if p["in"] == "path"]
+        always = [p for p in route["parameters"] if p["in"] == "query" and (p["required"] or p["name"] in ("limit", "month"))]
+        others = [p for p in route["parameters"] if p["in"] == "query" and p not in always]
+        ways = list(itertools.product(*(self.values(p) for p in inside)))
+        for way in self.random.sample(ways, min(len(ways), 8)):
+            path = route["path"]
+            for parameter, value in zip(inside, way):
+                path = path.replace("{%s}" % parameter["name"], str(value))
+            yield path, {p["name"]: self.values(p)[0] for p in always if p["name"] != "month" or p["required"]}
+        for parameter in others:  # on the first way
+            values = self.values(parameter)
+            most = 2 if parameter["type"] in ("string", "integer") and "enum" not in parameter else 1
+            for value in self.random.sample(values, min(len(values), most)):
+                query = {p["name"]: self.values(p)[0] for p in always if p["required"] or parameter["name"] == "statistic" or p["name"] == "limit"}
+                yield path, {**query, parameter["name"]: value}
+
+
+def ask(session, url, path, query):
+    """The status, and the bytes of the answer; of a stream what comes within a second."""
+    with session.get(url + path, params=query, timeout=30, stream=True) as response:
+        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            return response.status_code, response.content, response.headers.get("ETag")
+        pieces = []
+        try:
+            response.raw._fp.fp.raw._sock.settimeout(1)
+            for piece in response.iter_content(4096):
+                pieces.append(piece)
+        except Exception:
+            pass
+        return response.status_code, b"".join(pieces), None
+
+
+def holds(answer, mark):
+    """The mark as it is, or in base64 as the beginning of a payload."""
+    return mark.encode() in answer or base64.b64encode(mark.encode())[:10] in answer
+
+
+def test_no_answer_has_another_departments_rows(shared, planted, identities):
+    hub = shared.hubs[0]
+    month = shared.database.value("SELECT to_char(onemap.local_time(now()), 'YYYY-MM')")
+    routes = [route for route in requests.get(hub.http_url + "/api/v1", timeout=30).json()["routes"] if route["method"] == "GET"]
+    assert len(routes) > 20
+    paths = Paths(planted, month)
+    wanted = [(route["path"], path, query) for route in routes for path, query in paths.of(route)]
+    leaks, seen, statuses = [], {}, {}
+    print(len(routes), "routes,", len(wanted), "requests each")
+
+    def walk(code, kind, session):
+        url, found = hub.http_url, []
+        for pattern, path, query in wanted:
+            status, answer, tag = ask(session, url, path, query)
+            found.append((pattern, path, query, status, [mark for mark in MARKS.values() if holds(answer, mark)], tag, answer))
+        return code, kind, found
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        walks = [pool.submit(walk, code, kind, session) for code, kinds in identities.items() for kind, session in kinds.items()]
+        for code, kind, found in (one.result() for one in walks):
+            for pattern, path, query, status, marks, _, answer in found:
+                statuses.setdefault(pattern, set()).add(status)
+                seen.setdefault((code, pattern), set()).update(marks)
+                assert status < 500, (kind, path, query, answer[:500])
+                for other, mark in MARKS.items():
+                    said = status >= 400 and mark in path + str(query)  # a refusal repeats what was sent
+                    if code is not None and other != code and mark in marks and not said:
+                        leaks.append(f"{code} {kind}: {path} {query} has {mark}: {answer[:200]}")
+    assert not leaks, "\n".join(leaks[:40])
+    unasked = [pattern for pattern, found in statuses.items() if not found & {200, 204, 304}]
+    assert set(unasked) <= {"/api/v1/publications/{month}", "/readyz"}, f"never answered: {unasked}, {statuses}"
+    # The test can fail: who sees all sees both marks, and each department its own, on these.
+    for pattern in ("/api/v1/cases", "/api/v1/cases.csv", "/api/v1/cases/{number}", "/api/v1/alarms", "/api/v1/alarms.csv", "/api/v1/alarms/{id}",
+                    "/api/v1/assessments/{month}/entries", "/api/v1/subsystems/{subsystem}/devices"):
+        assert seen[None, pattern] == set(MARKS.values()), pattern
+        assert all(seen[code, pattern] == {mark} for code, mark in MARKS.items()), (pattern, seen)
+    assert seen[None, "/api/v1/quarantine/{id}"] == set(MARKS.values())
+
+
+def test_a_case_that_went_on(shared, planted, identities):
+    """Its first department reads it up to there."""
+    number = planted["numbers"][-1]
+    path = f"{shared.hubs[0].http_url}/api/v1/cases/{number}"
+    first, second = (identities[code]["post"].get(path, timeout=30) for code in MARKS)
+    assert first.json()["past"] is True and MARKS["beta"] not in first.text
+    assert "past" not in second.json() and MARKS["beta"] in second.text

@@ -1,0 +1,188 @@
+"""Routes of things over HTTP: devices, series, tracks, people, work, places, search and what is near. What each function answers is
+tested in tests/schema/http_*.sql; here is what reaches a client, what is refused in which words, and that the page's examples work."""
+import csv
+import io
+import itertools
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+from harness import paths
+from harness.process import wait_until
+
+PAGE = (paths.ROOT / "docs" / "api.md").read_text()
+LISTS = {"/api/v1/devices": "devices", "/api/v1/people": "people", "/api/v1/vehicles": "vehicles", "/api/v1/attendance": "attendance",
+         "/api/v1/work": "work", "/api/v1/grid_cells": "features", "/api/v1/zones": "features", "/api/v1/components": "features"}
+HOSTILE = ["'; DROP TABLE onemap.device; --", "' OR '1'='1", "$1", "\\'\\\\", "%_%", "火星路\u3000\u200b", "\U0001f6a8\U0001f6a8", "../../etc/passwd", "a" * 64, "\u202eabc", "%%%%"]
+
+
+@pytest.fixture(scope="module")
+def county(shared):
+    """Two departments with a site each, one of them with readings, a vehicle, a worker, an order, a case and a component."""
+    shared.database.query("""
+        INSERT INTO onemap.department (code, name_zh, kind) VALUES ('east', '东街道', 'street'), ('west', '西街道', 'street');
+        INSERT INTO onemap.grid_cell (code, department_id, geom) SELECT '4102210' || d.id || '0010012', d.id,
+            public.ST_Multi(public.ST_MakeEnvelope(114.2 + d.id * 0.1, 34.4, 114.3 + d.id * 0.1, 34.6, 4326)) FROM onemap.department d;
+        INSERT INTO onemap.zone (kind, code, name_zh, geom) VALUES ('disposal_yard', 'Y1', '一号消纳场', public.ST_Multi(public.ST_MakeEnvelope(114.3, 34.5, 114.31, 34.51, 4326)))
+        """)
+    place = "SELECT public.ST_PointOnSurface(g.geom) FROM onemap.grid_cell g WHERE g.department_id = d.id"
+    shared.database.query(f"""
+        INSERT INTO onemap.device (subsystem, vendor, code, name_zh, status, department_id, geom) SELECT 'dust', 'tester', 'site-' || d.code, d.name_zh || '人民路工地', 'active', d.id, ({place})
+            FROM onemap.department d;
+        INSERT INTO onemap.component (component_code, name_zh, department_id, geom) SELECT '410221011800000' || row_number() OVER (), d.name_zh || '灯杆', d.id, ({place}) FROM onemap.department d;
+        INSERT INTO onemap.person (subsystem, vendor, code, name, department_id, device_id, on_duty, observed_at, geom)
+            SELECT 'dust', 'tester', 'worker-' || d.code, '张三丰', d.id, e.id, true, now(), ({place}) FROM onemap.department d JOIN onemap.device e ON e.department_id = d.id;
+        INSERT INTO onemap.vehicle (subsystem, vendor, code, plate, department_id, on_duty, observed_at, geom) SELECT 'dust', 'tester', 'truck-' || d.code, '豫B8888' || d.id, d.id, true, now(), ({place})
+            FROM onemap.department d;
+        INSERT INTO onemap.work_order (subsystem, vendor, code, status, department_id, device_id, planned_start, observed_at) SELECT 'dust', 'tester', 'order-' || d.code, 'STARTED', d.id, e.id, now(), now()
+            FROM onemap.department d JOIN onemap.device e ON e.department_id = d.id""")
+    shared.hubs[0].sync_registry()
+    client = shared.client("dust")
+    now = int(time.time() * 1000)
+    receipt = client.send("telemetry", [{"device_code": f"site-{site}", "observed_at_ms": now - n * 60000, "pm25_ug_m3": 30.0 + n, "pm10_ug_m3": 60.0}
+                                        for site in ("east", "west") for n in range(30)])
+    assert receipt["accepted"] == 60, receipt
+    devices = dict(shared.database.query("SELECT d.code, d.id FROM onemap.device d WHERE d.vendor = 'tester'"))
+    wait_until(lambda: shared.database.value("SELECT count(*) FROM onemap.device_state") == 2, 30, "the states are written")
+    return devices
+
+
+@pytest.fixture
+def hub(shared, county):
+    return shared.hubs[0]
+
+
+def read(hub, path, key="test", **options):
+    settings = {"department": key} if key in ("east", "west") else {}
+    return requests.get(hub.http_url + path, headers={**hub.key(key, **settings), **options.pop("headers", {})}, timeout=30, **options)
+
+
+def problem(response, status, code):
+    assert response.status_code == status, f"{response.url} {response.status_code}: {response.text}"
+    assert response.json()["code"] == code and response.json()["hint"], response.text
+    return response.json()
+
+
+def rows(hub):
+    return [row for row in hub.get("/api/v1").json()["routes"]
+            if any(row["path"] == path or row["path"].startswith(path + "/") for path in (*LISTS, "/api/v1/devices.csv", "/api/v1/series", "/api/v1/search",
+                                                                                          "/api/v1/nearby", "/api/v1/metrics", "/api/v1/departments"))]
+
+
+# ---- the page
+
+def test_examples_of_the_page(hub, county, tmp_path):
+    environment = {**os.environ, "HUB": hub.http_url, "TOKEN": hub.key()["Authorization"].split()[1], "DEVICE": str(county["site-east"]), "no_proxy": "*"}
+    commands = [line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.S) for line in block.splitlines()]
+    assert len(commands) >= 20 and all(line.startswith("curl -fsS ") for line in commands)
+    for command in commands:
+        done = subprocess.run(["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert "-o " in command or isinstance(json.loads(done.stdout), dict), command
+    assert (tmp_path / "devices.csv").read_text("utf-8-sig").startswith("id,subsystem,")
+    program, = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "0 台离线" in done.stdout and "pm25_ug_m3" in done.stdout, done.stdout + done.stderr
+
+
+def test_every_route_is_on_the_page(hub):
+    missing = [row["path"] for row in rows(hub) if row["path"].removeprefix("/api/v1").replace("{id}", "$DEVICE") not in PAGE]
+    assert missing == []
+
+
+# ---- what they tell
+
+def test_device_and_its_day(hub, county):
+    shown = read(hub, f"/api/v1/devices/{county['site-east']}")
+    device = shown.json()
+    assert (device["code"], device["department"], device["state"], device["alarms"], device["cases"]) == ("site-east", "east", "online", [], [])
+    pm25 = next(reading for reading in device["readings"] if reading["key"] == "pm25_ug_m3")
+    assert (pm25["value"], pm25["quality"], pm25["unit"]) == (30.0, "good", "ug/m3") and pm25["minimum"] < pm25["maximum"]
+    assert [order["code"] for order in device["work"]] == ["order-east"]
+    assert read(hub, f"/api/v1/devices/{county['site-east']}", headers={"If-None-Match": shown.headers["ETag"]}).status_code == 304
+    day = read(hub, f"/api/v1/devices/{county['site-east']}/series?metrics=pm25_ug_m3&width=5000").json()
+    points = day["series"][0]["points"]
+    assert [point[3] for point in points] == [30.0 + n for n in range(29, -1, -1)] and day["time_zone"] == "Asia/Shanghai"
+    both = read(hub, f"/api/v1/series?devices={county['site-west']},{county['site-east']}&metrics=pm10_ug_m3").json()
+    assert [(series["device"], sum(point[5] for point in series["points"])) for series in both["series"]] == [(county["site-west"], 30), (county["site-east"], 30)]
+
+
+def test_pages_and_csv(hub, county):
+    found, after = [], 0
+    while after is not None:
+        page = read(hub, f"/api/v1/devices?limit=1&after={after}").json()
+        found += [device["code"] for device in page["devices"]]
+        after = page["next"]
+    assert found == ["site-east", "site-west"]
+    table = read(hub, "/api/v1/devices.csv?subsystem=dust&bom=true")
+    assert table.headers["Content-Type"] == "text/csv; charset=utf-8" and table.content.startswith(b"\xef\xbb\xbf")
+    lines = list(csv.DictReader(io.StringIO(table.content.decode("utf-8-sig"))))
+    assert [(line["code"], line["department_zh"], line["state"]) for line in lines] == [("site-east", "东街道", "online"), ("site-west", "西街道", "online")]
+    cells = read(hub, "/api/v1/grid_cells")
+    assert cells.headers["Content-Type"] == "application/geo+json" and len(cells.json()["features"]) == 2
+
+
+# ---- who sees what
+
+@pytest.mark.parametrize("mine, other", [("east", "west"), ("west", "east")])
+def test_a_department_sees_its_own(hub, county, mine, other):
+    for path, name in LISTS.items():
+        text = read(hub, path, mine).text
+        listed = json.loads(text)[name]
+        assert len(listed) == (2 if name == "features" and "cells" in path else 1), path
+        assert other not in text or "cells" in path, f"{path}: {text}"
+    for path in ("", "/series", "/track"):
+        problem(read(hub, f"/api/v1/devices/{county[f'site-{other}']}{path}", mine), 404, "CH049")
+        assert read(hub, f"/api/v1/devices/{county[f'site-{mine}']}{path}", mine).status_code == 200
+    problem(read(hub, f"/api/v1/series?devices={county[f'site-{mine}']},{county[f'site-{other}']}", mine), 422, "CH013")
+    for path in ("/api/v1/search?q=site", "/api/v1/search?q=88", "/api/v1/search?q=4102210118", "/api/v1/devices.csv"):
+        answer = read(hub, path, mine).text
+        assert f"-{other}" not in answer and ("东街道", "西街道")[mine == "east"] not in answer, path
+    everywhere = read(hub, "/api/v1/nearby?lon=114.4&lat=34.5&metres=5000", mine).json()
+    assert all(len(everywhere[kind]) <= 1 for kind in everywhere) and other not in json.dumps(everywhere)
+
+
+def test_names_of_people(hub):
+    """A token that may only read is told no names, and finds nobody by one."""
+    assert [person["name"] for person in read(hub, "/api/v1/people").json()["people"]] == [None, None]
+    assert read(hub, "/api/v1/search?q=张三丰").json()["results"] == [] == read(hub, "/api/v1/people?text=三丰").json()["people"]
+    named = hub.key("named", rights="read,alarm")
+    assert [person["name"] for person in requests.get(hub.http_url + "/api/v1/people?text=三丰", headers=named, timeout=30).json()["people"]] == ["张三丰", "张三丰"]
+
+
+# ---- what is refused
+
+def test_bad_parameters(hub, county):
+    device = county["site-east"]
+    for query in ("limit=0", "limit=1001", "limit=x", "after=-1", "after=2147483648", "state=broken", "colour=red", "limit=1&limit=2", "box=1,2,3", "text=a"):
+        assert re.search("[一-龥]", problem(read(hub, f"/api/v1/devices?{query}"), 400, "CH042")["detail"])
+    for path in (f"/api/v1/devices/{device}/series?width=5", f"/api/v1/devices/{device}/series?from=yesterday", "/api/v1/devices/0", "/api/v1/devices/x", "/api/v1/series",
+                 "/api/v1/nearby?lon=114", "/api/v1/search", "/api/v1/search?q=ab&kinds=device,dragon", f"/api/v1/devices/{device}/track?zoom=99"):
+        problem(read(hub, path), 400, "CH042")
+    for path in ("/api/v1/devices?subsystem=fire", "/api/v1/people?department=moon", f"/api/v1/devices/{device}/series?metrics=nothing", "/api/v1/search?q=a%20b",
+                 f"/api/v1/devices/{device}/series?resolution=raw&from=2026-01-01&to=2026-06-01", "/api/v1/devices?grid_cell=000000000000000"):
+        assert re.search("[一-龥]", problem(read(hub, path), 422, "CH013")["hint"])
+    problem(read(hub, "/api/v1/devices/2147483647"), 404, "CH049")
+
+
+def test_texts_are_texts(hub, county, shared):
+    """SQL, Unicode and patterns in every text parameter of every route of these: an answer or a refusal, and nothing else."""
+    before = shared.database.value("SELECT count(*) FROM onemap.device")
+    asked = 0
+    for row, text in itertools.product(rows(hub), HOSTILE):
+        for parameter in row.get("parameters", ()):
+            if parameter["in"] == "query" and parameter["type"] in ("string", "array"):
+                needed = {other["name"]: {"lon": 114, "lat": 34, "q": "ab", "devices": county["site-east"]}[other["name"]]
+                          for other in row["parameters"] if other["required"] and other["in"] == "query"}
+                path = row["path"].replace("{id}", str(county["site-east"]))
+                response = read(hub, path, params={**needed, parameter["name"]: text})
+                assert response.status_code in (200, 400, 422), f"{response.url} {response.status_code}: {response.text}"
+                if response.status_code == 200 and row["path"] in LISTS and parameter["name"] == "text" and text != "%_%":
+                    assert response.json()[LISTS[row["path"]]] == [], response.url
+                asked += 1
+    assert asked > 200 and shared.database.value("SELECT count(*) FROM onemap.device") == before

@@ -1,0 +1,332 @@
+"""The live stream with a real hub, broker and PostgreSQL: from the commit to the client, back after a pause, a restart or a crash,
+who sees what, and who is cut. A client keeps what it is told as a page would: by id, readings by their time."""
+import datetime
+import json
+import socket
+import threading
+import time
+
+import pytest
+import requests
+from harness import messages, paths
+from harness.process import wait_until
+
+SHARED_SETTINGS = {"http.connections": 160, "http.address_connections": 160, "http.streams": 60, "http.stall_s": 2}
+CLIENTS = 50
+
+
+@pytest.fixture
+def hub(shared):
+    return shared.hubs[0]
+
+
+class Client:
+    """Reads a stream in a thread, and comes back by itself, as a browser does. `reads`: a subsystem whose devices it reads by
+    their JSON route whenever the stream says that it has to."""
+
+    def __init__(self, hub, key=None, last_event_id=None, reads=None, **parameters):
+        self.hub, self.parameters, self.last_event_id, self.reads = hub, parameters, last_event_id, reads
+        self.headers = key or hub.key("streams", rights="read,operate")
+        self.events, self.things, self.statuses, self.ended = [], {}, [], False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.ended:
+            headers = dict(self.headers, **({"Last-Event-ID": self.last_event_id} if self.last_event_id else {}))
+            try:
+                with requests.get(f"{self.hub.http_url}/api/v1/stream", params=self.parameters, headers=headers, stream=True,
+                                  timeout=(10, 40)) as self.response:
+                    self.statuses.append(self.response.status_code)
+                    if self.response.status_code == 200:
+                        self.read(self.response.iter_lines(chunk_size=1, decode_unicode=True))
+                    elif self.response.status_code in (401, 403):
+                        return
+            except (requests.RequestException, OSError, AttributeError):
+                pass  # it comes again
+            time.sleep(0.2)
+
+    def read(self, lines):
+        event = {}
+        for line in lines:
+            if self.ended:
+                return
+            name, _, value = line.partition(": ")
+            if line:
+                event[name] = value
+                continue
+            if "data" in event:
+                self.take(event["event"], json.loads(event["data"]))
+            self.last_event_id = event.get("id", self.last_event_id)
+            event = {}
+
+    def take(self, kind, data):
+        self.events.append((kind, data))
+        if kind == "resync":
+            self.things.clear()
+        if kind in ("resync", "snapshot") and self.reads:
+            self.read_devices()
+        for thing in data if isinstance(data, list) else []:
+            key = (kind, thing.get("id"))
+            if thing.get("left"):
+                self.things.pop(key, None)
+            elif kind == "state":
+                self.merge(self.things.setdefault(key, {"values": {}, "times": {}}), thing)
+            else:
+                self.things[key] = thing
+
+    def read_devices(self):
+        url = f"{self.hub.http_url}/api/v1/subsystems/{self.reads}/devices"
+        answer = requests.get(url, params={"limit": 1000}, headers=self.headers, timeout=60)
+        answer.raise_for_status()
+        for device in answer.json()["devices"]:
+            state = self.things.setdefault(("state", device["id"]), {"values": {}, "times": {}})
+            for name, reading in (device["readings"] or {}).items():
+                at = datetime.datetime.fromisoformat(reading["at"]).timestamp() * 1000
+                if at >= state["times"].get(name, 0):
+                    state["values"][name], state["times"][name] = reading["value"], round(at)
+
+    @staticmethod
+    def merge(old, new):
+        for name, value in new.get("values", {}).items():
+            at = new.get("times", {}).get(name, new["observed_at_ms"])
+            if at >= old["times"].get(name, 0):
+                old["values"][name], old["times"][name] = value, at
+        old["online"], old["last_seen_at_ms"] = new["online"], new["last_seen_at_ms"]
+
+    def count(self, kind):
+        return sum(1 for name, _ in self.events if name == kind)
+
+    def close(self):
+        self.ended = True
+        self.drop()
+        self.thread.join(30)
+
+    def drop(self):
+        """Breaks the connection, as a network does."""
+        connection = getattr(getattr(getattr(self, "response", None), "raw", None), "_connection", None)
+        if connection is not None and connection.sock is not None:
+            try:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is broken already
+
+
+@pytest.fixture
+def client(hub):
+    clients = []
+
+    def make(count=1, **options):
+        made = [Client(hub, **options) for _ in range(count)]
+        clients.extend(made)
+        wait_until(lambda: all(200 in each.statuses and (each.events or each.last_event_id) for each in made), 60, "they listen")
+        return made[0] if count == 1 else made
+    yield make
+    for each in clients:
+        each.ended = True
+        each.drop()
+    for each in clients:
+        each.close()
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+def records(*readings):
+    return [{"device_code": code, "observed_at_ms": at, "pm25_ug_m3": value} for code, value, at in readings]
+
+
+def send(vendor, *readings):
+    """Returns when they are committed."""
+    vendor.send_telemetry(*records(*readings))
+
+
+def device_id(hub, vendor, code):
+    return hub.database.value("SELECT id FROM onemap.device WHERE vendor = %s AND code = %s", vendor.vendor, code)
+
+
+def put_department(hub, code):
+    hub.database.query("INSERT INTO onemap.department (code, name_zh, kind) VALUES (%s, %s, 'county') ON CONFLICT DO NOTHING", code, code)
+    return hub.database.value("SELECT id FROM onemap.department WHERE code = %s", code)
+
+
+def alarm(hub, device):
+    """An alarm that somebody else than the hub opens; its id."""
+    hub.database.query("INSERT INTO onemap.alarm_rule (subsystem, key, name_zh, kind, severity, source) VALUES"
+                       " ('dust', 'stream_rule', '测试', 'derived', 'major', 'test') ON CONFLICT DO NOTHING")
+    hub.database.query("SELECT onemap.alarm_raise(%s, 'stream_rule', now(), 1, '{}')", device)
+    return hub.database.value("SELECT max(id) FROM onemap.alarm WHERE device_id = %s", device)
+
+
+def test_from_commit_to_client(shared, hub, client):
+    vendor = shared.new_client("dust")
+    all_of_it, dust, gas = client(), client(subsystem="dust", layer="state"), client(subsystem="gas")
+    assert [kind for kind, _ in all_of_it.events][0] == "snapshot"
+    response = all_of_it.response
+    assert (response.headers["Content-Type"], response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == (
+        "text/event-stream", "no-cache, no-transform", "no")
+    send(vendor, ("S-1", 35.5, now_ms()))
+    wait_until(lambda: any(kind == "state" for kind, _ in dust.events), 30, "the state arrives")
+    device = device_id(hub, vendor, "S-1")
+    wait_until(lambda: ("state", device) in all_of_it.things, 30, "for the other, too")
+    assert dust.things["state", device]["values"] == {"pm25_ug_m3": 35.5} and dust.things["state", device]["online"]
+    number = alarm(hub, device)
+    wait_until(lambda: ("alarm", number) in all_of_it.things, 30, "an alarm that the database opened arrives")
+    assert all_of_it.things["alarm", number]["device"] == device
+    hub.database.query("SELECT onemap.alarm_clear(%s, 'stream_rule', now())", device)
+    wait_until(lambda: all_of_it.things["alarm", number]["closed_at"], 30, "and its end")
+    assert dust.count("alarm") == 0 and gas.count("state") == 0 and gas.count("alarm") == 0
+    hub.database.query("UPDATE onemap.device_state SET last_seen_at = now() - interval '2 days' WHERE device_id = %s", device)
+    hub.database.query("SELECT onemap.presence_sweep(now() - interval '3 days')")
+    # The hub has seen it later than the database says now: nobody is told what is not so.
+    send(vendor, ("S-2", 1, now_ms()))
+    wait_until(lambda: ("state", device_id(hub, vendor, "S-2")) in dust.things, 30, "the next arrives")
+    assert dust.things["state", device]["online"]
+
+
+def test_refusals(hub):
+    key = hub.key("streams", rights="read,operate")
+
+    def ask(headers=key, **parameters):
+        return requests.get(f"{hub.http_url}/api/v1/stream", params=parameters, headers={**headers, "Accept-Language": "en"}, timeout=30, stream=True)
+    for parameters in ({"layer": "moon"}, {"subsystem": "moon"}, {"bbox": "1,2,3"}, {"department": "moon"}, {"subsystem": "dust,moon"},
+                       {"last_event_id": "x" * 65}):
+        response = ask(**parameters)
+        assert response.status_code == 400 and response.json()["parameter"] == list(parameters)[0], response.text
+    assert ask(headers={}).status_code == 401
+    assert ask(headers=hub.key("operator", rights="operate")).status_code == 403
+    for strange in ("0", "'; DROP TABLE onemap.device; --", "0000000000000000-1", "扬尘"):
+        with ask(last_event_id=strange) as response:
+            lines = response.iter_lines(chunk_size=1, decode_unicode=True)
+            assert "event: resync" in [next(lines), next(lines)], strange
+
+
+def test_back_where_it_was(shared, hub, client):
+    vendor = shared.new_client("dust")
+    listener = client(layer="state")
+    send(vendor, ("B-1", 1, now_ms()))
+    wait_until(lambda: listener.count("state"), 30, "the state arrives")
+    seen = listener.last_event_id
+    listener.close()
+    send(vendor, ("B-1", 2, now_ms() + 10), ("B-2", 3, now_ms()))
+    again = client(layer="state", last_event_id=seen)
+    wait_until(lambda: len(again.things) == 2, 30, "what changed meanwhile arrives")
+    assert again.things["state", device_id(hub, vendor, "B-1")]["values"]["pm25_ug_m3"] == 2
+    assert again.count("resync") == again.count("snapshot") == 0
+
+
+def test_rows_of_a_department(shared, hub, client):
+    vendor = shared.new_client("dust")
+    ours, theirs = put_department(hub, "parks"), put_department(hub, "roads")
+    send(vendor, *[(code, 1, now_ms()) for code in ("D-ours", "D-theirs", "D-nobodys")])
+    wait_until(lambda: device_id(hub, vendor, "D-nobodys"), 30, "the devices are there")
+    for code, department in (("D-ours", ours), ("D-theirs", theirs)):
+        hub.database.query("UPDATE onemap.device SET department_id = %s, updated_at = now() WHERE vendor = %s AND code = %s", department, vendor.vendor, code)
+    ids = {code: device_id(hub, vendor, code) for code in ("D-ours", "D-theirs", "D-nobodys")}
+    everybody, we = client(), client(key=hub.key("parks", rights="read", department="parks"))
+    narrowed = client(department="parks")
+    wait_until(lambda: send(vendor, *[(code, 2, now_ms()) for code in ids]) or ("state", ids["D-ours"]) in we.things, 30,
+               "its own device arrives, once the hub knows whose it is")
+    wait_until(lambda: all(("state", number) in everybody.things for number in ids.values()), 30, "all of them, for who sees all")
+    numbers = {code: alarm(hub, ids[code]) for code in ids}
+    wait_until(lambda: ("alarm", numbers["D-ours"]) in we.things, 30, "so does its alarm")
+    wait_until(lambda: all(("alarm", number) in everybody.things for number in numbers.values()), 30, "all of them, for who sees all")
+    for listener in (we, narrowed):
+        assert {key[1] for key in listener.things if key[0] == "state"} <= {ids["D-ours"]}, listener.things
+        assert {key[1] for key in listener.things if key[0] == "alarm"} <= {numbers["D-ours"]}
+        assert listener.count("counter") == 0
+    code = report(hub)
+    case = hub.database.value("SELECT id FROM onemap.case_record WHERE code = %s", code)
+    wait_until(lambda: ("case", case) in everybody.things, 30, "a case that is reported arrives")
+    hub.database.query("SELECT onemap.case_do(%s)", json.dumps({"case": code, "action": "accept", "role": "acceptor", "actor": "李四", "version": 1}))
+    wait_until(lambda: everybody.things["case", case]["action"] == "accept", 30, "so does what is done with it")
+    assert "王五" not in str(everybody.things["case", case]) and not we.count("case")
+    hub.database.query("UPDATE onemap.case_record SET department_id = %s WHERE id = %s", ours, case)
+    wait_until(lambda: ("case", case) in we.things, 30, "a case of its own arrives")
+    hub.database.query("UPDATE onemap.case_record SET department_id = %s WHERE id = %s", theirs, case)
+    wait_until(lambda: ("case", case) not in we.things, 30, "and leaves when it is another's")
+    wait_until(lambda: everybody.things["case", case]["department"] == "roads", 30, "for who sees both it changes")
+    assert all(key[1] not in (ids["D-theirs"], ids["D-nobodys"]) for key in we.things)
+
+
+def report(hub):
+    """A case that somebody reports; its code."""
+    if hub.database.value("SELECT onemap.case_catalogue_current()") is None:
+        hub.run("catalogue", "departments", "import", paths.ROOT / "config" / "departments.csv")
+        hub.run("catalogue", "import", paths.ROOT / "config" / "case_catalogue.csv")
+    return hub.database.value("SELECT onemap.case_report(%s)->>'case'", json.dumps(
+        {"source": "supervisor", "role": "supervisor", "actor": "张三", "title": "测试", "contact": {"name": "王五", "phone": "13800000000"}}))
+
+
+def test_revoked(hub, client):
+    gone = hub.key("gone", rights="read")
+    listener = client(key=gone)
+    hub.run("token", "revoke", f"gone-{hub.process.name}")
+    begun = time.monotonic()
+    wait_until(lambda: 401 in listener.statuses, 15, "whose token is revoked is out")
+    assert time.monotonic() - begun < 10
+
+
+def test_client_that_never_reads(shared, hub, client):
+    vendor = shared.new_client("dust")
+    reader = client(layer="state")
+    before = hub.metrics().value("cityhub_stream_cut_total")
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", hub.http_port))
+    head = "".join(f"{name}: {value}\r\n" for name, value in hub.key("streams", rights="read,operate").items())
+    deaf.sendall(f"GET /api/v1/stream?layer=state HTTP/1.1\r\nHost: localhost\r\n{head}\r\n".encode())
+    wait_until(lambda: hub.metrics().value("cityhub_stream_clients") == 2, 30, "both listen")
+    begun = None
+    while hub.metrics().value("cityhub_stream_cut_total") == before:
+        send(vendor, *[(f"N-{n}", n, now_ms()) for n in range(400)])
+        begun = begun or time.monotonic()
+        assert time.monotonic() - begun < 10, "a client that takes nothing is cut"
+        time.sleep(0.25)
+    assert hub.metrics().value("cityhub_stream_clients") == 1 and reader.statuses == [200]
+    assert "stream_cut reason=slow" in hub.process.log_text()
+    deaf.close()
+
+
+def test_as_many_as_there_may_be(hub):
+    listeners = [Client(hub) for _ in range(SHARED_SETTINGS["http.streams"])]
+    try:
+        wait_until(lambda: hub.metrics().value("cityhub_stream_clients") == SHARED_SETTINGS["http.streams"], 60, "they are open")
+        response = requests.get(f"{hub.http_url}/api/v1/stream", headers=hub.key("streams", rights="read,operate"), timeout=30)
+        assert response.status_code == 503 and response.json()["code"] == "CH050" and int(response.headers["Retry-After"]) > 0
+    finally:
+        for each in listeners:
+            each.ended = True
+            each.drop()
+    wait_until(lambda: hub.metrics().value("cityhub_stream_clients") == 0, 30, "they are gone")
+
+
+def test_nothing_is_missed(shared, hub, client):
+    """50 clients; lost connections, kill -9 of the hub and its start: in the end each has what the database has."""
+    vendor = shared.new_client("dust")
+    codes = [f"X-{n}" for n in range(40)]
+    send(vendor, *[(code, 0, now_ms()) for code in codes])
+    listeners = client(CLIENTS, layer="state", reads="dust")
+    for turn in range(1, 12):
+        vendor.publish("telemetry", messages.protobuf("dust", records(*[(code, turn * 100 + n, now_ms()) for n, code in enumerate(codes)])))
+        for n in range(turn % 3, CLIENTS, 7):
+            listeners[n].drop()
+        if turn == 6:
+            hub.kill()
+            hub.start()
+    state = "FROM onemap.device_state s JOIN onemap.device d ON d.id = s.device_id WHERE d.vendor = %s"
+    reading = f"s.readings[{ordinal(hub)}]"
+    wait_until(lambda: hub.database.value(f"SELECT count(*) {state} AND {reading} >= 1100", vendor.vendor) == len(codes), 60, "the database has all")
+    expected = dict(hub.database.query(f"SELECT s.device_id, {reading} {state}", vendor.vendor))
+
+    def differences():
+        return [(n, number, value) for n, listener in enumerate(listeners) for number, value in expected.items()
+                if listener.things.get(("state", number), {"values": {}})["values"].get("pm25_ug_m3") != value]
+    wait_until(lambda: not differences(), 30, "every client's states are the database's")
+    told = [(listener.count("snapshot"), listener.count("resync")) for listener in listeners]
+    assert all(snapshots >= 1 and resyncs >= 1 for snapshots, resyncs in told), {pair: told.count(pair) for pair in told}
+
+
+def ordinal(hub):
+    return hub.database.value("SELECT ordinal FROM onemap.metric WHERE subsystem = 'dust' AND key = 'pm25_ug_m3'")

@@ -1,0 +1,108 @@
+-- Routes of devices: filters against plain predicates, pages while rows change, who sees what, one device, metrics, CSV.
+BEGIN;
+\ir include/case_fixture.sql
+\ir include/http.sql
+SELECT plan(59);
+SELECT setseed(0.42);
+INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
+SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
+    CASE WHEN n % 3 > 0 THEN (SELECT min(k.key) FROM onemap.device_kind k WHERE k.subsystem = x.subsystem) END, 'active',
+    (SELECT d.id FROM onemap.department d WHERE d.code = ('{jincheng,chengguan,zhaoming}'::text[])[1 + n % 4]),
+    CASE WHEN n % 5 > 0 THEN public.ST_SetSRID(public.ST_MakePoint(114.6 + random() * 0.3, 34.4 + random() * 0.3), 4326) END
+FROM generate_series(1, 300) n, LATERAL (SELECT CASE WHEN n % 2 = 0 THEN 'dust' ELSE 'streetlight' END AS subsystem,
+    CASE WHEN n % 2 = 0 THEN 'sites' ELSE 'lamps' END AS vendor) x;
+INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, online, readings, reading_times, quality, geom, geom_at)
+SELECT d.id, now(), now(), d.id % 4 > 0, '{11,2000}', ARRAY[now(), now()], 2,
+    CASE WHEN d.id % 11 = 0 THEN public.ST_SetSRID(public.ST_MakePoint(114.6 + random() * 0.3, 34.4 + random() * 0.3), 4326) END, now()
+FROM onemap.device d WHERE d.id % 6 > 0;
+INSERT INTO onemap.alarm (rule_id, device_id, opened_at, closed_at, severity)
+SELECT r.id, d.id, now() - interval '1 hour', CASE WHEN d.id % 2 = 0 THEN now() END, 'major'
+FROM onemap.device d, LATERAL (SELECT min(a.id) AS id FROM onemap.alarm_rule a WHERE a.subsystem = d.subsystem) r WHERE d.id % 13 = 0;
+ANALYZE onemap.device, onemap.device_state, onemap.alarm;
+
+-- ---- each filter finds what its words say, alone and with others, for all and for a department ----
+CREATE TABLE test.filter (name text, field jsonb, condition text);
+INSERT INTO test.filter VALUES
+    ('all', '{}', 'true'), ('subsystem', '{"subsystem": "dust"}', 'd.subsystem = ''dust'''), ('vendor', '{"vendor": "lamps"}', 'd.vendor = ''lamps'''),
+    ('kind', (SELECT jsonb_build_object('kind', min(k.key)) FROM onemap.device_kind k WHERE k.subsystem = 'dust'), 'd.kind = (SELECT min(k.key) FROM onemap.device_kind k WHERE k.subsystem = ''dust'')'),
+    ('department', '{"department": "chengguan"}', 'u.code IN (''chengguan'', ''zhaoming'')'), ('cell', '{"grid_cell": "410221001001001"}', 'd.grid_cell = ''410221001001001'''),
+    ('box', '{"box": [114.65, 34.45, 114.75, 34.55]}', 'public.ST_X(coalesce(s.geom, d.geom)) BETWEEN 114.65 AND 114.75 AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
+    ('far box', '{"box": [114.65, 34.45, 114.6, 34.55]}', 'NOT (public.ST_X(coalesce(s.geom, d.geom)) > 114.6 AND public.ST_X(coalesce(s.geom, d.geom)) < 114.65) AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
+    ('online', '{"state": "online"}', 's.online'), ('offline', '{"state": "offline"}', 'NOT s.online'), ('never', '{"state": "never"}', 's.device_id IS NULL'),
+    ('alarm', '{"state": "alarm"}', 'd.id % 26 = 13'), ('street', '{"text": "民路"}', 'd.name_zh LIKE ''%民路%'''), ('part of a code', '{"text": "Light-1"}', 'd.code LIKE ''%light-1%'''),
+    ('two words', '{"text": "路1 号"}', 'd.name_zh LIKE ''%路1%'' AND d.name_zh LIKE ''%号%'''), ('signs', '{"text": "%_"}', 'false'), ('component', '{"text": "4102210118"}', 'd.component_code LIKE ''4102210118%''');
+CREATE FUNCTION test.wanted(condition text, department text) RETURNS int[] LANGUAGE plpgsql AS $$
+DECLARE ids int[];
+BEGIN
+    EXECUTE 'SELECT array_agg(d.id ORDER BY d.id) FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id LEFT JOIN onemap.department u ON u.id = d.department_id
+        WHERE (' || condition || ') AND ($1 IS NULL OR u.code = $1 OR u.parent_id = (SELECT p.id FROM onemap.department p WHERE p.code = $1))' INTO ids USING department;
+    RETURN coalesce(ids, '{}');
+END $$;
+SELECT is(onemap.http_device_ids(test.ask(f.field), 1000), test.wanted(f.condition, NULL), 'filter: ' || f.name) FROM test.filter f;
+SELECT is(onemap.http_device_ids(test.ask(f.field, 'chengguan'), 1000), test.wanted(f.condition, 'chengguan'), 'for a department: ' || f.name) FROM test.filter f;
+SELECT cmp_ok((SELECT count(*)::int FROM test.filter f WHERE cardinality(test.wanted(f.condition, 'chengguan')) BETWEEN 1 AND 150), '>', 10, 'they find something');
+SELECT is((SELECT count(*)::int FROM test.filter a JOIN test.filter b ON a.name < b.name AND hashtext(a.name || b.name) % 3 = 0 AND NOT a.field ?| ARRAY(SELECT jsonb_object_keys(b.field))
+    WHERE onemap.http_device_ids(test.ask(a.field || b.field, 'chengguan'), 1000) IS DISTINCT FROM test.wanted('(' || a.condition || ') AND (' || b.condition || ')', 'chengguan')), 0, 'two of them together');
+SELECT is(onemap.http_device_ids(test.ask('{}', 'old'), 1000), '{}', 'a department without devices sees none');
+SELECT throws_ok($$SELECT * FROM onemap.http_devices('{"limit": 1, "after": 0}')$$, 'CH060', NULL, 'nobody sees nothing');
+SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', f.f), 'CH013', NULL, f.f) FROM unnest('{"{\"subsystem\": \"fire\"}","{\"department\": \"moon\"}","{\"grid_cell\": \"000000000000000\"}","{\"text\": \"a b\"}"}'::text[]) f (f);
+
+-- ---- pages: what is there all the time comes once, whatever else comes and goes ----
+CREATE FUNCTION test.walk() RETURNS int[] LANGUAGE plpgsql AS $$
+DECLARE page jsonb; found int[] := '{}'; after int := 0;
+BEGIN
+    WHILE after IS NOT NULL LOOP
+        page := test.answer('devices', jsonb_build_object('limit', 7, 'after', after));
+        found := found || ARRAY(SELECT (d->>'id')::int FROM jsonb_array_elements(page->'devices') d);
+        after := (page->>'next')::int;
+        INSERT INTO onemap.device (subsystem, vendor, code) VALUES ('gas', 'pipes', 'new-' || cardinality(found));
+        DELETE FROM onemap.device d WHERE d.code = 'new-' || cardinality(found) - 7;
+        UPDATE onemap.device d SET name_zh = d.name_zh || '.' WHERE d.id = found[1];
+        EXIT WHEN cardinality(found) > 400;
+    END LOOP;
+    RETURN found;
+END $$;
+SELECT onemap.vendor_put('gas', 'pipes', '{}');
+SELECT array_agg(d.id ORDER BY d.id) AS there FROM onemap.device d \gset
+SELECT ok(f.f @> :'there'::int[] AND cardinality(f.f) = (SELECT count(DISTINCT x) FROM unnest(f.f) x), 'a walk finds all, each once') FROM (SELECT test.walk() AS f) f;
+SELECT is(test.answer('devices', '{"text": "公园2", "limit": 1000}')->'next', 'null', 'the last page says so');
+
+-- ---- one device ----
+SELECT d.id AS lamp FROM onemap.device d WHERE d.code = 'L1' \gset
+UPDATE onemap.device d SET department_id = (SELECT u.id FROM onemap.department u WHERE u.code = 'zhaoming') WHERE d.id = :lamp;
+INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, readings, reading_times, quality) VALUES (:lamp, now(), now(), '{225,900}', ARRAY[now(), now()], 2)
+ON CONFLICT (device_id) DO UPDATE SET readings = excluded.readings, reading_times = excluded.reading_times, quality = excluded.quality;
+SELECT test.report('{"lon": 114.7503, "lat": 34.55}') AS near, test.report('{"lon": 114.77, "lat": 34.55}') AS far, test.report(jsonb_build_object('category', '10118', 'component_code', '4102210118000001')) AS own \gset
+INSERT INTO onemap.work_order (subsystem, vendor, code, status, device_id, observed_at, department_id)
+SELECT 'streetlight', 'lamps', 'W' || n, 'PLANNED', :lamp, now() + n * interval '1 minute', u.id FROM generate_series(1, 7) n
+    LEFT JOIN onemap.department u ON u.code = CASE WHEN n = 7 THEN 'jincheng' ELSE 'zhaoming' END;
+SELECT test.answer('device', jsonb_build_object('id', :lamp)) AS shown, test.answer('device', jsonb_build_object('id', :lamp), 'zhaoming') AS own_view \gset
+SELECT is((:'shown'::jsonb->>'code', :'shown'::jsonb->>'department', :'shown'::jsonb->>'subsystem_zh', :'shown'::jsonb->>'grid_cell')::text, '(L1,zhaoming,智慧路灯,410221001001001)', 'what it is and whose');
+SELECT is((SELECT r->>'quality' FROM jsonb_array_elements(:'shown'::jsonb->'readings') r OFFSET 1 LIMIT 1), 'out_of_range', 'a reading beyond its range says so');
+SELECT is((SELECT r->>'quality' || (r->>'unit') FROM jsonb_array_elements(:'shown'::jsonb->'readings') r LIMIT 1), 'good' || (SELECT m.unit FROM onemap.metric m WHERE m.subsystem = 'streetlight' AND m.ordinal = 1), 'another one is good, with its unit');
+SELECT ok(test.list(:'shown'::jsonb->'cases', 'case') LIKE '%' || :'near' || '%' AND test.list(:'shown'::jsonb->'cases', 'case') NOT LIKE '%' || :'far' || '%', 'cases within 100 m, not beyond');
+SELECT is(test.list(:'shown'::jsonb->'work'), 'W7 W6 W5 W4 W3', 'the last work');
+SELECT is(test.list(:'own_view'::jsonb->'work'), 'W6 W5 W4 W3 W2', 'of the own department for who sees no other');
+SELECT is(:'own_view'::jsonb->'cases', '[]', 'cases that are not its own are not told to a department');
+SELECT test.act(:'near', 'accept', 'acceptor'), test.act(:'near', 'register', 'registrar'), test.act(:'near', 'dispatch', 'dispatcher', '{"department": "zhaoming"}');
+SELECT is(test.list(test.answer('device', jsonb_build_object('id', :lamp), 'zhaoming')->'cases', 'case'), :'near', 'its own are');
+SELECT is(test.answer('device', jsonb_build_object('id', :lamp), 'jincheng'), NULL, 'another department''s device is not there');
+SELECT is(test.answer('device', '{"id": 2147483647}'), NULL, 'as one that is none');
+
+-- ---- metrics and their limits ----
+UPDATE onemap.alarm_rule r SET threshold = 150, clear_threshold = 100, enabled = true WHERE r.subsystem = 'dust' AND r.metric = 'pm10_ug_m3' AND r.kind = 'threshold';
+SELECT is((SELECT m->'normal_high' FROM jsonb_array_elements(test.answer('metrics', '{"subsystem": "dust"}')->'metrics') m WHERE m->>'key' = 'pm10_ug_m3'),
+    (SELECT CASE WHEN count(*) > 0 THEN '150'::jsonb ELSE 'null' END FROM onemap.alarm_rule r WHERE r.subsystem = 'dust' AND r.metric = 'pm10_ug_m3' AND r.kind = 'threshold' AND r.comparison = 'above'), 'the normal range ends where a rule objects');
+SELECT is(jsonb_array_length(test.answer('metrics')->'metrics'), (SELECT count(*)::int FROM onemap.metric), 'all of them');
+
+-- ---- CSV ----
+UPDATE onemap.device d SET name_zh = '=1+1, "x"' WHERE d.id = :lamp;
+SELECT is((SELECT array_agg(c ORDER BY n) FROM onemap.http_devices_csv(test.ask('{"bom": true, "text": "L1 4102210118"}')) WITH ORDINALITY x (c, n)),
+    ARRAY[E'\ufeffid,subsystem,vendor,code,kind,name_zh,status,lon,lat,grid_cell,department,department_zh,state,last_seen_at,alarms\r\n',
+        format(E'%s,streetlight,lamps,L1,,"''=1+1, ""x""",active,114.75,34.55,410221001001001,zhaoming,路灯管理所,%s,%s,0\r\n', :lamp,
+        (SELECT onemap.http_device_state(s.online) FROM onemap.device_state s WHERE s.device_id = :lamp), onemap.county_time(now(), 'YYYY-MM-DD HH24:MI:SS'))],
+    'a table with text that no spreadsheet calculates');
+SELECT is((SELECT count(*)::int FROM onemap.http_devices_csv(test.ask('{"bom": false}', 'jincheng'))) - 1, cardinality(test.wanted('true', 'jincheng')), 'all rows of who asks, and no others');
+SELECT is(array_agg(onemap.http_csv_cell(c.c)), ARRAY['''+a', '''@a', ' -1', 'a=b', '"a""b"', E'"a\nb"', '', '''=1'], 'cells') FROM unnest(ARRAY['+a', '@a', ' -1', 'a=b', 'a"b', E'a\nb', NULL, '=1']) c (c);
+SELECT * FROM finish();
+ROLLBACK;

@@ -1,0 +1,783 @@
+/* test_feed.c: the live stream without a network: what of the changes who is told, when, how often, and from where on;
+ * the clock is the test's. */
+#include "rows.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+
+#include "hub/base/error.h"
+#include "hub/base/metrics.h"
+#include "hub/live/feed_client.h"
+#include "hub/live/feed_internal.h"
+#include "hub/live/feed_source.h"
+
+enum { EPOCH = 0xabc, T0 = 1700000000, MOST = 3 };
+#define T0_MS (INT64_C(1000) * T0)
+
+struct world {
+    struct registry *registry;
+    struct feed *feed;
+    struct feed_clients *clients;
+    struct vendor *dust, *trucks;
+    uint64_t now;
+    int started;
+};
+
+/* A client that keeps what it reads. */
+struct listener {
+    struct world *world;
+    struct feed_client *client;
+    struct buffer read; /* since `since` */
+    int woken;
+};
+
+static void on_started(void *user) {
+    struct world *world = user;
+    world->started++;
+    feed_settled(world->feed, feed_head(world->feed));
+}
+
+static int begin(void **state) {
+    struct world *world = calloc(1, sizeof *world);
+    assert_non_null(world);
+    hub_metrics = (struct hub_metrics){0};
+    world->registry = registry_new();
+    PGresult *rows = ROWS(5, "dust", "acme", "f", "t", "f", "construction_waste", "acme", "f", "t", "f");
+    assert_int_equal(registry_take_vendors(world->registry, rows), 0);
+    PQclear(rows);
+    world->dust = registry_vendor(world->registry, "dust", "acme");
+    world->trucks = registry_vendor(world->registry, "construction_waste", "acme");
+    world->feed = feed_new(EPOCH);
+    world->clients = feed_clients_new(world->feed, MOST, on_started, world);
+    assert_non_null(world->clients);
+    *state = world;
+    return 0;
+}
+
+static int end(void **state) {
+    struct world *world = *state;
+    feed_clients_free(world->clients);
+    feed_free(world->feed);
+    registry_free(world->registry);
+    assert_int_equal(hub_metrics.stream_clients, 0);
+    assert_int_equal(hub_metrics.stream_filters, 0);
+    free(world);
+    return 0;
+}
+
+static struct device *device_of(struct vendor *vendor, int id, int department) {
+    char code[16];
+    snprintf(code, sizeof code, "D-%d", id);
+    struct device *device = vendor_device_add(vendor, code, strlen(code));
+    assert_non_null(device);
+    device->id = id;
+    device->registered = true;
+    device->department = department;
+    return device;
+}
+
+/* A record of one reading, `at_s` after T0. */
+static void commit(struct world *world, struct device *device, int at_s, int ordinal, double value) {
+    struct record record = {.observed_at_ms = T0_MS + at_s * 1000, .present = UINT64_C(1) << (ordinal - 1)};
+    record.values[ordinal - 1] = value;
+    feed_record(world->feed, device, &record, T0_MS + at_s * 1000 + 500);
+}
+
+static void move(struct world *world, struct device *device, int at_s, double lon, double lat) {
+    struct record record = {.observed_at_ms = T0_MS + at_s * 1000, .has_position = true, .lon = lon, .lat = lat};
+    feed_record(world->feed, device, &record, T0_MS + at_s * 1000 + 500);
+}
+
+static void text(struct world *world, enum feed_layer layer, int64_t id, int department, const char *json) {
+    const struct feed_where where = {.subsystem = 0, .department = department};
+    feed_text(world->feed, layer, id, &where, json, strlen(json));
+}
+
+static void on_wake(void *user) {
+    ((struct listener *)user)->woken++;
+}
+
+static void listen_as(struct world *world, struct listener *listener, const char *layers, const char *box,
+                      const char *departments, const struct feed_position *resume) {
+    struct feed_filter filter = {0};
+    assert_int_equal(feed_filter_layers(&filter, layers), 0);
+    assert_int_equal(feed_filter_departments(&filter, departments), 0);
+    if (box != NULL) {
+        assert_int_equal(feed_filter_box(&filter, box), 0);
+    }
+    *listener = (struct listener){.world = world};
+    listener->client = feed_client_add(world->clients, &filter, resume, world->now, on_wake, listener);
+    assert_non_null(listener->client);
+}
+
+/* Takes what is there, `most` bytes at the most, in pieces of 100. The new text alone is returned. */
+static const char *take_some(struct listener *listener, size_t most) {
+    listener->read.length = 0;
+    for (ssize_t got = 1; got > 0 && listener->read.length < most;) {
+        char room[100];
+        size_t size = most - listener->read.length < sizeof room ? most - listener->read.length : sizeof room;
+        got = feed_client_pull(listener->client, room, size, listener->world->now);
+        assert_true(got >= 0 && got <= (ssize_t)size);
+        buffer_bytes(&listener->read, room, (size_t)got);
+    }
+    listener->woken = 0;
+    return buffer_string(&listener->read);
+}
+
+static const char *take(struct listener *listener) {
+    return take_some(listener, SIZE_MAX);
+}
+
+static void leave(struct listener *listener) {
+    feed_client_remove(listener->client, listener->world->now);
+    buffer_free(&listener->read);
+}
+
+static void turn(struct world *world) {
+    world->now += FEED_TURN_MS;
+    feed_clients_turn(world->clients, world->now);
+}
+
+static void shows(const char *text, const char *part) {
+    if (strstr(text, part) == NULL) {
+        fail_msg("\"%s\" is not in: %s", part, text);
+    }
+}
+
+static void hides(const char *text, const char *part) {
+    if (strstr(text, part) != NULL) {
+        fail_msg("\"%s\" is in: %s", part, text);
+    }
+}
+
+/* The position of the last id in what was read. */
+static struct feed_position position_in(const char *text) {
+    struct feed_position position = {0};
+    const char *last = NULL;
+    for (const char *at = text; (at = strstr(at, "\nid: ")) != NULL; at++) {
+        last = at + 5;
+    }
+    assert_non_null(last);
+    char line[FEED_POSITION_BYTES] = "";
+    memcpy(line, last, strcspn(last, "\n"));
+    assert_int_equal(feed_position_parse(line, &position), 0);
+    return position;
+}
+
+/* ---- ids ---- */
+
+static void test_positions(void **state) {
+    (void)state;
+    char text[FEED_POSITION_BYTES];
+    const struct feed_position largest = {.epoch = UINT64_MAX, .at = UINT64_MAX};
+    struct feed_position read;
+    feed_position_text(&largest, text);
+    assert_string_equal(text, "ffffffffffffffff-18446744073709551615");
+    assert_int_equal(feed_position_parse(text, &read), 0);
+    assert_true(read.epoch == largest.epoch && read.at == largest.at);
+    static const char *const wrong[] = {"",
+                                        "1",
+                                        "0000000000000abc",
+                                        "0000000000000abc-",
+                                        "0000000000000abc--1",
+                                        "0000000000000abc-+1",
+                                        "0000000000000abc- 1",
+                                        "0000000000000abc-01",
+                                        "0000000000000abc-1x",
+                                        "0000000000000abc-18446744073709551616",
+                                        "0000000000000ABC-1",
+                                        "00000000000000abc-1",
+                                        "000000000000abc-1",
+                                        "0x00000000000abc-1"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        assert_int_equal(feed_position_parse(wrong[i], &read), CH_EINVAL);
+    }
+}
+
+/* ---- filters ---- */
+
+static void test_filters_read(void **state) {
+    (void)state;
+    struct feed_filter filter = {0}, other = {0};
+    assert_int_equal(feed_filter_layers(&filter, ""), 0);
+    assert_int_equal(filter.layers, FEED_ALL);
+    assert_int_equal(feed_filter_layers(&filter, "case,state"), 0);
+    assert_int_equal(filter.layers, 1 << FEED_CASE | 1 << FEED_STATE);
+    static const char *const words[] = {"states", "state,", ",state", "state,,case", "state case", "x"};
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        assert_int_equal(feed_filter_layers(&other, words[i]), CH_EINVAL);
+        assert_int_equal(feed_filter_subsystems(&other, words[i]), CH_EINVAL);
+    }
+    assert_int_equal(feed_filter_subsystems(&filter, "gas,dust"), 0);
+    assert_int_equal(__builtin_popcountll(filter.subsystems), 2);
+    static const char *const boxes[] = {"", "1,2,3", "1,2,3,4,5", "1,2,3,4,", "a,2,3,4", "1,2,3,nan", "1;2;3;4", "1,2,,4"};
+    for (size_t i = 0; i < COUNT_OF(boxes); i++) {
+        assert_int_equal(feed_filter_box(&other, boxes[i]), CH_EINVAL);
+    }
+    static const char *const ids[] = {"0", "-1", "1,", ",1", "1,,2", "x", "1 2", "2147483648", "99999999999999999999"};
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        struct feed_filter bad = {0};
+        assert_int_equal(feed_filter_departments(&bad, ids[i]), CH_EINVAL);
+        feed_filter_free(&bad);
+    }
+    assert_int_equal(feed_filter_box(&filter, "113.5,-1e1,114,35"), 0);
+    assert_true(filter.west == 113.5 && filter.south == -10 && filter.east == 114 && filter.north == 35);
+    assert_int_equal(feed_filter_departments(&filter, "30,4,7"), 0);
+    assert_true(filter.limited && filter.department_count == 3 && filter.departments[0] == 4);
+    other = (struct feed_filter){0};
+    assert_int_equal(feed_filter_layers(&other, "state,case"), 0);
+    assert_int_equal(feed_filter_subsystems(&other, "dust,gas"), 0);
+    assert_int_equal(feed_filter_box(&other, "113.5,-10,114,35"), 0);
+    assert_int_equal(feed_filter_departments(&other, "4,7,30"), 0);
+    assert_true(feed_filter_equal(&filter, &other));
+    other.departments[1] = 8;
+    assert_false(feed_filter_equal(&filter, &other));
+    feed_filter_free(&filter);
+    feed_filter_free(&other);
+}
+
+/* ---- events ---- */
+
+static void test_state_event(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world->dust, 7, 0);
+    struct listener all;
+    listen_as(world, &all, "", NULL, NULL, NULL);
+    assert_int_equal(world->started, 1);
+    assert_string_equal(take(&all), "retry: 2000\nevent: snapshot\ndata: {\"position\":\"0000000000000abc-0\"}\n"
+                                    "id: 0000000000000abc-0\n\n");
+    commit(world, device, 10, 1, 35.5);
+    commit(world, device, 11, 2, -0.25);
+    commit(world, device, 9, 1, 1000);                    /* older: not a word of it */
+    struct record bad = {.observed_at_ms = T0_MS + 11000, .present = 4, .quality = 4, .values = {0, 0, 1e300}};
+    feed_record(world->feed, device, &bad, T0_MS + 12000);
+    assert_string_equal(take(&all), ""); /* before the turn nobody is told */
+    assert_int_equal(all.woken, 0);
+    turn(world);
+    assert_int_equal(all.woken, 1);
+    const char *read = take(&all);
+    const char *keys[3];
+    for (int i = 0; i < 3; i++) {
+        keys[i] = world->dust->adapter->metrics[i].key;
+    }
+    char expected[1024];
+    snprintf(expected, sizeof expected,
+             "event: state\ndata: [{\"id\":7,\"subsystem\":\"dust\",\"online\":true,\"last_seen_at_ms\":1700000012000,"
+             "\"observed_at_ms\":1700000011000,\"values\":{\"%s\":35.5,\"%s\":-0.25,\"%s\":%.17g},"
+             "\"times\":{\"%s\":1700000010000},\"out_of_range\":[\"%s\"]}]\nid: 0000000000000abc-4\n\n",
+             keys[0], keys[1], keys[2], 1e300, keys[0], keys[2]);
+    assert_string_equal(read, expected);
+    assert_int_equal(hub_metrics.stream_events, 1);
+    assert_int_equal(hub_metrics.stream_coalesced, 3);
+    turn(world);
+    assert_int_equal(all.woken, 0);
+    leave(&all);
+}
+
+static void test_numbers(void **state) {
+    struct world *world = *state;
+    static const double values[] = {0, -0.0, 1, -1, 0.001, -0.001, 0.1, 100, 1234567.891, 1e12, 1e15, -123456789012.5,
+                                    1.0 / 3, 5e-324, 1.7976931348623157e308, 0.0005, 99.9995, 2.675};
+    struct device *device = device_of(world->dust, 1, 0);
+    struct listener all;
+    listen_as(world, &all, "state", NULL, NULL, NULL);
+    take(&all);
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        commit(world, device, (int)i, 1, values[i]);
+        turn(world);
+        const char *data = strstr(take(&all), "data: ");
+        assert_non_null(data);
+        char line[512] = "";
+        memcpy(line, data + 6, strcspn(data + 6, "\n"));
+        cJSON *read = cJSON_ParseWithOpts(line, NULL, true);
+        assert_non_null(read);
+        const cJSON *found = cJSON_GetObjectItem(cJSON_GetArrayItem(read, 0), "values")->child;
+        assert_memory_equal(&found->valuedouble, &values[i], sizeof values[i]);
+        cJSON_Delete(read);
+    }
+    leave(&all);
+}
+
+/* Silence comes from the database, and may be overtaken by a record. */
+static void test_silent(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world->dust, 7, 0);
+    struct listener all;
+    listen_as(world, &all, "", NULL, NULL, NULL);
+    commit(world, device, 10, 1, 5);
+    turn(world);
+    take(&all);
+    feed_silent(world->feed, device, T0_MS + 10500);
+    turn(world);
+    shows(take(&all), "\"online\":false,\"last_seen_at_ms\":1700000010500");
+    commit(world, device, 20, 1, 6);
+    feed_silent(world->feed, device, T0_MS + 10500);
+    turn(world);
+    shows(take(&all), "\"online\":true,\"last_seen_at_ms\":1700000020500");
+    leave(&all);
+}
+
+static void test_moving(void **state) {
+    struct world *world = *state;
+    struct device *truck = device_of(world->trucks, 8, 0);
+    struct listener inside, outside;
+    listen_as(world, &inside, "position", "114,34,115,35", NULL, NULL);
+    listen_as(world, &outside, "position", "100,34,101,35", NULL, NULL);
+    take(&inside);
+    take(&outside);
+    move(world, truck, 1, 114.5, 34.5);
+    turn(world);
+    shows(take(&inside), "event: position\ndata: [{\"id\":8,\"lon\":114.5000000,\"lat\":34.5000000,\"at_ms\":1700000001000}]");
+    move(world, truck, 0, 114.6, 34.6); /* late: it is elsewhere already */
+    turn(world);
+    shows(take(&inside), "\"lon\":114.5000000");
+    move(world, truck, 2, 114.9, 34.5);
+    move(world, truck, 3, 120, 34.5);
+    turn(world);
+    shows(take(&inside), "\"lon\":120.0000000"); /* it has left: told once */
+    move(world, truck, 4, 121, 34.5);
+    turn(world);
+    assert_string_equal(take(&inside), "");
+    assert_string_equal(take(&outside), "");
+    leave(&inside);
+    leave(&outside);
+}
+
+/* Who was not told of a turn is told wherever a thing is that may have been seen within. */
+static void test_moved_while_away(void **state) {
+    struct world *world = *state;
+    struct device *truck = device_of(world->trucks, 8, 0);
+    struct listener inside;
+    listen_as(world, &inside, "position", "114,34,115,35", NULL, NULL);
+    take(&inside);
+    move(world, truck, 1, 114.5, 34.5);
+    turn(world);
+    struct feed_position seen = position_in(take(&inside));
+    leave(&inside);
+    for (int i = 2; i < 5; i++) {
+        move(world, truck, i, 116 + i, 34.5);
+        turn(world);
+    }
+    listen_as(world, &inside, "position", "114,34,115,35", NULL, &seen);
+    turn(world);
+    shows(take(&inside), "\"lon\":120.0000000");
+    leave(&inside);
+}
+
+static void test_rights(void **state) {
+    struct world *world = *state;
+    struct device *ours = device_of(world->dust, 1, 30), *theirs = device_of(world->dust, 2, 31),
+                  *nobodys = device_of(world->dust, 3, 0);
+    struct listener all, us, nobody;
+    listen_as(world, &all, "", NULL, NULL, NULL);
+    listen_as(world, &us, "", NULL, "30,32", NULL);
+    listen_as(world, &nobody, "", NULL, "", NULL);
+    take(&all);
+    take(&us);
+    take(&nobody);
+    commit(world, ours, 1, 1, 1);
+    commit(world, theirs, 1, 1, 1);
+    commit(world, nobodys, 1, 1, 1);
+    move(world, theirs, 1, 114, 34);
+    text(world, FEED_CASE, 100, 30, "{\"id\":100}");
+    text(world, FEED_CASE, 101, 31, "{\"id\":101}");
+    text(world, FEED_ALARM, 102, 0, "{\"id\":102}");
+    feed_source_counters(world->feed, 5, 6);
+    turn(world);
+    const char *read = take(&all);
+    static const char *const ids[] = {"\"id\":1,", "\"id\":2,", "\"id\":3,", "\"id\":100}", "\"id\":101}", "\"id\":102}",
+                                      "\"devices_online\":5,\"alarms_open\":6"};
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        shows(read, ids[i]);
+    }
+    read = take(&us);
+    for (size_t i = 0; i < COUNT_OF(ids); i++) {
+        (i == 0 || i == 3 ? shows : hides)(read, ids[i]);
+    }
+    assert_string_equal(take(&nobody), "");
+    leave(&all);
+    leave(&us);
+    leave(&nobody);
+}
+
+/* What goes to another department leaves who saw it there, and says no more than its number. */
+static void test_department_left(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world->dust, 1, 30);
+    struct listener here, there, both;
+    listen_as(world, &here, "", NULL, "30", NULL);
+    listen_as(world, &there, "", NULL, "31", NULL);
+    listen_as(world, &both, "", NULL, "30,31", NULL);
+    commit(world, device, 1, 1, 1);
+    text(world, FEED_CASE, 100, 30, "{\"id\":100,\"v\":1}");
+    turn(world);
+    struct feed_position seen = position_in(take(&here));
+    take(&there);
+    take(&both);
+    device->department = 31;
+    commit(world, device, 2, 1, 2);
+    text(world, FEED_CASE, 100, 31, "{\"id\":100,\"v\":2}");
+    feed_left(world->feed, FEED_CASE, 200, 30, 31); /* of which nothing was told before */
+    turn(world);
+    static const char left[] = "event: state\ndata: [{\"id\":1,\"left\":true}]\n\n"
+                               "event: case\ndata: [{\"id\":100,\"left\":true},{\"id\":200,\"left\":true}]\nid: ";
+    shows(take(&here), left);
+    const char *read = take(&there);
+    shows(read, "{\"id\":100,\"v\":2}");
+    hides(read, "left");
+    read = take(&both);
+    shows(read, "{\"id\":100,\"v\":2}");
+    hides(read, "left");
+    leave(&here);
+    listen_as(world, &here, "", NULL, "30", &seen); /* and who was away then */
+    shows(take(&here), left);
+    leave(&here);
+    leave(&there);
+    leave(&both);
+}
+
+/* ---- positions ---- */
+
+static void test_resume(void **state) {
+    struct world *world = *state;
+    struct device *devices[2] = {device_of(world->dust, 1, 0), device_of(world->dust, 2, 0)};
+    struct listener first, again;
+    listen_as(world, &first, "", NULL, NULL, NULL);
+    take(&first);
+    commit(world, devices[0], 1, 1, 11);
+    turn(world);
+    struct feed_position seen = position_in(take(&first));
+    leave(&first);
+    commit(world, devices[0], 2, 1, 12);
+    commit(world, devices[1], 2, 1, 22);
+    commit(world, devices[0], 3, 1, 13);
+    turn(world);
+    listen_as(world, &again, "", NULL, NULL, &seen);
+    const char *read = take(&again);
+    hides(read, "snapshot");
+    hides(read, "resync");
+    assert_non_null(strstr(strstr(read, "{\"id\":2,"), "{\"id\":1,")); /* as they changed last */
+    hides(read, ":12");
+    shows(read, ":13");
+    assert_int_equal(position_in(read).at, feed_head(world->feed));
+    leave(&again);
+    assert_int_equal(world->started, 1);
+    assert_int_equal(hub_metrics.stream_resyncs, 0);
+}
+
+/* Of another process, of the future, or lost: read anew, never a gap. */
+static void test_resync(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world->dust, 1, 0);
+    struct listener listener;
+    listen_as(world, &listener, "", NULL, NULL, NULL);
+    commit(world, device, 1, 1, 1);
+    turn(world);
+    struct feed_position seen = position_in(take(&listener));
+    leave(&listener);
+    const struct feed_position strange[] = {{0}, {EPOCH + 1, seen.at}, {EPOCH, seen.at + 1}};
+    for (size_t i = 0; i < COUNT_OF(strange); i++) {
+        listen_as(world, &listener, "", NULL, NULL, &strange[i]);
+        shows(take(&listener), "event: resync\n");
+        leave(&listener);
+        assert_int_equal(hub_metrics.stream_resyncs, i + 1);
+    }
+    /* What is lost before its eyes: told as soon as the database has all of it, and not before. */
+    listen_as(world, &listener, "state,case", NULL, NULL, &seen);
+    take(&listener);
+    feed_lost(world->feed, 1 << FEED_ALARM);
+    turn(world);
+    assert_string_equal(take(&listener), ""); /* not a layer of its own */
+    feed_lost(world->feed, 1 << FEED_CASE);
+    commit(world, device, 2, 1, 2);
+    turn(world);
+    assert_string_equal(take(&listener), "");
+    feed_settled(world->feed, feed_head(world->feed) - 1);
+    turn(world);
+    assert_int_equal(listener.woken, 1);
+    const char *read = take(&listener);
+    shows(read, "event: resync\n");
+    assert_non_null(strstr(strstr(read, "resync"), "event: state")); /* the change behind it comes behind it */
+    seen = position_in(read);
+    leave(&listener);
+    /* And what changed while nobody listened for long. */
+    world->now += FEED_LINGER_MS;
+    turn(world);
+    assert_false(feed_clients_active(world->clients));
+    commit(world, device, 3, 1, 3);
+    listen_as(world, &listener, "", NULL, NULL, &seen);
+    shows(take(&listener), "event: resync\n");
+    assert_int_equal(world->started, 2);
+    leave(&listener);
+}
+
+static void test_linger(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world->dust, 1, 0);
+    struct listener listener;
+    assert_false(feed_kept(world->feed));
+    commit(world, device, 1, 1, 1);
+    assert_null(world->feed->index); /* nothing is copied for nobody */
+    listen_as(world, &listener, "", NULL, NULL, NULL);
+    struct feed_position seen = position_in(take(&listener));
+    leave(&listener);
+    world->now += FEED_LINGER_MS - FEED_TURN_MS - 1;
+    commit(world, device, 2, 1, 2);
+    turn(world);
+    assert_true(feed_clients_active(world->clients));
+    listen_as(world, &listener, "", NULL, NULL, &seen);
+    shows(take(&listener), "event: state");
+    leave(&listener);
+    world->now += FEED_LINGER_MS;
+    turn(world);
+    assert_null(world->feed->index);
+}
+
+/* A snapshot's position is where the database is, not where the feed is. */
+static void test_snapshot_position(void **state) {
+    struct world *world = *state;
+    struct device *devices[2] = {device_of(world->dust, 1, 0), device_of(world->dust, 2, 0)};
+    struct listener first, second;
+    listen_as(world, &first, "", NULL, NULL, NULL);
+    commit(world, devices[0], 1, 1, 1);
+    feed_settled(world->feed, feed_head(world->feed));
+    commit(world, devices[1], 2, 1, 2);
+    turn(world);
+    listen_as(world, &second, "", NULL, NULL, NULL);
+    const char *read = take(&second);
+    shows(read, "event: snapshot\ndata: {\"position\":\"0000000000000abc-1\"}");
+    shows(read, "{\"id\":2,");
+    hides(read, "{\"id\":1,");
+    leave(&first);
+    leave(&second);
+}
+
+/* ---- many, slow, silent ---- */
+
+static void test_shared(void **state) {
+    struct world *world = *state;
+    enum { DEVICES = 600 };
+    struct device *devices[DEVICES];
+    struct listener listeners[2];
+    for (int i = 0; i < DEVICES; i++) {
+        devices[i] = device_of(world->dust, i + 1, 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        listen_as(world, &listeners[i], "state", NULL, NULL, NULL);
+        take(&listeners[i]);
+    }
+    assert_int_equal(hub_metrics.stream_filters, 1);
+    for (int i = 0; i < DEVICES; i++) {
+        commit(world, devices[i], 1, 1, i);
+    }
+    turn(world);
+    char *one = strdup(take(&listeners[0]));
+    assert_string_equal(take(&listeners[1]), one); /* byte by byte: the chunks are the same */
+    size_t ids = 0;
+    for (const char *at = one; (at = strstr(at, "\nid: ")) != NULL; at++) {
+        ids++;
+    }
+    assert_true(ids >= strlen(one) / (2 * 16384) && ids > 1);
+    free(one);
+    leave(&listeners[0]);
+    leave(&listeners[1]);
+}
+
+/* A client that takes little is told what is, not what was: it holds no more than a chunk. */
+static void test_slow(void **state) {
+    struct world *world = *state;
+    enum { DEVICES = 300, TURNS = 50 };
+    struct device *devices[DEVICES];
+    struct listener slow;
+    int told[DEVICES + 1] = {0};
+    for (int i = 0; i < DEVICES; i++) {
+        devices[i] = device_of(world->dust, i + 1, 0);
+    }
+    listen_as(world, &slow, "state", NULL, NULL, NULL);
+    take(&slow);
+    struct buffer all = {0};
+    for (int t = 1; t <= TURNS; t++) {
+        for (int i = 0; i < DEVICES; i++) {
+            commit(world, devices[i], t, 1, t);
+        }
+        turn(world);
+        take_some(&slow, 1000);
+        buffer_bytes(&all, slow.read.data, slow.read.length);
+    }
+    take(&slow);
+    buffer_bytes(&all, slow.read.data, slow.read.length);
+    const char *text = buffer_string(&all);
+    for (const char *at = text; (at = strstr(at, "{\"id\":")) != NULL; at++) {
+        told[atoi(at + 6)] = atoi(strchr(strstr(at, "\"values\":{\""), ':') + 1 + strcspn(strchr(strstr(at, "\"values\":{\""), ':') + 1, ":") + 1);
+    }
+    for (int i = 1; i <= DEVICES; i++) {
+        assert_int_equal(told[i], TURNS); /* the last it was told is what is */
+    }
+    assert_true(all.length < (size_t)3 * DEVICES * 200);
+    buffer_free(&all);
+    leave(&slow);
+}
+
+static void test_heartbeat(void **state) {
+    struct world *world = *state;
+    struct listener all;
+    listen_as(world, &all, "", NULL, NULL, NULL);
+    take(&all);
+    assert_string_equal(take(&all), "");
+    for (uint64_t until = world->now + FEED_HEARTBEAT_MS - FEED_TURN_MS; world->now < until;) {
+        turn(world);
+        assert_int_equal(all.woken, 0);
+    }
+    turn(world);
+    assert_int_equal(all.woken, 1);
+    assert_string_equal(take(&all), ":\nid: 0000000000000abc-0\n\n");
+    turn(world);
+    assert_int_equal(all.woken, 0);
+    leave(&all);
+}
+
+static void test_full(void **state) {
+    struct world *world = *state;
+    struct listener listeners[MOST];
+    for (int i = 0; i < MOST; i++) {
+        assert_false(feed_clients_full(world->clients));
+        listen_as(world, &listeners[i], "", NULL, NULL, NULL);
+    }
+    assert_true(feed_clients_full(world->clients));
+    assert_int_equal(feed_clients_count(world->clients), MOST);
+    leave(&listeners[1]);
+    assert_false(feed_clients_full(world->clients));
+    leave(&listeners[0]);
+    leave(&listeners[2]);
+}
+
+/* Alarms and cases are bounded: the oldest go, and whoever lacks them is told. */
+static void test_texts_bounded(void **state) {
+    struct world *world = *state;
+    struct listener early;
+    listen_as(world, &early, "case", NULL, NULL, NULL);
+    struct feed_position seen = position_in(take(&early));
+    leave(&early);
+    for (int i = 1; i <= FEED_TEXTS_MAX; i++) {
+        text(world, FEED_CASE, i, 0, "{}");
+    }
+    listen_as(world, &early, "case", NULL, NULL, &seen);
+    hides(take_some(&early, 200), "resync");
+    leave(&early);
+    text(world, FEED_CASE, FEED_TEXTS_MAX + 1, 0, "{}");
+    assert_int_equal(world->feed->lists[FEED_CASE].count, FEED_TEXTS_MAX);
+    feed_settled(world->feed, feed_head(world->feed));
+    listen_as(world, &early, "case", NULL, NULL, &seen);
+    shows(take_some(&early, 200), "resync");
+    leave(&early);
+    size_t large = FEED_TEXT_BYTES_MAX / 2 + 1;
+    char *json = malloc(large + 1);
+    memset(json, ' ', large);
+    json[large] = '\0';
+    listen_as(world, &early, "case", NULL, NULL, NULL);
+    for (int i = 1; i <= 3; i++) {
+        text(world, FEED_CASE, i, 0, json);
+        assert_true(world->feed->lists[FEED_CASE].bytes <= FEED_TEXT_BYTES_MAX);
+    }
+    assert_int_equal(world->feed->lists[FEED_CASE].count, 1);
+    leave(&early);
+    free(json);
+}
+
+/* ---- the database's changes ---- */
+
+#define CHANGE_COLUMNS 12
+
+static void answer(struct world *world, const char *snapshot, const char *backwards, PGresult *changes) {
+    PGresult *first = ROWS(2, snapshot, backwards);
+    feed_source_take(world->feed, world->registry, 1, first);
+    feed_source_take(world->feed, world->registry, 2, changes);
+    PQclear(first);
+    PQclear(changes);
+}
+
+static void test_source(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world->dust, 7, 30);
+    struct listener all, left;
+    struct buffer sql = {0};
+    assert_false(feed_source_due(world->feed, 1000));
+    listen_as(world, &all, "", NULL, NULL, NULL);
+    listen_as(world, &left, "case", NULL, "31", NULL);
+    take(&all);
+    take(&left);
+    assert_false(feed_source_due(world->feed, 1000)); /* from where on? */
+    feed_source_begin(world->feed, "10:20:", 6, 1000);
+    feed_source_begin(world->feed, "11:21:", 6, 1000); /* the first one's clients have read before */
+    assert_true(feed_source_due(world->feed, 1000));
+    for (int failed = 1; failed >= 0; failed--) {
+        sql.length = 0;
+        feed_source_sql(world->feed, 1000, &sql);
+        shows(buffer_string(&sql), "feed_changes('10:20:'");
+        assert_false(feed_source_due(world->feed, 1249));
+        assert_true(feed_source_due(world->feed, 1250));
+        if (failed == 1) {
+            feed_source_end(world->feed, false);
+        }
+    }
+    answer(world, "12:30:", "f",
+           ROWS(CHANGE_COLUMNS, "alarm", "5", "dust", "30", NULL, "114.5", "34.5", "{\"id\":5}", NULL, NULL, NULL, NULL,
+                "case", "6", NULL, "30", "31,30", NULL, NULL, "{\"id\":6}", NULL, NULL, NULL, NULL, "state", "7", "dust",
+                "30", NULL, NULL, NULL, NULL, "acme", "D-7", "f", "1700000000500"));
+    feed_source_end(world->feed, true);
+    turn(world);
+    const char *read = take(&all);
+    shows(read, "event: state\ndata: [{\"id\":7,\"subsystem\":\"dust\",\"online\":false,\"last_seen_at_ms\":1700000000500}]");
+    shows(read, "event: alarm\ndata: [{\"id\":5}]");
+    shows(read, "event: case\ndata: [{\"id\":6}]");
+    shows(take(&left), "event: case\ndata: [{\"id\":6,\"left\":true}]");
+    sql.length = 0;
+    feed_source_sql(world->feed, 1300, &sql);
+    shows(buffer_string(&sql), "feed_changes('12:30:'");
+    /* Another database, or one put back: nobody knows what is missing. */
+    answer(world, "5:6:", "t", ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
+    feed_source_end(world->feed, true);
+    feed_settled(world->feed, feed_head(world->feed));
+    commit(world, device, 1, 1, 1);
+    turn(world);
+    shows(take(&all), "event: resync");
+    shows(take(&left), "event: resync");
+    /* Nor if it was not asked for so long that rows may be gone. */
+    sql.length = 0;
+    feed_source_sql(world->feed, 1300 + 300001, &sql);
+    shows(buffer_string(&sql), "feed_changes('5:6:'");
+    answer(world, "7:8:", "f", ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
+    feed_source_end(world->feed, true);
+    feed_settled(world->feed, feed_head(world->feed));
+    turn(world);
+    shows(take(&all), "event: resync");
+    leave(&all);
+    leave(&left);
+    buffer_free(&sql);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_filters_read),
+        TEST(test_state_event),
+        TEST(test_numbers),
+        TEST(test_silent),
+        TEST(test_moving),
+        TEST(test_moved_while_away),
+        TEST(test_rights),
+        TEST(test_department_left),
+        TEST(test_resume),
+        TEST(test_resync),
+        TEST(test_linger),
+        TEST(test_snapshot_position),
+        TEST(test_shared),
+        TEST(test_slow),
+        TEST(test_heartbeat),
+        TEST(test_full),
+        TEST(test_texts_bounded),
+        TEST(test_source),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
