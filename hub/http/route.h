@@ -79,7 +79,7 @@ struct route {
 
 struct router;
 
-enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 28 };
+enum { ROUTE_PATH_PARAMETERS_MAX = 6, ROUTE_PARAMETERS_MAX = 24 };
 
 struct route_text {
     const char *text;

@@ -215,15 +215,15 @@ static int ask(struct stream *stream) {
         return CH_EMEMORY;
     }
     stream->value = (struct postgres_value){.data = json, .length = request->json.length};
-    stream->job = (struct pool_job){
-        .sql = "SELECT s.departments, s.snapshot FROM onemap.http_stream($1::jsonb) s",
-        .values = &stream->value,
-        .value_count = 1,
-        .client = request->client,
-        .deadline_ms = request->begun_ms + (uint64_t)request->service->config->http_deadline_s * 1000,
-        .row = on_row,
-        .done = on_done,
-        .user = stream};
+    stream->job =
+        (struct pool_job){.sql = "SELECT s.departments, s.snapshot FROM onemap.http_stream($1::jsonb) s",
+                          .values = &stream->value,
+                          .value_count = 1,
+                          .client = request->client,
+                          .deadline_ms = request->begun_ms + (uint64_t)request->service->config->http_deadline_s * 1000,
+                          .row = on_row,
+                          .done = on_done,
+                          .user = stream};
     int code = pool == NULL ? CH_EDATABASE : pool_submit(pool, &stream->job);
     stream->asked = code == 0;
     return code;

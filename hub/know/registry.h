@@ -69,12 +69,12 @@ size_t registry_vendor_count(const struct registry *registry);
 extern const char registry_vendors_sql[];
 int registry_take_vendors(struct registry *registry, const PGresult *rows);
 
-/* One row of a device, in these columns (`d` is onemap.device; observed_at of its newest record in ms, NULL = none, then
- * updated_at in us, department and place): what is older than what is known of it changes nothing. Returns 0 or
+/* One row of a device, in these columns (`d` is onemap.device; observed_at of its newest record in ms, NULL = none,
+ * then updated_at in us, department and place): what is older than what is known of it changes nothing. Returns 0 or
  * CH_EMEMORY. */
 #define REGISTRY_DEVICE_COLUMNS(observed_at_ms)                                                                        \
     "d.id, d.subsystem, d.vendor, d.code, d.kind, " observed_at_ms ","                                                 \
-    " (pg_catalog.date_part('epoch', d.updated_at) * 1000000)::bigint,"                                                  \
+    " (pg_catalog.date_part('epoch', d.updated_at) * 1000000)::bigint,"                                                \
     " d.department_id, public.ST_X(d.geom), public.ST_Y(d.geom)"
 int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row);
 

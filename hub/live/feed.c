@@ -19,8 +19,16 @@ struct feed *feed_new(uint64_t epoch) {
 }
 
 static void entry_unlink(struct feed_list *list, struct feed_entry *entry) {
-    *(entry->older == NULL ? &list->oldest : &entry->older->newer) = entry->newer;
-    *(entry->newer == NULL ? &list->newest : &entry->newer->older) = entry->older;
+    if (entry->older != NULL) {
+        entry->older->newer = entry->newer;
+    } else {
+        list->oldest = entry->newer;
+    }
+    if (entry->newer != NULL) {
+        entry->newer->older = entry->older;
+    } else {
+        list->newest = entry->older;
+    }
 }
 
 static void entry_drop(struct feed *feed, struct feed_entry *entry) {
@@ -28,6 +36,7 @@ static void entry_drop(struct feed *feed, struct feed_entry *entry) {
     entry_unlink(list, entry);
     list->count--;
     list->bytes -= entry->text_length;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the index, which therefore is */
     HASH_DELETE(hh, feed->index, entry);
     free(entry->text);
     free(entry);
@@ -108,6 +117,7 @@ struct feed_entry *feed_behind(const struct feed *feed, enum feed_layer layer, u
 
 static struct feed_entry *entry_find(const struct feed *feed, const struct feed_key *key) {
     struct feed_entry *entry;
+    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key has no padding, all of it is set */
     HASH_FIND(hh, feed->index, key, sizeof *key, entry);
     return entry;
 }

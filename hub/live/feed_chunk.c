@@ -197,8 +197,7 @@ struct feed_chunk *feed_chunk_make(const struct feed *feed, const struct feed_fi
     struct walk walk = {0};
     size_t bytes = 0;
     for (int layer = 0; layer < FEED_LAYERS; layer++) {
-        walk.next[layer] =
-            (filter->layers >> layer & 1) != 0 ? feed_behind(feed, (enum feed_layer)layer, from) : NULL;
+        walk.next[layer] = (filter->layers >> layer & 1) != 0 ? feed_behind(feed, (enum feed_layer)layer, from) : NULL;
     }
     for (const struct feed_entry *entry; (entry = walk_step(&walk, feed->turn)) != NULL;) {
         enum feed_match match = feed_filter_match(filter, entry, from < feed->turn_before);

@@ -189,12 +189,8 @@ struct feed_client *feed_client_add(struct feed_clients *clients, struct feed_fi
         feed_start(clients->feed);
         clients->started(clients->user);
     }
-    *client = (struct feed_client){.clients = clients,
-                                   .next = clients->first,
-                                   .channel = channel,
-                                   .sent_ms = now_ms,
-                                   .wake = wake,
-                                   .user = user};
+    *client = (struct feed_client){
+        .clients = clients, .next = clients->first, .channel = channel, .sent_ms = now_ms, .wake = wake, .user = user};
     if (resume != NULL && is_known(client, resume)) {
         client->position = resume->at;
     } else {
@@ -225,8 +221,9 @@ void feed_client_remove(struct feed_client *client, uint64_t now_ms) {
 
 void feed_clients_free(struct feed_clients *clients) {
     if (clients != NULL) {
-        while (clients->first != NULL) {
-            feed_client_remove(clients->first, 0);
+        for (struct feed_client *client = clients->first, *next; client != NULL; client = next) {
+            next = client->next;
+            feed_client_remove(client, 0);
         }
         free(clients);
     }

@@ -10,9 +10,9 @@
 #include "hub/live/feed_position.h"
 
 enum {
-    FEED_TURN_MS = 250,                     /* clients are told so often */
-    FEED_HEARTBEAT_MS = 15000,              /* a sign of life, when there is nothing else */
-    FEED_LINGER_MS = 120000,                /* changes are kept so long after the last client has left */
+    FEED_TURN_MS = 250,                       /* clients are told so often */
+    FEED_HEARTBEAT_MS = 15000,                /* a sign of life, when there is nothing else */
+    FEED_LINGER_MS = 120000,                  /* changes are kept so long after the last client has left */
     FEED_SHARED_BYTES_MAX = 32 * 1024 * 1024, /* of chunks kept for clients that come to them later */
 };
 
@@ -29,7 +29,8 @@ size_t feed_clients_count(const struct feed_clients *clients);
 bool feed_clients_full(const struct feed_clients *clients);
 
 /* A new client. Takes the filter over. `resume`: what it has seen, NULL = nothing. `wake` is called when there is
- * something to pull after feed_client_pull returned 0, from feed_clients_turn. NULL = out of memory; the filter is freed. */
+ * something to pull after feed_client_pull returned 0, from feed_clients_turn. NULL = out of memory; the filter is
+ * freed. */
 struct feed_client *feed_client_add(struct feed_clients *clients, struct feed_filter *filter,
                                     const struct feed_position *resume, uint64_t now_ms, void (*wake)(void *user),
                                     void *user);

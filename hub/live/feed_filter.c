@@ -123,10 +123,9 @@ bool feed_filter_equal(const struct feed_filter *one, const struct feed_filter *
 /* ---- applying ---- */
 
 static bool sees(const struct feed_filter *filter, int32_t department) {
-    return !filter->limited ||
-           (department != 0 && filter->department_count > 0 &&
-            bsearch(&department, filter->departments, filter->department_count, sizeof department, compare_ids) !=
-                NULL);
+    return !filter->limited || (department != 0 && filter->department_count > 0 &&
+                                bsearch(&department, filter->departments, filter->department_count, sizeof department,
+                                        compare_ids) != NULL);
 }
 
 static bool is_inside(const struct feed_filter *filter, bool placed, double lon, double lat) {
@@ -145,7 +144,8 @@ enum feed_match feed_filter_match(const struct feed_filter *filter, const struct
          (where->subsystem < 0 || (filter->subsystems >> where->subsystem & 1) == 0))) {
         return FEED_NOTHING;
     }
-    if (!filter->boxed || entry->key.layer == FEED_COUNTER || is_inside(filter, where->placed, where->lon, where->lat)) {
+    if (!filter->boxed || entry->key.layer == FEED_COUNTER ||
+        is_inside(filter, where->placed, where->lon, where->lat)) {
         return FEED_CHANGED;
     }
     /* It has moved out: its last place is told to whoever may have seen it within. */

@@ -60,9 +60,9 @@ static int number(const PGresult *rows, int row, int column) {
 static void take_silent(struct feed *feed, const struct registry *registry, const PGresult *rows, int row) {
     const struct vendor *vendor =
         registry_vendor(registry, PQgetvalue(rows, row, SUBSYSTEM), PQgetvalue(rows, row, VENDOR));
-    struct device *device = vendor == NULL ? NULL
-                                           : vendor_device(vendor, PQgetvalue(rows, row, CODE),
-                                                           (size_t)PQgetlength(rows, row, CODE));
+    struct device *device =
+        vendor == NULL ? NULL
+                       : vendor_device(vendor, PQgetvalue(rows, row, CODE), (size_t)PQgetlength(rows, row, CODE));
     /* One that is back already is told as such by its record. */
     if (device != NULL && device->id != 0 && PQgetvalue(rows, row, ONLINE)[0] == 'f') {
         feed_silent(feed, device, strtoll(PQgetvalue(rows, row, LAST_SEEN), NULL, 10));
@@ -79,7 +79,8 @@ static void take_text(struct feed *feed, enum feed_layer layer, const PGresult *
         where.lon = strtod(PQgetvalue(rows, row, LON), NULL);
         where.lat = strtod(PQgetvalue(rows, row, LAT), NULL);
     }
-    for (const char *was = PQgetvalue(rows, row, WAS); *was != '\0'; was += strcspn(was, ",") + (strchr(was, ',') != NULL)) {
+    for (const char *was = PQgetvalue(rows, row, WAS); *was != '\0';
+         was += strcspn(was, ",") + (strchr(was, ',') != NULL)) {
         int department = atoi(was);
         if (department != where.department) {
             feed_left(feed, layer, id, department, where.department);
@@ -124,8 +125,8 @@ void feed_source_counters(struct feed *feed, int64_t devices_online, int64_t ala
         return;
     }
     char text[128];
-    int length = snprintf(text, sizeof text, "{\"devices_online\":%lld,\"alarms_open\":%lld}", (long long)devices_online,
-                          (long long)alarms_open);
+    int length = snprintf(text, sizeof text, "{\"devices_online\":%lld,\"alarms_open\":%lld}",
+                          (long long)devices_online, (long long)alarms_open);
     memcpy(feed->counters, now, sizeof now);
     feed->counted = true;
     feed_text(feed, FEED_COUNTER, 0, &everywhere, text, (size_t)length);

@@ -9,8 +9,8 @@
 #include "hub/base/buffer.h"
 #include "hub/live/feed.h"
 
-/* The clients read what this snapshot of PostgreSQL (pg_snapshot as text) sees: from there on they are told. Passed over
- * if the feed has one already. */
+/* The clients read what this snapshot of PostgreSQL (pg_snapshot as text) sees: from there on they are told. Passed
+ * over if the feed has one already. */
 void feed_source_begin(struct feed *feed, const char *snapshot, size_t length, uint64_t now_ms);
 
 /* Whether to ask now; the statements, if so. `now_ms`: of a clock that only runs forwards. */

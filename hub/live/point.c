@@ -466,6 +466,7 @@ static void point_remove(struct points *points, enum point_layer layer, struct p
         alarm->device = alarm->next = NULL;
         alarm_follow(points, alarm);
     }
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who is freed is taken out of the table before */
     HASH_DEL(self->points, point);
     free(point);
 }

@@ -16,20 +16,24 @@ CREATE OR REPLACE TRIGGER feed_alarm_changed AFTER UPDATE ON onemap.alarm REFERE
 CREATE OR REPLACE FUNCTION onemap.feed_case_noted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF TG_OP = 'INSERT' THEN
-        INSERT INTO onemap.feed_change (layer, id) SELECT 'case', c.id FROM changed c;
-    ELSE
-        INSERT INTO onemap.feed_change (layer, id, was_department)
-        SELECT 'case', c.id, nullif(o.department_id, c.department_id) FROM changed c JOIN was o ON o.id = c.id;
-    END IF;
+    INSERT INTO onemap.feed_change (layer, id) SELECT 'case', c.id FROM changed c;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION onemap.feed_case_noted() IS
-    'Trigger: the live stream is to tell of these cases, and a department that it is no longer theirs';
+COMMENT ON FUNCTION onemap.feed_case_noted() IS 'Trigger: the live stream is to tell of these new cases';
 CREATE OR REPLACE TRIGGER feed_case_added AFTER INSERT ON onemap.case_record REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_case_noted();
+
+CREATE OR REPLACE FUNCTION onemap.feed_case_change_noted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO onemap.feed_change (layer, id, was_department)
+    SELECT 'case', c.id, nullif(o.department_id, c.department_id) FROM changed c JOIN was o ON o.id = c.id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.feed_case_change_noted() IS
+    'Trigger: the live stream is to tell of these cases, and a department that it is no longer theirs';
 CREATE OR REPLACE TRIGGER feed_case_changed AFTER UPDATE ON onemap.case_record REFERENCING OLD TABLE AS was NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_case_noted();
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_case_change_noted();
 
 CREATE OR REPLACE FUNCTION onemap.feed_change_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

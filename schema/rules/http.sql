@@ -16,16 +16,19 @@ COMMENT ON FUNCTION onemap.http_sees(int[], int) IS
 CREATE OR REPLACE FUNCTION onemap.http_names_people(request jsonb) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT onemap.identity(request)->'rights' ? 'alarm' $$;
 COMMENT ON FUNCTION onemap.http_names_people(jsonb) IS
-    'Whether who asks is told the names of people (personal data), and finds them by name: who has the right to act on alarms';
+    'Whether who asks is told the names of people, and finds them by name, and what vendors have said freely of a device (personal '
+    'data): who has the right to act on alarms';
 
 -- T and Z may come in small letters, which typed_time() would pass over.
 CREATE OR REPLACE FUNCTION onemap.http_time(request jsonb, key text) RETURNS timestamptz
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT onemap.typed_time(upper(request->>key)) $$;
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN request ? key THEN onemap.typed_time(upper(request->>key)) END
+$$;
 COMMENT ON FUNCTION onemap.http_time(jsonb, text) IS
     'A moment of the request; a day is its midnight in the county; NULL if it was left out';
 
 CREATE OR REPLACE FUNCTION onemap.http_ms(moment timestamptz) RETURNS bigint
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT (extract(epoch FROM moment) * 1000)::bigint $$;
+LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT (extract(epoch FROM moment) * 1000)::bigint $$;
 COMMENT ON FUNCTION onemap.http_ms(timestamptz) IS 'A moment as milliseconds since 1970 in UTC';
 
 CREATE OR REPLACE FUNCTION onemap.http_box(box jsonb) RETURNS public.geometry
@@ -53,7 +56,7 @@ BEGIN
     ELSIF request ? 'grid_cell' AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = request->>'grid_cell') THEN
         RAISE EXCEPTION 'the county has no grid cell "%"', request->>'grid_cell' USING ERRCODE = 'CH013',
             HINT = '单元网格代码为 15 位数字，见 /api/v1/grid_cells。';
-    ELSIF onemap.http_time(request, 'from') >= onemap.http_time(request, 'to') THEN
+    ELSIF request ?& '{from,to}' AND onemap.http_time(request, 'from') >= onemap.http_time(request, 'to') THEN
         RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013', HINT = 'from 须早于 to；只写日期时指该日零时。';
     END IF;
 END $$;

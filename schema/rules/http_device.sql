@@ -12,16 +12,16 @@ BEGIN
     SELECT s.device_id FROM onemap.device_state s WHERE public.ST_Intersects(s.geom, area)
     UNION ALL
     SELECT d.id FROM onemap.device d WHERE public.ST_Intersects(d.geom, area)
-        AND NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.geom IS NOT NULL);
+        AND (SELECT s.geom FROM onemap.device_state s WHERE s.device_id = d.id) IS NULL;
 END $$;
 COMMENT ON FUNCTION onemap.http_device_within(public.geometry) IS
     'Devices within an area: those that move by their last place, the others by their own';
 
 -- Dynamic, so that each list is planned for its own filters; their values are parameters.
 CREATE OR REPLACE FUNCTION onemap.http_device_ids(request jsonb, most int) RETURNS int[]
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET max_parallel_workers_per_gather = 0 SET jit = off AS $$
 DECLARE
-    seen int[] := onemap.identity_departments(request); conditions text; ids int[];
+    seen int[] := onemap.identity_departments(request); conditions text; arms text; ids int[];
     wanted record; words text := '(d.code || '' '' || d.name_zh || '' '' || coalesce(d.component_code, '''')::text)';
 BEGIN
     PERFORM onemap.http_check(request);
@@ -34,7 +34,6 @@ BEGIN
         ('subsystem', 'd.subsystem = $1->>''subsystem'''), ('kind', 'd.kind = $1->>''kind'''),
         ('vendor', 'd.vendor = $1->>''vendor'''), ('department', 'd.department_id = ANY ($3)'),
         ('grid_cell', 'd.grid_cell = ($1->>''grid_cell'')::char(15)'),
-        ('box', 'd.id = ANY (ARRAY(SELECT w.w FROM onemap.http_device_within(onemap.http_box($1->''box'')) w (w)))'),
         ('state', CASE request->>'state'
             WHEN 'online' THEN 'EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
             WHEN 'offline' THEN 'd.id IN (SELECT s.device_id FROM onemap.device_state s WHERE NOT s.online)'
@@ -42,10 +41,17 @@ BEGIN
             ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END),
         ('text', 'onemap.search_pairs(' || words || ') @> $4 AND lower(' || words || ') LIKE ALL ($5)'))
         AS x (field, condition) WHERE request ? x.field;
-    EXECUTE 'SELECT ARRAY(SELECT d.id FROM onemap.device d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2,
+    -- What moves is where its state says, what stands is where it was put: each way by its own index, in the order of pages.
+    SELECT string_agg('(SELECT d.id FROM onemap.device d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2,
         d.department_id)'
-        || coalesce(conditions, '') || ' ORDER BY d.id LIMIT $6)'
-        INTO ids USING request, seen, onemap.http_department_ids(request), wanted.pairs, wanted.patterns, most;
+        || coalesce(conditions, '') || a.condition || ' ORDER BY d.id LIMIT $6)', ' UNION ALL ') INTO arms
+    FROM unnest(CASE WHEN request ? 'box' THEN ARRAY[
+        ' AND public.ST_Intersects(d.geom, $7) AND (SELECT m.geom FROM onemap.device_state m WHERE m.device_id = d.id) IS NULL',
+        ' AND d.id IN (SELECT m.device_id FROM onemap.device_state m WHERE public.ST_Intersects(m.geom, $7))'] ELSE '{""}' END)
+        a (condition);
+    EXECUTE 'SELECT ARRAY(SELECT x.id FROM (' || coalesce(arms, '') || ') x ORDER BY x.id LIMIT $6)' INTO ids
+        USING request, seen, onemap.http_department_ids(request), wanted.pairs, wanted.patterns, most,
+            onemap.http_box(request->'box');
     RETURN ids;
 END $$;
 COMMENT ON FUNCTION onemap.http_device_ids(jsonb, int) IS
@@ -181,7 +187,7 @@ COMMENT ON FUNCTION onemap.http_around(public.geometry, float8) IS 'A box that h
 
 CREATE OR REPLACE FUNCTION onemap.http_cases_near(place public.geometry, metres float8, device int, seen int[],
     most int) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (
     WITH found AS (
@@ -235,7 +241,8 @@ BEGIN
         'parent', CASE WHEN onemap.http_device_seen(request, d.parent_id) THEN d.parent_id END,
         'lon', public.ST_X(place), 'lat', public.ST_Y(place), 'place_at', s.geom_at, 'grid_cell', d.grid_cell,
         'department', u.code, 'department_zh', u.name_zh, 'state', onemap.http_device_state(s.online), 'state_since', s.changed_at,
-        'last_seen_at', s.last_seen_at, 'attributes', d.attributes, 'readings', onemap.http_device_readings(d, s),
+        'last_seen_at', s.last_seen_at, 'attributes', CASE WHEN onemap.http_names_people(request) THEN d.attributes END,
+            'readings', onemap.http_device_readings(d, s),
         'alarms', onemap.http_device_alarms(d.id),
         'cases', onemap.http_cases_near(place, 100, d.id, seen, 20), 'work', onemap.http_device_work(d.id, seen),
         'vehicles', (SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)

@@ -74,16 +74,17 @@ GRANT EXECUTE ON FUNCTION onemap.http_search(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.nearby_devices(place public.geometry, metres float8, seen int[], most int) RETURNS json
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE ids int[] := ARRAY(SELECT onemap.http_device_within(onemap.http_around(place, metres)));
 BEGIN
     RETURN (SELECT coalesce(json_agg(json_build_object('id', n.id, 'subsystem', n.subsystem, 'code', n.code, 'kind', n.kind,
             'name_zh', n.name_zh, 'state', onemap.http_device_state(n.online), 'lon', public.ST_X(n.at), 'lat', public.ST_Y(n.at),
             'distance_m', round(n.distance_m::numeric)) ORDER BY n.distance_m, n.id), '[]')
         FROM (SELECT d.id, d.subsystem, d.code, d.kind, d.name_zh, s.online, p.at, public.ST_DistanceSphere(p.at,
             place) AS distance_m
-              FROM onemap.http_device_within(onemap.http_around(place, metres)) w (id) JOIN onemap.device d ON d.id = w.id
+              FROM onemap.device d
                   LEFT JOIN onemap.device_state s ON s.device_id = d.id
                   CROSS JOIN LATERAL (SELECT coalesce(s.geom, d.geom) AS at) p
-              WHERE onemap.http_sees(seen, d.department_id) AND public.ST_DistanceSphere(p.at, place) <= metres
+              WHERE d.id = ANY (ids) AND onemap.http_sees(seen, d.department_id) AND public.ST_DistanceSphere(p.at, place) <= metres
               ORDER BY distance_m, d.id LIMIT most) n);
 END $$;
 COMMENT ON FUNCTION onemap.nearby_devices(public.geometry, float8, int[], int) IS 'Devices around a place, the nearest first';

@@ -88,12 +88,12 @@ COMMENT ON FUNCTION onemap.series_wanted(jsonb, int[]) IS
 
 -- ---- the rows ----
 
--- max() of [time, value] is the value of the latest time, without a sort.
+-- Planned once: partitions are left out when it begins. max() of [time, value] is the value of the latest time, without a sort.
 CREATE OR REPLACE FUNCTION onemap.series_buckets(devices int[], ordinals int[], from_at timestamptz, to_at timestamptz,
     resolution text, step_s int)
 RETURNS TABLE (device_id int, ordinal int, first_at timestamptz, last_at timestamptz, n bigint, low float8, high float8,
     mean float8, last float8, flagged bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE begin_s float8 := date_part('epoch', from_at); begin_day date := onemap.local_time(from_at)::date;
 BEGIN
     RETURN QUERY
@@ -130,15 +130,15 @@ COMMENT ON FUNCTION onemap.series_buckets(int[], int[], timestamptz, timestamptz
 -- Two rows follow each other if the next reading came within gap_s of the last: the time after which such a device is offline, or
 -- one and a half of its usual interval if that is longer.
 CREATE OR REPLACE FUNCTION onemap.series_json(request jsonb, devices int[]) RETURNS json
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan SET jit = off AS $$
-DECLARE s record; ordinals int[]; series json;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE s record; series json;
 BEGIN
     SELECT x.* INTO s FROM onemap.series_span(request, cardinality(devices)) x;
-    SELECT array_agg(DISTINCT w.ordinal) INTO ordinals FROM onemap.series_wanted(request, devices) w;
     WITH wanted AS MATERIALIZED (SELECT w.* FROM onemap.series_wanted(request, devices) w),
     spaced AS (
         SELECT b.*, lag(b.last_at) OVER w AS before_at
-        FROM onemap.series_buckets(devices, ordinals, s.from_at, s.to_at, s.resolution, s.step_s) b
+        FROM onemap.series_buckets(devices, ARRAY(SELECT DISTINCT w.ordinal FROM wanted w), s.from_at, s.to_at, s.resolution,
+            s.step_s) b
         WINDOW w AS (PARTITION BY b.device_id, b.ordinal ORDER BY b.first_at)),
     paced AS (
         SELECT x.device_id, x.ordinal, greatest(max(w.offline_after_s),

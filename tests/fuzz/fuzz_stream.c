@@ -17,8 +17,9 @@ static void check_position(const char *text) {
 /* Whose rows they are not, nobody is told of. */
 static void check_match(const struct feed_filter *filter) {
     for (int layer = 0; layer < FEED_LAYERS; layer++) {
-        struct feed_entry entry = {.key = {.id = 1, .layer = layer},
-                                   .where = {.subsystem = layer - 1, .department = 7, .placed = true, .lon = 114, .lat = 34}};
+        struct feed_entry entry = {
+            .key = {.id = 1, .layer = layer},
+            .where = {.subsystem = layer - 1, .department = 7, .placed = true, .lon = 114, .lat = 34}};
         bool sees = !filter->limited;
         for (size_t i = 0; i < filter->department_count; i++) {
             REQUIRE(filter->departments[i] > 0);

@@ -290,7 +290,7 @@ def test_token_of_a_person(hub, shared):
     hub.run("user", "role", person.login, "--posts", "viewer")
     assert me()["rights"] == ["read"]
     hub.run("user", "role", person.login, "--posts", "admin", "--no-department")
-    assert me()["rights"] == ["alarm", "operate", "read", "score"] and me()["all_departments"]
+    assert me()["rights"] == ["alarm", "operate", "read"] and me()["all_departments"]
     hub.run("user", "revoke", person.login)
     assert me()["code"] == "CH060"
 

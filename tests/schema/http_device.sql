@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(59);
+SELECT plan(61);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -86,6 +86,9 @@ SELECT is(test.list(:'own_view'::jsonb->'work'), 'W6 W5 W4 W3 W2', 'of the own d
 SELECT is(:'own_view'::jsonb->'cases', '[]', 'cases that are not its own are not told to a department');
 SELECT test.act(:'near', 'accept', 'acceptor'), test.act(:'near', 'register', 'registrar'), test.act(:'near', 'dispatch', 'dispatcher', '{"department": "zhaoming"}');
 SELECT is(test.list(test.answer('device', jsonb_build_object('id', :lamp), 'zhaoming')->'cases', 'case'), :'near', 'its own are');
+UPDATE onemap.device d SET attributes = '{"owner": "张三 13800000000"}' WHERE d.id = :lamp;
+SELECT is(test.answer('device', jsonb_build_object('id', :lamp))->'attributes', 'null', 'what a vendor wrote freely may be of people');
+SELECT is(test.answer('device', jsonb_build_object('id', :lamp), NULL, 'read alarm')->'attributes'->>'owner', '张三 13800000000', 'and is told to who acts');
 SELECT is(test.answer('device', jsonb_build_object('id', :lamp), 'jincheng'), NULL, 'another department''s device is not there');
 SELECT is(test.answer('device', '{"id": 2147483647}'), NULL, 'as one that is none');
 

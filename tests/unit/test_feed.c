@@ -210,7 +210,8 @@ static void test_filters_read(void **state) {
     }
     assert_int_equal(feed_filter_subsystems(&filter, "gas,dust"), 0);
     assert_int_equal(__builtin_popcountll(filter.subsystems), 2);
-    static const char *const boxes[] = {"", "1,2,3", "1,2,3,4,5", "1,2,3,4,", "a,2,3,4", "1,2,3,nan", "1;2;3;4", "1,2,,4"};
+    static const char *const boxes[] = {"",        "1,2,3",     "1,2,3,4,5", "1,2,3,4,",
+                                        "a,2,3,4", "1,2,3,nan", "1;2;3;4",   "1,2,,4"};
     for (size_t i = 0; i < COUNT_OF(boxes); i++) {
         assert_int_equal(feed_filter_box(&other, boxes[i]), CH_EINVAL);
     }
@@ -248,7 +249,7 @@ static void test_state_event(void **state) {
                                     "id: 0000000000000abc-0\n\n");
     commit(world, device, 10, 1, 35.5);
     commit(world, device, 11, 2, -0.25);
-    commit(world, device, 9, 1, 1000);                    /* older: not a word of it */
+    commit(world, device, 9, 1, 1000); /* older: not a word of it */
     struct record bad = {.observed_at_ms = T0_MS + 11000, .present = 4, .quality = 4, .values = {0, 0, 1e300}};
     feed_record(world->feed, device, &bad, T0_MS + 12000);
     assert_string_equal(take(&all), ""); /* before the turn nobody is told */
@@ -276,8 +277,12 @@ static void test_state_event(void **state) {
 
 static void test_numbers(void **state) {
     struct world *world = *state;
-    static const double values[] = {0, -0.0, 1, -1, 0.001, -0.001, 0.1, 100, 1234567.891, 1e12, 1e15, -123456789012.5,
-                                    1.0 / 3, 5e-324, 1.7976931348623157e308, 0.0005, 99.9995, 2.675};
+    static const double values[] = {0,       -0.0,    1,
+                                    -1,      0.001,   -0.001,
+                                    0.1,     100,     1234567.891,
+                                    1e12,    1e15,    -123456789012.5,
+                                    1.0 / 3, 5e-324,  1.7976931348623157e308,
+                                    0.0005,  99.9995, 2.675};
     struct device *device = device_of(world->dust, 1, 0);
     struct listener all;
     listen_as(world, &all, "state", NULL, NULL, NULL);
@@ -327,7 +332,8 @@ static void test_moving(void **state) {
     take(&outside);
     move(world, truck, 1, 114.5, 34.5);
     turn(world);
-    shows(take(&inside), "event: position\ndata: [{\"id\":8,\"lon\":114.5000000,\"lat\":34.5000000,\"at_ms\":1700000001000}]");
+    shows(take(&inside),
+          "event: position\ndata: [{\"id\":8,\"lon\":114.5000000,\"lat\":34.5000000,\"at_ms\":1700000001000}]");
     move(world, truck, 0, 114.6, 34.6); /* late: it is elsewhere already */
     turn(world);
     shows(take(&inside), "\"lon\":114.5000000");
@@ -385,7 +391,12 @@ static void test_rights(void **state) {
     feed_source_counters(world->feed, 5, 6);
     turn(world);
     const char *read = take(&all);
-    static const char *const ids[] = {"\"id\":1,", "\"id\":2,", "\"id\":3,", "\"id\":100}", "\"id\":101}", "\"id\":102}",
+    static const char *const ids[] = {"\"id\":1,",
+                                      "\"id\":2,",
+                                      "\"id\":3,",
+                                      "\"id\":100}",
+                                      "\"id\":101}",
+                                      "\"id\":102}",
                                       "\"devices_online\":5,\"alarms_open\":6"};
     for (size_t i = 0; i < COUNT_OF(ids); i++) {
         shows(read, ids[i]);
@@ -608,7 +619,8 @@ static void test_slow(void **state) {
     buffer_bytes(&all, slow.read.data, slow.read.length);
     const char *text = buffer_string(&all);
     for (const char *at = text; (at = strstr(at, "{\"id\":")) != NULL; at++) {
-        told[atoi(at + 6)] = atoi(strchr(strstr(at, "\"values\":{\""), ':') + 1 + strcspn(strchr(strstr(at, "\"values\":{\""), ':') + 1, ":") + 1);
+        told[atoi(at + 6)] = atoi(strchr(strstr(at, "\"values\":{\""), ':') + 1 +
+                                  strcspn(strchr(strstr(at, "\"values\":{\""), ':') + 1, ":") + 1);
     }
     for (int i = 1; i <= DEVICES; i++) {
         assert_int_equal(told[i], TURNS); /* the last it was told is what is */
@@ -722,12 +734,13 @@ static void test_source(void **state) {
     }
     answer(world, "12:30:", "f",
            ROWS(CHANGE_COLUMNS, "alarm", "5", "dust", "30", NULL, "114.5", "34.5", "{\"id\":5}", NULL, NULL, NULL, NULL,
-                "case", "6", NULL, "30", "31,30", NULL, NULL, "{\"id\":6}", NULL, NULL, NULL, NULL, "state", "7", "dust",
-                "30", NULL, NULL, NULL, NULL, "acme", "D-7", "f", "1700000000500"));
+                "case", "6", NULL, "30", "31,30", NULL, NULL, "{\"id\":6}", NULL, NULL, NULL, NULL, "state", "7",
+                "dust", "30", NULL, NULL, NULL, NULL, "acme", "D-7", "f", "1700000000500"));
     feed_source_end(world->feed, true);
     turn(world);
     const char *read = take(&all);
-    shows(read, "event: state\ndata: [{\"id\":7,\"subsystem\":\"dust\",\"online\":false,\"last_seen_at_ms\":1700000000500}]");
+    shows(read,
+          "event: state\ndata: [{\"id\":7,\"subsystem\":\"dust\",\"online\":false,\"last_seen_at_ms\":1700000000500}]");
     shows(read, "event: alarm\ndata: [{\"id\":5}]");
     shows(read, "event: case\ndata: [{\"id\":6}]");
     shows(take(&left), "event: case\ndata: [{\"id\":6,\"left\":true}]");
@@ -735,7 +748,8 @@ static void test_source(void **state) {
     feed_source_sql(world->feed, 1300, &sql);
     shows(buffer_string(&sql), "feed_changes('12:30:'");
     /* Another database, or one put back: nobody knows what is missing. */
-    answer(world, "5:6:", "t", ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
+    answer(world, "5:6:", "t",
+           ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
     feed_source_end(world->feed, true);
     feed_settled(world->feed, feed_head(world->feed));
     commit(world, device, 1, 1, 1);
@@ -746,7 +760,8 @@ static void test_source(void **state) {
     sql.length = 0;
     feed_source_sql(world->feed, 1300 + 300001, &sql);
     shows(buffer_string(&sql), "feed_changes('5:6:'");
-    answer(world, "7:8:", "f", ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
+    answer(world, "7:8:", "f",
+           ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
     feed_source_end(world->feed, true);
     feed_settled(world->feed, feed_head(world->feed));
     turn(world);

@@ -23,8 +23,8 @@ static int begin(void **state) {
     assert_int_equal(registry_take_vendors(world->world.registry, rows), 0);
     PQclear(rows);
     int last = 0;
-    rows = ROWS(10, "70", "dust", "acme", "M-1", "site_monitor", NULL, "1", NULL, NULL, NULL, "71", FAKE_SUBSYSTEM, "acme",
-                "T-1", "truck", NULL, "1", NULL, NULL, NULL);
+    rows = ROWS(10, "70", "dust", "acme", "M-1", "site_monitor", NULL, "1", NULL, NULL, NULL, "71", FAKE_SUBSYSTEM,
+                "acme", "T-1", "truck", NULL, "1", NULL, NULL, NULL);
     assert_int_equal(registry_take_devices(world->world.registry, rows, &last), 0);
     PQclear(rows);
     rows = ROWS(6, NULL, NULL, NULL, "65535", "f", "t", NULL, NULL, NULL, "-999", "f", "t");

@@ -76,11 +76,12 @@ static int end(void **state) {
 
 static const struct fake_act good[] = {
     {.expects = "onemap.catalogue_drift"},
-    {.expects = "onemap.server_advice(737, 4, 14)"},
+    {.expects = "onemap.server_advice(737, 4, 15)"},
     {.expects = "device_state_catch_up"},
     {.expects = "FROM onemap.vendor v", .answers = {VENDORS}},
     {.expects = "FROM onemap.device d",
-     .answers = {ANSWER("onemap.device d", 10, "5", FAKE_SUBSYSTEM, "acme", "T-5", "truck", NULL, "1", NULL, NULL, NULL)}},
+     .answers = {ANSWER("onemap.device d", 10, "5", FAKE_SUBSYSTEM, "acme", "T-5", "truck", NULL, "1", NULL, NULL,
+                        NULL)}},
     {.expects = "onemap.partition_days()", .answers = {ANSWER("days", 1, "20370")}},
     {.expects = "FROM onemap.alarm_rule r"},
     {.expects = "FROM onemap.delivery d",
@@ -144,7 +145,7 @@ static void test_settings(void **state) {
     fake_postgres_play(&loading->world->loop, one(), good, 1);
     captured_begin(&captured, stderr);
     PLAY(&loading->world->loop, one(),
-         {.expects = "SELECT a.setting, a.advice FROM onemap.server_advice(737, 4, 14) a",
+         {.expects = "SELECT a.setting, a.advice FROM onemap.server_advice(737, 4, 15) a",
           .answers = {
               ANSWER("server_advice", 2, "fsync", "it is off", "max_locks_per_transaction", "set it to 192 or more")}});
     const char *said = captured_end(&captured);

@@ -131,8 +131,8 @@ static void note_job(void *user, const struct postgres_job *job) {
 static const struct fake_act rows_vendors = {
     .answers = {ANSWER("SELECT now()", 1, "2025-10-09 08:53:20+00"),
                 ANSWER("onemap.vendor", 5, FAKE_SUBSYSTEM, "acme", "f", "t", "f")}};
-static const struct fake_act rows_devices = {
-    .answers = {ANSWER("onemap.device d", 10, "5", FAKE_SUBSYSTEM, "acme", "T-known", "truck", NULL, "1", NULL, NULL, NULL)}};
+static const struct fake_act rows_devices = {.answers = {ANSWER("onemap.device d", 10, "5", FAKE_SUBSYSTEM, "acme",
+                                                                "T-known", "truck", NULL, "1", NULL, NULL, NULL)}};
 static const struct fake_act rows_rules = {
     .answers = {ANSWER("FROM onemap.alarm_rule r JOIN onemap.metric", 11, "7", FAKE_SUBSYSTEM, "1", NULL, "above", "80",
                        "70", "0", NULL, NULL, "28800"),

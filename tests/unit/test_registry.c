@@ -68,9 +68,9 @@ static void test_devices(void **state) {
     struct registry *registry = registry_with_vendor();
     struct vendor *dust = registry_vendor(registry, "dust", "acme");
     int last_id = 5;
-    PGresult *rows = ROWS(10, "7", "dust", "acme", "D-1", "road_monitor", "1700000000123", "5", "31", "114.5", "34.25", "9",
-                          "dust", "acme", "D-2", NULL, NULL, "5", NULL, NULL, NULL, "8", "dust", "nobody", "D-3", NULL, NULL, "5",
-                          NULL, NULL, NULL);
+    PGresult *rows = ROWS(10, "7", "dust", "acme", "D-1", "road_monitor", "1700000000123", "5", "31", "114.5", "34.25",
+                          "9", "dust", "acme", "D-2", NULL, NULL, "5", NULL, NULL, NULL, "8", "dust", "nobody", "D-3",
+                          NULL, NULL, "5", NULL, NULL, NULL);
     assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
     PQclear(rows);
     assert_int_equal(last_id, 9); /* one of an unknown vendor counts, or its page would be read for ever */
