@@ -20,7 +20,6 @@ INSERT INTO excused (function, message, reason) VALUES
     ('onemap.http_alarm_find(jsonb)', 'text type variable is not sanitized', 'conditions are rows of http_alarm_conditions(), which is a rule'),
     ('onemap.http_case_statistics(jsonb)', 'text type variable is not sanitized',
      'figures are made of http_case_figures(), which is a rule, by format()'),
-    ('onemap.feed_case_noted()', 'relation "was" does not exist', 'the trigger of new cases has no old rows, and does not come there'),
     ('%', 'OUT variable % is maybe unmodified', 'RETURN QUERY EXECUTE sets them'),
     ('onemap.packed_hold(%', 'routine is marked as VOLATILE, should be STABLE', 'it locks by dynamic SQL'),
     ('onemap.sweep_run()', 'routine is marked as VOLATILE, should be STABLE', 'it calls sweeps by dynamic SQL');
