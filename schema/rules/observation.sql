@@ -200,13 +200,21 @@ COMMENT ON FUNCTION onemap.partition_ensure(date) IS
     'Makes the day''s partitions of observation and track_point if they are not there; days are UTC days';
 GRANT EXECUTE ON FUNCTION onemap.partition_ensure(date) TO cityhub_hub;
 
+-- NULL for any other name: a plan may ask it of all there are before it looks whose partition each is.
+CREATE OR REPLACE FUNCTION onemap.partition_day(name name) RETURNS date LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN name ~ '_[0-9]{8}$'
+        THEN make_date(left(right(name, 8), 4)::int, left(right(name, 4), 2)::int, right(name, 2)::int) END
+$$;
+COMMENT ON FUNCTION onemap.partition_day(name) IS 'The day of a partition by its name';
+GRANT EXECUTE ON FUNCTION onemap.partition_day(name) TO cityhub_hub;
+
 CREATE OR REPLACE FUNCTION onemap.partition_days() RETURNS SETOF date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT to_date(right(c.relname, 8), 'YYYYMMDD')
+    SELECT onemap.partition_day(c.relname)
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'onemap.observation_raw'::regclass
     INTERSECT
-    SELECT to_date(right(c.relname, 8), 'YYYYMMDD')
+    SELECT onemap.partition_day(c.relname)
     FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'onemap.track_point_raw'::regclass
     ORDER BY 1
@@ -225,10 +233,10 @@ BEGIN
     FOR day IN SELECT today - 1 + n FROM generate_series(0, ahead_days + 1) n LOOP
         PERFORM onemap.partition_ensure(day);
     END LOOP;
-    FOR day IN SELECT DISTINCT to_date(right(c.relname, 8), 'YYYYMMDD') AS d FROM pg_inherits i
+    FOR day IN SELECT DISTINCT onemap.partition_day(c.relname) AS d FROM pg_inherits i
                JOIN pg_class c ON c.oid = i.inhrelid
                WHERE i.inhparent IN ('onemap.observation_raw'::regclass, 'onemap.track_point_raw'::regclass)
-                   AND to_date(right(c.relname, 8), 'YYYYMMDD') < today - retention_days ORDER BY d LOOP
+                   AND onemap.partition_day(c.relname) < today - retention_days ORDER BY d LOOP
         FOREACH parent IN ARRAY ARRAY['observation', 'track_point'] LOOP
             EXECUTE format('DROP TABLE IF EXISTS onemap.%I', format('%s_%s', parent, to_char(day, 'YYYYMMDD')));
         END LOOP;

@@ -177,9 +177,10 @@ $$;
 COMMENT ON FUNCTION onemap.packed_size("char", date, int, int) IS 'What is packed of some devices of a day';
 
 CREATE OR REPLACE FUNCTION onemap.unpack_device(kind "char", day date, device int) RETURNS void
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET onemap.settling = 'on' AS $$
-DECLARE size record;
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE size record; before text := coalesce(current_setting('onemap.settling', true), '');
 BEGIN
+    PERFORM set_config('onemap.settling', 'on', true); -- a clause SET would be for superusers alone
     SELECT * INTO size FROM onemap.packed_size(kind, day, device, device);
     IF kind = 'o' THEN
         INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings, quality, attributes)
@@ -195,6 +196,7 @@ BEGIN
     PERFORM onemap.packed_remove(kind, day, device);
     UPDATE onemap.packed_day d SET records = d.records - size.records, readings = d.readings - size.readings,
         bytes = d.bytes - size.bytes WHERE d.kind = $1 AND d.day = $2;
+    PERFORM set_config('onemap.settling', before, true);
 END $$;
 COMMENT ON FUNCTION onemap.unpack_device("char", date, int) IS
     'Makes a device''s packed day raw again; the caller holds the partition';
@@ -313,7 +315,7 @@ COMMENT ON FUNCTION onemap.pack_drop_empty() IS
 CREATE OR REPLACE FUNCTION onemap.pack_due(before date, chosen date, OUT kind "char", OUT day date)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.kind, r.day
-    FROM (SELECT left(c.relname, 1)::"char" AS kind, to_date(right(c.relname, 8), 'YYYYMMDD') AS day
+    FROM (SELECT left(c.relname, 1)::"char" AS kind, onemap.partition_day(c.relname) AS day
           FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
           WHERE i.inhparent IN ('onemap.observation_raw'::regclass, 'onemap.track_point_raw'::regclass)) r
     LEFT JOIN onemap.packed_day p ON p.kind = r.kind AND p.day = r.day

@@ -8,7 +8,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
            coalesce(p.records, 0) + CASE WHEN p.state = 'packed' THEN 0 ELSE coalesce(r.rows, 0) END,
            coalesce(p.readings, 0), coalesce(p.bytes, 0) + CASE WHEN p.state = 'packed' THEN 0 ELSE coalesce(r.bytes, 0) END,
            CASE WHEN p.state <> 'raw' THEN p.raw_bytes ELSE r.bytes END
-    FROM (SELECT left(c.relname, 1)::"char" AS kind, to_date(right(c.relname, 8), 'YYYYMMDD') AS day,
+    FROM (SELECT left(c.relname, 1)::"char" AS kind, onemap.partition_day(c.relname) AS day,
                  greatest(c.reltuples, 0)::bigint AS rows, pg_total_relation_size(c.oid) AS bytes
           FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
           WHERE i.inhparent IN ('onemap.observation_raw'::regclass, 'onemap.track_point_raw'::regclass)) r
