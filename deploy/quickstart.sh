@@ -374,7 +374,6 @@ END
 
 main() {
     local yes=false result=0
-    action=run
     seconds=0
     with_cases=true
     month=

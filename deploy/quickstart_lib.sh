@@ -3,6 +3,7 @@
 # Whatever runs is known by process id and start time, so that never another process is stopped in its place.
 
 var=${var:?the folder that everything is kept in}
+action=run # what is asked for: run, bench, status, stop or clean
 postgres_port=
 broker_port=
 http_port=

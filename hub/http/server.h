@@ -19,7 +19,7 @@ struct server_source {
     /* True if messages are being taken and stored; if not, `why` says in words what is missing. */
     bool (*ready)(void *user, char *why, size_t size);
     struct feed_service *live; /* NULL = nothing is told live, yet */
-    struct tiles *tiles; /* NULL = there is no map */
+    struct tiles *tiles;       /* NULL = there is no map */
     void *user;
 };
 

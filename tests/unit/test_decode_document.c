@@ -209,8 +209,8 @@ static void test_wrong_types(void **state) {
            "quantity", "not_finite", "quantity: is not finite");
     flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quality_score\":100.5}",
            "quality_score", "bad_value", "it must be 0 to 100");
-    flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":-0.5}", "quantity",
-           "bad_value", "it must be 0 to ");
+    flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"quantity\":-0.5}",
+           "quantity", "bad_value", "it must be 0 to ");
     flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"started_ms\":1760000000}",
            "started_ms", "time_too_old", "the unit is milliseconds, not seconds");
     flawed(*state, "work", "{\"work_code\":\"W\",\"status\":0,\"observed_at_ms\":" NOW ",\"planned_end_ms\":7}",
