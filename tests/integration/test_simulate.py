@@ -158,7 +158,7 @@ def test_goes_on_after_the_broker_was_away(idle_hub, broker, work_folder):
     assert f"vendors {len(paths.SUBSYSTEMS)}/{len(paths.SUBSYSTEMS)}" in simulator.log_text().splitlines()[-1]
 
 
-def test_same_seed_same_county(idle_hub, broker, site):
+def test_same_seed_same_county(hub, site):
     heard = []
     listener = site.client("dust", "sim")
     listener.client.on_message = lambda client, user, message: heard.append(message.payload)
@@ -166,7 +166,7 @@ def test_same_seed_same_county(idle_hub, broker, site):
 
     def inventory(seed):
         heard.clear()
-        idle_hub.run("simulate", "--once-inventory", "--seed", seed, "--seconds", 3)
+        hub.run("simulate", "--once-inventory", "--seed", seed, "--seconds", 3)  # it waits for its receipts
         return wait_until(lambda: heard and heard[0], 20, "the inventory is heard")
     first = inventory(1)
     assert b"site_monitor-0001" in first
