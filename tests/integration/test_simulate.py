@@ -84,8 +84,8 @@ def test_the_county_arrives_whole(idle_hub, database):
     hub = idle_hub
     make_county(hub)
     hub.start()
-    # 20 times as often as usual: what a person sees in ten minutes.
-    done = hub.run("simulate", "--seconds", 40, "--speed", 20, timeout_s=180)
+    # 30 times as often as usual: what a person sees in thirteen minutes.
+    done = hub.run("simulate", "--seconds", 26, "--speed", 30, timeout_s=180)
     records, messages, accepted, duplicates, rejected = totals(done.stdout)
     assert rejected == 0, done.stdout
     stored = database.value("SELECT sum(accepted + duplicates) FROM onemap.receipt WHERE vendor = 'sim'")
@@ -118,7 +118,7 @@ def test_people_work_and_alarms(idle_hub, database):
     hub = idle_hub
     make_county(hub)
     hub.start()
-    simulator = Simulator(hub, hub.folder, "--anomalies", "1")
+    simulator = Simulator(hub, hub.folder, "--anomalies", "1", "--speed", "4")
     simulator.start()
     wait_until(lambda: database.value("SELECT count(DISTINCT subsystem) FROM onemap.work_order WHERE status = 'FINISHED'") >= 5,
                240, "work orders of five subsystems are finished")

@@ -76,8 +76,8 @@ class Client:
                 self.things[key] = thing
 
     def read_devices(self):
-        url = f"{self.hub.http_url}/api/v1/subsystems/{self.reads}/devices"
-        answer = requests.get(url, params={"limit": 1000}, headers=self.headers, timeout=60)
+        answer = requests.get(f"{self.hub.http_url}/api/v1/devices", params={"subsystem": self.reads, "readings": "true", "limit": 1000},
+                              headers=self.headers, timeout=60)
         answer.raise_for_status()
         for device in answer.json()["devices"]:
             state = self.things.setdefault(("state", device["id"]), {"values": {}, "times": {}})
