@@ -481,7 +481,7 @@ def test_one_address_among_others(probe):
     """One address takes neither all connections nor all of the pool; it is told so, and what it leaves idle makes room for its next."""
     held, share = [], 10
     probe.stop()
-    probe.settings.update(connections=60, address_connections=share, address_queries=1, timeout_s=60, deadline_s=20)
+    probe.settings.update(connections=60, address_connections=share, address_queries=1, timeout_s=60, deadline_s=8)
     probe.start()
     try:
         probe.sleeper(3)

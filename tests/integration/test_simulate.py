@@ -118,7 +118,7 @@ def test_people_work_and_alarms(idle_hub, database):
     hub = idle_hub
     make_county(hub)
     hub.start()
-    simulator = Simulator(hub, hub.folder, "--anomalies", "1", "--speed", "4")
+    simulator = Simulator(hub, hub.folder, "--anomalies", "1")
     simulator.start()
     wait_until(lambda: database.value("SELECT count(DISTINCT subsystem) FROM onemap.work_order WHERE status = 'FINISHED'") >= 5,
                240, "work orders of five subsystems are finished")
