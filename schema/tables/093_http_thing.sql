@@ -1,7 +1,7 @@
 -- What the routes of things need to find their rows without reading tables whole.
 
--- Pages of devices go by id. Not by subsystem and then id: in a young county's statistics that looks as good as the key of subsystem,
--- vendor and code, and each record of an inventory would read all devices of its subsystem.
+-- Pages of devices go by id. Not by subsystem and then id: in a young county's statistics that looks as good as the key of
+-- subsystem, vendor and code, and each record of an inventory would read all devices of its subsystem.
 CREATE INDEX device_subsystem ON onemap.device (id, subsystem);
 CREATE INDEX device_department_id ON onemap.device (department_id, id);
 DROP INDEX onemap.device_department;
