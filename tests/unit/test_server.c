@@ -470,19 +470,27 @@ static void test_huge_head(void **state) {
 }
 /* ---- opening and closing ---- */
 
+/* Does not open, and says why; the other server may have a problem of its own to tell between the two. */
+static void assert_does_not_open(uv_loop_t *loop, const char *listen, const char *why) {
+    char said[512] = "";
+    int64_t at_s;
+    for (int tries = 0; tries < 100 && strstr(said, "http_listen: ") == NULL; tries++) {
+        assert_null(open_on(loop));
+        snprintf(said, sizeof said, "%s", log_last_problem(&at_s));
+    }
+    assert_holds(said, listen);
+    assert_holds(said, why);
+}
+
 static void test_port_in_use(void **state) {
     (void)state;
     uv_loop_t loop;
-    int64_t at_s;
     uv_loop_init(&loop);
-    assert_null(open_on(&loop));
-    assert_holds(log_last_problem(&at_s), "http_listen: listen=\"127.0.0.1\"");
-    assert_holds(log_last_problem(&at_s), "Address already in use");
+    assert_does_not_open(&loop, "listen=\"127.0.0.1\"", "Address already in use");
     char *listen = server.config.http_listen;
     char wrong[] = "256.1.2.3";
     server.config.http_listen = wrong;
-    assert_null(open_on(&loop));
-    assert_holds(log_last_problem(&at_s), "256.1.2.3");
+    assert_does_not_open(&loop, "256.1.2.3", "http_listen");
     server.config.http_listen = listen;
     assert_int_equal(uv_loop_close(&loop), 0);
 }
