@@ -12,6 +12,7 @@
 #include "hub/base/text.h"
 #include "hub/ingest/commit.h"
 #include "hub/ingest/intake.h"
+#include "hub/live/feed.h"
 #include "hub/store/transaction.h"
 
 enum { HEAD = 5, COLUMNS_MAX = 16, RULE_COLUMNS = 11, COPY_HEADER = 19, FIRST_ID = 1000 };
@@ -78,9 +79,10 @@ static struct world make_world(const struct adapter *adapter) {
                           .states = states_new(),
                           .plausible = plausible_new(),
                           .rollups = rollups_new(),
+                          .feed = feed_new(1),
                           .days = calloc(1, sizeof(struct days))};
     REQUIRE(world.registry != NULL && world.alarms != NULL && world.states != NULL && world.plausible != NULL &&
-            world.rollups != NULL && world.days != NULL);
+            world.rollups != NULL && world.feed != NULL && world.days != NULL);
     const char *rights[] = {adapter->key, "acme", "f",          "t",    "f", adapter->key, "strict", "t",
                             "f",          "f",    adapter->key, "gone", "f", "t",          "t"};
     PGresult *rows = answer(5, rights, COUNT_OF(rights));
@@ -95,6 +97,7 @@ static void free_world(const struct world *world) {
     alarms_free(world->alarms);
     states_free(world->states);
     rollups_free(world->rollups);
+    feed_free(world->feed);
     plausible_free(world->plausible);
     free(world->days);
     registry_free(world->registry);
