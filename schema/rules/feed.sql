@@ -1,27 +1,19 @@
 -- The live stream (实时推送, GET /api/v1/stream): which alarms, cases and silent devices changed, for the hub, which pushes them,
 -- and what who opens a stream may see. Of device states only those come by here that went offline: the rest the hub has committed.
 
-CREATE OR REPLACE FUNCTION onemap.feed_alarm_noted() RETURNS trigger
+CREATE OR REPLACE FUNCTION onemap.feed_noted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    INSERT INTO onemap.feed_change (layer, id) SELECT 'alarm', c.id FROM changed c;
+    INSERT INTO onemap.feed_change (layer, id) SELECT TG_ARGV[0], c.id FROM changed c;
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION onemap.feed_alarm_noted() IS 'Trigger: the live stream is to tell of these alarms';
+COMMENT ON FUNCTION onemap.feed_noted() IS 'Trigger: the live stream is to tell of these rows, in the layer that is its argument';
 CREATE OR REPLACE TRIGGER feed_alarm_added AFTER INSERT ON onemap.alarm REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_alarm_noted();
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_noted('alarm');
 CREATE OR REPLACE TRIGGER feed_alarm_changed AFTER UPDATE ON onemap.alarm REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_alarm_noted();
-
-CREATE OR REPLACE FUNCTION onemap.feed_case_noted() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    INSERT INTO onemap.feed_change (layer, id) SELECT 'case', c.id FROM changed c;
-    RETURN NULL;
-END $$;
-COMMENT ON FUNCTION onemap.feed_case_noted() IS 'Trigger: the live stream is to tell of these new cases';
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_noted('alarm');
 CREATE OR REPLACE TRIGGER feed_case_added AFTER INSERT ON onemap.case_record REFERENCING NEW TABLE AS changed
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_case_noted();
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_noted('case');
 
 CREATE OR REPLACE FUNCTION onemap.feed_case_change_noted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
