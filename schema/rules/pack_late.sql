@@ -58,6 +58,39 @@ $$;
 COMMENT ON FUNCTION onemap.packed_newest() IS 'The last day that may be packed: those after it are written to all the time';
 GRANT EXECUTE ON FUNCTION onemap.packed_newest() TO cityhub_hub;
 
+-- Of many keys of a device's day what lies between them is unpacked in one go, of few each alone.
+CREATE OR REPLACE FUNCTION onemap.packed_windows(kind "char", devices int[], times timestamptz[])
+RETURNS TABLE (device_id int, entry onemap.packed_record, from_at timestamptz, to_at timestamptz)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH keys AS MATERIALIZED (
+        SELECT DISTINCT k.device, k.at, (k.at AT TIME ZONE 'UTC')::date AS day FROM unnest(devices, times) k(device, at)),
+    groups AS MATERIALIZED (
+        SELECT k.device, k.day, count(*) AS n, min(k.at) AS lo, max(k.at) AS hi FROM keys k GROUP BY 1, 2),
+    found AS MATERIALIZED (
+        SELECT g.*, p.entry, (p.entry).records * extract(epoch FROM g.hi - g.lo) / 86400 <= g.n * 20 AS dense
+        FROM groups g CROSS JOIN LATERAL (
+            SELECT p::onemap.packed_record AS entry FROM onemap.packed_record p
+            WHERE p.device_id = g.device AND p.kind = $1 AND p.day = g.day OFFSET 0) p)
+    SELECT f.device, f.entry, f.lo, f.hi + interval '1 microsecond' FROM found f WHERE f.dense
+    UNION ALL
+    SELECT f.device, f.entry, k.at, k.at + interval '1 microsecond'
+    FROM found f JOIN keys k ON k.device = f.device AND k.day = f.day WHERE NOT f.dense
+$$;
+COMMENT ON FUNCTION onemap.packed_windows("char", int[], timestamptz[]) IS
+    'The packed days of keys, each with the times (from_at to before to_at) in which they lie; no row for a key whose day is raw';
+GRANT EXECUTE ON FUNCTION onemap.packed_windows("char", int[], timestamptz[]) TO cityhub_hub;
+
+CREATE OR REPLACE FUNCTION onemap.packed_lock(kind "char", devices int[], times timestamptz[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM onemap.packed_record p WHERE p.kind = $1 AND (p.device_id, p.day) IN (
+        SELECT k.device, (k.at AT TIME ZONE 'UTC')::date FROM unnest(devices, times) k(device, at))
+    ORDER BY p.device_id, p.day FOR UPDATE;
+END $$;
+COMMENT ON FUNCTION onemap.packed_lock("char", int[], timestamptz[]) IS
+    'Until the transaction ends nobody else lifts records of these keys'' packed days';
+GRANT EXECUTE ON FUNCTION onemap.packed_lock("char", int[], timestamptz[]) TO cityhub_hub;
+
 -- Staged records whose keys are packed: if all of a key are duplicates that is their fate, else the packed record is lifted into
 -- the raw table and everything goes on as if it had never been packed.
 CREATE OR REPLACE FUNCTION onemap.observation_lift(stamp timestamptz) RETURNS void
@@ -69,21 +102,11 @@ BEGIN
     IF days = '{}' OR NOT onemap.packed_hold('o', days) THEN
         RETURN;
     END IF;
-    WITH keys AS MATERIALIZED (
-        SELECT DISTINCT s.device_id, s.observed_at, (s.observed_at AT TIME ZONE 'UTC')::date AS day
-        FROM pg_temp.observation_stage s),
-    groups AS MATERIALIZED (
-        SELECT k.device_id, k.day, count(*) AS n, min(k.observed_at) AS lo, max(k.observed_at) AS hi FROM keys k GROUP BY 1, 2),
-    found AS MATERIALIZED (
-        SELECT g.*, p.entry, (p.entry).records * extract(epoch FROM g.hi - g.lo) / 86400 <= g.n * 20 AS dense
-        FROM groups g CROSS JOIN LATERAL (
-            SELECT p::onemap.packed_record AS entry FROM onemap.packed_record p
-            WHERE p.device_id = g.device_id AND p.kind = 'o' AND p.day = g.day OFFSET 0) p),
-    packed AS MATERIALIZED (
-        SELECT f.device_id, u.* FROM found f CROSS JOIN LATERAL onemap.observation_unpack(f.entry, f.lo, f.hi + us) u WHERE f.dense
-        UNION ALL
-        SELECT f.device_id, u.* FROM found f JOIN keys k ON k.device_id = f.device_id AND k.day = f.day
-        CROSS JOIN LATERAL onemap.observation_unpack(f.entry, k.observed_at, k.observed_at + us) u WHERE NOT f.dense),
+    SELECT array_agg(s.device_id ORDER BY s.row_no), array_agg(s.observed_at ORDER BY s.row_no) INTO devices, times
+    FROM pg_temp.observation_stage s;
+    WITH packed AS MATERIALIZED (
+        SELECT w.device_id, u.* FROM onemap.packed_windows('o', devices, times) w
+        CROSS JOIN LATERAL onemap.observation_unpack(w.entry, w.from_at, w.to_at) u),
     judged AS MATERIALIZED (
         SELECT s.row_no, s.device_id, s.observed_at, bool_and(
             CASE WHEN onemap.stage_since(s.received_at, stamp) < p.received_at
@@ -101,9 +124,7 @@ BEGIN
     IF devices IS NULL THEN
         RETURN;
     END IF;
-    PERFORM FROM onemap.packed_record p WHERE p.kind = 'o' AND (p.device_id, p.day) IN (
-        SELECT k.device, (k.at AT TIME ZONE 'UTC')::date FROM unnest(devices, times) k(device, at))
-    ORDER BY p.device_id, p.day FOR UPDATE;
+    PERFORM onemap.packed_lock('o', devices, times);
     -- A statement of its own: what another has lifted meanwhile is not lifted again.
     WITH moved AS MATERIALIZED (
         SELECT p.device_id, p.day, u.* FROM unnest(devices, times) k(device, at)
@@ -128,21 +149,11 @@ BEGIN
     IF days = '{}' OR NOT onemap.packed_hold('t', days) THEN
         RETURN;
     END IF;
-    WITH keys AS MATERIALIZED (
-        SELECT DISTINCT s.device_id, s.observed_at, (s.observed_at AT TIME ZONE 'UTC')::date AS day
-        FROM pg_temp.track_point_stage s),
-    groups AS MATERIALIZED (
-        SELECT k.device_id, k.day, count(*) AS n, min(k.observed_at) AS lo, max(k.observed_at) AS hi FROM keys k GROUP BY 1, 2),
-    found AS MATERIALIZED (
-        SELECT g.*, p.entry, (p.entry).records * extract(epoch FROM g.hi - g.lo) / 86400 <= g.n * 20 AS dense
-        FROM groups g CROSS JOIN LATERAL (
-            SELECT p::onemap.packed_record AS entry FROM onemap.packed_record p
-            WHERE p.device_id = g.device_id AND p.kind = 't' AND p.day = g.day OFFSET 0) p),
-    packed AS MATERIALIZED (
-        SELECT f.device_id, u.* FROM found f CROSS JOIN LATERAL onemap.track_point_unpack(f.entry, f.lo, f.hi + us) u WHERE f.dense
-        UNION ALL
-        SELECT f.device_id, u.* FROM found f JOIN keys k ON k.device_id = f.device_id AND k.day = f.day
-        CROSS JOIN LATERAL onemap.track_point_unpack(f.entry, k.observed_at, k.observed_at + us) u WHERE NOT f.dense),
+    SELECT array_agg(s.device_id ORDER BY s.row_no), array_agg(s.observed_at ORDER BY s.row_no) INTO devices, times
+    FROM pg_temp.track_point_stage s;
+    WITH packed AS MATERIALIZED (
+        SELECT w.device_id, u.* FROM onemap.packed_windows('t', devices, times) w
+        CROSS JOIN LATERAL onemap.track_point_unpack(w.entry, w.from_at, w.to_at) u),
     judged AS MATERIALIZED (
         SELECT s.row_no, s.device_id, s.observed_at, bool_and(onemap.stage_since(s.received_at, stamp) < p.received_at
             OR (s.geom IS NULL) = (p.geom IS NULL) AND public.ST_OrderingEquals(coalesce(s.geom, s.geom_outside),
@@ -156,9 +167,7 @@ BEGIN
     IF devices IS NULL THEN
         RETURN;
     END IF;
-    PERFORM FROM onemap.packed_record p WHERE p.kind = 't' AND (p.device_id, p.day) IN (
-        SELECT k.device, (k.at AT TIME ZONE 'UTC')::date FROM unnest(devices, times) k(device, at))
-    ORDER BY p.device_id, p.day FOR UPDATE;
+    PERFORM onemap.packed_lock('t', devices, times);
     WITH moved AS MATERIALIZED (
         SELECT p.device_id, p.day, u.* FROM unnest(devices, times) k(device, at)
         JOIN onemap.packed_record p ON p.device_id = k.device AND p.kind = 't' AND p.day = (k.at AT TIME ZONE 'UTC')::date

@@ -142,6 +142,21 @@ COMMENT ON FUNCTION onemap.metric_window(onemap.packed_series, int, date, timest
 GRANT EXECUTE ON FUNCTION onemap.metric_window(onemap.packed_series, int, date, timestamptz, timestamptz)
     TO cityhub_hub, cityhub_api, cityhub_read;
 
+CREATE OR REPLACE FUNCTION onemap.packed_span(times onemap.packed_series, records int, day date, from_at timestamptz,
+    to_at timestamptz, OUT first_no int, OUT last_no int)
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- The whole day, which most ask for, needs no search.
+    first_no := CASE WHEN from_at > day::timestamp AT TIME ZONE 'UTC'
+        THEN onemap.series_search(times, records, onemap.day_offset(from_at, day)) ELSE 1 END;
+    last_no := CASE WHEN to_at < (day + 1)::timestamp AT TIME ZONE 'UTC'
+        THEN onemap.series_search(times, records, onemap.day_offset(to_at, day)) - 1 ELSE records END;
+END $$;
+COMMENT ON FUNCTION onemap.packed_span(onemap.packed_series, int, date, timestamptz, timestamptz) IS
+    'The numbers of a packed day''s records from from_at to before to_at, by its column of times; first_no > last_no: none';
+GRANT EXECUTE ON FUNCTION onemap.packed_span(onemap.packed_series, int, date, timestamptz, timestamptz)
+    TO cityhub_hub, cityhub_api, cityhub_read;
+
 -- Column by column into arrays, then record by record out of them: within plpgsql an element is found at once.
 CREATE OR REPLACE FUNCTION onemap.observation_unpack(p onemap.packed_record, from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (no int, observed_at timestamptz, received_at timestamptz, readings float8[], quality bigint, attributes jsonb)
@@ -156,12 +171,7 @@ BEGIN
         IF s.ordinal > 0 THEN
             flat := flat || ARRAY(SELECT v.value FROM onemap.series_decode(s, a, b) v);
         ELSIF s.ordinal = -9 THEN
-            IF from_at > midnight THEN
-                a := onemap.series_search(s, p.records, onemap.day_offset(from_at, p.day));
-            END IF;
-            IF to_at < midnight + interval '1 day' THEN
-                b := onemap.series_search(s, p.records, onemap.day_offset(to_at, p.day)) - 1;
-            END IF;
+            SELECT x.first_no, x.last_no INTO a, b FROM onemap.packed_span(s, p.records, p.day, from_at, to_at) x;
             EXIT WHEN a > b;
             times := ARRAY(SELECT v.whole FROM onemap.series_decode(s, a, b) v);
         ELSIF s.ordinal = -8 THEN
@@ -193,12 +203,7 @@ BEGIN
     FOR s IN SELECT x.* FROM onemap.packed_series x
              WHERE x.device_id = p.device_id AND x.kind = p.kind AND x.day = p.day ORDER BY x.ordinal LOOP
         IF s.ordinal = -9 THEN
-            IF from_at > midnight THEN
-                a := onemap.series_search(s, p.records, onemap.day_offset(from_at, p.day));
-            END IF;
-            IF to_at < midnight + interval '1 day' THEN
-                b := onemap.series_search(s, p.records, onemap.day_offset(to_at, p.day)) - 1;
-            END IF;
+            SELECT x.first_no, x.last_no INTO a, b FROM onemap.packed_span(s, p.records, p.day, from_at, to_at) x;
             EXIT WHEN a > b;
             times := ARRAY(SELECT v.whole FROM onemap.series_decode(s, a, b) v);
         ELSIF s.ordinal = -8 THEN
