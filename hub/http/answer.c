@@ -218,9 +218,7 @@ static struct MHD_Response *delivery_response(struct request *request, struct an
         MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     }
     int send_buffer = STREAM_SEND_BUFFER;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    setsockopt(info->connect_fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
+    setsockopt(request_socket(request->connection), SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     return response;
 }
 

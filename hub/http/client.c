@@ -38,14 +38,10 @@ static void six_text(const struct in6_addr *six, char text[static INET6_ADDRSTRL
               INET6_ADDRSTRLEN);
 }
 
-static int socket_of(const struct request *request) {
-    return MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-}
-
 static bool peer_of(const struct request *request, struct in6_addr *peer) {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    return getpeername(socket_of(request), (struct sockaddr *)&address, &length) == 0 &&
+    return getpeername(request_socket(request->connection), (struct sockaddr *)&address, &length) == 0 &&
            address_of((const struct sockaddr *)&address, peer);
 }
 
@@ -80,7 +76,8 @@ bool client_is_local(const struct request *request) {
     socklen_t length = sizeof address;
     struct in6_addr peer = in6addr_any, local = in6addr_any;
     const char *host = request_header(request, MHD_HTTP_HEADER_HOST);
-    if (!peer_of(request, &peer) || getsockname(socket_of(request), (struct sockaddr *)&address, &length) != 0 ||
+    if (!peer_of(request, &peer) ||
+        getsockname(request_socket(request->connection), (struct sockaddr *)&address, &length) != 0 ||
         !address_of((const struct sockaddr *)&address, &local)) {
         return false;
     }

@@ -14,6 +14,7 @@
 #include "hub/http/login.h"
 #include "hub/http/query.h"
 #include "hub/http/request_check.h"
+#include "hub/http/taken.h"
 
 enum { DROP_BYTES_MAX = 1024 * 1024 }; /* of a body that nobody wants, read so that the client reads the answer */
 
@@ -237,7 +238,25 @@ void request_free(struct request *request, bool whole) {
     free(request);
 }
 
+/* Neither that a write succeeds nor that there is nothing to write says that anybody reads. */
+bool request_stalled(struct request *request, uint64_t now) {
+    uint64_t acknowledged;
+    bool all;
+    if (request->delivery == NULL || !taken_of(request_socket(request->connection), &acknowledged, &all)) {
+        return false;
+    }
+    if (all || acknowledged != request->acknowledged) {
+        request->acknowledged = acknowledged;
+        request->taken_ms = now;
+    }
+    return now - request->taken_ms >= (uint64_t)request->service->config->http_stall_s * 1000;
+}
+
 /* ---- for what answers ---- */
+
+int request_socket(struct MHD_Connection *connection) {
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
 
 const char *request_header(const struct request *request, const char *name) {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);

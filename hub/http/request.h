@@ -100,12 +100,17 @@ bool request_identified(struct request *request);
 bool request_body(struct request *request, const char *bytes, size_t *length);
 /* The body is there, or the connection was resumed: answers, or suspends. False = close the connection. */
 bool request_go(struct request *request);
+/* Whether it has a streaming answer whose client acknowledged nothing of it for [http] stall_s. */
+bool request_stalled(struct request *request, uint64_t now);
 /* Its connection must be closed: lets go of what works for it, and wakes it. `why`: see answer_source.closed. */
 void request_cut(struct request *request, const char *why);
 /* libmicrohttpd is done with it. `whole`: the answer went out. */
 void request_free(struct request *request, bool whole);
 
 /* ---- for what answers ---- */
+
+/* The socket of a connection, a request's or not. */
+int request_socket(struct MHD_Connection *connection);
 
 /* The value of a parameter of its row; it must have that. */
 const struct parameter_value *request_value(const struct request *request, const char *name);

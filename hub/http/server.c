@@ -20,7 +20,6 @@
 #include "hub/http/login.h"
 #include "hub/http/request.h"
 #include "hub/http/stream.h"
-#include "hub/http/taken.h"
 
 enum {
     LISTEN_BACKLOG = 1024,
@@ -308,13 +307,9 @@ __attribute__((format(printf, 2, 0))) static void on_message(void *user, const c
 
 /* ---- the clock ---- */
 
-static int socket_of(const struct connection *connection) {
-    return MHD_get_connection_info(connection->handle, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-}
-
 /* Closes it: libmicrohttpd sees the shut socket, or the request's answer. `hard`: what is unsent is thrown away. */
 static void cut(struct connection *connection, const char *why, bool hard) {
-    int client = socket_of(connection);
+    int client = request_socket(connection->handle);
     if (hard) {
         const struct linger none = {.l_onoff = 1};
         setsockopt(client, SOL_SOCKET, SO_LINGER, &none, sizeof none);
@@ -324,22 +319,6 @@ static void cut(struct connection *connection, const char *why, bool hard) {
         log_info("http_cut", "path=%s reason=%s", log_quote(connection->request->path), why);
         request_cut(connection->request, why);
     }
-}
-
-/* A streaming answer, and its client acknowledges nothing of what the kernel holds for it: neither that a write
- * succeeds nor that there is nothing to write says that anybody reads. */
-static bool is_stalled(struct connection *connection, uint64_t now) {
-    struct request *request = connection->request;
-    uint64_t acknowledged;
-    bool all;
-    if (request->delivery == NULL || !taken_of(socket_of(connection), &acknowledged, &all)) {
-        return false;
-    }
-    if (all || acknowledged != request->acknowledged) {
-        request->acknowledged = acknowledged;
-        request->taken_ms = now;
-    }
-    return now - request->taken_ms >= (uint64_t)connection->server->service.config->http_stall_s * 1000;
 }
 
 static void evict(struct connection *connection) {
@@ -370,7 +349,7 @@ static void look_at(struct connection *connection, uint64_t now) {
             hub_metrics.http_late++;
             cut(connection, "late", true);
         }
-    } else if (request->cut == NULL && is_stalled(connection, now)) {
+    } else if (request->cut == NULL && request_stalled(request, now)) {
         hub_metrics.http_slow++;
         cut(connection, "slow", true);
     } else if (request->cut == NULL && request->deadline_ms <= now) {
@@ -384,7 +363,7 @@ static void find_left(struct server *server) {
     for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
         struct request *request = connection->request;
         if (request != NULL && request->suspended && !request->waking && request->cut == NULL) {
-            server->watched[count] = (struct pollfd){.fd = socket_of(connection), .events = POLLRDHUP};
+            server->watched[count] = (struct pollfd){.fd = request_socket(connection->handle), .events = POLLRDHUP};
             server->watched_as[count++] = connection;
         }
     }
