@@ -1,6 +1,5 @@
 """The HTTP server with a real PostgreSQL: answers by SQL, their order, time, end, and what becomes of clients that leave, wait
-or send nonsense. `probe` is the server alone, with rows whose functions a test makes itself; `shared` is the whole hub."""
-import concurrent.futures
+or send nonsense. `probe` is the server alone, with rows whose functions a test makes itself."""
 import gzip
 import json
 import signal
@@ -500,10 +499,9 @@ def test_one_address_among_others(probe):
         assert time.monotonic() - begun < 5.9, "it waited for nobody"
         for client in held:  # until each has its answer, or is told that its time was over; then it is idle
             client.recv(1000)
-        time.sleep(1.1)
-        assert probe.get("/ping").text == "pong\n"
-        assert probe.metric("cityhub_http_evicted_total") >= 1
         assert probe.metric("cityhub_http_crowded_total") >= 41
+        wait_until(lambda: probe.get("/ping").text == "pong\n", 10, "what is idle makes room")
+        assert probe.metric("cityhub_http_evicted_total") >= 1
     finally:
         for client in held:
             client.close()
@@ -532,76 +530,3 @@ def test_end_while_requests_wait(probe):
         received(client)
     wait_until(lambda: probe.running() == 0, 30, "the server notices that nobody waits")
     probe.start()
-
-
-# ---- the hub's own routes
-
-def now_ms():
-    return int(time.time() * 1000)
-
-
-def test_subsystems(shared):
-    hub = shared.hubs[0]
-    response = hub.read("/api/v1/subsystems")
-    document = response.json()
-    assert [one["key"] for one in document["subsystems"]] == sorted(paths.SUBSYSTEMS)
-    dust = next(one for one in document["subsystems"] if one["key"] == "dust")
-    assert dust["name_zh"] == "扬尘管控" and all(kind["key"] and kind["name_zh"] for kind in dust["kinds"]) and dust["kinds"]
-    assert next(metric for metric in dust["metrics"] if metric["key"] == "pm25_ug_m3")["unit"]
-    assert requests.get(hub.http_url + "/api/v1/subsystems", headers={**hub.key(), "If-None-Match": response.headers["ETag"]}, timeout=30).status_code == 304
-
-
-def test_every_route_has_its_function(shared):
-    """Each row's function is in the migrated database, may be called by the API, and changes nothing unless the row writes."""
-    rows = shared.hubs[0].get("/api/v1").json()["routes"]
-    assert len(rows) >= 7
-    for row in (row for row in rows if "function" in row):
-        arguments = "jsonb" if "body" not in row else "jsonb, jsonb" if row["body"]["types"] == ["application/json"] else "jsonb, bytea"
-        signature = f"{row['function']}({arguments})"
-        assert shared.database.value("SELECT to_regprocedure(%s) IS NOT NULL", signature), f"{row['path']}: there is no {signature}"
-        assert shared.database.value("SELECT has_function_privilege('cityhub_api', %s, 'EXECUTE')", signature), row["path"]
-        assert row["method"] != "GET" or shared.database.value("SELECT provolatile FROM pg_proc WHERE oid = %s::regprocedure", signature) == "s", row["path"]
-
-
-def test_only_health_is_told_to_strangers(shared):
-    hub = shared.hubs[0]
-    rows = hub.get("/api/v1").json()["routes"]
-    assert {row["path"] for row in rows if row["right"] == "anyone"} == {"/healthz", "/readyz", "/api/v1/login"}
-    assert {row["path"] for row in rows if row["loopback"]} == {"/metrics", "/api/v1", "/api/v1/status"}
-    for row in rows:
-        path = row["path"].replace("{id}", "1")
-        for headers in ({"Host": "hub.example"}, {"X-Forwarded-For": "10.1.2.3"}):
-            response = requests.request(row["method"], hub.http_url + path, headers=headers, timeout=30)
-            assert response.status_code == (400 if row["path"] == "/api/v1/login" else 200 if row["right"] == "anyone" else 401), path
-
-
-def test_requests_are_counted(shared):
-    hub = shared.hubs[0]
-    name = "GET /api/v1/devices"
-    before = hub.metrics().samples["cityhub_http_requests_total"]
-    hub.read("/api/v1/devices")
-    hub.read("/api/v1/devices?limit=x")
-    metrics = hub.metrics()
-    metrics.check()
-    def counted(kind):
-        key = (("class", kind), ("route", name))
-        return metrics.samples["cityhub_http_requests_total"][key] - before.get(key, 0)
-    assert (counted("2xx"), counted("4xx")) == (1, 1)
-    assert metrics.samples["cityhub_http_route_seconds_total"][(("route", name),)] > 0
-    assert metrics.value("cityhub_http_request_seconds_count") > 2
-
-
-def test_requests_beside_messages(shared):
-    """Many readers and a vendor at once: nobody is refused, every message is stored."""
-    hub, client = shared.hubs[0], shared.new_client("dust")
-
-    def read(number):
-        with requests.Session() as session:
-            session.headers.update(hub.key())
-            return [session.get(f"{hub.http_url}/api/v1/devices?subsystem=dust&limit={number + 1}", timeout=30).status_code for _ in range(20)]
-    hub.key()
-    with concurrent.futures.ThreadPoolExecutor(8) as readers:
-        results = [readers.submit(read, number) for number in range(8)]
-        receipts = [client.send_telemetry({"device_code": "D", "observed_at_ms": now_ms() + n, "pm25_ug_m3": 1.0}) for n in range(20)]
-        statuses = [status for result in results for status in result.result()]
-    assert set(statuses) == {200} and all(receipt["accepted"] == 1 for receipt in receipts)

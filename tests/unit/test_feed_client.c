@@ -1,0 +1,219 @@
+/* test_feed_client.c: listeners that are many, slow or silent, and what the database tells of changes that are not the
+ * hub's. */
+#include "feed_world.h"
+
+/* ---- many, slow, silent ---- */
+
+static void test_shared(void **state) {
+    struct world *world = *state;
+    enum { DEVICES = 600 };
+    struct device *devices[DEVICES];
+    struct listener listeners[2];
+    for (int i = 0; i < DEVICES; i++) {
+        devices[i] = device_of(world->dust, i + 1, 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        listen_as(world, &listeners[i], "state", NULL, NULL, NULL);
+        take(&listeners[i]);
+    }
+    assert_int_equal(hub_metrics.stream_filters, 1);
+    for (int i = 0; i < DEVICES; i++) {
+        commit(world, devices[i], 1, 1, i);
+    }
+    turn(world);
+    char *one = strdup(take(&listeners[0]));
+    assert_string_equal(take(&listeners[1]), one); /* byte by byte: the chunks are the same */
+    size_t ids = 0;
+    for (const char *at = one; (at = strstr(at, "\nid: ")) != NULL; at++) {
+        ids++;
+    }
+    assert_true(ids >= strlen(one) / (2 * 16384) && ids > 1);
+    free(one);
+    leave(&listeners[0]);
+    leave(&listeners[1]);
+}
+
+/* A client that takes little is told what is, not what was: it holds no more than a chunk. */
+static void test_slow(void **state) {
+    struct world *world = *state;
+    enum { DEVICES = 300, TURNS = 50 };
+    struct device *devices[DEVICES];
+    struct listener slow;
+    int told[DEVICES + 1] = {0};
+    for (int i = 0; i < DEVICES; i++) {
+        devices[i] = device_of(world->dust, i + 1, 0);
+    }
+    listen_as(world, &slow, "state", NULL, NULL, NULL);
+    take(&slow);
+    struct buffer all = {0};
+    for (int t = 1; t <= TURNS; t++) {
+        for (int i = 0; i < DEVICES; i++) {
+            commit(world, devices[i], t, 1, t);
+        }
+        turn(world);
+        take_some(&slow, 1000);
+        buffer_bytes(&all, slow.read.data, slow.read.length);
+    }
+    take(&slow);
+    buffer_bytes(&all, slow.read.data, slow.read.length);
+    const char *text = buffer_string(&all);
+    for (const char *at = text; (at = strstr(at, "{\"id\":")) != NULL; at++) {
+        told[atoi(at + 6)] = atoi(strchr(strstr(at, "\"values\":{\""), ':') + 1 +
+                                  strcspn(strchr(strstr(at, "\"values\":{\""), ':') + 1, ":") + 1);
+    }
+    for (int i = 1; i <= DEVICES; i++) {
+        assert_int_equal(told[i], TURNS); /* the last it was told is what is */
+    }
+    assert_true(all.length < (size_t)3 * DEVICES * 200);
+    buffer_free(&all);
+    leave(&slow);
+}
+
+static void test_heartbeat(void **state) {
+    struct world *world = *state;
+    struct listener all;
+    listen_as(world, &all, "", NULL, NULL, NULL);
+    take(&all);
+    assert_string_equal(take(&all), "");
+    for (uint64_t until = world->now + FEED_HEARTBEAT_MS - FEED_TURN_MS; world->now < until;) {
+        turn(world);
+        assert_int_equal(all.woken, 0);
+    }
+    turn(world);
+    assert_int_equal(all.woken, 1);
+    assert_string_equal(take(&all), ":\nid: 0000000000000abc-0\n\n");
+    turn(world);
+    assert_int_equal(all.woken, 0);
+    leave(&all);
+}
+
+static void test_full(void **state) {
+    struct world *world = *state;
+    struct listener listeners[MOST];
+    for (int i = 0; i < MOST; i++) {
+        assert_false(feed_clients_full(world->clients));
+        listen_as(world, &listeners[i], "", NULL, NULL, NULL);
+    }
+    assert_true(feed_clients_full(world->clients));
+    assert_int_equal(feed_clients_count(world->clients), MOST);
+    leave(&listeners[1]);
+    assert_false(feed_clients_full(world->clients));
+    leave(&listeners[0]);
+    leave(&listeners[2]);
+}
+
+/* Alarms and cases are bounded: the oldest go, and whoever lacks them is told. */
+static void test_texts_bounded(void **state) {
+    struct world *world = *state;
+    struct listener early;
+    listen_as(world, &early, "case", NULL, NULL, NULL);
+    struct feed_position seen = position_in(take(&early));
+    leave(&early);
+    for (int i = 1; i <= FEED_TEXTS_MAX; i++) {
+        text(world, FEED_CASE, i, 0, "{}");
+    }
+    listen_as(world, &early, "case", NULL, NULL, &seen);
+    hides(take_some(&early, 200), "resync");
+    leave(&early);
+    text(world, FEED_CASE, FEED_TEXTS_MAX + 1, 0, "{}");
+    assert_int_equal(world->feed->lists[FEED_CASE].count, FEED_TEXTS_MAX);
+    feed_settled(world->feed, feed_head(world->feed));
+    listen_as(world, &early, "case", NULL, NULL, &seen);
+    shows(take_some(&early, 200), "resync");
+    leave(&early);
+    size_t large = FEED_TEXT_BYTES_MAX / 2 + 1;
+    char *json = malloc(large + 1);
+    memset(json, ' ', large);
+    json[large] = '\0';
+    listen_as(world, &early, "case", NULL, NULL, NULL);
+    for (int i = 1; i <= 3; i++) {
+        text(world, FEED_CASE, i, 0, json);
+        assert_true(world->feed->lists[FEED_CASE].bytes <= FEED_TEXT_BYTES_MAX);
+    }
+    assert_int_equal(world->feed->lists[FEED_CASE].count, 1);
+    leave(&early);
+    free(json);
+}
+
+/* ---- the database's changes ---- */
+
+#define CHANGE_COLUMNS 12
+
+static void answer(struct world *world, const char *snapshot, const char *backwards, PGresult *changes) {
+    PGresult *first = ROWS(2, snapshot, backwards);
+    feed_source_take(world->feed, world->registry, 1, first);
+    feed_source_take(world->feed, world->registry, 2, changes);
+    PQclear(first);
+    PQclear(changes);
+}
+
+static void test_source(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world->dust, 7, 30);
+    struct listener all, left;
+    struct buffer sql = {0};
+    assert_false(feed_source_due(world->feed, 1000));
+    listen_as(world, &all, "", NULL, NULL, NULL);
+    listen_as(world, &left, "case", NULL, "31", NULL);
+    take(&all);
+    take(&left);
+    assert_false(feed_source_due(world->feed, 1000)); /* from where on? */
+    feed_source_begin(world->feed, "10:20:", 6, 1000);
+    feed_source_begin(world->feed, "11:21:", 6, 1000); /* the first one's clients have read before */
+    assert_true(feed_source_due(world->feed, 1000));
+    for (int failed = 1; failed >= 0; failed--) {
+        sql.length = 0;
+        feed_source_sql(world->feed, 1000, &sql);
+        shows(buffer_string(&sql), "feed_changes('10:20:'");
+        assert_false(feed_source_due(world->feed, 1249));
+        assert_true(feed_source_due(world->feed, 1250));
+        if (failed == 1) {
+            feed_source_end(world->feed, false);
+        }
+    }
+    answer(world, "12:30:", "f",
+           ROWS(CHANGE_COLUMNS, "alarm", "5", "dust", "30", NULL, "114.5", "34.5", "{\"id\":5}", NULL, NULL, NULL, NULL,
+                "case", "6", NULL, "30", "31,30", NULL, NULL, "{\"id\":6}", NULL, NULL, NULL, NULL, "state", "7",
+                "dust", "30", NULL, NULL, NULL, NULL, "acme", "D-7", "f", "1700000000500"));
+    feed_source_end(world->feed, true);
+    turn(world);
+    const char *read = take(&all);
+    shows(read,
+          "event: state\ndata: [{\"id\":7,\"subsystem\":\"dust\",\"online\":false,\"last_seen_at_ms\":1700000000500}]");
+    shows(read, "event: alarm\ndata: [{\"id\":5}]");
+    shows(read, "event: case\ndata: [{\"id\":6}]");
+    shows(take(&left), "event: case\ndata: [{\"id\":6,\"left\":true}]");
+    sql.length = 0;
+    feed_source_sql(world->feed, 1300, &sql);
+    shows(buffer_string(&sql), "feed_changes('12:30:'");
+    /* Another database, or one put back: nobody knows what is missing. */
+    answer(world, "5:6:", "t",
+           ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
+    feed_source_end(world->feed, true);
+    feed_settled(world->feed, feed_head(world->feed));
+    commit(world, device, 1, 1, 1);
+    turn(world);
+    shows(take(&all), "event: resync");
+    shows(take(&left), "event: resync");
+    /* Nor if it was not asked for so long that rows may be gone. */
+    sql.length = 0;
+    feed_source_sql(world->feed, 1300 + 300001, &sql);
+    shows(buffer_string(&sql), "feed_changes('5:6:'");
+    answer(world, "7:8:", "f",
+           ROWS(CHANGE_COLUMNS, "alarm", "5", NULL, NULL, NULL, NULL, NULL, "{}", NULL, NULL, NULL, NULL));
+    feed_source_end(world->feed, true);
+    feed_settled(world->feed, feed_head(world->feed));
+    turn(world);
+    shows(take(&all), "event: resync");
+    leave(&all);
+    leave(&left);
+    buffer_free(&sql);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        FEED_TEST(test_shared), FEED_TEST(test_slow),          FEED_TEST(test_heartbeat),
+        FEED_TEST(test_full),   FEED_TEST(test_texts_bounded), FEED_TEST(test_source),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
