@@ -4,6 +4,7 @@ repository's own configuration. Run it when a .proto gets fields: the fuzzer the
 always give the same files."""
 import json
 import pathlib
+import re
 import shutil
 import sys
 
@@ -16,7 +17,7 @@ from harness import messages  # noqa: E402
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 # The order of the generated table of adapters.
 SUBSYSTEMS = sorted(path.stem for path in ROOT.glob("adapters/*/*.c"))
-KINDS = ["inventory", "staff", "work", "case"]
+KINDS = ["inventory", "staff", "work", "case", "interval"]
 NOW_MS = 1760000000000
 RECORD = {"device_code": "a", "observed_at_ms": NOW_MS}
 POSITION = {"lon": 114.3925, "lat": 34.0583, "system": "GCJ02"}
@@ -184,12 +185,25 @@ def parsers():
     write("fuzz_config", "default", (ROOT / "config" / "cityhub.ini").read_bytes())
 
 
+def hj212():
+    """Frames that devices sent; the first byte chooses how the target cuts and reads them."""
+    rows = (ROOT / "tests" / "data" / "hj212.tsv").read_text().splitlines()[1:]
+    for number, row in enumerate(rows):
+        frame = row.split("\t")[1].encode("ascii")
+        content = re.sub(rb"\\(?:x([0-9a-f]{2})|(.))", lambda m: bytes.fromhex(m[1].decode()) if m[1] else {b"r": b"\r", b"n": b"\n", b"t": b"\t"}.get(m[2], m[2]), frame)
+        write("fuzz_decode_hj212", f"frame-{number:02}", bytes([number % 64]) + content)
+    for path in sorted((ROOT / "config" / "gateway" / "hj212").iterdir()):
+        write("fuzz_decode_hj212", f"dialect-{path.stem}", b"\x03" + path.read_bytes())
+
+
 def main():
-    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake"):
+    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake",
+                 "fuzz_decode_hj212"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
     intake()
+    hj212()
     files = [path for path in CORPUS.rglob("*") if path.is_file()]
     print(f"{len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
 
