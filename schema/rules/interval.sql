@@ -83,8 +83,6 @@ COMMENT ON FUNCTION onemap.interval_keep() IS
     'Trigger that passes over what says nothing new, and keeps what a correction replaces';
 CREATE OR REPLACE TRIGGER interval_value_keep BEFORE UPDATE ON onemap.interval_value
     FOR EACH ROW EXECUTE FUNCTION onemap.interval_keep();
-CREATE OR REPLACE TRIGGER interval_revision_append_only BEFORE UPDATE ON onemap.interval_revision
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
 
 CREATE OR REPLACE FUNCTION onemap.interval_forget(before timestamptz) RETURNS bigint
 LANGUAGE plpgsql AS $$
