@@ -115,5 +115,12 @@ const struct route routes_hub[] = {
      .right = RIGHT_IDENTITY,
      .function = "onemap.http_me",
      .content_type = JSON_TYPE},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/me/password",
+     .summary = "Another password for who is logged in; ends the person's other sessions",
+     .right = RIGHT_IDENTITY,
+     .body = {.types = "application/json", .limit = 4096},
+     .memory = login_password_answer,
+     .content_type = JSON_TYPE},
     {0},
 };
