@@ -5,6 +5,7 @@
 
 #include "hub/base/metrics.h"
 #include "hub/http/login.h"
+#include "hub/http/openapi.h"
 #include "hub/http/request.h"
 #include "hub/http/route_list.h"
 #include "hub/http/routes.h"
@@ -52,6 +53,10 @@ static void answer_routes(struct request *request, struct answer *answer) {
     answer_text(answer, route_list_json(request->service->router));
 }
 
+static void answer_openapi(struct request *request, struct answer *answer) {
+    answer_text(answer, openapi_json(request->service->router));
+}
+
 const struct route routes_hub[] = {
     {.method = METHOD_GET,
      .pattern = "/healthz",
@@ -82,6 +87,16 @@ const struct route routes_hub[] = {
      .right = RIGHT_IDENTITY,
      .loopback = true,
      .memory = answer_routes,
+     .content_type = JSON_TYPE,
+     .cache = "no-cache",
+     .etag = ETAG_BYTES,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/openapi.json",
+     .summary = "The routes as an OpenAPI 3.1 document",
+     .right = RIGHT_IDENTITY,
+     .loopback = true,
+     .memory = answer_openapi,
      .content_type = JSON_TYPE,
      .cache = "no-cache",
      .etag = ETAG_BYTES,
