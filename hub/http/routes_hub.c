@@ -54,7 +54,16 @@ static void answer_routes(struct request *request, struct answer *answer) {
 }
 
 static void answer_openapi(struct request *request, struct answer *answer) {
-    answer_text(answer, openapi_json(request->service->router));
+    struct service *service = request->service;
+    if (service->openapi == NULL) {
+        service->openapi = openapi_json(service->router);
+    }
+    if (service->openapi == NULL) {
+        request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
+        return;
+    }
+    answer->body = service->openapi; /* the server's, and longer there than any request */
+    answer->length = strlen(service->openapi);
 }
 
 const struct route routes_hub[] = {
