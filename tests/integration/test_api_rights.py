@@ -5,6 +5,7 @@ import base64
 import concurrent.futures
 import itertools
 import random
+import re
 
 import pytest
 import requests
@@ -45,7 +46,9 @@ class Paths:
         self.planted, self.month, self.random = planted, month, random.Random(7)
         self.named = {"number": planted["numbers"], "month": [month], "department": planted["departments"], "subsystem": ["dust"],
                       "year": [month[:4]], "id": planted["ids"], "device": planted["devices"], "devices": planted["devices"],
-                      "statistic": ["dispatched"], "lon": [114.78], "lat": [34.55]}
+                      "statistic": ["dispatched"], "lon": [114.78], "lat": [34.55],
+                      "collection": ["case", "department", "device", "alarm", "component", "zone", "grid_cell"],
+                      "fid": [*planted["departments"], *planted["numbers"], *planted["ids"]]}
 
     def values(self, parameter):
         """By name, where it is one of those that are everywhere the same; else by type: whatever of its kind is planted."""
@@ -98,7 +101,8 @@ def ask(session, url, path, query, endless):
 
 
 def holds(answer, mark):
-    """The mark as it is, or in base64 as the beginning of a payload."""
+    """The mark as it is, or in base64 as the beginning of a payload. Not in the addresses of links, which repeat what was asked for."""
+    answer = re.sub(rb'"href": "[^"]*"', b"", answer)
     return mark.encode() in answer or base64.b64encode(mark.encode())[:10] in answer
 
 
@@ -135,7 +139,7 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
     # The test can fail: who sees all sees both marks, and each department its own, on these.
     for pattern in ("/api/v1/cases", "/api/v1/cases.csv", "/api/v1/cases/{number}", "/api/v1/alarms", "/api/v1/alarms.csv", "/api/v1/alarms/{id}",
                     "/api/v1/assessments/{month}/entries", "/api/v1/devices", "/api/v1/devices/{id}", "/api/v1/devices.csv", "/api/v1/people",
-                    "/api/v1/work", "/api/v1/search", "/api/v1/nearby"):
+                    "/api/v1/work", "/api/v1/search", "/api/v1/nearby", "/ogc/collections/{collection}/items"):
         assert seen[None, pattern] == set(MARKS.values()), pattern
         assert all(seen[code, pattern] == {mark} for code, mark in MARKS.items()), (pattern, seen)
     assert seen[None, "/api/v1/quarantine/{id}"] == set(MARKS.values())
