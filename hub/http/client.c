@@ -250,7 +250,7 @@ static void base_of_socket(const struct request *request, char base[static CLIEN
     struct in6_addr local = in6addr_any;
     char text[INET6_ADDRSTRLEN];
     base[0] = '\0';
-    if (getsockname(socket_of(request), (struct sockaddr *)&address, &length) != 0 ||
+    if (getsockname(request_socket(request->connection), (struct sockaddr *)&address, &length) != 0 ||
         !address_of((const struct sockaddr *)&address, &local)) {
         return;
     }

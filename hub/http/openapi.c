@@ -356,6 +356,9 @@ static void add_paths(cJSON *root, const struct router *router, const cJSON *for
     const struct route *all = router_routes(router, &count);
     cJSON *paths = cJSON_AddObjectToObject(root, "paths");
     for (size_t i = 0; i < count; i++) {
+        if (strncmp(all[i].pattern, "/ogc", 4) == 0) {
+            continue; /* they have a document of their own, GET /ogc/api, as their standard wants it */
+        }
         char method[16] = "";
         const char *name = route_method_name(all[i].method);
         for (size_t at = 0; name[at] != '\0' && at < sizeof method - 1; at++) {
