@@ -9,7 +9,7 @@
 #include "hub/base/member.h"
 #include "hub/gateway/hj212_wire.h"
 
-enum { NAME_MAX_BYTES = 512, FRAMES_MAX = 9999 };
+enum { NAME_MAX_BYTES = 512 };
 
 /* The key of the examples in HJ 212-2025, annex A. */
 static const uint8_t example_key[HJ212_KEY_BYTES] = "0000000000000000";
@@ -41,7 +41,7 @@ static size_t unescape(const char *line, size_t length, char *bytes) {
 /* What is being written: an object, and what each name begins with there, such as "2.". */
 struct show {
     cJSON *out;
-    char prefix[8];
+    char prefix[16];
     int code; /* 0 or CH_EMEMORY */
 };
 
@@ -66,6 +66,9 @@ static void put_check(struct show *show, const struct hj212_frame *frame) {
     snprintf(text, sizeof text, (size_t)frame->declared == frame->actual ? "%d" : "%d/actual=%zu", frame->declared,
              frame->actual);
     put(show, "len", text);
+    if ((frame->faults & HJ212_CRC_MISSING) != 0) {
+        return;
+    }
     bool right = frame->crc == HJ212_CRC_STANDARD;
     snprintf(text, sizeof text, "%s", frame->crc_sent);
     for (char *letter = text; right && *letter != '\0'; letter++) {
@@ -101,9 +104,7 @@ static void put_frame(struct show *show, const struct hj212_frame *frame) {
     if ((frame->faults & none) == none) {
         return;
     }
-    if ((frame->faults & HJ212_CRC_MISSING) == 0) {
-        put_check(show, frame);
-    }
+    put_check(show, frame);
     put_header(show, frame);
     for (size_t i = 0; i < frame->item_count; i++) {
         put_item(show, &frame->items[i]);
@@ -122,8 +123,10 @@ static void put_frame(struct show *show, const struct hj212_frame *frame) {
 struct line {
     const char *bytes;
     size_t length;
-    int frames, cut; /* frames, and beginnings of frames that have no end */
-    size_t junk;     /* bytes that belong to no frame */
+    int frames, cut;         /* frames, and beginnings of frames that have no end */
+    bool cut_first;          /* one of those stands before the first frame */
+    const char *cut_bytes;   /* the first of them */
+    size_t cut_length, junk; /* its bytes; bytes that belong to no frame */
     struct hj212_frame frame;
     char why[2 * HJ212_REASON_MAX], note[2 * HJ212_REASON_MAX];
 };
@@ -134,48 +137,57 @@ static void append(char *text, size_t size, const char *words) {
     snprintf(text + used, size - used, "%s%s", used == 0 || *words == '\0' ? "" : "; ", words);
 }
 
-/* The next frame's bytes; false at the end. What is no frame is counted. */
-static bool next_frame(struct line *line, size_t *at, const char **frame, size_t *length) {
-    struct reading_result result = {0};
+/* Counts what the reader passes over. */
+static void count_skipped(struct line *line, const char *bytes, const struct reading_result *result) {
+    if (result->why == NULL) {
+        return;
+    }
+    if (result->length < HJ212_HEAD || strncmp(bytes, "##", 2) != 0) {
+        line->junk += result->length;
+        return;
+    }
+    line->cut_first = line->cut_first || line->frames == 0;
+    if (line->cut++ == 0) {
+        line->cut_bytes = bytes;
+        line->cut_length = result->length;
+    }
+}
+
+/* The next frame's bytes; false at the end. */
+static bool next_frame(struct line *line, size_t *at, struct reading_result *result) {
     while (*at < line->length) {
-        enum reading reading = hj212_read(line->bytes + *at, line->length - *at, true, &result);
+        const char *bytes = line->bytes + *at;
+        enum reading reading = hj212_read(bytes, line->length - *at, true, result);
         if (reading == READING_MORE) {
+            line->junk += line->length - *at;
             break;
         }
-        const char *bytes = line->bytes + *at;
-        *at += result.length;
+        *at += result->length;
         if (reading == READING_FRAME) {
-            *frame = bytes;
-            *length = result.length;
+            line->frames++;
             return true;
         }
-        if (result.why != NULL) {
-            bool begun = result.length >= HJ212_HEAD && strncmp(bytes, "##", 2) == 0;
-            line->cut += begun;
-            line->junk += begun ? 0 : result.length;
-        }
+        count_skipped(line, bytes, result);
     }
-    line->junk += line->length - *at;
-    *at = line->length;
     return false;
 }
 
-static int count_frames(struct line *line) {
-    const char *frame = NULL;
-    size_t at = 0, length = 0;
-    while (line->frames < FRAMES_MAX && next_frame(line, &at, &frame, &length)) {
-        line->frames++;
-    }
-    return line->frames;
+static void show_frame(struct line *line, struct show *show, const char *bytes, size_t length) {
+    char words[HJ212_REASON_MAX];
+    hj212_parse(bytes, length, example_key, &line->frame);
+    put_frame(show, &line->frame);
+    append(line->why, sizeof line->why, hj212_why(&line->frame, words));
+    append(line->note, sizeof line->note, hj212_note(&line->frame, words));
 }
 
-static void explain(struct line *line) {
+static void explain(struct line *line, struct show *show) {
     char words[HJ212_REASON_MAX];
-    if (line->frames == 0) {
-        append(line->why, sizeof line->why,
-               line->cut > 0 ? "the frame is truncated" : "no frame: ## and 4 digits are missing");
+    if (line->frames == 0 && line->cut > 0) {
+        show_frame(line, show, line->cut_bytes, line->cut_length);
+    } else if (line->frames == 0) {
+        append(line->why, sizeof line->why, "no frame: ## and 4 digits are missing");
     } else if (line->cut > 0) {
-        append(line->why, sizeof line->why, "first frame is truncated");
+        append(line->why, sizeof line->why, line->cut_first ? "first frame is truncated" : "last frame is truncated");
     }
     if (line->junk > 0 && line->frames > 0) {
         snprintf(words, sizeof words, "%zu bytes beside the frame", line->junk);
@@ -183,51 +195,53 @@ static void explain(struct line *line) {
     }
 }
 
+static void put_number(struct show *show, const char *name, int number) {
+    char text[16];
+    snprintf(text, sizeof text, "%d", number);
+    put(show, name, text);
+}
+
 static int finish(const struct line *line, struct show *show) {
-    show->prefix[0] = '\0';
-    if (line->frames > 1 || line->cut > 0) {
-        char count[16];
-        snprintf(count, sizeof count, "%d", line->frames);
-        put(show, "frames", count);
-    }
-    if (line->cut > 0) {
-        char count[16];
-        snprintf(count, sizeof count, "%d", line->cut);
-        put(show, "discarded", count);
-    }
     bool valid = line->why[0] == '\0';
+    show->prefix[0] = '\0';
+    if (line->frames > 1 || (line->frames > 0 && line->cut > 0)) {
+        put_number(show, "frames", line->frames);
+    }
+    if (line->frames > 0 && line->cut > 0) {
+        put_number(show, "discarded", line->cut);
+    }
     int code = member_put(show->out, "valid", cJSON_CreateBool(valid));
     put(show, "why", valid ? NULL : line->why);
     put(show, "note", line->note[0] == '\0' ? NULL : line->note);
     return code != 0 ? code : show->code;
 }
 
-int hj212_decode_line(const char *line, size_t length, cJSON *out) {
+static int decode_bytes(struct line *line, cJSON *out) {
     struct show show = {.out = out};
+    struct line counted = {.bytes = line->bytes, .length = line->length};
+    struct reading_result result = {0};
+    size_t at = 0;
+    while (next_frame(&counted, &at, &result)) {
+    }
+    at = 0;
+    while (next_frame(line, &at, &result)) {
+        snprintf(show.prefix, sizeof show.prefix, counted.frames > 1 ? "%d." : "", line->frames);
+        show_frame(line, &show, line->bytes + at - result.length, result.length);
+    }
+    show.prefix[0] = '\0';
+    explain(line, &show);
+    return finish(line, &show);
+}
+
+int hj212_decode_line(const char *line, size_t length, cJSON *out) {
     struct line *shown = calloc(1, sizeof *shown);
     char *bytes = malloc(length + 1);
-    if (shown == NULL || bytes == NULL) {
-        free(shown);
-        free(bytes);
-        return CH_EMEMORY;
+    int code = CH_EMEMORY;
+    if (shown != NULL && bytes != NULL) {
+        shown->bytes = bytes;
+        shown->length = unescape(line, length, bytes);
+        code = decode_bytes(shown, out);
     }
-    shown->bytes = bytes;
-    shown->length = unescape(line, length, bytes);
-    int frames = count_frames(shown);
-    shown->cut = 0;
-    shown->junk = 0;
-    const char *frame = NULL;
-    size_t at = 0, frame_length = 0;
-    char words[HJ212_REASON_MAX];
-    for (int i = 1; next_frame(shown, &at, &frame, &frame_length) && i <= frames; i++) {
-        snprintf(show.prefix, sizeof show.prefix, frames > 1 ? "%d." : "", i);
-        hj212_parse(frame, frame_length, example_key, &shown->frame);
-        put_frame(&show, &shown->frame);
-        append(shown->why, sizeof shown->why, hj212_why(&shown->frame, words));
-        append(shown->note, sizeof shown->note, hj212_note(&shown->frame, words));
-    }
-    explain(shown);
-    int code = finish(shown, &show);
     free(bytes);
     free(shown);
     return code;
