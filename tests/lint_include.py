@@ -23,10 +23,11 @@ FLOORS = {
     "migrate": "base know cli",
     "bulletin": "base cli",
     "serve": "base link decode know store live ingest http",
-    "command": "base link know serve cli migrate bulletin",
+    "gateway": "base link decode http cli",
+    "command": "base link know serve cli gateway migrate bulletin",
     "simulate": "base link decode cli",
     "all_commands.h": "cli",
-    "all_commands.c": "all_commands.h cli command simulate",
+    "all_commands.c": "all_commands.h cli command gateway simulate",
     "main.c": "base cli all_commands.h",
 }
 ANYBODY = {"hub/adapter.h"}

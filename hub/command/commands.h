@@ -5,7 +5,7 @@
 #include "hub/cli/command.h"
 
 extern const struct command command_serve, command_bench, command_check_config, command_migrate, command_status,
-    command_vendor, command_user, command_token, command_alarm, command_catalogue, command_calendar, command_map,
+    command_vendor, command_terminal, command_user, command_token, command_alarm, command_catalogue, command_calendar, command_map,
     command_case, command_score, command_quarantine, command_storage, command_help;
 
 #endif

@@ -52,7 +52,8 @@ void request_refuse_with(struct request *request, const struct problem *problem)
                                       .close = problem->kind == PROBLEM_CROWDED,
                                       .retry_after_s = problem->kind == PROBLEM_BUSY || problem->kind == PROBLEM_CROWDED
                                                            ? RETRY_BUSY_S
-                                                       : problem->kind == PROBLEM_AWAY ? RETRY_AWAY_S
+                                                       : problem->kind == PROBLEM_AWAY || problem->kind == PROBLEM_UNSURE
+                                                           ? RETRY_AWAY_S
                                                                                        : 0};
     memcpy(request->answer.allow, kept.allow, sizeof kept.allow);
     answer_text(&request->answer, text);
