@@ -2,7 +2,6 @@
 #include "hub/all_commands.h"
 
 #include "hub/command/commands.h"
-#include "hub/gateway/command_gateway.h"
 #include "hub/simulate/command_simulate.h"
 
 static const struct command *const commands[] = {

@@ -1,7 +1,6 @@
-/* command_gateway.c: `cityhub gateway`. gateway.c does the work. */
-#include "hub/gateway/command_gateway.h"
-
+/* command_gateway_serve.c: `cityhub gateway serve`. gateway.c does the work. */
 #include "hub/cli/arguments.h"
+#include "hub/command/commands.h"
 #include "hub/gateway/gateway.h"
 
 static int serve(const struct config *config, const struct arguments *arguments) {
@@ -9,7 +8,7 @@ static int serve(const struct config *config, const struct arguments *arguments)
     return gateway_run(config);
 }
 
-static const struct command gateway_serve = {
+const struct command command_gateway_serve = {
     .name = "serve",
     .summary = "run the gateway",
     .text =
@@ -20,13 +19,4 @@ static const struct command gateway_serve = {
         "name, [gateway] all else.",
     .run = serve,
     .examples = "cityhub gateway serve --config /etc/cityhub/gateway.ini\n",
-};
-
-static const struct command *const actions[] = {&gateway_serve, NULL};
-
-const struct command command_gateway = {
-    .name = "gateway",
-    .summary = "take in devices that speak HJ 212 or JT/T 808, and pushes over HTTP (接入网关)",
-    .actions = actions,
-    .more = "docs/gateway.md",
 };
