@@ -95,4 +95,3 @@ int csv_table_problems(const char *path, const cJSON *answer) {
     }
     return cJSON_GetArraySize(problems);
 }
-

@@ -25,10 +25,12 @@ static const char *const condition_columns[] = {
 static const char *const department_columns[] = {"code", "name", "kind", "parent", "schedule", "active"};
 
 static const struct catalogue_file conditions_file = {
-    {condition_columns, COUNT_OF(condition_columns), COUNT_OF(condition_columns)}, "onemap.case_catalogue_check",
+    {condition_columns, COUNT_OF(condition_columns), COUNT_OF(condition_columns)},
+    "onemap.case_catalogue_check",
     "SELECT onemap.case_catalogue_import($1::jsonb, $2)"};
 static const struct catalogue_file departments_file = {
-    {department_columns, COUNT_OF(department_columns), COUNT_OF(department_columns)}, "onemap.department_check",
+    {department_columns, COUNT_OF(department_columns), COUNT_OF(department_columns)},
+    "onemap.department_check",
     "SELECT onemap.department_import($1::jsonb)"};
 
 /* ---- importing ---- */

@@ -61,9 +61,9 @@ static int add(const struct config *config, PGconn *connection, const struct arg
     if (answer == NULL) {
         return EXIT_FAILED;
     }
-    printf("terminal %s of %s %s: device %s of %s, %s\n", member_text(answer, "identity"), member_text(answer, "protocol"),
-           member_text(answer, "outcome"), member_text(answer, "device"), member_text(answer, "vendor"),
-           member_text(answer, "subsystem"));
+    printf("terminal %s of %s %s: device %s of %s, %s\n", member_text(answer, "identity"),
+           member_text(answer, "protocol"), member_text(answer, "outcome"), member_text(answer, "device"),
+           member_text(answer, "vendor"), member_text(answer, "subsystem"));
     cJSON_Delete(answer);
     return EXIT_DONE;
 }
@@ -158,7 +158,8 @@ static int list(const struct config *config, PGconn *connection, const struct ar
 
 /* ---- the command ---- */
 
-#define TERMINAL_PROTOCOL .name = "protocol", .argument = "WORD", .kind = OPTION_WORD, .words = "hj212 jt808", .member = "protocol"
+#define TERMINAL_PROTOCOL                                                                                              \
+    .name = "protocol", .argument = "WORD", .kind = OPTION_WORD, .words = "hj212 jt808", .member = "protocol"
 #define TERMINAL_IDENTITY                                                                                              \
     {                                                                                                                  \
         .name = "identity", .argument = "TEXT", .kind = OPTION_TEXT, .required = true, .member = "identity",           \
@@ -220,29 +221,41 @@ static const struct command_option add_options[] = {
 static const struct command terminal_add = {
     .name = "add",
     .summary = "let a device speak to the gateways, or change what the options name",
-    .text = "Lets a device speak to the gateways under its identity, or changes what the options name of one that is there. "
-            "Gateways know it within a few seconds.",
+    .text =
+        "Lets a device speak to the gateways under its identity, or changes what the options name of one that is there. "
+        "Gateways know it within a few seconds.",
     .options = add_options,
     .work = add,
-    .examples = "cityhub terminal add --protocol hj212 --identity 010000A8900016F000169DC0 --subsystem dust --vendor acme \\\n"
-                "    --device D-17 --secret-file d-17.pw\n",
+    .examples =
+        "cityhub terminal add --protocol hj212 --identity 010000A8900016F000169DC0 --subsystem dust --vendor acme \\\n"
+        "    --device D-17 --secret-file d-17.pw\n",
 };
 
 static const struct command terminal_adopt = {
     .name = "adopt",
     .summary = "let an unknown device that has called speak",
-    .text = "As add, for a device that `cityhub terminal list --pending` shows: a wrong letter in an identity is refused.",
+    .text =
+        "As add, for a device that `cityhub terminal list --pending` shows: a wrong letter in an identity is refused.",
     .options = add_options,
     .work = adopt,
-    .examples = "cityhub terminal adopt --protocol jt808 --identity 13800138000 --subsystem construction_waste --vendor trucks\n",
+    .examples =
+        "cityhub terminal adopt --protocol jt808 --identity 13800138000 --subsystem construction_waste --vendor trucks\n",
 };
 
 static const struct command_option list_options[] = {
     {.name = "pending", .kind = OPTION_FLAG, .help = "unknown ones that called, with their first frame"},
     {.name = "gateways", .kind = OPTION_FLAG, .either = true, .help = "the gateways, by their last reports"},
     {TERMINAL_PROTOCOL, .help = "only those that speak it"},
-    {.name = "subsystem", .argument = "KEY", .kind = OPTION_SUBSYSTEM, .member = "subsystem", .help = "only those of this subsystem"},
-    {.name = "vendor", .argument = "NAME", .kind = OPTION_TEXT, .member = "vendor", .help = "only those of this vendor"},
+    {.name = "subsystem",
+     .argument = "KEY",
+     .kind = OPTION_SUBSYSTEM,
+     .member = "subsystem",
+     .help = "only those of this subsystem"},
+    {.name = "vendor",
+     .argument = "NAME",
+     .kind = OPTION_TEXT,
+     .member = "vendor",
+     .help = "only those of this vendor"},
     ASK_OPTIONS,
     {0}};
 
@@ -260,8 +273,9 @@ static const struct command_option import_options[] = {
     {.name = "FILE",
      .kind = OPTION_FILE,
      .required = true,
-     .help = "the file: CSV (RFC 4180), UTF-8; - is standard input. Its header names the columns: protocol, identity, subsystem, "
-             "vendor, and of device, dialect, crc, secret, offset_minutes those that it has"},
+     .help =
+         "the file: CSV (RFC 4180), UTF-8; - is standard input. Its header names the columns: protocol, identity, subsystem, "
+         "vendor, and of device, dialect, crc, secret, offset_minutes those that it has"},
     {.name = "check", .kind = OPTION_FLAG, .help = "tell what is wrong, and import nothing"},
     {0}};
 
@@ -280,13 +294,14 @@ static const struct command_option revoke_options[] = {
 static const struct command terminal_revoke = {
     .name = "revoke",
     .summary = "end a terminal's right to speak",
-    .text = "Ends it: gateways close its connection within seconds and take nothing more from it. What is stored stays.",
+    .text =
+        "Ends it: gateways close its connection within seconds and take nothing more from it. What is stored stays.",
     .options = revoke_options,
     .work = revoke_terminal,
     .examples = "cityhub terminal revoke --protocol hj212 --identity 010000A8900016F000169DC0\n",
 };
 
-static const struct command *const actions[] = {&terminal_add,    &terminal_list,   &terminal_import,
+static const struct command *const actions[] = {&terminal_add,   &terminal_list,   &terminal_import,
                                                 &terminal_adopt, &terminal_revoke, NULL};
 
 const struct command command_terminal = {

@@ -57,8 +57,8 @@ static void put_seconds(struct buffer *text, const char *name, const char *help,
         buffer_format(text, "%s_bucket{le=\"%g\"} %llu\n", name, histogram->bounds[i], (unsigned long long)count);
     }
     count += histogram->counts[histogram->bound_count];
-    buffer_format(text, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name, (unsigned long long)count, name,
-                  histogram->sum, name, (unsigned long long)count);
+    buffer_format(text, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.6f\n%s_count %llu\n", name, (unsigned long long)count,
+                  name, histogram->sum, name, (unsigned long long)count);
 }
 
 #define OF_PROTOCOL(member) ((size_t)((const char *)&figures.protocols[0].member - (const char *)&figures.protocols[0]))
@@ -70,10 +70,12 @@ char *figures_text(void) {
     put_gauge(&text, "cityhub_gateway_terminals", "Terminals in the gateway's list.", figures.terminals);
     put_gauge(&text, "cityhub_gateway_terminals_pending", "Unknown terminals that have called.", figures.pending);
     put_frames(&text);
-    put_of_protocols(&text, "cityhub_gateway_records_total", "counter", "Records made of frames.", OF_PROTOCOL(records));
+    put_of_protocols(&text, "cityhub_gateway_records_total", "counter", "Records made of frames.",
+                     OF_PROTOCOL(records));
     put_of_protocols(&text, "cityhub_gateway_bytes_total", "counter", "Bytes that terminals sent.", OF_PROTOCOL(bytes));
     put_of_protocols(&text, "cityhub_gateway_connections", "gauge", "Open connections.", OF_PROTOCOL(connections));
-    put_of_protocols(&text, "cityhub_gateway_connections_total", "counter", "Connections taken.", OF_PROTOCOL(accepted));
+    put_of_protocols(&text, "cityhub_gateway_connections_total", "counter", "Connections taken.",
+                     OF_PROTOCOL(accepted));
     put_of_protocols(&text, "cityhub_gateway_connections_refused_total", "counter",
                      "Connections closed at once: beyond a bound.", OF_PROTOCOL(refused));
     put_of_protocols(&text, "cityhub_gateway_connections_closed_total", "counter",

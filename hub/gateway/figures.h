@@ -10,12 +10,12 @@
 
 /* What became of a frame. */
 enum frame_fate {
-    FRAME_STORED,  /* its data is committed, or kept in quarantine: it was acknowledged */
+    FRAME_STORED,   /* its data is committed, or kept in quarantine: it was acknowledged */
     FRAME_ANSWERED, /* has no data to store: heartbeat, registration, clock */
-    FRAME_REFUSED, /* its data could not be stored, and the device was told so */
-    FRAME_UNSURE,  /* no receipt in time: not acknowledged, the device repeats it */
-    FRAME_BROKEN,  /* is none: check value, length, form */
-    FRAME_UNKNOWN, /* of a terminal that the gateway does not know, or not with this secret */
+    FRAME_REFUSED,  /* its data could not be stored, and the device was told so */
+    FRAME_UNSURE,   /* no receipt in time: not acknowledged, the device repeats it */
+    FRAME_BROKEN,   /* is none: check value, length, form */
+    FRAME_UNKNOWN,  /* of a terminal that the gateway does not know, or not with this secret */
     FRAME_FATES,
 };
 extern const char *const frame_fate_names[FRAME_FATES];

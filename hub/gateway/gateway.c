@@ -1,4 +1,5 @@
-/* gateway.c: puts the gateway's parts together and takes them down again. Knows all of them and does none of their work.
+/* gateway.c: puts the gateway's parts together and takes them down again. Knows all of them and does none of their
+ * work.
  */
 #include "hub/gateway/gateway.h"
 

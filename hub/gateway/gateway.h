@@ -1,5 +1,5 @@
-/* gateway.h: `cityhub gateway serve`: devices and platforms that speak other than MQTT come in here, and reach the hub as
- * one more client of its broker. */
+/* gateway.h: `cityhub gateway serve`: devices and platforms that speak other than MQTT come in here, and reach the hub
+ * as one more client of its broker. */
 #ifndef CITYHUB_GATEWAY_H
 #define CITYHUB_GATEWAY_H
 

@@ -44,8 +44,16 @@ static void answer_metrics(struct request *request, struct answer *answer) {
 
 static const struct parameter push_parameters[] = {
     {.name = "subsystem", .kind = PARAMETER_TEXT, .low = 2, .high = 32, .meaning = "a subsystem's key, such as dust"},
-    {.name = "vendor", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "the vendor's name, which is its login"},
-    {.name = "kind", .kind = PARAMETER_TEXT, .low = 1, .high = 15, .meaning = "telemetry, inventory, staff, work or case"},
+    {.name = "vendor",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 63,
+     .meaning = "the vendor's name, which is its login"},
+    {.name = "kind",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 15,
+     .meaning = "telemetry, inventory, staff, work or case"},
     {0},
 };
 

@@ -50,7 +50,8 @@ static void remove_at(struct pending *pending, size_t at) {
 static struct caller *caller_of(struct pending *pending, const char *protocol, const char *identity) {
     size_t oldest = 0;
     for (size_t i = 0; i < pending->count; i++) {
-        if (strcmp(pending->callers[i]->identity, identity) == 0 && strcmp(pending->callers[i]->protocol, protocol) == 0) {
+        if (strcmp(pending->callers[i]->identity, identity) == 0 &&
+            strcmp(pending->callers[i]->protocol, protocol) == 0) {
             return pending->callers[i];
         }
         oldest = pending->callers[i]->last_ms < pending->callers[oldest]->last_ms ? i : oldest;

@@ -1,5 +1,5 @@
-/* pending.h: devices that called and are in no list, with their first frames, so that somebody can tell who they are and
- * adopt them. Bounded: the one that was heard longest ago goes. */
+/* pending.h: devices that called and are in no list, with their first frames, so that somebody can tell who they are
+ * and adopt them. Bounded: the one that was heard longest ago goes. */
 #ifndef CITYHUB_PENDING_H
 #define CITYHUB_PENDING_H
 

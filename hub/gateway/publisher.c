@@ -249,14 +249,14 @@ int publisher_publish(struct publisher *publisher, const struct publisher_messag
     if (publisher->count >= publisher->window) {
         return CH_EFULL;
     }
-    size_t size = strlen(message->subsystem) + strlen(message->vendor) + strlen(message->kind) + strlen(message->name) + 4;
+    size_t size =
+        strlen(message->subsystem) + strlen(message->vendor) + strlen(message->kind) + strlen(message->name) + 4;
     struct waiting *entry = malloc(sizeof *entry + size);
     if (entry == NULL) {
         return CH_EMEMORY;
     }
-    *entry = (struct waiting){.late_at = uv_now(publisher->loop) + publisher->wait_ms,
-                              .ended = message->ended,
-                              .user = message->user};
+    *entry = (struct waiting){
+        .late_at = uv_now(publisher->loop) + publisher->wait_ms, .ended = message->ended, .user = message->user};
     snprintf(entry->key, size, "%s/%s/%s/%s", message->subsystem, message->vendor, message->kind, message->name);
     entry->bucket = bucket_of(entry->key);
     int code = publish(publisher, message, &entry->mid);

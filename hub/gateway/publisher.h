@@ -38,9 +38,10 @@ struct publisher_settings {
 };
 
 struct publisher_handlers {
-    void (*ready)(void *user);               /* messages can be published */
-    void (*lost)(void *user);                /* they cannot; those that waited have ended. NULL = ignore */
-    void (*refused)(void *user, int reason); /* the broker does not let this login in; it is tried again. NULL = ignore */
+    void (*ready)(void *user); /* messages can be published */
+    void (*lost)(void *user);  /* they cannot; those that waited have ended. NULL = ignore */
+    void (*refused)(void *user,
+                    int reason); /* the broker does not let this login in; it is tried again. NULL = ignore */
     void (*also)(void *user, const void *payload, size_t length); /* a message of `also` */
     void *user;
 };

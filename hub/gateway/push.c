@@ -1,5 +1,5 @@
-/* push.c: pushes from their head to their answer. Must never answer 2xx before the hub's receipt, nor hold more of bodies
- * than its bound. */
+/* push.c: pushes from their head to their answer. Must never answer 2xx before the hub's receipt, nor hold more of
+ * bodies than its bound. */
 #include "hub/gateway/push.h"
 
 #include <sodium.h>
@@ -399,8 +399,8 @@ static bool session_ready(struct request *request, struct push *push) {
     push->session = push_session_get(push->desk->sessions, &push->login, address, &wait_s);
     secret_wipe(push->login.password, sizeof push->login.password);
     if (push->session == NULL && wait_s > 0) {
-        request_refuse(request, PROBLEM_SLOWER, "口令错误过多，请在 %u 秒后再试", "too many wrong passwords: wait for %u s",
-                       wait_s);
+        request_refuse(request, PROBLEM_SLOWER, "口令错误过多，请在 %u 秒后再试",
+                       "too many wrong passwords: wait for %u s", wait_s);
         request->answer.retry_after_s = wait_s;
     } else if (push->session == NULL) {
         request_refuse(request, PROBLEM_BUSY, "同时推送的厂商过多", "too many vendors are pushing");

@@ -1,5 +1,5 @@
-/* push.h: POST /push/<subsystem>/<vendor>/<kind>: a vendor's message over HTTP, answered after its commit with the hub's
- * receipt. Each vendor's login has a session of its own at the broker, which so checks password and rights. */
+/* push.h: POST /push/<subsystem>/<vendor>/<kind>: a vendor's message over HTTP, answered after its commit with the
+ * hub's receipt. Each vendor's login has a session of its own at the broker, which so checks password and rights. */
 #ifndef CITYHUB_PUSH_H
 #define CITYHUB_PUSH_H
 

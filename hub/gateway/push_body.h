@@ -10,8 +10,8 @@
 struct push_inflate;
 
 struct push_body {
-    struct buffer bytes; /* unpacked */
-    size_t most;         /* of them */
+    struct buffer bytes;          /* unpacked */
+    size_t most;                  /* of them */
     struct push_inflate *inflate; /* NULL = it comes as it is */
 };
 

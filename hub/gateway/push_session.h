@@ -1,5 +1,5 @@
-/* push_session.h: vendors' sessions at the broker, one a login and password: kept while pushes come, so that a push costs
- * no login. A password is asked of the broker alone, and only its hash is remembered here. */
+/* push_session.h: vendors' sessions at the broker, one a login and password: kept while pushes come, so that a push
+ * costs no login. A password is asked of the broker alone, and only its hash is remembered here. */
 #ifndef CITYHUB_PUSH_SESSION_H
 #define CITYHUB_PUSH_SESSION_H
 

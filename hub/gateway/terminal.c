@@ -67,10 +67,9 @@ static bool terminal_read(struct terminal *terminal, const cJSON *entry) {
     terminal->crc = strdup(member_text(entry, "crc"));
     terminal->offset_minutes = (int)member_number(entry, "offset_minutes", 480);
     terminal->has_secret = secret[0] != '\0';
-    bool hashed = !terminal->has_secret ||
-                  (sodium_hex2bin(terminal->secret, sizeof terminal->secret, secret, strlen(secret), NULL, &length,
-                                  NULL) == 0 &&
-                   length == sizeof terminal->secret);
+    bool hashed = !terminal->has_secret || (sodium_hex2bin(terminal->secret, sizeof terminal->secret, secret,
+                                                           strlen(secret), NULL, &length, NULL) == 0 &&
+                                            length == sizeof terminal->secret);
     return hashed && terminal->protocol != NULL && terminal->identity != NULL && terminal->subsystem != NULL &&
            terminal->vendor != NULL && terminal->device != NULL && terminal->dialect != NULL && terminal->crc != NULL &&
            terminal->protocol[0] != '\0' && terminal->identity[0] != '\0' && terminal->subsystem[0] != '\0' &&

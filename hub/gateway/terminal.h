@@ -1,6 +1,6 @@
-/* terminal.h: the terminals (终端) that a gateway knows: which device of which vendor speaks under an identity, and how.
- * The list comes from the hub by the broker; the last one is kept in a file, so that a gateway that starts without a hub
- * takes its devices' connections all the same. */
+/* terminal.h: the terminals (终端) that a gateway knows: which device of which vendor speaks under an identity, and
+ * how. The list comes from the hub by the broker; the last one is kept in a file, so that a gateway that starts without
+ * a hub takes its devices' connections all the same. */
 #ifndef CITYHUB_TERMINAL_H
 #define CITYHUB_TERMINAL_H
 

@@ -13,8 +13,8 @@
 #include "hub/gateway/figures.h"
 
 enum {
-    WINDOW = 128,       /* messages of devices' frames that wait for receipts */
-    REPORT_MS = 3000,   /* so soon a change of the list is known */
+    WINDOW = 128,        /* messages of devices' frames that wait for receipts */
+    REPORT_MS = 3000,    /* so soon a change of the list is known */
     REPEAT_REPORTS = 20, /* after so many, all unknown terminals are told again: a report may be lost */
     PENDING_A_REPORT = 50,
     PREFIX_MAX = 64,
@@ -44,8 +44,9 @@ static void report(struct upstream *upstream) {
     cJSON_AddStringToObject(root, "program", CITYHUB_VERSION);
     cJSON_AddStringToObject(root, "unknown", upstream->config->gateway_unknown);
     cJSON_AddItemToObject(root, "figures", figures_json());
-    cJSON_AddItemToObject(root, "pending",
-                          pending_report(upstream->pending, PENDING_A_REPORT, upstream->reports++ % REPEAT_REPORTS == 0));
+    cJSON_AddItemToObject(
+        root, "pending",
+        pending_report(upstream->pending, PENDING_A_REPORT, upstream->reports++ % REPEAT_REPORTS == 0));
     char *text = cJSON_PrintUnformatted(root);
     snprintf(topic, sizeof topic, TOPIC_GATEWAY_REPORT, upstream->config->hub_instance);
     if (text != NULL) {

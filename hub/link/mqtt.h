@@ -36,8 +36,8 @@ struct mqtt_settings {
     /* Never logged: whoever knows it can end the session. NULL = a new one at each connection, of the broker's making;
      * then session_expiry_s is 0. */
     const char *client_id;
-    /* Who logs in; NULL = [mqtt] username, with its password. The password is copied by mqtt_open and may be wiped after
-     * it. */
+    /* Who logs in; NULL = [mqtt] username, with its password. The password is copied by mqtt_open and may be wiped
+     * after it. */
     const char *username, *password;
     int64_t session_expiry_s; /* 0 = the session ends with the connection */
     int64_t receive_maximum;  /* unacknowledged messages that the broker may send; 1 to 65535 */

@@ -1,5 +1,5 @@
-/* gateways.c: gateways' reports. Must never give the database what it cannot take, nor hold more reports than a few: each
- * gateway's newest says all. */
+/* gateways.c: gateways' reports. Must never give the database what it cannot take, nor hold more reports than a few:
+ * each gateway's newest says all. */
 #include "hub/serve/gateways.h"
 
 #include <cjson/cJSON.h>
@@ -122,15 +122,15 @@ bool gateways_sql(struct gateways *gateways, struct buffer *sql) {
 
 void gateways_take(struct gateways *gateways, int statement, const PGresult *result) {
     char topic[128];
-    if (statement >= AT_ONCE || PQntuples(result) != 1 || PQgetisnull(result, 0, 0) || !mqtt_connected(gateways->mqtt)) {
+    if (statement >= AT_ONCE || PQntuples(result) != 1 || PQgetisnull(result, 0, 0) ||
+        !mqtt_connected(gateways->mqtt)) {
         return; /* it has the list, or reports again */
     }
     snprintf(topic, sizeof topic, TOPIC_GATEWAY_TERMINALS, gateways->list[gateways->asked[statement]].instance);
     int code = mosquitto_publish_v5(mqtt_session(gateways->mqtt), NULL, topic, PQgetlength(result, 0, 0),
                                     PQgetvalue(result, 0, 0), 1, false, NULL);
-    log_info("gateway_terminals", "gateway=%s bytes=%d result=%s",
-             gateways->list[gateways->asked[statement]].instance, PQgetlength(result, 0, 0),
-             log_quote(mosquitto_strerror(code)));
+    log_info("gateway_terminals", "gateway=%s bytes=%d result=%s", gateways->list[gateways->asked[statement]].instance,
+             PQgetlength(result, 0, 0), log_quote(mosquitto_strerror(code)));
 }
 
 void gateways_end(struct gateways *gateways) {
