@@ -50,7 +50,7 @@ static const struct command_option options[] = {
     {.name = "protocol",
      .argument = "NAME",
      .kind = OPTION_WORD,
-     .words = "hj212",
+     .words = "hj212 jt808",
      .required = true,
      .help = "what the device speaks"},
     {0},
@@ -64,9 +64,14 @@ const struct command command_gateway_decode = {
         "fields and items under their own names (one that is taken already: behind `cp.`), `len` and `crc` as they came and, if "
         "they are wrong, as they should be, `valid`, `why` it is not, and a `note` on what is unusual and does no harm. Of "
         "several frames in a line each one's names begin with its number. Passwords are not shown; encrypted frames "
-        "(HJ 212-2025) are read with the key of the standard's examples, 16 times the digit 0.",
+        "(HJ 212-2025) are read with the key of the standard's examples, 16 times the digit 0.\n"
+        "JT/T 808 is written in hexadecimal, from 7e to 7e; a line may have several frames, the beginning of one, or junk. "
+        "`pkg` is the number of a sub-packet and how many there are, `iE1` additional item E1 of a position (another one with its "
+        "id: `iE1'`), `1.lat` the first position of a batch; times are shown as the terminal's clock has them, as +08:00; a "
+        "`body` that is not known is shown in hexadecimal, a long one as the first 16 digits of its SHA-256.",
     .options = options,
     .run = decode,
     .bare = true,
-    .examples = "cityhub gateway decode --protocol hj212 < frames.txt\n",
+    .examples = "cityhub gateway decode --protocol hj212 < frames.txt\n"
+                "echo 7e000200000144199999990007c07e | cityhub gateway decode --protocol jt808\n",
 };

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "hub/gateway/hj212.h"
+#include "hub/gateway/jt808_decode.h"
 
 const struct protocol protocols[] = {
     {.name = "hj212", .title = "HJ 212-2005, -2017, -2025", .decode_line = hj212_decode_line},
+    {.name = "jt808", .title = "JT/T 808-2011, -2013, -2019", .decode_line = jt808_decode_line},
     {0},
 };
 
