@@ -11,6 +11,9 @@
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/gateway/bundle.h"
+#include "hub/gateway/connection.h"
+#include "hub/gateway/dialects.h"
 #include "hub/gateway/figures.h"
 #include "hub/gateway/gateway_routes.h"
 #include "hub/gateway/push.h"
@@ -23,6 +26,9 @@ struct gateway {
     uv_loop_t loop;
     const struct config *config;
     struct upstream *upstream;
+    struct dialects *dialects;
+    struct bundles *bundles;
+    struct connections *connections;
     struct push_desk *pushes;
     struct server *server;
     struct server_source source;
@@ -65,8 +71,14 @@ static void gateway_stop(struct gateway *gateway) {
     } else {
         pushes_close(gateway);
     }
+    if (gateway->connections != NULL) {
+        connections_close(gateway->connections, NULL, NULL);
+    }
+    if (gateway->bundles != NULL) {
+        bundles_close(gateway->bundles, NULL, NULL);
+    }
     if (gateway->upstream != NULL) {
-        upstream_close(gateway->upstream, NULL, NULL);
+        upstream_close(gateway->upstream, NULL, NULL); /* ends what is under way */
     }
 }
 
@@ -77,8 +89,36 @@ static void on_signal(uv_signal_t *handle, int number) {
 
 /* ---- up ---- */
 
+static void on_ready(void *user) {
+    struct gateway *gateway = user;
+    if (gateway->bundles != NULL) {
+        bundles_wake(gateway->bundles);
+    }
+}
+
+static void on_changed(void *user) {
+    struct gateway *gateway = user;
+    if (gateway->connections != NULL) {
+        connections_settle(gateway->connections);
+    }
+}
+
+/* Devices' side of it. */
+static bool devices_open(struct gateway *gateway) {
+    gateway->dialects = dialects_new(gateway->config->hub_data_dir);
+    gateway->bundles = gateway->dialects == NULL ? NULL
+                                                 : bundles_open(&gateway->loop, gateway->config, gateway->upstream);
+    const struct connections_parts parts = {.loop = &gateway->loop,
+                                            .config = gateway->config,
+                                            .upstream = gateway->upstream,
+                                            .bundles = gateway->bundles,
+                                            .dialects = gateway->dialects};
+    gateway->connections = gateway->bundles == NULL ? NULL : connections_open(&parts);
+    return gateway->connections != NULL;
+}
+
 static bool gateway_open(struct gateway *gateway) {
-    const struct upstream_events events = {.user = gateway};
+    const struct upstream_events events = {.ready = on_ready, .changed = on_changed, .user = gateway};
     if (!mqtt_is_5(gateway->config)) {
         log_error("gateway", "reason=\"[mqtt] protocol must be 5: receipts name messages only there\"");
         return false;
@@ -92,7 +132,7 @@ static bool gateway_open(struct gateway *gateway) {
                                              .routes = gateway_routes,
                                              .route_count = gateway_route_count};
     gateway->server = gateway->pushes == NULL ? NULL : server_open(&settings);
-    return gateway->server != NULL;
+    return gateway->server != NULL && devices_open(gateway);
 }
 
 int gateway_run(const struct config *config) {
@@ -118,6 +158,7 @@ int gateway_run(const struct config *config) {
     }
     uv_run(&gateway->loop, UV_RUN_DEFAULT);
     uv_loop_close(&gateway->loop);
+    dialects_free(gateway->dialects);
     free(gateway);
     metrics_free();
     mosquitto_lib_cleanup();

@@ -100,7 +100,7 @@ GRANT EXECUTE ON FUNCTION onemap.terminal_check(jsonb) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.terminal_import(rows jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE answer jsonb := onemap.terminal_check(rows); added int; changed int;
+DECLARE answer jsonb := onemap.terminal_check(rows); added bigint; changed bigint;
 BEGIN
     IF answer->'problems' <> '[]' THEN
         RETURN answer;
