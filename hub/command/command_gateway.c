@@ -1,7 +1,8 @@
 /* command_gateway.c: `cityhub gateway`: its actions. */
 #include "hub/command/commands.h"
 
-static const struct command *const actions[] = {&command_gateway_serve, &command_gateway_decode, NULL};
+static const struct command *const actions[] = {&command_gateway_serve, &command_gateway_check, &command_gateway_decode,
+                                                NULL};
 
 const struct command command_gateway = {
     .name = "gateway",

@@ -2,6 +2,8 @@
  * is in, nor let one frame's fault cost the others of its message. */
 #include "hub/gateway/bundle.h"
 
+#include <mosquitto.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,8 +127,8 @@ static int load_add(struct load *load, struct parcel *parcel, const char *text, 
         load->payload.failed = false;
         return CH_EMEMORY;
     }
-    load->parts[load->part_count++] = (struct part){
-        .parcel = parcel, .count = count, .from = from, .to = load->payload.length};
+    load->parts[load->part_count++] =
+        (struct part){.parcel = parcel, .count = count, .from = from, .to = load->payload.length};
     load->records += count;
     load->bundle->bundles->held_bytes += load->payload.length - before;
     return 0;
@@ -146,8 +148,8 @@ static bool load_divide(struct load *load) {
         if (part->parcel == NULL) {
             continue;
         }
-        if (alone == NULL || load_add(alone, part->parcel, load->payload.data + part->from, part->to - part->from,
-                                      part->count) != 0) {
+        if (alone == NULL ||
+            load_add(alone, part->parcel, load->payload.data + part->from, part->to - part->from, part->count) != 0) {
             if (alone != NULL) {
                 load_free(alone);
             }
@@ -167,7 +169,8 @@ static bool load_divide(struct load *load) {
 static bool is_refused(const cJSON *receipt) {
     const cJSON *problem;
     cJSON_ArrayForEach(problem, member_get(receipt, "problems")) {
-        if (member_number(problem, "index", 0) < 0 || strcmp(member_text(problem, "code"), "refused_by_database") == 0) {
+        if (member_number(problem, "index", 0) < 0 ||
+            strcmp(member_text(problem, "code"), "refused_by_database") == 0) {
             return true;
         }
     }

@@ -1,8 +1,7 @@
-/* connection.c: sockets, their bounds and their clocks. Must never wait for a device, nor let one cost another more than
- * its share. */
+/* connection.c: sockets, their bounds and their clocks. Must never wait for a device, nor let one cost another more
+ * than its share. */
 #include "hub/gateway/connection.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/gateway/address_count.h"
 #include "hub/gateway/bundle.h"
 #include "hub/gateway/pending.h"
 #include "hub/gateway/speech.h"
@@ -33,19 +33,12 @@ enum {
 static const struct speech *const speeches[] = {&speech_hj212, &speech_jt808};
 _Static_assert(COUNT_OF(speeches) == FIGURES_PROTOCOLS, "each protocol has its figures");
 
-/* How many connections an address has. */
-struct caller_address {
-    struct caller_address *next;
-    struct in6_addr address;
-    size_t count;
-};
-
 struct connection {
     uv_tcp_t socket; /* first: libuv's handle is the connection */
     struct connections *connections;
     size_t protocol; /* in speeches */
     struct connection *next, *previous;
-    struct caller_address *address;
+    struct in6_addr address;           /* an IPv6 network */
     struct connection *next_in_bucket; /* of those that were claimed */
     char *identity;                    /* NULL = none was claimed, or several were */
     bool shared;                       /* several terminals speak by it */
@@ -60,7 +53,7 @@ struct connection {
 };
 
 struct holding {
-    struct parcel parcel; /* first */
+    struct parcel parcel;          /* first */
     struct connection *connection; /* NULL = it is gone */
     struct holding *next, *previous;
     size_t protocol;
@@ -82,7 +75,7 @@ struct connections {
     struct connection *first;
     size_t count;
     struct connection *claimed[BUCKETS];
-    struct caller_address *addresses[BUCKETS];
+    struct address_counts addresses;
     uv_timer_t timer;
     struct closing closing;
     char room[READ_BYTES];
@@ -139,50 +132,6 @@ void connection_claim(struct connection *connection, const char *identity) {
     }
 }
 
-/* ---- addresses ---- */
-
-static size_t address_bucket(const struct in6_addr *address) {
-    uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < sizeof address->s6_addr; i++) {
-        hash = (hash ^ address->s6_addr[i]) * 16777619U;
-    }
-    return hash % BUCKETS;
-}
-
-static struct caller_address *caller_of(struct connections *connections, const struct in6_addr *address) {
-    struct caller_address **bucket = &connections->addresses[address_bucket(address)], *at = *bucket;
-    while (at != NULL && !IN6_ARE_ADDR_EQUAL(&at->address, address)) {
-        at = at->next;
-    }
-    if (at == NULL && (at = calloc(1, sizeof *at)) != NULL) {
-        at->address = *address;
-        at->next = *bucket;
-        *bucket = at;
-    }
-    return at;
-}
-
-/* IPv4 as people write it. */
-static void shown(const struct in6_addr *address, char text[static INET6_ADDRSTRLEN]) {
-    bool four = IN6_IS_ADDR_V4MAPPED(address);
-    if (inet_ntop(four ? AF_INET : AF_INET6, four ? &address->s6_addr[12] : (const void *)address, text,
-                  INET6_ADDRSTRLEN) == NULL) {
-        text[0] = '\0';
-    }
-}
-
-static void address_leave(struct connections *connections, struct caller_address *address) {
-    if (address == NULL || --address->count > 0) {
-        return;
-    }
-    struct caller_address **at = &connections->addresses[address_bucket(&address->address)];
-    while (*at != address) {
-        at = &(*at)->next;
-    }
-    *at = address->next;
-    free(address);
-}
-
 /* ---- the end of a connection ---- */
 
 static void on_closed(uv_handle_t *handle) {
@@ -208,7 +157,7 @@ static void connection_close(struct connection *connection) {
         held->connection = NULL;
     }
     connection->held = NULL;
-    address_leave(connections, connection->address);
+    address_count_less(&connections->addresses, &connection->address);
     *(connection->previous == NULL ? &connections->first : &connection->previous->next) = connection->next;
     if (connection->next != NULL) {
         connection->next->previous = connection->previous;
@@ -224,8 +173,8 @@ void connection_end(struct connection *connection, const char *why) {
         return;
     }
     figures.protocols[connection->protocol].closed++;
-    log_info("device_connection", "protocol=%s identity=%s state=closed reason=%s", speeches[connection->protocol]->name,
-             log_quote(connection->identity), why);
+    log_info("device_connection", "protocol=%s identity=%s state=closed reason=%s",
+             speeches[connection->protocol]->name, log_quote(connection->identity), why);
     connection->ending = true;
     connection_close(connection);
 }
@@ -298,9 +247,7 @@ static void on_parcel(struct parcel *parcel, enum parcel_end end) {
     struct holding *holding = (struct holding *)parcel;
     struct connection *connection = holding->connection;
     end = holding->broken && end == PARCEL_STORED ? PARCEL_UNSURE : end;
-    enum frame_fate fate = end == PARCEL_STORED    ? FRAME_STORED
-                           : end == PARCEL_REFUSED ? FRAME_REFUSED
-                                                   : FRAME_UNSURE;
+    enum frame_fate fate = end == PARCEL_STORED ? FRAME_STORED : end == PARCEL_REFUSED ? FRAME_REFUSED : FRAME_UNSURE;
     figures.protocols[holding->protocol].frames[fate]++;
     if (connection != NULL) {
         const struct buffer *answer = end == PARCEL_STORED ? &holding->stored : &holding->refused;
@@ -346,8 +293,7 @@ struct buffer *holding_refused(struct holding *holding) {
 
 int holding_put(struct holding *holding, const struct terminal *terminal, const char *kind, const cJSON *records) {
     struct bundles *bundles = holding->connection->connections->parts.bundles;
-    int code =
-        bundle_put(bundles, terminal->subsystem, terminal->vendor, kind, records, &holding->parcel);
+    int code = bundle_put(bundles, terminal->subsystem, terminal->vendor, kind, records, &holding->parcel);
     if (code == 0) {
         figures.protocols[holding->protocol].records += (uint64_t)cJSON_GetArraySize(records);
     }
@@ -391,7 +337,7 @@ const struct terminal *connection_caller(struct connection *connection, const ch
     if (strcmp(parts->config->gateway_unknown, "pending") == 0 && strlen(identity) < TERMINAL_IDENTITY_MAX &&
         strspn(identity, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == strlen(identity)) {
         char address[INET6_ADDRSTRLEN];
-        shown(&connection->address->address, address);
+        address_shown(&connection->address, address);
         pending_note(upstream_pending(parts->upstream), protocol, identity, address, frame, length, clock_now_ms());
     }
     return NULL;
@@ -530,16 +476,15 @@ static void on_connection(uv_stream_t *server, int status) {
     connection->connections = connections;
     connection->protocol = listener->protocol;
     bool taken = uv_accept(server, (uv_stream_t *)&connection->socket) == 0;
-    const struct in6_addr peer = peer_of(&connection->socket);
-    connection->address =
-        taken && connections->count < (size_t)config->gateway_connections ? caller_of(connections, &peer) : NULL;
-    if (connection->address == NULL || connection->address->count >= (size_t)config->gateway_address_connections) {
+    connection->address = peer_of(&connection->socket);
+    if (!taken || connections->count >= (size_t)config->gateway_connections ||
+        !address_count_more(&connections->addresses, &connection->address,
+                            (size_t)config->gateway_address_connections)) {
         figures.protocols[listener->protocol].refused++;
         closing_await(&connections->closing);
         uv_close((uv_handle_t *)&connection->socket, on_refused_closed);
         return;
     }
-    connection->address->count++;
     connection->heard_at = uv_now(connections->parts.loop);
     connection->next = connections->first;
     if (connections->first != NULL) {

@@ -1,5 +1,5 @@
-/* connection.h: devices' TCP connections, one machine for all protocols: it accepts, bounds, buffers and closes; what the
- * bytes mean is a protocol's row (speech.h). Nothing that a device said is dropped for want of room: it is not read
+/* connection.h: devices' TCP connections, one machine for all protocols: it accepts, bounds, buffers and closes; what
+ * the bytes mean is a protocol's row (speech.h). Nothing that a device said is dropped for want of room: it is not read
  * until there is room. Belongs to the loop's thread. */
 #ifndef CITYHUB_CONNECTION_H
 #define CITYHUB_CONNECTION_H

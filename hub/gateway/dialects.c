@@ -54,7 +54,7 @@ void dialects_free(struct dialects *dialects) {
 
 static int read_file(const char *protocol, const char *path, struct entry *entry,
                      char problem[static DIALECTS_PROBLEM_MAX]) {
-    char reason[HJ212_DIALECT_PROBLEM_MAX > FILE_PROBLEM_MAX ? HJ212_DIALECT_PROBLEM_MAX : FILE_PROBLEM_MAX] = "";
+    char reason[HJ212_DIALECT_PROBLEM_MAX] = "";
     size_t length = 0;
     char *text = file_read(path, FILE_MAX, &length, reason);
     if (text != NULL && strcmp(protocol, "hj212") == 0) {
@@ -70,7 +70,9 @@ static int read_file(const char *protocol, const char *path, struct entry *entry
     return 0;
 }
 
-_Static_assert((int)HJ212_DIALECT_PROBLEM_MAX == (int)JT808_DIALECT_PROBLEM_MAX, "a reason has room");
+_Static_assert((int)HJ212_DIALECT_PROBLEM_MAX >= (int)JT808_DIALECT_PROBLEM_MAX &&
+                   (int)HJ212_DIALECT_PROBLEM_MAX >= (int)FILE_PROBLEM_MAX,
+               "a reason has room");
 
 static const char *subsystem_of(const struct entry *entry) {
     return entry->hj212 != NULL ? entry->hj212->adapter->key : jt808_dialect_subsystem(entry->jt808);
@@ -102,8 +104,7 @@ static const struct entry *entry_read(struct dialects *dialects, const struct te
     }
     if (entry->hj212 == NULL && entry->jt808 == NULL) {
         buffer_format(&path, "%s/config/gateway/%s.json", dialects->folder, name);
-        int code = buffer_string(&path) == NULL ? CH_EMEMORY
-                                                : read_file(terminal->protocol, path.data, entry, problem);
+        int code = buffer_string(&path) == NULL ? CH_EMEMORY : read_file(terminal->protocol, path.data, entry, problem);
         entry->failed_ms = code == 0 ? 0 : now;
     }
     if (entry->failed_ms == 0 && strcmp(subsystem_of(entry), terminal->subsystem) != 0) {
@@ -115,7 +116,8 @@ static const struct entry *entry_read(struct dialects *dialects, const struct te
         return NULL;
     }
     if (entry->failed_ms != 0) {
-        log_error("dialect", "file=%s terminal=%s reason=%s advice=\"its data is not acknowledged; see `cityhub gateway check`\"",
+        log_error("dialect",
+                  "file=%s terminal=%s reason=%s advice=\"its data is not acknowledged; see `cityhub gateway check`\"",
                   log_quote(path.data), log_quote(terminal->identity), log_quote(problem));
         entry_clear(entry);
     }

@@ -106,8 +106,8 @@ static void on_changed(void *user) {
 /* Devices' side of it. */
 static bool devices_open(struct gateway *gateway) {
     gateway->dialects = dialects_new(gateway->config->hub_data_dir);
-    gateway->bundles = gateway->dialects == NULL ? NULL
-                                                 : bundles_open(&gateway->loop, gateway->config, gateway->upstream);
+    gateway->bundles =
+        gateway->dialects == NULL ? NULL : bundles_open(&gateway->loop, gateway->config, gateway->upstream);
     const struct connections_parts parts = {.loop = &gateway->loop,
                                             .config = gateway->config,
                                             .upstream = gateway->upstream,

@@ -11,9 +11,9 @@
 struct connection;
 
 struct speech {
-    const char *name;                              /* as terminals' `protocol` */
-    int64_t (*port)(const struct config *config);  /* 0 = nobody listens */
-    size_t frame_max;                              /* bytes of a frame at the most */
+    const char *name;                             /* as terminals' `protocol` */
+    int64_t (*port)(const struct config *config); /* 0 = nobody listens */
+    size_t frame_max;                             /* bytes of a frame at the most */
     /* What the first of the buffered bytes are; never asks for more than frame_max. */
     enum reading (*read)(const char *bytes, size_t length, struct reading_result *result);
     /* One frame: answers, and puts what is to be stored. */

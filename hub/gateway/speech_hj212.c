@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hub/base/clock.h"
+#include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/topic.h"
 #include "hub/gateway/connection.h"
@@ -79,9 +80,8 @@ static bool put_records(struct holding *holding, const struct terminal *terminal
     bool whole = cJSON_GetArraySize(telemetry) == 0 ||
                  holding_put(holding, terminal, topic_words[TOPIC_TELEMETRY], telemetry) == 0;
     /* A hub that does not know the kind would not take it: then nothing is acknowledged. */
-    return cJSON_GetArraySize(intervals) == 0 ||
-                   (topic_kind(interval_kind) < TOPIC_KINDS_IN &&
-                    holding_put(holding, terminal, interval_kind, intervals) == 0)
+    return cJSON_GetArraySize(intervals) == 0 || (topic_kind(interval_kind) < TOPIC_KINDS_IN &&
+                                                  holding_put(holding, terminal, interval_kind, intervals) == 0)
                ? whole
                : false;
 }

@@ -38,9 +38,7 @@ static int64_t port(const struct config *config) {
 }
 
 static enum reading next_frame(const char *bytes, size_t length, struct reading_result *result) {
-    struct jt808_span span = jt808_next((const uint8_t *)bytes, length, false);
-    *result = (struct reading_result){.length = span.used, .why = span.why};
-    return span.step == JT808_MORE ? READING_MORE : span.step == JT808_FRAME ? READING_FRAME : READING_SKIP;
+    return jt808_read((const uint8_t *)bytes, length, false, result);
 }
 
 static void release(void *state) {
@@ -155,12 +153,11 @@ static void store(const struct talk *talk, const uint8_t *body, size_t length, c
     const struct jt808_dialect *dialect = dialects_jt808(connection_parts(talk->connection)->dialects, talk->terminal);
     cJSON *records = cJSON_CreateArray();
     struct jt808_outcome outcome = {0};
-    const struct jt808_origin origin = {.dialect = dialect,
-                                        .device_code = talk->terminal->device,
-                                        .offset_minutes = talk->terminal->offset_minutes};
-    int code = dialect == NULL ? CH_ENOTFOUND
-                               : jt808_records(talk->frame->id, body, length, &origin, &talk->vehicle->track, records,
-                                               &outcome);
+    const struct jt808_origin origin = {
+        .dialect = dialect, .device_code = talk->terminal->device, .offset_minutes = talk->terminal->offset_minutes};
+    int code = dialect == NULL
+                   ? CH_ENOTFOUND
+                   : jt808_records(talk->frame->id, body, length, &origin, &talk->vehicle->track, records, &outcome);
     if (code != 0 && code != CH_EINVAL) {
         connection_count(talk->connection, FRAME_UNSURE);
         cJSON_Delete(records);
@@ -209,8 +206,8 @@ static void on_packet(const struct talk *talk) {
     if (vehicle->parts == NULL) {
         vehicle->parts = jt808_parts_new(PARTS_BYTES_MAX);
     }
-    int part = vehicle->parts == NULL ? CH_EMEMORY
-                                      : jt808_parts_add(vehicle->parts, talk->frame, clock_steady_ms(), &whole);
+    int part =
+        vehicle->parts == NULL ? CH_EMEMORY : jt808_parts_add(vehicle->parts, talk->frame, clock_steady_ms(), &whole);
     if (part == JT808_PART_WHOLE) {
         store(talk, whole.body, whole.length, whole.serials, whole.packets);
     } else {

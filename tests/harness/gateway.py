@@ -1,5 +1,4 @@
 """`cityhub gateway serve` with a configuration of its own, beside a hub on a guarded broker."""
-import json
 import signal
 
 import requests
@@ -68,11 +67,8 @@ class Gateway:
 
     def sync(self):
         """Waits until the gateway has the list of terminals as it is now."""
-        wait_until(lambda: all(entry["current"] for entry in self.hub_gateways()) and self.hub_gateways(), 60,
-                   "the gateway has the current list of terminals")
-
-    def hub_gateways(self):
-        return json.loads(self.hub.run("terminal", "list", "--gateways", "--json").stdout)
+        wait_until(lambda: self.hub.database.value("SELECT g.version = onemap.terminal_version() FROM onemap.gateway g WHERE g.instance = %s",
+                                                   self.settings["hub.instance"]), 60, "the gateway has the current list of terminals")
 
 
 def add_login(broker):

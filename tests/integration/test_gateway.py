@@ -1,13 +1,20 @@
-"""`cityhub gateway`: pushes over HTTP and the terminals it knows, on a broker with logins, access rules and the plugin."""
+"""`cityhub gateway`: pushes over HTTP, terminals, and devices that speak HJ 212 and JT/T 808, on a broker with logins, access rules and
+the plugin."""
 import concurrent.futures
 import gzip
+import hashlib
 import json
+import os
+import random
+import socket
+import threading
 import time
 
 import pytest
-from harness import messages
+from harness import jt808, messages
 from harness.gateway import Gateway, add_login
 from harness.guarded import GuardedBroker
+from harness.monitor import Monitor
 from harness.process import wait_until
 from harness.site import Site, county_of
 
@@ -19,14 +26,14 @@ def now_ms():
 
 
 class County:
-    """A hub, a gateway, and vendors acme (dust, gas) and quiet (dust, wants receipts of problems only)."""
+    """A hub, a gateway, and vendors acme (dust, gas), trucks (construction_waste) and quiet (dust, wants receipts of problems only)."""
 
     def __init__(self, database, broker, folder):
         self.site, self.database, self.broker = Site(database, broker, folder), database, broker
         self.hub = self.site.hub(broker.hub_settings(), start=False)
         password = folder / "vendor.password"
         password.write_text(PASSWORD + "\n")
-        for vendor, subsystem, *more in (("acme", "dust"), ("acme", "gas"), ("quiet", "dust", "--receipts", "problems")):
+        for vendor, subsystem, *more in (("acme", "dust"), ("acme", "gas"), ("trucks", "construction_waste"), ("quiet", "dust", "--receipts", "problems")):
             self.hub.run("vendor", "add", "--subsystem", subsystem, "--vendor", vendor, "--password-file", password, *more)
         self.hub.start()
         self.gateway = Gateway(self.hub, broker, folder).start()
@@ -218,3 +225,259 @@ def test_without_the_hub_there_is_no_2xx_and_what_was_sent_is_stored_once(county
         if not county.hub.process.running:
             county.hub.start()
     county.gateway.wait_ready()
+
+
+# ---- devices
+
+def add(county, protocol, identity, subsystem, vendor, secret=None, **settings):
+    """A terminal, by the function that the command calls; what is kept of its secret is computed here anew."""
+    if secret is not None:
+        settings["secret_hash"] = hashlib.sha256(f"{protocol}:{identity}:{secret}".encode()).hexdigest()
+    county.database.query("SELECT onemap.terminal_add(%s)", json.dumps({"protocol": protocol, "identity": identity, "subsystem": subsystem,
+                                                                        "vendor": vendor, **settings}))
+    county.gateway.sync()
+
+
+def readings(county, code):
+    return county.database.query("SELECT o.observed_at, o.readings FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id"
+                                 " WHERE d.code = %s ORDER BY o.observed_at", code)
+
+
+@pytest.fixture
+def monitor(county):
+    """A monitor of dust by its MN, on the gateway's port."""
+    opened = []
+
+    def make(mn, gateway=None, **options):
+        opened.append(Monitor("127.0.0.1", (gateway or county.gateway).hj212_port, mn, **options))
+        return opened[-1]
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def truck(county):
+    opened = []
+
+    def make(phone, gateway=None, **options):
+        opened.append(jt808.Terminal("127.0.0.1", (gateway or county.gateway).jt808_port, phone, **options))
+        return opened[-1]
+    yield make
+    for one in opened:
+        one.close()
+
+
+def test_a_monitor_is_acknowledged_when_its_data_is_committed(county, monitor):
+    add(county, "hj212", "MN-DUST-1", "dust", "quiet", "654321", device="dust-1")
+    device = monitor("MN-DUST-1", pw="654321")
+    qn = device.send({"a34004-Rtd": 35.2, "a34002-Rtd": 80, "LA-Rtd": 61.5})
+    answer = device.receive(qn)
+    assert len(readings(county, "dust-1")) == 1, "9014 came before the commit"
+    assert answer and "CN=9014;" in answer and "MN=MN-DUST-1;" in answer and "PW=654321;" in answer
+    again = device.receive(device.send({"a34004-Rtd": 35.2, "a34002-Rtd": 80, "LA-Rtd": 61.5}, qn=qn))
+    assert "CN=9014;" in again
+    wrong = monitor("MN-DUST-1", pw="111111")
+    assert "CN=9011" in wrong.receive(wrong.send({"a34004-Rtd": 1})), "a wrong PW is told"
+    assert device.receive(device.send({"a34004-Rtd": 36})) and not wrong.receive(wrong.send({"a34004-Rtd": 1}, flag=4), timeout=1)
+    assert "CN=9013;" in device.receive(device.send(None, command=1013))
+    assert any("CN=1012;" in one and "SystemTime=" in one for one in device.answers) or device.receive("", timeout=5) is None
+
+
+def test_a_truck_registers_and_is_acknowledged_when_its_place_is_committed(county, truck):
+    add(county, "jt808", "13800000001", "construction_waste", "trucks", "T000001", device="truck-1")
+    one = truck("013800000001")
+    assert one.result(one.send(jt808.POSITION, jt808.position())) == 1, "not before it has authenticated"
+    result, token = one.register()
+    assert result == 0 and token
+    assert one.authenticate("nonsense") == 1 and one.authenticate(token) == 0
+    assert one.result(one.send(jt808.HEARTBEAT)) == 0
+    assert one.result(one.send(jt808.POSITION, jt808.position(speed=42.0))) == 0
+    assert county.database.value("SELECT count(*) FROM onemap.track_point p JOIN onemap.device d ON d.id = p.device_id"
+                                 " WHERE d.code = 'truck-1'") == 1, "8001 came before the commit"
+    now = time.time()
+    places = [jt808.position(when=now - 600 + 10 * i, lat=34.05 + i / 10000) for i in range(30)]
+    assert one.result(one.send(jt808.BATCH, jt808.batch(places[:10]))) == 0
+    pieces = jt808.frames(jt808.BATCH, jt808.batch(places[10:]), size=300, serial=100, phone=one.phone)
+    for piece in pieces:
+        one.socket.sendall(piece)
+    assert [one.result(100 + n) for n in range(len(pieces))] == [0] * len(pieces), "each sub-packet has its answer"
+    assert len(readings(county, "truck-1")) == 31
+    assert one.receive(jt808.TIME_2019 | 0x8000, timeout=0.1) is None
+    impostor = truck("013800000001")
+    impostor.send(jt808.REGISTER, jt808.registration(terminal="T000002"))
+    assert impostor.receive(jt808.REGISTER_ANSWER)["body"][2] == 4, "whoever does not know the secret is no such terminal"
+    assert one.result(one.send(jt808.HEARTBEAT)) == 0, "and does not end the other's connection"
+    newer = truck("013800000001")
+    assert newer.authenticate(token) == 0
+    assert one.receive(timeout=30) is None, "the newest connection of a terminal wins"
+    assert newer.result(newer.send(jt808.POSITION, jt808.position(when=now + 5))) == 0
+
+
+def test_an_unknown_device_is_remembered_and_adopted(county, monitor):
+    device = monitor("MN-NEW-7", kind="modbus")
+    assert device.receive(device.send({"a34004-Rtd": 35.2}), timeout=1) is None
+    pending = wait_until(lambda: json.loads(county.hub.run("terminal", "list", "--pending", "--json").stdout), 60, "it is reported")
+    assert [(p["identity"], p["address"]) for p in pending] == [("MN-NEW-7", "127.0.0.1")]
+    assert b"a34004-Rtd=35.2" in bytes.fromhex(pending[0]["samples"][0])
+    assert "##0" in county.hub.run("terminal", "list", "--pending").stdout
+    county.hub.run("terminal", "adopt", "--protocol", "hj212", "--identity", "MN-NEW-7", "--subsystem", "dust", "--vendor", "acme", "--crc", "modbus")
+    county.gateway.sync()
+    assert device.receive(device.send({"a34004-Rtd": 35.2})), "on the same connection"
+    assert len(readings(county, "MN-NEW-7")) == 1
+    county.hub.run("terminal", "revoke", "--protocol", "hj212", "--identity", "MN-NEW-7")
+    assert device.receive("none", timeout=60) is None and not device.socket.recv(1), "whoever is revoked is closed"
+
+
+def test_what_no_record_can_be_made_of_is_kept_whole(county, monitor):
+    add(county, "hj212", "MN-ODD", "dust", "acme")
+    device = monitor("MN-ODD")
+    assert "CN=9014;" in device.receive(device.send({"z99999-Rtd": 1})), "its data is kept"
+    kept = county.database.query("SELECT convert_from(q.payload, 'UTF8') FROM onemap.quarantine q WHERE convert_from(q.payload, 'UTF8') LIKE '%%MN-ODD%%'")
+    assert len(kept) == 1 and "z99999-Rtd=1" in kept[0][0]
+
+
+def test_strangers_on_the_port_harm_nobody(county, monitor):
+    gateway = Gateway(county.hub, county.broker, county.site.folder, {"gateway.first_frame_s": 3}, name="gateway3").start()
+    try:
+        add(county, "hj212", "MN-CALM", "dust", "acme")
+        wait_until(lambda: gateway.terminals() == county.gateway.terminals(), 60, "the other gateway has the list")
+        device = monitor("MN-CALM", gateway)
+        strangers = [socket.create_connection(("127.0.0.1", gateway.hj212_port), timeout=60) for _ in range(20)]
+        for number, stranger in enumerate(strangers):
+            stranger.sendall((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00\x00\x0a", b"", b"##9999QN=")[number % 4])
+        strangers[0].sendall(b"#" * 300_000)
+        broken = monitor("MN-CALM", gateway, kind="modbus")
+        assert broken.receive(broken.send({"a34004-Rtd": 1}), timeout=1) is None, "a wrong check value"
+        for _ in range(20):
+            assert device.receive(device.send({"a34004-Rtd": 35.2})), "the device goes on meanwhile"
+        for stranger in strangers:
+            try:
+                assert stranger.recv(1) == b"", "a stranger is closed"
+            except ConnectionResetError:
+                pass
+        assert device.receive(device.send({"a34004-Rtd": 36.2}))
+        assert gateway.metric("cityhub_gateway_frames_total", protocol="hj212", outcome="broken") >= 1
+        assert gateway.metric("cityhub_gateway_connections", protocol="hj212") <= 2
+        for stranger in strangers:
+            stranger.close()
+    finally:
+        gateway.stop()
+
+
+def test_many_devices_each_get_their_own_acknowledgement(county, tmp_path):
+    """What is sent without waiting for answers travels in few messages, and each frame is acknowledged."""
+    file = tmp_path / "many.csv"
+    file.write_text("protocol,identity,subsystem,vendor\n" + "".join(f"hj212,MANY-{i},dust,acme\n" for i in range(30)))
+    county.hub.run("terminal", "import", file)
+    county.gateway.sync()
+
+    def run(number):
+        device = Monitor("127.0.0.1", county.gateway.hj212_port, f"MANY-{number}")
+        start = time.time() - 3600
+        sent = [device.send({"a34004-Rtd": i}, when=start + i) for i in range(100)]
+        answers = [device.receive(qn) for qn in sent]
+        device.close()
+        return all(answers) and len(set(sent))
+    with concurrent.futures.ThreadPoolExecutor(15) as pool:
+        assert list(pool.map(run, range(30))) == [100] * 30
+    assert county.database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id WHERE d.code LIKE 'MANY-%%'") == 3000
+
+
+# ---- killed at random
+
+class Repeater(threading.Thread):
+    """A device as the field has them: it sends a value every moment, keeps what was not acknowledged, connects anew when it is cut and
+    sends that again. `acknowledged`: moments that it was told are stored."""
+
+    def __init__(self, number, connect):
+        super().__init__(daemon=True)
+        self.number, self.connect = number, connect
+        self.sent, self.acknowledged, self.stopping = [], set(), threading.Event()
+        self.start_s = int(time.time()) - 40000 + 2000 * number
+
+    def run(self):
+        waiting = []
+        while not self.stopping.is_set() or waiting:
+            try:
+                speak = self.connect(self)
+                while not self.stopping.is_set() or waiting:
+                    if not self.stopping.is_set() and len(self.sent) < 1900:
+                        self.sent.append(len(self.sent))
+                        waiting.append(self.sent[-1])
+                    for moment in speak(waiting):
+                        self.acknowledged.add(moment)
+                    waiting = [moment for moment in waiting if moment not in self.acknowledged]
+            except (OSError, AssertionError):
+                time.sleep(0.05)
+
+
+def monitor_of(county):
+    def connect(repeater):
+        device = Monitor("127.0.0.1", county.gateway.hj212_port, f"KILL-{repeater.number}", timeout=5)
+
+        def speak(moments):
+            asked = [(device.send({"a34004-Rtd": moment % 90}, when=repeater.start_s + moment), moment) for moment in moments[:20]]
+            done = [moment for qn, moment in asked if device.receive(qn, timeout=4)]
+            assert done or not asked, "nothing came: connects anew"
+            return done
+        return speak
+    return connect
+
+
+def truck_of(county):
+    def connect(repeater):
+        device = jt808.Terminal("127.0.0.1", county.gateway.jt808_port, f"0139{repeater.number:08}", timeout=5)
+
+        def speak(moments):
+            asked = [(device.send(jt808.POSITION, jt808.position(when=repeater.start_s + moment)), moment) for moment in moments[:20]]
+            done = [moment for serial, moment in asked if device.result(serial, timeout=4) == 0]
+            assert done or not asked, "nothing came: connects anew"
+            return done
+        return speak
+    return connect
+
+
+def test_killed_at_random_nothing_acknowledged_is_lost_or_doubled(county, cluster, tmp_path):
+    """Gateway, hub, broker and database are killed while devices repeat what was not acknowledged; then it is counted. How often:
+    CITYHUB_KILLS."""
+    file = tmp_path / "kill.csv"
+    file.write_text("protocol,identity,subsystem,vendor\n" + "".join(f"hj212,KILL-{i},dust,acme\n" for i in range(4))
+                    + "".join(f"jt808,139{i:08},construction_waste,trucks\n" for i in range(4, 8)))
+    county.hub.run("terminal", "import", file)
+    county.gateway.sync()
+    repeaters = [Repeater(i, (monitor_of if i < 4 else truck_of)(county)) for i in range(8)]
+    moments = random.Random(212808)
+    for repeater in repeaters:
+        repeater.start()
+    kills = int(os.environ.get("CITYHUB_KILLS", 0)) or 4
+    for number in range(kills):
+        before = sum(len(repeater.acknowledged) for repeater in repeaters)
+        wait_until(lambda before=before: sum(len(r.acknowledged) for r in repeaters) > before + 20, 120, "devices are acknowledged")
+        time.sleep(moments.uniform(0, 0.2))  # the moment of the kill, not a wait for anything
+        what = ("gateway", "hub", "broker", "database")[number % 4]
+        if what == "gateway":
+            county.gateway.kill()
+            county.gateway.process.start()
+        elif what == "hub":
+            county.hub.kill()
+            county.hub.start(ready=False)
+        elif what == "broker":
+            county.broker.kill()
+            county.broker.start()
+        else:
+            cluster.stop("immediate")
+            cluster.start()
+    county.hub.wait_ready()
+    county.gateway.wait_ready()
+    for repeater in repeaters:
+        repeater.stopping.set()
+    for repeater in repeaters:
+        repeater.join(120)
+        assert not repeater.is_alive(), "what it sent is acknowledged in the end"
+    for repeater in repeaters:
+        code = f"KILL-{repeater.number}" if repeater.number < 4 else f"139{repeater.number:08}"
+        stored = [int(row[0].timestamp()) - repeater.start_s for row in readings(county, code)]
+        assert len(stored) == len(set(stored)), f"{code}: doubled"
+        assert repeater.acknowledged - set(stored) == set(), f"{code}: lost"
+        assert set(stored) == set(repeater.sent) and len(stored) > 20
