@@ -494,6 +494,7 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
 static void server_free(void *user) {
     struct server *server = user;
     router_free(server->service.router);
+    free(server->service.openapi);
     identity_memo_free(server->service.memo);
     free(server->metrics);
     free(server->watched);

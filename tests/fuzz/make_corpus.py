@@ -184,12 +184,32 @@ def parsers():
     write("fuzz_config", "default", (ROOT / "config" / "cityhub.ini").read_bytes())
 
 
+def steps(*rows):
+    """Steps of fuzz_jt808_parts: which, terminal and message, packets, number, length, filling."""
+    return b"".join(bytes(row) for row in rows)
+
+
+def jt808():
+    """Every frame of the table, and what sub-packets can meet: any order, a hole and patience, twice, the next one, too many."""
+    rows = (ROOT / "tests" / "data" / "jt808.tsv").read_text().splitlines()[1:]
+    for number, row in enumerate(rows):
+        write("fuzz_decode_jt808", f"row-{number:03}", bytes.fromhex(row.split("\t")[1]))
+    orders = steps(*[(0, 1, 3, number, 9, number) for number in (2, 3, 1)])
+    hole = steps((0, 0, 2, 1, 5, 1), *[(7, 250, 0, 0, 0, 0)] * 4)
+    twice = steps((0, 2, 2, 1, 5, 1), (0, 2, 2, 1, 5, 1), (0, 2, 2, 1, 5, 2), (0, 2, 2, 2, 5, 3))
+    many = steps(*[(0, 3, 8, number, 250, number) for number in range(1, 9)], (255, 0, 4, 1, 1, 1), (0, 4, 8, 9, 1, 1))
+    for title, content in (("orders", orders), ("hole", hole), ("twice", twice), ("many", many), ("all", orders + hole + twice + many)):
+        write("fuzz_jt808_parts", title, content)
+
+
 def main():
-    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake"):
+    for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake",
+                 "fuzz_decode_jt808", "fuzz_jt808_parts"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
     intake()
+    jt808()
     files = [path for path in CORPUS.rglob("*") if path.is_file()]
     print(f"{len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
 
