@@ -54,7 +54,7 @@ cJSON *csv_table_read(const char *path, const struct csv_table *table) {
     }
     struct csv csv;
     struct csv_row row = {0};
-    size_t column_of[CSV_FIELDS_MAX];
+    size_t column_of[CSV_FIELDS_MAX] = {0};
     cJSON *rows = cJSON_CreateArray();
     int code = csv_open(&csv, bytes, length);
     code = code == 0 ? csv_next(&csv, &row) : code;

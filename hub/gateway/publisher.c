@@ -56,15 +56,19 @@ static size_t bucket_of(const char *key) {
     return hash % BUCKETS;
 }
 
-static void waiting_unlink(struct publisher *publisher, struct waiting *entry) {
+static void bucket_leave(struct publisher *publisher, const struct waiting *entry) {
     struct waiting **at = &publisher->buckets[entry->bucket];
     while (*at != entry) {
         at = &(*at)->next_in_bucket;
     }
     *at = entry->next_in_bucket;
+    publisher->count--;
+}
+
+static void waiting_unlink(struct publisher *publisher, struct waiting *entry) {
+    bucket_leave(publisher, entry);
     *(entry->previous == NULL ? &publisher->oldest : &entry->previous->next) = entry->next;
     *(entry->next == NULL ? &publisher->newest : &entry->next->previous) = entry->previous;
-    publisher->count--;
 }
 
 static void waiting_link(struct publisher *publisher, struct waiting *entry) {
@@ -79,18 +83,30 @@ static void waiting_link(struct publisher *publisher, struct waiting *entry) {
     publisher->count++;
 }
 
-static void waiting_end(struct publisher *publisher, struct waiting *entry, enum publisher_end end,
-                        const cJSON *receipt, int reason) {
-    waiting_unlink(publisher, entry);
+static void waiting_tell(struct waiting *entry, enum publisher_end end, const cJSON *receipt, int reason) {
     if (entry->ended != NULL) {
         entry->ended(entry->user, end, receipt, reason);
     }
     free(entry);
 }
 
+static void waiting_end(struct publisher *publisher, struct waiting *entry, enum publisher_end end,
+                        const cJSON *receipt, int reason) {
+    waiting_unlink(publisher, entry);
+    waiting_tell(entry, end, receipt, reason);
+}
+
+static void end_oldest(struct publisher *publisher, enum publisher_end end) {
+    struct waiting *entry = publisher->oldest;
+    bucket_leave(publisher, entry);
+    publisher->oldest = entry->next;
+    *(entry->next == NULL ? &publisher->newest : &entry->next->previous) = NULL;
+    waiting_tell(entry, end, NULL, 0);
+}
+
 static void end_all(struct publisher *publisher) {
     while (publisher->oldest != NULL) {
-        waiting_end(publisher, publisher->oldest, PUBLISHER_LOST, NULL, 0);
+        end_oldest(publisher, PUBLISHER_LOST);
     }
 }
 
@@ -98,7 +114,7 @@ static void on_timer(uv_timer_t *timer) {
     struct publisher *publisher = timer->data;
     uint64_t now = uv_now(publisher->loop);
     while (publisher->oldest != NULL && publisher->oldest->late_at <= now) {
-        waiting_end(publisher, publisher->oldest, PUBLISHER_LATE, NULL, 0);
+        end_oldest(publisher, PUBLISHER_LATE);
     }
     if (publisher->oldest == NULL) {
         uv_timer_stop(timer);

@@ -108,13 +108,9 @@ static bool session_dial(struct push_session *session, const struct push_login *
     return session->publisher != NULL;
 }
 
-static void session_end(struct push_session *session) {
+/* It is in no list any more. */
+static void session_close(struct push_session *session) {
     struct push_sessions *sessions = session->sessions;
-    struct push_session **at = &sessions->first;
-    while (*at != session) {
-        at = &(*at)->next;
-    }
-    *at = session->next;
     sessions->count--;
     figures.push_sessions = (int64_t)sessions->count;
     if (session->publisher != NULL) {
@@ -122,6 +118,15 @@ static void session_end(struct push_session *session) {
         publisher_close(session->publisher, closing_over, &sessions->closing);
     }
     free(session);
+}
+
+static void session_end(struct push_session *session) {
+    struct push_session **at = &session->sessions->first;
+    while (*at != session) {
+        at = &(*at)->next;
+    }
+    *at = session->next;
+    session_close(session);
 }
 
 static void on_timer(uv_timer_t *timer) {
@@ -268,6 +273,8 @@ void push_sessions_close(struct push_sessions *sessions, void (*closed)(void *us
     closing_handle(&sessions->closing, (uv_handle_t *)&sessions->timer);
     closing_handle(&sessions->closing, (uv_handle_t *)&sessions->soon);
     while (sessions->first != NULL) {
-        session_end(sessions->first);
+        struct push_session *session = sessions->first;
+        sessions->first = session->next;
+        session_close(session);
     }
 }
