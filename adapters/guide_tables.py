@@ -254,7 +254,7 @@ class Common:
 
     def __init__(self, subsystems, messages, enums):
         self.keys, self.messages, self.enums = subsystems, messages, enums
-        self.names = ("subsystems", "Position", "InventoryRecord", "Attribute", "StaffRecord", "WorkRecord", "CaseRecord", "Attachment", "codes")
+        self.names = ("subsystems", "Position", "InventoryRecord", "Attribute", "StaffRecord", "WorkRecord", "CaseRecord", "Attachment", "IntervalRecord", "IntervalValue", "codes")
 
     def __getattr__(self, name):
         return lambda body: self.message(self.messages[name], notes(body))

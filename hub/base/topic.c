@@ -9,7 +9,8 @@
 
 const char *const topic_words[TOPIC_NONE] = {
     [TOPIC_TELEMETRY] = "telemetry", [TOPIC_INVENTORY] = "inventory", [TOPIC_STAFF] = "staff",
-    [TOPIC_WORK] = "work",           [TOPIC_CASE] = "case",           [TOPIC_RECEIPT] = "receipt",
+    [TOPIC_WORK] = "work",           [TOPIC_CASE] = "case",           [TOPIC_INTERVAL] = "interval",
+    [TOPIC_RECEIPT] = "receipt",
 };
 
 enum topic_kind topic_kind(const char *word) {

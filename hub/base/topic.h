@@ -28,6 +28,7 @@ enum topic_kind {
     TOPIC_STAFF,                   /* people and vehicles on duty */
     TOPIC_WORK,                    /* work orders */
     TOPIC_CASE,                    /* problems that a subsystem reports */
+    TOPIC_INTERVAL,                /* what devices say of an interval: means and the like */
     TOPIC_RECEIPT,                 /* what became of a message */
     TOPIC_NONE,                    /* no kind at all */
     TOPIC_KINDS_IN = TOPIC_RECEIPT /* how many kinds vendors send */
@@ -37,7 +38,7 @@ enum topic_kind {
 extern const char *const topic_words[TOPIC_NONE];
 
 /* The kinds that vendors send, as a sentence names them. */
-#define TOPIC_WORDS_IN "telemetry, inventory, staff, work or case"
+#define TOPIC_WORDS_IN "telemetry, inventory, staff, work, case or interval"
 
 /* The kind of that word, TOPIC_NONE if it is none. */
 enum topic_kind topic_kind(const char *word);

@@ -108,11 +108,11 @@ int decode_telemetry(struct decoder *decoder, const struct adapter *adapter, con
  * within its range. For telling a message on the wrong topic; only inside the sink's call. */
 bool decode_fits(struct decoder *decoder, const struct adapter *other, const struct record *record);
 
-/* The other kinds: inventory, staff, work, case. Their records become cJSON objects with the .proto's field names
- * (enums as their names in capitals, a position as top-level `lon`, `lat` in WGS 84 degrees instead of `position`).
- * All of it is the decoder's: valid only inside the sink's call. A place outside the extent goes into `outside_lon`,
- * `outside_lat` instead of `lon`, `lat`; a case that says a place outside, or one that is nowhere, is refused: it is
- * not the county's. */
+/* The other kinds: inventory, staff, work, case, interval. Their records become cJSON objects with the .proto's field
+ * names (enums as their names in capitals, a position as top-level `lon`, `lat` in WGS 84 degrees instead of
+ * `position`). All of it is the decoder's: valid only inside the sink's call. A place outside the extent goes into
+ * `outside_lon`, `outside_lat` instead of `lon`, `lat`; a case that says a place outside, or one that is nowhere, is
+ * refused: it is not the county's. */
 struct document {
     int index;
     const cJSON *object;

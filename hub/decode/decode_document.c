@@ -1,6 +1,6 @@
-/* decode_document.c: inventory, staff, work and case: records of common.proto by their descriptors, from both forms, to
- * cJSON objects. They are rare beside telemetry, so what they need is allocated record by record; how much one message
- * can make it allocate is bounded by its length and DECODE_LIST_MAX. */
+/* decode_document.c: inventory, staff, work, case and interval: records of common.proto by their descriptors, from both
+ * forms, to cJSON objects. They are rare beside telemetry, so what they need is allocated record by record; how much
+ * one message can make it allocate is bounded by its length and DECODE_LIST_MAX. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +33,10 @@ static const struct document_kind kinds[TOPIC_NONE] = {
                     {"work_code", "status", "observed_at_ms"},
                     false},
     [TOPIC_CASE] = {&cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}, true},
+    [TOPIC_INTERVAL] = {&cityhub__v1__interval_record__descriptor,
+                        "began_at_ms",
+                        {"device_code", "began_at_ms", "seconds"},
+                        false},
 };
 
 /* ---- one field into an object */

@@ -19,6 +19,7 @@ static const struct text_check {
 } text_checks[] = {
     {"component_code", DIGITS, 16, 16, "16 digits (GB/T 30428.2)"},
     {"sha256", DIGITS "abcdefABCDEF", 64, 64, "64 hexadecimal digits"},
+    {"flag", "NFMSDCTB", 1, 1, "one of N F M S D C T B (HJ 212)"},
 };
 
 static const struct number_check {
@@ -28,6 +29,7 @@ static const struct number_check {
     {"quality_score", 0, 100},
     {"quantity", 0, 999999999999999},
     {"size_bytes", 0, 999999999999999},
+    {"seconds", 0, 86400},
 };
 
 static const char *const severities[] = {"info", "minor", "major", "critical"};
@@ -38,6 +40,7 @@ static const struct entry_check {
 } entry_checks[] = {
     {"attachments", {"uri", "sha256", "size_bytes", "media_type"}},
     {"attributes", {"key"}},
+    {"values", {"metric"}},
 };
 
 /* Makes a severity the word that is meant, in small letters; false if it is none. */

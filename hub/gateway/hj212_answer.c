@@ -66,7 +66,9 @@ static const char *stamp_of(int64_t ms, int offset_s, bool fine, char stamp[stat
     time_t seconds = (time_t)(ms / SECOND_MS + offset_s);
     struct tm parts;
     size_t length = gmtime_r(&seconds, &parts) == NULL ? 0 : strftime(stamp, STAMP_MAX, "%Y%m%d%H%M%S", &parts);
-    snprintf(stamp + length, STAMP_MAX - length, fine ? "%03d" : "", (int)(ms % SECOND_MS));
+    if (fine) {
+        snprintf(stamp + length, STAMP_MAX - length, "%03d", (int)(ms % SECOND_MS));
+    }
     return stamp;
 }
 

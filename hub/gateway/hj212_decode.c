@@ -225,7 +225,9 @@ static int decode_bytes(struct line *line, cJSON *out) {
     }
     at = 0;
     while (next_frame(line, &at, &result)) {
-        snprintf(show.prefix, sizeof show.prefix, counted.frames > 1 ? "%d." : "", line->frames);
+        if (counted.frames > 1) {
+            snprintf(show.prefix, sizeof show.prefix, "%d.", line->frames);
+        }
         show_frame(line, &show, line->bytes + at - result.length, result.length);
     }
     show.prefix[0] = '\0';

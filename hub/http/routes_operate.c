@@ -9,7 +9,7 @@ static const struct parameter quarantine_parameters[] = {
      .kind = PARAMETER_TEXT,
      .low = 1,
      .high = 32,
-     .meaning = "telemetry, inventory, staff, work, case"},
+     .meaning = "telemetry, inventory, staff, work, case, interval"},
     {.name = "code", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "a problem's code, such as missing_time"},
     {.name = "from", .kind = PARAMETER_TIME, .meaning = "received from this moment on; a day is its midnight"},
     {.name = "to", .kind = PARAMETER_TIME, .meaning = "received before this moment"},

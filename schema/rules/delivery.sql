@@ -199,7 +199,7 @@ COMMENT ON FUNCTION onemap.problem_codes() IS 'Codes of problems with messages t
 -- A filter that names what there is not would find nothing, which reads as "no message waits".
 CREATE OR REPLACE FUNCTION onemap.quarantine_filter(filter jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE kinds text[] := '{telemetry,inventory,staff,work,case}'::text[];
+DECLARE kinds text[] := '{telemetry,inventory,staff,work,case,interval}'::text[];
 BEGIN
     IF filter ? 'subsystem' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = filter->>'subsystem') THEN
         RAISE EXCEPTION 'there is no subsystem "%"', filter->>'subsystem' USING ERRCODE = 'CH013',

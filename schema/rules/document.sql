@@ -1,5 +1,5 @@
 -- The other kinds of message: inventory (devices), staff (people and vehicles on duty, 人员管控), work (作业过程, 作业标准,
--- 作业绩效) and case. The hub hands over each message decoded; every record is judged alone here, and one that cannot be
+-- 作业绩效), case and interval (interval.sql). The hub hands over each message decoded; every record is judged alone here, and one that cannot be
 -- stored goes to quarantine with its reason while the others stay.
 
 -- Small readers of a decoded record.
@@ -327,7 +327,8 @@ BEGIN
         WHEN 'inventory' THEN onemap.inventory_put(subsystem, vendor, record, since)
         WHEN 'staff' THEN onemap.staff_put(subsystem, vendor, record, since)
         WHEN 'work' THEN onemap.work_put(subsystem, vendor, record, since)
-        WHEN 'case' THEN onemap.case_put(subsystem, vendor, record) END;
+        WHEN 'case' THEN onemap.case_put(subsystem, vendor, record)
+        WHEN 'interval' THEN onemap.interval_put(subsystem, vendor, record, since) END;
     RETURN CASE WHEN kind IN ('staff', 'work')
         THEN onemap.document_place(kind, subsystem, vendor, record, fate, since IS NOT NULL) ELSE fate END;
 END $$;
@@ -532,6 +533,6 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_store(jsonb, bytea) IS
-    'Stores one decoded message of kind inventory, staff, work or case with its receipt and, if a record or a field could not be '
+    'Stores one decoded message of kind inventory, staff, work, case or interval with its receipt and, if a record or a field could not be '
     'stored, its quarantine row; tells what became of its records';
 GRANT EXECUTE ON FUNCTION onemap.message_store(jsonb, bytea) TO cityhub_hub;

@@ -53,6 +53,9 @@ BEGIN
             WHERE k.version = onemap.case_catalogue_current() AND k.code = $4->>'category_code') THEN
         flaws := flaws || onemap.name_flaw(record, 'category_code', 'category_code: the catalogue has no category %s');
     END IF;
+    IF kind = 'interval' THEN
+        flaws := flaws || onemap.interval_flaws(subsystem, record);
+    END IF;
     IF kind = 'work' AND record ?| '{planned_start_ms,planned_end_ms,started_ms,finished_ms}' THEN
         SELECT x.planned_start, x.planned_end, x.started_at, x.finished_at INTO w FROM onemap.work_order x
         WHERE x.subsystem = $2 AND x.vendor = $3 AND x.code = $4->>'work_code';

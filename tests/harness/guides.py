@@ -9,7 +9,7 @@ from . import messages, paths
 
 EXAMPLE = re.compile(r"<!-- example: (?P<name>[a-z ]+) -->\n *```\w*\n(?P<text>.*?\n) *```", re.S)
 WRITTEN_MS = 1760000000000  # the time of the guides' records
-KINDS = ("inventory", "staff", "work", "telemetry", "case")  # in this order every reference is known already
+KINDS = ("inventory", "staff", "work", "telemetry", "case", "interval")  # in this order every reference is known already
 
 
 def examples(path):

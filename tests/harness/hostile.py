@@ -18,7 +18,7 @@ from .wire import (AUTH, CONNECT, DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBLISH,
 
 PASSWORD = "a password of twelve bytes or more"
 FOREVER = 0xFFFFFFFF
-KINDS = ("telemetry", "inventory", "staff", "work", "case")
+KINDS = ("telemetry", "inventory", "staff", "work", "case", "interval")
 
 
 def now_ms():

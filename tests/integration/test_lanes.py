@@ -104,7 +104,7 @@ def make_session(broker, client_id):
     client.on_subscribe = lambda *_: subscribed.append(True)
     client.connect(broker.host, broker.port, clean_start=False, properties=properties)
     client.loop_start()
-    client.subscribe([(f"cityhub/v1/dust/+/{kind}", 1) for kind in ("telemetry", "inventory", "staff", "work", "case")])
+    client.subscribe([(f"cityhub/v1/dust/+/{kind}", 1) for kind in ("telemetry", "inventory", "staff", "work", "case", "interval")])
     wait_until(lambda: subscribed, 30, "the session is subscribed")
     client.disconnect()
     client.loop_stop()

@@ -75,17 +75,21 @@ static void test_passwords(void **state) {
     "topic write cityhub/v1/dust/acme/telemetry\ntopic write cityhub/v1/dust/acme/inventory\n"                         \
     "topic write cityhub/v1/dust/acme/staff\ntopic write cityhub/v1/dust/acme/work\n"                                  \
     "topic write cityhub/v1/dust/acme/case\n"                                                                          \
+    "topic write cityhub/v1/dust/acme/interval\n"                                                                      \
     "topic write cityhub/v1/gas/acme/telemetry\ntopic write cityhub/v1/gas/acme/inventory\n"                           \
     "topic write cityhub/v1/gas/acme/staff\ntopic write cityhub/v1/gas/acme/work\n"                                    \
     "topic write cityhub/v1/gas/acme/case\n"                                                                           \
+    "topic write cityhub/v1/gas/acme/interval\n"                                                                       \
     "user delta\ntopic read cityhub/v1/+/delta/receipt\n"                                                              \
     "topic write cityhub/v1/dust/delta/telemetry\ntopic write cityhub/v1/dust/delta/inventory\n"                       \
     "topic write cityhub/v1/dust/delta/staff\ntopic write cityhub/v1/dust/delta/work\n"                                \
     "topic write cityhub/v1/dust/delta/case\n"                                                                         \
+    "topic write cityhub/v1/dust/delta/interval\n"                                                                     \
     "user gamma\ntopic read cityhub/v1/+/gamma/receipt\n"                                                              \
     "topic write cityhub/v1/gas/gamma/telemetry\ntopic write cityhub/v1/gas/gamma/inventory\n"                         \
     "topic write cityhub/v1/gas/gamma/staff\ntopic write cityhub/v1/gas/gamma/work\n"                                  \
-    "topic write cityhub/v1/gas/gamma/case\n"
+    "topic write cityhub/v1/gas/gamma/case\n"                                                                          \
+    "topic write cityhub/v1/gas/gamma/interval\n"
 
 static void test_access(void **state) {
     (void)state;
@@ -120,7 +124,7 @@ static void test_definitions(void **state) {
     assert_string_equal(text_in(root, "users", 2, "password_hash"), "QUJDRA==");
     assert_string_equal(text_in(root, "users", 2, "name"), "gamma");
     assert_string_equal(text_in(root, "topic_permissions", 0, "write"),
-                        "^cityhub\\.v1\\.(dust|gas)\\.acme\\.(telemetry|inventory|staff|work|case)$");
+                        "^cityhub\\.v1\\.(dust|gas)\\.acme\\.(telemetry|inventory|staff|work|case|interval)$");
     assert_string_equal(text_in(root, "topic_permissions", 0, "read"), "^cityhub\\.v1\\.[a-z_*]+\\.acme\\.receipt$");
     assert_string_equal(text_in(root, "permissions", 0, "configure"),
                         "^mqtt-subscription-acme([.-][A-Za-z0-9_.-]{1,64})?qos[01]$");
