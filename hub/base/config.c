@@ -98,6 +98,22 @@ static const struct option options[] = {
          "where browsers find the hub's pages, e.g. https://map.example.cn, several with blanks; empty = localhost"),
     TEXT(http, proxies, "",
          "addresses of proxies whose X-Forwarded-For, -Host and -Proto are believed, with blanks between them"),
+    TEXT(gateway, listen, "0.0.0.0", "address that `cityhub gateway` takes devices' connections on"),
+    NUMBER(gateway, hj212_port, 0, 65535, "0", "port for HJ 212 (dust, emissions, water); 0 = none"),
+    NUMBER(gateway, jt808_port, 0, 65535, "0", "port for JT/T 808 (vehicles); 0 = none"),
+    NUMBER(gateway, connections, 10, 100000, "20000", "devices' connections at a time; the next is closed at once"),
+    NUMBER(gateway, address_connections, 1, 100000, "5000",
+           "of these, those of one address: behind a carrier's there are many devices"),
+    NUMBER(gateway, first_frame_s, 1, 600, "30", "seconds until a connection's first good frame, else it is closed"),
+    NUMBER(gateway, idle_s, 10, 86400, "900",
+           "seconds without a good frame after which it is closed; more than two reporting intervals"),
+    NUMBER(gateway, receipt_s, 1, 50, "15",
+           "seconds to wait for the hub's receipt; without it a device is not acknowledged, and a push gets 503"),
+    TEXT(gateway, unknown, "pending",
+         "devices that are not in the list: pending = remembered with their first frames for `cityhub terminal adopt`; "
+         "refuse = only counted"),
+    TEXT(gateway, state_dir, "/var/lib/cityhub-gateway",
+         "folder of the gateway's own, where it keeps its last list of terminals"),
     NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),
     NUMBER(jobs, rollup_s, 1, 86400, "60", "seconds between hourly rollups"),
     NUMBER(jobs, offline_s, 1, 3600, "15", "seconds between looks for silent devices and vendors"),
@@ -308,12 +324,25 @@ static void check_broker(struct reading *reading) {
     }
 }
 
+static void check_gateway(struct reading *reading) {
+    const struct config *config = reading->config;
+    if (strcmp(config->gateway_unknown, "pending") != 0 && strcmp(config->gateway_unknown, "refuse") != 0) {
+        option_problem(reading, "gateway", "unknown");
+        fprintf(reading->errors, " = %s: must be pending or refuse\n", config->gateway_unknown);
+    }
+    if (config->gateway_hj212_port != 0 && config->gateway_hj212_port == config->gateway_jt808_port) {
+        option_problem(reading, "gateway", "jt808_port");
+        fprintf(reading->errors, ": is hj212_port already\n");
+    }
+}
+
 /* Checks what one value alone cannot show. */
 static void config_cross_check(struct reading *reading) {
     const struct config *config = reading->config;
     check_log_level(reading);
     check_lane_counts(reading);
     check_broker(reading);
+    check_gateway(reading);
     if (config->hub_instance[0] == '\0' || strlen(config->hub_instance) > 40) {
         option_problem(reading, "hub", "instance");
         fprintf(reading->errors, ": must have 1 to 40 bytes\n");

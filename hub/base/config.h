@@ -63,6 +63,17 @@ struct config {
     int64_t http_queue;
     char *http_origins;
     char *http_proxies;
+    /* [gateway] */
+    char *gateway_listen;
+    int64_t gateway_hj212_port;
+    int64_t gateway_jt808_port;
+    int64_t gateway_connections;
+    int64_t gateway_address_connections;
+    int64_t gateway_first_frame_s;
+    int64_t gateway_idle_s;
+    int64_t gateway_receipt_s;
+    char *gateway_unknown;
+    char *gateway_state_dir;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;

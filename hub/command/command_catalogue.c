@@ -3,21 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
-#include "hub/base/file.h"
 #include "hub/base/member.h"
 #include "hub/cli/ask.h"
-#include "hub/cli/csv.h"
+#include "hub/cli/csv_table.h"
 #include "hub/cli/database.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
 
-enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };
-
 /* A file with a header of these columns, and what takes its rows. */
 struct catalogue_file {
-    const char *const *columns;
-    size_t column_count;
+    struct csv_table table;
     const char *check_function;
     const char *import_sql; /* $1: the rows, $2: the comment */
 };
@@ -28,102 +25,19 @@ static const char *const condition_columns[] = {
 static const char *const department_columns[] = {"code", "name", "kind", "parent", "schedule", "active"};
 
 static const struct catalogue_file conditions_file = {
-    condition_columns, sizeof condition_columns / sizeof condition_columns[0], "onemap.case_catalogue_check",
+    {condition_columns, COUNT_OF(condition_columns), COUNT_OF(condition_columns)},
+    "onemap.case_catalogue_check",
     "SELECT onemap.case_catalogue_import($1::jsonb, $2)"};
 static const struct catalogue_file departments_file = {
-    department_columns, sizeof department_columns / sizeof department_columns[0], "onemap.department_check",
+    {department_columns, COUNT_OF(department_columns), COUNT_OF(department_columns)},
+    "onemap.department_check",
     "SELECT onemap.department_import($1::jsonb)"};
-
-/* ---- reading ---- */
-
-/* Which column each field of the header is; CH_EINVAL after telling what does not fit. */
-static int header_match(const char *path, const struct catalogue_file *kind, const struct csv_row *header,
-                        size_t *column_of) {
-    int code = 0;
-    for (size_t i = 0; i < header->count; i++) {
-        column_of[i] = kind->column_count;
-        for (size_t c = 0; c < kind->column_count; c++) {
-            column_of[i] = strcmp(header->fields[i], kind->columns[c]) == 0 ? c : column_of[i];
-        }
-        if (column_of[i] == kind->column_count) {
-            fprintf(stderr, "%s:1: there is no column `", path);
-            print_text(stderr, header->fields[i]);
-            fputs("`\n", stderr);
-            code = CH_EINVAL;
-        }
-    }
-    for (size_t c = 0; c < kind->column_count; c++) {
-        size_t times = 0;
-        for (size_t i = 0; i < header->count; i++) {
-            times += column_of[i] == c;
-        }
-        if (times != 1) {
-            fprintf(stderr, "%s:1: column `%s` %s\n", path, kind->columns[c],
-                    times == 0 ? "is missing" : "is there twice");
-            code = CH_EINVAL;
-        }
-    }
-    return code;
-}
-
-/* The rows as the JSON that the SQL functions take, or NULL after telling what is wrong, with its line. */
-static cJSON *read_rows(const char *path, const struct catalogue_file *kind) {
-    size_t length = 0;
-    char problem[FILE_PROBLEM_MAX];
-    char *bytes = file_read(path, FILE_BYTES_MAX, &length, problem);
-    if (bytes == NULL) {
-        command_fail("%s: %s", path, problem);
-        return NULL;
-    }
-    struct csv csv;
-    struct csv_row row = {0};
-    size_t column_of[CSV_FIELDS_MAX];
-    cJSON *rows = cJSON_CreateArray();
-    int code = csv_open(&csv, bytes, length);
-    code = code == 0 ? csv_next(&csv, &row) : code;
-    if (code == 0) {
-        fprintf(stderr, "%s:1: the file is empty\n", path);
-        code = CH_EINVAL;
-    } else if (code == 1) {
-        code = header_match(path, kind, &row, column_of);
-        while (code == 0 && (code = csv_next(&csv, &row)) == 1) {
-            cJSON *item = cJSON_CreateObject();
-            cJSON_AddNumberToObject(item, "line", (double)row.line);
-            for (size_t i = 0; i < row.count; i++) {
-                cJSON_AddStringToObject(item, kind->columns[column_of[i]], row.fields[i]);
-            }
-            cJSON_AddItemToArray(rows, item);
-            code = 0;
-        }
-    }
-    if (csv.error_line > 0) {
-        fprintf(stderr, "%s:%lld: %s\n", path, (long long)csv.error_line, csv.error);
-    }
-    csv_close(&csv);
-    free(bytes);
-    if (code != 0) {
-        cJSON_Delete(rows);
-        return NULL;
-    }
-    return rows;
-}
 
 /* ---- importing ---- */
 
-static int print_problems(const char *path, const cJSON *answer) {
-    const cJSON *problems = member_get(answer, "problems");
-    const cJSON *problem;
-    cJSON_ArrayForEach(problem, problems) {
-        fprintf(stderr, "%s:%.0f: ", path, member_number(problem, "line", 0));
-        print_text(stderr, member_text(problem, "problem"));
-        fputc('\n', stderr);
-    }
-    return cJSON_GetArraySize(problems);
-}
-
 /* Tells what became of an import. */
 static int import_report(const char *path, bool check, int rows, const cJSON *answer) {
-    int problems = print_problems(path, answer);
+    int problems = csv_table_problems(path, answer);
     if (problems > 0) {
         return command_fail("%s: %d problem%s; nothing is imported", path, problems, problems == 1 ? "" : "s");
     }
@@ -164,7 +78,7 @@ static int import_run(PGconn *connection, const struct arguments *arguments, con
                       const char *comment) {
     const char *path = argument_text(arguments, "FILE");
     bool check = argument_given(arguments, "check");
-    cJSON *rows = read_rows(path, kind);
+    cJSON *rows = csv_table_read(path, &kind->table);
     if (rows == NULL) {
         return command_fail("%s: nothing is imported", path);
     }

@@ -311,8 +311,10 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
         MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Authorization, Cookie");
     }
     if (answer->status == MHD_HTTP_UNAUTHORIZED) {
-        /* Not Basic: a browser would ask for a password in a window of its own. */
-        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"cityhub\"");
+        /* Where people come, not Basic: a browser would ask for a password in a window of its own. */
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                                route != NULL && route->basic ? "Basic realm=\"cityhub\", charset=\"UTF-8\""
+                                                              : "Bearer realm=\"cityhub\"");
     }
     if (answer->cookie[0] != '\0') {
         MHD_add_response_header(response, MHD_HTTP_HEADER_SET_COOKIE, answer->cookie);

@@ -87,6 +87,17 @@ static const struct kind {
          {"同一地址的连接过多", "Too many connections from one address"},
          {"请关闭不用的连接后再试；经代理访问时，管理员可调高 [http] address_connections。",
           "Close some and try again; behind a proxy an administrator raises [http] address_connections."}},
+    [PROBLEM_UNSURE] =
+        {503,
+         "CH055",
+         {"尚未确认入库", "Not known to be stored"},
+         {"请保留数据，稍后原样重发（Idempotency-Key 不变），重复无害。",
+          "Keep the data and send the same again later, with the same Idempotency-Key: twice does no harm."}},
+    [PROBLEM_REUSED] = {422,
+                        "CH056",
+                        {"Idempotency-Key 已用于其他内容", "The Idempotency-Key was used for another content"},
+                        {"每条内容用一个新的 Idempotency-Key，只有原样重发才用同一个。",
+                         "Take a new one for each content; only what is sent again as it was has the same."}},
     [PROBLEM_RULE] = {422, "", {"不符合规则", "A rule says no"}, {"", ""}},
 };
 

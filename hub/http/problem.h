@@ -26,6 +26,8 @@ enum problem_kind {
     PROBLEM_SLOWER,    /* 429 CH063 */
     PROBLEM_RIGHT,     /* 403 CH064: logged in, and not allowed */
     PROBLEM_CROWDED,   /* 429 CH054: one address, too many connections */
+    PROBLEM_UNSURE,    /* 503 CH055: a gateway cannot say that it is stored */
+    PROBLEM_REUSED,    /* 422 CH056: an Idempotency-Key for another content */
     PROBLEM_RULE,      /* a rule of SQL said no: its own code, see problem_of_rule */
 };
 

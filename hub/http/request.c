@@ -46,14 +46,14 @@ void request_refuse_with(struct request *request, const struct problem *problem)
     char *text = problem_json(problem, instance);
     struct answer kept = request->answer;
     answer_drop(&request->answer, "broken");
-    request->answer = (struct answer){.status = problem->status,
-                                      .content_type = "application/problem+json; charset=utf-8",
-                                      .problem = true,
-                                      .close = problem->kind == PROBLEM_CROWDED,
-                                      .retry_after_s = problem->kind == PROBLEM_BUSY || problem->kind == PROBLEM_CROWDED
-                                                           ? RETRY_BUSY_S
-                                                       : problem->kind == PROBLEM_AWAY ? RETRY_AWAY_S
-                                                                                       : 0};
+    request->answer = (struct answer){
+        .status = problem->status,
+        .content_type = "application/problem+json; charset=utf-8",
+        .problem = true,
+        .close = problem->kind == PROBLEM_CROWDED,
+        .retry_after_s = problem->kind == PROBLEM_BUSY || problem->kind == PROBLEM_CROWDED  ? RETRY_BUSY_S
+                         : problem->kind == PROBLEM_AWAY || problem->kind == PROBLEM_UNSURE ? RETRY_AWAY_S
+                                                                                            : 0};
     memcpy(request->answer.allow, kept.allow, sizeof kept.allow);
     answer_text(&request->answer, text);
     request->answer_ready = true;

@@ -234,6 +234,13 @@ void request_refuse_large(struct request *request) {
                    request->route->body.limit);
 }
 
+/* Whether the body comes in a form that the row's function can read. */
+static bool is_plain(const struct request *request) {
+    const char *encoding = request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING);
+    return encoding == NULL || strcasecmp(encoding, "identity") == 0 ||
+           (request->route->body.gzip && strcasecmp(encoding, "gzip") == 0);
+}
+
 static bool check_body(struct request *request) {
     const struct route *route = request->route;
     bool has_body = is_chunked(request) || content_length(request) > 0;
@@ -241,10 +248,9 @@ static bool check_body(struct request *request) {
         return true; /* one that nobody asked for is dropped */
     }
     const char *type = request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE);
-    if (type == NULL || !is_type(route->body.types, type) ||
-        request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING) != NULL) {
-        request_refuse(request, PROBLEM_MEDIA, "请求体须为 %s，UTF-8，不压缩",
-                       "a body must be of type %s, in UTF-8, not compressed", route->body.types);
+    if (type == NULL || !is_type(route->body.types, type) || !is_plain(request)) {
+        request_refuse(request, PROBLEM_MEDIA, "请求体须为 %s，UTF-8，%s", "a body must be of type %s, in UTF-8, %s",
+                       route->body.types, route->body.gzip ? "gzip / identity" : "identity");
         return false;
     }
     if (content_length(request) > route->body.limit) {

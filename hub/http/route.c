@@ -192,6 +192,9 @@ static const char *body_flaw(const struct route *route) {
     if (route->body.types == NULL && (route->body.sink != NULL || route->body.optional)) {
         return "a sink or an optional body needs the body's types";
     }
+    if (route->body.gzip && route->body.sink == NULL) {
+        return "a body with gzip needs a sink that unpacks it";
+    }
     if (route->body.types != NULL && (route->method & METHODS_WITH_BODY) == 0) {
         return "a body goes with POST, PUT and PATCH only";
     }

@@ -62,6 +62,7 @@ struct route {
         const char *types;             /* media types with a blank between them; NULL = no body is wanted */
         size_t limit;                  /* bytes */
         bool optional;                 /* may be left out */
+        bool gzip;                     /* may come with Content-Encoding: gzip; the sink unpacks it */
         const struct route_sink *sink; /* NULL = collected in memory */
     } body;
     /* The answer comes from one of these three. */
@@ -75,6 +76,7 @@ struct route {
     enum route_etag etag;
     bool compress;       /* worth it: text, JSON, vector tiles; not images or what is compressed already */
     unsigned deadline_s; /* from the head's end to the answer's end; 0 = [http] deadline_s */
+    bool basic;          /* a program is asked for a name and a password (Basic) where it is refused with 401 */
     bool endless;        /* no deadline: a live stream; a client that does not read is cut all the same */
 };
 

@@ -439,6 +439,7 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     memcpy(entry->sha256, message->sha256, sizeof entry->sha256);
     entry->key = message->key;
     entry->identifier = message->identifier;
+    entry->wants_receipt = message->wants_receipt;
     entry->received_at_ms = message->received_at_ms;
     /* Whoever says so can only make what he sends older than it is. */
     bool replayed = message->first_received_ms > 0 && message->first_received_ms < message->received_at_ms;
@@ -517,6 +518,9 @@ static size_t keep_document(struct intake *intake) {
     for (size_t i = 0; i < COUNT_OF(texts); i += 2) {
         buffer_format(&out, ",\"%s\":", texts[i]);
         buffer_json(&out, texts[i + 1], strlen(texts[i + 1]));
+    }
+    if (entry->wants_receipt) {
+        buffer_text(&out, ",\"receipt\":true");
     }
     if (entry->first_received_ms != 0) {
         buffer_format(&out, ",\"first_received_ms\":%lld", (long long)entry->first_received_ms);

@@ -3,6 +3,8 @@
 #ifndef CITYHUB_INTAKE_H
 #define CITYHUB_INTAKE_H
 
+#include <stdbool.h>
+
 #include "hub/know/world.h"
 #include "hub/store/batch.h"
 
@@ -20,6 +22,7 @@ struct intake_message {
     size_t name_length;
     int64_t received_at_ms;    /* UTC epoch */
     int64_t first_received_ms; /* a replayed one: when it came first; 0 = now */
+    bool wants_receipt;        /* whatever its vendor's setting is */
     uint16_t identifier;       /* the packet's; 0 = it cannot be delivered again */
     unsigned char sha256[BATCH_SHA256_BYTES];
     uint64_t key; /* of topic, name and content */

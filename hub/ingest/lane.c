@@ -418,6 +418,14 @@ static int64_t first_received_ms(const mosquitto_property *properties) {
     return found;
 }
 
+/* Who names a topic for the answer waits for one. It goes where receipts go, whatever the name. */
+static bool wants_receipt(const mosquitto_property *properties) {
+    char *topic = NULL;
+    bool wants = mosquitto_property_read_string(properties, MQTT_PROP_RESPONSE_TOPIC, &topic, false) != NULL;
+    free(topic);
+    return wants;
+}
+
 static void on_message(void *user, const struct mosquitto_message *message, const mosquitto_property *properties) {
     struct lane *lane = user;
     void *name = NULL;
@@ -430,6 +438,7 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
                                    .name_length = name_length,
                                    .received_at_ms = clock_now_ms(),
                                    .first_received_ms = first_received_ms(properties),
+                                   .wants_receipt = wants_receipt(properties),
                                    .identifier = (uint16_t)message->mid};
     bool by_identifier = mqtt_is_5(lane->settings.world->config); /* RabbitMQ gives new ones when it delivers again */
     /* A name without its bytes: there was no memory for them. */

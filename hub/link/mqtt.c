@@ -197,6 +197,9 @@ static void on_connect(struct mosquitto *session, void *user, int reason, int fl
     mqtt->packets++;
     if (reason != 0) {
         mqtt_lose(mqtt, mqtt_refusal(mqtt->config, reason));
+        if (mqtt->handlers.refused != NULL) {
+            mqtt->handlers.refused(mqtt->handlers.user, reason);
+        }
         return;
     }
     mqtt->state = MQTT_UP;
@@ -309,7 +312,12 @@ static int configure(struct mqtt *mqtt) {
     mosquitto_subscribe_v5_callback_set(session, on_subscribe);
     mosquitto_publish_v5_callback_set(session, on_publish);
     int code = mosquitto_threaded_set(session, true);
-    code = code != 0 ? code : mqtt_login_hub(session, mqtt->config);
+    if (code == 0) {
+        code = mqtt->settings.username == NULL
+                   ? mqtt_login_hub(session, mqtt->config)
+                   : mqtt_login(session, mqtt->config, mqtt->settings.username, mqtt->settings.password);
+    }
+    mqtt->settings.password = NULL;
     code =
         code != 0 ? code : mosquitto_int_option(session, MOSQ_OPT_RECEIVE_MAXIMUM, (int)mqtt->settings.receive_maximum);
     /* With MQTT 5 the broker says how many; the library's 20 would make receipts wait for each other. */

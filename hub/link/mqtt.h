@@ -20,6 +20,9 @@ struct mqtt_handlers {
     void (*message)(void *user, const struct mosquitto_message *message, const mosquitto_property *properties);
     void (*subscribed)(void *user, int mid, int count, const int *reasons); /* NULL = ignore */
     void (*published)(void *user, int mid, int reason);                     /* PUBACK came; NULL = ignore */
+    /* The broker does not let the client in, for this reason of CONNACK. It is tried again with backoff, unless the
+     * owner closes it. NULL = ignore */
+    void (*refused)(void *user, int reason);
     /* Asked before each packet: is there room for another message? NULL = always. */
     bool (*may_read)(void *user);
     void (*turn)(void *user); /* what the socket had is read, or a turn's share of it. NULL = ignore */
@@ -33,6 +36,9 @@ struct mqtt_settings {
     /* Never logged: whoever knows it can end the session. NULL = a new one at each connection, of the broker's making;
      * then session_expiry_s is 0. */
     const char *client_id;
+    /* Who logs in; NULL = [mqtt] username, with its password. The password is copied by mqtt_open and may be wiped
+     * after it. */
+    const char *username, *password;
     int64_t session_expiry_s; /* 0 = the session ends with the connection */
     int64_t receive_maximum;  /* unacknowledged messages that the broker may send; 1 to 65535 */
 };

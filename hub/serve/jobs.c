@@ -14,6 +14,7 @@
 #include "hub/base/metrics.h"
 #include "hub/link/postgres.h"
 #include "hub/live/feed_source.h"
+#include "hub/serve/gateways.h"
 
 enum {
     TICK_MS = 100,
@@ -151,6 +152,23 @@ static void take_feed(struct runner *runner, int statement, const PGresult *resu
 
 static void end_feed(struct runner *runner, const struct postgres_error *error) {
     feed_source_end(runner->jobs->world->feed, error == NULL);
+}
+
+static bool gateways_urgent(const struct runner *runner) {
+    return gateways_due(runner->jobs->handlers.gateways);
+}
+
+static bool build_gateways(struct runner *runner) {
+    return gateways_sql(runner->jobs->handlers.gateways, &runner->sql);
+}
+
+static void take_gateways(struct runner *runner, int statement, const PGresult *result) {
+    gateways_take(runner->jobs->handlers.gateways, statement, result);
+}
+
+static void end_gateways(struct runner *runner, const struct postgres_error *error) {
+    (void)error; /* a gateway reports again in seconds */
+    gateways_end(runner->jobs->handlers.gateways);
 }
 
 /* ---- the slow connection's ---- */
@@ -351,6 +369,14 @@ static void jobs_list(struct jobs *jobs) {
                                         .ended = end_feed,
                                         .urgent = feed_urgent,
                                         .interval_s = 1});
+    if (jobs->handlers.gateways != NULL) {
+        job_add(&jobs->quick, &(struct job){.name = "gateways",
+                                            .build = build_gateways,
+                                            .result = take_gateways,
+                                            .ended = end_gateways,
+                                            .urgent = gateways_urgent,
+                                            .interval_s = 60});
+    }
     job_add(&jobs->quick, &(struct job){.name = "gauges",
                                         .build = build_gauges,
                                         .result = take_gauges,

@@ -9,10 +9,13 @@
 
 struct jobs;
 
+struct gateways;
+
 struct jobs_handlers {
     /* Since when (UTC epoch ms) every lane has been listening without a break; 0 = not now. */
     int64_t (*listening_since_ms)(void *user);
     void (*partitions_dropped)(void *user);
+    struct gateways *gateways; /* whose reports are to be stored; NULL = none */
     void *user;
 };
 

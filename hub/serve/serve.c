@@ -16,6 +16,7 @@
 #include "hub/ingest/lane.h"
 #include "hub/live/feed_service.h"
 #include "hub/live/point_load.h"
+#include "hub/serve/gateways.h"
 #include "hub/serve/jobs.h"
 #include "hub/serve/loader.h"
 #include "hub/serve/outbox.h"
@@ -29,6 +30,7 @@ struct hub {
     struct loader *loader;
     struct writer *writer;
     struct outbox *outbox;
+    struct gateways *gateways;
     struct jobs *jobs;
     struct tiles *tiles;
     struct point_load *point_load;
@@ -144,7 +146,9 @@ static void hub_close(struct hub *hub) {
         outbox_close(hub->outbox, NULL, NULL);
     }
     if (hub->jobs != NULL) {
-        jobs_close(hub->jobs, NULL, NULL);
+        jobs_close(hub->jobs, gateways_close, hub->gateways);
+    } else if (hub->gateways != NULL) {
+        gateways_close(hub->gateways);
     }
     if (hub->point_load != NULL) {
         point_load_close(hub->point_load, NULL, NULL);
@@ -317,11 +321,14 @@ static void on_loaded(void *user, const PGresult *lanes) {
     if (hub->stopping) {
         return;
     }
-    struct jobs_handlers handlers = {
-        .listening_since_ms = listening_since, .partitions_dropped = partitions_dropped, .user = hub};
     hub->writer = writer_open(&hub->loop, hub->config, outbox_written, hub);
     hub->outbox = hub->writer == NULL ? NULL : outbox_open(&hub->loop, hub->config);
-    hub->jobs = hub->outbox == NULL ? NULL : jobs_open(&hub->loop, &hub->world, &handlers);
+    hub->gateways = hub->outbox == NULL ? NULL : gateways_open(&hub->loop, hub->config);
+    struct jobs_handlers handlers = {.listening_since_ms = listening_since,
+                                     .partitions_dropped = partitions_dropped,
+                                     .gateways = hub->gateways,
+                                     .user = hub};
+    hub->jobs = hub->gateways == NULL ? NULL : jobs_open(&hub->loop, &hub->world, &handlers);
     /* Behind the loader: it has brought device_state up to date. */
     hub->point_load = hub->jobs == NULL ? NULL : point_load_open(&hub->loop, hub->config, hub->tiles);
     if (hub->point_load == NULL || !lanes_open(hub, lanes)) {

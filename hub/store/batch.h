@@ -56,6 +56,7 @@ struct batch_message {
     size_t code, reason; /* of the first problem, in batch.texts */
     size_t document;     /* message_store's argument in batch.texts; 0 = telemetry */
     bool inventory;      /* it is a document that changes the registry */
+    bool wants_receipt;  /* whatever its vendor's setting is */
     bool refused;        /* the database refused it: only its quarantine row is stored */
 };
 

@@ -309,7 +309,7 @@ static void copy_quarantine(struct transaction *transaction, const struct slice 
 static bool needs_receipt(const struct batch_message *message) {
     return (message->document == 0 || message->refused) &&
            (message->problem_count + message->field_count + message->warning_count > 0 || message->vendor == NULL ||
-            message->vendor->receipts_all);
+            message->vendor->receipts_all || message->wants_receipt);
 }
 
 static void append_receipt(struct buffer *out, const struct batch *batch, const struct batch_message *message) {

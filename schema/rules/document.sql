@@ -316,9 +316,9 @@ COMMENT ON FUNCTION onemap.case_put(text, text, jsonb) IS
     'Stores a problem that a subsystem reports and hands it to the case module';
 
 -- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
--- in the receipt), received_at_ms, first_received_ms (of a replayed one), records: [{index, record, fields: bad ones that were left
--- out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings, total}. Of refused records
--- and of bad fields a thousand each are listed.
+-- in the receipt), receipt (it wants one), received_at_ms, first_received_ms (of a replayed one), records: [{index, record, fields:
+-- bad ones that were left out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings, total}.
+-- Of refused records and of bad fields a thousand each are listed.
 CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind text, record jsonb, since timestamptz) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE fate text;
@@ -466,7 +466,7 @@ BEGIN
     IF jsonb_array_length(problems) > 0 THEN
         PERFORM onemap.quarantine_document(message, payload, problems);
     END IF;
-    IF jsonb_array_length(problems) > 0 OR warned > 0
+    IF jsonb_array_length(problems) > 0 OR warned > 0 OR message ? 'receipt'
             OR EXISTS (SELECT FROM onemap.vendor v WHERE v.subsystem = $1->>'subsystem' AND v.vendor = $1->>'vendor'
                        AND v.receipts = 'all') THEN
         INSERT INTO onemap.outbox (topic, payload)
@@ -477,8 +477,8 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_receipt(jsonb, jsonb, jsonb, bytea) IS
-    'The receipt of a message, if its vendor wants one, and its quarantine row, if there are problems; counts: what became of its '
-    'records';
+    'The receipt of a message, if its vendor or the message itself (receipt) wants one, and its quarantine row, if there are '
+    'problems; counts: what became of its records';
 
 -- Plans are made once in a session and used for long: they must not be those of a table that was empty then, and never be made anew
 -- for a record that lacks a field, as by then an absent key looks cheaper than any plan. All is looked up by key.

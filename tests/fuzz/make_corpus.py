@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from google.protobuf import json_format  # noqa: E402
 
-from harness import messages  # noqa: E402
+from harness import hj212 as monitors, jt808 as trucks, messages  # noqa: E402
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 # The order of the generated table of adapters.
@@ -185,17 +185,6 @@ def parsers():
     write("fuzz_config", "default", (ROOT / "config" / "cityhub.ini").read_bytes())
 
 
-def hj212():
-    """Frames that devices sent; the first byte chooses how the target cuts and reads them."""
-    rows = (ROOT / "tests" / "data" / "hj212.tsv").read_text().splitlines()[1:]
-    for number, row in enumerate(rows):
-        frame = row.split("\t")[1].encode("ascii")
-        content = re.sub(rb"\\(?:x([0-9a-f]{2})|(.))", lambda m: bytes.fromhex(m[1].decode()) if m[1] else {b"r": b"\r", b"n": b"\n", b"t": b"\t"}.get(m[2], m[2]), frame)
-        write("fuzz_decode_hj212", f"frame-{number:02}", bytes([number % 64]) + content)
-    for path in sorted((ROOT / "config" / "gateway" / "hj212").iterdir()):
-        write("fuzz_decode_hj212", f"dialect-{path.stem}", b"\x03" + path.read_bytes())
-
-
 def steps(*rows):
     """Steps of fuzz_jt808_parts: which, terminal and message, packets, number, length, filling."""
     return b"".join(bytes(row) for row in rows)
@@ -214,15 +203,46 @@ def jt808():
         write("fuzz_jt808_parts", title, content)
 
 
+def hj212():
+    """Frames that devices sent; the first byte chooses how the target cuts and reads them."""
+    rows = (ROOT / "tests" / "data" / "hj212.tsv").read_text().splitlines()[1:]
+    for number, row in enumerate(rows):
+        frame = row.split("\t")[1].encode("ascii")
+        content = re.sub(rb"\\(?:x([0-9a-f]{2})|(.))", lambda m: bytes.fromhex(m[1].decode()) if m[1] else {b"r": b"\r", b"n": b"\n", b"t": b"\t"}.get(m[2], m[2]), frame)
+        write("fuzz_decode_hj212", f"frame-{number:02}", bytes([number % 64]) + content)
+    for path in sorted((ROOT / "config" / "gateway" / "hj212").iterdir()):
+        write("fuzz_decode_hj212", f"dialect-{path.stem}", b"\x03" + path.read_bytes())
+
+
+def speech():
+    """Commands of fuzz_speech: bytes for a connection (HJ 212 by 0 and 2, JT/T 808 by 1), ends of what is held, other lists."""
+    def sent(connection, data):
+        pieces = [data[at:at + 400] for at in range(0, len(data), 400)]
+        return b"".join(bytes([connection, (len(piece) + 1) // 2]) + piece.ljust((len(piece) + 1) // 2 * 2, b"\n" if connection != 1 else b"\x7e")
+                        for piece in pieces)
+    header = [("QN", "20261127050000001"), ("ST", 39), ("CN", 2011), ("PW", "123456"), ("MN", "MN"), ("Flag", 5)]
+    monitor = monitors.frame(header, [(";", "DataTime", "20261127050000"), (";", "a34004-Rtd", 35.2), (",", "a34004-Flag", "N")])
+    clock = monitors.frame([*header[:2], ("CN", 1013), *header[3:]], [])
+    phone = {"phone": "013800000001"}
+    place = trucks.position(when=1764219600)
+    truck = (trucks.frame(0x0100, trucks.registration(), **phone) + trucks.frame(0x0102, b"token", serial=1, **phone)
+             + trucks.frame(0x0200, place, serial=2, **phone) + trucks.frame(0x0002, serial=3, **phone))
+    pieces = b"".join(trucks.frames(0x0704, trucks.batch([place] * 5), size=60, serial=9, **phone))
+    write("fuzz_speech", "monitor", sent(0, monitor * 3) + bytes([0x80, 0x91, 0xa1]))
+    write("fuzz_speech", "clock", sent(2, clock + monitor) + b"\xf9" + sent(2, monitor) + b"\xf8" + sent(0, monitor))
+    write("fuzz_speech", "truck", sent(1, truck) + b"\x80" + sent(1, pieces) + b"\x81\xf1" + sent(1, truck) + b"\xf8" + sent(1, truck + pieces))
+
+
 def main():
     for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake",
-                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts"):
+                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts", "fuzz_speech"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
     intake()
-    hj212()
     jt808()
+    hj212()
+    speech()
     files = [path for path in CORPUS.rglob("*") if path.is_file()]
     print(f"{len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
 

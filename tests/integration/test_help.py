@@ -48,8 +48,8 @@ def test_program(work_folder):
         assert done.stderr == ""
     listed = re.findall(r"^  ([a-z][a-z-]*)  +\S", run("--help").stdout, re.MULTILINE)
     assert listed == [action["name"] for action in table.table()["actions"]]
-    assert {"serve", "check-config", "migrate", "status", "bench", "vendor", "user", "token", "alarm", "catalogue", "calendar", "map", "case", "score",
-            "quarantine", "storage", "gateway", "simulate", "help"} == set(listed)
+    assert {"serve", "gateway", "check-config", "migrate", "status", "bench", "vendor", "terminal", "user", "token", "alarm", "catalogue", "calendar", "map", "case", "score",
+            "quarantine", "storage", "simulate", "help"} == set(listed)
     for arguments in (("--version",), ("-V",), ("vendor", "list", "--version")):
         assert re.fullmatch(r"cityhub \d+\.\d+\.\d+\n", run(*arguments).stdout)
     for arguments in ((), ("nonsense",)):

@@ -1,0 +1,292 @@
+/* speech_jt808.c: JT/T 808 on a connection: registration and token, positions to be stored, answers. Must never answer
+ * a position with result 0 before it is stored, nor take a terminal for another because it says so where it has a
+ * secret. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/clock.h"
+#include "hub/base/error.h"
+#include "hub/base/log.h"
+#include "hub/base/topic.h"
+#include "hub/gateway/connection.h"
+#include "hub/gateway/dialects.h"
+#include "hub/gateway/jt808_build.h"
+#include "hub/gateway/jt808_parts.h"
+#include "hub/gateway/jt808_records.h"
+#include "hub/gateway/raw.h"
+#include "hub/gateway/speech.h"
+
+enum {
+    PARTS_BYTES_MAX = 64 * 1024, /* of sub-packets that a connection holds */
+    PARTS_WAIT_MS = 5000,
+    PARTS_ASKS_MAX = 3,
+    TOKEN_BYTES = 12,
+};
+
+/* What is kept of a connection. */
+struct vehicle {
+    char phone[JT808_PHONE_MAX]; /* without zeros in front; "" = none yet */
+    bool authenticated;
+    uint16_t serial; /* of the last message to it */
+    struct jt808_track track;
+    struct jt808_parts *parts; /* NULL = it sent none */
+};
+
+static int64_t port(const struct config *config) {
+    return config->gateway_jt808_port;
+}
+
+static enum reading next_frame(const char *bytes, size_t length, struct reading_result *result) {
+    return jt808_read((const uint8_t *)bytes, length, false, result);
+}
+
+static void release(void *state) {
+    struct vehicle *vehicle = state;
+    jt808_parts_free(vehicle->parts);
+    free(vehicle);
+}
+
+static const char *without_zeros(const char *phone) {
+    const char *at = phone + strspn(phone, "0");
+    return *at == '\0' ? "0" : at;
+}
+
+/* The connection's vehicle; another phone begins anew. NULL = memory is out. */
+static struct vehicle *vehicle_of(struct connection *connection, const char *phone) {
+    void **state = connection_state(connection);
+    struct vehicle *vehicle = *state;
+    if (vehicle == NULL) {
+        vehicle = *state = calloc(1, sizeof *vehicle);
+    }
+    if (vehicle != NULL && strcmp(vehicle->phone, phone) != 0) {
+        jt808_parts_free(vehicle->parts);
+        *vehicle = (struct vehicle){.serial = vehicle->serial};
+        snprintf(vehicle->phone, sizeof vehicle->phone, "%s", phone);
+    }
+    return vehicle;
+}
+
+/* ---- answers ---- */
+
+/* One frame at hand. */
+struct talk {
+    struct connection *connection;
+    const struct terminal *terminal;
+    struct vehicle *vehicle;
+    const struct jt808_frame *frame;
+    const char *bytes;
+    size_t length;
+};
+
+static void put_answer(struct buffer *out, const struct talk *talk, uint16_t serial, uint8_t result) {
+    uint8_t bytes[JT808_WIRE_MAX];
+    const struct jt808_address to = jt808_address_of(talk->frame);
+    int length = jt808_build_answer(&to, ++talk->vehicle->serial, serial, talk->frame->id, result, bytes);
+    if (length > 0) {
+        buffer_bytes(out, bytes, (size_t)length);
+    }
+}
+
+static void answer(const struct talk *talk, uint8_t result) {
+    struct buffer out = {0};
+    put_answer(&out, talk, talk->frame->serial, result);
+    connection_send(talk->connection, out.data, out.length);
+    buffer_free(&out);
+}
+
+/* ---- who it is ---- */
+
+/* What a terminal is given for its registration: nobody can make it without the secret, and every gateway makes the
+ * same. */
+static void make_token(const struct terminal *terminal, char token[static 2 * TOKEN_BYTES + 1]) {
+    char text[2 * SECRET_HASH_BYTES + TERMINAL_IDENTITY_MAX + 16];
+    unsigned char hash[SECRET_HASH_BYTES];
+    size_t at = (size_t)snprintf(text, sizeof text, "token:%s:", terminal->identity);
+    for (size_t i = 0; terminal->has_secret && i < SECRET_HASH_BYTES; i++) {
+        at += (size_t)snprintf(text + at, sizeof text - at, "%02x", terminal->secret[i]);
+    }
+    secret_hash(text, at, hash);
+    for (size_t i = 0; i < TOKEN_BYTES; i++) {
+        snprintf(token + 2 * i, 3, "%02x", hash[i]);
+    }
+    secret_wipe(text, sizeof text);
+}
+
+static void on_register(const struct talk *talk) {
+    struct jt808_registration registration;
+    uint8_t bytes[JT808_WIRE_MAX];
+    char token[2 * TOKEN_BYTES + 1];
+    const struct jt808_address to = jt808_address_of(talk->frame);
+    bool known = jt808_registration(talk->frame, &registration) == 0 &&
+                 terminal_secret_fits(talk->terminal, registration.terminal_id);
+    make_token(talk->terminal, token);
+    int length = jt808_build_registered(&to, ++talk->vehicle->serial, talk->frame->serial,
+                                        known ? JT808_REGISTERED : JT808_NO_SUCH_TERMINAL, token, bytes);
+    if (length > 0) {
+        connection_send(talk->connection, bytes, (size_t)length);
+    }
+    connection_count(talk->connection, known ? FRAME_ANSWERED : FRAME_UNKNOWN);
+}
+
+static void on_authenticate(const struct talk *talk) {
+    static struct jt808_authentication authentication; /* large; the loop has one thread */
+    char token[2 * TOKEN_BYTES + 1];
+    jt808_authentication(talk->frame, &authentication);
+    make_token(talk->terminal, token);
+    bool fits = strcmp(authentication.token, token) == 0 || terminal_secret_fits(talk->terminal, authentication.token);
+    talk->vehicle->authenticated = fits;
+    if (fits) {
+        connection_claim(talk->connection, talk->vehicle->phone);
+    } else {
+        log_warning("jt808_token", "phone=%s reason=\"its token is not this terminal's\"",
+                    log_quote(talk->vehicle->phone));
+    }
+    connection_count(talk->connection, fits ? FRAME_ANSWERED : FRAME_UNKNOWN);
+    answer(talk, fits ? JT808_DONE : JT808_FAILED);
+}
+
+/* ---- what is stored ---- */
+
+/* A whole message, whose pieces had these serials. */
+static void store(const struct talk *talk, const uint8_t *body, size_t length, const uint16_t *serials, size_t count) {
+    const struct jt808_dialect *dialect = dialects_jt808(connection_parts(talk->connection)->dialects, talk->terminal);
+    cJSON *records = cJSON_CreateArray();
+    struct jt808_outcome outcome = {0};
+    const struct jt808_origin origin = {
+        .dialect = dialect, .device_code = talk->terminal->device, .offset_minutes = talk->terminal->offset_minutes};
+    int code = dialect == NULL
+                   ? CH_ENOTFOUND
+                   : jt808_records(talk->frame->id, body, length, &origin, &talk->vehicle->track, records, &outcome);
+    if (code != 0 && code != CH_EINVAL) {
+        connection_count(talk->connection, FRAME_UNSURE);
+        cJSON_Delete(records);
+        return;
+    }
+    if (code == CH_EINVAL || outcome.refused > 0 || outcome.records == 0) { /* kept as it is, in quarantine */
+        log_info("jt808_position", "phone=%s refused=%u reason=%s", log_quote(talk->vehicle->phone), outcome.refused,
+                 log_quote(outcome.problem));
+        raw_record(records, talk->terminal, talk->bytes, talk->length);
+    }
+    struct holding *holding = holding_new(talk->connection);
+    if (holding == NULL) {
+        connection_count(talk->connection, FRAME_UNSURE);
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            put_answer(holding_stored(holding), talk, serials[i], JT808_DONE);
+            put_answer(holding_refused(holding), talk, serials[i], JT808_FAILED);
+        }
+        holding_seal(holding, holding_put(holding, talk->terminal, topic_words[TOPIC_TELEMETRY], records) == 0);
+    }
+    cJSON_Delete(records);
+}
+
+static bool is_position(uint16_t id) {
+    return id == JT808_POSITION || id == JT808_POSITION_ANSWER || id == JT808_BATCH;
+}
+
+/* Asks for what is missing; what is given up the terminal sends again, as it was not answered. */
+static void ask_again(const struct talk *talk, int64_t now_ms) {
+    struct jt808_missing missing;
+    uint8_t bytes[JT808_WIRE_MAX];
+    const struct jt808_address to = jt808_address_of(talk->frame);
+    while (jt808_parts_missing(talk->vehicle->parts, now_ms, PARTS_WAIT_MS, PARTS_ASKS_MAX, &missing)) {
+        int length = missing.given_up ? 0
+                                      : jt808_build_ask_again(&to, ++talk->vehicle->serial, missing.first_serial,
+                                                              missing.numbers, missing.count, bytes);
+        if (length > 0) {
+            connection_send(talk->connection, bytes, (size_t)length);
+        }
+    }
+}
+
+static void on_packet(const struct talk *talk) {
+    struct vehicle *vehicle = talk->vehicle;
+    struct jt808_whole whole;
+    if (vehicle->parts == NULL) {
+        vehicle->parts = jt808_parts_new(PARTS_BYTES_MAX);
+    }
+    int part =
+        vehicle->parts == NULL ? CH_EMEMORY : jt808_parts_add(vehicle->parts, talk->frame, clock_steady_ms(), &whole);
+    if (part == JT808_PART_WHOLE) {
+        store(talk, whole.body, whole.length, whole.serials, whole.packets);
+    } else {
+        connection_count(talk->connection, part == JT808_PART_REFUSED ? FRAME_BROKEN
+                                           : part == CH_EMEMORY       ? FRAME_UNSURE
+                                                                      : FRAME_ANSWERED);
+    }
+}
+
+/* ---- messages ---- */
+
+static void on_time(const struct talk *talk) {
+    uint8_t bytes[JT808_WIRE_MAX];
+    const struct jt808_address to = jt808_address_of(talk->frame);
+    int length = jt808_build_time(&to, ++talk->vehicle->serial, talk->frame->id, clock_now_ms(), bytes);
+    if (length > 0) {
+        connection_send(talk->connection, bytes, (size_t)length);
+    }
+    connection_count(talk->connection, FRAME_ANSWERED);
+}
+
+/* What nothing is kept of is said to be unsupported: a terminal must not take it for stored. */
+static void on_other(const struct talk *talk) {
+    bool nothing_said = talk->frame->id == JT808_HEARTBEAT || talk->frame->id == JT808_LOGOUT;
+    connection_count(talk->connection, FRAME_ANSWERED);
+    if (talk->frame->id != JT808_ACK) {
+        answer(talk, nothing_said ? JT808_DONE : JT808_UNSUPPORTED);
+    }
+}
+
+static void understand(const struct talk *talk) {
+    uint16_t id = talk->frame->id;
+    if (id == JT808_REGISTER) {
+        on_register(talk);
+    } else if (id == JT808_AUTHENTICATE) {
+        on_authenticate(talk);
+    } else if (talk->terminal->has_secret && !talk->vehicle->authenticated) {
+        connection_count(talk->connection, FRAME_UNKNOWN);
+        answer(talk, JT808_FAILED); /* it has to authenticate first */
+    } else {
+        connection_claim(talk->connection, talk->vehicle->phone);
+        if (id == JT808_TIME) {
+            on_time(talk);
+        } else if (is_position(id) && talk->frame->is_packet && talk->frame->encryption == 0) {
+            on_packet(talk);
+        } else if (is_position(id) && jt808_is_readable(talk->frame)) {
+            store(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
+        } else {
+            on_other(talk);
+        }
+        if (talk->vehicle->parts != NULL) {
+            ask_again(talk, clock_steady_ms());
+        }
+    }
+}
+
+static void take(struct connection *connection, const char *bytes, size_t length) {
+    static struct jt808_frame frame; /* large; the loop has one thread */
+    jt808_parse((const uint8_t *)bytes, length, &frame);
+    if (frame.standing == JT808_BAD || !frame.has_header) {
+        log_info("jt808_frame", "phone=%s reason=%s", log_quote(frame.has_header ? frame.phone : NULL),
+                 log_quote(frame.problem));
+        connection_count(connection, FRAME_BROKEN);
+        return;
+    }
+    struct talk talk = {.connection = connection, .frame = &frame, .bytes = bytes, .length = length};
+    const char *phone = without_zeros(frame.phone);
+    talk.terminal = connection_caller(connection, phone, bytes, length);
+    if (talk.terminal == NULL) {
+        return;
+    }
+    talk.vehicle = vehicle_of(connection, phone);
+    if (talk.vehicle == NULL) {
+        connection_count(connection, FRAME_UNSURE);
+        return;
+    }
+    connection_heard(connection);
+    understand(&talk);
+}
+
+const struct speech speech_jt808 = {
+    .name = "jt808", .port = port, .frame_max = JT808_WIRE_MAX, .read = next_frame, .take = take, .release = release};

@@ -1,0 +1,33 @@
+/* upstream.h: the gateway's own session at the broker: the list of terminals comes down by it, figures and unknown
+ * terminals go up, and what devices said goes to the hub. The broker is all that a gateway needs in reach. */
+#ifndef CITYHUB_UPSTREAM_H
+#define CITYHUB_UPSTREAM_H
+
+#include <uv.h>
+
+#include "hub/base/config.h"
+#include "hub/gateway/pending.h"
+#include "hub/gateway/publisher.h"
+#include "hub/gateway/terminal.h"
+
+struct upstream;
+
+struct upstream_events {
+    void (*ready)(void *user);   /* messages can be published. NULL = ignore */
+    void (*changed)(void *user); /* there is another list of terminals. NULL = ignore */
+    void *user;
+};
+
+/* Reads the last list from [gateway] state_dir and connects. NULL after logging why. */
+struct upstream *upstream_open(uv_loop_t *loop, const struct config *config, const struct upstream_events *events);
+void upstream_close(struct upstream *upstream, void (*closed)(void *user), void *user);
+
+bool upstream_ready(const struct upstream *upstream);
+const struct terminals *upstream_terminals(const struct upstream *upstream);
+struct pending *upstream_pending(struct upstream *upstream);
+
+/* As publisher_publish; the message's name is made here. */
+int upstream_publish(struct upstream *upstream, struct publisher_message *message);
+bool upstream_has_room(const struct upstream *upstream);
+
+#endif

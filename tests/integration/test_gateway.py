@@ -1,0 +1,483 @@
+"""`cityhub gateway`: pushes over HTTP, terminals, and devices that speak HJ 212 and JT/T 808, on a broker with logins, access rules and
+the plugin."""
+import concurrent.futures
+import gzip
+import hashlib
+import json
+import os
+import random
+import socket
+import threading
+import time
+
+import pytest
+from harness import jt808, messages
+from harness.gateway import Gateway, add_login
+from harness.guarded import GuardedBroker
+from harness.monitor import Monitor
+from harness.process import wait_until
+from harness.site import Site, county_of
+
+PASSWORD = "a-password-of-the-tests"
+
+
+def now_ms():
+    return int(time.time() * 1000)
+
+
+class County:
+    """A hub, a gateway, and vendors acme (dust, gas), trucks (construction_waste) and quiet (dust, wants receipts of problems only)."""
+
+    def __init__(self, database, broker, folder):
+        self.site, self.database, self.broker = Site(database, broker, folder), database, broker
+        self.hub = self.site.hub(broker.hub_settings(), start=False)
+        password = folder / "vendor.password"
+        password.write_text(PASSWORD + "\n")
+        for vendor, subsystem, *more in (("acme", "dust"), ("acme", "gas"), ("trucks", "construction_waste"), ("quiet", "dust", "--receipts", "problems")):
+            self.hub.run("vendor", "add", "--subsystem", subsystem, "--vendor", vendor, "--password-file", password, *more)
+        self.hub.start()
+        self.gateway = Gateway(self.hub, broker, folder).start()
+
+    def stored(self, vendor):
+        return self.database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id WHERE d.vendor = %s",
+                                   vendor)
+
+
+class Broker(GuardedBroker):
+    def __init__(self, log_path):
+        super().__init__(log_path)
+        add_login(self)
+
+
+@pytest.fixture(scope="module")
+def county(cluster, logs):
+    with county_of(County, Broker, cluster, logs / "test_gateway") as county:
+        try:
+            yield county
+            county.gateway.stop()
+        finally:
+            if county.gateway.process.running:
+                county.gateway.kill()
+
+
+def records(count, code, start=0):
+    at = now_ms() - 1000 * count
+    return [{"device_code": code, "observed_at_ms": at + 1000 * (start + i), "pm25_ug_m3": 40.0 + i} for i in range(count)]
+
+
+# ---- push
+
+def test_every_form_of_body_is_answered_with_its_receipt_after_commit(county):
+    forms = {
+        "one": (messages.json_bytes(records(1, "form-one")[0]), {}),
+        "array": (messages.json_bytes(records(3, "form-array")), {}),
+        "wrapped": (messages.json_bytes({"subsystem": "dust", "records": records(2, "form-wrapped")}), {}),
+        "gzip": (gzip.compress(messages.json_bytes(records(3, "form-gzip"))), {"Content-Encoding": "gzip"}),
+        "lines": (b"\r\n".join(messages.json_bytes(record) for record in records(3, "form-lines")) + b"\n\n",
+                  {"Content-Type": "application/x-ndjson"}),
+        "protobuf": (messages.protobuf("dust", records(3, "form-protobuf")), {"Content-Type": "application/x-protobuf"}),
+    }
+    for name, (body, headers) in forms.items():
+        answer = county.gateway.push("dust", "acme", "telemetry", body, PASSWORD, {**headers, "Idempotency-Key": f"form-{name}"})
+        assert answer.status_code == 200, f"{name}: {answer.status_code} {answer.text}"
+        receipt = answer.json()
+        count = {"one": 1, "wrapped": 2}.get(name, 3)
+        assert (receipt["message"], receipt["accepted"], receipt["problems"]) == (f"form-{name}", count, [])
+        stored = county.database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id"
+                                       " WHERE d.code = %s", f"form-{name}")
+        assert stored == count, "the answer came before the commit"
+
+
+def test_a_vendor_that_wants_few_receipts_has_its_answer_all_the_same(county):
+    answer = county.gateway.push("dust", "quiet", "telemetry", messages.json_bytes(records(2, "Q-1")), PASSWORD)
+    assert answer.status_code == 200 and answer.json()["accepted"] == 2 and answer.json()["message"].startswith("sha256:")
+    answer = county.gateway.push("dust", "quiet", "inventory", messages.json_bytes([{"device_code": "Q-1", "kind": "site_monitor"}]), PASSWORD)
+    assert answer.status_code == 200 and answer.json()["kind"] == "inventory", answer.text
+
+
+def test_sent_again_nothing_is_doubled(county):
+    body = messages.json_bytes(records(5, "twice"))
+    first = county.gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": '"twice-1"'})
+    again = county.gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": "twice-1"})
+    assert (first.json()["accepted"], again.json()["duplicates"]) == (5, 5) and again.status_code == 200
+    other = county.gateway.push("dust", "acme", "telemetry", messages.json_bytes(records(1, "twice-else")), PASSWORD,
+                                {"Idempotency-Key": "twice-1"})
+    assert other.status_code == 422 and other.json()["code"] == "CH056", other.text
+    assert county.database.value("SELECT count(*) FROM onemap.device WHERE code = 'twice-else'") == 0
+
+
+def test_what_is_wrong_is_named(county):
+    body = messages.json_bytes(records(1, "wrong"))
+    push = county.gateway.push
+    cases = (
+        (push("dust", "acme", "telemetry", body), 401, "CH060"),
+        (push("dust", "acme", "telemetry", body, "wrong-password-1"), 401, "CH061"),
+        (push("water", "acme", "telemetry", body, PASSWORD), 403, "CH064"),
+        (push("nowhere", "acme", "telemetry", body, PASSWORD), 404, "CH049"),
+        (push("dust", "acme", "receipt", body, PASSWORD), 404, "CH049"),
+        (push("dust", "acme", "telemetry", b"", PASSWORD), 400, "CH044"),
+        (push("dust", "acme", "telemetry", b"not gzip", PASSWORD, {"Content-Encoding": "gzip"}), 400, "CH044"),
+        (push("dust", "acme", "telemetry", gzip.compress(body)[:-4], PASSWORD, {"Content-Encoding": "gzip"}), 400, "CH044"),
+        (push("dust", "acme", "telemetry", gzip.compress(b" " * 5_000_000), PASSWORD, {"Content-Encoding": "gzip"}), 413, "CH045"),
+        (push("dust", "acme", "telemetry", body[1:-1] + b"\n{\n", PASSWORD, {"Content-Type": "application/x-ndjson"}), 400, "CH044"),
+        (push("dust", "acme", "telemetry", body, PASSWORD, {"Content-Type": "text/xml"}), 415, "CH046"),
+        (push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": "x" * 200}), 400, "CH044"),
+    )
+    for answer, status, code in cases:
+        assert (answer.status_code, answer.json().get("code")) == (status, code), f"{status} {code}: {answer.status_code} {answer.text}"
+    assert cases[0][0].headers["WWW-Authenticate"].startswith("Basic ")
+    assert "line 2" in cases[9][0].json()["detail"]
+    other = push("dust", "quiet", "telemetry", body, headers={"Authorization": cases[2][0].request.headers["Authorization"]})
+    assert other.status_code == 403
+    refused = push("dust", "acme", "telemetry", b'[{"device_code": "wrong"}]', PASSWORD)
+    assert refused.status_code == 422 and refused.json()["problems"][0]["code"] == "missing_time", refused.text
+    some = push("dust", "acme", "telemetry", messages.json_bytes([{"device_code": "wrong"}, *records(1, "right")]), PASSWORD)
+    assert some.status_code == 200 and (some.json()["accepted"], some.json()["rejected"]) == (1, 1)
+    assert county.database.value("SELECT count(*) FROM onemap.device WHERE code = 'wrong'") == 0
+
+
+def test_wrong_passwords_are_slowed_and_the_right_one_goes_on(county):
+    body = messages.json_bytes(records(1, "slow"))
+    statuses = [county.gateway.push("dust", "acme", "telemetry", body, f"wrong-password-{i}").status_code for i in range(10)]
+    assert set(statuses) == {401, 429}, statuses
+    assert county.gateway.push("dust", "acme", "telemetry", body, PASSWORD).status_code == 200
+
+
+def test_many_at_once_each_have_their_own_receipt(county):
+    def one(number):
+        return county.gateway.push("dust", "acme", "telemetry", messages.json_bytes(records(number % 7 + 1, f"many-{number}")), PASSWORD,
+                                   {"Idempotency-Key": f"many-{number}"})
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(one, range(100)))
+    assert [answer.status_code for answer in answers] == [200] * 100
+    assert [(answer.json()["message"], answer.json()["accepted"]) for answer in answers] == [(f"many-{i}", i % 7 + 1) for i in range(100)]
+
+
+# ---- terminals
+
+def test_terminals_come_to_the_gateway_and_go(county, tmp_path):
+    hub, gateway = county.hub, county.gateway
+    secret = tmp_path / "pw"
+    secret.write_text("123456\n")
+    done = hub.run("terminal", "add", "--protocol", "hj212", "--identity", "MN-1", "--subsystem", "dust", "--vendor", "acme", "--device", "T-1",
+                   "--secret-file", secret)
+    assert done.stdout == "terminal MN-1 of hj212 added: device T-1 of acme, dust\n"
+    file = tmp_path / "trucks.csv"
+    file.write_text("protocol,identity,subsystem,vendor,device,secret\njt808,013800138000,gas,acme,,tok\njt808,13800138001,gas,acme,C-2,\n")
+    assert hub.run("terminal", "import", file, "--check").stdout.endswith("2 rows, nothing is wrong with them\n")
+    assert hub.run("terminal", "import", file).stdout == "2 terminals added, 0 changed\n"
+    wait_until(lambda: gateway.terminals() == 3, 60, "the gateway has three terminals")
+    kept = json.loads((gateway.state / "terminals.json").read_text())
+    assert {(t["identity"], t["device"]) for t in kept["terminals"]} == {("MN-1", "T-1"), ("13800138000", "13800138000"), ("13800138001", "C-2")}
+    text = (gateway.state / "terminals.json").read_text() + hub.process.log_path.read_text() + gateway.process.log_path.read_text()
+    assert "123456" not in text and '"tok"' not in text, "a secret is written down"
+    assert (gateway.state / "terminals.json").stat().st_mode & 0o777 == 0o600
+    hub.run("terminal", "revoke", "--protocol", "jt808", "--identity", "0013800138001")
+    wait_until(lambda: gateway.terminals() == 2, 60, "and one is revoked")
+    listed = json.loads(hub.run("terminal", "list", "--json").stdout)
+    assert [(t["identity"], t["secret"], t["revoked"] is None) for t in listed] == [("MN-1", "yes", True), ("13800138000", "yes", True),
+                                                                                   ("13800138001", "no", False)]
+    gateway.sync()
+
+
+def test_a_file_with_a_fault_changes_nothing(county, tmp_path):
+    file = tmp_path / "bad.csv"
+    file.write_text("protocol,identity,subsystem,vendor,crc\nhj212,OK-1,dust,acme,\nhj212,OK-1,dust,acme,\nhj212,bad id,dust,acme,\n"
+                    "hj212,OK-2,dust,nobody,\nhj212,OK-3,dust,acme,crc32\n")
+    done = county.hub.run("terminal", "import", file, code=1)
+    for line, words in ((3, "2 times"), (4, "identity"), (5, "nobody"), (6, "crc32")):
+        assert f"{file}:{line}: " in done.stderr and words in done.stderr, done.stderr
+    assert county.database.value("SELECT count(*) FROM onemap.terminal WHERE identity LIKE 'OK%%'") == 0
+    done = county.hub.run("terminal", "adopt", "--protocol", "hj212", "--identity", "NEVER", "--subsystem", "dust", "--vendor", "acme", code=2)
+    assert "no unknown terminal" in done.stderr
+    done = county.hub.run("terminal", "add", "--protocol", "hj212", "--identity", "X", "--subsystem", "dust", "--vendor", "acme", "--secret", "x",
+                          code=2)
+    assert "never an argument" in done.stderr
+
+
+# ---- what is away
+
+def test_without_the_hub_there_is_no_2xx_and_what_was_sent_is_stored_once(county):
+    """The hub is away while a vendor pushes and pushes again: 503 until it is back, then everything is there once."""
+    gateway = Gateway(county.hub, county.broker, county.site.folder, {"gateway.receipt_s": 2}, name="gateway2").start()
+    try:
+        body = messages.json_bytes(records(4, "away"))
+        county.hub.stop()
+        for _ in range(2):
+            answer = gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": "away-1"})
+            assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0 and answer.json()["code"] == "CH055"
+        county.broker.stop()
+        answer = gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": "away-1"})
+        assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
+        county.broker.start()
+        county.hub.start()
+
+        def stored():
+            answer = gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": "away-1"})
+            return answer.status_code == 200 and answer.json()
+        receipt = wait_until(stored, 90, "the hub is back and answers")
+        assert receipt["accepted"] + receipt["duplicates"] == 4
+        assert county.database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id"
+                                     " WHERE d.code = 'away'") == 4
+    finally:
+        gateway.stop()
+        county.broker.start()
+        if not county.hub.process.running:
+            county.hub.start()
+    county.gateway.wait_ready()
+
+
+# ---- devices
+
+def add(county, protocol, identity, subsystem, vendor, secret=None, **settings):
+    """A terminal, by the function that the command calls; what is kept of its secret is computed here anew."""
+    if secret is not None:
+        settings["secret_hash"] = hashlib.sha256(f"{protocol}:{identity}:{secret}".encode()).hexdigest()
+    county.database.query("SELECT onemap.terminal_add(%s)", json.dumps({"protocol": protocol, "identity": identity, "subsystem": subsystem,
+                                                                        "vendor": vendor, **settings}))
+    county.gateway.sync()
+
+
+def readings(county, code):
+    return county.database.query("SELECT o.observed_at, o.readings FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id"
+                                 " WHERE d.code = %s ORDER BY o.observed_at", code)
+
+
+@pytest.fixture
+def monitor(county):
+    """A monitor of dust by its MN, on the gateway's port."""
+    opened = []
+
+    def make(mn, gateway=None, **options):
+        opened.append(Monitor("127.0.0.1", (gateway or county.gateway).hj212_port, mn, **options))
+        return opened[-1]
+    yield make
+    for one in opened:
+        one.close()
+
+
+@pytest.fixture
+def truck(county):
+    opened = []
+
+    def make(phone, gateway=None, **options):
+        opened.append(jt808.Terminal("127.0.0.1", (gateway or county.gateway).jt808_port, phone, **options))
+        return opened[-1]
+    yield make
+    for one in opened:
+        one.close()
+
+
+def test_a_monitor_is_acknowledged_when_its_data_is_committed(county, monitor):
+    add(county, "hj212", "MN-DUST-1", "dust", "quiet", "654321", device="dust-1")
+    device = monitor("MN-DUST-1", pw="654321")
+    qn = device.send({"a34004-Rtd": 35.2, "a34002-Rtd": 80, "LA-Rtd": 61.5})
+    answer = device.receive(qn)
+    assert len(readings(county, "dust-1")) == 1, "9014 came before the commit"
+    assert answer and "CN=9014;" in answer and "MN=MN-DUST-1;" in answer and "PW=654321;" in answer
+    again = device.receive(device.send({"a34004-Rtd": 35.2, "a34002-Rtd": 80, "LA-Rtd": 61.5}, qn=qn))
+    assert "CN=9014;" in again
+    wrong = monitor("MN-DUST-1", pw="111111")
+    assert "CN=9011" in wrong.receive(wrong.send({"a34004-Rtd": 1})), "a wrong PW is told"
+    assert device.receive(device.send({"a34004-Rtd": 36})) and not wrong.receive(wrong.send({"a34004-Rtd": 1}, flag=4), timeout=1)
+    assert "CN=9013;" in device.receive(device.send(None, command=1013))
+    assert any("CN=1012;" in one and "SystemTime=" in one for one in device.answers) or device.receive("", timeout=5) is None
+
+
+def test_a_truck_registers_and_is_acknowledged_when_its_place_is_committed(county, truck):
+    add(county, "jt808", "13800000001", "construction_waste", "trucks", "T000001", device="truck-1")
+    one = truck("013800000001")
+    assert one.result(one.send(jt808.POSITION, jt808.position())) == 1, "not before it has authenticated"
+    result, token = one.register()
+    assert result == 0 and token
+    assert one.authenticate("nonsense") == 1 and one.authenticate(token) == 0
+    assert one.result(one.send(jt808.HEARTBEAT)) == 0
+    assert one.result(one.send(jt808.POSITION, jt808.position(speed=42.0))) == 0
+    assert county.database.value("SELECT count(*) FROM onemap.track_point p JOIN onemap.device d ON d.id = p.device_id"
+                                 " WHERE d.code = 'truck-1'") == 1, "8001 came before the commit"
+    now = time.time()
+    places = [jt808.position(when=now - 600 + 10 * i, lat=34.05 + i / 10000) for i in range(30)]
+    assert one.result(one.send(jt808.BATCH, jt808.batch(places[:10]))) == 0
+    pieces = jt808.frames(jt808.BATCH, jt808.batch(places[10:]), size=300, serial=100, phone=one.phone)
+    for piece in pieces:
+        one.socket.sendall(piece)
+    assert [one.result(100 + n) for n in range(len(pieces))] == [0] * len(pieces), "each sub-packet has its answer"
+    assert len(readings(county, "truck-1")) == 31
+    assert one.receive(jt808.TIME_2019 | 0x8000, timeout=0.1) is None
+    impostor = truck("013800000001")
+    impostor.send(jt808.REGISTER, jt808.registration(terminal="T000002"))
+    assert impostor.receive(jt808.REGISTER_ANSWER)["body"][2] == 4, "whoever does not know the secret is no such terminal"
+    assert one.result(one.send(jt808.HEARTBEAT)) == 0, "and does not end the other's connection"
+    newer = truck("013800000001")
+    assert newer.authenticate(token) == 0
+    assert one.receive(timeout=30) is None, "the newest connection of a terminal wins"
+    assert newer.result(newer.send(jt808.POSITION, jt808.position(when=now + 5))) == 0
+
+
+def test_an_unknown_device_is_remembered_and_adopted(county, monitor):
+    device = monitor("MN-NEW-7", kind="modbus")
+    assert device.receive(device.send({"a34004-Rtd": 35.2}), timeout=1) is None
+    pending = wait_until(lambda: json.loads(county.hub.run("terminal", "list", "--pending", "--json").stdout), 60, "it is reported")
+    assert [(p["identity"], p["address"]) for p in pending] == [("MN-NEW-7", "127.0.0.1")]
+    assert b"a34004-Rtd=35.2" in bytes.fromhex(pending[0]["samples"][0])
+    assert "##0" in county.hub.run("terminal", "list", "--pending").stdout
+    county.hub.run("terminal", "adopt", "--protocol", "hj212", "--identity", "MN-NEW-7", "--subsystem", "dust", "--vendor", "acme", "--crc", "modbus")
+    county.gateway.sync()
+    assert device.receive(device.send({"a34004-Rtd": 35.2})), "on the same connection"
+    assert len(readings(county, "MN-NEW-7")) == 1
+    county.hub.run("terminal", "revoke", "--protocol", "hj212", "--identity", "MN-NEW-7")
+    assert device.receive("none", timeout=60) is None and not device.socket.recv(1), "whoever is revoked is closed"
+
+
+def test_what_no_record_can_be_made_of_is_kept_whole(county, monitor):
+    add(county, "hj212", "MN-ODD", "dust", "acme")
+    device = monitor("MN-ODD")
+    assert "CN=9014;" in device.receive(device.send({"z99999-Rtd": 1})), "its data is kept"
+    kept = county.database.query("SELECT convert_from(q.payload, 'UTF8') FROM onemap.quarantine q WHERE convert_from(q.payload, 'UTF8') LIKE '%%MN-ODD%%'")
+    assert len(kept) == 1 and "z99999-Rtd=1" in kept[0][0]
+
+
+def test_strangers_on_the_port_harm_nobody(county, monitor):
+    gateway = Gateway(county.hub, county.broker, county.site.folder, {"gateway.first_frame_s": 3}, name="gateway3").start()
+    try:
+        add(county, "hj212", "MN-CALM", "dust", "acme")
+        wait_until(lambda: gateway.terminals() == county.gateway.terminals(), 60, "the other gateway has the list")
+        device = monitor("MN-CALM", gateway)
+        strangers = [socket.create_connection(("127.0.0.1", gateway.hj212_port), timeout=60) for _ in range(20)]
+        for number, stranger in enumerate(strangers):
+            stranger.sendall((b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00\x01\x00\x00\x00\x06\x01\x03\x00\x00\x00\x0a", b"", b"##9999QN=")[number % 4])
+        strangers[0].sendall(b"#" * 300_000)
+        broken = monitor("MN-CALM", gateway, kind="modbus")
+        assert broken.receive(broken.send({"a34004-Rtd": 1}), timeout=1) is None, "a wrong check value"
+        for _ in range(20):
+            assert device.receive(device.send({"a34004-Rtd": 35.2})), "the device goes on meanwhile"
+        for stranger in strangers:
+            try:
+                assert stranger.recv(1) == b"", "a stranger is closed"
+            except ConnectionResetError:
+                pass
+        assert device.receive(device.send({"a34004-Rtd": 36.2}))
+        assert gateway.metric("cityhub_gateway_frames_total", protocol="hj212", outcome="broken") >= 1
+        assert gateway.metric("cityhub_gateway_connections", protocol="hj212") <= 2
+        for stranger in strangers:
+            stranger.close()
+    finally:
+        gateway.stop()
+
+
+def test_many_devices_each_get_their_own_acknowledgement(county, tmp_path):
+    """What is sent without waiting for answers travels in few messages, and each frame is acknowledged."""
+    file = tmp_path / "many.csv"
+    file.write_text("protocol,identity,subsystem,vendor\n" + "".join(f"hj212,MANY-{i},dust,acme\n" for i in range(30)))
+    county.hub.run("terminal", "import", file)
+    county.gateway.sync()
+
+    def run(number):
+        device = Monitor("127.0.0.1", county.gateway.hj212_port, f"MANY-{number}")
+        start = time.time() - 3600
+        sent = [device.send({"a34004-Rtd": i}, when=start + i) for i in range(100)]
+        answers = [device.receive(qn) for qn in sent]
+        device.close()
+        return all(answers) and len(set(sent))
+    with concurrent.futures.ThreadPoolExecutor(15) as pool:
+        assert list(pool.map(run, range(30))) == [100] * 30
+    assert county.database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id WHERE d.code LIKE 'MANY-%%'") == 3000
+
+
+# ---- killed at random
+
+class Repeater(threading.Thread):
+    """A device as the field has them: it sends a value every moment, keeps what was not acknowledged, connects anew when it is cut and
+    sends that again. `acknowledged`: moments that it was told are stored."""
+
+    def __init__(self, number, connect):
+        super().__init__(daemon=True)
+        self.number, self.connect = number, connect
+        self.sent, self.acknowledged, self.stopping = [], set(), threading.Event()
+        self.start_s = int(time.time()) - 40000 + 2000 * number
+
+    def run(self):
+        waiting = []
+        while not self.stopping.is_set() or waiting:
+            try:
+                speak = self.connect(self)
+                while not self.stopping.is_set() or waiting:
+                    if not self.stopping.is_set() and len(self.sent) < 1900:
+                        self.sent.append(len(self.sent))
+                        waiting.append(self.sent[-1])
+                    for moment in speak(waiting):
+                        self.acknowledged.add(moment)
+                    waiting = [moment for moment in waiting if moment not in self.acknowledged]
+            except (OSError, AssertionError):
+                time.sleep(0.05)
+
+
+def monitor_of(county):
+    def connect(repeater):
+        device = Monitor("127.0.0.1", county.gateway.hj212_port, f"KILL-{repeater.number}", timeout=5)
+
+        def speak(moments):
+            asked = [(device.send({"a34004-Rtd": moment % 90}, when=repeater.start_s + moment), moment) for moment in moments[:20]]
+            done = [moment for qn, moment in asked if device.receive(qn, timeout=4)]
+            assert done or not asked, "nothing came: connects anew"
+            return done
+        return speak
+    return connect
+
+
+def truck_of(county):
+    def connect(repeater):
+        device = jt808.Terminal("127.0.0.1", county.gateway.jt808_port, f"0139{repeater.number:08}", timeout=5)
+
+        def speak(moments):
+            asked = [(device.send(jt808.POSITION, jt808.position(when=repeater.start_s + moment)), moment) for moment in moments[:20]]
+            done = [moment for serial, moment in asked if device.result(serial, timeout=4) == 0]
+            assert done or not asked, "nothing came: connects anew"
+            return done
+        return speak
+    return connect
+
+
+def test_killed_at_random_nothing_acknowledged_is_lost_or_doubled(county, cluster, tmp_path):
+    """Gateway, hub, broker and database are killed while devices repeat what was not acknowledged; then it is counted. How often:
+    CITYHUB_KILLS."""
+    file = tmp_path / "kill.csv"
+    file.write_text("protocol,identity,subsystem,vendor\n" + "".join(f"hj212,KILL-{i},dust,acme\n" for i in range(4))
+                    + "".join(f"jt808,139{i:08},construction_waste,trucks\n" for i in range(4, 8)))
+    county.hub.run("terminal", "import", file)
+    county.gateway.sync()
+    repeaters = [Repeater(i, (monitor_of if i < 4 else truck_of)(county)) for i in range(8)]
+    moments = random.Random(212808)
+    for repeater in repeaters:
+        repeater.start()
+    kills = int(os.environ.get("CITYHUB_KILLS", 0)) or 4
+    for number in range(kills):
+        before = sum(len(repeater.acknowledged) for repeater in repeaters)
+        wait_until(lambda before=before: sum(len(r.acknowledged) for r in repeaters) > before + 20, 120, "devices are acknowledged")
+        time.sleep(moments.uniform(0, 0.2))  # the moment of the kill, not a wait for anything
+        what = ("gateway", "hub", "broker", "database")[number % 4]
+        if what == "gateway":
+            county.gateway.kill()
+            county.gateway.process.start()
+        elif what == "hub":
+            county.hub.kill()
+            county.hub.start(ready=False)
+        elif what == "broker":
+            county.broker.kill()
+            county.broker.start()
+        else:
+            cluster.stop("immediate")
+            cluster.start()
+    county.hub.wait_ready()
+    county.gateway.wait_ready()
+    for repeater in repeaters:
+        repeater.stopping.set()
+    for repeater in repeaters:
+        repeater.join(120)
+        assert not repeater.is_alive(), "what it sent is acknowledged in the end"
+    for repeater in repeaters:
+        code = f"KILL-{repeater.number}" if repeater.number < 4 else f"139{repeater.number:08}"
+        stored = [int(row[0].timestamp()) - repeater.start_s for row in readings(county, code)]
+        assert len(stored) == len(set(stored)), f"{code}: doubled"
+        assert repeater.acknowledged - set(stored) == set(), f"{code}: lost"
+        assert set(stored) == set(repeater.sent) and len(stored) > 20

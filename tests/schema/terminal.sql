@@ -1,0 +1,44 @@
+-- Terminals and the gateways' list of them.
+BEGIN;
+SELECT plan(22);
+SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "acme"}');
+
+SELECT is(onemap.terminal_add('{"protocol": "jt808", "identity": "0013800138000", "subsystem": "dust", "vendor": "acme"}'),
+    '{"outcome": "added", "protocol": "jt808", "identity": "13800138000", "subsystem": "dust", "vendor": "acme", "device": "13800138000", "secret": false}',
+    'a phone without its zeros, the device is called like it');
+SELECT is(onemap.terminal_add(jsonb_build_object('protocol', 'jt808', 'identity', '13800138000', 'subsystem', 'gas', 'vendor', 'acme', 'crc', '',
+        'secret_hash', repeat('ab', 32)))->>'outcome', 'changed', 'the same phone with more zeros is the same terminal');
+SELECT is((SELECT t.device_code || ' ' || t.subsystem || ' ' || t.crc || ' ' || t.offset_minutes FROM onemap.terminal t), '13800138000 gas standard 480',
+    'what is not named stays');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "modbus", "identity": "1", "subsystem": "dust", "vendor": "acme"}')$$, 'protocol must be%', 'a protocol');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "subsystem": "dust", "vendor": "acme"}')$$, 'identity%', 'an identity');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "a b", "subsystem": "dust", "vendor": "acme"}')$$, 'identity "a b"%', 'a good one');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "1", "subsystem": "water", "vendor": "acme"}')$$, '%has no vendor "acme"%', 'a vendor');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "1", "subsystem": "dust", "vendor": "acme", "offset_minutes": "900"}')$$,
+    'offset_minutes%', 'a clock');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "1", "subsystem": "dust", "vendor": "acme", "adopt": true}')$$,
+    'no unknown terminal%', 'adopt: it must have called');
+
+-- ---- a gateway ----
+SELECT is(onemap.gateway_report('gw1', '{"version": "", "unknown": "pending", "figures": {"terminals": 0}, "pending": []}')::jsonb - 'version',
+    jsonb_build_object('terminals', jsonb_build_array(jsonb_build_object('protocol', 'jt808', 'identity', '13800138000', 'subsystem', 'gas', 'vendor', 'acme',
+        'device', '13800138000', 'secret', repeat('ab', 32)))), 'is told the list that it does not have');
+SELECT is(onemap.gateway_report('gw1', jsonb_build_object('version', onemap.terminal_version(), 'pending', '[]'::jsonb)), NULL, 'and not the one that it has');
+SELECT is(onemap.gateway_report('gw/1', '{"version": ""}'), NULL, 'an instance is a level of a topic');
+SELECT lives_ok($$SELECT onemap.gateway_report('gw1', jsonb_build_object('version', onemap.terminal_version(), 'unknown', 'pending', 'pending', '[
+    {"protocol": "hj212", "identity": "NEW-1", "address": "1.2.3.4", "first_ms": 1760000000000, "last_ms": 1760000001000, "frames": 2, "samples": ["2323"]},
+    {"protocol": "jt808", "identity": "13800138000", "address": "1.2.3.4", "first_ms": 1760000000000, "last_ms": 1760000001000, "frames": 2, "samples": []},
+    {"protocol": "evil", "identity": "x", "first_ms": 1, "last_ms": 1, "frames": 1},
+    {"protocol": "hj212", "first_ms": 1, "last_ms": 1, "frames": 1}]'::jsonb))$$, 'it reports who called');
+SELECT results_eq($$SELECT p.protocol, p.identity, p.frames, p.first_frame FROM onemap.terminal_pending_table('{}') p$$,
+    $$VALUES ('hj212', 'NEW-1', 2::bigint, '##')$$, 'of whom those are kept that are no terminals and could be');
+SELECT is(onemap.terminal_add('{"protocol": "hj212", "identity": "NEW-1", "subsystem": "dust", "vendor": "acme", "adopt": true}')->>'outcome', 'added', 'adopted');
+SELECT is((SELECT count(*)::int FROM onemap.terminal_pending), 0, 'and no longer unknown');
+SELECT is((SELECT g.list FROM onemap.gateway_list_table('{}') g), 'old', 'the gateway does not have it yet');
+SELECT is(onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-1"}'), '{"identity": "NEW-1", "revoked": true}', 'revoked');
+SELECT is(onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-1"}')->'revoked', 'false', 'only once');
+SELECT throws_like($$SELECT onemap.terminal_revoke('{"protocol": "hj212", "identity": "NOBODY"}')$$, 'there is no terminal%', 'nobody');
+SELECT is(jsonb_array_length(onemap.gateway_report('gw1', '{"version": "old", "pending": []}')::jsonb->'terminals'), 1, 'whoever is revoked is not in the list');
+SELECT is((SELECT count(*)::int FROM onemap.audit_log l WHERE l.action LIKE 'terminal_%' AND l.detail::text ~ 'abab'), 0, 'no log has a hash');
+SELECT * FROM finish();
+ROLLBACK;
