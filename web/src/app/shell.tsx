@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../lib/api.ts";
 import { loadCounty } from "../lib/county.ts";
 import { dateTimeSeconds, now } from "../lib/format.ts";
-import { link, route } from "../lib/router.ts";
+import { link, route, settle } from "../lib/router.ts";
 import { logOut, look, may, me, presence } from "../lib/session.ts";
 import { liveness } from "../lib/stream.ts";
 import { language } from "../lib/words.ts";
@@ -129,13 +129,17 @@ function County(): JSX.Element {
   const allowed = views.filter((view) => may(view.right));
   const wanted = route.value.view;
   const view = wanted === "" ? allowed[0] : allowed.find((one) => one.key === wanted);
+  const settling = wanted === "" && view !== undefined;
+  useEffect(() => {
+    if (settling) settle(view.key);
+  }, [settling]);
   const title = view?.title() ?? t("noView");
   useEffect(() => {
     document.title = `${title} – ${t("product")}`;
   }, [title, language.value]);
   const content = problem ? (
     <Failed problem={problem} retry={load} />
-  ) : !ready ? (
+  ) : !ready || settling ? (
     <Loading />
   ) : view ? (
     <Guard key={view.key}>
