@@ -12,6 +12,7 @@ import { language } from "../lib/words.ts";
 import { Failed, Loading } from "../part/states.tsx";
 import { views, type View } from "../views.ts";
 import { LoginAgain, LoginPage } from "./login.tsx";
+import { ChangePassword } from "./password.tsx";
 import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 import { t } from "./words.ts";
 
@@ -26,6 +27,7 @@ const Liveness = (): JSX.Element => (
 
 function Person(): JSX.Element {
   const [problem, setProblem] = useState<Problem | null>(null);
+  const [changing, setChanging] = useState(false);
   const leave = () => logOut().catch((error: unknown) => setProblem(asProblem(error)));
   return (
     <details class="menu">
@@ -34,11 +36,15 @@ function Person(): JSX.Element {
         <p class="quiet">{me.value?.login}</p>
         <ThemeSwitch />
         <LanguageSwitch />
+        <button type="button" class="plain" onClick={() => setChanging(true)}>
+          {t("changePassword")}
+        </button>
         <button type="button" class="plain" onClick={() => void leave()}>
           {t("logout")}
         </button>
         {problem && <Failed problem={problem} />}
       </div>
+      {changing && <ChangePassword onClose={() => setChanging(false)} />}
     </details>
   );
 }

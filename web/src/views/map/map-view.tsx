@@ -128,12 +128,14 @@ function Buttons({ canvas, bounds }: { canvas: Canvas; bounds: Box | null }): JS
 
 /** What the stream tells the map; `anew` is called when lists have to be read again. */
 function useLive(canvas: Canvas | null, anew: (kind: ListKind) => void): void {
+  const latest = useRef(anew);
+  latest.current = anew;
   useEffect(() => {
     const leaving = new AbortController();
     const online = new Map<number, boolean>();
     const touch = (layer: PointLayer) => {
       canvas?.touch(layer);
-      anew(layer);
+      latest.current(layer);
     };
     const stop = listen(
       {
