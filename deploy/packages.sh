@@ -19,13 +19,13 @@ packages_test=(
     postgresql-15-pgtap postgresql-15-plpgsql-check libtap-parser-sourcehandler-pgtap-perl
     python3-pytest python3-pytest-xdist python3-paho-mqtt python3-psycopg2 python3-protobuf python3-requests
     python3-jsonschema
-    wrk gdal-bin rabbitmq-server
+    wrk gdal-bin rabbitmq-server chromium fonts-noto-cjk
 )
 # What tests/bench/peers measures the hub against; no test needs them.
 packages_peers=(python3-paho-mqtt python3-psycopg2)
 # Whoever has Node.js from elsewhere keeps it: Debian's npm would not go with it.
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-    packages_test+=(nodejs npm)
+    packages_build+=(nodejs npm)
     packages_peers+=(nodejs npm)
 fi
 

@@ -48,6 +48,9 @@ build_program() {
     # Its output goes to the log; the last line of progress to the terminal.
     NINJA_STATUS='[%f/%t] ' ninja -C "$build" cityhub cityhub_guard 2>&1 | tee -a "$log" | progress
     [ "${PIPESTATUS[0]}" -eq 0 ] || fail_log "the build failed" "$log"
+    # npm's registry may be out of reach where Debian's mirror is not: the rest works without the page.
+    say "building the page"
+    ninja -C "$build" web >>"$log" 2>&1 || say "the page cannot be built, going on without it (log: $log)"
 }
 
 start_postgres() {
@@ -210,6 +213,7 @@ vendor_reload_command = kill -HUP \$(cut -d ' ' -f 1 $run/mosquitto.pid)
 [http]
 listen = 127.0.0.1
 port = $http_port
+page = $data/web
 END
     give "$config" "$server_user"
 }
@@ -231,6 +235,12 @@ install_copy() {
     if ! cmp -s "$1" "$2"; then
         cp "$1" "$2.new" && chmod 755 "$2.new" && mv -f "$2.new" "$2" || fail "$2 cannot be written"
     fi
+}
+
+# Likewise for the page's files.
+install_page() {
+    [ -e "$root/web/dist/index.html" ] || return 0
+    rm -rf "$data/web" && cp -r "$root/web/dist" "$data/web" && chmod -R a+rX "$data/web" || fail "$data/web cannot be written"
 }
 
 start_hub() {
@@ -287,6 +297,7 @@ start_hub_and_all_it_needs() {
     choose_ports
     install_copy "$program" "$data/cityhub"
     program=$data/cityhub
+    install_page
     write_config
     write_environment
     start_postgres
@@ -349,13 +360,13 @@ run_for_a_person() {
     cat <<END
 
 cityhub is at work. Ctrl-C stops it; the data stays for the next start.
+  PAGE     http://127.0.0.1:$http_port/   login admin, password $(cat "$var/admin.password")
   status   http://127.0.0.1:$http_port/api/v1/status   metrics http://127.0.0.1:$http_port/metrics
   SQL      $(as_text "$server_user")psql -h $socket -p $postgres_port -U postgres cityhub     e.g. SELECT * FROM onemap.dust LIMIT 5;
   a vendor of your own (login demo, password in $secrets/demo.password):
            mosquitto_pub -V mqttv5 -q 1 -h 127.0.0.1 -p $broker_port -u demo -P "\$(cat $secrets/demo.password)" \\
                -t cityhub/v1/dust/demo/telemetry \\
                -m '{"device_code":"mine-1","observed_at_ms":'\$(date +%s%3N)',"pm25_ug_m3":35.2}'
-  HTTP     login admin, password in $var/admin.password: docs/identity.md
   try it   . $var/environment     then: cityhub case list, and README.md, "A vendor in five minutes"
   why so   $program --config $config score explain --month ${month:-M} --department huanwei
   logs     $logs/

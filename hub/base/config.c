@@ -94,6 +94,7 @@ static const struct option options[] = {
     NUMBER(http, queries, 1, 32, "4", "connections to the database that answer requests; one more cancels queries"),
     NUMBER(http, address_queries, 1, 32, "3", "of these, those that one address may have at a time; its others wait"),
     NUMBER(http, queue, 1, 4096, "256", "requests that may wait for one of them; the next gets 503"),
+    TEXT(http, page, CITYHUB_DATA_DIR "/web", "folder of the page's files, as web/ builds them; read at the start"),
     TEXT(http, origins, "",
          "where browsers find the hub's pages, e.g. https://map.example.cn, several with blanks; empty = localhost"),
     TEXT(http, proxies, "",

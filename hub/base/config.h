@@ -61,6 +61,7 @@ struct config {
     int64_t http_queries;
     int64_t http_address_queries;
     int64_t http_queue;
+    char *http_page;
     char *http_origins;
     char *http_proxies;
     /* [gateway] */

@@ -299,6 +299,11 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     const char *type = answer->content_type == NULL && route != NULL ? route->content_type : answer->content_type;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, cached ? route->cache : "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (route != NULL && route->policy != NULL) {
+        MHD_add_response_header(response, "Content-Security-Policy", route->policy);
+        MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+        MHD_add_response_header(response, "X-Frame-Options", "DENY"); /* for browsers that know no frame-ancestors */
+    }
     if (has_body && type != NULL) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     }

@@ -356,8 +356,8 @@ static void add_paths(cJSON *root, const struct router *router, const cJSON *for
     const struct route *all = router_routes(router, &count);
     cJSON *paths = cJSON_AddObjectToObject(root, "paths");
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(all[i].pattern, "/ogc", 4) == 0) {
-            continue; /* they have a document of their own, GET /ogc/api, as their standard wants it */
+        if (strncmp(all[i].pattern, "/ogc", 4) == 0 || all[i].policy != NULL) {
+            continue; /* of /ogc GET /ogc/api tells, as its standard wants it; the page's files are for browsers */
         }
         char method[16] = "";
         const char *name = route_method_name(all[i].method);

@@ -22,6 +22,7 @@ struct login_desk;
 struct streams;
 struct identity_memo;
 struct flight;
+struct page;
 struct service {
     uv_loop_t *loop;
     const struct config *config;
@@ -33,6 +34,7 @@ struct service {
     struct streams *streams; /* NULL = no database */
     struct identity_memo *memo;
     struct flight *flights; /* tiles that the database makes: tile_query.c */
+    struct page *page;      /* NULL = none is installed */
     int port;               /* on which it listens */
     /* Resumes the request's connection, soon. */
     void (*wake)(struct service *service, struct request *request);

@@ -73,6 +73,7 @@ struct route {
     bool by_row;              /* function: each row is passed on as it comes, so the length is not known before */
     const char *content_type; /* of an answer with status 2xx */
     const char *cache;        /* Cache-Control; NULL = no-store */
+    const char *policy;       /* Content-Security-Policy, of what a browser shows or runs; NULL = none */
     enum route_etag etag;
     bool compress;       /* worth it: text, JSON, vector tiles; not images or what is compressed already */
     unsigned deadline_s; /* from the head's end to the answer's end; 0 = [http] deadline_s */

@@ -18,6 +18,7 @@
 #include "hub/http/client.h"
 #include "hub/http/identity_memo.h"
 #include "hub/http/login.h"
+#include "hub/http/page.h"
 #include "hub/http/request.h"
 #include "hub/http/stream.h"
 
@@ -461,6 +462,7 @@ static bool parts_open(struct server *server, const struct server_settings *sett
     char flaw[256];
     server->service.router = router_new(settings->routes, settings->route_count, flaw, sizeof flaw);
     server->service.memo = identity_memo_new();
+    server->service.page = page_open(settings->config->http_page);
     server->metrics = calloc(settings->route_count + 1, sizeof(struct route_metrics *));
     server->watched = calloc(room, sizeof server->watched[0]);
     server->watched_as = calloc(room, sizeof(struct connection *));
@@ -496,6 +498,7 @@ static void server_free(void *user) {
     router_free(server->service.router);
     free(server->service.openapi);
     identity_memo_free(server->service.memo);
+    page_free(server->service.page);
     free(server->metrics);
     free(server->watched);
     free(server->watched_as);

@@ -99,6 +99,7 @@ static inline struct server *open_on(uv_loop_t *loop) {
 }
 
 static const char *listen_on = "127.0.0.1";
+static const char *page_folder = "/nonexistent";
 static int64_t timeout_s = TIMEOUT_S;
 
 static inline int setup_with(int64_t connections) {
@@ -113,6 +114,8 @@ static inline int setup_with(int64_t connections) {
     server.config.http_port = 0;
     free(server.config.http_listen);
     server.config.http_listen = strdup(listen_on);
+    free(server.config.http_page);
+    server.config.http_page = strdup(page_folder);
     server.config.http_connections = connections;
     server.config.http_timeout_s = timeout_s;
     server.config.http_stall_s = TIMEOUT_S;

@@ -136,7 +136,7 @@ static void test_head(void **state) {
 
 static void test_unknown_path(void **state) {
     (void)state;
-    static const char *const paths[] = {"/",
+    static const char *const paths[] = {"/index.html",
                                         "/healthz/",
                                         "//healthz",
                                         "/api/v1/statu",

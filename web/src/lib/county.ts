@@ -1,0 +1,52 @@
+// What the county is made of and hardly changes: subsystems with their kinds, departments. Read once after the login.
+import { signal } from "@preact/signals";
+import { get } from "./api.ts";
+import type { Department, Features, Subsystem } from "./types.ts";
+import { language } from "./words.ts";
+
+export const subsystems = signal<Subsystem[]>([]);
+export const departments = signal<Department[]>([]);
+
+/** The order in which the county's plan names them. */
+const ORDER = "sanitation streetlight dust municipal landscaping construction_waste gas heating water incineration enforcement".split(" ");
+const ENGLISH: Record<string, string> = {
+  sanitation: "Sanitation",
+  streetlight: "Street lights",
+  dust: "Dust",
+  municipal: "Municipal works",
+  landscaping: "Landscaping",
+  construction_waste: "Construction waste",
+  gas: "Gas",
+  heating: "Heating",
+  water: "Water supply",
+  incineration: "Waste to energy",
+  enforcement: "Enforcement",
+};
+
+const placeOf = (key: string): number => (ORDER.includes(key) ? ORDER.indexOf(key) : ORDER.length);
+
+/** Throws Problem. */
+export async function loadCounty(): Promise<void> {
+  const [things, offices] = await Promise.all([
+    get<{ subsystems: Subsystem[] }>("subsystems"),
+    get<Features<Department, null>>("departments"),
+  ]);
+  subsystems.value = things.subsystems.sort((a, b) => placeOf(a.key) - placeOf(b.key));
+  departments.value = offices.features.map((feature) => feature.properties);
+}
+
+/** The subsystem's name; its key while it is not known. */
+export function subsystemName(key: string | null): string {
+  if (key === null) return "–";
+  const known = subsystems.value.find((subsystem) => subsystem.key === key);
+  return language.value === "en" ? (ENGLISH[key] ?? key) : (known?.name_zh ?? key);
+}
+
+export function kindName(subsystem: string, kind: string): string {
+  return subsystems.value.find((one) => one.key === subsystem)?.kinds.find((one) => one.key === kind)?.name_zh ?? kind;
+}
+
+export function departmentName(code: string | null): string {
+  if (code === null) return "–";
+  return departments.value.find((department) => department.code === code)?.name_zh ?? code;
+}

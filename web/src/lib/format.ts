@@ -1,0 +1,95 @@
+// How times, numbers and lengths are written: in the county's time zone whatever the PC's is, with the language's words.
+import { signal } from "@preact/signals";
+import { dictionary, language } from "./words.ts";
+
+/** The county's; api.ts takes it from the answers that name it. */
+export const timeZone = signal("Asia/Shanghai");
+
+/** Moves once a second while the page is seen: what says how old something is reads it. */
+export const now = signal(Date.now());
+/** How far the hub's clock is ahead of this PC's, in ms: a PC in a county may be minutes off. */
+let skew = 0;
+export function setHubTime(ms: number): void {
+  skew = ms - Date.now();
+  now.value = hubNow();
+}
+export const hubNow = (): number => Date.now() + skew;
+setInterval(() => {
+  if (document.visibilityState === "visible") now.value = hubNow();
+}, 1000);
+
+const t = dictionary(
+  { never: "从未", second: "{0} 秒", minute: "{0} 分", hour: "{0} 小时", day: "{0} 天", ago: "{0}前", soon: "{0}后", just: "刚刚" },
+  { never: "never", second: "{0} s", minute: "{0} min", hour: "{0} h", day: "{0} d", ago: "{0} ago", soon: "in {0}", just: "just now" },
+);
+
+export type Moment = string | number | null | undefined;
+
+const kept = new Map<string, Intl.DateTimeFormat>();
+function formatter(kind: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${kind} ${timeZone.value}`;
+  let made = kept.get(key);
+  if (made === undefined) {
+    // Swedish writes 2026-11-27 08:00:00: digits alone, the same in both languages.
+    made = new Intl.DateTimeFormat("sv-SE", { timeZone: timeZone.value, ...options });
+    kept.set(key, made);
+  }
+  return made;
+}
+
+const DATE: Intl.DateTimeFormatOptions = { year: "numeric", month: "2-digit", day: "2-digit" };
+const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+
+const write = (moment: Moment, kind: string, options: Intl.DateTimeFormatOptions): string =>
+  moment === null || moment === undefined ? "–" : formatter(kind, options).format(new Date(moment));
+
+/** 2026-11-27 08:00 */
+export const dateTime = (moment: Moment): string => write(moment, "minute", { ...DATE, ...CLOCK });
+/** 2026-11-27 08:00:12 */
+export const dateTimeSeconds = (moment: Moment): string => write(moment, "second", { ...DATE, ...CLOCK, second: "2-digit" });
+/** 2026-11-27 */
+export const date = (moment: Moment): string => write(moment, "date", DATE);
+/** 08:00 */
+export const clock = (moment: Moment): string => write(moment, "clock", CLOCK);
+/** 11-27 08:00 */
+export const shortTime = (moment: Moment): string => dateTime(moment).replace(/^\d+-/, "");
+
+/** 90 -> 1 分; the largest unit that fits, rounded down. */
+export function duration(seconds: number): string {
+  const whole = Math.abs(seconds);
+  if (whole < 60) return t("second", Math.floor(whole));
+  if (whole < 3600) return t("minute", Math.floor(whole / 60));
+  if (whole < 86400) return t("hour", Math.floor(whole / 360) / 10);
+  return t("day", Math.floor(whole / 8640) / 10);
+}
+
+/** 5 分前; follows the clock. */
+export function ago(moment: Moment): string {
+  if (moment === null || moment === undefined) return t("never");
+  const seconds = (now.value - new Date(moment).getTime()) / 1000;
+  if (Math.abs(seconds) < 5) return t("just");
+  return t(seconds >= 0 ? "ago" : "soon", duration(seconds));
+}
+
+/** With separators for thousands, and as many decimals as its size makes sensible; `decimals` fixes them. */
+export function number(value: number | null | undefined, decimals?: number): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const digits = decimals ?? (Number.isInteger(value) || size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
+  return new Intl.NumberFormat(language.value === "en" ? "en" : "zh-CN", {
+    minimumFractionDigits: decimals ?? 0,
+    maximumFractionDigits: digits,
+  }).format(value);
+}
+
+/** 35.2 ug/m3; a unit of 1 is none. */
+export function quantity(value: number | null | undefined, unit: string | null | undefined): string {
+  const text = number(value);
+  return unit === null || unit === undefined || unit === "" || unit === "1" ? text : `${text} ${unit}`;
+}
+
+/** 0.934 -> 93.4 % */
+export const share = (value: number | null | undefined): string =>
+  value === null || value === undefined ? "–" : `${number(value * 100, 1)} %`;
+
+export const coordinates = (lon: number, lat: number): string => `${lon.toFixed(5)}, ${lat.toFixed(5)}`;

@@ -1,0 +1,166 @@
+// What changes, as it changes: one connection for the whole page, however many parts of it listen (a browser has six for all its
+// windows). The contract is docs/stream.md: behind `snapshot` or `resync` whoever listens reads anew over the other routes and then takes
+// what follows; without one nothing was missed. Who is slow is told what is, not what was.
+import { effect, signal } from "@preact/signals";
+import { presence } from "./session.ts";
+
+export type Layer = "state" | "position" | "alarm" | "case" | "counter";
+
+export interface DeviceState {
+  id: number;
+  subsystem: string;
+  online: boolean;
+  last_seen_at_ms: number | null;
+  observed_at_ms: number | null;
+  values?: Record<string, number>;
+  times?: Record<string, number>;
+  out_of_range?: string[];
+}
+export interface Position {
+  id: number;
+  lon: number;
+  lat: number;
+  at_ms: number;
+}
+/** The thing went where who listens does not see it. */
+export interface Left {
+  id: number;
+  left: true;
+}
+export interface AlarmEvent {
+  id: number;
+  subsystem: string;
+  rule: string;
+  name_zh: string;
+  severity: string;
+  device: number | null;
+  vendor: string | null;
+  lon: number | null;
+  lat: number | null;
+  opened_at: string;
+  closed_at: string | null;
+  acknowledged_at: string | null;
+}
+export interface CaseEvent {
+  id: number;
+  code: string;
+  version: number;
+  state: string;
+  title: string;
+  category: string | null;
+  department: string | null;
+  lon: number | null;
+  lat: number | null;
+  ended_at: string | null;
+  deadline_at: string | null;
+  action: string;
+}
+export interface Counter {
+  devices_online: number;
+  alarms_open: number;
+}
+interface Things {
+  state: (DeviceState | Left)[];
+  position: (Position | Left)[];
+  alarm: (AlarmEvent | Left)[];
+  case: (CaseEvent | Left)[];
+  counter: Counter[];
+}
+
+export const isLeft = (thing: object): thing is Left => "left" in thing;
+
+/** live: connected; late: not, and trying; off: nobody listens, or nobody is logged in. */
+export const liveness = signal<"live" | "late" | "off">("off");
+
+interface Listener {
+  layers: Partial<{ [L in Layer]: (things: Things[L]) => void }>;
+  /** What was known may be old: read anew. Also called when somebody begins to listen while the connection is there. */
+  anew: () => void;
+}
+
+const listeners = new Set<Listener>();
+const HIDDEN_MS = 300_000;
+let source: EventSource | null = null;
+let wanted = "";
+let hiddenSince = 0;
+let retry: ReturnType<typeof setTimeout> | undefined;
+
+const layersWanted = (): string => [...new Set([...listeners].flatMap((listener) => Object.keys(listener.layers)))].sort().join(",");
+
+function close(): void {
+  clearTimeout(retry);
+  source?.close();
+  source = null;
+}
+
+function tellAnew(): void {
+  for (const listener of [...listeners]) listener.anew();
+}
+
+function open(): void {
+  close();
+  wanted = layersWanted();
+  if (wanted === "" || presence.value !== "in") {
+    liveness.value = "off";
+    return;
+  }
+  liveness.value = "late";
+  const mine = (source = new EventSource(`/api/v1/stream?layer=${wanted}`));
+  const alive = () => (liveness.value = "live");
+  mine.onopen = alive;
+  mine.onerror = () => {
+    liveness.value = "late";
+    // The browser connects again by itself, unless it was refused: then later, and from a snapshot.
+    if (mine.readyState === EventSource.CLOSED) retry = setTimeout(open, 3000 + Math.random() * 2000);
+  };
+  for (const event of ["snapshot", "resync"]) {
+    mine.addEventListener(event, () => {
+      alive();
+      tellAnew();
+    });
+  }
+  for (const layer of wanted.split(",") as Layer[]) {
+    mine.addEventListener(layer, (event: MessageEvent<string>) => {
+      alive();
+      const things = JSON.parse(event.data) as never;
+      for (const listener of [...listeners]) (listener.layers[layer] as ((things: never) => void) | undefined)?.(things);
+    });
+  }
+}
+
+/** Listens until the returned function is called. */
+export function listen(layers: Listener["layers"], anew: () => void): () => void {
+  const listener: Listener = { layers, anew };
+  listeners.add(listener);
+  // At the end of the turn: a view's parts begin to listen together, and are one connection.
+  queueMicrotask(() => {
+    if (!listeners.has(listener)) return;
+    if (source === null || layersWanted().split(",").some((layer) => !wanted.split(",").includes(layer))) open();
+    else anew();
+  });
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size === 0) {
+      close();
+      liveness.value = "off";
+    }
+  };
+}
+
+// A window that nobody sees for five minutes lets go of its connection, and reads anew when it is looked at again.
+setInterval(() => {
+  if (document.visibilityState === "hidden") {
+    hiddenSince = hiddenSince || Date.now();
+    if (source !== null && Date.now() - hiddenSince > HIDDEN_MS) close();
+    return;
+  }
+  const woken = hiddenSince !== 0 && source === null && listeners.size > 0;
+  hiddenSince = 0;
+  if (woken) open();
+}, 5000);
+addEventListener("online", () => listeners.size > 0 && open());
+
+effect(() => {
+  if (presence.value === "in") queueMicrotask(() => listeners.size > 0 && open());
+  else close();
+});

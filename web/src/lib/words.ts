@@ -1,0 +1,27 @@
+// The page's two languages. A view brings its own words: `const t = dictionary({ title: "案件" }, { title: "Cases" })`, then
+// t("title"). A key that one language lacks does not compile. Reading a word within a component makes it follow the switch.
+import { signal } from "@preact/signals";
+import { recall, remember } from "./keep.ts";
+
+export type Language = "zh" | "en";
+
+export const language = signal<Language>(recall("language") === "en" ? "en" : "zh");
+
+export function setLanguage(wanted: Language): void {
+  language.value = wanted;
+  remember("language", wanted);
+}
+
+export type Words<K extends string> = (key: K, ...values: (string | number)[]) => string;
+
+/** The values take the places of {0}, {1} ... */
+export function dictionary<K extends string>(zh: Record<K, string>, en: Record<NoInfer<K>, string>): Words<K> {
+  return (key, ...values) =>
+    (language.value === "en" ? en : zh)[key].replace(/\{(\d)\}/g, (_hole, place: string) => String(values[Number(place)] ?? ""));
+}
+
+/** The words of a code that comes from the API; one that is not known stands for itself. */
+export function wordOf<K extends string>(words: Words<K>, known: Record<K, unknown> | readonly K[], code: string): string {
+  const has = Array.isArray(known) ? known.includes(code as K) : Object.hasOwn(known, code);
+  return has ? words(code as K) : code;
+}

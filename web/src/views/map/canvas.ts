@@ -1,0 +1,300 @@
+// MapLibre with the county's layers. What is shown is said by calls; what was picked or where the map was moved to is told by callbacks. No request
+// leaves for anywhere but the hub: no glyphs, no sprites, no base map unless the county has one.
+import { Map as GlMap, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type StyleSpecification } from "maplibre-gl";
+import { presence } from "../../lib/session.ts";
+import { colour } from "../../lib/theme.ts";
+import { MoverLayer } from "./movers.ts";
+import type { ListKind } from "./query.ts";
+import { addSymbols, rgb } from "./symbols.ts";
+
+setWorkerUrl(MAPLIBRE_WORKER);
+
+export type Box = [west: number, south: number, east: number, north: number];
+export type PointLayer = "device" | "alarm" | "case";
+
+export interface Shown {
+  /** Layers that are switched off. */
+  off: string[];
+  /** Kinds whose devices move: the layer of movers has them. */
+  mobile: string[];
+}
+
+/** A thing of a filtered list: what tiles have, all of it, a list has as far as it fits. */
+export interface Found {
+  key: string;
+  state: string;
+  lon: number;
+  lat: number;
+}
+
+interface Callbacks {
+  onView: (box: Box, lon: number, lat: number, zoom: number) => void;
+  /** `key` is null for a case of a tile, which does not know its number: `lon`, `lat` is where it is. */
+  onPick: (kind: ListKind, key: string | null, lon: number, lat: number) => void;
+  onLost: (lost: boolean) => void;
+}
+
+const POINTS: PointLayer[] = ["device", "alarm", "case"];
+const REFRESH_MS = 1000;
+const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
+const PICK_PIXELS = 12;
+
+export function hasWebgl2(): boolean {
+  return document.createElement("canvas").getContext("webgl2") !== null;
+}
+
+const tiles = (layer: string) => ({ type: "vector" as const, tiles: [`${location.origin}/api/v1/tiles/${layer}/{z}/{x}/{y}.mvt`], maxzoom: layer === "grid" || layer === "department" ? 14 : 18 });
+
+function style(): StyleSpecification {
+  const counts = (layer: PointLayer, name: string, shift: number) => ({
+    id: `${layer}-counts`,
+    type: "circle" as const,
+    source: layer,
+    "source-layer": layer,
+    filter: ["has", "count"] as FilterSpecification,
+    paint: {
+      "circle-radius": ["interpolate", ["linear"], ["sqrt", ["get", "count"]], 1, 4, 30, 24] as ExpressionSpecification,
+      "circle-color": colour(name),
+      "circle-opacity": 0.75,
+      "circle-stroke-color": colour("panel"),
+      "circle-stroke-width": 1,
+      "circle-translate": [shift, shift] as [number, number],
+    },
+  });
+  const points = (layer: PointLayer, icon: ExpressionSpecification | string) => ({
+    id: layer,
+    type: "symbol" as const,
+    source: layer,
+    "source-layer": layer,
+    filter: ["!", ["has", "count"]] as FilterSpecification,
+    layout: { "icon-image": icon, "icon-allow-overlap": true, "icon-ignore-placement": true },
+  });
+  const icons: Record<PointLayer, ExpressionSpecification | string> = {
+    device: ["match", ["get", "state"], "online", "online", "offline"],
+    alarm: ["match", ["get", "state"], "critical", "critical", "major", "major", "minor", "minor", "info"],
+    case: "case",
+  };
+  const both = (layer: PointLayer) => [
+    points(layer, icons[layer]),
+    { id: `${layer}-found`, type: "symbol" as const, source: `${layer}-found`, layout: { "icon-image": icons[layer], "icon-allow-overlap": true, "icon-ignore-placement": true } },
+  ];
+  const found = { type: "geojson" as const, data: EMPTY };
+  return {
+    version: 8,
+    sources: {
+      "device-found": found,
+      "alarm-found": found,
+      "case-found": found,
+      grid: tiles("grid"),
+      department: tiles("department"),
+      zone: tiles("zone"),
+      device: tiles("device"),
+      alarm: tiles("alarm"),
+      case: tiles("case"),
+      track: { type: "geojson", data: EMPTY },
+      chosen: { type: "geojson", data: EMPTY },
+    },
+    layers: [
+      { id: "ground", type: "background", paint: { "background-color": colour("map-ground") } },
+      { id: "shade", type: "fill", source: "grid", "source-layer": "grid", paint: { "fill-color": "rgba(0,0,0,0)" } },
+      { id: "grid", type: "line", source: "grid", "source-layer": "grid", paint: { "line-color": colour("map-line"), "line-width": 1 } },
+      { id: "department", type: "line", source: "department", "source-layer": "department", paint: { "line-color": colour("map-cell"), "line-width": 2 } },
+      { id: "zone", type: "line", source: "zone", "source-layer": "zone", paint: { "line-color": colour("minor"), "line-width": 1.5, "line-dasharray": [3, 2] } },
+      { id: "track", type: "line", source: "track", paint: { "line-color": colour("accent"), "line-width": 3, "line-opacity": 0.8 }, layout: { "line-cap": "round" } },
+      { id: "stops", type: "circle", source: "track", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 5, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
+      counts("device", "online", 0),
+      ...both("device"),
+      counts("case", "case", 6),
+      ...both("case"),
+      counts("alarm", "major", -6),
+      ...both("alarm"),
+      { id: "chosen", type: "circle", source: "chosen", paint: { "circle-radius": 16, "circle-color": "rgba(0,0,0,0)", "circle-stroke-color": colour("accent"), "circle-stroke-width": 3 } },
+    ],
+  };
+}
+
+export class Canvas {
+  readonly movers = new MoverLayer();
+  readonly map: GlMap;
+  private dirty = new Set<PointLayer>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private shown: Shown = { off: [], mobile: [] };
+  private lists: Record<PointLayer, Found[] | null> = { device: null, alarm: null, case: null };
+  private shade: Map<string, number> = new Map();
+
+  constructor(container: HTMLElement, at: { lon: number; lat: number; zoom: number } | null, bounds: Box | null, label: string, callbacks: Callbacks) {
+    const map = (this.map = new GlMap({
+      container,
+      style: style(),
+      attributionControl: false,
+      renderWorldCopies: false,
+      dragRotate: false,
+      pitchWithRotate: false,
+      touchPitch: false,
+      maxZoom: 20,
+      fadeDuration: 0,
+      ...(at === null ? { ...(bounds && { bounds, fitBoundsOptions: { padding: 24 } }) } : { center: [at.lon, at.lat] as [number, number], zoom: at.zoom }),
+    }));
+    map.touchZoomRotate.disableRotation();
+    map.getCanvas().setAttribute("aria-label", label);
+    addSymbols(map);
+    // Not "load", which waits for every tile.
+    map.once("style.load", () => {
+      map.addLayer(this.movers, "chosen");
+      this.paint();
+      this.apply();
+      tell();
+    });
+    const tell = () => {
+      const [box, middle] = [map.getBounds(), map.getCenter()];
+      callbacks.onView([box.getWest(), box.getSouth(), box.getEast(), box.getNorth()], middle.lng, middle.lat, map.getZoom());
+    };
+    map.on("moveend", tell);
+    map.on("click", (event) => this.pick(event.point.x, event.point.y, callbacks));
+    map.on("mousemove", (event) => {
+      map.getCanvas().style.cursor = this.at(event.point.x, event.point.y) === null ? "" : "pointer";
+    });
+    map.on("webglcontextlost", () => callbacks.onLost(true));
+    map.on("webglcontextrestored", () => callbacks.onLost(false));
+    // A tile that does not come: the stream says what is live and what is not; a session that is over is told to the login.
+    map.on("error", (event) => {
+      const status = (event.error as { status?: number } | undefined)?.status;
+      if (status === 401 && presence.value === "in") presence.value = "over";
+      else if (status === undefined || (status < 500 && status !== 401 && status !== 0)) console.error(event.error);
+    });
+  }
+
+  close(): void {
+    clearTimeout(this.timer);
+    this.map.remove();
+  }
+
+  /** Tiles of a layer may have changed: they are asked for again, once in a while; those that are the same cost a 304. */
+  touch(layer: PointLayer): void {
+    this.dirty.add(layer);
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      for (const one of this.dirty) if (this.map.getSource(one)) this.map.refreshTiles(one);
+      this.dirty.clear();
+    }, REFRESH_MS);
+  }
+
+  show(shown: Shown): void {
+    this.shown = shown;
+    this.apply();
+  }
+
+  private apply(): void {
+    const { map, shown } = this;
+    if (!map.getLayer("movers")) return;
+    const visible = (layer: string, yes: boolean) => map.setLayoutProperty(layer, "visibility", yes ? "visible" : "none");
+    for (const layer of POINTS) {
+      const on = !shown.off.includes(layer);
+      const listed = this.lists[layer] !== null;
+      visible(layer, on && !listed);
+      visible(`${layer}-counts`, on && !listed);
+      visible(`${layer}-found`, on && listed);
+    }
+    map.setFilter("device", ["all", ["!", ["has", "count"]], ["!", ["in", ["get", "kind"], ["literal", shown.mobile]]]] as FilterSpecification);
+    visible("movers", !shown.off.includes("mover"));
+    visible("grid", !shown.off.includes("grid"));
+    visible("department", !shown.off.includes("grid"));
+    visible("zone", !shown.off.includes("zone"));
+  }
+
+  /** The theme has changed. */
+  paint(): void {
+    const { map } = this;
+    if (!map.getLayer("movers")) return;
+    addSymbols(map);
+    this.movers.colours(rgb("mover"), rgb("panel"));
+    const fresh = style();
+    for (const layer of fresh.layers) {
+      for (const [key, value] of Object.entries(layer.paint ?? {})) {
+        if (key.includes("color")) map.setPaintProperty(layer.id, key as "line-color", value as string);
+      }
+    }
+    this.shadeBy(this.shade);
+  }
+
+  /** Grid cells by a number: the more, the darker; of none, nothing. */
+  shadeBy(values: Map<string, number>): void {
+    this.shade = values;
+    if (!this.map.getLayer("shade")) return;
+    const most = Math.max(1, ...values.values());
+    const [red, green, blue] = rgb("case").map((part) => Math.round(part * 255));
+    const pairs = [...values].filter(([, value]) => value > 0).flatMap(([code, value]) => [code, `rgba(${red},${green},${blue},${(0.12 + 0.5 * Math.sqrt(value / most)).toFixed(2)})`]);
+    this.map.setPaintProperty("shade", "fill-color", pairs.length === 0 ? "rgba(0,0,0,0)" : (["match", ["get", "code"], ...pairs, "rgba(0,0,0,0)"] as unknown as ExpressionSpecification));
+  }
+
+  /** Shows these instead of the tiles' points; null = the tiles' again. */
+  list(layer: PointLayer, things: Found[] | null): void {
+    if (things === null && this.lists[layer] === null) return;
+    this.lists[layer] = things;
+    this.data(`${layer}-found`, {
+      type: "FeatureCollection",
+      features: (things ?? []).map(({ key, state, lon, lat }) => ({ type: "Feature", geometry: { type: "Point", coordinates: [lon, lat] }, properties: { key, state } })),
+    });
+    this.apply();
+  }
+
+  choose(lon: number | null, lat: number | null): void {
+    this.data("chosen", lon === null || lat === null ? EMPTY : { type: "Feature", geometry: { type: "Point", coordinates: [lon, lat] }, properties: {} });
+  }
+
+  track(data: GeoJSON.FeatureCollection | null): void {
+    this.data("track", data ?? EMPTY);
+  }
+
+  private data(source: string, data: GeoJSON.GeoJSON): void {
+    const set = () => (this.map.getSource(source) as { setData?: (data: GeoJSON.GeoJSON) => void } | undefined)?.setData?.(data);
+    if (this.map.getLayer("movers")) set();
+    else this.map.once("style.load", set);
+  }
+
+  /** Where an address says. */
+  jumpTo(lon: number, lat: number, zoom: number): void {
+    this.map.jumpTo({ center: [lon, lat], zoom });
+  }
+
+  goTo(lon: number, lat: number): void {
+    this.map.easeTo({ center: [lon, lat], zoom: Math.max(this.map.getZoom(), 15), duration: 400 });
+  }
+
+  fit(bounds: Box): void {
+    this.map.fitBounds(bounds, { padding: 24, duration: 400 });
+  }
+
+  private at(x: number, y: number): { kind: ListKind; key: string | null; lon: number; lat: number } | null {
+    const { map } = this;
+    if (!map.getLayer("movers")) return null;
+    const box: [[number, number], [number, number]] = [
+      [x - PICK_PIXELS / 2, y - PICK_PIXELS / 2],
+      [x + PICK_PIXELS / 2, y + PICK_PIXELS / 2],
+    ];
+    const of = (...kinds: PointLayer[]) => {
+      const feature = map.queryRenderedFeatures(box, { layers: kinds.flatMap((kind) => [kind, `${kind}-found`]) })[0];
+      if (feature === undefined || feature.geometry.type !== "Point") return null;
+      const kind = feature.layer.id.replace("-found", "") as PointLayer;
+      const [lon = 0, lat = 0] = feature.geometry.coordinates;
+      const key = (feature.properties["key"] as string | undefined) ?? (kind === "case" ? null : String(feature.id));
+      return { kind, key, lon, lat };
+    };
+    const mover = () => {
+      const found = this.shown.off.includes("mover") ? null : this.movers.pick(x, y, PICK_PIXELS);
+      const { lng, lat } = map.unproject([x, y]);
+      return found === null ? null : { kind: "device" as const, key: String(found.id), lon: lng, lat };
+    };
+    return of("alarm", "case") ?? mover() ?? of("device");
+  }
+
+  private pick(x: number, y: number, callbacks: Callbacks): void {
+    const found = this.at(x, y);
+    if (found !== null) {
+      callbacks.onPick(found.kind, found.key, found.lon, found.lat);
+      return;
+    }
+    const counts = this.map.queryRenderedFeatures([x, y], { layers: POINTS.map((layer) => `${layer}-counts`) })[0];
+    if (counts !== undefined) this.map.easeTo({ center: this.map.unproject([x, y]), zoom: this.map.getZoom() + 2, duration: 300 });
+  }
+}

@@ -1,0 +1,147 @@
+// What the map shows: layers, filter, shade, legend.
+import type { JSX } from "preact";
+import { useAsk } from "../../lib/api.ts";
+import { departments, subsystemName, subsystems } from "../../lib/county.ts";
+import { number } from "../../lib/format.ts";
+import { setParameters } from "../../lib/router.ts";
+import { Filters } from "../../part/filters.tsx";
+import { GAP_MS } from "./movers.ts";
+import { SHADES, STATES, type MapQuery } from "./query.ts";
+import { useShadeValues } from "./shade.ts";
+import { Symbol } from "./symbol.tsx";
+import type { SymbolName } from "./symbols.ts";
+import { t } from "./words.ts";
+
+/** What GET /api/v1/map/counts answers: the county's points in memory, as far as who asks sees them. */
+interface Counts {
+  subsystems: { subsystem: string; online: number; offline: number; alarms: number }[];
+  cases: number;
+}
+
+const LAYERS = [
+  { key: "device", words: "devices", symbol: "online" },
+  { key: "mover", words: "movers", symbol: null },
+  { key: "alarm", words: "alarms", symbol: "major" },
+  { key: "case", words: "cases", symbol: "case" },
+  { key: "grid", words: "grid", symbol: null },
+  { key: "zone", words: "zones", symbol: null },
+] as const;
+
+function Switches({ query }: { query: MapQuery }): JSX.Element {
+  const set = (key: string, on: boolean) => setParameters({ off: [...query.off.filter((word) => word !== key), ...(on ? [] : [key])].join(",") });
+  return (
+    <fieldset class="layers">
+      <legend>{t("layers")}</legend>
+      {LAYERS.map((layer) => (
+        <label key={layer.key}>
+          <input type="checkbox" checked={!query.off.includes(layer.key)} onChange={(event) => set(layer.key, event.currentTarget.checked)} />
+          {layer.symbol && <Symbol name={layer.symbol} />}
+          {layer.key === "mover" && <span class="mover-symbol" aria-hidden="true" />}
+          {t(layer.words)}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+function Subsystems({ query }: { query: MapQuery }): JSX.Element {
+  const { data } = useAsk<Counts>("map/counts", {}, 10);
+  const all = data?.subsystems ?? [];
+  const sum = (key: "online" | "offline" | "alarms") => all.reduce((total, one) => total + one[key], 0);
+  const row = (key: string, name: string, online: number, offline: number, alarms: number) => (
+    <tr key={key} aria-current={query.subsystem === key ? "true" : undefined}>
+      <th scope="row">
+        <button type="button" class="plain" aria-pressed={query.subsystem === key} onClick={() => setParameters({ subsystem: key })}>
+          {name}
+        </button>
+      </th>
+      <td class="numeric">{data ? number(online) : "–"}</td>
+      <td class={`numeric ${offline > 0 ? "warn" : "quiet"}`}>{data ? number(offline) : "–"}</td>
+      <td class={`numeric ${alarms > 0 ? "bad" : "quiet"}`}>{data ? number(alarms) : "–"}</td>
+    </tr>
+  );
+  return (
+    <table class="subsystems">
+      <thead>
+        <tr>
+          <th scope="col">{t("subsystem")}</th>
+          <th scope="col" class="numeric">
+            {t("online")}
+          </th>
+          <th scope="col" class="numeric">
+            {t("offline")}
+          </th>
+          <th scope="col" class="numeric">
+            {t("alarms")}
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {row("", t("all"), sum("online"), sum("offline"), sum("alarms"))}
+        {subsystems.value.map((subsystem) => {
+          const one = all.find((counts) => counts.subsystem === subsystem.key);
+          return row(subsystem.key, subsystemName(subsystem.key), one?.online ?? 0, one?.offline ?? 0, one?.alarms ?? 0);
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+function Legend(): JSX.Element {
+  const rows: [SymbolName, string][] = [
+    ["online", t("online")],
+    ["offline", t("offline")],
+    ["info", `${t("alarms")} ${t("info")}`],
+    ["minor", `${t("alarms")} ${t("minor")}`],
+    ["major", `${t("alarms")} ${t("major")}`],
+    ["critical", `${t("alarms")} ${t("critical")}`],
+    ["case", t("cases")],
+  ];
+  return (
+    <details class="legend">
+      <summary>{t("legend")}</summary>
+      <ul>
+        {rows.map(([name, words]) => (
+          <li key={name}>
+            <Symbol name={name} size={18} /> {words}
+          </li>
+        ))}
+        <li>
+          <span class="mover-symbol" aria-hidden="true" /> {t("movers")}
+        </li>
+      </ul>
+      <p class="quiet">{t("delay", GAP_MS / 60_000)}</p>
+    </details>
+  );
+}
+
+const SHADE_WORDS = { "": "shadeNone", open: "shadeOpen", overdue: "shadeOverdue", month: "shadeMonth" } as const;
+
+export function Layers({ query }: { query: MapQuery }): JSX.Element {
+  const most = Math.max(0, ...useShadeValues(query).values());
+  return (
+    <>
+      <Subsystems query={query} />
+      <Filters
+        filters={[
+          { key: "state", title: t("state"), kind: "choice", choices: STATES.map((state) => ({ value: state, title: t(state) })) },
+          { key: "department", title: t("department"), kind: "choice", choices: departments.value.map(({ code, name_zh }) => ({ value: code, title: name_zh })) },
+          { key: "text", title: t("text"), kind: "text" },
+        ]}
+      />
+      <Filters
+        clear={false}
+        filters={[
+          { key: "shade", title: t("shade"), kind: "choice", none: t("shadeNone"), choices: SHADES.filter((shade) => shade !== "").map((shade) => ({ value: shade, title: t(SHADE_WORDS[shade]) })) },
+        ]}
+      />
+      {query.shade !== "" && most > 0 && (
+        <p class="shade-legend">
+          <span aria-hidden="true" class="shade-bar" /> {t("shadeLegend", number(most))}
+        </p>
+      )}
+      <Switches query={query} />
+      <Legend />
+    </>
+  );
+}

@@ -1,0 +1,265 @@
+// One map: the county as it is now. The address holds all of it: place, filter, layers, list, what is open.
+import type { JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { get, getAll } from "../../lib/api.ts";
+import { departments, subsystems } from "../../lib/county.ts";
+import { setParameters, setPath } from "../../lib/router.ts";
+import { isLeft, listen } from "../../lib/stream.ts";
+import { theme } from "../../lib/theme.ts";
+import type { Case, Device, Features } from "../../lib/types.ts";
+import { language } from "../../lib/words.ts";
+import { boundsOf } from "./bounds.ts";
+import { Canvas, hasWebgl2, type Box, type PointLayer } from "./canvas.ts";
+import { Layers } from "./layers.tsx";
+import { List } from "./list.tsx";
+import { Panel } from "./panel.tsx";
+import { isFiltered, mapQuery, type ListKind, type MapQuery } from "./query.ts";
+import { Search } from "./search.tsx";
+import { useShade } from "./shade.ts";
+import { keyOf, useFound, useList, type Thing } from "./things.ts";
+import { useTrack } from "./track.ts";
+import { t } from "./words.ts";
+import "./map.css";
+
+/** Where a kind can be told from the tile: subsystem/kind. */
+const mobileKinds = (): string[] => subsystems.value.flatMap((subsystem) => subsystem.kinds.filter((kind) => kind.mobile).map((kind) => `${subsystem.key}/${kind.key}`));
+
+const MOVERS_MAX = 20_000;
+
+async function loadMovers(signal: AbortSignal): Promise<Device[]> {
+  const lists = await Promise.all(
+    mobileKinds().map((word) => {
+      const [subsystem = "", kind = ""] = word.split("/");
+      return getAll<Device>("devices", "devices", { subsystem, kind }, MOVERS_MAX, signal);
+    }),
+  );
+  return lists.flatMap((list) => list.rows);
+}
+
+/** The case that is drawn there: a tile has no numbers of cases. */
+async function openCaseAt(lon: number, lat: number): Promise<void> {
+  const reach = 0.0003;
+  const { cases } = await get<{ cases: Case[] }>("cases", { is: "open", box: [lon - reach, lat - reach, lon + reach, lat + reach].join(","), limit: 100 });
+  const far = (one: Case) => Math.hypot((one.lon ?? 0) - lon, (one.lat ?? 0) - lat);
+  const nearest = cases.sort((a, b) => far(a) - far(b))[0];
+  if (nearest !== undefined) setPath(["case", nearest.case]);
+}
+
+const placed = (things: Thing[], mobile: Set<string>) =>
+  things.flatMap((thing) => {
+    if (thing.lon === null || thing.lat === null) return [];
+    if ("kind" in thing && "state" in thing && mobile.has(`${thing.subsystem}/${thing.kind}`)) return [];
+    const state = "severity" in thing ? thing.severity : thing.state;
+    return [{ key: keyOf(thing), state, lon: thing.lon, lat: thing.lat }];
+  });
+
+/** The county's frame, of its departments' areas. */
+function useBounds(): Box | null | undefined {
+  const [bounds, setBounds] = useState<Box | null | undefined>(undefined);
+  useEffect(() => {
+    const leaving = new AbortController();
+    get<Features<unknown>>("departments", { area: true }, leaving.signal).then(
+      (areas) => setBounds(boundsOf(areas.features.map((feature) => feature.geometry))),
+      () => setBounds(null),
+    );
+    return () => leaving.abort();
+  }, []);
+  return bounds;
+}
+
+interface MapProperties {
+  query: MapQuery;
+  bounds: Box | null;
+  onCanvas: (canvas: Canvas | null) => void;
+  onBox: (box: Box) => void;
+  onLost: (lost: boolean) => void;
+}
+
+const written = (lon: number, lat: number, zoom: number): string => `${lon.toFixed(5)},${lat.toFixed(5)},${zoom.toFixed(2)}`;
+
+function MapPane({ query, bounds, onCanvas, onBox, onLost }: MapProperties): JSX.Element {
+  const box = useRef<HTMLDivElement>(null);
+  const made = useRef<Canvas | null>(null);
+  const told = useRef("");
+  const { at } = query;
+  const said = at === null ? "" : written(at.lon, at.lat, at.zoom);
+  // An address that was not written here, such as the way back: the map goes there.
+  useEffect(() => {
+    if (at !== null && said !== told.current) made.current?.jumpTo(at.lon, at.lat, at.zoom);
+  }, [said]);
+  useEffect(() => {
+    const canvas = new Canvas(box.current!, query.at, bounds, t("map"), {
+      onView: (frame, lon, lat, zoom) => {
+        onBox(frame);
+        told.current = written(lon, lat, zoom);
+        setParameters({ at: told.current }, true);
+      },
+      onPick: (kind, key, lon, lat) => void (key === null ? openCaseAt(lon, lat) : setPath([kind, key])),
+      onLost,
+    });
+    made.current = canvas;
+    onCanvas(canvas);
+    return () => {
+      made.current = null;
+      onCanvas(null);
+      canvas.close();
+    };
+  }, []);
+  return <div ref={box} class="map" data-testid="map" />;
+}
+
+function Buttons({ canvas, bounds }: { canvas: Canvas; bounds: Box | null }): JSX.Element {
+  return (
+    <div class="map-buttons">
+      <button type="button" aria-label={t("zoomIn")} title={t("zoomIn")} onClick={() => canvas.map.zoomIn()}>
+        +
+      </button>
+      <button type="button" aria-label={t("zoomOut")} title={t("zoomOut")} onClick={() => canvas.map.zoomOut()}>
+        −
+      </button>
+      {bounds && (
+        <button type="button" aria-label={t("whole")} title={t("whole")} onClick={() => canvas.fit(bounds)}>
+          ⌂
+        </button>
+      )}
+    </div>
+  );
+}
+
+/** What the stream tells the map; `anew` is called when lists have to be read again. */
+function useLive(canvas: Canvas | null, anew: (kind: ListKind) => void): void {
+  const latest = useRef(anew);
+  latest.current = anew;
+  useEffect(() => {
+    const leaving = new AbortController();
+    const online = new Map<number, boolean>();
+    const touch = (layer: PointLayer) => {
+      canvas?.touch(layer);
+      latest.current(layer);
+    };
+    const stop = listen(
+      {
+        state: (things) => {
+          let flipped = false;
+          for (const thing of things) {
+            if (isLeft(thing)) {
+              canvas?.movers.remove(thing.id);
+              flipped = true;
+            } else if (online.get(thing.id) !== thing.online) {
+              // Of the first word of a device it is not known what the map has: one that is online is the rule.
+              flipped ||= online.has(thing.id) || !thing.online;
+              online.set(thing.id, thing.online);
+            }
+          }
+          if (flipped) touch("device");
+        },
+        position: (things) => {
+          for (const thing of things) {
+            if (!isLeft(thing)) canvas?.movers.move(thing.id, thing.lon, thing.lat, thing.at_ms);
+          }
+        },
+        alarm: () => touch("alarm"),
+        case: () => touch("case"),
+      },
+      () => {
+        for (const layer of ["device", "alarm", "case"] as const) touch(layer);
+        if (canvas !== null) {
+          loadMovers(leaving.signal).then(
+            (movers) =>
+              canvas.movers.load(
+                movers.flatMap(({ id, subsystem, name_zh, lon, lat, last_seen_at }) =>
+                  lon === null || lat === null ? [] : [{ id, subsystem, name: name_zh, lon, lat, atMs: last_seen_at === null ? 0 : Date.parse(last_seen_at) }],
+                ),
+              ),
+            () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again
+          );
+        }
+      },
+    );
+    return () => {
+      leaving.abort();
+      stop();
+    };
+  }, [canvas]);
+}
+
+/** A count that goes up, at the most once in `every` ms. */
+function useTurn(every: number): [number, () => void] {
+  const [turn, setTurn] = useState(0);
+  const timer = useRef<ReturnType<typeof setTimeout>>();
+  useEffect(() => () => clearTimeout(timer.current), []);
+  return [
+    turn,
+    () => {
+      timer.current ??= setTimeout(() => {
+        timer.current = undefined;
+        setTurn((now) => now + 1);
+      }, every);
+    },
+  ];
+}
+
+export default function MapView(): JSX.Element {
+  const query = mapQuery();
+  const bounds = useBounds();
+  const webgl = useMemo(hasWebgl2, []);
+  const [canvas, setCanvas] = useState<Canvas | null>(null);
+  const [box, setBox] = useState<Box | null>(null);
+  const [lost, setLost] = useState(false);
+  const [turns, again] = [{ device: useTurn(5000), alarm: useTurn(2000), case: useTurn(2000) }, useTurn(2000)];
+  useLive(canvas, (kind) => {
+    turns[kind][1]();
+    if (kind === query.list) again[1]();
+  });
+  const found = {
+    device: useFound("device", query, true, turns.device[0]),
+    alarm: useFound("alarm", query, true, turns.alarm[0]),
+    case: useFound("case", query, true, turns.case[0]),
+  };
+  // Without a map there is no frame: the list is of the whole county.
+  const listed = webgl ? query : { ...query, inView: false };
+  const list = useList(query.list, listed, box, query.list === "" ? null : found[query.list], turns[query.list === "" ? "device" : query.list][1]);
+  const mobile = useMemo(() => new Set(mobileKinds()), [subsystems.value]);
+  useEffect(() => canvas?.show({ off: query.off, mobile: [...mobile] }), [canvas, query.off.join(), mobile]);
+  for (const kind of ["device", "alarm", "case"] as const) {
+    const rows = found[kind].rows;
+    useEffect(() => {
+      canvas?.list(kind, rows === null ? null : placed(rows, mobile));
+      if (kind !== "device") return;
+      const ids = rows === null ? null : new Set(rows.map((thing) => ("id" in thing ? thing.id : 0)));
+      canvas?.movers.filter((mover) => ids === null || ids.has(mover.id));
+    }, [canvas, rows, mobile]);
+  }
+  useEffect(() => canvas?.paint(), [canvas, theme.value]);
+  useEffect(() => canvas?.map.getCanvas().setAttribute("aria-label", t("map")), [canvas, language.value]);
+  // What changed is in the list within two seconds; with a filter useFound does it.
+  useEffect(() => {
+    if (again[0] > 0 && query.list !== "" && !isFiltered(query, query.list)) list.reload();
+  }, [again[0]]);
+  useShade(canvas, query);
+  useTrack(canvas, query);
+  void departments.value;
+  return (
+    <div class={`map-view ${query.list === "" ? "" : "with-list"} ${query.open === null ? "" : "with-panel"}`}>
+      <aside class="map-side">
+        <Search onGo={(lon, lat) => canvas?.goTo(lon, lat)} />
+        <Layers query={query} />
+      </aside>
+      <section class="map-pane" aria-label={t("map")}>
+        {!webgl ? (
+          <p class="failed">{t("noWebgl")}</p>
+        ) : (
+          bounds !== undefined && <MapPane query={query} bounds={bounds} onCanvas={setCanvas} onBox={setBox} onLost={setLost} />
+        )}
+        {lost && (
+          <p class="failed map-lost" role="alert">
+            {t("lost")}
+          </p>
+        )}
+        {canvas && <Buttons canvas={canvas} bounds={bounds ?? null} />}
+      </section>
+      <List query={query} list={list} canView={webgl} />
+      {query.open && <Panel key={`${query.open.kind}/${query.open.id}`} query={query} onPlace={(lon, lat) => canvas?.choose(lon, lat)} onGo={(lon, lat) => canvas?.goTo(lon, lat)} />}
+    </div>
+  );
+}

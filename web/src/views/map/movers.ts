@@ -1,0 +1,266 @@
+// What moves, as points of a WebGL layer of its own: 10,000 of them cost one draw. Honest motion: a symbol goes from the last received place
+// to the newest one in the time that lay between them, and stays there; never further. Who is silent fades. Between places further apart in time
+// than GAP_MS nothing is known, so the symbol jumps. When nothing moves, nothing is drawn.
+import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from "maplibre-gl";
+
+export interface Mover {
+  id: number;
+  subsystem: string;
+  name: string;
+}
+
+interface Motion extends Mover {
+  fromX: number;
+  fromY: number;
+  toX: number;
+  toY: number;
+  /** ms of performance.now() when the motion begins, and how long it lasts. */
+  start: number;
+  lasts: number;
+  /** When it was there, by the hub's clock. */
+  atMs: number;
+}
+
+export const GAP_MS = 900_000;
+const MOTION_MAX_MS = 60_000;
+const FLOATS = 8;
+
+const VERTEX = `#version 300 es
+uniform mat4 u_matrix;
+uniform float u_now, u_size;
+in vec4 a_places;
+in vec4 a_times;
+out float v_alpha;
+out vec2 v_heading;
+void main() {
+  float share = a_times.y <= 0.0 ? 1.0 : clamp((u_now - a_times.x) / a_times.y, 0.0, 1.0);
+  vec2 place = mix(a_places.xy, a_places.zw, share);
+  vec2 way = a_places.zw - a_places.xy;
+  v_heading = length(way) > 1e-8 ? normalize(way) : vec2(0.0);
+  v_alpha = u_now > a_times.z ? 0.35 : 1.0;
+  gl_Position = a_times.w > 0.5 ? u_matrix * vec4(place, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
+  gl_PointSize = u_size;
+}`;
+
+// A disc with a ring around it, and a point where it is heading.
+const FRAGMENT = `#version 300 es
+precision mediump float;
+uniform vec3 u_colour, u_ring;
+in float v_alpha;
+in vec2 v_heading;
+out vec4 colour;
+void main() {
+  vec2 at = gl_PointCoord * 2.0 - 1.0;
+  float along = dot(at, v_heading);
+  float across = abs(dot(at, vec2(-v_heading.y, v_heading.x)));
+  bool tip = dot(v_heading, v_heading) > 0.0 && along > 0.3 && across < (0.98 - along) * 0.75;
+  float distance = length(at);
+  if (distance > 0.66 && !tip) discard;
+  bool ring = distance > 0.5 && !tip;
+  colour = vec4(ring ? u_ring : u_colour, 1.0) * v_alpha;
+}`;
+
+const mercatorX = (lon: number): number => (lon + 180) / 360;
+const mercatorY = (lat: number): number => (1 - Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / Math.PI) / 2;
+
+function compile(gl: WebGL2RenderingContext, kind: number, source: string): WebGLShader {
+  const shader = gl.createShader(kind)!;
+  gl.shaderSource(shader, source);
+  gl.compileShader(shader);
+  if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(gl.getShaderInfoLog(shader) ?? "shader");
+  return shader;
+}
+
+export class MoverLayer implements CustomLayerInterface {
+  readonly id = "movers";
+  readonly type = "custom" as const;
+  private readonly motions = new Map<number, Motion>();
+  private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
+  private map: GlMap | undefined;
+  private program: WebGLProgram | null = null;
+  private buffer: WebGLBuffer | null = null;
+  private array: WebGLVertexArrayObject | null = null;
+  private data = new Float32Array(0);
+  /** All floats are relative to it: 32 bits of the world would be 2 m. */
+  private origin: [number, number] = [0, 0];
+  private changed = true;
+  /** performance.now() until when something moves. */
+  private moving = 0;
+  private shown: (mover: Mover) => boolean = () => true;
+  private colour: [number, number, number] = [0, 0, 0];
+  private ring: [number, number, number] = [1, 1, 1];
+  private fading: ReturnType<typeof setInterval> | undefined;
+
+  onAdd(map: GlMap, gl: WebGL2RenderingContext): void {
+    this.map = map;
+    const program = (this.program = gl.createProgram()!);
+    gl.attachShader(program, compile(gl, gl.VERTEX_SHADER, VERTEX));
+    gl.attachShader(program, compile(gl, gl.FRAGMENT_SHADER, FRAGMENT));
+    gl.bindAttribLocation(program, 0, "a_places");
+    gl.bindAttribLocation(program, 1, "a_times");
+    gl.linkProgram(program);
+    this.buffer = gl.createBuffer();
+    this.array = gl.createVertexArray();
+    gl.bindVertexArray(this.array);
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
+    for (const place of [0, 1]) {
+      gl.enableVertexAttribArray(place);
+      gl.vertexAttribPointer(place, 4, gl.FLOAT, false, FLOATS * 4, place * 16);
+    }
+    gl.bindVertexArray(null);
+    this.changed = true;
+    clearInterval(this.fading);
+    this.fading = setInterval(() => map.triggerRepaint(), 30_000);
+  }
+
+  onRemove(_map: GlMap, gl: WebGL2RenderingContext): void {
+    clearInterval(this.fading);
+    gl.deleteProgram(this.program);
+    gl.deleteBuffer(this.buffer);
+    gl.deleteVertexArray(this.array);
+  }
+
+  /** Begins anew with these, where they are now. */
+  load(movers: (Mover & { lon: number; lat: number; atMs: number })[]): void {
+    this.motions.clear();
+    const first = movers[0];
+    if (first !== undefined) this.origin = [mercatorX(first.lon), mercatorY(first.lat)];
+    for (const mover of movers) {
+      const [x, y] = [mercatorX(mover.lon), mercatorY(mover.lat)];
+      this.motions.set(mover.id, { id: mover.id, subsystem: mover.subsystem, name: mover.name, fromX: x, fromY: y, toX: x, toY: y, start: 0, lasts: 0, atMs: mover.atMs });
+    }
+    this.touch();
+  }
+
+  has(id: number): boolean {
+    return this.motions.has(id);
+  }
+
+  get size(): number {
+    return this.motions.size;
+  }
+
+  /** A new place of one that was loaded; an older one than the last is passed over. */
+  move(id: number, lon: number, lat: number, atMs: number): void {
+    const motion = this.motions.get(id);
+    if (motion === undefined || atMs <= motion.atMs) return;
+    const now = performance.now();
+    const between = atMs - motion.atMs;
+    [motion.fromX, motion.fromY] = this.placeOf(motion, now);
+    [motion.toX, motion.toY] = [mercatorX(lon), mercatorY(lat)];
+    motion.start = now;
+    motion.lasts = between > GAP_MS || this.still.matches ? 0 : Math.min(between, MOTION_MAX_MS);
+    motion.atMs = atMs;
+    this.moving = Math.max(this.moving, now + motion.lasts);
+    this.touch();
+  }
+
+  remove(id: number): void {
+    if (this.motions.delete(id)) this.touch();
+  }
+
+  filter(shown: (mover: Mover) => boolean): void {
+    this.shown = shown;
+    this.touch();
+  }
+
+  colours(colour: [number, number, number], ring: [number, number, number]): void {
+    this.colour = colour;
+    this.ring = ring;
+    this.touch();
+  }
+
+  /** Those that are shown within the box, as longitude and latitude. */
+  within(west: number, south: number, east: number, north: number): number {
+    const now = performance.now();
+    const [left, right, top, bottom] = [mercatorX(west), mercatorX(east), mercatorY(north), mercatorY(south)];
+    let count = 0;
+    for (const motion of this.motions.values()) {
+      const [x, y] = this.placeOf(motion, now);
+      if (this.shown(motion) && x >= left && x <= right && y >= top && y <= bottom) count++;
+    }
+    return count;
+  }
+
+  /** The nearest one that is shown within so many pixels of a point of the map's canvas. */
+  pick(x: number, y: number, pixels: number): Mover | null {
+    const map = this.map;
+    if (map === undefined) return null;
+    const now = performance.now();
+    const at = map.unproject([x, y]);
+    const [atX, atY] = [mercatorX(at.lng), mercatorY(at.lat)];
+    let best: Mover | null = null;
+    let nearest = pixels / (512 * 2 ** map.getZoom());
+    for (const motion of this.motions.values()) {
+      if (!this.shown(motion)) continue;
+      const [placeX, placeY] = this.placeOf(motion, now);
+      const distance = Math.hypot(placeX - atX, placeY - atY);
+      if (distance < nearest) [best, nearest] = [motion, distance];
+    }
+    return best;
+  }
+
+  private placeOf(motion: Motion, now: number): [number, number] {
+    const share = motion.lasts <= 0 ? 1 : Math.min(1, Math.max(0, (now - motion.start) / motion.lasts));
+    return [motion.fromX + (motion.toX - motion.fromX) * share, motion.fromY + (motion.toY - motion.fromY) * share];
+  }
+
+  private touch(): void {
+    this.changed = true;
+    this.map?.triggerRepaint();
+  }
+
+  private upload(gl: WebGL2RenderingContext): void {
+    if (this.data.length < this.motions.size * FLOATS) this.data = new Float32Array(this.motions.size * FLOATS * 2);
+    const ahead = Date.now() - performance.now();
+    let at = 0;
+    for (const motion of this.motions.values()) {
+      this.data.set(
+        [
+          motion.fromX - this.origin[0],
+          motion.fromY - this.origin[1],
+          motion.toX - this.origin[0],
+          motion.toY - this.origin[1],
+          (motion.start - this.epoch) / 1000,
+          motion.lasts / 1000,
+          (motion.atMs + GAP_MS - ahead - this.epoch) / 1000,
+          this.shown(motion) ? 1 : 0,
+        ],
+        at,
+      );
+      at += FLOATS;
+    }
+    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
+    gl.bufferData(gl.ARRAY_BUFFER, this.data.subarray(0, at), gl.DYNAMIC_DRAW);
+    this.changed = false;
+  }
+
+  /** Seconds of the shader begin here: as 32 bits they hold a day to a hundredth. */
+  private epoch = performance.now();
+
+  render(gl: WebGLRenderingContext | WebGL2RenderingContext, { defaultProjectionData }: CustomRenderMethodInput): void {
+    if (!(gl instanceof WebGL2RenderingContext) || this.program === null || this.motions.size === 0) return;
+    const now = performance.now();
+    if (now - this.epoch > 3_600_000) {
+      this.epoch = now;
+      this.changed = true;
+    }
+    gl.bindVertexArray(this.array);
+    if (this.changed) this.upload(gl);
+    const matrix = Float64Array.from(defaultProjectionData.mainMatrix as ArrayLike<number>);
+    for (let row = 0; row < 4; row++) matrix[12 + row]! += matrix[row]! * this.origin[0] + matrix[4 + row]! * this.origin[1];
+    gl.useProgram(this.program);
+    const uniform = (name: string) => gl.getUniformLocation(this.program!, name);
+    gl.uniformMatrix4fv(uniform("u_matrix"), false, Float32Array.from(matrix));
+    gl.uniform1f(uniform("u_now"), (now - this.epoch) / 1000);
+    gl.uniform1f(uniform("u_size"), Math.min(18, Math.max(12, 18 + (this.map!.getZoom() - 15) * 3)) * devicePixelRatio);
+    gl.uniform3fv(uniform("u_colour"), this.colour);
+    gl.uniform3fv(uniform("u_ring"), this.ring);
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    gl.disable(gl.DEPTH_TEST);
+    gl.drawArrays(gl.POINTS, 0, this.motions.size);
+    gl.bindVertexArray(null);
+    if (this.moving > now) this.map?.triggerRepaint();
+  }
+}

@@ -1,0 +1,93 @@
+// An alarm: what, since when, of which device, who has seen it. Who may, acknowledges it.
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
+import { departmentName, subsystemName } from "../../lib/county.ts";
+import { ago, dateTimeSeconds, number } from "../../lib/format.ts";
+import { link, route } from "../../lib/router.ts";
+import { may } from "../../lib/session.ts";
+import { listen } from "../../lib/stream.ts";
+import type { Alarm } from "../../lib/types.ts";
+import { Failed } from "../../part/states.tsx";
+import { Facts, Place, Waiting, type PanelProperties } from "./panel.tsx";
+import { Symbol } from "./symbol.tsx";
+import { t } from "./words.ts";
+
+interface AlarmDetail extends Alarm {
+  limit: string | null;
+  source: string | null;
+  close_reason: string | null;
+  comments: { at: string; by: string; words: string }[];
+}
+
+function Acknowledge({ alarm, done }: { alarm: AlarmDetail; done: () => void }): JSX.Element {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [busy, setBusy] = useState(false);
+  const act = async () => {
+    setBusy(true);
+    setProblem(null);
+    try {
+      await post(`alarms/${alarm.id}/acknowledge`);
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
+    setBusy(false);
+    done();
+  };
+  if (alarm.acknowledged_at !== null) return <p>{t("acknowledged", alarm.acknowledged_by ?? "–")} <span class="quiet">{ago(alarm.acknowledged_at)}</span></p>;
+  return (
+    <>
+      {may("alarm") ? (
+        <button type="button" class="primary" disabled={busy} onClick={() => void act()}>
+          {t("acknowledge")}
+        </button>
+      ) : (
+        <p>{t("notAcknowledged")}</p>
+      )}
+      {problem && <Failed problem={problem} />}
+    </>
+  );
+}
+
+export function AlarmPanel({ id, onPlace, onGo }: PanelProperties): JSX.Element {
+  const asked = useAsk<AlarmDetail>(`alarms/${encodeURIComponent(id)}`);
+  const alarm = asked.data;
+  useEffect(() => listen({ alarm: (things) => things.some((thing) => String(thing.id) === id) && asked.reload() }, asked.reload), [id]);
+  useEffect(() => onPlace(alarm?.lon ?? null, alarm?.lat ?? null), [alarm?.lon, alarm?.lat]);
+  if (alarm === undefined) return <Waiting asked={asked} />;
+  return (
+    <>
+      <h2>{alarm.text_zh}</h2>
+      <p class="row">
+        <span>
+          <Symbol name={alarm.severity} size={18} /> {t(alarm.severity)}
+        </span>
+        <Place lon={alarm.lon} lat={alarm.lat} onGo={onGo} />
+      </p>
+      {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
+      <Acknowledge alarm={alarm} done={asked.reload} />
+      <Facts
+        rows={[
+          [t("since"), `${dateTimeSeconds(alarm.opened_at)} (${ago(alarm.opened_at)})`],
+          ...(alarm.closed_at === null ? [] : [[t("ended"), `${dateTimeSeconds(alarm.closed_at)} ${alarm.close_reason ?? ""}`] as [string, string]]),
+          [t("value"), number(alarm.value)],
+          [t("limit"), `${alarm.limit ?? "–"} ${alarm.source ?? ""}`],
+          [t("device"), alarm.device === null ? "–" : <a href={link(`map/device/${alarm.device}`, route.value.parameters)}>{alarm.device_zh ?? alarm.device_code}</a>],
+          [t("subsystem"), subsystemName(alarm.subsystem)],
+          [t("department"), departmentName(alarm.department)],
+          [t("vendor"), alarm.vendor ?? "–"],
+          [t("case"), alarm.case === null ? "–" : <a href={link(`map/case/${alarm.case}`, route.value.parameters)}>{alarm.case}</a>],
+        ]}
+      />
+      {alarm.comments.length > 0 && (
+        <ul class="plain-list">
+          {alarm.comments.map((comment) => (
+            <li key={comment.at}>
+              {comment.words} <span class="quiet">{comment.by} {ago(comment.at)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}

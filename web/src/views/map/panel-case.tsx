@@ -1,0 +1,62 @@
+// A case as the map shows it: where it stands, whose it is, its time, what was done. Acting on it is the case desk's.
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { useAsk } from "../../lib/api.ts";
+import { ago, dateTime } from "../../lib/format.ts";
+import { link, route } from "../../lib/router.ts";
+import { listen, isLeft } from "../../lib/stream.ts";
+import type { Case } from "../../lib/types.ts";
+import { Failed } from "../../part/states.tsx";
+import { views } from "../../views.ts";
+import { Facts, Place, Waiting, type PanelProperties } from "./panel.tsx";
+import { Symbol } from "./symbol.tsx";
+import { t } from "./words.ts";
+
+interface CaseDetail extends Omit<Case, "device"> {
+  description: string | null;
+  device: { id: number; code: string } | null;
+  journal: { seq: number; at: string; action: string; action_zh: string; actor: string; department: string | null; reason: string | null }[];
+}
+
+export function CasePanel({ id, onPlace, onGo }: PanelProperties): JSX.Element {
+  const asked = useAsk<CaseDetail>(`cases/${encodeURIComponent(id)}`);
+  const one = asked.data;
+  useEffect(() => listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === id) && asked.reload() }, asked.reload), [id]);
+  useEffect(() => onPlace(one?.lon ?? null, one?.lat ?? null), [one?.lon, one?.lat]);
+  if (one === undefined) return <Waiting asked={asked} />;
+  const deadline = one.deadline_at ?? one.stage_deadline_at;
+  return (
+    <>
+      <h2>{one.title}</h2>
+      <p class="row">
+        <span>
+          <Symbol name="case" /> {one.state_zh}
+        </span>
+        {one.overdue && <strong class="bad">{t("overdue")}</strong>}
+        <Place lon={one.lon} lat={one.lat} onGo={onGo} />
+        {views.some((view) => view.key === "desk") && <a href={link(`desk/${one.case}`)}>{t("openCase")}</a>}
+      </p>
+      {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
+      {one.description !== null && <p>{one.description}</p>}
+      <Facts
+        rows={[
+          [t("case"), one.case],
+          [t("what"), one.category_zh ?? "–"],
+          [t("department"), one.department_zh ?? "–"],
+          [t("since"), `${dateTime(one.reported_at)} (${ago(one.reported_at)})`],
+          [t("deadline"), deadline === null ? "–" : `${dateTime(deadline)} (${ago(deadline)})`],
+          [t("address"), one.address || "–"],
+          [t("gridCell"), one.grid_cell ?? "–"],
+          [t("device"), one.device === null ? "–" : <a href={link(`map/device/${one.device.id}`, route.value.parameters)}>{one.device.code}</a>],
+        ]}
+      />
+      <ol class="journal">
+        {one.journal.map((entry) => (
+          <li key={entry.seq}>
+            <time>{dateTime(entry.at)}</time> {entry.action_zh} <span class="quiet">{[entry.actor, entry.reason].filter(Boolean).join(" · ")}</span>
+          </li>
+        ))}
+      </ol>
+    </>
+  );
+}

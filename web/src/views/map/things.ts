@@ -1,0 +1,57 @@
+// The things of the list below the map, which are the map's: without a filter by pages, within the frame; with one, all of them, and the map shows
+// these.
+import { useEffect, useState } from "preact/hooks";
+import { asProblem, getAll, usePages, type Paged, type Problem } from "../../lib/api.ts";
+import type { Alarm, Case, Device } from "../../lib/types.ts";
+import type { Box } from "./canvas.ts";
+import { isFiltered, listParameters, type ListKind, type MapQuery } from "./query.ts";
+
+export type Thing = Device | Alarm | Case;
+
+export const SOURCES: Record<ListKind, { path: string; member: string }> = {
+  device: { path: "devices", member: "devices" },
+  alarm: { path: "alarms", member: "alarms" },
+  case: { path: "cases", member: "cases" },
+};
+
+/** More than this a browser's list and map need not hold: the filter is to be narrowed. */
+export const FOUND_MAX = 10_000;
+
+export const keyOf = (thing: Thing): string => ("case" in thing && "stage" in thing ? thing.case : String(thing.id));
+
+export const boxText = (box: Box): string => box.map((degree) => degree.toFixed(5)).join(",");
+
+const within = (thing: Thing, [west, south, east, north]: Box): boolean =>
+  thing.lon !== null && thing.lat !== null && thing.lon >= west && thing.lon <= east && thing.lat >= south && thing.lat <= north;
+
+/** All that fit the filter; null while there is none. `turn`: read anew when it changes. */
+export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn: number): { rows: Thing[] | null; whole: boolean; problem: Problem | undefined } {
+  const [state, setState] = useState<{ rows: Thing[] | null; whole: boolean; problem?: Problem }>({ rows: null, whole: true });
+  const filtered = wanted && isFiltered(query, kind);
+  const parameters = listParameters(query, kind, null);
+  const target = filtered ? JSON.stringify([kind, parameters]) : null;
+  useEffect(() => {
+    if (target === null) {
+      setState({ rows: null, whole: true });
+      return undefined;
+    }
+    const leaving = new AbortController();
+    const { path, member } = SOURCES[kind];
+    getAll<Thing>(path, member, parameters, FOUND_MAX, leaving.signal).then(setState, (error: unknown) => {
+      if (!leaving.signal.aborted) setState((before) => ({ ...before, problem: asProblem(error) }));
+    });
+    return () => leaving.abort();
+  }, [target, turn]);
+  return { rows: filtered ? (state.rows ?? []) : null, whole: state.whole, problem: state.problem };
+}
+
+/** The list of the kind that is open. `found` is what useFound has of it. */
+export function useList(kind: ListKind | "", query: MapQuery, box: Box | null, found: ReturnType<typeof useFound> | null, again: () => void): Paged<Thing> {
+  const narrowed = found !== null && found.rows !== null;
+  const asked = kind === "" || narrowed || (query.inView && box === null) ? null : kind;
+  const { path, member } = SOURCES[asked ?? "device"];
+  const paged = usePages<Thing>(asked === null ? null : path, member, asked === null ? {} : listParameters(query, asked, query.inView && box !== null ? boxText(box) : null), 50);
+  if (!narrowed) return asked === null && kind !== "" ? { ...paged, loading: true } : paged;
+  const rows = query.inView && box !== null ? found.rows!.filter((thing) => within(thing, box)) : found.rows!;
+  return { rows, problem: found.problem, loading: false, whole: found.whole, more: () => undefined, reload: again };
+}

@@ -1,0 +1,61 @@
+// The build. What comes out is index.html and assets/: every name has the hash of its bytes in it, and what gets smaller by gzip
+// lies beside it as NAME.gz, so that the hub compresses nothing while it serves.
+import { readFileSync } from "node:fs";
+import { gzipSync } from "node:zlib";
+import { defineConfig, type Plugin } from "vite";
+
+// MapLibre comes as three files that share one: its page's half, its worker's, and what both need. Bundled, each half would get a
+// copy of its own (150 KB more). So they go out as they are, under their version.
+function maplibre(): Plugin {
+  const folder = new URL("./node_modules/maplibre-gl/", import.meta.url);
+  const { version } = JSON.parse(readFileSync(new URL("package.json", folder), "utf8")) as { version: string };
+  const parts = ["maplibre-gl", "maplibre-gl-shared", "maplibre-gl-worker"];
+  const named = (part: string) => `${part}-${version}.mjs`;
+  return {
+    name: "maplibre",
+    apply: "build",
+    enforce: "pre",
+    config: () => ({ define: { MAPLIBRE_WORKER: JSON.stringify(`/assets/${named("maplibre-gl-worker")}`) } }),
+    resolveId: (id) => (id === "maplibre-gl" ? { id: `/assets/${named("maplibre-gl")}`, external: "absolute" } : null),
+    generateBundle() {
+      for (const part of parts) {
+        let source = readFileSync(new URL(`dist/${part}.mjs`, folder), "utf8").replace(/\n\/\/# sourceMappingURL=.*/, "");
+        for (const other of parts) {
+          source = source.replaceAll(`./${other}.mjs`, `./${named(other)}`);
+        }
+        this.emitFile({ type: "asset", fileName: `assets/${named(part)}`, source });
+      }
+    },
+  };
+}
+
+function packed(): Plugin {
+  return {
+    name: "packed",
+    apply: "build",
+    enforce: "post",
+    generateBundle: {
+      order: "post",
+      handler(_options, bundle) {
+        for (const [fileName, part] of Object.entries(bundle)) {
+          const bytes = Buffer.from(part.type === "chunk" ? part.code : part.source);
+          const small = gzipSync(bytes, { level: 9 });
+          if (small.length < bytes.length * 0.9) {
+            this.emitFile({ type: "asset", fileName: `${fileName}.gz`, source: small });
+          }
+        }
+      },
+    },
+  };
+}
+
+const hub = process.env.CITYHUB_URL ?? "http://127.0.0.1:8080";
+
+export default defineConfig({
+  plugins: [maplibre(), packed()],
+  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  define: { MAPLIBRE_WORKER: JSON.stringify("/node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs") },
+  build: { target: "chrome109", assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false },
+  // While writing: what the hub is asked comes from its own page, as far as it can tell.
+  server: { proxy: { "/api": { target: hub, headers: { origin: hub } } } },
+});
