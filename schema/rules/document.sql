@@ -533,6 +533,6 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_store(jsonb, bytea) IS
-    'Stores one decoded message of kind inventory, staff, work, case or interval with its receipt and, if a record or a field could '
-    'not be stored, its quarantine row; tells what became of its records';
+    'Stores one decoded message of kind inventory, staff, work, case or interval with its receipt and, if a record or a field '
+    'could not be stored, its quarantine row; tells what became of its records';
 GRANT EXECUTE ON FUNCTION onemap.message_store(jsonb, bytea) TO cityhub_hub;
