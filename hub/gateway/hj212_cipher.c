@@ -34,7 +34,7 @@ static bool decrypt(const uint8_t *bytes, size_t count, const uint8_t key[HJ212_
     bool done = context != NULL && EVP_DecryptInit_ex(context, EVP_sm4_ecb(), NULL, key, NULL) == 1 &&
                 EVP_CIPHER_CTX_set_padding(context, 0) == 1 &&
                 EVP_DecryptUpdate(context, out, &written, bytes, (int)count) == 1 &&
-                EVP_DecryptFinal_ex(context, out + written, &rest) == 1 && (size_t)(written + rest) == count;
+                EVP_DecryptFinal_ex(context, out + written, &rest) == 1 && (size_t)written == count && rest == 0;
     EVP_CIPHER_CTX_free(context);
     return done;
 }

@@ -1,6 +1,6 @@
 -- The other kinds of message: inventory (devices), staff (people and vehicles on duty, 人员管控), work (作业过程, 作业标准,
--- 作业绩效), case and interval (interval.sql). The hub hands over each message decoded; every record is judged alone here, and one that cannot be
--- stored goes to quarantine with its reason while the others stay.
+-- 作业绩效), case and interval (interval.sql). The hub hands over each message decoded; every record is judged alone here, and one
+-- that cannot be stored goes to quarantine with its reason while the others stay.
 
 -- Small readers of a decoded record.
 CREATE OR REPLACE FUNCTION onemap.record_time(record jsonb, key text) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
@@ -533,6 +533,6 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_store(jsonb, bytea) IS
-    'Stores one decoded message of kind inventory, staff, work, case or interval with its receipt and, if a record or a field could not be '
-    'stored, its quarantine row; tells what became of its records';
+    'Stores one decoded message of kind inventory, staff, work, case or interval with its receipt and, if a record or a field '
+    'could not be stored, its quarantine row; tells what became of its records';
 GRANT EXECUTE ON FUNCTION onemap.message_store(jsonb, bytea) TO cityhub_hub;

@@ -109,8 +109,8 @@ FROM onemap.interval_value i
 JOIN onemap.device d ON d.id = i.device_id
 JOIN onemap.metric m ON m.subsystem = d.subsystem AND m.ordinal = i.ordinal;
 COMMENT ON VIEW onemap.interval_report IS
-    'What devices say of intervals (分钟、小时、日数据), with their names; usable: the flag does not forbid it; out_of_range: a value is '
-    'outside the metric''s range';
+    'What devices say of intervals (分钟、小时、日数据), with their names; usable: the flag does not forbid it; out_of_range: '
+    'a value is outside the metric''s range';
 GRANT SELECT ON onemap.interval_report TO cityhub_hub, cityhub_read;
 
 -- What the hub has of the same interval: the hour's or the day's rollup where it is one, else the records.
