@@ -144,6 +144,8 @@ static void test_polarity(void **state) {
     check_field(dialect, &place, "bed_lifted", "true");
     check_field(dialect, &place, "load_percent", "100");
     check_field(dialect, &place, "load_kg", "2550");
+    place = with(0, "E50501"); /* it says five bytes and has one: which one that is, nobody knows */
+    check_field(dialect, &place, "cover_closed", "");
     place = with(0, "E5020201E602FFFFE101"); /* shorter than known; no value; the last one is cut */
     check_field(dialect, &place, "cover_closed", "false");
     check_field(dialect, &place, "bed_lifted", "false");
