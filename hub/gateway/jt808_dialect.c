@@ -370,7 +370,7 @@ double jt808_dialect_max_speed(const struct jt808_dialect *dialect) {
 
 /* The item that a field is in, the last if there are several; false if none has enough bytes. */
 static bool find_item(const struct field *field, const struct jt808_position *position, struct jt808_item *found) {
-    struct jt808_item item;
+    struct jt808_item item = {0};
     size_t least = field->at + (field->bytes == 0 ? 1 : field->bytes);
     bool any = false;
     for (size_t at = 0; jt808_item_next(position, &at, &item);) {
@@ -401,7 +401,7 @@ static bool item_number(const struct field *field, const struct jt808_item *item
 static bool raw_number(const struct field *field, const struct jt808_position *position, double *raw) {
     uint32_t word = field->source == FROM_ALARM ? position->alarm : position->status;
     unsigned width = 32;
-    struct jt808_item item;
+    struct jt808_item item = {0};
     if (field->source == FROM_POSITION) {
         const double values[] = {position->speed / 10.0, position->direction, position->altitude_m};
         *raw = values[field->value];
@@ -448,7 +448,7 @@ static cJSON *join_texts(const struct field *field, double raw) {
 }
 
 static cJSON *item_text(const struct field *field, const struct jt808_position *position) {
-    struct jt808_item item;
+    struct jt808_item item = {0};
     char text[TEXT_MAX];
     if (!find_item(field, position, &item)) {
         return NULL;

@@ -33,7 +33,8 @@ static void add(struct jt808_parts *parts, struct model *model, const uint8_t *s
     frame = (struct jt808_frame){
         .standing = JT808_GOOD, .has_header = true, .is_packet = true, .id = (uint16_t)(0x0800 + id)};
     snprintf(frame.phone, sizeof frame.phone, "%012u", phone);
-    frame.packets = step[0] == 255 ? (uint16_t)(step[2] << 8 | step[3]) : (uint16_t)packets;
+    /* Step 255: more packets than are ever sent here. */
+    frame.packets = step[0] == 255 ? (uint16_t)(PACKETS + 1 + (step[2] << 8 | step[3]) % 60000) : (uint16_t)packets;
     frame.packet_number = (uint16_t)number;
     frame.length = step[4] * 4;
     memset(frame.body, step[5], frame.length);
