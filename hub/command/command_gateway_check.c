@@ -63,15 +63,15 @@ static int run(const struct config *config, const struct arguments *arguments) {
 }
 
 static const struct command_option options[] = {
+    {.name = "FILE",
+     .kind = OPTION_FILE,
+     .repeated = true,
+     .help = "the files; without any: all of config/gateway that are installed"},
     {.name = "protocol",
      .argument = "NAME",
      .kind = OPTION_WORD,
      .words = "hj212 jt808",
      .help = "only this protocol's; that of the files which are named"},
-    {.name = "FILE",
-     .kind = OPTION_FILE,
-     .repeated = true,
-     .help = "the files; without any: all of config/gateway that are installed"},
     {0},
 };
 

@@ -47,7 +47,7 @@ struct show {
 
 static void put(struct show *show, const char *name, const char *value) {
     char key[NAME_MAX_BYTES];
-    snprintf(key, sizeof key, "%s%s", show->prefix, name);
+    snprintf(key, sizeof key, "%s%.480s", show->prefix, name);
     int code = value == NULL ? 0 : member_put(show->out, key, cJSON_CreateString(value));
     show->code = code == 0 ? show->code : code;
 }

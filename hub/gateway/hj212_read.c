@@ -45,8 +45,9 @@ enum hj212_crc hj212_crc_of(const char *segment, size_t length, const char *digi
 
 size_t hj212_content(const char *segment, size_t length) {
     for (size_t i = 0; i + 3 < length; i++) {
-        bool begins = i == 0 || strchr(";, ", segment[i - 1]) != NULL;
-        if (begins && strncasecmp(segment + i, "CP=&", 4) == 0) {
+        /* The first letter first: this is looked at anew with every piece that comes. */
+        if ((segment[i] == 'C' || segment[i] == 'c') && strncasecmp(segment + i, "CP=&", 4) == 0 &&
+            (i == 0 || strchr(";, ", segment[i - 1]) != NULL)) {
             return i + 4 < length && segment[i + 4] == '&' ? i + 5 : i + 4;
         }
     }

@@ -120,6 +120,7 @@ static int give_whole(struct jt808_parts *parts, struct set *set, struct jt808_w
     parts->serials = calloc(set->packets, sizeof *parts->serials);
     if (parts->body == NULL || parts->serials == NULL) {
         drop_whole(parts);
+        drop_set(parts, set); /* the terminal sends it again, as it was not answered */
         return CH_EMEMORY;
     }
     size_t used = 0;
@@ -172,7 +173,7 @@ int jt808_parts_add(struct jt808_parts *parts, const struct jt808_frame *frame, 
         if (piece->bytes != NULL && piece->length == frame->length &&
             memcmp(piece->bytes, frame->body, frame->length) == 0) {
             set->heard_ms = now_ms;
-            return set->here == set->packets ? give_whole(parts, set, whole) : JT808_PART_AGAIN;
+            return JT808_PART_AGAIN;
         }
         if (piece->bytes != NULL) { /* the next message of the same kind and size */
             drop_set(parts, set);

@@ -36,8 +36,8 @@ struct jt808_whole {
 };
 
 /* Takes the piece in that a used frame with `is_packet` is. `now_ms`: of a clock that only runs forwards. A piece that
- * differs from the one with its number begins a new message. Returns one of the above, or CH_EMEMORY (the piece is not
- * kept). */
+ * differs from the one with its number begins a new message. Returns one of the above, or CH_EMEMORY: the piece, or the
+ * whole message, is not kept. */
 int jt808_parts_add(struct jt808_parts *parts, const struct jt808_frame *frame, int64_t now_ms,
                     struct jt808_whole *whole);
 

@@ -317,8 +317,8 @@ COMMENT ON FUNCTION onemap.case_put(text, text, jsonb) IS
 
 -- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
 -- in the receipt), receipt (it wants one), received_at_ms, first_received_ms (of a replayed one), records: [{index, record, fields:
--- bad ones that were left out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings, total}.
--- Of refused records and of bad fields a thousand each are listed.
+-- bad ones that were left out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings,
+-- total}. Of refused records and of bad fields a thousand each are listed.
 CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind text, record jsonb, since timestamptz) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE fate text;
@@ -533,6 +533,6 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.message_store(jsonb, bytea) IS
-    'Stores one decoded message of kind inventory, staff, work, case or interval with its receipt and, if a record or a field could '
-    'not be stored, its quarantine row; tells what became of its records';
+    'Stores one decoded message of kind inventory, staff, work, case or interval with its receipt and, if a record or a field '
+    'could not be stored, its quarantine row; tells what became of its records';
 GRANT EXECUTE ON FUNCTION onemap.message_store(jsonb, bytea) TO cityhub_hub;

@@ -177,7 +177,8 @@ BEGIN
     RETURN (SELECT jsonb_build_object('version', version, 'terminals', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                 'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem, 'vendor', t.vendor,
                 'device', t.device_code, 'dialect', nullif(t.dialect, ''), 'crc', nullif(t.crc, 'standard'),
-                'offset_minutes', nullif(t.offset_minutes, 480), 'secret', encode(t.secret_hash, 'hex'))) ORDER BY t.id), '[]'))::text
+                'offset_minutes', nullif(t.offset_minutes, 480), 'secret', encode(t.secret_hash, 'hex')))
+                ORDER BY t.id), '[]'))::text
             FROM onemap.terminal t WHERE t.revoked_at IS NULL);
 END $$;
 COMMENT ON FUNCTION onemap.gateway_report(text, jsonb) IS

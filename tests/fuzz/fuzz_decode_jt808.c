@@ -1,7 +1,7 @@
-/* fuzz_decode_jt808.c: any bytes on a connection of JT/T 808, by JT808_WIRE_MAX at a time. What the reader takes moves on,
- * lies within the buffer and does not depend on what comes behind a frame; what was divided adds up; used frames have
- * bodies as declared and are the same when they are built again; records are JSON with a device and a time; what is
- * shown can be shown. */
+/* fuzz_decode_jt808.c: any bytes on a connection of JT/T 808, by JT808_WIRE_MAX at a time. What the reader takes moves
+ * on, lies within the buffer and does not depend on what comes behind a frame; what was divided adds up; used frames
+ * have bodies as declared and are the same when they are built again; records are JSON with a device and a time; what
+ * is shown can be shown. */
 #include <cjson/cJSON.h>
 #include <math.h>
 

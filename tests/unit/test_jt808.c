@@ -87,6 +87,7 @@ static void test_streams(void **state) {
     check_streams("7e000200000123456789017fff7e", HEARTBEAT, 1, 0, 1);       /* no XOR byte */
     check_streams("7e0200003001234567890100010000007e", HEARTBEAT, 1, 0, 1); /* cut short */
     check_streams("7e020000300123456789010001000000", HEARTBEAT, 1, 0, 1);   /* and without its end */
+    check_streams("7e020000300123456789010001000000", RAW_MARK, 0, 1, 1);    /* its end is the next one's beginning */
     check_streams("474554202f20485454502f312e310d0a0d0a", HEARTBEAT, 1, 0, 0);
     check_streams("7e00020000978290002147029e7d7e", HEARTBEAT, 1, 1, 0); /* XOR 7d, not escaped */
 }

@@ -144,6 +144,8 @@ static void test_polarity(void **state) {
     check_field(dialect, &place, "bed_lifted", "true");
     check_field(dialect, &place, "load_percent", "100");
     check_field(dialect, &place, "load_kg", "2550");
+    place = with(0, "E50501"); /* it says five bytes and has one: which one that is, nobody knows */
+    check_field(dialect, &place, "cover_closed", "");
     place = with(0, "E5020201E602FFFFE101"); /* shorter than known; no value; the last one is cut */
     check_field(dialect, &place, "cover_closed", "false");
     check_field(dialect, &place, "bed_lifted", "false");
@@ -330,6 +332,24 @@ static void test_shipped(void **state) {
     globfree(&found);
 }
 
+/* The example of the guide is a dialect. */
+static void test_guide(void **state) {
+    (void)state;
+    char why[FILE_PROBLEM_MAX];
+    size_t length;
+    char *text = file_read(CITYHUB_SOURCE_DIR "/docs/jt808.md", 1 << 16, &length, why);
+    assert_non_null(text);
+    char *start = strstr(text, "```json\n");
+    assert_non_null(start);
+    *strstr(start + 8, "```") = '\0';
+    struct jt808_dialect *dialect = parse(start + 8);
+    struct place place = with(1U << 28, "E60301FFFF");
+    check_field(dialect, &place, "cover_closed", "false");
+    check_field(dialect, &place, "load_kg", "");
+    jt808_dialect_free(dialect);
+    free(text);
+}
+
 #define ENFORCEMENT "{\"subsystem\": \"enforcement\", \"fields\": [{\"field\": \"sos\", \"from\": "
 
 static void test_wrong_files(void **state) {
@@ -379,9 +399,10 @@ static void test_wrong_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_record), cmocka_unit_test(test_polarity), cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_times),  cmocka_unit_test(test_no_fix),   cmocka_unit_test(test_jump),
-        cmocka_unit_test(test_batch),  cmocka_unit_test(test_shipped),  cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_record),      cmocka_unit_test(test_polarity), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_times),       cmocka_unit_test(test_no_fix),   cmocka_unit_test(test_jump),
+        cmocka_unit_test(test_batch),       cmocka_unit_test(test_shipped),  cmocka_unit_test(test_guide),
+        cmocka_unit_test(test_wrong_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
