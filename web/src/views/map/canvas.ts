@@ -137,9 +137,9 @@ export class Canvas {
     }));
     map.touchZoomRotate.disableRotation();
     map.getCanvas().setAttribute("aria-label", label);
-    addSymbols(map);
-    // Not "load", which waits for every tile.
-    map.once("style.load", () => {
+    // Not "load", which waits for every tile. Again after a graphics card was lost: MapLibre brings its own layers back, not ours.
+    map.on("style.load", () => {
+      addSymbols(map);
       map.addLayer(this.movers, "chosen");
       this.paint();
       this.apply();
