@@ -21,7 +21,7 @@ struct packet {
     int mid; /* or the message's number */
     int reason;
     bool flag; /* session present */
-    char text[512];
+    char text[1024];
     struct fake_published published;
 };
 
@@ -53,7 +53,7 @@ struct mosquitto {
     struct message messages[FAKE_PACKETS_MAX];
     int message_count;
     int last_mid, subscribe_mid, filters, subscribe_options;
-    char subscribed[512], unsubscribed[1024];
+    char subscribed[1024], unsubscribed[1024];
     struct fake_published *published;
     size_t published_count, served; /* served: of those, acknowledged by fake_broker_serve */
     bool disconnected;

@@ -7,7 +7,7 @@
 #define FILTERS(prefix)                                                                                                \
     prefix "cityhub/v1/construction_waste/+/telemetry " prefix "cityhub/v1/construction_waste/+/inventory " prefix     \
            "cityhub/v1/construction_waste/+/staff " prefix "cityhub/v1/construction_waste/+/work " prefix              \
-           "cityhub/v1/construction_waste/+/case"
+           "cityhub/v1/construction_waste/+/case " prefix "cityhub/v1/construction_waste/+/interval"
 
 /* ---- the session ---- */
 
