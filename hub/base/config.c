@@ -331,10 +331,6 @@ static void check_gateway(struct reading *reading) {
         option_problem(reading, "gateway", "unknown");
         fprintf(reading->errors, " = %s: must be pending or refuse\n", config->gateway_unknown);
     }
-    if (config->gateway_hj212_port != 0 && config->gateway_hj212_port == config->gateway_jt808_port) {
-        option_problem(reading, "gateway", "jt808_port");
-        fprintf(reading->errors, ": is hj212_port already\n");
-    }
 }
 
 /* Checks what one value alone cannot show. */

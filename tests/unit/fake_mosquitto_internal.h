@@ -21,7 +21,7 @@ struct packet {
     int mid; /* or the message's number */
     int reason;
     bool flag; /* session present */
-    char text[512];
+    char text[1024];
     struct fake_published published;
 };
 
