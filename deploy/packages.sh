@@ -13,6 +13,7 @@ packages_build=(
 packages_run=(
     postgresql-15 postgresql-15-postgis-3 postgresql-client-15 mosquitto mosquitto-clients
     ca-certificates curl procps
+    libvips-tools util-linux
 )
 packages_test=(
     libcmocka-dev openssl clang clang-format clang-tidy llvm libclang-rt-14-dev shellcheck pyflakes3 man-db mandoc

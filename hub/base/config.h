@@ -63,6 +63,9 @@ struct config {
     int64_t http_queue;
     char *http_origins;
     char *http_proxies;
+    char *http_attachments;
+    int64_t http_attachment_mib;
+    int64_t http_attachment_sweep_s;
     /* [jobs] */
     int64_t jobs_device_state_s;
     int64_t jobs_rollup_s;

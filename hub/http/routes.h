@@ -67,6 +67,7 @@ extern const struct route routes_operate[];
 extern const struct route routes_live[];
 extern const struct route routes_tile[];
 extern const struct route routes_ogc[];
+extern const struct route routes_attachment[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);
