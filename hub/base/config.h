@@ -64,6 +64,9 @@ struct config {
     char *http_page;
     char *http_origins;
     char *http_proxies;
+    char *http_attachments;
+    int64_t http_attachment_mib;
+    int64_t http_attachment_sweep_s;
     /* [gateway] */
     char *gateway_listen;
     int64_t gateway_hj212_port;

@@ -207,13 +207,13 @@ static struct MHD_Response *delivery_response(struct request *request, struct an
     answer->source = (struct answer_source){0};
     request->delivery = delivery;
     request->taken_ms = uv_now(request->service->loop);
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_pull, delivery, delivery_free);
+    struct MHD_Response *response = MHD_create_response_from_callback(answer->sized ? answer->length : MHD_SIZE_UNKNOWN,
+                                                                      STREAM_BLOCK, on_pull, delivery, delivery_free);
     if (response == NULL) {
         delivery_free(delivery);
         return NULL;
     }
-    if (request->head_only) {
+    if (request->head_only && !answer->sized) {
         /* libmicrohttpd would send the last chunk, of a body that HEAD does not have. */
         MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     }
@@ -335,6 +335,15 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     }
     if (answer->crs[0] != '\0') {
         MHD_add_response_header(response, "Content-Crs", answer->crs);
+    }
+    if (answer->range[0] != '\0') {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, answer->range);
+    }
+    if (answer->ranges) {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+    }
+    if (answer->sandbox) {
+        MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'; sandbox");
     }
     if (answer->allow[0] != '\0') {
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);

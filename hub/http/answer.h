@@ -14,7 +14,8 @@ enum {
     ANSWER_LOCATION_MAX = 256,
     ANSWER_ALLOW_MAX = 64,
     ANSWER_COOKIE_MAX = 160,
-    ANSWER_CRS_MAX = 80
+    ANSWER_CRS_MAX = 80,
+    ANSWER_RANGE_MAX = 80
 };
 
 /* What `pull` says besides a number of bytes. */
@@ -39,6 +40,7 @@ struct answer {
     void (*release)(void *owner); /* gives the body back; NULL = it is there for as long as the server */
     void *owner;
     struct answer_source source; /* instead of a body */
+    bool sized;                  /* the source has `length` bytes */
     /* Not yet: whoever works on it (a worker thread, say) fills the answer from the loop, clears this, and calls
      * request_wake. If the request ends before, source.closed is called, and nothing of the answer may be touched. */
     bool later;
@@ -49,6 +51,9 @@ struct answer {
     char allow[ANSWER_ALLOW_MAX];
     char cookie[ANSWER_COOKIE_MAX]; /* Set-Cookie; "" = none */
     char crs[ANSWER_CRS_MAX];       /* Content-Crs, with its angle brackets; "" = none */
+    char range[ANSWER_RANGE_MAX];   /* Content-Range; "" = none */
+    bool ranges;                    /* parts of it may be asked for */
+    bool sandbox;                   /* what a client sent: a browser is to run nothing of it */
     unsigned retry_after_s;         /* 0 = none */
     unsigned age_s;                 /* since when what it says may be old; 0 = it is not */
     bool close;                     /* the connection ends behind it */

@@ -239,6 +239,15 @@ static cJSON *response(cJSON *responses, const char *status, const char *descrip
     return object;
 }
 
+static void add_more(cJSON *object, const char *types, const cJSON *form) {
+    size_t length;
+    for (const char *at; types != NULL && (at = text_word(&types, &length)) != NULL;) {
+        char type[NAME_MAX_BYTES];
+        snprintf(type, sizeof type, "%.*s", (int)length, at);
+        add_content(object, type, form == NULL ? NULL : cJSON_Duplicate(form, true));
+    }
+}
+
 /* The route's own answers; a 200 without a form if openapi.json has none. */
 static void add_own(cJSON *responses, const struct route *route, cJSON *forms) {
     for (cJSON *one = forms == NULL ? NULL : forms->child; one != NULL; one = one->next) {
@@ -248,6 +257,7 @@ static void add_own(cJSON *responses, const struct route *route, cJSON *forms) {
             cJSON *object = response(responses, one->string, route->summary);
             if (cJSON_IsObject(one)) {
                 add_content(object, route->content_type, cJSON_Duplicate(one, true));
+                add_more(object, route->more_types, one);
             }
         }
     }
@@ -286,13 +296,7 @@ static void add_body(cJSON *operation, const struct route *route, const cJSON *f
     snprintf(limit, sizeof limit, "%zu bytes at the most", route->body.limit);
     cJSON_AddStringToObject(body, "description", limit);
     cJSON_AddBoolToObject(body, "required", !route->body.optional);
-    const char *types = route->body.types;
-    size_t length;
-    for (const char *at; (at = text_word(&types, &length)) != NULL;) {
-        char type[NAME_MAX_BYTES];
-        snprintf(type, sizeof type, "%.*s", (int)length, at);
-        add_content(body, type, form == NULL ? NULL : cJSON_Duplicate(form, true));
-    }
+    add_more(body, route->body.types, form);
 }
 
 /* ---- operations ---- */

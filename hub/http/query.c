@@ -3,6 +3,7 @@
 #include "hub/http/query.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,16 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/text.h"
+#include "hub/http/answer_file.h"
+#include "hub/http/attachment.h"
 #include "hub/http/request.h"
 
 enum {
     STREAM_HIGH_BYTES = 256 * 1024, /* waiting for the client: the server is not read any more */
     STREAM_LOW_BYTES = 64 * 1024,   /* and read again */
-    TYPE_BYTEA = 17,                /* pg_type.dat */
+    TYPE_BOOL = 16,                 /* pg_type.dat */
+    TYPE_BYTEA = 17,
+    TYPE_INT8 = 20,
     TYPE_INT4 = 23,
     TYPE_TEXT = 25,
     TYPE_JSON = 114,
@@ -34,6 +39,10 @@ struct query {
     bool null_body; /* and had no body */
     bool streaming, paused, ended, broken;
     bool refused; /* by the first row: `problem` */
+    bool file;    /* an attachment is the answer: */
+    char file_name[ATTACHMENT_NAME_MAX], file_type[32];
+    uint64_t file_size;
+    bool file_small;
     struct problem problem;
 };
 
@@ -133,6 +142,25 @@ static const char *words_of(const PGresult *row, const char *name) {
     return is_text ? PQgetvalue(row, 0, column) : "";
 }
 
+/* An attachment that is the answer; false if the columns are wrong. */
+static bool take_file(struct query *query, const PGresult *row) {
+    int name = PQfnumber(row, "file"), type = PQfnumber(row, "file_type"), bytes = PQfnumber(row, "file_bytes"),
+        small = PQfnumber(row, "file_small");
+    if (type < 0 || bytes < 0 || small < 0 || PQftype(row, bytes) != TYPE_INT8 || PQftype(row, small) != TYPE_BOOL ||
+        PQftype(row, name) != TYPE_TEXT || PQgetlength(row, 0, name) != ATTACHMENT_NAME_MAX - 1 ||
+        PQftype(row, type) != TYPE_TEXT || PQgetlength(row, 0, type) >= (int)sizeof query->file_type) {
+        return false;
+    }
+    uint64_t size;
+    memcpy(&size, PQgetvalue(row, 0, bytes), sizeof size);
+    query->file = true;
+    query->file_size = be64toh(size);
+    query->file_small = *PQgetvalue(row, 0, small) != 0;
+    memcpy(query->file_name, PQgetvalue(row, 0, name), sizeof query->file_name);
+    snprintf(query->file_type, sizeof query->file_type, "%s", PQgetvalue(row, 0, type));
+    return true;
+}
+
 /* What only the first row says; NULL or what is wrong. */
 static const char *take_first(struct query *query, const PGresult *row) {
     struct answer *answer = &query->request->answer;
@@ -157,6 +185,9 @@ static const char *take_first(struct query *query, const PGresult *row) {
         }
     }
     query->null_body = PQgetisnull(row, 0, body);
+    if (PQfnumber(row, "file") >= 0 && !take_file(query, row)) {
+        return "its file is none: text of 64 digits, file_type text, file_bytes bigint, file_small boolean";
+    }
     query->refused = words_of(row, "code")[0] != '\0';
     if (query->refused) {
         problem_of_rule(query->request, &query->problem, words_of(row, "code"), words_of(row, "detail"),
@@ -241,12 +272,19 @@ static void answer_whole(struct query *query) {
         request_refuse(request, PROBLEM_NOTHING, "没有找到", "nothing is there");
         return;
     }
+    if (query->file) {
+        answer_file_start(request, query->file_name, query->file_type, query->file_size, query->file_small);
+        return;
+    }
     answer->body = query->bytes.data == NULL ? "" : query->bytes.data;
     answer->length = query->bytes.length;
     answer->release = free;
     answer->owner = query->bytes.data;
     query->bytes = (struct buffer){0};
     request->answer_ready = true;
+    if (request->sink_open && request->route->body.sink->keep != NULL) {
+        request->route->body.sink->keep(request, request->sink);
+    }
 }
 
 static void on_done(void *user, enum pool_end end, const struct postgres_error *error) {
@@ -274,7 +312,8 @@ static struct query *query_new(struct request *request) {
     struct query *query = calloc(1, sizeof *query);
     const struct route *route = request->route;
     const char *json = buffer_string(&request->json);
-    bool has_body = route->body.types != NULL, is_json = has_body && strcmp(route->body.types, "application/json") == 0;
+    bool has_body = route->body.types != NULL;
+    bool is_json = has_body && (route->body.sink != NULL || strcmp(route->body.types, "application/json") == 0);
     const char *body = has_body ? buffer_string(&request->body) : "";
     if (query == NULL || json == NULL || body == NULL) {
         free(query);

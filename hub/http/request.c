@@ -122,6 +122,7 @@ static bool body_to_sink(struct request *request, const char *bytes, size_t *len
     ptrdiff_t taken = request->route->body.sink->write(request, request->sink, bytes, *length);
     if (taken < 0) {
         request->body_dropped = true;
+        request->body_length = 0; /* what follows counts anew, against what is dropped */
         *length = 0;
         return request->answer_ready;
     }
@@ -169,7 +170,9 @@ static void make_answer(struct request *request) {
     if (route->body.types != NULL && !request_body_fits(request)) {
         return;
     }
-    if (route->function != NULL) {
+    if (request->sink_open && route->body.sink->finish != NULL) {
+        route->body.sink->finish(request, request->sink);
+    } else if (route->function != NULL) {
         query_start(request);
     } else {
         (route->memory != NULL ? route->memory : route->stream)(request, &request->answer);

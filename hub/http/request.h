@@ -23,6 +23,7 @@ struct streams;
 struct identity_memo;
 struct flight;
 struct page;
+struct attachments;
 struct service {
     uv_loop_t *loop;
     const struct config *config;
@@ -33,9 +34,10 @@ struct service {
     struct login_desk *logins;
     struct streams *streams; /* NULL = no database */
     struct identity_memo *memo;
-    struct flight *flights; /* tiles that the database makes: tile_query.c */
-    struct page *page;      /* NULL = none is installed */
-    int port;               /* on which it listens */
+    struct flight *flights;          /* tiles that the database makes: tile_query.c */
+    struct page *page;               /* NULL = none is installed */
+    struct attachments *attachments; /* NULL = there is no folder for them */
+    int port;                        /* on which it listens */
     /* Resumes the request's connection, soon. */
     void (*wake)(struct service *service, struct request *request);
 };

@@ -278,6 +278,20 @@ bool request_body_fits(struct request *request) {
     return flaw == NULL;
 }
 
+/* ---- the answer's type ---- */
+
+static bool is_accepted(const struct request *request) {
+    const char *accept = request_header(request, MHD_HTTP_HEADER_ACCEPT), *types = request->route->more_types;
+    bool accepted = negotiate_type(accept, request->route->content_type);
+    size_t length;
+    for (const char *at; !accepted && types != NULL && (at = text_word(&types, &length)) != NULL;) {
+        char type[64];
+        snprintf(type, sizeof type, "%.*s", (int)length, at);
+        accepted = negotiate_type(accept, type);
+    }
+    return accepted;
+}
+
 /* ---- all of it ---- */
 
 void request_check(struct request *request, const char *method) {
@@ -303,8 +317,7 @@ void request_check(struct request *request, const char *method) {
     if (request->answer_ready) {
         return;
     }
-    if (check_parameters(request, &match) &&
-        !negotiate_type(request_header(request, MHD_HTTP_HEADER_ACCEPT), route->content_type)) {
+    if (check_parameters(request, &match) && !is_accepted(request)) {
         request_refuse(request, PROBLEM_ACCEPT, "应答类型为 %s", "the answer is of type %s", route->content_type);
     } else if (!request->answer_ready) {
         check_body(request);

@@ -46,6 +46,12 @@ struct route_sink {
     ptrdiff_t (*write)(struct request *request, void *sink, const char *bytes, size_t length);
     /* Once, when the request has ended. `whole`: all of the body had come. */
     void (*close)(void *sink, bool whole);
+    /* NULL, or of a row with a function: all of the body has come; it makes JSON for the function of it, in
+     * request->body, and then calls query_start; until then answer->later. Or it refuses the request. */
+    void (*finish)(struct request *request, void *sink);
+    /* With `finish`: the function did not refuse. Sets answer_ready and calls request_wake when the answer may go out.
+     */
+    void (*keep)(struct request *request, void *sink);
 };
 
 struct route {
@@ -72,6 +78,7 @@ struct route {
     void (*stream)(struct request *request, struct answer *answer); /* as memory; gives answer->source */
     bool by_row;              /* function: each row is passed on as it comes, so the length is not known before */
     const char *content_type; /* of an answer with status 2xx */
+    const char *more_types;   /* others that it may have instead, with a blank between them; NULL = none */
     const char *cache;        /* Cache-Control; NULL = no-store */
     const char *policy;       /* Content-Security-Policy, of what a browser shows or runs; NULL = none */
     enum route_etag etag;

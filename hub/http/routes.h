@@ -69,6 +69,7 @@ extern const struct route routes_tile[];
 extern const struct route routes_map[];
 extern const struct route routes_page[];
 extern const struct route routes_ogc[];
+extern const struct route routes_attachment[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);

@@ -15,6 +15,7 @@
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/http/address.h"
+#include "hub/http/attachment.h"
 #include "hub/http/client.h"
 #include "hub/http/identity_memo.h"
 #include "hub/http/login.h"
@@ -489,6 +490,9 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
         server->service.streams =
             server->service.pool == NULL ? NULL : streams_open(settings->loop, server->service.pool);
     }
+    if (server->service.pool != NULL) {
+        server->service.attachments = attachments_open(settings->loop, settings->config, server->service.pool);
+    }
     return longest_s == 0 ||
            (server->service.pool != NULL && server->service.logins != NULL && server->service.streams != NULL);
 }
@@ -569,6 +573,10 @@ void server_close(struct server *server, void (*closed)(void *user), void *user)
     closing_handle(&server->closing, (uv_handle_t *)&server->timer);
     closing_handle(&server->closing, (uv_handle_t *)&server->tick);
     closing_handle(&server->closing, (uv_handle_t *)&server->soon);
+    if (server->service.attachments != NULL) {
+        closing_await(&server->closing);
+        attachments_close(server->service.attachments, closing_over, &server->closing);
+    }
     if (server->service.streams != NULL) {
         closing_await(&server->closing);
         streams_close(server->service.streams, closing_over, &server->closing);

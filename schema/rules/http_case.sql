@@ -353,9 +353,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
             'stage_deadline_at,overdue,rework_count,supervision_count,can}'::text[]
         || jsonb_build_object('past', true,
             'journal', (SELECT coalesce(jsonb_agg(e ORDER BY (e->>'seq')::int), '[]') FROM jsonb_array_elements(shown->'journal') e
-                WHERE (e->>'seq')::int <= reach),
-            'attachments', (SELECT coalesce(jsonb_agg(a ORDER BY (a->>'seq')::int), '[]')
-                FROM jsonb_array_elements(shown->'attachments') a WHERE (a->>'seq')::int < reach))
+                WHERE (e->>'seq')::int <= reach))
 $$;
 COMMENT ON FUNCTION onemap.http_case_cut(jsonb, int) IS
     'A case as a department sees it that had it once: nothing of what came after it went on';
@@ -369,10 +367,11 @@ BEGIN
     IF c.id IS NULL OR reach IS NULL THEN
         RETURN;
     ELSIF reach < 2147483647 THEN
-        RETURN QUERY SELECT onemap.http_case_cut(onemap.case_show(c.code), reach)::json;
+        RETURN QUERY SELECT (onemap.http_case_cut(onemap.case_show(c.code), reach)
+            || jsonb_build_object('attachments', onemap.http_case_attachments(c.id, reach)))::json;
     ELSE
         RETURN QUERY SELECT (onemap.case_show(c.code) || onemap.http_case_entry(c, NULL) || jsonb_build_object(
-            'can', onemap.http_case_can(c, request),
+            'can', onemap.http_case_can(c, request), 'attachments', onemap.http_case_attachments(c.id, reach),
             'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
                 FROM onemap.device d WHERE d.id = c.device_id),
             'nearby', onemap.http_case_near(c, request, 200, false),
@@ -430,7 +429,7 @@ COMMENT ON FUNCTION onemap.http_case_refused(jsonb, jsonb, text) IS
 CREATE OR REPLACE FUNCTION onemap.http_case_report(request jsonb, sent jsonb)
 RETURNS TABLE (body json, status int, location text, code text, detail text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE asked jsonb := onemap.http_case_asked(sent); answer jsonb; words text;
+DECLARE asked jsonb := onemap.http_attachments_fill(request, onemap.http_case_asked(sent), NULL); answer jsonb; words text;
 BEGIN
     answer := onemap.case_report(asked - 'post' || onemap.identity_act(request, onemap.http_case_post(request, asked,
         ARRAY(SELECT t.role FROM onemap.case_report_right t WHERE t.source = asked->>'source'))) - 'unit');
@@ -454,6 +453,7 @@ BEGIN
     IF c.id IS NULL OR onemap.http_case_reach(c, request) IS DISTINCT FROM 2147483647 THEN
         RETURN;
     END IF;
+    asked := onemap.http_attachments_fill(request, asked, c.id);
     RETURN QUERY SELECT onemap.case_do(asked - 'post' || onemap.identity_act(request, onemap.http_case_post(request, asked,
             ARRAY(SELECT t.role FROM onemap.case_transition t WHERE t.from_state = c.state AND t.action = asked->>'action')))
             || jsonb_build_object('case', c.code))::json, NULL::text, NULL::text, NULL::text;

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from google.protobuf import json_format  # noqa: E402
 
-from harness import hj212 as monitors, jt808 as trucks, messages  # noqa: E402
+from harness import hj212 as monitors, jt808 as trucks, media, messages  # noqa: E402
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 # The order of the generated table of adapters.
@@ -233,12 +233,23 @@ def speech():
     write("fuzz_speech", "truck", sent(1, truck) + b"\x80" + sent(1, pieces) + b"\x81\xf1" + sent(1, truck) + b"\xf8" + sent(1, truck + pieces))
 
 
+def media_files():
+    jpeg = (b"\xff\xd8" + media.segment(0xE0, b"JFIF\0..") + media.segment(0xE1, b"Exif\0\0" + media.exif()) + media.segment(0xFE, b"comment")
+            + media.segment(0xDA, b"..") + b"\1\2\xff\0\xff\xd0\3\xff\xd9behind")
+    webp = b"VP8X\x0a\0\0\0\x2c........." + b"VP8L\1\0\0\0.." + b"EXIF" + len(media.exif()).to_bytes(4, "little") + media.exif()
+    for name, content in (("jpeg", jpeg), ("png", media.png(1, 4, media.chunk(b"eXIf", media.exif()) + media.chunk(b"tEXt", b"a\0b"))),
+                          ("webp", b"RIFF" + (len(webp) + 4).to_bytes(4, "little") + b"WEBP" + webp), ("pdf", media.pdf("x")),
+                          ("mp4", media.mp4(20)), ("exif", media.exif()), ("range", b"bytes=2-5"), ("range-last", b"bytes=-3")):
+        write("fuzz_media", name, content)
+
+
 def main():
     for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake",
-                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts", "fuzz_speech"):
+                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts", "fuzz_speech", "fuzz_media"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
+    media_files()
     intake()
     jt808()
     hj212()

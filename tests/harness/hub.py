@@ -29,9 +29,11 @@ class Hub:
             "database.conninfo": database.hub_conninfo, "database.migrate_conninfo": database.conninfo,
             "mqtt.host": broker.host, "mqtt.port": broker.port,
             "http.listen": "127.0.0.1", "http.port": self.http_port, "http.page": folder / "no-page",
+            "http.attachments": folder / f"{name}-attachments",
             "jobs.device_state_s": 1, "jobs.rollup_s": 1, "jobs.offline_s": 1,
             **(settings or {}),
         }
+        (folder / f"{name}-attachments").mkdir(exist_ok=True)
         self.write_config()
         self.reports = folder / f"{name}-sanitizer"
         self.environment = {

@@ -3,6 +3,9 @@ Each text that is theirs has their mark."""
 import json
 import time
 
+from harness import media
+from harness.people import Visitor
+
 MARKS = {"alpha": "ZQXALPHA7", "beta": "ZQXBETA7"}
 
 
@@ -48,9 +51,26 @@ def plant_one(shared, code, mark, found):
     found["codes"] += [vendor, f"D-{mark}", f"P-{mark}", f"V-{mark}", f"W-{mark}"]
 
 
+def send_file(visitor, content, kind="application/octet-stream"):
+    """Its name."""
+    answer = visitor.send("POST", "/api/v1/attachments", data=content, headers={"Content-Type": kind})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["sha256"]
+
+
+def plant_files(shared, code, mark, number):
+    """A document with the mark inside and a photograph, attached to the case by somebody of the department."""
+    visitor = Visitor(shared.hubs[0], "department", code)
+    sent = [send_file(visitor, media.pdf(mark)), send_file(visitor, media.png(ord(mark[3])))]
+    version = visitor.get(f"/api/v1/cases/{number}").json()["version"]
+    done = visitor.post(f"/api/v1/cases/{number}/actions", {"action": "attach", "version": version, "attachments": [{"sha256": name} for name in sent]})
+    assert done.status_code == 200, done.text
+    return sent
+
+
 def plant(shared):
     """Both departments with one of everything that is a department's; each text that is theirs has their mark. {kind: codes and ids}"""
-    query, found = shared.database.query, {"numbers": [], "ids": [], "devices": [], "codes": [], "departments": list(MARKS)}
+    query, found = shared.database.query, {"numbers": [], "ids": [], "devices": [], "codes": [], "files": [], "departments": list(MARKS)}
     query("SELECT onemap.department_import(%s)", json.dumps([
         {"line": n, "code": code, "name": code, "kind": "county", "parent": "", "schedule": "standard", "active": "yes"} for n, code in enumerate(MARKS, 2)]))
     query("SELECT onemap.case_catalogue_import(%s, 'x')", json.dumps([{
@@ -58,6 +78,7 @@ def plant(shared):
         "closing_condition": "x", "responsible": "alpha beta", "source": "assumed"}]))
     for code, mark in MARKS.items():
         plant_one(shared, code, mark, found)
+        found["files"] += plant_files(shared, code, mark, found["numbers"][-1])
     # A case that alpha had first: what came after it went on is beta's alone.
     found["numbers"].append(case(shared, "alpha", "both", [("return", "department", {"unit": "alpha"}), ("dispatch", "dispatcher", {"department": "beta"}),
                                                            ("feed_back", "department", {"unit": "beta", "reason": MARKS["beta"]})]))

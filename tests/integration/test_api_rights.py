@@ -10,9 +10,10 @@ import re
 import pytest
 import requests
 
-from harness.people import Visitor
+from harness.people import ORIGIN, Visitor
 from harness.planted import MARKS, plant
 
+SHARED_SETTINGS = {"http.origins": ORIGIN}
 DAY = "2026-01-01"
 
 
@@ -46,7 +47,7 @@ class Paths:
         self.planted, self.month, self.random = planted, month, random.Random(7)
         self.named = {"number": planted["numbers"], "month": [month], "department": planted["departments"], "subsystem": ["dust"],
                       "year": [month[:4]], "id": planted["ids"], "device": planted["devices"], "devices": planted["devices"],
-                      "statistic": ["dispatched"], "lon": [114.78], "lat": [34.55],
+                      "statistic": ["dispatched"], "lon": [114.78], "lat": [34.55], "sha256": planted["files"],
                       "collection": ["case", "department", "device", "alarm", "component", "zone", "grid_cell"],
                       "fid": [*planted["departments"], *planted["numbers"], *planted["ids"]]}
 
@@ -143,6 +144,8 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
         assert seen[None, pattern] == set(MARKS.values()), pattern
         assert all(seen[code, pattern] == {mark} for code, mark in MARKS.items()), (pattern, seen)
     assert seen[None, "/api/v1/quarantine/{id}"] == set(MARKS.values())
+    assert seen[None, "/api/v1/attachments/{sha256}"] == set(MARKS.values())
+    assert all(seen[code, "/api/v1/attachments/{sha256}"] == {mark} for code, mark in MARKS.items())
 
 
 def test_a_case_that_went_on(shared, planted, identities):

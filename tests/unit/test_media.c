@@ -1,0 +1,178 @@
+/* test_media.c: which files are taken, what they tell, and that what is passed on no longer tells it; ranges of a file.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/count.h"
+#include "hub/http/answer_file.h"
+#include "hub/http/media.h"
+#include "hub/http/media_exif.h"
+
+struct copy {
+    unsigned char bytes[4096];
+    size_t length;
+};
+
+static bool take(void *user, const void *bytes, size_t length) {
+    struct copy *copy = user;
+    assert_true(copy->length + length <= sizeof copy->bytes);
+    memcpy(copy->bytes + copy->length, bytes, length);
+    copy->length += length;
+    return true;
+}
+
+#define BYTES(text) (const unsigned char *)(text), sizeof(text) - 1
+
+/* Strips a text with NULs in it; NULL or why not. */
+static const char *strip(const unsigned char *bytes, size_t length, struct copy *copy, struct media_facts *facts) {
+    copy->length = 0;
+    return media_strip(media_guess(bytes, length), bytes, length, facts, take, copy);
+}
+
+static void assert_stripped(const unsigned char *bytes, size_t length, const unsigned char *wanted,
+                            size_t wanted_length) {
+    struct copy copy;
+    struct media_facts facts;
+    assert_null(strip(bytes, length, &copy, &facts));
+    assert_int_equal(copy.length, wanted_length);
+    assert_memory_equal(copy.bytes, wanted, wanted_length);
+    for (size_t cut = 1; cut < length; cut++) { /* half of it: refused, or what came whole */
+        const char *flaw = strip(bytes, cut, &copy, &facts);
+        assert_true(flaw != NULL || copy.length == wanted_length);
+    }
+}
+
+#define SCAN "\xFF\xDA\0\4XX\1\2\xFF\0\3\xFF\xD0\4"
+
+static void test_jpeg(void **state) {
+    (void)state;
+    assert_stripped(BYTES("\xFF\xD8\xFF\xE0\0\7JFIF\0\xFF\xE1\0\6XMP.\xFF\xED\0\4PS\xFF\xFE\0\4hi\xFF\xDB\0\4QT" SCAN
+                          "\xFF\xFE\0\4hi\xFF\xC4\0\4HT" SCAN "\xFF\xD9 behind it"),
+                    BYTES("\xFF\xD8\xFF\xE0\0\7JFIF\0\xFF\xDB\0\4QT" SCAN "\xFF\xC4\0\4HT" SCAN "\xFF\xD9"));
+    assert_stripped(BYTES("\xFF\xD8\xFF\xE2\0\4MP\xFF\xE2\0\16ICC_PROFILE\0\xFF\xEE\0\7Adobe" SCAN "\xFF\xD9"),
+                    BYTES("\xFF\xD8\xFF\xE2\0\16ICC_PROFILE\0\xFF\xEE\0\7Adobe" SCAN "\xFF\xD9"));
+}
+
+#define TIFF_HEAD "II*\0\x08\0\0\0"
+#define ORIENTATION "\x12\1\3\0\1\0\0\0\6\0\0\0"
+
+static void test_jpeg_keeps_its_orientation(void **state) {
+    (void)state;
+    struct copy copy;
+    struct media_facts facts, again;
+    assert_null(strip(BYTES("\xFF\xD8\xFF\xE1\0\42"
+                            "Exif\0\0" TIFF_HEAD "\1\0" ORIENTATION "\0\0\0\0" SCAN "\xFF\xD9"),
+                      &copy, &facts));
+    assert_int_equal(facts.orientation, 6);
+    struct copy second;
+    assert_null(strip(copy.bytes, copy.length, &second, &again));
+    assert_int_equal(again.orientation, 6);
+    assert_int_equal(second.length, copy.length);
+    assert_memory_equal(second.bytes, copy.bytes, copy.length);
+}
+
+#define PNG "\x89PNG\r\n\x1a\n"
+#define IHDR "\0\0\0\1IHDR.CRC."
+#define IDAT "\0\0\0\1IDAT.CRC."
+#define IEND "\0\0\0\0IENDCRC."
+
+static void test_png_webp_pdf(void **state) {
+    (void)state;
+    assert_stripped(BYTES(PNG IHDR "\0\0\0\2tEXthiCRC."
+                                   "\0\0\0\1gAMA.CRC."
+                                   "\0\0\0\1tIME.CRC." IDAT IEND "behind"),
+                    BYTES(PNG IHDR "\0\0\0\1gAMA.CRC." IDAT IEND));
+    assert_stripped(BYTES("RIFF\x34\0\0\0WEBPVP8X\x0a\0\0\0\x2c.........VP8L\1\0\0\0..EXIF\2\0\0\0..XMP \2\0\0\0.."),
+                    BYTES("RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0\x20.........VP8L\1\0\0\0.."));
+    assert_stripped(BYTES("%PDF-1.7 %%EOF"), BYTES("%PDF-1.7 %%EOF"));
+}
+
+static void test_mp4(void **state) {
+    (void)state;
+    struct copy copy;
+    struct media_facts facts;
+    const char film[] = "\0\0\0\x10"
+                        "ftypisom\0\0\0\0"
+                        "\0\0\0\x2e"
+                        "moov\0\0\0\x26udta\0\0\0\x1e\xA9xyz\0\x12\0\0+34.55-114.76/...."
+                        "\0\0\0\x0cmdatDATA";
+    assert_null(strip(BYTES(film), &copy, &facts));
+    assert_true(facts.placed && facts.lat > 34.549 && facts.lat < 34.551 && facts.lon < -114.75);
+    assert_int_equal(copy.length, sizeof film - 1); /* places of samples stay */
+    assert_null(memmem(copy.bytes, copy.length, "34.55", 5));
+    assert_non_null(memmem(copy.bytes, copy.length,
+                           "\0\0\0\x26"
+                           "free\0\0\0\0",
+                           12));
+    assert_non_null(strip(BYTES("\0\0\0\x10"
+                                "ftypisom\0\0\0\0"
+                                "\0\0\0\x0cmdatDATA"),
+                          &copy, &facts)); /* no film */
+    assert_int_equal(media_guess(BYTES("\0\0\0\x10"
+                                       "ftypheic\0\0\0\0")),
+                     MEDIA_NONE);
+    assert_non_null(strip(BYTES("MZ......."), &copy, &facts));
+}
+
+static void test_exif(void **state) {
+    (void)state;
+    struct media_facts facts = {0};
+    const char tiff[] = "MM\0*\0\0\0\x08"
+                        "\0\2\x87\x69\0\4\0\0\0\1\0\0\0\x26\x88\x25\0\4\0\0\0\1\0\0\0\x38\0\0\0\0" /* at 8 */
+                        "\0\1\x90\3\0\2\0\0\0\x14\0\0\0\x6e\0\0\0\0"                               /* at 38 */
+                        "\0\4\0\1\0\2\0\0\0\2S\0\0\0\0\2\0\5\0\0\0\3\0\0\0\x82\0\3\0\2\0\0\0\2"
+                        "E\0\0\0\0\4\0\5\0\0\0\3\0\0\0\x82\0\0\0\0"
+                        "2026:11:20 09:08:07\0"                                 /* at 110 */
+                        "\0\0\0\x0a\0\0\0\1\0\0\0\x1e\0\0\0\1\0\0\0\0\0\0\0\1"; /* at 130 */
+    media_exif_read(BYTES(tiff), &facts);
+    assert_string_equal(facts.taken_at, "2026-11-20T09:08:07");
+    assert_true(facts.placed && facts.lat == -10.5 && facts.lon == 10.5);
+    for (size_t length = 0; length < sizeof tiff - 1; length++) { /* never beyond what there is */
+        unsigned char *exact = malloc(length + 1);
+        memcpy(exact + 1, tiff, length);
+        media_exif_read(exact + 1, length, &facts);
+        free(exact);
+    }
+}
+
+static void test_ranges(void **state) {
+    (void)state;
+    static const struct {
+        const char *header;
+        enum range_kind kind;
+        uint64_t from, length;
+    } cases[] = {
+        {NULL, RANGE_NONE, 0, 0},           {"bytes=0-0", RANGE_PART, 0, 1},
+        {"bytes=5-", RANGE_PART, 5, 5},     {"bytes=-3", RANGE_PART, 7, 3},
+        {"bytes=-30", RANGE_PART, 0, 10},   {"bytes=2-99999999999999999999", RANGE_PART, 2, 8},
+        {"bytes=10-", RANGE_OUTSIDE, 0, 0}, {"bytes=-0", RANGE_OUTSIDE, 0, 0},
+        {"bytes=3-2", RANGE_NONE, 0, 0},    {"bytes=0-1,3-4", RANGE_NONE, 0, 0},
+        {"bytes=-", RANGE_NONE, 0, 0},      {"Bytes=1-1", RANGE_PART, 1, 1},
+        {"items=0-1", RANGE_NONE, 0, 0},    {"bytes= 0-1", RANGE_NONE, 0, 0},
+        {"bytes=+1-2", RANGE_NONE, 0, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t from = 0, length = 0;
+        assert_int_equal(answer_file_range(cases[i].header, 10, &from, &length), cases[i].kind);
+        if (cases[i].kind == RANGE_PART) {
+            assert_int_equal(from, cases[i].from);
+            assert_int_equal(length, cases[i].length);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_jpeg),         cmocka_unit_test(test_jpeg_keeps_its_orientation),
+        cmocka_unit_test(test_png_webp_pdf), cmocka_unit_test(test_mp4),
+        cmocka_unit_test(test_exif),         cmocka_unit_test(test_ranges),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
