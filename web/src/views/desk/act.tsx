@@ -1,7 +1,7 @@
 // Acting on a case: what the API permits, each with its digit; the words and fields of the one that is chosen. What was typed is kept by case until
 // it is done, whatever happens in between: refused, somebody else was faster, another case was opened, the session has ended.
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asProblem, post, type Problem } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departments } from "../../lib/county.ts";
@@ -203,6 +203,8 @@ interface Properties {
   words: CaseWords;
   /** As the user has seen the case. */
   version: number;
+  /** What was done last is on the screen: until then there is nothing to act on. */
+  settled: boolean;
   /** Others have changed it, and the user has not said that he saw it. */
   unseen: boolean;
   onSeen: () => void;
@@ -210,7 +212,7 @@ interface Properties {
   onDone: (answer: Done, what: string) => void;
 }
 
-export function Acting({ one, words, version, unseen, onSeen, onConflict, onDone }: Properties): JSX.Element {
+export function Acting({ one, words, version, settled, unseen, onSeen, onConflict, onDone }: Properties): JSX.Element {
   const [draft, setDraft] = useState<Draft | null>(() => drafts.get(one.case) ?? null);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [note, setNote] = useState("");
@@ -234,12 +236,13 @@ export function Acting({ one, words, version, unseen, onSeen, onConflict, onDone
     keep(null);
     (document.activeElement as HTMLElement | null)?.blur();
   };
-  useEffect(() => {
+  // Before the next key is pressed, hence not useEffect.
+  useLayoutEffect(() => {
     // To what has to be filled in, or to the words.
     const fields = [...(form.current?.querySelectorAll<HTMLInputElement>("select, input:not([type=checkbox]), textarea") ?? [])];
     (fields.find((field) => field.value === "" && field.dataset["needed"] === "true") ?? form.current?.querySelector("textarea"))?.focus();
   }, [draft?.action]);
-  useKeys(Object.fromEntries(actions.slice(0, 9).map((other, place) => [String(place + 1), () => choose(other)])));
+  useKeys(Object.fromEntries((settled ? actions : []).slice(0, 9).map((other, place) => [String(place + 1), () => choose(other)])));
 
   const submit = async () => {
     if (draft === null || action === undefined || sending) return;
@@ -292,7 +295,7 @@ export function Acting({ one, words, version, unseen, onSeen, onConflict, onDone
       {actions.length === 0 && <p class="quiet">{t("noActions")}</p>}
       <div class="desk-actions" role="group" aria-label={t("actions")}>
         {actions.map((other, place) => (
-          <button type="button" key={other.action} data-action={other.action} class={place === 0 && draft === null ? "primary" : ""} aria-pressed={other.action === draft?.action} onClick={() => choose(other)}>
+          <button type="button" key={other.action} data-action={other.action} class={place === 0 && draft === null ? "primary" : ""} disabled={!settled} aria-pressed={other.action === draft?.action} onClick={() => choose(other)}>
             {place < 9 && <kbd>{place + 1}</kbd>} {coded(other.action, other.name_zh)}
           </button>
         ))}

@@ -127,6 +127,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
   const one = asked.data;
   // The journal's end that the user has seen; later entries of others are shown as news until they are acknowledged.
   const [seen, setSeen] = useState<{ seq: number; version: number } | null>(null);
+  const [awaited, setAwaited] = useState(0);
   const last = one?.journal.at(-1)?.seq ?? 0;
   useEffect(() => {
     if (one && seen === null) setSeen({ seq: last, version: one.version });
@@ -182,11 +183,13 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           one={one}
           words={words}
           version={seen?.version ?? one.version}
+          settled={one.version >= awaited}
           unseen={news.length > 0}
           onSeen={acknowledge}
           onConflict={asked.reload}
           onDone={(answer, what) => {
             setSeen({ seq: answer.seq, version: answer.version });
+            setAwaited(answer.version);
             asked.reload();
             onDone(one.case, what, answer.state);
           }}
