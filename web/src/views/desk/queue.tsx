@@ -56,13 +56,17 @@ export function currentQueue(): Queue {
 
 /** Parameters of the API's list that come from links of other views and have no field here: they are shown as what they are. */
 const FROM_LINKS = ["is", "not", "state", "category", "grid_cell", "moment", "from", "to", "subsystem", "device", "box", "urgent", "statistic", "month"] as const;
+/** no_department=true: those that have none yet. */
+const WITHOUT = ["department", "category", "grid_cell"] as const;
+/** A list of one empty word, as the API wants it; an empty parameter would be left out on the way. */
+const NONE = ",";
 const OF_FILTERS = ["text", "stage", "source", "class", "department"] as const;
 
 export function listParameters(queue: Queue): Parameters {
   const { parameters } = route.value;
   const asked: Parameters = Object.fromEntries([...FROM_LINKS, ...OF_FILTERS].filter((key) => (parameters[key] ?? "") !== "").map((key) => [key, parameters[key]]));
   // A link's empty value stands for none: no department yet, no grid cell.
-  for (const key of ["department", "category", "grid_cell"]) if (parameters[`no_${key}`] === "true") asked[key] = "";
+  for (const key of WITHOUT) if (parameters[`no_${key}`] === "true") asked[key] = NONE;
   const is = [...new Set([...queue.is, ...(parameters["is"] ?? "").split(",")])].filter((word) => word !== "");
   if (is.length > 0) asked["is"] = is.join(",");
   if (asked["state"] === undefined && queue.states.length > 0) asked["state"] = queue.states.join(",");
@@ -162,8 +166,9 @@ function filters(words: CaseWords): Filter[] {
 function FromLink({ words }: { words: CaseWords }): JSX.Element | null {
   const { parameters } = route.value;
   const given = FROM_LINKS.filter((key) => (parameters[key] ?? "") !== "");
+  const without = WITHOUT.filter((key) => parameters[`no_${key}`] === "true");
   const asked = useAsk<{ figure?: { value: number; cases: number } }>("statistic" in parameters ? "cases" : null, { ...listParameters(currentQueue()), limit: 1 });
-  if (given.length === 0) return null;
+  if (given.length === 0 && without.length === 0) return null;
   const known: Record<string, { name_zh: string } | undefined> = {
     ...Object.fromEntries(words.figures.map((one) => [one.figure, one])),
     ...Object.fromEntries(words.statistics.map((one) => [one.statistic, one])),
@@ -176,6 +181,11 @@ function FromLink({ words }: { words: CaseWords }): JSX.Element | null {
       {given.map((key) => (
         <button type="button" key={key} aria-label={`${word(parameters[key]!)} ✕`} onClick={() => setParameters({ [key]: null })}>
           {word(parameters[key]!)} <span aria-hidden="true">✕</span>
+        </button>
+      ))}
+      {without.map((key) => (
+        <button type="button" key={key} onClick={() => setParameters({ [`no_${key}`]: null })}>
+          {t(`no_${key}`)} <span aria-hidden="true">✕</span>
         </button>
       ))}
       {figure && <strong>{t("figure", word(parameters["statistic"]!), figure.value, figure.cases)}</strong>}

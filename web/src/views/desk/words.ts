@@ -105,6 +105,9 @@ export const t = dictionary(
     thereAlready: "附近已有未办结的案卷，请先核对是否重复：",
     badPlace: "坐标应为两个数：经度, 纬度",
     close: "关闭",
+    no_department: "没有责任单位",
+    no_category: "没有类别",
+    no_grid_cell: "不在网格内",
   },
   {
     queue: "Queue",
@@ -210,6 +213,9 @@ export const t = dictionary(
     thereAlready: "Open cases nearby: please see first whether it is one of them:",
     badPlace: "Coordinates are two numbers: longitude, latitude",
     close: "Close",
+    no_department: "No department yet",
+    no_category: "No category",
+    no_grid_cell: "In no grid cell",
   },
 );
 
