@@ -18,6 +18,7 @@ packages_test=(
     libcmocka-dev openssl clang clang-format clang-tidy llvm libclang-rt-14-dev shellcheck pyflakes3 man-db mandoc
     postgresql-15-pgtap postgresql-15-plpgsql-check libtap-parser-sourcehandler-pgtap-perl
     python3-pytest python3-pytest-xdist python3-paho-mqtt python3-psycopg2 python3-protobuf python3-requests
+    python3-jsonschema
     wrk gdal-bin rabbitmq-server chromium fonts-noto-cjk
 )
 # What tests/bench/peers measures the hub against; no test needs them.

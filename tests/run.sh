@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # run.sh: every test of cityhub, or one part of them.
-#     tests/run.sh [lint|unit|schema|integration|fuzz|all] [PATTERN]
+#     tests/run.sh [lint|unit|schema|integration|web|fuzz|all] [PATTERN]
 # PATTERN chooses within a part: a regular expression of ctest names (unit), a part of a file's name (schema, lint), an
-# expression of pytest's -k (integration), a fuzz target. Installs what is missing, builds build/asan with AddressSanitizer
+# expression of pytest's -k (integration), a regular expression of names (web), a fuzz target. Installs what is missing, builds build/asan with AddressSanitizer
 # and UndefinedBehaviorSanitizer, and ends with one line `N passed, N failed`; exit status 0 only if nothing failed.
 #     FUZZ_SECONDS        seconds per decoder that is fuzzed (15), a quarter of that for the smaller parsers
 #     INTEGRATION_WORKERS how many files of integration tests run side by side (one a processor); 0 = in this process
@@ -122,14 +122,18 @@ part_integration() {
     return "$status"
 }
 
+part_web() {
+    CITYHUB_BUILD=$build CITYHUB_TEST_LOGS=$logs tests/web/run ${pattern:+"$pattern"}
+}
+
 part_fuzz() {
     tests/fuzz/run.sh "${FUZZ_SECONDS:-15}" ${pattern:+"$pattern"}
 }
 
 case $part in
-lint | unit | schema | integration | fuzz) parts=("$part") ;;
+lint | unit | schema | integration | web | fuzz) parts=("$part") ;;
 all)
-    parts=(unit schema integration lint_beside fuzz)
+    parts=(unit schema integration web lint_beside fuzz)
     pattern=
     ;;
 *) usage ;;

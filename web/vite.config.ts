@@ -49,10 +49,13 @@ function packed(): Plugin {
   };
 }
 
+const hub = process.env.CITYHUB_URL ?? "http://127.0.0.1:8080";
+
 export default defineConfig({
   plugins: [maplibre(), packed()],
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   define: { MAPLIBRE_WORKER: JSON.stringify("/node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs") },
   build: { target: "chrome109", assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false },
-  server: { proxy: { "/api": process.env.CITYHUB_URL ?? "http://127.0.0.1:8080" } },
+  // While writing: what the hub is asked comes from its own page, as far as it can tell.
+  server: { proxy: { "/api": { target: hub, headers: { origin: hub } } } },
 });

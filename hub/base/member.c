@@ -2,9 +2,11 @@
  */
 #include "hub/base/member.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 
 cJSON *member_get(const cJSON *object, const char *name) {
     return cJSON_GetObjectItemCaseSensitive(object, name);
@@ -45,4 +47,20 @@ int member_put(cJSON *object, const char *name, cJSON *value) {
         return CH_EMEMORY;
     }
     return 0;
+}
+
+void member_add_exact(cJSON *object, const char *name, double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.17g", value);
+    cJSON_AddRawToObject(object, name, text);
+}
+
+void member_add_words(cJSON *object, const char *name, const char *words) {
+    cJSON *array = cJSON_AddArrayToObject(object, name);
+    size_t length;
+    for (const char *at; (at = text_word(&words, &length)) != NULL;) {
+        char word[128];
+        snprintf(word, sizeof word, "%.*s", (int)length, at);
+        cJSON_AddItemToArray(array, cJSON_CreateString(word));
+    }
 }

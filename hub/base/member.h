@@ -26,4 +26,10 @@ const cJSON *member_find(const cJSON *array, const char *name, const char *value
  * out and it cannot be put. Returns 0 or CH_EMEMORY (`value` NULL is that, too). */
 int member_put(cJSON *object, const char *name, cJSON *value);
 
+/* Adds a number with all its digits: cJSON itself drops those beyond 15, as of 2^53. */
+void member_add_exact(cJSON *object, const char *name, double value);
+
+/* Adds an array of the words, which have blanks between them. Out of memory: some or all are missing. */
+void member_add_words(cJSON *object, const char *name, const char *words);
+
 #endif

@@ -15,7 +15,7 @@
  * Codes of problems: malformed, empty_batch, too_many_records, missing_device_code, missing_time, missing_field,
  * wrong_type, not_finite, bad_code, bad_text, bad_enum, time_ahead, time_too_old, bad_position,
  * missing_coordinate_system, duplicate_field, no_readings, bad_value, wrong_topic, place_outside. Codes of warnings:
- * unknown_field, place_outside. */
+ * unknown_field, place_outside, place_doubtful. */
 #ifndef CITYHUB_DECODE_H
 #define CITYHUB_DECODE_H
 
@@ -50,7 +50,7 @@ struct record {
     size_t device_code_length; /* 1 to DECODE_CODE_MAX, valid UTF-8, no control characters; NUL-terminated */
     int64_t observed_at_ms;    /* UTC epoch milliseconds, within the limits */
     bool has_position;
-    bool outside;                           /* the position is outside the county: it says nothing of where it is */
+    bool outside;                           /* the position is outside the county or in doubt: it says nothing */
     double lon, lat;                        /* WGS 84, degrees */
     uint64_t present;                       /* bit (ordinal - 1): there is a reading */
     uint64_t quality;                       /* bit (ordinal - 1): the reading is outside the metric's physical range */
@@ -86,7 +86,7 @@ struct decode_sink {
     void (*problem)(void *user, int index, const char *code, const char *reason);
     /* The record is delivered all the same. `field` is the field's name in the .proto, or NULL. unknown_field: a field
      * that this build does not know was ignored; said once per field and message, with the record that had it first,
-     * for at most 16 fields. place_outside: the record's position. */
+     * for at most 16 fields. place_outside, place_doubtful: the record's position. */
     void (*warning)(void *user, int index, const char *code, const char *field, const char *reason);
     void *user;
 };

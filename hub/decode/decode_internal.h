@@ -98,9 +98,9 @@ bool decode_is_name(const ProtobufCFieldDescriptor *field, const char *name, siz
 /* A position as it is read, before it is checked and converted. */
 struct decode_place {
     bool given, has_lon, has_lat, has_system;
-    bool outside; /* the county; once it is checked */
+    bool outside; /* the county, or in doubt; once it is checked */
     double lon, lat;
-    int64_t system;
+    int64_t system, doubt;
 };
 
 /* A value of a field, from protobuf or JSON; which member counts is the field's type's affair. */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "common.pb-c.h"
 #include "hub/decode/coordinate.h"
 #include "hub/decode/decode_internal.h"
 
@@ -20,6 +21,9 @@ void decode_place_put(struct decode_place *place, const ProtobufCFieldDescriptor
     case 3:
         place->has_system = true;
         place->system = scalar->whole;
+        break;
+    case 4:
+        place->doubt = scalar->whole;
         break;
     default:
         break;
@@ -79,6 +83,28 @@ static bool judge_extent(struct decoder *decoder, struct decode_place *place, do
     return true;
 }
 
+/* What its sender says against a place. A number that this build does not know is a doubt too. */
+static const char *doubt_words(int64_t doubt) {
+    return doubt == CITYHUB__V1__POSITION_DOUBT__POSITION_NO_FIX ? "there was no fix"
+           : doubt == CITYHUB__V1__POSITION_DOUBT__POSITION_JUMP ? "it is a jump from the place before"
+                                                                 : "it is not to be trusted";
+}
+
+/* Marks a place that its sender does not trust and warns of it; of a case it refuses the record and returns false. */
+static bool judge_doubt(struct decoder *decoder, struct decode_place *place) {
+    char reason[DECODE_REASON_MAX];
+    if (decode_needs_place(decoder)) {
+        decode_refuse(decoder, PROBLEM_BAD_POSITION, "position: its doubt says that %s; a case needs a place",
+                      doubt_words(place->doubt));
+        return false;
+    }
+    snprintf(reason, sizeof reason, "position: its doubt says that %s; it was stored with a mark and moves nothing",
+             doubt_words(place->doubt));
+    place->outside = true;
+    decoder->warning(decoder->user, decoder->record.index, "place_doubtful", "position", reason);
+    return true;
+}
+
 bool decode_place_finish(struct decoder *decoder, struct decode_place *place) {
     if (!place->has_lon || !place->has_lat) {
         decode_refuse(decoder, PROBLEM_BAD_POSITION, "position: has no %s; a position is lon, lat and system",
@@ -114,5 +140,6 @@ bool decode_place_finish(struct decoder *decoder, struct decode_place *place) {
                                                             : "; lon is -180 to 180, lat -90 to 90");
         return false;
     }
-    return judge_extent(decoder, place, lon, lat);
+    return place->doubt != CITYHUB__V1__POSITION_DOUBT__POSITION_SURE ? judge_doubt(decoder, place)
+                                                                      : judge_extent(decoder, place, lon, lat);
 }

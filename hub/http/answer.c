@@ -331,6 +331,9 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     if (answer->location[0] != '\0') {
         MHD_add_response_header(response, MHD_HTTP_HEADER_LOCATION, answer->location);
     }
+    if (answer->crs[0] != '\0') {
+        MHD_add_response_header(response, "Content-Crs", answer->crs);
+    }
     if (answer->allow[0] != '\0') {
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, answer->allow);
     }

@@ -9,7 +9,13 @@
 
 struct request;
 
-enum { ANSWER_ETAG_MAX = 80, ANSWER_LOCATION_MAX = 256, ANSWER_ALLOW_MAX = 64, ANSWER_COOKIE_MAX = 160 };
+enum {
+    ANSWER_ETAG_MAX = 80,
+    ANSWER_LOCATION_MAX = 256,
+    ANSWER_ALLOW_MAX = 64,
+    ANSWER_COOKIE_MAX = 160,
+    ANSWER_CRS_MAX = 80
+};
 
 /* What `pull` says besides a number of bytes. */
 enum { SOURCE_WAIT = 0, SOURCE_END = -1, SOURCE_BROKEN = -2 };
@@ -42,6 +48,7 @@ struct answer {
     char location[ANSWER_LOCATION_MAX];
     char allow[ANSWER_ALLOW_MAX];
     char cookie[ANSWER_COOKIE_MAX]; /* Set-Cookie; "" = none */
+    char crs[ANSWER_CRS_MAX];       /* Content-Crs, with its angle brackets; "" = none */
     unsigned retry_after_s;         /* 0 = none */
     unsigned age_s;                 /* since when what it says may be old; 0 = it is not */
     bool close;                     /* the connection ends behind it */

@@ -218,6 +218,62 @@ bool client_is_strange(const struct request *request, bool needed) {
     return origin == NULL ? needed : !client_origin(request->service->config, request->service->port, origin);
 }
 
+/* ---- where the hub is ---- */
+
+bool client_forwarded_base(const char *scheme, const char *host, char base[static CLIENT_BASE_MAX]) {
+    static const char host_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
+    size_t length = host == NULL ? 0 : strspn(host, host_characters);
+    bool secure = scheme != NULL && strcasecmp(scheme, "https") == 0;
+    base[0] = '\0';
+    if (length == 0 || host[length] != '\0' || length + sizeof "https://" > CLIENT_BASE_MAX ||
+        (scheme != NULL && !secure && strcasecmp(scheme, "http") != 0)) {
+        return false;
+    }
+    snprintf(base, CLIENT_BASE_MAX, "%s://%s", secure ? "https" : "http", host);
+    return true;
+}
+
+/* What a proxy says counts if the county names no origins, or this one. */
+static bool base_of_proxy(const struct request *request, char base[static CLIENT_BASE_MAX]) {
+    const struct config *config = request->service->config;
+    struct in6_addr peer = in6addr_any;
+    return peer_of(request, &peer) && is_proxy(config->http_proxies, &peer) &&
+           client_forwarded_base(request_header(request, "X-Forwarded-Proto"),
+                                 request_header(request, "X-Forwarded-Host"), base) &&
+           (strspn(config->http_origins, " ") == strlen(config->http_origins) ||
+            client_origin(config, request->service->port, base));
+}
+
+static void base_of_socket(const struct request *request, char base[static CLIENT_BASE_MAX]) {
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    struct in6_addr local = in6addr_any;
+    char text[INET6_ADDRSTRLEN];
+    base[0] = '\0';
+    if (getsockname(request_socket(request->connection), (struct sockaddr *)&address, &length) != 0 ||
+        !address_of((const struct sockaddr *)&address, &local)) {
+        return;
+    }
+    six_text(&local, text);
+    bool four = IN6_IS_ADDR_V4MAPPED(&local);
+    snprintf(base, CLIENT_BASE_MAX, four ? "http://%s:%d" : "http://[%s]:%d", text, request->service->port);
+}
+
+void client_base(const struct request *request, char base[static CLIENT_BASE_MAX]) {
+    const char *origins = request->service->config->http_origins;
+    size_t length = 0;
+    if (base_of_proxy(request, base)) {
+        return;
+    }
+    const char *first = text_word(&origins, &length);
+    if (first != NULL && length < CLIENT_BASE_MAX) {
+        memcpy(base, first, length);
+        base[length] = '\0';
+    } else {
+        base_of_socket(request, base);
+    }
+}
+
 bool client_is_secure(const struct request *request) {
     const char *origin = request_header(request, MHD_HTTP_HEADER_ORIGIN);
     return origin == NULL ? client_all_secure(request->service->config) : is_https(origin);

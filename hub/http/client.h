@@ -26,6 +26,16 @@ bool client_is_proxy(const struct config *config, const struct sockaddr *socket)
  * them). False if there is none, or something else stands there. Pure. */
 bool client_forwarded(const char *forwarded, const char *proxies, char text[static INET6_ADDRSTRLEN]);
 
+enum { CLIENT_BASE_MAX = 160 };
+
+/* Where who asks finds the hub, as scheme://host[:port], for links: what a proxy of the county says (X-Forwarded-Host
+ * and -Proto), if that is one of [http] origins or none are named; else the first of those; else the address that the
+ * connection came to. Never what the client wrote as Host. "" if it cannot be told. */
+void client_base(const struct request *request, char base[static CLIENT_BASE_MAX]);
+
+/* scheme://host[:port] of a proxy's headers; NULL = it has none. False if they are no such thing. Pure. */
+bool client_forwarded_base(const char *scheme, const char *host, char base[static CLIENT_BASE_MAX]);
+
 /* True if `origin` (scheme://host[:port]) is one of [http] origins; without any: localhost and loopback addresses with
  * this port. Pure. */
 bool client_origin(const struct config *config, int port, const char *origin);

@@ -1,5 +1,6 @@
 /* login.c: people at the door, see login.h. Each goes through three steps: what is stored of the account, Argon2id in a
- * thread, a session. Must never log what was typed: people type passwords into the field of the login, too. */
+ * thread, a session or the new password. Must never log what was typed: people type passwords into the field of the
+ * login, too. */
 #include "hub/http/login.h"
 
 #include <arpa/inet.h>
@@ -23,7 +24,7 @@ enum { LOGINS_MAX = 32, HASHES_AT_A_TIME = 2, STATEMENT_S = 5 };
 enum stage {
     STAGE_FIND,  /* waits for what is stored of its account */
     STAGE_HASH,  /* waits for a thread */
-    STAGE_OPEN,  /* waits for its session */
+    STAGE_OPEN,  /* waits for its session, or for its new password to be stored */
     STAGE_NOTE,  /* was wrong: waits for its line in the audit log */
     STAGE_BUSY,  /* one of these is under way */
     STAGE_ENDED, /* to be freed */
@@ -42,7 +43,9 @@ struct login {
     char secret[SECRET_TEXT];
     unsigned char secret_hash[SECRET_HASH_BYTES], before[SECRET_HASH_BYTES];
     bool has_before, secure;
-    char *answer; /* what login_open said */
+    bool changes; /* it is logged in and wants another password: */
+    char wanted[PASSWORD_BYTES_MAX + 1], wanted_hash[PASSWORD_HASH_TEXT], session[24];
+    char *answer; /* what login_open or login_password said */
     char number[12];
     struct postgres_value values[POSTGRES_VALUES_MAX];
     uv_work_t work;
@@ -113,7 +116,8 @@ static void refuse(struct login *login, enum problem_kind kind, const char *zh, 
 }
 
 static void refuse_wrong(struct login *login) {
-    refuse(login, PROBLEM_LOGIN, "账号或密码不对", "login or password is wrong");
+    refuse(login, PROBLEM_LOGIN, login->changes ? "原密码不对" : "账号或密码不对",
+           login->changes ? "the present password is wrong" : "login or password is wrong");
 }
 
 /* The client left, or its time is over. */
@@ -151,6 +155,12 @@ static void open_result(void *user, int statement, const PGresult *rows) {
     }
 }
 
+static void set_cookie(const struct login *login) {
+    struct answer *answer = &login->request->answer;
+    snprintf(answer->cookie, sizeof answer->cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict%s",
+             login->secure ? IDENTITY_COOKIE_SECURE : IDENTITY_COOKIE, login->secret, login->secure ? "; Secure" : "");
+}
+
 static void open_done(struct login *login) {
     login->stage = STAGE_ENDED;
     if (login->answer == NULL) {
@@ -159,11 +169,10 @@ static void open_done(struct login *login) {
     }
     login_throttle_forget(login->desk->throttle, &login->try_);
     if (login->request != NULL) {
-        struct answer *answer = &login->request->answer;
-        snprintf(answer->cookie, sizeof answer->cookie, "%s=%s; Path=/; HttpOnly; SameSite=Strict%s",
-                 login->secure ? IDENTITY_COOKIE_SECURE : IDENTITY_COOKIE, login->secret,
-                 login->secure ? "; Secure" : "");
-        answer_text(answer, login->answer);
+        if (!login->changes) {
+            set_cookie(login);
+        }
+        answer_text(&login->request->answer, login->answer);
         login->answer = NULL;
         answered(login);
     }
@@ -175,7 +184,7 @@ static void on_done(void *user, const struct postgres_error *error) {
     login->desk->asking = NULL;
     if (error != NULL) {
         log_warning("http_login", "sqlstate=%s reason=%s", error->sqlstate, log_quote(error->message));
-        refuse(login, PROBLEM_AWAY, "登录时数据库未能答复", "the database did not answer");
+        refuse(login, PROBLEM_AWAY, "数据库未能答复", "the database did not answer");
         login->stage = STAGE_ENDED;
     } else if (was == STAGE_FIND) {
         find_done(login);
@@ -205,6 +214,14 @@ static void ask(struct login *login) {
         values[0] = (struct postgres_value){.data = login->try_.login, .length = strlen(login->try_.login)};
         job.value_count = 1;
         job.result = find_result;
+    } else if (login->stage == STAGE_OPEN && login->changes) {
+        job.sql = "SELECT onemap.login_password($1, $2, $3, $4, $5)::text";
+        values[1] = text_value(login->hash);
+        values[2] = text_value(login->wanted_hash);
+        values[3] = text_value(login->session);
+        values[4] = text_value(login->try_.address);
+        job.value_count = 5;
+        job.result = open_result;
     } else if (login->stage == STAGE_OPEN) {
         job.sql = "SELECT onemap.login_open($1, $2, $3, $4, $5)::text";
         values[1] = text_value(login->hash);
@@ -227,6 +244,21 @@ static void ask(struct login *login) {
 static void work_do(uv_work_t *work) {
     struct login *login = work->data;
     login->fits = password_fits(login->password, login->hash);
+    if (login->fits && login->changes && password_hash(login->wanted, login->wanted_hash) != 0) {
+        login->wanted_hash[0] = '\0';
+    }
+}
+
+/* What it wants is there to be stored: the secret of its session, or its new hash. */
+static bool is_prepared(struct login *login) {
+    if (login->changes) {
+        return login->wanted_hash[0] != '\0';
+    }
+    if (secret_text(login->secret) != 0) {
+        return false;
+    }
+    secret_hash(login->secret, strlen(login->secret), login->secret_hash);
+    return true;
 }
 
 static void work_done(uv_work_t *work, int status) {
@@ -235,16 +267,16 @@ static void work_done(uv_work_t *work, int status) {
     bool known = login->account != 0, fits = login->fits && known && status == 0;
     desk->hashing--;
     secret_wipe(login->password, sizeof login->password);
+    secret_wipe(login->wanted, sizeof login->wanted);
     if (desk->closing.begun) {
         login_free(login);
         closing_over(&desk->closing);
         return;
     }
-    if (fits && (login->request == NULL || secret_text(login->secret) != 0)) {
-        login->stage = STAGE_ENDED; /* nobody is there to have the session */
-        refuse(login, PROBLEM_INTERNAL, "没有随机数", "there are no random numbers");
+    if (fits && (login->request == NULL || !is_prepared(login))) {
+        login->stage = STAGE_ENDED; /* nobody is there to have it */
+        refuse(login, PROBLEM_INTERNAL, "没有随机数或内存", "there are no random numbers, or no memory");
     } else if (fits) {
-        secret_hash(login->secret, strlen(login->secret), login->secret_hash);
         login->stage = STAGE_OPEN;
     } else {
         log_info("http_login", "answer=refused account=%d address=%s", login->account,
@@ -321,25 +353,42 @@ static void on_lost(void *user, const char *why) {
 
 /* ---- the route ---- */
 
+/* Moves a text out of the body; false if it is none, or has no room. */
+static bool take(const cJSON *body, const char *name, char *room, size_t size) {
+    char *text = cJSON_GetStringValue(member_get(body, name));
+    bool fits = text != NULL && strlen(text) < size;
+    if (fits) {
+        memcpy(room, text, strlen(text) + 1);
+    }
+    if (text != NULL) {
+        secret_wipe(text, strlen(text));
+    }
+    return fits;
+}
+
+static bool take_login(const cJSON *body, struct login *login) {
+    bool password = take(body, "password", login->password, sizeof login->password);
+    return take(body, "login", login->try_.login, sizeof login->try_.login) && login->try_.login[0] != '\0' && password;
+}
+
+static bool take_passwords(const cJSON *body, struct login *login) {
+    bool password = take(body, "password", login->password, sizeof login->password);
+    return take(body, "new_password", login->wanted, sizeof login->wanted) && password;
+}
+
 /* False after refusing. */
 static bool read_body(struct request *request, struct login *login) {
     cJSON *body = cJSON_ParseWithLength(request->body.data, request->body.length);
-    char *name = cJSON_GetStringValue(member_get(body, "login"));
-    char *password = cJSON_GetStringValue(member_get(body, "password"));
-    bool whole = name != NULL && password != NULL && name[0] != '\0' && strlen(name) < sizeof login->try_.login &&
-                 strlen(password) <= PASSWORD_BYTES_MAX;
-    if (whole) {
-        memcpy(login->try_.login, name, strlen(name) + 1);
-        memcpy(login->password, password, strlen(password) + 1);
-    } else {
+    bool whole = login->changes ? take_passwords(body, login) : take_login(body, login);
+    cJSON_Delete(body);
+    secret_wipe(request->body.data, request->body.length);
+    if (!whole && login->changes) {
+        request_refuse(request, PROBLEM_BODY, "请求体须为 {\"password\": 原密码, \"new_password\": 新密码}",
+                       "the body must be {\"password\": ..., \"new_password\": ...}");
+    } else if (!whole) {
         request_refuse(request, PROBLEM_BODY, "请求体须为 {\"login\": 账号, \"password\": 密码}",
                        "the body must be {\"login\": ..., \"password\": ...}");
     }
-    if (password != NULL) {
-        secret_wipe(password, strlen(password));
-    }
-    cJSON_Delete(body);
-    secret_wipe(request->body.data, request->body.length);
     return whole;
 }
 
@@ -369,36 +418,93 @@ static void enqueue(struct login_desk *desk, struct login *login) {
     advance_soon(desk);
 }
 
-void login_answer(struct request *request, struct answer *answer) {
+/* NULL after refusing. */
+static struct login *login_new(struct request *request) {
     struct login_desk *desk = request->service->logins;
-    struct login *login = calloc(1, sizeof *login);
-    const char *before = identity_cookie(request);
-    if (login == NULL || desk == NULL) {
-        free(login);
+    struct login *login = desk == NULL ? NULL : calloc(1, sizeof *login);
+    if (login == NULL) {
         request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
+        return NULL;
+    }
+    login->desk = desk;
+    login->request = request;
+    client_address(request, login->try_.address);
+    return login;
+}
+
+/* It is in order: its answer comes later. */
+static void begin(struct login *login) {
+    struct answer *answer = &login->request->answer;
+    answer->later = true;
+    answer->source = (struct answer_source){.closed = on_closed, .user = login};
+    enqueue(login->desk, login);
+}
+
+void login_answer(struct request *request, struct answer *answer) {
+    struct login *login = login_new(request);
+    const char *before = identity_cookie(request);
+    (void)answer;
+    if (login == NULL) {
         return;
     }
-    client_address(request, login->try_.address);
     if (client_is_strange(request, false)) {
         request_refuse(request, PROBLEM_ORIGIN, "请求不是来自本系统的页面",
                        "the request does not come from a page of this hub");
         login_free(login);
         return;
     }
-    if (!read_body(request, login) || !may_try(request, desk, login)) {
+    if (!read_body(request, login) || !may_try(request, login->desk, login)) {
         login_free(login);
         return;
     }
-    login->desk = desk;
-    login->request = request;
     login->secure = client_is_secure(request);
     login->has_before = before != NULL;
     if (before != NULL) {
         secret_hash(before, strlen(before), login->before);
     }
-    answer->later = true;
-    answer->source = (struct answer_source){.closed = on_closed, .user = login};
-    enqueue(desk, login);
+    begin(login);
+}
+
+/* Who is logged in; false after refusing. */
+static bool read_identity(struct request *request, struct login *login) {
+    cJSON *json = cJSON_ParseWithLength(request->json.data, request->json.length);
+    const cJSON *who = member_get(json, "identity");
+    bool is_person =
+        strcmp(member_text(who, "kind"), "person") == 0 && strlen(member_text(who, "login")) < sizeof login->try_.login;
+    if (is_person) {
+        snprintf(login->try_.login, sizeof login->try_.login, "%s", member_text(who, "login"));
+        snprintf(login->session, sizeof login->session, "%.0f", member_number(who, "session", 0));
+    } else {
+        request_refuse(request, PROBLEM_RIGHT, "令牌没有密码", "a token has no password");
+    }
+    cJSON_Delete(json);
+    return is_person;
+}
+
+static bool may_have(struct request *request, const struct login *login) {
+    const char *flaw = password_flaw(login->wanted, login->try_.login);
+    flaw = flaw == NULL && strcmp(login->wanted, login->password) == 0 ? "is the present one" : flaw;
+    if (flaw != NULL) {
+        request_refuse(request, PROBLEM_BODY,
+                       "新密码须有 10 个以上字符、5 种以上不同字符，不含账号，且与原密码不同%.0s",
+                       "the new password %s", flaw);
+    }
+    return flaw == NULL;
+}
+
+void login_password_answer(struct request *request, struct answer *answer) {
+    struct login *login = login_new(request);
+    (void)answer;
+    if (login == NULL) {
+        return;
+    }
+    login->changes = true;
+    if (!read_identity(request, login) || !read_body(request, login) || !may_have(request, login) ||
+        !may_try(request, login->desk, login)) {
+        login_free(login);
+        return;
+    }
+    begin(login);
 }
 
 void login_forget(struct request *request) {

@@ -1,6 +1,7 @@
-/* login.h: POST /api/v1/login: a person's login and password become a session. Argon2id runs in libuv's threads, two at
- * a time; those that wait are bounded; tries are delayed by account and by address; an unknown account takes the time
- * and gets the answer of a wrong password. */
+/* login.h: POST /api/v1/login: a person's login and password become a session; POST /api/v1/me/password: who is logged
+ * in gets another password for the present one. Argon2id runs in libuv's threads, two at a time; those that wait are
+ * bounded; tries are delayed by account and by address, of both routes together; an unknown account takes the time and
+ * gets the answer of a wrong password. */
 #ifndef CITYHUB_LOGIN_H
 #define CITYHUB_LOGIN_H
 
@@ -17,8 +18,9 @@ struct request;
 struct login_desk *login_desk_open(uv_loop_t *loop, const struct config *config);
 void login_desk_close(struct login_desk *desk, void (*closed)(void *user), void *user);
 
-/* The route's answer. */
+/* The routes' answers. */
 void login_answer(struct request *request, struct answer *answer);
+void login_password_answer(struct request *request, struct answer *answer);
 
 /* The session's cookie is to be forgotten by the client. */
 void login_forget(struct request *request);

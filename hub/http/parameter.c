@@ -40,7 +40,13 @@ static bool read_number(const char *text, size_t length, bool whole, double *num
 }
 
 static bool check_integer(const struct parameter *parameter, const char *text, size_t length, double *number) {
-    return read_number(text, length, true, number) && *number >= parameter->low && *number <= parameter->high;
+    if (!read_number(text, length, true, number)) {
+        return false;
+    }
+    if (parameter->clamp && *number > parameter->high) {
+        *number = parameter->high;
+    }
+    return *number >= parameter->low && *number <= parameter->high;
 }
 
 static bool check_number(const struct parameter *parameter, const char *text, size_t length, double *number) {
@@ -293,6 +299,9 @@ const char *parameter_flaw(const struct parameter *parameter) {
     }
     if (parameter->kind == PARAMETER_TEXT && parameter->high < 1) {
         return "a text needs a range of characters";
+    }
+    if (parameter->clamp && parameter->kind != PARAMETER_INTEGER) {
+        return "only a whole number is clamped";
     }
     if (parameter->list > 0 && parameter->kind == PARAMETER_BOX) {
         return "a box has commas itself";

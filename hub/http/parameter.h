@@ -23,6 +23,7 @@ struct parameter {
     const char *name; /* in the pattern as {name}: part of the path, otherwise of the query */
     enum parameter_kind kind;
     double low, high;
+    bool clamp;          /* PARAMETER_INTEGER: what is above high counts as high, instead of being refused */
     const char *choices; /* PARAMETER_CHOICE: words with a blank between them */
     const char *initial; /* what counts if it is left out; NULL = left out it is */
     bool required;       /* of the query; the path's always are */

@@ -112,6 +112,7 @@ static const struct rule {
     {"CH020", 422, {"没有待批的申请", "Nothing was asked for"}, "请刷新案卷。"},
     {"CH030", 422, {"考核请求有误", "The score's request is wrong"}, "请按说明修改。"},
     {"CH031", 409, {"该月的状态不允许", "Not in this state of the month"}, "请查看该月的办理进度。"},
+    {"CH042", 400, {"参数有误", "A parameter is wrong"}, "请按说明修改该参数。"},
     {"CH060", 401, {"需要登录", "Log in first"}, "请先登录。"},
 };
 

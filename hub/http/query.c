@@ -142,8 +142,9 @@ static const char *take_first(struct query *query, const PGresult *row) {
         return "it has no column body of type text, json or bytea";
     }
     if (!text_column(row, "etag", answer->etag, sizeof answer->etag, "\"%s\"") ||
-        !text_column(row, "location", answer->location, sizeof answer->location, "%s")) {
-        return "its etag or location is no short text";
+        !text_column(row, "location", answer->location, sizeof answer->location, "%s") ||
+        !text_column(row, "content_crs", answer->crs, sizeof answer->crs, "<%s>")) {
+        return "its etag, location or content_crs is no short text";
     }
     if (status >= 0 && !PQgetisnull(row, 0, status)) {
         uint32_t number = 0;

@@ -6,6 +6,7 @@
  *     etag      text: entity tag without quotes (first row; optional)
  *     status    int: HTTP status instead of 200 (first row; optional)
  *     location  text: header Location (first row; optional)
+ *     content_crs  text: header Content-Crs, without its angle brackets (first row; optional)
  *     code, detail, hint  text: if code is not null, the answer is that problem, and what the function has noted of the
  *               refusal stays (first row; optional); an error would take it back
  * No row is 404, but for a row-by-row answer, which is empty then. An error with SQLSTATE CHnnn becomes that problem.

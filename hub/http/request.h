@@ -28,6 +28,7 @@ struct service {
     const struct config *config;
     const struct server_source *source;
     struct router *router;
+    char *openapi;     /* the router's rows as a document, made when it is asked for first */
     struct pool *pool; /* NULL = no database: what asks it is answered 503 */
     struct login_desk *logins;
     struct streams *streams; /* NULL = no database */

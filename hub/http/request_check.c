@@ -150,6 +150,13 @@ static struct route_text text_of(const struct request *request, const struct rou
     return (struct route_text){.text = text, .length = text == NULL ? 0 : strlen(text)};
 }
 
+static void add_base(struct request *request) {
+    char base[CLIENT_BASE_MAX];
+    client_base(request, base);
+    buffer_text(&request->json, request->json.length > 1 ? ",\"base\":" : "\"base\":");
+    buffer_json(&request->json, base, strlen(base));
+}
+
 static bool check_parameters(struct request *request, const struct route_match *match) {
     const struct route *route = request->route;
     enum target_flaw flaw;
@@ -177,6 +184,9 @@ static bool check_parameters(struct request *request, const struct route_match *
                              expected);
             return false;
         }
+    }
+    if (route->links) {
+        add_base(request);
     }
     buffer_text(&request->json, "}");
     return true;

@@ -145,8 +145,8 @@ static const char *parameters_flaw(const struct route *route) {
         if (parameter_named(route, p->name, strlen(p->name)) != p) {
             return "a parameter comes twice";
         }
-        if (strcmp(p->name, "identity") == 0) {
-            return "a parameter cannot be called identity: that is who asks";
+        if (strcmp(p->name, "identity") == 0 || strcmp(p->name, "base") == 0) {
+            return "a parameter cannot be called identity or base: those are who asks, and where the hub is";
         }
         if (route_in_path(route, p) && (p->required || p->initial != NULL)) {
             return "a parameter of the path is always there: neither required nor with a default";
@@ -172,6 +172,9 @@ static const char *answer_flaw(const struct route *route) {
     }
     if (route->by_row && (route->function == NULL || route->etag == ETAG_BYTES)) {
         return "by_row is for a function, and its answer cannot be hashed before it is sent";
+    }
+    if (route->links && route->function == NULL) {
+        return "links are for a function";
     }
     if (route->stream != NULL && route->etag == ETAG_BYTES) {
         return "a stream cannot be hashed before it is sent";

@@ -66,6 +66,7 @@ struct route {
     } body;
     /* The answer comes from one of these three. */
     const char *function; /* of SQL, see query.h */
+    bool links;           /* function: its request has "base", where who asks finds the hub: see client_base */
     void (*memory)(struct request *request, struct answer *answer);
     void (*stream)(struct request *request, struct answer *answer); /* as memory; gives answer->source */
     bool by_row;              /* function: each row is passed on as it comes, so the length is not known before */

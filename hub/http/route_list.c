@@ -1,24 +1,11 @@
 /* route_list.c: rows as JSON. Must never show what is not in the table. */
 #include "hub/http/route_list.h"
 
-#include <cjson/cJSON.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "hub/base/text.h"
+#include "hub/base/member.h"
 
-/* Words with blanks between them as an array. */
-static void add_words(cJSON *object, const char *name, const char *words) {
-    cJSON *array = cJSON_AddArrayToObject(object, name);
-    size_t length;
-    for (const char *at; (at = text_word(&words, &length)) != NULL;) {
-        char word[128];
-        snprintf(word, sizeof word, "%.*s", (int)length, at);
-        cJSON_AddItemToArray(array, cJSON_CreateString(word));
-    }
-}
-
-static void add_default(cJSON *object, const struct parameter *parameter) {
+void route_list_default(cJSON *object, const struct parameter *parameter) {
     struct parameter_value value;
     struct buffer json = {0};
     if (parameter->initial != NULL &&
@@ -37,16 +24,16 @@ static cJSON *parameter_object(const struct route *route, const struct parameter
     cJSON_AddBoolToObject(object, "required", in_path || parameter->required);
     cJSON_AddStringToObject(object, "type", parameter_type(parameter));
     if (parameter->high > parameter->low) {
-        cJSON_AddNumberToObject(object, text ? "minLength" : "minimum", parameter->low);
-        cJSON_AddNumberToObject(object, text ? "maxLength" : "maximum", parameter->high);
+        member_add_exact(object, text ? "minLength" : "minimum", parameter->low);
+        member_add_exact(object, text ? "maxLength" : "maximum", parameter->high);
     }
     if (parameter->list > 0) {
         cJSON_AddNumberToObject(object, "maxItems", parameter->list);
     }
     if (parameter->kind == PARAMETER_CHOICE) {
-        add_words(object, "enum", parameter->choices);
+        member_add_words(object, "enum", parameter->choices);
     }
-    add_default(object, parameter);
+    route_list_default(object, parameter);
     cJSON_AddStringToObject(object, "description", parameter->meaning);
     return object;
 }
@@ -64,7 +51,7 @@ static cJSON *route_object(const struct route *route) {
     }
     if (route->body.types != NULL) {
         cJSON *body = cJSON_AddObjectToObject(object, "body");
-        add_words(body, "types", route->body.types);
+        member_add_words(body, "types", route->body.types);
         cJSON_AddNumberToObject(body, "limit", (double)route->body.limit);
         cJSON_AddBoolToObject(body, "required", !route->body.optional);
     }

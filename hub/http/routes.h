@@ -68,6 +68,7 @@ extern const struct route routes_live[];
 extern const struct route routes_tile[];
 extern const struct route routes_map[];
 extern const struct route routes_page[];
+extern const struct route routes_ogc[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);

@@ -5,6 +5,7 @@
 
 #include "hub/base/metrics.h"
 #include "hub/http/login.h"
+#include "hub/http/openapi.h"
 #include "hub/http/request.h"
 #include "hub/http/route_list.h"
 #include "hub/http/routes.h"
@@ -52,6 +53,19 @@ static void answer_routes(struct request *request, struct answer *answer) {
     answer_text(answer, route_list_json(request->service->router));
 }
 
+static void answer_openapi(struct request *request, struct answer *answer) {
+    struct service *service = request->service;
+    if (service->openapi == NULL) {
+        service->openapi = openapi_json(service->router);
+    }
+    if (service->openapi == NULL) {
+        request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
+        return;
+    }
+    answer->body = service->openapi; /* the server's, and longer there than any request */
+    answer->length = strlen(service->openapi);
+}
+
 const struct route routes_hub[] = {
     {.method = METHOD_GET,
      .pattern = "/healthz",
@@ -87,6 +101,16 @@ const struct route routes_hub[] = {
      .etag = ETAG_BYTES,
      .compress = true},
     {.method = METHOD_GET,
+     .pattern = "/api/v1/openapi.json",
+     .summary = "The routes as an OpenAPI 3.1 document",
+     .right = RIGHT_IDENTITY,
+     .loopback = true,
+     .memory = answer_openapi,
+     .content_type = JSON_TYPE,
+     .cache = "no-cache",
+     .etag = ETAG_BYTES,
+     .compress = true},
+    {.method = METHOD_GET,
      .pattern = "/api/v1/status",
      .summary = "How the hub is",
      .right = RIGHT_OPERATE,
@@ -114,6 +138,13 @@ const struct route routes_hub[] = {
      .summary = "Who asks: posts, rights, department",
      .right = RIGHT_IDENTITY,
      .function = "onemap.http_me",
+     .content_type = JSON_TYPE},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/me/password",
+     .summary = "Another password for who is logged in; ends the person's other sessions",
+     .right = RIGHT_IDENTITY,
+     .body = {.types = "application/json", .limit = 4096},
+     .memory = login_password_answer,
      .content_type = JSON_TYPE},
     {0},
 };

@@ -496,6 +496,7 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
 static void server_free(void *user) {
     struct server *server = user;
     router_free(server->service.router);
+    free(server->service.openapi);
     identity_memo_free(server->service.memo);
     page_free(server->service.page);
     free(server->metrics);

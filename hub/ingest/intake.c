@@ -19,7 +19,7 @@ enum {
     UNREAD_KEPT_BYTES = 65536, /* of a message that is refused unread */
     DAY_MS = 86400000,
     DAYS_LATE = 7, /* of what comes late all the same, as after an outage, days need no leave */
-    WARNING_CODES = 5,
+    WARNING_CODES = 6,
 };
 
 struct intake {
@@ -41,8 +41,8 @@ struct intake {
 };
 
 /* Warnings by code, so that many of one do not hide the others. */
-static const char *const warning_codes[WARNING_CODES] = {"unknown_field", "out_of_range", "no_value", "place_outside",
-                                                         "empty_message"};
+static const char *const warning_codes[WARNING_CODES] = {"unknown_field", "out_of_range",   "no_value",
+                                                         "place_outside", "place_doubtful", "empty_message"};
 
 struct intake *intake_new(const struct world *world, const struct adapter *adapter) {
     struct intake *intake = calloc(1, sizeof *intake);

@@ -275,5 +275,25 @@ END $$;
 COMMENT ON FUNCTION onemap.login_open(int, text, bytea, text, bytea) IS
     'Opens a session of a person whose password was held against this hash: hash: SHA-256 of the new secret; before: of the one '
     'that the client came with, which ends; NULL if the person was revoked or has another password meanwhile';
+
+CREATE OR REPLACE FUNCTION onemap.login_password(account int, password_hash text, new_hash text, session bigint, address text)
+RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE the_login text; ended int;
+BEGIN
+    UPDATE onemap.account x SET password_hash = $3, password_changed_at = now()
+    WHERE x.id = $1 AND x.password_hash = $2 AND x.revoked_at IS NULL RETURNING x.login INTO the_login;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    DELETE FROM onemap.session s WHERE s.account_id = $1 AND s.id <> $4;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    INSERT INTO onemap.audit_log (action, person, address, detail)
+    VALUES ('password', the_login, $5::inet, jsonb_build_object('sessions', ended));
+    RETURN jsonb_build_object('login', the_login, 'sessions', ended);
+END $$;
+COMMENT ON FUNCTION onemap.login_password(int, text, text, bigint, text) IS
+    'A person''s own new password, after the present one was held against password_hash; ends all sessions but this one; returns '
+    '{login, sessions: how many}; NULL if the person was revoked or has another password meanwhile';
 GRANT EXECUTE ON FUNCTION onemap.login_find(text), onemap.login_failed(int, text),
-    onemap.login_open(int, text, bytea, text, bytea) TO cityhub_hub;
+    onemap.login_open(int, text, bytea, text, bytea), onemap.login_password(int, text, text, bigint, text) TO cityhub_hub;

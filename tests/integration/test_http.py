@@ -1,5 +1,6 @@
 """The HTTP server with a real PostgreSQL: answers by SQL, their order, time, end, and what becomes of clients that leave, wait
 or send nonsense. `probe` is the server alone, with rows whose functions a test makes itself."""
+import contextlib
 import gzip
 import json
 import signal
@@ -12,7 +13,7 @@ from harness import paths
 from harness.metrics import Metrics
 from harness.process import Process, free_port, wait_until
 
-DEADLINE_S, QUERIES, QUEUE = 4, 2, 4
+QUERIES, QUEUE = 2, 4
 
 
 class Probe:
@@ -21,7 +22,7 @@ class Probe:
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = folder / "probe.ini"
         self.reports = folder / "probe-sanitizer"
-        self.settings = {"port": self.port, "deadline_s": DEADLINE_S, "queries": QUERIES, "queue": QUEUE, "timeout_s": 2, "stall_s": 1,
+        self.settings = {"port": self.port, "deadline_s": 60, "queries": QUERIES, "queue": QUEUE, "timeout_s": 2, "stall_s": 1,
                          "connections": 700, "address_connections": 700, "address_queries": QUERIES}
         environment = {"ASAN_OPTIONS": f"detect_leaks=1:exitcode=99:quarantine_size_mb=8:log_path={self.reports}",
                        "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:exitcode=99:log_path={self.reports}"}
@@ -55,14 +56,40 @@ class Probe:
     def sleeper(self, seconds):
         self.function("probe_get", f"BEGIN PERFORM pg_sleep({seconds}); RETURN QUERY SELECT 'slept'::text; END")
 
+    @contextlib.contextmanager
+    def gate(self):
+        """While it lasts, /probe waits (its statement runs) until the caller opens: `open()`, or the end of the block."""
+        self.function("probe_get", "BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN QUERY SELECT 'passed'::text; END")
+        with contextlib.closing(self.database.connect()) as holder, holder.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(7)")
+            yield lambda: cursor.execute("SELECT pg_advisory_unlock_all()")
+
+    @contextlib.contextmanager
+    def set(self, **settings):
+        """The server with other settings, until the end of the block."""
+        usual = dict(self.settings)
+        self.stop()
+        self.settings.update(settings)
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+            self.settings = usual
+            self.start()
+
     def backends(self, state=None):
         return [pid for pid, found in self.database.query(
             "SELECT pid, state FROM pg_stat_activity WHERE application_name ~ '^cityhub probe http-([0-9]|cancel)'") if state in (None, found)]
 
     def running(self):
-        """Statements of routes that run in the server."""
+        """Statements of routes that have come to their sleep or gate in the server: what is sent to them now meets the function itself."""
         return self.database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^cityhub probe http-[0-9]'"
-                                   " AND state = 'active'")
+                                   " AND state = 'active' AND wait_event IN ('PgSleep', 'advisory')")
+
+    def busy(self):
+        """Statements of routes in the server, whatever they do."""
+        return len(self.backends("active"))
 
     def connect(self, timeout_s=30):
         client = socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
@@ -163,7 +190,7 @@ def test_function_that_is_wrong(probe, body, returns, words):
     document = problem(_with_function(probe, body, returns), 500, "CH053")
     assert "secret" not in json.dumps(document)
     assert words in probe.process.log_text()
-    wait_until(lambda: probe.running() == 0, 30, "nothing runs on")
+    wait_until(lambda: probe.busy() == 0, 30, "nothing runs on")
 
 
 def test_function_that_is_not_there(probe):
@@ -188,7 +215,7 @@ def test_language(probe):
 
 def test_reads_only_as_the_api(probe):
     assert _with_function(probe, "BEGIN RETURN QUERY SELECT current_user || ' ' || current_setting('transaction_read_only')"
-                                 " || ' ' || current_setting('statement_timeout'); END").text == "cityhub_api on 20s"
+                                 " || ' ' || current_setting('statement_timeout'); END").text == "cityhub_api on 1min"
     problem(_with_function(probe, "BEGIN CREATE TEMP TABLE x (); END"), 500, "CH053")
     problem(_with_function(probe, "BEGIN RETURN QUERY SELECT password_hash FROM onemap.vendor_credential; END"), 500, "CH053")
     assert "permission denied" in probe.process.log_text()
@@ -251,7 +278,7 @@ def test_rows_stream_with_backpressure(probe):
         largest = max(largest, probe.metric("process_resident_memory_bytes"))
     assert total > 1_000_000 and largest - before < 20_000_000, f"{total} read, resident {before} -> {largest}"
     client.close()
-    wait_until(lambda: probe.running() == 0, 30, "the statement of a client that left is cancelled")
+    wait_until(lambda: probe.busy() == 0, 30, "the statement of a client that left is cancelled")
 
 
 def test_rows_whole(probe):
@@ -275,11 +302,12 @@ def test_rows_that_break_off(probe):
 
 def test_query_over_its_deadline(probe):
     probe.sleeper(60)
-    begun = time.monotonic()
-    document = problem(probe.get("/probe"), 504, "CH052")
-    assert DEADLINE_S - 0.1 < time.monotonic() - begun < DEADLINE_S + 5 and "取消" in document["detail"]
-    wait_until(lambda: probe.running() == 0, 30, "it is cancelled in the server")
-    assert probe.get("/ping").text == "pong\n"
+    with probe.set(deadline_s=2):
+        begun = time.monotonic()
+        document = problem(probe.get("/probe"), 504, "CH052")
+        assert 1.9 < time.monotonic() - begun < 30 and "取消" in document["detail"]
+        wait_until(lambda: probe.busy() == 0, 30, "it is cancelled in the server")
+        assert probe.get("/ping").text == "pong\n"
 
 
 def test_client_that_leaves(probe):
@@ -290,8 +318,8 @@ def test_client_that_leaves(probe):
     begun = time.monotonic()
     for client in clients:
         client.close()
-    wait_until(lambda: probe.running() == 0, 30, "they are cancelled in the server")
-    assert time.monotonic() - begun < DEADLINE_S  # by the clients' leave and not by the deadline
+    wait_until(lambda: probe.busy() == 0, 30, "they are cancelled in the server")
+    assert time.monotonic() - begun < 45  # by the clients' leave and not by the deadline
     assert probe.metric("cityhub_http_cancelled_total") == cancelled + QUERIES
     assert len(probe.backends("idle")) == QUERIES + 1  # on the same connections as before
     probe.function("probe_get", "BEGIN RETURN QUERY SELECT 'next'; END")
@@ -299,37 +327,41 @@ def test_client_that_leaves(probe):
 
 
 def test_client_that_leaves_the_queue(probe):
-    probe.sleeper(1)
-    running = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES)]
-    wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
-    waiting = [probe.ask("/probe") for _ in range(QUEUE)]
-    wait_until(lambda: probe.metric("cityhub_http_queue") == QUEUE, 30, "the others wait")
-    for client in waiting:
-        client.close()
-    wait_until(lambda: probe.metric("cityhub_http_queue") == 0, 30, "nobody waits")
+    with probe.gate():
+        running = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES)]
+        wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
+        waiting = [probe.ask("/probe") for _ in range(QUEUE)]
+        wait_until(lambda: probe.metric("cityhub_http_queue") == QUEUE, 30, "the others wait")
+        for client in waiting:
+            client.close()
+        wait_until(lambda: probe.metric("cityhub_http_queue") == 0, 30, "nobody waits")
     assert all(b"200 OK" in received(client) for client in running)
 
 
 def test_queue_is_full(probe):
-    probe.sleeper(1)
-    running = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES)]
-    wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
-    waiting = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUEUE)]
-    wait_until(lambda: probe.metric("cityhub_http_queue") == QUEUE, 30, "the others wait")
-    refused = probe.metric("cityhub_http_refused_total")
-    response = probe.get("/probe")
-    problem(response, 503, "CH050")
-    assert response.headers["Retry-After"] == "1"
-    assert probe.metric("cityhub_http_refused_total") == refused + 1
-    assert probe.get("/ping").text == "pong\n"  # what is in memory goes on
+    with probe.gate():
+        running = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES)]
+        wait_until(lambda: probe.running() == QUERIES, 30, "the statements run")
+        waiting = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUEUE)]
+        wait_until(lambda: probe.metric("cityhub_http_queue") == QUEUE, 30, "the others wait")
+        refused = probe.metric("cityhub_http_refused_total")
+        response = probe.get("/probe")
+        problem(response, 503, "CH050")
+        assert response.headers["Retry-After"] == "1"
+        assert probe.metric("cityhub_http_refused_total") == refused + 1
+        assert probe.get("/ping").text == "pong\n"  # what is in memory goes on
     answers = [received(client) for client in running + waiting]
-    assert [b"200 OK" in answer and answer.endswith(b"slept") for answer in answers] == [True] * len(answers)
+    assert [b"200 OK" in answer and answer.endswith(b"passed") for answer in answers] == [True] * len(answers)
 
 
 def test_deadline_in_the_queue(probe):
-    probe.sleeper(60)
-    clients = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES + 1)]
-    answers = sorted(received(client).split(b"\r\n")[0] for client in clients)
+    stubborn = """BEGIN
+        BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN PERFORM pg_advisory_xact_lock_shared(7); END;
+        RETURN QUERY SELECT 'late'::text; END"""
+    with probe.set(deadline_s=2), probe.gate():
+        probe.function("probe_get", stubborn)  # so that it keeps its place in the pool longer than any waits for it
+        clients = [probe.ask("/probe", head="Connection: close\r\n") for _ in range(QUERIES + 1)]
+        answers = sorted(received(client).split(b"\r\n")[0] for client in clients)
     assert answers == [b"HTTP/1.1 503 Service Unavailable"] + [b"HTTP/1.1 504 Gateway Timeout"] * QUERIES
 
 
@@ -360,7 +392,7 @@ def test_database_away_and_back(probe, cluster):
         assert b"503 Service" in answer and b"CH051" in answer
         response = probe.get("/probe")
         problem(response, 503, "CH051")
-        assert response.headers["Retry-After"] == "5" and response.elapsed.total_seconds() < 1  # at once
+        assert response.headers["Retry-After"] == "5" and response.elapsed.total_seconds() < 15  # at once, and not at the deadline
         assert probe.get("/ping").text == "pong\n"
     finally:
         cluster.start()
@@ -408,7 +440,7 @@ def test_client_that_sends_no_more(probe, text):
     client.sendall(text)
     begun = time.monotonic()
     received(client)
-    assert time.monotonic() - begun < 10, "a client that says nothing more holds its connection"
+    assert time.monotonic() - begun < 25, "a client that says nothing more holds its connection"
 
 
 def test_client_that_sends_slowly(probe):
@@ -432,7 +464,7 @@ def test_stream_that_is_not_read(probe):
     client.connect(("127.0.0.1", probe.port))
     client.sendall(b"GET /probe/rows HTTP/1.1\r\nHost: localhost\r\n\r\n")
     wait_until(lambda: probe.metric("cityhub_http_slow_total") == slow + 1, 15, "it is cut (deadline: 20 s)")
-    wait_until(lambda: probe.running() == 0, 30, "its statement is cancelled")
+    wait_until(lambda: probe.busy() == 0, 30, "its statement is cancelled")
     client.close()
 
 
@@ -455,10 +487,7 @@ def test_heads_of_a_megabyte(probe, head):
 
 def test_idle_connections_make_room(probe):
     """More idle connections than there is room for do not keep others out."""
-    probe.stop()
-    probe.settings.update(connections=20, timeout_s=60)
-    probe.start()
-    try:
+    with probe.set(connections=20, timeout_s=60):
         idle = []
         for _ in range(20):
             client = probe.ask("/ping")
@@ -470,44 +499,33 @@ def test_idle_connections_make_room(probe):
         assert probe.metric("cityhub_http_evicted_total") >= 1
         for client in idle:
             client.close()
-    finally:
-        probe.stop()
-        probe.settings.update(connections=700, timeout_s=2)
-        probe.start()
 
 
 def test_one_address_among_others(probe):
     """One address takes neither all connections nor all of the pool; it is told so, and what it leaves idle makes room for its next."""
     held, share = [], 10
-    probe.stop()
-    probe.settings.update(connections=60, address_connections=share, address_queries=1, timeout_s=60, deadline_s=8)
-    probe.start()
-    try:
-        probe.sleeper(3)
-        held += [probe.ask("/probe") for _ in range(share)]
-        wait_until(lambda: probe.running() == 1, 10, "one statement runs")
-        begun = time.monotonic()
-        other = probe.ask("/probe", head="Connection: close\r\n", source="127.0.0.2")
-        wait_until(lambda: probe.running() == 2, 2.9, "that of another address runs beside it, before those that have waited longer")
-        refused = probe.get("/ping")
-        assert problem(refused, 429, "CH054")["detail"].startswith("该地址已有 10 个连接")
-        assert (refused.headers["Connection"], refused.headers["Retry-After"]) == ("close", "1")
-        silent = [probe.connect() for _ in range(60)]
-        assert sum(received_soon(client) for client in silent) >= 40, "more of them are closed at once"
-        assert received(probe.ask("/ping", head="Connection: close\r\n", source="127.0.0.3")).endswith(b"pong\n")
-        assert received(other).endswith(b"slept")
-        assert time.monotonic() - begun < 5.9, "it waited for nobody"
-        for client in held:  # until each has its answer, or is told that its time was over; then it is idle
-            client.recv(1000)
-        assert probe.metric("cityhub_http_crowded_total") >= 41
-        wait_until(lambda: probe.get("/ping").text == "pong\n", 10, "what is idle makes room")
-        assert probe.metric("cityhub_http_evicted_total") >= 1
-    finally:
-        for client in held:
-            client.close()
-        probe.stop()
-        probe.settings.update(connections=700, address_connections=700, address_queries=QUERIES, timeout_s=2, deadline_s=DEADLINE_S)
-        probe.start()
+    with probe.set(connections=60, address_connections=share, address_queries=1, timeout_s=60), probe.gate() as opened:
+        try:
+            held += [probe.ask("/probe") for _ in range(share)]
+            wait_until(lambda: probe.running() == 1, 30, "one statement runs")
+            other = probe.ask("/probe", head="Connection: close\r\n", source="127.0.0.2")
+            wait_until(lambda: probe.running() == 2, 30, "that of another address runs beside it, before those that have waited longer")
+            refused = probe.get("/ping")
+            assert problem(refused, 429, "CH054")["detail"].startswith("该地址已有 10 个连接")
+            assert (refused.headers["Connection"], refused.headers["Retry-After"]) == ("close", "1")
+            silent = [probe.connect() for _ in range(60)]
+            assert sum(received_soon(client) for client in silent) >= 40, "more of them are closed at once"
+            assert received(probe.ask("/ping", head="Connection: close\r\n", source="127.0.0.3")).endswith(b"pong\n")
+            opened()
+            assert received(other).endswith(b"passed")
+            for client in held:  # until each has its answer; then it is idle
+                assert client.recv(1000)
+            assert probe.metric("cityhub_http_crowded_total") >= 41
+            wait_until(lambda: probe.get("/ping").text == "pong\n", 30, "what is idle makes room")
+            assert probe.metric("cityhub_http_evicted_total") >= 1
+        finally:
+            for client in held:
+                client.close()
 
 
 def received_soon(client):
@@ -528,5 +546,5 @@ def test_end_while_requests_wait(probe):
     probe.stop()  # nothing is left allocated, and no handle in the loop
     for client in clients:
         received(client)
-    wait_until(lambda: probe.running() == 0, 30, "the server notices that nobody waits")
+    wait_until(lambda: probe.busy() == 0, 30, "the server notices that nobody waits")
     probe.start()

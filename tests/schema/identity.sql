@@ -1,6 +1,6 @@
 -- Who is who: posts and rights, the look-up of sessions and tokens, the rows that each sees, acting in a post, and who may call what.
 BEGIN;
-SELECT plan(62);
+SELECT plan(66);
 \set hash '''$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA'''
 INSERT INTO onemap.department (code, name_zh, kind) VALUES ('parks', '园林', 'county'), ('street', '街道', 'street');
 INSERT INTO onemap.department (code, name_zh, kind, parent_id) SELECT 'west', '西园', 'county', d.id FROM onemap.department d WHERE d.code = 'parks';
@@ -93,6 +93,16 @@ SELECT pg_temp.open('zhao', 'three');
 SELECT is((SELECT count(*)::int FROM onemap.session), 1, 'what is over is swept by the next login');
 SELECT is(onemap.user_password(jsonb_build_object('login', 'zhao', 'password_hash', :hash))->>'sessions', '1', 'a new password ends sessions');
 SELECT is(pg_temp.who('session', 'three'), NULL, 'at once');
+UPDATE onemap.setting SET value = '30 minutes' WHERE key = 'session_idle';
+SELECT pg_temp.open('zhao', 'here'), pg_temp.open('zhao', 'there');
+CREATE FUNCTION pg_temp.change(old text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT onemap.login_password(a.id, old, '$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$bmV1',
+        (SELECT s.id FROM onemap.session s WHERE s.hash = pg_temp.secret('here')), '10.1.2.3') FROM onemap.account a WHERE a.login = 'zhao' $$;
+SELECT is(pg_temp.change('$argon2id$other'), NULL, 'no own password in place of one that was changed meanwhile');
+SELECT is(pg_temp.change(:hash), '{"login": "zhao", "sessions": 1}', 'an own new password ends the other sessions');
+SELECT is(ARRAY[pg_temp.who('session', 'here'), pg_temp.who('session', 'there')], '{zhao read,NULL}', 'and not this one');
+SELECT is((SELECT ROW(l.person, host(l.address), l.detail)::text FROM onemap.audit_log l WHERE l.action = 'password'),
+    '(zhao,10.1.2.3,"{""sessions"": 1}")', 'and is noted');
 
 -- ---- tokens ----
 CREATE FUNCTION pg_temp.token(request jsonb, secret text) RETURNS jsonb LANGUAGE sql AS $$

@@ -187,6 +187,29 @@ static void test_place_outside(void **state) {
     assert_true(batch.checks[1].has_position);
 }
 
+/* A place that its sender does not trust is kept, and moves nothing. */
+static void test_place_doubtful(void **state) {
+    (void)state;
+    static const char *const doubts[] = {"\"POSITION_NO_FIX\"", "2", "\"position_jump\""};
+    for (size_t i = 0; i < COUNT_OF(doubts); i++) {
+        char record[200];
+        snprintf(record, sizeof record,
+                 "\"bed_lifted\":true,\"position\":{\"lon\":114.5,\"lat\":34.5,\"system\":\"WGS84\",\"doubt\":%s}",
+                 doubts[i]);
+        struct batch_message *message = take_record(record);
+        expect_warning(message, 0, "place_doubtful", "position");
+        assert_int_equal(message->track_count, 1);
+        assert_false(batch.checks[i].has_position);
+    }
+    struct batch_message *message = take_record("\"bed_lifted\":true,\"position\":{\"lon\":114.5,\"lat\":34.5,"
+                                                "\"system\":\"WGS84\",\"doubt\":\"POSITION_SURE\"}");
+    assert_int_equal(message->warning_count, 0);
+    assert_true(batch.checks[3].has_position);
+    message = take_record(
+        "\"bed_lifted\":true,\"position\":{\"lon\":114.5,\"lat\":34.5,\"system\":\"WGS84\",\"doubt\":\"x\"}");
+    assert_int_equal(message->field_count, 1);
+}
+
 /* ---- wrong topics ---- */
 
 /* A protobuf batch of one record: code, time, then readings as doubles from field `first` on, of the same value. */
@@ -294,13 +317,8 @@ static void test_documents(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_bad_fields),
-        TEST(test_readings),
-        TEST(test_lists_end),
-        TEST(test_empty),
-        TEST(test_place_outside),
-        TEST(test_wrong_topic),
-        TEST(test_wrong_topic_by_names),
+        TEST(test_bad_fields),    TEST(test_readings),       TEST(test_lists_end),   TEST(test_empty),
+        TEST(test_place_outside), TEST(test_place_doubtful), TEST(test_wrong_topic), TEST(test_wrong_topic_by_names),
         TEST(test_documents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,37 @@ static void test_origins(void **state) {
     assert_true(client_all_secure(&config));
 }
 
+static void test_forwarded_base(void **state) {
+    (void)state;
+    static const struct {
+        const char *scheme, *host, *base;
+    } cases[] = {{NULL, "map.example.cn", "http://map.example.cn"},
+                 {"https", "map.example.cn", "https://map.example.cn"},
+                 {"HTTPS", "10.1.1.1:8443", "https://10.1.1.1:8443"},
+                 {"http", "[fd00::1]:80", "http://[fd00::1]:80"},
+                 {"https", NULL, ""},
+                 {"https", "", ""},
+                 {"ftp", "map", ""},
+                 {"", "map", ""},
+                 {"https", "a b", ""},
+                 {"https", "a,b", ""},
+                 {"https", "a/b", ""},
+                 {"https", "user@map", ""},
+                 {"https", "a\"b", ""},
+                 {"https", "\xe5\x9c\xb0", ""}};
+    char base[CLIENT_BASE_MAX], longest[CLIENT_BASE_MAX];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_int_equal(client_forwarded_base(cases[i].scheme, cases[i].host, base), cases[i].base[0] != '\0');
+        assert_string_equal(base, cases[i].base);
+    }
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_false(client_forwarded_base("https", longest, base));
+    longest[sizeof longest - sizeof "https://"] = '\0';
+    assert_true(client_forwarded_base("https", longest, base));
+    assert_int_equal(strlen(base), CLIENT_BASE_MAX - 1);
+}
+
 static void test_throttle(void **state) {
     (void)state;
     const struct throttle_rule rule = {.free_tries = 2, .longest_ms = 5000, .forgotten_ms = 60000, .keys_max = 3};
@@ -223,9 +254,9 @@ static void test_secret(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_credential), cmocka_unit_test(test_forwarded),      cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_throttle),   cmocka_unit_test(test_login_throttle), cmocka_unit_test(test_password),
-        cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_credential),     cmocka_unit_test(test_forwarded), cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_forwarded_base), cmocka_unit_test(test_throttle),  cmocka_unit_test(test_login_throttle),
+        cmocka_unit_test(test_password),       cmocka_unit_test(test_secret),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -199,7 +199,7 @@ static void test_what_is_no_file_of_the_page(void **state) {
     assert_problem(request("GET", "/index.html"), 404, "CH040");
     assert_problem(request("GET", "/secret.html"), 404, "CH040");
     assert_problem(request("GET", "/assets/%00"), 400, "CH043");
-    assert_status(request("GET", "/assets/"), 400);
+    assert_problem(request("GET", "/assets/"), 404, "CH040");
     assert_alive();
 }
 

@@ -75,6 +75,11 @@ static void test_numbers(void **state) {
                                   "!",
                                   NULL};
     check_all(&whole, wholes);
+    const struct parameter clamped = {
+        .name = "n", .kind = PARAMETER_INTEGER, .low = 1, .high = 50, .clamp = true, .meaning = "m"};
+    const char *const clamps[] = {"50", "50", "51", "50", "99999999999999999999999999", "50", "0", "!", "-1",
+                                  "!",  "x",  "!",  NULL};
+    check_all(&clamped, clamps);
     const struct parameter large = {.name = "n", .kind = PARAMETER_INTEGER, .high = 9007199254740992, .meaning = "m"};
     const char *const larges[] = {"9007199254740991", "9007199254740991", "9007199254740994", "!", NULL};
     check_all(&large, larges);
@@ -208,6 +213,7 @@ static void test_rows_that_are_wrong(void **state) {
         {.name = "n", .kind = PARAMETER_CHOICE, .meaning = "m"},
         {.name = "n", .kind = PARAMETER_TEXT, .meaning = "m"},
         {.name = "n", .kind = PARAMETER_BOX, .list = 2, .meaning = "m"},
+        {.name = "n", .kind = PARAMETER_NUMBER, .high = 1, .clamp = true, .meaning = "m"},
     };
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_non_null(parameter_flaw(&wrong[i]));

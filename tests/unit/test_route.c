@@ -196,6 +196,7 @@ static void test_rows_that_are_wrong(void **state) {
          .memory = memory,
          .endless = true,
          .content_type = "t/p"},
+        {.method = METHOD_GET, .pattern = "/x", .summary = "s", .memory = memory, .links = true, .content_type = "t/p"},
         {.method = METHOD_GET,
          .pattern = "/x",
          .summary = "s",

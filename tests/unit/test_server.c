@@ -136,7 +136,7 @@ static void test_head(void **state) {
 
 static void test_unknown_path(void **state) {
     (void)state;
-    static const char *const paths[] = {"/",
+    static const char *const paths[] = {"/index.html",
                                         "/healthz/",
                                         "//healthz",
                                         "/api/v1/statu",
@@ -318,6 +318,25 @@ static void test_route_list(void **state) {
     free(text);
     cJSON_Delete(root);
 }
+/* The same rows as OpenAPI, with forms from openapi.json: of an object all is required but what is optional. */
+static void test_openapi(void **state) {
+    (void)state;
+    cJSON *root = cJSON_ParseWithOpts(body_of(request("GET", "/api/v1/openapi.json")), NULL, true);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(root, "openapi")), "3.1.0");
+    const cJSON *paths = cJSON_GetObjectItem(root, "paths");
+    const cJSON *people = cJSON_GetObjectItem(cJSON_GetObjectItem(paths, "/api/v1/people"), "get");
+    char *text = cJSON_PrintUnformatted(cJSON_GetArrayItem(cJSON_GetObjectItem(people, "parameters"), 4));
+    assert_string_equal(text, "{\"name\":\"limit\",\"in\":\"query\",\"required\":false,"
+                              "\"description\":\"entries of a page at the most\","
+                              "\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000,\"default\":100}}");
+    free(text);
+    const cJSON *schemas = cJSON_GetObjectItem(cJSON_GetObjectItem(root, "components"), "schemas");
+    text = cJSON_PrintUnformatted(cJSON_GetObjectItem(cJSON_GetObjectItem(schemas, "Problem"), "required"));
+    assert_string_equal(text, "[\"type\",\"title\",\"status\",\"code\",\"detail\"]");
+    free(text);
+    cJSON_Delete(root);
+}
+
 /* ---- many, slow and hostile clients ---- */
 
 static void test_one_connection(void **state) {
@@ -537,6 +556,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_both_families, setup_both, teardown),
         WITH_SERVER(test_database_away),
         WITH_SERVER(test_route_list),
+        WITH_SERVER(test_openapi),
         WITH_SERVER(test_one_connection),
         WITH_SERVER(test_parallel),
         WITH_SERVER(test_slow_clients),

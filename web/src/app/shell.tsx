@@ -5,13 +5,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../lib/api.ts";
 import { loadCounty } from "../lib/county.ts";
 import { dateTimeSeconds, now } from "../lib/format.ts";
-import { link, route } from "../lib/router.ts";
+import { link, route, settle } from "../lib/router.ts";
 import { logOut, look, may, me, presence } from "../lib/session.ts";
 import { liveness } from "../lib/stream.ts";
 import { language } from "../lib/words.ts";
 import { Failed, Loading } from "../part/states.tsx";
 import { views, type View } from "../views.ts";
 import { LoginAgain, LoginPage } from "./login.tsx";
+import { ChangePassword } from "./password.tsx";
 import { LanguageSwitch, ThemeSwitch } from "./switches.tsx";
 import { t } from "./words.ts";
 
@@ -26,6 +27,7 @@ const Liveness = (): JSX.Element => (
 
 function Person(): JSX.Element {
   const [problem, setProblem] = useState<Problem | null>(null);
+  const [changing, setChanging] = useState(false);
   const leave = () => logOut().catch((error: unknown) => setProblem(asProblem(error)));
   return (
     <details class="menu">
@@ -34,11 +36,15 @@ function Person(): JSX.Element {
         <p class="quiet">{me.value?.login}</p>
         <ThemeSwitch />
         <LanguageSwitch />
+        <button type="button" class="plain" onClick={() => setChanging(true)}>
+          {t("changePassword")}
+        </button>
         <button type="button" class="plain" onClick={() => void leave()}>
           {t("logout")}
         </button>
         {problem && <Failed problem={problem} />}
       </div>
+      {changing && <ChangePassword onClose={() => setChanging(false)} />}
     </details>
   );
 }
@@ -129,13 +135,17 @@ function County(): JSX.Element {
   const allowed = views.filter((view) => may(view.right));
   const wanted = route.value.view;
   const view = wanted === "" ? allowed[0] : allowed.find((one) => one.key === wanted);
+  const settling = wanted === "" && view !== undefined;
+  useEffect(() => {
+    if (settling) settle(view.key);
+  }, [settling]);
   const title = view?.title() ?? t("noView");
   useEffect(() => {
     document.title = `${title} – ${t("product")}`;
   }, [title, language.value]);
   const content = problem ? (
     <Failed problem={problem} retry={load} />
-  ) : !ready ? (
+  ) : !ready || settling ? (
     <Loading />
   ) : view ? (
     <Guard key={view.key}>

@@ -52,7 +52,7 @@ export const date = (moment: Moment): string => write(moment, "date", DATE);
 /** 08:00 */
 export const clock = (moment: Moment): string => write(moment, "clock", CLOCK);
 /** 11-27 08:00 */
-export const shortTime = (moment: Moment): string => write(moment, "short", { month: "2-digit", day: "2-digit", ...CLOCK });
+export const shortTime = (moment: Moment): string => dateTime(moment).replace(/^\d+-/, "");
 
 /** 90 -> 1 分; the largest unit that fits, rounded down. */
 export function duration(seconds: number): string {

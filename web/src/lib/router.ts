@@ -53,6 +53,13 @@ export function setParameters(changes: Changes, replace = false): void {
   }
 }
 
+/** An address without a view is this one's: written out, so that what is changed in it is changed there. */
+export function settle(view: string): void {
+  const target = link(view, current.value.parameters);
+  history.replaceState(null, "", target);
+  current.value = parse(target);
+}
+
 /** Another path within the view, with the same parameters but for the changes. */
 export function setPath(path: string[], changes: Changes = {}): void {
   const { view, parameters } = current.value;

@@ -51,8 +51,9 @@ function Field({ filter }: { filter: Filter }): JSX.Element {
   );
 }
 
-export function Filters({ filters }: { filters: Filter[] }): JSX.Element {
-  const any = filters.some((filter) => (route.value.parameters[filter.key] ?? "") !== "");
+/** `clear` false: without the button that takes them all back. */
+export function Filters({ filters, clear = true }: { filters: Filter[]; clear?: boolean }): JSX.Element {
+  const any = clear && filters.some((filter) => (route.value.parameters[filter.key] ?? "") !== "");
   return (
     <div class="filters" role="search">
       {filters.map((filter) => (

@@ -138,7 +138,8 @@ export class Canvas {
     map.touchZoomRotate.disableRotation();
     map.getCanvas().setAttribute("aria-label", label);
     addSymbols(map);
-    map.on("load", () => {
+    // Not "load", which waits for every tile.
+    map.once("style.load", () => {
       map.addLayer(this.movers, "chosen");
       this.paint();
       this.apply();
@@ -248,7 +249,12 @@ export class Canvas {
   private data(source: string, data: GeoJSON.GeoJSON): void {
     const set = () => (this.map.getSource(source) as { setData?: (data: GeoJSON.GeoJSON) => void } | undefined)?.setData?.(data);
     if (this.map.getLayer("movers")) set();
-    else this.map.once("load", set);
+    else this.map.once("style.load", set);
+  }
+
+  /** Where an address says. */
+  jumpTo(lon: number, lat: number, zoom: number): void {
+    this.map.jumpTo({ center: [lon, lat], zoom });
   }
 
   goTo(lon: number, lat: number): void {

@@ -127,6 +127,11 @@ export function Layers({ query }: { query: MapQuery }): JSX.Element {
           { key: "state", title: t("state"), kind: "choice", choices: STATES.map((state) => ({ value: state, title: t(state) })) },
           { key: "department", title: t("department"), kind: "choice", choices: departments.value.map(({ code, name_zh }) => ({ value: code, title: name_zh })) },
           { key: "text", title: t("text"), kind: "text" },
+        ]}
+      />
+      <Filters
+        clear={false}
+        filters={[
           { key: "shade", title: t("shade"), kind: "choice", none: t("shadeNone"), choices: SHADES.filter((shade) => shade !== "").map((shade) => ({ value: shade, title: t(SHADE_WORDS[shade]) })) },
         ]}
       />

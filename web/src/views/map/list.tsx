@@ -41,7 +41,7 @@ const alarmColumns = (): Column<Alarm>[] => [
   { key: "what", title: t("what"), cell: (alarm) => alarm.text_zh },
   { key: "subsystem", title: t("subsystem"), cell: (alarm) => subsystemName(alarm.subsystem), wide: true },
   { key: "since", title: t("since"), cell: (alarm) => `${shortTime(alarm.opened_at)} (${ago(alarm.opened_at)})` },
-  { key: "acknowledged", title: t("acknowledge"), cell: (alarm) => (alarm.acknowledged_at === null ? t("notAcknowledged") : t("acknowledged", alarm.acknowledged_by ?? "–")) },
+  { key: "acknowledged", title: t("acknowledgement"), cell: (alarm) => (alarm.acknowledged_at === null ? t("notAcknowledged") : t("acknowledged", alarm.acknowledged_by ?? "–")) },
 ];
 const caseColumns = (): Column<Case>[] => [
   { key: "case", title: t("case"), cell: (one) => one.case },

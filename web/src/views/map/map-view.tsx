@@ -75,19 +75,32 @@ interface MapProperties {
   onLost: (lost: boolean) => void;
 }
 
+const written = (lon: number, lat: number, zoom: number): string => `${lon.toFixed(5)},${lat.toFixed(5)},${zoom.toFixed(2)}`;
+
 function MapPane({ query, bounds, onCanvas, onBox, onLost }: MapProperties): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
+  const made = useRef<Canvas | null>(null);
+  const told = useRef("");
+  const { at } = query;
+  const said = at === null ? "" : written(at.lon, at.lat, at.zoom);
+  // An address that was not written here, such as the way back: the map goes there.
+  useEffect(() => {
+    if (at !== null && said !== told.current) made.current?.jumpTo(at.lon, at.lat, at.zoom);
+  }, [said]);
   useEffect(() => {
     const canvas = new Canvas(box.current!, query.at, bounds, t("map"), {
       onView: (frame, lon, lat, zoom) => {
         onBox(frame);
-        setParameters({ at: `${lon.toFixed(5)},${lat.toFixed(5)},${zoom.toFixed(2)}` }, true);
+        told.current = written(lon, lat, zoom);
+        setParameters({ at: told.current }, true);
       },
       onPick: (kind, key, lon, lat) => void (key === null ? openCaseAt(lon, lat) : setPath([kind, key])),
       onLost,
     });
+    made.current = canvas;
     onCanvas(canvas);
     return () => {
+      made.current = null;
       onCanvas(null);
       canvas.close();
     };
@@ -115,12 +128,14 @@ function Buttons({ canvas, bounds }: { canvas: Canvas; bounds: Box | null }): JS
 
 /** What the stream tells the map; `anew` is called when lists have to be read again. */
 function useLive(canvas: Canvas | null, anew: (kind: ListKind) => void): void {
+  const latest = useRef(anew);
+  latest.current = anew;
   useEffect(() => {
     const leaving = new AbortController();
     const online = new Map<number, boolean>();
     const touch = (layer: PointLayer) => {
       canvas?.touch(layer);
-      anew(layer);
+      latest.current(layer);
     };
     const stop = listen(
       {

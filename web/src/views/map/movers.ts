@@ -253,7 +253,7 @@ export class MoverLayer implements CustomLayerInterface {
     const uniform = (name: string) => gl.getUniformLocation(this.program!, name);
     gl.uniformMatrix4fv(uniform("u_matrix"), false, Float32Array.from(matrix));
     gl.uniform1f(uniform("u_now"), (now - this.epoch) / 1000);
-    gl.uniform1f(uniform("u_size"), Math.min(18, Math.max(9, 18 + (this.map!.getZoom() - 15) * 3)) * devicePixelRatio);
+    gl.uniform1f(uniform("u_size"), Math.min(18, Math.max(12, 18 + (this.map!.getZoom() - 15) * 3)) * devicePixelRatio);
     gl.uniform3fv(uniform("u_colour"), this.colour);
     gl.uniform3fv(uniform("u_ring"), this.ring);
     gl.enable(gl.BLEND);

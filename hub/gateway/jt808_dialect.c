@@ -1,0 +1,495 @@
+/* jt808_dialect.c: dialects of JT/T 808 from JSON, and what they make of a position. Must never take a file that is
+ * wrong in part: a truck whose cover is read upside down is fined. */
+#include "hub/gateway/jt808_dialect.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/adapter.h"
+#include "hub/base/count.h"
+#include "hub/base/error.h"
+
+enum { TEXT_MAX = 1024, NONES_MAX = 16 };
+
+enum source { FROM_STATUS, FROM_ALARM, FROM_POSITION, FROM_ITEM };
+
+static const char *const source_names[] = {"status", "alarm", "position", "item"};
+static const char *const value_names[] = {"speed", "direction", "altitude"};
+static const char *const systems[] = {"WGS84", "CGCS2000", "GCJ02", "BD09"};
+
+/* One entry of "fields"; `map` and `texts` point into the file's own tree. */
+struct field {
+    const struct metric *metric;
+    enum source source;
+    int value;          /* FROM_POSITION: of value_names */
+    uint8_t item;       /* FROM_ITEM */
+    unsigned at, bytes; /* 0 bytes = all of it */
+    bool little_endian, is_signed;
+    unsigned bit, bits; /* 0 bits = all of it */
+    double none[NONES_MAX];
+    size_t nones;
+    const cJSON *map, *texts;
+    double scale, add;
+};
+
+struct jt808_dialect {
+    cJSON *file;
+    const char *subsystem, *system;
+    double max_speed_km_h;
+    struct field fields[JT808_DIALECT_FIELDS_MAX];
+    size_t count;
+};
+
+/* ---- reading a file */
+
+struct parser {
+    char *problem;
+    char place[48]; /* "fields[3]." */
+};
+
+__attribute__((format(printf, 3, 4))) static bool fault(struct parser *parser, const char *key, const char *format,
+                                                        ...) {
+    va_list arguments;
+    int used = snprintf(parser->problem, JT808_DIALECT_PROBLEM_MAX, "%s%s: ", parser->place, key);
+    va_start(arguments, format);
+    vsnprintf(parser->problem + used, (size_t)(JT808_DIALECT_PROBLEM_MAX - used), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* Keys that are not in `known` are faults: a misspelt one would be a rule that does not hold. */
+static bool know_keys(struct parser *parser, const cJSON *object, const char *const *known, size_t count) {
+    for (const cJSON *member = object->child; member != NULL; member = member->next) {
+        bool found = false;
+        for (size_t i = 0; i < count && !found; i++) {
+            found = strcmp(member->string, known[i]) == 0;
+        }
+        if (!found) {
+            return fault(parser, member->string, "there is no such key here");
+        }
+        if (cJSON_GetObjectItemCaseSensitive(object, member->string) != member) {
+            return fault(parser, member->string, "stands here twice");
+        }
+    }
+    return true;
+}
+
+/* The place of a text among `names`, -1 with a problem. */
+static int choose(struct parser *parser, const cJSON *object, const char *key, const char *const *names, size_t count) {
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+    char all[120] = "";
+    for (size_t i = 0; i < count; i++) {
+        if (text != NULL && strcmp(text, names[i]) == 0) {
+            return (int)i;
+        }
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i == 0 ? "" : ", ", names[i]);
+    }
+    fault(parser, key, "must be one of %s", all);
+    return -1;
+}
+
+/* A whole number of the range, or what it is if the key is not there. */
+static bool read_whole(struct parser *parser, const cJSON *object, const char *key, unsigned least, unsigned most,
+                       unsigned *number) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (item == NULL) {
+        return true;
+    }
+    if (!cJSON_IsNumber(item) || item->valuedouble != floor(item->valuedouble) || item->valuedouble < least ||
+        item->valuedouble > most) {
+        return fault(parser, key, "must be a whole number of %u to %u", least, most);
+    }
+    *number = (unsigned)item->valuedouble;
+    return true;
+}
+
+static bool read_number(struct parser *parser, const cJSON *object, const char *key, double *number) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (item != NULL && (!cJSON_IsNumber(item) || !isfinite(item->valuedouble))) {
+        return fault(parser, key, "must be a number");
+    }
+    *number = item == NULL ? *number : item->valuedouble;
+    return true;
+}
+
+static bool read_flag(struct parser *parser, const cJSON *object, const char *key, bool *flag) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    if (item != NULL && !cJSON_IsBool(item)) {
+        return fault(parser, key, "must be true or false");
+    }
+    *flag = item != NULL && cJSON_IsTrue(item);
+    return true;
+}
+
+static bool is_bool(const struct metric *metric) {
+    return metric->kind == METRIC_STATE && strcmp(metric->unit, "0/1") == 0;
+}
+
+/* What a metric's values are in JSON. */
+static bool fits_metric(const struct metric *metric, const cJSON *value) {
+    return metric->kind == METRIC_TEXT ? cJSON_IsString(value)
+           : is_bool(metric)           ? cJSON_IsBool(value)
+                                       : cJSON_IsNumber(value);
+}
+
+/* The number that a key of "map" or "texts" is; false if it is none. */
+static bool key_number(const char *key, long *number) {
+    char *end;
+    *number = strtol(key, &end, 10);
+    return *key != '\0' && *end == '\0';
+}
+
+static bool read_map(struct parser *parser, const cJSON *object, struct field *field) {
+    long number;
+    field->map = cJSON_GetObjectItemCaseSensitive(object, "map");
+    if (field->map == NULL) {
+        return true;
+    }
+    if (!cJSON_IsObject(field->map) || field->map->child == NULL) {
+        return fault(parser, "map",
+                     "must be an object of numbers and what they mean, such as {\"0\": true, \"1\": false}");
+    }
+    for (const cJSON *member = field->map->child; member != NULL; member = member->next) {
+        if (!key_number(member->string, &number)) {
+            return fault(parser, "map", "\"%.40s\" is no whole number", member->string);
+        }
+        if (!fits_metric(field->metric, member)) {
+            return fault(parser, "map", "\"%.40s\" must mean a %s", member->string,
+                         field->metric->kind == METRIC_TEXT ? "text"
+                         : is_bool(field->metric)           ? "true or false"
+                                                            : "number");
+        }
+    }
+    return true;
+}
+
+static bool read_texts(struct parser *parser, const cJSON *object, struct field *field) {
+    long number;
+    field->texts = cJSON_GetObjectItemCaseSensitive(object, "texts");
+    if (field->texts == NULL) {
+        return true;
+    }
+    if (!cJSON_IsObject(field->texts) || field->texts->child == NULL || field->metric->kind != METRIC_TEXT) {
+        return fault(parser, "texts", "must be an object of bits and texts, for a field that is a text");
+    }
+    for (const cJSON *member = field->texts->child; member != NULL; member = member->next) {
+        if (!key_number(member->string, &number) || number < 0 || number > 31 || !cJSON_IsString(member)) {
+            return fault(parser, "texts", "\"%.40s\" must be a bit of 0 to 31 and mean a text", member->string);
+        }
+    }
+    return true;
+}
+
+static bool read_none(struct parser *parser, const cJSON *object, struct field *field) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "none"), *item;
+    if (list != NULL && !cJSON_IsArray(list)) {
+        return fault(parser, "none", "must be a list of numbers");
+    }
+    cJSON_ArrayForEach(item, list) {
+        if (!cJSON_IsNumber(item) || field->nones == NONES_MAX) {
+            return fault(parser, "none", "must be a list of at most %d numbers", NONES_MAX);
+        }
+        field->none[field->nones++] = item->valuedouble;
+    }
+    return true;
+}
+
+static bool read_item(struct parser *parser, const cJSON *object, struct field *field) {
+    const char *hex = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "item"));
+    if (hex == NULL || strlen(hex) != 2 || strspn(hex, "0123456789abcdefABCDEF") != 2) {
+        return fault(parser, "item", "must be two hexadecimal digits, such as \"2B\"");
+    }
+    field->item = (uint8_t)strtoul(hex, NULL, 16);
+    return read_whole(parser, object, "at", 0, 254, &field->at) &&
+           read_whole(parser, object, "bytes", 1, 4, &field->bytes) &&
+           read_flag(parser, object, "little_endian", &field->little_endian) &&
+           read_flag(parser, object, "signed", &field->is_signed);
+}
+
+static bool read_source(struct parser *parser, const cJSON *object, struct field *field) {
+    static const char *const of_item[] = {"item", "at", "bytes", "little_endian", "signed"};
+    int source = choose(parser, object, "from", source_names, COUNT_OF(source_names));
+    if (source < 0) {
+        return false;
+    }
+    field->source = (enum source)source;
+    for (size_t i = 0; i < COUNT_OF(of_item) && field->source != FROM_ITEM; i++) {
+        if (cJSON_HasObjectItem(object, of_item[i])) {
+            return fault(parser, of_item[i], "is for \"from\": \"item\" only");
+        }
+    }
+    if (field->source != FROM_POSITION && cJSON_HasObjectItem(object, "value")) {
+        return fault(parser, "value", "is for \"from\": \"position\" only");
+    }
+    if (field->source == FROM_POSITION) {
+        field->value = choose(parser, object, "value", value_names, COUNT_OF(value_names));
+        return field->value >= 0;
+    }
+    return field->source != FROM_ITEM || read_item(parser, object, field);
+}
+
+static bool read_bits(struct parser *parser, const cJSON *object, struct field *field) {
+    bool has_bit = cJSON_HasObjectItem(object, "bit");
+    if (!has_bit && cJSON_HasObjectItem(object, "bits")) {
+        return fault(parser, "bits", "needs \"bit\", the lowest of them");
+    }
+    field->bits = has_bit ? 1 : 0;
+    if (!read_whole(parser, object, "bit", 0, 31, &field->bit) ||
+        !read_whole(parser, object, "bits", 1, 32 - field->bit, &field->bits)) {
+        return false;
+    }
+    if (has_bit && field->source == FROM_POSITION) {
+        return fault(parser, "bit", "is not for \"from\": \"position\"");
+    }
+    if (!has_bit && field->texts == NULL && (field->source == FROM_STATUS || field->source == FROM_ALARM)) {
+        return fault(parser, "bit", "is missing: which bit of the %s?", source_names[field->source]);
+    }
+    return true;
+}
+
+static bool read_field(struct parser *parser, const struct adapter *adapter, const cJSON *object, struct field *field) {
+    static const char *const known[] = {"field", "from", "value", "item", "at",    "bytes", "little_endian", "signed",
+                                        "bit",   "bits", "none",  "map",  "texts", "scale", "add",           "note"};
+    if (!cJSON_IsObject(object)) {
+        return fault(parser, "", "must be an object");
+    }
+    const char *key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "field"));
+    *field = (struct field){.scale = 1, .metric = key == NULL ? NULL : adapter_metric(adapter, key)};
+    if (field->metric == NULL) {
+        return fault(parser, "field", "must be a field of %s; \"%.60s\" is none", adapter->key, key == NULL ? "" : key);
+    }
+    if (!know_keys(parser, object, known, COUNT_OF(known)) || !read_source(parser, object, field) ||
+        !read_map(parser, object, field) || !read_texts(parser, object, field) || !read_none(parser, object, field) ||
+        !read_bits(parser, object, field) || !read_number(parser, object, "scale", &field->scale) ||
+        !read_number(parser, object, "add", &field->add)) {
+        return false;
+    }
+    if (field->metric->kind == METRIC_TEXT && field->map == NULL && field->texts == NULL &&
+        field->source != FROM_ITEM) {
+        return fault(parser, "field", "is a text: say by \"map\" or \"texts\" which");
+    }
+    return true;
+}
+
+static bool read_fields(struct parser *parser, const struct adapter *adapter, struct jt808_dialect *dialect) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(dialect->file, "fields"), *object;
+    if (!cJSON_IsArray(list) || list->child == NULL) {
+        return fault(parser, "fields", "must be a list of one entry or more");
+    }
+    cJSON_ArrayForEach(object, list) {
+        if (dialect->count == JT808_DIALECT_FIELDS_MAX) {
+            return fault(parser, "fields", "must have at most %d entries", JT808_DIALECT_FIELDS_MAX);
+        }
+        snprintf(parser->place, sizeof parser->place, "fields[%zu].", dialect->count);
+        if (!read_field(parser, adapter, object, &dialect->fields[dialect->count++])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_file(struct parser *parser, struct jt808_dialect *dialect) {
+    static const char *const known[] = {"title", "note", "subsystem", "coordinate_system", "max_speed_km_h", "fields"};
+    if (!cJSON_IsObject(dialect->file)) {
+        return fault(parser, "the file", "must be a JSON object");
+    }
+    if (!know_keys(parser, dialect->file, known, COUNT_OF(known))) {
+        return false;
+    }
+    const char *subsystem = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(dialect->file, "subsystem"));
+    const struct adapter *adapter = subsystem == NULL ? NULL : adapter_find(subsystem);
+    if (adapter == NULL) {
+        return fault(parser, "subsystem", "must be a subsystem, such as construction_waste");
+    }
+    dialect->subsystem = adapter->key;
+    dialect->system = systems[0];
+    if (cJSON_HasObjectItem(dialect->file, "coordinate_system")) {
+        int system = choose(parser, dialect->file, "coordinate_system", systems, COUNT_OF(systems));
+        if (system < 0) {
+            return false;
+        }
+        dialect->system = systems[system];
+    }
+    dialect->max_speed_km_h = 200;
+    if (!read_number(parser, dialect->file, "max_speed_km_h", &dialect->max_speed_km_h)) {
+        return false;
+    }
+    if (dialect->max_speed_km_h < 10 || dialect->max_speed_km_h > 2000) {
+        return fault(parser, "max_speed_km_h", "must be 10 to 2000");
+    }
+    return read_fields(parser, adapter, dialect);
+}
+
+struct jt808_dialect *jt808_dialect_parse(const char *text, size_t length,
+                                          char problem[static JT808_DIALECT_PROBLEM_MAX]) {
+    struct parser parser = {.problem = problem};
+    struct jt808_dialect *dialect = calloc(1, sizeof *dialect);
+    const char *end = text;
+    if (dialect == NULL) {
+        fault(&parser, "the file", "out of memory");
+        return NULL;
+    }
+    dialect->file = cJSON_ParseWithLengthOpts(text, length, &end, false);
+    if (dialect->file == NULL) {
+        unsigned line = 1;
+        for (const char *at = text; at < end && at < text + length; at++) {
+            line += *at == '\n';
+        }
+        fault(&parser, "the file", "is no JSON at line %u", line);
+    }
+    if (dialect->file == NULL || !read_file(&parser, dialect)) {
+        jt808_dialect_free(dialect);
+        return NULL;
+    }
+    return dialect;
+}
+
+void jt808_dialect_free(struct jt808_dialect *dialect) {
+    if (dialect != NULL) {
+        cJSON_Delete(dialect->file);
+        free(dialect);
+    }
+}
+
+const char *jt808_dialect_subsystem(const struct jt808_dialect *dialect) {
+    return dialect->subsystem;
+}
+
+const char *jt808_dialect_coordinate_system(const struct jt808_dialect *dialect) {
+    return dialect->system;
+}
+
+double jt808_dialect_max_speed(const struct jt808_dialect *dialect) {
+    return dialect->max_speed_km_h;
+}
+
+/* ---- what a position means */
+
+/* The item that a field is in, the last if there are several; false if none has enough bytes. */
+static bool find_item(const struct field *field, const struct jt808_position *position, struct jt808_item *found) {
+    struct jt808_item item;
+    size_t least = field->at + (field->bytes == 0 ? 1 : field->bytes);
+    bool any = false;
+    for (size_t at = 0; jt808_item_next(position, &at, &item);) {
+        if (item.id == field->item && item.have == item.length && item.length >= least) {
+            *found = item;
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* The number in an item's bytes; false if it has more than four. */
+static bool item_number(const struct field *field, const struct jt808_item *item, uint32_t *word, unsigned *width) {
+    size_t bytes = field->bytes == 0 ? item->length - field->at : field->bytes;
+    if (bytes > 4) {
+        return false;
+    }
+    *word = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        size_t place = field->little_endian ? bytes - 1 - i : i;
+        *word = *word << 8 | item->bytes[field->at + place];
+    }
+    *width = (unsigned)bytes * 8;
+    return true;
+}
+
+/* The number that a field begins with, before anything is made of it. */
+static bool raw_number(const struct field *field, const struct jt808_position *position, double *raw) {
+    uint32_t word = field->source == FROM_ALARM ? position->alarm : position->status;
+    unsigned width = 32;
+    struct jt808_item item;
+    if (field->source == FROM_POSITION) {
+        const double values[] = {position->speed / 10.0, position->direction, position->altitude_m};
+        *raw = values[field->value];
+        return true;
+    }
+    if (field->source == FROM_ITEM &&
+        (!find_item(field, position, &item) || !item_number(field, &item, &word, &width))) {
+        return false;
+    }
+    if (field->bits > 0) {
+        if (field->bit >= width) {
+            return false;
+        }
+        word = word >> field->bit & (uint32_t)((UINT64_C(1) << field->bits) - 1);
+    } else if (field->is_signed && width < 32 && (word >> (width - 1) & 1) != 0) {
+        word |= ~(uint32_t)0 << width;
+    }
+    *raw = field->is_signed ? (double)(int32_t)word : word;
+    return true;
+}
+
+static bool is_none(const struct field *field, double raw) {
+    for (size_t i = 0; i < field->nones; i++) {
+        if (field->none[i] == raw) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The texts of the bits that are 1. NULL = none, or out of memory. */
+static cJSON *join_texts(const struct field *field, double raw) {
+    char text[TEXT_MAX] = "";
+    size_t used = 0;
+    for (const cJSON *member = field->texts->child; member != NULL; member = member->next) {
+        uint32_t bit = (uint32_t)strtoul(member->string, NULL, 10);
+        size_t length = strlen(member->valuestring), separator = used > 0 ? strlen("、") : 0;
+        if (((uint32_t)raw >> bit & 1) != 0 && used + separator + length + 1 <= sizeof text) {
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%s", separator > 0 ? "、" : "",
+                                     member->valuestring);
+        }
+    }
+    return used == 0 ? NULL : cJSON_CreateString(text);
+}
+
+static cJSON *item_text(const struct field *field, const struct jt808_position *position) {
+    struct jt808_item item;
+    char text[TEXT_MAX];
+    if (!find_item(field, position, &item)) {
+        return NULL;
+    }
+    size_t bytes = field->bytes == 0 ? item.length - field->at : field->bytes;
+    jt808_text(item.bytes + field->at, bytes, text, sizeof text);
+    return text[0] == '\0' ? NULL : cJSON_CreateString(text);
+}
+
+/* A field's value, NULL = it has none (or out of memory: the next one finds out). */
+static cJSON *value_of(const struct field *field, const struct jt808_position *position) {
+    double raw;
+    if (field->metric->kind == METRIC_TEXT && field->map == NULL && field->texts == NULL) {
+        return item_text(field, position);
+    }
+    if (!raw_number(field, position, &raw) || is_none(field, raw)) {
+        return NULL;
+    }
+    if (field->texts != NULL) {
+        return join_texts(field, raw);
+    }
+    if (field->map != NULL) {
+        char key[32];
+        snprintf(key, sizeof key, "%.0f", raw);
+        return cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(field->map, key), false);
+    }
+    return is_bool(field->metric) ? cJSON_CreateBool(raw != 0) : cJSON_CreateNumber(raw * field->scale + field->add);
+}
+
+int jt808_dialect_fields(const struct jt808_dialect *dialect, const struct jt808_position *position, cJSON *record) {
+    for (size_t i = 0; i < dialect->count; i++) {
+        const struct field *field = &dialect->fields[i];
+        cJSON *value = value_of(field, position);
+        if (value == NULL) {
+            continue;
+        }
+        cJSON_DeleteItemFromObjectCaseSensitive(record, field->metric->key);
+        if (!cJSON_AddItemToObject(record, field->metric->key, value)) {
+            cJSON_Delete(value);
+            return CH_EMEMORY;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,228 @@
+/* test_hj212_records.c: what values of HJ 212 become: instant values readings, means and the like intervals, both in
+ * the fields' units; what a flag forbids is kept apart; dialects, and what is wrong with one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hub/base/error.h"
+#include "hub/base/file.h"
+#include "hub/base/member.h"
+#include "hub/gateway/hj212_records.h"
+
+#define FOLDER CITYHUB_SOURCE_DIR "/config/gateway/hj212/"
+
+enum { FILE_MOST = 65536, SHIPPED = 8 };
+
+static struct hj212_dialect *dialect_load(const char *name) {
+    char path[512], problem[HJ212_DIALECT_PROBLEM_MAX];
+    size_t length = 0;
+    snprintf(path, sizeof path, FOLDER "%s", name);
+    char *text = file_read(path, FILE_MOST, &length, problem);
+    assert_non_null(text);
+    struct hj212_dialect *dialect = hj212_dialect_parse(text, length, problem);
+    if (dialect == NULL) {
+        fail_msg("%s: %s", name, problem);
+    }
+    free(text);
+    return dialect;
+}
+
+/* The records of a segment's fields, as "telemetry intervals left_over", or the code and the problem. */
+static void expect(const char *dialect_name, const char *segment, const char *wanted) {
+    static struct hj212_frame frame;
+    char bytes[HJ212_FRAME_MAX], shown[2048], reason[HJ212_REASON_MAX];
+    struct hj212_dialect *dialect = dialect_load(dialect_name);
+    struct hj212_origin origin = {.dialect = dialect, .device_code = "D1", .offset_minutes = 480};
+    struct hj212_outcome outcome;
+    cJSON *telemetry = cJSON_CreateArray(), *intervals = cJSON_CreateArray();
+    int length = snprintf(bytes, sizeof bytes, "##%04zu%s%04X\r\n", strlen(segment), segment,
+                          hj212_crc(HJ212_CRC_STANDARD, segment, strlen(segment)));
+    hj212_parse(bytes, (size_t)length, NULL, &frame);
+    assert_null(hj212_refusal(&frame, HJ212_CRC_STANDARD, reason));
+    int code = hj212_records(&frame, &origin, telemetry, intervals, &outcome);
+    char *first = cJSON_PrintUnformatted(telemetry), *second = cJSON_PrintUnformatted(intervals);
+    if (code == 0) {
+        snprintf(shown, sizeof shown, "%s %s %u%s", first, second, outcome.left_over, outcome.first_left_over);
+    } else {
+        assert_int_equal(cJSON_GetArraySize(telemetry) + cJSON_GetArraySize(intervals), 0);
+        snprintf(shown, sizeof shown, "%d %s", code, outcome.problem);
+    }
+    assert_string_equal(shown, wanted);
+    if (code == 0) {
+        assert_int_equal(outcome.readings, cJSON_GetArraySize(telemetry));
+        assert_int_equal(outcome.intervals, cJSON_GetArraySize(intervals));
+    }
+    cJSON_free(first);
+    cJSON_free(second);
+    cJSON_Delete(telemetry);
+    cJSON_Delete(intervals);
+    hj212_dialect_free(dialect);
+}
+
+#define HEAD(command) "QN=20260801085857223;ST=39;CN=" command ";PW=1;MN=M;Flag=5;CP=&&"
+#define TIME "DataTime=20260801085857;"
+#define RECORD(time) "\"device_code\":\"D1\",\"" time "\":1785545937000"
+
+static void test_instant(void **state) {
+    (void)state;
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=35.5,a34004-Flag=N;LA-Rtd=61.2;a01006-Rtd=101.3&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":35.5,\"noise_dba\":61.2,\"pressure_kpa\":101.3}] [] 0");
+    /* Names in any case, the suffix twice, the flag before the value, the second of two factors of one field. */
+    expect("dust.json", HEAD("2011") TIME "A34004-FLAG=N,A34004-RTD=35;LA-Rtd-Rtd=70;LEQ-RTD=60&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":35,\"noise_dba\":70}] [] 0");
+}
+
+static void test_units(void **state) {
+    (void)state;
+    expect("dust-ng.json", HEAD("2011") TIME "a34004-Rtd=12000&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":12}] [] 0");
+    expect("dust-ng.json", HEAD("2011") TIME "a34004-Rtd=35100.3&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":35.1003}] [] 0");
+    expect("dust-mg.json", HEAD("2011") TIME "a34001-Rtd=0.16&&",
+           "[{" RECORD("observed_at_ms") ",\"tsp_ug_m3\":160}] [] 0");
+    expect("dust-hpa.json", HEAD("2011") TIME "a01006-Rtd=1002&&",
+           "[{" RECORD("observed_at_ms") ",\"pressure_kpa\":100.2}] [] 0");
+    expect("incineration.json", HEAD("2011") TIME "a00000-Rtd=10&&",
+           "[{" RECORD("observed_at_ms") ",\"flue_gas_flow_m3_h\":36000}] [] 0");
+}
+
+/* One number, three meanings. */
+static void test_dialects(void **state) {
+    (void)state;
+    expect("dust-2005-107-pm10.json", HEAD("2011") TIME "107-Rtd=56.2;127-Rtd=99.8&&",
+           "[{" RECORD("observed_at_ms") ",\"pm10_ug_m3\":56.2,\"pressure_kpa\":99.8}] [] 0");
+    expect("dust-2005-107-pressure.json", HEAD("2011") TIME "107-Rtd=99.8;104-Rtd=56&&",
+           "[{" RECORD("observed_at_ms") ",\"noise_dba\":56,\"pressure_kpa\":99.8}] [] 0");
+    expect("dust.json", HEAD("2011") TIME "107-Rtd=56.2&&", "[] [] 1107-Rtd");
+}
+
+/* Means and the like are never readings. */
+static void test_intervals(void **state) {
+    (void)state;
+    expect(
+        "dust.json", HEAD("2051") TIME "a34004-Cou=7,a34004-Min=1,a34004-Avg=2,a34004-Max=3,a34004-Flag=N;LA-Avg=60&&",
+        "[] [{" RECORD(
+            "began_at_ms") ",\"values\":[{\"minimum\":1,\"mean\":2,\"maximum\":3,\"total\":7,"
+                           "\"metric\":\"pm25_ug_m3\",\"flag\":\"N\"},{\"mean\":60,\"metric\":\"noise_dba\"}],\"seconds\":600}] 0");
+    expect("dust.json", HEAD("2061") TIME "a34004-Avg=2&&",
+           "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":2,\"metric\":\"pm25_ug_m3\"}],\"seconds\":3600}] 0");
+    expect("dust.json", HEAD("2031") TIME "a34004-Avg=2&&",
+           "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":2,\"metric\":\"pm25_ug_m3\"}],\"seconds\":86400}] 0");
+    /* Also in a frame of instant values. */
+    expect("dust-mg.json", HEAD("2011") TIME "a34001-Avg=0.16,a34001-Rtd=0.2&&",
+           "[{" RECORD("observed_at_ms") ",\"tsp_ug_m3\":200}] [{" RECORD(
+               "began_at_ms") ",\"values\":[{\"mean\":160,\"metric\":\"tsp_ug_m3\"}],\"seconds\":60}] 0");
+    expect("incineration.json", HEAD("2051") TIME "a21002-Avg=80,a21002-ZsAvg=75,a21002-ZsMin=70,a21002-ZsMax=79&&",
+           "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":80,\"converted_minimum\":70,\"converted_mean\":75,"
+                                         "\"converted_maximum\":79,\"metric\":\"nox_mg_m3\"}],\"seconds\":600}] 0");
+}
+
+/* What a flag forbids is kept, but not as a reading. */
+static void test_flags(void **state) {
+    (void)state;
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=0.0,a34004-Flag=F;LA-Rtd=50,LA-Flag=N&&",
+           "[{" RECORD("observed_at_ms") ",\"noise_dba\":50}] [{" RECORD(
+               "began_at_ms") ",\"values\":[{\"mean\":0,\"metric\":\"pm25_ug_m3\",\"flag\":\"F\"}],\"seconds\":0}] 0");
+    for (const char *flag = "FMSDCTB"; *flag != '\0'; flag++) {
+        char segment[200], wanted[300];
+        snprintf(segment, sizeof segment, HEAD("2011") TIME "a34004-Rtd=9;Flag=%c&&", *flag);
+        snprintf(wanted, sizeof wanted,
+                 "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"%c\"}],"
+                                               "\"seconds\":0}] 0",
+                 *flag);
+        expect("dust.json", segment, wanted);
+    }
+    /* One that nobody knows does not say N. */
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,a34004-Flag=OK&&",
+           "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"B\"}],"
+                                         "\"seconds\":0}] 0");
+    expect("incineration.json", HEAD("2011") TIME "a21002-Rtd=80,a21002-Flag=N;a21026-Rtd=0,a21026-Flag=D&&",
+           "[{" RECORD("observed_at_ms") ",\"nox_mg_m3\":80,\"monitor_state\":4}] [{" RECORD(
+               "began_at_ms") ",\"values\":[{\"mean\":0,\"metric\":\"so2_mg_m3\",\"flag\":\"D\"}],\"seconds\":0}] 0");
+}
+
+static void test_none(void **state) {
+    (void)state;
+    expect("dust.json", HEAD("2021") TIME "SB1-RS=1;a34004-Rtd=1&&", "[] [] 0");
+    expect("dust.json", HEAD("9014") "a34004-Rtd=1&&", "[] [] 0");
+    expect("dust.json", HEAD("2051") "BeginTime=20260801000000,EndTime=20260801010000&&", "[] [] 0");
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=,a34002-Rtd=--;a34001-Rtd=0x10;zzz-Rtd=1&&", "[] [] 3a34002-Rtd");
+    expect("dust.json", HEAD("2011") "a34004-Rtd=1&&",
+           "-1 DataTime is missing: nobody knows when these values were measured");
+    expect("dust.json", HEAD("2011") "DataTime=201909262113836;a34004-Rtd=1&&",
+           "-1 DataTime: \"201909262113836\" is no time; it must be YYYYMMDDhhmmss");
+}
+
+static void test_shipped(void **state) {
+    (void)state;
+    DIR *folder = opendir(FOLDER);
+    int count = 0;
+    assert_non_null(folder);
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        if (entry->d_name[0] != '.') {
+            struct hj212_dialect *dialect = dialect_load(entry->d_name);
+            assert_string_not_equal(member_text(dialect->file, "title"), "");
+            /* Its name says the subsystem whose records it makes. */
+            assert_int_equal(strncmp(entry->d_name, dialect->adapter->key, strlen(dialect->adapter->key)), 0);
+            hj212_dialect_free(dialect);
+            count++;
+        }
+    }
+    closedir(folder);
+    assert_int_equal(count, SHIPPED);
+}
+
+static void refuse(const char *text, const char *wanted) {
+    char problem[HJ212_DIALECT_PROBLEM_MAX];
+    assert_null(hj212_dialect_parse(text, strlen(text), problem));
+    assert_string_equal(problem, wanted);
+}
+
+#define DUST "{\"subsystem\": \"dust\", "
+#define ONE DUST "\"factors\": {\"a34004\": {\"field\": \"pm25_ug_m3\"}}"
+
+static void test_refused(void **state) {
+    (void)state;
+    refuse("{", "file: is no JSON object");
+    refuse("[]", "file: is no JSON object");
+    refuse("{\"subsystem\": \"dusty\"}", "subsystem: there is no subsystem \"dusty\"");
+    refuse(DUST "\"factor\": {}}", "factor: there is no such key here");
+    refuse(DUST "\"factors\": {}}", "factors: must be an object of 1 to 96 factors by their codes");
+    refuse(DUST "\"factors\": {\"a\": 1}}",
+           "factors.a.: must be an object such as {\"field\": \"pm10_ug_m3\", \"unit\": \"mg/m3\"}");
+    refuse(DUST "\"factors\": {\"a\": {\"field\": \"co_mg_m3\"}}}",
+           "factors.a.field: \"co_mg_m3\" is no field with numbers of dust");
+    refuse(DUST "\"factors\": {\"a-Rtd\": {\"field\": \"pm25_ug_m3\"}}}",
+           "factors.a-Rtd.: must be a code without its suffix, such as a34004");
+    refuse(DUST "\"factors\": {\"a\": {\"field\": \"pm25_ug_m3\", \"unit\": \"kPa\"}}}",
+           "factors.a.unit: must be one of ug/m3, ng/m3, mg/m3, g/m3");
+    refuse(DUST "\"factors\": {\"a\": {\"field\": \"noise_dba\", \"unit\": \"kPa\"}}}",
+           "factors.a.unit: must be one of dB(A)");
+    refuse(DUST "\"factors\": {\"a\": {\"field\": \"noise_dba\", \"scale\": 0}}}", "factors.a.scale: must not be 0");
+    refuse(DUST "\"factors\": {\"a\": {\"field\": \"noise_dba\", \"scale\": \"1\"}}}",
+           "factors.a.scale: must be a number");
+    refuse(DUST "\"factors\": {\"a\": {\"field\": \"noise_dba\"}, \"A\": {\"field\": \"noise_dba\"}}}",
+           "factors.A.: stands here twice (letters are not told apart by their case)");
+    refuse(ONE ", \"use\": \"NX\"}", "use: must be flags of NFMSDCTB, such as \"NT\"");
+    refuse(ONE ", \"intervals\": {\"2051\": 0}}", "intervals.2051: must be a whole number of seconds, 1 to 86400");
+    refuse(ONE ", \"intervals\": {\"2052\": 60}}", "intervals.2052: there is no such key here");
+    refuse(ONE ", \"flag_field\": {\"field\": \"spraying_on\", \"map\": {\"N\": 2}}}",
+           "flag_field.map: must have whole numbers of 0 to 1 by flags of NFMSDCTB");
+    refuse(ONE ", \"use\": \"N\", \"use\": \"D\"}", "use: stands here twice");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_instant),   cmocka_unit_test(test_units),   cmocka_unit_test(test_dialects),
+        cmocka_unit_test(test_intervals), cmocka_unit_test(test_flags),   cmocka_unit_test(test_none),
+        cmocka_unit_test(test_shipped),   cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,368 @@
+// page.mjs [PATTERN]: the page as people use it, in Debian's Chromium, under a host name of a county's network. Run by `run`, which answers to
+// the lines that begin with @. In every test these are failures: an error in the console, a violation of the Content Security Policy, a request to
+// anywhere but the hub.
+import { createInterface } from "node:readline";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+const { PAGE_HOST, PAGE_PORT, PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
+const BASE = `http://${PAGE_HOST}:${PAGE_PORT}`;
+const place = JSON.parse(process.env.PAGE_PLACE);
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const WAIT_MS = Number(process.env.PAGE_WAIT_MS ?? 60_000);
+const SIZES = { office: [1366, 768], wall: [3840, 1080], phone: [390, 844] };
+
+// ---- the county ----
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+
+async function county(what, parameters = {}) {
+  console.log(`@${JSON.stringify({ do: what, with: parameters })}`);
+  const { answer, problem } = JSON.parse((await lines.next()).value);
+  if (problem !== undefined) throw new Error(`${what}: ${problem}`);
+  return answer;
+}
+
+// ---- a browser ----
+
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", `--host-resolver-rules=MAP ${PAGE_HOST} 127.0.0.1`],
+});
+
+/** A window with nothing in it yet. `faults` fills with what must not be; `forgiven`: parts of texts that a test brings about itself. */
+async function open({ size = "office", theme = "light", forgiven = [], webgl = true } = {}) {
+  const [width, height] = SIZES[size];
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: "zh-CN", timezoneId: "America/New_York" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
+  const faults = [];
+  const add = (text) => forgiven.some((part) => text.includes(part)) || faults.push(text);
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && !message.text().includes("GPU stall") && add(`console: ${message.text()} ${message.location().url}`));
+  page.on("pageerror", (error) => add(`error: ${error.stack ?? error.message}`));
+  page.on("dialog", (dialog) => {
+    add(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("request", (request) => !request.url().startsWith(BASE) && !/^(blob|data):/.test(request.url()) && add(`a request to ${request.url()}`));
+  await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)));
+  if (!webgl) {
+    await page.addInitScript(() => {
+      const before = HTMLCanvasElement.prototype.getContext;
+      HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+        return kind === "webgl2" ? null : before.call(this, kind, ...rest);
+      };
+    });
+  }
+  return { page, faults, context };
+}
+
+/** Logged in by the form; then at the address `hash`. */
+async function enter(options = {}, hash = "#/map") {
+  const window = await open(options);
+  const { page } = window;
+  await page.goto(`${BASE}/${hash}`);
+  if (options.language === "en") await page.click("text=English");
+  await page.fill("[name=login]", PAGE_LOGIN);
+  await page.fill("[name=password]", PAGE_PASSWORD);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("main#content");
+  return window;
+}
+
+const expect = (good, what) => {
+  if (!good) throw new Error(what);
+};
+const text = (page, selector) => page.locator(selector).first().innerText();
+
+/** No sideways scrolling, and no finding of axe's that is serious. */
+async function check(page, what) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  expect(wide <= 0, `${what}: ${wide} pixels too wide`);
+  // Read and run by the driver: the page's own policy lets no other script in.
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await (await import("node:fs/promises")).readFile(axe, "utf8"));
+  const found = await page.evaluate(async () =>
+    (await globalThis.axe.run(document, { resultTypes: ["violations"] })).violations
+      .filter((violation) => ["serious", "critical"].includes(violation.impact))
+      .map((violation) => `${violation.id}: ${violation.nodes.map((node) => `${node.target} ${node.failureSummary}`).slice(0, 3).join("; ")}`),
+  );
+  expect(found.length === 0, `${what}: ${found.join("\n")}`);
+}
+
+const shot = (page, name) => page.screenshot({ path: `${PAGE_SHOTS}/${name}.png` });
+const facts = await county("facts");
+const middle = { lon: place.west + place.size / 2, lat: place.south + place.size / 3 };
+const at = ({ lon, lat }, zoom) => `at=${lon.toFixed(5)},${lat.toFixed(5)},${zoom}`;
+
+/** Where a place is on the screen: the map's middle is `from`. */
+async function pixelOf(page, from, zoom, to) {
+  const box = await page.locator("[data-testid=map]").boundingBox();
+  const world = 512 * 2 ** zoom;
+  const y = (lat) => (0.5 - Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / (2 * Math.PI)) * world;
+  return [box.x + box.width / 2 + ((to.lon - from.lon) / 360) * world, box.y + box.height / 2 + y(to.lat) - y(from.lat)];
+}
+
+/** Clicks there until the panel with this heading is open: tiles come when they come. */
+async function pick(page, x, y, heading) {
+  for (const until = Date.now() + WAIT_MS; ; ) {
+    await page.mouse.click(x, y);
+    const opened = await page.locator(".map-panel h2", { hasText: heading }).waitFor({ timeout: 2000 }).then(() => true, () => false);
+    if (opened) return;
+    expect(Date.now() < until, `no click opens ${heading}`);
+  }
+}
+
+// ---- what must hold ----
+
+const tests = {
+  "a wrong password is refused in words, the right one enters": async () => {
+    const window = await open({ forgiven: ["401"] });
+    const { page } = window;
+    await page.goto(`${BASE}/`);
+    await page.waitForSelector("form");
+    await check(page, "the login");
+    await shot(page, "login");
+    await page.keyboard.type(PAGE_LOGIN);
+    await page.keyboard.press("Tab");
+    await page.keyboard.type("not the password");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".failed");
+    const refusal = await text(page, ".failed");
+    expect(refusal.includes("CH061") && /[\u4e00-\u9fff]/.test(refusal), refusal);
+    expect((await page.inputValue("[name=login]")) === PAGE_LOGIN, "the login is gone");
+    await page.keyboard.type(PAGE_PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".map-view");
+    expect((await page.title()).startsWith("一张图"), await page.title());
+    expect((await text(page, ".header")).includes("李四"), "nobody's name is in the head");
+    return window;
+  },
+
+  "the map shows what the list has, and both go by one filter": async () => {
+    const window = await enter({}, `#/map?inview=false&${at(middle, 13)}`);
+    const { page } = window;
+    await page.waitForSelector(".map-list tbody tr");
+    const total = await text(page, ".subsystems tbody tr:nth-child(1) td:nth-child(2)");
+    const away = await text(page, ".subsystems tbody tr:nth-child(1) td:nth-child(3)");
+    expect(Number(total) + Number(away) === facts.devices, `${total} + ${away} devices counted, ${facts.devices} there`);
+    await pick(page, ...(await pixelOf(page, middle, 13, middle)), "工地扬尘监测仪1号");
+    await shot(page, "map-panel");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector(".map-panel", { state: "detached" });
+    await page.click("text=智慧路灯");
+    await page.waitForFunction(() => document.querySelector(".map-list-rows").innerText.includes("共 60 条"));
+    expect((await page.locator(".map-list tbody tr").count()) === 60, "the list has not its 60 lamps");
+    expect(!(await text(page, ".map-list-rows")).includes("扬尘"), "another subsystem is in the list");
+    const lamp = { lon: place.west + place.size * 0.35, lat: place.south + (place.size * 1.5) / 6 };
+    await pick(page, ...(await pixelOf(page, middle, 13, lamp)), "单灯13");
+    // Only what fits is on the map: nothing opens where the monitor was.
+    await page.keyboard.press("Escape");
+    await page.waitForSelector(".map-panel", { state: "detached" });
+    await page.mouse.click(...(await pixelOf(page, middle, 13, middle)));
+    const address = await page.evaluate(() => location.hash);
+    expect(address.includes("subsystem=streetlight") && !address.includes("device/"), address);
+    // The address is the view: opened elsewhere it shows the same.
+    await page.reload();
+    await page.waitForFunction(() => document.querySelector(".map-list-rows")?.innerText.includes("共 60 条"));
+    return window;
+  },
+
+  "the panel has values with units, follows them live, and takes names for text": async () => {
+    const window = await enter({}, `#/map/device/${facts.ids.D1}`);
+    const { page } = window;
+    await page.waitForFunction(() => document.querySelector(".map-panel")?.innerText.includes("35.5"));
+    expect((await text(page, ".readings")).includes("μg/m³") || (await text(page, ".readings")).includes("g/m3"), "no unit");
+    await county("report", { pm25_ug_m3: 71.25 });
+    await page.waitForFunction(() => document.querySelector(".map-panel").innerText.includes("71.25"));
+    await page.click(".readings button >> nth=0");
+    await page.waitForSelector(".chart");
+    await check(page, "the panel");
+    await shot(page, "panel-history");
+    await page.goto(`${BASE}/#/map/device/${facts.ids.M1}`);
+    await page.waitForFunction((name) => document.querySelector(".map-panel h2")?.textContent === name, facts.bad_name);
+    expect((await page.locator(".map-panel h2 *").count()) === 0, "a name became markup");
+    return window;
+  },
+
+  "what happens is seen without loading anew": async () => {
+    const window = await enter({}, "#/map?list=alarm");
+    const { page } = window;
+    await page.waitForFunction(() => document.querySelector(".liveness.live"));
+    await county("alarm");
+    await page.waitForSelector(".map-list tbody tr");
+    await page.focus(".map-list tbody tr");
+    await page.keyboard.press("Enter");
+    await page.click("text=确认报警");
+    await page.waitForFunction((login) => document.querySelector(".map-panel").innerText.includes(`已由 ${login} 确认`) || document.querySelector(".map-panel").innerText.includes("已由 李四 确认"), PAGE_LOGIN);
+    await page.click(".map-list-head >> text=未结案卷");
+    await page.waitForFunction(() => document.querySelectorAll(".map-list tbody tr").length === 7);
+    await county("case", { title: "新来的案卷", lon: middle.lon, lat: middle.lat });
+    await page.waitForFunction(() => document.querySelector(".map-list-rows").innerText.includes("新来的案卷"));
+    return window;
+  },
+
+  "what moves moves, and is picked where it is": async () => {
+    const lorry = { lon: place.west + place.size / 3 + 0.001, lat: place.south + place.size / 7 };
+    const window = await enter({}, `#/map?list=none&${at(lorry, 16)}`);
+    const { page } = window;
+    await pick(page, ...(await pixelOf(page, lorry, 16, lorry)), "渣土车1号");
+    await page.click("text=显示轨迹");
+    await page.waitForSelector("text=/个定位点/");
+    await page.keyboard.press("Escape");
+    await county("move", { step: 3 });
+    const there = { ...lorry, lon: place.west + place.size / 3 + 0.003 };
+    await page.waitForSelector(".map-panel", { state: "detached" });
+    await pick(page, ...(await pixelOf(page, lorry, 16, there)), "渣土车1号");
+    return window;
+  },
+
+  "search finds, and goes there by keys": async () => {
+    const window = await enter();
+    const { page } = window;
+    await page.fill("[role=combobox]", "扬尘监测");
+    await page.waitForSelector("[role=option]");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector(".map-panel h2")?.innerText === "工地扬尘监测仪1号");
+    await page.fill("[role=combobox]", "没有这样的东西");
+    await page.waitForSelector("text=没有找到");
+    return window;
+  },
+
+  "keys alone lead from the login to a device and back": async () => {
+    const window = await open();
+    const { page } = window;
+    await page.goto(`${BASE}/`);
+    await page.waitForFunction(() => document.activeElement?.name === "login");
+    await page.keyboard.type(PAGE_LOGIN);
+    await page.keyboard.press("Tab");
+    await page.keyboard.type(PAGE_PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".map-list tbody tr");
+    await page.keyboard.press("Tab");
+    expect((await page.evaluate(() => document.activeElement.innerText)) === "跳到内容", "the first stop is not the way past the navigation");
+    await page.keyboard.press("Enter");
+    expect((await page.evaluate(() => document.activeElement.id)) === "content", "it does not lead to the content");
+    for (let stops = 0; (await page.evaluate(() => document.activeElement.closest("tbody tr[data-opens]"))) === null; stops++) {
+      expect(stops < 60, "Tab does not reach the list");
+      await page.keyboard.press("Tab");
+      const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+      expect(outline !== "none", `no focus is seen at ${await page.evaluate(() => document.activeElement.outerHTML.slice(0, 200))}`);
+    }
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector(".map-panel h2");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector(".map-panel", { state: "detached" });
+    return window;
+  },
+
+  "a session that is over asks again, and nothing is lost": async () => {
+    const window = await enter({ forgiven: ["401"] });
+    const { page } = window;
+    await page.fill("[role=combobox]", "这是正在写的");
+    await county("end_sessions");
+    await page.click(".map-list-head >> text=报警");
+    await page.waitForSelector("dialog[open]");
+    await check(page, "the login above the view");
+    await shot(page, "login-again");
+    await page.keyboard.press("Escape");
+    await page.fill("dialog [name=password]", PAGE_PASSWORD);
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("dialog", { state: "detached" });
+    expect((await page.inputValue("[role=combobox]")) === "这是正在写的", "what was typed is gone");
+    await page.waitForFunction(() => document.querySelector(".liveness.live"));
+    return window;
+  },
+
+  "a hub that goes and comes back: the page says so, and goes on": async () => {
+    const window = await enter({ forgiven: ["net::", "503", "Failed to fetch", "AJAXError"] }, "#/map?list=case");
+    const { page } = window;
+    await page.waitForFunction(() => document.querySelector(".liveness.live"));
+    await page.evaluate(() => {
+      globalThis.late = false;
+      new MutationObserver(() => (globalThis.late ||= document.querySelector(".liveness.late") !== null)).observe(document.querySelector(".header"), { subtree: true, attributes: true, childList: true });
+    });
+    await county("restart");
+    await page.waitForFunction(() => globalThis.late && document.querySelector(".liveness.live"));
+    await county("case", { title: "恢复之后的案卷", lon: middle.lon, lat: middle.lat });
+    await page.waitForFunction(() => document.querySelector(".map-list-rows").innerText.includes("恢复之后的案卷"));
+    return window;
+  },
+
+  "a graphics card that is lost comes back": async () => {
+    const window = await enter({ forgiven: ["context"] }, `#/map?list=none&${at(middle, 13)}`);
+    const { page } = window;
+    await pick(page, ...(await pixelOf(page, middle, 13, middle)), "工地扬尘监测仪1号");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector(".map-panel", { state: "detached" });
+    await page.evaluate(() => {
+      const lose = document.querySelector(".maplibregl-canvas").getContext("webgl2").getExtension("WEBGL_lose_context");
+      lose.loseContext();
+      setTimeout(() => lose.restoreContext(), 200);
+    });
+    await page.waitForSelector(".map-lost");
+    await page.waitForSelector(".map-lost", { state: "detached" });
+    await pick(page, ...(await pixelOf(page, middle, 13, middle)), "工地扬尘监测仪1号");
+    return window;
+  },
+
+  "without WebGL all but the map works": async () => {
+    const window = await enter({ webgl: false }, "#/map?subsystem=dust");
+    const { page } = window;
+    await page.waitForSelector("text=没有 WebGL 2");
+    await page.click(".map-list tbody tr");
+    await page.waitForSelector(".map-panel h2");
+    await check(page, "without WebGL");
+    return window;
+  },
+};
+
+for (const [size, language, theme] of [
+  ["office", "zh", "dark"],
+  ["office", "en", "light"],
+  ["wall", "zh", "light"],
+  ["wall", "en", "dark"],
+  ["phone", "zh", "light"],
+]) {
+  tests[`the map at ${SIZES[size].join("x")}, ${language}, ${theme}`] = async () => {
+    const window = await enter({ size, language, theme }, `#/map/device/${facts.ids.D1}?shade=open`);
+    const { page } = window;
+    await page.waitForSelector(".readings tbody tr");
+    await page.waitForSelector(".map-list tbody tr");
+    await page.waitForSelector(".shade-legend");
+    expect((await page.evaluate(() => document.documentElement.lang)) === (language === "en" ? "en" : "zh-CN"), "the language is not said");
+    const head = await text(page, ".map-list-head");
+    expect(head.includes(language === "en" ? "Devices" : "设备"), head);
+    await check(page, "the map");
+    await shot(page, `map-${size}-${language}-${theme}`);
+    return window;
+  };
+}
+
+// ---- all of them, or those that were asked for ----
+
+const pattern = new RegExp(process.argv[2] ?? ".");
+let passed = 0;
+let failed = 0;
+for (const [name, run] of Object.entries(tests).filter(([name]) => pattern.test(name))) {
+  const started = Date.now();
+  try {
+    const { faults, context } = await run();
+    if (faults.length > 0) throw new Error(faults.join("\n"));
+    await context.close();
+    passed++;
+    console.log(`passed: ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failed++;
+    const file = `failed-${failed}`;
+    for (const context of browser.contexts()) {
+      for (const page of context.pages()) await shot(page, file).catch(() => undefined);
+      await context.close();
+    }
+    console.log(`failed: ${name}: ${error.message}\n    (${file}.png)`);
+  }
+}
+console.log(`@${JSON.stringify({ do: "counts", passed, failed })}`);
+await browser.close();
+process.exit(0);
