@@ -219,6 +219,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           [t("closing"), one.rule?.closing_zh ?? ""],
           [t("marks"), one.flags.map((flag) => coded(flag, FLAGS[flag])).join("、")],
           [t("askedExtension", one.asked_extension ?? ""), one.asked_extension === null || one.asked_extension === undefined ? "" : wordOf(t, UNITS, one.clock?.limit_unit ?? "")],
+          [t("askedSuspension"), one.asked_suspension ?? ""],
           [t("mergedInto"), one.merged_into === null ? "" : <a href={link(`desk/${one.merged_into}`)}>{one.merged_into}</a>],
           [t("merged"), one.merged.join(" ")],
           [t("attachments"), one.attachments.map((file) => file.uri).join(" ")],

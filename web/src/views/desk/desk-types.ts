@@ -53,7 +53,8 @@ export interface Detail extends Omit<Case, "device"> {
   rule: { condition_zh: string; closing_zh: string; limit_value: number; limit_unit: string } | null;
   clock?: Clock | null;
   asked_extension?: number | null;
-  asked_suspension?: string | boolean | null;
+  /** Why. */
+  asked_suspension?: string | null;
   device: { id: number; subsystem: string; vendor: string; code: string } | null;
   can?: Record<string, Action[]>;
   attachments: { seq: number; uri: string; media_type: string; size_bytes: number }[];

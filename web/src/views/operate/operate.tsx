@@ -1,9 +1,11 @@
 // How the hub is: the way of each subsystem's messages into the database, vendors that have gone silent, and what could not be stored and why.
 import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
 import { ago, duration, now, number } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
+import { listen } from "../../lib/stream.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
 import { Quarantine } from "./quarantine.tsx";
@@ -176,6 +178,8 @@ function Lanes(): JSX.Element {
 const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes };
 
 export default function Operate(): JSX.Element {
+  // Nothing here comes by the stream; whether there is one is seen in the frame's head.
+  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
   const tab = TABS.find((one) => one === route.value.path[0]) ?? "health";
   const Content = SHOWN[tab];
   return (

@@ -86,7 +86,7 @@ export function Progress({ month, status, onChanged }: { month: string; status: 
           {t("late")}: {status.events_written_after_closing}
         </p>
       )}
-      {may("score") && !status.published && <Publish month={month} onChanged={onChanged} />}
+      {may("score") && status.ended && !status.published && <Publish month={month} onChanged={onChanged} />}
       <h2 class="scores-gap">{t("missingOf", count)}</h2>
       {byItem.size === 0 ? (
         <p class="good">{t("nothingMissing")}</p>
@@ -98,7 +98,7 @@ export function Progress({ month, status, onChanged }: { month: string; status: 
           columns={[
             { key: "item", title: t("missingItem"), cell: (one) => one.name },
             { key: "count", title: t("count"), numeric: true, cell: (one) => one.units.length },
-            { key: "units", title: t("missingUnits"), cell: (one) => one.units.join("、") },
+            { key: "units", title: t("missingUnits"), cell: (one) => (one.units.length > 1 && one.units.length === status.departments ? t("allUnits", one.units.length) : one.units.join("、")) },
             { key: "enter", title: "", cell: (one) => (may("score") ? <a href={link("scores/entries", { month, item: one.item })}>{t("enterNow")}</a> : null) },
           ]}
         />

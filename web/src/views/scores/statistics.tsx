@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useAsk } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departmentName } from "../../lib/county.ts";
-import { number, share } from "../../lib/format.ts";
+import { share } from "../../lib/format.ts";
 import { route, setParameters } from "../../lib/router.ts";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
@@ -68,6 +68,12 @@ export function Compare({ month }: { month: string }): JSX.Element {
 const DIMENSIONS = ["department", "source", "category", "street", "grid_cell", "all"] as const;
 /** By which parameter a list has the cases of a row. */
 const PARAMETER: Record<string, string> = { department: "department", source: "source", category: "category", street: "grid_cell", grid_cell: "grid_cell" };
+/** The list's filter for a row; what has no key is opened as having none. */
+function listOf(by: string, key: string): Record<string, string> {
+  const parameter = PARAMETER[by];
+  if (parameter === undefined) return {};
+  return key === "" ? { [`no_${parameter}`]: "true" } : { [parameter]: key };
+}
 const SHOWN = "reported registered dispatched should_handle handled handled_in_time overdue returned rework_times extended suspended should_close closed closed_in_time satisfied dissatisfied".split(" ");
 
 export function StatisticsTable({ month }: { month: string }): JSX.Element {
@@ -76,7 +82,7 @@ export function StatisticsTable({ month }: { month: string }): JSX.Element {
   const words = useAsk<{ sources: { source: string; name_zh: string }[]; categories: { code: string; name_zh: string }[] }>("cases/words");
   const name = (row: Statistics["rows"][number]): string => {
     if (by === "all") return t("by_all");
-    if (row.key === "") return "–";
+    if (row.key === "") return t(by === "department" ? "notDispatched" : "without");
     if (by === "department") return departmentName(row.key);
     if (by === "source") return coded(row.key, words.data?.sources.find((one) => one.source === row.key)?.name_zh);
     if (by === "category") return `${row.key} ${words.data?.categories.find((one) => one.code === row.key)?.name_zh ?? ""}`;
@@ -113,13 +119,9 @@ export function StatisticsTable({ month }: { month: string }): JSX.Element {
                   key: measure.measure,
                   title: coded(measure.measure, measure.name_zh),
                   numeric: true,
-                  cell: (row: Statistics["rows"][number]) =>
-                    // What has no key (no department yet) has no parameter in an address: the number stands alone.
-                    row.key === "" ? (
-                      number(row.measures[measure.measure])
-                    ) : (
-                      <Figure value={row.measures[measure.measure]} statistic={measure.measure} month={month} where={PARAMETER[by] ? { [PARAMETER[by]!]: row.key } : {}} label={`${name(row)} ${coded(measure.measure, measure.name_zh)}`} />
-                    ),
+                  cell: (row: Statistics["rows"][number]) => (
+                    <Figure value={row.measures[measure.measure]} statistic={measure.measure} month={month} where={listOf(by, row.key)} label={`${name(row)} ${coded(measure.measure, measure.name_zh)}`} />
+                  ),
                 })),
             ]}
           />

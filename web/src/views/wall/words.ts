@@ -23,7 +23,6 @@ export const t = dictionary(
     reported: "上报",
     ended: "办结",
     days: "近 14 天",
-    person: "{0} 人",
   },
   {
     title: "City operations",
@@ -47,6 +46,5 @@ export const t = dictionary(
     reported: "Reported",
     ended: "Ended",
     days: "14 days",
-    person: "{0} people",
   },
 );
