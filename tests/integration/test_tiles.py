@@ -339,6 +339,21 @@ def test_rows_of_ones_departments(shared, hub, county):
     assert mine.status_code in (200, 204) and mine.headers["ETag"] != everything.headers["ETag"]
 
 
+def test_counts_are_what_the_tiles_show(shared, hub, county):
+    """Of each subsystem, within a box and everywhere, and of one's own departments alone."""
+    for key, own in ((hub.key(), {1, 2, 3, None}), (hub.key("bureau", department="bureau"), {1, 2}), (hub.key("street", department="street"), {3})):
+        for box in (None, (WEST, SOUTH, WEST + SIZE / 2, SOUTH + SIZE / 3)):
+            def inside(row):
+                return row[5] in own and (box is None or box[0] <= row[3] <= box[2] and box[1] <= row[4] <= box[3])
+            wanted = collections.Counter((row[1].split("/")[0], row[2]) for row in stored(shared.database, "device") if inside(row))
+            wanted.update((row[1].split("/")[0], "alarms") for row in stored(shared.database, "alarm") if inside(row))
+            answer = requests.get(hub.http_url + "/api/v1/map/counts", params=box and {"box": ",".join(map(str, box))}, headers=key, timeout=30).json()
+            counted = {(one["subsystem"], name): one[name] for one in answer["subsystems"] for name in ("online", "offline", "alarms") if one[name]}
+            assert counted == wanted, (own, box)
+            assert answer["cases"] == sum(map(inside, stored(shared.database, "case"))), (own, box)
+    assert requests.get(hub.http_url + "/api/v1/map/counts", headers={"Host": "hub.example"}, timeout=30).status_code == 401
+
+
 def test_revoked(shared, hub, county):
     """Who is revoked is out within two seconds, however often tiles are asked for."""
     key = hub.key("leaving")

@@ -28,11 +28,11 @@ function LoginForm({ login: given = "" }: { login?: string }): JSX.Element {
     <form class="form" onSubmit={(event) => void submit(event)}>
       <label>
         <span>{t("account")}</span>
-        <input ref={first} name="login" autocomplete="username" required autocapitalize="none" spellcheck={false} value={login} onInput={(event) => setLogin(event.currentTarget.value)} />
+        <input ref={first} name="login" autocomplete="username" required autofocus={given === ""} autocapitalize="none" spellcheck={false} value={login} onInput={(event) => setLogin(event.currentTarget.value)} />
       </label>
       <label>
         <span>{t("password")}</span>
-        <input ref={second} name="password" type="password" autocomplete="current-password" required value={password} onInput={(event) => setPassword(event.currentTarget.value)} />
+        <input ref={second} name="password" type="password" autocomplete="current-password" required autofocus={given !== ""} value={password} onInput={(event) => setPassword(event.currentTarget.value)} />
       </label>
       {problem && <Failed problem={problem} />}
       <button class="primary" type="submit" disabled={busy}>

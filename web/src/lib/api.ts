@@ -32,9 +32,9 @@ export class Problem extends Error {
   }
 }
 
-/** Called with every 401 but that of a login: session.ts sets it. */
-let onNobody: () => void = () => undefined;
-export function setOnNobody(called: () => void): void {
+/** Called with every 401 but that of a login; its promise, if it gives one, says that somebody is logged in again. session.ts sets it. */
+let onNobody: () => Promise<void> | null = () => null;
+export function setOnNobody(called: () => Promise<void> | null): void {
   onNobody = called;
 }
 
@@ -65,8 +65,10 @@ async function problemOf(response: Response): Promise<Problem> {
   }
 }
 
-/** `path` is relative to /api/v1/. An answer without a body is null. Throws Problem; AbortError if `signal` said so. */
-export async function ask<T>(path: string, { method = "GET", parameters, body, signal }: Request = {}): Promise<T> {
+/** `path` is relative to /api/v1/. An answer without a body is null. Throws Problem; AbortError if `signal` said so. While a session is over, what
+ * only reads waits for the next login; what writes is refused, so that its user decides anew. */
+export async function ask<T>(path: string, request: Request = {}): Promise<T> {
+  const { method = "GET", parameters, body, signal } = request;
   const headers: Record<string, string> = { Accept: "application/json, application/geo+json", "Accept-Language": language.value };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response: Response;
@@ -84,8 +86,11 @@ export async function ask<T>(path: string, { method = "GET", parameters, body, s
   }
   if (!response.ok) {
     const problem = await problemOf(response);
-    if (problem.status === 401 && problem.code !== "CH061") onNobody();
-    throw problem;
+    const back = problem.status === 401 && problem.code !== "CH061" ? onNobody() : null;
+    if (back === null || method !== "GET") throw problem;
+    await back;
+    signal?.throwIfAborted();
+    return ask<T>(path, request);
   }
   const sent = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(sent)) setHubTime(sent + 500);

@@ -22,9 +22,13 @@ export type Presence = "asking" | "out" | "in" | "over" | "away";
 export const presence = signal<Presence>("asking");
 export const me = signal<Me | null>(null);
 
+/** Those who wait for the next login. */
+const waiting: (() => void)[] = [];
+
 setOnNobody(() => {
+  if (presence.value === "asking") presence.value = "out";
   if (presence.value === "in") presence.value = "over";
-  else if (presence.value === "asking") presence.value = "out";
+  return presence.value === "over" ? new Promise((resolve) => waiting.push(resolve)) : null;
 });
 
 function enter(who: Me): void {
@@ -36,6 +40,7 @@ function enter(who: Me): void {
   me.value = who;
   presence.value = "in";
   remember("known", "true");
+  for (const resolve of waiting.splice(0)) resolve();
 }
 
 /** Whether this browser has a session. One that never had one is not asked for it: that would be a refusal in its console. */
