@@ -55,9 +55,15 @@ export function useSource<T>(source: Source<T>): Held<T> {
   return held;
 }
 
-/** Whether it must not be taken for what is: later than two turns, or nobody tells of changes any more. */
-export const isOld = (held: Held<unknown>, source: Source<unknown>, moment: number): boolean =>
-  held.data !== undefined && (moment - held.at > source.every * 2000 + 10_000 || held.problem !== undefined || (source.layers.length > 0 && liveness.value === "late"));
+const FRESH_MS = 10_000;
+
+/** Whether it must not be taken for what is: later than two turns, its last reading failed, or nobody tells of changes any more. */
+export function isOld(held: Held<unknown>, source: Source<unknown>, moment: number): boolean {
+  if (held.data === undefined) return false;
+  const age = moment - held.at;
+  // A connection that is only just being made does not make old what has just been read.
+  return held.problem !== undefined || age > source.every * 2000 + FRESH_MS || (age > FRESH_MS && source.layers.length > 0 && liveness.value === "late");
+}
 
 // ---- what is asked ----
 
