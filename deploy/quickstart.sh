@@ -360,7 +360,7 @@ run_for_a_person() {
     cat <<END
 
 cityhub is at work. Ctrl-C stops it; the data stays for the next start.
-  PAGE     http://127.0.0.1:$http_port/   login admin, password $(cat "$var/admin.password")
+  PAGE     http://127.0.0.1:$http_port/   login admin, password in $var/admin.password (docs/page.md)
   status   http://127.0.0.1:$http_port/api/v1/status   metrics http://127.0.0.1:$http_port/metrics
   SQL      $(as_text "$server_user")psql -h $socket -p $postgres_port -U postgres cityhub     e.g. SELECT * FROM onemap.dust LIMIT 5;
   a vendor of your own (login demo, password in $secrets/demo.password):

@@ -28,7 +28,7 @@ class Hub:
             "hub.instance": "test", "hub.data_dir": paths.ROOT,
             "database.conninfo": database.hub_conninfo, "database.migrate_conninfo": database.conninfo,
             "mqtt.host": broker.host, "mqtt.port": broker.port,
-            "http.listen": "127.0.0.1", "http.port": self.http_port,
+            "http.listen": "127.0.0.1", "http.port": self.http_port, "http.page": folder / "no-page",
             "jobs.device_state_s": 1, "jobs.rollup_s": 1, "jobs.offline_s": 1,
             **(settings or {}),
         }

@@ -38,12 +38,12 @@ def test_only_health_is_told_to_strangers(shared):
     hub = shared.hubs[0]
     rows = hub.get("/api/v1").json()["routes"]
     assert {row["path"] for row in rows if row["right"] == "anyone"} == {"/healthz", "/readyz", "/api/v1/login", "/", "/assets/{file}"}
-    assert {row["path"] for row in rows if row["loopback"]} == {"/metrics", "/api/v1", "/api/v1/status"}
+    assert {row["path"] for row in rows if row["loopback"]} == {"/metrics", "/api/v1", "/api/v1/openapi.json", "/api/v1/status"}
     for row in rows:
         path = row["path"].replace("{id}", "1")
         for headers in ({"Host": "hub.example"}, {"X-Forwarded-For": "10.1.2.3"}):
             response = requests.request(row["method"], hub.http_url + path, headers=headers, timeout=30)
-            status = {"/api/v1/login": 400, "/assets/{file}": 404}.get(row["path"], 200 if row["right"] == "anyone" else 401)
+            status = {"/api/v1/login": 400, "/": 404, "/assets/{file}": 404}.get(row["path"], 200 if row["right"] == "anyone" else 401)
             assert response.status_code == status, path
 
 

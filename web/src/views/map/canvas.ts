@@ -137,9 +137,9 @@ export class Canvas {
     }));
     map.touchZoomRotate.disableRotation();
     map.getCanvas().setAttribute("aria-label", label);
-    addSymbols(map);
-    // Not "load", which waits for every tile.
-    map.once("style.load", () => {
+    // Not "load", which waits for every tile. Again after a graphics card was lost: MapLibre brings its own layers back, not ours.
+    map.on("style.load", () => {
+      addSymbols(map);
       map.addLayer(this.movers, "chosen");
       this.paint();
       this.apply();
@@ -222,7 +222,7 @@ export class Canvas {
     this.shade = values;
     if (!this.map.getLayer("shade")) return;
     const most = Math.max(1, ...values.values());
-    const [red, green, blue] = rgb("case").map((part) => Math.round(part * 255));
+    const [red, green, blue] = rgb("shade").map((part) => Math.round(part * 255));
     const pairs = [...values].filter(([, value]) => value > 0).flatMap(([code, value]) => [code, `rgba(${red},${green},${blue},${(0.12 + 0.5 * Math.sqrt(value / most)).toFixed(2)})`]);
     this.map.setPaintProperty("shade", "fill-color", pairs.length === 0 ? "rgba(0,0,0,0)" : (["match", ["get", "code"], ...pairs, "rgba(0,0,0,0)"] as unknown as ExpressionSpecification));
   }

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, getAll } from "../../lib/api.ts";
-import { departments, subsystems } from "../../lib/county.ts";
+import { subsystems } from "../../lib/county.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
 import { isLeft, listen } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
@@ -238,9 +238,11 @@ export default function MapView(): JSX.Element {
   }, [again[0]]);
   useShade(canvas, query);
   useTrack(canvas, query);
-  void departments.value;
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && query.open !== null) setPath([]);
+  };
   return (
-    <div class={`map-view ${query.list === "" ? "" : "with-list"} ${query.open === null ? "" : "with-panel"}`}>
+    <div class={`map-view ${query.list === "" ? "" : "with-list"} ${query.open === null ? "" : "with-panel"}`} onKeyDown={onKey}>
       <aside class="map-side">
         <Search onGo={(lon, lat) => canvas?.goTo(lon, lat)} />
         <Layers query={query} />

@@ -1,4 +1,4 @@
-// What is open: a device, an alarm, a case. Values follow the stream. Escape closes.
+// What is open: a device, an alarm, a case. Values follow the stream. Escape closes, wherever in the view the focus is.
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { setPath } from "../../lib/router.ts";
@@ -30,7 +30,7 @@ export function Panel({ query, onPlace, onGo }: Omit<PanelProperties, "id">): JS
     panel.current?.focus({ preventScroll: true });
   }, []);
   return (
-    <aside ref={panel} class="map-panel" tabIndex={-1} aria-label={t(open.kind)} onKeyDown={(event) => event.key === "Escape" && setPath([])}>
+    <aside ref={panel} class="map-panel" tabIndex={-1} aria-label={t(open.kind)}>
       <button type="button" class="plain map-panel-close" aria-label={t("close")} onClick={() => setPath([])}>
         ✕
       </button>

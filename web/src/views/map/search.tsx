@@ -51,6 +51,7 @@ export function Search({ onGo }: { onGo: (lon: number, lat: number) => void }): 
     if (result.kind === "case") setPath(["case", result.code]);
     if (result.lon !== null && result.lat !== null) onGo(result.lon, result.lat);
   };
+  const shown = open && [...asked].length >= 2;
   const onKey = (event: KeyboardEvent) => {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
@@ -58,9 +59,11 @@ export function Search({ onGo }: { onGo: (lon: number, lat: number) => void }): 
       const step = event.key === "ArrowDown" ? 1 : -1;
       if (results.length > 0) setPlace((place + step + results.length) % results.length);
     } else if (event.key === "Enter") take(results[place]);
-    else if (event.key === "Escape") setOpen(false);
+    else if (event.key === "Escape" && shown) {
+      event.stopPropagation();
+      setOpen(false);
+    }
   };
-  const shown = open && [...asked].length >= 2;
   return (
     <div class="search" role="search">
       <input
