@@ -55,6 +55,7 @@ static const char *type_of(const char *name) {
 static void file_free(struct page_file *file) {
     free(file->bytes);
     free(file->packed);
+    file->bytes = file->packed = NULL;
 }
 
 /* Adds `name`, "" for the index, from `folder`. False after logging why. */
@@ -69,9 +70,9 @@ static bool add(struct page *page, const char *folder, const char *name) {
         return false;
     }
     *file = (struct page_file){.type = type_of(index ? INDEX : name)};
-    strcpy(file->name, name);
+    memcpy(file->name, name, strlen(name) + 1);
     file->bytes = file_read(path, PAGE_FILE_BYTES_MAX, &file->length, problem);
-    strcat(path, PACKED_SUFFIX);
+    snprintf(path + length, sizeof path - (size_t)length, "%s", PACKED_SUFFIX);
     bool packed = access(path, F_OK) == 0;
     if (file->bytes != NULL && packed) {
         file->packed = file_read(path, PAGE_FILE_BYTES_MAX, &file->packed_length, problem);

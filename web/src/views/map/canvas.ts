@@ -46,7 +46,7 @@ export function hasWebgl2(): boolean {
 const tiles = (layer: string) => ({ type: "vector" as const, tiles: [`${location.origin}/api/v1/tiles/${layer}/{z}/{x}/{y}.mvt`], maxzoom: layer === "grid" || layer === "department" ? 14 : 18 });
 
 function style(): StyleSpecification {
-  const counts = (layer: PointLayer, name: string, shift: number) => ({
+  const counts = (layer: PointLayer, colourOf: ExpressionSpecification | string, shift: number) => ({
     id: `${layer}-counts`,
     type: "circle" as const,
     source: layer,
@@ -54,7 +54,7 @@ function style(): StyleSpecification {
     filter: ["has", "count"] as FilterSpecification,
     paint: {
       "circle-radius": ["interpolate", ["linear"], ["sqrt", ["get", "count"]], 1, 4, 30, 24] as ExpressionSpecification,
-      "circle-color": colour(name),
+      "circle-color": colourOf,
       "circle-opacity": 0.75,
       "circle-stroke-color": colour("panel"),
       "circle-stroke-width": 1,
@@ -102,11 +102,11 @@ function style(): StyleSpecification {
       { id: "zone", type: "line", source: "zone", "source-layer": "zone", paint: { "line-color": colour("minor"), "line-width": 1.5, "line-dasharray": [3, 2] } },
       { id: "track", type: "line", source: "track", paint: { "line-color": colour("accent"), "line-width": 3, "line-opacity": 0.8 }, layout: { "line-cap": "round" } },
       { id: "stops", type: "circle", source: "track", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 5, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
-      counts("device", "online", 0),
+      counts("device", ["match", ["get", "state"], "online", colour("online"), colour("offline")], 0),
       ...both("device"),
-      counts("case", "case", 6),
+      counts("case", colour("case"), 6),
       ...both("case"),
-      counts("alarm", "major", -6),
+      counts("alarm", ["match", ["get", "state"], "critical", colour("critical"), "major", colour("major"), "minor", colour("minor"), colour("info")], -6),
       ...both("alarm"),
       { id: "chosen", type: "circle", source: "chosen", paint: { "circle-radius": 16, "circle-color": "rgba(0,0,0,0)", "circle-stroke-color": colour("accent"), "circle-stroke-width": 3 } },
     ],
