@@ -47,7 +47,7 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
         await page.waitForFunction((number) => document.querySelector(".desk-case code")?.innerText !== number, sent.at(-1));
         expect(pressed <= 6, `${pressed} keys for a case`);
       }
-      expect(new Set(sent).size === 3, `the same case came twice: ${sent}`);
+      expect(new Set(sent).size === CASES, `the same case came twice: ${sent}`);
       await page.waitForFunction((count) => document.querySelectorAll(".desk-list tbody tr").length === count, before - CASES);
 
       const unit = await enter(UNIT, "#/desk");
