@@ -4,6 +4,7 @@
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
+import { deskTests } from "./desk.mjs";
 
 const { PAGE_HOST, PAGE_PORT, PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
 const BASE = `http://${PAGE_HOST}:${PAGE_PORT}`;
@@ -63,7 +64,7 @@ async function enter(options = {}, hash = "#/map") {
   const { page } = window;
   await page.goto(`${BASE}/${hash}`);
   if (options.language === "en") await page.click("text=English");
-  await page.fill("[name=login]", PAGE_LOGIN);
+  await page.fill("[name=login]", options.login ?? PAGE_LOGIN);
   await page.fill("[name=password]", PAGE_PASSWORD);
   await page.keyboard.press("Enter");
   await page.waitForSelector("main#content");
@@ -344,6 +345,8 @@ for (const [size, language, theme] of [
     return window;
   };
 }
+
+Object.assign(tests, deskTests({ enter, county, expect, check, shot, text, sizes: SIZES }));
 
 // ---- all of them, or those that were asked for ----
 

@@ -1,0 +1,234 @@
+// What must hold of the case desk, the scores, the wall and the operators' view. page.mjs runs these with its own; they change cases, hence last.
+
+/** The tests, by name; `tools` are page.mjs's. */
+export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
+  const CENTRE = { login: "wang.wu" };
+  /** How many go all the way. */
+  const CASES = 2;
+  const UNIT = { login: "sun.qi", size: "phone" };
+
+  const stateIs = (page, state) => page.waitForFunction((wanted) => document.querySelector(".desk-state")?.innerText === wanted, state);
+  const acting = (page) => page.waitForSelector(".desk-actions button:not(:disabled)");
+  const rows = (page) => page.locator(".desk-list tbody tr").count();
+  /** The digit of an action as it stands on the screen. */
+  const digit = async (page, action) => (await page.locator(`[data-action=${action}] kbd`).innerText()).trim();
+
+  /** As somebody who only presses keys and reads the screen; how many were pressed. */
+  async function press(page, action, ...more) {
+    await acting(page);
+    const keys = [await digit(page, action), ...more, "Enter"];
+    for (const key of keys) await page.keyboard.press(key);
+    return keys.length;
+  }
+
+  /** How many cases the list says that there are, once all of it is there. */
+  async function listed(page) {
+    await page.waitForFunction(() => /共 \d+ 条|没有符合条件|队列已清空/.test(document.querySelector(".desk-list")?.innerText ?? ""));
+    return Number(/共 (\d+) 条/.exec(await text(page, ".desk-list"))?.[1] ?? 0);
+  }
+
+  return {
+    "cases go from arrival to closing by keys alone, at most six each": async () => {
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      await page.waitForSelector(".desk-list tbody tr");
+      const before = await rows(page);
+      await page.keyboard.press("j");
+      const sent = [];
+      for (let turn = 0; turn < CASES; turn++) {
+        await stateIs(page, "待受理");
+        sent.push(await text(page, ".desk-case code"));
+        let pressed = await press(page, "accept");
+        await stateIs(page, "待核实或立案");
+        pressed += await press(page, "register");
+        await stateIs(page, "待派遣");
+        pressed += await press(page, "dispatch");
+        // The next one comes by itself: what was dispatched waits for the department.
+        await page.waitForFunction((number) => document.querySelector(".desk-case code")?.innerText !== number, sent.at(-1));
+        expect(pressed <= 6, `${pressed} keys for a case`);
+      }
+      expect(new Set(sent).size === CASES, `the same case came twice: ${sent}`);
+      await page.waitForFunction((count) => document.querySelectorAll(".desk-list tbody tr").length === count, before - CASES);
+
+      const unit = await enter(UNIT, "#/desk");
+      await unit.page.waitForFunction((count) => document.querySelectorAll(".desk-list tbody tr").length === count, CASES);
+      await check(unit.page, "the department's queue on a phone");
+      for (let turn = 0; turn < CASES; turn++) {
+        await unit.page.click(".desk-list tbody tr >> nth=0");
+        await stateIs(unit.page, "待处置");
+        await unit.page.click("[data-action=handle]");
+        await unit.page.click(".desk-form button.primary");
+        await stateIs(unit.page, "处置中");
+        await unit.page.click("[data-action=feed_back]:enabled");
+        await unit.page.click(".desk-phrases button >> nth=0");
+        await unit.page.click(".desk-form button.primary");
+        if (turn === 0) await shot(unit.page, "desk-phone");
+        await unit.page.waitForFunction(() => document.querySelector(".desk-state")?.innerText !== "处置中");
+        if ((await unit.page.locator(".desk-back").count()) > 0) await unit.page.click(".desk-back");
+        await unit.page.waitForFunction((left) => document.querySelectorAll(".desk-list tbody tr").length === left, CASES - 1 - turn);
+      }
+      expect(unit.faults.length === 0, unit.faults.join("\n"));
+      await unit.context.close();
+
+      for (const number of sent) {
+        await page.evaluate((address) => (location.hash = address), `#/desk/${number}`);
+        await page.waitForFunction((wanted) => document.querySelector(".desk-case code")?.innerText === wanted, number);
+        await stateIs(page, "待核查");
+        await press(page, "check", "Alt+1");
+        await stateIs(page, "待结案");
+        await press(page, "close");
+        await page.waitForFunction((wanted) => document.querySelector(".desk-case code")?.innerText !== wanted, number);
+      }
+      const { cases } = await page.evaluate(async (numbers) => ({ cases: await Promise.all(numbers.map(async (number) => (await fetch(`/api/v1/cases/${number}`)).json())) }), sent);
+      expect(cases.every((one) => one.state === "closed"), cases.map((one) => one.state).join());
+      expect(cases.every((one) => one.journal.some((entry) => entry.action === "check" && entry.reason === "现场核查，处置到位。")), "a phrase is not in the journal");
+      return window;
+    },
+
+    "a refused action keeps the words and says why; what others do is seen at once": async () => {
+      const window = await enter({ ...CENTRE, forgiven: ["400", "422", "409"] }, "#/desk");
+      const { page } = window;
+      await page.waitForSelector(".desk-list tbody tr");
+      await page.keyboard.press("j");
+      await stateIs(page, "待受理");
+      const number = await text(page, ".desk-case code");
+      await acting(page);
+      await page.keyboard.press(await digit(page, "classify"));
+      await page.fill(".desk-form input[list]", "99999");
+      await page.fill(".desk-form textarea", "写了很久的意见");
+      await page.keyboard.press("Enter");
+      await page.waitForSelector(".desk-form .failed");
+      expect(/CH\d+/.test(await text(page, ".desk-form .failed")), "the refusal has no code");
+      expect((await page.inputValue(".desk-form textarea")) === "写了很久的意见", "the words are gone");
+      await shot(page, "desk-refused");
+      // Another case and back: the words are there.
+      await page.keyboard.press("Escape");
+      await page.keyboard.press(await digit(page, "reject"));
+      await page.fill(".desk-form textarea", "重复上报");
+      await page.evaluate(() => (location.hash = "#/desk"));
+      await page.waitForSelector(".desk-case", { state: "detached" });
+      await page.evaluate((address) => (location.hash = address), `#/desk/${number}`);
+      await page.waitForFunction(() => document.querySelector(".desk-form textarea")?.value === "重复上报");
+      await county("act", { number, action: "accept", role: "acceptor", actor: "别处的受理员" });
+      await page.waitForFunction(() => document.querySelector(".desk-news")?.innerText.includes("别处的受理员"));
+      await stateIs(page, "待核实或立案");
+      expect((await page.inputValue(".desk-form textarea")) === "重复上报", "the words are gone with the change");
+      await page.focus(".desk-form textarea");
+      await page.keyboard.press("Enter");
+      await page.waitForSelector(".desk-form .warn");
+      await stateIs(page, "待核实或立案");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction((wanted) => document.querySelector(".desk-case code")?.innerText !== wanted, number);
+      const state = await page.evaluate(async (wanted) => (await (await fetch(`/api/v1/cases/${wanted}`)).json()).state, number);
+      expect(state === "rejected", state);
+      return window;
+    },
+
+    "a case is reported, and what is near is shown before": async () => {
+      const window = await enter({ ...CENTRE, forgiven: ["400"] }, "#/desk/new");
+      const { page } = window;
+      const { place } = await county("somewhere");
+      await page.waitForFunction(() => document.activeElement?.tagName === "INPUT");
+      await page.keyboard.type("路口<b>垃圾</b>成堆");
+      await page.fill(".desk-report input[list]", "20102 暴露垃圾");
+      await page.fill("[placeholder]", `${place.lon}, ${place.lat}`);
+      await page.waitForSelector(".desk-report .desk-near li");
+      await page.click(".desk-report button.primary");
+      await stateIs(page, "待受理");
+      expect((await text(page, ".desk-heading")) === "路口<b>垃圾</b>成堆", "the title is not what was typed");
+      return window;
+    },
+
+    "every number opens the list behind it": async () => {
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      await page.waitForFunction(() => [...document.querySelectorAll(".desk-tabs .desk-count")].filter((count) => /\d/.test(count.innerText)).length === 5);
+      const compared = [];
+      for (const queue of ["mine", "asked", "suspended", "overdue", "open"]) {
+        const said = Number(await text(page, `[data-queue=${queue}] .desk-count`));
+        await page.click(`[data-queue=${queue}]`);
+        await page.waitForSelector(`[data-queue=${queue}][aria-pressed=true]`);
+        await page.waitForFunction((count) => document.querySelectorAll(".desk-list tbody tr").length === count, said);
+        compared.push(said);
+      }
+      const month = await page.evaluate(() => document.querySelector(".clock").innerText.slice(0, 7));
+      for (const address of [`#/scores/statistics?month=${month}&by=all`, `#/scores/statistics?month=${month}&by=source`, "#/wall?scene=county", "#/wall?scene=cases"]) {
+        await page.evaluate((wanted) => (location.hash = wanted), address);
+        const within = address.includes("wall") ? ".wall-scene" : ".scores .table";
+        await page.waitForFunction((selector) => document.querySelectorAll(`${selector} a[href*='desk?']`).length > 0, within);
+        if (within === ".wall-scene") await page.waitForFunction(() => [...document.querySelectorAll(".wall-age")].every((age) => age.innerText.includes("的数据")));
+        const numbers = await page.evaluate((selector) => [...document.querySelectorAll(`${selector} a[href*='desk?']`)].map((link) => [link.getAttribute("href"), Number(/(\d[\d,]*)$/.exec(link.getAttribute("aria-label"))?.[1].replaceAll(",", ""))]), within);
+        for (const [href, number] of numbers) {
+          await page.evaluate((wanted) => (location.hash = wanted), href);
+          await page.waitForSelector(".desk-list");
+          const found = await page.waitForFunction((wanted) => /共 (\d+) 条/.exec(document.querySelector(".desk-list")?.innerText ?? "")?.[1] === String(wanted), number, { timeout: 20_000 }).then(() => true, () => false);
+          expect(found, `${address}: ${href} says ${number}, its list has ${await listed(page)}`);
+          compared.push(number);
+        }
+      }
+      expect(compared.length >= 12, `only ${compared.length} numbers`);
+      return window;
+    },
+
+    "a score is entered, and what is missing is told": async () => {
+      const window = await enter({ ...CENTRE, forgiven: ["409", "422"] }, "#/scores/status");
+      const { page } = window;
+      await page.waitForSelector(".scores-steps");
+      await page.click("text=去录入 >> nth=0");
+      await page.waitForSelector(".scores-form");
+      const form = page.locator(".scores-form").first();
+      await form.locator("select >> nth=1").selectOption("huanwei");
+      await form.locator("input[type=number]").fill("200");
+      await form.locator("input[type=text] >> nth=0").fill("县城管办");
+      await form.locator("input[type=text] >> nth=1").fill("检查记录 12 号");
+      await form.locator("button.primary").click();
+      await page.waitForSelector(".scores-form .failed");
+      expect((await form.locator("input[type=text] >> nth=1").inputValue()) === "检查记录 12 号", "the evidence is gone");
+      await form.locator("input[type=number]").fill("92");
+      await form.locator("button.primary").click();
+      await page.waitForFunction(() => [...document.querySelectorAll("table tbody tr")].some((row) => row.innerText.includes("检查记录 12 号") && row.innerText.includes("92")));
+      await page.evaluate(() => (location.hash = location.hash.replace("entries", "status")));
+      await page.click(".scores >> text=关账并公布");
+      await page.click("dialog button.danger");
+      await page.waitForSelector("dialog .failed");
+      return window;
+    },
+
+    "the wall greys what is old, and says how old": async () => {
+      const window = await enter({ ...CENTRE, size: "wall", forgiven: ["net::", "503", "Failed to fetch"] }, "#/wall");
+      const { page } = window;
+      await page.waitForFunction(() => document.querySelectorAll(".wall-scene").length === 2 && [...document.querySelectorAll(".wall-age")].every((age) => age.innerText.includes("的数据")));
+      await page.waitForFunction(() => document.querySelector(".liveness.live"));
+      expect((await page.locator(".wall-tile.old").count()) === 0, "new figures are grey");
+      await county("stop");
+      await page.waitForSelector(".wall-tile.old");
+      await page.waitForFunction(() => document.querySelector(".wall-old")?.innerText.includes("旧数据"));
+      await shot(page, "wall-old");
+      await county("start");
+      await page.waitForFunction(() => document.querySelector(".liveness.live") && document.querySelectorAll(".wall-tile.old").length === 0);
+      return window;
+    },
+
+    ...Object.fromEntries(
+      [
+        ["office", "zh", "dark"],
+        ["wall", "en", "light"],
+        ["phone", "zh", "light"],
+      ].map(([size, language, theme]) => [
+        `desk, scores, wall and operations at ${sizes[size].join("x")}, ${language}, ${theme}`,
+        async () => {
+          const window = await enter({ ...CENTRE, size, language, theme }, "#/desk?queue=all");
+          const { page } = window;
+          const seen = { "desk?queue=all": ".desk-list tbody tr", "desk/new": ".desk-report", scores: ".scores table", "scores/compare": ".scores table", "scores/status": ".scores-steps", work: ".work table", "work/process": ".filters", "work/performance": ".filters", operate: ".operate table", "operate/vendors": ".operate table", wall: ".wall-values" };
+          for (const [address, selector] of Object.entries(seen)) {
+            await page.evaluate((wanted) => (location.hash = wanted), `#/${address}`);
+            await page.waitForSelector(selector);
+            await check(page, `${address} at ${size}`);
+            await shot(page, `${address.replace(/\W+/g, "-")}-${size}-${language}-${theme}`);
+          }
+          return window;
+        },
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,197 @@
+// How the hub is: the way of each subsystem's messages into the database, vendors that have gone silent, and what could not be stored and why.
+import type { JSX } from "preact";
+import { useEffect } from "preact/hooks";
+import { useAsk } from "../../lib/api.ts";
+import { subsystemName } from "../../lib/county.ts";
+import { ago, duration, now, number } from "../../lib/format.ts";
+import { link, route } from "../../lib/router.ts";
+import { listen } from "../../lib/stream.ts";
+import { Failed, Loading } from "../../part/states.tsx";
+import { Table, type Column } from "../../part/table.tsx";
+import { Quarantine } from "./quarantine.tsx";
+import { t } from "./words.ts";
+import "./operate.css";
+
+const TABS = ["health", "vendors", "quarantine", "lanes"] as const;
+const HEALTH_S = 5;
+const LIST_S = 30;
+/** Seconds of lag from which a subsystem is late, and from which something is wrong. */
+const LAG = { warn: 5, bad: 60 };
+
+interface Subsystem {
+  key: string;
+  lanes: number;
+  connected: number;
+  messages_received: number;
+  records_committed: number;
+  records_duplicate: number;
+  records_rejected: number;
+  messages_quarantined: number;
+  queue_records: number;
+  lag_s: number;
+  last_commit_at: string | null;
+}
+interface Hub {
+  version: string;
+  uptime_s: number;
+  ready: boolean;
+  why: string | null;
+  calendar: string | null;
+  database_settings: string | null;
+  last_problem: string | null;
+  database: { connected: boolean; losses: number; writer_queue: number };
+  subsystems: Subsystem[];
+  quarantine_waiting: number;
+  outbox_waiting: number;
+  jobs_failed: number;
+}
+interface Vendor {
+  subsystem: string;
+  vendor: string;
+  name_zh: string;
+  company: string;
+  devices: number;
+  online: number;
+  last_seen_at: string | null;
+  /** HH:MM:SS, with days before it if there are any. */
+  silent_after: string;
+  unknown_devices: string;
+  revoked_at: string | null;
+}
+
+function Health(): JSX.Element {
+  const asked = useAsk<Hub>("status", {}, HEALTH_S);
+  const hub = asked.data;
+  if (hub === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
+  const facts: [string, string | number, "" | "warn" | "bad"][] = [
+    [t("database"), `${t(hub.database.connected ? "connected" : "away")}${hub.database.losses > 0 ? ` (${t("losses", hub.database.losses)})` : ""}`, hub.database.connected ? "" : "bad"],
+    [t("queue"), number(hub.database.writer_queue), hub.database.writer_queue > 100 ? "warn" : ""],
+    [t("quarantined"), number(hub.quarantine_waiting), hub.quarantine_waiting > 0 ? "warn" : ""],
+    [t("receipts"), number(hub.outbox_waiting), hub.outbox_waiting > 1000 ? "warn" : ""],
+    [t("failures"), number(hub.jobs_failed), hub.jobs_failed > 0 ? "warn" : ""],
+    [t("uptime"), duration(hub.uptime_s), ""],
+    [t("version"), hub.version, ""],
+  ];
+  const words = [
+    [t("lastProblem"), hub.last_problem],
+    [t("calendar"), hub.calendar],
+    [t("settings"), hub.database_settings],
+  ].filter(([, text]) => text !== null);
+  const columns: Column<Subsystem>[] = [
+    { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.key) },
+    { key: "lanes", title: t("lane"), numeric: true, cell: (one) => <span class={one.connected < one.lanes ? "bad" : ""}>{`${one.connected} / ${one.lanes}`}</span> },
+    { key: "lag", title: t("lag"), numeric: true, cell: (one) => <span class={one.lag_s >= LAG.bad ? "bad" : one.lag_s >= LAG.warn ? "warn" : ""}>{duration(one.lag_s)}</span> },
+    { key: "last", title: t("last"), cell: (one) => ago(one.last_commit_at) },
+    { key: "queue", title: t("waiting"), numeric: true, cell: (one) => number(one.queue_records) },
+    { key: "received", title: t("received"), numeric: true, wide: true, cell: (one) => number(one.messages_received) },
+    { key: "committed", title: t("committed"), numeric: true, cell: (one) => number(one.records_committed) },
+    { key: "duplicates", title: t("duplicates"), numeric: true, wide: true, cell: (one) => number(one.records_duplicate) },
+    { key: "rejected", title: t("rejected"), numeric: true, wide: true, cell: (one) => <span class={one.records_rejected > 0 ? "warn" : ""}>{number(one.records_rejected)}</span> },
+    {
+      key: "held",
+      title: t("held"),
+      numeric: true,
+      cell: (one) => (one.messages_quarantined > 0 ? <a href={link("operate/quarantine", { subsystem: one.key })}>{number(one.messages_quarantined)}</a> : "0"),
+    },
+  ];
+  return (
+    <>
+      {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
+      <p>
+        <strong class={hub.ready ? "good" : "bad"}>
+          {hub.ready ? "●" : "▲"} {hub.ready ? t("ready") : t("notReady", hub.why ?? "")}
+        </strong>
+      </p>
+      <dl class="operate-facts">
+        {facts.map(([name, value, state]) => (
+          <div key={name} class="card">
+            <dt>{name}</dt>
+            <dd class={state}>{value}</dd>
+          </div>
+        ))}
+      </dl>
+      {words.map(([name, text]) => (
+        <p key={name} class="warn">
+          {name}: {text}
+        </p>
+      ))}
+      <Table label={t("health")} columns={columns} rows={hub.subsystems} rowKey={(one) => one.key} />
+      <p class="quiet">{t("accounts")}</p>
+    </>
+  );
+}
+
+/** PostgreSQL's "1 day 00:10:00" in seconds. */
+export function intervalSeconds(text: string): number {
+  const days = Number(/(\d+) day/.exec(text)?.[1] ?? 0);
+  const [hours = 0, minutes = 0, seconds = 0] = (/\d+:\d+:[\d.]+/.exec(text)?.[0] ?? "").split(":").map(Number);
+  return days * 86_400 + hours * 3600 + minutes * 60 + seconds;
+}
+
+function Vendors(): JSX.Element {
+  const asked = useAsk<{ vendors: Vendor[] }>("vendors", {}, LIST_S);
+  if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
+  const silent = (one: Vendor): boolean => one.last_seen_at !== null && one.revoked_at === null && (now.value - Date.parse(one.last_seen_at)) / 1000 > intervalSeconds(one.silent_after);
+  const state = (one: Vendor): JSX.Element => {
+    if (one.revoked_at !== null) return <span class="quiet">{t("revoked")}</span>;
+    if (one.last_seen_at === null) return <span class="quiet">{t("never")}</span>;
+    return silent(one) ? <strong class="bad">▲ {t("silent")}</strong> : <span class="good">● {t("speaks")}</span>;
+  };
+  // Who has gone silent comes first.
+  const rows = [...asked.data.vendors].sort((a, b) => Number(silent(b)) - Number(silent(a)) || a.subsystem.localeCompare(b.subsystem) || a.vendor.localeCompare(b.vendor));
+  return (
+    <Table
+      label={t("vendors")}
+      rows={rows}
+      rowKey={(one) => `${one.subsystem}/${one.vendor}`}
+      columns={[
+        { key: "state", title: t("state"), cell: state },
+        { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
+        { key: "vendor", title: t("vendor"), cell: (one) => `${one.name_zh} (${one.vendor})` },
+        { key: "company", title: t("company"), cell: (one) => one.company, wide: true },
+        { key: "devices", title: t("devices"), numeric: true, cell: (one) => <span class={one.online < one.devices ? "warn" : ""}>{`${number(one.online)} / ${number(one.devices)}`}</span> },
+        { key: "seen", title: t("seen"), cell: (one) => ago(one.last_seen_at) },
+        { key: "silent", title: t("silent"), cell: (one) => t("silentAfter", duration(intervalSeconds(one.silent_after))), wide: true },
+        { key: "unknown", title: t("unknown"), cell: (one) => one.unknown_devices, wide: true },
+      ]}
+    />
+  );
+}
+
+function Lanes(): JSX.Element {
+  const asked = useAsk<{ lanes: { client_id: string; subsystem: string; opened_at: string }[] }>("lanes", {}, LIST_S);
+  if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
+  return (
+    <Table
+      label={t("lanes")}
+      rows={asked.data.lanes}
+      rowKey={(one) => one.client_id}
+      columns={[
+        { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
+        { key: "client", title: t("client"), cell: (one) => <code>{one.client_id}</code> },
+        { key: "opened", title: t("opened"), cell: (one) => ago(one.opened_at) },
+      ]}
+    />
+  );
+}
+
+const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes };
+
+export default function Operate(): JSX.Element {
+  // Nothing here comes by the stream; whether there is one is seen in the frame's head.
+  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
+  const tab = TABS.find((one) => one === route.value.path[0]) ?? "health";
+  const Content = SHOWN[tab];
+  return (
+    <div class="page operate">
+      <nav class="operate-tabs" aria-label={t("title")}>
+        {TABS.map((one) => (
+          <a key={one} href={link(one === "health" ? "operate" : `operate/${one}`)} aria-current={one === tab ? "page" : undefined}>
+            {t(one)}
+          </a>
+        ))}
+      </nav>
+      <Content />
+    </div>
+  );
+}

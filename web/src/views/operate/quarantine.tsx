@@ -1,0 +1,155 @@
+// What could not be stored: by reason, each with its messages, each message with its problems and its bytes as they came.
+import type { JSX } from "preact";
+import { useAsk, usePages, address } from "../../lib/api.ts";
+import { subsystemName } from "../../lib/county.ts";
+import { ago, dateTimeSeconds, number } from "../../lib/format.ts";
+import { link, route, setParameters } from "../../lib/router.ts";
+import { Dialog } from "../../part/dialog.tsx";
+import { Empty, Failed, Loading } from "../../part/states.tsx";
+import { PagedTable, Table } from "../../part/table.tsx";
+import { t } from "./words.ts";
+
+interface Reason {
+  code: string;
+  subsystem: string;
+  vendor: string;
+  messages: number;
+  waiting: number;
+  last_received_at: string;
+  example: string;
+}
+interface Message {
+  id: number;
+  code: string;
+  kind: string;
+  topic: string;
+  subsystem: string;
+  vendor: string;
+  reason: string;
+  bytes: number;
+  times: number;
+  problems: number;
+  received_at: string;
+  replayed_at: string | null;
+}
+interface Whole extends Message {
+  list: { code: string; index: number; reason: string }[];
+  kept_bytes: number;
+  payload_base64: string;
+}
+
+/** The bytes as text, or null: a Protobuf message is none. */
+function textOf(base64: string): string | null {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+  } catch {
+    return null;
+  }
+}
+
+function OneMessage({ id }: { id: string }): JSX.Element {
+  const asked = useAsk<Whole>(`quarantine/${encodeURIComponent(id)}`);
+  const one = asked.data;
+  const text = one === undefined ? null : textOf(one.payload_base64);
+  return (
+    <Dialog title={`#${id} ${one?.code ?? ""}`} onClose={() => setParameters({ message: null })}>
+      {one === undefined ? (
+        asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />
+      ) : (
+        <>
+          <p>
+            <code>{one.topic}</code>
+          </p>
+          <p class="quiet">
+            {dateTimeSeconds(one.received_at)} · {number(one.bytes)} {t("bytes")}
+            {one.times > 1 && ` · ${t("times", one.times)}`}
+          </p>
+          <h3>{t("problems")}</h3>
+          <ul class="operate-problems">
+            {one.list.map((problem, place) => (
+              <li key={place}>
+                <code>{problem.code}</code> {problem.index >= 0 && `#${problem.index} `}
+                {problem.reason}
+              </li>
+            ))}
+          </ul>
+          <h3>{t("payload")}</h3>
+          {text === null ? <p class="quiet">{t("binary", number(one.kept_bytes))}</p> : <pre class="operate-payload">{text}</pre>}
+        </>
+      )}
+      <p class="row">
+        <a href={address(`quarantine/${encodeURIComponent(id)}/payload`)} download={`quarantine-${id}.bin`}>
+          {t("download")}
+        </a>
+        <button type="button" onClick={() => setParameters({ message: null })}>
+          {t("close")}
+        </button>
+      </p>
+    </Dialog>
+  );
+}
+
+function Messages({ filter }: { filter: Record<string, string> }): JSX.Element {
+  const list = usePages<Message>("quarantine", "messages", filter);
+  return (
+    <PagedTable
+      label={t("messages")}
+      list={list}
+      rowKey={(one) => one.id}
+      onOpen={(one) => setParameters({ message: one.id })}
+      columns={[
+        { key: "received", title: t("newest"), cell: (one) => dateTimeSeconds(one.received_at) },
+        { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
+        { key: "code", title: t("code"), cell: (one) => <code>{one.code}</code> },
+        { key: "reason", title: t("reason"), cell: (one) => one.reason },
+        { key: "times", title: t("messages"), numeric: true, wide: true, cell: (one) => number(one.times) },
+        { key: "bytes", title: t("bytes"), numeric: true, wide: true, cell: (one) => number(one.bytes) },
+        { key: "state", title: t("state"), cell: (one) => (one.replayed_at === null ? <span class="warn">{t("still")}</span> : <span class="good">{t("replayed")}</span>), wide: true },
+      ]}
+    />
+  );
+}
+
+export function Quarantine(): JSX.Element {
+  const { parameters } = route.value;
+  const filter = Object.fromEntries(["code", "subsystem", "vendor", "waiting"].filter((key) => (parameters[key] ?? "") !== "").map((key) => [key, parameters[key]!]));
+  const asked = useAsk<{ reasons: Reason[] }>("quarantine/reasons", {}, 30);
+  const opened = parameters["message"];
+  const count = (one: Reason, value: number, waiting: boolean) =>
+    value === 0 ? "0" : <a href={link("operate/quarantine", { code: one.code, subsystem: one.subsystem, vendor: one.vendor, ...(waiting && { waiting: true }) })}>{number(value)}</a>;
+  return (
+    <>
+      <p class="quiet">{t("replay")}</p>
+      {Object.keys(filter).length > 0 ? (
+        <>
+          <p class="row">
+            <a href={link("operate/quarantine")}>← {t("all")}</a>
+            {Object.values(filter).map((value) => (
+              <code key={value}>{value}</code>
+            ))}
+          </p>
+          <Messages filter={filter} />
+        </>
+      ) : asked.data === undefined ? (
+        asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />
+      ) : asked.data.reasons.length === 0 ? (
+        <Empty>{t("nothing")}</Empty>
+      ) : (
+        <Table
+          label={t("quarantine")}
+          rows={asked.data.reasons}
+          rowKey={(one) => `${one.code}/${one.subsystem}/${one.vendor}`}
+          columns={[
+            { key: "code", title: t("code"), cell: (one) => <code>{one.code}</code> },
+            { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
+            { key: "messages", title: t("messages"), numeric: true, cell: (one) => count(one, one.messages, false) },
+            { key: "waiting", title: t("still"), numeric: true, cell: (one) => count(one, one.waiting, true) },
+            { key: "last", title: t("newest"), cell: (one) => ago(one.last_received_at) },
+            { key: "example", title: t("example"), cell: (one) => one.example, wide: true },
+          ]}
+        />
+      )}
+      {opened !== undefined && <OneMessage id={opened} />}
+    </>
+  );
+}

@@ -1,0 +1,247 @@
+// The plan's four themes: people on duty (人员管控), work as it goes (作业过程), the standards it is held to (作业标准), how it went (作业绩效).
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { asProblem, getAll, useAsk, usePages, type Problem } from "../../lib/api.ts";
+import { departmentName, departments, subsystemName, subsystems } from "../../lib/county.ts";
+import { ago, clock, date, duration, hubNow, number, share, shortTime } from "../../lib/format.ts";
+import { link, route } from "../../lib/router.ts";
+import { listen } from "../../lib/stream.ts";
+import { Filters, filtered, type Filter } from "../../part/filters.tsx";
+import { Failed, Loading } from "../../part/states.tsx";
+import { PagedTable, Table, type Column } from "../../part/table.tsx";
+import { t } from "./words.ts";
+import "./work.css";
+
+const THEMES = ["people", "process", "standards", "performance"] as const;
+const MOST_PEOPLE = 10_000;
+const MOST_ORDERS = 2000;
+const STATUSES = ["planned", "started", "finished", "cancelled"] as const;
+
+interface Person {
+  id: number;
+  subsystem: string;
+  code: string;
+  name: string | null;
+  role: string;
+  department: string | null;
+  device: number | null;
+  on_duty: boolean | null;
+  at: string | null;
+  online: boolean | null;
+}
+interface Present {
+  person: number;
+  present: boolean | null;
+  hours: number;
+  first_hour: string | null;
+  last_at: string | null;
+}
+interface Order {
+  id: number;
+  subsystem: string;
+  code: string;
+  title: string;
+  status: (typeof STATUSES)[number];
+  department: string | null;
+  person: { code: string; name: string | null } | null;
+  vehicle: { code: string; plate: string } | null;
+  planned_start: string | null;
+  planned_end: string | null;
+  started_at: string | null;
+  finished_at: string | null;
+  standard: { code: string; name: string; requirement: string; source: string } | null;
+  performance: { start_late_s: number | null; end_late_s: number | null; quality_score: number | null };
+}
+interface Sum {
+  department: string | null;
+  department_zh: string | null;
+  subsystem: string;
+  due: number;
+  finished: number;
+  cancelled: number;
+  started_late: number;
+  ended_late: number;
+  quality_score: number | null;
+}
+
+const units = (): Filter[] => [
+  { key: "subsystem", title: t("subsystem"), kind: "choice", choices: subsystems.value.map((one) => ({ value: one.key, title: subsystemName(one.key) })) },
+  { key: "department", title: t("department"), kind: "choice", choices: departments.value.map((one) => ({ value: one.code, title: one.name_zh })) },
+];
+const times = (): Filter[] => [
+  { key: "from", title: t("from"), kind: "date" },
+  { key: "to", title: t("to"), kind: "date" },
+];
+/** Today's, if the address says nothing. */
+const period = (): Record<string, string> => ({ from: date(hubNow()), ...filtered(times()) });
+
+/** All pages of a list, read again when its filter changes. */
+function useAll<T>(path: string, member: string, parameters: Record<string, string | boolean>, most: number): { rows: T[] | undefined; whole: boolean; problem: Problem | undefined; reload: () => void } {
+  const [state, setState] = useState<{ rows?: T[]; whole: boolean; problem?: Problem }>({ whole: true });
+  const [turn, setTurn] = useState(0);
+  useEffect(() => {
+    const leaving = new AbortController();
+    getAll<T>(path, member, parameters, most, leaving.signal).then(
+      ({ rows, whole }) => setState({ rows, whole }),
+      (error: unknown) => !leaving.signal.aborted && setState((before) => ({ ...before, problem: asProblem(error) })),
+    );
+    return () => leaving.abort();
+  }, [path, JSON.stringify(parameters), turn]);
+  return { rows: state.rows, whole: state.whole, problem: state.problem, reload: () => setTurn((now) => now + 1) };
+}
+
+function People(): JSX.Element {
+  const filter = filtered(units());
+  const people = useAll<Person>("people", "people", filter, MOST_PEOPLE);
+  const attendance = useAll<Present>("attendance", "attendance", filter, MOST_PEOPLE);
+  const [only, setOnly] = useState(true);
+  if (people.rows === undefined) return people.problem ? <Failed problem={people.problem} retry={people.reload} /> : <Loading />;
+  const here = new Map((attendance.rows ?? []).map((one) => [one.person, one]));
+  const duty = people.rows.filter((one) => one.on_duty === true);
+  const count = (wanted: boolean | null) => (attendance.rows ?? []).filter((one) => one.present === wanted).length;
+  const shown = only ? duty : people.rows;
+  const columns: Column<Person>[] = [
+    { key: "code", title: t("code"), cell: (one) => one.code, wide: true },
+    { key: "name", title: t("name"), cell: (one) => one.name ?? "–" },
+    { key: "role", title: t("role"), cell: (one) => one.role },
+    { key: "department", title: t("department"), cell: (one) => departmentName(one.department) },
+    { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem), wide: true },
+    { key: "online", title: t("online"), cell: (one) => (one.device === null ? <span class="quiet">{t("lineNone")}</span> : <a href={link(`map/device/${one.device}`)}>{t(one.online === true ? "lineOn" : "lineOff")}</a>) },
+    { key: "hours", title: t("hours"), numeric: true, cell: (one) => number(here.get(one.id)?.hours ?? 0) },
+    { key: "first", title: t("first"), cell: (one) => clock(here.get(one.id)?.first_hour), wide: true },
+    { key: "seen", title: t("seen"), cell: (one) => ago(one.at) },
+  ];
+  return (
+    <>
+      <p class="work-answer">
+        <strong>{t("onDutyNow", duty.length, duty.filter((one) => one.online === true).length)}</strong>
+      </p>
+      {attendance.problem ? <Failed problem={attendance.problem} retry={attendance.reload} /> : attendance.rows && <p>{t("attendance", count(true), count(false), count(null))}</p>}
+      {!people.whole && <p class="warn">{t("notComplete", people.rows.length)}</p>}
+      <Filters filters={units()} />
+      <label class="row work-only">
+        <input type="checkbox" checked={only} onChange={(event) => setOnly(event.currentTarget.checked)} />
+        <span>{t("onDuty")}</span>
+      </label>
+      <Table label={t("people")} columns={columns} rows={shown.slice(0, 500)} rowKey={(one) => one.id} />
+      {shown.length > 500 && <p class="quiet">{t("notComplete", 500)}</p>}
+    </>
+  );
+}
+
+const lateness = (seconds: number | null): JSX.Element => (seconds === null ? <span class="quiet">–</span> : seconds > 0 ? <span class="warn">{t("late", duration(seconds))}</span> : <span class="good">{t("inTime")}</span>);
+
+function Process(): JSX.Element {
+  const filters: Filter[] = [...units(), { key: "status", title: t("status"), kind: "choice", choices: STATUSES.map((one) => ({ value: one, title: t(one) })) }, ...times()];
+  const list = usePages<Order>("work", "work", { ...filtered(filters), ...period() });
+  return (
+    <>
+      <Filters filters={filters} />
+      <PagedTable
+        label={t("process")}
+        list={list}
+        rowKey={(one) => one.id}
+        columns={[
+          { key: "what", title: t("what"), cell: (one) => one.title },
+          { key: "status", title: t("status"), cell: (one) => t(one.status) },
+          { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem), wide: true },
+          { key: "department", title: t("department"), cell: (one) => departmentName(one.department), wide: true },
+          { key: "who", title: t("who"), cell: (one) => [one.person?.name ?? one.person?.code, one.vehicle?.plate].filter(Boolean).join(" ") || "–" },
+          { key: "plan", title: t("plan"), cell: (one) => `${shortTime(one.planned_start)} – ${clock(one.planned_end)}` },
+          { key: "done", title: t("done"), cell: (one) => `${clock(one.started_at)} – ${clock(one.finished_at)}`, wide: true },
+          { key: "late", title: t("endedLate"), cell: (one) => lateness(one.performance.end_late_s) },
+        ]}
+      />
+    </>
+  );
+}
+
+function Standards(): JSX.Element {
+  const orders = useAll<Order>("work", "work", { ...filtered(units()), ...period() }, MOST_ORDERS);
+  if (orders.rows === undefined) return orders.problem ? <Failed problem={orders.problem} retry={orders.reload} /> : <Loading />;
+  const groups = new Map<string, { subsystem: string; standard: Order["standard"]; orders: Order[] }>();
+  for (const order of orders.rows) {
+    if (order.status === "cancelled") continue;
+    const key = `${order.subsystem} ${order.standard?.code ?? ""}`;
+    const known = groups.get(key) ?? { subsystem: order.subsystem, standard: order.standard, orders: [] };
+    known.orders.push(order);
+    groups.set(key, known);
+  }
+  type Group = { subsystem: string; standard: Order["standard"]; orders: Order[] };
+  const met = (group: Group) => group.orders.filter((one) => one.status === "finished" && (one.performance.end_late_s ?? 0) <= 0).length;
+  const missed = (group: Group) => group.orders.filter((one) => (one.performance.end_late_s ?? 0) > 0).length;
+  const quality = (group: Group): number | null => {
+    const scores = group.orders.map((one) => one.performance.quality_score).filter((score) => score !== null);
+    return scores.length === 0 ? null : scores.reduce((sum, score) => sum + score, 0) / scores.length;
+  };
+  return (
+    <>
+      <Filters filters={[...units(), ...times()]} />
+      {!orders.whole && <p class="warn">{t("ofNewest", orders.rows.length)}</p>}
+      <Table
+        label={t("standards")}
+        rows={[...groups.values()].sort((a, b) => missed(b) - missed(a))}
+        rowKey={(group) => `${group.subsystem} ${group.standard?.code ?? ""}`}
+        columns={[
+          { key: "subsystem", title: t("subsystem"), cell: (group) => subsystemName(group.subsystem) },
+          { key: "standard", title: t("standards"), cell: (group) => group.standard?.name ?? <span class="quiet">{t("noStandard")}</span> },
+          { key: "requirement", title: t("requirement"), cell: (group) => group.standard?.requirement ?? "–", wide: true },
+          { key: "source", title: t("source"), cell: (group) => group.standard?.source ?? "–", wide: true },
+          { key: "orders", title: t("orders"), numeric: true, cell: (group) => number(group.orders.length) },
+          { key: "met", title: t("met"), numeric: true, cell: (group) => number(met(group)) },
+          { key: "missed", title: t("missed"), numeric: true, cell: (group) => <span class={missed(group) > 0 ? "bad" : ""}>{number(missed(group))}</span> },
+          { key: "quality", title: t("quality"), numeric: true, cell: (group) => number(quality(group), 1) },
+        ]}
+      />
+    </>
+  );
+}
+
+function Performance(): JSX.Element {
+  const asked = useAsk<{ summary: Sum[] }>("work/summary", { ...filtered(units()), ...period() }, 60);
+  if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
+  const opens = (row: Sum, status: string, value: number) => (value === 0 ? "0" : <a href={link("work/process", { ...period(), subsystem: row.subsystem, department: row.department, status })}>{number(value)}</a>);
+  return (
+    <>
+      <Filters filters={[...units(), ...times()]} />
+      {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
+      <Table
+        label={t("performance")}
+        rows={asked.data.summary}
+        rowKey={(row) => `${row.department ?? ""} ${row.subsystem}`}
+        columns={[
+          { key: "department", title: t("department"), cell: (row) => row.department_zh ?? "–" },
+          { key: "subsystem", title: t("subsystem"), cell: (row) => subsystemName(row.subsystem) },
+          { key: "due", title: t("due"), numeric: true, cell: (row) => number(row.due) },
+          { key: "finished", title: t("finished"), numeric: true, cell: (row) => opens(row, "finished", row.finished) },
+          { key: "rate", title: t("rate"), numeric: true, cell: (row) => share(row.due === 0 ? null : row.finished / row.due) },
+          { key: "started", title: t("startedLate"), numeric: true, wide: true, cell: (row) => number(row.started_late) },
+          { key: "ended", title: t("endedLate"), numeric: true, cell: (row) => <span class={row.ended_late > 0 ? "bad" : ""}>{number(row.ended_late)}</span> },
+          { key: "cancelled", title: t("cancelled"), numeric: true, wide: true, cell: (row) => opens(row, "cancelled", row.cancelled) },
+          { key: "quality", title: t("quality"), numeric: true, wide: true, cell: (row) => number(row.quality_score, 1) },
+        ]}
+      />
+    </>
+  );
+}
+
+const SHOWN = { people: People, process: Process, standards: Standards, performance: Performance };
+
+export default function Work(): JSX.Element {
+  const theme = THEMES.find((one) => one === route.value.path[0]) ?? "people";
+  const Content = SHOWN[theme];
+  // The stream has no layer of people and orders: it only says here whether the hub is there.
+  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
+  return (
+    <div class="page work">
+      <nav class="work-themes" aria-label={t("title")}>
+        {THEMES.map((one) => (
+          <a key={one} href={link(one === "people" ? "work" : `work/${one}`)} aria-current={one === theme ? "page" : undefined}>
+            {t(one)}
+          </a>
+        ))}
+      </nav>
+      <Content />
+    </div>
+  );
+}
