@@ -64,7 +64,7 @@ packages_no_main_cluster() {
         packages_as_root sh -c "mkdir -p $folder && cat >$folder/cityhub.conf"
 }
 
-# Debian starts a freshly installed broker (mosquitto, RabbitMQ and the epmd that it brings). policy-rc.d is Debian's way to
+# Debian starts a freshly installed broker (mosquitto, RabbitMQ and the epmd that it brings), and nginx. policy-rc.d is Debian's way to
 # forbid it (invoke-rc.d(8)); it answers for these alone and asks whatever policy was there for all other services.
 packages_policy_put() {
     # shellcheck disable=SC2016 # expanded by the shell that runs as root
@@ -75,7 +75,7 @@ packages_policy_put() {
 #!/bin/sh
 # Written by cityhub for the time of one apt-get run.
 [ "$1" = --quiet ] && shift
-case ${1%.s*} in mosquitto | rabbitmq-server | epmd) exit 101 ;; esac
+case ${1%.s*} in mosquitto | rabbitmq-server | epmd | nginx) exit 101 ;; esac
 if [ -x /usr/sbin/policy-rc.d.before-cityhub ]; then exec /usr/sbin/policy-rc.d.before-cityhub "$@"; fi
 exit 0
 END
@@ -131,6 +131,9 @@ install_packages() {
     fi
     if [[ " ${missing[*]} " == *" rabbitmq-server "* ]]; then
         services+=(rabbitmq-server.service epmd.service epmd.socket)
+    fi
+    if [[ " ${missing[*]} " == *" nginx-light "* ]]; then
+        services+=(nginx.service)
     fi
     # A subshell, so that the policy is taken back however this ends.
     (

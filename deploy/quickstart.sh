@@ -214,6 +214,7 @@ vendor_reload_command = kill -HUP \$(cut -d ' ' -f 1 $run/mosquitto.pid)
 listen = 127.0.0.1
 port = $http_port
 page = $data/web
+attachments = $data/attachments
 END
     give "$config" "$server_user"
 }
