@@ -217,6 +217,7 @@ page = $data/web
 attachments = $data/attachments
 END
     give "$config" "$server_user"
+    mkdir -p "$data/attachments" && give "$data/attachments" "$server_user"
 }
 
 # What a newcomer types beside it: `. var/environment` names the program, its configuration and the broker.

@@ -425,7 +425,8 @@ static bool folder_make(const char *folder, const char *name) {
 }
 
 static bool folders_make(const char *folder) {
-    bool made = strlen(folder) < ATTACHMENT_PATH_MAX - 128 && folder_make(folder, "incoming");
+    bool made =
+        strlen(folder) < ATTACHMENT_PATH_MAX - 128 && folder_make(folder, "") && folder_make(folder, "incoming");
     for (unsigned shard = 0; shard < SHARDS && made; shard++) {
         char name[4];
         snprintf(name, sizeof name, "%02x", shard);
