@@ -249,7 +249,7 @@ static void understand(const struct talk *talk) {
         answer(talk, JT808_FAILED); /* it has to authenticate first */
     } else {
         connection_claim(talk->connection, talk->vehicle->phone);
-        if (id == JT808_TIME) {
+        if (id == JT808_TIME || id == JT808_TIME_2019) {
             on_time(talk);
         } else if (is_position(id) && talk->frame->is_packet && talk->frame->encryption == 0) {
             on_packet(talk);
