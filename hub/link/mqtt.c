@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -251,6 +253,26 @@ static void on_publish(struct mosquitto *session, void *user, int mid, int reaso
     }
 }
 
+/* libmosquitto sets TLS up at the first connection that has it, without a lock: two at once would both do it. So these
+ * go one by one until one has come through. */
+static int connect_session(struct mqtt *mqtt, const mosquitto_property *properties) {
+    static pthread_mutex_t first = PTHREAD_MUTEX_INITIALIZER;
+    static atomic_bool is_set_up;
+    const struct config *config = mqtt->config;
+    bool alone = !atomic_load(&is_set_up);
+    if (alone) {
+        pthread_mutex_lock(&first);
+    }
+    int code = mosquitto_connect_bind_v5(mqtt->session, config->mqtt_host, (int)config->mqtt_port,
+                                         (int)config->mqtt_keepalive_s, NULL, properties);
+    code = code == MOSQ_ERR_ERRNO ? -errno : code;
+    if (alone) {
+        atomic_store(&is_set_up, atomic_load(&is_set_up) || code == MOSQ_ERR_SUCCESS);
+        pthread_mutex_unlock(&first);
+    }
+    return code;
+}
+
 /* In the thread pool: name look-up, TCP and TLS. CONNECT itself is only queued. */
 static void dial_work(uv_work_t *work) {
     struct mqtt *mqtt = work->data;
@@ -261,11 +283,10 @@ static void dial_work(uv_work_t *work) {
                                             (uint32_t)mqtt->settings.session_expiry_s);
     }
     if (code == MOSQ_ERR_SUCCESS) {
-        code = mosquitto_connect_bind_v5(mqtt->session, mqtt->config->mqtt_host, (int)mqtt->config->mqtt_port,
-                                         (int)mqtt->config->mqtt_keepalive_s, NULL, properties);
+        code = connect_session(mqtt, properties);
     }
     mosquitto_property_free_all(&properties);
-    mqtt->dial_code = code == MOSQ_ERR_ERRNO ? -errno : code;
+    mqtt->dial_code = code;
 }
 
 static void dial_done(uv_work_t *work, int status) {

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import zlib
 import sys
 
 import pytest
@@ -95,7 +96,9 @@ def shared(request, cluster, logs):
 @pytest.fixture
 def work_folder(request, logs):
     """Configuration and logs of this test; kept if it fails."""
-    folder = logs / re.sub(r"[^A-Za-z0-9_.-]+", "_", request.node.nodeid.split("/")[-1])
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", request.node.nodeid.split("/")[-1])
+    # Some parameters are long, and a line of a configuration is not.
+    folder = logs / (name if len(name) <= 100 else f"{name[:90]}-{zlib.crc32(name.encode()):08x}")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     yield folder

@@ -159,7 +159,7 @@ def test_files_are_compared_with_the_database_and_mended(guarded, guarded_broker
     right, access = passwords.read_text(), guarded_broker.access
     written = access.read_text()
     assert [line for line in written.splitlines() if "beta" in line] == []
-    assert written.count("topic write cityhub/v1/dust/acme/") == 5 and "topic read cityhub/v1/+/acme/receipt\n" in written
+    assert written.count("topic write cityhub/v1/dust/acme/") == 6 and "topic read cityhub/v1/+/acme/receipt\n" in written
 
     passwords.write_text(right.replace("acme:", "akme:") + "beta:$7$101$AAAAAAAAAAAAAAAA$" + "A" * 86 + "==\n")
     access.write_text(OLD_ACCESS)

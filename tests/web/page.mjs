@@ -284,12 +284,10 @@ const tests = {
     const window = await enter({ forgiven: ["net::", "503", "Failed to fetch", "AJAXError"] }, "#/map?list=case");
     const { page } = window;
     await page.waitForFunction(() => document.querySelector(".liveness.live"));
-    await page.evaluate(() => {
-      globalThis.late = false;
-      new MutationObserver(() => (globalThis.late ||= document.querySelector(".liveness.late") !== null)).observe(document.querySelector(".header"), { subtree: true, attributes: true, childList: true });
-    });
-    await county("restart");
-    await page.waitForFunction(() => globalThis.late && document.querySelector(".liveness.live"));
+    await county("stop");
+    await page.waitForSelector(".liveness.late");
+    await county("start");
+    await page.waitForSelector(".liveness.live");
     await county("case", { title: "恢复之后的案卷", lon: middle.lon, lat: middle.lat });
     await page.waitForFunction(() => document.querySelector(".map-list-rows").innerText.includes("恢复之后的案卷"));
     return window;
