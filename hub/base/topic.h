@@ -16,8 +16,8 @@
 /* The MQTT 5 user property by which a replay says when the message came first: ms since 1970 (UTC). */
 #define TOPIC_FIRST_RECEIVED "cityhub-received-ms"
 
-/* What the hub and its gateways tell each other, as formats of printf with the gateway's instance: which terminals there
- * are, down; figures and unknown terminals, up. `gateway` is no subsystem, so no vendor has a right to it. */
+/* What the hub and its gateways tell each other, as formats of printf with the gateway's instance: which terminals
+ * there are, down; figures and unknown terminals, up. `gateway` is no subsystem, so no vendor has a right to it. */
 #define TOPIC_GATEWAY_TERMINALS TOPIC_PREFIX "gateway/%s/terminals"
 #define TOPIC_GATEWAY_REPORT TOPIC_PREFIX "gateway/%s/report"
 
