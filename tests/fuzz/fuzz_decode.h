@@ -257,6 +257,8 @@ static inline const ProtobufCMessageDescriptor *fuzz_document_record(enum topic_
         return &cityhub__v1__staff_record__descriptor;
     case TOPIC_WORK:
         return &cityhub__v1__work_record__descriptor;
+    case TOPIC_INTERVAL:
+        return &cityhub__v1__interval_record__descriptor;
     default:
         return &cityhub__v1__case_record__descriptor;
     }
