@@ -79,6 +79,15 @@ static int64_t running_for(const struct pool *pool, const struct in6_addr *clien
     return running;
 }
 
+/* How many wait for this client. */
+static int64_t waiting_for(const struct pool *pool, const struct in6_addr *client) {
+    int64_t waiting = 0;
+    for (const struct pool_job *job = pool->first; job != NULL; job = job->next) {
+        waiting += IN6_ARE_ADDR_EQUAL(&job->client, client);
+    }
+    return waiting;
+}
+
 /* Whose turn it is: of the client for whom the fewest run, the job that waits longest; NULL = all clients that wait
  * have as many as they may. */
 static struct pool_job *queue_next(const struct pool *pool) {
@@ -371,7 +380,9 @@ int pool_submit(struct pool *pool, struct pool_job *job) {
     if (pool->closing.begun || !pool_connected(pool)) {
         return CH_EDATABASE;
     }
-    if (pool->waiting >= pool->config->http_queue) {
+    /* One client leaves a quarter of the places to others. */
+    int64_t places = pool->config->http_queue;
+    if (pool->waiting >= places || waiting_for(pool, &job->client) >= places - places / 4) {
         return CH_EFULL;
     }
     job->next = NULL;

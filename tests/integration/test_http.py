@@ -13,7 +13,7 @@ from harness import paths
 from harness.metrics import Metrics
 from harness.process import Process, free_port, wait_until
 
-QUERIES, QUEUE = 2, 4
+QUERIES, QUEUE = 2, 4  # QUEUE: what may wait for one address, of five places
 
 
 class Probe:
@@ -22,7 +22,7 @@ class Probe:
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = folder / "probe.ini"
         self.reports = folder / "probe-sanitizer"
-        self.settings = {"port": self.port, "deadline_s": 60, "queries": QUERIES, "queue": QUEUE, "timeout_s": 2, "stall_s": 1,
+        self.settings = {"port": self.port, "deadline_s": 60, "queries": QUERIES, "queue": QUEUE + 1, "timeout_s": 2, "stall_s": 1,
                          "connections": 700, "address_connections": 700, "address_queries": QUERIES}
         environment = {"ASAN_OPTIONS": f"detect_leaks=1:exitcode=99:quarantine_size_mb=8:log_path={self.reports}",
                        "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:exitcode=99:log_path={self.reports}"}

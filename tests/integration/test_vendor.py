@@ -176,7 +176,7 @@ def test_files_are_compared_with_the_database_and_mended(guarded, guarded_broker
     assert "say what the database says" in guarded.run("vendor", "check").stdout
     kept = ["user hub", "topic readwrite cityhub/#", "user monitor", "topic read cityhub/#", "topic read $SYS/#", "pattern write home/%u/#"]
     lines = [line for line in access.read_text().splitlines() if line and not line.startswith("#")]
-    assert lines[:len(kept)] == kept and lines[len(kept)] == "user acme" and len(lines) == len(kept) + 7
+    assert lines[:len(kept)] == kept and lines[len(kept)] == "user acme" and len(lines) == len(kept) + 8
     assert sorted(logins_of(passwords)) == ["acme", "akme", "hub"], "what is not a vendor's stays as it is"
     before = access.read_text()
     guarded.run("vendor", "sync")
