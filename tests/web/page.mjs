@@ -294,7 +294,7 @@ const tests = {
   },
 
   "a graphics card that is lost comes back": async () => {
-    const window = await enter({ forgiven: ["context"] }, `#/map?list=none&${at(middle, 13)}`);
+    const window = await enter({ forgiven: ["context", "maxCanvasSize"] }, `#/map?list=none&${at(middle, 13)}`);
     const { page } = window;
     const lamp = { lon: place.west + place.size * 0.35, lat: place.south + (place.size * 1.5) / 6 };
     await pick(page, ...(await pixelOf(page, middle, 13, lamp)), "单灯13");
