@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hub/base/hash.h"
 #include "hub/base/text.h"
 #include "hub/decode/decode_internal.h"
 
@@ -181,9 +182,9 @@ bool decode_elsewhere(struct decoder *decoder, const char *text, size_t length) 
 static uint32_t unknown_hash(const struct decoder *decoder, int index, const char *name, size_t length,
                              uint64_t number) {
     char place = (char)(decoder->within[0] ^ (index < 0 ? 1 : 0));
-    uint32_t hash = decode_hash(DECODE_HASH_FIRST, &place, 1);
-    return name == NULL ? decode_hash(hash, &number, sizeof number)
-                        : decode_hash(hash, name, length < JSON_SCRATCH_MAX ? length : JSON_SCRATCH_MAX);
+    uint32_t hash = hash_bytes(HASH_FIRST, &place, 1);
+    return name == NULL ? hash_bytes(hash, &number, sizeof number)
+                        : hash_bytes(hash, name, length < JSON_SCRATCH_MAX ? length : JSON_SCRATCH_MAX);
 }
 
 /* Only another message has a field of this name or number: not a field that a later version of this one got. */

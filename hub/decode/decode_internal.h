@@ -68,15 +68,6 @@ struct decode_plan {
     uint8_t by_name[PLAN_SLOTS];         /* the same, by hash of the name with linear probing; by both names */
 };
 
-/* FNV-1a of some bytes, onto a hash of what came before them. */
-#define DECODE_HASH_FIRST UINT32_C(0x811c9dc5)
-static inline uint32_t decode_hash(uint32_t hash, const void *bytes, size_t length) {
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) * 16777619U;
-    }
-    return hash;
-}
-
 /* NULL = out of memory. An adapter that decode_check_adapter refuses gives a plan without the fields in question. */
 struct decode_plan *decode_plan_new(const struct adapter *adapter);
 const struct plan_field *decode_plan_by_number_slow(const struct decode_plan *plan, uint64_t number);

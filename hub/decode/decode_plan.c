@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common.pb-c.h"
+#include "hub/base/hash.h"
 #include "hub/decode/decode_internal.h"
 
 /* Finds out what a field is; false if it is nothing that a record can have. */
@@ -62,7 +63,7 @@ bool decode_is_name(const ProtobufCFieldDescriptor *field, const char *name, siz
 }
 
 static void name_add(struct decode_plan *plan, const char *name, size_t length) {
-    unsigned slot = decode_hash(DECODE_HASH_FIRST, name, length) % PLAN_SLOTS;
+    unsigned slot = hash_bytes(HASH_FIRST, name, length) % PLAN_SLOTS;
     while (plan->by_name[slot] != 0) {
         slot = (slot + 1) % PLAN_SLOTS;
     }
@@ -142,7 +143,7 @@ const struct plan_field *decode_plan_by_number_slow(const struct decode_plan *pl
 }
 
 const struct plan_field *decode_plan_by_name(const struct decode_plan *plan, const char *name, size_t length) {
-    unsigned slot = decode_hash(DECODE_HASH_FIRST, name, length) % PLAN_SLOTS;
+    unsigned slot = hash_bytes(HASH_FIRST, name, length) % PLAN_SLOTS;
     for (; plan->by_name[slot] != 0; slot = (slot + 1) % PLAN_SLOTS) {
         const struct plan_field *field = &plan->fields[plan->by_name[slot] - 1];
         if ((field->name_length == length && memcmp(field->name, name, length) == 0) ||

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "hub/base/hash.h"
+
 struct address_count {
     struct address_count *next;
     struct in6_addr address;
@@ -13,10 +15,7 @@ struct address_count {
 
 /* Where the address is in its bucket, or where it would be put. */
 static struct address_count **place_of(struct address_counts *counts, const struct in6_addr *address) {
-    uint32_t hash = 2166136261U;
-    for (size_t i = 0; i < sizeof address->s6_addr; i++) {
-        hash = (hash ^ address->s6_addr[i]) * 16777619U;
-    }
+    uint32_t hash = hash_bytes(HASH_FIRST, address->s6_addr, sizeof address->s6_addr);
     struct address_count **at = &counts->buckets[hash % ADDRESS_BUCKETS];
     while (*at != NULL && !IN6_ARE_ADDR_EQUAL(&(*at)->address, address)) {
         at = &(*at)->next;

@@ -11,6 +11,7 @@
 #include "hub/base/closing.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
+#include "hub/base/hash.h"
 #include "hub/base/log.h"
 #include "hub/gateway/address_count.h"
 #include "hub/gateway/bundle.h"
@@ -83,12 +84,8 @@ struct connections {
 
 /* ---- who has which identity ---- */
 
-static size_t bucket_of(const char *text) {
-    uint32_t hash = 2166136261U;
-    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++) {
-        hash = (hash ^ *at) * 16777619U;
-    }
-    return hash % BUCKETS;
+static size_t bucket_of(const char *identity) {
+    return hash_bytes(HASH_FIRST, identity, strlen(identity)) % BUCKETS;
 }
 
 static struct connection **claim_find(struct connections *connections, size_t protocol, const char *identity) {

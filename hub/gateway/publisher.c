@@ -7,6 +7,7 @@
 
 #include "hub/base/closing.h"
 #include "hub/base/error.h"
+#include "hub/base/hash.h"
 #include "hub/base/log.h"
 #include "hub/base/member.h"
 #include "hub/base/topic.h"
@@ -49,11 +50,7 @@ struct publisher {
 /* ---- what waits ---- */
 
 static size_t bucket_of(const char *key) {
-    uint32_t hash = 2166136261U;
-    for (const unsigned char *at = (const unsigned char *)key; *at != '\0'; at++) {
-        hash = (hash ^ *at) * 16777619U;
-    }
-    return hash % BUCKETS;
+    return hash_bytes(HASH_FIRST, key, strlen(key)) % BUCKETS;
 }
 
 static void bucket_leave(struct publisher *publisher, const struct waiting *entry) {

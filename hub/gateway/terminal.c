@@ -12,6 +12,7 @@
 #include "hub/base/buffer.h"
 #include "hub/base/error.h"
 #include "hub/base/file.h"
+#include "hub/base/hash.h"
 #include "hub/base/log.h"
 #include "hub/base/member.h"
 
@@ -25,11 +26,8 @@ struct terminals {
 };
 
 static size_t bucket_of(const char *protocol, const char *identity) {
-    uint32_t hash = 2166136261U ^ (unsigned char)protocol[0];
-    for (const unsigned char *at = (const unsigned char *)identity; *at != '\0'; at++) {
-        hash = (hash ^ *at) * 16777619U;
-    }
-    return hash % BUCKETS;
+    uint32_t hash = hash_bytes(HASH_FIRST, protocol, strlen(protocol));
+    return hash_bytes(hash, identity, strlen(identity)) % BUCKETS;
 }
 
 static void list_free(struct terminal *list, size_t count) {
