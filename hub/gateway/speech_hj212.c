@@ -1,9 +1,9 @@
 /* speech_hj212.c: HJ 212 on a connection: who speaks, what is stored, what is answered. Must never answer a frame whose
  * data is not stored. */
-#include <sodium.h>
 #include <string.h>
 
 #include "hub/base/clock.h"
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/topic.h"
@@ -13,8 +13,6 @@
 #include "hub/gateway/hj212_records.h"
 #include "hub/gateway/raw.h"
 #include "hub/gateway/speech.h"
-
-static const char interval_kind[] = "interval";
 
 static int64_t port(const struct config *config) {
     return config->gateway_hj212_port;
@@ -77,13 +75,16 @@ static void put_answer(struct buffer *out, const struct hj212_frame *frame, cons
 /* Its records, to the hub. False: something of it could not be put. */
 static bool put_records(struct holding *holding, const struct terminal *terminal, const cJSON *telemetry,
                         const cJSON *intervals) {
-    bool whole = cJSON_GetArraySize(telemetry) == 0 ||
-                 holding_put(holding, terminal, topic_words[TOPIC_TELEMETRY], telemetry) == 0;
-    /* A hub that does not know the kind would not take it: then nothing is acknowledged. */
-    return cJSON_GetArraySize(intervals) == 0 || (topic_kind(interval_kind) < TOPIC_KINDS_IN &&
-                                                  holding_put(holding, terminal, interval_kind, intervals) == 0)
-               ? whole
-               : false;
+    const struct {
+        enum topic_kind kind;
+        const cJSON *records;
+    } parts[] = {{TOPIC_TELEMETRY, telemetry}, {TOPIC_INTERVAL, intervals}};
+    bool whole = true;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        whole &= cJSON_GetArraySize(parts[i].records) == 0 ||
+                 holding_put(holding, terminal, topic_words[parts[i].kind], parts[i].records) == 0;
+    }
+    return whole;
 }
 
 static void store(struct connection *connection, const struct hj212_frame *frame, const struct terminal *terminal,
