@@ -54,7 +54,7 @@ void dialects_free(struct dialects *dialects) {
 
 static int read_file(const char *protocol, const char *path, struct entry *entry,
                      char problem[static DIALECTS_PROBLEM_MAX]) {
-    char reason[HJ212_DIALECT_PROBLEM_MAX] = "";
+    char reason[DIALECT_PROBLEM_MAX] = "";
     size_t length = 0;
     char *text = file_read(path, FILE_MAX, &length, reason);
     if (text != NULL && strcmp(protocol, "hj212") == 0) {
@@ -70,9 +70,7 @@ static int read_file(const char *protocol, const char *path, struct entry *entry
     return 0;
 }
 
-_Static_assert((int)HJ212_DIALECT_PROBLEM_MAX >= (int)JT808_DIALECT_PROBLEM_MAX &&
-                   (int)HJ212_DIALECT_PROBLEM_MAX >= (int)FILE_PROBLEM_MAX,
-               "a reason has room");
+_Static_assert((int)DIALECT_PROBLEM_MAX >= (int)FILE_PROBLEM_MAX, "a reason has room");
 
 static const char *subsystem_of(const struct entry *entry) {
     return entry->hj212 != NULL ? entry->hj212->adapter->key : jt808_dialect_subsystem(entry->jt808);

@@ -3,7 +3,6 @@
 #include "hub/gateway/hj212_dialect.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,52 +35,12 @@ static const struct unit {
     {"L/s", 3, 3.6},    {"kg/h", 4, 1},     {"g/s", 4, 3.6},     {"t/h", 4, 1000},
 };
 
-struct parser {
-    char *problem;
-    char place[64]; /* "factors.a34004." */
-};
-
-__attribute__((format(printf, 3, 4))) static bool fault(struct parser *parser, const char *key, const char *format,
-                                                        ...) {
-    va_list arguments;
-    int used = snprintf(parser->problem, HJ212_DIALECT_PROBLEM_MAX, "%s%.40s: ", parser->place, key);
-    va_start(arguments, format);
-    vsnprintf(parser->problem + used, (size_t)(HJ212_DIALECT_PROBLEM_MAX - used), format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-/* Keys that are not in `known` are faults: a misspelt one would be a rule that does not hold. */
-static bool know_keys(struct parser *parser, const cJSON *object, const char *const *known, size_t count) {
-    for (const cJSON *member = object->child; member != NULL; member = member->next) {
-        bool found = false;
-        for (size_t i = 0; i < count && !found; i++) {
-            found = strcmp(member->string, known[i]) == 0;
-        }
-        if (!found) {
-            return fault(parser, member->string, "there is no such key here");
-        }
-        if (member_get(object, member->string) != member) {
-            return fault(parser, member->string, "stands here twice");
-        }
-    }
-    return true;
-}
-
-static bool read_number(struct parser *parser, const cJSON *object, const char *key, double *number) {
-    const cJSON *item = member_get(object, key);
-    if (item == NULL) {
-        return true;
-    }
-    *number = item->valuedouble;
-    return (cJSON_IsNumber(item) && isfinite(*number)) || fault(parser, key, "must be a number");
-}
-
-static const struct metric *read_field(struct parser *parser, const struct adapter *adapter, const cJSON *object) {
+static const struct metric *read_field(struct dialect_parser *parser, const struct adapter *adapter,
+                                       const cJSON *object) {
     const char *key = member_text(object, "field");
     const struct metric *metric = adapter_metric(adapter, key);
     if (metric == NULL || metric->kind == METRIC_TEXT) {
-        fault(parser, "field", "\"%.60s\" is no field with numbers of %s", key, adapter->key);
+        dialect_fault(parser, "field", "\"%.60s\" is no field with numbers of %s", key, adapter->key);
         return NULL;
     }
     return metric;
@@ -97,7 +56,7 @@ static const struct unit *find_unit(const char *name) {
 }
 
 /* What a number in `unit` is multiplied with to be one of the metric. */
-static bool read_unit(struct parser *parser, const cJSON *object, const struct metric *metric, double *scale) {
+static bool read_unit(struct dialect_parser *parser, const cJSON *object, const struct metric *metric, double *scale) {
     const cJSON *item = member_get(object, "unit");
     if (item == NULL) {
         return true;
@@ -114,46 +73,48 @@ static bool read_unit(struct parser *parser, const cJSON *object, const struct m
                 snprintf(fitting + strlen(fitting), sizeof fitting - strlen(fitting), ", %s", units[i].name);
             }
         }
-        return fault(parser, "unit", "must be one of %s%s", metric->unit, fitting);
+        return dialect_fault(parser, "unit", "must be one of %s%s", metric->unit, fitting);
     }
     *scale *= from->factor / to->factor;
     return true;
 }
 
-static bool read_factor(struct parser *parser, struct hj212_dialect *dialect, const cJSON *item) {
+static bool read_factor(struct dialect_parser *parser, struct hj212_dialect *dialect, const cJSON *item) {
     static const char *const known[] = {"field", "unit", "scale", "add"};
     struct hj212_factor *factor = &dialect->factors[dialect->factor_count];
     snprintf(parser->place, sizeof parser->place, "factors.%.40s.", item->string);
     if (!cJSON_IsObject(item)) {
-        return fault(parser, "", "must be an object such as {\"field\": \"pm10_ug_m3\", \"unit\": \"mg/m3\"}");
+        return dialect_fault(parser, "", "must be an object such as {\"field\": \"pm10_ug_m3\", \"unit\": \"mg/m3\"}");
     }
     for (size_t i = 0; i < dialect->factor_count; i++) {
         if (strcasecmp(dialect->factors[i].code, item->string) == 0) {
-            return fault(parser, "", "stands here twice (letters are not told apart by their case)");
+            return dialect_fault(parser, "", "stands here twice (letters are not told apart by their case)");
         }
     }
     *factor = (struct hj212_factor){.code = item->string, .scale = 1};
     if (*item->string == '\0' || strpbrk(item->string, "-=;, ") != NULL) {
-        return fault(parser, "", "must be a code without its suffix, such as a34004");
+        return dialect_fault(parser, "", "must be a code without its suffix, such as a34004");
     }
     factor->metric =
-        know_keys(parser, item, known, COUNT_OF(known)) ? read_field(parser, dialect->adapter, item) : NULL;
-    if (factor->metric == NULL || !read_number(parser, item, "scale", &factor->scale) ||
-        !read_number(parser, item, "add", &factor->add) || !read_unit(parser, item, factor->metric, &factor->scale)) {
+        dialect_know_keys(parser, item, known, COUNT_OF(known)) ? read_field(parser, dialect->adapter, item) : NULL;
+    if (factor->metric == NULL || !dialect_read_number(parser, item, "scale", &factor->scale) ||
+        !dialect_read_number(parser, item, "add", &factor->add) ||
+        !read_unit(parser, item, factor->metric, &factor->scale)) {
         return false;
     }
     if (factor->scale == 0) {
-        return fault(parser, "scale", "must not be 0");
+        return dialect_fault(parser, "scale", "must not be 0");
     }
     dialect->factor_count++;
     return true;
 }
 
-static bool read_factors(struct parser *parser, struct hj212_dialect *dialect) {
+static bool read_factors(struct dialect_parser *parser, struct hj212_dialect *dialect) {
     const cJSON *factors = member_get(dialect->file, "factors");
     if (!cJSON_IsObject(factors) || cJSON_GetArraySize(factors) < 1 ||
         cJSON_GetArraySize(factors) > HJ212_FACTORS_MAX) {
-        return fault(parser, "factors", "must be an object of 1 to %d factors by their codes", HJ212_FACTORS_MAX);
+        return dialect_fault(parser, "factors", "must be an object of 1 to %d factors by their codes",
+                             HJ212_FACTORS_MAX);
     }
     for (const cJSON *item = factors->child; item != NULL; item = item->next) {
         if (!read_factor(parser, dialect, item)) {
@@ -164,15 +125,15 @@ static bool read_factors(struct parser *parser, struct hj212_dialect *dialect) {
     return true;
 }
 
-static bool read_use(struct parser *parser, struct hj212_dialect *dialect) {
+static bool read_use(struct dialect_parser *parser, struct hj212_dialect *dialect) {
     const cJSON *item = member_get(dialect->file, "use");
     dialect->use = item == NULL ? "N" : cJSON_GetStringValue(item);
     return (dialect->use != NULL && *dialect->use != '\0' &&
             strspn(dialect->use, HJ212_FLAGS) == strlen(dialect->use)) ||
-           fault(parser, "use", "must be flags of " HJ212_FLAGS ", such as \"NT\"");
+           dialect_fault(parser, "use", "must be flags of " HJ212_FLAGS ", such as \"NT\"");
 }
 
-static bool read_spans(struct parser *parser, struct hj212_dialect *dialect) {
+static bool read_spans(struct dialect_parser *parser, struct hj212_dialect *dialect) {
     const cJSON *object = member_get(dialect->file, "intervals");
     const char *known[HJ212_SPANS];
     for (int i = 0; i < HJ212_SPANS; i++) {
@@ -183,25 +144,25 @@ static bool read_spans(struct parser *parser, struct hj212_dialect *dialect) {
         return true;
     }
     if (!cJSON_IsObject(object)) {
-        return fault(parser, "intervals", "must be an object of seconds by commands, such as {\"2051\": 300}");
+        return dialect_fault(parser, "intervals", "must be an object of seconds by commands, such as {\"2051\": 300}");
     }
     snprintf(parser->place, sizeof parser->place, "intervals.");
     for (int i = 0; i < HJ212_SPANS; i++) {
         double seconds = spans[i].seconds;
-        if (!read_number(parser, object, known[i], &seconds)) {
+        if (!dialect_read_number(parser, object, known[i], &seconds)) {
             return false;
         }
         if (!(seconds >= 1 && seconds <= DAY_S) || seconds != floor(seconds)) {
-            return fault(parser, known[i], "must be a whole number of seconds, 1 to %d", DAY_S);
+            return dialect_fault(parser, known[i], "must be a whole number of seconds, 1 to %d", DAY_S);
         }
         dialect->seconds[i] = (int)seconds;
     }
-    bool good = know_keys(parser, object, known, HJ212_SPANS);
+    bool good = dialect_know_keys(parser, object, known, HJ212_SPANS);
     parser->place[0] = good ? '\0' : parser->place[0];
     return good;
 }
 
-static bool read_flag_field(struct parser *parser, struct hj212_dialect *dialect) {
+static bool read_flag_field(struct dialect_parser *parser, struct hj212_dialect *dialect) {
     static const char *const known[] = {"field", "map"};
     const cJSON *object = member_get(dialect->file, "flag_field");
     const cJSON *map = member_get(object, "map");
@@ -213,10 +174,10 @@ static bool read_flag_field(struct parser *parser, struct hj212_dialect *dialect
     }
     snprintf(parser->place, sizeof parser->place, "flag_field.");
     if (!cJSON_IsObject(object) || !cJSON_IsObject(map)) {
-        return fault(parser, "map", "must be an object of numbers by flags, such as {\"N\": 0}");
+        return dialect_fault(parser, "map", "must be an object of numbers by flags, such as {\"N\": 0}");
     }
     dialect->flag_metric =
-        know_keys(parser, object, known, COUNT_OF(known)) ? read_field(parser, dialect->adapter, object) : NULL;
+        dialect_know_keys(parser, object, known, COUNT_OF(known)) ? read_field(parser, dialect->adapter, object) : NULL;
     if (dialect->flag_metric == NULL) {
         return false;
     }
@@ -225,7 +186,7 @@ static bool read_flag_field(struct parser *parser, struct hj212_dialect *dialect
         double most = dialect->flag_metric->max;
         if (flag == NULL || !cJSON_IsNumber(item) || !(item->valuedouble >= 0 && item->valuedouble <= most) ||
             item->valuedouble != floor(item->valuedouble)) {
-            return fault(parser, "map", "must have whole numbers of 0 to %.0f by flags of " HJ212_FLAGS, most);
+            return dialect_fault(parser, "map", "must have whole numbers of 0 to %.0f by flags of " HJ212_FLAGS, most);
         }
         dialect->flag_values[flag - HJ212_FLAGS] = (int)item->valuedouble;
     }
@@ -233,30 +194,29 @@ static bool read_flag_field(struct parser *parser, struct hj212_dialect *dialect
     return true;
 }
 
-static bool read_file(struct parser *parser, struct hj212_dialect *dialect) {
+static bool read_file(struct dialect_parser *parser, struct hj212_dialect *dialect) {
     static const char *const known[] = {"title", "note", "subsystem", "factors", "use", "intervals", "flag_field"};
     if (!cJSON_IsObject(dialect->file)) {
-        return fault(parser, "file", "is no JSON object");
+        return dialect_fault(parser, "file", "is no JSON object");
     }
-    if (!know_keys(parser, dialect->file, known, COUNT_OF(known))) {
+    if (!dialect_know_keys(parser, dialect->file, known, COUNT_OF(known))) {
         return false;
     }
     const char *subsystem = member_text(dialect->file, "subsystem");
     dialect->adapter = adapter_find(subsystem);
     if (dialect->adapter == NULL) {
-        return fault(parser, "subsystem", "there is no subsystem \"%.40s\"", subsystem);
+        return dialect_fault(parser, "subsystem", "there is no subsystem \"%.40s\"", subsystem);
     }
     return read_factors(parser, dialect) && read_use(parser, dialect) && read_spans(parser, dialect) &&
            read_flag_field(parser, dialect);
 }
 
-struct hj212_dialect *hj212_dialect_parse(const char *text, size_t length,
-                                          char problem[static HJ212_DIALECT_PROBLEM_MAX]) {
-    struct parser parser = {.problem = problem};
+struct hj212_dialect *hj212_dialect_parse(const char *text, size_t length, char problem[static DIALECT_PROBLEM_MAX]) {
+    struct dialect_parser parser = {.problem = problem};
     struct hj212_dialect *dialect = calloc(1, sizeof *dialect);
     problem[0] = '\0';
     if (dialect == NULL) {
-        snprintf(problem, HJ212_DIALECT_PROBLEM_MAX, "there is no memory left");
+        snprintf(problem, DIALECT_PROBLEM_MAX, "there is no memory left");
         return NULL;
     }
     dialect->file = cJSON_ParseWithLength(text, length);

@@ -18,11 +18,11 @@
 #include <stddef.h>
 
 #include "hub/adapter.h"
+#include "hub/gateway/dialect_read.h"
 
 enum {
     HJ212_FACTORS_MAX = 96,
-    HJ212_FLAGS_MAX = 8,             /* N F M S D C T B */
-    HJ212_DIALECT_PROBLEM_MAX = 240, /* bytes of a reason with its end */
+    HJ212_FLAGS_MAX = 8, /* N F M S D C T B */
 };
 
 #define HJ212_FLAGS "NFMSDCTB"
@@ -48,8 +48,7 @@ struct hj212_dialect {
 };
 
 /* Reads a file's text. NULL with the reason in `problem`: which key is wrong, and what is allowed. The caller frees. */
-struct hj212_dialect *hj212_dialect_parse(const char *text, size_t length,
-                                          char problem[static HJ212_DIALECT_PROBLEM_MAX]);
+struct hj212_dialect *hj212_dialect_parse(const char *text, size_t length, char problem[static DIALECT_PROBLEM_MAX]);
 void hj212_dialect_free(struct hj212_dialect *dialect);
 
 /* The seconds that the values of a command stand for, 0 = they stand for no interval. */

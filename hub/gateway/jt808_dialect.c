@@ -3,7 +3,6 @@
 #include "hub/gateway/jt808_dialect.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,40 +44,9 @@ struct jt808_dialect {
 
 /* ---- reading a file */
 
-struct parser {
-    char *problem;
-    char place[48]; /* "fields[3]." */
-};
-
-__attribute__((format(printf, 3, 4))) static bool fault(struct parser *parser, const char *key, const char *format,
-                                                        ...) {
-    va_list arguments;
-    int used = snprintf(parser->problem, JT808_DIALECT_PROBLEM_MAX, "%s%s: ", parser->place, key);
-    va_start(arguments, format);
-    vsnprintf(parser->problem + used, (size_t)(JT808_DIALECT_PROBLEM_MAX - used), format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-/* Keys that are not in `known` are faults: a misspelt one would be a rule that does not hold. */
-static bool know_keys(struct parser *parser, const cJSON *object, const char *const *known, size_t count) {
-    for (const cJSON *member = object->child; member != NULL; member = member->next) {
-        bool found = false;
-        for (size_t i = 0; i < count && !found; i++) {
-            found = strcmp(member->string, known[i]) == 0;
-        }
-        if (!found) {
-            return fault(parser, member->string, "there is no such key here");
-        }
-        if (cJSON_GetObjectItemCaseSensitive(object, member->string) != member) {
-            return fault(parser, member->string, "stands here twice");
-        }
-    }
-    return true;
-}
-
 /* The place of a text among `names`, -1 with a problem. */
-static int choose(struct parser *parser, const cJSON *object, const char *key, const char *const *names, size_t count) {
+static int choose(struct dialect_parser *parser, const cJSON *object, const char *key, const char *const *names,
+                  size_t count) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
     char all[120] = "";
     for (size_t i = 0; i < count; i++) {
@@ -87,38 +55,29 @@ static int choose(struct parser *parser, const cJSON *object, const char *key, c
         }
         snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", i == 0 ? "" : ", ", names[i]);
     }
-    fault(parser, key, "must be one of %s", all);
+    dialect_fault(parser, key, "must be one of %s", all);
     return -1;
 }
 
 /* A whole number of the range, or what it is if the key is not there. */
-static bool read_whole(struct parser *parser, const cJSON *object, const char *key, unsigned least, unsigned most,
-                       unsigned *number) {
+static bool read_whole(struct dialect_parser *parser, const cJSON *object, const char *key, unsigned least,
+                       unsigned most, unsigned *number) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     if (item == NULL) {
         return true;
     }
     if (!cJSON_IsNumber(item) || item->valuedouble != floor(item->valuedouble) || item->valuedouble < least ||
         item->valuedouble > most) {
-        return fault(parser, key, "must be a whole number of %u to %u", least, most);
+        return dialect_fault(parser, key, "must be a whole number of %u to %u", least, most);
     }
     *number = (unsigned)item->valuedouble;
     return true;
 }
 
-static bool read_number(struct parser *parser, const cJSON *object, const char *key, double *number) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (item != NULL && (!cJSON_IsNumber(item) || !isfinite(item->valuedouble))) {
-        return fault(parser, key, "must be a number");
-    }
-    *number = item == NULL ? *number : item->valuedouble;
-    return true;
-}
-
-static bool read_flag(struct parser *parser, const cJSON *object, const char *key, bool *flag) {
+static bool read_flag(struct dialect_parser *parser, const cJSON *object, const char *key, bool *flag) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
     if (item != NULL && !cJSON_IsBool(item)) {
-        return fault(parser, key, "must be true or false");
+        return dialect_fault(parser, key, "must be true or false");
     }
     *flag = item != NULL && cJSON_IsTrue(item);
     return true;
@@ -142,65 +101,65 @@ static bool key_number(const char *key, long *number) {
     return *key != '\0' && *end == '\0';
 }
 
-static bool read_map(struct parser *parser, const cJSON *object, struct field *field) {
+static bool read_map(struct dialect_parser *parser, const cJSON *object, struct field *field) {
     long number;
     field->map = cJSON_GetObjectItemCaseSensitive(object, "map");
     if (field->map == NULL) {
         return true;
     }
     if (!cJSON_IsObject(field->map) || field->map->child == NULL) {
-        return fault(parser, "map",
-                     "must be an object of numbers and what they mean, such as {\"0\": true, \"1\": false}");
+        return dialect_fault(parser, "map",
+                             "must be an object of numbers and what they mean, such as {\"0\": true, \"1\": false}");
     }
     for (const cJSON *member = field->map->child; member != NULL; member = member->next) {
         if (!key_number(member->string, &number)) {
-            return fault(parser, "map", "\"%.40s\" is no whole number", member->string);
+            return dialect_fault(parser, "map", "\"%.40s\" is no whole number", member->string);
         }
         if (!fits_metric(field->metric, member)) {
-            return fault(parser, "map", "\"%.40s\" must mean a %s", member->string,
-                         field->metric->kind == METRIC_TEXT ? "text"
-                         : is_bool(field->metric)           ? "true or false"
-                                                            : "number");
+            return dialect_fault(parser, "map", "\"%.40s\" must mean a %s", member->string,
+                                 field->metric->kind == METRIC_TEXT ? "text"
+                                 : is_bool(field->metric)           ? "true or false"
+                                                                    : "number");
         }
     }
     return true;
 }
 
-static bool read_texts(struct parser *parser, const cJSON *object, struct field *field) {
+static bool read_texts(struct dialect_parser *parser, const cJSON *object, struct field *field) {
     long number;
     field->texts = cJSON_GetObjectItemCaseSensitive(object, "texts");
     if (field->texts == NULL) {
         return true;
     }
     if (!cJSON_IsObject(field->texts) || field->texts->child == NULL || field->metric->kind != METRIC_TEXT) {
-        return fault(parser, "texts", "must be an object of bits and texts, for a field that is a text");
+        return dialect_fault(parser, "texts", "must be an object of bits and texts, for a field that is a text");
     }
     for (const cJSON *member = field->texts->child; member != NULL; member = member->next) {
         if (!key_number(member->string, &number) || number < 0 || number > 31 || !cJSON_IsString(member)) {
-            return fault(parser, "texts", "\"%.40s\" must be a bit of 0 to 31 and mean a text", member->string);
+            return dialect_fault(parser, "texts", "\"%.40s\" must be a bit of 0 to 31 and mean a text", member->string);
         }
     }
     return true;
 }
 
-static bool read_none(struct parser *parser, const cJSON *object, struct field *field) {
+static bool read_none(struct dialect_parser *parser, const cJSON *object, struct field *field) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "none"), *item;
     if (list != NULL && !cJSON_IsArray(list)) {
-        return fault(parser, "none", "must be a list of numbers");
+        return dialect_fault(parser, "none", "must be a list of numbers");
     }
     cJSON_ArrayForEach(item, list) {
         if (!cJSON_IsNumber(item) || field->nones == NONES_MAX) {
-            return fault(parser, "none", "must be a list of at most %d numbers", NONES_MAX);
+            return dialect_fault(parser, "none", "must be a list of at most %d numbers", NONES_MAX);
         }
         field->none[field->nones++] = item->valuedouble;
     }
     return true;
 }
 
-static bool read_item(struct parser *parser, const cJSON *object, struct field *field) {
+static bool read_item(struct dialect_parser *parser, const cJSON *object, struct field *field) {
     const char *hex = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "item"));
     if (hex == NULL || strlen(hex) != 2 || strspn(hex, "0123456789abcdefABCDEF") != 2) {
-        return fault(parser, "item", "must be two hexadecimal digits, such as \"2B\"");
+        return dialect_fault(parser, "item", "must be two hexadecimal digits, such as \"2B\"");
     }
     field->item = (uint8_t)strtoul(hex, NULL, 16);
     return read_whole(parser, object, "at", 0, 254, &field->at) &&
@@ -209,7 +168,7 @@ static bool read_item(struct parser *parser, const cJSON *object, struct field *
            read_flag(parser, object, "signed", &field->is_signed);
 }
 
-static bool read_source(struct parser *parser, const cJSON *object, struct field *field) {
+static bool read_source(struct dialect_parser *parser, const cJSON *object, struct field *field) {
     static const char *const of_item[] = {"item", "at", "bytes", "little_endian", "signed"};
     int source = choose(parser, object, "from", source_names, COUNT_OF(source_names));
     if (source < 0) {
@@ -218,11 +177,11 @@ static bool read_source(struct parser *parser, const cJSON *object, struct field
     field->source = (enum source)source;
     for (size_t i = 0; i < COUNT_OF(of_item) && field->source != FROM_ITEM; i++) {
         if (cJSON_HasObjectItem(object, of_item[i])) {
-            return fault(parser, of_item[i], "is for \"from\": \"item\" only");
+            return dialect_fault(parser, of_item[i], "is for \"from\": \"item\" only");
         }
     }
     if (field->source != FROM_POSITION && cJSON_HasObjectItem(object, "value")) {
-        return fault(parser, "value", "is for \"from\": \"position\" only");
+        return dialect_fault(parser, "value", "is for \"from\": \"position\" only");
     }
     if (field->source == FROM_POSITION) {
         field->value = choose(parser, object, "value", value_names, COUNT_OF(value_names));
@@ -231,10 +190,10 @@ static bool read_source(struct parser *parser, const cJSON *object, struct field
     return field->source != FROM_ITEM || read_item(parser, object, field);
 }
 
-static bool read_bits(struct parser *parser, const cJSON *object, struct field *field) {
+static bool read_bits(struct dialect_parser *parser, const cJSON *object, struct field *field) {
     bool has_bit = cJSON_HasObjectItem(object, "bit");
     if (!has_bit && cJSON_HasObjectItem(object, "bits")) {
-        return fault(parser, "bits", "needs \"bit\", the lowest of them");
+        return dialect_fault(parser, "bits", "needs \"bit\", the lowest of them");
     }
     field->bits = has_bit ? 1 : 0;
     if (!read_whole(parser, object, "bit", 0, 31, &field->bit) ||
@@ -242,46 +201,48 @@ static bool read_bits(struct parser *parser, const cJSON *object, struct field *
         return false;
     }
     if (has_bit && field->source == FROM_POSITION) {
-        return fault(parser, "bit", "is not for \"from\": \"position\"");
+        return dialect_fault(parser, "bit", "is not for \"from\": \"position\"");
     }
     if (!has_bit && field->texts == NULL && (field->source == FROM_STATUS || field->source == FROM_ALARM)) {
-        return fault(parser, "bit", "is missing: which bit of the %s?", source_names[field->source]);
+        return dialect_fault(parser, "bit", "is missing: which bit of the %s?", source_names[field->source]);
     }
     return true;
 }
 
-static bool read_field(struct parser *parser, const struct adapter *adapter, const cJSON *object, struct field *field) {
+static bool read_field(struct dialect_parser *parser, const struct adapter *adapter, const cJSON *object,
+                       struct field *field) {
     static const char *const known[] = {"field", "from", "value", "item", "at",    "bytes", "little_endian", "signed",
                                         "bit",   "bits", "none",  "map",  "texts", "scale", "add",           "note"};
     if (!cJSON_IsObject(object)) {
-        return fault(parser, "", "must be an object");
+        return dialect_fault(parser, "", "must be an object");
     }
     const char *key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "field"));
     *field = (struct field){.scale = 1, .metric = key == NULL ? NULL : adapter_metric(adapter, key)};
     if (field->metric == NULL) {
-        return fault(parser, "field", "must be a field of %s; \"%.60s\" is none", adapter->key, key == NULL ? "" : key);
+        return dialect_fault(parser, "field", "must be a field of %s; \"%.60s\" is none", adapter->key,
+                             key == NULL ? "" : key);
     }
-    if (!know_keys(parser, object, known, COUNT_OF(known)) || !read_source(parser, object, field) ||
+    if (!dialect_know_keys(parser, object, known, COUNT_OF(known)) || !read_source(parser, object, field) ||
         !read_map(parser, object, field) || !read_texts(parser, object, field) || !read_none(parser, object, field) ||
-        !read_bits(parser, object, field) || !read_number(parser, object, "scale", &field->scale) ||
-        !read_number(parser, object, "add", &field->add)) {
+        !read_bits(parser, object, field) || !dialect_read_number(parser, object, "scale", &field->scale) ||
+        !dialect_read_number(parser, object, "add", &field->add)) {
         return false;
     }
     if (field->metric->kind == METRIC_TEXT && field->map == NULL && field->texts == NULL &&
         field->source != FROM_ITEM) {
-        return fault(parser, "field", "is a text: say by \"map\" or \"texts\" which");
+        return dialect_fault(parser, "field", "is a text: say by \"map\" or \"texts\" which");
     }
     return true;
 }
 
-static bool read_fields(struct parser *parser, const struct adapter *adapter, struct jt808_dialect *dialect) {
+static bool read_fields(struct dialect_parser *parser, const struct adapter *adapter, struct jt808_dialect *dialect) {
     const cJSON *list = cJSON_GetObjectItemCaseSensitive(dialect->file, "fields"), *object;
     if (!cJSON_IsArray(list) || list->child == NULL) {
-        return fault(parser, "fields", "must be a list of one entry or more");
+        return dialect_fault(parser, "fields", "must be a list of one entry or more");
     }
     cJSON_ArrayForEach(object, list) {
         if (dialect->count == JT808_DIALECT_FIELDS_MAX) {
-            return fault(parser, "fields", "must have at most %d entries", JT808_DIALECT_FIELDS_MAX);
+            return dialect_fault(parser, "fields", "must have at most %d entries", JT808_DIALECT_FIELDS_MAX);
         }
         snprintf(parser->place, sizeof parser->place, "fields[%zu].", dialect->count);
         if (!read_field(parser, adapter, object, &dialect->fields[dialect->count++])) {
@@ -291,18 +252,18 @@ static bool read_fields(struct parser *parser, const struct adapter *adapter, st
     return true;
 }
 
-static bool read_file(struct parser *parser, struct jt808_dialect *dialect) {
+static bool read_file(struct dialect_parser *parser, struct jt808_dialect *dialect) {
     static const char *const known[] = {"title", "note", "subsystem", "coordinate_system", "max_speed_km_h", "fields"};
     if (!cJSON_IsObject(dialect->file)) {
-        return fault(parser, "the file", "must be a JSON object");
+        return dialect_fault(parser, "the file", "must be a JSON object");
     }
-    if (!know_keys(parser, dialect->file, known, COUNT_OF(known))) {
+    if (!dialect_know_keys(parser, dialect->file, known, COUNT_OF(known))) {
         return false;
     }
     const char *subsystem = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(dialect->file, "subsystem"));
     const struct adapter *adapter = subsystem == NULL ? NULL : adapter_find(subsystem);
     if (adapter == NULL) {
-        return fault(parser, "subsystem", "must be a subsystem, such as construction_waste");
+        return dialect_fault(parser, "subsystem", "must be a subsystem, such as construction_waste");
     }
     dialect->subsystem = adapter->key;
     dialect->system = systems[0];
@@ -314,22 +275,21 @@ static bool read_file(struct parser *parser, struct jt808_dialect *dialect) {
         dialect->system = systems[system];
     }
     dialect->max_speed_km_h = 200;
-    if (!read_number(parser, dialect->file, "max_speed_km_h", &dialect->max_speed_km_h)) {
+    if (!dialect_read_number(parser, dialect->file, "max_speed_km_h", &dialect->max_speed_km_h)) {
         return false;
     }
     if (dialect->max_speed_km_h < 10 || dialect->max_speed_km_h > 2000) {
-        return fault(parser, "max_speed_km_h", "must be 10 to 2000");
+        return dialect_fault(parser, "max_speed_km_h", "must be 10 to 2000");
     }
     return read_fields(parser, adapter, dialect);
 }
 
-struct jt808_dialect *jt808_dialect_parse(const char *text, size_t length,
-                                          char problem[static JT808_DIALECT_PROBLEM_MAX]) {
-    struct parser parser = {.problem = problem};
+struct jt808_dialect *jt808_dialect_parse(const char *text, size_t length, char problem[static DIALECT_PROBLEM_MAX]) {
+    struct dialect_parser parser = {.problem = problem};
     struct jt808_dialect *dialect = calloc(1, sizeof *dialect);
     const char *end = text;
     if (dialect == NULL) {
-        fault(&parser, "the file", "out of memory");
+        dialect_fault(&parser, "the file", "out of memory");
         return NULL;
     }
     dialect->file = cJSON_ParseWithLengthOpts(text, length, &end, false);
@@ -338,7 +298,7 @@ struct jt808_dialect *jt808_dialect_parse(const char *text, size_t length,
         for (const char *at = text; at < end && at < text + length; at++) {
             line += *at == '\n';
         }
-        fault(&parser, "the file", "is no JSON at line %u", line);
+        dialect_fault(&parser, "the file", "is no JSON at line %u", line);
     }
     if (dialect->file == NULL || !read_file(&parser, dialect)) {
         jt808_dialect_free(dialect);

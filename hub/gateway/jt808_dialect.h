@@ -23,18 +23,17 @@
 #include <cjson/cJSON.h>
 #include <stddef.h>
 
+#include "hub/gateway/dialect_read.h"
 #include "hub/gateway/jt808_body.h"
 
 enum {
     JT808_DIALECT_FIELDS_MAX = 64,
-    JT808_DIALECT_PROBLEM_MAX = 240, /* bytes of a reason with its end */
 };
 
 struct jt808_dialect;
 
 /* Reads a file's text. NULL with the reason in `problem`: which key is wrong, and what is allowed. The caller frees. */
-struct jt808_dialect *jt808_dialect_parse(const char *text, size_t length,
-                                          char problem[static JT808_DIALECT_PROBLEM_MAX]);
+struct jt808_dialect *jt808_dialect_parse(const char *text, size_t length, char problem[static DIALECT_PROBLEM_MAX]);
 void jt808_dialect_free(struct jt808_dialect *dialect);
 
 const char *jt808_dialect_subsystem(const struct jt808_dialect *dialect);

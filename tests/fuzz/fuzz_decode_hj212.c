@@ -121,7 +121,7 @@ static void check_shown(const uint8_t *data, size_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    char problem[HJ212_DIALECT_PROBLEM_MAX];
+    char problem[DIALECT_PROBLEM_MAX];
     if (dialect == NULL) {
         dialect = hj212_dialect_parse(dialect_text, sizeof dialect_text - 1, problem);
         REQUIRE(dialect != NULL);

@@ -20,7 +20,7 @@ static const char DIALECT[] =
 
 static struct jt808_dialect *dialect(void) {
     static struct jt808_dialect *once;
-    char problem[JT808_DIALECT_PROBLEM_MAX];
+    char problem[DIALECT_PROBLEM_MAX];
     if (once == NULL) {
         once = jt808_dialect_parse(DIALECT, strlen(DIALECT), problem);
         REQUIRE(once != NULL);

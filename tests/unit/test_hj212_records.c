@@ -21,7 +21,7 @@
 enum { FILE_MOST = 65536, SHIPPED = 8 };
 
 static struct hj212_dialect *dialect_load(const char *name) {
-    char path[512], problem[HJ212_DIALECT_PROBLEM_MAX];
+    char path[512], problem[DIALECT_PROBLEM_MAX];
     size_t length = 0;
     snprintf(path, sizeof path, FOLDER "%s", name);
     char *text = file_read(path, FILE_MOST, &length, problem);
@@ -180,7 +180,7 @@ static void test_shipped(void **state) {
 }
 
 static void refuse(const char *text, const char *wanted) {
-    char problem[HJ212_DIALECT_PROBLEM_MAX];
+    char problem[DIALECT_PROBLEM_MAX];
     assert_null(hj212_dialect_parse(text, strlen(text), problem));
     assert_string_equal(problem, wanted);
 }

@@ -17,7 +17,7 @@
 #include "hub/gateway/jt808_records.h"
 #include "jt808_rows.h"
 
-static char problem[JT808_DIALECT_PROBLEM_MAX];
+static char problem[DIALECT_PROBLEM_MAX];
 
 static struct jt808_dialect *parse(const char *text) {
     struct jt808_dialect *dialect = jt808_dialect_parse(text, strlen(text), problem);
@@ -352,6 +352,10 @@ static void test_guide(void **state) {
 
 #define ENFORCEMENT "{\"subsystem\": \"enforcement\", \"fields\": [{\"field\": \"sos\", \"from\": "
 
+/* A key of 400 letters: its fault has room where a reason has. */
+#define FORTY "abcdefghijklmnopqrstuvwxyzabcdefghijklmn"
+#define LONG_KEY FORTY FORTY FORTY FORTY FORTY FORTY FORTY FORTY FORTY FORTY
+
 static void test_wrong_files(void **state) {
     (void)state;
     static const struct {
@@ -361,6 +365,7 @@ static void test_wrong_files(void **state) {
         {"{\n\"title\": }", "the file: is no JSON at line 2"},
         {"[]", "the file: must be a JSON object"},
         {"{\"subsystems\": 1}", "subsystems: there is no such key here"},
+        {"{\"" LONG_KEY "\": 1}", FORTY ": there is no such key here"},
         {"{\"title\": 1, \"title\": 2}", "title: stands here twice"},
         {"{\"subsystem\": \"trucks\"}", "subsystem: must be a subsystem, such as construction_waste"},
         {"{\"subsystem\": \"enforcement\"}", "fields: must be a list of one entry or more"},
