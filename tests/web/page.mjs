@@ -281,9 +281,14 @@ const tests = {
   },
 
   "a hub that goes and comes back: the page says so, and goes on": async () => {
-    const window = await enter({ forgiven: ["net::", "503", "Failed to fetch", "AJAXError"] }, "#/map?list=case");
+    const window = await enter({ forgiven: ["net::", "503", "Failed to fetch", "AJAXError"] }, `#/map?list=none&${at(middle, 13)}`);
     const { page } = window;
+    const lamp = { lon: place.west + place.size * 0.35, lat: place.south + (place.size * 1.5) / 6 };
     await page.waitForFunction(() => document.querySelector(".liveness.live"));
+    // The map is there, its worker too: what of it is fetched while the hub is away is another matter.
+    await pick(page, ...(await pixelOf(page, middle, 13, lamp)), "单灯13");
+    await page.evaluate(() => (location.hash = "#/map?list=case"));
+    await page.waitForSelector(".map-list-rows");
     await county("stop");
     await page.waitForSelector(".liveness.late");
     await county("start");
