@@ -260,6 +260,21 @@ const tests = {
     return window;
   },
 
+  "what changes the address in one moment counts all of it": async () => {
+    const window = await enter({}, `#/map/device/${facts.ids.D1}`);
+    const { page } = window;
+    await page.waitForSelector(".map-panel h2");
+    // The panel is closed and a subsystem chosen before the browser tells anybody that the address has changed.
+    await page.evaluate(() => {
+      document.querySelector(".map-panel-close").click();
+      [...document.querySelectorAll(".subsystems tbody tr")].find((row) => row.innerText.includes("智慧路灯")).querySelector("button").click();
+    });
+    await page.waitForFunction(() => location.hash.includes("subsystem=streetlight"));
+    await page.waitForSelector(".map-panel", { state: "detached" });
+    expect(!(await page.evaluate(() => location.hash)).includes("device/"), "the panel's address is back");
+    return window;
+  },
+
   "a session that is over asks again, and nothing is lost": async () => {
     const window = await enter({ forgiven: ["401"] });
     const { page } = window;

@@ -40,9 +40,12 @@ export function go(path: string, parameters: Changes = {}): void {
   location.hash = link(path, parameters);
 }
 
+// What changes the address goes by the address itself: `current` hears of it later, and meanwhile a map that moves would write back
+// the panel that has just been closed.
+
 /** Changes parameters of the view that is shown. `replace`: the browser's way back does not stop here (typing, moving a map). */
 export function setParameters(changes: Changes, replace = false): void {
-  const { view, path, parameters } = current.value;
+  const { view, path, parameters } = parse(location.hash);
   const target = link([view, ...path].map(encodeURIComponent).join("/"), { ...parameters, ...changes });
   if (target === location.hash) return;
   if (replace) {
@@ -55,13 +58,13 @@ export function setParameters(changes: Changes, replace = false): void {
 
 /** An address without a view is this one's: written out, so that what is changed in it is changed there. */
 export function settle(view: string): void {
-  const target = link(view, current.value.parameters);
+  const target = link(view, parse(location.hash).parameters);
   history.replaceState(null, "", target);
   current.value = parse(target);
 }
 
 /** Another path within the view, with the same parameters but for the changes. */
 export function setPath(path: string[], changes: Changes = {}): void {
-  const { view, parameters } = current.value;
+  const { view, parameters } = parse(location.hash);
   go([view, ...path].map(encodeURIComponent).join("/"), { ...parameters, ...changes });
 }
