@@ -93,6 +93,7 @@ async function check(page, what) {
 const shot = (page, name) => page.screenshot({ path: `${PAGE_SHOTS}/${name}.png` });
 const facts = await county("facts");
 const middle = { lon: place.west + place.size / 2, lat: place.south + place.size / 3 };
+const lamp = { lon: place.west + place.size * 0.35, lat: place.south + (place.size * 1.5) / 6 };
 const at = ({ lon, lat }, zoom) => `at=${lon.toFixed(5)},${lat.toFixed(5)},${zoom}`;
 
 /** Where a place is on the screen: the map's middle is `from`. */
@@ -154,7 +155,6 @@ const tests = {
     await page.waitForFunction(() => document.querySelector(".map-list-rows").innerText.includes("共 60 条"));
     expect((await page.locator(".map-list tbody tr").count()) === 60, "the list has not its 60 lamps");
     expect(!(await text(page, ".map-list-rows")).includes("扬尘"), "another subsystem is in the list");
-    const lamp = { lon: place.west + place.size * 0.35, lat: place.south + (place.size * 1.5) / 6 };
     await pick(page, ...(await pixelOf(page, middle, 13, lamp)), "单灯13");
     // Only what fits is on the map: nothing opens where the monitor was.
     await page.keyboard.press("Escape");
@@ -296,14 +296,13 @@ const tests = {
   },
 
   "a hub that goes and comes back: the page says so, and goes on": async () => {
-    const window = await enter({ forgiven: ["net::", "503", "Failed to fetch", "AJAXError"] }, `#/map?list=none&${at(middle, 13)}`);
+    const window = await enter({ forgiven: ["net::", "503", "Failed to fetch", "AJAXError"] }, `#/map?list=case&${at(middle, 13)}`);
     const { page } = window;
-    const lamp = { lon: place.west + place.size * 0.35, lat: place.south + (place.size * 1.5) / 6 };
     await page.waitForFunction(() => document.querySelector(".liveness.live"));
     // The map is there, its worker too: what of it is fetched while the hub is away is another matter.
     await pick(page, ...(await pixelOf(page, middle, 13, lamp)), "单灯13");
-    await page.evaluate(() => (location.hash = "#/map?list=case"));
-    await page.waitForSelector(".map-list-rows");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector(".map-panel", { state: "detached" });
     await county("stop");
     await page.waitForSelector(".liveness.late");
     await county("start");
@@ -316,7 +315,6 @@ const tests = {
   "a graphics card that is lost comes back": async () => {
     const window = await enter({ forgiven: ["context", "maxCanvasSize"] }, `#/map?list=none&${at(middle, 13)}`);
     const { page } = window;
-    const lamp = { lon: place.west + place.size * 0.35, lat: place.south + (place.size * 1.5) / 6 };
     await pick(page, ...(await pixelOf(page, middle, 13, lamp)), "单灯13");
     await page.keyboard.press("Escape");
     await page.waitForSelector(".map-panel", { state: "detached" });
