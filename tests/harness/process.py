@@ -1,5 +1,6 @@
 """Starting, watching and ending the processes of the tests; waiting for conditions instead of sleeping."""
 import ctypes
+import fcntl
 import itertools
 import os
 import pwd
@@ -7,6 +8,7 @@ import resource
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 PR_SET_PDEATHSIG = 1
@@ -21,16 +23,22 @@ def _ports():
 
 
 _PORTS = _ports()
+# A byte of this file a port, locked by the process of the tests that has it. The locks go with the process, however it ends.
+_RESERVED = os.open(os.path.join(tempfile.gettempdir(), f"cityhub-test-ports-{os.getuid()}"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def free_port():
-    for port in _PORTS:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+    """A port that nothing on this machine listens on, and that no other process of this user's tests is given while this one
+    lives: a server may start long after it was given its port, and may start again."""
+    for port in itertools.islice(_PORTS, 22000):
+        try:
+            fcntl.lockf(_RESERVED, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            with socket.socket() as probe:
+                probe.bind(("", port))
+            return port
+        except OSError:
+            continue
+    raise RuntimeError("no port between 10000 and 32000 is free: each is listened on, or reserved by a process of the tests")
 
 
 class ProcessGone(AssertionError):
