@@ -58,8 +58,9 @@ struct loader {
     uv_timer_t devices_timer, rules_timer, pause_timer;
     bool due[TASK_COUNT];
     enum task running;
-    bool memory_out; /* while the running task's results were taken in */
-    int findings;    /* of the catalogue: what does not fit */
+    uint64_t began_at; /* of uv_now: the running task's */
+    bool memory_out;   /* while the running task's results were taken in */
+    int findings;      /* of the catalogue: what does not fit */
     struct buffer sql;
     int last_id, page_rows;
     bool paging;                                    /* devices are being read page by page */
@@ -354,6 +355,8 @@ static void task_done(void *user, const struct postgres_error *error) {
     if (loader->closing.begun) {
         return;
     }
+    log_debug("loader_task", "task=%s took_ms=%llu", task_names[loader->running],
+              (unsigned long long)(uv_now(loader->pause_timer.loop) - loader->began_at));
     if (error != NULL && loader->running == TASK_CATALOGUE && postgres_error_misfit(error)) {
         log_error("catalogue", "sqlstate=%s reason=%s", error->sqlstate, log_quote(error->message));
         refuse(loader);
@@ -370,6 +373,7 @@ static void task_done(void *user, const struct postgres_error *error) {
 
 static void task_run(struct loader *loader, enum task task) {
     loader->running = task;
+    loader->began_at = uv_now(loader->pause_timer.loop);
     loader->memory_out = false;
     loader->findings = 0;
     loader->paging = task == TASK_DEVICES;

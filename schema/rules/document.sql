@@ -135,35 +135,77 @@ END $$;
 COMMENT ON FUNCTION onemap.inventory_fate(onemap.device, onemap.device) IS
     'What an inventory record was for its device: accepted (its first one), duplicate, merged (new fields alone), revised';
 
-CREATE OR REPLACE FUNCTION onemap.inventory_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
-RETURNS text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION onemap.inventory_after(stored onemap.device, subsystem text, vendor text, record jsonb,
+    since timestamptz) RETURNS onemap.device
+LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    stored onemap.device; wanted onemap.device; said onemap.device := onemap.inventory_said(subsystem, vendor, record);
-    fate text; spot public.geometry := onemap.record_outside(record);
+    said onemap.device := onemap.inventory_said(subsystem, vendor, record); wanted onemap.device;
+    spot public.geometry := onemap.record_outside(record);
 BEGIN
-    SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2
-        AND d.code = record->>'device_code' FOR UPDATE;
-    IF NOT FOUND THEN
-        INSERT INTO onemap.device (subsystem, vendor, code, kind, name_zh, component_code, status, parent_id, geom, geom_outside,
-            department_id, attributes)
-        VALUES ($1, $2, record->>'device_code', said.kind, coalesce(said.name_zh, ''), said.component_code, said.status,
-            said.parent_id, said.geom, spot, said.department_id, said.attributes);
-        RETURN 'accepted';
+    IF stored.id IS NULL THEN
+        said.subsystem := subsystem;
+        said.vendor := vendor;
+        said.code := record->>'device_code';
+        said.name_zh := coalesce(said.name_zh, '');
+        said.geom_outside := spot;
+        RETURN said;
     END IF;
     -- A pending one has no inventory yet that could be newer.
     wanted := onemap.inventory_wanted(stored, said, coalesce(stored.kind IS NOT NULL AND since < stored.updated_at, false));
-    fate := onemap.inventory_fate(stored, wanted);
     -- A place outside the county is kept beside the one that was known; one in the county ends that.
-    IF record ?| '{lon,outside_lon}' AND (fate <> 'duplicate' OR since IS NULL) THEN
+    IF record ?| '{lon,outside_lon}' AND (since IS NULL OR onemap.inventory_fate(stored, wanted) <> 'duplicate') THEN
         wanted.geom_outside := spot;
     END IF;
-    IF fate <> 'duplicate' OR wanted.geom_outside::text IS DISTINCT FROM stored.geom_outside::text THEN
+    RETURN wanted;
+END $$;
+COMMENT ON FUNCTION onemap.inventory_after(onemap.device, text, text, jsonb, timestamptz) IS
+    'The device after an inventory record, but for what its place makes of it (device_placed); stored: before it, without an id if '
+    'there is none';
+
+CREATE OR REPLACE FUNCTION onemap.inventory_told(stored onemap.device, wanted onemap.device) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE WHEN stored.code IS NULL THEN 'accepted'
+        ELSE onemap.outside_fate(onemap.inventory_fate(stored, wanted), stored.geom_outside, wanted.geom_outside) END;
+END $$;
+COMMENT ON FUNCTION onemap.inventory_told(onemap.device, onemap.device) IS
+    'inventory_fate(), a place outside the county included; a device that was not there is accepted';
+
+CREATE OR REPLACE FUNCTION onemap.inventory_stored(subsystem text, vendor text, code text) RETURNS onemap.device
+LANGUAGE plpgsql AS $$
+DECLARE stored onemap.device;
+BEGIN
+    SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2 AND d.code = $3 FOR UPDATE;
+    RETURN stored;
+END $$;
+COMMENT ON FUNCTION onemap.inventory_stored(text, text, text) IS 'The device as it is stored, locked; all NULL if there is none';
+
+CREATE OR REPLACE FUNCTION onemap.inventory_write(stored onemap.device, wanted onemap.device) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF stored.id IS NULL THEN
+        INSERT INTO onemap.device (subsystem, vendor, code, kind, name_zh, component_code, status, parent_id, geom, geom_outside,
+            department_id, attributes)
+        VALUES (wanted.subsystem, wanted.vendor, wanted.code, wanted.kind, wanted.name_zh, wanted.component_code, wanted.status,
+            wanted.parent_id, wanted.geom, wanted.geom_outside, wanted.department_id, wanted.attributes);
+    ELSIF onemap.inventory_told(stored, wanted) <> 'duplicate' THEN
         UPDATE onemap.device d SET kind = wanted.kind, name_zh = wanted.name_zh, component_code = wanted.component_code,
             status = wanted.status, parent_id = wanted.parent_id, geom = wanted.geom, geom_outside = wanted.geom_outside,
             department_id = wanted.department_id, attributes = wanted.attributes
         WHERE d.id = stored.id;
     END IF;
-    RETURN onemap.outside_fate(fate, stored.geom_outside, wanted.geom_outside);
+END $$;
+COMMENT ON FUNCTION onemap.inventory_write(onemap.device, onemap.device) IS
+    'Stores a device as inventories want it: a new one, or what changed of a known one';
+
+CREATE OR REPLACE FUNCTION onemap.inventory_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    stored onemap.device := onemap.inventory_stored(subsystem, vendor, record->>'device_code');
+    wanted onemap.device := onemap.inventory_after(stored, subsystem, vendor, record, since);
+BEGIN
+    PERFORM onemap.inventory_write(stored, wanted);
+    RETURN onemap.inventory_told(stored, wanted);
 END $$;
 COMMENT ON FUNCTION onemap.inventory_put(text, text, jsonb, timestamptz) IS
     'Stores one inventory record: a new device, or what changed of a known one; makes a pending one active';
@@ -336,23 +378,16 @@ COMMENT ON FUNCTION onemap.record_put(text, text, text, jsonb, timestamptz) IS
     'Stores one record of a message of this kind; its fate, NULL if nothing stores such a kind';
 
 -- Each version of a row that a transaction makes is looked at by those that come after it in the transaction: thousands of records
--- of one object would take for ever. So from the ninth on they are tried, some dozen at a time: stored and taken back, which leaves
--- nothing to look at. What comes of all is stored at last.
-CREATE OR REPLACE FUNCTION onemap.record_merge(kind text, old jsonb, new jsonb) RETURNS jsonb
+-- of one object would take for ever. So from the ninth on an inventory's are worked out without being stored (members_work_out),
+-- and staff's and works' are tried, some dozen at a time: stored and taken back, which leaves nothing to look at. What comes of
+-- all is stored at last.
+CREATE OR REPLACE FUNCTION onemap.record_merge(old jsonb, new jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    RETURN old - 'retired'
-        - CASE WHEN kind = 'inventory' AND new ? 'lon' AND (old->'lon', old->'lat') IS DISTINCT FROM (new->'lon', new->'lat')
-               THEN 'department_code' ELSE '' END
-        - CASE WHEN new ? 'lon' THEN '{outside_lon,outside_lat}' ELSE '{}' END::text[]
-        || new
-        || CASE WHEN old ? 'attributes' AND new ? 'attributes' THEN jsonb_build_object('attributes', (
-               SELECT jsonb_agg(jsonb_build_object('key', m.key, 'value', m.value)) FROM jsonb_each((
-                   SELECT jsonb_object_agg(a->>'key', a->'value')
-                   FROM jsonb_array_elements((old->'attributes') || (new->'attributes')) a WHERE a ? 'key')) m)) ELSE '{}' END;
+    RETURN old - CASE WHEN new ? 'lon' THEN '{outside_lon,outside_lat}' ELSE '{}' END::text[] || new;
 END $$;
-COMMENT ON FUNCTION onemap.record_merge(text, jsonb, jsonb) IS
-    'One record of this kind for two of the same object, that says what both say, one after the other';
+COMMENT ON FUNCTION onemap.record_merge(jsonb, jsonb) IS
+    'One record of staff or work for two of the same object, that says what both say, one after the other';
 
 CREATE OR REPLACE FUNCTION onemap.record_problem(index int, state text, words text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -373,6 +408,13 @@ END $$;
 COMMENT ON FUNCTION onemap.record_merged_put(jsonb, jsonb, timestamptz) IS
     'Stores what record_merge() made of records that were not duplicates';
 
+CREATE OR REPLACE FUNCTION onemap.record_without(record jsonb, flaws jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE WHEN flaws = '[]' THEN record ELSE record - ARRAY(SELECT f->>'field' FROM jsonb_array_elements(flaws) f) END;
+END $$;
+COMMENT ON FUNCTION onemap.record_without(jsonb, jsonb) IS 'The record without the fields that these flaws name';
+
 -- `member` = {index, record, fields, bad_fields} of a message.
 CREATE OR REPLACE FUNCTION onemap.member_store(message jsonb, member jsonb, since timestamptz, OUT fate text, OUT record jsonb,
     OUT flaws jsonb, OUT problem jsonb)
@@ -381,9 +423,7 @@ DECLARE words text;
 BEGIN
     record := member->'record';
     flaws := onemap.document_flaws(message->>'kind', message->>'subsystem', message->>'vendor', record);
-    IF flaws <> '[]' THEN
-        record := record - ARRAY(SELECT f->>'field' FROM jsonb_array_elements(flaws) f);
-    END IF;
+    record := onemap.record_without(record, flaws);
     IF message->>'kind' = 'case' THEN
         words := onemap.case_other_content(message->>'subsystem', message->>'vendor', record);
         IF words IS NOT NULL THEN
@@ -425,7 +465,7 @@ BEGIN
         s := onemap.member_store(message, member, since);
         told := told || to_jsonb(s);
         before := CASE WHEN s.fate IN ('duplicate', 'rejected') THEN before WHEN before IS NULL THEN s.record
-                       ELSE onemap.record_merge(message->>'kind', before, s.record) END;
+                       ELSE onemap.record_merge(before, s.record) END;
     END LOOP;
     RAISE EXCEPTION 'tried' USING ERRCODE = 'CH003';
 EXCEPTION WHEN SQLSTATE 'CH003' THEN
@@ -437,12 +477,46 @@ COMMENT ON FUNCTION onemap.members_try(jsonb, jsonb[], timestamptz, jsonb) IS
     'What member_store() tells of records of one object that come after the one `before` them, and then the one that says what '
     'all of them say; stores nothing';
 
+CREATE OR REPLACE FUNCTION onemap.members_work_out(message jsonb, members jsonb[], since timestamptz) RETURNS jsonb[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    told jsonb[]; record jsonb; flaws jsonb; subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; n int := 1;
+    stored onemap.device := onemap.inventory_stored(subsystem, vendor, members[1]->'record'->>'device_code');
+    device onemap.device := stored; wanted onemap.device;
+BEGIN
+    WHILE n <= cardinality(members) LOOP
+        BEGIN -- As far as all are good: nothing is stored in it, and to enter it for each would cost as much as the rest.
+            WHILE n <= cardinality(members) LOOP
+                flaws := onemap.document_flaws(message->>'kind', subsystem, vendor, members[n]->'record');
+                record := onemap.record_without(members[n]->'record', flaws);
+                wanted := onemap.device_placed(device, onemap.inventory_after(device, subsystem, vendor, record, since));
+                told := told || jsonb_build_object('fate', onemap.inventory_told(device, wanted), 'flaws', flaws);
+                device := wanted;
+                n := n + 1;
+            END LOOP;
+        EXCEPTION
+            WHEN out_of_memory THEN RAISE;
+            WHEN OTHERS THEN
+                told := told || jsonb_build_object('fate', 'rejected', 'problem',
+                    onemap.record_problem((members[n]->>'index')::int, SQLSTATE, SQLERRM));
+                n := n + 1;
+        END;
+    END LOOP;
+    IF device.code IS NOT NULL THEN
+        PERFORM onemap.inventory_write(stored, device);
+    END IF;
+    RETURN told;
+END $$;
+COMMENT ON FUNCTION onemap.members_work_out(jsonb, jsonb[], timestamptz) IS
+    'What member_store() would tell of inventory records of one device, one after the other; stores what they come to at the end';
+
 CREATE OR REPLACE FUNCTION onemap.message_members(message jsonb) RETURNS TABLE (members jsonb[], tried boolean, first boolean,
     last boolean)
 LANGUAGE sql STABLE AS $$
     SELECT array_agg(t.member ORDER BY t.place), t.part > 0, t.part = 1, max(t.turn) = t.turns
     FROM (SELECT k.*, row_number() OVER w AS turn, count(*) OVER (PARTITION BY k.key) AS turns,
-              (row_number() OVER w + 23) / 32 AS part
+              CASE WHEN message->>'kind' = 'inventory' THEN (row_number() OVER w > 8)::int ELSE (row_number() OVER w + 23) / 32 END
+                  AS part
           FROM (SELECT e AS member, n AS place, CASE message->>'kind'
                     WHEN 'inventory' THEN CASE WHEN message ? 'first_received_ms' THEN n::text
                         ELSE e->'record'->>'device_code' END
@@ -456,7 +530,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION onemap.message_members(jsonb) IS
     'The records of a message in their order, each alone; but those behind the eighth of one object at the end, object by object, '
-    '32 at a time, to be tried (not of a replayed inventory: it changes a device once); first, last: part of an object''s records';
+    '32 at a time, to be tried (of an inventory all at once, to be worked out; not of a replayed one: it changes a device once); '
+    'first, last: part of an object''s records';
 
 CREATE OR REPLACE FUNCTION onemap.message_receipt(message jsonb, counts jsonb, problems jsonb, payload bytea) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -487,7 +562,7 @@ CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OU
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    r record; s jsonb; flaws jsonb; told jsonb[]; tried jsonb; found jsonb[] := ARRAY[]::jsonb[];
+    r record; s jsonb; flaws jsonb; members jsonb[]; told jsonb[]; tried jsonb; found jsonb[] := ARRAY[]::jsonb[];
     problems jsonb := coalesce(message->'problems', '[]');
     refused int := jsonb_array_length(problems);
     said jsonb := message - '{records,problems,warnings}'::text[];
@@ -495,11 +570,14 @@ DECLARE
 BEGIN
     accepted := 0; duplicates := 0; merged := 0; revised := 0; bad_fields := 0;
     FOR r IN SELECT m.* FROM onemap.message_members(message) m LOOP
-        IF r.tried THEN
+        members := r.members; -- in a variable of its own an element is found at once, whatever its place
+        IF r.tried AND said->>'kind' = 'inventory' THEN
+            told := onemap.members_work_out(said, members, since);
+        ELSIF r.tried THEN
             SELECT t.told, t.before INTO told, tried
-            FROM onemap.members_try(said, r.members, since, CASE WHEN NOT r.first THEN tried END) t;
+            FROM onemap.members_try(said, members, since, CASE WHEN NOT r.first THEN tried END) t;
         ELSE
-            told := ARRAY[to_jsonb(onemap.member_store(said, r.members[1], since))];
+            told := ARRAY[to_jsonb(onemap.member_store(said, members[1], since))];
         END IF;
         FOR i IN 1 .. cardinality(told) LOOP
             s := told[i];
@@ -512,10 +590,10 @@ BEGIN
             END IF;
             accepted := accepted + (s->>'fate' = 'accepted')::int; duplicates := duplicates + (s->>'fate' = 'duplicate')::int;
             merged := merged + (s->>'fate' = 'merged')::int; revised := revised + (s->>'fate' = 'revised')::int;
-            flaws := coalesce(r.members[i]->'fields', '[]') || (s->'flaws');
-            bad_fields := bad_fields + coalesce((r.members[i]->>'bad_fields')::int, 0) + jsonb_array_length(s->'flaws');
+            flaws := coalesce(members[i]->'fields', '[]') || (s->'flaws');
+            bad_fields := bad_fields + coalesce((members[i]->>'bad_fields')::int, 0) + jsonb_array_length(s->'flaws');
             IF flaws <> '[]' AND bad_fields <= 1000 THEN
-                found := found || ARRAY(SELECT jsonb_build_object('index', r.members[i]->'index') || f
+                found := found || ARRAY(SELECT jsonb_build_object('index', members[i]->'index') || f
                                         FROM jsonb_array_elements(flaws) f);
             END IF;
         END LOOP;

@@ -13,25 +13,35 @@ COMMENT ON FUNCTION onemap.grid_cell_at(public.geometry) IS
     'Code of the grid cell that covers a WGS 84 point, or NULL; on a shared border the lowest code';
 GRANT EXECUTE ON FUNCTION onemap.grid_cell_at(public.geometry) TO cityhub_hub, cityhub_api, cityhub_read;
 
-CREATE OR REPLACE FUNCTION onemap.device_place() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION onemap.device_placed(old onemap.device, device onemap.device) RETURNS onemap.device
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
     -- As text: whoever writes the row may have a search_path in which geometry has no operators.
-    IF TG_OP = 'INSERT' OR NEW.geom::text IS DISTINCT FROM OLD.geom::text THEN
-        NEW.grid_cell := onemap.grid_cell_at(NEW.geom);
+    IF old.subsystem IS NULL OR device.geom::text IS DISTINCT FROM old.geom::text THEN
+        device.grid_cell := onemap.grid_cell_at(device.geom);
     END IF;
     -- The vendor's own department (a utility) stands before the territorial one; an inventory's word before both.
-    IF NEW.department_id IS NULL THEN
-        NEW.department_id := coalesce(
-            (SELECT v.department_id FROM onemap.vendor v WHERE v.subsystem = NEW.subsystem AND v.vendor = NEW.vendor),
-            (SELECT g.department_id FROM onemap.grid_cell g WHERE g.code = NEW.grid_cell));
+    IF device.department_id IS NULL THEN
+        device.department_id := coalesce(
+            (SELECT v.department_id FROM onemap.vendor v WHERE v.subsystem = device.subsystem AND v.vendor = device.vendor),
+            (SELECT g.department_id FROM onemap.grid_cell g WHERE g.code = device.grid_cell));
     END IF;
+    RETURN device;
+END $$;
+COMMENT ON FUNCTION onemap.device_placed(onemap.device, onemap.device) IS
+    'The device with what its place makes of it: grid cell from the place, department from inventory, vendor or grid cell, in this '
+    'order; old: the row before, all NULL if it is new';
+
+CREATE OR REPLACE FUNCTION onemap.device_place() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW := onemap.device_placed(OLD, NEW);
     IF TG_OP = 'UPDATE' THEN
         NEW.updated_at := pg_catalog.now();
     END IF;
     RETURN NEW;
 END $$;
 COMMENT ON FUNCTION onemap.device_place() IS
-    'Trigger: grid cell from the place, department from inventory, vendor or grid cell, in this order';
+    'Trigger: device_placed(), and when it was so';
 CREATE OR REPLACE TRIGGER device_place BEFORE INSERT OR UPDATE ON onemap.device
     FOR EACH ROW EXECUTE FUNCTION onemap.device_place();
 
