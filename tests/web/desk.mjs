@@ -124,6 +124,56 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
       return window;
     },
 
+    "photographs: added with a feedback on a phone, refused in words with nothing lost, seen small and large": async () => {
+      const number = await county("dispatched", { title: "照片案卷" });
+      const unit = await enter({ ...UNIT, forgiven: ["415", "422", "400", "net::"] }, `#/desk/${number}`);
+      const { page } = unit;
+      await stateIs(page, "待处置");
+      const photo = await page.screenshot({ type: "jpeg" });
+      await page.click("[data-action=feed_back]:enabled");
+      await page.fill(".desk-form textarea", "写了很久的处置情况");
+      const choose = (name, buffer) => page.setInputFiles("[data-testid=photos]", { name, mimeType: "image/jpeg", buffer });
+      await choose("坏的.jpg", Buffer.from("no photograph at all"));
+      await page.waitForSelector(".photo-added.refused");
+      const why = await text(page, ".photo-refused");
+      expect(/CH046/.test(why) && /没有收下/.test(why), why);
+      await page.click(".desk-form button.primary");
+      await page.waitForFunction(() => document.querySelector(".desk-form .warn")?.innerText.includes("照片"));
+      await stateIs(page, "待处置");
+      await shot(page, "desk-photo-refused");
+      await page.click(".photo-added button.plain");
+      // The network goes while one is sent, and comes back.
+      await unit.context.setOffline(true);
+      await choose("现场.jpg", photo);
+      await page.waitForSelector(".photo-added.refused");
+      await unit.context.setOffline(false);
+      await page.click(".photo-refused button");
+      await page.waitForSelector(".photo-added.there");
+      expect((await page.inputValue(".desk-form textarea")) === "写了很久的处置情况", "the words are gone");
+      await check(page, "photographs on a phone");
+      await shot(page, "desk-photo-added");
+      await page.click(".desk-form button.primary");
+      await page.waitForFunction(() => document.querySelector(".desk-state")?.innerText !== "待处置");
+      expect(unit.faults.length === 0, unit.faults.join("\n"));
+      await unit.context.close();
+
+      const window = await enter(CENTRE, `#/desk/${number}`);
+      const loaded = (selector) => window.page.waitForFunction((wanted) => document.querySelector(wanted)?.naturalWidth > 0, selector);
+      await loaded(".photo-strip img");
+      expect((await text(window.page, ".photo-strip li")).includes("sun.qi"), "who sent it is not told");
+      expect((await window.page.locator(".desk-journal").innerText()).includes("写了很久的处置情况"), "the words are not in the journal");
+      await window.page.click(".photo-strip button");
+      await loaded("dialog .photo-large");
+      expect((await window.page.evaluate(() => document.querySelector("dialog .photo-large").naturalWidth)) === 390, "not the whole photograph");
+      await check(window.page, "a photograph, large");
+      await shot(window.page, "desk-photo-large");
+      await window.page.keyboard.press("Escape");
+      await window.page.waitForSelector("dialog", { state: "detached" });
+      await window.page.evaluate((address) => (location.hash = address), `#/map/case/${number}`);
+      await loaded(".map-panel .photo-strip img");
+      return window;
+    },
+
     "a case is reported, and what is near is shown before": async () => {
       const window = await enter({ ...CENTRE, forgiven: ["400"] }, "#/desk/new");
       const { page } = window;
@@ -133,9 +183,11 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
       await page.fill(".desk-report input[list]", "20102 暴露垃圾");
       await page.fill("[placeholder]", `${place.lon}, ${place.lat}`);
       await page.waitForSelector(".desk-report .desk-near li");
+      await page.setInputFiles("[data-testid=photos]", { name: "现场.jpg", mimeType: "image/jpeg", buffer: await page.screenshot({ type: "jpeg" }) });
       await page.click(".desk-report button.primary");
       await stateIs(page, "待受理");
       expect((await text(page, ".desk-heading")) === "路口<b>垃圾</b>成堆", "the title is not what was typed");
+      await page.waitForFunction(() => document.querySelector(".photo-strip img")?.naturalWidth > 0);
       return window;
     },
 

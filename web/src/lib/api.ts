@@ -55,15 +55,21 @@ interface Request {
   signal?: AbortSignal | undefined;
 }
 
-async function problemOf(response: Response): Promise<Problem> {
-  const retryAfter = Number(response.headers.get("Retry-After") ?? 0) || 0;
+/** The refusal that an answer is. */
+export function problemOfText(status: number, text: string, retryAfter: string | null): Problem {
+  const seconds = Number(retryAfter ?? 0) || 0;
   try {
-    const body: unknown = await response.json();
-    return new Problem(response.status, typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {}, retryAfter);
+    const body: unknown = JSON.parse(text);
+    return new Problem(status, typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {}, seconds);
   } catch {
-    return new Problem(response.status, {}, retryAfter);
+    return new Problem(status, {}, seconds);
   }
 }
+
+const problemOf = async (response: Response): Promise<Problem> => problemOfText(response.status, await response.text().catch(() => ""), response.headers.get("Retry-After"));
+
+/** For what asks in a way of its own: nobody is logged in any more. */
+export const sessionOver = (): void => void onNobody();
 
 /** `path` is relative to /api/v1/. An answer without a body is null. Throws Problem; AbortError if `signal` said so. While a session is over, what
  * only reads waits for the next login; what writes is refused, so that its user decides anew. */
@@ -106,8 +112,9 @@ export const get = <T>(path: string, parameters?: Parameters, signal?: AbortSign
 export const post = <T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> =>
   ask<T>(path, { method: "POST", ...(body !== undefined && { body }), signal });
 
+/** null: no answer at all. */
 export function asProblem(error: unknown): Problem {
-  return error instanceof Problem ? error : new Problem(0, { detail: error instanceof Error ? error.message : String(error) });
+  return error instanceof Problem ? error : new Problem(0, error === null ? {} : { detail: error instanceof Error ? error.message : String(error) });
 }
 
 export interface Asked<T> {

@@ -106,6 +106,17 @@ export interface Case {
   stage_deadline_at: string | null;
   ended_at: string | null;
 }
+/** A case's file. `uri` of the hub's own: /api/v1/attachments/SHA256, with /thumbnail behind it if `thumbnail`. */
+export interface Attachment {
+  seq: number;
+  uri: string;
+  media_type: string;
+  size_bytes: number;
+  thumbnail?: boolean;
+  taken_at?: string | null;
+  lon?: number | null;
+  lat?: number | null;
+}
 /** [at_ms, minimum, mean, maximum, last, count, flagged]; all null and 0: nothing came. */
 export type SeriesPoint = [number, number | null, number | null, number | null, number | null, number, number];
 export interface Series {

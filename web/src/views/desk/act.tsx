@@ -5,10 +5,12 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { asProblem, post, type Problem } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departments } from "../../lib/county.ts";
+import { uploaded, upload, uploads, uploadsDrop } from "../../lib/upload.ts";
 import { wordOf } from "../../lib/words.ts";
+import { AddPhotos } from "../../part/photos.tsx";
 import { Failed } from "../../part/states.tsx";
 import type { Action, CaseWords, Detail } from "./desk-types.ts";
-import { FINDINGS, FLAGS, LEFT_OUT, PHRASES, rank, SATISFACTION } from "./duty.ts";
+import { FINDINGS, FLAGS, PHRASES, rank, SATISFACTION } from "./duty.ts";
 import { useKeys } from "./keys.ts";
 import { roleName } from "./case.tsx";
 import { t, UNITS } from "./words.ts";
@@ -36,7 +38,6 @@ function permitted(one: Detail): Permitted[] {
   const all = new Map<string, Permitted>();
   for (const [held, actions] of Object.entries(one.can ?? {})) {
     for (const action of actions) {
-      if (LEFT_OUT.includes(action.action)) continue;
       const known = all.get(action.action);
       if (known) known.posts.push(held);
       else all.set(action.action, { ...action, posts: [held] });
@@ -247,7 +248,7 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
   const submit = async () => {
     if (draft === null || action === undefined || sending) return;
     const missing = action.fields.filter((field) => NEEDED.includes(field) && (draft.values[field] ?? initial(field, one)) === "" && !(field === "department" && (one.candidates?.length ?? 0) === 1));
-    const lacks = [...(action.reason_required && draft.reason.trim() === "" ? [t("reason")] : []), ...missing.map(fieldTitle)];
+    const lacks = [...(action.reason_required && draft.reason.trim() === "" ? [t("reason")] : []), ...(action.action === "attach" && uploads(one.case).length === 0 ? [t("photos")] : []), ...missing.map(fieldTitle)];
     if (lacks.length > 0) {
       setNote(t("missing", lacks.join("、")));
       return;
@@ -260,8 +261,16 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
     setSending(true);
     setProblem(null);
     setNote("");
+    const attachments = await uploaded(one.case);
+    if (attachments === null) {
+      setNote(t("photosRefused"));
+      setSending(false);
+      return;
+    }
     try {
-      const answer = await post<Done>(`cases/${encodeURIComponent(one.case)}/actions`, body(action, draft, one, version));
+      const sent = { ...body(action, draft, one, version), ...(attachments.length > 0 && { attachments }) };
+      const answer = await post<Done>(`cases/${encodeURIComponent(one.case)}/actions`, sent);
+      uploadsDrop(one.case);
       keep(null);
       onDone(answer, coded(action.action, action.name_zh));
     } catch (error) {
@@ -275,7 +284,7 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
   const onKeyDown = (event: KeyboardEvent) => {
     // While a Chinese word is being composed Enter is the input method's.
     if (event.isComposing) return;
-    if (event.key === "Enter" && !event.shiftKey && !(event.target instanceof HTMLButtonElement)) {
+    if (event.key === "Enter" && !event.shiftKey && !(event.target instanceof HTMLButtonElement) && (event.target as HTMLInputElement).type !== "file") {
       event.preventDefault();
       void submit();
     } else if (event.key === "Escape") {
@@ -305,6 +314,7 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
           ref={form}
           class="form desk-form"
           onKeyDown={onKeyDown}
+          onPaste={(event) => upload(one.case, event.clipboardData?.files ?? [])}
           onSubmit={(event) => {
             event.preventDefault();
             void submit();
@@ -341,6 +351,7 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
               ))}
             </div>
           )}
+          {action && <AddPhotos keyOf={one.case} />}
           {note !== "" && (
             <p class="warn" role="alert">
               {note}

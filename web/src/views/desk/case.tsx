@@ -5,11 +5,12 @@ import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departmentName } from "../../lib/county.ts";
-import { ago, coordinates, dateTime, duration, number as numberText } from "../../lib/format.ts";
+import { ago, coordinates, dateTime, duration, number as numberText, shortTime } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { isLeft, listen } from "../../lib/stream.ts";
 import { wordOf } from "../../lib/words.ts";
+import { Photos } from "../../part/photos.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Acting } from "./act.tsx";
 import type { CaseWords, Detail, Entry, Near } from "./desk-types.ts";
@@ -113,6 +114,12 @@ export function Journal({ entries, words, since = 0 }: { entries: Entry[]; words
     </ol>
   );
 }
+
+/** In which step a file came, from whom and when. */
+const stepOf = (journal: Entry[], seq: number): string => {
+  const entry = journal.find((one) => one.seq === seq);
+  return entry === undefined ? "" : `${coded(entry.action, entry.action_zh)} ${entry.actor} ${shortTime(entry.at)}`;
+};
 
 interface Properties {
   number: string;
@@ -222,9 +229,9 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           [t("askedSuspension"), one.asked_suspension ?? ""],
           [t("mergedInto"), one.merged_into === null ? "" : <a href={link(`desk/${one.merged_into}`)}>{one.merged_into}</a>],
           [t("merged"), one.merged.join(" ")],
-          [t("attachments"), one.attachments.map((file) => file.uri).join(" ")],
         ]}
       />
+      <Photos files={one.attachments} tell={(file) => stepOf(one.journal, file.seq)} />
       <div class="desk-columns">
         <div>
           <h3>{t("journal")}</h3>

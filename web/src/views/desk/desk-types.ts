@@ -1,5 +1,5 @@
 // What the desk reads of the API (docs/api-cases.md).
-import type { Case } from "../../lib/types.ts";
+import type { Attachment, Case } from "../../lib/types.ts";
 
 export interface Action {
   action: string;
@@ -57,7 +57,7 @@ export interface Detail extends Omit<Case, "device"> {
   asked_suspension?: string | null;
   device: { id: number; subsystem: string; vendor: string; code: string } | null;
   can?: Record<string, Action[]>;
-  attachments: { seq: number; uri: string; media_type: string; size_bytes: number }[];
+  attachments: Attachment[];
   journal: Entry[];
   nearby?: Near[];
   similar?: Near[];

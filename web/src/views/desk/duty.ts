@@ -15,13 +15,10 @@ export const DECIDERS = ["dispatcher", "leader"];
 
 /** What brings a case on comes first: it has the low digits. What is not named comes last. */
 const ORDER =
-  "accept verify register dispatch handle feed_back check close resume grant_extension refuse_return call_back ask_verify refute return rework reject classify suspend refuse_extension refuse_suspension ask_extension ask_suspension remind supervise flag merge void".split(
+  "accept verify register dispatch handle feed_back check close resume grant_extension refuse_return call_back ask_verify refute return rework reject classify suspend refuse_extension refuse_suspension ask_extension ask_suspension remind supervise flag attach merge void".split(
     " ",
   );
 export const rank = (action: string): number => (ORDER.includes(action) ? ORDER.indexOf(action) : ORDER.length);
-
-/** Files are kept elsewhere, the hub has only their addresses: the desk cannot take one. */
-export const LEFT_OUT = ["attach"];
 
 /** They go into the journal, so they are Chinese whatever the page's language. */
 export const PHRASES: Record<string, string[]> = {

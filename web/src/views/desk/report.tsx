@@ -5,6 +5,8 @@ import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { link } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
+import { upload, uploaded, uploadsDrop } from "../../lib/upload.ts";
+import { AddPhotos } from "../../part/photos.tsx";
 import { Failed } from "../../part/states.tsx";
 import type { CaseWords } from "./desk-types.ts";
 import { t } from "./words.ts";
@@ -13,6 +15,8 @@ const sources = (words: CaseWords) => words.sources.filter((source) => source.ro
 export const mayReport = (words: CaseWords): boolean => sources(words).length > 0;
 
 type Draft = Record<"source" | "title" | "description" | "category" | "address" | "place" | "contact_name" | "contact_phone", string>;
+/** By which its photographs are kept. */
+const PHOTOS = "new";
 const EMPTY: Draft = { source: "", title: "", description: "", category: "", address: "", place: "", contact_name: "", contact_phone: "" };
 /** What was typed and not sent yet stays while another case is looked at. */
 let kept: Draft = EMPTY;
@@ -54,6 +58,12 @@ export function Report({ words, onDone, onLeave }: { words: CaseWords; onDone: (
     setNote("");
     setProblem(null);
     setSending(true);
+    const attachments = await uploaded(PHOTOS);
+    if (attachments === null) {
+      setNote(t("photosRefused"));
+      setSending(false);
+      return;
+    }
     const category = draft.category.trim().split(" ")[0];
     const contact = { ...(draft.contact_name.trim() && { name: draft.contact_name.trim() }), ...(draft.contact_phone.trim() && { phone: draft.contact_phone.trim() }) };
     try {
@@ -66,7 +76,9 @@ export function Report({ words, onDone, onLeave }: { words: CaseWords; onDone: (
         ...(category && { category }),
         ...(place ?? {}),
         ...(Object.keys(contact).length > 0 && { contact }),
+        ...(attachments.length > 0 && { attachments }),
       });
+      uploadsDrop(PHOTOS);
       kept = EMPTY;
       onDone(answer.case);
     } catch (error) {
@@ -75,7 +87,7 @@ export function Report({ words, onDone, onLeave }: { words: CaseWords; onDone: (
     }
   };
   return (
-    <form class="form desk-report" onSubmit={(event) => void submit(event)} onKeyDown={(event) => event.key === "Escape" && onLeave()}>
+    <form class="form desk-report" onPaste={(event) => upload(PHOTOS, event.clipboardData?.files ?? [])} onSubmit={(event) => void submit(event)} onKeyDown={(event) => event.key === "Escape" && onLeave()}>
       <h1 class="desk-heading">{t("new")}</h1>
       <label>
         <span>{t("source")}</span>
@@ -142,6 +154,7 @@ export function Report({ words, onDone, onLeave }: { words: CaseWords; onDone: (
           </ul>
         </div>
       )}
+      <AddPhotos keyOf={PHOTOS} />
       {note !== "" && (
         <p class="warn" role="alert">
           {note}

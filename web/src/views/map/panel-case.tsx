@@ -5,7 +5,8 @@ import { useAsk } from "../../lib/api.ts";
 import { ago, dateTime } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { listen, isLeft } from "../../lib/stream.ts";
-import type { Case } from "../../lib/types.ts";
+import type { Attachment, Case } from "../../lib/types.ts";
+import { Photos } from "../../part/photos.tsx";
 import { Failed } from "../../part/states.tsx";
 import { views } from "../../views.ts";
 import { Facts, Place, Waiting, type PanelProperties } from "./panel.tsx";
@@ -15,6 +16,7 @@ import { t } from "./words.ts";
 interface CaseDetail extends Omit<Case, "device"> {
   description: string | null;
   device: { id: number; code: string } | null;
+  attachments: Attachment[];
   journal: { seq: number; at: string; action: string; action_zh: string; actor: string; department: string | null; reason: string | null }[];
 }
 
@@ -50,6 +52,7 @@ export function CasePanel({ id, onPlace, onGo }: PanelProperties): JSX.Element {
           [t("device"), one.device === null ? "–" : <a href={link(`map/device/${one.device.id}`, route.value.parameters)}>{one.device.code}</a>],
         ]}
       />
+      <Photos files={one.attachments} tell={(file) => one.journal.find((entry) => entry.seq === file.seq)?.action_zh ?? ""} />
       <ol class="journal">
         {one.journal.map((entry) => (
           <li key={entry.seq}>
