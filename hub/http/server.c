@@ -25,7 +25,7 @@
 
 enum {
     LISTEN_BACKLOG = 1024,
-    CONNECTION_MEMORY = 32 * 1024, /* bytes for a request's head and its answer's, and for pieces of a stream */
+    CONNECTION_MEMORY = 16 * 1024, /* bytes for a request's head and its answer's, and for pieces of a stream */
     TICK_MS = 250,
     GRACE_MS = 1000,      /* behind a deadline, for the refusal to go out */
     EVICT_IDLE_MS = 1000, /* idle for so long, a connection may go to others */
