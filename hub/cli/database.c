@@ -106,7 +106,7 @@ static const struct {
 /* What whoever typed the command has said wrongly, and nothing but that: the codes of the rules for a reason that is
  * missing, a field that is unknown, missing or wrong, a department that there is not, a wrong request of scores; and a
  * time that is none. */
-static const char *const misuses[] = {"CH012", "CH013", "CH016", "CH030", "22007"};
+static const char *const misuses[] = {"CH012", "CH013", "CH016", "CH030", "CH070", "CH071", "22007"};
 static bool misused;
 
 static void note_misuse(const PGresult *result) {

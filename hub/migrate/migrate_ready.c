@@ -57,7 +57,7 @@ static const char missing_sql[] =
     " SELECT 'CREATE EXTENSION postgis SCHEMA public;' FROM me WHERE NOT me.rolsuper"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = 'postgis')"
     " UNION ALL SELECT pg_catalog.format('CREATE ROLE %I NOLOGIN;', n)"
-    " FROM me, pg_catalog.unnest(ARRAY['cityhub_hub', 'cityhub_api', 'cityhub_read'] || $1::text[]) n"
+    " FROM me, pg_catalog.unnest(ARRAY['cityhub_hub', 'cityhub_api', 'cityhub_read', 'cityhub_exchange'] || $1::text[]) n"
     " WHERE NOT me.rolsuper AND NOT me.rolcreaterole"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname = n)"
     " UNION ALL SELECT 'ALTER ROLE cityhub_hub NOINHERIT; GRANT cityhub_api TO cityhub_hub;' FROM me"

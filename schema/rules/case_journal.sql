@@ -116,17 +116,20 @@ CREATE OR REPLACE FUNCTION onemap.case_seal_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE due onemap.case_seal_due;
 BEGIN
-    -- In two steps, so that nobody waits: first the last id is noted; once every transaction that ran then has ended, no
-    -- event can come below it, and it is sealed. (An event draws its id after its transaction has its own number.)
+    -- In three steps, each in a transaction of its own, so that nobody waits. The last id is noted. Then a transaction that draws
+    -- its number after that has committed: whoever may still add an event below the id had a number before (an event draws its
+    -- id after its transaction has one), hence a smaller one. Once no transaction up to that number runs, it is sealed. (A snapshot's
+    -- xmax would not do: numbers from there on may be running already.)
     SELECT * INTO due FROM onemap.case_seal_due FOR UPDATE;
-    IF FOUND AND pg_snapshot_xmin(pg_current_snapshot()) >= due.settled_at THEN
+    IF FOUND AND due.settled_at IS NULL AND due.noted_by < pg_current_xact_id() THEN
+        UPDATE onemap.case_seal_due SET settled_at = pg_current_xact_id();
+    ELSIF FOUND AND pg_snapshot_xmin(pg_current_snapshot()) > due.settled_at THEN
         DELETE FROM onemap.case_seal_due;
         PERFORM onemap.case_seal_put(due.through_id);
         RETURN 1;
-    ELSIF NOT FOUND AND NOT EXISTS (SELECT FROM onemap.case_seal s
+    ELSIF due.through_id IS NULL AND NOT EXISTS (SELECT FROM onemap.case_seal s
             WHERE s.sealed_at > clock_timestamp() - make_interval(secs => 3600 * onemap.setting('case_seal_hours')::float8)) THEN
-        INSERT INTO onemap.case_seal_due (through_id, settled_at)
-        SELECT max(e.id), pg_snapshot_xmax(pg_current_snapshot()) FROM onemap.case_event e HAVING max(e.id) IS NOT NULL;
+        INSERT INTO onemap.case_seal_due (through_id) SELECT max(e.id) FROM onemap.case_event e HAVING max(e.id) IS NOT NULL;
     END IF;
     RETURN 0;
 END $$;

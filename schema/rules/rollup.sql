@@ -161,6 +161,9 @@ BEGIN
         lasts = excluded.lasts, first_ms = excluded.first_ms, last_ms = excluded.last_ms,
         flagged_above = excluded.flagged_above, flagged_below = excluded.flagged_below;
     GET DIAGNOSTICS added = ROW_COUNT;
+    INSERT INTO onemap.exchange_change (resource, key)
+    SELECT DISTINCT 'figure_hour', to_char(s.hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00')
+    FROM onemap.rollup_stage s, onemap.rollup_closed c WHERE s.hour < c.through;
     DELETE FROM onemap.rollup_stage;
     RETURN added;
 END $$;
@@ -180,6 +183,9 @@ BEGIN
            a.last_ms, a.flagged_above, a.flagged_below
     FROM onemap.hourly_aggregate(hour_start, NULL, devices) a;
     GET DIAGNOSTICS renewed = ROW_COUNT;
+    INSERT INTO onemap.exchange_change (resource, key)
+    SELECT 'figure_hour', to_char(hour_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00')
+    FROM onemap.rollup_closed c WHERE hour_start < c.through;
     RETURN renewed;
 END $$;
 COMMENT ON FUNCTION onemap.rollup_renew(timestamptz) IS

@@ -59,7 +59,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         flagged_above, flagged_below)
     SELECT a.device_id, a.day, a.records, a.last_at, a.counts, a.minima, a.maxima, a.sums, a.firsts, a.lasts, a.flagged_above,
            a.flagged_below
-    FROM onemap.daily_aggregate(due, devices) a
+    FROM onemap.daily_aggregate(due, devices) a;
+    INSERT INTO onemap.exchange_change (resource, key) VALUES ('figure_day', to_char(due, 'YYYY-MM-DD'))
 $$;
 COMMENT ON FUNCTION onemap.rollup_day_add(date, int[]) IS 'Adds a day of these devices, or of all, to observation_daily';
 

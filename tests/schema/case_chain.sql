@@ -55,13 +55,18 @@ SELECT matches(test.tamper(format('UPDATE onemap.case_event e SET actor = ''王'
 SELECT matches(test.tamper('DELETE FROM onemap.case_seal WHERE id = (SELECT min(id) FROM onemap.case_seal)'), '^seals: ', 'a seal taken away');
 SELECT is_empty('SELECT * FROM onemap.case_chain_check()', 'and all is undone');
 
--- The sweep seals in two steps, and never past a transaction that runs.
+-- The sweep seals in three steps, and never past a transaction that runs.
 UPDATE onemap.setting SET value = '0' WHERE key = 'case_seal_hours';
 SELECT test.act(code, 'attach', 'leader') FROM c WHERE state = 'handled';
 SELECT is(onemap.case_seal_sweep(), 0, 'first the last id is noted');
 SELECT is((SELECT d.through_id FROM onemap.case_seal_due d), (SELECT max(e.id) FROM onemap.case_event e), 'it is the last');
-SELECT is(onemap.case_seal_sweep(), 0, 'while a transaction of then runs (this one), nothing is sealed');
-UPDATE onemap.case_seal_due SET settled_at = pg_snapshot_xmin(pg_current_snapshot());
+SELECT is(onemap.case_seal_sweep(), 0, 'the same transaction does not go on');
+SELECT is((SELECT d.settled_at FROM onemap.case_seal_due d), NULL, 'since its number is older than what it noted');
+UPDATE onemap.case_seal_due SET noted_by = '3';
+SELECT is(onemap.case_seal_sweep(), 0, 'a later one says whom to wait for');
+SELECT is((SELECT d.settled_at FROM onemap.case_seal_due d), pg_current_xact_id(), 'itself and all before it');
+SELECT is(onemap.case_seal_sweep(), 0, 'while one of them runs (this one), nothing is sealed');
+UPDATE onemap.case_seal_due SET settled_at = '3';
 SELECT is(onemap.case_seal_sweep(), 1, 'once all have ended, it is');
 SELECT is((SELECT s.events FROM onemap.case_seal s ORDER BY s.id DESC LIMIT 1), 1::bigint, 'the one event since');
 SELECT is_empty('SELECT * FROM onemap.case_seal_check()', 'and holds');

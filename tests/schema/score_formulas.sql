@@ -1,6 +1,6 @@
 -- Formulas: the shipped ones on numbers worked by hand, refusals, explanation, closing, adjustment, verification.
 BEGIN;
-SELECT plan(52);
+SELECT plan(55);
 
 INSERT INTO onemap.case_catalogue (version, content_sha256, conditions) VALUES (1, '\x00', 0);
 INSERT INTO onemap.department (code, name_zh, kind, position) VALUES ('S1', '甲街道', 'street', 1), ('S2', '乙街道', 'street', 2), ('K1', '丙局', 'county', 3), ('Q1', '丁公司', 'enterprise', 4);
@@ -114,6 +114,14 @@ SELECT throws_ok($$UPDATE onemap.score_formula SET author = 'x'$$, '42501', NULL
 
 -- Closing: final, reproducible, corrected only by an adjustment of its own.
 SELECT is(onemap.score_month_close('{"month": "2025-10", "author": "王"}')->>'closed', 'true', 'closed');
+-- What goes upward is what is published here: each figure of the view, under the name it has there.
+SELECT is((SELECT count(*)::int FROM onemap.exchange_statistics), (SELECT jsonb_array_length(onemap.score_statistics('{"month": "2025-10"}')->'rows')), 'statistics go up');
+SELECT is_empty($$SELECT v.record, f.key, f.value, r->'measures'->f.key
+    FROM onemap.exchange_statistics v JOIN jsonb_array_elements(onemap.score_statistics('{"month": "2025-10"}')->'rows') r ON r->>'key' = v.department,
+        jsonb_each(to_jsonb(v) - '{record,chain,place,key,occurred_at,month,department}'::text[]) f WHERE f.value IS DISTINCT FROM r->'measures'->f.key$$,
+    'with the figures that are counted here');
+SELECT is((SELECT string_agg(v.record || ' ' || v.score, ', ' ORDER BY v.record) FROM onemap.exchange_score v),
+    (SELECT string_agg('2025-10/' || r.department || ' ' || r.score, ', ' ORDER BY r.department) FROM onemap.score_result r), 'and the scores');
 SELECT pg_temp.one('S1', 'in_time', 'supervisor', 'work_day');
 SELECT is((SELECT r->>'score' FROM jsonb_array_elements(onemap.score_compute('{"month": "2025-10"}')->'rows') r WHERE r->>'department' = 'S1'), '73.20',
     'a case that comes too late changes nothing');
