@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/hash.h"
 #include "hub/base/log.h"
 
 struct registry {
@@ -30,13 +31,8 @@ void registry_free(struct registry *registry) {
     HASH_CLEAR(hh, registry->vendors); /* frees the table; the entries are still chained */
     while (vendor != NULL) {
         struct vendor *next_vendor = vendor->hh.next;
-        struct device *device = vendor->devices;
-        HASH_CLEAR(hh, vendor->devices);
-        while (device != NULL) {
-            struct device *next_device = device->hh.next;
-            free(device);
-            device = next_device;
-        }
+        table_free(&vendor->devices);
+        arena_free(&vendor->arena);
         free(vendor);
         vendor = next_vendor;
     }
@@ -57,15 +53,26 @@ struct vendor *registry_vendor(const struct registry *registry, const char *subs
     return found;
 }
 
+struct code {
+    const char *text;
+    size_t length;
+};
+
+static bool has_code(const void *entry, const void *key) {
+    const struct device *device = entry;
+    const struct code *code = key;
+    return device->code_length == code->length && memcmp(device->code, code->text, code->length) == 0;
+}
+
 struct device *vendor_device(const struct vendor *vendor, const char *code, size_t length) {
-    struct device *found;
-    HASH_FIND(hh, vendor->devices, code, length, found);
-    return found;
+    struct code key = {.text = code, .length = length};
+    return table_find(&vendor->devices, hash_bytes(HASH_FIRST, code, length), has_code, &key);
 }
 
 struct device *vendor_device_add(struct vendor *vendor, const char *code, size_t length) {
-    struct device *device = length > UINT8_MAX ? NULL : calloc(1, sizeof *device + length + 1);
-    if (device == NULL) {
+    struct device *device =
+        length > UINT8_MAX ? NULL : arena_take(&vendor->arena, offsetof(struct device, code) + length + 1);
+    if (device == NULL || table_add(&vendor->devices, hash_bytes(HASH_FIRST, code, length), device) != 0) {
         return NULL;
     }
     device->vendor = vendor;
@@ -73,12 +80,6 @@ struct device *vendor_device_add(struct vendor *vendor, const char *code, size_t
     device->evaluated_ms = INT64_MIN;
     device->code_length = (uint8_t)length;
     memcpy(device->code, code, length);
-    HASH_ADD_KEYPTR(hh, vendor->devices, device->code, length, device);
-    if (device->hh.tbl == NULL) {
-        free(device);
-        return NULL;
-    }
-    vendor->device_count++;
     vendor->unknown_count++;
     return device;
 }
@@ -86,7 +87,7 @@ struct device *vendor_device_add(struct vendor *vendor, const char *code, size_t
 size_t registry_device_count(const struct registry *registry) {
     size_t count = 0;
     for (const struct vendor *vendor = registry->vendors; vendor != NULL; vendor = vendor->hh.next) {
-        count += vendor->device_count;
+        count += vendor->devices.count;
     }
     return count;
 }

@@ -13,16 +13,18 @@
 #include <uthash.h>
 
 #include "hub/adapter.h"
+#include "hub/base/arena.h"
+#include "hub/base/table.h"
 
 struct state_entry;
 
 struct vendor {
     const struct adapter *adapter;
-    struct device *devices;  /* by code */
+    struct table devices;    /* by code */
+    struct arena arena;      /* what they lie in */
     bool quarantine_unknown; /* policy: records of unknown devices go to quarantine instead of registering the device */
     bool receipts_all;       /* a receipt for every message, not only for those with problems */
     bool revoked;
-    size_t device_count;
     int64_t days_on;      /* the UTC day of which it has ... */
     int64_t days_made;    /* ... brought in the first data of so many days long past */
     size_t unknown_count; /* of those, devices that no inventory has named: their kind is not known */
@@ -30,20 +32,20 @@ struct vendor {
     char key[]; /* "<subsystem>/<vendor>" */
 };
 
+/* A county has a hundred thousand: the order is such that nothing is lost between two. */
 struct device {
     struct vendor *vendor;
-    int id;                    /* onemap.device.id; 0 = none drawn yet: the writer draws one */
-    bool registered;           /* known to be in the database */
-    int8_t kind;               /* place in the adapter's kinds, -1 = not known (pending) */
-    uint16_t conditions;       /* its alarm conditions that are not normal, or whose change is not committed */
-    uint32_t mark;             /* the writer's: already named in this statement */
     int64_t evaluated_ms;      /* observed_at of the newest record that rules have judged */
     int64_t updated_us;        /* updated_at of the row that was read last; 0 = none was */
-    int department;            /* onemap.department.id; 0 = of none */
-    bool placed;               /* the inventory says where it is */
     double lon, lat;           /* WGS 84, degrees; where placed */
     struct state_entry *state; /* what device_state does not have yet, NULL = nothing */
-    UT_hash_handle hh;
+    int id;                    /* onemap.device.id; 0 = none drawn yet: the writer draws one */
+    int department;            /* onemap.department.id; 0 = of none */
+    uint32_t mark;             /* the writer's: already named in this statement */
+    uint16_t conditions;       /* its alarm conditions that are not normal, or whose change is not committed */
+    int8_t kind;               /* place in the adapter's kinds, -1 = not known (pending) */
+    bool registered : 1;       /* known to be in the database */
+    bool placed : 1;           /* the inventory says where it is */
     uint8_t code_length;
     char code[];
 };

@@ -9,6 +9,8 @@
 #include <sys/random.h>
 
 #include "hub/base/error.h"
+#include "hub/base/hash.h"
+#include "hub/base/table.h"
 
 enum {
     NODES_MAX = 65536, /* tiles with a version of their own, of a layer */
@@ -38,7 +40,7 @@ struct word {
 };
 
 struct layer {
-    struct point *points;     /* by id */
+    struct table points;      /* by id */
     struct point_cell *cells; /* by tile of zoom 14; none is empty */
     struct node *nodes;       /* by tile */
     uint64_t floor;           /* version of tiles without a node */
@@ -125,15 +127,13 @@ static void nodes_clear(struct layer *layer) {
 }
 
 static void layer_free(struct layer *layer) {
-    struct point *point = layer->points;
-    struct point_cell *cell = layer->cells;
-    HASH_CLEAR(hh, layer->points);
-    HASH_CLEAR(hh, layer->cells);
-    while (point != NULL) {
-        struct point *next = point->hh.next;
+    size_t at = 0;
+    for (struct point *point; (point = table_next(&layer->points, &at)) != NULL;) {
         free(point);
-        point = next;
     }
+    table_free(&layer->points);
+    struct point_cell *cell = layer->cells;
+    HASH_CLEAR(hh, layer->cells);
     while (cell != NULL) {
         struct point_cell *next = cell->hh.next;
         free(cell->points);
@@ -285,21 +285,22 @@ static bool cell_add(struct layer *layer, struct point *point) {
         cell->points = grown;
         cell->room = room;
     }
-    point->cell = cell;
+    point->shown = true;
     cell->points[cell->count++] = point;
     return true;
 }
 
 /* The others stay in their order: a tile that does not show the point is byte for byte the same. */
 static void cell_remove(struct layer *layer, struct point *point) {
-    struct point_cell *cell = point->cell;
+    enum { SHIFT = WORLD_BITS - POINT_CELL_ZOOM };
+    struct point_cell *cell = cell_at(layer, point->place.x >> SHIFT, point->place.y >> SHIFT);
     uint32_t at = 0;
     while (cell->points[at] != point) {
         at++;
     }
     cell->count--;
     memmove(cell->points + at, cell->points + at + 1, (cell->count - at) * sizeof(struct point *));
-    point->cell = NULL;
+    point->shown = false;
     cell_drop(layer, cell);
 }
 
@@ -364,7 +365,7 @@ static bool same_cell(struct point_place one, struct point_place other) {
 
 /* Puts the point where it is to be, as it is to look. */
 static int point_set(struct points *points, struct layer *layer, struct point *point, const struct look *look) {
-    bool was = point->cell != NULL, is = look->placed && !look->hidden;
+    bool was = point->shown, is = look->placed && !look->hidden;
     bool moves = was != is || point->place.x != look->place.x || point->place.y != look->place.y;
     bool changes =
         moves || point->department != look->department || point->kind != look->kind || point->state != look->state;
@@ -383,7 +384,7 @@ static int point_set(struct points *points, struct layer *layer, struct point *p
     point->state = look->state;
     if (is && moves) {
         stamp(points, layer, point->place);
-        if (point->cell == NULL && !cell_add(layer, point)) {
+        if (!point->shown && !cell_add(layer, point)) {
             points->lacking = true;
             return CH_EMEMORY;
         }
@@ -395,7 +396,7 @@ static int point_set(struct points *points, struct layer *layer, struct point *p
 static int alarm_follow(struct points *points, struct point *alarm) {
     const struct point *device = alarm->device;
     struct look look = look_of(alarm);
-    look.placed = device != NULL && device->cell != NULL;
+    look.placed = device != NULL && device->shown;
     look.place = look.placed ? device->place : look.place;
     look.department = device != NULL ? device->department : 0;
     return point_set(points, &points->layers[POINT_ALARM], alarm, &look);
@@ -420,17 +421,23 @@ static void alarm_leave(struct point *alarm) {
     }
 }
 
+static uint32_t hash_of(int64_t id) {
+    return hash_bytes(HASH_FIRST, &id, sizeof id);
+}
+
+static bool has_id(const void *entry, const void *key) {
+    return ((const struct point *)entry)->id == *(const int64_t *)key;
+}
+
 static struct point *point_find(const struct layer *layer, int64_t id) {
-    struct point *point;
-    HASH_FIND(hh, layer->points, &id, sizeof id, point);
-    return point;
+    return table_find(&layer->points, hash_of(id), has_id, &id);
 }
 
 /* A new one has no place yet. NULL with `code`. */
 static struct point *point_made(struct points *points, struct layer *layer, int64_t id, int *code) {
     struct point *point = point_find(layer, id);
     *code = 0;
-    if (point == NULL && HASH_COUNT(layer->points) >= POINT_LAYER_MAX) {
+    if (point == NULL && layer->points.count >= POINT_LAYER_MAX) {
         *code = CH_EFULL;
     } else if (point == NULL) {
         *code = CH_EMEMORY;
@@ -438,8 +445,7 @@ static struct point *point_made(struct points *points, struct layer *layer, int6
         if (point != NULL) {
             point->id = id;
             point->kind = point->state = points->other;
-            HASH_ADD(hh, layer->points, id, sizeof id, point);
-            *code = point->hh.tbl == NULL ? CH_EMEMORY : 0;
+            *code = table_add(&layer->points, hash_of(id), point);
         }
         if (point != NULL && *code != 0) {
             free(point);
@@ -456,18 +462,20 @@ static struct point *point_made(struct points *points, struct layer *layer, int6
 
 static void point_remove(struct points *points, enum point_layer layer, struct point *point) {
     struct layer *self = &points->layers[layer];
-    if (point->cell != NULL) {
+    if (point->shown) {
         stamp(points, self, point->place);
         cell_remove(self, point);
     }
-    alarm_leave(point);
-    for (struct point *alarm = point->alarms, *next; alarm != NULL; alarm = next) {
+    if (layer == POINT_ALARM) {
+        alarm_leave(point);
+    }
+    for (struct point *alarm = layer == POINT_DEVICE ? point->alarms : NULL, *next; alarm != NULL; alarm = next) {
         next = alarm->next;
         alarm->device = alarm->next = NULL;
         alarm_follow(points, alarm);
     }
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who is freed is taken out of the table before */
-    HASH_DEL(self->points, point);
+    table_remove(&self->points, hash_of(point->id), point);
     free(point);
 }
 
@@ -572,10 +580,11 @@ void points_load_begin(struct points *points, enum point_layer layer) {
 
 void points_load_end(struct points *points, enum point_layer layer) {
     struct layer *self = &points->layers[layer];
-    for (struct point *point = self->points, *next; point != NULL; point = next) {
-        next = point->hh.next;
+    size_t at = 0;
+    for (struct point *point; (point = table_next(&self->points, &at)) != NULL;) {
         if (point->generation != self->generation) {
             point_remove(points, layer, point);
+            at--;
         }
     }
     self->loaded = true;
@@ -592,5 +601,5 @@ bool points_lacking(struct points *points) {
 }
 
 size_t points_count(const struct points *points, enum point_layer layer) {
-    return HASH_COUNT(points->layers[layer].points);
+    return points->layers[layer].points.count;
 }

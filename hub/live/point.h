@@ -28,22 +28,27 @@ struct point_place {
     uint32_t x, y;
 };
 
-struct point_cell;
-
+/* There are hundreds of thousands: 56 bytes each, and what only one layer needs of a point is where another has other
+ * things. */
 struct point {
     int64_t id;
     struct point_place place;
     int32_t department;   /* onemap.department.id; 0 = none */
     uint16_t kind, state; /* words: points_word */
-    bool placed;          /* it has a place */
-    bool hidden;          /* and is not to be shown all the same */
     uint32_t generation;
-    int64_t seen_ms, placed_ms;
-    struct point_cell *cell;
-    struct point *device; /* an alarm: of which device, whose place it has */
-    struct point *alarms; /* a device: its first one */
-    struct point *next;   /* an alarm: the device's next */
-    UT_hash_handle hh;
+    bool placed; /* it has a place */
+    bool hidden; /* and is not to be shown all the same */
+    bool shown;  /* it is in its place's cell */
+    union {
+        struct {
+            int64_t seen_ms, placed_ms;
+            struct point *alarms; /* its first one */
+        };                        /* a device */
+        struct {
+            struct point *device; /* whose place it has */
+            struct point *next;   /* of the device's alarms */
+        };                        /* an alarm */
+    };
 };
 
 /* A row of the database. Texts are copied. */

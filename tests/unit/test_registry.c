@@ -89,7 +89,7 @@ static void test_devices(void **state) {
     assert_true(vendor_device(dust, "D-2", 3)->evaluated_ms == INT64_MIN);
     assert_null(vendor_device(dust, "D-1", 2));
     assert_null(vendor_device(registry_vendor(registry, "gas", "acme"), "D-1", 3));
-    assert_int_equal(dust->device_count, 2);
+    assert_int_equal(dust->devices.count, 2);
     assert_int_equal(dust->unknown_count, 1);
     registry_free(registry);
 }
