@@ -1,4 +1,6 @@
-/* state.c: the changed states of devices. An entry is as long as the device's adapter has metrics. Does no I/O. */
+/* state.c: the changed states of devices. Nearly always a device has sent one record between two writes, or records
+ * with the same metrics: then an entry has these values, and one time for all of them. Only otherwise it has each
+ * metric of its adapter with a time of its own. Does no I/O. */
 #include "hub/know/state.h"
 
 #include <stdlib.h>
@@ -13,14 +15,21 @@ struct reading {
     int64_t at_ms; /* 0 = none */
 };
 
+struct place {
+    int64_t at_ms;
+    double lon, lat;
+};
+
 struct state_entry {
     struct state_entry *next;
     struct device *device;
-    int64_t observed_at_ms, last_seen_ms, placed_at_ms; /* placed_at_ms 0 = no place */
-    double lon, lat;
-    uint64_t quality; /* bit by bit of the reading that stands */
-    size_t count;
-    struct reading readings[];
+    int64_t observed_at_ms, last_seen_ms;
+    uint64_t quality;      /* bit by bit of the reading that stands */
+    struct place *place;   /* NULL = none */
+    struct reading *apart; /* of each metric of the adapter; NULL = all have the same time, and are ... */
+    int64_t at_ms;         /* ... of this one; 0 = none */
+    uint64_t present;      /* ... these, */
+    double values[];       /* ... one behind the other */
 };
 
 struct states {
@@ -40,13 +49,19 @@ struct states *states_new(void) {
     return calloc(1, sizeof(struct states));
 }
 
+static void entry_free(struct state_entry *entry) {
+    if (entry->device->state == entry) {
+        entry->device->state = NULL;
+    }
+    free(entry->place);
+    free(entry->apart);
+    free(entry);
+}
+
 static void entries_free(struct state_entry *entry) {
     while (entry != NULL) {
         struct state_entry *next = entry->next;
-        if (entry->device->state == entry) {
-            entry->device->state = NULL;
-        }
-        free(entry);
+        entry_free(entry);
         entry = next;
     }
 }
@@ -67,15 +82,97 @@ static void push(struct state_entry **list, struct state_entry *entry) {
     *list = entry;
 }
 
-static struct state_entry *entry_of(struct states *states, struct device *device) {
+/* ---- one entry ---- */
+
+static size_t metric_count(const struct state_entry *entry) {
+    return entry->device->vendor->adapter->metric_count;
+}
+
+static size_t place_among(uint64_t present, uint64_t bit) {
+    return (size_t)__builtin_popcountll(present & (bit - 1));
+}
+
+static struct reading reading_of(const struct state_entry *entry, size_t i) {
+    uint64_t bit = UINT64_C(1) << i;
+    if (entry->apart != NULL) {
+        return entry->apart[i];
+    }
+    return (entry->present & bit) == 0
+               ? (struct reading){.at_ms = 0}
+               : (struct reading){.value = entry->values[place_among(entry->present, bit)], .at_ms = entry->at_ms};
+}
+
+static bool move_apart(struct state_entry *entry) {
+    size_t count = metric_count(entry);
+    if (entry->apart != NULL) {
+        return true;
+    }
+    struct reading *apart = calloc(count, sizeof *apart);
+    for (size_t i = 0; apart != NULL && i < count; i++) {
+        apart[i] = reading_of(entry, i);
+    }
+    entry->apart = apart;
+    return apart != NULL;
+}
+
+static void quality_set(struct state_entry *entry, uint64_t bit, uint64_t quality) {
+    entry->quality = (entry->quality & ~bit) | (quality & bit);
+}
+
+/* False = out of memory: nothing was taken. */
+static bool readings_take(struct state_entry *entry, const struct record *record) {
+    int64_t at = record->observed_at_ms;
+    if (entry->apart == NULL) {
+        bool knows_all = (record->present & ~entry->present) == 0;
+        if (record->present == 0 || (knows_all && at < entry->at_ms)) {
+            return true;
+        }
+        if (record->present == entry->present || (knows_all && at == entry->at_ms)) {
+            for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
+                int i = __builtin_ctzll(rest);
+                entry->values[place_among(entry->present, rest & -rest)] = record->values[i];
+            }
+            quality_set(entry, record->present, record->quality);
+            entry->at_ms = at;
+            return true;
+        }
+        if (!move_apart(entry)) {
+            return false;
+        }
+    }
+    for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        if (at >= entry->apart[i].at_ms) {
+            entry->apart[i] = (struct reading){.value = record->values[i], .at_ms = at};
+            quality_set(entry, rest & -rest, record->quality);
+        }
+    }
+    return true;
+}
+
+static bool place_take(struct state_entry *entry, const struct record *record) {
+    if (entry->place == NULL) {
+        entry->place = malloc(sizeof *entry->place);
+        if (entry->place == NULL) {
+            return false;
+        }
+        entry->place->at_ms = INT64_MIN;
+    }
+    if (record->observed_at_ms >= entry->place->at_ms) {
+        *entry->place = (struct place){.at_ms = record->observed_at_ms, .lon = record->lon, .lat = record->lat};
+    }
+    return true;
+}
+
+static struct state_entry *entry_of(struct states *states, struct device *device, uint64_t present) {
     if (device->state == NULL) {
-        size_t count = device->vendor->adapter->metric_count;
-        struct state_entry *entry = calloc(1, sizeof *entry + count * sizeof entry->readings[0]);
+        size_t count = (size_t)__builtin_popcountll(present);
+        struct state_entry *entry = calloc(1, sizeof *entry + count * sizeof entry->values[0]);
         if (entry == NULL) {
             return NULL;
         }
         entry->device = device;
-        entry->count = count;
+        entry->present = present;
         entry->observed_at_ms = INT64_MIN;
         device->state = entry;
         push(&states->dirty, entry);
@@ -85,27 +182,21 @@ static struct state_entry *entry_of(struct states *states, struct device *device
 }
 
 int states_note(struct states *states, struct device *device, const struct record *record, int64_t received_at_ms) {
-    struct state_entry *entry = entry_of(states, device);
+    struct state_entry *entry = entry_of(states, device, record->present);
     if (entry == NULL) {
         return CH_EMEMORY;
     }
     int64_t at = record->observed_at_ms;
     entry->observed_at_ms = at > entry->observed_at_ms ? at : entry->observed_at_ms;
     entry->last_seen_ms = received_at_ms > entry->last_seen_ms ? received_at_ms : entry->last_seen_ms;
-    for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
-        int i = __builtin_ctzll(rest);
-        if (at >= entry->readings[i].at_ms) {
-            entry->readings[i] = (struct reading){.value = record->values[i], .at_ms = at};
-            entry->quality = (entry->quality & ~(UINT64_C(1) << i)) | (record->quality & UINT64_C(1) << i);
-        }
+    bool taken = readings_take(entry, record);
+    if (record->has_position && !record->outside) {
+        taken = place_take(entry, record) && taken;
     }
-    if (record->has_position && !record->outside && at >= entry->placed_at_ms) {
-        entry->lon = record->lon;
-        entry->lat = record->lat;
-        entry->placed_at_ms = at;
-    }
-    return 0;
+    return taken ? 0 : CH_EMEMORY;
 }
+
+/* ---- all of them ---- */
 
 void states_position(struct states *states, uint64_t position) {
     states->position = position;
@@ -121,18 +212,21 @@ static void entry_each(const struct state_entry *entry,
                        void *user) {
     struct record record = {.observed_at_ms = entry->observed_at_ms};
     note(user, entry->device, &record, entry->last_seen_ms);
-    for (size_t i = 0; i < entry->count; i++) {
-        if (entry->readings[i].at_ms != 0) {
-            record.observed_at_ms = entry->readings[i].at_ms;
+    for (size_t i = 0; i < metric_count(entry); i++) {
+        struct reading reading = reading_of(entry, i);
+        if (reading.at_ms != 0) {
+            record.observed_at_ms = reading.at_ms;
             record.present = UINT64_C(1) << i;
             record.quality = entry->quality & record.present;
-            record.values[i] = entry->readings[i].value;
+            record.values[i] = reading.value;
             note(user, entry->device, &record, entry->last_seen_ms);
         }
     }
-    if (entry->placed_at_ms != 0) {
-        struct record place = {
-            .observed_at_ms = entry->placed_at_ms, .has_position = true, .lon = entry->lon, .lat = entry->lat};
+    if (entry->place != NULL) {
+        struct record place = {.observed_at_ms = entry->place->at_ms,
+                               .has_position = true,
+                               .lon = entry->place->lon,
+                               .lat = entry->place->lat};
         note(user, entry->device, &place, entry->last_seen_ms);
     }
 }
@@ -158,10 +252,13 @@ bool states_due(const struct states *states) {
 
 static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
     double values[ADAPTER_METRICS_MAX];
+    int64_t times[ADAPTER_METRICS_MAX];
     uint64_t present = 0;
-    for (size_t i = 0; i < entry->count; i++) {
-        values[i] = entry->readings[i].value;
-        present |= entry->readings[i].at_ms != 0 ? UINT64_C(1) << i : 0;
+    for (size_t i = 0; i < metric_count(entry); i++) {
+        struct reading reading = reading_of(entry, i);
+        values[i] = reading.value;
+        times[i] = reading.at_ms;
+        present |= reading.at_ms != 0 ? UINT64_C(1) << i : 0;
     }
     buffer_int16(copy, 8);
     copy_int4(copy, entry->device->id);
@@ -173,7 +270,7 @@ static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
     copy_array(copy, OID_TIMESTAMPTZ, count, given < count, (size_t)count * 4 + (size_t)given * 8);
     for (int i = 0; i < count; i++) {
         if ((present >> i & 1) != 0) {
-            copy_time(copy, entry->readings[i].at_ms * COPY_MILLISECOND);
+            copy_time(copy, times[i] * COPY_MILLISECOND);
         } else {
             copy_null(copy);
         }
@@ -183,9 +280,9 @@ static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
     } else {
         copy_null(copy);
     }
-    if (entry->placed_at_ms != 0) {
-        copy_point(copy, entry->lon, entry->lat);
-        copy_time(copy, entry->placed_at_ms * COPY_MILLISECOND);
+    if (entry->place != NULL) {
+        copy_point(copy, entry->place->lon, entry->place->lat);
+        copy_time(copy, entry->place->at_ms * COPY_MILLISECOND);
     } else {
         copy_null(copy);
         copy_null(copy);
@@ -223,7 +320,9 @@ size_t states_copy(struct states *states, size_t limit, struct buffer *copy) {
     for (struct state_entry *entry; (entry = states->round) != NULL && copied < limit; copied++) {
         copy_entry(entry, copy);
         states->round = entry->next;
-        entry->device->state = NULL;
+        if (entry->device->state == entry) {
+            entry->device->state = NULL;
+        }
         push(&states->written, entry);
         states->count--;
     }
@@ -250,40 +349,67 @@ void states_written(struct states *states) {
     }
 }
 
-/* What `older` has and `newer` has not. */
-static void merge(struct state_entry *newer, const struct state_entry *older) {
-    for (size_t i = 0; i < older->count; i++) {
-        if (older->readings[i].at_ms > newer->readings[i].at_ms) {
-            newer->readings[i] = older->readings[i];
-            newer->quality = (newer->quality & ~(UINT64_C(1) << i)) | (older->quality & UINT64_C(1) << i);
+/* What `older` has and `newer` has not. False = out of memory. */
+static bool merge(struct state_entry *newer, struct state_entry *older) {
+    bool knows_all = newer->apart == NULL && older->apart == NULL && (older->present & ~newer->present) == 0 &&
+                     older->at_ms <= newer->at_ms;
+    if (!knows_all && !move_apart(newer)) {
+        return false;
+    }
+    for (size_t i = 0; !knows_all && i < metric_count(older); i++) {
+        struct reading reading = reading_of(older, i);
+        if (reading.at_ms > newer->apart[i].at_ms) {
+            newer->apart[i] = reading;
+            quality_set(newer, UINT64_C(1) << i, older->quality);
         }
     }
     newer->observed_at_ms =
         older->observed_at_ms > newer->observed_at_ms ? older->observed_at_ms : newer->observed_at_ms;
     newer->last_seen_ms = older->last_seen_ms > newer->last_seen_ms ? older->last_seen_ms : newer->last_seen_ms;
-    if (older->placed_at_ms > newer->placed_at_ms) {
-        newer->placed_at_ms = older->placed_at_ms;
-        newer->lon = older->lon;
-        newer->lat = older->lat;
+    if (older->place != NULL && (newer->place == NULL || older->place->at_ms > newer->place->at_ms)) {
+        struct place *place = newer->place;
+        newer->place = older->place;
+        older->place = place;
+    }
+    return true;
+}
+
+/* Entries that a newer one of the same device has not taken in, to the front of `list`. */
+static void move_back(struct states *states, struct state_entry *entry, struct state_entry **list) {
+    for (struct state_entry *next; entry != NULL; entry = next) {
+        next = entry->next;
+        if (entry->device->state == NULL) {
+            entry->device->state = entry;
+        }
+        push(list, entry);
+        states->count++;
     }
 }
 
 void states_unwritten(struct states *states) {
-    struct state_entry *const lists[] = {states->written, states->round};
-    for (size_t i = 0; i < COUNT_OF(lists); i++) {
-        for (struct state_entry *entry = lists[i], *next; entry != NULL; entry = next) {
-            next = entry->next;
-            if (i == 0 && entry->device->state != NULL) {
-                merge(entry->device->state, entry);
-                free(entry);
-                continue;
-            }
-            states->count += i == 0;
-            entry->device->state = entry;
-            push(&states->dirty, entry);
+    struct state_entry *entry = states->written, *back = NULL;
+    bool lacking = false;
+    for (struct state_entry *next; entry != NULL; entry = next) {
+        next = entry->next;
+        struct state_entry *newer = entry->device->state;
+        bool merged = newer != NULL && merge(newer, entry);
+        lacking = lacking || (newer != NULL && !merged);
+        if (merged) {
+            entry_free(entry);
+        } else {
+            push(&back, entry);
         }
     }
-    states->written = states->round = NULL;
+    states->written = NULL;
+    if (lacking) {
+        move_back(states, back, &states->round); /* it goes on with them, and then come the newer ones */
+        return;
+    }
+    move_back(states, back, &states->dirty);
+    for (entry = states->round; entry != NULL; entry = states->round) {
+        states->round = entry->next;
+        push(&states->dirty, entry);
+    }
     /* The round is over, and its batches are of the next one. Without memory they are of none: the next start catches
      * up with them. */
     states_batches(states, states->rounded.data, states->rounded.length);

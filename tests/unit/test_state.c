@@ -316,11 +316,93 @@ static void test_place(void **state) {
     assert_true(lon == 114.8);
 }
 
+/* ---- any records, against a plain table of what is the newest ---- */
+
+struct newest {
+    double values[8];
+    int64_t times[8]; /* -1 = none */
+    bool flags[8];
+    int64_t observed_at_ms, placed_at_ms;
+};
+
+static uint32_t random_below(uint32_t *seed, uint32_t bound) {
+    *seed = *seed * UINT32_C(1664525) + UINT32_C(1013904223);
+    return (*seed >> 8) % bound;
+}
+
+/* Often the same metrics, often at the same time, sometimes late, some without a reading or with a place. */
+static struct record random_record(uint32_t *seed) {
+    static const uint64_t presents[] = {0xb5, 0xb5, 0xb5, 0x21, 0x4a, 0};
+    struct record record = {.observed_at_ms = t0 + random_below(seed, 5),
+                            .present = presents[random_below(seed, 6)],
+                            .has_position = random_below(seed, 4) == 0};
+    record.quality = record.present & random_below(seed, 256);
+    record.lon = record.lat = (double)random_below(seed, 90);
+    for (int i = 0; i < 8; i++) {
+        record.values[i] = (double)random_below(seed, 1000);
+    }
+    return record;
+}
+
+static void newest_note(struct newest *newest, const struct record *record) {
+    int64_t at = record->observed_at_ms - t0;
+    newest->observed_at_ms = at > newest->observed_at_ms ? at : newest->observed_at_ms;
+    newest->placed_at_ms = record->has_position && at > newest->placed_at_ms ? at : newest->placed_at_ms;
+    for (int i = 0; i < 8; i++) {
+        if ((record->present >> i & 1) != 0 && at >= newest->times[i]) {
+            newest->values[i] = record->values[i];
+            newest->times[i] = at;
+            newest->flags[i] = (record->quality >> i & 1) != 0;
+        }
+    }
+}
+
+static void assert_newest(const struct row *row, const struct newest *newest) {
+    assert_int_equal(row->observed_at_ms, newest->observed_at_ms);
+    assert_int_equal(row->placed, newest->placed_at_ms >= 0);
+    for (int i = 0; i < 8; i++) {
+        int64_t at = i < row->count ? row->times[i] : -1;
+        assert_int_equal(at, newest->times[i]);
+        assert_true(at < 0 || row->values[i] == newest->values[i]);
+        assert_int_equal(row->quality >> i & 1, at >= 0 && newest->flags[i]);
+    }
+}
+
+static void test_any_records(void **state) {
+    struct world *world = *state;
+    struct device *device = device_of(world, "D-1", 7);
+    uint32_t seed = 1;
+    for (int round = 0; round < 4000; round++) {
+        struct newest newest = {.observed_at_ms = -1, .placed_at_ms = -1};
+        struct row row;
+        memset(newest.times, -1, sizeof newest.times);
+        /* What a write that failed brings back is merged with what came meanwhile. */
+        for (int part = 0; part < 2; part++) {
+            for (uint32_t rest = 1 + random_below(&seed, 3); rest > 0; rest--) {
+                struct record record = random_record(&seed);
+                assert_int_equal(states_note(world->states, device, &record, t0), 0);
+                newest_note(&newest, &record);
+            }
+            assert_int_equal(states_dirty(world->states), 1);
+            if (part == 0 && random_below(&seed, 2) == 0) {
+                assert_int_equal(copied(world, 10, &row), 1);
+            } else if (part == 1) {
+                states_unwritten(world->states);
+            }
+        }
+        assert_int_equal(copied(world, 10, &row), 1);
+        assert_newest(&row, &newest);
+        states_written(world->states);
+    }
+    assert_false(states_due(world->states));
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {TEST(test_newest_of_each), TEST(test_quality_goes_with_its_reading),
                                        TEST(test_rounds),         TEST(test_round_fails),
                                        TEST(test_batch_alone),    TEST(test_limit),
-                                       TEST(test_unwritten),      TEST(test_place)};
+                                       TEST(test_unwritten),      TEST(test_place),
+                                       TEST(test_any_records)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
