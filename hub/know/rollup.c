@@ -6,14 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/arena.h"
 #include "hub/base/copy.h"
 #include "hub/base/count.h"
+#include "hub/base/hash.h"
 #include "hub/base/log.h"
+#include "hub/base/table.h"
 
 enum {
     HOUR_MS = 3600000,
     BYTES_FULL = 3 * 1024 * 1024, /* of device-hours that wait: then they are written at once */
     BYTES_MAX = 4 * BYTES_FULL,
+    PIECE_BYTES = 32768,   /* of a COPY */
     IDS_MAX = 1024 * 1024, /* bytes of batches' ids, of either sort: 28,000 batches */
 };
 
@@ -35,21 +39,37 @@ struct key {
     int64_t hour; /* since the UTC epoch */
 };
 
+/* Most device-hours get one record between two runs: it stays as it is until a second one comes. */
+struct alone {
+    uint64_t present, quality;
+    double values[]; /* of `present`, one behind the other */
+};
+
 struct entry {
     struct key key;
+    struct entry *next; /* that came after it */
     uint32_t records, last_ms;
-    uint32_t size; /* of `figures`: up to the highest ordinal that has come */
+    uint32_t size;       /* of `figures`: up to the highest ordinal that has come */
+    struct alone *alone; /* NULL = there are figures */
     struct figures *figures;
-    UT_hash_handle hh;
+};
+
+/* What one run writes. */
+struct hours {
+    struct table table; /* by key */
+    struct arena arena; /* all of them */
+    struct entry *first, *last;
 };
 
 struct rollups {
-    struct entry *entries;
-    size_t bytes;
-    struct buffer counted;                   /* ids of batches that `entries` are of */
-    struct buffer others;                    /* ids of batches that the database is to read */
-    bool all_others;                         /* ... or all that wait, whatever their ids */
-    bool lost;                               /* a record of the batch at hand had no room */
+    struct hours counted_hours, sent_hours;
+    struct entry *sent_next; /* the first that was not copied; NULL = the trailer, or nothing */
+    bool sending, sent_head; /* a COPY has not come to its end; its header was copied */
+    size_t bytes;            /* of what is counted, at most: if of each device-hour a second record came */
+    struct buffer counted;   /* ids of batches that `counted_hours` are of */
+    struct buffer others;    /* ids of batches that the database is to read */
+    bool all_others;         /* ... or all that wait, whatever their ids */
+    bool lost;               /* a record of the batch at hand had no room */
     struct buffer sent_counted, sent_others; /* of what is being written */
     bool sent_all;
 };
@@ -65,21 +85,21 @@ struct rollups *rollups_new(void) {
     return rollups;
 }
 
-static void entries_free(struct rollups *rollups) {
-    struct entry *next;
-    struct entry *entry = rollups->entries;
-    HASH_CLEAR(hh, rollups->entries); /* the entries stay, in their order */
-    for (; entry != NULL; entry = next) {
-        next = entry->hh.next;
-        free(entry->figures);
-        free(entry);
-    }
+static void hours_free(struct hours *hours) {
+    table_free(&hours->table);
+    arena_free(&hours->arena);
+    *hours = (struct hours){.first = NULL};
+}
+
+static void counted_free(struct rollups *rollups) {
+    hours_free(&rollups->counted_hours);
     rollups->bytes = 0;
 }
 
 void rollups_free(struct rollups *rollups) {
     if (rollups != NULL) {
-        entries_free(rollups);
+        counted_free(rollups);
+        hours_free(&rollups->sent_hours);
         buffer_free(&rollups->counted);
         buffer_free(&rollups->others);
         buffer_free(&rollups->sent_counted);
@@ -101,36 +121,55 @@ static void leave(struct rollups *rollups, const char *ids, size_t length) {
 static void give_up(struct rollups *rollups, const char *why) {
     log_warning("rollup_given_up", "bytes=%zu batches=%zu reason=%s", rollups->bytes,
                 rollups->counted.length / ROLLUPS_ID_BYTES, log_quote(why));
-    entries_free(rollups);
+    counted_free(rollups);
     leave(rollups, rollups->counted.data, rollups->counted.length);
     rollups->counted.length = 0;
     rollups->counted.failed = false;
 }
 
+static uint32_t hash_of(const struct key *key) {
+    /* The key has no padding. */
+    return hash_bytes(HASH_FIRST, key, sizeof *key);
+}
+
+static bool has_key(const void *entry, const void *key) {
+    const struct key *one = &((const struct entry *)entry)->key, *other = key;
+    return one->device == other->device && one->hour == other->hour;
+}
+
 static struct entry *entry_add(struct rollups *rollups, const struct key *key) {
-    struct entry *entry = calloc(1, sizeof *entry);
+    struct hours *hours = &rollups->counted_hours;
+    struct entry *entry = arena_take(&hours->arena, sizeof *entry);
     if (entry == NULL) {
         return NULL;
     }
     entry->key = *key;
-    HASH_ADD(hh, rollups->entries, key, sizeof entry->key, entry);
-    if (entry->hh.tbl == NULL) {
-        free(entry);
+    if (table_add(&hours->table, hash_of(key), entry) != 0) {
         return NULL;
     }
+    if (hours->last == NULL) {
+        hours->first = entry;
+    } else {
+        hours->last->next = entry;
+    }
+    hours->last = entry;
     rollups->bytes += sizeof *entry;
     return entry;
 }
 
 static bool entry_grow(struct rollups *rollups, struct entry *entry, uint32_t size) {
-    if (size <= entry->size) {
+    if (size <= entry->size && entry->figures != NULL) {
         return true;
     }
-    struct figures *figures = realloc(entry->figures, size * sizeof *figures);
+    uint32_t before = entry->figures == NULL ? 0 : entry->size;
+    size = size > entry->size ? size : entry->size;
+    struct figures *figures = arena_take(&rollups->counted_hours.arena, (size_t)size * sizeof *figures);
     if (figures == NULL) {
         return false;
     }
-    memset(figures + entry->size, 0, (size - entry->size) * sizeof *figures);
+    if (before > 0) {
+        memcpy(figures, entry->figures, before * sizeof *figures);
+    }
     rollups->bytes += (size - entry->size) * sizeof *figures;
     entry->figures = figures;
     entry->size = size;
@@ -168,39 +207,87 @@ static void take(struct figures *figures, double value, uint32_t at_ms) {
     figures->count++;
 }
 
+/* One reading of a record into the metric's figures. */
+static void take_reading(struct figures *figures, const struct metric *metric, double value, bool flagged,
+                         uint32_t at_ms) {
+    if (!flagged) {
+        take(figures, value + 0.0, at_ms); /* 0 of -0: neither is smaller */
+    } else {
+        figures->above += value > metric->max;
+        figures->below += value < metric->min;
+    }
+}
+
 static void note(struct entry *entry, const struct record *record, uint32_t at_ms) {
     const struct metric *metrics = entry->key.device->vendor->adapter->metrics;
     entry->last_ms = entry->records == 0 || at_ms > entry->last_ms ? at_ms : entry->last_ms;
     entry->records++;
     for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
         int i = __builtin_ctzll(rest);
-        struct figures *figures = &entry->figures[i];
-        if ((record->quality >> i & 1) == 0) {
-            take(figures, record->values[i] + 0.0, at_ms); /* 0 of -0: neither is smaller */
-        } else {
-            figures->above += record->values[i] > metrics[i].max;
-            figures->below += record->values[i] < metrics[i].min;
-        }
+        take_reading(&entry->figures[i], &metrics[i], record->values[i], (record->quality >> i & 1) != 0, at_ms);
     }
+}
+
+/* The figures of the one record. */
+static void alone_take(const struct entry *entry, struct figures *figures) {
+    const struct metric *metrics = entry->key.device->vendor->adapter->metrics;
+    const double *value = entry->alone->values;
+    for (uint64_t rest = entry->alone->present; rest != 0; rest &= rest - 1) {
+        int i = __builtin_ctzll(rest);
+        take_reading(&figures[i], &metrics[i], *value++, (entry->alone->quality >> i & 1) != 0, entry->last_ms);
+    }
+}
+
+/* The first record of a device-hour. */
+static bool note_alone(struct rollups *rollups, struct entry *entry, const struct record *record, uint32_t at_ms,
+                       uint32_t size) {
+    size_t count = (size_t)__builtin_popcountll(record->present);
+    struct alone *alone = arena_take(&rollups->counted_hours.arena, sizeof *alone + count * sizeof alone->values[0]);
+    if (alone == NULL) {
+        return false;
+    }
+    double *value = alone->values;
+    alone->present = record->present;
+    alone->quality = record->quality;
+    for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
+        *value++ = record->values[__builtin_ctzll(rest)];
+    }
+    entry->alone = alone;
+    entry->size = size;
+    entry->records = 1;
+    entry->last_ms = at_ms;
+    rollups->bytes += size * sizeof(struct figures);
+    return true;
+}
+
+static bool entry_note(struct rollups *rollups, struct entry *entry, const struct record *record, uint32_t at_ms) {
+    uint32_t size = record->present == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(record->present);
+    if (entry->records == 0) {
+        return note_alone(rollups, entry, record, at_ms, size);
+    }
+    if (!entry_grow(rollups, entry, size)) {
+        return false;
+    }
+    if (entry->alone != NULL) {
+        alone_take(entry, entry->figures);
+        entry->alone = NULL;
+    }
+    note(entry, record, at_ms);
+    return true;
 }
 
 void rollups_note(struct rollups *rollups, const struct device *device, const struct record *record) {
     int64_t at = record->observed_at_ms;
     struct key key = {.device = device, .hour = at / HOUR_MS - (at % HOUR_MS < 0)};
-    uint32_t size = record->present == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(record->present);
-    struct entry *entry = NULL;
     if (rollups->lost) {
         return;
     }
-    /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the key has no padding, all of it is set */
-    HASH_FIND(hh, rollups->entries, &key, sizeof key, entry);
+    struct entry *entry = table_find(&rollups->counted_hours.table, hash_of(&key), has_key, &key);
     entry = entry != NULL ? entry : rollups->bytes < BYTES_MAX ? entry_add(rollups, &key) : NULL;
-    if (entry == NULL || !entry_grow(rollups, entry, size)) {
+    if (entry == NULL || !entry_note(rollups, entry, record, (uint32_t)(at - key.hour * HOUR_MS))) {
         rollups->lost = true;
         give_up(rollups, "no room: what was counted is read from the database");
-        return;
     }
-    note(entry, record, (uint32_t)(at - key.hour * HOUR_MS));
 }
 
 void rollups_batch(struct rollups *rollups, const char *ids, size_t length) {
@@ -279,24 +366,25 @@ static double rest_of(const struct figures *figures) {
 }
 
 /* NULL where there is no good reading. */
-static void copy_doubles(struct buffer *copy, const struct entry *entry, size_t good,
+static void copy_doubles(struct buffer *copy, const struct entry *entry, const struct figures *figures, size_t good,
                          double (*of)(const struct figures *)) {
     copy_array(copy, OID_FLOAT8, (int)entry->size, good < entry->size, (size_t)entry->size * 4 + good * 8);
     for (uint32_t i = 0; i < entry->size; i++) {
-        if (entry->figures[i].count > 0) {
+        if (figures[i].count > 0) {
             buffer_int32(copy, 8);
-            buffer_float8(copy, of(&entry->figures[i]));
+            buffer_float8(copy, of(&figures[i]));
         } else {
             copy_null(copy);
         }
     }
 }
 
-static void copy_times(struct buffer *copy, const struct entry *entry, size_t good, bool last) {
+static void copy_times(struct buffer *copy, const struct entry *entry, const struct figures *figures, size_t good,
+                       bool last) {
     copy_array(copy, OID_INT4, (int)entry->size, good < entry->size, (size_t)entry->size * 4 + good * 4);
     for (uint32_t i = 0; i < entry->size; i++) {
-        if (entry->figures[i].count > 0) {
-            copy_int4(copy, (int32_t)(last ? entry->figures[i].last_ms : entry->figures[i].first_ms));
+        if (figures[i].count > 0) {
+            copy_int4(copy, (int32_t)(last ? figures[i].last_ms : figures[i].first_ms));
         } else {
             copy_null(copy);
         }
@@ -306,9 +394,14 @@ static void copy_times(struct buffer *copy, const struct entry *entry, size_t go
 /* Arrays end with the last ordinal that has a reading, those of flagged ones with the last that has one. */
 static void copy_entry(const struct entry *entry, struct buffer *copy) {
     static double (*const readings[])(const struct figures *) = {low_of, high_of, total_of, rest_of, first_of, last_of};
-    const struct figures *figures = entry->figures;
+    struct figures of_one[ADAPTER_METRICS_MAX];
+    const struct figures *figures = entry->alone == NULL ? entry->figures : of_one;
     size_t good = 0;
     uint32_t flagged_size = 0;
+    if (entry->alone != NULL) {
+        memset(of_one, 0, entry->size * sizeof of_one[0]);
+        alone_take(entry, of_one);
+    }
     for (uint32_t i = 0; i < entry->size; i++) {
         good += figures[i].count > 0;
         flagged_size = figures[i].above + figures[i].below > 0 ? i + 1 : flagged_size;
@@ -320,10 +413,10 @@ static void copy_entry(const struct entry *entry, struct buffer *copy) {
     copy_time(copy, (entry->key.hour * HOUR_MS + entry->last_ms) * COPY_MILLISECOND);
     copy_integers(copy, entry->size, count_of, figures);
     for (size_t r = 0; r < COUNT_OF(readings); r++) {
-        copy_doubles(copy, entry, good, readings[r]);
+        copy_doubles(copy, entry, figures, good, readings[r]);
     }
-    copy_times(copy, entry, good, false);
-    copy_times(copy, entry, good, true);
+    copy_times(copy, entry, figures, good, false);
+    copy_times(copy, entry, figures, good, true);
     copy_integers(copy, flagged_size, above_of, figures);
     copy_integers(copy, flagged_size, below_of, figures);
 }
@@ -335,19 +428,40 @@ static void move(struct buffer *from, struct buffer *to) {
     from->length = 0;
 }
 
-size_t rollups_copy(struct rollups *rollups, struct buffer *copy) {
-    size_t count = HASH_COUNT(rollups->entries);
-    copy_header(copy);
-    for (const struct entry *entry = rollups->entries; entry != NULL; entry = entry->hh.next) {
-        copy_entry(entry, copy);
-    }
-    copy_trailer(copy);
-    entries_free(rollups);
+size_t rollups_send(struct rollups *rollups) {
+    hours_free(&rollups->sent_hours);
+    rollups->sent_hours = rollups->counted_hours;
+    rollups->counted_hours = (struct hours){.first = NULL};
+    rollups->bytes = 0;
+    rollups->sent_next = rollups->sent_hours.first;
+    rollups->sending = true;
+    rollups->sent_head = false;
     move(&rollups->counted, &rollups->sent_counted);
     move(&rollups->others, &rollups->sent_others);
     rollups->sent_all = rollups->all_others;
     rollups->all_others = false;
-    return count;
+    return rollups->sent_hours.table.count;
+}
+
+bool rollups_copy(struct rollups *rollups, struct buffer *copy) {
+    size_t before = copy->length;
+    if (!rollups->sending) {
+        return false;
+    }
+    if (!rollups->sent_head) {
+        copy_header(copy);
+        rollups->sent_head = true;
+    }
+    while (rollups->sent_next != NULL && copy->length - before < PIECE_BYTES && !copy->failed) {
+        copy_entry(rollups->sent_next, copy);
+        rollups->sent_next = rollups->sent_next->next;
+    }
+    if (rollups->sent_next == NULL) {
+        copy_trailer(copy);
+        hours_free(&rollups->sent_hours);
+        rollups->sending = false;
+    }
+    return true;
 }
 
 static void append_ids(struct buffer *out, const struct buffer *ids) {
@@ -370,6 +484,9 @@ void rollups_copy_batches(const struct rollups *rollups, struct buffer *out) {
 }
 
 void rollups_written(struct rollups *rollups) {
+    hours_free(&rollups->sent_hours);
+    rollups->sent_next = NULL;
+    rollups->sending = false;
     rollups->sent_counted.length = rollups->sent_others.length = 0;
     rollups->sent_all = false;
 }

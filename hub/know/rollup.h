@@ -24,9 +24,11 @@ void rollups_batch(struct rollups *rollups, const char *ids, size_t length);
 size_t rollups_bytes(const struct rollups *rollups); /* memory of what is counted and not being written */
 bool rollups_full(const struct rollups *rollups);    /* it is to be written now, or there may be no room for more */
 
-/* Appends rows for COPY of onemap.rollup_stage (binary, with header and trailer) for all that is counted, and forgets
- * them. Returns their number. */
-size_t rollups_copy(struct rollups *rollups, struct buffer *copy);
+/* What is counted is to be written, and counting begins anew. Returns the number of device-hours. */
+size_t rollups_send(struct rollups *rollups);
+/* Appends the next piece of COPY of onemap.rollup_stage (binary, with header and trailer): rows of 32 KiB or so. False
+ * = all of it was appended before. */
+bool rollups_copy(struct rollups *rollups, struct buffer *copy);
 extern const char rollups_copy_columns[];
 /* Appends the arguments of onemap.rollup_run(): the batches that these rows are of, and those that it is to read; NULL
  * = all that wait, as at a start. */

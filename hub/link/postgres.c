@@ -27,6 +27,7 @@ enum {
     CONNECT_GRACE_MS = 500,
     JOB_GRACE_MS = 5000, /* the server's own statement_timeout comes first */
     COPY_CHUNK = 64 * 1024,
+    PIECE_KEEP = 64 * 1024,
 };
 
 struct postgres {
@@ -43,7 +44,8 @@ struct postgres {
     unsigned backoff_ms;
     char setup_text[768];
     struct postgres_job job;
-    size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs */
+    size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs, or of its piece */
+    struct buffer piece;            /* of a COPY that is made as it goes */
     bool copying;
     bool paused; /* the job's `row` had enough */
     int statements;
@@ -269,12 +271,31 @@ static void note_error(struct postgres *session, const PGresult *result) {
              message != NULL ? message : PQerrorMessage(session->connection));
 }
 
+/* What is to be handed over now; false = the COPY has come to its end. */
+static bool copy_piece(struct postgres *session, const char **data, size_t *length) {
+    const struct postgres_copy *copy = &session->job.copies[session->copies_begun - 1];
+    if (copy->more == NULL) {
+        *data = copy->data;
+        *length = copy->length;
+        return session->copy_sent < copy->length;
+    }
+    if (session->copy_sent == session->piece.length) {
+        session->piece.length = session->copy_sent = 0;
+        if (!copy->more(copy->user, &session->piece) || session->piece.failed) {
+            return false;
+        }
+    }
+    *data = session->piece.data;
+    *length = session->piece.length;
+    return true;
+}
+
 /* Hands over more of the COPY that runs. Returns false when the connection is lost. */
 static bool copy_progress(struct postgres *session) {
-    const struct postgres_copy *copy = &session->job.copies[session->copies_begun - 1];
-    const char *data = copy->data;
-    while (session->copy_sent < copy->length) {
-        size_t rest = copy->length - session->copy_sent;
+    const char *data;
+    size_t length;
+    while (copy_piece(session, &data, &length)) {
+        size_t rest = length - session->copy_sent;
         int chunk = (int)(rest < COPY_CHUNK ? rest : COPY_CHUNK);
         int put = PQputCopyData(session->connection, data + session->copy_sent, chunk);
         if (put < 0) {
@@ -291,7 +312,7 @@ static bool copy_progress(struct postgres *session) {
             return true; /* the socket is full */
         }
     }
-    int ended = PQputCopyEnd(session->connection, NULL);
+    int ended = PQputCopyEnd(session->connection, session->piece.failed ? "out of memory" : NULL);
     if (ended < 0) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return false;
@@ -305,6 +326,7 @@ static void copy_begin(struct postgres *session) {
     if (session->state == POSTGRES_BUSY && session->copies_begun < session->job.copy_count) {
         session->copies_begun++;
         session->copy_sent = 0;
+        buffer_reset(&session->piece, PIECE_KEEP);
         session->copying = true;
     } else {
         PQputCopyEnd(session->connection, "no data was given for this COPY");
@@ -464,6 +486,12 @@ struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, con
     return session;
 }
 
+static void session_free(void *part) {
+    struct postgres *session = part;
+    buffer_free(&session->piece);
+    free(session);
+}
+
 void postgres_close(struct postgres *session, void (*closed)(void *user), void *user) {
     bool had_job = session->state == POSTGRES_BUSY || session->state == POSTGRES_ROLLING_BACK;
     session->state = POSTGRES_CLOSING;
@@ -471,7 +499,7 @@ void postgres_close(struct postgres *session, void (*closed)(void *user), void *
     unwatch(session);
     PQfinish(session->connection);
     session->connection = NULL;
-    closing_begin(&session->closing, free, session, closed, user);
+    closing_begin(&session->closing, session_free, session, closed, user);
     closing_handle(&session->closing, (uv_handle_t *)&session->timer);
     if (had_job) {
         struct postgres_error error = {.sqlstate = "", .message = "the hub is stopping"};

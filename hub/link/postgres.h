@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "hub/base/buffer.h"
 #include "hub/base/config.h"
 #include "hub/link/postgres_error.h"
 
@@ -39,6 +40,10 @@ bool postgres_connected(const struct postgres *session);
 struct postgres_copy {
     const void *data;
     size_t length;
+    /* Where it is set, data comes piece by piece: it appends the next one to the buffer, which is empty, when what was
+     * there before is handed over. False = there is no more. */
+    bool (*more)(void *user, struct buffer *piece);
+    void *user;
 };
 /* A parameter of a statement: text in the connection's encoding (UTF-8) without NUL, or bytes for a bytea. */
 struct postgres_value {

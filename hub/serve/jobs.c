@@ -229,20 +229,24 @@ static bool build_delivery(struct runner *runner) {
     return true;
 }
 
+/* Rows are made as the server takes them. */
+static bool more_rollups(void *user, struct buffer *piece) {
+    struct runner *runner = user;
+    return rollups_copy(runner->jobs->world->rollups, piece);
+}
+
 static bool build_rollup(struct runner *runner) {
     struct rollups *rollups = runner->jobs->world->rollups;
     runner->rolled_up = false;
-    buffer_reset(&runner->copy, COPY_KEEP);
     buffer_text(&runner->sql, "BEGIN ISOLATION LEVEL REPEATABLE READ;");
-    if (rollups_copy(rollups, &runner->copy) > 0) {
-        runner->copies[0] = (struct postgres_copy){.data = runner->copy.data, .length = runner->copy.length};
+    if (rollups_send(rollups) > 0) {
+        runner->copies[0] = (struct postgres_copy){.more = more_rollups, .user = runner};
         runner->copy_count = 1;
         buffer_format(&runner->sql, " COPY onemap.rollup_stage %s FROM STDIN (FORMAT binary);", rollups_copy_columns);
     }
     buffer_text(&runner->sql, " SELECT onemap.rollup_run(");
     rollups_copy_batches(rollups, &runner->sql);
     buffer_text(&runner->sql, "); COMMIT");
-    runner->sql.failed = runner->sql.failed || runner->copy.failed;
     return true;
 }
 

@@ -212,6 +212,58 @@ static void test_large_copy(void **state) {
     free(data);
 }
 
+struct pieces {
+    int given, most;
+    bool fails;
+};
+
+static bool next_piece(void *user, struct buffer *piece) {
+    struct pieces *pieces = user;
+    assert_int_equal(piece->length, 0);
+    if (pieces->given == pieces->most) {
+        piece->failed = pieces->fails;
+        return pieces->fails;
+    }
+    buffer_format(piece, "piece %d, ", pieces->given++);
+    for (int i = 0; i < 10000; i++) {
+        buffer_bytes(piece, "0123456789", 10);
+    }
+    return true;
+}
+
+/* A COPY that is made while the server takes it is not made faster than that; without memory it fails. */
+static void test_copy_in_pieces(void **state) {
+    struct session *session = *state;
+    struct fake_server *server = &session->server;
+    await_ready(session);
+    for (int fails = 0; fails < 2; fails++) {
+        struct pieces pieces = {.most = 200, .fails = fails == 1};
+        const struct postgres_copy copy = {.more = next_piece, .user = &pieces};
+        const struct postgres_job job = {
+            .sql = "COPY", .copies = &copy, .copy_count = 1, .done = on_done, .user = session};
+        assert_int_equal(postgres_run(session->postgres, &job), 0);
+        fake_server_await(server, "COPY");
+        fake_server_copy_in(server);
+        fake_server_pause(server, true);
+        fake_loop_pass(&session->loop, 10000);
+        assert_in_range(pieces.given, 1, 150);
+        fake_server_pause(server, false);
+        fake_server_await_copy(server);
+        assert_int_equal(pieces.given, 200);
+        assert_int_equal(server->copy_end, fails == 1 ? 'f' : 'c');
+        assert_in_range(server->copied.length, 200 * 100009, 200 * 100011);
+        assert_memory_equal(server->copied.data, "piece 0, 0123", 13);
+        if (fails == 1) {
+            fake_server_error(server, "ERROR", "57014", "COPY from stdin failed: out of memory");
+        } else {
+            fake_server_complete(server, "COPY 1");
+        }
+        fake_server_ready(server, 'I');
+        await_done(session, fails + 1);
+        assert_int_equal(session->failed, fails == 1);
+    }
+}
+
 static void test_notifications(void **state) {
     struct session *session = *state;
     struct fake_server *server = &session->server;
@@ -340,6 +392,7 @@ int main(void) {
         SESSION_TEST(test_results),
         SESSION_TEST(test_next_from_done),
         SESSION_TEST(test_large_copy),
+        SESSION_TEST(test_copy_in_pieces),
         SESSION_TEST(test_values),
         SESSION_TEST(test_enough),
         SESSION_TEST(test_error_after_rows),

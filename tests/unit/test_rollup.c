@@ -64,10 +64,20 @@ static int size_of(const struct copied *row, int column) {
     return copied_number(row->fields[column].bytes, 4) == 0 ? 0 : (int)copied_number(row->fields[column].bytes + 12, 4);
 }
 
+/* All that is counted, in one buffer. */
+static size_t copy_all(struct rollups *rollups, struct buffer *copy) {
+    size_t count = rollups_send(rollups), before;
+    do {
+        before = copy->length;
+    } while (rollups_copy(rollups, copy));
+    assert_int_equal(copy->length, before);
+    return count;
+}
+
 /* The only row that is copied; its bytes stay in `copy`. */
 static struct copied row_of(struct rollups *rollups, struct buffer *copy) {
     buffer_free(copy);
-    assert_int_equal(rollups_copy(rollups, copy), 1);
+    assert_int_equal(copy_all(rollups, copy), 1);
     struct copied rows = copied_begin(copy->data, copy->length), end;
     assert_true(copied_next(&rows));
     end = rows;
@@ -113,6 +123,82 @@ static void test_one_hour(void **state) {
     buffer_free(&copy);
 }
 
+/* A record that stays alone is kept as it came: it makes the row that others would have made with it. */
+static void test_one_record(void **state) {
+    struct rollups *rollups = rollups_of(state);
+    struct device *device = fake_world_device(*state, "T-1", 5);
+    struct buffer copy = {0};
+    struct record record = {.observed_at_ms = hour_ms + 1234, .present = 0x2b, .quality = 0x0a};
+    record.values[0] = -0.0;
+    record.values[1] = 1e6;
+    record.values[3] = -5e6;
+    record.values[5] = 0.7;
+    rollups_note(rollups, device, &record);
+    struct copied row = row_of(rollups, &copy);
+    assert_int_equal(copied_integer(&row, RECORDS), 1);
+    assert_int_equal(copied_time(&row, LAST_AT), (hour_ms + 1234) * 1000);
+    static const double values[] = {0, NAN, NAN, NAN, NAN, 0.7};
+    for (int column = COUNTS; column <= LAST_MS; column++) {
+        assert_int_equal(size_of(&row, column), 6);
+        for (int place = 1; place <= 6; place++) {
+            double value = values[place - 1], found = element(&row, column, place);
+            double want = column == COUNTS                          ? !isnan(value)
+                          : isnan(value)                            ? NAN
+                          : column == RESTS                         ? found
+                          : column == FIRST_MS || column == LAST_MS ? 1234
+                                                                    : value;
+            assert_true(found == want || (isnan(found) && isnan(want)));
+        }
+    }
+    assert_false(signbit(element(&row, MINIMA, 1)));
+    assert_true(size_of(&row, ABOVE) == 4 && element(&row, ABOVE, 2) == 1 && element(&row, BELOW, 4) == 1);
+    assert_true(element(&row, ABOVE, 1) == 0 && element(&row, ABOVE, 4) == 0);
+    rollups_written(rollups);
+    /* With a second one, of more metrics, and a third one of fewer. */
+    rollups_note(rollups, device, &record);
+    note(rollups, device, 2000, 8, 3, false);
+    note(rollups, device, 1000, 6, 0.5, false);
+    row = row_of(rollups, &copy);
+    assert_int_equal(size_of(&row, COUNTS), 8);
+    assert_true(element(&row, COUNTS, 6) == 2 && element(&row, FIRSTS, 6) == 0.5 && element(&row, LASTS, 6) == 0.7);
+    assert_true(element(&row, COUNTS, 8) == 1 && element(&row, FIRST_MS, 8) == 2000);
+    assert_true(element(&row, ABOVE, 2) == 1 && element(&row, BELOW, 4) == 1 && element(&row, COUNTS, 1) == 1);
+    buffer_free(&copy);
+}
+
+/* More than a piece: each device-hour is in one of them; and what was counted meanwhile is in none. */
+static void test_pieces(void **state) {
+    enum { HOURS = 500 };
+    struct rollups *rollups = rollups_of(state);
+    struct device *device = fake_world_device(*state, "T-1", 5);
+    struct buffer copy = {0};
+    bool seen[HOURS] = {false};
+    for (int hour = 0; hour < HOURS; hour++) {
+        note(rollups, device, (int64_t)hour * HOUR_MS, 3, 1, false);
+    }
+    assert_int_equal(rollups_send(rollups), HOURS);
+    int pieces = 0;
+    for (size_t before = 0; rollups_copy(rollups, &copy); before = copy.length, pieces++) {
+        assert_in_range(copy.length - before, 1, 34 * 1024);
+        note(rollups, device, -(int64_t)HOUR_MS, 3, 1, false);
+    }
+    assert_true(pieces > 2);
+    struct copied row = copied_begin(copy.data, copy.length);
+    while (copied_next(&row)) {
+        int64_t hour = (copied_time(&row, HOUR) / 1000 - hour_ms) / HOUR_MS;
+        assert_in_range(hour, 0, HOURS - 1);
+        assert_false(seen[hour]);
+        seen[hour] = true;
+    }
+    for (int hour = 0; hour < HOURS; hour++) {
+        assert_true(seen[hour]);
+    }
+    rollups_written(rollups);
+    row = row_of(rollups, &copy);
+    assert_int_equal(copied_integer(&row, RECORDS), pieces);
+    buffer_free(&copy);
+}
+
 /* Hours begin with their first millisecond, also before 1970; a record without a good reading is a record. */
 static void test_hours(void **state) {
     struct rollups *rollups = rollups_of(state);
@@ -130,7 +216,7 @@ static void test_hours(void **state) {
     note(rollups, device, HOUR_MS - 1, 1, 1, false);
     note(rollups, device, HOUR_MS, 1, 1, false);
     buffer_free(&copy);
-    assert_int_equal(rollups_copy(rollups, &copy), 2);
+    assert_int_equal(copy_all(rollups, &copy), 2);
     buffer_free(&copy);
 }
 
@@ -181,7 +267,7 @@ static void test_batches(void **state) {
     expect_batches(rollups, "'{00000000-0000-4000-8000-000000000001}'::uuid[], NULL");
     rollups_unwritten(rollups);
     buffer_free(&copy);
-    assert_int_equal(rollups_copy(rollups, &copy), 0);
+    assert_int_equal(copy_all(rollups, &copy), 0);
     expect_batches(rollups, "'{}'::uuid[], NULL");
     rollups_written(rollups);
     note(rollups, device, 1, 1, 1, false);
@@ -189,7 +275,7 @@ static void test_batches(void **state) {
     row_of(rollups, &copy);
     expect_batches(rollups, "'{00000000-0000-4000-8000-000000000001}'::uuid[], '{}'::uuid[]");
     rollups_unwritten(rollups);
-    rollups_copy(rollups, &copy);
+    copy_all(rollups, &copy);
     expect_batches(rollups, "'{}'::uuid[], '{00000000-0000-4000-8000-000000000001}'::uuid[]");
     rollups_written(rollups);
     buffer_free(&copy);
@@ -200,7 +286,7 @@ static void test_no_room(void **state) {
     struct rollups *rollups = rollups_of(state);
     static struct captured captured;
     struct buffer copy = {0};
-    rollups_copy(rollups, &copy);
+    copy_all(rollups, &copy);
     rollups_written(rollups);
     note(rollups, fake_world_device(*state, "first", 1), 1, 1, 1, false);
     rollups_batch(rollups, name, sizeof name);
@@ -227,7 +313,7 @@ static void test_no_room(void **state) {
     rollups_batch(rollups, NULL, 0);
     captured_expect(captured_end(&captured), "event=rollup_given_up");
     buffer_free(&copy);
-    assert_int_equal(rollups_copy(rollups, &copy), 0);
+    assert_int_equal(copy_all(rollups, &copy), 0);
     expect_batches(rollups, "'{}'::uuid[], NULL");
     buffer_free(&copy);
 }
@@ -236,15 +322,15 @@ static void test_no_room(void **state) {
 static void test_many_batches(void **state) {
     struct rollups *rollups = rollups_of(state);
     struct buffer copy = {0};
-    rollups_copy(rollups, &copy);
+    copy_all(rollups, &copy);
     rollups_written(rollups);
     for (int i = 0; !rollups_full(rollups); i++) {
         rollups_batch(rollups, name, sizeof name);
         assert_in_range(i, 0, 30000);
     }
-    rollups_copy(rollups, &copy);
+    copy_all(rollups, &copy);
     rollups_unwritten(rollups);
-    rollups_copy(rollups, &copy);
+    copy_all(rollups, &copy);
     expect_batches(rollups, "'{}'::uuid[], NULL");
     buffer_free(&copy);
 }
@@ -252,8 +338,8 @@ static void test_many_batches(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_world_begin, fake_world_end)
     const struct CMUnitTest tests[] = {
-        TEST(test_one_hour), TEST(test_hours),   TEST(test_sums),
-        TEST(test_batches),  TEST(test_no_room), TEST(test_many_batches),
+        TEST(test_one_hour), TEST(test_one_record), TEST(test_pieces),  TEST(test_hours),
+        TEST(test_sums),     TEST(test_batches),    TEST(test_no_room), TEST(test_many_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
