@@ -126,6 +126,7 @@ static const struct rule {
     {"CH042", 400, {"参数有误", "A parameter is wrong"}, "请按说明修改该参数。"},
     {"CH057", 429, {"待用的附件过多", "Too many attachments wait"}, "请先附到案卷。"},
     {"CH060", 401, {"需要登录", "Log in first"}, "请先登录。"},
+    {"CH065", 400, {"该时刻无法查询", "Not of that moment"}, "at 须为过去且仍保留的时刻。"},
 };
 
 static const struct rule *rule_find(const char *code) {

@@ -41,6 +41,13 @@
 #define TO                                                                                                             \
     { .name = "to", .kind = PARAMETER_TIME, .meaning = "up to before this moment; a day is its midnight in the county" }
 
+/* Of a list or a thing that may be asked for as it was. */
+#define AT                                                                                                             \
+    {                                                                                                                  \
+        .name = "at", .kind = PARAMETER_TIME,                                                                          \
+        .meaning = "as it was at this moment, as far as it was known then; left out: now"                              \
+    }
+
 #define AFTER_ID                                                                                                       \
     {                                                                                                                  \
         .name = "after", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX,                                   \

@@ -35,7 +35,7 @@ enum { WORDS_BYTES = 16 * 1024, CSV_DEADLINE_S = 60 };
          .meaning = "words in rule, device, vendor or what is special"},                                               \
         AFTER_ID
 
-static const struct parameter list_parameters[] = {ALARM_FILTERS, LIMIT, {0}};
+static const struct parameter list_parameters[] = {ALARM_FILTERS, LIMIT, AT, {0}};
 static const struct parameter csv_parameters[] = {ALARM_FILTERS, CSV_LIMIT, CSV_BOM, {0}};
 
 static const struct parameter one_parameters[] = {

@@ -70,7 +70,7 @@ enum { CASE_BODY_BYTES = 64 * 1024, CSV_DEADLINE_S = 60 };
     }
 
 static const struct parameter list_parameters[] = {
-    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER_ID, LIMIT, {0},
+    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER_ID, LIMIT, AT, {0},
 };
 
 static const struct parameter csv_parameters[] = {
@@ -90,6 +90,7 @@ static const struct parameter statistics_parameters[] = {
 
 static const struct parameter one_parameters[] = {
     {.name = "number", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a case's number"},
+    AT,
     {0},
 };
 

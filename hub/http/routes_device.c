@@ -24,6 +24,7 @@ static const struct parameter devices_parameters[] = {
     DEVICE_FILTERS,
     LIMIT,
     AFTER,
+    AT,
     {.name = "readings", .kind = PARAMETER_BOOLEAN, .initial = "false", .meaning = "with the last readings of each"},
     {0},
 };
@@ -32,7 +33,8 @@ static const struct parameter csv_parameters[] = {
     {.name = "bom", .kind = PARAMETER_BOOLEAN, .initial = "false", .meaning = "a byte order mark first, for Excel"},
     {0},
 };
-static const struct parameter device_parameters[] = {DEVICE_ID, {0}};
+static const struct parameter device_parameters[] = {DEVICE_ID, AT, {0}};
+static const struct parameter states_parameters[] = {DEVICE_FILTERS, LIMIT, AFTER, AT, {0}};
 static const struct parameter metrics_parameters[] = {SUBSYSTEM, {0}};
 
 /* What all series are asked for with. */
@@ -129,6 +131,13 @@ const struct route routes_device[] = {
      .right = RIGHT_READ,
      .parameters = device_parameters,
      .function = "onemap.http_device",
+     KEEP_FRESH},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/states",
+     .summary = "States of devices with their last readings and places, now or at a moment, page by page",
+     .right = RIGHT_READ,
+     .parameters = states_parameters,
+     .function = "onemap.http_states",
      KEEP_FRESH},
     {.method = METHOD_GET,
      .pattern = "/api/v1/devices/{id}/series",

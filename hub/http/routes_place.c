@@ -16,7 +16,7 @@
     }
 #define KEEP_FRESH .cache = "private, no-cache", .etag = ETAG_BYTES, .compress = true
 
-static const struct parameter people_parameters[] = {SUBSYSTEM, DEPARTMENT, ON_DUTY, TEXT, LIMIT, AFTER, {0}};
+static const struct parameter people_parameters[] = {SUBSYSTEM, DEPARTMENT, ON_DUTY, TEXT, LIMIT, AFTER, AT, {0}};
 static const struct parameter attendance_parameters[] = {
     {.name = "day", .kind = PARAMETER_TIME, .meaning = "a day of the county; left out: today"},
     SUBSYSTEM,

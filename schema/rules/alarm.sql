@@ -235,11 +235,18 @@ COMMENT ON FUNCTION onemap.alarm_apply(jsonb) IS
     'out_of_range}]';
 GRANT EXECUTE ON FUNCTION onemap.alarm_apply(jsonb) TO cityhub_hub;
 
+CREATE OR REPLACE FUNCTION onemap.alarm_words(a onemap.alarm, rule_zh text, device_zh text) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT concat_ws('：', rule_zh, coalesce(device_zh, a.vendor)) || coalesce('（' || (a.detail->>'text_zh') || '）', '')
+$$;
+COMMENT ON FUNCTION onemap.alarm_words(onemap.alarm, text, text) IS
+    'An alarm in words, of its rule''s name and its device''s (NULL: the vendor)';
+GRANT EXECUTE ON FUNCTION onemap.alarm_words(onemap.alarm, text, text) TO cityhub_hub, cityhub_read;
+
 CREATE OR REPLACE VIEW onemap.alarm_overview AS
     SELECT a.id, r.subsystem, r.key, a.device_id, coalesce(d.vendor, a.vendor) AS vendor, d.code AS device_code, a.opened_at,
            a.closed_at, a.severity, a.value, a.detail ? 'out_of_range' AS out_of_range,
-           concat_ws('：', r.name_zh, coalesce(nullif(d.name_zh, ''), d.code, a.vendor))
-               || coalesce('（' || (a.detail->>'text_zh') || '）', '') AS text_zh
+           onemap.alarm_words(a, r.name_zh, coalesce(nullif(d.name_zh, ''), d.code)) AS text_zh
     FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device d ON d.id = a.device_id;
 COMMENT ON VIEW onemap.alarm_overview IS
     'Alarms in words: rule, device or vendor, and what is special, such as a reading beyond the instrument''s range (超量程)';

@@ -1,21 +1,21 @@
 -- What the API and the commands read of cases: lists, one case with its clock and journal, who reported it. JSON in and out.
 -- Nothing here changes a case but by case_do().
 
-CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record) RETURNS jsonb
+CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record, moment timestamptz DEFAULT now()) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'state_zh', s.name_zh, 'source', c.source,
         'title', c.title, 'category', c.category_code, 'category_zh', k.name_zh, 'condition', c.condition_number,
         'department', d.code, 'department_zh', d.name_zh, 'grid_cell', c.grid_cell, 'street', c.street, 'address', c.address,
         'lon', public.ST_X(c.geom), 'lat', public.ST_Y(c.geom), 'reported_at', c.reported_at, 'deadline_at', c.deadline_at,
         'stage_deadline_at', CASE WHEN c.ended_at IS NULL THEN c.stage_deadline_at END, 'ended_at', c.ended_at,
-        'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false) ELSE c.deadline_at < now() END,
+        'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false) ELSE c.deadline_at < moment END,
         'rework_count', c.rework_count, 'supervision_count', c.supervision_count, 'flags', c.flags, 'satisfaction', c.satisfaction)
     FROM onemap.case_state s
     LEFT JOIN onemap.case_category k ON k.version = c.catalogue_version AND k.code = c.category_code
     LEFT JOIN onemap.department d ON d.id = c.department_id
     WHERE s.state = c.state
 $$;
-COMMENT ON FUNCTION onemap.case_summary(onemap.case_record) IS 'A case as lists show it';
+COMMENT ON FUNCTION onemap.case_summary(onemap.case_record, timestamptz) IS 'A case as lists show it, judged at a moment';
 
 -- A filter that names nothing there is would find nothing, which reads as "all is well".
 CREATE OR REPLACE FUNCTION onemap.case_list_check(filter jsonb) RETURNS void
@@ -95,6 +95,44 @@ COMMENT ON FUNCTION onemap.case_list(jsonb) IS
     'next goes into "after" for the following page, null at the end';
 GRANT EXECUTE ON FUNCTION onemap.case_list(jsonb) TO cityhub_api, cityhub_hub, cityhub_read;
 
+-- The journal and what came with it up to the case's last event: c may be a case as it was.
+CREATE OR REPLACE FUNCTION onemap.case_show_of(c onemap.case_record, moment timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN onemap.case_summary(c, coalesce(moment, now())) || jsonb_build_object(
+        'description', c.description, 'catalogue_version', c.catalogue_version, 'component_code', c.component_code,
+        'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
+            FROM onemap.device d WHERE d.id = c.device_id),
+        'external_code', c.external_code, 'merged_into', (SELECT k.code FROM onemap.case_record k WHERE k.id = c.merged_into),
+        'merged', (SELECT coalesce(jsonb_agg(k.code ORDER BY k.id), '[]')
+            FROM onemap.case_record_as_of(moment) k WHERE k.merged_into = c.id),
+        'candidates', (SELECT coalesce(jsonb_agg(jsonb_build_object('department', d.code, 'name_zh', d.name_zh)
+            ORDER BY array_position(c.candidates, d.id)), '[]') FROM onemap.department d WHERE d.id = ANY (c.candidates)),
+        'rule', (SELECT jsonb_build_object('condition_zh', n.condition_zh, 'closing_zh', n.closing_zh, 'limit_value', n.limit_value,
+                'limit_unit', n.limit_unit, 'responsible', n.responsible, 'source', n.source) FROM onemap.case_condition n
+            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number),
+        'clock', onemap.case_clock_json(c, greatest(coalesce(moment, now()), c.clock_started_at)), 'resume_state', c.resume_state,
+        'asked_extension', c.asked_extension, 'asked_suspension', c.asked_suspension,
+        'can', (SELECT coalesce(jsonb_object_agg(t.role, t.actions), '{}')
+            FROM (SELECT x.role, jsonb_agg(x.action ORDER BY x.action) AS actions
+                FROM onemap.case_transition x WHERE x.from_state = c.state AND x.role <> 'system' GROUP BY x.role) t),
+        'attachments', (SELECT coalesce(jsonb_agg(jsonb_build_object('seq', a.seq, 'uri', a.uri, 'sha256', encode(a.sha256, 'hex'),
+                'size_bytes', a.size_bytes, 'media_type', a.media_type) ORDER BY a.id), '[]')
+            FROM onemap.case_attachment a WHERE a.case_id = c.id AND a.seq <= c.event_count),
+        'alarms', (SELECT coalesce(jsonb_agg(jsonb_build_object('alarm', l.alarm_id, 'seq', l.seq,
+                'close_seq', CASE WHEN l.close_seq <= c.event_count THEN l.close_seq END) ORDER BY l.alarm_id), '[]')
+            FROM onemap.case_alarm l WHERE l.case_id = c.id AND l.seq <= c.event_count),
+        'warnings', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', w.kind, 'deadline_at', w.deadline_at,
+                'warned_at', w.warned_at) ORDER BY w.warned_at, w.kind), '[]')
+            FROM onemap.case_warning w WHERE w.case_id = c.id AND (moment IS NULL OR w.warned_at <= moment)),
+        'journal', (SELECT coalesce(jsonb_agg(to_jsonb(e) - '{id,case_id,case_code,previous_hash,hash}'::text[]
+            || jsonb_build_object('action_zh', a.name_zh, 'hash', encode(e.hash, 'hex')) ORDER BY e.seq), '[]')
+            FROM onemap.case_event e JOIN onemap.case_action a ON a.action = e.action
+            WHERE e.case_id = c.id AND e.seq <= c.event_count));
+END $$;
+COMMENT ON FUNCTION onemap.case_show_of(onemap.case_record, timestamptz) IS
+    'A case, as it stands (moment NULL) or as it was at a moment, as case_show() shows it';
+
 CREATE OR REPLACE FUNCTION onemap.case_show(code text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE c onemap.case_record;
@@ -103,33 +141,7 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no case "%"', code USING ERRCODE = 'CH017';
     END IF;
-    RETURN onemap.case_summary(c) || jsonb_build_object(
-        'description', c.description, 'catalogue_version', c.catalogue_version, 'component_code', c.component_code,
-        'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
-            FROM onemap.device d WHERE d.id = c.device_id),
-        'external_code', c.external_code, 'merged_into', (SELECT k.code FROM onemap.case_record k WHERE k.id = c.merged_into),
-        'merged', (SELECT coalesce(jsonb_agg(k.code ORDER BY k.id), '[]') FROM onemap.case_record k WHERE k.merged_into = c.id),
-        'candidates', (SELECT coalesce(jsonb_agg(jsonb_build_object('department', d.code, 'name_zh', d.name_zh)
-            ORDER BY array_position(c.candidates, d.id)), '[]') FROM onemap.department d WHERE d.id = ANY (c.candidates)),
-        'rule', (SELECT jsonb_build_object('condition_zh', n.condition_zh, 'closing_zh', n.closing_zh, 'limit_value', n.limit_value,
-                'limit_unit', n.limit_unit, 'responsible', n.responsible, 'source', n.source) FROM onemap.case_condition n
-            WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number),
-        'clock', onemap.case_clock_json(c, greatest(now(), c.clock_started_at)), 'resume_state', c.resume_state,
-        'asked_extension', c.asked_extension, 'asked_suspension', c.asked_suspension,
-        'can', (SELECT coalesce(jsonb_object_agg(t.role, t.actions), '{}')
-            FROM (SELECT x.role, jsonb_agg(x.action ORDER BY x.action) AS actions
-                FROM onemap.case_transition x WHERE x.from_state = c.state AND x.role <> 'system' GROUP BY x.role) t),
-        'attachments', (SELECT coalesce(jsonb_agg(jsonb_build_object('seq', a.seq, 'uri', a.uri, 'sha256', encode(a.sha256, 'hex'),
-                'size_bytes', a.size_bytes, 'media_type', a.media_type) ORDER BY a.id), '[]')
-            FROM onemap.case_attachment a WHERE a.case_id = c.id),
-        'alarms', (SELECT coalesce(jsonb_agg(jsonb_build_object('alarm', l.alarm_id, 'seq', l.seq, 'close_seq', l.close_seq)
-            ORDER BY l.alarm_id), '[]') FROM onemap.case_alarm l WHERE l.case_id = c.id),
-        'warnings', (SELECT coalesce(jsonb_agg(jsonb_build_object('kind', w.kind, 'deadline_at', w.deadline_at,
-                'warned_at', w.warned_at) ORDER BY w.warned_at, w.kind), '[]')
-            FROM onemap.case_warning w WHERE w.case_id = c.id),
-        'journal', (SELECT coalesce(jsonb_agg(to_jsonb(e) - '{id,case_id,case_code,previous_hash,hash}'::text[]
-            || jsonb_build_object('action_zh', a.name_zh, 'hash', encode(e.hash, 'hex')) ORDER BY e.seq), '[]')
-            FROM onemap.case_event e JOIN onemap.case_action a ON a.action = e.action WHERE e.case_id = c.id));
+    RETURN onemap.case_show_of(c, NULL);
 END $$;
 COMMENT ON FUNCTION onemap.case_show(text) IS
     'One case whole: as in lists, and its rule, clock, candidates, what each post can do now, attachments, alarms, warnings and '

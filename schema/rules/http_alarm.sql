@@ -1,7 +1,8 @@
 -- Alarms over HTTP: lists, one, acknowledged and commented. An alarm is its device's department's; one of a whole vendor is that of
 -- the vendor's department.
 
--- Conditions on an alarm a, its rule r, device d, the device's state s, and department u; $1 the request, $2 and $3 its times.
+-- Conditions on an alarm a, its rule r, device d, the device's state s, and department u; $1 the request, $2 and $3 its times, $4
+-- the moment it asks for.
 CREATE OR REPLACE FUNCTION onemap.http_alarm_conditions() RETURNS TABLE (parameter text, condition text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     VALUES ('id', 'a.id = ($1->>''id'')::bigint'), ('after', 'a.id < ($1->>''after'')::bigint'),
@@ -20,19 +21,23 @@ COMMENT ON FUNCTION onemap.http_alarm_conditions() IS 'Conditions by the paramet
 
 CREATE OR REPLACE FUNCTION onemap.http_alarm_find(request jsonb) RETURNS SETOF onemap.alarm
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE mine int[] := onemap.identity_departments(request); conditions text;
+DECLARE mine int[] := onemap.identity_departments(request); conditions text; moment timestamptz := onemap.http_at(request);
 BEGIN
     -- Dynamic, so that each list is planned for its own filters: open alarms are few, and have an index.
     SELECT coalesce(string_agg(' AND ' || c.condition, ''), '') INTO conditions FROM onemap.http_alarm_conditions() c
     WHERE request ? c.parameter;
-    RETURN QUERY EXECUTE 'SELECT a.* FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
-        LEFT JOIN onemap.device d ON d.id = a.device_id LEFT JOIN onemap.device_state s ON s.device_id = a.device_id
+    RETURN QUERY EXECUTE CASE WHEN moment IS NULL THEN 'SELECT a.* FROM onemap.alarm a
+            JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device d ON d.id = a.device_id
+            LEFT JOIN onemap.device_state s ON s.device_id = a.device_id'
+        ELSE 'SELECT a.* FROM onemap.alarm_as_of($4) a
+            JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device_as_of($4) d ON d.id = a.device_id
+            LEFT JOIN LATERAL (SELECT t.geom FROM onemap.track_point_last_at(a.device_id, $4) t) s ON true' END || '
         LEFT JOIN onemap.vendor v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
         LEFT JOIN onemap.department u ON u.id = coalesce(d.department_id, v.department_id) WHERE true'
         || CASE WHEN mine IS NOT NULL THEN format(' AND u.id = ANY (%L)', mine) ELSE '' END
         || CASE request->>'open' WHEN 'true' THEN ' AND a.closed_at IS NULL' WHEN 'false' THEN ' AND a.closed_at IS NOT NULL'
             ELSE '' END || conditions || ' ORDER BY a.id DESC LIMIT coalesce(($1->>''limit'')::int, 1)'
-    USING request, onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
+    USING request, onemap.http_time(request, 'from'), onemap.http_time(request, 'to'), moment;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarm_find(jsonb) IS
     'The alarms that fit a request, of those that who asks may see, newest first: {id} alone, or a page of a list';
@@ -45,30 +50,34 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.http_alarm_check(jsonb) IS 'Refuses (CH013, CH016) a filter of alarms that names what there is not';
 
-CREATE OR REPLACE FUNCTION onemap.http_alarm_entry(a onemap.alarm) RETURNS jsonb
+CREATE OR REPLACE FUNCTION onemap.http_alarm_entry(a onemap.alarm, moment timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('id', a.id, 'subsystem', r.subsystem, 'rule', r.key, 'rule_zh', r.name_zh, 'severity', a.severity,
         'device', d.id, 'device_code', d.code, 'device_zh', d.name_zh, 'vendor', coalesce(d.vendor, a.vendor),
         'department', u.code, 'grid_cell', d.grid_cell, 'lon', public.ST_X(coalesce(s.geom, d.geom)),
         'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'opened_at', a.opened_at, 'closed_at', a.closed_at, 'value', a.value,
-        'closing_value', a.closing_value, 'close_reason', a.close_reason, 'text_zh', o.text_zh, 'out_of_range', o.out_of_range,
+        'closing_value', a.closing_value, 'close_reason', a.close_reason, 'out_of_range', a.detail ? 'out_of_range',
+        'text_zh', onemap.alarm_words(a, r.name_zh, coalesce(nullif(d.name_zh, ''), d.code)),
         'acknowledged_at', a.acknowledged_at, 'acknowledged_by', a.acknowledged_by,
-        'comment_count', (SELECT count(*) FROM onemap.alarm_comment c WHERE c.alarm_id = a.id),
-        'case', (SELECT c.code FROM onemap.case_alarm l JOIN onemap.case_record c ON c.id = l.case_id WHERE l.alarm_id = a.id))
-    FROM onemap.alarm_rule r JOIN onemap.alarm_overview o ON o.id = a.id LEFT JOIN onemap.device d ON d.id = a.device_id
-        LEFT JOIN onemap.device_state s ON s.device_id = d.id
+        'comment_count', (SELECT count(*) FROM onemap.alarm_comment c WHERE c.alarm_id = a.id
+            AND (moment IS NULL OR c.said_at <= moment)),
+        'case', (SELECT c.code FROM onemap.case_alarm l JOIN onemap.case_record_as_of(moment) c ON c.id = l.case_id
+            WHERE l.alarm_id = a.id AND l.seq <= c.event_count))
+    FROM onemap.alarm_rule r LEFT JOIN onemap.device_as_of(moment) d ON d.id = a.device_id
+        LEFT JOIN LATERAL onemap.http_place_as_of(d.id, moment) s ON true
         LEFT JOIN onemap.vendor v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
         LEFT JOIN onemap.department u ON u.id = coalesce(d.department_id, v.department_id)
     WHERE r.id = a.rule_id
 $$;
-COMMENT ON FUNCTION onemap.http_alarm_entry(onemap.alarm) IS 'An alarm as lists show it; case: the number of the case it became';
+COMMENT ON FUNCTION onemap.http_alarm_entry(onemap.alarm, timestamptz) IS
+    'An alarm as lists show it; case: the number of the case it became; moment: as it was known then, NULL: now';
 
 CREATE OR REPLACE FUNCTION onemap.http_alarms(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 BEGIN
     PERFORM onemap.http_alarm_check(request);
-    RETURN QUERY SELECT json_build_object('alarms', coalesce(json_agg(onemap.http_alarm_entry(f) ORDER BY f.id DESC), '[]'),
-        'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(f.id) END) FROM onemap.http_alarm_find(request) f;
+    RETURN QUERY SELECT json_build_object('alarms', coalesce(json_agg(onemap.http_alarm_entry(f, onemap.http_at(request))
+            ORDER BY f.id DESC), '[]'), 'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(f.id) END) FROM onemap.http_alarm_find(request) f;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms(jsonb) IS 'GET /api/v1/alarms: {alarms, next}, newest first';
 
@@ -82,13 +91,13 @@ BEGIN
             e.e->>'device_zh', e.e->>'vendor', e.e->>'department', e.e->>'grid_cell', e.e->>'lon', e.e->>'lat',
             onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
-        FROM onemap.http_alarm_find(request) f, LATERAL (SELECT onemap.http_alarm_entry(f)) e (e) ORDER BY f.id DESC;
+        FROM onemap.http_alarm_find(request) f, LATERAL (SELECT onemap.http_alarm_entry(f, NULL)) e (e) ORDER BY f.id DESC;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: the same list line by line';
 
 CREATE OR REPLACE FUNCTION onemap.http_alarm(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (onemap.http_alarm_entry(a) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
+    SELECT (onemap.http_alarm_entry(a, NULL) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
         'source', r.source, 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'said_at', c.said_at,
             'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c WHERE c.alarm_id = a.id)))::json
     FROM onemap.http_alarm_find(request) a JOIN onemap.alarm_rule r ON r.id = a.rule_id

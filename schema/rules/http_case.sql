@@ -39,7 +39,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         (19, 'satisfied', '满意', 'r.satisfaction = ''satisfied'''),
         (20, 'basically_satisfied', '基本满意', 'r.satisfaction = ''basically_satisfied'''),
         (21, 'dissatisfied', '不满意', 'r.satisfaction = ''dissatisfied'''),
-        (22, 'of_alarm', '报警转案卷', 'EXISTS (SELECT FROM onemap.case_alarm l WHERE l.case_id = r.id)')
+        (22, 'of_alarm', '报警转案卷', 'EXISTS (SELECT FROM onemap.case_alarm l WHERE l.case_id = r.id AND l.seq <= r.event_count)')
 $$;
 COMMENT ON FUNCTION onemap.http_case_figures() IS
     'Figures (统计量) of cases as they stand: each is a count, and a word of the list''s parameters "is" and "not"';
@@ -119,6 +119,9 @@ BEGIN
     ELSIF NOT request ? 'statistic' AND request ? 'month' OR request ? 'statistic' AND request ? 'moment' THEN
         RAISE EXCEPTION 'month goes with statistic, and moment without it' USING ERRCODE = 'CH013',
             HINT = '按月统计用 statistic 与 month（或 from、to）；按时刻筛选用 moment 与 from、to。';
+    ELSIF request ?& '{statistic,at}' THEN
+        RAISE EXCEPTION 'at goes without statistic' USING ERRCODE = 'CH013',
+            HINT = '统计量按其数据截止时刻计算；at 用于不带 statistic 的列表。';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_case_check(jsonb) IS 'Refuses (CH013, CH016) a filter of cases that names what there is not';
@@ -143,7 +146,8 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE mine int[] := onemap.identity_departments(request); counted text;
 BEGIN
     IF NOT request ? 'statistic' THEN
-        RETURN '(SELECT k.*, NULL::bigint AS times FROM onemap.case_record k) r WHERE true'
+        RETURN '(SELECT k.*, NULL::bigint AS times FROM ' || CASE WHEN onemap.http_at(request) IS NULL THEN 'onemap.case_record'
+                ELSE 'onemap.case_record_as_of($1)' END || ' k) r WHERE true'
             || CASE WHEN mine IS NOT NULL THEN format(' AND r.department_id = ANY (%L)', mine) ELSE '' END
             || onemap.http_case_where(request);
     END IF;
@@ -157,10 +161,10 @@ COMMENT ON FUNCTION onemap.http_case_rows(jsonb) IS
     'The cases r of a list, with times (how often each counts for the statistic), as the FROM and WHERE of a statement whose '
     'parameters are $1 the moment, $2 the request, $3 ids of departments, $4 from, $5 to';
 
--- Of a statistic the moment is as_of, of cases as they stand it is now.
+-- Of a statistic the moment is as_of, of cases as they stand it is now, of cases as they were the moment that is asked for.
 CREATE OR REPLACE FUNCTION onemap.http_case_moment(request jsonb) RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN request ? 'statistic' THEN onemap.http_score_as_of(request) ELSE now() END
+    SELECT CASE WHEN request ? 'statistic' THEN onemap.http_score_as_of(request) ELSE coalesce(onemap.http_at(request), now()) END
 $$;
 COMMENT ON FUNCTION onemap.http_case_moment(jsonb) IS 'The moment at which a list of cases is judged';
 
@@ -172,16 +176,17 @@ COMMENT ON FUNCTION onemap.http_case_departments(jsonb) IS 'Ids of the departmen
 
 -- ---- lists ----
 
-CREATE OR REPLACE FUNCTION onemap.http_case_entry(c onemap.case_record, times bigint) RETURNS jsonb
+CREATE OR REPLACE FUNCTION onemap.http_case_entry(c onemap.case_record, times bigint, moment timestamptz DEFAULT now())
+RETURNS jsonb
 LANGUAGE sql STABLE AS $$
-    SELECT onemap.case_summary(c) || jsonb_build_object('stage', s.stage, 'stage_zh', s.name_zh, 'subsystem', c.subsystem,
+    SELECT onemap.case_summary(c, moment) || jsonb_build_object('stage', s.stage, 'stage_zh', s.name_zh, 'subsystem', c.subsystem,
         'device', c.device_id, 'external_code', c.external_code, 'registered_at', c.registered_at,
         'dispatched_at', c.dispatched_at, 'handled_at', c.handled_at, 'return_count', c.return_count,
         'extension_count', c.extension_count, 'suspension_count', c.suspension_count)
         || CASE WHEN times IS NOT NULL THEN jsonb_build_object('times', times) ELSE '{}' END
     FROM onemap.http_case_stages() s WHERE c.state = ANY (s.states)
 $$;
-COMMENT ON FUNCTION onemap.http_case_entry(onemap.case_record, bigint) IS 'A case as the route''s lists show it';
+COMMENT ON FUNCTION onemap.http_case_entry(onemap.case_record, bigint, timestamptz) IS 'A case as the route''s lists show it';
 
 CREATE OR REPLACE FUNCTION onemap.http_cases(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -190,10 +195,12 @@ BEGIN
     PERFORM onemap.http_case_check(request);
     source := onemap.http_case_rows(request);
     EXECUTE format('SELECT jsonb_build_object(
-            ''cases'', coalesce(jsonb_agg(onemap.http_case_entry(c, p.times) ORDER BY p.id DESC), ''[]''),
+            ''cases'', coalesce(jsonb_agg(onemap.http_case_entry(c, p.times, %s) ORDER BY p.id DESC), ''[]''),
             ''next'', CASE WHEN count(*) = ($2->>''limit'')::int THEN min(p.id) END)
         FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
-              ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN onemap.case_record c ON c.id = p.id', source)
+              ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN %s c ON c.id = p.id',
+        CASE WHEN request ? 'at' THEN '$1' ELSE 'now()' END, source,
+        CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($1)' ELSE 'onemap.case_record' END)
     INTO result USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
         onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
     IF request ? 'statistic' THEN
@@ -309,7 +316,8 @@ CREATE OR REPLACE FUNCTION onemap.http_case_reach(c onemap.case_record, request 
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN m.mine IS NULL OR c.department_id = ANY (m.mine) THEN 2147483647
         WHEN c.wrong_dispatch_count > 0 THEN (SELECT max(e.seq) + 1 FROM onemap.case_event e
-            WHERE e.case_id = c.id AND e.department = ANY (onemap.http_department_codes(request))) END
+            WHERE e.case_id = c.id AND e.seq <= c.event_count
+                AND e.department = ANY (onemap.http_department_codes(request))) END
     FROM (SELECT onemap.identity_departments(request) AS mine) m
 $$;
 COMMENT ON FUNCTION onemap.http_case_reach(onemap.case_record, jsonb) IS
@@ -329,13 +337,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.http_case_can(onemap.case_record, jsonb) IS 'What who asks can do with a case now: {post: [action]}';
 
-CREATE OR REPLACE FUNCTION onemap.http_case_near(c onemap.case_record, request jsonb, radius_m float8, alike boolean) RETURNS jsonb
+CREATE OR REPLACE FUNCTION onemap.http_case_near(c onemap.case_record, request jsonb, radius_m float8, alike boolean,
+    moment timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('case', n.code, 'title', n.title, 'state', n.state, 'category', n.category_code,
         'reported_at', n.reported_at, 'distance_m', round(n.distance_m::numeric, 1)) ORDER BY n.distance_m, n.id), '[]')
     FROM (SELECT r.id, r.code, r.title, r.state, r.category_code, r.reported_at,
               public.ST_DistanceSphere(r.geom, c.geom) AS distance_m
-          FROM onemap.case_record r
+          FROM onemap.case_record_as_of(moment) r
           WHERE r.geom OPERATOR(public.&&) public.ST_Expand(c.geom, radius_m / 111000 / cos(radians(public.ST_Y(c.geom))),
                   radius_m / 111000)
               AND r.ended_at IS NULL AND r.id <> c.id AND (NOT alike OR r.category_code = c.category_code)
@@ -344,7 +353,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
               AND public.ST_DistanceSphere(r.geom, c.geom) <= radius_m
           ORDER BY distance_m, r.id LIMIT 20) n
 $$;
-COMMENT ON FUNCTION onemap.http_case_near(onemap.case_record, jsonb, float8, boolean) IS
+COMMENT ON FUNCTION onemap.http_case_near(onemap.case_record, jsonb, float8, boolean, timestamptz) IS
     'Open cases within a radius that who asks may see, the nearest 20; alike: of the same category alone';
 
 CREATE OR REPLACE FUNCTION onemap.http_case_cut(shown jsonb, reach int) RETURNS jsonb
@@ -360,22 +369,24 @@ COMMENT ON FUNCTION onemap.http_case_cut(jsonb, int) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_case(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE c onemap.case_record; reach int;
+DECLARE c onemap.case_record; reach int; moment timestamptz := onemap.http_at(request);
 BEGIN
-    SELECT * INTO c FROM onemap.case_record r WHERE r.code = request->>'number';
+    SELECT * INTO c FROM onemap.case_record_as_of(moment) r WHERE r.code = request->>'number';
     reach := onemap.http_case_reach(c, request);
     IF c.id IS NULL OR reach IS NULL THEN
         RETURN;
     ELSIF reach < 2147483647 THEN
-        RETURN QUERY SELECT (onemap.http_case_cut(onemap.case_show(c.code), reach)
-            || jsonb_build_object('attachments', onemap.http_case_attachments(c.id, reach)))::json;
+        RETURN QUERY SELECT (onemap.http_case_cut(onemap.case_show_of(c, moment), reach)
+            || jsonb_build_object('attachments', onemap.http_case_attachments(c.id, least(reach, c.event_count + 1))))::json;
     ELSE
-        RETURN QUERY SELECT (onemap.case_show(c.code) || onemap.http_case_entry(c, NULL) || jsonb_build_object(
-            'can', onemap.http_case_can(c, request), 'attachments', onemap.http_case_attachments(c.id, reach),
+        RETURN QUERY SELECT (onemap.case_show_of(c, moment)
+            || onemap.http_case_entry(c, NULL, coalesce(moment, now())) || jsonb_build_object(
+            'can', CASE WHEN moment IS NULL THEN onemap.http_case_can(c, request) ELSE '{}' END,
+            'attachments', onemap.http_case_attachments(c.id, least(reach, c.event_count + 1)),
             'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
                 FROM onemap.device d WHERE d.id = c.device_id),
-            'nearby', onemap.http_case_near(c, request, 200, false),
-            'similar', onemap.http_case_near(c, request, 1000, true)))::json;
+            'nearby', onemap.http_case_near(c, request, 200, false, moment),
+            'similar', onemap.http_case_near(c, request, 1000, true, moment)))::json;
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_case(jsonb) IS

@@ -17,12 +17,22 @@ END $$;
 COMMENT ON FUNCTION onemap.http_device_within(public.geometry) IS
     'Devices within an area: those that move by their last place, the others by their own';
 
+CREATE OR REPLACE FUNCTION onemap.http_device_state_condition(state text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE state
+        WHEN 'online' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8) s WHERE s.online)'
+        WHEN 'offline' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8) s WHERE NOT s.online)'
+        WHEN 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state_past(d.id, $8) s)'
+        ELSE 'EXISTS (SELECT FROM onemap.alarm_open_as_of(d.id, $8) a)' END
+$$;
+COMMENT ON FUNCTION onemap.http_device_state_condition(text) IS 'The condition on a device d for its state at a moment ($8)';
+
 -- Dynamic, so that each list is planned for its own filters; their values are parameters.
 CREATE OR REPLACE FUNCTION onemap.http_device_ids(request jsonb, most int) RETURNS int[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET max_parallel_workers_per_gather = 0 SET jit = off AS $$
 DECLARE
     seen int[] := onemap.identity_departments(request); conditions text; arms text; ids int[];
-    wanted record; words text := '(d.code || '' '' || d.name_zh || '' '' || coalesce(d.component_code, '''')::text)';
+    moment timestamptz := onemap.http_at(request); wanted record; words text := '(d.code || '' '' || d.name_zh || '' '' || coalesce(d.component_code, '''')::text)';
 BEGIN
     PERFORM onemap.http_check(request);
     IF request ? 'text' THEN
@@ -34,24 +44,25 @@ BEGIN
         ('subsystem', 'd.subsystem = $1->>''subsystem'''), ('kind', 'd.kind = $1->>''kind'''),
         ('vendor', 'd.vendor = $1->>''vendor'''), ('department', 'd.department_id = ANY ($3)'),
         ('grid_cell', 'd.grid_cell = ($1->>''grid_cell'')::char(15)'),
-        ('state', CASE request->>'state'
-            WHEN 'online' THEN 'EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
-            WHEN 'offline' THEN 'd.id IN (SELECT s.device_id FROM onemap.device_state s WHERE NOT s.online)'
-            WHEN 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id)'
+        ('state', CASE WHEN moment IS NOT NULL THEN onemap.http_device_state_condition(request->>'state')
+            WHEN request->>'state' = 'online'  THEN 'EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
+            WHEN request->>'state' = 'offline' THEN 'd.id IN (SELECT s.device_id FROM onemap.device_state s WHERE NOT s.online)'
+            WHEN request->>'state' = 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id)'
             ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END),
         ('text', 'onemap.search_pairs(' || words || ') @> $4 AND lower(' || words || ') LIKE ALL ($5)'))
         AS x (field, condition) WHERE request ? x.field;
     -- What moves is where its state says, what stands is where it was put: each way by its own index, in the order of pages.
-    SELECT string_agg('(SELECT d.id FROM onemap.device d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2,
-        d.department_id)'
-        || coalesce(conditions, '') || a.condition || ' ORDER BY d.id LIMIT $6)', ' UNION ALL ') INTO arms
-    FROM unnest(CASE WHEN request ? 'box' THEN ARRAY[
+    SELECT string_agg('(SELECT d.id FROM ' || CASE WHEN moment IS NULL THEN 'onemap.device' ELSE 'onemap.device_as_of($8)' END
+        || ' d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2, d.department_id)' || coalesce(conditions, '') || a.condition || ' ORDER BY d.id LIMIT $6)', ' UNION ALL ') INTO arms
+    FROM unnest(CASE WHEN request ? 'box' AND moment IS NOT NULL THEN ARRAY[
+        ' AND public.ST_Intersects(coalesce((SELECT t.geom FROM onemap.track_point_last_at(d.id, $8) t), d.geom), $7)']
+        WHEN request ? 'box' THEN ARRAY[
         ' AND public.ST_Intersects(d.geom, $7) AND (SELECT m.geom FROM onemap.device_state m WHERE m.device_id = d.id) IS NULL',
         ' AND d.id IN (SELECT m.device_id FROM onemap.device_state m WHERE public.ST_Intersects(m.geom, $7))'] ELSE '{""}' END)
         a (condition);
     EXECUTE 'SELECT ARRAY(SELECT x.id FROM (' || coalesce(arms, '') || ') x ORDER BY x.id LIMIT $6)' INTO ids
         USING request, seen, onemap.http_department_ids(request), wanted.pairs, wanted.patterns, most,
-            onemap.http_box(request->'box');
+            onemap.http_box(request->'box'), moment;
     RETURN ids;
 END $$;
 COMMENT ON FUNCTION onemap.http_device_ids(jsonb, int) IS
@@ -106,23 +117,22 @@ CREATE OR REPLACE FUNCTION onemap.http_devices(request jsonb) RETURNS TABLE (bod
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     most int := (request->>'limit')::int; ids int[] := onemap.http_device_ids(request, most);
-    with_readings boolean := (request->>'readings')::boolean;
+    with_readings boolean := (request->>'readings')::boolean; moment timestamptz := onemap.http_at(request);
 BEGIN
     RETURN QUERY
     SELECT json_build_object('devices', coalesce(json_agg(json_build_object('id', d.id, 'subsystem', d.subsystem,
             'vendor', d.vendor, 'code', d.code, 'kind', d.kind, 'name_zh', d.name_zh, 'status', d.status,
             'lon', public.ST_X(coalesce(s.geom, d.geom)), 'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'grid_cell', d.grid_cell,
             'department', u.code, 'state', onemap.http_device_state(s.online), 'last_seen_at', s.last_seen_at,
-            'alarms', (SELECT count(*) FROM onemap.alarm a WHERE a.device_id = d.id AND a.closed_at IS NULL),
-            'readings', CASE WHEN with_readings
+            'alarms', (SELECT count(*) FROM onemap.alarm_open_as_of(d.id, moment)), 'readings', CASE WHEN with_readings
                 THEN onemap.http_readings(d.subsystem, s.readings, s.reading_times, s.quality) END) ORDER BY d.id), '[]'),
         'next', CASE WHEN cardinality(ids) = most THEN ids[most] END)
-    FROM onemap.device d LEFT JOIN onemap.device_state s ON s.device_id = d.id
+    FROM onemap.device_as_of(moment) d LEFT JOIN LATERAL onemap.device_state_as_of(d.id, moment) s ON true
         LEFT JOIN onemap.department u ON u.id = d.department_id
     WHERE d.id = ANY (ids);
 END $$;
 COMMENT ON FUNCTION onemap.http_devices(jsonb) IS
-    'GET /api/v1/devices: {devices, next}; next: to go on behind, NULL on the last page; readings: of each, if they were asked for';
+    'GET /api/v1/devices: {devices, next}; at: as they were at a moment; next: to go on behind, NULL on the last page; readings: of each, if they were asked for';
 GRANT EXECUTE ON FUNCTION onemap.http_devices(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_devices_csv(request jsonb) RETURNS SETOF text
@@ -150,6 +160,26 @@ COMMENT ON FUNCTION onemap.http_devices_csv(jsonb) IS
     'GET /api/v1/devices.csv: all devices that fit, a line each; times are the county''s; bom: the mark that Excel knows UTF-8 by';
 GRANT EXECUTE ON FUNCTION onemap.http_devices_csv(jsonb) TO cityhub_api;
 
+CREATE OR REPLACE FUNCTION onemap.http_states(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    most int := (request->>'limit')::int; ids int[] := onemap.http_device_ids(request, most);
+    moment timestamptz := onemap.http_at(request);
+BEGIN
+    RETURN QUERY
+    SELECT json_build_object('at', coalesce(moment, now()), 'states', coalesce(json_agg(json_build_object('device', d.id,
+            'subsystem', d.subsystem, 'code', d.code, 'state', onemap.http_device_state(s.online), 'state_since', s.changed_at,
+            'last_seen_at', s.last_seen_at, 'observed_at', s.observed_at, 'lon', public.ST_X(coalesce(s.geom, d.geom)),
+            'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'place_at', s.geom_at,
+            'readings', onemap.http_readings(d.subsystem, s.readings, s.reading_times, s.quality)) ORDER BY d.id), '[]'),
+        'next', CASE WHEN cardinality(ids) = most THEN ids[most] END)
+    FROM onemap.device_as_of(moment) d LEFT JOIN LATERAL onemap.device_state_as_of(d.id, moment) s ON true WHERE d.id = ANY (ids);
+END $$;
+COMMENT ON FUNCTION onemap.http_states(jsonb) IS
+    'GET /api/v1/states: {at, states: [{device, subsystem, code, state, state_since, last_seen_at, observed_at, lon, lat, '
+    'place_at, readings}], next}; at: as they were at a moment';
+GRANT EXECUTE ON FUNCTION onemap.http_states(jsonb) TO cityhub_api;
+
 -- ---- one device ----
 
 CREATE OR REPLACE FUNCTION onemap.http_device_seen(request jsonb, device int) RETURNS boolean
@@ -169,15 +199,15 @@ $$;
 COMMENT ON FUNCTION onemap.http_device_readings(onemap.device, onemap.device_state) IS
     'Last readings with unit, ranges and limits: [{key, name_zh, unit, ..., value, at, quality: good | out_of_range}]';
 
-CREATE OR REPLACE FUNCTION onemap.http_device_alarms(device int) RETURNS jsonb
+CREATE OR REPLACE FUNCTION onemap.http_device_alarms(device int, moment timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'rule', a.key, 'name_zh', a.name_zh, 'severity', a.severity,
         'opened_at', a.opened_at, 'value', a.value, 'acknowledged_at', a.acknowledged_at) ORDER BY a.opened_at DESC), '[]')
     FROM (SELECT x.id, r.key, r.name_zh, x.severity, x.opened_at, x.value, x.acknowledged_at
-          FROM onemap.alarm x JOIN onemap.alarm_rule r ON r.id = x.rule_id
-          WHERE x.device_id = device AND x.closed_at IS NULL ORDER BY x.opened_at DESC LIMIT 50) a
+          FROM onemap.alarm_open_as_of(device, moment) x JOIN onemap.alarm_rule r ON r.id = x.rule_id
+          ORDER BY x.opened_at DESC LIMIT 50) a
 $$;
-COMMENT ON FUNCTION onemap.http_device_alarms(int) IS 'Open alarms of a device, the newest first, 50 at most';
+COMMENT ON FUNCTION onemap.http_device_alarms(int, timestamptz) IS 'Open alarms of a device, the newest first, 50 at most';
 
 CREATE OR REPLACE FUNCTION onemap.http_around(place public.geometry, metres float8) RETURNS public.geometry
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -186,18 +216,19 @@ $$;
 COMMENT ON FUNCTION onemap.http_around(public.geometry, float8) IS 'A box that holds all within so many metres of a place';
 
 CREATE OR REPLACE FUNCTION onemap.http_cases_near(place public.geometry, metres float8, device int, seen int[],
-    most int) RETURNS jsonb
+    most int, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (
     WITH found AS (
-        SELECT c.id FROM onemap.case_record c WHERE c.device_id = device AND c.ended_at IS NULL
+        SELECT c.id FROM onemap.case_record_as_of(moment) c WHERE c.device_id = device AND c.ended_at IS NULL
         UNION
-        SELECT c.id FROM onemap.case_record c WHERE c.ended_at IS NULL
+        SELECT c.id FROM onemap.case_record_as_of(moment) c WHERE c.ended_at IS NULL
             AND c.geom OPERATOR(public.&&) onemap.http_around(place, metres)
             AND public.ST_DistanceSphere(c.geom, place) <= metres),
     nearest AS (
-        SELECT c.*, public.ST_DistanceSphere(c.geom, place) AS distance_m FROM found f JOIN onemap.case_record c ON c.id = f.id
+        SELECT c.*, public.ST_DistanceSphere(c.geom, place) AS distance_m FROM found f
+            JOIN onemap.case_record_as_of(moment) c ON c.id = f.id
         WHERE onemap.http_sees(seen, c.department_id)
         ORDER BY (c.device_id = device) DESC NULLS LAST, distance_m, c.id LIMIT most)
     SELECT coalesce(jsonb_agg(jsonb_build_object('case', n.code, 'title', n.title, 'state', n.state, 'state_zh', z.name_zh,
@@ -208,31 +239,34 @@ BEGIN
     FROM nearest n JOIN onemap.case_state z ON z.state = n.state LEFT JOIN onemap.department u ON u.id = n.department_id
         LEFT JOIN onemap.case_category k ON k.version = n.catalogue_version AND k.code = n.category_code);
 END $$;
-COMMENT ON FUNCTION onemap.http_cases_near(public.geometry, float8, int, int[], int) IS
+COMMENT ON FUNCTION onemap.http_cases_near(public.geometry, float8, int, int[], int, timestamptz) IS
     'Open cases of a device or within so many metres of a place, of these departments (NULL: all), those of the device first, then '
-    'the nearest';
+    'the nearest; moment: as they were then, NULL: as they are';
 
-CREATE OR REPLACE FUNCTION onemap.http_device_work(device int, seen int[]) RETURNS jsonb
+-- Work has no versions: what was said of an order after the moment hides it.
+CREATE OR REPLACE FUNCTION onemap.http_device_work(device int, seen int[], moment timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'code', w.code, 'title', w.title, 'status', w.status,
         'planned_start', w.planned_start, 'started_at', w.started_at, 'finished_at', w.finished_at, 'result', w.result)
         ORDER BY w.observed_at DESC, w.id DESC), '[]')
     FROM (SELECT o.* FROM onemap.work_order o WHERE o.device_id = device AND onemap.http_sees(seen, o.department_id)
+              AND (moment IS NULL OR o.observed_at <= moment)
           ORDER BY o.observed_at DESC, o.id DESC LIMIT 5) w
 $$;
-COMMENT ON FUNCTION onemap.http_device_work(int, int[]) IS 'The last five work orders at a device,
-    of these departments (NULL: all)';
+COMMENT ON FUNCTION onemap.http_device_work(int, int[], timestamptz) IS
+    'The last five work orders at a device, of these departments (NULL: all); moment: of which nothing was said later';
 
 CREATE OR REPLACE FUNCTION onemap.http_device(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     seen int[] := onemap.identity_departments(request); d onemap.device; s onemap.device_state; place public.geometry;
+    moment timestamptz := onemap.http_at(request);
 BEGIN
-    SELECT x.* INTO d FROM onemap.device x WHERE x.id = (request->>'id')::int AND onemap.http_sees(seen, x.department_id);
+    SELECT x.* INTO d FROM onemap.device_as_of(moment) x WHERE x.id = (request->>'id')::int AND onemap.http_sees(seen, x.department_id);
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    SELECT x.* INTO s FROM onemap.device_state x WHERE x.device_id = d.id;
+    SELECT x.* INTO s FROM onemap.device_state_as_of(d.id, moment) x;
     place := coalesce(s.geom, d.geom);
     RETURN QUERY
     SELECT json_build_object('id', d.id, 'subsystem', d.subsystem, 'subsystem_zh', z.name_zh, 'vendor', d.vendor, 'code', d.code,
@@ -243,10 +277,10 @@ BEGIN
         'department', u.code, 'department_zh', u.name_zh, 'state', onemap.http_device_state(s.online), 'state_since', s.changed_at,
         'last_seen_at', s.last_seen_at, 'attributes', CASE WHEN onemap.http_names_people(request) THEN d.attributes END,
             'readings', onemap.http_device_readings(d, s),
-        'alarms', onemap.http_device_alarms(d.id),
-        'cases', onemap.http_cases_near(place, 100, d.id, seen, 20), 'work', onemap.http_device_work(d.id, seen),
+        'alarms', onemap.http_device_alarms(d.id, moment), 'cases', onemap.http_cases_near(place, 100, d.id, seen, 20, moment),
+        'work', onemap.http_device_work(d.id, seen, moment),
         'vehicles', (SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)
-            ORDER BY v.id), '[]') FROM onemap.vehicle v WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)))
+            ORDER BY v.id), '[]') FROM onemap.vehicle_as_of(moment) v WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)))
     FROM onemap.subsystem z LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
         LEFT JOIN onemap.department u ON u.id = d.department_id
     WHERE z.key = d.subsystem;

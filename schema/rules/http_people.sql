@@ -15,12 +15,13 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 DECLARE
     seen int[] := onemap.identity_departments(request); names boolean := onemap.http_names_people(request);
     most int := (request->>'limit')::int; units int[] := onemap.http_department_ids(request); wanted record;
+    moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.http_check(request);
     SELECT w.pairs, w.patterns INTO wanted FROM onemap.search_wanted(coalesce(request->>'text', '--')) w;
     RETURN QUERY
     WITH page AS MATERIALIZED (
-        SELECT p.* FROM onemap.person p
+        SELECT p.* FROM onemap.person_as_of(moment) p
         WHERE p.id > (request->>'after')::int AND onemap.http_sees(seen, p.department_id)
             AND (NOT request ? 'subsystem' OR p.subsystem = request->>'subsystem')
             AND (NOT request ? 'department' OR p.department_id = ANY (units))
@@ -35,11 +36,12 @@ BEGIN
             'device', p.device_id, 'on_duty', p.on_duty, 'at', p.observed_at, 'online', s.online, 'lon', public.ST_X(m.place),
             'lat', public.ST_Y(m.place)) ORDER BY p.id), '[]'),
         'next', CASE WHEN count(*) = most THEN max(p.id) END)
-    FROM page p LEFT JOIN onemap.department u ON u.id = p.department_id LEFT JOIN onemap.device_state s ON s.device_id = p.device_id
+    FROM page p LEFT JOIN onemap.department u ON u.id = p.department_id
+        LEFT JOIN LATERAL onemap.device_state_as_of(p.device_id, moment) s ON true
         CROSS JOIN LATERAL (SELECT onemap.http_mover_place(p.geom, p.observed_at, s.geom, s.geom_at) AS place) m;
 END $$;
 COMMENT ON FUNCTION onemap.http_people(jsonb) IS
-    'GET /api/v1/people: {people: [{id, subsystem, vendor, code, name, role, department, device, on_duty, at, online, lon, lat}], '
+    'GET /api/v1/people: as they are, or were at a moment (at): {people: [{id, subsystem, vendor, code, name, role, department, device, on_duty, at, online, lon, lat}], '
     'next}; name: NULL for who may not be told';
 GRANT EXECUTE ON FUNCTION onemap.http_people(jsonb) TO cityhub_api;
 
@@ -48,12 +50,13 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 DECLARE
     seen int[] := onemap.identity_departments(request); most int := (request->>'limit')::int;
     units int[] := onemap.http_department_ids(request); wanted record;
+    moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.http_check(request);
     SELECT w.pairs, w.patterns INTO wanted FROM onemap.search_wanted(coalesce(request->>'text', '--')) w;
     RETURN QUERY
     WITH page AS MATERIALIZED (
-        SELECT v.* FROM onemap.vehicle v
+        SELECT v.* FROM onemap.vehicle_as_of(moment) v
         WHERE v.id > (request->>'after')::int AND onemap.http_sees(seen, v.department_id)
             AND (NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem')
             AND (NOT request ? 'department' OR v.department_id = ANY (units))
@@ -66,7 +69,8 @@ BEGIN
             'device', v.device_id, 'on_duty', v.on_duty, 'at', v.observed_at, 'online', s.online, 'lon', public.ST_X(m.place),
             'lat', public.ST_Y(m.place)) ORDER BY v.id), '[]'),
         'next', CASE WHEN count(*) = most THEN max(v.id) END)
-    FROM page v LEFT JOIN onemap.department u ON u.id = v.department_id LEFT JOIN onemap.device_state s ON s.device_id = v.device_id
+    FROM page v LEFT JOIN onemap.department u ON u.id = v.department_id
+        LEFT JOIN LATERAL onemap.device_state_as_of(v.device_id, moment) s ON true
         CROSS JOIN LATERAL (SELECT onemap.http_mover_place(v.geom, v.observed_at, s.geom, s.geom_at) AS place) m;
 END $$;
 COMMENT ON FUNCTION onemap.http_vehicles(jsonb) IS

@@ -140,7 +140,8 @@ BEGIN
         'people', CASE WHEN kinds ? 'person'
             THEN onemap.nearby_people(place, metres, seen, onemap.http_names_people(request), most) END,
         'vehicles', CASE WHEN kinds ? 'vehicle' THEN onemap.nearby_vehicles(place, metres, seen, most) END,
-        'cases', CASE WHEN kinds ? 'case' THEN onemap.http_cases_near(place, metres, NULL, seen, most) END);
+        'cases', CASE WHEN kinds ? 'case' THEN onemap.http_cases_near(place, metres, NULL, seen, most,
+            NULL) END);
 END $$;
 COMMENT ON FUNCTION onemap.http_nearby(jsonb) IS
     'GET /api/v1/nearby: {devices, people, vehicles, cases (open ones)} within so many metres of a place, the nearest first; NULL '

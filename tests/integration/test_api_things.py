@@ -127,6 +127,65 @@ def test_pages_and_csv(hub, county):
     assert cells.headers["Content-Type"] == "application/geo+json" and len(cells.json()["features"]) == 2
 
 
+def test_the_county_at_a_moment(shared, hub, county):
+    now = lambda: shared.database.value("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+    device = county["site-east"]
+
+    def seen(at, path="/api/v1/devices", key="test", **options):
+        return read(hub, path, key, params={"at": at} if at else {}, **options)
+
+    def names(at, key="test"):
+        return [(entry["code"], entry["name_zh"], entry["department"]) for entry in seen(at, key=key).json()["devices"]]
+
+    def without_times(answer):
+        # Receipt is the batch's time in the records, and the message's in the state: some milliseconds.
+        return {**answer, "devices": [{**entry, "last_seen_at": None} for entry in answer["devices"]]} if "devices" in answer else answer
+
+    moments = [now()]
+    before = {path: seen(None, path).json() for path in ("/api/v1/devices", f"/api/v1/devices/{device}", "/api/v1/people", "/api/v1/vehicles")}
+    shared.database.query("UPDATE onemap.device SET name_zh = '改名', department_id = (SELECT id FROM onemap.department WHERE code = 'west'), geom = NULL WHERE id = %s", device)
+    shared.database.query("UPDATE onemap.person SET on_duty = false, name = '李四' WHERE code = 'worker-east'")
+    shared.database.query("UPDATE onemap.vehicle SET plate = '豫A0' WHERE code = 'truck-east'")
+    moments.append(now())
+    try:
+        client = shared.client("dust")
+        sent = int(time.time() * 1000)
+        assert client.send("telemetry", [{"device_code": "site-west", "observed_at_ms": sent - 3600 * 1000 * 5, "pm25_ug_m3": 777.0},
+                                         {"device_code": "site-west", "observed_at_ms": sent, "pm25_ug_m3": 555.0}])["accepted"] == 2
+        moments.append(now())
+        assert names(moments[0]) == [("site-east", "东街道人民路工地", "east"), ("site-west", "西街道人民路工地", "west")]
+        assert names(moments[1]) == names(None) == [("site-east", "改名", "west"), ("site-west", "西街道人民路工地", "west")]
+        # Rights are today's, the row's department is the one it had.
+        assert [code for code, _, _ in names(moments[0], "west")] == ["site-west"] and len(names(moments[1], "west")) == 2
+        assert len(names(moments[0], "east")) == 1 and names(moments[1], "east") == []
+        assert seen(moments[0], f"/api/v1/devices/{device}", "east").status_code == 200 and seen(moments[1], f"/api/v1/devices/{device}", "east").status_code == 404
+        for path, answer in before.items():
+            if path != f"/api/v1/devices/{device}":
+                then = seen(moments[0], path).json()
+                assert without_times(then) == without_times(answer), f"{path}: {then}, not {answer}"
+        shown = seen(moments[0], f"/api/v1/devices/{device}").json()
+        # Work has no versions, and reports of the last second may have come between the two times.
+        assert {**shown, "work": [], "state_since": None, "last_seen_at": None} == {**before[f"/api/v1/devices/{device}"], "work": [], "state_since": None, "last_seen_at": None}
+        values = [{entry["code"]: entry["readings"]["pm25_ug_m3"]["value"] for entry in seen(at, "/api/v1/states").json()["states"]} for at in moments]
+        assert [value["site-west"] for value in values] == [30.0, 30.0, 555.0], values
+        # Answers of different moments are different things; the same one is the same.
+        tags = [seen(at).headers["ETag"] for at in (moments[0], moments[1], moments[0])]
+        assert tags[0] == tags[2] != tags[1] and seen(moments[0], headers={"If-None-Match": tags[0]}).status_code == 304
+        assert seen(moments[1], headers={"If-None-Match": tags[0]}).status_code == 200
+        day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 10 * 86400))
+        for name in ("devices", "states", "alarms", "cases", "people", "vehicles"):
+            path = f"/api/v1/{name}"
+            assert seen(day, path).json()[name] == [], path
+            problem(seen("2126-01-01", path), 400, "CH065")
+            problem(seen("1999-01-01", path), 400, "CH065")
+            problem(seen("yesterday", path), 400, "CH042")
+    finally:
+        shared.database.query("UPDATE onemap.device SET name_zh = '东街道人民路工地', department_id = (SELECT id FROM onemap.department WHERE code = 'east'), "
+                              "geom = (SELECT public.ST_PointOnSurface(g.geom) FROM onemap.grid_cell g JOIN onemap.department d ON d.id = g.department_id WHERE d.code = 'east') WHERE id = %s", device)
+        shared.database.query("UPDATE onemap.person SET on_duty = true, name = '张三丰' WHERE code = 'worker-east'")
+        shared.database.query("UPDATE onemap.vehicle SET plate = '豫B8888' || department_id WHERE code = 'truck-east'")
+
+
 # ---- who sees what
 
 @pytest.mark.parametrize("mine, other", [("east", "west"), ("west", "east")])

@@ -1,0 +1,186 @@
+-- The county at any minute: tables that are written over, against snapshots of them taken between random changes; states, against
+-- a log of all that was ever received, before and after their days are packed; lists of the API at such moments.
+BEGIN;
+\ir include/case_fixture.sql
+\ir include/http.sql
+SELECT plan(37);
+SELECT setseed(0.65);
+
+-- ---- what is kept beside ----
+CREATE TEMP TABLE watched AS SELECT x.what, x.key FROM (VALUES ('device', 'id'), ('person', 'id'), ('vehicle', 'id'), ('case_record', 'id'), ('alarm', 'id'),
+    ('grid_cell', 'code'), ('zone', 'id')) AS x (what, key);
+CREATE FUNCTION test.columns(what text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT a.attname || ' ' || format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+    WHERE a.attrelid = ('onemap.' || what)::regclass AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+SELECT is_empty(format('SELECT * FROM test.columns(%L) EXCEPT SELECT * FROM test.columns(%L)', w.what, w.what || '_past'),
+    format('every column of %s is kept, also one that was added: ALTER TABLE onemap.%s_past too', w.what, w.what)) FROM watched w;
+SELECT is((SELECT array_agg(t.tgrelid::regclass || ' ' || t.tgname ORDER BY t.tgrelid::regclass || ' ' || t.tgname) FROM pg_trigger t WHERE t.tgfoid = 'onemap.past_keep()'::regprocedure AND t.tgenabled = 'O'),
+    (SELECT array_agg('onemap.' || w.what || ' ' || n.n ORDER BY 'onemap.' || w.what || ' ' || n.n) FROM watched w, unnest('{past_changed,past_gone,past_new}'::text[]) n (n)
+        WHERE n.n <> 'past_new' OR w.what NOT IN ('device', 'alarm')), 'by triggers on all of them');
+
+-- ---- random changes, and what stood between them ----
+CREATE TEMP TABLE snapshot (n int, what text, at timestamptz, rows text);
+CREATE TEMP TABLE answer (route text, department text, fields jsonb, at timestamptz, body jsonb);
+CREATE FUNCTION test.told_then(route text, fields jsonb, department text) RETURNS jsonb LANGUAGE sql AS $$
+    -- What depends on the clock, which stands still in a test, and what nobody can do in the past.
+    SELECT (test.answer(route, fields || '{"limit": 1000, "readings": false}', department, 'read alarm')) - '{clock,can}'::text[]
+$$;
+CREATE FUNCTION test.rows(source text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE rows text;
+BEGIN
+    EXECUTE 'SELECT string_agg(t::text, E''\n'' ORDER BY t::text) FROM ' || source || ' t' INTO rows;
+    RETURN rows;
+END $$;
+CREATE FUNCTION test.point() RETURNS public.geometry LANGUAGE sql AS $$
+    SELECT public.ST_SetSRID(public.ST_MakePoint(114.6 + random() * 0.3, 34.4 + random() * 0.3), 4326)
+$$;
+CREATE FUNCTION test.one(what text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE id bigint;
+BEGIN
+    EXECUTE format('SELECT t.id FROM onemap.%I t ORDER BY random() LIMIT 1', what) INTO id;
+    RETURN id;
+END $$;
+CREATE FUNCTION test.change(n int) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE dice int := floor(random() * 16); unit int := (SELECT d.id FROM onemap.department d ORDER BY random() LIMIT 1); c onemap.case_record;
+BEGIN
+    CASE dice
+        WHEN 0, 1, 2 THEN UPDATE onemap.device d SET geom = test.point(), name_zh = '设备' || n, department_id = unit WHERE d.id = test.one('device');
+        WHEN 3 THEN INSERT INTO onemap.device (subsystem, vendor, code, geom, attributes, created_at) VALUES ('dust', 'sites', 'N' || n, test.point(), '{"a": "b"}', clock_timestamp());
+        WHEN 4 THEN DELETE FROM onemap.device d WHERE d.code LIKE 'N%' AND d.id = test.one('device');
+        WHEN 5, 6 THEN INSERT INTO onemap.person AS p (subsystem, vendor, code, name, on_duty, observed_at, geom) VALUES ('dust', 'sites', 'P' || n % 5, '人' || n, n % 2 = 0, now(), test.point())
+            ON CONFLICT (subsystem, vendor, code) DO UPDATE SET name = excluded.name, on_duty = excluded.on_duty, geom = excluded.geom;
+        WHEN 7 THEN INSERT INTO onemap.vehicle AS v (subsystem, vendor, code, plate, department_id, observed_at) VALUES ('dust', 'sites', 'V' || n % 3, '豫' || n, unit, now())
+            ON CONFLICT (subsystem, vendor, code) DO UPDATE SET plate = excluded.plate, department_id = excluded.department_id;
+        WHEN 8 THEN INSERT INTO onemap.zone AS z (kind, code, name_zh, geom) VALUES ('other', 'Z' || n % 4, '区' || n, public.ST_Multi(public.ST_Expand(test.point(), 0.01)))
+            ON CONFLICT (kind, code) DO UPDATE SET name_zh = excluded.name_zh, geom = excluded.geom;
+        WHEN 9 THEN DELETE FROM onemap.zone z WHERE z.id = test.one('zone');
+        WHEN 10 THEN UPDATE onemap.grid_cell g SET department_id = unit, name_zh = '网格' || n, geom = public.ST_Multi(public.ST_MakeEnvelope(114.6, 34.4, 114.9 + random() * 0.01, 34.7, 4326));
+        WHEN 11 THEN INSERT INTO onemap.alarm (rule_id, device_id, opened_at, severity, value) SELECT r.id, test.one('device'), now() - n * interval '1 minute', 'major', n
+            FROM (SELECT a.id FROM onemap.alarm_rule a WHERE a.subsystem = 'dust' ORDER BY random() LIMIT 1) r ON CONFLICT DO NOTHING;
+        WHEN 12 THEN UPDATE onemap.alarm a SET closed_at = now(), closing_value = n, close_reason = '好' WHERE a.closed_at IS NULL AND a.id = test.one('alarm');
+        WHEN 13 THEN UPDATE onemap.alarm a SET acknowledged_at = now(), acknowledged_by = 'x' || n WHERE a.acknowledged_at IS NULL;
+        WHEN 14 THEN PERFORM test.report();
+        ELSE
+            SELECT r.* INTO c FROM onemap.case_record r WHERE r.ended_at IS NULL ORDER BY random() LIMIT 1;
+            IF c.state = 'reported' THEN PERFORM test.act(c.code, 'accept', 'acceptor');
+            ELSIF c.state = 'accepted' THEN PERFORM test.act(c.code, 'register', 'registrar');
+            ELSIF c.state = 'registered' THEN PERFORM test.act(c.code, 'dispatch', 'dispatcher', '{"department": "chengguan"}');
+            ELSIF c.state = 'dispatched' THEN PERFORM test.act(c.code, 'handle', 'department');
+            ELSIF c.state = 'handling' THEN PERFORM test.act(c.code, 'feed_back', 'department');
+            END IF;
+    END CASE;
+END $$;
+DO $$
+BEGIN
+    FOR n IN 1..400 LOOP
+        PERFORM test.change(n);
+        IF n % 5 = 0 THEN
+            -- A millisecond's room on both sides: a version's end is kept to the microsecond.
+            INSERT INTO snapshot (n, what, at, rows) SELECT n, w.what, m.at, test.rows('onemap.' || w.what)
+            FROM watched w, (SELECT clock_timestamp() AS at) m;
+        END IF;
+        IF n % 40 = 0 THEN
+            INSERT INTO answer (route, department, fields, at, body) SELECT r.route, u.code, r.fields, clock_timestamp(), test.told_then(r.route, r.fields, u.code)
+            FROM (VALUES (NULL), ('chengguan')) u (code), (SELECT 'device' AS route, jsonb_build_object('id', test.one('device')) AS fields
+                UNION ALL SELECT 'case', jsonb_build_object('number', (SELECT c.code FROM onemap.case_record c ORDER BY random() LIMIT 1))
+                UNION ALL SELECT x, '{}' FROM unnest('{devices,people,vehicles}'::text[]) x UNION ALL SELECT 'devices', '{"box": [114.6, 34.4, 114.75, 34.55]}'
+                UNION ALL SELECT x.route, x.fields - 'after' FROM (VALUES ('alarms', '{"after": 9999999}'::jsonb), ('alarms', '{"open": true, "after": 9999999}'), ('cases', '{"after": 9999999}'),
+                    ('cases', '{"state": ["registered", "handling"], "after": 9999999}')) AS x (route, fields)) r;
+        END IF;
+    END LOOP;
+END $$;
+SELECT is((SELECT count(*)::int FROM snapshot s WHERE s.rows IS DISTINCT FROM test.rows(format('onemap.%s_as_of(%L)', s.what, s.at)) AND s.what = w.what), 0,
+    format('%s as it was at each of 80 moments', w.what)) FROM watched w;
+SELECT cmp_ok((SELECT count(DISTINCT s.rows)::int FROM snapshot s WHERE s.what = w.what), '>', 5, format('%s did change', w.what)) FROM watched w;
+SELECT is((SELECT array_agg(w.what) FROM watched w WHERE test.rows('onemap.' || w.what) IS DISTINCT FROM test.rows(format('onemap.%s_as_of(NULL)', w.what))), NULL, 'without a moment: as it is');
+SELECT is((SELECT array_agg(w.what) FROM watched w WHERE test.rows(format('onemap.%s_as_of(%L)', w.what, '2020-01-01Z')) IS NOT NULL
+    AND w.what <> 'grid_cell'), NULL, 'before the first there was nothing');
+
+SELECT is_empty($$SELECT a.route, a.fields, a.department, a.body, t.t FROM answer a, LATERAL (SELECT test.told_then(a.route, a.fields || jsonb_build_object('at', a.at), a.department)) t (t)
+    WHERE a.body IS DISTINCT FROM t.t$$, 'the API answers of those moments as it answered then, to all and to a department');
+SELECT cmp_ok((SELECT count(*)::int FROM answer a WHERE length(a.body::text) > 200), '>', 60, 'it had something to say');
+SELECT throws_ok($$SELECT test.answer('devices', jsonb_build_object('at', now() + interval '1 hour'))$$, 'CH065', NULL, 'nobody knows the future');
+SELECT is(jsonb_array_length(test.answer('devices', '{"at": "2020-01-01T00:00:00Z"}')->'devices'), 0, 'before the first device there was none');
+SELECT throws_ok($$SELECT test.answer('cases', '{"at": "2026-01-01T00:00:00Z", "statistic": "closed"}')$$, 'CH013', NULL, 'a statistic has its own moment');
+
+-- ---- records: all messages, in the order of their receipt; of a key the last one known counts ----
+INSERT INTO onemap.device (id, subsystem, vendor, code, kind, created_at) SELECT 900000 + n, 'dust', 'sites', 'S' || n, 'site_monitor', '2026-03-01Z' FROM generate_series(1, 4) n;
+SELECT onemap.partition_ensure(d::date) FROM generate_series('2026-03-01'::timestamp, '2026-03-04', '1 day') d;
+CREATE TEMP TABLE message AS
+SELECT 900001 + n % 4 AS device_id, t.observed_at, t.observed_at + random() * random() * interval '20 hours' AS received_at,
+    ARRAY[round(random() * 100)::float8, CASE WHEN n % 3 = 0 THEN round(random() * 100)::float8 END, CASE WHEN n % 50 = 0 THEN n END] AS readings,
+    CASE WHEN n % 7 = 0 THEN 1 END::bigint AS quality, CASE WHEN n % 4 = 1 AND n % 3 > 0 THEN test.point() END AS geom
+FROM generate_series(1, 900) n, LATERAL (SELECT date_trunc('minute', '2026-03-01 00:00Z'::timestamptz + (random() + 0 * n) * interval '71 hours')) t (observed_at);
+-- Corrections, some of them days later.
+INSERT INTO message SELECT m.device_id, m.observed_at, m.received_at + random() * interval '30 hours', ARRAY[-1, CASE WHEN m.readings[2] IS NOT NULL THEN -2 END, m.readings[3]]::float8[], NULL,
+    CASE WHEN m.geom IS NOT NULL THEN test.point() END FROM message m WHERE random() < 0.15;
+DELETE FROM message m USING message o WHERE o.device_id = m.device_id AND o.observed_at = m.observed_at AND o.readings[1] <> -1 AND m.readings[1] <> -1 AND o.ctid < m.ctid;
+INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings, quality)
+SELECT DISTINCT ON (m.device_id, m.observed_at) m.device_id, m.observed_at, m.received_at, m.readings, m.quality FROM message m ORDER BY 1, 2, m.received_at DESC;
+INSERT INTO onemap.track_point_raw (device_id, observed_at, received_at, geom)
+SELECT DISTINCT ON (m.device_id, m.observed_at) m.device_id, m.observed_at, m.received_at, m.geom FROM message m WHERE m.geom IS NOT NULL ORDER BY 1, 2, m.received_at DESC;
+INSERT INTO onemap.observation_revision (device_id, observed_at, received_at, readings, quality)
+SELECT m.device_id, m.observed_at, m.received_at, m.readings, m.quality FROM message m
+WHERE EXISTS (SELECT FROM message l WHERE l.device_id = m.device_id AND l.observed_at = m.observed_at AND l.received_at > m.received_at);
+INSERT INTO onemap.observation_revision (device_id, observed_at, received_at, geom)
+SELECT m.device_id, m.observed_at, m.received_at, m.geom FROM message m WHERE m.geom IS NOT NULL
+    AND EXISTS (SELECT FROM message l WHERE l.device_id = m.device_id AND l.observed_at = m.observed_at AND l.received_at > m.received_at);
+CREATE INDEX ON message (device_id, observed_at);
+ANALYZE message, onemap.observation_raw, onemap.track_point_raw, onemap.observation_revision;
+-- The same from the log alone, metric by metric.
+CREATE FUNCTION test.known(device int, moment timestamptz) RETURNS SETOF message LANGUAGE sql AS $$
+    SELECT m.* FROM message m WHERE m.device_id = device AND m.observed_at <= moment AND m.received_at <= moment
+        AND NOT EXISTS (SELECT FROM message l WHERE l.device_id = m.device_id AND l.observed_at = m.observed_at AND l.received_at <= moment AND l.received_at > m.received_at)
+$$;
+CREATE FUNCTION test.state(device int, moment timestamptz) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE last message; placed message; reading message; said text := '';
+BEGIN
+    SELECT * INTO last FROM test.known(device, moment) k ORDER BY k.observed_at DESC LIMIT 1;
+    SELECT * INTO placed FROM test.known(device, moment) k WHERE k.geom IS NOT NULL ORDER BY k.observed_at DESC LIMIT 1;
+    FOR i IN 1..3 LOOP
+        SELECT * INTO reading FROM test.known(device, moment) k
+        WHERE k.readings[i] IS NOT NULL AND k.observed_at >= last.observed_at - interval '1 day' ORDER BY k.observed_at DESC LIMIT 1;
+        said := said || concat_ws(' ', reading.readings[i], reading.observed_at, coalesce(reading.quality, 0) & (1 << i - 1)) || ', ';
+    END LOOP;
+    RETURN said || concat_ws(' ', last.observed_at, greatest(last.received_at, placed.received_at), placed.observed_at, placed.geom::text);
+END $$;
+CREATE FUNCTION test.told(device int, moment timestamptz) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE s onemap.device_state; said text := '';
+BEGIN
+    SELECT * INTO s FROM onemap.device_state_past(device, moment);
+    FOR i IN 1..3 LOOP
+        said := said || concat_ws(' ', s.readings[i], s.reading_times[i], CASE WHEN s.readings[i] IS NOT NULL OR s.device_id IS NULL THEN coalesce(s.quality, 0) & (1 << i - 1) ELSE 0 END) || ', ';
+    END LOOP;
+    RETURN said || concat_ws(' ', s.observed_at, s.last_seen_at, s.geom_at, s.geom::text);
+END $$;
+CREATE TEMP TABLE moment AS SELECT '2026-03-01 00:00Z'::timestamptz + random() * interval '100 hours' AS at FROM generate_series(1, 40);
+CREATE FUNCTION test.wrong() RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT format('%s at %s: %s instead of %s', d.d, m.at, test.told(d.d, m.at), test.state(d.d, m.at)) FROM moment m, generate_series(900001, 900004) d (d)
+    WHERE test.told(d.d, m.at) IS DISTINCT FROM test.state(d.d, m.at)
+$$;
+SELECT is_empty('SELECT * FROM test.wrong()', 'states at 40 moments are what had been received by then');
+DO $$
+BEGIN
+    FOR n IN 1..40 LOOP
+        PERFORM onemap.pack_step('2026-03-04', NULL, 150);
+    END LOOP;
+END $$;
+SELECT is((SELECT count(*)::int FROM onemap.packed_day p WHERE p.state = 'packed'), 6, 'the days are packed');
+SELECT is_empty('SELECT * FROM test.wrong()', 'and the states are the same');
+SELECT is((SELECT count(*)::int FROM onemap.device_state_past(900001, '2026-03-01Z')), 0, 'before its first record nothing is known of a device');
+
+-- ---- online and offline ----
+INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, changed_at) VALUES (900001, now(), now(), '2026-03-02 00:00Z');
+UPDATE onemap.device_state s SET online = false, changed_at = now() WHERE s.device_id = 900001;
+INSERT INTO snapshot (n, what, at) VALUES (1, 'offline', clock_timestamp());
+SELECT is((SELECT string_agg(x.online::text, ' ' ORDER BY t.at) FROM (VALUES ('2026-03-03 12:00Z'::timestamptz), (clock_timestamp())) t (at), onemap.device_state_past(900001, t.at) x),
+    'true false', 'a silent device was online until it was found silent');
+SELECT is((SELECT string_agg((test.answer('states', jsonb_build_object('at', t.at, 'text', 'S1', 'limit', 1))->'states'->0->>'state'), ' ' ORDER BY t.at)
+    FROM (VALUES ('2026-02-01 12:00Z'::timestamptz), ('2026-03-03 12:00Z'), (clock_timestamp())) t (at)), 'online offline', 'and the API says so');
+
+-- ---- what is past its retention ----
+SELECT cmp_ok(onemap.past_forget(clock_timestamp()), '>', 100, 'old versions go');
+SELECT throws_ok($$SELECT test.answer('devices', '{"at": "2026-03-03T00:00:00Z"}')$$, 'CH065', NULL, 'and cannot be asked for');
+SELECT * FROM finish();
+ROLLBACK;
