@@ -68,8 +68,10 @@ static const struct common {
     {"304", "What the client has is still so", has_etag, NULL, NULL},
     {"400", "A parameter (CH042), the address (CH043) or the body (CH044) is wrong", is_checked, NULL, NULL},
     {"401", "Nobody is logged in (CH060), or login or password is wrong (CH061)", asks_who, NULL, NULL},
-    {"403", "Sent by another site's page (CH062), a right is missing (CH064), or not for the post (CH019)", asks_who,
-     NULL, NULL},
+    {"403",
+     "Sent by another site's page (CH062), a right is missing (CH064), not for the post (CH019), "
+     "or an administrator may not (CH066)",
+     asks_who, NULL, NULL},
     {"404", "Nothing is there (CH049, CH017), or not for who asks", names_one, NULL, NULL},
     {"405", "The path has other methods (CH041): the answer to each method that is not described here", never, "Allow",
      "the methods that the path has"},

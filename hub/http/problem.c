@@ -125,6 +125,10 @@ static const struct rule {
     {"CH031", 409, {"该月的状态不允许", "Not in this state of the month"}, "请查看该月的办理进度。"},
     {"CH042", 400, {"参数有误", "A parameter is wrong"}, "请按说明修改该参数。"},
     {"CH057", 429, {"待用的附件过多", "Too many attachments wait"}, "请先附到案卷。"},
+    {"CH066",
+     403,
+     {"不能这样管理账号", "Not to be done to accounts"},
+     "请由管理员本人登录后办理；本人的岗位和停用由别的管理员办理。"},
     {"CH060", 401, {"需要登录", "Log in first"}, "请先登录。"},
     {"CH065", 400, {"该时刻无法查询", "Not of that moment"}, "at 须为过去且仍保留的时刻。"},
 };

@@ -71,6 +71,7 @@ extern const struct route routes_case[];
 extern const struct route routes_alarm[];
 extern const struct route routes_score[];
 extern const struct route routes_operate[];
+extern const struct route routes_account[];
 extern const struct route routes_live[];
 extern const struct route routes_tile[];
 extern const struct route routes_map[];

@@ -87,7 +87,7 @@ BEGIN
         password_hash = excluded.password_hash, password_changed_at = now()
     RETURNING * INTO a;
     PERFORM onemap.account_posts_set(a.id, posts);
-    PERFORM onemap.audit('user_add', request - 'password_hash');
+    PERFORM onemap.identity_audit(request, 'user_add', request - '{password_hash,identity}'::text[]);
     RETURN jsonb_build_object('login', a.login, 'posts', posts);
 END $$;
 COMMENT ON FUNCTION onemap.user_add(jsonb) IS
@@ -106,7 +106,7 @@ BEGIN
     PERFORM onemap.account_post_check(posts, department);
     UPDATE onemap.account x SET department_id = department, name = coalesce(request->>'name', x.name) WHERE x.id = a.id;
     PERFORM onemap.account_posts_set(a.id, posts);
-    PERFORM onemap.audit('user_role', request);
+    PERFORM onemap.identity_audit(request, 'user_role', request - 'identity');
     RETURN jsonb_build_object('login', a.login, 'posts', posts,
         'department', (SELECT d.code FROM onemap.department d WHERE d.id = department));
 END $$;
@@ -121,7 +121,7 @@ BEGIN
     UPDATE onemap.account x SET password_hash = request->>'password_hash', password_changed_at = now() WHERE x.id = a.id;
     DELETE FROM onemap.session s WHERE s.account_id = a.id;
     GET DIAGNOSTICS ended = ROW_COUNT;
-    PERFORM onemap.audit('user_password', request - 'password_hash');
+    PERFORM onemap.identity_audit(request, 'user_password', request - '{password_hash,identity}'::text[]);
     RETURN jsonb_build_object('login', a.login, 'sessions', ended);
 END $$;
 COMMENT ON FUNCTION onemap.user_password(jsonb) IS
@@ -136,7 +136,7 @@ BEGIN
     GET DIAGNOSTICS ended = ROW_COUNT;
     UPDATE onemap.token t SET revoked_at = now(), hash = NULL WHERE t.account_id = a.id AND t.revoked_at IS NULL;
     GET DIAGNOSTICS tokens = ROW_COUNT;
-    PERFORM onemap.audit('user_revoke', request);
+    PERFORM onemap.identity_audit(request, 'user_revoke', request - 'identity');
     RETURN jsonb_build_object('login', a.login, 'sessions', ended, 'tokens', tokens);
 END $$;
 COMMENT ON FUNCTION onemap.user_revoke(jsonb) IS
@@ -190,7 +190,7 @@ BEGIN
         now() + make_interval(days => (request->>'days')::int))
     RETURNING * INTO t;
     INSERT INTO onemap.token_right (token_id, access_right) SELECT t.id, r.r FROM unnest(rights) r (r);
-    PERFORM onemap.audit('token_add', request - 'hash');
+    PERFORM onemap.identity_audit(request, 'token_add', request - '{hash,identity}'::text[]);
     RETURN jsonb_build_object('name', t.name, 'expires', to_char(onemap.local_time(t.expires_at), 'YYYY-MM-DD'));
 END $$;
 COMMENT ON FUNCTION onemap.token_add(jsonb) IS
@@ -206,7 +206,7 @@ BEGIN
         RAISE EXCEPTION 'there is no token "%"', request->>'name' USING ERRCODE = 'CH013',
             HINT = '`cityhub token list` shows them.';
     END IF;
-    PERFORM onemap.audit('token_revoke', request);
+    PERFORM onemap.identity_audit(request, 'token_revoke', request - 'identity');
     RETURN jsonb_build_object('name', request->>'name');
 END $$;
 COMMENT ON FUNCTION onemap.token_revoke(jsonb) IS 'Ends a token: {name}; returns {name}';

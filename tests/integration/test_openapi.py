@@ -449,6 +449,23 @@ def test_what_is_written(shared, county, document, month):
     post(chief, "/api/v1/publications/{month}", None, 403, month=month)
     post(admin, "/api/v1/login", {"login": "nobody", "password": "wrong-password"}, 401)
     post(admin, "/api/v1/me/password", {"password": "wrong-password", "new_password": "another-password"}, 401)
+    person = {"login": "form", "name": "某", "posts": ["viewer"], "department": "alpha"}
+    post(admin, "/api/v1/users", person, 201)
+    post(admin, "/api/v1/users", {**person, "password": "Another-2026-word"}, 409)
+    post(admin, "/api/v1/users", {**person, "login": "F"}, 422)
+    post(chief, "/api/v1/users", person, 403)
+    post(admin, "/api/v1/users/{login}/role", {"posts": ["department"], "department": "beta"}, 200, login="form")
+    post(admin, "/api/v1/users/{login}/role", {"posts": ["viewer"]}, 403, login=admin.login)
+    post(admin, "/api/v1/users/{login}/password", {}, 200, login="form")
+    post(admin, "/api/v1/users/{login}/password", {"password": "short"}, 400, login="form")
+    post(admin, "/api/v1/tokens", {"name": "form", "rights": ["read"], "days": 9, "owner": "form"}, 201)
+    post(admin, "/api/v1/tokens", {"name": "form", "rights": ["read"], "days": 9}, 409)
+    post(admin, "/api/v1/tokens/{token}/revoke", None, 200, token="form")
+    post(admin, "/api/v1/users/{login}/revoke", None, 200, login="form")
+    rule = next(one for one in admin.get("/api/v1/alarm_rules?subsystem=dust").json()["rules"] if one["comparison"] == "above")
+    changes = {"source": "县", "threshold": 99.5, "clear_threshold": 90, "severity": "minor", "enabled": True}
+    post(admin, "/api/v1/alarm_rules/{subsystem}/{rule}", changes, 200, subsystem="dust", rule=rule["rule"])
+    post(admin, "/api/v1/alarm_rules/{subsystem}/{rule}", {"threshold": 99}, 422, subsystem="dust", rule=rule["rule"])
     post(chief, "/api/v1/logout", None, 204)
     posts = {path for method, path, _ in operations(document) if method == "POST"}
     # Of these test_identity.py, test_api_cases.py and test_attachments.py have good ones.

@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { deskTests } from "./desk.mjs";
+import { manageTests } from "./manage.mjs";
 
 const { PAGE_HOST, PAGE_PORT, PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
 const BASE = `http://${PAGE_HOST}:${PAGE_PORT}`;
@@ -362,7 +363,7 @@ for (const [size, language, theme] of [
   };
 }
 
-Object.assign(tests, deskTests({ enter, county, expect, check, shot, text, sizes: SIZES }));
+Object.assign(tests, manageTests({ enter, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES }));
 
 // ---- all of them, or those that were asked for ----
 

@@ -5,14 +5,21 @@ import { useAsk } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
 import { ago, duration, now, number } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
+import { me } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
 import { Quarantine } from "./quarantine.tsx";
+import { t as manageWords } from "./manage-words.ts";
+import { Rules } from "./rules.tsx";
+import { Tokens } from "./tokens.tsx";
+import { Users } from "./users.tsx";
 import { t } from "./words.ts";
 import "./operate.css";
 
-const TABS = ["health", "vendors", "quarantine", "lanes"] as const;
+const TABS = ["health", "vendors", "quarantine", "lanes", "users", "tokens", "rules"] as const;
+/** They are an administrator's. */
+const MANAGED = ["users", "tokens"];
 const HEALTH_S = 5;
 const LIST_S = 30;
 /** Seconds of lag from which a subsystem is late, and from which something is wrong. */
@@ -116,7 +123,6 @@ function Health(): JSX.Element {
         </p>
       ))}
       <Table label={t("health")} columns={columns} rows={hub.subsystems} rowKey={(one) => one.key} />
-      <p class="quiet">{t("accounts")}</p>
     </>
   );
 }
@@ -175,7 +181,8 @@ function Lanes(): JSX.Element {
   );
 }
 
-const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes };
+const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes, users: Users, tokens: Tokens, rules: Rules };
+const tabTitle = (tab: (typeof TABS)[number]): string => (tab === "users" || tab === "tokens" || tab === "rules" ? manageWords(tab) : t(tab));
 
 export default function Operate(): JSX.Element {
   // Nothing here comes by the stream; whether there is one is seen in the frame's head.
@@ -185,9 +192,9 @@ export default function Operate(): JSX.Element {
   return (
     <div class="page operate">
       <nav class="operate-tabs" aria-label={t("title")}>
-        {TABS.map((one) => (
+        {TABS.filter((one) => !MANAGED.includes(one) || (me.value?.posts.includes("admin") ?? false)).map((one) => (
           <a key={one} href={link(one === "health" ? "operate" : `operate/${one}`)} aria-current={one === tab ? "page" : undefined}>
-            {t(one)}
+            {tabTitle(one)}
           </a>
         ))}
       </nav>

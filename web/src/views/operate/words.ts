@@ -61,7 +61,6 @@ export const t = dictionary(
     close: "关闭",
     opened: "接通",
     client: "连接标识",
-    accounts: "人员和令牌只能在服务器上管理：cityhub user、cityhub token。",
     times: "重复 {0} 次",
   },
   {
@@ -124,7 +123,6 @@ export const t = dictionary(
     close: "Close",
     opened: "Since",
     client: "Client",
-    accounts: "Users and tokens are managed on the server: cityhub user, cityhub token.",
     times: "{0} times",
   },
 );
