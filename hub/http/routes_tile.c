@@ -58,6 +58,10 @@ static bool tile_of(struct request *request, const struct tile_scope *scope, str
     key->x = (uint32_t)request_value(request, "x")->number;
     key->y = (uint32_t)request_value(request, "y")->number;
     key->gzip = request_takes_gzip(request);
+    const struct parameter_value *at = request_value(request, "at");
+    if (at->given) {
+        memcpy(key->at, at->text, at->length < sizeof key->at ? at->length : sizeof key->at - 1);
+    }
     memcpy(key->scope, scope->tag, strlen(scope->tag));
     if (key->x >> key->z != 0 || key->y >> key->z != 0) {
         request_refuse(request, PROBLEM_PARAMETER, "第 %u 级的 x、y 须小于 %u", "at zoom %u x and y are less than %u",
@@ -65,6 +69,12 @@ static bool tile_of(struct request *request, const struct tile_scope *scope, str
         return false;
     }
     return true;
+}
+
+/* What was so is asked of the database each time: what came late may still be on its way into it. */
+static void answer_past(struct request *request, const struct tile_key *key) {
+    static uint64_t asked;
+    tile_query(request, key, ++asked, deliver);
 }
 
 static void answer_tile(struct request *request, struct answer *answer) {
@@ -78,9 +88,13 @@ static void answer_tile(struct request *request, struct answer *answer) {
     if (!tile_of(request, scope, &key)) {
         return;
     }
-    bool polygons = key.layer >= POINT_LAYERS;
+    bool polygons = key.layer >= POINT_LAYERS || key.at[0] != '\0';
     if (tiles == NULL || (!polygons && !points_loaded(tiles->points, (enum point_layer)key.layer))) {
         request_refuse(request, PROBLEM_BUSY, "地图正在载入", "the map is being loaded");
+        return;
+    }
+    if (key.at[0] != '\0') {
+        answer_past(request, &key);
         return;
     }
     uint64_t version = polygons ? tiles->polygons[key.layer]
@@ -111,6 +125,7 @@ static const struct parameter tile_parameters[] = {
     {.name = "z", .kind = PARAMETER_INTEGER, .high = POINT_ZOOM_MAX, .meaning = "zoom; tiles of Web Mercator"},
     {.name = "x", .kind = PARAMETER_INTEGER, .high = (1 << POINT_ZOOM_MAX) - 1, .meaning = "column, from the west"},
     {.name = "y", .kind = PARAMETER_INTEGER, .high = (1 << POINT_ZOOM_MAX) - 1, .meaning = "row, from the north"},
+    AT,
     {0},
 };
 

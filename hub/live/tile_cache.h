@@ -9,12 +9,16 @@
 
 #include "hub/live/tile_scope.h"
 
+/* Of a moment in words, with its end. */
+enum { TILE_AT_TEXT = 64 };
+
 /* All bytes of it count: begin with {0}, or memset. */
 struct tile_key {
     char scope[TILE_SCOPE_TAG]; /* its tag */
     uint8_t layer, z;
     bool gzip; /* for a client that takes it */
     uint32_t x, y;
+    char at[TILE_AT_TEXT]; /* as it was at this moment, as the client wrote it; "" = as it is */
 };
 
 struct tile_entry {

@@ -31,7 +31,7 @@ BEGIN
             LEFT JOIN onemap.device_state s ON s.device_id = a.device_id'
         ELSE 'SELECT a.* FROM onemap.alarm_as_of($4) a
             JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device_as_of($4) d ON d.id = a.device_id
-            LEFT JOIN LATERAL (SELECT t.geom FROM onemap.track_point_last_at(a.device_id, $4) t) s ON true' END || '
+            LEFT JOIN LATERAL (SELECT t.geom FROM onemap.place_last_at(a.device_id, $4) t) s ON true' END || '
         LEFT JOIN onemap.vendor v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
         LEFT JOIN onemap.department u ON u.id = coalesce(d.department_id, v.department_id) WHERE true'
         || CASE WHEN mine IS NOT NULL THEN format(' AND u.id = ANY (%L)', mine) ELSE '' END
@@ -77,7 +77,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp S
 BEGIN
     PERFORM onemap.http_alarm_check(request);
     RETURN QUERY SELECT json_build_object('alarms', coalesce(json_agg(onemap.http_alarm_entry(f, onemap.http_at(request))
-            ORDER BY f.id DESC), '[]'), 'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(f.id) END) FROM onemap.http_alarm_find(request) f;
+            ORDER BY f.id DESC), '[]'), 'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(f.id) END)
+        FROM onemap.http_alarm_find(request) f;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms(jsonb) IS 'GET /api/v1/alarms: {alarms, next}, newest first';
 

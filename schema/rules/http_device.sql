@@ -20,9 +20,9 @@ COMMENT ON FUNCTION onemap.http_device_within(public.geometry) IS
 CREATE OR REPLACE FUNCTION onemap.http_device_state_condition(state text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE state
-        WHEN 'online' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8) s WHERE s.online)'
-        WHEN 'offline' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8) s WHERE NOT s.online)'
-        WHEN 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state_past(d.id, $8) s)'
+        WHEN 'online' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s WHERE s.online)'
+        WHEN 'offline' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s WHERE NOT s.online)'
+        WHEN 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s)'
         ELSE 'EXISTS (SELECT FROM onemap.alarm_open_as_of(d.id, $8) a)' END
 $$;
 COMMENT ON FUNCTION onemap.http_device_state_condition(text) IS 'The condition on a device d for its state at a moment ($8)';
@@ -32,7 +32,8 @@ CREATE OR REPLACE FUNCTION onemap.http_device_ids(request jsonb, most int) RETUR
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET max_parallel_workers_per_gather = 0 SET jit = off AS $$
 DECLARE
     seen int[] := onemap.identity_departments(request); conditions text; arms text; ids int[];
-    moment timestamptz := onemap.http_at(request); wanted record; words text := '(d.code || '' '' || d.name_zh || '' '' || coalesce(d.component_code, '''')::text)';
+    moment timestamptz := onemap.http_at(request); wanted record;
+    words text := '(d.code || '' '' || d.name_zh || '' '' || coalesce(d.component_code, '''')::text)';
 BEGIN
     PERFORM onemap.http_check(request);
     IF request ? 'text' THEN
@@ -45,7 +46,8 @@ BEGIN
         ('vendor', 'd.vendor = $1->>''vendor'''), ('department', 'd.department_id = ANY ($3)'),
         ('grid_cell', 'd.grid_cell = ($1->>''grid_cell'')::char(15)'),
         ('state', CASE WHEN moment IS NOT NULL THEN onemap.http_device_state_condition(request->>'state')
-            WHEN request->>'state' = 'online'  THEN 'EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
+            WHEN request->>'state' = 'online' THEN
+                'EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
             WHEN request->>'state' = 'offline' THEN 'd.id IN (SELECT s.device_id FROM onemap.device_state s WHERE NOT s.online)'
             WHEN request->>'state' = 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id)'
             ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END),
@@ -53,9 +55,10 @@ BEGIN
         AS x (field, condition) WHERE request ? x.field;
     -- What moves is where its state says, what stands is where it was put: each way by its own index, in the order of pages.
     SELECT string_agg('(SELECT d.id FROM ' || CASE WHEN moment IS NULL THEN 'onemap.device' ELSE 'onemap.device_as_of($8)' END
-        || ' d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2, d.department_id)' || coalesce(conditions, '') || a.condition || ' ORDER BY d.id LIMIT $6)', ' UNION ALL ') INTO arms
+        || ' d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2, d.department_id)'
+        || coalesce(conditions, '') || a.condition || ' ORDER BY d.id LIMIT $6)', ' UNION ALL ') INTO arms
     FROM unnest(CASE WHEN request ? 'box' AND moment IS NOT NULL THEN ARRAY[
-        ' AND public.ST_Intersects(coalesce((SELECT t.geom FROM onemap.track_point_last_at(d.id, $8) t), d.geom), $7)']
+        ' AND public.ST_Intersects(coalesce((SELECT t.geom FROM onemap.place_last_at(d.id, $8) t), d.geom), $7)']
         WHEN request ? 'box' THEN ARRAY[
         ' AND public.ST_Intersects(d.geom, $7) AND (SELECT m.geom FROM onemap.device_state m WHERE m.device_id = d.id) IS NULL',
         ' AND d.id IN (SELECT m.device_id FROM onemap.device_state m WHERE public.ST_Intersects(m.geom, $7))'] ELSE '{""}' END)
@@ -132,7 +135,8 @@ BEGIN
     WHERE d.id = ANY (ids);
 END $$;
 COMMENT ON FUNCTION onemap.http_devices(jsonb) IS
-    'GET /api/v1/devices: {devices, next}; at: as they were at a moment; next: to go on behind, NULL on the last page; readings: of each, if they were asked for';
+    'GET /api/v1/devices: {devices, next}; at: as they were at a moment; next: to go on behind, NULL on the '
+    'last page; readings: of each, if they were asked for';
 GRANT EXECUTE ON FUNCTION onemap.http_devices(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_devices_csv(request jsonb) RETURNS SETOF text
@@ -262,7 +266,8 @@ DECLARE
     seen int[] := onemap.identity_departments(request); d onemap.device; s onemap.device_state; place public.geometry;
     moment timestamptz := onemap.http_at(request);
 BEGIN
-    SELECT x.* INTO d FROM onemap.device_as_of(moment) x WHERE x.id = (request->>'id')::int AND onemap.http_sees(seen, x.department_id);
+    SELECT x.* INTO d FROM onemap.device_as_of(moment) x WHERE x.id = (request->>'id')::int
+        AND onemap.http_sees(seen, x.department_id);
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -280,7 +285,8 @@ BEGIN
         'alarms', onemap.http_device_alarms(d.id, moment), 'cases', onemap.http_cases_near(place, 100, d.id, seen, 20, moment),
         'work', onemap.http_device_work(d.id, seen, moment),
         'vehicles', (SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)
-            ORDER BY v.id), '[]') FROM onemap.vehicle_as_of(moment) v WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)))
+            ORDER BY v.id), '[]') FROM onemap.vehicle_as_of(moment) v
+            WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)))
     FROM onemap.subsystem z LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
         LEFT JOIN onemap.department u ON u.id = d.department_id
     WHERE z.key = d.subsystem;

@@ -41,7 +41,8 @@ BEGIN
         CROSS JOIN LATERAL (SELECT onemap.http_mover_place(p.geom, p.observed_at, s.geom, s.geom_at) AS place) m;
 END $$;
 COMMENT ON FUNCTION onemap.http_people(jsonb) IS
-    'GET /api/v1/people: as they are, or were at a moment (at): {people: [{id, subsystem, vendor, code, name, role, department, device, on_duty, at, online, lon, lat}], '
+    'GET /api/v1/people: as they are, or were at a moment (at): {people: [{id, subsystem, vendor, code, name, '
+    'role, department, device, on_duty, at, online, lon, lat}], '
     'next}; name: NULL for who may not be told';
 GRANT EXECUTE ON FUNCTION onemap.http_people(jsonb) TO cityhub_api;
 

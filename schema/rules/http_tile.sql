@@ -79,37 +79,37 @@ CREATE OR REPLACE TRIGGER polygon_changed AFTER INSERT OR UPDATE OR DELETE OR TR
 -- ---- tiles of polygons ----
 
 -- No test for an empty geometry outside: it would make each geometry twice, and ST_AsMVT passes over them.
-CREATE OR REPLACE FUNCTION onemap.tile_grid(z int, x int, y int, departments int[]) RETURNS bytea
+CREATE OR REPLACE FUNCTION onemap.tile_grid(z int, x int, y int, departments int[], moment timestamptz) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH bounds AS MATERIALIZED (
         SELECT public.ST_TileEnvelope(z, x, y) AS tile, public.ST_TileEnvelope(z, x, y, margin => 64.0 / 4096) AS around)
     SELECT CASE WHEN count(r.geom) > 0 THEN public.ST_AsMVT(r, 'grid', 4096, 'geom', 'id' ORDER BY r.id) END
     FROM (SELECT g.code::bigint AS id, g.code::text AS code, g.name_zh AS name, d.code AS department,
               public.ST_AsMVTGeom(g.geom_3857, b.tile, 4096, 64, true) AS geom
-          FROM bounds b JOIN onemap.grid_cell g ON g.geom_3857 OPERATOR(public.&&) b.around
+          FROM bounds b JOIN onemap.grid_cell_as_of(moment) g ON g.geom_3857 OPERATOR(public.&&) b.around
               LEFT JOIN onemap.department d ON d.id = g.department_id
           WHERE departments IS NULL OR g.department_id = ANY (departments)) r
 $$;
-COMMENT ON FUNCTION onemap.tile_grid(int, int, int, int[]) IS
+COMMENT ON FUNCTION onemap.tile_grid(int, int, int, int[], timestamptz) IS
     'A tile of the grid cells of these departments, NULL: of all; id: the code as a number; attributes code, name, department';
 
-CREATE OR REPLACE FUNCTION onemap.tile_department(z int, x int, y int, departments int[]) RETURNS bytea
+CREATE OR REPLACE FUNCTION onemap.tile_department(z int, x int, y int, departments int[], moment timestamptz) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH bounds AS MATERIALIZED (
         SELECT public.ST_TileEnvelope(z, x, y) AS tile, public.ST_TileEnvelope(z, x, y, margin => 64.0 / 4096) AS around),
     areas AS MATERIALIZED (
         SELECT g.department_id AS id, public.ST_Union(g.geom_3857) AS geom
-        FROM bounds b JOIN onemap.grid_cell g ON g.geom_3857 OPERATOR(public.&&) b.around
+        FROM bounds b JOIN onemap.grid_cell_as_of(moment) g ON g.geom_3857 OPERATOR(public.&&) b.around
         WHERE g.department_id IS NOT NULL AND (departments IS NULL OR g.department_id = ANY (departments))
         GROUP BY g.department_id)
     SELECT CASE WHEN count(r.geom) > 0 THEN public.ST_AsMVT(r, 'department', 4096, 'geom', 'id' ORDER BY r.id) END
     FROM (SELECT a.id, d.code, d.name_zh AS name, d.kind, public.ST_AsMVTGeom(a.geom, b.tile, 4096, 64, true) AS geom
           FROM bounds b CROSS JOIN areas a JOIN onemap.department d ON d.id = a.id) r
 $$;
-COMMENT ON FUNCTION onemap.tile_department(int, int, int, int[]) IS
+COMMENT ON FUNCTION onemap.tile_department(int, int, int, int[], timestamptz) IS
     'A tile of the areas of these departments, NULL: of all: their grid cells as one; attributes code, name, kind';
 
-CREATE OR REPLACE FUNCTION onemap.tile_zone(z int, x int, y int, departments int[]) RETURNS bytea
+CREATE OR REPLACE FUNCTION onemap.tile_zone(z int, x int, y int, departments int[], moment timestamptz) RETURNS bytea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH bounds AS MATERIALIZED (
         SELECT public.ST_TileEnvelope(z, x, y) AS tile, public.ST_TileEnvelope(z, x, y, margin => 64.0 / 4096) AS around)
@@ -118,25 +118,85 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
               CASE WHEN isfinite(o.valid_from) THEN date_part('epoch', o.valid_from)::bigint END AS valid_from_s,
               CASE WHEN isfinite(o.valid_to) THEN date_part('epoch', o.valid_to)::bigint END AS valid_to_s,
               public.ST_AsMVTGeom(o.geom_3857, b.tile, 4096, 64, true) AS geom
-          FROM bounds b JOIN onemap.zone o ON o.geom_3857 OPERATOR(public.&&) b.around WHERE departments IS NULL) r
+          FROM bounds b JOIN onemap.zone_as_of(moment) o ON o.geom_3857 OPERATOR(public.&&) b.around WHERE departments IS NULL) r
 $$;
-COMMENT ON FUNCTION onemap.tile_zone(int, int, int, int[]) IS
+COMMENT ON FUNCTION onemap.tile_zone(int, int, int, int[], timestamptz) IS
     'A tile of the zones, whatever their term; they are of no department: who sees only some departments sees none; attributes '
     'kind, code, name, valid_from_s and valid_to_s (UTC epoch seconds, left out: without an end)';
+
+-- ---- tiles of points as they were; the hub's memory has only those that are ----
+
+CREATE OR REPLACE FUNCTION onemap.point_past(layer text, moment timestamptz, area public.geometry)
+RETURNS TABLE (id bigint, kind text, state text, department int, geom public.geometry)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+    CASE layer
+        WHEN 'case' THEN RETURN QUERY
+            SELECT c.id, coalesce(c.category_code, ''), c.state, c.department_id, c.geom FROM onemap.case_record_as_of(moment) c
+            WHERE c.ended_at IS NULL AND public.ST_Intersects(c.geom, area);
+        WHEN 'alarm' THEN RETURN QUERY
+            SELECT a.id, r.subsystem || '/' || r.key, a.severity, d.department_id, p.geom
+            FROM onemap.alarm_as_of(moment) a JOIN onemap.alarm_rule r ON r.id = a.rule_id
+                JOIN onemap.device_as_of(moment) d ON d.id = a.device_id
+                CROSS JOIN LATERAL (SELECT coalesce((SELECT t.geom FROM onemap.place_last_at(d.id, moment) t), d.geom) AS geom
+                    OFFSET 0) p
+            WHERE a.closed_at IS NULL AND a.device_id <> 0 AND d.status <> 'retired' AND public.ST_Intersects(p.geom, area);
+        WHEN 'device' THEN RETURN QUERY
+            SELECT d.id::bigint, d.subsystem || coalesce('/' || d.kind, ''),
+                CASE WHEN EXISTS (SELECT FROM onemap.device_state_past(d.id, moment, false) s WHERE s.online) THEN 'online'
+                    ELSE 'offline' END, d.department_id, p.geom
+            FROM onemap.device_as_of(moment) d
+                CROSS JOIN LATERAL (SELECT coalesce((SELECT t.geom FROM onemap.place_last_at(d.id, moment) t), d.geom) AS geom
+                    OFFSET 0) p
+            WHERE d.status <> 'retired' AND public.ST_Intersects(p.geom, area);
+    END CASE;
+END $$;
+COMMENT ON FUNCTION onemap.point_past(text, timestamptz, public.geometry) IS
+    'Points of a layer (device, alarm, case) that the map showed at a moment, within an area, as the views point_* have them now';
+
+CREATE OR REPLACE FUNCTION onemap.tile_points_past(layer text, z int, x int, y int, departments int[], moment timestamptz)
+RETURNS bytea
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    tile public.geometry := public.ST_TileEnvelope(z, x, y); around public.geometry; body bytea; total bigint;
+    whole CONSTANT public.geometry := public.ST_MakeEnvelope(-180, -90, 180, 90, 4326);
+BEGIN
+    around := CASE WHEN z < 3 THEN whole
+        ELSE public.ST_Transform(public.ST_TileEnvelope(z, x, y, margin => 64.0 / 4096), 4326) END;
+    WITH found AS MATERIALIZED (
+        SELECT p.id, p.kind, p.state, public.ST_AsMVTGeom(public.ST_Transform(p.geom, 3857), tile, 4096, 64, true) AS geom
+        FROM onemap.point_past(layer, moment, around) p WHERE departments IS NULL OR p.department = ANY (departments)),
+    points AS (
+        SELECT count(f.geom) AS total, public.ST_AsMVT(f, layer, 4096, 'geom', 'id' ORDER BY f.id) AS body
+        FROM found f WHERE f.geom IS NOT NULL),
+    counts AS (
+        SELECT c.state, c.count, public.ST_MakePoint(c.i * 64 + 32, c.j * 64 + 32) AS geom
+        FROM (SELECT f.state, count(*) AS count, floor(public.ST_X(f.geom) / 64) AS i, floor(public.ST_Y(f.geom) / 64) AS j
+              FROM found f WHERE f.geom IS NOT NULL GROUP BY 1, 3, 4) c)
+    SELECT p.total, CASE WHEN z >= 12 AND p.total <= 10000 THEN p.body
+        ELSE (SELECT public.ST_AsMVT(c, layer, 4096, 'geom' ORDER BY c.geom, c.state) FROM counts c) END
+    INTO total, body FROM points p;
+    RETURN CASE WHEN total > 0 THEN body END;
+END $$;
+COMMENT ON FUNCTION onemap.tile_points_past(text, int, int, int, int[], timestamptz) IS
+    'A tile of points as they were at a moment, as hub/live/tile.c makes them now: attributes kind and state, below zoom 12 or '
+    'beyond 10,000 points counts by cells of 64 units; of these departments, NULL: of all';
 
 CREATE OR REPLACE FUNCTION onemap.http_tile(request jsonb) RETURNS TABLE (body bytea)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     z int := (request->>'z')::int; x int := (request->>'x')::int; y int := (request->>'y')::int;
-    departments int[] := onemap.identity_departments(request);
+    departments int[] := onemap.identity_departments(request); moment timestamptz := onemap.http_at(request);
 BEGIN
     CASE request->>'layer'
-        WHEN 'grid' THEN body := onemap.tile_grid(z, x, y, departments);
-        WHEN 'department' THEN body := onemap.tile_department(z, x, y, departments);
-        WHEN 'zone' THEN body := onemap.tile_zone(z, x, y, departments);
+        WHEN 'grid' THEN body := onemap.tile_grid(z, x, y, departments, moment);
+        WHEN 'department' THEN body := onemap.tile_department(z, x, y, departments, moment);
+        WHEN 'zone' THEN body := onemap.tile_zone(z, x, y, departments, moment);
+        ELSE body := onemap.tile_points_past(request->>'layer', z, x, y, departments, moment);
     END CASE;
     RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION onemap.http_tile(jsonb) IS
-    'GET /api/v1/tiles/{layer}/{z}/{x}/{y}.mvt for layers of polygons (hub/http/tile_query.c): a Mapbox Vector Tile; NULL: empty';
+    'GET /api/v1/tiles/{layer}/{z}/{x}/{y}.mvt for layers of polygons, and for all as they were at a moment '
+    '(hub/http/tile_query.c): a Mapbox Vector Tile; NULL: empty';
 GRANT EXECUTE ON FUNCTION onemap.http_tile(jsonb) TO cityhub_api;

@@ -1,6 +1,6 @@
--- The county at any minute: what was so at a moment, as it was known then. Tables that are written over have their versions beside
--- them (schema/tables/121_past.sql), kept by triggers; records are known from their receipt on. A function <table>_as_of(moment) has
--- the rows of its table; moment NULL: as it stands, at no cost. Nobody changes the past: no function writes it but past_keep().
+-- The county at any minute: what was so at a moment, as it was known then. Tables that are written over have their versions
+-- beside them (schema/tables/121_past.sql), kept by triggers; records are known from their receipt on. A function
+-- <table>_as_of(moment) has the rows of its table; moment NULL: as it stands, at no cost. Only past_keep() writes the past.
 
 -- ---- keeping ----
 
@@ -48,14 +48,15 @@ BEGIN
                 SELECT FROM onemap.%5$I e WHERE e.%7$I = p.%7$I AND e.until_at > moment
                     AND (e.until_at, e.past_id) < (p.until_at, p.past_id))
         $f$', what || '_as_of', what, onemap.past_columns(what, 't'), onemap.past_columns(what, 'p'), what || '_past',
-        coalesce('t.' || quote_ident(born) || ' <= moment', 'true'), key, coalesce('p.' || quote_ident(born) || ' <= moment', 'true'));
+        coalesce('t.' || quote_ident(born) || ' <= moment', 'true'), key,
+        coalesce('p.' || quote_ident(born) || ' <= moment', 'true'));
     EXECUTE format('COMMENT ON FUNCTION onemap.%I(timestamptz) IS %L', what || '_as_of',
         format('Rows of onemap.%s as they were at a moment; NULL: as they are', what));
     EXECUTE format('GRANT EXECUTE ON FUNCTION onemap.%I(timestamptz) TO cityhub_read', what || '_as_of');
 END $$;
 COMMENT ON FUNCTION onemap.past_watch(text, text, text) IS
-    'Keeps a table''s versions in <table>_past from here on, and makes <table>_as_of(moment); born: the column from which on a row is '
-    'there, NULL: that is noted';
+    'Keeps a table''s versions in <table>_past from here on, and makes <table>_as_of(moment); born: the column from which on a row '
+    'is there, NULL: that is noted';
 
 SELECT onemap.past_watch(x.what, x.key, x.born) FROM (VALUES ('device', 'id', 'created_at'), ('person', 'id', NULL),
     ('vehicle', 'id', NULL), ('case_record', 'id', NULL), ('alarm', 'id', 'recorded_at'), ('grid_cell', 'code', NULL),
@@ -155,6 +156,18 @@ END $$;
 COMMENT ON FUNCTION onemap.track_point_last_at(int, timestamptz) IS
     'The last place of a device that was known at a moment, with its times; NULL: none';
 
+-- Whose state has no place to this day has never told one: most devices stand.
+CREATE OR REPLACE FUNCTION onemap.place_last_at(device int, moment timestamptz, OUT observed_at timestamptz,
+    OUT received_at timestamptz, OUT geom public.geometry)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = device AND s.geom IS NULL) THEN
+        SELECT t.observed_at, t.received_at, t.geom INTO observed_at, received_at, geom
+        FROM onemap.track_point_last_at(device, moment) t;
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.place_last_at(int, timestamptz) IS 'track_point_last_at(), at no cost for what does not move';
+
 CREATE OR REPLACE FUNCTION onemap.readings_as_of(device int, last timestamptz, moment timestamptz, OUT readings float8[],
     OUT reading_times timestamptz[], OUT quality bigint)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -178,12 +191,13 @@ $$;
 COMMENT ON FUNCTION onemap.readings_as_of(int, timestamptz, timestamptz) IS
     'Last reading of each metric within the day up to a device''s last record, as known at a moment, with times and quality bits';
 
-CREATE OR REPLACE FUNCTION onemap.device_state_past(device int, moment timestamptz) RETURNS SETOF onemap.device_state
+CREATE OR REPLACE FUNCTION onemap.device_state_past(device int, moment timestamptz, with_readings boolean DEFAULT true)
+RETURNS SETOF onemap.device_state
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE s onemap.device_state; o record; t record; since_at timestamptz; patience interval;
 BEGIN
     SELECT * INTO o FROM onemap.observation_last_at(device, moment);
-    SELECT * INTO t FROM onemap.track_point_last_at(device, moment);
+    SELECT * INTO t FROM onemap.place_last_at(device, moment);
     s.device_id := device;
     s.observed_at := greatest(o.observed_at, t.observed_at);
     s.last_seen_at := greatest(o.received_at, t.received_at);
@@ -206,13 +220,15 @@ BEGIN
             s.changed_at := s.last_seen_at;
         END IF;
     END IF;
-    SELECT r.readings, r.reading_times, r.quality INTO s.readings, s.reading_times, s.quality
-    FROM onemap.readings_as_of(device, o.observed_at, moment) r;
+    IF with_readings THEN
+        SELECT r.readings, r.reading_times, r.quality INTO s.readings, s.reading_times, s.quality
+        FROM onemap.readings_as_of(device, o.observed_at, moment) r;
+    END IF;
     s.geom := t.geom;
     s.geom_at := t.observed_at;
     RETURN NEXT s;
 END $$;
-COMMENT ON FUNCTION onemap.device_state_past(int, timestamptz) IS
+COMMENT ON FUNCTION onemap.device_state_past(int, timestamptz, boolean) IS
     'What was known of a device at a moment, from its records; no row: nothing. last_seen_at: receipt of the last record';
 
 CREATE OR REPLACE FUNCTION onemap.device_state_as_of(device int, moment timestamptz) RETURNS SETOF onemap.device_state
@@ -223,15 +239,16 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION onemap.device_state_as_of(int, timestamptz) IS
     'The row of onemap.device_state of a device as it was at a moment; NULL: as it is';
-GRANT EXECUTE ON FUNCTION onemap.device_state_as_of(int, timestamptz), onemap.device_state_past(int, timestamptz),
+GRANT EXECUTE ON FUNCTION onemap.device_state_as_of(int, timestamptz), onemap.device_state_past(int, timestamptz, boolean),
     onemap.observation_last_at(int, timestamptz), onemap.track_point_last_at(int, timestamptz),
+    onemap.place_last_at(int, timestamptz),
     onemap.readings_as_of(int, timestamptz, timestamptz) TO cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.http_place_as_of(device int, moment timestamptz) RETURNS TABLE (geom public.geometry)
 LANGUAGE sql STABLE AS $$
     SELECT s.geom FROM onemap.device_state s WHERE s.device_id = device AND moment IS NULL
     UNION ALL
-    SELECT t.geom FROM onemap.track_point_last_at(device, moment) t WHERE moment IS NOT NULL
+    SELECT t.geom FROM onemap.place_last_at(device, moment) t WHERE moment IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.http_place_as_of(int, timestamptz) IS
     'Where a device was last by its own word at a moment, NULL: now; NULL of what does not move';

@@ -1,5 +1,5 @@
--- How things stood before they were changed: one row a version that is over, kept by triggers (schema/rules/past.sql), so that the map
--- can be asked for any minute. Records have their times of receipt, and are kept as they are; here is what would be written over.
+-- How things stood before they were changed: one row a version that is over, kept by triggers (schema/rules/past.sql), so that
+-- the map can be asked for any minute. Records have their times of receipt; here is what would be written over.
 
 DO $$
 DECLARE t record;
@@ -40,24 +40,25 @@ GRANT SELECT ON onemap.past_kept TO cityhub_hub, cityhub_read;
 
 -- What is there already has no versions yet. Of people and vehicles nothing was known before their last message; of cases the
 -- journal knows the most: state, department, category, limits and times, event by event.
-INSERT INTO onemap.person_past (id, subsystem, vendor, code, name, role, department_id, device_id, on_duty, observed_at, geom,
-    geom_outside, until_at, there)
+INSERT INTO onemap.person_past (id, subsystem, vendor, code, name, role, department_id, device_id, on_duty, observed_at,
+    geom, geom_outside, until_at, there)
 SELECT p.id, p.subsystem, p.vendor, p.code, p.name, p.role, p.department_id, p.device_id, p.on_duty, p.observed_at, p.geom,
     p.geom_outside, least(p.observed_at, pg_catalog.now()), false
 FROM onemap.person p;
-INSERT INTO onemap.vehicle_past (id, subsystem, vendor, code, name, role, plate, department_id, device_id, on_duty, observed_at, geom,
-    geom_outside, until_at, there)
-SELECT v.id, v.subsystem, v.vendor, v.code, v.name, v.role, v.plate, v.department_id, v.device_id, v.on_duty, v.observed_at, v.geom,
-    v.geom_outside, least(v.observed_at, pg_catalog.now()), false
+INSERT INTO onemap.vehicle_past (id, subsystem, vendor, code, name, role, plate, department_id, device_id, on_duty, observed_at,
+    geom, geom_outside, until_at, there)
+SELECT v.id, v.subsystem, v.vendor, v.code, v.name, v.role, v.plate, v.department_id, v.device_id, v.on_duty, v.observed_at,
+    v.geom, v.geom_outside, least(v.observed_at, pg_catalog.now()), false
 FROM onemap.vehicle v;
 
 -- Event seq of a case ends the version before it; that of event 1: that there is none. Flags and counts as far as the events say.
-INSERT INTO onemap.case_record_past (id, code, version, state, source, title, description, address, catalogue_version, category_code,
-    condition_number, geom, grid_cell, street, component_code, device_id, subsystem, vendor, external_code, department_id,
-    candidates, merged_into, reported_at, accepted_at, registered_at, dispatched_at, handled_at, checked_at, ended_at, limit_value,
-    limit_unit, clock, limit_s, clock_started_at, remaining_s, deadline_at, warn_at, stage_entered_at, stage_deadline_at,
-    resume_state, asked_extension, asked_suspension, rework_count, return_count, wrong_dispatch_count, extension_count,
-    suspension_count, supervision_count, reminder_count, flags, satisfaction, event_count, last_event_at, last_hash, until_at, there)
+INSERT INTO onemap.case_record_past (id, code, version, state, source, title, description, address, catalogue_version,
+    category_code, condition_number, geom, grid_cell, street, component_code, device_id, subsystem, vendor, external_code,
+    department_id, candidates, merged_into, reported_at, accepted_at, registered_at, dispatched_at, handled_at, checked_at,
+    ended_at, limit_value, limit_unit, clock, limit_s, clock_started_at, remaining_s, deadline_at, warn_at, stage_entered_at,
+    stage_deadline_at, resume_state, asked_extension, asked_suspension, rework_count, return_count, wrong_dispatch_count,
+    extension_count, suspension_count, supervision_count, reminder_count, flags, satisfaction, event_count, last_event_at,
+    last_hash, until_at, there)
 SELECT c.id, c.code, e.seq, e.to_state, e.source, c.title, c.description, c.address, e.catalogue_version, e.category,
     e.condition_number, c.geom, e.grid_cell, e.street, c.component_code, c.device_id, c.subsystem, c.vendor, c.external_code,
     (SELECT d.id FROM onemap.department d WHERE d.code = e.department), '{}', NULL, c.reported_at,
@@ -85,8 +86,8 @@ ORDER BY e.case_id, e.seq;
 INSERT INTO onemap.case_record_past (id, code, version, state, source, catalogue_version, title, description, address, candidates,
     reported_at, stage_entered_at, rework_count, return_count, wrong_dispatch_count, extension_count, suspension_count,
     supervision_count, reminder_count, flags, event_count, last_event_at, last_hash, until_at, there)
-SELECT c.id, c.code, 0, 'reported', c.source, c.catalogue_version, '', '', '', '{}', c.reported_at, c.reported_at, 0, 0, 0, 0, 0, 0, 0,
-    '{}', 0, c.reported_at, '', coalesce(e.recorded_at, c.reported_at), false
+SELECT c.id, c.code, 0, 'reported', c.source, c.catalogue_version, '', '', '', '{}', c.reported_at, c.reported_at, 0, 0, 0, 0, 0, 0,
+    0, '{}', 0, c.reported_at, '', coalesce(e.recorded_at, c.reported_at), false
 FROM onemap.case_record c LEFT JOIN onemap.case_event e ON e.case_id = c.id AND e.seq = 1;
 
 -- They ask for a moment too now.
@@ -97,3 +98,6 @@ DROP FUNCTION IF EXISTS onemap.http_case_near(onemap.case_record, jsonb, float8,
 DROP FUNCTION IF EXISTS onemap.http_cases_near(public.geometry, float8, int, int[], int);
 DROP FUNCTION IF EXISTS onemap.http_device_alarms(int);
 DROP FUNCTION IF EXISTS onemap.http_device_work(int, int[]);
+DROP FUNCTION IF EXISTS onemap.tile_grid(int, int, int, int[]);
+DROP FUNCTION IF EXISTS onemap.tile_department(int, int, int, int[]);
+DROP FUNCTION IF EXISTS onemap.tile_zone(int, int, int, int[]);

@@ -4,6 +4,7 @@ import csv
 import io
 import itertools
 import json
+import math
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ import time
 
 import pytest
 import requests
-from harness import paths
+from harness import mvt, paths
 from harness.process import wait_until
 
 PAGE = (paths.ROOT / "docs" / "api.md").read_text()
@@ -168,6 +169,13 @@ def test_the_county_at_a_moment(shared, hub, county):
         assert {**shown, "work": [], "state_since": None, "last_seen_at": None} == {**before[f"/api/v1/devices/{device}"], "work": [], "state_since": None, "last_seen_at": None}
         values = [{entry["code"]: entry["readings"]["pm25_ug_m3"]["value"] for entry in seen(at, "/api/v1/states").json()["states"]} for at in moments]
         assert [value["site-west"] for value in values] == [30.0, 30.0, 555.0], values
+        x, y = int((114.35 + 180) / 360 * 2**14), int((1 - math.asinh(math.tan(math.radians(34.5))) / math.pi) / 2 * 2**14)
+        tiles = [seen(at, f"/api/v1/tiles/device/14/{x}/{y}.mvt") for at in (*moments[:2], moments[0])]
+        assert [tile.status_code for tile in tiles] == [200, 204, 200] and tiles[0].content == tiles[2].content
+        layer, = mvt.layers(tiles[0].content).values()
+        assert (layer.name, [(feature.id, feature.attributes) for feature in layer.features]) == ("device", [(device, {"kind": "dust", "state": "online"})])
+        assert seen(moments[0], f"/api/v1/tiles/device/14/{x}/{y}.mvt", "west").status_code == 204
+        problem(seen("2126-01-01", f"/api/v1/tiles/device/14/{x}/{y}.mvt"), 400, "CH065")
         # Answers of different moments are different things; the same one is the same.
         tags = [seen(at).headers["ETag"] for at in (moments[0], moments[1], moments[0])]
         assert tags[0] == tags[2] != tags[1] and seen(moments[0], headers={"If-None-Match": tags[0]}).status_code == 304

@@ -301,7 +301,7 @@ def test_polygons(shared, hub, county):
 
 def test_one_query_for_a_burst(shared, hub, county):
     """32 who want the same tile of polygons at once: it is made once."""
-    source = shared.database.value("SELECT pg_get_functiondef('onemap.tile_zone(int,int,int,int[])'::regprocedure)")
+    source = shared.database.value("SELECT pg_get_functiondef('onemap.tile_zone(int,int,int,int[],timestamptz)'::regprocedure)")
     shared.database.query("INSERT INTO onemap.zone (kind, code, name_zh, geom) VALUES ('other', 'slow', 'slow', public.ST_Multi(public.ST_MakeEnvelope(%s, %s, %s, %s, 4326)))",
                           WEST, SOUTH, WEST + SIZE, SOUTH + SIZE)
     x, y = tile_at(9, WEST + 0.05, SOUTH + 0.05)

@@ -3,7 +3,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(37);
+SELECT plan(45);
 SELECT setseed(0.65);
 
 -- ---- what is kept beside ----
@@ -24,7 +24,11 @@ CREATE TEMP TABLE snapshot (n int, what text, at timestamptz, rows text);
 CREATE TEMP TABLE answer (route text, department text, fields jsonb, at timestamptz, body jsonb);
 CREATE FUNCTION test.told_then(route text, fields jsonb, department text) RETURNS jsonb LANGUAGE sql AS $$
     -- What depends on the clock, which stands still in a test, and what nobody can do in the past.
-    SELECT (test.answer(route, fields || '{"limit": 1000, "readings": false}', department, 'read alarm')) - '{clock,can}'::text[]
+    SELECT CASE route
+        WHEN 'tile' THEN (SELECT to_jsonb(encode(t.body, 'hex')) FROM onemap.http_tile(test.ask(fields, department)) t)
+        WHEN 'points' THEN (SELECT jsonb_agg(jsonb_build_array(p.id, p.kind, p.state, p.department, p.geom) ORDER BY p.id) FROM onemap.point_past(fields->>'layer',
+            coalesce((fields->>'at')::timestamptz, clock_timestamp()), public.ST_MakeEnvelope(114.65, 34.45, 114.8, 34.6, 4326)) p)
+        ELSE test.answer(route, fields || '{"limit": 1000, "readings": false}', department, 'read alarm') - '{clock,can}'::text[] END
 $$;
 CREATE FUNCTION test.rows(source text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE rows text;
@@ -84,6 +88,8 @@ BEGIN
             INSERT INTO answer (route, department, fields, at, body) SELECT r.route, u.code, r.fields, clock_timestamp(), test.told_then(r.route, r.fields, u.code)
             FROM (VALUES (NULL), ('chengguan')) u (code), (SELECT 'device' AS route, jsonb_build_object('id', test.one('device')) AS fields
                 UNION ALL SELECT 'case', jsonb_build_object('number', (SELECT c.code FROM onemap.case_record c ORDER BY random() LIMIT 1))
+                UNION ALL SELECT 'tile', jsonb_build_object('layer', l, 'z', 10, 'x', 838, 'y', 407) FROM unnest('{grid,department,zone}'::text[]) l
+                UNION ALL SELECT 'points', jsonb_build_object('layer', l) FROM unnest('{device,alarm,case}'::text[]) l
                 UNION ALL SELECT x, '{}' FROM unnest('{devices,people,vehicles}'::text[]) x UNION ALL SELECT 'devices', '{"box": [114.6, 34.4, 114.75, 34.55]}'
                 UNION ALL SELECT x.route, x.fields - 'after' FROM (VALUES ('alarms', '{"after": 9999999}'::jsonb), ('alarms', '{"open": true, "after": 9999999}'), ('cases', '{"after": 9999999}'),
                     ('cases', '{"state": ["registered", "handling"], "after": 9999999}')) AS x (route, fields)) r;
@@ -100,6 +106,17 @@ SELECT is((SELECT array_agg(w.what) FROM watched w WHERE test.rows(format('onema
 SELECT is_empty($$SELECT a.route, a.fields, a.department, a.body, t.t FROM answer a, LATERAL (SELECT test.told_then(a.route, a.fields || jsonb_build_object('at', a.at), a.department)) t (t)
     WHERE a.body IS DISTINCT FROM t.t$$, 'the API answers of those moments as it answered then, to all and to a department');
 SELECT cmp_ok((SELECT count(*)::int FROM answer a WHERE length(a.body::text) > 200), '>', 60, 'it had something to say');
+-- What point_past() has is what the hub reads of what is, and a tile of it decodes to that.
+SELECT results_eq(format($$SELECT p.id::bigint, p.kind, p.state, p.department FROM onemap.point_past(%L, clock_timestamp(), public.ST_MakeEnvelope(0, 0, 180, 80, 4326)) p ORDER BY 1$$, l.l),
+    format($$SELECT p.id::bigint, p.kind, p.state, nullif(p.department, 0) FROM onemap.point_%s p WHERE p.shown AND p.lon IS NOT NULL ORDER BY 1$$, l.l), l.l || ': the points are those of now')
+FROM unnest('{device,case}'::text[]) l (l);
+SELECT is((SELECT count(*) FROM onemap.point_past('alarm', clock_timestamp(), public.ST_MakeEnvelope(0, 0, 180, 80, 4326))),
+    (SELECT count(*) FROM onemap.point_alarm p JOIN onemap.point_device d ON d.id = p.device WHERE d.lon IS NOT NULL AND d.shown), 'and open alarms at their devices');
+SELECT cmp_ok((SELECT length(onemap.tile_points_past('device', z.z, floor((p.lon + 180) / 360 * 2 ^ z.z)::int, floor((1 - asinh(tand(p.lat)) / pi()) / 2 * 2 ^ z.z)::int, NULL, clock_timestamp()))
+        FROM onemap.point_device p WHERE p.shown AND p.lon IS NOT NULL ORDER BY p.id LIMIT 1),
+    '>', 30, 'a tile of them at zoom ' || z.z) FROM (VALUES (0), (9), (12)) z (z);
+SELECT is(onemap.tile_points_past('device', 14, 0, 0, NULL, clock_timestamp()), NULL, 'and none where nothing is');
+SELECT is(onemap.tile_points_past('device', 9, 419, 203, '{}', clock_timestamp()), NULL, 'nor for who sees none');
 SELECT throws_ok($$SELECT test.answer('devices', jsonb_build_object('at', now() + interval '1 hour'))$$, 'CH065', NULL, 'nobody knows the future');
 SELECT is(jsonb_array_length(test.answer('devices', '{"at": "2020-01-01T00:00:00Z"}')->'devices'), 0, 'before the first device there was none');
 SELECT throws_ok($$SELECT test.answer('cases', '{"at": "2026-01-01T00:00:00Z", "statistic": "closed"}')$$, 'CH013', NULL, 'a statistic has its own moment');
