@@ -307,7 +307,7 @@ def test_one_query_for_a_burst(shared, hub, county):
     x, y = tile_at(9, WEST + 0.05, SOUTH + 0.05)
     get(hub, "zone", 9, x, y)
     try:
-        shared.database.query("CREATE OR REPLACE FUNCTION onemap.tile_zone(z int, x int, y int, departments int[]) RETURNS bytea LANGUAGE plpgsql VOLATILE AS $$"
+        shared.database.query("CREATE OR REPLACE FUNCTION onemap.tile_zone(z int, x int, y int, departments int[], moment timestamptz) RETURNS bytea LANGUAGE plpgsql VOLATILE AS $$"
                               " BEGIN PERFORM pg_sleep(0.5); RETURN convert_to(clock_timestamp()::text, 'UTF8'); END $$")
         with concurrent.futures.ThreadPoolExecutor(32) as threads:
             contents = set(threads.map(lambda _: get(hub, "zone", 9, x + 1, y).content, range(32)))
