@@ -129,7 +129,24 @@ static const struct parameter tile_parameters[] = {
     {0},
 };
 
+static const struct parameter json_parameters[] = {
+    {.name = "layer", .kind = PARAMETER_CHOICE, .choices = TILE_LAYER_CHOICES, .meaning = "what the tiles show"},
+    AT,
+    {0},
+};
+
 const struct route routes_tile[] = {
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/tiles/{layer}.json",
+     .summary = "TileJSON 3.0 of a layer: where its tiles are, zooms, bounds, attributes",
+     .right = RIGHT_READ,
+     .parameters = json_parameters,
+     .function = "onemap.http_tile_json",
+     .links = true,
+     .content_type = JSON_TYPE,
+     .cache = "private, no-cache",
+     .etag = ETAG_BYTES,
+     .compress = true},
     {.method = METHOD_GET,
      .pattern = "/api/v1/tiles/{layer}/{z}/{x}/{y}.mvt",
      .summary = "A vector tile of one layer; 204 if nothing is there",

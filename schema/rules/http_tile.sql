@@ -200,3 +200,41 @@ COMMENT ON FUNCTION onemap.http_tile(jsonb) IS
     'GET /api/v1/tiles/{layer}/{z}/{x}/{y}.mvt for layers of polygons, and for all as they were at a moment '
     '(hub/http/tile_query.c): a Mapbox Vector Tile; NULL: empty';
 GRANT EXECUTE ON FUNCTION onemap.http_tile(jsonb) TO cityhub_api;
+
+-- ---- what there is, for who draws it ----
+
+CREATE OR REPLACE FUNCTION onemap.tile_layers() RETURNS TABLE (layer text, name_zh text, fields jsonb)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.layer, v.name_zh, v.fields::jsonb FROM (VALUES
+        ('device', '设备与车辆 devices and vehicles', '{"kind": "子系统/类型 subsystem/kind", "state": "online, offline",
+            "count": "第 12 级以下：此处有多少 below zoom 12: how many are here"}'),
+        ('alarm', '未关闭的报警 open alarms', '{"kind": "子系统/规则 subsystem/rule", "state": "info, minor, major, critical",
+            "count": "第 12 级以下：此处有多少 below zoom 12: how many are here"}'),
+        ('case', '未结的案卷 open cases', '{"kind": "类别代码 category", "state": "案卷状态 state of the case",
+            "count": "第 12 级以下：此处有多少 below zoom 12: how many are here"}'),
+        ('grid', '单元网格 grid cells', '{"code": "代码 code", "name": "名称 name", "department": "责任单位代码 department"}'),
+        ('department', '部门责任区 areas of departments', '{"code": "代码 code", "name": "名称 name", "kind": "street, county, '
+            'enterprise"}'),
+        ('zone', '消纳场、工地等区域 zones', '{"kind": "disposal_yard, construction_site, no_entry, other", "code": "代码 code",
+            "name": "名称 name", "valid_from_s": "生效，UTC 秒 from, UTC seconds", "valid_to_s": "失效，UTC 秒 to, UTC seconds"}'))
+        AS v (layer, name_zh, fields)
+$$;
+COMMENT ON FUNCTION onemap.tile_layers() IS 'The layers of the tiles with their attributes: what tile.c and tile_*() write';
+
+CREATE OR REPLACE FUNCTION onemap.http_tile_json(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('tilejson', '3.0.0', 'name', l.layer, 'description', l.name_zh, 'version', '1.0.0', 'scheme', 'xyz',
+        'tiles', json_build_array((request->>'base') || '/api/v1/tiles/' || l.layer || '/{z}/{x}/{y}.mvt'
+            || coalesce('?at=' || replace(request->>'at', '+', '%2B'), '')),
+        'minzoom', 0, 'maxzoom', 18, 'bounds', json_build_array(e.min_lon, e.min_lat, e.max_lon, e.max_lat),
+        'center', json_build_array((e.min_lon + e.max_lon) / 2, (e.min_lat + e.max_lat) / 2, 11),
+        'vector_layers', json_build_array(json_build_object('id', l.layer, 'description', l.name_zh, 'minzoom', 0, 'maxzoom', 18,
+            'fields', l.fields)))
+    FROM onemap.tile_layers() l, onemap.county_extent() e
+    WHERE l.layer = request->>'layer' AND onemap.identity(request) IS NOT NULL
+        AND (onemap.http_at(request) IS NULL OR request ? 'at')
+$$;
+COMMENT ON FUNCTION onemap.http_tile_json(jsonb) IS
+    'GET /api/v1/tiles/{layer}.json: TileJSON 3.0 of a layer, with the address by which who asks finds the hub; at: of the map as '
+    'it was then';
+GRANT EXECUTE ON FUNCTION onemap.http_tile_json(jsonb) TO cityhub_api;

@@ -299,6 +299,31 @@ def test_polygons(shared, hub, county):
     assert {f.attributes["name"] for f in features(get(hub, "grid", z, x, y))} == {"", "改了"}
 
 
+def test_tile_json(shared, hub, county):
+    """TileJSON leads to the tiles, by the name that the client has for the hub, and names every attribute that they have."""
+    attributes = {}
+    for layer in STORED:
+        answer = requests.get(f"{hub.http_url}/api/v1/tiles/{layer}.json", headers=hub.key(), timeout=30)
+        assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("application/json"), answer.text
+        told = answer.json()
+        assert (told["tilejson"], told["minzoom"], told["maxzoom"]) == ("3.0.0", 0, 18)
+        assert told["tiles"] == [f"{hub.http_url}/api/v1/tiles/{layer}/{{z}}/{{x}}/{{y}}.mvt"]
+        described, = told["vector_layers"]
+        west, south, east, north = told["bounds"]
+        assert described["id"] == layer and -180 <= west < east <= 180 and -90 <= south < north <= 90
+        rows = stored(shared.database, layer)
+        for z in (9, 14):
+            for x, y in {tile[1:] for tile in occupied(rows, (z,))}:
+                tile = requests.get(told["tiles"][0].format(z=z, x=x, y=y), headers=hub.key(), timeout=30)
+                for name, shown in mvt.layers(tile.content).items():
+                    assert name == layer
+                    attributes.setdefault(layer, set()).update(key for feature in shown.features for key in feature.attributes)
+        assert attributes[layer] and attributes[layer] <= set(described["fields"]), (layer, attributes)
+    then = requests.get(f"{hub.http_url}/api/v1/tiles/zone.json?at=2126-01-01", headers=hub.key(), timeout=30)
+    assert then.status_code == 400 and then.json()["code"] == "CH065"
+    assert requests.get(f"{hub.http_url}/api/v1/tiles/roads.json", headers=hub.key(), timeout=30).status_code == 400
+
+
 def test_one_query_for_a_burst(shared, hub, county):
     """32 who want the same tile of polygons at once: it is made once."""
     source = shared.database.value("SELECT pg_get_functiondef('onemap.tile_zone(int,int,int,int[],timestamptz)'::regprocedure)")
