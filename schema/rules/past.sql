@@ -1,21 +1,9 @@
 -- The county at any minute: what was so at a moment, as it was known then. Tables that are written over have their versions
 -- beside them (schema/tables/121_past.sql), kept by triggers; records are known from their receipt on. A function
--- <table>_as_of(moment) has the rows of its table; moment NULL: as it stands, at no cost. Only past_keep() writes the past.
+-- <table>_as_of(moment) has the rows of its table; moment NULL: as it stands, at no cost. Only these triggers write
+-- the past.
 
 -- ---- keeping ----
-
--- By the names of the columns, whatever their order.
-CREATE OR REPLACE FUNCTION onemap.past_keep() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE columns text := onemap.past_columns(TG_TABLE_NAME, NULL);
-BEGIN
-    EXECUTE format('INSERT INTO onemap.%I (%s, until_at, there) SELECT %2$s, clock_timestamp(), %L FROM changed',
-        TG_TABLE_NAME || '_past', columns, TG_OP <> 'INSERT');
-    RETURN NULL;
-END $$;
-COMMENT ON FUNCTION onemap.past_keep() IS
-    'Trigger: keeps rows as they were until now; of new ones, that there were none. The time is the clock''s: of two transactions '
-    'the one that comes second has the later one';
 
 CREATE OR REPLACE FUNCTION onemap.past_columns(what text, alias text) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -28,14 +16,23 @@ COMMENT ON FUNCTION onemap.past_columns(text, text) IS 'The columns of a table, 
 CREATE OR REPLACE FUNCTION onemap.past_watch(what text, key text, born text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    EXECUTE format('CREATE OR REPLACE TRIGGER past_changed AFTER UPDATE ON onemap.%I REFERENCING OLD TABLE AS changed
-        FOR EACH STATEMENT EXECUTE FUNCTION onemap.past_keep()', what);
-    EXECUTE format('CREATE OR REPLACE TRIGGER past_gone AFTER DELETE ON onemap.%I REFERENCING OLD TABLE AS changed
-        FOR EACH STATEMENT EXECUTE FUNCTION onemap.past_keep()', what);
-    IF born IS NULL THEN
-        EXECUTE format('CREATE OR REPLACE TRIGGER past_new AFTER INSERT ON onemap.%I REFERENCING NEW TABLE AS changed
-            FOR EACH STATEMENT EXECUTE FUNCTION onemap.past_keep()', what);
-    END IF;
+    -- By the names of the columns, whatever their order. A function a table, so that its plan is made once: it runs with each
+    -- message of staff. The time is the clock's: of two transactions the one that comes second has the later one.
+    EXECUTE format('CREATE OR REPLACE FUNCTION onemap.%1$I() RETURNS trigger
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
+        BEGIN
+            IF TG_OP = ''INSERT'' THEN
+                INSERT INTO onemap.%2$I (%3$s, until_at, there) VALUES (%4$s, clock_timestamp(), false);
+            ELSE
+                INSERT INTO onemap.%2$I (%3$s, until_at, there) VALUES (%5$s, clock_timestamp(), true);
+            END IF;
+            RETURN NULL;
+        END $f$', what || '_past_keep', what || '_past', onemap.past_columns(what, NULL), onemap.past_columns(what, 'NEW'),
+        onemap.past_columns(what, 'OLD'));
+    EXECUTE format('COMMENT ON FUNCTION onemap.%I() IS %L', what || '_past_keep',
+        'Trigger: keeps a row as it was until now; of a new one, that there was none');
+    EXECUTE format('CREATE OR REPLACE TRIGGER past_kept AFTER %s ON onemap.%I FOR EACH ROW EXECUTE FUNCTION onemap.%I()',
+        CASE WHEN born IS NULL THEN 'INSERT OR ' ELSE '' END || 'UPDATE OR DELETE', what, what || '_past_keep');
     -- Without a search_path of its own, so that the planner takes it into the statement.
     EXECUTE format('CREATE OR REPLACE FUNCTION onemap.%1$I(moment timestamptz) RETURNS SETOF onemap.%2$I
         LANGUAGE sql STABLE AS $f$

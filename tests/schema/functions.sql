@@ -22,7 +22,6 @@ INSERT INTO excused (function, message, reason) VALUES
      'figures are made of http_case_figures(), which is a rule, by format()'),
     ('onemap.ogc_find(%', 'text type variable is not sanitized', 'statement is made of ogc_collections() and ogc_properties(), which are rules'),
     ('onemap.ogc_refuse(text,text,text)', 'routine is marked as STABLE, should be IMMUTABLE', 'it would refuse when a statement is planned'),
-    ('onemap.past_keep()', 'text type variable is not sanitized', 'columns is made by past_columns(), which quotes them'),
     ('onemap.past_watch(%', 'text type variable is not sanitized', 'columns are made by past_columns(), which quotes them'),
     ('%', 'OUT variable % is maybe unmodified', 'RETURN QUERY EXECUTE sets them'),
     ('onemap.exchange_enter(%', 'routine is marked as VOLATILE, should be STABLE', 'it writes by dynamic SQL'),
