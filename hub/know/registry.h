@@ -86,6 +86,6 @@ int registry_take_devices(struct registry *registry, const PGresult *rows, int *
 /* One page of devices with an id above `after_id`, changed since `changed_since` (an expression of SQL; NULL = all),
  * into `sql`. */
 void registry_devices_sql(char *sql, size_t size, int after_id, const char *changed_since);
-enum { REGISTRY_PAGE = 20000 };
+enum { REGISTRY_PAGE = 5000 };
 
 #endif

@@ -3,6 +3,7 @@
  * is due the next time; none holds up another connection's. */
 #include "hub/serve/jobs.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ enum {
     CALENDAR_S = 60,
     PACK_S = 300,
     JOBS_MAX = 8,
+    FLOOD_DEVICES = 20000,
     COPY_KEEP = 1048576, /* bytes of memory that stay between writes */
 };
 
@@ -56,6 +58,7 @@ struct runner {
     struct postgres_copy copies[1];
     size_t copy_count;
     bool rolled_up; /* the running rollup says that it was done */
+    bool flooded;   /* states of so many devices waited that their memory is given back once they are written */
     int64_t timeout_s;
 };
 
@@ -74,6 +77,7 @@ struct jobs {
 static bool build_states(struct runner *runner) {
     struct states *states = runner->jobs->world->states;
     hub_metrics.state_dirty = (int64_t)states_dirty(states);
+    runner->flooded = runner->flooded || states_dirty(states) > FLOOD_DEVICES;
     buffer_reset(&runner->copy, COPY_KEEP);
     if (!states_due(states)) {
         feed_settled(runner->jobs->world->feed, feed_head(runner->jobs->world->feed));
@@ -103,6 +107,9 @@ static void end_states(struct runner *runner, const struct postgres_error *error
         feed_settled(runner->jobs->world->feed, states_position_written(states));
         if (states_dirty(states) >= STATES_AT_ONCE) {
             runner->running->due_at = uv_now(runner->jobs->loop); /* there are more: at once */
+        } else if (runner->flooded) {
+            runner->flooded = false;
+            malloc_trim(0); /* a few ms; by itself the library keeps what lies between things that stay */
         }
     }
     hub_metrics.state_dirty = (int64_t)states_dirty(states);

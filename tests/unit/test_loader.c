@@ -369,7 +369,7 @@ static void test_notified_meanwhile(void **state) {
     give_page(loading, 1);
     int64_t before = fake_loop_passed();
     fake_postgres_notify(one(), "cityhub_registry", "vendor");
-    PLAY(&loading->world->loop, one(), {.expects = "d.id > 20000 AND"});
+    PLAY(&loading->world->loop, one(), {.expects = "d.id > 5000 AND"});
     expect_idle(loading);
     PLAY(&loading->world->loop, one(), {.expects = "onemap.vendor v", .answers = {VENDORS}}, {.expects = "d.id > 0"});
     assert_int_equal(fake_loop_passed() - before, 1000);
