@@ -13,15 +13,17 @@ GRANT EXECUTE ON FUNCTION onemap.packed_ordinals() TO cityhub_hub, cityhub_api, 
 -- ---- reading ----
 
 -- Without a search_path of its own, so that the planner takes it into the statement; several unnest() in one list go side by side.
+-- What the column says of all its numbers is taken out of it once, not for each of them.
 CREATE OR REPLACE FUNCTION onemap.series_decode(s onemap.packed_series, first_no int, last_no int)
 RETURNS TABLE (no int, whole bigint, value float8) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1000 AS $$
-    SELECT w.no, w.whole, CASE WHEN (s).planes = 5 THEN w.exact ELSE w.whole / (s).scale END
-    FROM (SELECT x.no, x.exact, (s).unit * ((s).base + (s).step * (x.no - 1) + CASE (s).planes
+    SELECT w.no, w.whole, CASE WHEN w.planes = 5 THEN w.exact ELSE w.whole / w.scale END
+    FROM (SELECT x.no, x.exact, f.planes, f.scale, f.unit * (f.base + f.step * (x.no - 1) + CASE f.planes
                  WHEN 1 THEN nullif(x.low, -128)
                  WHEN 2 THEN nullif(x.mid, -128) * 256 + x.low
                  WHEN 3 THEN nullif(x.high, -128) * 65536 + x.mid * 256 + x.low
                  WHEN 4 THEN x.wide ELSE 0 END) AS whole
-          FROM (SELECT pg_catalog.generate_series(first_no, last_no) AS no,
+          FROM (SELECT (s).planes AS planes, (s).unit AS unit, (s).base AS base, (s).step AS step, (s).scale AS scale OFFSET 0) f
+          CROSS JOIN (SELECT pg_catalog.generate_series(first_no, last_no) AS no,
                        pg_catalog.unnest((s).low[first_no:last_no])::int AS low,
                        pg_catalog.unnest((s).mid[first_no:last_no])::int AS mid,
                        pg_catalog.unnest((s).high[first_no:last_no])::int AS high,
@@ -91,24 +93,28 @@ COMMENT ON FUNCTION onemap.day_offset(timestamptz, date) IS
     'Microseconds since the UTC day began; -1 before it, one more than a day has after it';
 GRANT EXECUTE ON FUNCTION onemap.day_offset(timestamptz, date) TO cityhub_hub, cityhub_api, cityhub_read;
 
--- One metric of a day, and nothing else of it is looked at. OFFSET 0: each value is computed once, not once for each use of it.
+-- One metric of a day, and nothing else of it is looked at; as in series_decode, what is said of all numbers is taken out once (0.75
+-- of the time). OFFSET 0: and each value is computed once, not once for each use of it.
 CREATE OR REPLACE FUNCTION onemap.metric_decode(day date, lifted int[], t onemap.packed_series, m onemap.packed_series,
     q onemap.packed_series, ordinal int, first_no int, last_no int, since bigint, past bigint)
 RETURNS TABLE (observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1000 AS $$
     SELECT day::timestamp AT TIME ZONE 'UTC' + w.moment * interval '1 microsecond', w.value, w.flagged
     FROM (SELECT x.no,
-                 (t).unit * ((t).base + (t).step * (x.no - 1) + CASE (t).planes WHEN 1 THEN x.t_low
+                 f.t_unit * (f.t_base + f.t_step * (x.no - 1) + CASE f.t_planes WHEN 1 THEN x.t_low
                      WHEN 2 THEN x.t_mid * 256 + x.t_low WHEN 3 THEN x.t_high * 65536 + x.t_mid * 256 + x.t_low
                      WHEN 4 THEN x.t_wide ELSE 0 END) AS moment,
-                 CASE (m).planes WHEN 5 THEN x.exact ELSE ((m).base + (m).step * (x.no - 1) + CASE (m).planes
+                 CASE f.planes WHEN 5 THEN x.exact ELSE (f.base + f.step * (x.no - 1) + CASE f.planes
                      WHEN 1 THEN nullif(x.low, -128) WHEN 2 THEN nullif(x.mid, -128) * 256 + x.low
                      WHEN 3 THEN nullif(x.high, -128) * 65536 + x.mid * 256 + x.low
-                     WHEN 4 THEN x.wide ELSE 0 END) / (m).scale END AS value,
-                 (q).planes IS NOT NULL AND coalesce(((q).base + (q).step * (x.no - 1) + CASE (q).planes
+                     WHEN 4 THEN x.wide ELSE 0 END) / f.scale END AS value,
+                 f.q_planes IS NOT NULL AND coalesce((f.q_base + f.q_step * (x.no - 1) + CASE f.q_planes
                      WHEN 1 THEN nullif(x.q_low, -128) WHEN 2 THEN nullif(x.q_mid, -128) * 256 + x.q_low
                      WHEN 3 THEN nullif(x.q_high, -128) * 65536 + x.q_mid * 256 + x.q_low
-                     WHEN 4 THEN x.q_wide ELSE 0 END) & (1::bigint << (ordinal - 1)) <> 0, false) AS flagged
-          FROM (SELECT pg_catalog.generate_series(first_no, last_no) AS no,
+                     WHEN 4 THEN x.q_wide ELSE 0 END) & f.bit <> 0, false) AS flagged
+          FROM (SELECT (t).unit AS t_unit, (t).base AS t_base, (t).step AS t_step, (t).planes AS t_planes,
+                       (m).base AS base, (m).step AS step, (m).planes AS planes, (m).scale AS scale,
+                       (q).base AS q_base, (q).step AS q_step, (q).planes AS q_planes, 1::bigint << (ordinal - 1) AS bit OFFSET 0) f
+          CROSS JOIN (SELECT pg_catalog.generate_series(first_no, last_no) AS no,
                        pg_catalog.unnest((t).low[first_no:last_no])::int AS t_low,
                        pg_catalog.unnest((t).mid[first_no:last_no])::int AS t_mid,
                        pg_catalog.unnest((t).high[first_no:last_no])::int AS t_high,
