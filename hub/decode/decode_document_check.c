@@ -41,6 +41,7 @@ static const struct entry_check {
     {"attachments", {"uri", "sha256", "size_bytes", "media_type"}},
     {"attributes", {"key"}},
     {"values", {"metric"}},
+    {"others", {"key"}},
 };
 
 /* Makes a severity the word that is meant, in small letters; false if it is none. */

@@ -11,7 +11,13 @@
 #include "hub/base/error.h"
 #include "hub/base/member.h"
 
-enum { MINUTE_S = 60 };
+enum {
+    MINUTE_S = 60,
+    OTHERS_MAX = 100, /* of a record: the hub takes no longer lists */
+    REAL_TIME = 2011,
+    UPLOAD_FIRST = 2000,
+    UPLOAD_LAST = 3999, /* commands by which devices tell what is to be kept */
+};
 
 /* What is told of a factor, by the suffix of the item's name. */
 enum part { INSTANT, MINIMUM, MEAN, MAXIMUM, TOTAL, CONVERTED_MINIMUM, CONVERTED_MEAN, CONVERTED_MAXIMUM, PARTS };
@@ -30,12 +36,12 @@ static const struct {
     [CONVERTED_MAXIMUM] = {"ZsMax", "converted_maximum"},
 };
 
-/* Suffixes that say something of a value and are none, or what the hub computes itself. */
-static const char *const silent[] = {"Flag", "EFlag", "SampleTime", "ZsRtd", "ZsCou"};
+/* Items that are read elsewhere: the frame's time, what a host asks for, the frame's one flag. */
+static const char *const read_elsewhere[] = {"DataTime", "BeginTime", "EndTime", "Flag"};
 
 /* A factor of the dialect in this frame. */
 struct slot {
-    bool given[PARTS];
+    const struct hj212_item *given[PARTS]; /* NULL = it is not */
     double value[PARTS];
 };
 
@@ -44,15 +50,23 @@ struct making {
     const struct hj212_origin *origin;
     struct hj212_outcome *outcome;
     struct slot slots[HJ212_FACTORS_MAX];
+    cJSON *others; /* {key, value} of what is left over */
     int64_t time_ms;
     int code; /* 0 or CH_EMEMORY */
 };
 
 /* ---- items */
 
-static void leave_over(struct making *making, const char *name) {
+/* Kept under its own name, as it came. */
+static void leave_over(struct making *making, const struct hj212_item *item) {
     if (making->outcome->left_over++ == 0) {
-        snprintf(making->outcome->first_left_over, sizeof making->outcome->first_left_over, "%s", name);
+        snprintf(making->outcome->first_left_over, sizeof making->outcome->first_left_over, "%s", item->name);
+    }
+    cJSON *other = cJSON_CreateObject();
+    if (other == NULL || cJSON_AddStringToObject(other, "key", item->name) == NULL ||
+        cJSON_AddStringToObject(other, "value", item->value) == NULL || !cJSON_AddItemToArray(making->others, other)) {
+        cJSON_Delete(other);
+        making->code = CH_EMEMORY;
     }
 }
 
@@ -65,13 +79,18 @@ static int part_of(const char *suffix) {
     return -1;
 }
 
-static bool is_silent(const char *suffix) {
-    for (size_t i = 0; i < COUNT_OF(silent); i++) {
-        if (strcasecmp(silent[i], suffix) == 0) {
+static bool is_read_elsewhere(const char *name) {
+    for (size_t i = 0; i < COUNT_OF(read_elsewhere); i++) {
+        if (strcasecmp(read_elsewhere[i], name) == 0) {
             return true;
         }
     }
     return false;
+}
+
+/* A flag of the standard, as flag_of reads it. */
+static bool is_flag(const struct hj212_item *item, const char *suffix) {
+    return strcasecmp(suffix, "Flag") == 0 && item->value[1] == '\0' && strpbrk(item->value, HJ212_FLAGS) != NULL;
 }
 
 static int factor_of(const struct hj212_dialect *dialect, const char *code, size_t length) {
@@ -100,24 +119,27 @@ static double convert(double value, const struct hj212_factor *factor) {
     return factor->scale == 1 && factor->add == 0 ? value : strtod(text, NULL);
 }
 
-/* An item is CODE-SUFFIX; of CODE-x-SUFFIX, as some send it, the middle says nothing. */
+/* An item is CODE-SUFFIX; of CODE-x-SUFFIX, as some send it, the middle says nothing. What is none, or of no factor
+ * that the dialect knows, or said already, is left over. */
 static void take_item(struct making *making, const struct hj212_item *item) {
     const char *first = strchr(item->name, '-'), *last = strrchr(item->name, '-');
-    if (first == NULL || is_silent(last + 1)) {
+    if (*item->value == '\0' || is_read_elsewhere(item->name)) {
         return;
     }
     const struct hj212_dialect *dialect = making->origin->dialect;
-    int part = part_of(last + 1), factor = factor_of(dialect, item->name, (size_t)(first - item->name));
+    int part = first == NULL ? -1 : part_of(last + 1);
+    int factor = first == NULL ? -1 : factor_of(dialect, item->name, (size_t)(first - item->name));
     double value = 0;
-    if (part < 0 || factor < 0 || !read_value(item->value, &value)) {
-        if (*item->value != '\0') {
-            leave_over(making, item->name);
-        }
+    if (factor >= 0 && is_flag(item, last + 1)) {
+        return;
+    }
+    if (part < 0 || factor < 0 || making->slots[factor].given[part] != NULL || !read_value(item->value, &value)) {
+        leave_over(making, item);
         return;
     }
     /* A total is an amount in the device's own unit. */
     const struct hj212_factor *known = &dialect->factors[factor];
-    making->slots[factor].given[part] = true;
+    making->slots[factor].given[part] = item;
     making->slots[factor].value[part] = part == TOTAL ? value : convert(value, known);
 }
 
@@ -179,7 +201,7 @@ static void put_flag(struct making *making, cJSON *record, int *values) {
     const struct hj212_dialect *dialect = making->origin->dialect;
     char device = '\0';
     for (size_t i = 0; i < dialect->factor_count; i++) {
-        char flag = making->slots[i].given[INSTANT] ? flag_of(making, &dialect->factors[i]) : '\0';
+        char flag = making->slots[i].given[INSTANT] != NULL ? flag_of(making, &dialect->factors[i]) : '\0';
         device = device == '\0' || device == 'N' ? (flag != '\0' ? flag : device) : device;
     }
     int value = device == '\0' ? -1 : dialect->flag_values[strchr(HJ212_FLAGS, device) - HJ212_FLAGS];
@@ -195,16 +217,31 @@ static void make_reading(struct making *making, cJSON *telemetry) {
     int values = 0;
     for (size_t i = 0; record != NULL && i < dialect->factor_count; i++) {
         const struct hj212_factor *factor = &dialect->factors[i];
-        if (making->slots[i].given[INSTANT] && is_usable(making, flag_of(making, factor)) &&
-            member_get(record, factor->metric->key) == NULL) {
-            put(making, record, factor->metric->key, cJSON_CreateNumber(making->slots[i].value[INSTANT]));
-            values++;
+        const struct hj212_item *given = making->slots[i].given[INSTANT];
+        if (given == NULL || !is_usable(making, flag_of(making, factor))) {
+            continue;
         }
+        if (member_get(record, factor->metric->key) != NULL) {
+            leave_over(making, given);
+            continue;
+        }
+        put(making, record, factor->metric->key, cJSON_CreateNumber(making->slots[i].value[INSTANT]));
+        values++;
     }
     if (record != NULL) {
         put_flag(making, record, &values);
         making->outcome->readings += record_add(making, telemetry, record, values);
     }
+}
+
+/* What another factor of the same field said already. */
+static bool leave_slot_over(struct making *making, const struct slot *slot, enum part first, enum part last) {
+    for (int part = (int)first; part <= (int)last; part++) {
+        if (slot->given[part] != NULL) {
+            leave_over(making, slot->given[part]);
+        }
+    }
+    return false;
 }
 
 /* Adds what a slot has from `first` to `last` to the list; true if that is anything. */
@@ -213,14 +250,17 @@ static bool add_value(struct making *making, cJSON *list, size_t factor, enum pa
     const struct slot *slot = &making->slots[factor];
     char flag[2] = {flag_of(making, known), '\0'};
     bool any = false;
+    if (member_find(list, "metric", known->metric->key) != NULL) {
+        return leave_slot_over(making, slot, first, last);
+    }
     cJSON *value = cJSON_CreateObject();
     for (int part = (int)first; value != NULL && part <= (int)last; part++) {
-        if (slot->given[part]) {
+        if (slot->given[part] != NULL) {
             put(making, value, parts[part].field, cJSON_CreateNumber(slot->value[part]));
             any = true;
         }
     }
-    if (value == NULL || !any || member_find(list, "metric", known->metric->key) != NULL) {
+    if (value == NULL || !any) {
         making->code = value == NULL ? CH_EMEMORY : making->code;
         cJSON_Delete(value);
         return false;
@@ -254,9 +294,28 @@ static void make_interval(struct making *making, cJSON *intervals, int seconds, 
     }
 }
 
-static int read_time(struct making *making) {
+/* What is left over, beside the values of the same time. */
+static void make_others(struct making *making, cJSON *intervals, int seconds) {
+    int count = cJSON_GetArraySize(making->others);
+    for (int done = 0; done < count && making->code == 0; done += OTHERS_MAX) {
+        cJSON *record = record_new(making, "began_at_ms");
+        cJSON *list = record == NULL ? NULL : cJSON_AddArrayToObject(record, "others");
+        for (int i = 0; list != NULL && i < OTHERS_MAX && making->others->child != NULL; i++) {
+            cJSON_AddItemToArray(list, cJSON_DetachItemFromArray(making->others, 0));
+        }
+        if (record != NULL) {
+            put(making, record, "seconds", cJSON_CreateNumber(seconds));
+            making->code = list == NULL ? CH_EMEMORY : making->code;
+            making->outcome->intervals += record_add(making, intervals, record, 1);
+        }
+    }
+}
+
+/* Of states and the like, which have no values, the frame's own time does where they say none. */
+static int read_time(struct making *making, bool values) {
     const char *time = hj212_value(making->frame, "DataTime");
     int offset_s = making->origin->offset_minutes * MINUTE_S;
+    time = time == NULL && !values ? making->frame->qn : time;
     if (time != NULL && hj212_time(time, offset_s, &making->time_ms) == 0) {
         return 0;
     }
@@ -267,30 +326,56 @@ static int read_time(struct making *making) {
     return CH_EINVAL;
 }
 
+/* States, logs and the like (2021, 2041, 2081, 3020): kept as they are. */
+static int keep_items(struct making *making, cJSON *intervals) {
+    for (size_t i = 0; i < making->frame->item_count; i++) {
+        const struct hj212_item *item = &making->frame->items[i];
+        if (*item->value != '\0' && !is_read_elsewhere(item->name)) {
+            leave_over(making, item);
+        }
+    }
+    int code = making->outcome->left_over == 0 ? 0 : read_time(making, false);
+    if (code == 0) {
+        make_others(making, intervals, 0);
+    }
+    return code;
+}
+
+static int make_records(struct making *making, cJSON *telemetry, cJSON *intervals, int seconds) {
+    bool any = false;
+    for (size_t i = 0; i < making->frame->item_count; i++) {
+        take_item(making, &making->frame->items[i]);
+    }
+    for (size_t i = 0; i < making->origin->dialect->factor_count; i++) {
+        for (int part = 0; part < PARTS; part++) {
+            any = any || making->slots[i].given[part] != NULL;
+        }
+    }
+    /* Also asked for by a host (BeginTime, EndTime), and answered without values. */
+    int code = any ? read_time(making, true) : 0;
+    if (code != 0 || !any) {
+        return code;
+    }
+    make_reading(making, telemetry);
+    make_interval(making, intervals, 0, INSTANT, INSTANT);
+    make_interval(making, intervals, seconds, MINIMUM, CONVERTED_MAXIMUM);
+    make_others(making, intervals, making->frame->command == REAL_TIME ? 0 : seconds);
+    return 0;
+}
+
 int hj212_records(const struct hj212_frame *frame, const struct hj212_origin *origin, cJSON *telemetry,
                   cJSON *intervals, struct hj212_outcome *outcome) {
     struct making making = {.frame = frame, .origin = origin, .outcome = outcome};
     int seconds = hj212_dialect_seconds(origin->dialect, frame->command);
     *outcome = (struct hj212_outcome){0};
-    if (seconds == 0) {
+    if (seconds == 0 && (frame->command < UPLOAD_FIRST || frame->command > UPLOAD_LAST)) {
         return 0;
     }
-    bool any = false;
-    for (size_t i = 0; i < frame->item_count; i++) {
-        take_item(&making, &frame->items[i]);
+    making.others = cJSON_CreateArray();
+    if (making.others == NULL) {
+        return CH_EMEMORY;
     }
-    for (size_t i = 0; i < origin->dialect->factor_count; i++) {
-        for (int part = 0; part < PARTS; part++) {
-            any = any || making.slots[i].given[part];
-        }
-    }
-    /* Also asked for by a host (BeginTime, EndTime), and answered without values. */
-    int code = any ? read_time(&making) : 0;
-    if (code != 0 || !any) {
-        return code;
-    }
-    make_reading(&making, telemetry);
-    make_interval(&making, intervals, 0, INSTANT, INSTANT);
-    make_interval(&making, intervals, seconds, MINIMUM, CONVERTED_MAXIMUM);
-    return making.code;
+    int code = seconds == 0 ? keep_items(&making, intervals) : make_records(&making, telemetry, intervals, seconds);
+    cJSON_Delete(making.others);
+    return making.code == 0 ? code : making.code;
 }

@@ -18,14 +18,46 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN (SELECT coalesce(jsonb_object_agg(concat(i.ordinal, '.', f.key), f.value), '{}')
             FROM onemap.interval_value i CROSS JOIN LATERAL jsonb_each(jsonb_strip_nulls(to_jsonb(i) - 'received_at')) f
+            WHERE i.device_id = $1 AND i.began_at = $2 AND i.seconds = $3)
+        || (SELECT coalesce(jsonb_object_agg('0.' || f.key, f.value), '{}')
+            FROM onemap.interval_other i CROSS JOIN LATERAL jsonb_each(i.others) f
             WHERE i.device_id = $1 AND i.began_at = $2 AND i.seconds = $3);
 END $$;
-COMMENT ON FUNCTION onemap.interval_flat(int, timestamptz, int) IS 'What is stored of an interval: {"ordinal.column": value}';
+COMMENT ON FUNCTION onemap.interval_flat(int, timestamptz, int) IS 'What is stored of an interval: {"ordinal.column": value}, of what no metric takes {"0.name": text}';
 
 CREATE OR REPLACE FUNCTION onemap.interval_pick(late boolean, stored float8, said float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT CASE WHEN late THEN coalesce(stored, said) ELSE coalesce(said, stored) END $$;
 COMMENT ON FUNCTION onemap.interval_pick(boolean, float8, float8) IS
     'Of what is stored and what a message says the newer one, the other where there is none; late: the message is the older one';
+
+CREATE OR REPLACE FUNCTION onemap.interval_other_put(device_id int, began_at timestamptz, seconds int, record jsonb,
+    since timestamptz)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE said jsonb; old jsonb; gone jsonb; late boolean;
+BEGIN
+    SELECT jsonb_object_agg(o.value->>'key', coalesce(o.value->>'value', '') ORDER BY o.place) INTO said
+    FROM jsonb_array_elements(record->'others') WITH ORDINALITY o (value, place) WHERE o.value->>'key' <> '';
+    IF said IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT i.others, since < i.received_at INTO old, late FROM onemap.interval_other i
+    WHERE i.device_id = $1 AND i.began_at = $2 AND i.seconds = $3 FOR UPDATE;
+    INSERT INTO onemap.interval_other AS i (device_id, began_at, seconds, others, received_at)
+    VALUES ($1, $2, $3, said, coalesce(since, pg_catalog.now()))
+    ON CONFLICT ON CONSTRAINT interval_other_pkey DO UPDATE SET
+        others = CASE WHEN since < i.received_at THEN excluded.others || i.others ELSE i.others || excluded.others END,
+        received_at = greatest(i.received_at, excluded.received_at)
+    WHERE NOT i.others @> excluded.others;
+    SELECT jsonb_object_agg(o.key, o.value) INTO gone FROM jsonb_each(old) o
+    WHERE said ? o.key AND said->o.key <> o.value AND late IS NOT TRUE;
+    IF gone IS NOT NULL THEN
+        INSERT INTO onemap.interval_revision (device_id, began_at, seconds, ordinal, received_at, replaced)
+        VALUES ($1, $2, $3, 0, coalesce(since, pg_catalog.now()), gone);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.interval_other_put(int, timestamptz, int, jsonb, timestamptz) IS
+    'Stores what a record of kind interval says beside the metrics, name by name, the newest message''s text; since: when a message '
+    'that comes again from quarantine came first';
 
 -- The newest message counts, value by value. One that comes again from quarantine fills what is missing, and changes only what is
 -- older than itself.
@@ -56,6 +88,7 @@ BEGIN
         converted_maximum = onemap.interval_pick(since < i.received_at, i.converted_maximum, excluded.converted_maximum),
         flag = CASE WHEN since < i.received_at THEN coalesce(i.flag, excluded.flag) ELSE coalesce(excluded.flag, i.flag) END,
         received_at = greatest(i.received_at, excluded.received_at);
+    PERFORM onemap.interval_other_put(device, began, lasts, record, since);
     new := onemap.interval_flat(device, began, lasts);
     IF new = '{}' THEN
         RAISE EXCEPTION 'values: not one of them names a metric of % with numbers', subsystem USING ERRCODE = 'CH002';
@@ -90,6 +123,7 @@ DECLARE gone bigint;
 BEGIN
     DELETE FROM onemap.interval_value i WHERE i.began_at < before;
     GET DIAGNOSTICS gone = ROW_COUNT;
+    DELETE FROM onemap.interval_other o WHERE o.began_at < before;
     DELETE FROM onemap.interval_revision r WHERE r.began_at < before;
     RETURN gone;
 END $$;
@@ -112,6 +146,16 @@ COMMENT ON VIEW onemap.interval_report IS
     'What devices say of intervals (分钟、小时、日数据), with their names; usable: the flag does not forbid it; out_of_range: '
     'a value is outside the metric''s range';
 GRANT SELECT ON onemap.interval_report TO cityhub_hub, cityhub_read;
+
+CREATE OR REPLACE VIEW onemap.interval_other_report AS
+SELECT d.subsystem, d.vendor, d.code AS device_code, i.device_id, i.began_at, i.seconds, o.key AS name, o.value AS value,
+       i.received_at
+FROM onemap.interval_other i
+JOIN onemap.device d ON d.id = i.device_id
+CROSS JOIN LATERAL jsonb_each_text(i.others) o;
+COMMENT ON VIEW onemap.interval_other_report IS
+    'What devices say beside the metrics (词典之外的因子、状态、日志), one row a name: texts as they came';
+GRANT SELECT ON onemap.interval_other_report TO cityhub_hub, cityhub_read;
 
 -- What the hub has of the same interval: the hour's or the day's rollup where it is one, else the records.
 CREATE OR REPLACE FUNCTION onemap.interval_own(device_id int, ordinal int, began_at timestamptz, seconds int, OUT readings int,

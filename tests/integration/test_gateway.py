@@ -128,6 +128,22 @@ def test_sent_again_nothing_is_doubled(county):
     assert county.database.value("SELECT count(*) FROM onemap.device WHERE code = 'twice-else'") == 0
 
 
+def test_sent_again_after_the_gateway_was_killed_nothing_is_doubled(county):
+    """The answer was lost with the gateway: the same again, by its name, is no second time, and the receipt says so."""
+    gateway = Gateway(county.hub, county.broker, county.site.folder, name="gateway5").start()
+    try:
+        body = messages.json_bytes(records(4, "restart"))
+        assert gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": "restart-1"}).json()["accepted"] == 4
+        gateway.kill()
+        gateway.start()
+        again = gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": "restart-1"})
+        assert again.status_code == 200 and (again.json()["message"], again.json()["accepted"], again.json()["duplicates"]) == ("restart-1", 0, 4), again.text
+        stored = county.database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id WHERE d.code = 'restart'")
+        assert stored == 4
+    finally:
+        gateway.stop()
+
+
 def test_what_is_wrong_is_named(county):
     body = messages.json_bytes(records(1, "wrong"))
     push = county.gateway.push
@@ -352,6 +368,17 @@ def test_what_no_record_can_be_made_of_is_kept_whole(county, monitor):
     assert "CN=9014;" in device.receive(device.send({"z99999-Rtd": 1})), "its data is kept"
     kept = county.database.query("SELECT convert_from(q.payload, 'UTF8') FROM onemap.quarantine q WHERE convert_from(q.payload, 'UTF8') LIKE '%%MN-ODD%%'")
     assert len(kept) == 1 and "z99999-Rtd=1" in kept[0][0]
+
+
+def test_what_the_dialect_does_not_know_is_kept_beside_what_it_does(county, monitor):
+    """The device deletes what is acknowledged: factors of its own, states and logs too are where people find them."""
+    device = monitor("MN-CALM")
+    assert device.receive(device.send({"a34004-Rtd": 35.2})), "the device is known"
+    qn = device.send({"a34004-Rtd": 36.2, "zz17-Rtd": "12.50", "zz17-Flag": "D", "l01001": 116.5})
+    assert "CN=9014;" in device.receive(qn)
+    assert "CN=9014;" in device.receive(device.send({"SB1-RS": 4}, command=2021))
+    kept = county.database.query("SELECT o.name, o.value FROM onemap.interval_other_report o WHERE o.device_code = 'MN-CALM' ORDER BY o.name")
+    assert [tuple(one) for one in kept] == [("SB1-RS", "4"), ("l01001", "116.5"), ("zz17-Flag", "D"), ("zz17-Rtd", "12.50")], kept
 
 
 def test_strangers_on_the_port_harm_nobody(county, monitor):

@@ -1,7 +1,7 @@
 -- Values of intervals: stored once, corrected by the newest, kept apart from the readings; compared with what the hub has computed.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(42);
+SELECT plan(53);
 SELECT onemap.vendor_put('dust', 'v', '{}');
 INSERT INTO onemap.device (subsystem, vendor, code, kind, status) VALUES ('dust', 'v', 'D1', 'site_monitor', 'active'), ('dust', 'v', 'D2', 'site_monitor', 'active');
 SELECT id AS d1 FROM onemap.device WHERE code = 'D1' \gset
@@ -99,10 +99,29 @@ SELECT is((SELECT count(*)::int FROM onemap.interval_compare(now() - interval '2
 SELECT pg_temp.store(pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 5000, "flag": "D"}]', '2026-03-10 13:00+08'));
 SELECT is((SELECT concat_ws(' ', r.usable, r.out_of_range, r.name_zh, r.ended_at = '2026-03-10 14:00+08') FROM onemap.interval_report r WHERE r.mean = 5000), 'f t PM2.5 t', 'what it is called, and how good it is');
 
+-- ---- what no metric takes ----
+CREATE FUNCTION pg_temp.other(texts jsonb, began text DEFAULT '2026-03-11 08:00+08', vals text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('device_code', 'D1', 'began_at_ms', (extract(epoch FROM began::timestamptz) * 1000)::bigint, 'seconds', 0,
+        'values', vals::jsonb, 'others', (SELECT jsonb_agg(jsonb_build_object('key', t.key, 'value', t.value)) FROM jsonb_each_text(texts) t)))) $$;
+CREATE FUNCTION pg_temp.kept() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', o.device_code, o.name, o.value), ', ' ORDER BY o.name) FROM onemap.interval_other_report o $$;
+SELECT is(pg_temp.store(pg_temp.other('{"zz1-Rtd": "0x1F", "SB1-RS": "1"}')), '1 0 0 0 0 0', 'what no metric takes');
+SELECT is(pg_temp.kept(), 'D1 SB1-RS 1, D1 zz1-Rtd 0x1F', 'is kept as it came');
+SELECT is(pg_temp.store(pg_temp.other('{"zz1-Rtd": "0x1F"}')), '0 1 0 0 0 0', 'a part of it again is a duplicate');
+SELECT is(pg_temp.store(pg_temp.other('{"zz2-Rtd": "5"}', vals => '[{"metric": "noise_dba", "mean": 3}]')), '0 0 1 0 0 0', 'more is added, beside values');
+SELECT is(pg_temp.store(pg_temp.other('{"zz2-Rtd": "6"}')), '0 0 0 1 0 0', 'another text of the same name is a correction');
+SELECT is((SELECT jsonb_agg(r.replaced) FROM onemap.interval_revision r WHERE r.ordinal = 0), '[{"zz2-Rtd": "5"}]', 'whose older text is kept');
+SELECT is(pg_temp.store(pg_temp.other('{"zz2-Rtd": "7", "zz3-Rtd": "1"}'), '{"first_received_ms": 1000}'), '0 0 1 0 0 0', 'an older message fills what is missing');
+SELECT is(pg_temp.kept(), 'D1 SB1-RS 1, D1 zz1-Rtd 0x1F, D1 zz2-Rtd 6, D1 zz3-Rtd 1', 'and undoes nothing');
+SELECT is(pg_temp.store(pg_temp.other('{}', '2026-03-11 09:00+08')), '0 0 0 0 1 0', 'nothing at all is refused');
+SELECT is(pg_temp.store(pg_temp.other('{"zz1": "1"}', '2026-03-01 09:00+08')), '1 0 0 0 0 0', 'an old one');
+DELETE FROM onemap.interval_value WHERE seconds = 0 AND began_at = '2026-03-11 08:00+08';
+
 -- ---- keeping ----
 SELECT is(onemap.interval_forget('2026-03-10 08:30+08'), 2::bigint, 'what began before is deleted');
 SELECT is((SELECT count(*)::int FROM onemap.interval_value), 2, 'and no more');
 SELECT is((SELECT count(*)::int FROM onemap.interval_revision WHERE began_at < '2026-03-10 08:30+08'), 0, 'nor are its corrections kept');
+SELECT is((SELECT count(*)::int FROM onemap.interval_other), 1, 'what no metric takes likewise');
 SELECT onemap.partition_maintain(1, 30);
 SELECT is((SELECT count(*)::int FROM onemap.interval_value WHERE began_at < now() - interval '30 days'), 0, 'with the retention of the records');
 SELECT onemap.interval_put('dust', 'v', pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 1}]')->0) AS fate \gset

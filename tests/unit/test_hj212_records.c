@@ -70,13 +70,18 @@ static void expect(const char *dialect_name, const char *segment, const char *wa
 #define TIME "DataTime=20260801085857;"
 #define RECORD(time) "\"device_code\":\"D1\",\"" time "\":1785545937000"
 
+#define OTHER(name, text) "{\"key\":\"" name "\",\"value\":\"" text "\"}"
+#define OTHERS(seconds, name, text)                                                                                    \
+    "{" RECORD("began_at_ms") ",\"others\":[" OTHER(name, text) "],\"seconds\":" seconds "}"
+
 static void test_instant(void **state) {
     (void)state;
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=35.5,a34004-Flag=N;LA-Rtd=61.2;a01006-Rtd=101.3&&",
            "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":35.5,\"noise_dba\":61.2,\"pressure_kpa\":101.3}] [] 0");
     /* Names in any case, the suffix twice, the flag before the value, the second of two factors of one field. */
     expect("dust.json", HEAD("2011") TIME "A34004-FLAG=N,A34004-RTD=35;LA-Rtd-Rtd=70;LEQ-RTD=60&&",
-           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":35,\"noise_dba\":70}] [] 0");
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":35,\"noise_dba\":70}] [" OTHERS("0", "LEQ-RTD",
+                                                                                          "60") "] 1LEQ-RTD");
 }
 
 static void test_units(void **state) {
@@ -142,7 +147,7 @@ static void test_flags(void **state) {
     /* One that nobody knows does not say N. */
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,a34004-Flag=OK&&",
            "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"B\"}],"
-                                         "\"seconds\":0}] 0");
+                                         "\"seconds\":0}," OTHERS("0", "a34004-Flag", "OK") "] 1a34004-Flag");
     expect("incineration.json", HEAD("2011") TIME "a21002-Rtd=80,a21002-Flag=N;a21026-Rtd=0,a21026-Flag=D&&",
            "[{" RECORD("observed_at_ms") ",\"nox_mg_m3\":80,\"monitor_state\":4}] [{" RECORD(
                "began_at_ms") ",\"values\":[{\"mean\":0,\"metric\":\"so2_mg_m3\",\"flag\":\"D\"}],\"seconds\":0}] 0");
@@ -150,7 +155,7 @@ static void test_flags(void **state) {
 
 static void test_none(void **state) {
     (void)state;
-    expect("dust.json", HEAD("2021") TIME "SB1-RS=1;a34004-Rtd=1&&", "[] [] 0");
+    expect("dust.json", HEAD("9015") TIME "a34004-Rtd=1&&", "[] [] 0");
     expect("dust.json", HEAD("9014") "a34004-Rtd=1&&", "[] [] 0");
     expect("dust.json", HEAD("2051") "BeginTime=20260801000000,EndTime=20260801010000&&", "[] [] 0");
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=,a34002-Rtd=--;a34001-Rtd=0x10;zzz-Rtd=1&&", "[] [] 3a34002-Rtd");
@@ -158,6 +163,66 @@ static void test_none(void **state) {
            "-1 DataTime is missing: nobody knows when these values were measured");
     expect("dust.json", HEAD("2011") "DataTime=201909262113836;a34004-Rtd=1&&",
            "-1 DataTime: \"201909262113836\" is no time; it must be YYYYMMDDhhmmss");
+}
+
+/* What no factor takes is kept as it came, beside what one does. */
+static void test_others(void **state) {
+    (void)state;
+    expect("dust.json",
+           HEAD("2011") TIME "a34004-Rtd=35.5,a34004-ZsRtd=36,a34004-Flag=N;zz1-Rtd=0x1F,zz1-Flag=D;l01001=120.5&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":35.5}] [{" RECORD("began_at_ms") ",\"others\":[" OTHER(
+               "a34004-ZsRtd",
+               "36") "," OTHER("zz1-Rtd", "0x1F") "," OTHER("zz1-Flag",
+                                                            "D") "," OTHER("l01001",
+                                                                           "120.5") "],\"seconds\":0}] 4a34004-ZsRtd");
+    expect(
+        "dust.json", HEAD("2051") TIME "a34004-Avg=2;zz1-Avg=3&&",
+        "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":2,\"metric\":\"pm25_ug_m3\"}],\"seconds\":600}," OTHERS(
+            "600", "zz1-Avg", "3") "] 1zz1-Avg");
+    /* Said twice: the first counts, the second is kept. */
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=1;a34004-Rtd=2&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":1}] [" OTHERS("0", "a34004-Rtd", "2") "] 1a34004-Rtd");
+    expect(
+        "dust.json", HEAD("2051") TIME "LA-Avg=60;Leq-Avg=61&&",
+        "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":60,\"metric\":\"noise_dba\"}],\"seconds\":600}," OTHERS(
+            "600", "Leq-Avg", "61") "] 1Leq-Avg");
+    /* States have no values; the frame's own time does where they say none. */
+    expect("dust.json", HEAD("2021") TIME "SB1-RS=1&&", "[] [" OTHERS("0", "SB1-RS", "1") "] 1SB1-RS");
+    expect("dust.json", HEAD("3020") "i11001-Info=//ok//&&",
+           "[] [{\"device_code\":\"D1\",\"began_at_ms\":1785545937223,\"others\":[" OTHER(
+               "i11001-Info", "//ok//") "],\"seconds\":0}] 1i11001-Info");
+    expect("dust.json", HEAD("2021") "DataTime=never;SB1-RS=1&&",
+           "-1 DataTime: \"never\" is no time; it must be YYYYMMDDhhmmss");
+}
+
+/* More than a record may have. */
+static void test_many_others(void **state) {
+    (void)state;
+    static struct hj212_frame frame;
+    char segment[4096] = HEAD("2011") TIME "a34004-Rtd=1", bytes[HJ212_FRAME_MAX];
+    size_t at = strlen(segment);
+    for (int i = 0; i < 250; i++) {
+        at += (size_t)snprintf(segment + at, sizeof segment - at, ";z%03d=%d", i, i);
+    }
+    snprintf(segment + at, sizeof segment - at, "&&");
+    int length = snprintf(bytes, sizeof bytes, "##%04zu%s%04X\r\n", strlen(segment), segment,
+                          hj212_crc(HJ212_CRC_STANDARD, segment, strlen(segment)));
+    hj212_parse(bytes, (size_t)length, NULL, &frame);
+    struct hj212_dialect *dialect = dialect_load("dust.json");
+    const struct hj212_origin origin = {.dialect = dialect, .device_code = "D1", .offset_minutes = 480};
+    struct hj212_outcome outcome;
+    cJSON *telemetry = cJSON_CreateArray(), *intervals = cJSON_CreateArray(), *record;
+    assert_int_equal(hj212_records(&frame, &origin, telemetry, intervals, &outcome), 0);
+    assert_int_equal(outcome.left_over, 250);
+    assert_int_equal(cJSON_GetArraySize(intervals), 3);
+    int kept = 0;
+    cJSON_ArrayForEach(record, intervals) {
+        kept += cJSON_GetArraySize(member_get(record, "others"));
+    }
+    assert_int_equal(kept, 250);
+    cJSON_Delete(telemetry);
+    cJSON_Delete(intervals);
+    hj212_dialect_free(dialect);
 }
 
 static void test_shipped(void **state) {
@@ -220,9 +285,10 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_instant),   cmocka_unit_test(test_units),   cmocka_unit_test(test_dialects),
-        cmocka_unit_test(test_intervals), cmocka_unit_test(test_flags),   cmocka_unit_test(test_none),
-        cmocka_unit_test(test_shipped),   cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_instant),   cmocka_unit_test(test_units),       cmocka_unit_test(test_dialects),
+        cmocka_unit_test(test_intervals), cmocka_unit_test(test_flags),       cmocka_unit_test(test_none),
+        cmocka_unit_test(test_others),    cmocka_unit_test(test_many_others), cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
