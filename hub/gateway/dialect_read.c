@@ -6,7 +6,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/member.h"
+
+/* Units that can be converted into each other: those of one quantity. */
+static const struct unit {
+    const char *name;
+    int quantity;
+    double factor;
+} units[] = {
+    {"ng/m3", 1, 1e-9}, {"ug/m3", 1, 1e-6}, {"mg/m3", 1, 1e-3},  {"g/m3", 1, 1},   {"Pa", 2, 1},
+    {"hPa", 2, 100},    {"kPa", 2, 1000},   {"MPa", 2, 1000000}, {"m3/h", 3, 1},   {"m3/s", 3, 3600},
+    {"L/s", 3, 3.6},    {"kg/h", 4, 1},     {"g/s", 4, 3.6},     {"t/h", 4, 1000},
+};
 
 bool dialect_fault(struct dialect_parser *parser, const char *key, const char *format, ...) {
     va_list arguments;
@@ -39,5 +51,37 @@ bool dialect_read_number(struct dialect_parser *parser, const cJSON *object, con
         return dialect_fault(parser, key, "must be a number");
     }
     *number = item == NULL ? *number : item->valuedouble;
+    return true;
+}
+
+static const struct unit *find_unit(const char *name) {
+    for (size_t i = 0; i < COUNT_OF(units); i++) {
+        if (strcmp(units[i].name, name) == 0) {
+            return &units[i];
+        }
+    }
+    return NULL;
+}
+
+bool dialect_read_unit(struct dialect_parser *parser, const cJSON *object, const struct metric *metric, double *scale) {
+    const cJSON *item = member_get(object, "unit");
+    if (item == NULL) {
+        return true;
+    }
+    const struct unit *from = cJSON_IsString(item) ? find_unit(item->valuestring) : NULL;
+    const struct unit *to = find_unit(metric->unit);
+    if (cJSON_IsString(item) && strcmp(item->valuestring, metric->unit) == 0) {
+        return true;
+    }
+    if (from == NULL || to == NULL || from->quantity != to->quantity) {
+        char fitting[120] = "";
+        for (size_t i = 0; to != NULL && i < COUNT_OF(units); i++) {
+            if (units[i].quantity == to->quantity && &units[i] != to) {
+                snprintf(fitting + strlen(fitting), sizeof fitting - strlen(fitting), ", %s", units[i].name);
+            }
+        }
+        return dialect_fault(parser, "unit", "must be one of %s%s", metric->unit, fitting);
+    }
+    *scale *= from->factor / to->factor;
     return true;
 }

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "hub/adapter.h"
+
 enum { DIALECT_PROBLEM_MAX = 240 }; /* bytes of a reason with its end */
 
 struct dialect_parser {
@@ -24,5 +26,8 @@ bool dialect_know_keys(struct dialect_parser *parser, const cJSON *object, const
 
 /* A finite number; left as it is if the key is not there. */
 bool dialect_read_number(struct dialect_parser *parser, const cJSON *object, const char *key, double *number);
+
+/* Multiplies `scale` by what makes a number in the object's `unit` one of the metric's; left as it is without one. */
+bool dialect_read_unit(struct dialect_parser *parser, const cJSON *object, const struct metric *metric, double *scale);
 
 #endif

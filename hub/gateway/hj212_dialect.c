@@ -24,17 +24,6 @@ static const struct {
     [HJ212_SPAN_2111] = {"2111", 2111, 300}, /* HJ 212-2025: furnace temperature, means of 5 minutes */
 };
 
-/* Units that can be converted into each other: those of one quantity. */
-static const struct unit {
-    const char *name;
-    int quantity;
-    double factor;
-} units[] = {
-    {"ng/m3", 1, 1e-9}, {"ug/m3", 1, 1e-6}, {"mg/m3", 1, 1e-3},  {"g/m3", 1, 1},   {"Pa", 2, 1},
-    {"hPa", 2, 100},    {"kPa", 2, 1000},   {"MPa", 2, 1000000}, {"m3/h", 3, 1},   {"m3/s", 3, 3600},
-    {"L/s", 3, 3.6},    {"kg/h", 4, 1},     {"g/s", 4, 3.6},     {"t/h", 4, 1000},
-};
-
 static const struct metric *read_field(struct dialect_parser *parser, const struct adapter *adapter,
                                        const cJSON *object) {
     const char *key = member_text(object, "field");
@@ -44,39 +33,6 @@ static const struct metric *read_field(struct dialect_parser *parser, const stru
         return NULL;
     }
     return metric;
-}
-
-static const struct unit *find_unit(const char *name) {
-    for (size_t i = 0; i < COUNT_OF(units); i++) {
-        if (strcmp(units[i].name, name) == 0) {
-            return &units[i];
-        }
-    }
-    return NULL;
-}
-
-/* What a number in `unit` is multiplied with to be one of the metric. */
-static bool read_unit(struct dialect_parser *parser, const cJSON *object, const struct metric *metric, double *scale) {
-    const cJSON *item = member_get(object, "unit");
-    if (item == NULL) {
-        return true;
-    }
-    const struct unit *from = cJSON_IsString(item) ? find_unit(item->valuestring) : NULL;
-    const struct unit *to = find_unit(metric->unit);
-    if (cJSON_IsString(item) && strcmp(item->valuestring, metric->unit) == 0) {
-        return true;
-    }
-    if (from == NULL || to == NULL || from->quantity != to->quantity) {
-        char fitting[120] = "";
-        for (size_t i = 0; to != NULL && i < COUNT_OF(units); i++) {
-            if (units[i].quantity == to->quantity && &units[i] != to) {
-                snprintf(fitting + strlen(fitting), sizeof fitting - strlen(fitting), ", %s", units[i].name);
-            }
-        }
-        return dialect_fault(parser, "unit", "must be one of %s%s", metric->unit, fitting);
-    }
-    *scale *= from->factor / to->factor;
-    return true;
 }
 
 static bool read_factor(struct dialect_parser *parser, struct hj212_dialect *dialect, const cJSON *item) {
@@ -99,7 +55,7 @@ static bool read_factor(struct dialect_parser *parser, struct hj212_dialect *dia
         dialect_know_keys(parser, item, known, COUNT_OF(known)) ? read_field(parser, dialect->adapter, item) : NULL;
     if (factor->metric == NULL || !dialect_read_number(parser, item, "scale", &factor->scale) ||
         !dialect_read_number(parser, item, "add", &factor->add) ||
-        !read_unit(parser, item, factor->metric, &factor->scale)) {
+        !dialect_read_unit(parser, item, factor->metric, &factor->scale)) {
         return false;
     }
     if (factor->scale == 0) {

@@ -2,6 +2,7 @@
 """make_corpus.py: writes tests/fuzz/corpus/<target>/ again, from real messages of every subsystem and kind, and from the
 repository's own configuration. Run it when a .proto gets fields: the fuzzer then starts with them known. The same sources
 always give the same files."""
+import base64
 import json
 import pathlib
 import re
@@ -233,6 +234,18 @@ def speech():
     write("fuzz_speech", "truck", sent(1, truck) + b"\x80" + sent(1, pieces) + b"\x81\xf1" + sent(1, truck) + b"\xf8" + sent(1, truck + pieces))
 
 
+def mappings():
+    """The shipped mappings with their samples, and messages of the mapping that the target brings."""
+    samples = ROOT / "tests" / "data" / "mappings"
+    for path in sorted((ROOT / "config" / "mappings").iterdir()):
+        write("fuzz_mapping", path.stem, path.read_bytes() + b"\0" + (samples / f"{path.stem}.sample.json").read_bytes())
+    frame = monitors.frame([("QN", "20261127050000001"), ("ST", 39), ("CN", 2011), ("PW", "1"), ("MN", "M"), ("Flag", 5)],
+                           [(";", "DataTime", "20261127050000"), (";", "a34004-Rtd", 35.2), (";", "zz-Rtd", 1)])
+    record = {"id": 7, "ts": "2026-11-27T05:00:00.5+08:00", "x": 114.1, "y": "34.2", "a": "0.03", "b": "on", "c": {"d": None}, "f": base64.b64encode(frame).decode(),
+              "l": [{"n": "noise_dba", "v": 61.5}, {"n": 1}]}
+    write("fuzz_mapping", "all", json.dumps({"A": [record, {"t": 2, "z": 1}], "B": {"v": {"a": 1e9}}, "msg": json.dumps([{"a": 1}])}).encode())
+
+
 def media_files():
     jpeg = (b"\xff\xd8" + media.segment(0xE0, b"JFIF\0..") + media.segment(0xE1, b"Exif\0\0" + media.exif()) + media.segment(0xFE, b"comment")
             + media.segment(0xDA, b"..") + b"\1\2\xff\0\xff\xd0\3\xff\xd9behind")
@@ -245,11 +258,12 @@ def media_files():
 
 def main():
     for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake",
-                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts", "fuzz_speech", "fuzz_media"):
+                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts", "fuzz_speech", "fuzz_media", "fuzz_mapping"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
     media_files()
+    mappings()
     intake()
     jt808()
     hj212()
