@@ -97,6 +97,30 @@ COMMENT ON FUNCTION onemap.exchange_target_put(jsonb) IS
     'Adds a target, or changes it: {target, name_zh, resources, since, oldest_s}; enters all of resources that are new to it. Returns '
     '{target, entered}';
 
+CREATE OR REPLACE FUNCTION onemap.exchange_begin(target text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT pg_try_advisory_lock(hashtext('onemap.exchange_begin'), hashtext(target)) THEN
+        RETURN false;
+    END IF;
+    -- What a sender took that is gone: nobody knows whether it arrived.
+    UPDATE onemap.exchange_record r SET next_attempt_at = '-infinity'
+    WHERE r.target = $1 AND r.state = 'waiting' AND (r.answered_at >= r.sent_at) IS NOT TRUE AND r.sent_at IS NOT NULL;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION onemap.exchange_begin(text) IS
+    'A sender begins: true, and the target is its own until its session ends; what one before it had under way is due at once. False: '
+    'another one is at it';
+
+CREATE OR REPLACE FUNCTION onemap.exchange_columns() RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_object_agg(r.resource, (SELECT jsonb_object_agg(a.attname, format_type(a.atttypid, NULL))
+        FROM pg_attribute a WHERE a.attrelid = ('onemap.exchange_' || r.resource)::regclass AND a.attnum > 0
+            AND a.attname <> ALL ('{record,chain,place,key,occurred_at}')))
+    FROM onemap.exchange_resource r
+$$;
+COMMENT ON FUNCTION onemap.exchange_columns() IS 'What templates can send: {resource: {column: type}}';
+
 CREATE OR REPLACE FUNCTION onemap.exchange_take(target text, most int, lease_s int)
 RETURNS TABLE (number bigint, resource text, record text, version int, hash text, attempts int, content text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
@@ -154,4 +178,5 @@ COMMENT ON FUNCTION onemap.exchange_reached(text, text, float8) IS
     'failure); returns for how many seconds nothing is sent';
 
 GRANT EXECUTE ON FUNCTION onemap.exchange_sweep(), onemap.exchange_target_put(jsonb), onemap.exchange_take(text, int, int),
-    onemap.exchange_answered(text, jsonb), onemap.exchange_reached(text, text, float8) TO cityhub_exchange;
+    onemap.exchange_answered(text, jsonb), onemap.exchange_reached(text, text, float8), onemap.exchange_begin(text),
+    onemap.exchange_columns() TO cityhub_exchange;

@@ -1,0 +1,160 @@
+"""A city's platform as a process of its own, that takes records and may fail in every way it can. `python3 city.py FOLDER PORT ...`
+is the process; City starts it, tells it how to behave, and reads what it has stored."""
+import http.server
+import json
+import pathlib
+import random
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+if __name__ != "__main__":
+    from . import paths  # noqa: F401
+    from .process import Process, free_port, wait_until
+
+
+def certificates(folder):
+    """A certificate of 127.0.0.1 and one of the county, both of an authority made for it."""
+    ca, ca_key = folder / "ca.pem", folder / "ca.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=test authority"],
+                   check=True, capture_output=True)
+    for name, extra in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "extendedKeyUsage=clientAuth")):
+        (folder / f"{name}.ext").write_text(extra)
+        subprocess.run(["openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.csr", "-subj", f"/CN={name}"],
+                       check=True, capture_output=True)
+        subprocess.run(["openssl", "x509", "-req", "-in", folder / f"{name}.csr", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
+                        "-extfile", folder / f"{name}.ext", "-out", folder / f"{name}.pem"], check=True, capture_output=True)
+
+
+class City:
+    def __init__(self, folder, tls=False, token=""):
+        self.folder, self.port, self.tls = folder / "city", free_port(), tls
+        self.folder.mkdir()
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.ca, self.certificate, self.key = (self.folder / name for name in ("ca.pem", "client.pem", "client.key"))
+        if tls:
+            certificates(self.folder)
+        self.process = Process("city", [sys.executable, __file__, self.folder, self.port, "tls" if tls else "plain", token], folder / "city.log")
+        self.behave()
+
+    def start(self):
+        def up():
+            self.process.check_running()
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+        self.process.start()
+        wait_until(up, 30, "the city listens")
+        return self
+
+    def behave(self, **how):
+        path = self.folder / "behaviour.next"
+        path.write_text(json.dumps(how))
+        path.rename(self.folder / "behaviour.json")
+
+    def _lines(self, name):
+        path = self.folder / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def stored(self):
+        return self._lines("stored.jsonl")
+
+    def requests(self):
+        return len(self._lines("requests.jsonl"))
+
+    def repetitions(self):
+        """How often a record came again, the same; one that came again as another would have ended the city."""
+        self.process.check_running()
+        return len(self._lines("repetitions.jsonl"))
+
+    def close(self):
+        self.process.kill()
+
+
+# ---- the process ----
+
+class Platform(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    folder, token, lock, known, chance = None, "", threading.Lock(), {}, None
+
+    def log_message(self, *arguments):
+        pass
+
+    def note(self, name, value):
+        with open(self.folder / name, "a") as file:
+            file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+    def answer(self, status, document, headers=()):
+        body = json.dumps(document, ensure_ascii=False).encode()
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def take(self, record, how):
+        """A record is stored once; the same number with another hash is what must never come."""
+        if how.get("refuse") == f"{record['case']}/{record['step']}":
+            return {"number": record["number"], "code": 9, "message": "不予接收"}
+        if record["number"] in Platform.known:
+            if Platform.known[record["number"]] != record["hash"]:
+                print(f"number {record['number']} came with another hash", flush=True)
+                import os
+                os._exit(3)
+            self.note("repetitions.jsonl", record["number"])
+        else:
+            Platform.known[record["number"]] = record["hash"]
+            self.note("stored.jsonl", record)
+        return {"number": record["number"], "code": 0, "receipt": f"R{record['number']}"}
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        how = json.loads((self.folder / "behaviour.json").read_text())
+        if self.path == "/token":
+            return self.answer(200, {"access_token": self.token, "expires_in": 600})
+        if self.token and self.headers.get("Authorization") != f"Bearer {self.token}":
+            return self.answer(401, {})
+        if how.get("redirect"):
+            return self.answer(302, {}, [("Location", "/elsewhere")])
+        with Platform.lock:
+            self.note("requests.jsonl", self.path)
+            Platform.chance = Platform.chance or random.Random(how.get("seed", 0))
+            fate = Platform.chance.randrange(12) if how.get("chaos") else 12
+            if fate == 0:
+                return self.answer(500, {"error": "先报错"})
+            if fate == 1:
+                return self.answer(429, {}, [("Retry-After", "1")])
+            if fate == 2:
+                self.close_connection = True
+                return self.connection.shutdown(socket.SHUT_RDWR)
+            if fate == 3:
+                return self.answer(200, {"code": 7, "message": "忙"})
+            document = json.loads(body)
+            results = [self.take(one, how) for one in document.get("records", [document])]
+        if fate == 4:  # stored, and the answer is cut
+            self.close_connection = True
+            return self.connection.shutdown(socket.SHUT_RDWR)
+        if fate == 5:  # stored, and the answer comes too late
+            time.sleep(1.5)
+        if fate == 6:  # stored, and an error is told
+            return self.answer(500, {"error": "后报错"})
+        return self.answer(200, {"code": 0, "results": results} if "records" in document else results[0])
+
+
+def main(folder, port, form, token):
+    Platform.folder, Platform.token = pathlib.Path(folder), token
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Platform)
+    if form == "tls":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(Platform.folder / "server.pem", Platform.folder / "server.key")
+        context.load_verify_locations(Platform.folder / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

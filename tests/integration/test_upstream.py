@@ -1,0 +1,252 @@
+"""`cityhub upstream`: what its files may say, what goes up, and a hostile city: a process of its own that fails in every way it can
+(harness/city.py), while sender and database are killed."""
+import hashlib
+import hmac
+import json
+import random
+import signal
+import subprocess
+
+import pytest
+from harness import paths
+from harness.city import City
+from harness.hub import Hub
+from harness.process import Process, wait_until
+
+SECRET = "四海一家"
+
+
+class Nowhere:
+    """The sender needs no broker."""
+    host, port = "127.0.0.1", 1
+
+
+class County:
+    """A county with cases' words (test.report, test.act, test.drive), a city above it, and its file."""
+
+    def __init__(self, database, folder):
+        self.database, self.folder, self.number = database, folder, 0
+        database.query((paths.ROOT / "tests" / "schema" / "include" / "case_fixture.sql").read_text())
+        database.query("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'upstream_login') THEN"
+                       " CREATE ROLE upstream_login LOGIN IN ROLE cityhub_exchange; END IF; END $$")
+        # The login that docs/upstream.md gives it: its rights are enough, and it has no others.
+        conninfo = database.cluster.conninfo(database.name, user="upstream_login")
+        self.hub = Hub(database, Nowhere, folder, {"database.conninfo": conninfo}, "upstream")
+        self.operator = Hub(database, Nowhere, folder, {"database.conninfo": database.conninfo}, "operator")
+
+    def target(self, url, **changes):
+        self.number += 1
+        path = self.folder / f"target-{self.number}.json"
+        document = {
+            "target": "city", "to": {"url": url, "plain_http": True, "private_addresses": ["127.0.0.1/32"], "timeout_s": 1},
+            "answer": {"success": {"member": "code", "values": [0]}, "again": [7], "receipt": "receipt", "message": "message"},
+            "maps": {"action": {"values": {"report": "上报", "accept": "受理"}, "otherwise": "其他"}},
+            "resources": {"case_step": {"path": "/steps", "fields": {
+                "number": {"from": "$number"}, "hash": {"from": "$hash"}, "version": {"from": "$version"}, "case": {"from": "case_code", "required": True},
+                "step": {"from": "seq", "type": "integer"}, "action": {"from": "action", "map": "action"}, "at": {"from": "at", "type": "time"},
+                "county": {"value": "410221"}}}},
+        }
+        for name, value in changes.items():
+            document[name] = {**document.get(name, {}), **value} if isinstance(value, dict) and name != "resources" else value
+        path.write_text(json.dumps(document, ensure_ascii=False))
+        return path
+
+    def send(self, path, code=0):
+        return self.hub.run("upstream", "send", path, code=code)
+
+    def sender(self, path):
+        return Process("sender", [paths.cityhub(), "--config", self.hub.config_path, "upstream", "run", path], self.folder / "sender.log",
+                       env=self.hub.environment)
+
+    def differences(self):
+        return json.loads(self.operator.run("upstream", "reconcile", "--json", code=None).stdout)
+
+
+@pytest.fixture
+def county(database, work_folder):
+    return County(database, work_folder)
+
+
+@pytest.fixture
+def city(work_folder):
+    city = City(work_folder)
+    try:
+        yield city.start()
+    finally:
+        city.close()
+
+
+# ---- what a file may say ----
+
+def test_check(county):
+    assert county.operator.run("upstream", "check", paths.ROOT / "config" / "upstream" / "city.json",
+                               paths.ROOT / "config" / "upstream" / "province.json").stdout.count("nothing is wrong") == 2
+    fields = {"a": {"from": "moon"}, "b": {"from": "case_code", "type": "time"}, "c": {"from": "action", "map": "none"}, "d": {"from": "$moon"}, "e": {}}
+    for changes, expected in (
+            ({"resources": {"case_step": {"fields": {"a": fields["a"], "b": fields["b"]}}}},
+             ["fields.a: onemap.exchange_case_step has no column moon", "fields.b: column case_code is text and cannot be sent as time"]),
+            ({"resources": {"case_step": {"fields": fields}}},
+             ['fields.c: there is no map "none" under maps', "fields.d: $moon is none of", "fields.e: must have either from or value"]),
+            ({"resources": {"moon": {"fields": {"a": {"value": 1}}}}}, ["resources.moon: there is no such resource"]),
+            ({"to": {"plain_http": False}}, ["to.url: must begin with https://"]),
+            ({"to": {"batch": 10}}, ["to.records: a message with a batch needs", "answer: of a batch each record must be answered"]),
+            ({"to": {"folder": "/tmp"}}, ["to: must have either url or folder"]),
+            ({"to": {"private_addresses": ["10.0.0.0"]}}, ["to.private_addresses: each must be a range"]),
+            ({"authenticate": {"kind": "basic"}}, ["authenticate: user is missing", "authenticate: secret_file is missing"]),
+            ({"sign": {"kind": "md5"}}, ["sign.kind: must be none, hmac-sha256, hmac-sm3 or sm2"]),
+            ({"nonsense": 1}, ['the file: there is no member "nonsense"'])):
+        told = county.operator.run("upstream", "check", county.target("http://127.0.0.1:1", **changes), code=1).stderr
+        for line in expected:
+            assert line in told, f"{changes}: {told}"
+
+
+# ---- what goes up ----
+
+def test_send(county, city):
+    code = county.database.value("SELECT test.drive('accepted')")
+    path = county.target(city.url)
+    assert county.send(path).stdout == "city: 2 accepted, 0 refused, 0 to be tried again\n"
+    rows = county.database.query("SELECT id::text, encode(hash, 'hex'), receipt FROM onemap.exchange_record ORDER BY id")
+    stored = city.stored()
+    assert [(one["number"], one["hash"]) for one in stored] == [row[:2] for row in rows]
+    assert [(one["case"], one["step"], one["action"], one["county"]) for one in stored] == [(code, 1, "上报", "410221"), (code, 2, "受理", "410221")]
+    assert [row[2] for row in rows] == [f"R{row[0]}" for row in rows], "receipts"
+    assert county.differences() == []
+    assert county.send(path).stdout.startswith("city: 0 accepted"), "nothing twice"
+    status = json.loads(county.operator.run("upstream", "status", "--json").stdout)[0]
+    assert (status["records"], status["accepted"], status["waiting"], status["late"]) == (2, 2, 0, False)
+    assert county.operator.run("upstream", "replay", "--target", "city", "--case", code).stdout == "2 records will go up once more\n"
+    county.send(path)
+    assert city.repetitions() == 2 and len(city.stored()) == 2, "recognisably the same"
+
+
+def test_refused(county, city):
+    first, second = (county.database.value("SELECT test.drive('accepted')") for _ in range(2))
+    path = county.target(city.url)
+    city.behave(refuse=f"{first}/1")
+    assert county.send(path, code=1).stdout == "city: 2 accepted, 1 refused, 0 to be tried again\n"
+    assert [one["case"] for one in city.stored()] == [second, second], "the other case is not held up"
+    listed = json.loads(county.operator.run("upstream", "list", "--state", "refused", "--json").stdout)
+    assert [(one["record"], one["answer"], json.loads(one["sent"])["case"]) for one in listed] == [(f"{first}/1", "不予接收", first)]
+    assert {one["difference"] for one in county.differences()} == {"refused", "waiting"}
+    county.operator.run("upstream", "skip", "--target", "city", "--number", listed[0]["number"], "--reason", "市平台不收")
+    county.send(path)
+    assert [(one["case"], one["step"]) for one in city.stored()] == [(second, 1), (second, 2), (first, 2)]
+
+
+def test_template_that_a_record_does_not_fit(county, city):
+    """A code that the map does not have is refused here, with the reason, and not sent."""
+    county.database.value("SELECT test.report()")
+    path = county.target(city.url, maps={"action": {"values": {"accept": "受理"}}})
+    assert "1 refused" in county.send(path, code=1).stdout
+    assert county.database.value("SELECT answer FROM onemap.exchange_record") == 'action: map action has no "report"'
+    assert city.stored() == []
+
+
+def test_addresses(county, city):
+    """A name that leads into the county's own network is not followed, unless the file says so; a redirect never."""
+    county.database.value("SELECT test.report()")
+    county.send(county.target(city.url, to={"private_addresses": []}), code=1)
+    assert "private_addresses" in county.database.value("SELECT problem FROM onemap.exchange_target")
+    county.operator.run("upstream", "retry", "--target", "city")
+    city.behave(redirect=True)
+    county.send(county.target(city.url), code=1)
+    assert county.database.value("SELECT problem FROM onemap.exchange_target").startswith("302") and city.stored() == []
+
+
+def test_signed_files(county, work_folder):
+    """For a one-way gate: SM2 over time and message, which OpenSSL's own program finds right; HMAC-SM3 likewise."""
+    county.database.value("SELECT test.drive('accepted')")
+    folder, key, public = work_folder / "gate", work_folder / "sm2.pem", work_folder / "sm2.pub"
+    folder.mkdir()
+    subprocess.run(["openssl", "genpkey", "-algorithm", "SM2", "-out", key], check=True, capture_output=True)
+    subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
+    to = {"url": "", "folder": str(folder), "batch": 10, "records": "records"}
+    sign = {"secret_file": str(key), "header": "X-Signature", "time_header": "X-Time", "parts": ["time", "body"]}
+    county.send(county.target("", to=to, sign={"kind": "sm2", **sign}))
+    files = sorted(folder.iterdir())
+    assert len(files) == 2, "one case's steps do not go in one message"
+    for file in files:
+        document = json.loads(file.read_text())
+        headers = dict(line.split(": ", 1) for line in document["headers"])
+        (work_folder / "signature").write_bytes(bytes.fromhex(headers["X-Signature"]))
+        (work_folder / "content").write_text(f"{headers['X-Time']}\n{document['message']}")
+        subprocess.run(["openssl", "dgst", "-sm3", "-verify", public, "-sigopt", "distid:1234567812345678", "-signature", work_folder / "signature",
+                        work_folder / "content"], check=True, capture_output=True)
+        assert len(json.loads(document["message"])["records"]) == 1 and document["path"] == "/steps"
+    assert county.differences() == []
+    secret = work_folder / "secret"
+    secret.write_text(SECRET)
+    county.operator.run("upstream", "replay", "--target", "city")
+    county.send(county.target("", to=to, sign={"kind": "hmac-sm3", **sign, "secret_file": str(secret)}))
+    assert sorted(folder.iterdir()) == files, "the same number is the same file"
+    document = json.loads(files[0].read_text())
+    headers = dict(line.split(": ", 1) for line in document["headers"])
+    content = f"{headers['X-Time']}\n{document['message']}".encode()
+    assert headers["X-Signature"] == hmac.new(SECRET.encode(), content, lambda: hashlib.new("sm3")).hexdigest()
+
+
+def test_mutual_tls_and_login(county, work_folder):
+    city = City(work_folder, tls=True, token="geheim")
+    secret = work_folder / "client.secret"
+    secret.write_text("client-secret\n")
+    login = {"kind": "oauth2", "token_url": f"{city.url}/token", "client": "county", "secret_file": str(secret)}
+    county.database.value("SELECT test.report()")
+    try:
+        city.start()
+        to = {"ca_file": str(city.ca), "certificate_file": str(city.certificate), "key_file": str(city.key)}
+        assert "away" in county.send(county.target(city.url, to={"ca_file": str(city.ca)}, authenticate=login), code=1).stdout, "without a certificate"
+        county.operator.run("upstream", "retry", "--target", "city")
+        assert county.send(county.target(city.url, to=to, authenticate=login)).stdout.startswith("city: 1 accepted")
+    finally:
+        city.close()
+
+
+# ---- a hostile city ----
+
+def books(county):
+    county.database.value("SELECT onemap.exchange_sweep()")
+    return county.database.value("SELECT count(*) FROM onemap.exchange_record WHERE state <> 'accepted'")
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_hostile_city(county, city, cluster, batch):
+    """Errors, cuts, timeouts after it has stored, 429; sender and database are killed at random: in the end the city has all, in order
+    per case, and what came twice was the same under the same number."""
+    chance = random.Random(batch)
+    # A cloned sequence that was used in the template is written to the log only after the next checkpoint, and a kill before that
+    # would take it back.
+    county.database.query("CHECKPOINT")
+    city.behave(chaos=True, seed=batch)
+    more = {"to": {"batch": batch, "records": "records"}, "answer": {"records": "results", "number": "number"}} if batch > 1 else {}
+    path = county.target(city.url, **more)
+    sender = county.sender(path)
+    sender.start()
+    for turn in range(8):
+        def drive():
+            cluster.start()
+            return county.database.value("SELECT test.drive(%s)", chance.choice(["accepted", "handled", "closed"]))
+        for _ in range(3):
+            wait_until(drive, 60, "a case is written")
+        before = city.requests()
+        wait_until(lambda: city.requests() > before + chance.randrange(4), 60, "the sender is at it")
+        if turn % 3 == 2:
+            cluster.stop("kill")
+            cluster.start()
+        else:
+            sender.end(signal.SIGKILL)
+            sender.start()
+    city.behave(chaos=False)
+    county.operator.run("upstream", "retry", "--target", "city")
+    wait_until(lambda: books(county) == 0, 120, f"all is accepted (log: {sender.log_path})")
+    assert sender.end(signal.SIGTERM) == 0, sender.log_tail()
+    county.hub.check_reports()
+    assert county.differences() == []
+    stored = city.stored()
+    ledger = county.database.query("SELECT id::text, encode(hash, 'hex') FROM onemap.exchange_record ORDER BY id")
+    assert sorted((one["number"], one["hash"]) for one in stored) == sorted(ledger), "each once"
+    assert city.repetitions() > 0, "some came twice, as the same"
+    steps = {}
+    for one in stored:
+        steps.setdefault(one["case"], []).append(one["step"])
+    assert all(seen == list(range(1, len(seen) + 1)) for seen in steps.values()), "in the order of each case"
