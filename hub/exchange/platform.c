@@ -235,7 +235,8 @@ static void check_resource(const struct platform *target, const cJSON *resource,
 
 static void check_answer(const struct platform *target, struct buffer *faults) {
     const cJSON *success = member_get(target->answer, "success");
-    check_members(target->answer, "answer", "success again records number receipt message accepted_status", faults);
+    check_members(target->answer, "answer", "success again records number receipt_member message accepted_status",
+                  faults);
     if (success != NULL) {
         check_members(success, "answer.success", "member values", faults);
         need_text(success, "answer.success", "member", faults);

@@ -33,7 +33,7 @@ static void outcome_add(const struct platform *target, const char *number, const
                         const char *answer, const char *receipt, cJSON *outcomes) {
     char room[32];
     cJSON *row = cJSON_CreateObject();
-    const cJSON *given = member_get(body, member_text(target->answer, "receipt"));
+    const cJSON *given = member_get(body, member_text(target->answer, "receipt_member"));
     const char *message = member_text(body, member_text(target->answer, "message"));
     if (cJSON_IsNumber(given)) {
         snprintf(room, sizeof room, "%.15g", given->valuedouble);
@@ -45,7 +45,7 @@ static void outcome_add(const struct platform *target, const char *number, const
     cJSON_AddStringToObject(row, "outcome", outcome);
     cJSON_AddStringToObject(row, "answer", *message != '\0' ? message : answer);
     if (receipt != NULL && *receipt != '\0') {
-        cJSON_AddStringToObject(row, "receipt", receipt);
+        cJSON_AddStringToObject(row, "receipt_number", receipt);
     }
     cJSON_AddItemToArray(outcomes, row);
 }

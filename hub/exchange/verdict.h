@@ -14,7 +14,7 @@ enum verdict {
     VERDICT_AWAY,    /* the target is not there, busy, or lets nobody in: all again, and later */
 };
 
-/* Judges the reply to a message with these numbers (texts). `outcomes` gets {number, outcome, answer, receipt} a
+/* Judges the reply to a message with these numbers (texts). `outcomes` gets {number, outcome, answer, receipt_number} a
  * record, and stays empty for VERDICT_AWAY. `reason` (TRANSPORT_PROBLEM_MAX bytes) says why, for the two others. */
 enum verdict verdict_judge(const struct platform *target, const struct reply *reply, const char *const *numbers,
                            size_t count, cJSON *outcomes, char *reason);

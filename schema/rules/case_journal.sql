@@ -118,8 +118,8 @@ DECLARE due onemap.case_seal_due;
 BEGIN
     -- In three steps, each in a transaction of its own, so that nobody waits. The last id is noted. Then a transaction that draws
     -- its number after that has committed: whoever may still add an event below the id had a number before (an event draws its
-    -- id after its transaction has one), hence a smaller one. Once no transaction up to that number runs, it is sealed. (A snapshot's
-    -- xmax would not do: numbers from there on may be running already.)
+    -- id after its transaction has one), hence a smaller one. Once no transaction up to that number runs, it is sealed. (A
+    -- snapshot's xmax would not do: numbers from there on may be running already.)
     SELECT * INTO due FROM onemap.case_seal_due FOR UPDATE;
     IF FOUND AND due.settled_at IS NULL AND due.noted_by < pg_current_xact_id() THEN
         UPDATE onemap.case_seal_due SET settled_at = pg_current_xact_id();

@@ -9,7 +9,8 @@ BEGIN
     EXECUTE format($q$
         INSERT INTO onemap.exchange_record (target, resource, record, version, chain, content, hash)
         SELECT n.target, $1, n.record, n.version, $1 || ':' || n.chain, n.content, n.hash
-        FROM (SELECT t.target, v.record, v.chain, v.place, coalesce(l.version, 0) + 1 AS version, c.content, h.hash, l.hash AS before
+        FROM (SELECT t.target, v.record, v.chain, v.place, coalesce(l.version, 0) + 1 AS version, c.content, h.hash,
+                     l.hash AS before
               FROM onemap.%I v
               JOIN onemap.exchange_target t ON $1 = ANY (t.resources) AND (t.since <= v.occurred_at) IS NOT FALSE
               CROSS JOIN LATERAL (SELECT to_jsonb(v) - '{record,chain,place,key,occurred_at}'::text[] AS content) c
@@ -24,7 +25,8 @@ BEGIN
     RETURN entered;
 END $$;
 COMMENT ON FUNCTION onemap.exchange_enter(text, text[], text) IS
-    'Enters into the ledger what of a resource (keys NULL: all of it) is not as the latest version there, for one target or (NULL) '
+    'Enters into the ledger what of a resource (keys NULL: all of it) is not as the latest version there, for one target '
+    'or (NULL) '
     'all. The caller holds the sweep''s lock';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_lock(wait boolean) RETURNS boolean
@@ -60,7 +62,8 @@ BEGIN
     RETURN entered;
 END $$;
 COMMENT ON FUNCTION onemap.exchange_sweep() IS
-    'Enters what changed into the ledger, up to 20000 changes a resource; returns the records entered. Whoever changes, waits for '
+    'Enters what changed into the ledger, up to 20000 changes a resource; returns the records entered. Whoever changes, '
+    'waits for '
     'nobody';
 INSERT INTO onemap.sweep (function_name) VALUES ('exchange_sweep') ON CONFLICT DO NOTHING;
 
@@ -94,7 +97,8 @@ BEGIN
     RETURN jsonb_build_object('target', request->'target', 'entered', entered);
 END $$;
 COMMENT ON FUNCTION onemap.exchange_target_put(jsonb) IS
-    'Adds a target, or changes it: {target, name_zh, resources, since, oldest_s}; enters all of resources that are new to it. Returns '
+    'Adds a target, or changes it: {target, name_zh, resources, since, oldest_s}; enters all of resources that are new to '
+    'it. Returns '
     '{target, entered}';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_begin(target text) RETURNS boolean
@@ -109,7 +113,8 @@ BEGIN
     RETURN true;
 END $$;
 COMMENT ON FUNCTION onemap.exchange_begin(text) IS
-    'A sender begins: true, and the target is its own until its session ends; what one before it had under way is due at once. False: '
+    'A sender begins: true, and the target is its own until its session ends; what one before it had under way is due at '
+    'once. False: '
     'another one is at it';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_columns() RETURNS jsonb
@@ -141,7 +146,8 @@ BEGIN
     SELECT t.id, t.resource, t.record, t.version, encode(t.hash, 'hex'), t.attempts, t.content::text FROM taken t ORDER BY t.id;
 END $$;
 COMMENT ON FUNCTION onemap.exchange_take(text, int, int) IS
-    'What is due at a target, oldest first, one a chain; noted as tried, so that whoever is killed now has tried. Is not due again '
+    'What is due at a target, oldest first, one a chain; noted as tried, so that whoever is killed now has tried. Is not '
+    'due again '
     'for lease_s seconds';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_answered(target text, answers jsonb) RETURNS int
@@ -150,16 +156,19 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH done AS (
         UPDATE onemap.exchange_record r
         SET state = CASE a.outcome WHEN 'again' THEN 'waiting' ELSE a.outcome END, answered_at = clock_timestamp(),
-            answer = left(a.answer, 2000), receipt = coalesce(left(a.receipt, 200), r.receipt), sent = coalesce(a.sent, r.sent),
+            answer = left(a.answer, 2000), receipt = coalesce(left(a.receipt_number, 200), r.receipt),
+            sent = coalesce(a.sent, r.sent),
             next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(a.wait_s,
                 least(3600, 2 ^ least(r.attempts, 12)) * (0.5 + random() / 2)))
-        FROM jsonb_to_recordset(answers) AS a (number bigint, outcome text, answer text, receipt text, sent text, wait_s float8)
+        FROM jsonb_to_recordset(answers) AS a (number bigint, outcome text, answer text, receipt_number text, sent text,
+            wait_s float8)
         WHERE r.id = a.number AND r.target = $1 AND r.state = 'waiting' AND a.outcome IN ('accepted', 'refused', 'again')
         RETURNING r.id)
     SELECT count(*)::int FROM done
 $$;
 COMMENT ON FUNCTION onemap.exchange_answered(text, jsonb) IS
-    'What a target answered: [{number, outcome: accepted|refused|again, answer, receipt, sent, wait_s}]; returns the records settled or '
+    'What a target answered: [{number, outcome: accepted|refused|again, answer, receipt_number, sent, wait_s}]; returns the '
+    'records settled or '
     'put off';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_reached(target text, problem text, wait_s float8) RETURNS float8

@@ -15,7 +15,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('target', t.target, 'name_zh', t.name_zh, 'resources', t.resources,
         'records', n.records, 'accepted', n.accepted, 'refused', n.refused, 'waiting', n.waiting, 'held_up', n.held_up,
         'skipped', n.skipped, 'corrections', n.corrections, 'oldest_waiting_at', n.oldest, 'oldest_s', t.oldest_s,
-        'late', coalesce(n.oldest < now() - make_interval(secs => t.oldest_s), false), 'failures', t.failures, 'problem', t.problem,
+        'late', coalesce(n.oldest < now() - make_interval(secs => t.oldest_s), false), 'failures', t.failures,
+        'problem', t.problem,
         'paused_until', nullif(t.paused_until, '-infinity'), 'reached_at', t.reached_at) ORDER BY t.target), '[]')
     FROM onemap.exchange_target t CROSS JOIN LATERAL (
         SELECT count(*) AS records, count(*) FILTER (WHERE r.state = 'accepted') AS accepted,
@@ -28,7 +29,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE NOT request ? 'target' OR t.target = request->>'target'
 $$;
 COMMENT ON FUNCTION onemap.exchange_status_json(jsonb) IS
-    'How targets stand: {target}; held_up: waiting behind a refused record of the same case; late: the oldest has waited for longer '
+    'How targets stand: {target}; held_up: waiting behind a refused record of the same case; late: the oldest has waited '
+    'for longer '
     'than oldest_s';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_status_table(request jsonb) RETURNS TABLE (target text, name text, records bigint,
@@ -157,8 +159,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.exchange_differences_json(jsonb) IS 'The same as JSON';
 
-GRANT EXECUTE ON FUNCTION onemap.exchange_status_json(jsonb), onemap.exchange_status_table(jsonb), onemap.exchange_list_table(jsonb),
-    onemap.exchange_list_json(jsonb), onemap.exchange_differences(jsonb), onemap.exchange_differences_json(jsonb)
-    TO cityhub_exchange, cityhub_hub, cityhub_read;
+GRANT EXECUTE ON FUNCTION onemap.exchange_status_json(jsonb), onemap.exchange_status_table(jsonb),
+    onemap.exchange_list_table(jsonb), onemap.exchange_list_json(jsonb), onemap.exchange_differences(jsonb),
+    onemap.exchange_differences_json(jsonb) TO cityhub_exchange, cityhub_hub, cityhub_read;
 GRANT EXECUTE ON FUNCTION onemap.exchange_retry(jsonb), onemap.exchange_replay(jsonb), onemap.exchange_skip(jsonb)
     TO cityhub_exchange, cityhub_hub;

@@ -1,5 +1,7 @@
--- What can be sent upward (上报资源), one view a resource, for auditors to read: record: what it is called, the same for all its versions;
--- chain, place: what must go up one after the other, and in which order; key: what exchange_change names it by; occurred_at: when it
+-- What can be sent upward (上报资源), one view a resource, for auditors to read: record: what it is called, the same for
+-- all its versions;
+-- chain, place: what must go up one after the other, and in which order; key: what exchange_change names it by;
+-- occurred_at: when it
 -- happened, NULL for things that are simply there. All other columns are what templates can send. Nobody's name is among them.
 
 DELETE FROM onemap.exchange_resource r WHERE NOT EXISTS (SELECT FROM onemap.exchange_record x WHERE x.resource = r.resource);
@@ -41,8 +43,8 @@ CREATE OR REPLACE VIEW onemap.exchange_case_step AS
     SELECT e.case_code || '/' || e.seq AS record, e.case_code AS chain, e.seq AS place, e.id AS key, e.at AS occurred_at,
            e.case_code, e.seq, e.at, e.recorded_at, e.action, e.from_state, e.to_state, e.role, e.source, e.department,
            e.previous_department, e.catalogue_version, e.category, e.condition_number, e.grid_cell::text AS grid_cell,
-           e.street::text AS street, e.limit_value, e.limit_unit, e.deadline_at, e.used_s, e.overdue_s, e.stage_deadline_at, e.flags,
-           e.satisfaction, e.reason, e.detail->>'title' AS title, e.detail->>'description' AS description,
+           e.street::text AS street, e.limit_value, e.limit_unit, e.deadline_at, e.used_s, e.overdue_s, e.stage_deadline_at,
+           e.flags, e.satisfaction, e.reason, e.detail->>'title' AS title, e.detail->>'description' AS description,
            e.detail->>'address' AS address, e.detail->'lon' AS lon, e.detail->'lat' AS lat
     FROM onemap.case_event e;
 COMMENT ON VIEW onemap.exchange_case_step IS
@@ -71,8 +73,8 @@ COMMENT ON VIEW onemap.exchange_figure_hour IS
     'Running figures (小时运行数据) of closed hours as they go up, by subsystem and metric: of the good readings of all devices';
 
 CREATE OR REPLACE VIEW onemap.exchange_figure_day AS
-    SELECT n.record, n.record AS chain, 0 AS place, n.day AS key, onemap.local_midnight(n.day) AS occurred_at, n.subsystem, n.metric,
-           n.unit, n.day, n.devices, n.readings, n.minimum, n.maximum, n.mean
+    SELECT n.record, n.record AS chain, 0 AS place, n.day AS key, onemap.local_midnight(n.day) AS occurred_at, n.subsystem,
+           n.metric, n.unit, n.day, n.devices, n.readings, n.minimum, n.maximum, n.mean
     FROM (
         SELECT to_char(h.day, 'YYYY-MM-DD') || '/' || m.subsystem || '/' || m.key AS record, h.day, m.subsystem, m.key AS metric,
                m.unit, count(*) AS devices, sum(h.counts[m.ordinal]) AS readings, min(h.minima[m.ordinal]) AS minimum,
@@ -98,23 +100,27 @@ CREATE OR REPLACE VIEW onemap.exchange_statistics AS
                coalesce(sum(r.closed) FILTER (WHERE r.close_due_at IS NOT NULL), 0) AS closed,
                coalesce(sum(r.closed_in_time) FILTER (WHERE r.close_due_at IS NOT NULL), 0) AS closed_in_time,
                sum(r.closings) AS closings, sum(r.voided) AS voided, sum(r.merged) AS merged, sum(r.supervised) AS supervised,
-               sum(r.satisfied) AS satisfied, sum(r.basically_satisfied) AS basically_satisfied, sum(r.dissatisfied) AS dissatisfied
+               sum(r.satisfied) AS satisfied, sum(r.basically_satisfied) AS basically_satisfied,
+               sum(r.dissatisfied) AS dissatisfied
         FROM onemap.score_case r JOIN onemap.score_month m ON m.month = r.month AND m.closed_at IS NOT NULL
         GROUP BY r.month, r.department) n;
 COMMENT ON VIEW onemap.exchange_statistics IS
-    'Statistics (月度统计) of closed months by department as they go up; a department '''' stands for cases that none had yet. The '
+    'Statistics (月度统计) of closed months by department as they go up; a department '''' stands for cases that none had '
+    'yet. The '
     'measures are those of onemap.score_measure';
 
 CREATE OR REPLACE VIEW onemap.exchange_score AS
-    SELECT to_char(r.month, 'YYYY-MM') || '/' || r.department AS record, to_char(r.month, 'YYYY-MM') || '/' || r.department AS chain,
-           0 AS place, r.month AS key, onemap.local_midnight(r.month) AS occurred_at,
+    SELECT to_char(r.month, 'YYYY-MM') || '/' || r.department AS record,
+           to_char(r.month, 'YYYY-MM') || '/' || r.department AS chain, 0 AS place, r.month AS key,
+           onemap.local_midnight(r.month) AS occurred_at,
            r.month, r.department, r.formula_version, r.score
     FROM onemap.score_result r;
 COMMENT ON VIEW onemap.exchange_score IS 'Scores (月度得分) of closed months as they go up';
 
 CREATE OR REPLACE VIEW onemap.exchange_assessment AS
-    SELECT to_char(r.month, 'YYYY-MM') || '/' || r.department AS record, to_char(r.month, 'YYYY-MM') || '/' || r.department AS chain,
-           0 AS place, r.month AS key, onemap.local_midnight(r.month) AS occurred_at,
+    SELECT to_char(r.month, 'YYYY-MM') || '/' || r.department AS record,
+           to_char(r.month, 'YYYY-MM') || '/' || r.department AS chain, 0 AS place, r.month AS key,
+           onemap.local_midnight(r.month) AS occurred_at,
            r.month, r.department, r.name_zh, r.total, r.grade, r.place AS rank
     FROM onemap.assessment_result r;
 COMMENT ON VIEW onemap.exchange_assessment IS 'The published assessment (月度考核) as it goes up';
@@ -132,8 +138,8 @@ BEGIN
     -- Whether a target wants it is asked by the sweep alone: a target that is just being added is not seen from here yet.
     FOR n IN 1..TG_NARGS - 1 LOOP
         resource := TG_ARGV[n];
-        EXECUTE format('INSERT INTO onemap.exchange_change (resource, key) SELECT DISTINCT $1, c.%I::text FROM changed c', TG_ARGV[0])
-            USING resource;
+        EXECUTE format('INSERT INTO onemap.exchange_change (resource, key) SELECT DISTINCT $1, c.%I::text FROM changed c',
+            TG_ARGV[0]) USING resource;
     END LOOP;
     RETURN NULL;
 END $$;
@@ -142,8 +148,9 @@ COMMENT ON FUNCTION onemap.exchange_noted() IS
 DO $$
 DECLARE t record;
 BEGIN
-    FOR t IN SELECT * FROM (VALUES ('department', 'id', 'department'), ('grid_cell', 'code', 'grid_cell'), ('device', 'id', 'device'),
-            ('case_event', 'id', 'case_step'), ('alarm', 'id', 'alarm'), ('score_month', 'month', 'statistics'),
+    FOR t IN SELECT * FROM (VALUES ('department', 'id', 'department'), ('grid_cell', 'code', 'grid_cell'),
+            ('device', 'id', 'device'), ('case_event', 'id', 'case_step'), ('alarm', 'id', 'alarm'),
+            ('score_month', 'month', 'statistics'),
             ('score_result', 'month', 'score'), ('assessment_result', 'month', 'assessment')) AS x (name, key, resource) LOOP
         EXECUTE format('CREATE OR REPLACE TRIGGER exchange_added AFTER INSERT ON onemap.%I REFERENCING NEW TABLE AS changed '
             'FOR EACH STATEMENT EXECUTE FUNCTION onemap.exchange_noted(%L, %L)', t.name, t.key, t.resource);

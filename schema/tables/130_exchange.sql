@@ -1,4 +1,5 @@
--- The exchange upward (纵向对接): what goes to the city's and the province's platforms, in which version, and what they answered. Also:
+-- The exchange upward (纵向对接): what goes to the city's and the province's platforms, in which version, and what they
+-- answered. Also:
 -- a seal of the cases' journal waits for one transaction more.
 
 DO $$
@@ -29,7 +30,8 @@ CREATE TABLE onemap.exchange_change (
     PRIMARY KEY (resource, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 COMMENT ON TABLE onemap.exchange_change IS
-    'What changed and is not in the ledger yet, written in the transaction that changes it. exchange_sweep() takes away the rows that '
+    'What changed and is not in the ledger yet, written in the transaction that changes it. exchange_sweep() takes away '
+    'the rows that '
     'it sees, and only those: what commits later is seen by a later sweep, in whatever order numbers were drawn';
 
 CREATE TABLE onemap.exchange_target (
@@ -45,7 +47,8 @@ CREATE TABLE onemap.exchange_target (
     reached_at timestamptz
 );
 COMMENT ON TABLE onemap.exchange_target IS
-    'Platforms above (上级平台). since: what happened before is not sent; oldest_s: how long a record may wait; paused_until, failures, '
+    'Platforms above (上级平台). since: what happened before is not sent; oldest_s: how long a record may wait; '
+    'paused_until, failures, '
     'problem: the breaker (熔断): nothing is sent until then, after so many failures on end, the last of which was this';
 
 CREATE TABLE onemap.exchange_record (
@@ -69,8 +72,10 @@ CREATE TABLE onemap.exchange_record (
     CONSTRAINT exchange_record_version UNIQUE (target, resource, record, version)
 );
 COMMENT ON TABLE onemap.exchange_record IS
-    'The ledger (上报台账): each version of each record a target is to have. id: the number it is sent under, however often; content: '
-    'the view''s row, hash: SHA-256 of its text; chain: within it records go up in the order of id, one after the other; sent: the last '
+    'The ledger (上报台账): each version of each record a target is to have. id: the number it is sent under, however '
+    'often; content: '
+    'the view''s row, hash: SHA-256 of its text; chain: within it records go up in the order of id, one after the other; '
+    'sent: the last '
     'message as it left; answer, receipt: the target''s. Version 2 and later are corrections (更正)';
 CREATE INDEX exchange_record_open ON onemap.exchange_record (target, chain, id) WHERE state IN ('waiting', 'refused');
 CREATE INDEX exchange_record_waiting ON onemap.exchange_record (target, id) WHERE state = 'waiting';
@@ -83,5 +88,6 @@ ALTER TABLE onemap.case_seal_due ALTER COLUMN settled_at DROP NOT NULL,
     ADD COLUMN noted_by pg_catalog.xid8 NOT NULL DEFAULT pg_catalog.pg_current_xact_id();
 DELETE FROM onemap.case_seal_due;
 COMMENT ON TABLE onemap.case_seal_due IS
-    'The next seal: events up to through_id, noted by a transaction (noted_by). settled_at: a transaction that began to write after it; '
+    'The next seal: events up to through_id, noted by a transaction (noted_by). settled_at: a transaction that began to '
+    'write after it; '
     'once it and all older ones have ended, none can add an event below through_id';

@@ -2,6 +2,7 @@
 is the process; City starts it, tells it how to behave, and reads what it has stored."""
 import http.server
 import json
+import os
 import pathlib
 import random
 import socket
@@ -12,7 +13,6 @@ import threading
 import time
 
 if __name__ != "__main__":
-    from . import paths  # noqa: F401
     from .process import Process, free_port, wait_until
 
 
@@ -102,7 +102,6 @@ class Platform(http.server.BaseHTTPRequestHandler):
         if record["number"] in Platform.known:
             if Platform.known[record["number"]] != record["hash"]:
                 print(f"number {record['number']} came with another hash", flush=True)
-                import os
                 os._exit(3)
             self.note("repetitions.jsonl", record["number"])
         else:

@@ -39,7 +39,7 @@ class County:
         path = self.folder / f"target-{self.number}.json"
         document = {
             "target": "city", "to": {"url": url, "plain_http": True, "private_addresses": ["127.0.0.1/32"], "timeout_s": 1},
-            "answer": {"success": {"member": "code", "values": [0]}, "again": [7], "receipt": "receipt", "message": "message"},
+            "answer": {"success": {"member": "code", "values": [0]}, "again": [7], "receipt_member": "receipt", "message": "message"},
             "maps": {"action": {"values": {"report": "上报", "accept": "受理"}, "otherwise": "其他"}},
             "resources": {"case_step": {"path": "/steps", "fields": {
                 "number": {"from": "$number"}, "hash": {"from": "$hash"}, "version": {"from": "$version"}, "case": {"from": "case_code", "required": True},

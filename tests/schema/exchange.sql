@@ -31,7 +31,7 @@ CREATE FUNCTION pg_temp.answer(record text, outcome text, fields jsonb DEFAULT '
 $$;
 SELECT is(pg_temp.take(), format('%s/1#1 %s/1#1', :'first', :'second'), 'the first of each case');
 SELECT is(pg_temp.take(), NULL, 'nothing twice while it is under way');
-SELECT is(pg_temp.answer(:'first' || '/1', 'accepted', '{"receipt": "R1", "sent": "{}"}'), 1, 'one is accepted');
+SELECT is(pg_temp.answer(:'first' || '/1', 'accepted', '{"receipt_number": "R1", "sent": "{}"}'), 1, 'one is accepted');
 SELECT is(pg_temp.take(), :'first' || '/2#1', 'and the case goes on');
 SELECT is(pg_temp.answer(:'first' || '/2', 'refused', '{"answer": "no such category"}'), 1, 'one is refused');
 SELECT is(pg_temp.take(), NULL, 'which holds up its case');
