@@ -57,7 +57,7 @@ static void shown(const struct reply *reply, char text[static ANSWER_SHOWN]) {
     while (length < reply->body.length && (size_t)used + 5 < ANSWER_SHOWN) {
         const char *at = reply->body.data + length;
         size_t size = text_character(at, reply->body.length - length);
-        if (size == 0 || (unsigned char)*at < ' ' || *at == 0x7f) {
+        if (size == 0 || text_flaw(at, size, false) != NULL) {
             text[used++] = size == 1 ? ' ' : '?';
             length += size == 0 ? 1 : size;
             continue;
