@@ -1,4 +1,4 @@
-/* routes_operate.c: routes of how the hub is: quarantine, vendors, lanes. Their functions are in
+/* routes_operate.c: routes of how the hub is: quarantine, vendors, lanes, what goes upward. Their functions are in
  * schema/rules/http_operate.sql. */
 #include "hub/http/routes.h"
 
@@ -70,6 +70,13 @@ const struct route routes_operate[] = {
      .summary = "The hub's sessions at the broker",
      .right = RIGHT_OPERATE,
      .function = "onemap.http_lanes",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/upstream",
+     .summary = "What the platforms above have accepted, refused, and still wait for",
+     .right = RIGHT_OPERATE,
+     .function = "onemap.http_upstream",
      .content_type = JSON_TYPE,
      .compress = true},
     {0},

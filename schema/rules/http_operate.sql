@@ -27,6 +27,14 @@ $$;
 COMMENT ON FUNCTION onemap.http_lanes(jsonb) IS
     'GET /api/v1/lanes: {lanes}: the hub''s sessions at the broker; their counters are in /metrics';
 
+CREATE OR REPLACE FUNCTION onemap.http_upstream(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('targets', CASE WHEN (SELECT onemap.identity_departments(request)) IS NULL
+        THEN onemap.exchange_status_json('{}') ELSE '[]' END)
+$$;
+COMMENT ON FUNCTION onemap.http_upstream(jsonb) IS
+    'GET /api/v1/upstream: {targets}: as `cityhub upstream status`; not for who sees single departments alone';
+
 -- ---- quarantine ----
 
 CREATE OR REPLACE FUNCTION onemap.http_quarantine_rows(request jsonb) RETURNS SETOF onemap.quarantine_overview
@@ -86,6 +94,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.http_quarantine_payload(jsonb) IS
     'GET /api/v1/quarantine/{id}/payload: the bytes that were received and kept';
-GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_quarantine(jsonb),
+GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_upstream(jsonb),
+    onemap.http_quarantine(jsonb),
     onemap.http_quarantine_reasons(jsonb), onemap.http_quarantine_message(jsonb), onemap.http_quarantine_payload(jsonb)
     TO cityhub_api;

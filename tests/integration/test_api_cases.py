@@ -172,3 +172,6 @@ def test_scores_and_operating(county, shared):
     problem(county["dispatcher"].get("/api/v1/quarantine"), 403, "CH064")
     assert len(told(county["admin"].get("/api/v1/vendors?subsystem=dust"))["vendors"]) == 1
     assert "dust" in {lane["subsystem"] for lane in told(county["admin"].get("/api/v1/lanes"))["lanes"]}
+    shared.database.query("""SELECT onemap.exchange_target_put('{"target": "city", "name_zh": "市平台", "resources": ["grid_cell"], "oldest_s": 1}')""")
+    target, = told(county["admin"].get("/api/v1/upstream"))["targets"]
+    assert target["target"] == "city" and target["waiting"] == target["records"] == shared.database.value("SELECT count(*) FROM onemap.grid_cell")
