@@ -36,6 +36,11 @@
     { .name = "grid_cell", .kind = PARAMETER_TEXT, .low = 15, .high = 15, .meaning = "only what is in this grid cell" }
 #define BOX                                                                                                            \
     { .name = "box", .kind = PARAMETER_BOX, .meaning = "only what is within west,south,east,north" }
+#define AREA                                                                                                           \
+    {                                                                                                                  \
+        .name = "area", .kind = PARAMETER_NUMBER, .low = -180, .high = 180, .list = 200,                               \
+        .meaning = "only what is within this polygon: its corners as lon,lat,lon,lat,... in degrees, three or more"    \
+    }
 #define FROM                                                                                                           \
     { .name = "from", .kind = PARAMETER_TIME, .meaning = "from this moment on; a day is its midnight in the county" }
 #define TO                                                                                                             \

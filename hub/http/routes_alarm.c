@@ -27,7 +27,7 @@ enum { WORDS_BYTES = 16 * 1024, CSV_DEADLINE_S = 60 };
         {.name = "acknowledged", .kind = PARAMETER_BOOLEAN, .meaning = "whether somebody has acknowledged it"},        \
         {.name = "from", .kind = PARAMETER_TIME, .meaning = "opened from this moment on; a day is its midnight"},      \
         {.name = "to", .kind = PARAMETER_TIME, .meaning = "opened before this moment"},                                \
-        {.name = "box", .kind = PARAMETER_BOX, .meaning = "where: degrees of WGS 84"},                                 \
+        {.name = "box", .kind = PARAMETER_BOX, .meaning = "where: degrees of WGS 84"}, AREA,                           \
         {.name = "text",                                                                                               \
          .kind = PARAMETER_TEXT,                                                                                       \
          .low = 1,                                                                                                     \

@@ -53,7 +53,7 @@ enum { CASE_BODY_BYTES = 64 * 1024, CSV_DEADLINE_S = 60 };
          .kind = PARAMETER_CHOICE,                                                                                     \
          .choices = "reported accepted registered dispatched handled checked ended",                                   \
          .meaning = "which moment is between from and to; reported if it is left out"},                                \
-        {.name = "box", .kind = PARAMETER_BOX, .meaning = "where: degrees of WGS 84"}, {                               \
+        {.name = "box", .kind = PARAMETER_BOX, .meaning = "where: degrees of WGS 84"}, AREA, {                         \
         .name = "text", .kind = PARAMETER_TEXT, .low = 1, .high = 100,                                                 \
         .meaning = "words in number, title, address, outside number or description"                                    \
     }

@@ -10,7 +10,7 @@
 #define DEVICE_FILTERS                                                                                                 \
     SUBSYSTEM, {.name = "kind", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "only devices of this kind"}, \
         {.name = "vendor", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "only this vendor's devices"},     \
-        DEPARTMENT, GRID_CELL, BOX,                                                                                    \
+        DEPARTMENT, GRID_CELL, BOX, AREA,                                                                              \
         {.name = "state",                                                                                              \
          .kind = PARAMETER_CHOICE,                                                                                     \
          .choices = "online offline never alarm",                                                                      \

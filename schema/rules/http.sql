@@ -42,6 +42,34 @@ $$;
 COMMENT ON FUNCTION onemap.http_box(jsonb) IS
     'A box [west, south, east, north] as a polygon, or two over the date line; NULL if there is none';
 
+CREATE OR REPLACE FUNCTION onemap.http_area(area jsonb) RETURNS public.geometry
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    corners int := jsonb_array_length(area) / 2;
+    line public.geometry := (SELECT public.ST_MakeLine(public.ST_SetSRID(public.ST_MakePoint((area->>(2 * (n % corners)))::float8,
+        (area->>(2 * (n % corners) + 1))::float8), 4326) ORDER BY n) FROM generate_series(0, corners) n WHERE corners >= 3);
+    polygon public.geometry := CASE WHEN line IS NOT NULL THEN public.ST_MakePolygon(line) END;
+BEGIN
+    IF area IS NULL THEN
+        RETURN NULL;
+    ELSIF polygon IS NULL OR jsonb_array_length(area) % 2 <> 0 OR public.ST_YMax(polygon) > 90 OR public.ST_YMin(polygon) < -90
+        OR public.ST_Area(polygon) = 0 THEN
+        RAISE EXCEPTION 'area: three corners or more, as lon,lat,lon,lat,... in degrees, not on one line' USING ERRCODE = 'CH042',
+            HINT = '区域须有三个以上不在一条线上的角点：经度,纬度,经度,纬度,…（度）。';
+    END IF;
+    -- Of one whose sides cross what lies within either loop.
+    RETURN CASE WHEN public.ST_IsValid(polygon) THEN polygon ELSE public.ST_MakeValid(polygon) END;
+END $$;
+COMMENT ON FUNCTION onemap.http_area(jsonb) IS
+    'A polygon of corners [lon, lat, lon, lat, ...], closed by itself; NULL if there is none; CH042 if they make none';
+
+CREATE OR REPLACE FUNCTION onemap.http_where(request jsonb) RETURNS public.geometry
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN w.box IS NULL THEN w.area WHEN w.area IS NULL THEN w.box ELSE public.ST_Intersection(w.box, w.area) END
+    FROM (SELECT onemap.http_box(request->'box') AS box, onemap.http_area(request->'area') AS area) w
+$$;
+COMMENT ON FUNCTION onemap.http_where(jsonb) IS 'What lies within the box and the area of a request, of those that it has; NULL: anywhere';
+
 -- A filter that names nothing there is would find nothing, which reads as "all is well".
 CREATE OR REPLACE FUNCTION onemap.http_check(request jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

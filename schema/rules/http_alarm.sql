@@ -14,6 +14,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('grid_cell', 'onemap.http_code_begins(coalesce(d.grid_cell, ''''), $1->''grid_cell'')'),
         ('from', 'a.opened_at >= $2'), ('to', 'a.opened_at < $3'),
         ('box', 'public.ST_Intersects(coalesce(s.geom, d.geom), onemap.http_box($1->''box''))'),
+        ('area', 'public.ST_Intersects(coalesce(s.geom, d.geom), onemap.http_area($1->''area''))'),
         ('text', 'position(lower($1->>''text'') IN lower(concat_ws('' '', r.key, r.name_zh, d.code, d.name_zh,
             coalesce(d.vendor, a.vendor), a.detail->>''text_zh''))) > 0')
 $$;

@@ -66,6 +66,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('subsystem', 'r.subsystem = $2->>''subsystem'''),
         ('device', 'r.device_id = ($2->>''device'')::int'),
         ('box', 'public.ST_Intersects(r.geom, onemap.http_box($2->''box''))'),
+        ('area', 'public.ST_Intersects(r.geom, onemap.http_area($2->''area''))'),
         ('text', 'position(lower($2->>''text'') IN lower(concat_ws('' '', r.code, r.title, r.address, r.external_code,
             r.description))) > 0')
 $$;

@@ -57,15 +57,15 @@ BEGIN
     SELECT string_agg('(SELECT d.id FROM ' || CASE WHEN moment IS NULL THEN 'onemap.device' ELSE 'onemap.device_as_of($8)' END
         || ' d WHERE d.id > ($1->>''after'')::int AND onemap.http_sees($2, d.department_id)'
         || coalesce(conditions, '') || a.condition || ' ORDER BY d.id LIMIT $6)', ' UNION ALL ') INTO arms
-    FROM unnest(CASE WHEN request ? 'box' AND moment IS NOT NULL THEN ARRAY[
+    FROM unnest(CASE WHEN request ?| '{box,area}' AND moment IS NOT NULL THEN ARRAY[
         ' AND public.ST_Intersects(coalesce((SELECT t.geom FROM onemap.place_last_at(d.id, $8) t), d.geom), $7)']
-        WHEN request ? 'box' THEN ARRAY[
+        WHEN request ?| '{box,area}' THEN ARRAY[
         ' AND public.ST_Intersects(d.geom, $7) AND (SELECT m.geom FROM onemap.device_state m WHERE m.device_id = d.id) IS NULL',
         ' AND d.id IN (SELECT m.device_id FROM onemap.device_state m WHERE public.ST_Intersects(m.geom, $7))'] ELSE '{""}' END)
         a (condition);
     EXECUTE 'SELECT ARRAY(SELECT x.id FROM (' || coalesce(arms, '') || ') x ORDER BY x.id LIMIT $6)' INTO ids
         USING request, seen, onemap.http_department_ids(request), wanted.pairs, wanted.patterns, most,
-            onemap.http_box(request->'box'), moment;
+            onemap.http_where(request), moment;
     RETURN ids;
 END $$;
 COMMENT ON FUNCTION onemap.http_device_ids(jsonb, int) IS

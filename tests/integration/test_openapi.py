@@ -285,7 +285,7 @@ class Requests:
     def __init__(self, county, month):
         self.known = {"number": county["numbers"], "month": [month], "year": [int(month[:4])], "device": county["devices"], "department": list(MARKS),
                       "subsystem": ["dust"], "devices": [county["devices"], [county["moving"]]], "statistic": ["dispatched"], "q": list(MARKS.values()),
-                      "lon": [114.78], "lat": [34.55], "z": [12], "x": [3354], "y": [1627], "metrics": [["speed_km_h"]], "sha256": county["files"]}
+                      "lon": [114.78], "lat": [34.55], "z": [12], "x": [3354], "y": [1627], "metrics": [["speed_km_h"]], "area": [[114, 34, 115, 34, 115, 35]], "sha256": county["files"]}
         self.ids = [*county["ids"], county["moving"]]
 
     def values(self, path, parameter):
@@ -314,7 +314,9 @@ class Requests:
             yield self.fill(path, inside, way), needed, None
         first = self.fill(path, inside, ways[0])
         for parameter in others:
-            for value in {spell(v): v for v in [*self.values(path, parameter), *good_values(parameter["schema"])]}.values():
+            # Of an area not any numbers are good: they are corners.
+            more = [] if parameter["name"] == "area" else good_values(parameter["schema"])
+            for value in {spell(v): v for v in [*self.values(path, parameter), *more]}.values():
                 yield first, {**needed, parameter["name"]: spell(value)}, None
             for text in bad_texts(parameter["schema"]):
                 yield first, {**needed, parameter["name"]: text}, parameter["name"]

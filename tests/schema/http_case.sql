@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(74);
+SELECT plan(76);
 CREATE FUNCTION pg_temp.step(code text, local text, action text, role text, fields jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
     SELECT test.act(code, action, role, test.at(local) || fields) $$;
 CREATE FUNCTION pg_temp.steps(code text, VARIADIC steps text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -131,7 +131,8 @@ SELECT is(pg_temp.names('boss', x.parameters::jsonb), x.wanted, x.why) FROM (VAL
     ('{"text": "无类别"}', 'bare', 'words'),
     ('{"text": "%"}', '', 'no pattern'),
     ('{"text": "'' OR true --"}', '', 'no SQL'),
-    ('{"box": [100, 30, 101, 31]}', '', 'elsewhere'),
+    ('{"box": [100, 30, 101, 31]}', '', 'elsewhere'), ('{"area": [100, 30, 101, 31, 101, 30]}', '', 'in an area elsewhere'),
+    ('{"area": [114, 30, 180, 30, 180, 80, 114, 80], "category": ["203"]}', 'hung ours', 'in an area'),
     ('{"box": [114, 30, -100, 40], "category": ["203"]}', 'hung ours', 'over the date line'),
     ('{"source": ["hotline"]}', '', 'another source')
 ) AS x (parameters, wanted, why);

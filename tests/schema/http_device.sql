@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(61);
+SELECT plan(69);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -28,6 +28,7 @@ INSERT INTO test.filter VALUES
     ('department', '{"department": "chengguan"}', 'u.code IN (''chengguan'', ''zhaoming'')'), ('cell', '{"grid_cell": "410221001001001"}', 'd.grid_cell = ''410221001001001'''),
     ('box', '{"box": [114.65, 34.45, 114.75, 34.55]}', 'public.ST_X(coalesce(s.geom, d.geom)) BETWEEN 114.65 AND 114.75 AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
     ('far box', '{"box": [114.65, 34.45, 114.6, 34.55]}', 'NOT (public.ST_X(coalesce(s.geom, d.geom)) > 114.6 AND public.ST_X(coalesce(s.geom, d.geom)) < 114.65) AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
+    ('area', '{"area": [114.65, 34.45, 114.85, 34.45, 114.75, 34.65]}', 'public.ST_Y(coalesce(s.geom, d.geom)) >= 34.45 AND public.ST_Y(coalesce(s.geom, d.geom)) - 34.45 <= 2 * least(public.ST_X(coalesce(s.geom, d.geom)) - 114.65, 114.85 - public.ST_X(coalesce(s.geom, d.geom)))'),
     ('online', '{"state": "online"}', 's.online'), ('offline', '{"state": "offline"}', 'NOT s.online'), ('never', '{"state": "never"}', 's.device_id IS NULL'),
     ('alarm', '{"state": "alarm"}', 'd.id % 26 = 13'), ('street', '{"text": "民路"}', 'd.name_zh LIKE ''%民路%'''), ('part of a code', '{"text": "Light-1"}', 'd.code LIKE ''%light-1%'''),
     ('two words', '{"text": "路1 号"}', 'd.name_zh LIKE ''%路1%'' AND d.name_zh LIKE ''%号%'''), ('signs', '{"text": "%_"}', 'false'), ('component', '{"text": "4102210118"}', 'd.component_code LIKE ''4102210118%''');
@@ -46,6 +47,10 @@ SELECT is((SELECT count(*)::int FROM test.filter a JOIN test.filter b ON a.name 
 SELECT is(onemap.http_device_ids(test.ask('{}', 'old'), 1000), '{}', 'a department without devices sees none');
 SELECT throws_ok($$SELECT * FROM onemap.http_devices('{"limit": 1, "after": 0}')$$, 'CH060', NULL, 'nobody sees nothing');
 SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', f.f), 'CH013', NULL, f.f) FROM unnest('{"{\"subsystem\": \"fire\"}","{\"department\": \"moon\"}","{\"grid_cell\": \"000000000000000\"}","{\"text\": \"a b\"}"}'::text[]) f (f);
+
+SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', jsonb_build_object('area', a.a::jsonb)), 'CH042', NULL, 'no area: ' || a.a)
+FROM unnest('{"[1, 2]","[1, 2, 3, 4, 5]","[1, 2, 3, 4, 5, 6, 7]","[1, 1, 2, 2, 3, 3]","[1, 1, 2, 99, 3, 3]"}'::text[]) a (a);
+SELECT ok(public.ST_Equals(onemap.http_where('{"box": [0, 0, 1, 1], "area": [0.5, 0, 5, 0, 5, 1, 0.5, 1]}'), public.ST_MakeEnvelope(0.5, 0, 1, 1, 4326)), 'a box and an area: what is in both');
 
 -- ---- pages: what is there all the time comes once, whatever else comes and goes ----
 CREATE FUNCTION test.walk() RETURNS int[] LANGUAGE plpgsql AS $$

@@ -261,6 +261,63 @@ const tests = {
     return window;
   },
 
+  "an area is drawn, by clicks and by keys: what is inside as counts and lists, the same as the API's, and by its address": async () => {
+    const window = await enter({}, `#/map?${at(middle, 11)}`);
+    const { page } = window;
+    await page.click("[data-testid=area-draw]");
+    const corners = [
+      [0.08, 0.02],
+      [0.52, 0.02],
+      [0.52, 0.9],
+      [0.08, 0.9],
+    ].map(([x, y]) => ({ lon: place.west + place.size * x, lat: place.south + place.size * y }));
+    for (const corner of corners) await page.mouse.click(...(await pixelOf(page, middle, 11, corner)));
+    await page.waitForFunction(() => document.querySelector(".map-area")?.innerText.includes("角点 4 个"));
+    await page.keyboard.press("Backspace");
+    await page.waitForFunction(() => document.querySelector(".map-area")?.innerText.includes("角点 3 个"));
+    await page.mouse.click(...(await pixelOf(page, middle, 11, corners[3])));
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => /area=[\d.]+/.test(decodeURIComponent(location.hash)));
+    const drawn = await page.evaluate(() => new URLSearchParams(location.hash.split("?")[1]).get("area"));
+    const counted = async (target) => {
+      await target.waitForFunction(() => document.querySelectorAll("[data-testid=area-counts] strong").length === 3 && ![...document.querySelectorAll("[data-testid=area-counts] strong")].some((one) => one.innerText === "–"));
+      return target.evaluate(() => Object.fromEntries([...document.querySelectorAll("[data-testid=area-counts] button")].map((one) => [one.dataset.kind, Number(one.querySelector("strong").innerText)])));
+    };
+    const counts = await counted(page);
+    const wanted = await page.evaluate(async (area) => {
+      const of = async (path, member) => (await (await fetch(`/api/v1/${path}&limit=1000&area=${area}`)).json())[member];
+      return { devices: await of("devices?after=0", "devices"), alarm: (await of("alarms?open=true", "alarms")).length, case: (await of("cases?is=open", "cases")).length };
+    }, drawn);
+    const [west, east] = [corners[0].lon, corners[1].lon];
+    expect(wanted.devices.length >= 20 && wanted.devices.length < facts.devices && wanted.devices.every((device) => device.lon >= west - 1e-3 && device.lon <= east + 1e-3), `the API gives others: ${JSON.stringify([drawn, west, east, wanted.devices.map((device) => [device.code, device.lon, device.lat])])}`);
+    expect(counts.device === wanted.devices.length && counts.case === wanted.case && counts.alarm === wanted.alarm, JSON.stringify([counts, wanted.devices.length, wanted.case, wanted.alarm]));
+    await page.click("[data-testid=area-counts] [data-kind=case]");
+    await page.waitForFunction((count) => document.querySelectorAll(".map-list tbody tr").length === count, counts.case);
+    await page.click("[data-testid=area-counts] [data-kind=device]");
+    await page.waitForFunction((count) => document.querySelectorAll(".map-list tbody tr").length === count, counts.device);
+    await check(page, "an area");
+    await shot(page, "map-area");
+    const other = await enter({}, await page.evaluate(() => location.hash));
+    expect(JSON.stringify(await counted(other.page)) === JSON.stringify(counts), "the link shows others");
+    await other.context.close();
+
+    // By keys: a triangle around the cross.
+    await page.click("[data-testid=area-draw]");
+    for (const way of ["ArrowLeft", "ArrowUp", "ArrowRight"]) {
+      const before = await page.evaluate(() => location.hash);
+      await page.keyboard.press(way);
+      await page.waitForFunction((hash) => location.hash !== hash, before);
+      await page.keyboard.press(" ");
+    }
+    await page.waitForFunction(() => document.querySelector(".map-area")?.innerText.includes("角点 3 个"));
+    await shot(page, "map-area-drawing");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector("[data-testid=area-counts]");
+    await page.click("text=清除区域");
+    await page.waitForFunction(() => !location.hash.includes("area=") && document.querySelector("[data-testid=area-counts]") === null);
+    return window;
+  },
+
   "what changes the address in one moment counts all of it": async () => {
     const window = await enter({}, `#/map/device/${facts.ids.D1}`);
     const { page } = window;

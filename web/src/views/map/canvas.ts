@@ -93,6 +93,7 @@ function style(): StyleSpecification {
       case: tiles("case"),
       track: { type: "geojson", data: EMPTY },
       chosen: { type: "geojson", data: EMPTY },
+      area: { type: "geojson", data: EMPTY },
     },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": colour("map-ground") } },
@@ -100,6 +101,9 @@ function style(): StyleSpecification {
       { id: "grid", type: "line", source: "grid", "source-layer": "grid", paint: { "line-color": colour("map-line"), "line-width": 1 } },
       { id: "department", type: "line", source: "department", "source-layer": "department", paint: { "line-color": colour("map-cell"), "line-width": 2 } },
       { id: "zone", type: "line", source: "zone", "source-layer": "zone", paint: { "line-color": colour("minor"), "line-width": 1.5, "line-dasharray": [3, 2] } },
+      { id: "area", type: "fill", source: "area", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour("accent"), "fill-opacity": 0.1 } },
+      { id: "area-line", type: "line", source: "area", filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": colour("accent"), "line-width": 2, "line-dasharray": [4, 2] } },
+      { id: "area-corners", type: "circle", source: "area", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 4, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
       { id: "track", type: "line", source: "track", paint: { "line-color": colour("accent"), "line-width": 3, "line-opacity": 0.8 }, layout: { "line-cap": "round" } },
       { id: "stops", type: "circle", source: "track", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 5, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
       counts("device", ["match", ["get", "state"], "online", colour("online"), colour("offline")], 0),
@@ -121,6 +125,8 @@ export class Canvas {
   private shown: Shown = { off: [], mobile: [] };
   private lists: Record<PointLayer, Found[] | null> = { device: null, alarm: null, case: null };
   private shade: Map<string, number> = new Map();
+  /** While an area is drawn: takes a corner. */
+  private corner: ((lon: number, lat: number) => void) | null = null;
 
   constructor(container: HTMLElement, at: { lon: number; lat: number; zoom: number } | null, bounds: Box | null, label: string, callbacks: Callbacks) {
     const map = (this.map = new GlMap({
@@ -150,9 +156,9 @@ export class Canvas {
       callbacks.onView([box.getWest(), box.getSouth(), box.getEast(), box.getNorth()], middle.lng, middle.lat, map.getZoom());
     };
     map.on("moveend", tell);
-    map.on("click", (event) => this.pick(event.point.x, event.point.y, callbacks));
+    map.on("click", (event) => (this.corner === null ? this.pick(event.point.x, event.point.y, callbacks) : this.corner(event.lngLat.lng, event.lngLat.lat)));
     map.on("mousemove", (event) => {
-      map.getCanvas().style.cursor = this.at(event.point.x, event.point.y) === null ? "" : "pointer";
+      map.getCanvas().style.cursor = this.corner !== null ? "crosshair" : this.at(event.point.x, event.point.y) === null ? "" : "pointer";
     });
     map.on("webglcontextlost", () => callbacks.onLost(true));
     map.on("webglcontextrestored", () => callbacks.onLost(false));
@@ -240,6 +246,24 @@ export class Canvas {
 
   choose(lon: number | null, lat: number | null): void {
     this.data("chosen", lon === null || lat === null ? EMPTY : { type: "Feature", geometry: { type: "Point", coordinates: [lon, lat] }, properties: {} });
+  }
+
+  /** A click is a corner from now on; null = it picks again. */
+  draw(corner: ((lon: number, lat: number) => void) | null): void {
+    this.corner = corner;
+    if (corner === null) this.map.doubleClickZoom.enable();
+    else {
+      this.map.doubleClickZoom.disable();
+      this.map.getCanvas().focus();
+    }
+  }
+
+  /** An area, or as much as is drawn of it. */
+  area(corners: [number, number][], whole: boolean): void {
+    const features: GeoJSON.Feature[] = whole ? [] : corners.map((corner) => ({ type: "Feature", geometry: { type: "Point", coordinates: corner }, properties: {} }));
+    if (corners.length >= 3) features.push({ type: "Feature", geometry: { type: "Polygon", coordinates: [[...corners, corners[0]!]] }, properties: {} });
+    else if (corners.length === 2) features.push({ type: "Feature", geometry: { type: "LineString", coordinates: corners }, properties: {} });
+    this.data("area", { type: "FeatureCollection", features });
   }
 
   track(data: GeoJSON.FeatureCollection | null): void {

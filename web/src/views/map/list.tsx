@@ -64,7 +64,7 @@ export function List({ query, list, canView }: { query: MapQuery; list: Paged<Th
             {t(TABS[one])}
           </button>
         ))}
-        {canView && (
+        {canView && query.area === null && (
           <label>
             <input type="checkbox" checked={query.inView} onChange={(event) => setParameters({ inview: event.currentTarget.checked ? null : "false" })} /> {t("inView")}
           </label>

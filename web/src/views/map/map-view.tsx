@@ -9,6 +9,7 @@ import { theme } from "../../lib/theme.ts";
 import type { Case, Device, Features } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
 import { boundsOf } from "./bounds.ts";
+import { Area } from "./area.tsx";
 import { Canvas, hasWebgl2, type Box, type PointLayer } from "./canvas.ts";
 import { Layers } from "./layers.tsx";
 import { List } from "./list.tsx";
@@ -259,6 +260,7 @@ export default function MapView(): JSX.Element {
           </p>
         )}
         {canvas && <Buttons canvas={canvas} bounds={bounds ?? null} />}
+        {canvas && <Area query={query} canvas={canvas} found={found} />}
       </section>
       <List query={query} list={list} canView={webgl} />
       {query.open && <Panel key={`${query.open.kind}/${query.open.id}`} query={query} onPlace={(lon, lat) => canvas?.choose(lon, lat)} onGo={(lon, lat) => canvas?.goTo(lon, lat)} />}

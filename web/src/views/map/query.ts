@@ -20,6 +20,8 @@ export interface MapQuery {
   /** What the side panel shows: device/7, alarm/3, case/20261127-000001. */
   open: { kind: ListKind; id: string } | null;
   track: boolean;
+  /** What is drawn: the corners of a polygon; null = none is. */
+  area: [lon: number, lat: number][] | null;
   /** lon,lat,zoom */
   at: { lon: number; lat: number; zoom: number } | null;
 }
@@ -32,6 +34,17 @@ function placeOf(text: string | undefined): MapQuery["at"] {
   return good && Math.abs(lon!) <= 180 && Math.abs(lat!) <= 85 ? { lon: lon!, lat: lat!, zoom: zoom! } : null;
 }
 
+/** The most corners that the API takes. */
+export const CORNERS_MAX = 100;
+
+function areaOf(text: string | undefined): MapQuery["area"] {
+  const degrees = (text ?? "").split(",").map(Number);
+  if (degrees.length < 6 || degrees.length % 2 !== 0 || degrees.length > 2 * CORNERS_MAX || !degrees.every(Number.isFinite)) return null;
+  return Array.from({ length: degrees.length / 2 }, (_corner, place) => [degrees[2 * place]!, degrees[2 * place + 1]!]);
+}
+
+export const areaText = (corners: [number, number][]): string => corners.map((corner) => corner.map((degree) => degree.toFixed(5)).join(",")).join(",");
+
 export function mapQuery(): MapQuery {
   const { parameters, path } = route.value;
   const kind = LISTS.find((word) => word === path[0]);
@@ -43,7 +56,9 @@ export function mapQuery(): MapQuery {
     off: (parameters["off"] ?? "").split(",").filter((word) => word !== ""),
     shade: oneOf(SHADES, parameters["shade"] as (typeof SHADES)[number] | undefined, ""),
     list: parameters["list"] === "none" ? "" : oneOf(LISTS, parameters["list"] as ListKind | undefined, "device"),
-    inView: parameters["inview"] !== "false",
+    // An area is its own frame.
+    inView: parameters["inview"] !== "false" && areaOf(parameters["area"]) === null,
+    area: areaOf(parameters["area"]),
     open: kind !== undefined && path[1] !== undefined ? { kind, id: path[1] } : null,
     track: parameters["track"] === "true",
     at: placeOf(parameters["at"]),
@@ -52,7 +67,7 @@ export function mapQuery(): MapQuery {
 
 /** Whether the filter asks for what tiles do not know: then map and list both show the list. */
 export function isFiltered(query: MapQuery, kind: ListKind): boolean {
-  return query.subsystem !== "" || query.department !== "" || [...query.text].length >= 2 || (kind === "device" && query.state !== "");
+  return query.area !== null || query.subsystem !== "" || query.department !== "" || [...query.text].length >= 2 || (kind === "device" && query.state !== "");
 }
 
 /** The same filter for a list of the API. */
@@ -62,6 +77,7 @@ export function listParameters(query: MapQuery, kind: ListKind, box: string | nu
   if (query.department !== "") common["department"] = query.department;
   if ([...query.text].length >= 2) common["text"] = query.text;
   if (box !== null) common["box"] = box;
+  if (query.area !== null) common["area"] = areaText(query.area);
   if (kind === "device") return query.state === "" ? common : { ...common, state: query.state };
   if (kind === "alarm") return { ...common, open: "true" };
   return { ...common, is: "open" };

@@ -24,9 +24,9 @@ export const boxText = (box: Box): string => box.map((degree) => degree.toFixed(
 const within = (thing: Thing, [west, south, east, north]: Box): boolean =>
   thing.lon !== null && thing.lat !== null && thing.lon >= west && thing.lon <= east && thing.lat >= south && thing.lat <= north;
 
-/** All that fit the filter; null while there is none. `turn`: read anew when it changes. */
-export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn: number): { rows: Thing[] | null; whole: boolean; problem: Problem | undefined } {
-  const [state, setState] = useState<{ rows: Thing[] | null; whole: boolean; problem?: Problem }>({ rows: null, whole: true });
+/** All that fit the filter; null while there is none. `there`: they are of this filter, and not of the one before, or none yet. `turn`: read anew when it changes. */
+export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn: number): { rows: Thing[] | null; there: boolean; whole: boolean; problem: Problem | undefined } {
+  const [state, setState] = useState<{ rows: Thing[] | null; whole: boolean; problem?: Problem; of?: string }>({ rows: null, whole: true });
   const filtered = wanted && isFiltered(query, kind);
   const parameters = listParameters(query, kind, null);
   const target = filtered ? JSON.stringify([kind, parameters]) : null;
@@ -37,12 +37,12 @@ export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn:
     }
     const leaving = new AbortController();
     const { path, member } = SOURCES[kind];
-    getAll<Thing>(path, member, parameters, FOUND_MAX, leaving.signal).then(setState, (error: unknown) => {
+    getAll<Thing>(path, member, parameters, FOUND_MAX, leaving.signal).then((answer) => setState({ ...answer, of: target }), (error: unknown) => {
       if (!leaving.signal.aborted) setState((before) => ({ ...before, problem: asProblem(error) }));
     });
     return () => leaving.abort();
   }, [target, turn]);
-  return { rows: filtered ? (state.rows ?? []) : null, whole: state.whole, problem: state.problem };
+  return { rows: filtered ? (state.rows ?? []) : null, there: target !== null && state.of === target, whole: state.whole, problem: state.problem };
 }
 
 /** The list of the kind that is open. `found` is what useFound has of it. */
