@@ -68,7 +68,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN w.box IS NULL THEN w.area WHEN w.area IS NULL THEN w.box ELSE public.ST_Intersection(w.box, w.area) END
     FROM (SELECT onemap.http_box(request->'box') AS box, onemap.http_area(request->'area') AS area) w
 $$;
-COMMENT ON FUNCTION onemap.http_where(jsonb) IS 'What lies within the box and the area of a request, of those that it has; NULL: anywhere';
+COMMENT ON FUNCTION onemap.http_where(jsonb) IS
+    'What lies within the box and the area of a request, of those that it has; NULL: anywhere';
 
 -- A filter that names nothing there is would find nothing, which reads as "all is well".
 CREATE OR REPLACE FUNCTION onemap.http_check(request jsonb) RETURNS void

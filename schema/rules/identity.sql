@@ -31,7 +31,9 @@ INSERT INTO onemap.post_right (post, access_right) SELECT l.post, l.access_right
 
 INSERT INTO onemap.setting (key, value, comment_zh) VALUES
     ('session_idle', '30 minutes', '登录后多久不用即失效'),
-    ('session_longest', '12 hours', '登录最长有效时间')
+    ('session_longest', '12 hours', '登录最长有效时间'),
+    ('session_viewer_idle', '12 hours', '只有浏览者岗位的人（大屏）：登录后多久不用即失效'),
+    ('session_viewer_longest', '90 days', '只有浏览者岗位的人（大屏）：登录最长有效时间')
 ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 
 -- ---- what an identity is ----
@@ -78,10 +80,20 @@ COMMENT ON FUNCTION onemap.identity_of_token(int) IS
 
 -- ---- the look-up ----
 
--- A clock that jumps back must not make a session last: one from the future is none.
+CREATE OR REPLACE FUNCTION onemap.session_setting(account int, key text) RETURNS interval
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.setting(CASE WHEN EXISTS (SELECT FROM onemap.account_post x WHERE x.account_id = account AND x.post <> 'viewer')
+        THEN 'session_' ELSE 'session_viewer_' END || key)::interval
+$$;
+COMMENT ON FUNCTION onemap.session_setting(int, text) IS
+    'How long a session lasts, key: idle or longest; who holds the post viewer alone is a wall that '
+    'runs for weeks, or can do as little';
+
+-- A clock that jumps back must not make a session last: one from the future is none. Posts that came since count at once.
 CREATE OR REPLACE FUNCTION onemap.session_lives(s onemap.session) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT s.expires_at > now() AND s.last_used_at + onemap.setting('session_idle')::interval > now()
+    SELECT s.expires_at > now() AND s.last_used_at + onemap.session_setting(s.account_id, 'idle') > now()
+        AND s.opened_at + onemap.session_setting(s.account_id, 'longest') > now()
         AND s.opened_at <= now() + interval '1 minute' AND s.last_used_at <= now() + interval '1 minute'
 $$;
 COMMENT ON FUNCTION onemap.session_lives(onemap.session) IS

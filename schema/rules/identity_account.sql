@@ -256,7 +256,7 @@ COMMENT ON FUNCTION onemap.login_failed(int, text) IS 'Notes a wrong password of
 
 CREATE OR REPLACE FUNCTION onemap.login_open(account int, password_hash text, hash bytea, address text, before bytea) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE who jsonb; a onemap.account; ends timestamptz := now() + onemap.setting('session_longest')::interval; most int := 20;
+DECLARE who jsonb; a onemap.account; ends timestamptz := now() + onemap.session_setting($1, 'longest'); most int := 20;
 BEGIN
     SELECT * INTO a FROM onemap.account x WHERE x.id = $1 AND x.password_hash = $2 AND x.revoked_at IS NULL FOR UPDATE;
     who := onemap.identity_of_account(a.id);

@@ -1,6 +1,6 @@
 -- Who is who: posts and rights, the look-up of sessions and tokens, the rows that each sees, acting in a post, and who may call what.
 BEGIN;
-SELECT plan(66);
+SELECT plan(70);
 \set hash '''$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA'''
 INSERT INTO onemap.department (code, name_zh, kind) VALUES ('parks', '园林', 'county'), ('street', '街道', 'street');
 INSERT INTO onemap.department (code, name_zh, kind, parent_id) SELECT 'west', '西园', 'county', d.id FROM onemap.department d WHERE d.code = 'parks';
@@ -94,6 +94,15 @@ SELECT is((SELECT count(*)::int FROM onemap.session), 1, 'what is over is swept 
 SELECT is(onemap.user_password(jsonb_build_object('login', 'zhao', 'password_hash', :hash))->>'sessions', '1', 'a new password ends sessions');
 SELECT is(pg_temp.who('session', 'three'), NULL, 'at once');
 UPDATE onemap.setting SET value = '30 minutes' WHERE key = 'session_idle';
+-- A wall: the post viewer alone.
+SELECT is((pg_temp.open('zhao', 'wall')->>'expires_at')::timestamptz, now() + interval '90 days', 'a wall''s session lasts for weeks');
+UPDATE onemap.session SET opened_at = now() - interval '89 days', last_used_at = now() - interval '11 hours' WHERE hash = pg_temp.secret('wall');
+SELECT is(pg_temp.who('session', 'wall'), 'zhao read', 'through a night of its PC, too');
+SELECT onemap.user_role('{"login": "zhao", "posts": "viewer,dispatcher"}');
+SELECT is(pg_temp.who('session', 'wall'), NULL, 'and no more when its person may do more');
+SELECT onemap.user_role('{"login": "zhao", "posts": "viewer"}');
+UPDATE onemap.session SET opened_at = now() - interval '91 days' WHERE hash = pg_temp.secret('wall');
+SELECT is(pg_temp.who('session', 'wall'), NULL, 'nor for ever');
 SELECT pg_temp.open('zhao', 'here'), pg_temp.open('zhao', 'there');
 CREATE FUNCTION pg_temp.change(old text) RETURNS jsonb LANGUAGE sql AS $$
     SELECT onemap.login_password(a.id, old, '$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$bmV1',
