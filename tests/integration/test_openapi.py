@@ -285,7 +285,7 @@ class Requests:
     def __init__(self, county, month):
         self.known = {"number": county["numbers"], "month": [month], "year": [int(month[:4])], "device": county["devices"], "department": list(MARKS),
                       "subsystem": ["dust"], "devices": [county["devices"], [county["moving"]]], "statistic": ["dispatched"], "q": list(MARKS.values()),
-                      "lon": [114.78], "lat": [34.55], "z": [12], "x": [3354], "y": [1627], "metrics": [["speed_km_h"]], "area": [[114, 34, 115, 34, 115, 35]], "sha256": county["files"]}
+                      "lon": [114.78], "lat": [34.55], "z": [12], "x": [3354], "y": [1627], "metrics": [["speed_km_h"]], "sha256": county["files"]}
         self.ids = [*county["ids"], county["moving"]]
 
     def values(self, path, parameter):
@@ -293,6 +293,8 @@ class Requests:
             return self.ids
         if parameter["name"] == "department" and parameter["schema"]["type"] == "array":
             return good_values(parameter["schema"])
+        if parameter["name"] == "area" and parameter["schema"]["type"] == "array":
+            return [[114, 34, 115, 34, 115, 35]]
         return [*self.known.get(parameter["name"], ())] or good_values(parameter["schema"])
 
     @staticmethod
@@ -315,7 +317,7 @@ class Requests:
         first = self.fill(path, inside, ways[0])
         for parameter in others:
             # Of an area not any numbers are good: they are corners.
-            more = [] if parameter["name"] == "area" else good_values(parameter["schema"])
+            more = [] if parameter["name"] == "area" and parameter["schema"]["type"] == "array" else good_values(parameter["schema"])
             for value in {spell(v): v for v in [*self.values(path, parameter), *more]}.values():
                 yield first, {**needed, parameter["name"]: spell(value)}, None
             for text in bad_texts(parameter["schema"]):
