@@ -16,6 +16,17 @@ COMMENT ON FUNCTION onemap.work_performance(onemap.work_order) IS
     'How work went: seconds that it began and ended late (up to now if it has not), how long it took, quantity, quality (0 to '
     '100); NULL where nothing was planned or told';
 
+CREATE OR REPLACE FUNCTION onemap.work_is(w onemap.work_order, what text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE what WHEN 'due' THEN w.status <> 'CANCELLED'
+        WHEN 'met' THEN w.status = 'FINISHED' AND coalesce((p.p->>'end_late_s')::bigint, 0) = 0
+        WHEN 'started_late' THEN coalesce((p.p->>'start_late_s')::bigint, 0) > 0
+        WHEN 'ended_late' THEN coalesce((p.p->>'end_late_s')::bigint, 0) > 0 END
+    FROM (SELECT onemap.work_performance(w) AS p) p
+$$;
+COMMENT ON FUNCTION onemap.work_is(onemap.work_order, text) IS
+    'Whether an order counts as due, met, started_late or ended_late: what the sums count, as a word of the list';
+
 CREATE OR REPLACE FUNCTION onemap.http_work(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
@@ -30,6 +41,11 @@ BEGIN
         WHERE (NOT request ? 'after' OR w.id < (request->>'after')::bigint) AND onemap.http_sees(seen, w.department_id)
             AND (NOT request ? 'subsystem' OR w.subsystem = request->>'subsystem')
             AND (NOT request ? 'department' OR w.department_id = ANY (units))
+            AND (NOT request ? 'unit' OR coalesce((SELECT d.code FROM onemap.department d WHERE d.id = w.department_id), '-')
+                = request->>'unit')
+            AND (NOT request ? 'standard' OR coalesce((SELECT s.code FROM onemap.work_standard s WHERE s.id = w.standard_id), '-')
+                = request->>'standard')
+            AND (NOT request ? 'is' OR onemap.work_is(w, request->>'is'))
             AND (NOT request ? 'status' OR w.status = upper(request->>'status'))
             AND (NOT request ? 'device' OR w.device_id = (request->>'device')::int)
             AND (NOT request ? 'person' OR w.person_id = (request->>'person')::int)

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(65);
+SELECT plan(70);
 INSERT INTO onemap.component (component_code, name_zh, department_id, geom, grid_cell)
 SELECT '41022101180000' || n, '灯杆' || n, d.id, public.ST_SetSRID(public.ST_MakePoint(114.75 + n * 0.0001, 34.55), 4326), '410221001001001'
 FROM generate_series(11, 19) n LEFT JOIN onemap.department d ON d.code = CASE WHEN n < 15 THEN 'zhaoming' WHEN n < 18 THEN 'jincheng' END;
@@ -52,6 +52,11 @@ CREATE FUNCTION test.work(fields jsonb, department text DEFAULT NULL) RETURNS te
     SELECT test.list(body::jsonb->'work') FROM onemap.http_work(test.ask(fields, department) - CASE WHEN fields ? 'after' THEN '' ELSE 'after' END) $$;
 SELECT is(test.work(x.f, x.unit), x.wanted, 'work ' || x.f::text || coalesce(x.unit, '')) FROM (VALUES ('{}'::jsonb, NULL, 'W4 W3 W2 W1'), ('{"status": "finished"}', NULL, 'W2 W1'), ('{}', 'jincheng', 'W4 W3'), ('{"department": "chengguan"}', NULL, 'W2 W1'),
     ('{"from": "2026-03-03"}', NULL, NULL), ('{"from": "2026-03-02", "to": "2026-03-03"}', NULL, 'W4 W3 W2 W1'), ('{"limit": 3}', NULL, 'W4 W3 W2')) AS x (f, unit, wanted);
+SELECT is((SELECT sum((e->>f.f)::int)::int FROM jsonb_array_elements(test.answer('work_summary', '{"from": "2026-03-01", "to": "2026-04-01"}')->'summary') e),
+    (SELECT sum(cardinality(string_to_array(test.work(jsonb_build_object('from', '2026-03-01', 'to', '2026-04-01', 'is', f.f, 'unit', u.u)), ' ')))::int
+     FROM unnest('{jincheng,zhaoming,chengguan,-}'::text[]) u (u)), 'the sum''s ' || f.f || ' are the list''s') FROM unnest('{due,started_late,ended_late}'::text[]) f (f);
+SELECT is(test.work('{"is": "met"}'), 'W1', 'what was met');
+SELECT is(test.work(jsonb_build_object('standard', '-')), (SELECT string_agg(w.code, ' ' ORDER BY w.id DESC) FROM onemap.work_order w WHERE w.standard_id IS NULL), 'held to no standard');
 SELECT body::jsonb->'work' AS w FROM onemap.http_work(test.ask('{"status": "finished"}', 'zhaoming') - 'after') \gset
 SELECT is((:'w'::jsonb->1->'performance')::text, '{"quantity": 3, "duration_s": 10200, "end_late_s": 0, "start_late_s": 600, "quality_score": 90, "quantity_unit": "盏"}', 'how it went');
 SELECT is((:'w'::jsonb->0->'performance'->'end_late_s', :'w'::jsonb->1->'standard'->>'source', :'w'::jsonb->1->'person'->>'code', :'w'::jsonb->0->'person')::text, '(3600,"CJJ 89",P1,null)', 'its standard; another department''s person is not told');

@@ -222,6 +222,34 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
       return window;
     },
 
+    "every number of people and work opens what it counts": async () => {
+      const window = await enter(CENTRE, "#/work");
+      const { page } = window;
+      let compared = 0;
+      await page.waitForFunction(() => document.querySelectorAll(".work [data-set]").length === 6);
+      for (const set of ["duty", "online", "present", "absent", "unknown", "all"]) {
+        await page.click(`[data-set=${set}]`);
+        await page.waitForSelector(`[data-set=${set}][aria-current]`);
+        await page.waitForFunction((wanted) => document.querySelectorAll(".work tbody tr").length === Number(document.querySelector(`[data-set=${wanted}] strong`).innerText), set);
+        compared += Number(await text(page, `[data-set=${set}] strong`)) > 0 ? 1 : 0;
+      }
+      for (const theme of ["work/standards", "work/performance"]) {
+        await page.evaluate((wanted) => (location.hash = wanted), `#/${theme}`);
+        await page.waitForSelector(".work a[data-opens]");
+        const numbers = await page.evaluate(() => [...document.querySelectorAll(".work a[data-opens]")].map((link) => [link.getAttribute("href"), Number(link.dataset.opens), link.getAttribute("aria-label")]));
+        expect(numbers.length >= 4, `${theme} has only ${numbers.length} numbers`);
+        for (const [href, number, label] of numbers) {
+          await page.evaluate((wanted) => (location.hash = wanted), href);
+          const found = await page.waitForFunction((wanted) => /共 (\d+) 条/.exec(document.querySelector(".work")?.innerText ?? "")?.[1] === String(wanted), number, { timeout: 20_000 }).then(() => true, () => false);
+          expect(found, `${theme}: ${label}, ${href}: ${(await text(page, ".work")).slice(-80)}`);
+          compared++;
+        }
+      }
+      await shot(page, "work-number");
+      expect(compared >= 14, `only ${compared} numbers`);
+      return window;
+    },
+
     "a score is entered, and what is missing is told": async () => {
       const window = await enter({ ...CENTRE, forgiven: ["409", "422"] }, "#/scores/status");
       const { page } = window;
@@ -271,7 +299,7 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
         async () => {
           const window = await enter({ ...CENTRE, size, language, theme }, "#/desk?queue=all");
           const { page } = window;
-          const seen = { "desk?queue=all": ".desk-list tbody tr", "desk/new": ".desk-report", scores: ".scores table", "scores/compare": ".scores table", "scores/status": ".scores-steps", work: ".work table", "work/process": ".filters", "work/performance": ".filters", operate: ".operate table", "operate/vendors": ".operate table", "operate/users": ".operate table", "operate/rules": ".operate table", wall: ".wall-values" };
+          const seen = { "desk?queue=all": ".desk-list tbody tr", "desk/new": ".desk-report", scores: ".scores table", "scores/compare": ".scores table", "scores/status": ".scores-steps", work: ".work [data-set]", "work/process": ".filters", "work/performance": ".filters", operate: ".operate table", "operate/vendors": ".operate table", "operate/users": ".operate table", "operate/rules": ".operate table", wall: ".wall-values" };
           for (const [address, selector] of Object.entries(seen)) {
             await page.evaluate((wanted) => (location.hash = wanted), `#/${address}`);
             await page.waitForSelector(selector);

@@ -1,10 +1,10 @@
 // The plan's four themes: people on duty (人员管控), work as it goes (作业过程), the standards it is held to (作业标准), how it went (作业绩效).
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, getAll, useAsk, usePages, type Problem } from "../../lib/api.ts";
 import { departmentName, departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { ago, clock, date, duration, hubNow, number, share, shortTime } from "../../lib/format.ts";
-import { link, route } from "../../lib/router.ts";
+import { link, route, setParameters } from "../../lib/router.ts";
 import { listen } from "../../lib/stream.ts";
 import { Filters, filtered, type Filter } from "../../part/filters.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
@@ -15,6 +15,12 @@ import "./work.css";
 const THEMES = ["people", "process", "standards", "performance"] as const;
 const MOST_PEOPLE = 10_000;
 const MOST_ORDERS = 2000;
+const SETS = ["duty", "online", "present", "absent", "unknown", "all"] as const;
+const SET_WORDS = { duty: "onDuty", online: "dutyOnline", present: "present", absent: "absent", unknown: "noTerminal", all: "everybody" } as const;
+const ATTENDANCE: readonly string[] = ["present", "absent", "unknown"];
+const DAY_MS = 86_400_000;
+const COUNTS = ["due", "met", "started_late", "ended_late"] as const;
+const COUNT_WORDS = { due: "due", met: "met", started_late: "startedLate", ended_late: "endedLate" } as const;
 const STATUSES = ["planned", "started", "finished", "cancelled"] as const;
 
 interface Person {
@@ -72,8 +78,19 @@ const times = (): Filter[] => [
   { key: "from", title: t("from"), kind: "date" },
   { key: "to", title: t("to"), kind: "date" },
 ];
-/** Today's, if the address says nothing. */
-const period = (): Record<string, string> => ({ from: date(hubNow()), ...filtered(times()) });
+/** Today's, all of it, if the address says nothing. */
+const period = (): Record<string, string> => {
+  const said = filtered(times());
+  return said["from"] === undefined && said["to"] === undefined ? { from: date(hubNow()), to: date(hubNow() + DAY_MS) } : { from: date(hubNow()), ...said };
+};
+
+/** A number that opens its orders. */
+const opens = (value: number, what: Record<string, string | null>, name: string): ComponentChildren =>
+  value === 0 ? "0" : (
+    <a href={link("work/process", { ...period(), ...what })} data-opens={value} aria-label={`${name} ${value}`}>
+      {number(value)}
+    </a>
+  );
 
 /** All pages of a list, read again when its filter changes. */
 function useAll<T>(path: string, member: string, parameters: Record<string, string | boolean>, most: number): { rows: T[] | undefined; whole: boolean; problem: Problem | undefined; reload: () => void } {
@@ -94,12 +111,13 @@ function People(): JSX.Element {
   const filter = filtered(units());
   const people = useAll<Person>("people", "people", filter, MOST_PEOPLE);
   const attendance = useAll<Present>("attendance", "attendance", filter, MOST_PEOPLE);
-  const [only, setOnly] = useState(true);
   if (people.rows === undefined) return people.problem ? <Failed problem={people.problem} retry={people.reload} /> : <Loading />;
   const here = new Map((attendance.rows ?? []).map((one) => [one.person, one]));
   const duty = people.rows.filter((one) => one.on_duty === true);
-  const count = (wanted: boolean | null) => (attendance.rows ?? []).filter((one) => one.present === wanted).length;
-  const shown = only ? duty : people.rows;
+  const present = (wanted: boolean | null) => people.rows!.filter((one) => here.has(one.id) && here.get(one.id)!.present === wanted);
+  const sets = { duty, online: duty.filter((one) => one.online === true), present: present(true), absent: present(false), unknown: present(null), all: people.rows };
+  const chosen = SETS.find((word) => word === route.value.parameters["show"]) ?? "duty";
+  const shown = sets[chosen];
   const columns: Column<Person>[] = [
     { key: "code", title: t("code"), cell: (one) => one.code, wide: true },
     { key: "name", title: t("name"), cell: (one) => one.name ?? "–" },
@@ -113,16 +131,16 @@ function People(): JSX.Element {
   ];
   return (
     <>
-      <p class="work-answer">
-        <strong>{t("onDutyNow", duty.length, duty.filter((one) => one.online === true).length)}</strong>
-      </p>
-      {attendance.problem ? <Failed problem={attendance.problem} retry={attendance.reload} /> : attendance.rows && <p>{t("attendance", count(true), count(false), count(null))}</p>}
+      <nav class="work-themes" aria-label={t("people")}>
+        {SETS.filter((word) => attendance.rows !== undefined || !ATTENDANCE.includes(word)).map((word) => (
+          <a key={word} data-set={word} href={link("work/people", { ...filter, show: word })} aria-current={word === chosen ? "true" : undefined}>
+            {t(SET_WORDS[word])} <strong>{number(sets[word].length)}</strong>
+          </a>
+        ))}
+      </nav>
+      {attendance.problem && <Failed problem={attendance.problem} retry={attendance.reload} />}
       {!people.whole && <p class="warn">{t("notComplete", people.rows.length)}</p>}
       <Filters filters={units()} />
-      <label class="row work-only">
-        <input type="checkbox" checked={only} onChange={(event) => setOnly(event.currentTarget.checked)} />
-        <span>{t("onDuty")}</span>
-      </label>
       <Table label={t("people")} columns={columns} rows={shown.slice(0, 500)} rowKey={(one) => one.id} />
       {shown.length > 500 && <p class="quiet">{t("notComplete", 500)}</p>}
     </>
@@ -132,11 +150,23 @@ function People(): JSX.Element {
 const lateness = (seconds: number | null): JSX.Element => (seconds === null ? <span class="quiet">–</span> : seconds > 0 ? <span class="warn">{t("late", duration(seconds))}</span> : <span class="good">{t("inTime")}</span>);
 
 function Process(): JSX.Element {
-  const filters: Filter[] = [...units(), { key: "status", title: t("status"), kind: "choice", choices: STATUSES.map((one) => ({ value: one, title: t(one) })) }, ...times()];
-  const list = usePages<Order>("work", "work", { ...filtered(filters), ...period() });
+  const filters: Filter[] = [...units(), { key: "status", title: t("status"), kind: "choice", choices: STATUSES.map((one) => ({ value: one, title: t(one) })) }, { key: "is", title: t("counts"), kind: "choice", choices: COUNTS.map((one) => ({ value: one, title: t(COUNT_WORDS[one]) })) }, ...times()];
+  const { parameters } = route.value;
+  // Of a number that was clicked: - is work that has none.
+  const own: Record<string, string> = Object.fromEntries(["unit", "standard"].filter((key) => parameters[key] !== undefined).map((key) => [key, parameters[key]!]));
+  const list = usePages<Order>("work", "work", { ...own, ...filtered(filters), ...period() });
   return (
     <>
       <Filters filters={filters} />
+      {Object.keys(own).length > 0 && (
+        <p class="row">
+          {own["unit"] !== undefined && <span>{own["unit"] === "-" ? t("noUnit") : departmentName(own["unit"])}</span>}
+          {own["standard"] !== undefined && <span>{own["standard"] === "-" ? t("noStandard") : own["standard"]}</span>}
+          <button type="button" onClick={() => setParameters({ unit: null, standard: null })}>
+            {t("notOnly")}
+          </button>
+        </p>
+      )}
       <PagedTable
         label={t("process")}
         list={list}
@@ -168,6 +198,7 @@ function Standards(): JSX.Element {
     groups.set(key, known);
   }
   type Group = { subsystem: string; standard: Order["standard"]; orders: Order[] };
+  const of = (group: Group, is: string, value: number, name: string) => opens(value, { ...filtered(units()), subsystem: group.subsystem, standard: group.standard?.code ?? "-", is }, name);
   const met = (group: Group) => group.orders.filter((one) => one.status === "finished" && (one.performance.end_late_s ?? 0) <= 0).length;
   const missed = (group: Group) => group.orders.filter((one) => (one.performance.end_late_s ?? 0) > 0).length;
   const quality = (group: Group): number | null => {
@@ -187,9 +218,9 @@ function Standards(): JSX.Element {
           { key: "standard", title: t("standards"), cell: (group) => group.standard?.name ?? <span class="quiet">{t("noStandard")}</span> },
           { key: "requirement", title: t("requirement"), cell: (group) => group.standard?.requirement ?? "–", wide: true },
           { key: "source", title: t("source"), cell: (group) => group.standard?.source ?? "–", wide: true },
-          { key: "orders", title: t("orders"), numeric: true, cell: (group) => number(group.orders.length) },
-          { key: "met", title: t("met"), numeric: true, cell: (group) => number(met(group)) },
-          { key: "missed", title: t("missed"), numeric: true, cell: (group) => <span class={missed(group) > 0 ? "bad" : ""}>{number(missed(group))}</span> },
+          { key: "orders", title: t("orders"), numeric: true, cell: (group) => of(group, "due", group.orders.length, t("orders")) },
+          { key: "met", title: t("met"), numeric: true, cell: (group) => of(group, "met", met(group), t("met")) },
+          { key: "missed", title: t("missed"), numeric: true, cell: (group) => <span class={missed(group) > 0 ? "bad" : ""}>{of(group, "ended_late", missed(group), t("missed"))}</span> },
           { key: "quality", title: t("quality"), numeric: true, cell: (group) => number(quality(group), 1) },
         ]}
       />
@@ -200,7 +231,7 @@ function Standards(): JSX.Element {
 function Performance(): JSX.Element {
   const asked = useAsk<{ summary: Sum[] }>("work/summary", { ...filtered(units()), ...period() }, 60);
   if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
-  const opens = (row: Sum, status: string, value: number) => (value === 0 ? "0" : <a href={link("work/process", { ...period(), subsystem: row.subsystem, department: row.department, status })}>{number(value)}</a>);
+  const of = (row: Sum, what: Record<string, string>, value: number, name: string) => opens(value, { subsystem: row.subsystem, unit: row.department ?? "-", ...what }, name);
   return (
     <>
       <Filters filters={[...units(), ...times()]} />
@@ -212,12 +243,12 @@ function Performance(): JSX.Element {
         columns={[
           { key: "department", title: t("department"), cell: (row) => row.department_zh ?? "–" },
           { key: "subsystem", title: t("subsystem"), cell: (row) => subsystemName(row.subsystem) },
-          { key: "due", title: t("due"), numeric: true, cell: (row) => number(row.due) },
-          { key: "finished", title: t("finished"), numeric: true, cell: (row) => opens(row, "finished", row.finished) },
+          { key: "due", title: t("due"), numeric: true, cell: (row) => of(row, { is: "due" }, row.due, t("due")) },
+          { key: "finished", title: t("finished"), numeric: true, cell: (row) => of(row, { status: "finished" }, row.finished, t("finished")) },
           { key: "rate", title: t("rate"), numeric: true, cell: (row) => share(row.due === 0 ? null : row.finished / row.due) },
-          { key: "started", title: t("startedLate"), numeric: true, wide: true, cell: (row) => number(row.started_late) },
-          { key: "ended", title: t("endedLate"), numeric: true, cell: (row) => <span class={row.ended_late > 0 ? "bad" : ""}>{number(row.ended_late)}</span> },
-          { key: "cancelled", title: t("cancelled"), numeric: true, wide: true, cell: (row) => opens(row, "cancelled", row.cancelled) },
+          { key: "started", title: t("startedLate"), numeric: true, wide: true, cell: (row) => of(row, { is: "started_late" }, row.started_late, t("startedLate")) },
+          { key: "ended", title: t("endedLate"), numeric: true, cell: (row) => <span class={row.ended_late > 0 ? "bad" : ""}>{of(row, { is: "ended_late" }, row.ended_late, t("endedLate"))}</span> },
+          { key: "cancelled", title: t("cancelled"), numeric: true, wide: true, cell: (row) => of(row, { status: "cancelled" }, row.cancelled, t("cancelled")) },
           { key: "quality", title: t("quality"), numeric: true, wide: true, cell: (row) => number(row.quality_score, 1) },
         ]}
       />
