@@ -108,6 +108,24 @@ END $$;
 COMMENT ON FUNCTION onemap.http_account_within(jsonb, text[]) IS
     'CH066 if somebody would give a right that he does not have himself';
 
+CREATE OR REPLACE FUNCTION onemap.http_rule_check(request jsonb, asked jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    r onemap.alarm_rule; limit_now float8; ends float8;
+BEGIN
+    SELECT * INTO r FROM onemap.alarm_rule x WHERE x.subsystem = request->>'subsystem' AND x.key = request->>'rule';
+    limit_now := coalesce((asked->>'threshold')::float8, r.threshold);
+    ends := coalesce((asked->>'clear_threshold')::float8, (asked->>'threshold')::float8, r.clear_threshold);
+    IF r.comparison = 'above' AND ends > limit_now OR r.comparison = 'below' AND ends < limit_now THEN
+        RAISE EXCEPTION 'alarm rule %.%: opens % %, so it cannot end at % already', r.subsystem, r.key, r.comparison, limit_now,
+            ends USING ERRCODE = 'CH013', HINT = format('恢复值 %s 已在报警一侧：%s %s 报警，恢复值须%s于它。', ends,
+                CASE r.comparison WHEN 'above' THEN '高于' ELSE '低于' END, limit_now,
+                CASE r.comparison WHEN 'above' THEN '不高' ELSE '不低' END);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.http_rule_check(jsonb, jsonb) IS
+    'What alarm_rule_change_check() refuses most, said in Chinese to whoever sits at the page; CH013';
+
 -- ---- doing it ----
 
 CREATE OR REPLACE FUNCTION onemap.http_account_call(request jsonb, sent jsonb, action text) RETURNS jsonb
@@ -133,6 +151,10 @@ BEGIN
         WHERE r.post = ANY (onemap.identity_word_list(asked, 'posts'))) || onemap.identity_word_list(asked, 'rights'));
     CASE action
         WHEN 'user_add' THEN
+            IF EXISTS (SELECT FROM onemap.account a WHERE a.login = asked->>'login' AND a.revoked_at IS NULL) THEN
+                RAISE EXCEPTION 'there is a user "%" already', asked->>'login' USING ERRCODE = 'CH018',
+                    HINT = '这个账号已经有人用，请换一个；要改此人的岗位或口令，请在列表里办。';
+            END IF;
             RETURN onemap.user_add(who || jsonb_strip_nulls(asked));
         WHEN 'user_role' THEN
             RETURN onemap.user_role(who || asked);
@@ -141,7 +163,10 @@ BEGIN
         WHEN 'user_revoke' THEN
             RETURN onemap.user_revoke(who || asked);
         WHEN 'token_add' THEN
-            IF asked->>'name' !~ '^[a-z0-9][a-z0-9._-]{0,62}$' OR asked->>'rights' ~ 'score' THEN
+            IF EXISTS (SELECT FROM onemap.token t WHERE t.name = asked->>'name') THEN
+                RAISE EXCEPTION 'there is, or was, a token "%"', asked->>'name' USING ERRCODE = 'CH018',
+                    HINT = '这个令牌名用过了，审计里按名称记录，请换一个。';
+            ELSIF asked->>'name' !~ '^[a-z0-9][a-z0-9._-]{0,62}$' OR asked->>'rights' ~ 'score' THEN
                 RAISE EXCEPTION 'a token has a name of a-z, 0-9, ., _, -, and rights of read, alarm, operate'
                     USING ERRCODE = 'CH013',
                     HINT = '令牌名须为 1 至 63 个小写字母、数字、._-；令牌的权限只有 read、alarm、operate。';
@@ -152,6 +177,7 @@ BEGIN
         WHEN 'token_revoke' THEN
             RETURN onemap.token_revoke(who || jsonb_build_object('name', request->'token'));
         ELSE
+            PERFORM onemap.http_rule_check(request, asked);
             PERFORM onemap.identity_audit(request, 'alarm_rule', asked || jsonb_build_object('subsystem', request->'subsystem',
                 'rule', request->'rule'));
             RETURN onemap.alarm_rule_change(asked

@@ -22,7 +22,7 @@ export function manageTests({ enter, expect, check, shot, text, open, BASE }) {
       await page.fill("[name=name]", "钱<b>八</b>");
       await page.check("[name=acceptor]");
       await page.click("dialog button.primary");
-      await page.waitForSelector("dialog .failed"); // there is one already
+      await page.waitForFunction(() => document.querySelector("dialog .failed")?.innerText.includes("这个账号已经有人用"));
       expect((await page.inputValue("[name=name]")) === "钱<b>八</b>", "the name is gone");
       await check(page, "a form that was refused");
       await shot(page, "operate-user-refused");
@@ -93,7 +93,7 @@ export function manageTests({ enter, expect, check, shot, text, open, BASE }) {
       await page.fill("[name=source]", "县环委办 12 号文");
       await page.fill("[name=clear]", String(before + 99));
       await page.click("dialog button.primary");
-      await page.waitForSelector("dialog .failed");
+      await page.waitForFunction(() => document.querySelector("dialog .failed")?.innerText.includes("恢复值须不高于它"));
       expect((await page.inputValue("[name=source]")) === "县环委办 12 号文", "the source is gone");
       await shot(page, "operate-rule-refused");
       await page.fill("[name=clear]", String(before));
