@@ -15,6 +15,7 @@
 #include "hub/http/answer_file.h"
 #include "hub/http/attachment.h"
 #include "hub/http/request.h"
+#include "hub/http/sheet.h"
 
 enum {
     STREAM_HIGH_BYTES = 256 * 1024, /* waiting for the client: the server is not read any more */
@@ -244,7 +245,8 @@ static bool on_row(void *user, const PGresult *row) {
     int body = PQfnumber(row, "body");
     query->any = true;
     buffer_bytes(&query->bytes, PQgetvalue(row, 0, body), (size_t)PQgetlength(row, 0, body));
-    if (query->bytes.failed || (!request->route->by_row && query->bytes.length > QUERY_ANSWER_MAX)) {
+    size_t most = request->route->sheet != NULL ? SHEET_CSV_MAX : QUERY_ANSWER_MAX;
+    if (query->bytes.failed || (!request->route->by_row && query->bytes.length > most)) {
         refuse_function(query, query->bytes.failed ? "out of memory" : "its answer is too large");
         return true;
     }
@@ -274,6 +276,13 @@ static void answer_whole(struct query *query) {
     }
     if (query->file) {
         answer_file_start(request, query->file_name, query->file_type, query->file_size, query->file_small);
+        return;
+    }
+    if (request->route->sheet != NULL) {
+        char *csv = query->bytes.data;
+        size_t length = query->bytes.length;
+        query->bytes = (struct buffer){0};
+        sheet_start(request, csv, length, request->route->sheet);
         return;
     }
     answer->body = query->bytes.data == NULL ? "" : query->bytes.data;
@@ -322,7 +331,8 @@ static struct query *query_new(struct request *request) {
     query->request = request;
     /* In the list of columns a function is asked for row after row; in FROM for all of them first. */
     bool writes = request->method != METHOD_GET;
-    snprintf(query->sql, sizeof query->sql, route->by_row ? "SELECT %s(%s%s) AS body" : "SELECT * FROM %s(%s%s)",
+    snprintf(query->sql, sizeof query->sql,
+             route->by_row || route->sheet != NULL ? "SELECT %s(%s%s) AS body" : "SELECT * FROM %s(%s%s)",
              route->function,
              !writes    ? "$1::jsonb"
              : has_body ? "onemap.http_write($1::jsonb, $3)"

@@ -173,6 +173,9 @@ static const char *answer_flaw(const struct route *route) {
     if (route->by_row && (route->function == NULL || route->etag == ETAG_BYTES)) {
         return "by_row is for a function, and its answer cannot be hashed before it is sent";
     }
+    if (route->sheet != NULL && (route->function == NULL || route->by_row || route->etag != ETAG_NONE)) {
+        return "a sheet is of a function, collected, and made anew each time";
+    }
     if (route->links && route->function == NULL) {
         return "links are for a function";
     }

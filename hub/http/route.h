@@ -77,6 +77,7 @@ struct route {
     void (*memory)(struct request *request, struct answer *answer);
     void (*stream)(struct request *request, struct answer *answer); /* as memory; gives answer->source */
     bool by_row;              /* function: each row is passed on as it comes, so the length is not known before */
+    const char *sheet;        /* function: as by_row, and its CSV goes out as a workbook: see sheet.h, `numbers` */
     const char *content_type; /* of an answer with status 2xx */
     const char *more_types;   /* others that it may have instead, with a blank between them; NULL = none */
     const char *cache;        /* Cache-Control; NULL = no-store */

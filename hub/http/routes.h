@@ -11,6 +11,7 @@
 #define TEXT_TYPE "text/plain; charset=utf-8"
 #define GEOJSON_TYPE "application/geo+json"
 #define CSV_TYPE "text/csv; charset=utf-8"
+#define XLSX_TYPE "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 #define ROUTES_ID_MAX 9007199254740992.0 /* 2^53: what JSON's numbers tell apart */
 

@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -126,6 +128,49 @@ def test_pages_and_csv(hub, county):
     assert [(line["code"], line["department_zh"], line["state"]) for line in lines] == [("site-east", "东街道", "online"), ("site-west", "西街道", "online")]
     cells = read(hub, "/api/v1/grid_cells")
     assert cells.headers["Content-Type"] == "application/geo+json" and len(cells.json()["features"]) == 2
+
+
+def cells(content):
+    """Rows of a workbook's first sheet: {column letters: text or number}; a formula anywhere is an error."""
+    names = {"m": "http://schemas.openxmlformats.org/spreadsheetml/2006/main"}
+    with zipfile.ZipFile(io.BytesIO(content)) as book:
+        assert book.testzip() is None
+        sheet = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+        shared = [] if "xl/sharedStrings.xml" not in book.namelist() else [
+            "".join(text.text or "" for text in entry.iter(f"{{{names['m']}}}t")) for entry in ElementTree.fromstring(book.read("xl/sharedStrings.xml"))]
+    assert sheet.findall(".//m:f", names) == []
+    found = []
+    for row in sheet.findall(".//m:row", names):
+        found.append({})
+        for cell in row:
+            kind, column = cell.get("t", "n"), cell.get("r").rstrip("0123456789")
+            value = cell.find("m:v", names)
+            found[-1][column] = "".join(text.text or "" for text in cell.iter(f"{{{names['m']}}}t")) if kind == "inlineStr" \
+                else shared[int(value.text)] if kind == "s" else float(value.text)
+    return found
+
+
+def test_workbooks(shared, hub, county):
+    hostile = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "＝1", "a,\"b\"\nc", "'quoted", "-5"]
+    shared.database.query("INSERT INTO onemap.device (subsystem, vendor, code, name_zh, status) SELECT 'dust', 'tester', 'x-' || n, w, 'active'"
+                          " FROM unnest(%s::text[]) WITH ORDINALITY u (w, n)", hostile)
+    try:
+        table = read(hub, "/api/v1/devices.xlsx?subsystem=dust")
+        assert table.status_code == 200 and table.headers["Content-Type"] == "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+        head, *lines = cells(table.content)
+        plain = list(csv.reader(io.StringIO(read(hub, "/api/v1/devices.csv?subsystem=dust").text)))
+        assert list(head.values()) == plain[0] and len(lines) == len(plain) - 1
+        column = {name: letters for letters, name in head.items()}
+        assert [line[column["name_zh"]] for line in lines][2:] == hostile
+        assert (lines[0][column["lon"]], lines[0][column["lat"]], lines[0][column["alarms"]]) == (114.35, 34.5, 0)
+        assert lines[0][column["grid_cell"]] == "410221010010012" and lines[0][column["department_zh"]] == "东街道"
+    finally:
+        shared.database.query("DELETE FROM onemap.device WHERE code LIKE 'x-%%'")
+    assert len(cells(read(hub, "/api/v1/devices.xlsx", "west").content)) == 2
+    for name in ("alarms", "cases"):
+        head, *lines = cells(read(hub, f"/api/v1/{name}.xlsx").content)
+        assert list(head.values()) == next(csv.reader(io.StringIO(read(hub, f"/api/v1/{name}.csv").text))), name
+    problem(read(hub, "/api/v1/devices.xlsx?subsystem=fire"), 422, "CH013")
 
 
 def test_the_county_at_a_moment(shared, hub, county):
