@@ -159,12 +159,14 @@ static int list(const struct config *config, PGconn *connection, const struct ar
 /* ---- the command ---- */
 
 #define TERMINAL_PROTOCOL                                                                                              \
-    .name = "protocol", .argument = "WORD", .kind = OPTION_WORD, .words = "hj212 jt808", .member = "protocol"
-#define TERMINAL_IDENTITY                                                                                              \
-    {                                                                                                                  \
-        .name = "identity", .argument = "TEXT", .kind = OPTION_TEXT, .required = true, .member = "identity",           \
-        .pattern = "^[A-Za-z0-9_.-]{1,64}$", .shape = "1 to 64 of A-Z, a-z, 0-9, _, . and -",                          \
-        .help = "what it calls itself: its MN (HJ 212), or its phone number, zeros in front or not (JT/T 808)"         \
+    .name = "protocol", .argument = "WORD", .kind = OPTION_WORD, .words = "hj212 jt808 json", .member = "protocol"
+#define TERMINAL_IDENTITY                                                                                                                  \
+    {                                                                                                                                      \
+        .name = "identity", .argument = "TEXT", .kind = OPTION_TEXT, .required = true, .member = "identity",                               \
+        .pattern = "^[A-Za-z0-9_.-]{1,64}$", .shape = "1 to 64 of A-Z, a-z, 0-9, _, . and -",                                              \
+        .help =                                                                                                                            \
+            "what it calls itself: its MN (HJ 212), or its phone number, zeros in front or not (JT/T 808), or a name for a platform that " \
+            "pushes JSON, without a dot"                                                                                                   \
     }
 #define TERMINAL_SETTINGS                                                                                              \
     {.name = "subsystem",                                                                                              \
@@ -190,7 +192,8 @@ static int list(const struct config *config, PGconn *connection, const struct ar
          .member = "dialect",                                                                                          \
          .pattern = "^[a-z0-9_-]{1,40}$",                                                                              \
          .shape = "1 to 40 of a-z, 0-9, _ and -",                                                                      \
-         .help = "what its codes, units and bits mean: a file of config/gateway/<protocol>; a new one's is the "       \
+         .help = "what its codes, units and bits mean: a file of config/gateway/<protocol>, of json its "              \
+                 "mapping, a file of config/mappings; a new one's is the "                                             \
                  "standard's"},                                                                                        \
         {.name = "crc",                                                                                                \
          .argument = "WORD",                                                                                           \
@@ -208,8 +211,10 @@ static int list(const struct config *config, PGconn *connection, const struct ar
         {.name = "secret-file",                                                                                        \
          .argument = "FILE",                                                                                           \
          .kind = OPTION_FILE,                                                                                          \
-         .help = "what it must say to be believed, on the file's first line: PW (HJ 212); token or terminal id "       \
-                 "(JT/T 808). Without one, whoever says its identity is believed"},                                    \
+         .help =                                                                                                       \
+             "what it must say to be believed, on the file's first line: PW (HJ 212); token or terminal id "           \
+             "(JT/T 808); of json what stands behind its identity and a dot in the address, and it must have one. "    \
+             "Without one, whoever says its identity is believed"},                                                    \
     {                                                                                                                  \
         .name = "secret", .kind = OPTION_REFUSED,                                                                      \
         .help = "a secret is never an argument; --secret-file names the file it is in"                                 \

@@ -16,6 +16,7 @@
 #include "hub/gateway/dialects.h"
 #include "hub/gateway/figures.h"
 #include "hub/gateway/gateway_routes.h"
+#include "hub/gateway/json_push.h"
 #include "hub/gateway/push.h"
 #include "hub/gateway/upstream.h"
 #include "hub/http/request.h"
@@ -30,6 +31,7 @@ struct gateway {
     struct bundles *bundles;
     struct connections *connections;
     struct push_desk *pushes;
+    struct json_desk *json;
     struct server *server;
     struct server_source source;
     uv_signal_t terminate, interrupt;
@@ -47,6 +49,10 @@ static bool is_ready(void *user, char *why, size_t size) {
 
 struct push_desk *push_desk_of(const struct request *request) {
     return ((const struct gateway *)request->service->source->user)->pushes;
+}
+
+struct json_desk *json_desk_of(const struct request *request) {
+    return ((const struct gateway *)request->service->source->user)->json;
 }
 
 /* ---- down ---- */
@@ -114,7 +120,8 @@ static bool devices_open(struct gateway *gateway) {
                                             .bundles = gateway->bundles,
                                             .dialects = gateway->dialects};
     gateway->connections = gateway->bundles == NULL ? NULL : connections_open(&parts);
-    return gateway->connections != NULL;
+    gateway->json = gateway->connections == NULL ? NULL : json_desk_new(&parts);
+    return gateway->json != NULL;
 }
 
 static bool gateway_open(struct gateway *gateway) {
@@ -158,6 +165,7 @@ int gateway_run(const struct config *config) {
     }
     uv_run(&gateway->loop, UV_RUN_DEFAULT);
     uv_loop_close(&gateway->loop);
+    json_desk_free(gateway->json);
     dialects_free(gateway->dialects);
     free(gateway);
     metrics_free();

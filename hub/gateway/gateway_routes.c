@@ -6,6 +6,7 @@
 
 #include "hub/base/count.h"
 #include "hub/gateway/figures.h"
+#include "hub/gateway/json_push.h"
 #include "hub/gateway/push.h"
 #include "hub/http/client.h"
 #include "hub/http/request.h"
@@ -13,7 +14,8 @@
 
 enum {
     BODY_MAX = 32 * 1024 * 1024, /* as it is sent; unpacked it has [lane] max_payload_bytes */
-    PUSH_DEADLINE_S = 120,       /* of which [gateway] receipt_s are for the receipt: the rest is for slow lines */
+    JSON_BODY_MAX = 4 * 1024 * 1024,
+    PUSH_DEADLINE_S = 120, /* of which [gateway] receipt_s are for the receipt: the rest is for slow lines */
 };
 
 static void answer_health(struct request *request, struct answer *answer) {
@@ -57,6 +59,24 @@ static const struct parameter push_parameters[] = {
     {0},
 };
 
+#define JSON_TOKEN                                                                                                     \
+    {                                                                                                                  \
+        .name = "token", .kind = PARAMETER_TEXT, .low = 3, .high = 200,                                                \
+        .meaning = "the source's identity and its secret with a dot between"                                           \
+    }
+#define JSON_MAPPING                                                                                                   \
+    { .name = "mapping", .kind = PARAMETER_TEXT, .low = 1, .high = 40, .meaning = "a file of config/mappings" }
+static const struct parameter json_parameters[] = {JSON_MAPPING, JSON_TOKEN, {0}};
+static const struct parameter token_parameters[] = {JSON_TOKEN, {0}};
+static const struct parameter echo_parameters[] = {
+    JSON_MAPPING,
+    JSON_TOKEN,
+    {.name = "msg", .kind = PARAMETER_TEXT, .low = 1, .high = 1000, .required = true, .meaning = "what is sent back"},
+    {.name = "nonce", .kind = PARAMETER_TEXT, .low = 1, .high = 200, .required = true, .meaning = "of the signature"},
+    {.name = "signature", .kind = PARAMETER_TEXT, .low = 1, .high = 200, .required = true, .meaning = "Base64 of MD5"},
+    {0},
+};
+
 const struct route gateway_routes[] = {
     {.method = METHOD_GET,
      .pattern = "/healthz",
@@ -92,6 +112,34 @@ const struct route gateway_routes[] = {
               .gzip = true,
               .sink = &push_sink},
      .memory = push_answer,
+     .content_type = JSON_TYPE,
+     .deadline_s = PUSH_DEADLINE_S},
+    {.method = METHOD_POST,
+     .pattern = "/json/{mapping}/{token}",
+     .summary = "A platform's message, read by a mapping, answered after its commit",
+     .right = RIGHT_ANYONE,
+     .parameters = json_parameters,
+     .any_query = true,
+     .body = {.types = "application/json text/plain application/senml+json", .limit = JSON_BODY_MAX},
+     .memory = json_push_answer,
+     .content_type = JSON_TYPE,
+     .deadline_s = PUSH_DEADLINE_S},
+    {.method = METHOD_GET,
+     .pattern = "/json/{mapping}/{token}",
+     .summary = "OneNET's check of an address: msg back, if its signature is right",
+     .right = RIGHT_ANYONE,
+     .parameters = echo_parameters,
+     .any_query = true,
+     .memory = json_echo_answer,
+     .content_type = TEXT_TYPE},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/{token}/telemetry",
+     .summary = "ThingsBoard's device API: likewise",
+     .right = RIGHT_ANYONE,
+     .parameters = token_parameters,
+     .any_query = true,
+     .body = {.types = "application/json text/plain", .limit = JSON_BODY_MAX},
+     .memory = json_push_answer,
      .content_type = JSON_TYPE,
      .deadline_s = PUSH_DEADLINE_S},
 };

@@ -13,8 +13,8 @@
 enum { TERMINAL_IDENTITY_MAX = 65 }; /* bytes of an MN or a phone, with its end */
 
 struct terminal {
-    char *protocol; /* "hj212" or "jt808" */
-    char *identity; /* HJ 212: MN; JT/T 808: phone without leading zeros */
+    char *protocol; /* "hj212", "jt808" or "json" */
+    char *identity; /* HJ 212: MN; JT/T 808: phone without leading zeros; json: a name */
     char *subsystem, *vendor, *device;
     char *dialect;      /* name of a file of config/gateway/<protocol>; "" = the standard's */
     char *crc;          /* HJ 212: standard, modbus, modbus-swapped or off */

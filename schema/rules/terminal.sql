@@ -17,7 +17,13 @@ COMMENT ON FUNCTION onemap.terminal_lock() IS 'Holds up other changes of termina
 CREATE OR REPLACE FUNCTION onemap.terminal_problem(request jsonb) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
-        WHEN coalesce(r.protocol, '') NOT IN ('hj212', 'jt808') THEN format('protocol must be hj212 or jt808, not "%s"', r.protocol)
+        WHEN coalesce(r.protocol, '') NOT IN ('hj212', 'jt808', 'json')
+            THEN format('protocol must be hj212, jt808 or json, not "%s"', r.protocol)
+        WHEN r.protocol = 'json' AND r.identity LIKE '%.%'
+            THEN format('identity "%s" of a json source must have no dot: one parts it from the secret', r.identity)
+        WHEN r.protocol = 'json' AND r.secret_hash IS NULL AND NOT EXISTS (SELECT FROM onemap.terminal t
+                WHERE t.protocol = 'json' AND t.identity = btrim(r.identity) AND t.secret_hash IS NOT NULL)
+            THEN format('a json source such as "%s" must have a secret: nothing else says who sends', r.identity)
         WHEN onemap.terminal_identity(r.protocol, r.identity) !~ '^[A-Za-z0-9_.-]{1,64}$' OR r.identity IS NULL
             THEN format('identity "%s" must have 1 to 64 of A-Z, a-z, 0-9, _, . and -', r.identity)
         WHEN NOT EXISTS (SELECT FROM onemap.vendor v
@@ -31,7 +37,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             THEN format('offset_minutes must be from -720 to 840, not "%s"', r.offset_minutes)
         END
     FROM jsonb_to_record(request) AS r (protocol text, identity text, subsystem text, vendor text, device text, dialect text,
-        crc text, offset_minutes text)
+        crc text, offset_minutes text, secret_hash text)
 $$;
 COMMENT ON FUNCTION onemap.terminal_problem(jsonb) IS 'What is wrong with a terminal''s settings, in words; NULL = nothing';
 

@@ -1,6 +1,6 @@
 -- Terminals and the gateways' list of them.
 BEGIN;
-SELECT plan(22);
+SELECT plan(24);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "acme"}');
 
 SELECT is(onemap.terminal_add('{"protocol": "jt808", "identity": "0013800138000", "subsystem": "dust", "vendor": "acme"}'),
@@ -10,6 +10,8 @@ SELECT is(onemap.terminal_add(jsonb_build_object('protocol', 'jt808', 'identity'
         'secret_hash', repeat('ab', 32)))->>'outcome', 'changed', 'the same phone with more zeros is the same terminal');
 SELECT is((SELECT t.device_code || ' ' || t.subsystem || ' ' || t.crc || ' ' || t.offset_minutes FROM onemap.terminal t), '13800138000 gas standard 480',
     'what is not named stays');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "json", "identity": "a.b", "subsystem": "dust", "vendor": "acme"}')$$, '%must have no dot%', 'of a source');
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "json", "identity": "ab", "subsystem": "dust", "vendor": "acme"}')$$, '%must have a secret%', 'and its secret');
 SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "modbus", "identity": "1", "subsystem": "dust", "vendor": "acme"}')$$, 'protocol must be%', 'a protocol');
 SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "subsystem": "dust", "vendor": "acme"}')$$, 'identity%', 'an identity');
 SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "a b", "subsystem": "dust", "vendor": "acme"}')$$, 'identity "a b"%', 'a good one');
