@@ -59,7 +59,10 @@ COMMENT ON FUNCTION onemap.http_account_shape(jsonb, text) IS 'Whether a member 
 
 CREATE OR REPLACE FUNCTION onemap.http_account_asked(sent jsonb, needed text[], others text[]) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE stray text; words_zh CONSTANT text := '{"login": "账号须为 1 至 63 个小写字母、数字、._-", "name": "名称须有 1 至 100 个字符",
+DECLARE
+    stray text;
+    words_zh CONSTANT text := '{"login": "账号须为 1 至 63 个小写字母、数字、._-",
+    "name": "名称须有 1 至 100 个字符",
     "posts": "至少选一个岗位", "rights": "至少选一项权限", "days": "有效天数为 1 至 3660", "threshold": "限值须为数",
     "clear_threshold": "恢复值须为数", "duration_s": "持续时间为 0 至 604800 秒", "severity": "级别为 info、minor、major、critical",
     "source": "请写限值的依据：标准及条款，或县里的文件（200 字以内）"}';
@@ -171,7 +174,8 @@ BEGIN
                     USING ERRCODE = 'CH013',
                     HINT = '令牌名须为 1 至 63 个小写字母、数字、._-；令牌的权限只有 read、alarm、operate。';
             ELSIF asked->>'owner' IS NOT NULL AND asked->>'department' IS NOT NULL THEN
-                RAISE EXCEPTION 'a token is of a person or of a department' USING ERRCODE = 'CH013', HINT = '属于人的令牌不再限定单位。';
+                RAISE EXCEPTION 'a token is of a person or of a department' USING ERRCODE = 'CH013',
+                    HINT = '属于人的令牌不再限定单位。';
             END IF;
             RETURN onemap.token_add(who || jsonb_strip_nulls(asked));
         WHEN 'token_revoke' THEN
