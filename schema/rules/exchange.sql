@@ -128,7 +128,7 @@ COMMENT ON FUNCTION onemap.exchange_columns() IS 'What templates can send: {reso
 
 CREATE OR REPLACE FUNCTION onemap.exchange_take(target text, most int, lease_s int)
 RETURNS TABLE (number bigint, resource text, record text, version int, hash text, attempts int, content text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS $$
 BEGIN
     RETURN QUERY
     WITH due AS MATERIALIZED (
@@ -151,21 +151,25 @@ COMMENT ON FUNCTION onemap.exchange_take(text, int, int) IS
     'for lease_s seconds';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_answered(target text, answers jsonb) RETURNS int
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    -- Again: 2, 4, 8 ... s, an hour at most, and half of it by chance, so that many do not come at once.
-    WITH done AS (
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE a record; done int := 0;
+BEGIN
+    -- One by one, by number: a ledger that a new target has just filled has no statistics yet, and a join would read all of it.
+    FOR a IN SELECT x.number, x.outcome, x.answer, x.receipt_number, x.sent, x.wait_s
+             FROM jsonb_to_recordset(answers) AS x (number bigint, outcome text, answer text, receipt_number text, sent text,
+                 wait_s float8)
+             WHERE x.outcome IN ('accepted', 'refused', 'again') LOOP
+        -- Again: 2, 4, 8 ... s, an hour at most, and half of it by chance, so that many do not come at once.
         UPDATE onemap.exchange_record r
         SET state = CASE a.outcome WHEN 'again' THEN 'waiting' ELSE a.outcome END, answered_at = clock_timestamp(),
             answer = left(a.answer, 2000), receipt = coalesce(left(a.receipt_number, 200), r.receipt),
-            sent = coalesce(a.sent, r.sent),
-            next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(a.wait_s,
+            sent = coalesce(a.sent, r.sent), next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(a.wait_s,
                 least(3600, 2 ^ least(r.attempts, 12)) * (0.5 + random() / 2)))
-        FROM jsonb_to_recordset(answers) AS a (number bigint, outcome text, answer text, receipt_number text, sent text,
-            wait_s float8)
-        WHERE r.id = a.number AND r.target = $1 AND r.state = 'waiting' AND a.outcome IN ('accepted', 'refused', 'again')
-        RETURNING r.id)
-    SELECT count(*)::int FROM done
-$$;
+        WHERE r.id = a.number AND r.target = $1 AND r.state = 'waiting';
+        done := done + CASE WHEN FOUND THEN 1 ELSE 0 END;
+    END LOOP;
+    RETURN done;
+END $$;
 COMMENT ON FUNCTION onemap.exchange_answered(text, jsonb) IS
     'What a target answered: [{number, outcome: accepted|refused|again, answer, receipt_number, sent, wait_s}]; returns the '
     'records settled or '
