@@ -22,7 +22,8 @@ RETURNS TABLE (no int, whole bigint, value float8) LANGUAGE sql IMMUTABLE PARALL
                  WHEN 2 THEN nullif(x.mid, -128) * 256 + x.low
                  WHEN 3 THEN nullif(x.high, -128) * 65536 + x.mid * 256 + x.low
                  WHEN 4 THEN x.wide ELSE 0 END) AS whole
-          FROM (SELECT (s).planes AS planes, (s).unit AS unit, (s).base AS base, (s).step AS step, (s).scale AS scale OFFSET 0) f
+          FROM (SELECT (s).planes AS planes, (s).unit AS unit, (s).base AS base, (s).step AS step,
+                       (s).scale AS scale OFFSET 0) f
           CROSS JOIN (SELECT pg_catalog.generate_series(first_no, last_no) AS no,
                        pg_catalog.unnest((s).low[first_no:last_no])::int AS low,
                        pg_catalog.unnest((s).mid[first_no:last_no])::int AS mid,
@@ -93,8 +94,8 @@ COMMENT ON FUNCTION onemap.day_offset(timestamptz, date) IS
     'Microseconds since the UTC day began; -1 before it, one more than a day has after it';
 GRANT EXECUTE ON FUNCTION onemap.day_offset(timestamptz, date) TO cityhub_hub, cityhub_api, cityhub_read;
 
--- One metric of a day, and nothing else of it is looked at; as in series_decode, what is said of all numbers is taken out once (0.75
--- of the time). OFFSET 0: and each value is computed once, not once for each use of it.
+-- One metric of a day, and nothing else of it is looked at; as in series_decode, what is said of all numbers is taken out once
+-- (0.75 of the time). OFFSET 0: and each value is computed once, not once for each use of it.
 CREATE OR REPLACE FUNCTION onemap.metric_decode(day date, lifted int[], t onemap.packed_series, m onemap.packed_series,
     q onemap.packed_series, ordinal int, first_no int, last_no int, since bigint, past bigint)
 RETURNS TABLE (observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1000 AS $$
@@ -113,7 +114,8 @@ RETURNS TABLE (observed_at timestamptz, value float8, flagged boolean) LANGUAGE 
                      WHEN 4 THEN x.q_wide ELSE 0 END) & f.bit <> 0, false) AS flagged
           FROM (SELECT (t).unit AS t_unit, (t).base AS t_base, (t).step AS t_step, (t).planes AS t_planes,
                        (m).base AS base, (m).step AS step, (m).planes AS planes, (m).scale AS scale,
-                       (q).base AS q_base, (q).step AS q_step, (q).planes AS q_planes, 1::bigint << (ordinal - 1) AS bit OFFSET 0) f
+                       (q).base AS q_base, (q).step AS q_step, (q).planes AS q_planes,
+                       1::bigint << (ordinal - 1) AS bit OFFSET 0) f
           CROSS JOIN (SELECT pg_catalog.generate_series(first_no, last_no) AS no,
                        pg_catalog.unnest((t).low[first_no:last_no])::int AS t_low,
                        pg_catalog.unnest((t).mid[first_no:last_no])::int AS t_mid,
