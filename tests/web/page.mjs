@@ -271,6 +271,7 @@ const tests = {
       [0.52, 0.9],
       [0.08, 0.9],
     ].map(([x, y]) => ({ lon: place.west + place.size * x, lat: place.south + place.size * y }));
+    await page.waitForSelector(".map-cross");
     for (const corner of corners) await page.mouse.click(...(await pixelOf(page, middle, 11, corner)));
     await page.waitForFunction(() => document.querySelector(".map-area")?.innerText.includes("角点 4 个"));
     await page.keyboard.press("Backspace");

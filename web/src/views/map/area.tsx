@@ -1,6 +1,6 @@
 // Drawing an area: corners by clicks, or by keys, where the cross in the middle is. What is inside stands beside it as counts that open their lists.
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { number } from "../../lib/format.ts";
 import { setParameters } from "../../lib/router.ts";
 import type { Canvas } from "./canvas.ts";
@@ -32,7 +32,8 @@ export function Area({ query, canvas, found }: Properties): JSX.Element {
     setParameters({ area: areaText(latest.current), inview: null });
     setCorners(null);
   };
-  useEffect(() => {
+  // With the words that ask for clicks, not behind them.
+  useLayoutEffect(() => {
     canvas.draw(drawing ? (lon, lat) => void add(lon, lat) : null);
     return () => canvas.draw(null);
   }, [canvas, drawing]);
