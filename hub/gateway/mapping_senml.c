@@ -26,7 +26,7 @@ static cJSON *copy_value(const cJSON *entry, double base) {
         }
         return cJSON_Duplicate(member_get(entry, "s"), true);
     }
-    double value = base + (cJSON_IsNumber(number) ? number->valuedouble : 0);
+    double value = base + member_number(entry, "v", 0);
     return isfinite(value) ? cJSON_CreateNumber(value) : NULL;
 }
 

@@ -23,7 +23,8 @@ BEGIN
             FROM onemap.interval_other i CROSS JOIN LATERAL jsonb_each(i.others) f
             WHERE i.device_id = $1 AND i.began_at = $2 AND i.seconds = $3);
 END $$;
-COMMENT ON FUNCTION onemap.interval_flat(int, timestamptz, int) IS 'What is stored of an interval: {"ordinal.column": value}, of what no metric takes {"0.name": text}';
+COMMENT ON FUNCTION onemap.interval_flat(int, timestamptz, int) IS
+    'What is stored of an interval: {"ordinal.column": value}, of what no metric takes {"0.name": text}';
 
 CREATE OR REPLACE FUNCTION onemap.interval_pick(late boolean, stored float8, said float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT CASE WHEN late THEN coalesce(stored, said) ELSE coalesce(said, stored) END $$;
@@ -56,8 +57,8 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.interval_other_put(int, timestamptz, int, jsonb, timestamptz) IS
-    'Stores what a record of kind interval says beside the metrics, name by name, the newest message''s text; since: when a message '
-    'that comes again from quarantine came first';
+    'Stores what a record of kind interval says beside the metrics, name by name, the newest message''s text; since: when a '
+    'message that comes again from quarantine came first';
 
 -- The newest message counts, value by value. One that comes again from quarantine fills what is missing, and changes only what is
 -- older than itself.

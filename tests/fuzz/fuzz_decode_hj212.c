@@ -51,7 +51,8 @@ static void check_records(void) {
     int code = hj212_records(&frame, &origin, telemetry, intervals, &outcome);
     REQUIRE(code == 0 || *outcome.problem != '\0');
     REQUIRE(outcome.readings == (unsigned)cJSON_GetArraySize(telemetry) && outcome.readings <= 1);
-    REQUIRE(outcome.intervals == (unsigned)cJSON_GetArraySize(intervals) && outcome.intervals <= 2 + (HJ212_ITEMS_MAX + 99) / 100);
+    REQUIRE(outcome.intervals == (unsigned)cJSON_GetArraySize(intervals) &&
+            outcome.intervals <= 2 + (HJ212_ITEMS_MAX + 99) / 100);
     check_numbers(telemetry->child);
     check_numbers(intervals->child);
     cJSON_Delete(telemetry);
