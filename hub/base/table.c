@@ -49,8 +49,9 @@ static int grow(struct table *table) {
         }
     }
     grown.count = table->count;
-    table_free(table);
+    struct table old = *table;
     *table = grown;
+    table_free(&old);
     return 0;
 }
 

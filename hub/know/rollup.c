@@ -128,8 +128,9 @@ static void give_up(struct rollups *rollups, const char *why) {
 }
 
 static uint32_t hash_of(const struct key *key) {
-    /* The key has no padding. */
-    return hash_bytes(HASH_FIRST, key, sizeof *key);
+    uintptr_t device = (uintptr_t)key->device;
+    uint32_t hash = hash_bytes(HASH_FIRST, &device, sizeof device);
+    return hash_bytes(hash, &key->hour, sizeof key->hour);
 }
 
 static bool has_key(const void *entry, const void *key) {
