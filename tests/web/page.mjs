@@ -319,6 +319,50 @@ const tests = {
     return window;
   },
 
+  "the county at a past minute: values, cases, charts of then; it plays up to now; the address leads there": async () => {
+    const window = await enter({ forgiven: ["404"] }, `#/map/device/${facts.ids.D1}?list=case&inview=false&${at(middle, 12)}`);
+    const { page } = window;
+    const tiles = { now: 0, then: 0 };
+    window.context.on("request", (request) => request.url().includes(".mvt") && tiles[request.url().includes("?at=") ? "then" : "now"]++);
+    const panelHas = (value, over) => page.waitForFunction(([text, gone]) => {
+      const cells = document.querySelector(".map-panel .readings")?.innerText ?? "";
+      return cells.includes(text) && !cells.includes(gone);
+    }, [value, over]);
+    await county("report", { pm25_ug_m3: 41.25 });
+    await panelHas("41.25", "88.75");
+    const before = await page.evaluate(async () => (await (await fetch("/api/v1/cases?is=open&limit=1000")).json()).cases.map((one) => one.case));
+    const then = await page.evaluate(() => new Date().toISOString());
+    await county("report", { pm25_ug_m3: 88.75 });
+    await county("case", { title: "后来才有的案卷", lon: middle.lon, lat: middle.lat });
+    await panelHas("88.75", "41.25");
+    await page.waitForFunction(() => document.querySelector(".map-list-rows").innerText.includes("后来才有的案卷"));
+    await page.click("[data-testid=time-open]");
+    await page.waitForSelector("[data-testid=time-shown]");
+    await check(page, "an hour ago");
+
+    await page.evaluate((time) => (location.hash = location.hash.replace(/time=[^&]*/, `time=${time}`)), then);
+    await panelHas("41.25", "88.75");
+    await page.waitForFunction((count) => document.querySelectorAll(".map-list tbody tr").length === count, before.length);
+    expect(!(await page.innerText(".map-list-rows")).includes("后来才有的案卷"), "the list has what came later");
+    expect(tiles.then > 0, `tiles of the past were not asked for: ${JSON.stringify(tiles)}`);
+    await county("report", { pm25_ug_m3: 91.5 });
+    await page.waitForFunction(async () => (await (await fetch(`/api/v1/devices/${location.hash.match(/device.(\d+)/)[1]}`)).text()).includes("91.5"));
+    await panelHas("41.25", "91.5");
+    expect((await page.innerText(".liveness")).includes("回看"), "the past is called live");
+    await check(page, "a moment");
+    await shot(page, "map-past");
+    const other = await enter({}, await page.evaluate(() => location.hash));
+    await other.page.waitForFunction(() => (document.querySelector(".map-panel .readings")?.innerText ?? "").includes("41.25"));
+    await other.context.close();
+
+    await page.selectOption("[aria-label=播放速度]", "600");
+    await page.click("[data-testid=time-play]");
+    await page.waitForSelector("[data-testid=time-open]"); // now is reached
+    await panelHas("91.5", "41.25");
+    await page.waitForFunction(() => document.querySelector(".map-list-rows").innerText.includes("后来才有的案卷"));
+    return window;
+  },
+
   "what changes the address in one moment counts all of it": async () => {
     const window = await enter({}, `#/map/device/${facts.ids.D1}`);
     const { page } = window;

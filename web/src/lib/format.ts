@@ -54,6 +54,15 @@ export const clock = (moment: Moment): string => write(moment, "clock", CLOCK);
 /** 11-27 08:00 */
 export const shortTime = (moment: Moment): string => dateTime(moment).replace(/^\d+-/, "");
 
+/** 2026-11-27T08:00, as an input of time has it: of the county's clock. */
+export const localInput = (moment: Moment): string => dateTime(moment).replace(" ", "T");
+/** The same the other way round; NaN if it is none. */
+export function fromLocalInput(text: string): number {
+  const wanted = Date.parse(`${text}Z`);
+  if (Number.isNaN(wanted)) return wanted;
+  return wanted - (Date.parse(`${dateTimeSeconds(wanted).replace(" ", "T")}Z`) - Math.floor(wanted / 1000) * 1000);
+}
+
 /** 90 -> 1 分; the largest unit that fits, rounded down. */
 export function duration(seconds: number): string {
   const whole = Math.abs(seconds);

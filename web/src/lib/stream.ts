@@ -69,9 +69,6 @@ interface Things {
 
 export const isLeft = (thing: object): thing is Left => "left" in thing;
 
-/** live: connected; late: not, and trying; off: nobody listens, or nobody is logged in. */
-export const liveness = signal<"live" | "late" | "off">("off");
-
 interface Listener {
   layers: Partial<{ [L in Layer]: (things: Things[L]) => void }>;
   /** What was known may be old: read anew. Also called when somebody begins to listen while the connection is there. */
@@ -79,6 +76,16 @@ interface Listener {
 }
 
 const listeners = new Set<Listener>();
+
+/** live: connected; late: not, and trying; off: nobody listens, or nobody is logged in; past: nobody listens, since what is shown is the past. */
+export const liveness = signal<"live" | "late" | "off" | "past">("off");
+/** Whether the view shows the past, which nothing is live of. */
+let past = false;
+export function showPast(is: boolean): void {
+  past = is;
+  if (listeners.size === 0) liveness.value = past ? "past" : "off";
+}
+
 const HIDDEN_MS = 300_000;
 let source: EventSource | null = null;
 let wanted = "";
@@ -101,7 +108,7 @@ function open(): void {
   close();
   wanted = layersWanted();
   if (wanted === "" || presence.value !== "in") {
-    liveness.value = "off";
+    liveness.value = past ? "past" : "off";
     return;
   }
   liveness.value = "late";
@@ -142,7 +149,7 @@ export function listen(layers: Listener["layers"], anew: () => void): () => void
     listeners.delete(listener);
     if (listeners.size === 0) {
       close();
-      liveness.value = "off";
+      liveness.value = past ? "past" : "off";
     }
   };
 }

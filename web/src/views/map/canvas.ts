@@ -1,6 +1,6 @@
 // MapLibre with the county's layers. What is shown is said by calls; what was picked or where the map was moved to is told by callbacks. No request
 // leaves for anywhere but the hub: no glyphs, no sprites, no base map unless the county has one.
-import { Map as GlMap, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type StyleSpecification } from "maplibre-gl";
+import { Map as GlMap, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type StyleSpecification, type VectorTileSource } from "maplibre-gl";
 import { presence } from "../../lib/session.ts";
 import { colour } from "../../lib/theme.ts";
 import { MoverLayer } from "./movers.ts";
@@ -15,8 +15,10 @@ export type PointLayer = "device" | "alarm" | "case";
 export interface Shown {
   /** Layers that are switched off. */
   off: string[];
-  /** Kinds whose devices move: the layer of movers has them. */
+  /** Kinds whose devices move: the layer of movers has them, but of the past it has none. */
   mobile: string[];
+  /** When; null = now. */
+  moment: string | null;
 }
 
 /** A thing of a filtered list: what tiles have, all of it, a list has as far as it fits. */
@@ -43,7 +45,11 @@ export function hasWebgl2(): boolean {
   return document.createElement("canvas").getContext("webgl2") !== null;
 }
 
-const tiles = (layer: string) => ({ type: "vector" as const, tiles: [`${location.origin}/api/v1/tiles/${layer}/{z}/{x}/{y}.mvt`], maxzoom: layer === "grid" || layer === "department" ? 14 : 18 });
+const TILED = ["grid", "department", "zone", "device", "alarm", "case"];
+const tileAddress = (layer: string, moment: string | null): string =>
+  `${location.origin}/api/v1/tiles/${layer}/{z}/{x}/{y}.mvt${moment === null ? "" : `?at=${encodeURIComponent(moment)}`}`;
+
+const tiles = (layer: string) => ({ type: "vector" as const, tiles: [tileAddress(layer, null)], maxzoom: layer === "grid" || layer === "department" ? 14 : 18 });
 
 function style(): StyleSpecification {
   const counts = (layer: PointLayer, colourOf: ExpressionSpecification | string, shift: number) => ({
@@ -122,7 +128,9 @@ export class Canvas {
   readonly map: GlMap;
   private dirty = new Set<PointLayer>();
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private shown: Shown = { off: [], mobile: [] };
+  private shown: Shown = { off: [], mobile: [], moment: null };
+  /** Of when the tiles are that are drawn; undefined = of some time. */
+  private drawn: string | null | undefined = null;
   private lists: Record<PointLayer, Found[] | null> = { device: null, alarm: null, case: null };
   private shade: Map<string, number> = new Map();
   /** While an area is drawn: takes a corner. */
@@ -148,6 +156,7 @@ export class Canvas {
       addSymbols(map);
       map.addLayer(this.movers, "chosen");
       this.paint();
+      if (this.shown.moment !== null) this.drawn = undefined;
       this.apply();
       tell();
     });
@@ -201,8 +210,14 @@ export class Canvas {
       visible(`${layer}-counts`, on && !listed);
       visible(`${layer}-found`, on && listed);
     }
-    map.setFilter("device", ["all", ["!", ["has", "count"]], ["!", ["in", ["get", "kind"], ["literal", shown.mobile]]]] as FilterSpecification);
-    visible("movers", !shown.off.includes("mover"));
+    const mobile = ["in", ["get", "kind"], ["literal", shown.mobile]];
+    const drawn = shown.moment === null ? ["!", mobile] : shown.off.includes("mover") ? ["!", mobile] : true;
+    map.setFilter("device", ["all", ["!", ["has", "count"]], drawn] as FilterSpecification);
+    visible("movers", shown.moment === null && !shown.off.includes("mover"));
+    if (this.drawn !== shown.moment) {
+      this.drawn = shown.moment;
+      for (const layer of TILED) map.getSource<VectorTileSource>(layer)?.setTiles([tileAddress(layer, shown.moment)]);
+    }
     visible("grid", !shown.off.includes("grid"));
     visible("department", !shown.off.includes("grid"));
     visible("zone", !shown.off.includes("zone"));
@@ -305,7 +320,7 @@ export class Canvas {
       return { kind, key, lon, lat };
     };
     const mover = () => {
-      const found = this.shown.off.includes("mover") ? null : this.movers.pick(x, y, PICK_PIXELS);
+      const found = this.shown.moment !== null || this.shown.off.includes("mover") ? null : this.movers.pick(x, y, PICK_PIXELS);
       const { lng, lat } = map.unproject([x, y]);
       return found === null ? null : { kind: "device" as const, key: String(found.id), lon: lng, lat };
     };

@@ -1,10 +1,10 @@
-// One map: the county as it is now. The address holds all of it: place, filter, layers, list, what is open.
+// One map: the county as it is now, or as it was known at a moment. The address holds all of it: place, filter, layers, list, what is open.
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, getAll } from "../../lib/api.ts";
 import { subsystems } from "../../lib/county.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
-import { isLeft, listen } from "../../lib/stream.ts";
+import { isLeft, listen, showPast } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
 import type { Case, Device, Features } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
@@ -18,6 +18,7 @@ import { isFiltered, mapQuery, type ListKind, type MapQuery } from "./query.ts";
 import { Search } from "./search.tsx";
 import { useShade } from "./shade.ts";
 import { keyOf, useFound, useList, type Thing } from "./things.ts";
+import { TimeBar } from "./time-bar.tsx";
 import { useTrack } from "./track.ts";
 import { t } from "./words.ts";
 import "./map.css";
@@ -40,16 +41,17 @@ async function loadMovers(signal: AbortSignal): Promise<Device[]> {
 /** The case that is drawn there: a tile has no numbers of cases. */
 async function openCaseAt(lon: number, lat: number): Promise<void> {
   const reach = 0.0003;
-  const { cases } = await get<{ cases: Case[] }>("cases", { is: "open", box: [lon - reach, lat - reach, lon + reach, lat + reach].join(","), limit: 100 });
+  const { cases } = await get<{ cases: Case[] }>("cases", { is: "open", box: [lon - reach, lat - reach, lon + reach, lat + reach].join(","), limit: 100, at: mapQuery().moment ?? "" });
   const far = (one: Case) => Math.hypot((one.lon ?? 0) - lon, (one.lat ?? 0) - lat);
   const nearest = cases.sort((a, b) => far(a) - far(b))[0];
   if (nearest !== undefined) setPath(["case", nearest.case]);
 }
 
-const placed = (things: Thing[], mobile: Set<string>) =>
+/** `movers`: kinds that a layer of their own shows. */
+const placed = (things: Thing[], movers: Set<string>) =>
   things.flatMap((thing) => {
     if (thing.lon === null || thing.lat === null) return [];
-    if ("kind" in thing && "state" in thing && mobile.has(`${thing.subsystem}/${thing.kind}`)) return [];
+    if ("kind" in thing && "state" in thing && movers.has(`${thing.subsystem}/${thing.kind}`)) return [];
     const state = "severity" in thing ? thing.severity : thing.state;
     return [{ key: keyOf(thing), state, lon: thing.lon, lat: thing.lat }];
   });
@@ -127,11 +129,15 @@ function Buttons({ canvas, bounds }: { canvas: Canvas; bounds: Box | null }): JS
   );
 }
 
-/** What the stream tells the map; `anew` is called when lists have to be read again. */
-function useLive(canvas: Canvas | null, anew: (kind: ListKind) => void): void {
+/** What the stream tells the map; `anew` is called when lists have to be read again. The past stays as it was. */
+function useLive(canvas: Canvas | null, past: boolean, anew: (kind: ListKind) => void): void {
   const latest = useRef(anew);
   latest.current = anew;
   useEffect(() => {
+    if (past) {
+      showPast(true);
+      return () => showPast(false);
+    }
     const leaving = new AbortController();
     const online = new Map<number, boolean>();
     const touch = (layer: PointLayer) => {
@@ -181,7 +187,7 @@ function useLive(canvas: Canvas | null, anew: (kind: ListKind) => void): void {
       leaving.abort();
       stop();
     };
-  }, [canvas]);
+  }, [canvas, past]);
 }
 
 /** A count that goes up, at the most once in `every` ms. */
@@ -208,7 +214,8 @@ export default function MapView(): JSX.Element {
   const [box, setBox] = useState<Box | null>(null);
   const [lost, setLost] = useState(false);
   const [turns, again] = [{ device: useTurn(5000), alarm: useTurn(2000), case: useTurn(2000) }, useTurn(2000)];
-  useLive(canvas, (kind) => {
+  const past = query.moment !== null;
+  useLive(canvas, past, (kind) => {
     turns[kind][1]();
     if (kind === query.list) again[1]();
   });
@@ -221,15 +228,15 @@ export default function MapView(): JSX.Element {
   const listed = webgl ? query : { ...query, inView: false };
   const list = useList(query.list, listed, box, query.list === "" ? null : found[query.list], turns[query.list === "" ? "device" : query.list][1]);
   const mobile = useMemo(() => new Set(mobileKinds()), [subsystems.value]);
-  useEffect(() => canvas?.show({ off: query.off, mobile: [...mobile] }), [canvas, query.off.join(), mobile]);
+  useEffect(() => canvas?.show({ off: query.off, mobile: [...mobile], moment: query.moment }), [canvas, query.off.join(), mobile, query.moment]);
   for (const kind of ["device", "alarm", "case"] as const) {
     const rows = found[kind].rows;
     useEffect(() => {
-      canvas?.list(kind, rows === null ? null : placed(rows, mobile));
+      canvas?.list(kind, rows === null ? null : placed(rows, past ? new Set() : mobile));
       if (kind !== "device") return;
       const ids = rows === null ? null : new Set(rows.map((thing) => ("id" in thing ? thing.id : 0)));
       canvas?.movers.filter((mover) => ids === null || ids.has(mover.id));
-    }, [canvas, rows, mobile]);
+    }, [canvas, rows, mobile, past]);
   }
   useEffect(() => canvas?.paint(), [canvas, theme.value]);
   useEffect(() => canvas?.map.getCanvas().setAttribute("aria-label", t("map")), [canvas, language.value]);
@@ -261,6 +268,7 @@ export default function MapView(): JSX.Element {
         )}
         {canvas && <Buttons canvas={canvas} bounds={bounds ?? null} />}
         {canvas && <Area query={query} canvas={canvas} found={found} />}
+        <TimeBar query={query} canvas={canvas} />
       </section>
       <List query={query} list={list} canView={webgl} />
       {query.open && <Panel key={`${query.open.kind}/${query.open.id}`} query={query} onPlace={(lon, lat) => canvas?.choose(lon, lat)} onGo={(lon, lat) => canvas?.goTo(lon, lat)} />}

@@ -49,15 +49,17 @@ function Acknowledge({ alarm, done }: { alarm: AlarmDetail; done: () => void }):
   );
 }
 
-export function AlarmPanel({ id, onPlace, onGo }: PanelProperties): JSX.Element {
+export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.Element {
   const asked = useAsk<AlarmDetail>(`alarms/${encodeURIComponent(id)}`);
   const alarm = asked.data;
-  useEffect(() => listen({ alarm: (things) => things.some((thing) => String(thing.id) === id) && asked.reload() }, asked.reload), [id]);
+  const past = query.moment !== null;
+  useEffect(() => (past ? undefined : listen({ alarm: (things) => things.some((thing) => String(thing.id) === id) && asked.reload() }, asked.reload)), [id, past]);
   useEffect(() => onPlace(alarm?.lon ?? null, alarm?.lat ?? null), [alarm?.lon, alarm?.lat]);
   if (alarm === undefined) return <Waiting asked={asked} />;
   return (
     <>
       <h2>{alarm.text_zh}</h2>
+      {past && <p class="warn">{t("asOfNow")}</p>}
       <p class="row">
         <span>
           <Symbol name={alarm.severity} size={18} /> {t(alarm.severity)}

@@ -20,10 +20,11 @@ interface CaseDetail extends Omit<Case, "device"> {
   journal: { seq: number; at: string; action: string; action_zh: string; actor: string; department: string | null; reason: string | null }[];
 }
 
-export function CasePanel({ id, onPlace, onGo }: PanelProperties): JSX.Element {
-  const asked = useAsk<CaseDetail>(`cases/${encodeURIComponent(id)}`);
+export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.Element {
+  const asked = useAsk<CaseDetail>(`cases/${encodeURIComponent(id)}`, { at: query.moment ?? "" });
   const one = asked.data;
-  useEffect(() => listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === id) && asked.reload() }, asked.reload), [id]);
+  const past = query.moment !== null;
+  useEffect(() => (past ? undefined : listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === id) && asked.reload() }, asked.reload)), [id, past]);
   useEffect(() => onPlace(one?.lon ?? null, one?.lat ?? null), [one?.lon, one?.lat]);
   if (one === undefined) return <Waiting asked={asked} />;
   const deadline = one.deadline_at ?? one.stage_deadline_at;

@@ -43,23 +43,23 @@ const unitOf = (reading: Reading): string => (["1", "0/1", "enum"].includes(read
 const written = (reading: Reading): string => (reading.unit === "0/1" ? (reading.value === null ? "–" : t(reading.value === 0 ? "no" : "yes")) : quantity(reading.value, unitOf(reading)));
 
 /** The readings with what the stream has told since they were read: the newer one of each. */
-function useLiveReadings(id: number, detail: DeviceDetail | undefined, reload: () => void): { readings: Reading[]; online: boolean | null; seen: string | number | null } {
+function useLiveReadings(id: number, past: boolean, detail: DeviceDetail | undefined, reload: () => void): { readings: Reading[]; online: boolean | null; seen: string | number | null } {
   const [told, setTold] = useState<LiveState | null>(null);
   const again = useRef(reload);
   again.current = reload;
-  useEffect(
-    () =>
-      listen(
-        {
-          state: (things) => {
-            const mine = things.find((thing) => thing.id === id);
-            if (mine !== undefined && !isLeft(mine)) setTold((before) => ({ ...before, ...mine, values: { ...before?.values, ...mine.values }, times: { ...before?.times, ...mine.times } }));
-          },
+  useEffect(() => {
+    setTold(null);
+    if (past) return undefined;
+    return listen(
+      {
+        state: (things) => {
+          const mine = things.find((thing) => thing.id === id);
+          if (mine !== undefined && !isLeft(mine)) setTold((before) => ({ ...before, ...mine, values: { ...before?.values, ...mine.values }, times: { ...before?.times, ...mine.times } }));
         },
-        () => again.current(),
-      ),
-    [id],
-  );
+      },
+      () => again.current(),
+    );
+  }, [id, past]);
   const readings = (detail?.readings ?? []).map((reading): Reading => {
     const value = told?.values?.[reading.key];
     const at = told?.times?.[reading.key] ?? told?.observed_at_ms ?? null;
@@ -69,8 +69,11 @@ function useLiveReadings(id: number, detail: DeviceDetail | undefined, reload: (
   return { readings, online: told?.online ?? null, seen: told?.last_seen_at_ms ?? detail?.last_seen_at ?? null };
 }
 
-function Readings({ id, readings }: { id: string; readings: Reading[] }): JSX.Element {
-  const day = useAsk<{ series: Series[] }>(`devices/${id}/series`, { width: 60 }, 120);
+/** The day up to a moment; of now the API's own. */
+const dayUntil = (moment: string | null): Record<string, string> => (moment === null ? {} : { from: new Date(Date.parse(moment) - DAY_MS).toISOString(), to: moment });
+
+function Readings({ id, readings, moment }: { id: string; readings: Reading[]; moment: string | null }): JSX.Element {
+  const day = useAsk<{ series: Series[] }>(`devices/${id}/series`, { width: 60, ...dayUntil(moment) }, moment === null ? 120 : 0);
   const open = route.value.parameters["metric"];
   if (readings.length === 0) return <Empty>{t("nothing")}</Empty>;
   return (
@@ -113,13 +116,13 @@ function Readings({ id, readings }: { id: string; readings: Reading[] }): JSX.El
   );
 }
 
-function History({ id, reading }: { id: string; reading: Reading }): JSX.Element {
+function History({ id, reading, moment }: { id: string; reading: Reading; moment: string | null }): JSX.Element {
   const range = Object.keys(RANGES).find((key) => key === route.value.parameters["range"]) as keyof typeof RANGES | undefined;
   const days = RANGES[range ?? "day"];
   // To the minute, so that the question stays the same while it is being answered.
-  const to = Math.ceil(hubNow() / 60_000) * 60_000;
+  const to = moment === null ? Math.ceil(hubNow() / 60_000) * 60_000 : Date.parse(moment);
   const from = to - days * DAY_MS;
-  const asked = useAsk<{ series: Series[] }>(`devices/${id}/series`, { metrics: reading.key, width: 400, ...(days > 1 && { from: new Date(Math.floor(from / 3_600_000) * 3_600_000).toISOString() }) });
+  const asked = useAsk<{ series: Series[] }>(`devices/${id}/series`, { metrics: reading.key, width: 400, ...dayUntil(moment), ...(days > 1 && { from: new Date(Math.floor(from / 3_600_000) * 3_600_000).toISOString() }) });
   const series = asked.data?.series[0];
   return (
     <div>
@@ -173,9 +176,10 @@ function TrackPart({ query }: { query: PanelProperties["query"] }): JSX.Element 
 }
 
 export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.Element {
-  const asked = useAsk<DeviceDetail>(`devices/${encodeURIComponent(id)}`, {}, 60);
+  const { moment } = query;
+  const asked = useAsk<DeviceDetail>(`devices/${encodeURIComponent(id)}`, { at: moment ?? "" }, moment === null ? 60 : 0);
   const device = asked.data;
-  const { readings, online, seen } = useLiveReadings(Number(id), device, asked.reload);
+  const { readings, online, seen } = useLiveReadings(Number(id), moment !== null, device, asked.reload);
   useEffect(() => onPlace(device?.lon ?? null, device?.lat ?? null), [device?.lon, device?.lat]);
   if (device === undefined) return <Waiting asked={asked} />;
   const state = online === null ? device.state : online ? "online" : "offline";
@@ -207,8 +211,8 @@ export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.
       )}
       <section>
         <h3>{t("readings")}</h3>
-        <Readings id={id} readings={readings} />
-        {open && <History key={open.key} id={id} reading={open} />}
+        <Readings id={id} readings={readings} moment={moment} />
+        {open && <History key={open.key} id={id} reading={open} moment={moment} />}
       </section>
       {device.mobile && <TrackPart query={query} />}
       <section>

@@ -22,6 +22,8 @@ export interface MapQuery {
   track: boolean;
   /** What is drawn: the corners of a polygon; null = none is. */
   area: [lon: number, lat: number][] | null;
+  /** When: the county as it was known then; null = now. */
+  moment: string | null;
   /** lon,lat,zoom */
   at: { lon: number; lat: number; zoom: number } | null;
 }
@@ -43,10 +45,16 @@ function areaOf(text: string | undefined): MapQuery["area"] {
   return Array.from({ length: degrees.length / 2 }, (_corner, place) => [degrees[2 * place]!, degrees[2 * place + 1]!]);
 }
 
+function momentOf(text: string | undefined): MapQuery["moment"] {
+  const ms = Date.parse(text ?? "");
+  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
+}
+
 export const areaText = (corners: [number, number][]): string => corners.map((corner) => corner.map((degree) => degree.toFixed(5)).join(",")).join(",");
 
 export function mapQuery(): MapQuery {
   const { parameters, path } = route.value;
+  const moment = momentOf(parameters["time"]);
   const kind = LISTS.find((word) => word === path[0]);
   return {
     subsystem: parameters["subsystem"] ?? "",
@@ -54,13 +62,15 @@ export function mapQuery(): MapQuery {
     department: parameters["department"] ?? "",
     text: (parameters["text"] ?? "").trim(),
     off: (parameters["off"] ?? "").split(",").filter((word) => word !== ""),
-    shade: oneOf(SHADES, parameters["shade"] as (typeof SHADES)[number] | undefined, ""),
+    // Statistics are those of now: cells of the past have none.
+    shade: moment !== null ? "" : oneOf(SHADES, parameters["shade"] as (typeof SHADES)[number] | undefined, ""),
     list: parameters["list"] === "none" ? "" : oneOf(LISTS, parameters["list"] as ListKind | undefined, "device"),
     // An area is its own frame.
     inView: parameters["inview"] !== "false" && areaOf(parameters["area"]) === null,
     area: areaOf(parameters["area"]),
     open: kind !== undefined && path[1] !== undefined ? { kind, id: path[1] } : null,
     track: parameters["track"] === "true",
+    moment,
     at: placeOf(parameters["at"]),
   };
 }
@@ -78,6 +88,7 @@ export function listParameters(query: MapQuery, kind: ListKind, box: string | nu
   if ([...query.text].length >= 2) common["text"] = query.text;
   if (box !== null) common["box"] = box;
   if (query.area !== null) common["area"] = areaText(query.area);
+  if (query.moment !== null) common["at"] = query.moment;
   if (kind === "device") return query.state === "" ? common : { ...common, state: query.state };
   if (kind === "alarm") return { ...common, open: "true" };
   return { ...common, is: "open" };

@@ -1,8 +1,10 @@
-// Where the open device was in the last 24 hours: pieces, and stops; between pieces nothing is known and nothing is drawn.
+// Where the open device was in the 24 hours up to now, or to the moment that is shown: pieces, and stops; between pieces nothing is known and nothing is drawn.
 import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import type { Canvas } from "./canvas.ts";
 import type { MapQuery } from "./query.ts";
+
+const DAY_MS = 86_400_000;
 
 export interface Track {
   fixes: number;
@@ -12,7 +14,8 @@ export interface Track {
 
 export function useTrackOf(query: MapQuery): ReturnType<typeof useAsk<Track>> {
   const wanted = query.track && query.open?.kind === "device";
-  return useAsk<Track>(wanted ? `devices/${query.open!.id}/track` : null, { zoom: 16 });
+  const day = query.moment === null ? {} : { from: new Date(Date.parse(query.moment) - DAY_MS).toISOString(), to: query.moment };
+  return useAsk<Track>(wanted ? `devices/${query.open!.id}/track` : null, { zoom: 16, ...day });
 }
 
 export function useTrack(canvas: Canvas | null, query: MapQuery): void {
