@@ -26,6 +26,18 @@ static const struct parameter message_parameters[] = {
 
 static const struct parameter vendors_parameters[] = {SUBSYSTEM, {0}};
 
+static const struct parameter upstream_parameters[] = {
+    {.name = "target", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a platform above"},
+    {.name = "resource", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "what goes up, such as case_step"},
+    {.name = "state",
+     .kind = PARAMETER_CHOICE,
+     .choices = "waiting accepted refused skipped",
+     .meaning = "how it stands"},
+    AFTER_ID,
+    LIMIT,
+    {0},
+};
+
 const struct route routes_operate[] = {
     {.method = METHOD_GET,
      .pattern = "/api/v1/quarantine",
@@ -77,6 +89,14 @@ const struct route routes_operate[] = {
      .summary = "What the platforms above have accepted, refused, and still wait for",
      .right = RIGHT_OPERATE,
      .function = "onemap.http_upstream",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/upstream/records",
+     .summary = "What goes up to platforms above, record by record, newest first, with their answers",
+     .right = RIGHT_OPERATE,
+     .parameters = upstream_parameters,
+     .function = "onemap.http_upstream_records",
      .content_type = JSON_TYPE,
      .compress = true},
     {0},

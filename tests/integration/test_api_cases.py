@@ -175,3 +175,9 @@ def test_scores_and_operating(county, shared):
     shared.database.query("""SELECT onemap.exchange_target_put('{"target": "city", "name_zh": "市平台", "resources": ["grid_cell"], "oldest_s": 1}')""")
     target, = told(county["admin"].get("/api/v1/upstream"))["targets"]
     assert target["target"] == "city" and target["waiting"] == target["records"] == shared.database.value("SELECT count(*) FROM onemap.grid_cell")
+    page = told(county["admin"].get("/api/v1/upstream/records?target=city&state=waiting&limit=1"))
+    rest = told(county["admin"].get(f"/api/v1/upstream/records?target=city&state=waiting&limit=1000&after={page['next']}"))
+    assert len(page["records"]) == 1 and {one["resource"] for one in rest["records"]} <= {"grid_cell"}
+    assert len({one["number"] for one in page["records"] + rest["records"]}) == target["waiting"], "every number opens what it counts"
+    assert told(county["admin"].get("/api/v1/upstream/records?state=refused"))["records"] == []
+    problem(county["dispatcher"].get("/api/v1/upstream/records"), 403, "CH064")

@@ -250,6 +250,28 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
       return window;
     },
 
+    "what goes upward: each number opens its records, a refusal is read": async () => {
+      await county("platform_above");
+      const window = await enter(CENTRE, "#/operate/upstream");
+      const { page } = window;
+      await page.waitForSelector("[data-count='city/refused']");
+      const numbers = await page.evaluate(() => [...document.querySelectorAll("[data-count]")].map((one) => [one.dataset.count, Number(one.innerText)]));
+      expect(numbers.length === 5 && numbers.find(([which]) => which === "city/accepted")[1] === 3 && numbers.find(([which]) => which === "city/waiting")[1] >= 2, JSON.stringify(numbers));
+      for (const [which, number] of numbers) {
+        await page.click(`[data-count='${which}']`);
+        const state = which.split("/")[1];
+        await page.waitForFunction(([wanted, count]) => {
+          const shown = document.querySelector(".operate").innerText;
+          return location.hash.includes(wanted === "" ? "target=city" : `state=${wanted}`) && (count === 0 ? shown.includes("没有符合条件的内容") : /共 (\d+) 条/.exec(shown)?.[1] === String(count));
+        }, [state, number]);
+      }
+      await page.click("[data-count='city/refused']");
+      await page.waitForFunction(() => document.querySelector(".operate").innerText.includes("网格编码不在市级目录 <b>"));
+      await check(page, "upward");
+      await shot(page, "operate-upstream");
+      return window;
+    },
+
     "a score is entered, and what is missing is told": async () => {
       const window = await enter({ ...CENTRE, forgiven: ["409", "422"] }, "#/scores/status");
       const { page } = window;

@@ -13,11 +13,12 @@ import { Quarantine } from "./quarantine.tsx";
 import { t as manageWords } from "./manage-words.ts";
 import { Rules } from "./rules.tsx";
 import { Tokens } from "./tokens.tsx";
+import { Upstream } from "./upstream.tsx";
 import { Users } from "./users.tsx";
 import { t } from "./words.ts";
 import "./operate.css";
 
-const TABS = ["health", "vendors", "quarantine", "lanes", "users", "tokens", "rules"] as const;
+const TABS = ["health", "vendors", "quarantine", "lanes", "upstream", "users", "tokens", "rules"] as const;
 /** They are an administrator's. */
 const MANAGED = ["users", "tokens"];
 const HEALTH_S = 5;
@@ -181,7 +182,7 @@ function Lanes(): JSX.Element {
   );
 }
 
-const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes, users: Users, tokens: Tokens, rules: Rules };
+const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes, upstream: Upstream, users: Users, tokens: Tokens, rules: Rules };
 const tabTitle = (tab: (typeof TABS)[number]): string => (tab === "users" || tab === "tokens" || tab === "rules" ? manageWords(tab) : t(tab));
 
 export default function Operate(): JSX.Element {
