@@ -37,10 +37,11 @@ COMMENT ON FUNCTION onemap.http_upstream(jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_upstream_records(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT json_build_object('records', coalesce(json_agg(json_build_object('number', r.id, 'target', r.target, 'resource', r.resource,
-            'record', r.record, 'version', r.version, 'state', r.state, 'attempts', r.attempts, 'made_at', r.made_at, 'sent_at', r.sent_at,
-            'answered_at', r.answered_at, 'next_attempt_at', nullif(r.next_attempt_at, '-infinity'), 'receipt', r.receipt,
-            'answer', r.answer) ORDER BY r.id DESC), '[]'),
+    SELECT json_build_object('records', coalesce(json_agg(json_build_object('number', r.id, 'target', r.target,
+            'resource', r.resource, 'record', r.record, 'version', r.version, 'state', r.state, 'attempts', r.attempts,
+            'made_at', r.made_at, 'sent_at', r.sent_at, 'answered_at', r.answered_at,
+            'next_attempt_at', nullif(r.next_attempt_at, '-infinity'), 'receipt', r.receipt, 'answer', r.answer)
+            ORDER BY r.id DESC), '[]'),
         'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(r.id) END)
     FROM (SELECT f.* FROM onemap.exchange_find(request) f
           WHERE (SELECT onemap.identity_departments(request)) IS NULL
@@ -48,8 +49,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
           ORDER BY f.id DESC LIMIT (request->>'limit')::int) r
 $$;
 COMMENT ON FUNCTION onemap.http_upstream_records(jsonb) IS
-    'GET /api/v1/upstream/records: {records, next}: the ledger, newest first, with what the target answered; not for who sees single '
-    'departments alone';
+    'GET /api/v1/upstream/records: {records, next}: the ledger, newest first, with what the target answered; not for who sees '
+    'single departments alone';
 
 -- ---- quarantine ----
 
@@ -110,7 +111,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.http_quarantine_payload(jsonb) IS
     'GET /api/v1/quarantine/{id}/payload: the bytes that were received and kept';
-GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_upstream(jsonb), onemap.http_upstream_records(jsonb),
-    onemap.http_quarantine(jsonb),
+GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_upstream(jsonb),
+    onemap.http_upstream_records(jsonb), onemap.http_quarantine(jsonb),
     onemap.http_quarantine_reasons(jsonb), onemap.http_quarantine_message(jsonb), onemap.http_quarantine_payload(jsonb)
     TO cityhub_api;
