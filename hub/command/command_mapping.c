@@ -10,6 +10,7 @@
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
+#include "hub/base/topic.h"
 #include "hub/cli/arguments.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
@@ -108,8 +109,8 @@ static int show(const struct mapping *mapping, cJSON *sample, const struct mappi
                    ? CH_EMEMORY
                    : mapping_apply(mapping, sample, origin, telemetry, intervals, &outcome);
     if (code == 0) {
-        print_all("telemetry", telemetry);
-        print_all("interval", intervals);
+        print_all(topic_words[TOPIC_TELEMETRY], telemetry);
+        print_all(topic_words[TOPIC_INTERVAL], intervals);
         printf("%u records, %u values, %u left over (kept as they came)\n", outcome.readings, outcome.values,
                outcome.left_over);
     }

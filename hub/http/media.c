@@ -88,9 +88,11 @@ static bool jpeg_stays(unsigned marker, const unsigned char *content, size_t len
 }
 
 static void jpeg_exif(struct passage *passage, const unsigned char *content, size_t length) {
-    bool first = passage->facts->orientation == 0;
+    unsigned before = passage->facts->orientation;
     media_exif_read(content + 6, length - 6, passage->facts);
-    if (first && passage->facts->orientation > 1) {
+    if (before != 0) { /* the first block that says one turns the picture, whatever later ones say */
+        passage->facts->orientation = before;
+    } else if (passage->facts->orientation > 1) {
         unsigned char tiff[MEDIA_EXIF_ORIENTATION_BYTES];
         static const unsigned char head[] = {0xFF, JPEG_APP1, 0, MEDIA_EXIF_ORIENTATION_BYTES + 8, 'E', 'x', 'i',
                                              'f',  0,         0};

@@ -249,8 +249,9 @@ def mappings():
 def media_files():
     jpeg = (b"\xff\xd8" + media.segment(0xE0, b"JFIF\0..") + media.segment(0xE1, b"Exif\0\0" + media.exif()) + media.segment(0xFE, b"comment")
             + media.segment(0xDA, b"..") + b"\1\2\xff\0\xff\xd0\3\xff\xd9behind")
+    turned = b"\xff\xd8" + media.segment(0xE1, b"Exif\0\0" + media.exif()) * 3 + media.segment(0xDA, b"..") + b"\xff\xd9"
     webp = b"VP8X\x0a\0\0\0\x2c........." + b"VP8L\1\0\0\0.." + b"EXIF" + len(media.exif()).to_bytes(4, "little") + media.exif()
-    for name, content in (("jpeg", jpeg), ("png", media.png(1, 4, media.chunk(b"eXIf", media.exif()) + media.chunk(b"tEXt", b"a\0b"))),
+    for name, content in (("jpeg", jpeg), ("jpeg-blocks", turned), ("png", media.png(1, 4, media.chunk(b"eXIf", media.exif()) + media.chunk(b"tEXt", b"a\0b"))),
                           ("webp", b"RIFF" + (len(webp) + 4).to_bytes(4, "little") + b"WEBP" + webp), ("pdf", media.pdf("x")),
                           ("mp4", media.mp4(20)), ("exif", media.exif()), ("range", b"bytes=2-5"), ("range-last", b"bytes=-3")):
         write("fuzz_media", name, content)

@@ -209,7 +209,7 @@ def test_session_is_made_anew(hub, shared):
     ("opened_at = now() + interval '1 day'", 401), ("last_used_at = now() + interval '1 day'", 401),
     ("last_used_at = now() - interval '29 minutes'", 200)], ids=["over", "idle", "clock went back", "used in the future", "used"])
 def test_session_ends(hub, shared, change, status):
-    person = Person(hub)
+    person = Person(hub, posts="acceptor")
     person.enter()
     where = "WHERE account_id = (SELECT id FROM onemap.account WHERE login = %s)"
     shared.database.query(f"UPDATE onemap.session SET {change} {where}", person.login)

@@ -78,6 +78,27 @@ static void test_jpeg_keeps_its_orientation(void **state) {
     assert_memory_equal(second.bytes, copy.bytes, copy.length);
 }
 
+/* Several blocks, of which a later one says another orientation or none: the first one that says one turns the picture,
+ * once. */
+static void test_jpeg_is_turned_once(void **state) {
+    (void)state;
+#define BLOCK(orientation)                                                                                             \
+    "\xFF\xE1\0\42"                                                                                                    \
+    "Exif\0\0" TIFF_HEAD "\1\0\x12\1\3\0\1\0\0\0" orientation "\0\0\0\0\0\0\0"
+    struct copy copy, second;
+    struct media_facts facts, again;
+    assert_null(
+        strip(BYTES("\xFF\xD8" BLOCK("\6") BLOCK("\x99") BLOCK("\3") BLOCK("\6") SCAN "\xFF\xD9"), &copy, &facts));
+    assert_int_equal(facts.orientation, 6);
+    assert_null(strip(copy.bytes, copy.length, &second, &again));
+    assert_int_equal(again.orientation, 6);
+    assert_int_equal(second.length, copy.length);
+    assert_memory_equal(second.bytes, copy.bytes, copy.length);
+    assert_null(strip(BYTES("\xFF\xD8" BLOCK("\1") BLOCK("\3") SCAN "\xFF\xD9"), &copy, &facts));
+    assert_int_equal(facts.orientation, 1);
+    assert_int_equal(copy.length, 2 + sizeof(SCAN) - 1 + 2);
+}
+
 #define PNG "\x89PNG\r\n\x1a\n"
 #define IHDR "\0\0\0\1IHDR.CRC."
 #define IDAT "\0\0\0\1IDAT.CRC."
@@ -170,9 +191,13 @@ static void test_ranges(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_jpeg),         cmocka_unit_test(test_jpeg_keeps_its_orientation),
-        cmocka_unit_test(test_png_webp_pdf), cmocka_unit_test(test_mp4),
-        cmocka_unit_test(test_exif),         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_jpeg),
+        cmocka_unit_test(test_jpeg_keeps_its_orientation),
+        cmocka_unit_test(test_jpeg_is_turned_once),
+        cmocka_unit_test(test_png_webp_pdf),
+        cmocka_unit_test(test_mp4),
+        cmocka_unit_test(test_exif),
+        cmocka_unit_test(test_ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

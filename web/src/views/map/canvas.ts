@@ -333,6 +333,7 @@ export class Canvas {
       callbacks.onPick(found.kind, found.key, found.lon, found.lat);
       return;
     }
+    if (!this.map.getLayer("movers")) return;
     const counts = this.map.queryRenderedFeatures([x, y], { layers: POINTS.map((layer) => `${layer}-counts`) })[0];
     if (counts !== undefined) this.map.easeTo({ center: this.map.unproject([x, y]), zoom: this.map.getZoom() + 2, duration: 300 });
   }
