@@ -36,7 +36,8 @@ def county(shared):
 
 def filled(sql, device):
     """As Grafana's PostgreSQL data source expands it: times are text in UTC, a variable with :sqlstring is quoted, several of them with commas."""
-    start, end = (time.strftime("'%Y-%m-%dT%H:%M:%SZ'", time.gmtime(time.time() - back)) for back in (86400, 0))
+    # To the next whole second: what was made in this one is there.
+    start, end = (time.strftime("'%Y-%m-%dT%H:%M:%SZ'", time.gmtime(time.time() - back)) for back in (86400, -1))
     sql = re.sub(r"\$__timeFilter\(([^)]+)\)", rf"\1 BETWEEN {start} AND {end}", sql)
     sql = sql.replace("$__timeFrom()", start).replace("$__timeTo()", end)
     seconds = {"1h": 3600, "1d": 86400}
