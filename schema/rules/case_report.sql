@@ -45,20 +45,20 @@ END $$;
 COMMENT ON FUNCTION onemap.case_place(onemap.case_record, jsonb) IS
     'Where a case is: its place (WGS 84) or that of its device or component, and the grid cell there unless the request names one';
 
-CREATE OR REPLACE FUNCTION onemap.case_content_check(request jsonb) RETURNS void LANGUAGE plpgsql STABLE AS $$
+-- request: of a report, or a subsystem's record.
+CREATE OR REPLACE FUNCTION onemap.case_content_missing(request jsonb) RETURNS text LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF onemap.bare(concat(request->>'title', request->>'description', request->>'address', request->>'category',
-            request->>'component_code', request->>'device_code', request->>'grid_cell', request->>'lon')) = ''
-        AND coalesce(nullif(request->'attachments', '[]'), 'null') = 'null' THEN
-        RAISE EXCEPTION 'a case without any content: a title, description, category, device, place or attachment is needed'
-            USING ERRCODE = 'CH013';
-    END IF;
+    RETURN CASE WHEN onemap.bare(concat(request->>'title', request->>'description', request->>'address', request->>'category',
+            request->>'category_code', request->>'component_code', request->>'device_code', request->>'grid_cell',
+            request->>'lon')) = '' AND coalesce(nullif(request->'attachments', '[]'), 'null') = 'null'
+        THEN 'a case without any content: a title, description, category, device, place or attachment is needed' END;
 END $$;
-COMMENT ON FUNCTION onemap.case_content_check(jsonb) IS 'CH013 if a report has nothing that a case can be about';
+COMMENT ON FUNCTION onemap.case_content_missing(jsonb) IS
+    'What is said of a report that has nothing a case can be about, NULL of others';
 
 CREATE OR REPLACE FUNCTION onemap.case_new(request jsonb, moment timestamptz) RETURNS onemap.case_record
 LANGUAGE plpgsql STABLE AS $$
-DECLARE c onemap.case_record; before text;
+DECLARE c onemap.case_record; before text; missing text := onemap.case_content_missing(request);
 BEGIN
     c.catalogue_version := onemap.case_catalogue_current();
     IF c.catalogue_version IS NULL THEN
@@ -86,7 +86,9 @@ BEGIN
         RAISE EXCEPTION '% has reported "%" before: it is case %', coalesce(c.subsystem || '/' || c.vendor, c.subsystem, c.vendor,
             'somebody'), c.external_code, before USING ERRCODE = 'CH018';
     END IF;
-    PERFORM onemap.case_content_check(request);
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION '%', missing USING ERRCODE = 'CH013';
+    END IF;
     RETURN onemap.case_place(onemap.case_classify(c, request, false), request);
 END $$;
 COMMENT ON FUNCTION onemap.case_new(jsonb, timestamptz) IS 'A case from the fields of a report, not yet written';
@@ -162,7 +164,6 @@ BEGIN
             concat_ws(' ', 'occurred at '
                 || to_char(onemap.local_time(onemap.record_time(record, 'occurred_at_ms')),
             'YYYY-MM-DD HH24:MI:SS'), 'severity ' || (record->>'severity'))));
-    PERFORM onemap.case_content_check(request); -- at once: what is refused later costs twice as much
     answer := onemap.case_report(request);
     RETURN answer->>'case';
 END $$;

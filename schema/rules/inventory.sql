@@ -2,19 +2,22 @@
 -- pins the search path for all of it. A record stored by itself goes by the same functions as one that is worked out with others
 -- of its device.
 
+CREATE OR REPLACE FUNCTION onemap.inventory_refusal(subsystem text, record jsonb) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE WHEN NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.subsystem = $1 AND k.key = $2->>'kind') THEN
+            format('kind: %s has no device kind %s; it has %s', subsystem, coalesce(record->>'kind', '<NULL>'),
+                (SELECT string_agg(k.key, ', ' ORDER BY k.key) FROM onemap.device_kind k WHERE k.subsystem = $1))
+        WHEN record->>'component_code' !~ '^[0-9]{16}$' THEN
+            format('component_code: must be 16 digits (GB/T 30428.2), not %s', record->>'component_code') END;
+END $$;
+COMMENT ON FUNCTION onemap.inventory_refusal(text, jsonb) IS
+    'Why an inventory record is refused whatever else it says: no kind of the subsystem, no component code; NULL of others';
+
 CREATE OR REPLACE FUNCTION onemap.inventory_said(subsystem text, vendor text, record jsonb) RETURNS onemap.device
 LANGUAGE plpgsql STABLE AS $$
 DECLARE said onemap.device;
 BEGIN
-    IF NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.subsystem = $1 AND k.key = record->>'kind') THEN
-        RAISE EXCEPTION 'kind: % has no device kind %; it has %', subsystem, record->>'kind',
-            (SELECT string_agg(k.key, ', ' ORDER BY k.key) FROM onemap.device_kind k WHERE k.subsystem = $1)
-                USING ERRCODE = 'CH002';
-    END IF;
-    IF record ? 'component_code' AND record->>'component_code' !~ '^[0-9]{16}$' THEN
-        RAISE EXCEPTION 'component_code: must be 16 digits (GB/T 30428.2), not %', record->>'component_code'
-            USING ERRCODE = 'CH002';
-    END IF;
     said.kind := record->>'kind';
     said.name_zh := record->>'name';
     said.component_code := record->>'component_code';

@@ -35,7 +35,8 @@ def plant_one(shared, code, mark, found):
     for kind, record in (("staff", {"kind": "PERSON", "code": f"P-{mark}", "name": mark, "role": mark, "on_duty": True}),
                          ("staff", {"kind": "VEHICLE", "code": f"V-{mark}", "name": mark, "plate": mark, "on_duty": True}),
                          ("work", {"work_code": f"W-{mark}", "title": mark, "status": "PLANNED", "person_code": f"P-{mark}", "device_code": f"D-{mark}"})):
-        query("SELECT onemap.record_put('dust', %s, %s, %s, now())", vendor, kind, json.dumps({**record, **common}))
+        query("SELECT onemap.message_store(%s, '\\x')", json.dumps({"subsystem": "dust", "vendor": vendor, "kind": kind, "topic": mark, "message": mark,
+              "received_at_ms": common["observed_at_ms"], "total": 1, "records": [{"index": 0, "record": {**record, **common}}]}))
     alarm = value("INSERT INTO onemap.alarm (rule_id, device_id, opened_at, severity, detail) SELECT r.id, %s, now(), 'major',"
                   " jsonb_build_object('text_zh', %s::text) FROM onemap.alarm_rule r WHERE r.subsystem = 'dust' LIMIT 1 RETURNING id", device, mark)
     query("INSERT INTO onemap.alarm_comment (alarm_id, author, words) VALUES (%s, 'x', %s)", alarm, mark)

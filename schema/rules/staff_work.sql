@@ -1,0 +1,344 @@
+-- Staff (people and vehicles on duty, 人员管控) and work orders (作业过程, 作业标准, 作业绩效): the last state of each. The records of a
+-- message are worked out, each on what those before it left (object_after), and what they come to is stored at once: an object
+-- that a message names thousands of times is written once. Called below message_store() (document.sql), which pins the search path.
+
+-- One of these for each kind of object: what it is after a record, the record's fields that are left out, and, of a record that is
+-- refused, its problem (then the object stays). People are worked out as vehicles without a plate.
+CREATE OR REPLACE FUNCTION onemap.object_after(stored onemap.vehicle, message jsonb, member jsonb, since timestamptz,
+    OUT wanted onemap.vehicle, OUT flaws jsonb, OUT problem jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    record jsonb := member->'record'; subsystem text := message->>'subsystem'; vendor text := message->>'vendor';
+    at timestamptz := onemap.record_time(record, 'observed_at_ms');
+BEGIN
+    wanted := stored;
+    flaws := onemap.document_flaws('staff', subsystem, vendor, record);
+    record := onemap.record_without(record, flaws);
+    IF at IS NULL OR octet_length(record->>'code') NOT BETWEEN 1 AND 128 THEN
+        problem := onemap.record_problem((member->>'index')::int, '23514', NULL);
+        RETURN;
+    END IF;
+    -- An older state changes nothing: the last one by observed_at stands. One of the same time adds to it or corrects it.
+    IF stored.observed_at > at OR stored.observed_at = at AND since IS NOT NULL THEN
+        RETURN;
+    END IF;
+    wanted.subsystem := subsystem;
+    wanted.vendor := vendor;
+    wanted.code := record->>'code';
+    wanted.name := coalesce(record->>'name', stored.name, '');
+    wanted.role := coalesce(record->>'role', stored.role, '');
+    wanted.plate := CASE WHEN record->>'kind' = 'VEHICLE' THEN coalesce(record->>'plate', stored.plate, '') ELSE '' END;
+    wanted.department_id := coalesce(onemap.record_department(record), stored.department_id);
+    wanted.device_id := coalesce(onemap.record_device(subsystem, vendor, record, 'device_code'), stored.device_id);
+    wanted.on_duty := coalesce((record->>'on_duty')::boolean, stored.on_duty);
+    wanted.observed_at := at;
+    IF record ?| '{lon,outside_lon}' THEN
+        -- A place outside the county is kept beside the one that was known; one in the county ends that.
+        wanted.geom := coalesce(onemap.record_point(record), stored.geom);
+        wanted.geom_outside := onemap.record_outside(record);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.object_after(onemap.vehicle, jsonb, jsonb, timestamptz) IS
+    'A person or vehicle after a record of kind staff, the fields of the record that are left out, and why it is refused, if it is; '
+    'stored: before it, all NULL if there is none';
+
+CREATE OR REPLACE FUNCTION onemap.work_unknown(subsystem text, vendor text, record jsonb, known onemap.work_order) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN CASE
+        WHEN record ? 'person_code' AND known.person_id IS NULL THEN
+            format('person_code: there is no person %s of this vendor; send kind staff first', record->>'person_code')
+        WHEN record ? 'vehicle_code' AND known.vehicle_id IS NULL THEN
+            format('vehicle_code: there is no vehicle %s of this vendor; send kind staff first', record->>'vehicle_code')
+        WHEN record ? 'device_code' AND known.device_id IS NULL THEN
+            format('device_code: there is no device %s of this vendor; send its inventory first', record->>'device_code')
+        WHEN record ? 'standard_code' AND known.standard_id IS NULL THEN
+            format('standard_code: the standard %s is unknown; give standard_name and standard_requirement with it',
+                record->>'standard_code') END;
+END $$;
+COMMENT ON FUNCTION onemap.work_unknown(text, text, jsonb, onemap.work_order) IS
+    'Which of the names in a work record nobody knows, known: the ids of those that are; NULL if all are. An order without its '
+    'person, vehicle, device or standard would say that there was none, and its state comes once';
+
+CREATE OR REPLACE FUNCTION onemap.work_named(subsystem text, vendor text, record jsonb) RETURNS onemap.work_order
+LANGUAGE plpgsql STABLE AS $$
+DECLARE named onemap.work_order;
+BEGIN
+    IF record ? 'person_code' THEN
+        named.person_id := (SELECT p.id FROM onemap.person p
+            WHERE p.subsystem = $1 AND p.vendor = $2 AND p.code = record->>'person_code');
+    END IF;
+    IF record ? 'vehicle_code' THEN
+        named.vehicle_id := (SELECT v.id FROM onemap.vehicle v
+            WHERE v.subsystem = $1 AND v.vendor = $2 AND v.code = record->>'vehicle_code');
+    END IF;
+    IF record ? 'device_code' THEN
+        named.device_id := (SELECT d.id FROM onemap.device d
+            WHERE d.subsystem = $1 AND d.vendor = $2 AND d.code = record->>'device_code');
+    END IF;
+    IF record ? 'standard_code' THEN
+        named.standard_id := (SELECT w.id FROM onemap.work_standard w
+            WHERE w.subsystem = $1 AND w.code = record->>'standard_code');
+    END IF;
+    RETURN named;
+END $$;
+COMMENT ON FUNCTION onemap.work_named(text, text, jsonb) IS 'The ids of the person, vehicle, device and standard a work record names';
+
+CREATE OR REPLACE FUNCTION onemap.object_after(stored onemap.work_order, message jsonb, member jsonb, since timestamptz,
+    OUT wanted onemap.work_order, OUT flaws jsonb, OUT problem jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    record jsonb := member->'record'; subsystem text := message->>'subsystem'; vendor text := message->>'vendor';
+    at timestamptz := onemap.record_time(record, 'observed_at_ms'); words text;
+    named onemap.work_order := onemap.work_named(subsystem, vendor, record);
+BEGIN
+    wanted := stored;
+    flaws := onemap.document_flaws('work', subsystem, vendor, record);
+    IF record ?| '{planned_start_ms,planned_end_ms,started_ms,finished_ms}' THEN
+        flaws := flaws || onemap.time_flaws(record, 'planned_start_ms', 'planned_end_ms', stored.planned_start, stored.planned_end)
+            || onemap.time_flaws(record, 'started_ms', 'finished_ms', stored.started_at, stored.finished_at);
+    END IF;
+    record := onemap.record_without(record, flaws);
+    words := onemap.work_unknown(subsystem, vendor, record, named);
+    IF words IS NOT NULL THEN
+        problem := onemap.record_problem((member->>'index')::int, 'CH002', words);
+        RETURN;
+    ELSIF at IS NULL OR octet_length(record->>'work_code') NOT BETWEEN 1 AND 128
+            OR coalesce(record->>'status', '') NOT IN ('PLANNED', 'STARTED', 'FINISHED', 'CANCELLED')
+            OR (record->>'quality_score')::float8 NOT BETWEEN 0 AND 100 THEN
+        problem := onemap.record_problem((member->>'index')::int, '23514', NULL);
+        RETURN;
+    END IF;
+    IF stored.observed_at > at OR stored.observed_at = at AND since IS NOT NULL THEN
+        RETURN;
+    END IF;
+    wanted.subsystem := subsystem;
+    wanted.vendor := vendor;
+    wanted.code := record->>'work_code';
+    wanted.title := coalesce(record->>'title', stored.title, '');
+    wanted.status := record->>'status';
+    wanted.standard_id := coalesce(named.standard_id, stored.standard_id);
+    wanted.department_id := coalesce(onemap.record_department(record), stored.department_id);
+    wanted.person_id := coalesce(named.person_id, stored.person_id);
+    wanted.vehicle_id := coalesce(named.vehicle_id, stored.vehicle_id);
+    wanted.device_id := coalesce(named.device_id, stored.device_id);
+    wanted.planned_start := coalesce(onemap.record_time(record, 'planned_start_ms'), stored.planned_start);
+    wanted.planned_end := coalesce(onemap.record_time(record, 'planned_end_ms'), stored.planned_end);
+    wanted.started_at := coalesce(onemap.record_time(record, 'started_ms'), stored.started_at);
+    wanted.finished_at := coalesce(onemap.record_time(record, 'finished_ms'), stored.finished_at);
+    wanted.quantity := coalesce((record->>'quantity')::float8, stored.quantity);
+    wanted.quantity_unit := coalesce(record->>'quantity_unit', stored.quantity_unit, '');
+    wanted.quality_score := coalesce((record->>'quality_score')::float8, stored.quality_score);
+    wanted.result := coalesce(record->>'result', stored.result, '');
+    wanted.observed_at := at;
+    IF record ?| '{lon,outside_lon}' THEN
+        wanted.geom := coalesce(onemap.record_point(record), stored.geom);
+        wanted.geom_outside := onemap.record_outside(record);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.object_after(onemap.work_order, jsonb, jsonb, timestamptz) IS
+    'A work order after a record of kind work; otherwise as that of a person or vehicle';
+
+CREATE OR REPLACE FUNCTION onemap.object_told(stored anyelement, wanted anyelement) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    IF stored.code IS NULL OR stored.observed_at <> wanted.observed_at THEN
+        RETURN 'accepted';
+    ELSIF stored IS NOT DISTINCT FROM wanted THEN
+        RETURN 'duplicate';
+    END IF;
+    RETURN onemap.outside_fate(onemap.row_fate(to_jsonb(stored) - 'geom_outside', to_jsonb(wanted) - 'geom_outside'),
+        stored.geom_outside, wanted.geom_outside);
+END $$;
+COMMENT ON FUNCTION onemap.object_told(anyelement, anyelement) IS
+    'What a record was for the last state of its object: accepted (the first or a newer one), duplicate (an older one or the same), '
+    'merged (adds to the one of its time), revised (corrects it)';
+
+-- of[n]: which of the objects members[n] is about.
+CREATE OR REPLACE FUNCTION onemap.members_follow(message jsonb, members jsonb[], of int[], since timestamptz,
+    INOUT objects anyarray, OUT told jsonb[])
+LANGUAGE plpgsql STABLE AS $$
+DECLARE n int := 1; s record;
+BEGIN
+    WHILE n <= cardinality(members) LOOP
+        BEGIN -- As far as nothing unforeseen comes: to enter it for each record would cost as much as the rest.
+            WHILE n <= cardinality(members) LOOP
+                s := onemap.object_after(objects[of[n]], message, members[n], since);
+                told[n] := CASE WHEN s.problem IS NOT NULL THEN jsonb_build_object('fate', 'rejected', 'problem', s.problem)
+                    ELSE jsonb_build_object('fate', onemap.object_told(objects[of[n]], s.wanted), 'flaws', s.flaws) END;
+                objects[of[n]] := s.wanted;
+                n := n + 1;
+            END LOOP;
+        EXCEPTION
+            WHEN out_of_memory THEN RAISE;
+            WHEN OTHERS THEN
+                told[n] := jsonb_build_object('fate', 'rejected', 'problem',
+                    onemap.record_problem((members[n]->>'index')::int, SQLSTATE, SQLERRM));
+                n := n + 1;
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.members_follow(jsonb, jsonb[], int[], timestamptz, anyarray) IS
+    'What the records of a message make of their objects, one after the other, and each record''s {fate, flaws, problem}; stores '
+    'nothing';
+
+-- Of an object that is there already only what is newer is written over: a replay may be under way beside a lane. No id is drawn
+-- for it: INSERT ... ON CONFLICT would draw one with every state that comes.
+CREATE OR REPLACE FUNCTION onemap.objects_raced(wanted bigint, stored bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF stored < wanted THEN
+        RAISE EXCEPTION 'an object of this message is being stored by another one' USING ERRCODE = 'serialization_failure';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.objects_raced(bigint, bigint) IS
+    'The batch is to be taken again if fewer objects were stored than are new';
+
+CREATE OR REPLACE FUNCTION onemap.objects_write(kind text, objects onemap.vehicle[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE made bigint;
+BEGIN
+    IF kind = 'VEHICLE' THEN
+        UPDATE onemap.vehicle v SET name = o.name, role = o.role, plate = o.plate, department_id = o.department_id,
+            device_id = o.device_id, on_duty = o.on_duty, observed_at = o.observed_at, geom = o.geom, geom_outside = o.geom_outside
+        FROM unnest(objects) o WHERE v.id = o.id AND v.observed_at <= o.observed_at;
+        INSERT INTO onemap.vehicle (subsystem, vendor, code, name, role, plate, department_id, device_id, on_duty, observed_at,
+            geom, geom_outside)
+        SELECT o.subsystem, o.vendor, o.code, o.name, o.role, o.plate, o.department_id, o.device_id, o.on_duty, o.observed_at,
+            o.geom, o.geom_outside
+        FROM unnest(objects) o WHERE o.id IS NULL ON CONFLICT ON CONSTRAINT vehicle_subsystem_vendor_code_key DO NOTHING;
+    ELSE
+        UPDATE onemap.person p SET name = o.name, role = o.role, department_id = o.department_id, device_id = o.device_id,
+            on_duty = o.on_duty, observed_at = o.observed_at, geom = o.geom, geom_outside = o.geom_outside
+        FROM unnest(objects) o WHERE p.id = o.id AND p.observed_at <= o.observed_at;
+        INSERT INTO onemap.person (subsystem, vendor, code, name, role, department_id, device_id, on_duty, observed_at, geom,
+            geom_outside)
+        SELECT o.subsystem, o.vendor, o.code, o.name, o.role, o.department_id, o.device_id, o.on_duty, o.observed_at, o.geom,
+            o.geom_outside
+        FROM unnest(objects) o WHERE o.id IS NULL ON CONFLICT ON CONSTRAINT person_subsystem_vendor_code_key DO NOTHING;
+    END IF;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    PERFORM onemap.objects_raced((SELECT count(*) FROM unnest(objects) o WHERE o.id IS NULL), made);
+END $$;
+COMMENT ON FUNCTION onemap.objects_write(text, onemap.vehicle[]) IS 'Stores people (as vehicles without a plate) or vehicles as they are';
+
+CREATE OR REPLACE FUNCTION onemap.objects_write(kind text, objects onemap.work_order[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE made bigint;
+BEGIN
+    UPDATE onemap.work_order w SET title = o.title, status = o.status, standard_id = o.standard_id,
+        department_id = o.department_id, person_id = o.person_id, vehicle_id = o.vehicle_id, device_id = o.device_id,
+        planned_start = o.planned_start, planned_end = o.planned_end, started_at = o.started_at, finished_at = o.finished_at,
+        quantity = o.quantity, quantity_unit = o.quantity_unit, quality_score = o.quality_score, result = o.result,
+        observed_at = o.observed_at, geom = o.geom, geom_outside = o.geom_outside
+    FROM unnest(objects) o WHERE w.id = o.id AND w.observed_at <= o.observed_at;
+    INSERT INTO onemap.work_order (subsystem, vendor, code, title, status, standard_id, department_id, person_id, vehicle_id,
+        device_id, planned_start, planned_end, started_at, finished_at, quantity, quantity_unit, quality_score, result,
+        observed_at, geom, geom_outside)
+    SELECT o.subsystem, o.vendor, o.code, o.title, o.status, o.standard_id, o.department_id, o.person_id, o.vehicle_id,
+        o.device_id, o.planned_start, o.planned_end, o.started_at, o.finished_at, o.quantity, o.quantity_unit, o.quality_score,
+        o.result, o.observed_at, o.geom, o.geom_outside
+    FROM unnest(objects) o WHERE o.id IS NULL ON CONFLICT ON CONSTRAINT work_order_subsystem_vendor_code_key DO NOTHING;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    PERFORM onemap.objects_raced((SELECT count(*) FROM unnest(objects) o WHERE o.id IS NULL), made);
+END $$;
+COMMENT ON FUNCTION onemap.objects_write(text, onemap.work_order[]) IS 'Stores work orders as they are';
+
+CREATE OR REPLACE FUNCTION onemap.objects_store(kind text, stored anyarray, wanted anyarray, members jsonb[], of int[],
+    INOUT told jsonb[])
+LANGUAGE plpgsql AS $$
+DECLARE places int[]; changed wanted%TYPE := '{}'; bad jsonb[]; words text; state text;
+BEGIN
+    FOR k IN 1 .. cardinality(wanted) LOOP
+        IF (wanted[k]).code IS NOT NULL AND wanted[k] IS DISTINCT FROM stored[k] THEN
+            places := places || k;
+            changed := changed || wanted[k];
+        END IF;
+    END LOOP;
+    BEGIN
+        PERFORM onemap.objects_write(kind, changed);
+        RETURN;
+    EXCEPTION WHEN integrity_constraint_violation OR data_exception OR program_limit_exceeded THEN
+        RAISE DEBUG 'objects of % are stored one by one: %', kind, SQLERRM; -- one of them is not what its table takes
+    END;
+    FOR k IN 1 .. cardinality(places) LOOP
+        BEGIN
+            PERFORM onemap.objects_write(kind, changed[k:k]);
+        EXCEPTION WHEN integrity_constraint_violation OR data_exception OR program_limit_exceeded THEN
+            GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
+            bad[places[k]] := to_jsonb(ARRAY[state, words]);
+        END;
+    END LOOP;
+    FOR n IN 1 .. cardinality(told) LOOP
+        IF bad[of[n]] IS NOT NULL AND told[n]->>'fate' <> 'rejected' THEN
+            told[n] := jsonb_build_object('fate', 'rejected', 'problem',
+                onemap.record_problem((members[n]->>'index')::int, bad[of[n]]->>0, bad[of[n]]->>1));
+        END IF;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.objects_store(text, anyarray, anyarray, jsonb[], int[], jsonb[]) IS
+    'Stores what changed of the objects of a message; what is told of their records: rejected, if their object could not be stored';
+
+CREATE OR REPLACE FUNCTION onemap.staff_stored(kind text, subsystem text, vendor text, codes text[]) RETURNS onemap.vehicle[]
+LANGUAGE sql AS $$
+    SELECT pg_catalog.array_agg(coalesce(v.staff, p.staff) ORDER BY c.place)
+    FROM unnest($4) WITH ORDINALITY AS c(code, place)
+    LEFT JOIN LATERAL (SELECT v AS staff FROM onemap.vehicle v
+        WHERE $1 = 'VEHICLE' AND v.subsystem = $2 AND v.vendor = $3 AND v.code = c.code FOR UPDATE) v ON true
+    LEFT JOIN LATERAL (SELECT ROW(p.id, p.subsystem, p.vendor, p.code, p.name, p.role, '', p.department_id, p.device_id, p.on_duty,
+            p.observed_at, p.geom, p.geom_outside)::onemap.vehicle AS staff FROM onemap.person p
+        WHERE $1 <> 'VEHICLE' AND p.subsystem = $2 AND p.vendor = $3 AND p.code = c.code FOR UPDATE) p ON true
+$$;
+COMMENT ON FUNCTION onemap.staff_stored(text, text, text, text[]) IS
+    'The people (as vehicles without a plate) or vehicles of these codes as they are stored, locked; NULL where there is none';
+
+CREATE OR REPLACE FUNCTION onemap.work_stored(subsystem text, vendor text, codes text[]) RETURNS onemap.work_order[]
+LANGUAGE sql AS $$
+    SELECT pg_catalog.array_agg(s.work ORDER BY c.place)
+    FROM unnest($3) WITH ORDINALITY AS c(code, place)
+    LEFT JOIN LATERAL (SELECT w AS work FROM onemap.work_order w
+        WHERE w.subsystem = $1 AND w.vendor = $2 AND w.code = c.code FOR UPDATE) s ON true
+$$;
+COMMENT ON FUNCTION onemap.work_stored(text, text, text[]) IS
+    'The work orders of these codes as they are stored, locked; NULL where there is none';
+
+CREATE OR REPLACE FUNCTION onemap.standards_put(subsystem text, vendor text, members jsonb[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE s record;
+BEGIN
+    FOR s IN SELECT DISTINCT ON (1) m->'record'->>'standard_code' AS code, m->'record' AS said
+             FROM unnest(members) WITH ORDINALITY e(m, n)
+             WHERE m->'record' ? 'standard_code' AND m->'record' ?| '{standard_name,standard_requirement}'
+                 AND NOT EXISTS (SELECT FROM onemap.work_standard w
+                                 WHERE w.subsystem = $1 AND w.code = m->'record'->>'standard_code')
+             ORDER BY 1, n LOOP
+        BEGIN
+            INSERT INTO onemap.work_standard (subsystem, code, name, requirement, source)
+            VALUES ($1, s.code, coalesce(s.said->>'standard_name', ''), coalesce(s.said->>'standard_requirement', ''), $2)
+            ON CONFLICT ON CONSTRAINT work_standard_subsystem_code_key DO NOTHING;
+        EXCEPTION WHEN integrity_constraint_violation OR data_exception OR program_limit_exceeded THEN
+            RAISE DEBUG 'standard % is not stored: %', s.code, SQLERRM; -- its records name a standard that is unknown
+        END;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION onemap.standards_put(text, text, jsonb[]) IS
+    'Stores the standards that the work records of a message describe and nobody knows yet; the first word stands';
+
+-- kind: PERSON, VEHICLE or work.
+CREATE OR REPLACE FUNCTION onemap.members_put(message jsonb, kind text, members jsonb[], since timestamptz) RETURNS jsonb[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; codes text[]; of int[]; told jsonb[];
+    staff onemap.vehicle[]; staff_after onemap.vehicle[]; work onemap.work_order[]; work_after onemap.work_order[];
+BEGIN
+    SELECT array_agg(k.object ORDER BY k.n), array_agg(DISTINCT k.code) INTO of, codes
+    FROM (SELECT m.n, m.code, dense_rank() OVER (ORDER BY m.code) AS object
+          FROM (SELECT n, e->'record'->>CASE members_put.kind WHEN 'work' THEN 'work_code' ELSE 'code' END AS code
+                FROM unnest(members) WITH ORDINALITY AS a(e, n)) m) k;
+    IF kind = 'work' THEN
+        PERFORM onemap.standards_put(subsystem, vendor, members);
+        work := onemap.work_stored(subsystem, vendor, codes);
+        SELECT f.objects, f.told INTO work_after, told FROM onemap.members_follow(message, members, of, since, work) f;
+        RETURN onemap.objects_store(kind, work, work_after, members, of, told);
+    END IF;
+    staff := onemap.staff_stored(kind, subsystem, vendor, codes);
+    SELECT f.objects, f.told INTO staff_after, told FROM onemap.members_follow(message, members, of, since, staff) f;
+    RETURN onemap.objects_store(kind, staff, staff_after, members, of, told);
+END $$;
+COMMENT ON FUNCTION onemap.members_put(jsonb, text, jsonb[], timestamptz) IS
+    'Stores the records of a message of kind work, or those of its people or its vehicles; what became of each: {fate, flaws, problem}';
