@@ -3,8 +3,8 @@
 -- quarantine with its reason while the others stay.
 
 -- Each version of a row that a transaction makes is looked at by those that come after it in the transaction: thousands of records
--- of one object would take for ever. So staff's and works' records, and those of an inventory from the ninth of a device on, are
--- worked out without being stored (members_put, members_work_out); what comes of all is stored at last.
+-- of one object would take for ever, and thousands of statements long. So the records of inventories, staff and work are worked out
+-- without being stored, and what comes of all is stored at last (object.sql).
 
 -- Small readers of a decoded record.
 CREATE OR REPLACE FUNCTION onemap.record_time(record jsonb, key text) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
@@ -54,19 +54,6 @@ END $$;
 COMMENT ON FUNCTION onemap.record_device(text, text, jsonb, text) IS
     'Id of the device the record names under key, NULL if absent, CH002 if unknown';
 
--- What became of a row, as whole rows say.
-CREATE OR REPLACE FUNCTION onemap.row_fate(old jsonb, new jsonb) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
-BEGIN
-    IF old = new THEN
-        RETURN 'duplicate';
-    END IF;
-    RETURN (SELECT CASE WHEN pg_catalog.bool_or(o.value NOT IN ('null', '""')) THEN 'revised'
-                        WHEN pg_catalog.count(*) > 0 THEN 'merged' ELSE 'duplicate' END
-            FROM pg_catalog.jsonb_each(old) o JOIN pg_catalog.jsonb_each(new) n USING (key) WHERE o.value <> n.value);
-END $$;
-COMMENT ON FUNCTION onemap.row_fate(jsonb, jsonb) IS
-    'duplicate: nothing is another; merged: what was empty is not any more; revised: another value for something';
-
 -- Below message_store(), which pins the search path for all of it: pinned in each function again, it would cost a tenth more.
 
 CREATE OR REPLACE FUNCTION onemap.case_other_content(subsystem text, vendor text, record jsonb) RETURNS text
@@ -106,7 +93,6 @@ CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind t
 LANGUAGE plpgsql AS $$
 BEGIN
     RETURN CASE kind
-        WHEN 'inventory' THEN onemap.inventory_put(subsystem, vendor, record, since)
         WHEN 'case' THEN onemap.case_put(subsystem, vendor, record)
         WHEN 'interval' THEN onemap.interval_put(subsystem, vendor, record, since) END;
 END $$;
@@ -132,24 +118,17 @@ END $$;
 COMMENT ON FUNCTION onemap.record_without(jsonb, jsonb) IS 'The record without the fields that these flaws name';
 
 -- What can be foreseen is looked up first: an error that is raised and caught costs as much as storing the record.
-CREATE OR REPLACE FUNCTION onemap.document_refusal(message jsonb, member jsonb, record jsonb) RETURNS jsonb
+CREATE OR REPLACE FUNCTION onemap.case_problem(message jsonb, member jsonb, record jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
-DECLARE state text := 'CH002'; words text;
+DECLARE
+    empty text := onemap.case_content_missing(record);
+    other text := onemap.case_other_content(message->>'subsystem', message->>'vendor', record);
 BEGIN
-    IF message->>'kind' = 'inventory' THEN
-        words := onemap.inventory_refusal(message->>'subsystem', record);
-    ELSIF message->>'kind' = 'case' THEN
-        state := 'CH018';
-        words := onemap.case_other_content(message->>'subsystem', message->>'vendor', record);
-        IF words IS NULL THEN
-            state := 'CH013';
-            words := onemap.case_content_missing(record);
-        END IF;
-    END IF;
-    RETURN CASE WHEN words IS NOT NULL THEN onemap.record_problem((member->>'index')::int, state, words) END;
+    RETURN CASE WHEN other IS NOT NULL THEN onemap.record_problem((member->>'index')::int, 'CH018', other)
+        WHEN empty IS NOT NULL THEN onemap.record_problem((member->>'index')::int, 'CH013', empty) END;
 END $$;
-COMMENT ON FUNCTION onemap.document_refusal(jsonb, jsonb, jsonb) IS
-    'The problem of a record that is refused whatever else it says, NULL of others; record: the member''s, without its flaws';
+COMMENT ON FUNCTION onemap.case_problem(jsonb, jsonb, jsonb) IS
+    'The problem of a report that is refused whatever the case module says, NULL of others; record: the member''s without its flaws';
 
 -- `member` = {index, record, fields, bad_fields} of a message.
 CREATE OR REPLACE FUNCTION onemap.member_store(message jsonb, member jsonb, since timestamptz, OUT fate text, OUT record jsonb,
@@ -159,10 +138,12 @@ BEGIN
     record := member->'record';
     flaws := onemap.document_flaws(message->>'kind', message->>'subsystem', message->>'vendor', record);
     record := onemap.record_without(record, flaws);
-    problem := onemap.document_refusal(message, member, record);
-    IF problem IS NOT NULL THEN
-        fate := 'rejected';
-        RETURN;
+    IF message->>'kind' = 'case' THEN
+        problem := onemap.case_problem(message, member, record);
+        IF problem IS NOT NULL THEN
+            fate := 'rejected';
+            RETURN;
+        END IF;
     END IF;
     fate := onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
     IF fate IS NULL THEN
@@ -185,62 +166,18 @@ COMMENT ON FUNCTION onemap.member_store(jsonb, jsonb, timestamptz) IS
     'Stores one record of a message; its fate and itself without the fields that are left out, their flaws; rejected with its '
     'problem if it cannot be stored';
 
-CREATE OR REPLACE FUNCTION onemap.members_work_out(message jsonb, members jsonb[], since timestamptz) RETURNS jsonb[]
-LANGUAGE plpgsql AS $$
-DECLARE
-    told jsonb[]; record jsonb; flaws jsonb; problem jsonb; subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; n int := 1;
-    stored onemap.device := onemap.inventory_stored(subsystem, vendor, members[1]->'record'->>'device_code');
-    device onemap.device := stored; wanted onemap.device;
-BEGIN
-    WHILE n <= cardinality(members) LOOP
-        BEGIN -- As far as all are good: nothing is stored in it, and to enter it for each would cost as much as the rest.
-            WHILE n <= cardinality(members) LOOP
-                flaws := onemap.document_flaws(message->>'kind', subsystem, vendor, members[n]->'record');
-                record := onemap.record_without(members[n]->'record', flaws);
-                problem := onemap.document_refusal(message, members[n], record);
-                IF problem IS NOT NULL THEN
-                    told := told || jsonb_build_object('fate', 'rejected', 'problem', problem);
-                ELSE
-                    wanted := onemap.device_placed(device, onemap.inventory_after(device, subsystem, vendor, record, since));
-                    told := told || jsonb_build_object('fate', onemap.inventory_told(device, wanted), 'flaws', flaws);
-                    device := wanted;
-                END IF;
-                n := n + 1;
-            END LOOP;
-        EXCEPTION
-            WHEN out_of_memory THEN RAISE;
-            WHEN OTHERS THEN
-                told := told || jsonb_build_object('fate', 'rejected', 'problem',
-                    onemap.record_problem((members[n]->>'index')::int, SQLSTATE, SQLERRM));
-                n := n + 1;
-        END;
-    END LOOP;
-    IF device.code IS NOT NULL THEN
-        PERFORM onemap.inventory_write(stored, device);
-    END IF;
-    RETURN told;
-END $$;
-COMMENT ON FUNCTION onemap.members_work_out(jsonb, jsonb[], timestamptz) IS
-    'What member_store() would tell of inventory records of one device, one after the other; stores what they come to at the end';
-
 CREATE OR REPLACE FUNCTION onemap.message_members(message jsonb) RETURNS TABLE (kind text, members jsonb[])
 LANGUAGE sql STABLE AS $$
-    SELECT t.kind, array_agg(t.member ORDER BY t.place)
-    FROM (SELECT k.member, k.place, coalesce(k.kind, CASE WHEN row_number() OVER w > 8 THEN 'device' END) AS kind, k.key
-          FROM (SELECT e AS member, n AS place,
-                    CASE message->>'kind' WHEN 'staff' THEN coalesce(e->'record'->>'kind', '') WHEN 'work' THEN 'work' END AS kind,
-                    CASE WHEN message->>'kind' IN ('staff', 'work') THEN ''
-                         WHEN message->>'kind' = 'inventory' AND NOT message ? 'first_received_ms' THEN e->'record'->>'device_code'
-                         ELSE n::text END AS key
-                FROM jsonb_array_elements(message->'records') WITH ORDINALITY AS a(e, n)) k
-          WINDOW w AS (PARTITION BY k.key ORDER BY k.place)) t
-    GROUP BY t.kind, t.key, CASE WHEN t.kind IS NULL THEN t.place END
-    ORDER BY t.kind IS NOT NULL, min(t.place)
+    SELECT k.kind, array_agg(k.member ORDER BY k.place)
+    FROM (SELECT e AS member, n AS place, CASE message->>'kind' WHEN 'staff' THEN coalesce(e->'record'->>'kind', '')
+              WHEN 'work' THEN 'work' WHEN 'inventory' THEN 'inventory' END AS kind
+          FROM jsonb_array_elements(message->'records') WITH ORDINALITY AS a(e, n)) k
+    GROUP BY k.kind, CASE WHEN k.kind IS NULL THEN k.place END
+    ORDER BY min(k.place)
 $$;
 COMMENT ON FUNCTION onemap.message_members(jsonb) IS
-    'The records of a message as they are stored. Each alone and in their order (kind NULL); but together all work (kind work), all '
-    'people and all vehicles (PERSON, VEHICLE), and an inventory''s behind the eighth of one device (device), at the end; not of a '
-    'replayed inventory: it changes a device once';
+    'The records of a message as they are stored: each alone (kind NULL), but together those of an inventory, all work, all people '
+    'and all vehicles (kind inventory, work, PERSON, VEHICLE)';
 
 CREATE OR REPLACE FUNCTION onemap.message_receipt(message jsonb, counts jsonb, problems jsonb, payload bytea) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -281,7 +218,6 @@ BEGIN
     FOR r IN SELECT m.* FROM onemap.message_members(message) m LOOP
         members := r.members; -- in a variable of its own an element is found at once, whatever its place
         told := CASE WHEN r.kind IS NULL THEN ARRAY[to_jsonb(onemap.member_store(said, members[1], since))]
-            WHEN r.kind = 'device' THEN onemap.members_work_out(said, members, since)
             ELSE onemap.members_put(said, r.kind, members, since) END;
         FOR i IN 1 .. cardinality(told) LOOP
             s := told[i];

@@ -46,22 +46,23 @@ CREATE OR REPLACE FUNCTION onemap.document_flaws(kind text, subsystem text, vend
 LANGUAGE plpgsql STABLE AS $$
 DECLARE flaws jsonb := '[]'::jsonb;
 BEGIN
-    IF kind = 'inventory' AND record->>'parent_code' IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.device d
-            WHERE d.subsystem = $2 AND d.vendor = $3 AND d.code = $4->>'parent_code') THEN
-        flaws := flaws || onemap.name_flaw(record, 'parent_code',
-            'parent_code: there is no device %s of this vendor; send its inventory, then this one again');
+    -- What is looked up is asked for on its own: a condition with a query in it is a query, whatever stands before it.
+    IF kind IN ('inventory', 'staff', 'work') AND record->>'department_code' IS NOT NULL THEN
+        IF NOT EXISTS (SELECT FROM onemap.department p WHERE p.code = record->>'department_code') THEN
+            flaws := flaws || onemap.name_flaw(record, 'department_code', 'department_code: the county has no department %s');
+        END IF;
     END IF;
-    IF kind IN ('inventory', 'staff', 'work') AND record->>'department_code' IS NOT NULL
-            AND NOT EXISTS (SELECT FROM onemap.department p WHERE p.code = $4->>'department_code') THEN
-        flaws := flaws || onemap.name_flaw(record, 'department_code', 'department_code: the county has no department %s');
+    IF kind IN ('staff', 'case') AND record->>'device_code' IS NOT NULL THEN
+        IF NOT EXISTS (SELECT FROM onemap.device d
+                WHERE d.subsystem = $2 AND d.vendor = $3 AND d.code = record->>'device_code') THEN
+            flaws := flaws || onemap.name_flaw(record, 'device_code', 'device_code: there is no device %s of this vendor');
+        END IF;
     END IF;
-    IF kind IN ('staff', 'case') AND record->>'device_code' IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.device d
-            WHERE d.subsystem = $2 AND d.vendor = $3 AND d.code = $4->>'device_code') THEN
-        flaws := flaws || onemap.name_flaw(record, 'device_code', 'device_code: there is no device %s of this vendor');
-    END IF;
-    IF kind = 'case' AND record->>'category_code' IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.case_category k
-            WHERE k.version = onemap.case_catalogue_current() AND k.code = $4->>'category_code') THEN
-        flaws := flaws || onemap.name_flaw(record, 'category_code', 'category_code: the catalogue has no category %s');
+    IF kind = 'case' AND record->>'category_code' IS NOT NULL THEN
+        IF NOT EXISTS (SELECT FROM onemap.case_category k
+                WHERE k.version = onemap.case_catalogue_current() AND k.code = record->>'category_code') THEN
+            flaws := flaws || onemap.name_flaw(record, 'category_code', 'category_code: the catalogue has no category %s');
+        END IF;
     END IF;
     IF kind = 'interval' THEN
         flaws := flaws || onemap.interval_flaws(subsystem, record);

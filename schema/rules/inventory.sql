@@ -1,6 +1,5 @@
 -- Inventory: what a message says of a device, and what the device is after it. Called below message_store() (document.sql), which
--- pins the search path for all of it. A record stored by itself goes by the same functions as one that is worked out with others
--- of its device.
+-- pins the search path for all of it; object.sql has the rest of its way.
 
 CREATE OR REPLACE FUNCTION onemap.inventory_refusal(subsystem text, record jsonb) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -14,7 +13,7 @@ END $$;
 COMMENT ON FUNCTION onemap.inventory_refusal(text, jsonb) IS
     'Why an inventory record is refused whatever else it says: no kind of the subsystem, no component code; NULL of others';
 
-CREATE OR REPLACE FUNCTION onemap.inventory_said(subsystem text, vendor text, record jsonb) RETURNS onemap.device
+CREATE OR REPLACE FUNCTION onemap.inventory_said(record jsonb, parent int) RETURNS onemap.device
 LANGUAGE plpgsql STABLE AS $$
 DECLARE said onemap.device;
 BEGIN
@@ -22,7 +21,7 @@ BEGIN
     said.name_zh := record->>'name';
     said.component_code := record->>'component_code';
     said.status := CASE WHEN (record->>'retired')::boolean THEN 'retired' ELSE 'active' END;
-    said.parent_id := onemap.record_device(subsystem, vendor, record, 'parent_code');
+    said.parent_id := CASE WHEN record ? 'parent_code' THEN parent END;
     said.geom := onemap.record_point(record);
     said.department_id := onemap.record_department(record);
     said.attributes := '{}';
@@ -32,7 +31,8 @@ BEGIN
     END IF;
     RETURN said;
 END $$;
-COMMENT ON FUNCTION onemap.inventory_said(text, text, jsonb) IS 'What an inventory record says of its device; NULL = nothing';
+COMMENT ON FUNCTION onemap.inventory_said(jsonb, int) IS
+    'What an inventory record says of its device, parent: id of the one it names as such; NULL = nothing';
 
 CREATE OR REPLACE FUNCTION onemap.inventory_wanted(stored onemap.device, said onemap.device, late boolean) RETURNS onemap.device
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -73,16 +73,17 @@ END $$;
 COMMENT ON FUNCTION onemap.inventory_fate(onemap.device, onemap.device) IS
     'What an inventory record was for its device: accepted (its first one), duplicate, merged (new fields alone), revised';
 
-CREATE OR REPLACE FUNCTION onemap.inventory_after(stored onemap.device, subsystem text, vendor text, record jsonb,
+CREATE OR REPLACE FUNCTION onemap.inventory_after(stored onemap.device, message jsonb, record jsonb, parent int,
     since timestamptz) RETURNS onemap.device
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    said onemap.device := onemap.inventory_said(subsystem, vendor, record); wanted onemap.device;
+    said onemap.device := onemap.inventory_said(record, parent); wanted onemap.device;
     spot public.geometry := onemap.record_outside(record);
 BEGIN
-    IF stored.id IS NULL THEN
-        said.subsystem := subsystem;
-        said.vendor := vendor;
+    IF stored.code IS NULL THEN
+        said.id := stored.id;
+        said.subsystem := message->>'subsystem';
+        said.vendor := message->>'vendor';
         said.code := record->>'device_code';
         said.name_zh := coalesce(said.name_zh, '');
         said.geom_outside := spot;
@@ -96,9 +97,9 @@ BEGIN
     END IF;
     RETURN wanted;
 END $$;
-COMMENT ON FUNCTION onemap.inventory_after(onemap.device, text, text, jsonb, timestamptz) IS
-    'The device after an inventory record, but for what its place makes of it (device_placed); stored: before it, without an id if '
-    'there is none';
+COMMENT ON FUNCTION onemap.inventory_after(onemap.device, jsonb, jsonb, int, timestamptz) IS
+    'The device after an inventory record, but for what its place makes of it (device_placed); stored: before it, all NULL but its '
+    'id if there is none';
 
 CREATE OR REPLACE FUNCTION onemap.inventory_told(stored onemap.device, wanted onemap.device) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -109,41 +110,83 @@ END $$;
 COMMENT ON FUNCTION onemap.inventory_told(onemap.device, onemap.device) IS
     'inventory_fate(), a place outside the county included; a device that was not there is accepted';
 
-CREATE OR REPLACE FUNCTION onemap.inventory_stored(subsystem text, vendor text, code text) RETURNS onemap.device
-LANGUAGE plpgsql AS $$
-DECLARE stored onemap.device;
+CREATE OR REPLACE FUNCTION onemap.object_after(stored onemap.device, message jsonb, member jsonb, since timestamptz,
+    OUT wanted onemap.device, OUT flaws jsonb, OUT problem jsonb) LANGUAGE plpgsql STABLE AS $$
+DECLARE record jsonb := member->'record';
 BEGIN
-    SELECT * INTO stored FROM onemap.device d WHERE d.subsystem = $1 AND d.vendor = $2 AND d.code = $3 FOR UPDATE;
-    RETURN stored;
-END $$;
-COMMENT ON FUNCTION onemap.inventory_stored(text, text, text) IS 'The device as it is stored, locked; all NULL if there is none';
-
-CREATE OR REPLACE FUNCTION onemap.inventory_write(stored onemap.device, wanted onemap.device) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    IF stored.id IS NULL THEN
-        INSERT INTO onemap.device (subsystem, vendor, code, kind, name_zh, component_code, status, parent_id, geom, geom_outside,
-            department_id, attributes)
-        VALUES (wanted.subsystem, wanted.vendor, wanted.code, wanted.kind, wanted.name_zh, wanted.component_code, wanted.status,
-            wanted.parent_id, wanted.geom, wanted.geom_outside, wanted.department_id, wanted.attributes);
-    ELSIF onemap.inventory_told(stored, wanted) <> 'duplicate' THEN
-        UPDATE onemap.device d SET kind = wanted.kind, name_zh = wanted.name_zh, component_code = wanted.component_code,
-            status = wanted.status, parent_id = wanted.parent_id, geom = wanted.geom, geom_outside = wanted.geom_outside,
-            department_id = wanted.department_id, attributes = wanted.attributes
-        WHERE d.id = stored.id;
+    wanted := stored;
+    IF member ? 'refusal' OR octet_length(record->>'device_code') NOT BETWEEN 1 AND 128 OR NOT record ? 'device_code' THEN
+        problem := onemap.record_problem((member->>'index')::int, CASE WHEN member ? 'refusal' THEN 'CH002' ELSE '23514' END,
+            member->>'refusal');
+        RETURN;
+    END IF;
+    flaws := CASE WHEN record ? 'parent_code' AND NOT member ? 'parent_id' THEN onemap.name_flaw(record, 'parent_code',
+            'parent_code: there is no device %s of this vendor; send its inventory, then this one again') ELSE '[]' END
+        || onemap.document_flaws('inventory', message->>'subsystem', message->>'vendor', record);
+    record := onemap.record_without(record, flaws);
+    wanted := onemap.device_placed(stored, onemap.inventory_after(stored, message, record, (member->>'parent_id')::int, since));
+    IF since IS NOT NULL AND wanted IS DISTINCT FROM stored THEN
+        wanted.updated_at := pg_catalog.now();
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.inventory_write(onemap.device, onemap.device) IS
-    'Stores a device as inventories want it: a new one, or what changed of a known one';
+COMMENT ON FUNCTION onemap.object_after(onemap.device, jsonb, jsonb, timestamptz) IS
+    'A device after an inventory record; otherwise as that of a person or vehicle. member: made ready by inventory_ready()';
 
-CREATE OR REPLACE FUNCTION onemap.inventory_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
-RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    stored onemap.device := onemap.inventory_stored(subsystem, vendor, record->>'device_code');
-    wanted onemap.device := onemap.inventory_after(stored, subsystem, vendor, record, since);
+CREATE OR REPLACE FUNCTION onemap.object_told(stored onemap.device, wanted onemap.device) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    PERFORM onemap.inventory_write(stored, wanted);
     RETURN onemap.inventory_told(stored, wanted);
 END $$;
-COMMENT ON FUNCTION onemap.inventory_put(text, text, jsonb, timestamptz) IS
-    'Stores one inventory record: a new device, or what changed of a known one; makes a pending one active';
+COMMENT ON FUNCTION onemap.object_told(onemap.device, onemap.device) IS 'The same of a device: inventory_told()';
+
+-- A device's parent may be one that the message brings itself, before it. So each that will be new has its id beforehand; what its
+-- record is refused for does not hang on what came before.
+CREATE OR REPLACE FUNCTION onemap.inventory_ready(message jsonb, codes text[], INOUT members jsonb[], OUT devices onemap.device[])
+LANGUAGE plpgsql AS $$
+DECLARE first_good bigint[]; fresh onemap.device;
+BEGIN
+    members := ARRAY(SELECT CASE WHEN r.words IS NULL THEN m.e ELSE m.e || jsonb_build_object('refusal', r.words) END
+        FROM unnest(members) WITH ORDINALITY AS m(e, n)
+        CROSS JOIN LATERAL onemap.inventory_refusal(message->>'subsystem', m.e->'record') AS r(words) ORDER BY m.n);
+    devices := ARRAY(SELECT s.device FROM unnest(codes) WITH ORDINALITY AS c(code, place)
+        LEFT JOIN LATERAL (SELECT d AS device FROM onemap.device d
+            WHERE d.subsystem = message->>'subsystem' AND d.vendor = message->>'vendor' AND d.code = c.code FOR UPDATE) s ON true
+        ORDER BY c.place);
+    first_good := ARRAY(SELECT g.n FROM unnest(codes) WITH ORDINALITY AS c(code, place)
+        LEFT JOIN (SELECT m.e->'record'->>'device_code' AS code, min(m.n) AS n FROM unnest(members) WITH ORDINALITY AS m(e, n)
+                   WHERE NOT m.e ? 'refusal' GROUP BY 1) g USING (code) ORDER BY c.place);
+    FOR k IN 1 .. cardinality(codes) LOOP
+        IF (devices[k]).id IS NULL AND first_good[k] IS NOT NULL THEN
+            fresh.id := nextval('onemap.device_id')::int;
+            devices[k] := fresh;
+        END IF;
+    END LOOP;
+    IF EXISTS (SELECT FROM unnest(members) m WHERE m->'record' ? 'parent_code') THEN
+        members := ARRAY(SELECT m.e || jsonb_strip_nulls(jsonb_build_object('parent_id', CASE
+                WHEN (devices[c.place]).code IS NOT NULL OR first_good[c.place] < m.n THEN (devices[c.place]).id
+                WHEN c.place IS NULL THEN (SELECT d.id FROM onemap.device d WHERE d.subsystem = message->>'subsystem'
+                    AND d.vendor = message->>'vendor' AND d.code = m.e->'record'->>'parent_code') END))
+            FROM unnest(members) WITH ORDINALITY AS m(e, n)
+            LEFT JOIN unnest(codes) WITH ORDINALITY AS c(code, place) ON c.code = m.e->'record'->>'parent_code' ORDER BY m.n);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.inventory_ready(jsonb, text[], jsonb[]) IS
+    'The devices of these codes as they are stored, locked (of one that a record makes new its id alone, of others NULL), and the '
+    'records with the reason for which they are refused (refusal) or the id of their parent (parent_id), if it is there by then';
+
+CREATE OR REPLACE FUNCTION onemap.objects_write(kind text, objects onemap.device[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE made bigint;
+BEGIN
+    INSERT INTO onemap.device (id, subsystem, vendor, code, kind, name_zh, component_code, status, parent_id, geom, geom_outside,
+        department_id, attributes)
+    SELECT o.id, o.subsystem, o.vendor, o.code, o.kind, o.name_zh, o.component_code, o.status, o.parent_id, o.geom, o.geom_outside,
+        o.department_id, o.attributes
+    FROM unnest(objects) o WHERE o.created_at IS NULL ON CONFLICT ON CONSTRAINT device_subsystem_vendor_code_key DO NOTHING;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    PERFORM onemap.objects_raced((SELECT count(*) FROM unnest(objects) o WHERE o.created_at IS NULL), made);
+    UPDATE onemap.device d SET kind = o.kind, name_zh = o.name_zh, component_code = o.component_code, status = o.status,
+        parent_id = o.parent_id, geom = o.geom, geom_outside = o.geom_outside, department_id = o.department_id,
+        attributes = o.attributes
+    FROM unnest(objects) o WHERE o.created_at IS NOT NULL AND d.id = o.id;
+END $$;
+COMMENT ON FUNCTION onemap.objects_write(text, onemap.device[]) IS 'Stores devices as they are';

@@ -15,24 +15,23 @@ COMMENT ON FUNCTION onemap.past_columns(text, text) IS 'The columns of a table, 
 -- Of a table that says itself from when on a row is there (born), new rows need no note.
 CREATE OR REPLACE FUNCTION onemap.past_watch(what text, key text, born text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE event record;
 BEGIN
     -- By the names of the columns, whatever their order. A function a table, so that its plan is made once: it runs with each
     -- message of staff. The time is the clock's: of two transactions the one that comes second has the later one.
     EXECUTE format('CREATE OR REPLACE FUNCTION onemap.%1$I() RETURNS trigger
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $f$
         BEGIN
-            IF TG_OP = ''INSERT'' THEN
-                INSERT INTO onemap.%2$I (%3$s, until_at, there) VALUES (%4$s, clock_timestamp(), false);
-            ELSE
-                INSERT INTO onemap.%2$I (%3$s, until_at, there) VALUES (%5$s, clock_timestamp(), true);
-            END IF;
+            INSERT INTO onemap.%2$I (%3$s, until_at, there) SELECT %4$s, clock_timestamp(), TG_OP <> ''INSERT'' FROM changed c;
             RETURN NULL;
-        END $f$', what || '_past_keep', what || '_past', onemap.past_columns(what, NULL), onemap.past_columns(what, 'NEW'),
-        onemap.past_columns(what, 'OLD'));
+        END $f$', what || '_past_keep', what || '_past', onemap.past_columns(what, NULL), onemap.past_columns(what, 'c'));
     EXECUTE format('COMMENT ON FUNCTION onemap.%I() IS %L', what || '_past_keep',
-        'Trigger: keeps a row as it was until now; of a new one, that there was none');
-    EXECUTE format('CREATE OR REPLACE TRIGGER past_kept AFTER %s ON onemap.%I FOR EACH ROW EXECUTE FUNCTION onemap.%I()',
-        CASE WHEN born IS NULL THEN 'INSERT OR ' ELSE '' END || 'UPDATE OR DELETE', what, what || '_past_keep');
+        'Trigger: keeps rows as they were until now; of new ones, that there was none');
+    FOR event IN SELECT * FROM (VALUES ('past_added', 'INSERT', 'NEW'), ('past_changed', 'UPDATE', 'OLD'),
+            ('past_gone', 'DELETE', 'OLD')) AS e (name, happens, rows) WHERE born IS NULL OR e.happens <> 'INSERT' LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON onemap.%I REFERENCING %s TABLE AS changed FOR EACH STATEMENT '
+            'EXECUTE FUNCTION onemap.%I()', event.name, event.happens, what, event.rows, what || '_past_keep');
+    END LOOP;
     -- Without a search_path of its own, so that the planner takes it into the statement.
     EXECUTE format('CREATE OR REPLACE FUNCTION onemap.%1$I(moment timestamptz) RETURNS SETOF onemap.%2$I
         LANGUAGE sql STABLE AS $f$

@@ -1,9 +1,7 @@
--- Staff (people and vehicles on duty, 人员管控) and work orders (作业过程, 作业标准, 作业绩效): the last state of each. The records of a
--- message are worked out, each on what those before it left (object_after), and what they come to is stored at once: an object
--- that a message names thousands of times is written once. Called below message_store() (document.sql), which pins the search path.
+-- Staff (people and vehicles on duty, 人员管控) and work orders (作业过程, 作业标准, 作业绩效): the last state of each. Called below
+-- message_store() (document.sql), which pins the search path for all of it; object.sql has the rest of their way. People are worked
+-- out as vehicles without a plate.
 
--- One of these for each kind of object: what it is after a record, the record's fields that are left out, and, of a record that is
--- refused, its problem (then the object stays). People are worked out as vehicles without a plate.
 CREATE OR REPLACE FUNCTION onemap.object_after(stored onemap.vehicle, message jsonb, member jsonb, since timestamptz,
     OUT wanted onemap.vehicle, OUT flaws jsonb, OUT problem jsonb) LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -41,7 +39,29 @@ COMMENT ON FUNCTION onemap.object_after(onemap.vehicle, jsonb, jsonb, timestampt
     'A person or vehicle after a record of kind staff, the fields of the record that are left out, and why it is refused, if it is; '
     'stored: before it, all NULL if there is none';
 
-CREATE OR REPLACE FUNCTION onemap.work_unknown(subsystem text, vendor text, record jsonb, known onemap.work_order) RETURNS text
+-- stored.geom_outside is compared apart: a place outside the county alone adds or corrects, too (outside_fate).
+CREATE OR REPLACE FUNCTION onemap.object_told(stored onemap.vehicle, wanted onemap.vehicle) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE apart onemap.vehicle := stored;
+BEGIN
+    IF stored.code IS NULL OR stored.observed_at <> wanted.observed_at THEN
+        RETURN 'accepted';
+    ELSIF stored IS NOT DISTINCT FROM wanted THEN
+        RETURN 'duplicate';
+    END IF;
+    apart.geom_outside := wanted.geom_outside;
+    RETURN onemap.outside_fate(CASE WHEN apart IS NOT DISTINCT FROM wanted THEN 'duplicate'
+        WHEN nullif(stored.name, '') <> wanted.name OR nullif(stored.role, '') <> wanted.role
+            OR nullif(stored.plate, '') <> wanted.plate OR stored.department_id <> wanted.department_id
+            OR stored.device_id <> wanted.device_id OR stored.on_duty <> wanted.on_duty
+            OR stored.geom::text <> wanted.geom::text THEN 'revised'
+        ELSE 'merged' END, stored.geom_outside, wanted.geom_outside);
+END $$;
+COMMENT ON FUNCTION onemap.object_told(onemap.vehicle, onemap.vehicle) IS
+    'What a record was for the last state of its person or vehicle: accepted (the first or a newer one), duplicate (an older one or '
+    'the same), merged (adds to the one of its time), revised (corrects it)';
+
+CREATE OR REPLACE FUNCTION onemap.work_unknown(record jsonb, known onemap.work_order) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     RETURN CASE
@@ -55,7 +75,7 @@ BEGIN
             format('standard_code: the standard %s is unknown; give standard_name and standard_requirement with it',
                 record->>'standard_code') END;
 END $$;
-COMMENT ON FUNCTION onemap.work_unknown(text, text, jsonb, onemap.work_order) IS
+COMMENT ON FUNCTION onemap.work_unknown(jsonb, onemap.work_order) IS
     'Which of the names in a work record nobody knows, known: the ids of those that are; NULL if all are. An order without its '
     'person, vehicle, device or standard would say that there was none, and its state comes once';
 
@@ -97,7 +117,7 @@ BEGIN
             || onemap.time_flaws(record, 'started_ms', 'finished_ms', stored.started_at, stored.finished_at);
     END IF;
     record := onemap.record_without(record, flaws);
-    words := onemap.work_unknown(subsystem, vendor, record, named);
+    words := onemap.work_unknown(record, named);
     IF words IS NOT NULL THEN
         problem := onemap.record_problem((member->>'index')::int, 'CH002', words);
         RETURN;
@@ -137,60 +157,32 @@ END $$;
 COMMENT ON FUNCTION onemap.object_after(onemap.work_order, jsonb, jsonb, timestamptz) IS
     'A work order after a record of kind work; otherwise as that of a person or vehicle';
 
-CREATE OR REPLACE FUNCTION onemap.object_told(stored anyelement, wanted anyelement) RETURNS text
+CREATE OR REPLACE FUNCTION onemap.object_told(stored onemap.work_order, wanted onemap.work_order) RETURNS text
 LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE apart onemap.work_order := stored;
 BEGIN
     IF stored.code IS NULL OR stored.observed_at <> wanted.observed_at THEN
         RETURN 'accepted';
     ELSIF stored IS NOT DISTINCT FROM wanted THEN
         RETURN 'duplicate';
     END IF;
-    RETURN onemap.outside_fate(onemap.row_fate(to_jsonb(stored) - 'geom_outside', to_jsonb(wanted) - 'geom_outside'),
-        stored.geom_outside, wanted.geom_outside);
+    apart.geom_outside := wanted.geom_outside;
+    RETURN onemap.outside_fate(CASE WHEN apart IS NOT DISTINCT FROM wanted THEN 'duplicate'
+        WHEN nullif(stored.title, '') <> wanted.title OR stored.status <> wanted.status
+            OR stored.standard_id <> wanted.standard_id OR stored.department_id <> wanted.department_id
+            OR stored.person_id <> wanted.person_id OR stored.vehicle_id <> wanted.vehicle_id
+            OR stored.device_id <> wanted.device_id OR stored.planned_start <> wanted.planned_start
+            OR stored.planned_end <> wanted.planned_end OR stored.started_at <> wanted.started_at
+            OR stored.finished_at <> wanted.finished_at OR stored.quantity <> wanted.quantity
+            OR nullif(stored.quantity_unit, '') <> wanted.quantity_unit OR stored.quality_score <> wanted.quality_score
+            OR nullif(stored.result, '') <> wanted.result OR stored.geom::text <> wanted.geom::text THEN 'revised'
+        ELSE 'merged' END, stored.geom_outside, wanted.geom_outside);
 END $$;
-COMMENT ON FUNCTION onemap.object_told(anyelement, anyelement) IS
-    'What a record was for the last state of its object: accepted (the first or a newer one), duplicate (an older one or the same), '
-    'merged (adds to the one of its time), revised (corrects it)';
-
--- of[n]: which of the objects members[n] is about.
-CREATE OR REPLACE FUNCTION onemap.members_follow(message jsonb, members jsonb[], of int[], since timestamptz,
-    INOUT objects anyarray, OUT told jsonb[])
-LANGUAGE plpgsql STABLE AS $$
-DECLARE n int := 1; s record;
-BEGIN
-    WHILE n <= cardinality(members) LOOP
-        BEGIN -- As far as nothing unforeseen comes: to enter it for each record would cost as much as the rest.
-            WHILE n <= cardinality(members) LOOP
-                s := onemap.object_after(objects[of[n]], message, members[n], since);
-                told[n] := CASE WHEN s.problem IS NOT NULL THEN jsonb_build_object('fate', 'rejected', 'problem', s.problem)
-                    ELSE jsonb_build_object('fate', onemap.object_told(objects[of[n]], s.wanted), 'flaws', s.flaws) END;
-                objects[of[n]] := s.wanted;
-                n := n + 1;
-            END LOOP;
-        EXCEPTION
-            WHEN out_of_memory THEN RAISE;
-            WHEN OTHERS THEN
-                told[n] := jsonb_build_object('fate', 'rejected', 'problem',
-                    onemap.record_problem((members[n]->>'index')::int, SQLSTATE, SQLERRM));
-                n := n + 1;
-        END;
-    END LOOP;
-END $$;
-COMMENT ON FUNCTION onemap.members_follow(jsonb, jsonb[], int[], timestamptz, anyarray) IS
-    'What the records of a message make of their objects, one after the other, and each record''s {fate, flaws, problem}; stores '
-    'nothing';
+COMMENT ON FUNCTION onemap.object_told(onemap.work_order, onemap.work_order) IS
+    'The same of a work order';
 
 -- Of an object that is there already only what is newer is written over: a replay may be under way beside a lane. No id is drawn
 -- for it: INSERT ... ON CONFLICT would draw one with every state that comes.
-CREATE OR REPLACE FUNCTION onemap.objects_raced(wanted bigint, stored bigint) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF stored < wanted THEN
-        RAISE EXCEPTION 'an object of this message is being stored by another one' USING ERRCODE = 'serialization_failure';
-    END IF;
-END $$;
-COMMENT ON FUNCTION onemap.objects_raced(bigint, bigint) IS
-    'The batch is to be taken again if fewer objects were stored than are new';
-
 CREATE OR REPLACE FUNCTION onemap.objects_write(kind text, objects onemap.vehicle[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE made bigint;
 BEGIN
@@ -239,41 +231,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.objects_write(text, onemap.work_order[]) IS 'Stores work orders as they are';
 
-CREATE OR REPLACE FUNCTION onemap.objects_store(kind text, stored anyarray, wanted anyarray, members jsonb[], of int[],
-    INOUT told jsonb[])
-LANGUAGE plpgsql AS $$
-DECLARE places int[]; changed wanted%TYPE := '{}'; bad jsonb[]; words text; state text;
-BEGIN
-    FOR k IN 1 .. cardinality(wanted) LOOP
-        IF (wanted[k]).code IS NOT NULL AND wanted[k] IS DISTINCT FROM stored[k] THEN
-            places := places || k;
-            changed := changed || wanted[k];
-        END IF;
-    END LOOP;
-    BEGIN
-        PERFORM onemap.objects_write(kind, changed);
-        RETURN;
-    EXCEPTION WHEN integrity_constraint_violation OR data_exception OR program_limit_exceeded THEN
-        RAISE DEBUG 'objects of % are stored one by one: %', kind, SQLERRM; -- one of them is not what its table takes
-    END;
-    FOR k IN 1 .. cardinality(places) LOOP
-        BEGIN
-            PERFORM onemap.objects_write(kind, changed[k:k]);
-        EXCEPTION WHEN integrity_constraint_violation OR data_exception OR program_limit_exceeded THEN
-            GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
-            bad[places[k]] := to_jsonb(ARRAY[state, words]);
-        END;
-    END LOOP;
-    FOR n IN 1 .. cardinality(told) LOOP
-        IF bad[of[n]] IS NOT NULL AND told[n]->>'fate' <> 'rejected' THEN
-            told[n] := jsonb_build_object('fate', 'rejected', 'problem',
-                onemap.record_problem((members[n]->>'index')::int, bad[of[n]]->>0, bad[of[n]]->>1));
-        END IF;
-    END LOOP;
-END $$;
-COMMENT ON FUNCTION onemap.objects_store(text, anyarray, anyarray, jsonb[], int[], jsonb[]) IS
-    'Stores what changed of the objects of a message; what is told of their records: rejected, if their object could not be stored';
-
 CREATE OR REPLACE FUNCTION onemap.staff_stored(kind text, subsystem text, vendor text, codes text[]) RETURNS onemap.vehicle[]
 LANGUAGE sql AS $$
     SELECT pg_catalog.array_agg(coalesce(v.staff, p.staff) ORDER BY c.place)
@@ -318,27 +275,3 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.standards_put(text, text, jsonb[]) IS
     'Stores the standards that the work records of a message describe and nobody knows yet; the first word stands';
-
--- kind: PERSON, VEHICLE or work.
-CREATE OR REPLACE FUNCTION onemap.members_put(message jsonb, kind text, members jsonb[], since timestamptz) RETURNS jsonb[]
-LANGUAGE plpgsql AS $$
-DECLARE
-    subsystem text := message->>'subsystem'; vendor text := message->>'vendor'; codes text[]; of int[]; told jsonb[];
-    staff onemap.vehicle[]; staff_after onemap.vehicle[]; work onemap.work_order[]; work_after onemap.work_order[];
-BEGIN
-    SELECT array_agg(k.object ORDER BY k.n), array_agg(DISTINCT k.code) INTO of, codes
-    FROM (SELECT m.n, m.code, dense_rank() OVER (ORDER BY m.code) AS object
-          FROM (SELECT n, e->'record'->>CASE members_put.kind WHEN 'work' THEN 'work_code' ELSE 'code' END AS code
-                FROM unnest(members) WITH ORDINALITY AS a(e, n)) m) k;
-    IF kind = 'work' THEN
-        PERFORM onemap.standards_put(subsystem, vendor, members);
-        work := onemap.work_stored(subsystem, vendor, codes);
-        SELECT f.objects, f.told INTO work_after, told FROM onemap.members_follow(message, members, of, since, work) f;
-        RETURN onemap.objects_store(kind, work, work_after, members, of, told);
-    END IF;
-    staff := onemap.staff_stored(kind, subsystem, vendor, codes);
-    SELECT f.objects, f.told INTO staff_after, told FROM onemap.members_follow(message, members, of, since, staff) f;
-    RETURN onemap.objects_store(kind, staff, staff_after, members, of, told);
-END $$;
-COMMENT ON FUNCTION onemap.members_put(jsonb, text, jsonb[], timestamptz) IS
-    'Stores the records of a message of kind work, or those of its people or its vehicles; what became of each: {fate, flaws, problem}';

@@ -28,7 +28,7 @@ END $$;
 CREATE FUNCTION pg_temp.device(the_code text) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', d.kind, d.name_zh, d.status, d.component_code, d.grid_cell, p.code, (SELECT x.code FROM onemap.device x WHERE x.id = d.parent_id), d.attributes)
     FROM onemap.device d LEFT JOIN onemap.department p ON p.id = d.department_id WHERE d.subsystem = 'streetlight' AND d.code = the_code $$;
-CREATE FUNCTION pg_temp.inventory(record jsonb) RETURNS text LANGUAGE sql AS $$ SELECT onemap.inventory_put('streetlight', 'v', record) $$;
+CREATE FUNCTION pg_temp.inventory(record jsonb) RETURNS text LANGUAGE sql AS $$ SELECT pg_temp.put('inventory', record) $$;
 SELECT is(pg_temp.inventory('{"device_code": "cab-1", "kind": "cabinet", "name": "配电箱", "lon": 113.5, "lat": 34.5}'), 'accepted', 'a new device');
 SELECT is(pg_temp.device('cab-1'), 'cabinet 配电箱 active 410382001001001 street {}', 'active, with cell and department by its place');
 SELECT is(pg_temp.inventory('{"device_code": "cab-1", "kind": "cabinet", "name": "配电箱", "lon": 113.5, "lat": 34.5}'), 'duplicate', 'the same again');
@@ -53,19 +53,20 @@ SELECT is(pg_temp.inventory('{"device_code": "bare", "kind": "lamp"}'), 'accepte
 SELECT is(pg_temp.inventory('{"device_code": "bare", "kind": "lamp", "name": "新", "lon": 113.5, "lat": 34.5}'), 'merged', 'a name and a place are added');
 SELECT is(pg_temp.inventory('{"device_code": "bare", "kind": "lamp", "lon": 113.6, "lat": 34.5}'), 'revised', 'the place is corrected');
 UPDATE onemap.device SET updated_at = now() WHERE code = 'bare';
-SELECT is(onemap.inventory_put('streetlight', 'v', '{"device_code": "bare", "kind": "lamp", "name": "旧", "lon": 113.4, "lat": 34.5}', now() - interval '1 hour'), 'duplicate',
+SELECT is(pg_temp.put('inventory', '{"device_code": "bare", "kind": "lamp", "name": "旧", "lon": 113.4, "lat": 34.5}', now() - interval '1 hour'), 'duplicate',
     'a replayed message from before undoes nothing');
-SELECT is(onemap.inventory_put('streetlight', 'v', '{"device_code": "bare", "kind": "lamp", "name": "旧", "component_code": "4103820101000009"}', now() - interval '1 hour'), 'merged',
+SELECT is(pg_temp.put('inventory', '{"device_code": "bare", "kind": "lamp", "name": "旧", "component_code": "4103820101000009"}', now() - interval '1 hour'), 'merged',
     'and fills what is missing');
 SELECT is((SELECT ROW(name_zh, component_code, public.ST_X(geom))::text FROM onemap.device WHERE code = 'bare'), '(新,4103820101000009,113.6)', 'no more');
-SELECT is(onemap.inventory_put('streetlight', 'w', '{"device_code": "cab-1", "kind": "cabinet"}'), 'accepted', 'another vendor may use the same code');
+SELECT is((onemap.message_store('{"subsystem": "streetlight", "vendor": "w", "kind": "inventory", "topic": "t", "message": "m", "received_at_ms": 1774000000000, "total": 1,
+    "records": [{"index": 0, "record": {"device_code": "cab-1", "kind": "cabinet"}}]}', '')).accepted, 1, 'another vendor may use the same code');
 SELECT throws_ok($$SELECT pg_temp.put('inventory', '{"device_code": "x", "kind": "tree"}')$$, 'CH002', NULL, 'a kind that the subsystem does not have');
 SELECT throws_like($$SELECT pg_temp.put('inventory', '{"device_code": "x", "kind": "tree"}')$$, 'kind: streetlight has no device kind tree; it has %cabinet%', 'the reason names those it has');
 SELECT throws_ok($$SELECT pg_temp.put('inventory', '{"device_code": "x"}')$$, 'CH002', NULL, 'no kind at all');
 SELECT throws_ok($$SELECT pg_temp.put('inventory', '{"device_code": "x", "kind": "lamp", "component_code": "41038201"}')$$, 'CH002',
     'component_code: must be 16 digits (GB/T 30428.2), not 41038201', 'a component code of another length');
 SELECT throws_ok($$SELECT pg_temp.inventory('{"device_code": "x", "kind": "lamp", "parent_code": "nothing"}')$$, 'CH002',
-    'parent_code: there is no device nothing of this vendor; send its inventory first', 'a parent that is not known');
+    'parent_code: there is no device nothing of this vendor; send its inventory, then this one again', 'a parent that is not known');
 SELECT throws_ok($$SELECT pg_temp.inventory('{"device_code": "x", "kind": "lamp", "department_code": "nowhere"}')$$, 'CH002',
     'department_code: the county has no department nowhere', 'a department that the county does not have');
 SELECT is((SELECT count(*)::int FROM onemap.device WHERE code = 'x'), 0, 'none of them is stored');
