@@ -75,12 +75,16 @@ void parcel_seal(struct parcel *parcel) {
     }
 }
 
+void parcel_part_end(struct parcel *parcel, enum parcel_end end) {
+    parcel->worst = end > parcel->worst ? end : parcel->worst;
+    parcel_seal(parcel);
+}
+
 static void part_end(struct part *part, enum parcel_end end) {
     struct parcel *parcel = part->parcel;
     part->parcel = NULL;
     if (parcel != NULL) {
-        parcel->worst = end > parcel->worst ? end : parcel->worst;
-        parcel_seal(parcel);
+        parcel_part_end(parcel, end);
     }
 }
 

@@ -29,6 +29,8 @@ struct parcel {
 };
 void parcel_begin(struct parcel *parcel, void (*ended)(struct parcel *parcel, enum parcel_end end));
 void parcel_seal(struct parcel *parcel);
+/* One of its parts, which whoever holds it has counted in `parts`, has ended. */
+void parcel_part_end(struct parcel *parcel, enum parcel_end end);
 
 /* NULL after logging that memory is out. `upstream` is borrowed. */
 struct bundles *bundles_open(uv_loop_t *loop, const struct config *config, struct upstream *upstream);

@@ -297,6 +297,10 @@ int holding_put(struct holding *holding, const struct terminal *terminal, const 
     return code;
 }
 
+int holding_letter(struct holding *holding, cJSON *letter) {
+    return upstream_letter(holding->connection->connections->parts.upstream, letter, &holding->parcel);
+}
+
 void holding_seal(struct holding *holding, bool whole) {
     holding->broken = !whole;
     parcel_seal(&holding->parcel);

@@ -71,6 +71,8 @@ struct buffer *holding_stored(struct holding *holding);
 struct buffer *holding_refused(struct holding *holding);
 /* Records for the hub, see bundle_put. */
 int holding_put(struct holding *holding, const struct terminal *terminal, const char *kind, const cJSON *records);
+/* A letter for the hub, see upstream_letter. */
+int holding_letter(struct holding *holding, cJSON *letter);
 /* All was put; `holding` is not the caller's any more. `whole` false: something could not be put, so that it is not
  * acknowledged. */
 void holding_seal(struct holding *holding, bool whole);

@@ -1,6 +1,6 @@
-/* speech_jt808.c: JT/T 808 on a connection: registration and token, positions to be stored, answers. Must never answer
- * a position with result 0 before it is stored, nor take a terminal for another because it says so where it has a
- * secret. */
+/* speech_jt808.c: JT/T 808 on a connection: registration and token, positions and media to be stored, answers. Must
+ * never answer a position with result 0, nor a medium with 8800, before it is stored, nor take a terminal for another
+ * because it says so where it has a secret. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +12,21 @@
 #include "hub/gateway/connection.h"
 #include "hub/gateway/dialects.h"
 #include "hub/gateway/jt808_build.h"
+#include "hub/gateway/jt808_letter.h"
 #include "hub/gateway/jt808_parts.h"
 #include "hub/gateway/jt808_records.h"
 #include "hub/gateway/raw.h"
 #include "hub/gateway/speech.h"
 
 enum {
-    PARTS_BYTES_MAX = 64 * 1024, /* of sub-packets that a connection holds */
+    PARTS_BYTES_MAX = JT808_MEDIUM_MAX + 64 * 1024, /* of sub-packets that a connection holds */
+    PARTS_ALL_MAX = 64 * 1024 * 1024,               /* and all connections together */
     PARTS_WAIT_MS = 5000,
     PARTS_ASKS_MAX = 3,
     TOKEN_BYTES = 12,
 };
+
+static size_t parts_held; /* bytes of all connections' sub-packets */
 
 /* What is kept of a connection. */
 struct vehicle {
@@ -41,9 +45,17 @@ static enum reading next_frame(const char *bytes, size_t length, struct reading_
     return jt808_read((const uint8_t *)bytes, length, false, result);
 }
 
+static void drop_parts(struct vehicle *vehicle) {
+    if (vehicle->parts != NULL) {
+        parts_held -= jt808_parts_bytes(vehicle->parts);
+        jt808_parts_free(vehicle->parts);
+        vehicle->parts = NULL;
+    }
+}
+
 static void release(void *state) {
     struct vehicle *vehicle = state;
-    jt808_parts_free(vehicle->parts);
+    drop_parts(vehicle);
     free(vehicle);
 }
 
@@ -60,7 +72,7 @@ static struct vehicle *vehicle_of(struct connection *connection, const char *pho
         vehicle = *state = calloc(1, sizeof *vehicle);
     }
     if (vehicle != NULL && strcmp(vehicle->phone, phone) != 0) {
-        jt808_parts_free(vehicle->parts);
+        drop_parts(vehicle);
         *vehicle = (struct vehicle){.serial = vehicle->serial};
         snprintf(vehicle->phone, sizeof vehicle->phone, "%s", phone);
     }
@@ -185,6 +197,57 @@ static bool is_position(uint16_t id) {
     return id == JT808_POSITION || id == JT808_POSITION_ANSWER || id == JT808_BATCH;
 }
 
+static bool is_media(uint16_t id) {
+    return id == JT808_MEDIA_EVENT || id == JT808_MEDIA;
+}
+
+static void seal(const struct talk *talk, struct holding *holding, const struct jt808_media *media,
+                 const uint16_t *serials, size_t count) {
+    uint8_t bytes[JT808_WIRE_MAX];
+    const struct jt808_address to = jt808_address_of(talk->frame);
+    const struct jt808_dialect *dialect = dialects_jt808(connection_parts(talk->connection)->dialects, talk->terminal);
+    for (size_t i = 0; i < count; i++) {
+        put_answer(holding_refused(holding), talk, serials[i], JT808_FAILED);
+    }
+    if (talk->frame->id == JT808_MEDIA_EVENT) {
+        put_answer(holding_stored(holding), talk, serials[0], JT808_DONE);
+    } else {
+        int length = jt808_build_media(&to, ++talk->vehicle->serial, media->id, NULL, 0, bytes);
+        buffer_bytes(holding_stored(holding), bytes, (size_t)length);
+    }
+    cJSON *letter = jt808_letter(media, talk->vehicle->phone, talk->terminal->offset_minutes,
+                                 dialect == NULL ? NULL : jt808_dialect_coordinate_system(dialect));
+    holding_seal(holding, letter != NULL && holding_letter(holding, letter) == 0);
+}
+
+/* A medium or its announcement, whole, whose pieces had these serials. */
+static void store_media(const struct talk *talk, const uint8_t *body, size_t length, const uint16_t *serials,
+                        size_t count) {
+    struct jt808_media media;
+    if (jt808_media(talk->frame->id, body, length, &media) != 0 ||
+        (talk->frame->id == JT808_MEDIA && media.length == 0)) {
+        log_info("jt808_media", "phone=%s bytes=%zu reason=\"it is too short for a medium\"",
+                 log_quote(talk->vehicle->phone), length);
+        connection_count(talk->connection, FRAME_BROKEN);
+        answer(talk, JT808_WRONG);
+        return;
+    }
+    struct holding *holding = holding_new(talk->connection);
+    if (holding == NULL) {
+        connection_count(talk->connection, FRAME_UNSURE);
+    } else {
+        seal(talk, holding, &media, serials, count);
+    }
+}
+
+/* ---- sub-packets ---- */
+
+/* Whether a message will have more bytes than are kept, by one of its pieces, which but for the last are of a length.
+ */
+static bool is_too_large(const struct jt808_frame *frame) {
+    return frame->packet_number < frame->packets && (size_t)(frame->packets - 1) * frame->length > JT808_MEDIUM_MAX;
+}
+
 /* Asks for what is missing; what is given up the terminal sends again, as it was not answered. */
 static void ask_again(const struct talk *talk, int64_t now_ms) {
     struct jt808_missing missing;
@@ -203,12 +266,21 @@ static void ask_again(const struct talk *talk, int64_t now_ms) {
 static void on_packet(const struct talk *talk) {
     struct vehicle *vehicle = talk->vehicle;
     struct jt808_whole whole;
+    if (is_too_large(talk->frame)) {
+        connection_count(talk->connection, FRAME_REFUSED);
+        answer(talk, JT808_UNSUPPORTED);
+        return;
+    }
     if (vehicle->parts == NULL) {
         vehicle->parts = jt808_parts_new(PARTS_BYTES_MAX);
     }
-    int part =
-        vehicle->parts == NULL ? CH_EMEMORY : jt808_parts_add(vehicle->parts, talk->frame, clock_steady_ms(), &whole);
-    if (part == JT808_PART_WHOLE) {
+    size_t before = vehicle->parts == NULL ? 0 : jt808_parts_bytes(vehicle->parts);
+    bool room = vehicle->parts != NULL && parts_held + talk->frame->length <= PARTS_ALL_MAX;
+    int part = room ? jt808_parts_add(vehicle->parts, talk->frame, clock_steady_ms(), &whole) : CH_EMEMORY;
+    parts_held += room ? jt808_parts_bytes(vehicle->parts) - before : 0;
+    if (part == JT808_PART_WHOLE && is_media(talk->frame->id)) {
+        store_media(talk, whole.body, whole.length, whole.serials, whole.packets);
+    } else if (part == JT808_PART_WHOLE) {
         store(talk, whole.body, whole.length, whole.serials, whole.packets);
     } else {
         connection_count(talk->connection, part == JT808_PART_REFUSED ? FRAME_BROKEN
@@ -251,8 +323,10 @@ static void understand(const struct talk *talk) {
         connection_claim(talk->connection, talk->vehicle->phone);
         if (id == JT808_TIME || id == JT808_TIME_2019) {
             on_time(talk);
-        } else if (is_position(id) && talk->frame->is_packet && talk->frame->encryption == 0) {
+        } else if ((is_position(id) || is_media(id)) && talk->frame->is_packet && talk->frame->encryption == 0) {
             on_packet(talk);
+        } else if (is_media(id) && jt808_is_readable(talk->frame)) {
+            store_media(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
         } else if (is_position(id) && jt808_is_readable(talk->frame)) {
             store(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
         } else {

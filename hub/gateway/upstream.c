@@ -11,6 +11,7 @@
 #include "hub/base/log.h"
 #include "hub/base/topic.h"
 #include "hub/gateway/figures.h"
+#include "hub/gateway/letters.h"
 
 enum {
     WINDOW = 128,        /* messages of devices' frames that wait for receipts */
@@ -27,6 +28,7 @@ struct upstream {
     struct publisher *publisher;
     struct terminals *terminals;
     struct pending *pending;
+    struct letters *letters;
     struct buffer path;      /* of the file with the last list */
     char prefix[PREFIX_MAX]; /* of messages' names: no other process has it */
     uint64_t numbers;
@@ -58,6 +60,7 @@ static void report(struct upstream *upstream) {
 
 static void on_timer(uv_timer_t *timer) {
     struct upstream *upstream = timer->data;
+    letters_late(upstream->letters, uv_now(upstream->loop));
     if (publisher_ready(upstream->publisher)) {
         report(upstream);
     }
@@ -68,6 +71,12 @@ static void on_timer(uv_timer_t *timer) {
 static void on_list(void *user, const void *payload, size_t length) {
     struct upstream *upstream = user;
     cJSON *list = length == 0 ? NULL : cJSON_ParseWithLength(payload, length);
+    const cJSON *answers = cJSON_GetObjectItemCaseSensitive(list, "letters");
+    if (answers != NULL) {
+        letters_take(upstream->letters, answers);
+        cJSON_Delete(list);
+        return;
+    }
     int code = list == NULL ? CH_EINVAL : terminals_take(upstream->terminals, list);
     cJSON_Delete(list);
     if (code != 0) {
@@ -99,8 +108,9 @@ static void on_ready(void *user) {
 }
 
 static void on_lost(void *user) {
-    (void)user;
+    const struct upstream *upstream = user;
     figures.connected = 0;
+    letters_late(upstream->letters, UINT64_MAX);
 }
 
 /* ---- for devices' frames ---- */
@@ -130,12 +140,34 @@ int upstream_publish(struct upstream *upstream, struct publisher_message *messag
     return code;
 }
 
+int upstream_letter(struct upstream *upstream, cJSON *letter, struct parcel *parcel) {
+    char name[LETTER_NAME_MAX], topic[128];
+    int code = letters_full(upstream->letters) ? CH_EFULL : 0;
+    snprintf(name, sizeof name, "%s%llu", upstream->prefix, (unsigned long long)++upstream->numbers);
+    char *text =
+        code == 0 && cJSON_AddStringToObject(letter, "letter", name) != NULL ? cJSON_PrintUnformatted(letter) : NULL;
+    cJSON_Delete(letter);
+    if (text == NULL) {
+        return code == 0 ? CH_EMEMORY : code;
+    }
+    size_t length = strlen(text);
+    snprintf(topic, sizeof topic, TOPIC_GATEWAY_REPORT, upstream->config->hub_instance);
+    code = length > LETTER_BYTES_MAX ? CH_EINVAL : publisher_tell(upstream->publisher, topic, text, length);
+    free(text);
+    if (code == 0) {
+        letters_add(upstream->letters, name, parcel,
+                    uv_now(upstream->loop) + (uint64_t)upstream->config->gateway_receipt_s * 1000);
+    }
+    return code;
+}
+
 /* ---- open and close ---- */
 
 static void upstream_free(void *part) {
     struct upstream *upstream = part;
     terminals_free(upstream->terminals);
     pending_free(upstream->pending);
+    letters_free(upstream->letters);
     buffer_free(&upstream->path);
     free(upstream);
 }
@@ -145,7 +177,8 @@ static bool parts_open(struct upstream *upstream) {
     char hex[2 * sizeof salt + 1];
     upstream->terminals = terminals_new();
     upstream->pending = pending_new();
-    if (sodium_init() < 0 || upstream->terminals == NULL || upstream->pending == NULL) {
+    upstream->letters = letters_new();
+    if (sodium_init() < 0 || upstream->terminals == NULL || upstream->pending == NULL || upstream->letters == NULL) {
         log_error("out_of_memory", "what=upstream");
         return false;
     }
@@ -199,6 +232,7 @@ struct upstream *upstream_open(uv_loop_t *loop, const struct config *config, con
 }
 
 void upstream_close(struct upstream *upstream, void (*closed)(void *user), void *user) {
+    letters_late(upstream->letters, UINT64_MAX);
     closing_begin(&upstream->closing, upstream_free, upstream, closed, user);
     closing_handle(&upstream->closing, (uv_handle_t *)&upstream->timer);
     closing_await(&upstream->closing);

@@ -30,4 +30,9 @@ struct pending *upstream_pending(struct upstream *upstream);
 int upstream_publish(struct upstream *upstream, struct publisher_message *message);
 bool upstream_has_room(const struct upstream *upstream);
 
+struct parcel;
+/* Sends the letter, which is released in any case, under a name of its own; it is a part of the parcel. 0, or
+ * CH_EBROKER, CH_EFULL (as many wait as may), CH_EINVAL (too large) or CH_EMEMORY: it is none. */
+int upstream_letter(struct upstream *upstream, cJSON *letter, struct parcel *parcel);
+
 #endif

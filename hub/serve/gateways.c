@@ -1,5 +1,6 @@
-/* gateways.c: gateways' reports. Must never give the database what it cannot take, nor hold more reports than a few:
- * each gateway's newest says all. */
+/* gateways.c: gateways' reports and letters. Must never give the database what it cannot take, nor say that a letter is
+ * kept before that is committed, nor hold more than a few: of reports each gateway's newest says all, and a letter that
+ * is not answered the device sends again. */
 #include "hub/serve/gateways.h"
 
 #include <cjson/cJSON.h>
@@ -16,6 +17,8 @@ enum {
     GATEWAYS_MAX = 64,
     AT_ONCE = 8,
     REPORT_MAX = 1024 * 1024, /* bytes; a larger one is not taken */
+    LETTERS_MAX = 32,
+    LETTER_MAX = 2 * 1024 * 1024, /* likewise */
     INSTANCE_MAX = 41,
     RECEIVE_MAXIMUM = 20,
     NAME_BYTES = 64,
@@ -26,13 +29,23 @@ struct gateway {
     char *report; /* NULL = none that is not stored */
 };
 
+struct letter {
+    size_t gateway; /* in the list */
+    char *text;
+};
+
 struct gateways {
     uv_loop_t *loop;
     char name[NAME_BYTES];
     struct mqtt *mqtt;
     struct gateway list[GATEWAYS_MAX];
     size_t count, waiting;
-    size_t asked[AT_ONCE]; /* of the running job: whose report each statement has */
+    struct letter letters[LETTERS_MAX]; /* in the order in which they came */
+    size_t letter_count;
+    size_t asked[AT_ONCE]; /* of the running job: whose report or letter each statement has */
+    size_t letters_from;   /* likewise: the first statement that has a letter */
+    struct letter answers[AT_ONCE];
+    size_t answer_count; /* of letters: they go when they are committed */
     struct closing closing;
 };
 
@@ -55,13 +68,23 @@ static struct gateway *gateway_of(struct gateways *gateways, const char *instanc
 }
 
 /* Whether the database can read it as jsonb. */
-static bool is_report(const char *text, size_t length) {
-    cJSON *parsed = length == 0 || length > REPORT_MAX || text_flaw(text, length, true) != NULL
+static bool is_report(const char *text, size_t length, bool *is_letter) {
+    cJSON *parsed = length == 0 || length > LETTER_MAX || text_flaw(text, length, true) != NULL
                         ? NULL
                         : cJSON_ParseWithLengthOpts(text, length, NULL, false);
     bool fits = cJSON_IsObject(parsed) && memmem(text, length, "\\u", 2) == NULL; /* \u0000 is no text there */
+    *is_letter = cJSON_HasObjectItem(parsed, "letter");
     cJSON_Delete(parsed);
-    return fits;
+    return fits && (*is_letter || length <= REPORT_MAX);
+}
+
+static void take_letter(struct gateways *gateways, const struct gateway *gateway, char *text) {
+    if (gateways->letter_count == LETTERS_MAX) {
+        free(text);
+        return;
+    }
+    gateways->letters[gateways->letter_count++] =
+        (struct letter){.gateway = (size_t)(gateway - gateways->list), .text = text};
 }
 
 static void on_message(void *user, const struct mosquitto_message *message, const mosquitto_property *properties) {
@@ -74,10 +97,15 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
     struct gateway *gateway = gateway_of(gateways, topic.vendor.text, topic.vendor.length);
     const char *payload = message->payload;
     size_t length = (size_t)message->payloadlen;
-    char *report = gateway != NULL && is_report(payload, length) ? strndup(payload, length) : NULL;
+    bool is_letter = false;
+    char *report = gateway != NULL && is_report(payload, length, &is_letter) ? strndup(payload, length) : NULL;
     if (report == NULL) {
         log_warning("gateway_report", "topic=%s bytes=%zu reason=\"it is no report, or there are too many gateways\"",
                     log_quote(message->topic), length);
+        return;
+    }
+    if (is_letter) {
+        take_letter(gateways, gateway, report);
         return;
     }
     gateways->waiting += gateway->report == NULL;
@@ -97,43 +125,78 @@ static void on_connected(void *user, bool session_present) {
 /* ---- the job ---- */
 
 bool gateways_due(const struct gateways *gateways) {
-    return gateways->waiting > 0;
+    return gateways->waiting > 0 || gateways->letter_count > 0;
+}
+
+static void ask(struct gateways *gateways, struct buffer *sql, const char *function, size_t at, char *text) {
+    const char *instance = gateways->list[at].instance;
+    buffer_format(sql, "%sSELECT onemap.%s(", sql->length == 0 ? "" : "; ", function);
+    buffer_literal(sql, instance, strlen(instance));
+    buffer_text(sql, ", ");
+    buffer_literal(sql, text, strlen(text));
+    buffer_text(sql, "::jsonb)");
+    free(text);
 }
 
 bool gateways_sql(struct gateways *gateways, struct buffer *sql) {
-    size_t asked = 0;
-    for (size_t i = 0; i < gateways->count && asked < AT_ONCE; i++) {
+    size_t asked = 0, letters = 0;
+    for (size_t i = 0; i < gateways->count && asked < AT_ONCE / 2; i++) {
         struct gateway *gateway = &gateways->list[i];
-        if (gateway->report == NULL) {
-            continue;
+        if (gateway->report != NULL) {
+            ask(gateways, sql, "gateway_report", i, gateway->report);
+            gateway->report = NULL;
+            gateways->waiting--;
+            gateways->asked[asked++] = i;
         }
-        buffer_text(sql, asked == 0 ? "SELECT onemap.gateway_report(" : "; SELECT onemap.gateway_report(");
-        buffer_literal(sql, gateway->instance, strlen(gateway->instance));
-        buffer_text(sql, ", ");
-        buffer_literal(sql, gateway->report, strlen(gateway->report));
-        buffer_text(sql, "::jsonb)");
-        free(gateway->report);
-        gateway->report = NULL;
-        gateways->waiting--;
-        gateways->asked[asked++] = i;
     }
+    gateways->letters_from = asked;
+    for (; letters < gateways->letter_count && asked < AT_ONCE; letters++) {
+        ask(gateways, sql, "gateway_letter", gateways->letters[letters].gateway, gateways->letters[letters].text);
+        gateways->asked[asked++] = gateways->letters[letters].gateway;
+    }
+    gateways->letter_count -= letters;
+    memmove(gateways->letters, gateways->letters + letters, gateways->letter_count * sizeof *gateways->letters);
     return asked > 0;
 }
 
-void gateways_take(struct gateways *gateways, int statement, const PGresult *result) {
+static void tell(struct gateways *gateways, size_t at, const char *what, const char *text, size_t length) {
     char topic[128];
-    if (statement >= AT_ONCE || PQntuples(result) != 1 || PQgetisnull(result, 0, 0) ||
-        !mqtt_connected(gateways->mqtt)) {
-        return; /* it has the list, or reports again */
+    if (!mqtt_connected(gateways->mqtt)) {
+        return; /* it reports again, or the device does */
     }
-    snprintf(topic, sizeof topic, TOPIC_GATEWAY_TERMINALS, gateways->list[gateways->asked[statement]].instance);
-    int code = mosquitto_publish_v5(mqtt_session(gateways->mqtt), NULL, topic, PQgetlength(result, 0, 0),
-                                    PQgetvalue(result, 0, 0), 1, false, NULL);
-    log_info("gateway_terminals", "gateway=%s bytes=%d result=%s", gateways->list[gateways->asked[statement]].instance,
-             PQgetlength(result, 0, 0), log_quote(mosquitto_strerror(code)));
+    snprintf(topic, sizeof topic, TOPIC_GATEWAY_TERMINALS, gateways->list[at].instance);
+    int code = mosquitto_publish_v5(mqtt_session(gateways->mqtt), NULL, topic, (int)length, text, 1, false, NULL);
+    log_info("gateway_told", "gateway=%s what=%s bytes=%zu result=%s", gateways->list[at].instance, what, length,
+             log_quote(mosquitto_strerror(code)));
 }
 
-void gateways_end(struct gateways *gateways) {
+void gateways_take(struct gateways *gateways, int statement, const PGresult *result) {
+    if (statement >= AT_ONCE || PQntuples(result) != 1 || PQgetisnull(result, 0, 0)) {
+        return; /* it has the list */
+    }
+    size_t at = gateways->asked[statement], length = (size_t)PQgetlength(result, 0, 0);
+    const char *text = PQgetvalue(result, 0, 0);
+    if ((size_t)statement < gateways->letters_from) {
+        tell(gateways, at, "terminals", text, length);
+        return;
+    }
+    char *answer = strndup(text, length);
+    if (answer != NULL && gateways->answer_count < AT_ONCE) {
+        gateways->answers[gateways->answer_count++] = (struct letter){.gateway = at, .text = answer};
+    } else {
+        free(answer);
+    }
+}
+
+void gateways_end(struct gateways *gateways, bool committed) {
+    for (size_t i = 0; i < gateways->answer_count; i++) {
+        struct letter *answer = &gateways->answers[i];
+        if (committed) {
+            tell(gateways, answer->gateway, "letter", answer->text, strlen(answer->text));
+        }
+        free(answer->text);
+    }
+    gateways->answer_count = 0;
     mqtt_wake(gateways->mqtt);
 }
 
@@ -143,6 +206,12 @@ static void gateways_free(void *part) {
     struct gateways *gateways = part;
     for (size_t i = 0; i < gateways->count; i++) {
         free(gateways->list[i].report);
+    }
+    for (size_t i = 0; i < gateways->letter_count; i++) {
+        free(gateways->letters[i].text);
+    }
+    for (size_t i = 0; i < gateways->answer_count; i++) {
+        free(gateways->answers[i].text);
     }
     free(gateways);
 }

@@ -19,9 +19,10 @@ void gateways_close(void *gateways);
 
 /* Whether there are reports to be stored. */
 bool gateways_due(const struct gateways *gateways);
-/* The statements for some of them; false = there are none. Then what they answer, and that they have ended. */
+/* The statements for some of them; false = there are none. Then what they answer, and that they have ended: `committed`
+ * or not. */
 bool gateways_sql(struct gateways *gateways, struct buffer *sql);
 void gateways_take(struct gateways *gateways, int statement, const PGresult *result);
-void gateways_end(struct gateways *gateways);
+void gateways_end(struct gateways *gateways, bool committed);
 
 #endif

@@ -174,8 +174,7 @@ static void take_gateways(struct runner *runner, int statement, const PGresult *
 }
 
 static void end_gateways(struct runner *runner, const struct postgres_error *error) {
-    (void)error; /* a gateway reports again in seconds */
-    gateways_end(runner->jobs->handlers.gateways);
+    gateways_end(runner->jobs->handlers.gateways, error == NULL); /* a gateway reports again in seconds */
 }
 
 /* ---- the slow connection's ---- */

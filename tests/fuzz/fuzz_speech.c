@@ -122,6 +122,14 @@ int holding_put(struct holding *holding, const struct terminal *terminal, const 
     return 0;
 }
 
+int holding_letter(struct holding *holding, cJSON *letter) {
+    const cJSON *media = cJSON_GetObjectItemCaseSensitive(letter, "media");
+    const char *phone = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(media, "identity"));
+    REQUIRE(!holding->sealed && phone != NULL && strcmp(phone, "13800000001") == 0);
+    cJSON_Delete(letter);
+    return 0;
+}
+
 void holding_seal(struct holding *holding, bool whole) {
     (void)whole;
     REQUIRE(!holding->sealed);

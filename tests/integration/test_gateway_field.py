@@ -1,0 +1,134 @@
+"""`cityhub gateway`: what field devices say beside their readings, and what they are asked for."""
+import hashlib
+import random
+import struct
+import time
+
+import pytest
+from harness import jt808
+from harness.gateway import Gateway, add_login
+from harness.guarded import GuardedBroker
+from harness.process import wait_until
+from harness.site import Site, county_of
+
+TRUCKS = ["13800000001", "13800000002", "13800000003"]
+
+
+class County:
+    """A hub, a gateway, vendors trucks (construction_waste) and acme (dust), and their terminals."""
+
+    def __init__(self, database, broker, folder):
+        self.site, self.database, self.broker = Site(database, broker, folder), database, broker
+        self.hub = self.site.hub(broker.hub_settings(), start=False)
+        password = folder / "vendor.password"
+        password.write_text("a-password-of-the-tests\n")
+        for vendor, subsystem in (("trucks", "construction_waste"), ("acme", "dust")):
+            self.hub.run("vendor", "add", "--subsystem", subsystem, "--vendor", vendor, "--password-file", password)
+        for phone in TRUCKS:
+            self.hub.run("terminal", "add", "--protocol", "jt808", "--identity", phone, "--subsystem", "construction_waste", "--vendor", "trucks")
+        self.hub.start()
+        self.gateway = Gateway(self.hub, broker, folder).start()
+        wait_until(lambda: self.gateway.terminals() == len(TRUCKS), 60, "the gateway has the list")
+
+    def media(self, phone):
+        return self.database.query("SELECT m.media_id, m.content FROM onemap.gateway_media m JOIN onemap.terminal t ON t.id = m.terminal_id"
+                                   " WHERE t.identity = %s ORDER BY m.id", phone)
+
+
+class Broker(GuardedBroker):
+    def __init__(self, log_path):
+        super().__init__(log_path)
+        add_login(self)
+
+
+@pytest.fixture(scope="module")
+def county(cluster, logs):
+    with county_of(County, Broker, cluster, logs / "test_gateway_field") as county:
+        try:
+            yield county
+            county.gateway.stop()
+        finally:
+            if county.gateway.process.running:
+                county.gateway.kill()
+
+
+@pytest.fixture
+def truck(county):
+    opened = []
+
+    def make(phone, gateway=None, **options):
+        opened.append(jt808.Terminal("127.0.0.1", (gateway or county.gateway).jt808_port, "0" + phone, **options))
+        return opened[-1]
+    yield make
+    for one in opened:
+        one.close()
+
+
+# ---- media
+
+def picture(size, seed=1):
+    return b"\xff\xd8\xff\xe0" + random.Random(seed).randbytes(size - 4)
+
+
+def media_answer(one, timeout=30):
+    """(media id, numbers of missing pieces) of the next 8800."""
+    answer = one.receive(jt808.MEDIA_ANSWER, timeout=timeout)
+    return answer and (struct.unpack(">I", answer["body"][:4])[0], answer["body"][5:])
+
+
+def test_a_picture_is_answered_when_it_is_stored_and_missing_pieces_are_asked_for(county, truck):
+    one, data = truck(TRUCKS[0]), picture(60_000)
+    assert one.result(one.send(jt808.MEDIA_EVENT, struct.pack(">IBBBB", 7, 0, 0, 1, 2))) == 0
+    assert county.media(TRUCKS[0]) == [(7, None)], "its announcement is seen, after the commit"
+    pieces = jt808.frames(jt808.MEDIA, jt808.media(7, data, event=1, channel=2, lat=34.05, lon=114.39), size=900, serial=100, phone=one.phone)
+    for number, piece in enumerate(pieces, 1):
+        if number not in (3, 50):
+            one.socket.sendall(piece)
+
+    def asked():
+        one.send(jt808.HEARTBEAT)
+        return one.receive(jt808.ASK_AGAIN, timeout=1)
+    missing = wait_until(asked, 60, "the missing pieces are asked for")["body"]
+    assert struct.unpack(">HBHH", missing) == (100, 2, 3, 50)
+    one.socket.sendall(pieces[2] + pieces[49])
+    assert media_answer(one) == (7, b"")
+    stored = county.media(TRUCKS[0])
+    assert [(number, bytes(content)) for number, content in stored] == [(7, data)], "8800 came before the commit"
+    row = county.database.query("SELECT r.device_code, r.kind, r.format, r.event, r.channel, r.lat, r.lon, r.sha256 FROM onemap.gateway_media_report r"
+                                " WHERE r.identity = %s", TRUCKS[0])
+    assert tuple(row[0][:7]) == (TRUCKS[0], "picture", "JPEG", 1, 2, 34.05, 114.39) and bytes(row[0][7]) == hashlib.sha256(data).digest()
+    one.send_media(7, data)
+    assert media_answer(one) == (7, b"")
+    assert len(county.media(TRUCKS[0])) == 1, "its answer was lost: the same again is the same"
+
+
+def test_without_the_hub_a_picture_has_no_answer_and_is_stored_once_when_it_is_back(county, truck):
+    gateway = Gateway(county.hub, county.broker, county.site.folder, {"gateway.receipt_s": 2}, name="gateway-away").start()
+    try:
+        wait_until(lambda: gateway.terminals() == len(TRUCKS), 60, "it has the list")
+        one, data = truck(TRUCKS[1], gateway), picture(20_000)
+        county.hub.stop()
+        one.send_media(9, data)
+        wait_until(lambda: gateway.metric("cityhub_gateway_frames_total", protocol="jt808", outcome="unsure") >= 1, 60, "no hub has kept it")
+        assert one.receive(jt808.MEDIA_ANSWER, timeout=1) is None
+        county.hub.start()
+
+        def stored():
+            one.send_media(9, data)
+            return media_answer(one, 3)
+        assert wait_until(stored, 90, "the hub is back") == (9, b"")
+        assert [(number, bytes(content)) for number, content in county.media(TRUCKS[1])] == [(9, data)]
+    finally:
+        gateway.stop()
+        if not county.hub.process.running:
+            county.hub.start()
+
+
+def test_what_is_too_large_is_said_to_be_unsupported(county, truck):
+    one = truck(TRUCKS[2])
+    piece = jt808.frame(jt808.MEDIA, b"\xff" * 1000, phone=one.phone, serial=5, packet=(1100, 1))
+    one.socket.sendall(piece)
+    assert one.result(5) == 3
+    one.socket.sendall(jt808.frame(jt808.MEDIA, b"\0\0\0\1\0\0\0\0", phone=one.phone, serial=6))
+    assert one.result(6) == 2, "a medium without a byte"
+    assert county.media(TRUCKS[2]) == [] and one.result(one.send(jt808.POSITION, jt808.position(when=time.time()))) == 0
