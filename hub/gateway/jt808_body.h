@@ -53,6 +53,7 @@ struct jt808_position {
     size_t items_length;
 };
 enum { JT808_STATUS_ACC = 1 << 0, JT808_STATUS_FIX = 1 << 1, JT808_STATUS_SOUTH = 1 << 2, JT808_STATUS_WEST = 1 << 3 };
+#define JT808_STATUS_RESERVED UINT32_C(0xff800000) /* bits 23 to 31: makers' own */
 
 /* Returns 0, or CH_EINVAL: shorter than 28 bytes. */
 int jt808_position(const uint8_t *body, size_t length, struct jt808_position *position);

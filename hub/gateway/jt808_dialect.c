@@ -40,6 +40,7 @@ struct jt808_dialect {
     double max_speed_km_h;
     struct field fields[JT808_DIALECT_FIELDS_MAX];
     size_t count;
+    bool ignored[UINT8_MAX + 1]; /* items that are not kept */
 };
 
 /* ---- reading a file */
@@ -156,9 +157,13 @@ static bool read_none(struct dialect_parser *parser, const cJSON *object, struct
     return true;
 }
 
+static bool is_item(const char *hex) {
+    return hex != NULL && strlen(hex) == 2 && strspn(hex, "0123456789abcdefABCDEF") == 2;
+}
+
 static bool read_item(struct dialect_parser *parser, const cJSON *object, struct field *field) {
     const char *hex = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "item"));
-    if (hex == NULL || strlen(hex) != 2 || strspn(hex, "0123456789abcdefABCDEF") != 2) {
+    if (!is_item(hex)) {
         return dialect_fault(parser, "item", "must be two hexadecimal digits, such as \"2B\"");
     }
     field->item = (uint8_t)strtoul(hex, NULL, 16);
@@ -252,8 +257,23 @@ static bool read_fields(struct dialect_parser *parser, const struct adapter *ada
     return true;
 }
 
+static bool read_ignored(struct dialect_parser *parser, struct jt808_dialect *dialect) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(dialect->file, "ignore"), *item;
+    if (list != NULL && !cJSON_IsArray(list)) {
+        return dialect_fault(parser, "ignore", "must be a list of items");
+    }
+    cJSON_ArrayForEach(item, list) {
+        if (!is_item(cJSON_GetStringValue(item))) {
+            return dialect_fault(parser, "ignore", "must be a list of two hexadecimal digits each, such as \"30\"");
+        }
+        dialect->ignored[strtoul(item->valuestring, NULL, 16)] = true;
+    }
+    return true;
+}
+
 static bool read_file(struct dialect_parser *parser, struct jt808_dialect *dialect) {
-    static const char *const known[] = {"title", "note", "subsystem", "coordinate_system", "max_speed_km_h", "fields"};
+    static const char *const known[] = {"title",          "note",   "subsystem", "coordinate_system",
+                                        "max_speed_km_h", "fields", "ignore"};
     if (!cJSON_IsObject(dialect->file)) {
         return dialect_fault(parser, "the file", "must be a JSON object");
     }
@@ -281,7 +301,7 @@ static bool read_file(struct dialect_parser *parser, struct jt808_dialect *diale
     if (dialect->max_speed_km_h < 10 || dialect->max_speed_km_h > 2000) {
         return dialect_fault(parser, "max_speed_km_h", "must be 10 to 2000");
     }
-    return read_fields(parser, adapter, dialect);
+    return read_ignored(parser, dialect) && read_fields(parser, adapter, dialect);
 }
 
 struct jt808_dialect *jt808_dialect_parse(const char *text, size_t length, char problem[static DIALECT_PROBLEM_MAX]) {
@@ -452,4 +472,75 @@ int jt808_dialect_fields(const struct jt808_dialect *dialect, const struct jt808
         }
     }
     return 0;
+}
+
+/* ---- what no field takes */
+
+/* The bits of a word that fields take. */
+static uint32_t bits_taken(const struct jt808_dialect *dialect, enum source source) {
+    uint32_t taken = 0;
+    for (size_t i = 0; i < dialect->count; i++) {
+        const struct field *field = &dialect->fields[i];
+        if (field->source != source) {
+            continue;
+        }
+        taken |= field->bits == 0 ? 0 : (uint32_t)((UINT64_C(1) << field->bits) - 1) << field->bit;
+        for (const cJSON *text = field->texts == NULL ? NULL : field->texts->child; text != NULL; text = text->next) {
+            taken |= (uint32_t)1 << strtoul(text->string, NULL, 10);
+        }
+    }
+    return taken;
+}
+
+/* Whether a field is read from this very item. */
+static bool is_taken(const struct jt808_dialect *dialect, const struct jt808_position *position,
+                     const struct jt808_item *item) {
+    for (size_t i = 0; i < dialect->count; i++) {
+        const struct field *field = &dialect->fields[i];
+        struct jt808_item found;
+        double raw;
+        bool is_text = field->metric->kind == METRIC_TEXT && field->map == NULL && field->texts == NULL;
+        if (field->source == FROM_ITEM && field->item == item->id && find_item(field, position, &found) &&
+            found.bytes == item->bytes && (is_text || raw_number(field, position, &raw))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool leave_over(cJSON *others, const char *key, const char *value) {
+    cJSON *other = cJSON_CreateObject();
+    if (other == NULL || cJSON_AddStringToObject(other, "key", key) == NULL ||
+        cJSON_AddStringToObject(other, "value", value) == NULL || !cJSON_AddItemToArray(others, other)) {
+        cJSON_Delete(other);
+        return false;
+    }
+    return true;
+}
+
+static bool leave_word_over(cJSON *others, const char *key, uint32_t word, uint32_t bits) {
+    char text[12];
+    snprintf(text, sizeof text, "0x%08x", word);
+    return (word & bits) == 0 || leave_over(others, key, text);
+}
+
+int jt808_dialect_others(const struct jt808_dialect *dialect, const struct jt808_position *position, cJSON *others) {
+    struct jt808_item item = {0};
+    unsigned met[UINT8_MAX + 1] = {0};
+    bool kept =
+        leave_word_over(others, "alarm", position->alarm, ~bits_taken(dialect, FROM_ALARM)) &&
+        leave_word_over(others, "status", position->status, JT808_STATUS_RESERVED & ~bits_taken(dialect, FROM_STATUS));
+    for (size_t at = 0; kept && jt808_item_next(position, &at, &item);) {
+        char key[24], hex[2 * UINT8_MAX + 1] = "";
+        met[item.id]++;
+        if (dialect->ignored[item.id] || item.have == 0 || is_taken(dialect, position, &item)) {
+            continue;
+        }
+        for (size_t i = 0; i < item.have; i++) {
+            snprintf(hex + 2 * i, 3, "%02x", item.bytes[i]);
+        }
+        snprintf(key, sizeof key, met[item.id] == 1 ? "item_%02X" : "item_%02X_%u", item.id, met[item.id]);
+        kept = leave_over(others, key, hex);
+    }
+    return kept ? 0 : CH_EMEMORY;
 }

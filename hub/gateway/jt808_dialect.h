@@ -6,6 +6,7 @@
  *  "subsystem": "construction_waste",       whose fields these are
  *  "coordinate_system": "WGS84",            of the positions (default); those with status bit 5 are GCJ02
  *  "max_speed_km_h": 200,                   default; a place that could be reached only faster is a jump
+ *  "ignore": ["30", "31"],                  items that are not kept; of others, what no field takes is kept as it came
  *  "fields": [{"field": "...", "from": "...", ...}]}
  * A field of the subsystem's record, and where it comes from:
  *   "from": "status" or "alarm"      the two words of 32 bits
@@ -43,5 +44,10 @@ double jt808_dialect_max_speed(const struct jt808_dialect *dialect); /* km/h */
 /* Adds the fields that a position has to a record. An item that is too short for what is wanted of it is passed over.
  * Returns 0, or CH_EMEMORY. */
 int jt808_dialect_fields(const struct jt808_dialect *dialect, const struct jt808_position *position, cJSON *record);
+
+/* Adds {key, value} for what no field takes, as it came: items in hexadecimal ("item_E1", the second of that id
+ * "item_E1_2"); "alarm" with any bit that no field takes; "status" with such a bit of those that the standard leaves to
+ * makers. 0 or CH_EMEMORY. */
+int jt808_dialect_others(const struct jt808_dialect *dialect, const struct jt808_position *position, cJSON *others);
 
 #endif

@@ -11,6 +11,7 @@
 
 enum {
     STATUS_OFFSET_COORDINATES = 1 << 5, /* put through the surveyors' plug-in: GCJ-02 */
+    OTHERS_MAX = 100,                   /* of a record: the hub takes no longer lists */
     AGREEING = 3,                       /* so many places that agree with each other are believed */
 };
 static const double EARTH_KM = 6371, NOISE_KM = 0.5; /* nearer than this is no jump, however fast */
@@ -103,24 +104,51 @@ static bool add_position(const struct jt808_position *position, int64_t ms, cons
                      doubt_names[doubt]);
 }
 
+/* What no field takes, beside the record of the same time. */
+static int add_others(const struct jt808_position *position, int64_t ms, const struct jt808_origin *origin,
+                      cJSON *intervals, struct jt808_outcome *outcome) {
+    cJSON *others = cJSON_CreateArray();
+    int code = others == NULL ? CH_EMEMORY : jt808_dialect_others(origin->dialect, position, others);
+    int count = code == 0 ? cJSON_GetArraySize(others) : 0;
+    outcome->left_over += (unsigned)count;
+    for (int done = 0; code == 0 && done < count; done += OTHERS_MAX) {
+        cJSON *record = cJSON_CreateObject();
+        bool made = record != NULL && cJSON_AddStringToObject(record, "device_code", origin->device_code) != NULL &&
+                    cJSON_AddNumberToObject(record, "began_at_ms", (double)ms) != NULL &&
+                    cJSON_AddNumberToObject(record, "seconds", 0) != NULL;
+        cJSON *list = made ? cJSON_AddArrayToObject(record, "others") : NULL;
+        for (int i = 0; list != NULL && i < OTHERS_MAX && others->child != NULL; i++) {
+            cJSON_AddItemToArray(list, cJSON_DetachItemFromArray(others, 0));
+        }
+        if (list == NULL || !cJSON_AddItemToArray(intervals, record)) {
+            cJSON_Delete(record);
+            code = CH_EMEMORY;
+        }
+    }
+    cJSON_Delete(others);
+    return code;
+}
+
 static int add_record(const struct jt808_position *position, int64_t ms, const struct jt808_origin *origin,
-                      struct jt808_track *track, cJSON *records, struct jt808_outcome *outcome) {
+                      struct jt808_track *track, const struct jt808_out *out) {
+    struct jt808_outcome *outcome = out->outcome;
     cJSON *record = cJSON_CreateObject();
     bool made = record != NULL && cJSON_AddStringToObject(record, "device_code", origin->device_code) != NULL &&
                 cJSON_AddNumberToObject(record, "observed_at_ms", (double)ms) != NULL &&
                 add_position(position, ms, origin, track, record, outcome) &&
                 jt808_dialect_fields(origin->dialect, position, record) == 0;
-    if (!made || !cJSON_AddItemToArray(records, record)) {
+    if (!made || !cJSON_AddItemToArray(out->records, record)) {
         cJSON_Delete(record);
         return CH_EMEMORY;
     }
     outcome->records++;
-    return 0;
+    return add_others(position, ms, origin, out->intervals, outcome);
 }
 
 /* One position, the `number`th of its message. */
 static int take(const uint8_t *body, size_t length, unsigned number, const struct jt808_origin *origin,
-                struct jt808_track *track, cJSON *records, struct jt808_outcome *outcome) {
+                struct jt808_track *track, const struct jt808_out *out) {
+    struct jt808_outcome *outcome = out->outcome;
     struct jt808_position position;
     int64_t ms;
     if (jt808_position(body, length, &position) != 0) {
@@ -129,14 +157,15 @@ static int take(const uint8_t *body, size_t length, unsigned number, const struc
         note(outcome, "position %u has a time that is none: %02x-%02x-%02x %02x:%02x:%02x", number, position.time[0],
              position.time[1], position.time[2], position.time[3], position.time[4], position.time[5]);
     } else {
-        return add_record(&position, ms, origin, track, records, outcome);
+        return add_record(&position, ms, origin, track, out);
     }
     outcome->refused++;
     return 0;
 }
 
 static int take_batch(const uint8_t *body, size_t length, const struct jt808_origin *origin, struct jt808_track *track,
-                      cJSON *records, struct jt808_outcome *outcome) {
+                      const struct jt808_out *out) {
+    struct jt808_outcome *outcome = out->outcome;
     struct jt808_batch batch;
     const uint8_t *one;
     size_t one_length;
@@ -146,7 +175,7 @@ static int take_batch(const uint8_t *body, size_t length, const struct jt808_ori
         return CH_EINVAL;
     }
     while (jt808_batch_next(&batch, &one, &one_length)) {
-        if (take(one, one_length, ++number, origin, track, records, outcome) != 0) {
+        if (take(one, one_length, ++number, origin, track, out) != 0) {
             return CH_EMEMORY;
         }
     }
@@ -157,20 +186,21 @@ static int take_batch(const uint8_t *body, size_t length, const struct jt808_ori
 }
 
 int jt808_records(uint16_t id, const uint8_t *body, size_t length, const struct jt808_origin *origin,
-                  struct jt808_track *track, cJSON *records, struct jt808_outcome *outcome) {
+                  struct jt808_track *track, const struct jt808_out *out) {
     enum { ANSWER_SERIAL = 2 };
+    struct jt808_outcome *outcome = out->outcome;
     *outcome = (struct jt808_outcome){0};
     switch (id) {
     case JT808_POSITION:
-        return take(body, length, 1, origin, track, records, outcome);
+        return take(body, length, 1, origin, track, out);
     case JT808_POSITION_ANSWER:
         if (length < ANSWER_SERIAL) {
             note(outcome, "an answer of %zu bytes, 30 at the least", length);
             return CH_EINVAL;
         }
-        return take(body + ANSWER_SERIAL, length - ANSWER_SERIAL, 1, origin, track, records, outcome);
+        return take(body + ANSWER_SERIAL, length - ANSWER_SERIAL, 1, origin, track, out);
     case JT808_BATCH:
-        return take_batch(body, length, origin, track, records, outcome);
+        return take_batch(body, length, origin, track, out);
     default:
         note(outcome, "a message 0x%04X has no positions", id);
         return CH_EINVAL;

@@ -28,13 +28,21 @@ struct jt808_origin {
 
 struct jt808_outcome {
     unsigned records, no_fix, jumps; /* records that were made; among them those whose place is marked */
+    unsigned left_over;              /* items and words that no field takes */
     unsigned refused;                /* positions of which no record can be made: no time, too short */
     char problem[JT808_PROBLEM_MAX]; /* of the first of them, or of a place that can't be */
 };
 
-/* Adds the records of the body of 0200, 0201 or 0704 to the array `records`. `outcome` is set. Returns 0, CH_EINVAL
+/* Where to: arrays, and what became of it. */
+struct jt808_out {
+    cJSON *records;   /* of kind telemetry */
+    cJSON *intervals; /* of kind interval, of 0 seconds: what no field of the dialect takes, as `others` */
+    struct jt808_outcome *outcome;
+};
+
+/* Adds the records of the body of 0200, 0201 or 0704. The outcome is set. Returns 0, CH_EINVAL
  * (there is no position in the body: `outcome->problem`), or CH_EMEMORY. */
 int jt808_records(uint16_t id, const uint8_t *body, size_t length, const struct jt808_origin *origin,
-                  struct jt808_track *track, cJSON *records, struct jt808_outcome *outcome);
+                  struct jt808_track *track, const struct jt808_out *out);
 
 #endif

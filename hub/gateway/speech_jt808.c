@@ -163,16 +163,17 @@ static void on_authenticate(const struct talk *talk) {
 /* A whole message, whose pieces had these serials. */
 static void store(const struct talk *talk, const uint8_t *body, size_t length, const uint16_t *serials, size_t count) {
     const struct jt808_dialect *dialect = dialects_jt808(connection_parts(talk->connection)->dialects, talk->terminal);
-    cJSON *records = cJSON_CreateArray();
+    cJSON *records = cJSON_CreateArray(), *intervals = cJSON_CreateArray();
     struct jt808_outcome outcome = {0};
+    const struct jt808_out out = {.records = records, .intervals = intervals, .outcome = &outcome};
     const struct jt808_origin origin = {
         .dialect = dialect, .device_code = talk->terminal->device, .offset_minutes = talk->terminal->offset_minutes};
-    int code = dialect == NULL
-                   ? CH_ENOTFOUND
-                   : jt808_records(talk->frame->id, body, length, &origin, &talk->vehicle->track, records, &outcome);
+    int code = dialect == NULL ? CH_ENOTFOUND
+                               : jt808_records(talk->frame->id, body, length, &origin, &talk->vehicle->track, &out);
     if (code != 0 && code != CH_EINVAL) {
         connection_count(talk->connection, FRAME_UNSURE);
         cJSON_Delete(records);
+        cJSON_Delete(intervals);
         return;
     }
     if (code == CH_EINVAL || outcome.refused > 0 || outcome.records == 0) { /* kept as it is, in quarantine */
@@ -188,9 +189,13 @@ static void store(const struct talk *talk, const uint8_t *body, size_t length, c
             put_answer(holding_stored(holding), talk, serials[i], JT808_DONE);
             put_answer(holding_refused(holding), talk, serials[i], JT808_FAILED);
         }
-        holding_seal(holding, holding_put(holding, talk->terminal, topic_words[TOPIC_TELEMETRY], records) == 0);
+        bool whole = holding_put(holding, talk->terminal, topic_words[TOPIC_TELEMETRY], records) == 0;
+        whole &= cJSON_GetArraySize(intervals) == 0 ||
+                 holding_put(holding, talk->terminal, topic_words[TOPIC_INTERVAL], intervals) == 0;
+        holding_seal(holding, whole);
     }
     cJSON_Delete(records);
+    cJSON_Delete(intervals);
 }
 
 static bool is_position(uint16_t id) {

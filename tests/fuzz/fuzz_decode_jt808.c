@@ -31,9 +31,10 @@ static struct jt808_dialect *dialect(void) {
 static void check_records(const struct jt808_frame *frame, struct jt808_track *track) {
     const struct jt808_origin origin = {.dialect = dialect(), .device_code = "T", .offset_minutes = 480};
     struct jt808_outcome outcome;
-    cJSON *records = cJSON_CreateArray(), *record;
+    cJSON *records = cJSON_CreateArray(), *intervals = cJSON_CreateArray(), *record;
+    const struct jt808_out out = {.records = records, .intervals = intervals, .outcome = &outcome};
     uint8_t *body = fuzz_copy(frame->body, frame->length);
-    int code = jt808_records(frame->id, body, frame->length, &origin, track, records, &outcome);
+    int code = jt808_records(frame->id, body, frame->length, &origin, track, &out);
     REQUIRE(code == 0 || (outcome.problem[0] != '\0' && outcome.records == 0));
     REQUIRE((unsigned)cJSON_GetArraySize(records) == outcome.records);
     cJSON_ArrayForEach(record, records) {
@@ -44,7 +45,9 @@ static void check_records(const struct jt808_frame *frame, struct jt808_track *t
             REQUIRE(fabs(cJSON_GetObjectItemCaseSensitive(place, "lon")->valuedouble) <= 180);
         }
     }
+    REQUIRE((cJSON_GetArraySize(intervals) > 0) == (outcome.left_over > 0));
     cJSON_Delete(records);
+    cJSON_Delete(intervals);
     free(body);
 }
 

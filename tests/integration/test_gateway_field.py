@@ -132,3 +132,16 @@ def test_what_is_too_large_is_said_to_be_unsupported(county, truck):
     one.socket.sendall(jt808.frame(jt808.MEDIA, b"\0\0\0\1\0\0\0\0", phone=one.phone, serial=6))
     assert one.result(6) == 2, "a medium without a byte"
     assert county.media(TRUCKS[2]) == [] and one.result(one.send(jt808.POSITION, jt808.position(when=time.time()))) == 0
+
+
+# ---- what no field takes
+
+def test_what_the_dialect_of_a_truck_does_not_take_is_kept(county, truck):
+    one, when = truck(TRUCKS[2]), int(time.time()) - 100
+    assert one.result(one.send(jt808.POSITION, jt808.position(when=when - 10))) == 0, "the device is known"
+    items = [(0x01, (300).to_bytes(4, "big")), (0x30, b"\x20"), (0xE1, b"\xab\xcd"), (0xE1, b"\x01")]
+    places = [jt808.position(when=when, items=items), jt808.position(when=when + 10, status=0x80000003, alarm=2)]
+    assert one.result(one.send(jt808.BATCH, jt808.batch(places))) == 0
+    kept = county.database.query("SELECT extract(epoch FROM o.began_at)::int - %s, o.name, o.value FROM onemap.interval_other_report o"
+                                 " WHERE o.device_code = %s ORDER BY o.began_at, o.name", when, TRUCKS[2])
+    assert [tuple(row) for row in kept] == [(0, "item_E1", "abcd"), (0, "item_E1_2", "01"), (10, "alarm", "0x00000002"), (10, "status", "0x80000003")]

@@ -57,11 +57,15 @@ static size_t body_of(const struct place *place, uint8_t body[static 512]) {
 
 static struct jt808_track track;
 static struct jt808_outcome outcome;
+static cJSON *intervals; /* of the last records_of */
 
 static cJSON *records_of(const struct jt808_dialect *dialect, uint16_t id, const uint8_t *body, size_t length) {
     const struct jt808_origin origin = {.dialect = dialect, .device_code = "T-1", .offset_minutes = 480};
     cJSON *records = cJSON_CreateArray();
-    assert_int_equal(jt808_records(id, body, length, &origin, &track, records, &outcome), 0);
+    cJSON_Delete(intervals);
+    intervals = cJSON_CreateArray();
+    const struct jt808_out out = {.records = records, .intervals = intervals, .outcome = &outcome};
+    assert_int_equal(jt808_records(id, body, length, &origin, &track, &out), 0);
     return records;
 }
 
@@ -297,15 +301,77 @@ static void test_batch(void **state) {
     cJSON_Delete(records);
     const struct jt808_origin origin = {.dialect = dialect, .device_code = "T-1"};
     records = cJSON_CreateArray();
-    assert_int_equal(jt808_records(JT808_BATCH, batch, 2, &origin, &track, records, &outcome), CH_EINVAL);
-    assert_int_equal(jt808_records(JT808_HEARTBEAT, batch, 0, &origin, &track, records, &outcome), CH_EINVAL);
-    assert_int_equal(jt808_records(JT808_POSITION_ANSWER, batch, 1, &origin, &track, records, &outcome), CH_EINVAL);
-    assert_int_equal(jt808_records(JT808_POSITION, body, 27, &origin, &track, records, &outcome), 0);
+    const struct jt808_out out = {.records = records, .intervals = intervals, .outcome = &outcome};
+    assert_int_equal(jt808_records(JT808_BATCH, batch, 2, &origin, &track, &out), CH_EINVAL);
+    assert_int_equal(jt808_records(JT808_HEARTBEAT, batch, 0, &origin, &track, &out), CH_EINVAL);
+    assert_int_equal(jt808_records(JT808_POSITION_ANSWER, batch, 1, &origin, &track, &out), CH_EINVAL);
+    assert_int_equal(jt808_records(JT808_POSITION, body, 27, &origin, &track, &out), 0);
     assert_int_equal(outcome.refused, 1);
     memmove(body + 2, body, 28);
-    assert_int_equal(jt808_records(JT808_POSITION_ANSWER, body, 30, &origin, &track, records, &outcome), 0);
+    assert_int_equal(jt808_records(JT808_POSITION_ANSWER, body, 30, &origin, &track, &out), 0);
     assert_int_equal(outcome.records, 1);
     cJSON_Delete(records);
+    jt808_dialect_free(dialect);
+}
+
+/* ---- what no field takes */
+
+static void check_others(const struct jt808_dialect *dialect, const struct place *place, const char *expected) {
+    char *text = record_of(dialect, place);
+    free(text);
+    cJSON *others = cJSON_CreateArray();
+    const cJSON *record, *other;
+    assert_int_equal(cJSON_GetArraySize(intervals),
+                     outcome.left_over == 0 ? 0 : (int)(outcome.left_over - 1) / 100 + 1);
+    cJSON_ArrayForEach(record, intervals) {
+        assert_string_equal(cJSON_GetObjectItem(record, "device_code")->valuestring, "T-1");
+        assert_true(cJSON_GetObjectItem(record, "began_at_ms")->valuedouble == (double)HERE_MS);
+        assert_true(cJSON_GetObjectItem(record, "seconds")->valuedouble == 0);
+        assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(record, "others")) <= 100);
+        cJSON_ArrayForEach(other, cJSON_GetObjectItem(record, "others")) {
+            char pair[600];
+            snprintf(pair, sizeof pair, "%s=%s", cJSON_GetObjectItem(other, "key")->valuestring,
+                     cJSON_GetObjectItem(other, "value")->valuestring);
+            cJSON_AddItemToArray(others, cJSON_CreateString(pair));
+        }
+    }
+    assert_int_equal(cJSON_GetArraySize(others), outcome.left_over);
+    text = cJSON_PrintUnformatted(others);
+    if (expected != NULL) {
+        assert_string_equal(text, expected);
+    }
+    free(text);
+    cJSON_Delete(others);
+}
+
+static void test_others(void **state) {
+    (void)state;
+    struct jt808_dialect *dialect = shipped("construction_waste-example-item");
+    struct place place = HERE;
+    check_others(dialect, &place, "[]");
+    place.items =
+        "01040000001e3001043101092b00"; /* mileage is a field, signal and satellites are ignored, 2B says nothing */
+    check_others(dialect, &place, "[]");
+    place.items = "E1020a0bE1010cE503010201E6010525047f"; /* E6 is shorter than its field, 25 than it says */
+    check_others(dialect, &place, "[\"item_E1=0a0b\",\"item_E1_2=0c\",\"item_E6=05\",\"item_25=7f\"]");
+    place.items = "E503010201E503020202"; /* the last one counts, and the first is not lost */
+    check_others(dialect, &place, "[\"item_E5=010201\"]");
+    place.items = "";
+    place.alarm = 1 << 4 | 1; /* bit 4 is a text's */
+    place.status |= UINT32_C(1) << 30 | 1 << 10;
+    check_others(dialect, &place, "[\"alarm=0x00000011\",\"status=0x40000403\"]");
+    place.alarm = 1 << 4;
+    jt808_dialect_free(dialect);
+    dialect = shipped("construction_waste-example-status");
+    place.status = UINT32_C(3) << 28 | 3;
+    check_others(dialect, &place, "[]");
+    char items[6 * 70 + 1] = "";
+    for (int i = 0; i < 70; i++) {
+        snprintf(items + 6 * i, 7, "F001%02x", i);
+    }
+    place.items = items;
+    check_others(dialect, &place, NULL);
+    assert_int_equal(outcome.left_over, 70);
     jt808_dialect_free(dialect);
 }
 
@@ -374,6 +440,9 @@ static void test_wrong_files(void **state) {
          "coordinate_system: must be one of WGS84, CGCS2000, GCJ02, BD09"},
         {"{\"subsystem\": \"enforcement\", \"fields\": [{\"field\": \"load_kg\"}]}",
          "fields[0].field: must be a field of enforcement; \"load_kg\" is none"},
+        {"{\"subsystem\": \"enforcement\", \"ignore\": [30]}",
+         "ignore: must be a list of two hexadecimal digits each, such as \"30\""},
+        {"{\"subsystem\": \"enforcement\", \"ignore\": \"30\"}", "ignore: must be a list of items"},
         {ENFORCEMENT "\"alarms\"}]}", "fields[0].from: must be one of status, alarm, position, item"},
         {ENFORCEMENT "\"alarm\"}]}", "fields[0].bit: is missing: which bit of the alarm?"},
         {ENFORCEMENT "\"alarm\", \"bit\": 32}]}", "fields[0].bit: must be a whole number of 0 to 31"},
@@ -407,7 +476,7 @@ int main(void) {
         cmocka_unit_test(test_record),      cmocka_unit_test(test_polarity), cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_times),       cmocka_unit_test(test_no_fix),   cmocka_unit_test(test_jump),
         cmocka_unit_test(test_batch),       cmocka_unit_test(test_shipped),  cmocka_unit_test(test_guide),
-        cmocka_unit_test(test_wrong_files),
+        cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
