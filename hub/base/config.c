@@ -109,6 +109,8 @@ static const struct option options[] = {
     NUMBER(gateway, connections, 10, 100000, "20000", "devices' connections at a time; the next is closed at once"),
     NUMBER(gateway, address_connections, 1, 100000, "5000",
            "of these, those of one address: behind a carrier's there are many devices"),
+    NUMBER(gateway, history_s, 0, 86400, "60",
+           "seconds after which a monitor of HJ 212 that has come is asked for what is missing of it; 0 = never"),
     NUMBER(gateway, first_frame_s, 1, 600, "30", "seconds until a connection's first good frame, else it is closed"),
     NUMBER(gateway, idle_s, 10, 86400, "900",
            "seconds without a good frame after which it is closed; more than two reporting intervals"),

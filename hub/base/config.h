@@ -74,6 +74,7 @@ struct config {
     int64_t gateway_connections;
     int64_t gateway_address_connections;
     int64_t gateway_first_frame_s;
+    int64_t gateway_history_s;
     int64_t gateway_idle_s;
     int64_t gateway_receipt_s;
     char *gateway_unknown;

@@ -13,6 +13,7 @@
 #include "hub/base/error.h"
 #include "hub/base/hash.h"
 #include "hub/base/log.h"
+#include "hub/base/member.h"
 #include "hub/gateway/address_count.h"
 #include "hub/gateway/bundle.h"
 #include "hub/gateway/pending.h"
@@ -527,6 +528,20 @@ void connections_settle(struct connections *connections) {
         if (connection->identity != NULL &&
             terminals_find(terminals, speeches[connection->protocol]->name, connection->identity) == NULL) {
             connection_end(connection, "revoked");
+        }
+    }
+}
+
+void connections_tell(struct connections *connections, const cJSON *list) {
+    const cJSON *what;
+    cJSON_ArrayForEach(what, list) {
+        for (size_t i = 0; i < COUNT_OF(speeches); i++) {
+            struct connection *connection = strcmp(speeches[i]->name, member_text(what, "protocol")) == 0
+                                                ? *claim_find(connections, i, member_text(what, "identity"))
+                                                : NULL;
+            if (connection != NULL && speeches[i]->told != NULL) {
+                speeches[i]->told(connection, what);
+            }
         }
     }
 }

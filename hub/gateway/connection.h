@@ -36,6 +36,9 @@ void connections_close(struct connections *connections, void (*closed)(void *use
 /* The list of terminals is another: those whose right has ended are closed. */
 void connections_settle(struct connections *connections);
 
+/* What the hub says to terminals: [{"protocol", "identity", ...}]; those that are not here now are not told. */
+void connections_tell(struct connections *connections, const cJSON *list);
+
 /* ---- for protocols ---- */
 
 /* The terminal of that identity. NULL: it is in no list; `frame` is remembered, or counted only, as [gateway] unknown

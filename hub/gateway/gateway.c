@@ -109,6 +109,13 @@ static void on_changed(void *user) {
     }
 }
 
+static void on_tell(void *user, const cJSON *list) {
+    struct gateway *gateway = user;
+    if (gateway->connections != NULL && !gateway->stopping) {
+        connections_tell(gateway->connections, list);
+    }
+}
+
 /* Devices' side of it. */
 static bool devices_open(struct gateway *gateway) {
     gateway->dialects = dialects_new(gateway->config->hub_data_dir);
@@ -125,7 +132,7 @@ static bool devices_open(struct gateway *gateway) {
 }
 
 static bool gateway_open(struct gateway *gateway) {
-    const struct upstream_events events = {.ready = on_ready, .changed = on_changed, .user = gateway};
+    const struct upstream_events events = {.ready = on_ready, .changed = on_changed, .tell = on_tell, .user = gateway};
     if (!mqtt_is_5(gateway->config)) {
         log_error("gateway", "reason=\"[mqtt] protocol must be 5: receipts name messages only there\"");
         return false;

@@ -2,6 +2,7 @@
 #ifndef CITYHUB_SPEECH_H
 #define CITYHUB_SPEECH_H
 
+#include <cjson/cJSON.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,9 @@ struct speech {
     enum reading (*read)(const char *bytes, size_t length, struct reading_result *result);
     /* One frame: answers, and puts what is to be stored. */
     void (*take)(struct connection *connection, const char *bytes, size_t length);
+    /* What the hub says to a terminal that has claimed the connection, see upstream.h; NULL = there is nothing to say.
+     */
+    void (*told)(struct connection *connection, const cJSON *what);
     /* Releases what connection_state points to; NULL = nothing is ever there. */
     void (*release)(void *state);
 };

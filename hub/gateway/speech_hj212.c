@@ -1,11 +1,15 @@
-/* speech_hj212.c: HJ 212 on a connection: who speaks, what is stored, what is answered. Must never answer a frame whose
- * data is not stored. */
+/* speech_hj212.c: HJ 212 on a connection: who speaks, what is stored, what is answered, what is asked for. Must never
+ * answer a frame whose data is not stored, nor ask for more than one thing at a time. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hub/base/clock.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/member.h"
+#include "hub/base/secret.h"
 #include "hub/base/topic.h"
 #include "hub/gateway/connection.h"
 #include "hub/gateway/dialects.h"
@@ -13,6 +17,30 @@
 #include "hub/gateway/hj212_records.h"
 #include "hub/gateway/raw.h"
 #include "hub/gateway/speech.h"
+#include "hub/gateway/upstream.h"
+
+enum {
+    FETCHES_MAX = 8,           /* of a monitor, that wait to be asked for */
+    FETCH_WAIT_MS = 120000,    /* for the end of one that was asked for */
+    HISTORY_AGAIN_MS = 600000, /* so often the hub is asked what is missing */
+    REQUEST_ANSWER = 9011,
+    REQUEST_END = 9012,
+};
+
+struct fetch {
+    int command;
+    int64_t begin_ms, end_ms;
+};
+
+/* What is kept of a connection: the terminal that speaks by it, and what it is asked for, one after the other. */
+struct station {
+    char st[8], mn[TERMINAL_IDENTITY_MAX], pw[24];
+    int version;
+    uint64_t ask_at; /* steady ms: when the hub is asked next what is missing */
+    struct fetch list[FETCHES_MAX];
+    size_t count;
+    uint64_t asked_at; /* of the first in the list, 0 = it was not */
+};
 
 static int64_t port(const struct config *config) {
     return config->gateway_hj212_port;
@@ -71,6 +99,105 @@ static void put_answer(struct buffer *out, const struct hj212_frame *frame, cons
         buffer_bytes(out, answer, hj212_set_clock(&peer, hj212_value(frame, "PolId"), clock_now_ms(), answer));
     }
 }
+
+/* ---- what is missing ---- */
+
+/* The connection's terminal; another one begins anew. NULL = memory is out, or its fields are none of the standard's.
+ */
+static struct station *station_of(struct connection *connection, const struct hj212_frame *frame) {
+    void **state = connection_state(connection);
+    const char *pw = frame->pw == NULL ? "" : frame->pw, *st = frame->st == NULL ? "" : frame->st;
+    struct station *station = *state;
+    if (strlen(st) >= sizeof station->st || strlen(pw) >= sizeof station->pw ||
+        strlen(frame->mn) >= sizeof station->mn) {
+        return NULL;
+    }
+    if (station == NULL) {
+        station = *state = calloc(1, sizeof *station);
+    }
+    if (station != NULL && strcmp(station->mn, frame->mn) != 0) {
+        const int64_t wait_ms = connection_parts(connection)->config->gateway_history_s * 1000;
+        *station = (struct station){.ask_at = (uint64_t)(clock_steady_ms() + wait_ms)};
+        snprintf(station->mn, sizeof station->mn, "%s", frame->mn);
+    }
+    if (station != NULL && frame->command < REQUEST_ANSWER) { /* answers have an ST of their own */
+        snprintf(station->st, sizeof station->st, "%s", st);
+        snprintf(station->pw, sizeof station->pw, "%s", pw);
+        station->version = frame->version == 0 ? 2025 : frame->version;
+    }
+    return station;
+}
+
+static void release(void *state) {
+    secret_wipe(state, sizeof(struct station));
+    free(state);
+}
+
+/* Asks for the first in the list, if nothing is under way. */
+static void fetch_next(struct connection *connection, struct station *station, const struct terminal *terminal) {
+    char request[HJ212_ANSWER_MAX];
+    if (station->count == 0 || station->asked_at != 0 || station->st[0] == '\0') {
+        return;
+    }
+    const struct fetch *fetch = &station->list[0];
+    const struct hj212_peer peer = {.st = station->st,
+                                    .pw = station->pw,
+                                    .mn = station->mn,
+                                    .version = station->version,
+                                    .offset_s = terminal->offset_minutes * 60,
+                                    .crc = crc_of(terminal)};
+    size_t length = hj212_fetch(&peer, fetch->command, fetch->begin_ms, fetch->end_ms, clock_now_ms(), request);
+    log_info("hj212_fetch", "mn=%s command=%d begin_ms=%lld end_ms=%lld", log_quote(station->mn), fetch->command,
+             (long long)fetch->begin_ms, (long long)fetch->end_ms);
+    station->asked_at = (uint64_t)clock_steady_ms();
+    connection_send(connection, request, length);
+}
+
+static void fetch_over(struct station *station, size_t count) {
+    station->asked_at = 0;
+    station->count -= count;
+    memmove(station->list, station->list + count, station->count * sizeof *station->list);
+}
+
+/* After each of its frames: what it was asked for has ended, or another is due. */
+static void look_after(struct connection *connection, const struct hj212_frame *frame,
+                       const struct terminal *terminal) {
+    struct station *station = station_of(connection, frame);
+    const struct connections_parts *parts = connection_parts(connection);
+    uint64_t now = (uint64_t)clock_steady_ms();
+    if (station == NULL) {
+        return;
+    }
+    const char *told = hj212_value(frame, "QnRtn");
+    bool refused = frame->command == REQUEST_ANSWER && told != NULL && strcmp(told, "1") != 0;
+    if (station->asked_at != 0 &&
+        (refused || frame->command == REQUEST_END || now - station->asked_at >= FETCH_WAIT_MS)) {
+        fetch_over(station, refused ? station->count : 1);
+    }
+    if (parts->config->gateway_history_s > 0 && now >= station->ask_at && station->count == 0) {
+        station->ask_at = now + HISTORY_AGAIN_MS;
+        upstream_ask_history(parts->upstream, terminal);
+    }
+    fetch_next(connection, station, terminal);
+}
+
+static void told(struct connection *connection, const cJSON *what) {
+    struct station *station = *connection_state(connection);
+    const cJSON *fetch = member_get(what, "fetch");
+    const struct upstream *upstream = connection_parts(connection)->upstream;
+    const struct terminal *terminal =
+        station == NULL ? NULL : terminals_find(upstream_terminals(upstream), "hj212", station->mn);
+    if (fetch == NULL || terminal == NULL || station->count == FETCHES_MAX ||
+        strcmp(station->mn, member_text(what, "identity")) != 0) {
+        return;
+    }
+    station->list[station->count++] = (struct fetch){.command = (int)member_number(fetch, "command", 0),
+                                                     .begin_ms = (int64_t)member_number(fetch, "begin_ms", 0),
+                                                     .end_ms = (int64_t)member_number(fetch, "end_ms", 0)};
+    fetch_next(connection, station, terminal);
+}
+
+/* ---- what is stored ---- */
 
 /* Its records, to the hub. False: something of it could not be put. */
 static bool put_records(struct holding *holding, const struct terminal *terminal, const cJSON *telemetry,
@@ -132,8 +259,14 @@ static void take(struct connection *connection, const char *bytes, size_t length
         connection_heard(connection);
         connection_claim(connection, frame.mn);
         store(connection, &frame, terminal, bytes, length);
+        look_after(connection, &frame, terminal);
     }
 }
 
-const struct speech speech_hj212 = {
-    .name = "hj212", .port = port, .frame_max = HJ212_FRAME_MAX, .read = next_frame, .take = take};
+const struct speech speech_hj212 = {.name = "hj212",
+                                    .port = port,
+                                    .frame_max = HJ212_FRAME_MAX,
+                                    .read = next_frame,
+                                    .take = take,
+                                    .told = told,
+                                    .release = release};

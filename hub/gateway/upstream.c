@@ -18,6 +18,7 @@ enum {
     REPORT_MS = 3000,    /* so soon a change of the list is known */
     REPEAT_REPORTS = 20, /* after so many, all unknown terminals are told again: a report may be lost */
     PENDING_A_REPORT = 50,
+    HISTORY_A_LETTER = 100,
     PREFIX_MAX = 64,
 };
 
@@ -29,7 +30,8 @@ struct upstream {
     struct terminals *terminals;
     struct pending *pending;
     struct letters *letters;
-    struct buffer path;      /* of the file with the last list */
+    cJSON *history;     /* {"protocol", "identity"} of terminals that the hub is asked about next; NULL = of none */
+    struct buffer path; /* of the file with the last list */
     char prefix[PREFIX_MAX]; /* of messages' names: no other process has it */
     uint64_t numbers;
     unsigned reports;
@@ -58,11 +60,32 @@ static void report(struct upstream *upstream) {
     cJSON_Delete(root);
 }
 
+static void send_history(struct upstream *upstream) {
+    cJSON *letter = upstream->history == NULL ? NULL : cJSON_CreateObject();
+    if (letter != NULL) {
+        cJSON_AddItemToObject(letter, "history", upstream->history);
+        upstream->history = NULL;
+        upstream_letter(upstream, letter, NULL); /* one that is lost is asked anew by who wants it */
+    }
+}
+
+void upstream_ask_history(struct upstream *upstream, const struct terminal *terminal) {
+    upstream->history = upstream->history == NULL ? cJSON_CreateArray() : upstream->history;
+    if (upstream->history == NULL || cJSON_GetArraySize(upstream->history) >= HISTORY_A_LETTER) {
+        return;
+    }
+    cJSON *one = cJSON_CreateObject();
+    cJSON_AddStringToObject(one, "protocol", terminal->protocol);
+    cJSON_AddStringToObject(one, "identity", terminal->identity);
+    cJSON_AddItemToArray(upstream->history, one);
+}
+
 static void on_timer(uv_timer_t *timer) {
     struct upstream *upstream = timer->data;
     letters_late(upstream->letters, uv_now(upstream->loop));
     if (publisher_ready(upstream->publisher)) {
         report(upstream);
+        send_history(upstream);
     }
 }
 
@@ -73,7 +96,11 @@ static void on_list(void *user, const void *payload, size_t length) {
     cJSON *list = length == 0 ? NULL : cJSON_ParseWithLength(payload, length);
     const cJSON *answers = cJSON_GetObjectItemCaseSensitive(list, "letters");
     if (answers != NULL) {
+        const cJSON *tell = cJSON_GetObjectItemCaseSensitive(list, "tell");
         letters_take(upstream->letters, answers);
+        if (cJSON_GetArraySize(tell) > 0 && upstream->events.tell != NULL) {
+            upstream->events.tell(upstream->events.user, tell);
+        }
         cJSON_Delete(list);
         return;
     }
@@ -154,7 +181,7 @@ int upstream_letter(struct upstream *upstream, cJSON *letter, struct parcel *par
     snprintf(topic, sizeof topic, TOPIC_GATEWAY_REPORT, upstream->config->hub_instance);
     code = length > LETTER_BYTES_MAX ? CH_EINVAL : publisher_tell(upstream->publisher, topic, text, length);
     free(text);
-    if (code == 0) {
+    if (code == 0 && parcel != NULL) {
         letters_add(upstream->letters, name, parcel,
                     uv_now(upstream->loop) + (uint64_t)upstream->config->gateway_receipt_s * 1000);
     }
@@ -168,6 +195,7 @@ static void upstream_free(void *part) {
     terminals_free(upstream->terminals);
     pending_free(upstream->pending);
     letters_free(upstream->letters);
+    cJSON_Delete(upstream->history);
     buffer_free(&upstream->path);
     free(upstream);
 }

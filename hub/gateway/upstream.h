@@ -15,6 +15,9 @@ struct upstream;
 struct upstream_events {
     void (*ready)(void *user);   /* messages can be published. NULL = ignore */
     void (*changed)(void *user); /* there is another list of terminals. NULL = ignore */
+    /* The hub says something to terminals, [{"protocol", "identity", "fetch": {"command", "begin_ms", "end_ms"}}]: HJ
+     * 212, ask for what is missing. NULL = ignore */
+    void (*tell)(void *user, const cJSON *list);
     void *user;
 };
 
@@ -30,9 +33,12 @@ struct pending *upstream_pending(struct upstream *upstream);
 int upstream_publish(struct upstream *upstream, struct publisher_message *message);
 bool upstream_has_room(const struct upstream *upstream);
 
+/* The hub is asked what is missing of the terminal, with others in a letter; it answers by `tell`, or not at all. */
+void upstream_ask_history(struct upstream *upstream, const struct terminal *terminal);
+
 struct parcel;
-/* Sends the letter, which is released in any case, under a name of its own; it is a part of the parcel. 0, or
- * CH_EBROKER, CH_EFULL (as many wait as may), CH_EINVAL (too large) or CH_EMEMORY: it is none. */
+/* Sends the letter, which is released in any case, under a name of its own; it is a part of the parcel, if there is
+ * one. 0, or CH_EBROKER, CH_EFULL (as many wait as may), CH_EINVAL (too large) or CH_EMEMORY: it is none. */
 int upstream_letter(struct upstream *upstream, cJSON *letter, struct parcel *parcel);
 
 #endif

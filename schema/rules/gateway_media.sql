@@ -51,19 +51,6 @@ COMMENT ON FUNCTION onemap.gateway_media_put(text, jsonb) IS
     'Keeps a medium that a gateway brings, {protocol, identity, id, kind, format, event, channel, taken_ms, lon, lat, system, data '
     '(Base64)}, or without data its announcement; the same again is the same. False: there is no such terminal, or it is none';
 
-CREATE OR REPLACE FUNCTION onemap.gateway_letter(instance text, letter jsonb) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE kept boolean := false;
-BEGIN
-    IF instance ~ '^[A-Za-z0-9_.-]{1,40}$' AND jsonb_typeof(letter->'media') = 'object' THEN
-        kept := onemap.gateway_media_put(instance, letter->'media');
-    END IF;
-    RETURN jsonb_build_object('letters', jsonb_build_array(jsonb_build_object('letter', letter->'letter', 'kept', kept)))::text;
-END $$;
-COMMENT ON FUNCTION onemap.gateway_letter(text, jsonb) IS
-    'Takes a gateway''s letter {letter: name, media: see gateway_media_put} and answers {letters: [{letter, kept}]}';
-GRANT EXECUTE ON FUNCTION onemap.gateway_letter(text, jsonb) TO cityhub_hub;
-
 CREATE OR REPLACE VIEW onemap.gateway_media_report AS
 SELECT m.id, t.subsystem, t.vendor, t.device_code, t.identity, m.media_id,
        CASE m.kind WHEN 0 THEN 'picture' WHEN 1 THEN 'sound' WHEN 2 THEN 'video' ELSE m.kind::text END AS kind,

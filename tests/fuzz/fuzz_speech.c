@@ -122,6 +122,16 @@ int holding_put(struct holding *holding, const struct terminal *terminal, const 
     return 0;
 }
 
+void upstream_ask_history(struct upstream *upstream, const struct terminal *terminal) {
+    (void)upstream;
+    REQUIRE(strcmp(terminal->protocol, "hj212") == 0);
+}
+
+const struct terminals *upstream_terminals(const struct upstream *upstream) {
+    (void)upstream;
+    return terminals;
+}
+
 int holding_letter(struct holding *holding, cJSON *letter) {
     const cJSON *media = cJSON_GetObjectItemCaseSensitive(letter, "media");
     const char *phone = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(media, "identity"));
@@ -199,9 +209,22 @@ static void set_terminals(bool secret) {
     cJSON_Delete(list);
 }
 
+/* What the hub says to the terminal that may be at the other end. */
+static void tell(struct connection *connection, uint8_t command) {
+    cJSON *what =
+        cJSON_Parse(command % 2 == 0 ? "{\"identity\":\"MN\",\"fetch\":{\"command\":2051,\"begin_ms\":1795744800000,"
+                                       "\"end_ms\":1795748400000}}"
+                                     : "{\"identity\":\"MN\",\"fetch\":{\"command\":9}}");
+    REQUIRE(what != NULL);
+    if (connection->speech->told != NULL && connection->state != NULL) {
+        connection->speech->told(connection, what);
+    }
+    cJSON_Delete(what);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static struct connection connections[CONNECTIONS];
-    static struct config config;
+    static struct config config = {.gateway_history_s = 1};
     if (terminals == NULL) {
         terminals = terminals_new();
         dialects = dialects_new(getenv("CITYHUB_FUZZ_DATA") == NULL ? "." : getenv("CITYHUB_FUZZ_DATA"));
@@ -216,7 +239,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         uint8_t command = data[at++];
         struct connection *connection = &connections[command % CONNECTIONS];
         size_t at_holding = command / 16 % HOLDINGS;
-        if (command >= 0xf8) {
+        if (command >= 0xfc) {
+            tell(connection, command);
+        } else if (command >= 0xf8) {
             set_terminals(command % 2 == 0);
         } else if (command >= 0xf0) {
             close_connection(connection);

@@ -1,6 +1,8 @@
 """`cityhub gateway`: what field devices say beside their readings, and what they are asked for."""
+import datetime
 import hashlib
 import random
+import re
 import struct
 import time
 
@@ -8,9 +10,11 @@ import pytest
 from harness import jt808
 from harness.gateway import Gateway, add_login
 from harness.guarded import GuardedBroker
+from harness.monitor import BEIJING, Monitor
 from harness.process import wait_until
 from harness.site import Site, county_of
 
+MONITORS = ["MN-AWAY-1", "MN-AWAY-2"]
 TRUCKS = ["13800000001", "13800000002", "13800000003"]
 
 
@@ -26,9 +30,11 @@ class County:
             self.hub.run("vendor", "add", "--subsystem", subsystem, "--vendor", vendor, "--password-file", password)
         for phone in TRUCKS:
             self.hub.run("terminal", "add", "--protocol", "jt808", "--identity", phone, "--subsystem", "construction_waste", "--vendor", "trucks")
+        for mn in MONITORS:
+            self.hub.run("terminal", "add", "--protocol", "hj212", "--identity", mn, "--subsystem", "dust", "--vendor", "acme")
         self.hub.start()
-        self.gateway = Gateway(self.hub, broker, folder).start()
-        wait_until(lambda: self.gateway.terminals() == len(TRUCKS), 60, "the gateway has the list")
+        self.gateway = Gateway(self.hub, broker, folder, {"gateway.history_s": 1}).start()
+        wait_until(lambda: self.gateway.terminals() == len(TRUCKS + MONITORS), 60, "the gateway has the list")
 
     def media(self, phone):
         return self.database.query("SELECT m.media_id, m.content FROM onemap.gateway_media m JOIN onemap.terminal t ON t.id = m.terminal_id"
@@ -105,7 +111,7 @@ def test_a_picture_is_answered_when_it_is_stored_and_missing_pieces_are_asked_fo
 def test_without_the_hub_a_picture_has_no_answer_and_is_stored_once_when_it_is_back(county, truck):
     gateway = Gateway(county.hub, county.broker, county.site.folder, {"gateway.receipt_s": 2}, name="gateway-away").start()
     try:
-        wait_until(lambda: gateway.terminals() == len(TRUCKS), 60, "it has the list")
+        wait_until(lambda: gateway.terminals() == len(TRUCKS + MONITORS), 60, "it has the list")
         one, data = truck(TRUCKS[1], gateway), picture(20_000)
         county.hub.stop()
         one.send_media(9, data)
@@ -145,3 +151,98 @@ def test_what_the_dialect_of_a_truck_does_not_take_is_kept(county, truck):
     kept = county.database.query("SELECT extract(epoch FROM o.began_at)::int - %s, o.name, o.value FROM onemap.interval_other_report o"
                                  " WHERE o.device_code = %s ORDER BY o.began_at, o.name", when, TRUCKS[2])
     assert [tuple(row) for row in kept] == [(0, "item_E1", "abcd"), (0, "item_E1_2", "01"), (10, "alarm", "0x00000002"), (10, "status", "0x80000003")]
+
+
+# ---- history
+
+@pytest.fixture
+def monitor(county):
+    opened = []
+
+    def make(mn):
+        opened.append(Monitor("127.0.0.1", county.gateway.hj212_port, mn))
+        return opened[-1]
+    yield make
+    for one in opened:
+        one.close()
+
+
+def report(device, began):
+    """Ten minutes' mean that began then, acknowledged."""
+    assert "CN=9014;" in device.receive(device.send({"a34004-Avg": 30 + began % 7}, command=2051, when=began))
+
+
+def request(device, beats=True):
+    """(QN, begin, end) of the next request for minutes; the device goes on sending meanwhile."""
+    def came():
+        device.receive(device.send({"a34004-Rtd": 35.2}) if beats else "none", timeout=0.5)
+        for number, one in enumerate(device.answers):
+            found = re.search(r"QN=(\d+);ST=39;CN=2051;PW=123456;MN=.*Flag=5;CP=&&BeginTime=(\d+),EndTime=(\d+)&&", one)
+            if found:
+                device.answers.pop(number)
+                return found[1], *(datetime.datetime.strptime(text, "%Y%m%d%H%M%S").replace(tzinfo=BEIJING).timestamp() for text in found.groups()[1:])
+        return None
+    return wait_until(came, 60, f"{device.mn} is asked for what is missing")
+
+
+def answer(device, asked):
+    """The device sends what it was asked for, as it has it: by the request's QN."""
+    qn, begin, end = asked
+    device.send({"QnRtn": 1}, command=9011, qn=qn, flag=4)
+    for began in range(int(begin + 599) // 600 * 600, int(end) + 1, 600):
+        report(device, began)
+    device.send({"ExeRtn": 1}, command=9012, qn=qn, flag=4)
+
+
+def begun(county, mn):
+    rows = county.database.query("SELECT DISTINCT extract(epoch FROM i.began_at)::bigint AS at FROM onemap.interval_value i"
+                                 " JOIN onemap.device d ON d.id = i.device_id WHERE d.code = %s ORDER BY at", mn)
+    return [row[0] for row in rows]
+
+
+def fetched(county, mn):
+    rows = county.database.query("SELECT extract(epoch FROM f.began_at)::bigint, f.asks FROM onemap.gateway_fetch f JOIN onemap.terminal t ON t.id = f.terminal_id"
+                                 " WHERE t.identity = %s ORDER BY f.began_at", mn)
+    return [tuple(row) for row in rows]
+
+
+def test_a_monitor_that_was_away_is_asked_for_the_hole_once(county, monitor):
+    now = int(time.time()) // 600 * 600
+    device = monitor(MONITORS[0])
+    assert device.receive(device.send({"a34004-Rtd": 35.2}, when=now - 7300)), "the device is known"
+    for began in range(now - 7200, now - 3600, 600):
+        report(device, began)
+    device.close()
+    device = monitor(MONITORS[0])
+    asked = request(device)
+    assert asked[1] == now - 3600 and now - 601 <= asked[2] <= now + 600, "the hour in which it was away"
+    answer(device, asked)
+    assert begun(county, MONITORS[0])[:12] == list(range(now - 7200, now, 600)), "the hole is closed"
+
+    # Another one with two holes is asked for one after the other; the first one, which comes back before, for nothing.
+    other = monitor(MONITORS[1])
+    assert other.receive(other.send({"a34004-Rtd": 35.2}, when=now - 7300)), "the device is known"
+    for began in (now - 6000, now - 4800, now - 3600, now - 600):
+        report(other, began)
+    other.close()
+    device.close()
+    device = monitor(MONITORS[0])
+    for _ in range(5):
+        assert device.receive(device.send({"a34004-Rtd": 35.3}))
+        device.receive("none", timeout=0.3)
+    other = monitor(MONITORS[1])
+    first = request(other)
+    assert (first[1], first[2]) == (now - 5400, now - 4801)
+    other.receive("none", timeout=0.5)
+    assert not [one for one in other.answers if "CN=2051;" in one], "one request at a time"
+    other.send({"QnRtn": 1}, command=9011, qn=first[0], flag=4)
+    report(other, now - 5400)
+    other.send({"ExeRtn": 1}, command=9012, qn=first[0], flag=4)
+    second = request(other)
+    assert (second[1], second[2]) == (now - 4200, now - 3601)
+    answer(other, second)
+    answer(other, request(other))
+    assert begun(county, MONITORS[1])[:10] == list(range(now - 6000, now, 600))
+    assert fetched(county, MONITORS[1]) == [(now - 5400, 1), (now - 4200, 1), (now - 3000, 1)]
+    device.receive("none", timeout=0.3)
+    assert not [one for one in device.answers if "CN=2051;" in one] and fetched(county, MONITORS[0]) == [(now - 3600, 1)], "and only once"

@@ -8,7 +8,7 @@ CREATE FUNCTION pg_temp.letter(phone int, id bigint, size int, fill text DEFAULT
     SELECT jsonb_strip_nulls(jsonb_build_object('letter', 'x', 'media', jsonb_build_object('protocol', 'jt808', 'identity', '1380000000' || phone, 'id', id,
         'kind', 0, 'format', 0, 'event', 1, 'channel', 2, 'data', encode(decode(repeat(fill, size), 'hex'), 'base64'))))
 $$;
-SELECT is(onemap.gateway_letter('gw', pg_temp.letter(1, 7, NULL))::jsonb, '{"letters": [{"letter": "x", "kept": true}]}', 'an announcement');
+SELECT is(onemap.gateway_letter('gw', pg_temp.letter(1, 7, NULL))::jsonb, '{"letters": [{"letter": "x", "kept": true}], "tell": []}', 'an announcement');
 SELECT is(onemap.gateway_letter('gw', pg_temp.letter(1, 7, NULL))::jsonb->'letters'->0->'kept', 'true', 'again');
 SELECT results_eq('SELECT r.device_code, r.kind, r.format, r.size_bytes FROM onemap.gateway_media_report r',
     $$VALUES ('13800000001', 'picture', 'JPEG', NULL::int)$$, 'is seen once, without bytes');
