@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # quickstart.sh: cityhub at work on one machine, in one command: a private PostgreSQL and a private mosquitto under var/, the
-# hub, a synthetic county whose vendors send to it, and a month of its cases with the ranking that came of them.
+# hub, a gateway, a synthetic county whose vendors and devices send to them, and a month of its cases with the ranking that came of them.
 #     deploy/quickstart.sh               start everything and show the live status; Ctrl-C stops what it started
 #     deploy/quickstart.sh --seconds N   the same without a person: ends after N seconds with exit code 0 if records of all
 #                                        subsystems were stored, else 1
@@ -129,15 +129,23 @@ import_once() {
     fi
 }
 
+# own_login NAME: a login of the product itself at the broker, which does not run yet.
+own_login() {
+    local file=$data/mosquitto/passwords
+    new_secret "$1" "$server_user"
+    grep -q "^$1:" "$file" 2>/dev/null && return
+    (umask 077 && printf '%s:%s\n' "$1" "$(cat "$secrets/$1.password")" >"$file.new") &&
+        mosquitto_passwd -U "$file.new" >"$logs/mosquitto.log" 2>&1 && (umask 077 && cat "$file.new" >>"$file") && rm "$file.new" ||
+        fail_log "the broker's password file cannot be made" "$logs/mosquitto.log"
+}
+
 start_broker() {
     local folder=$data/mosquitto log=$logs/mosquitto.log program
     program=$(PATH=$PATH:/usr/sbin command -v mosquitto) || fail "mosquitto is not installed"
-    new_secret hub "$server_user"
-    if [ ! -s "$folder/passwords" ]; then
-        (umask 077 && printf 'hub:%s\n' "$(cat "$secrets/hub.password")" >"$folder/passwords") &&
-            mosquitto_passwd -U "$folder/passwords" >"$log" 2>&1 || fail_log "the broker's password file cannot be made" "$log"
-    fi
-    [ -s "$folder/acl" ] || cp "$root/deploy/mosquitto.acl" "$folder/acl"
+    own_login hub
+    own_login gateway
+    # One of an earlier build may not know gateways: make_logins writes the vendors' part anew.
+    grep -q '^user gateway$' "$folder/acl" 2>/dev/null || cp "$root/deploy/mosquitto.acl" "$folder/acl"
     install_copy "$build/cityhub_guard.so" "$folder/cityhub_guard.so"
     cat >"$folder/mosquitto.conf" <<END
 listener $broker_port 127.0.0.1
@@ -146,7 +154,7 @@ allow_anonymous false
 password_file $folder/passwords
 acl_file $folder/acl
 plugin $folder/cityhub_guard.so
-plugin_opt_trusted hub
+plugin_opt_trusted hub gateway
 auto_id_prefix auto-
 persistence true
 persistence_location $folder/
@@ -220,6 +228,30 @@ END
     mkdir -p "$data/attachments" && give "$data/attachments" "$server_user"
 }
 
+write_gateway_config() {
+    cat >"$gateway_config" <<END
+; Written by deploy/quickstart.sh at every start.
+[hub]
+instance = quickstart-gateway
+data_dir = $root
+[mqtt]
+host = 127.0.0.1
+port = $broker_port
+username = gateway
+password_file = $secrets/gateway.password
+[http]
+listen = 127.0.0.1
+port = $gateway_port
+[gateway]
+listen = 127.0.0.1
+hj212_port = $hj212_port
+jt808_port = $jt808_port
+state_dir = $data/gateway
+END
+    give "$gateway_config" "$server_user"
+    mkdir -p "$data/gateway" && give "$data/gateway" "$server_user"
+}
+
 # What a newcomer types beside it: `. var/environment` names the program, its configuration and the broker.
 write_environment() {
     mkdir -p "$var/bin" && ln -sfn "$program" "$var/bin/cityhub" && ln -sfn "$secrets/demo.password" "$var/demo.password" &&
@@ -251,10 +283,22 @@ start_hub() {
     await serve 60 "the hub is ready" "$logs/serve.log" curl -sf -o /dev/null --max-time 5 "http://127.0.0.1:$http_port/readyz"
 }
 
+# Some of the county's devices speak HJ 212 and JT/T 808: the gateway knows them before they call.
+start_gateway() {
+    local log=$logs/gateway.log
+    write_gateway_config
+    hub simulate --list-terminals >"$run/terminals.csv" && hub terminal import "$run/terminals.csv" >>"$logs/migrate.log" 2>&1 ||
+        fail_log "the terminals cannot be registered" "$logs/migrate.log"
+    say "starting the gateway: HJ 212 on port $hj212_port, JT/T 808 on port $jt808_port, http://127.0.0.1:$gateway_port"
+    start gateway "$server_user" "$log" "$program" --config "$gateway_config" gateway serve
+    await gateway 60 "the gateway is ready" "$log" curl -sf -o /dev/null --max-time 5 "http://127.0.0.1:$gateway_port/readyz"
+}
+
 start_simulation() {
     say "starting the synthetic county (log: $logs/simulate.log)"
     start simulate "$server_user" "$logs/simulate.log" "$program" --config "$config" simulate \
-        --password-file "$secrets/sim.password" --speed "${CITYHUB_SPEED:-1}"
+        --password-file "$secrets/sim.password" --speed "${CITYHUB_SPEED:-1}" \
+        --gateway-hj212 "127.0.0.1:$hj212_port" --gateway-jt808 "127.0.0.1:$jt808_port"
 }
 
 # Some of the cases are devices' alarms: their inventory comes first.
@@ -313,6 +357,7 @@ start_hub_and_all_it_needs() {
 
 start_all() {
     start_hub_and_all_it_needs
+    start_gateway
     start_simulation
     show_ranking
 }
@@ -345,6 +390,17 @@ SELECT count(*) FILTER (WHERE EXISTS (
 END
 }
 
+# Of each protocol: how many terminals there are, and of how many something has been stored since this start.
+show_gateway() {
+    sql -F ' ' -v started="$(cat "$run/started_at")" <<'END' | sed 's/^/gateway: /'
+SELECT t.protocol, count(*), 'terminals, records stored of', count(*) FILTER (WHERE EXISTS (
+           SELECT FROM onemap.device d JOIN onemap.observation o ON o.device_id = d.id
+           WHERE d.subsystem = t.subsystem AND d.vendor = t.vendor AND d.code = t.device_code AND o.received_at >= :'started'))
+FROM onemap.terminal t WHERE t.vendor = 'sim' GROUP BY 1 ORDER BY 1
+END
+    hub terminal list --gateways
+}
+
 run_seconds() {
     local until=$((SECONDS + seconds)) counts stored all
     while [ "$SECONDS" -lt "$until" ]; do
@@ -354,6 +410,7 @@ run_seconds() {
     hub status || fail_log "the hub does not tell its status" "$logs/serve.log"
     counts=$(subsystems_stored) || fail "the database does not answer"
     IFS='|' read -r stored all <<<"$counts"
+    show_gateway
     echo "records of $stored of $all subsystems were stored"
     [ "$stored" -eq "$all" ]
 }
@@ -365,6 +422,8 @@ cityhub is at work. Ctrl-C stops it; the data stays for the next start.
   PAGE     http://127.0.0.1:$http_port/   login admin, password in $var/admin.password (docs/page.md)
   status   http://127.0.0.1:$http_port/api/v1/status   metrics http://127.0.0.1:$http_port/metrics
   SQL      $(as_text "$server_user")psql -h $socket -p $postgres_port -U postgres cityhub     e.g. SELECT * FROM onemap.dust LIMIT 5;
+  gateway  HJ 212 on port $hj212_port, JT/T 808 on port $jt808_port, pushes and metrics on http://127.0.0.1:$gateway_port
+           $program --config $config terminal list     its terminals and when they were heard (docs/gateway.md)
   a vendor of your own (login demo, password in $secrets/demo.password):
            mosquitto_pub -V mqttv5 -q 1 -h 127.0.0.1 -p $broker_port -u demo -P "\$(cat $secrets/demo.password)" \\
                -t cityhub/v1/dust/demo/telemetry \\

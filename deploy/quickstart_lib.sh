@@ -7,8 +7,11 @@ action=run # what is asked for: run, bench, status, stop or clean
 postgres_port=
 broker_port=
 http_port=
+gateway_port=
+hj212_port=
+jt808_port=
 # In the order in which they start; they stop in the opposite one.
-services=(postgres mosquitto serve simulate)
+services=(postgres mosquitto serve gateway simulate)
 follower=
 
 say() {
@@ -69,6 +72,7 @@ set_places() {
 set_data_paths() {
     secrets=$data/secrets
     config=$data/cityhub.ini
+    gateway_config=$data/gateway.ini
     program=$data/cityhub
     socket=$data/socket
     # A socket's name has at most 107 bytes (unix(7)), with PostgreSQL's own "/.s.PGSQL.65535.lock".
@@ -183,7 +187,11 @@ choose_ports() {
     choose_port postgres_port 54330 PostgreSQL
     choose_port broker_port 18830 mosquitto
     choose_port http_port 8080 "the hub"
-    printf '%s\n' "postgres_port=$postgres_port" "broker_port=$broker_port" "http_port=$http_port" >"$var/ports"
+    choose_port gateway_port 8090 "the gateway"
+    choose_port hj212_port 9001 "the gateway's HJ 212"
+    choose_port jt808_port 9002 "the gateway's JT/T 808"
+    printf '%s\n' "postgres_port=$postgres_port" "broker_port=$broker_port" "http_port=$http_port" "gateway_port=$gateway_port" \
+        "hj212_port=$hj212_port" "jt808_port=$jt808_port" >"$var/ports"
 }
 
 # ---- processes ----
@@ -237,10 +245,11 @@ stop_one() {
     rm -f "$run/$name.pid"
 }
 
-# Vendors first, so that the hub can store what it has; the broker saves the rest; the database last. INT is PostgreSQL's
+# Vendors and devices first, so that the hub can store what it has; the broker saves the rest; the database last. INT is PostgreSQL's
 # fast shutdown.
 stop_services() {
     stop_one simulate TERM 15
+    stop_one gateway TERM 20
     stop_one serve TERM 30
     stop_one mosquitto TERM 20
     stop_one postgres INT 60

@@ -26,7 +26,7 @@ FLOORS = {
     "serve": "base link decode know store live ingest http",
     "gateway": "base link decode http",
     "command": "base link know serve cli gateway migrate bulletin exchange",
-    "simulate": "base link decode cli",
+    "simulate": "base link decode cli gateway",
     "all_commands.h": "cli",
     "all_commands.c": "all_commands.h cli command simulate",
     "main.c": "base cli all_commands.h",

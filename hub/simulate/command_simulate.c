@@ -1,5 +1,6 @@
 /* command_simulate.c: `cityhub simulate`: the vendors of a synthetic county, to see and to test the hub at work. A
- * client of the broker like any vendor's platform: but for --prepare and --cases it never touches the database. */
+ * client of the broker like any vendor's platform, and of gateways like any device: but for --prepare and --cases it
+ * never touches the database. */
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "hub/simulate/simulate_cases.h"
 #include "hub/simulate/simulate_prepare.h"
 #include "hub/simulate/simulate_schedule.h"
+#include "hub/simulate/simulate_terminal.h"
 
 enum {
     REPORT_MS = 5000,
@@ -26,6 +28,7 @@ enum {
 struct options {
     bool inventory_only;
     const char *vendor, *password_file;
+    const char *gateways[TERMINAL_PROTOCOLS]; /* HOST:PORT, NULL = none */
     int64_t seconds, seed, anomalies;
     double speed, rate;
 };
@@ -44,11 +47,25 @@ struct simulation {
     struct schedule schedule;
     struct simulated_vendor *vendors;
     int count;
+    struct simulated_terminals terminals;
     struct simulate_random chance;
     int64_t anomaly_ms, started_ms, report_ms;
     long reported_records;
     int anomalies;
 };
+
+static void report_terminals(struct simulated_terminals *terminals) {
+    if (terminals->count == 0) {
+        return;
+    }
+    printf("  gateway: terminals %d/%d  sent %ld frames (%ld again)  stored and acknowledged: %ld, refused: %ld\n",
+           simulated_terminals_connected(terminals), terminals->count, terminals->sent, terminals->repeated,
+           terminals->stored, terminals->refused);
+    if (terminals->complaint[0] != '\0') {
+        printf("  gateway: %s\n", terminals->complaint);
+        terminals->complaint[0] = '\0';
+    }
+}
 
 static void report(struct simulation *simulation, int64_t now_ms) {
     long messages = 0;
@@ -84,6 +101,7 @@ static void report(struct simulation *simulation, int64_t now_ms) {
             vendor->complaint[0] = '\0';
         }
     }
+    report_terminals(&simulation->terminals);
     fflush(stdout);
     simulation->report_ms = now_ms;
     simulation->reported_records = records;
@@ -107,6 +125,17 @@ static bool run_out(const struct simulation *simulation, int64_t now_ms) {
     return stopped != 0 || (seconds > 0 && now_ms - simulation->started_ms >= seconds * 1000);
 }
 
+/* Terminals begin when all inventories are in: the hub then knows their devices. */
+static void round_of_terminals(struct simulation *simulation, bool more) {
+    for (int i = 0; i < simulation->count; i++) {
+        more = more && simulation->vendors[i].phase == PHASE_LIVE;
+    }
+    if (!simulation->options.inventory_only) {
+        simulated_terminals_advance(&simulation->terminals, &simulation->schedule, more, clock_now_ms(),
+                                    clock_steady_ms());
+    }
+}
+
 /* One round of all vendors. True when all of them have said all they had to say. */
 static bool round_of_all(struct simulation *simulation) {
     bool done = true;
@@ -118,6 +147,7 @@ static bool round_of_all(struct simulation *simulation) {
     for (int i = 0; i < simulation->count; i++) {
         done = schedule_advance(&simulation->schedule, &simulation->vendors[i], now_ms) && done;
     }
+    round_of_terminals(simulation, true);
     return done;
 }
 
@@ -138,12 +168,14 @@ static bool receipts_missing(const struct simulation *simulation) {
     return false;
 }
 
-/* Waits for PUBACKs, and, unless a person wants it to end, for receipts. */
+/* Waits for PUBACKs, and, unless a person wants it to end, for receipts and gateways' answers. */
 static int last_words(struct simulation *simulation) {
     int64_t until_ms = clock_steady_ms() + LAST_WORDS_MS;
     while (clock_steady_ms() < until_ms &&
-           (in_flight(simulation) > 0 || (stopped == 0 && receipts_missing(simulation)))) {
+           (in_flight(simulation) > 0 || (stopped == 0 && (receipts_missing(simulation) ||
+                                                           simulated_terminals_waiting(&simulation->terminals) > 0)))) {
         simulated_vendors_poll(simulation->vendors, simulation->count, TICK_MS, clock_steady_ms());
+        round_of_terminals(simulation, false);
     }
     report(simulation, clock_steady_ms());
     if (in_flight(simulation) > 0) {
@@ -217,7 +249,8 @@ static int start(struct simulation *simulation) {
            simulation->fleet.count, adapter_count, rate * speed, (long long)options->seed,
            simulation->login.config->mqtt_host, (long long)simulation->login.config->mqtt_port);
     fflush(stdout);
-    return make_vendors(simulation);
+    code = simulated_terminals_open(&simulation->terminals, &simulation->fleet, options->gateways);
+    return code != 0 ? code : make_vendors(simulation);
 }
 
 static int play(const struct config *config, const struct options *options) {
@@ -236,6 +269,7 @@ static int play(const struct config *config, const struct options *options) {
         simulated_vendor_close(&simulation.vendors[i]);
     }
     free(simulation.vendors);
+    simulated_terminals_close(&simulation.terminals);
     fleet_free(&simulation.fleet);
     mosquitto_lib_cleanup();
     if (password != NULL) {
@@ -245,9 +279,22 @@ static int play(const struct config *config, const struct options *options) {
     return code;
 }
 
+static int list_terminals(uint64_t seed, const char *vendor) {
+    struct fleet fleet;
+    if (fleet_make(&fleet, seed) != 0) {
+        return command_fail("out of memory");
+    }
+    simulated_terminals_print(&fleet, vendor);
+    fleet_free(&fleet);
+    return EXIT_DONE;
+}
+
 static int run_command(const struct config *config, const struct arguments *arguments) {
     if (argument_given(arguments, "prepare")) {
         return simulate_prepare(config, argument_text(arguments, "vendor")) == 0 ? EXIT_DONE : EXIT_FAILED;
+    }
+    if (argument_given(arguments, "list-terminals")) {
+        return list_terminals((uint64_t)argument_number(arguments, "seed"), argument_text(arguments, "vendor"));
     }
     if (argument_given(arguments, "cases")) {
         const struct simulate_cases_options month = {.month = argument_text(arguments, "month"),
@@ -258,6 +305,8 @@ static int run_command(const struct config *config, const struct arguments *argu
     const struct options options = {.inventory_only = argument_given(arguments, "once-inventory"),
                                     .vendor = argument_text(arguments, "vendor"),
                                     .password_file = argument_text(arguments, "password-file"),
+                                    .gateways = {[TERMINAL_HJ212] = argument_text(arguments, "gateway-hj212"),
+                                                 [TERMINAL_JT808] = argument_text(arguments, "gateway-jt808")},
                                     .seconds = argument_number(arguments, "seconds"),
                                     .seed = argument_number(arguments, "seed"),
                                     .anomalies = argument_number(arguments, "anomalies"),
@@ -277,6 +326,10 @@ static const struct command_option command_options[] = {
          "play a month of cases (案卷) in the database, from report to closing, with departments of different diligence, and the "
          "entries of the month's assessment; then end. The login of [database] migrate_conninfo (else conninfo) must have the "
          "role cityhub_history"},
+    {.name = "list-terminals",
+     .kind = OPTION_FLAG,
+     .either = true,
+     .help = "print the devices that can speak to a gateway, as `cityhub terminal import` reads them; then end"},
     OPTION_MONTH(.name = "month", .needs = "cases", .help = "that month; else the last full one"),
     {.name = "count",
      .argument = "N",
@@ -297,6 +350,18 @@ static const struct command_option command_options[] = {
      .argument = "FILE",
      .kind = OPTION_FILE,
      .help = "the login's password, on the first line; without it the login is anonymous"},
+    {.name = "gateway-hj212",
+     .argument = "HOST:PORT",
+     .kind = OPTION_TEXT,
+     .pattern = "^[^:]{1,200}:[0-9]{1,5}$",
+     .shape = "HOST:PORT",
+     .help = "some monitors of dust speak HJ 212 to this gateway (网关) instead of MQTT"},
+    {.name = "gateway-jt808",
+     .argument = "HOST:PORT",
+     .kind = OPTION_TEXT,
+     .pattern = "^[^:]{1,200}:[0-9]{1,5}$",
+     .shape = "HOST:PORT",
+     .help = "some waste trucks speak JT/T 808 to this gateway"},
     {.name = "seconds",
      .argument = "N",
      .kind = OPTION_NUMBER,
@@ -350,6 +415,8 @@ const struct command command_simulate = {
     .run = run_command,
     .examples = "cityhub simulate --prepare\n"
                 "cityhub simulate --speed 10 --seconds 60\n"
+                "cityhub simulate --list-terminals | cityhub terminal import -\n"
+                "cityhub simulate --gateway-hj212 127.0.0.1:9001 --gateway-jt808 127.0.0.1:9002\n"
                 "cityhub simulate --cases --month 2026-10 --count 500\n",
     .more = "docs/score.md",
 };

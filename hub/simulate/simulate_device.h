@@ -46,6 +46,7 @@ struct simulated_device {
     char plate[16];          /* empty = it has none */
     struct place place;
     struct motion motion;
+    bool by_gateway;               /* a terminal sends its records: simulate_terminal.h */
     int64_t due_ms;                /* time of its next record, UTC epoch milliseconds */
     int64_t observed_ms;           /* time of its last record, 0 = none yet */
     const struct anomaly *anomaly; /* what is wrong with it now, NULL = nothing */

@@ -49,7 +49,7 @@ double schedule_rate(const struct fleet *fleet) {
     return rate;
 }
 
-static int64_t interval_ms(const struct schedule *schedule, const struct simulated_device *device) {
+int64_t schedule_interval_ms(const struct schedule *schedule, const struct simulated_device *device) {
     double usual = 1000.0 * device->kind->interval_s / schedule->speed;
     double trouble = device->anomaly == NULL ? usual : fmin(usual, 1000.0 * ANOMALY_REPORT_S);
     return (int64_t)fmax(1, trouble);
@@ -58,7 +58,7 @@ static int64_t interval_ms(const struct schedule *schedule, const struct simulat
 void schedule_devices(struct schedule *schedule, int64_t now_ms) {
     for (int i = 0; i < schedule->fleet->count; i++) {
         struct simulated_device *device = &schedule->fleet->devices[i];
-        double spread = fmin((double)interval_ms(schedule, device), FIRST_RECORD_MS);
+        double spread = fmin((double)schedule_interval_ms(schedule, device), FIRST_RECORD_MS);
         device->due_ms = now_ms + (int64_t)(spread * simulate_fixed(device->key + 8));
     }
 }
@@ -69,7 +69,7 @@ static void add_record(struct schedule *schedule, struct simulated_vendor *vendo
     motion_advance(device, at_ms);
     cJSON_AddItemToArray(records, simulate_record(device, vendor->system, at_ms));
     device->observed_ms = at_ms;
-    device->due_ms = at_ms + interval_ms(schedule, device);
+    device->due_ms = at_ms + schedule_interval_ms(schedule, device);
 }
 
 /* One batch of what is due. True if there is more. */
@@ -81,6 +81,9 @@ static bool send_telemetry(struct schedule *schedule, struct simulated_vendor *v
     fleet_range(schedule->fleet, vendor->adapter, &first, &end);
     for (int i = first; i < end && count < BATCH_MAX; i++) {
         struct simulated_device *device = &schedule->fleet->devices[i];
+        if (device->by_gateway) {
+            continue;
+        }
         if (device->due_ms < now_ms - BACKLOG_MS) {
             device->due_ms = now_ms;
         }

@@ -17,6 +17,9 @@ struct schedule {
 void schedule_vendor(struct simulated_vendor *vendor);
 void schedule_devices(struct schedule *schedule, int64_t now_ms);
 
+/* How long after a record the device's next one is due. */
+int64_t schedule_interval_ms(const struct schedule *schedule, const struct simulated_device *device);
+
 /* Records a second that the fleet sends at speed 1. */
 double schedule_rate(const struct fleet *fleet);
 

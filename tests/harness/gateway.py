@@ -1,12 +1,15 @@
 """`cityhub gateway serve` with a configuration of its own, beside a hub on a guarded broker."""
+import contextlib
 import signal
 
 import requests
 
 from . import paths
+from .guarded import GuardedBroker
 from .hub import Hub
 from .metrics import Metrics
 from .process import Process, free_port, wait_until
+from .site import county_of
 
 GATEWAY_PASSWORD = "the-gateway-of-the-tests"
 
@@ -71,6 +74,21 @@ class Gateway:
                                                    self.settings["hub.instance"]), 60, "the gateway has the current list of terminals")
 
 
-def add_login(broker):
-    """Before the broker runs."""
-    broker.add_login("gateway", GATEWAY_PASSWORD)
+class GatewayBroker(GuardedBroker):
+    """A guarded broker that knows gateways' login."""
+
+    def __init__(self, log_path):
+        super().__init__(log_path)
+        self.add_login("gateway", GATEWAY_PASSWORD)
+
+
+@contextlib.contextmanager
+def county_with_gateway(make, cluster, folder):
+    """As county_of, of a county that has a `gateway`."""
+    with county_of(make, GatewayBroker, cluster, folder) as county:
+        try:
+            yield county
+            county.gateway.stop()
+        finally:
+            if county.gateway.process.running:
+                county.gateway.kill()

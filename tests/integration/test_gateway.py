@@ -13,11 +13,10 @@ import time
 
 import pytest
 from harness import jt808, messages
-from harness.gateway import Gateway, add_login
-from harness.guarded import GuardedBroker
+from harness.gateway import Gateway, county_with_gateway
 from harness.monitor import Monitor
 from harness.process import wait_until
-from harness.site import Site, county_of
+from harness.site import Site
 
 PASSWORD = "a-password-of-the-tests"
 
@@ -65,21 +64,10 @@ class County:
                                    vendor)
 
 
-class Broker(GuardedBroker):
-    def __init__(self, log_path):
-        super().__init__(log_path)
-        add_login(self)
-
-
 @pytest.fixture(scope="module")
 def county(cluster, logs):
-    with county_of(County, Broker, cluster, logs / "test_gateway") as county:
-        try:
-            yield county
-            county.gateway.stop()
-        finally:
-            if county.gateway.process.running:
-                county.gateway.kill()
+    with county_with_gateway(County, cluster, logs / "test_gateway") as county:
+        yield county
 
 
 def records(count, code, start=0):

@@ -7,10 +7,9 @@ import time
 import pytest
 import requests
 from harness import paths
-from harness.gateway import Gateway, add_login
-from harness.guarded import GuardedBroker
+from harness.gateway import Gateway, county_with_gateway
 from harness.process import wait_until
-from harness.site import Site, county_of
+from harness.site import Site
 
 SECRET = "a.secret-of-platforms"
 SAMPLES = paths.ROOT / "tests" / "data" / "mappings"
@@ -40,21 +39,10 @@ class County:
         return self.database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id WHERE d.code = %s", device)
 
 
-class Broker(GuardedBroker):
-    def __init__(self, log_path):
-        super().__init__(log_path)
-        add_login(self)
-
-
 @pytest.fixture(scope="module")
 def county(cluster, logs):
-    with county_of(County, Broker, cluster, logs / "test_gateway_json") as county:
-        try:
-            yield county
-            county.gateway.stop()
-        finally:
-            if county.gateway.process.running:
-                county.gateway.kill()
+    with county_with_gateway(County, cluster, logs / "test_gateway_json") as county:
+        yield county
 
 
 def now_ms():

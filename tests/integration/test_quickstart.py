@@ -125,6 +125,11 @@ def test_from_nothing_and_on_again(quickstart):
     assert [line.split()[0] for line in ranking[3:6]] == ["1", "2", "3"] and "优秀" in ranking[3], ranking[:6]
     for ending in ("bulletin.html", "bulletin.xlsx", "ranking.csv"):
         assert (quickstart.var / "bulletin" / f"{month}-{ending}").stat().st_size > 1000
+    # Devices that speak HJ 212 and JT/T 808: what the gateway took is stored.
+    arrived = {line.split()[1]: (int(line.split()[2]), int(line.split()[-1])) for line in done.stdout.splitlines() if line.startswith("gateway: ")}
+    assert {protocol: count for protocol, (count, _) in arrived.items()} == {"hj212": 6, "jt808": 12}, done.stdout
+    assert all(stored > 0 for _, stored in arrived.values()), done.stdout + quickstart.logs()
+    assert "quickstart-gateway" in done.stdout
     assert quickstart.processes() == []
     first_ports = quickstart.settings()
 

@@ -7,6 +7,7 @@ import pytest
 
 from harness import paths
 from harness.broker import Broker
+from harness.gateway import Gateway
 from harness.process import Process, wait_until
 from harness.site import Site
 
@@ -112,6 +113,55 @@ def test_the_county_arrives_whole(idle_hub, database):
     assert wrong <= 3, "only on a street's border may the hub's place and the vendor's differ by its last metre"
     assert database.value("SELECT count(*) FROM onemap.device WHERE kind = 'lamp' AND parent_id IS NULL") == 0
     assert database.value("SELECT count(*) FROM onemap.device WHERE component_code IS NOT NULL") > 600
+
+
+def test_some_devices_speak_to_a_gateway(idle_hub, database, broker, work_folder):
+    """HJ 212 and JT/T 808: what is acknowledged is stored, and goes on after the gateway was away."""
+    hub = idle_hub
+    make_county(hub)
+    terminals = hub.run("simulate", "--list-terminals").stdout
+    (work_folder / "terminals.csv").write_text(terminals)
+    assert "18 terminals added" in hub.run("terminal", "import", work_folder / "terminals.csv").stdout
+    hub.start()
+    gateway = Gateway(hub, broker, work_folder).start()
+    try:
+        wait_until(lambda: gateway.terminals() == 18, 60, "the gateway has the list")
+        simulator = Simulator(hub, work_folder, "--speed", "20", "--gateway-hj212", f"127.0.0.1:{gateway.hj212_port}",
+                              "--gateway-jt808", f"127.0.0.1:{gateway.jt808_port}")
+        simulator.start()
+
+        def heard_since(moment):
+            """Terminals whose device has a record since then."""
+            return database.value("SELECT count(*) FROM onemap.terminal t JOIN onemap.device d ON (d.subsystem, d.vendor, d.code) = "
+                                  "(t.subsystem, t.vendor, t.device_code) WHERE EXISTS (SELECT FROM onemap.observation o WHERE o.device_id = d.id "
+                                  "AND o.received_at >= %s)", moment)
+        wait_until(lambda: heard_since("-infinity") == 18, 120, "all terminals have records")
+
+        def told():
+            """(connected, sent, sent again, acknowledged, refused), as the simulator last said."""
+            found = re.findall(r"gateway: terminals (\d+)/18  sent (\d+) frames \((\d+) again\).*acknowledged: (\d+), refused: (\d+)",
+                               simulator.log_text())
+            return tuple(map(int, found[-1])) if found else (0, 0, 0, 0, 0)
+        hub.kill()
+        wait_until(lambda: told()[1] == told()[3] + 18, 60, "each has a frame that nobody acknowledges")
+        gateway.kill()
+        gateway.start()
+        hub.start()
+        again = database.value("SELECT now()")
+        wait_until(lambda: heard_since(again) == 18 and told()[0] == 18 and told()[3] > 72, 120, "all terminals go on")
+        assert simulator.end(signal.SIGTERM, 30) == 0, simulator.log_tail()
+        connected, sent, repeated, stored, refused = told()
+        assert connected == 18 and repeated >= 18 and refused == 0 and sent - 18 <= stored <= sent, simulator.log_tail()
+        # Every reading of these devices came by the gateway, each but those under way at the end acknowledged once.
+        rows = database.value("SELECT count(*) FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id JOIN onemap.terminal t "
+                              "ON (d.subsystem, d.vendor, d.code) = (t.subsystem, t.vendor, t.device_code)")
+        assert stored <= rows <= stored + 18, (stored, rows)
+        assert database.value("SELECT count(*) FROM onemap.track_point p JOIN onemap.device d ON d.id = p.device_id "
+                              "WHERE d.code = 'truck-0001'") > 0
+        gateway.stop()
+    finally:
+        if gateway.process.running:
+            gateway.kill()
 
 
 def test_people_work_and_alarms(idle_hub, database):
