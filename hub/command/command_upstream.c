@@ -107,6 +107,10 @@ static const struct ask_list difference_rows = {.rows = "onemap.exchange_differe
                                                 .json = "onemap.exchange_differences_json",
                                                 .nothing = "Each target has accepted all as it is here."};
 
+static const struct ask_list quality_rows = {.rows = "onemap.exchange_quality_board",
+                                             .json = "onemap.exchange_quality_json",
+                                             .nothing = "There is no target yet: `cityhub upstream run --help`."};
+
 /* Changes records and says how many. */
 static int change(PGconn *connection, const struct arguments *arguments, const char *function, const char *done) {
     cJSON *answer = ask_json(connection, function, arguments->request);
@@ -320,9 +324,36 @@ static const struct command upstream_reconcile = {
     .examples = "cityhub upstream reconcile --target city\n",
 };
 
-static const struct command *const actions[] = {
-    &upstream_check, &upstream_run,  &upstream_send,   &upstream_status,    &upstream_list,
-    &upstream_retry, &upstream_skip, &upstream_replay, &upstream_reconcile, NULL};
+static const struct command_option quality_options[] = {
+    {UPSTREAM_TARGET, .help = "only this target"},
+    OPTION_DAY(.name = "from", .member = "from", .help = "from this day on; by default the first of the month"),
+    OPTION_DAY(.name = "to", .member = "to", .help = "up to this day; by default today"),
+    ASK_OPTIONS,
+    {0}};
+
+static const struct command upstream_quality = {
+    .name = "quality",
+    .summary = "show how complete, filled and timely the reports are, as the platform above will score them",
+    .text =
+        "In percent, never rounded up: complete (accepted as it is here now), content (all that the template requires is there, and "
+        "not refused), timely (accepted within oldest_s), up (messages that the target answered); points of 30, as one province "
+        "gives them.",
+    .options = quality_options,
+    .list = &quality_rows,
+    .examples = "cityhub upstream quality --target city --from 2026-11-01 --to 2026-11-30\n",
+};
+
+static const struct command *const actions[] = {&upstream_check,
+                                                &upstream_run,
+                                                &upstream_send,
+                                                &upstream_status,
+                                                &upstream_list,
+                                                &upstream_retry,
+                                                &upstream_skip,
+                                                &upstream_replay,
+                                                &upstream_reconcile,
+                                                &upstream_quality,
+                                                NULL};
 
 const struct command command_upstream = {
     .name = "upstream",

@@ -329,6 +329,18 @@ int platform_check_columns(const struct platform *target, const cJSON *columns, 
     return faults->length == 0 && !faults->failed ? 0 : CH_EINVAL;
 }
 
+/* The columns of a resource that its template cannot do without. */
+static void add_required(cJSON *required, const cJSON *resource) {
+    const cJSON *field;
+    cJSON *columns = cJSON_AddArrayToObject(required, resource->string);
+    cJSON_ArrayForEach(field, member_get(resource, "fields")) {
+        const char *from = member_text(field, "from");
+        if (member_true(field, "required") && *from != '\0' && *from != '$') {
+            cJSON_AddItemToArray(columns, cJSON_CreateString(from));
+        }
+    }
+}
+
 cJSON *platform_request(const struct platform *target) {
     cJSON *request = cJSON_CreateObject(), *resources = cJSON_AddArrayToObject(request, "resources");
     const cJSON *resource, *since = member_get(target->document, "since");
@@ -338,7 +350,9 @@ cJSON *platform_request(const struct platform *target) {
     if (since != NULL) {
         cJSON_AddItemToObject(request, "since", cJSON_Duplicate(since, true));
     }
+    cJSON *required = cJSON_AddObjectToObject(request, "required");
     cJSON_ArrayForEach(resource, target->resources) {
+        add_required(required, resource);
         cJSON_AddItemToArray(resources, cJSON_CreateString(resource->string));
     }
     return request;

@@ -37,7 +37,7 @@ int platform_load(struct platform *target, const char *path, bool secrets, struc
 /* Checks the templates against what the views have: `columns` is {resource: {column: type}}. */
 int platform_check_columns(const struct platform *target, const cJSON *columns, struct buffer *faults);
 
-/* What the database is told of it: {target, name_zh, resources, since, oldest_s}. NULL = out of memory. */
+/* What the database is told of it: {target, name_zh, resources, since, oldest_s, required}. NULL = out of memory. */
 cJSON *platform_request(const struct platform *target);
 
 /* The template of a resource; NULL = it does not go there. */

@@ -38,6 +38,13 @@ static const struct parameter upstream_parameters[] = {
     {0},
 };
 
+static const struct parameter quality_parameters[] = {
+    {.name = "target", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a platform above"},
+    {.name = "from", .kind = PARAMETER_TIME, .meaning = "first day; the first of this month if there is none"},
+    {.name = "to", .kind = PARAMETER_TIME, .meaning = "last day, which is still in; today if there is none"},
+    {0},
+};
+
 const struct route routes_operate[] = {
     {.method = METHOD_GET,
      .pattern = "/api/v1/quarantine",
@@ -97,6 +104,15 @@ const struct route routes_operate[] = {
      .right = RIGHT_OPERATE,
      .parameters = upstream_parameters,
      .function = "onemap.http_upstream_records",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/upstream/quality",
+     .summary =
+         "How complete, filled and timely what goes up is, and whether the platforms above are reached, in percent",
+     .right = RIGHT_OPERATE,
+     .parameters = quality_parameters,
+     .function = "onemap.http_upstream_quality",
      .content_type = JSON_TYPE,
      .compress = true},
     {0},

@@ -36,6 +36,9 @@ DECLARE
                                     'category_code', 'device_kind', 'from', 'to', 'kind'];
     stray text := onemap.unknown_keys(rule, known); limit_value float8;
 BEGIN
+    IF $1 <> 'hub' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = $1) THEN
+        RAISE EXCEPTION 'alarm rule %.%: there is no such subsystem', subsystem, key USING ERRCODE = 'foreign_key_violation';
+    END IF;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'alarm rule %.%: unknown key %', subsystem, key, stray
             USING HINT = 'Known: ' || array_to_string(known, ', ');
@@ -60,7 +63,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_default(text, text, jsonb) IS
     'Sets a shipped rule unless the county edited it; keys: name_zh, metric, above|below|equals, clear, duration_s, severity, '
-    'source, category_code, device_kind, from, to';
+    'source, category_code, device_kind, from, to. Subsystem "hub": of the hub itself';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_set(subsystem text, key text, changes jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

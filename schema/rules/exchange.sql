@@ -79,13 +79,13 @@ BEGIN
     END IF;
     PERFORM onemap.exchange_lock(true);
     SELECT t.resources INTO had FROM onemap.exchange_target t WHERE t.target = request->>'target';
-    INSERT INTO onemap.exchange_target AS t (target, name_zh, resources, since, oldest_s)
+    INSERT INTO onemap.exchange_target AS t (target, name_zh, resources, since, oldest_s, required)
     VALUES (request->>'target', coalesce(request->>'name_zh', ''), wanted, (request->>'since')::timestamptz,
-        coalesce((request->>'oldest_s')::int, 86400))
+        coalesce((request->>'oldest_s')::int, 86400), coalesce(request->'required', '{}'))
     ON CONFLICT (target) DO UPDATE SET name_zh = excluded.name_zh, resources = excluded.resources, oldest_s = excluded.oldest_s,
-        since = excluded.since
-    WHERE (t.name_zh, t.resources, t.oldest_s, t.since) IS DISTINCT FROM
-        (excluded.name_zh, excluded.resources, excluded.oldest_s, excluded.since);
+        since = excluded.since, required = excluded.required
+    WHERE (t.name_zh, t.resources, t.oldest_s, t.since, t.required) IS DISTINCT FROM
+        (excluded.name_zh, excluded.resources, excluded.oldest_s, excluded.since, excluded.required);
     IF FOUND THEN
         PERFORM onemap.audit('exchange_target', request);
     END IF;
@@ -97,9 +97,8 @@ BEGIN
     RETURN jsonb_build_object('target', request->'target', 'entered', entered);
 END $$;
 COMMENT ON FUNCTION onemap.exchange_target_put(jsonb) IS
-    'Adds a target, or changes it: {target, name_zh, resources, since, oldest_s}; enters all of resources that are new to '
-    'it. Returns '
-    '{target, entered}';
+    'Adds a target, or changes it: {target, name_zh, resources, since, oldest_s, required}; enters all of resources that are new '
+    'to it. Returns {target, entered}';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_begin(target text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -162,6 +161,7 @@ BEGIN
         -- Again: 2, 4, 8 ... s, an hour at most, and half of it by chance, so that many do not come at once.
         UPDATE onemap.exchange_record r
         SET state = CASE a.outcome WHEN 'again' THEN 'waiting' ELSE a.outcome END, answered_at = clock_timestamp(),
+            accepted_at = CASE a.outcome WHEN 'accepted' THEN coalesce(r.accepted_at, clock_timestamp()) ELSE r.accepted_at END,
             answer = left(a.answer, 2000), receipt = coalesce(left(a.receipt_number, 200), r.receipt),
             sent = coalesce(a.sent, r.sent), next_attempt_at = clock_timestamp() + make_interval(secs => coalesce(a.wait_s,
                 least(3600, 2 ^ least(r.attempts, 12)) * (0.5 + random() / 2)))
@@ -177,6 +177,9 @@ COMMENT ON FUNCTION onemap.exchange_answered(text, jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.exchange_reached(target text, problem text, wait_s float8) RETURNS float8
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO onemap.exchange_contact AS k (target, day, reached, away)
+    VALUES ($1, onemap.local_time(now())::date, CASE WHEN $2 IS NULL THEN 1 ELSE 0 END, CASE WHEN $2 IS NULL THEN 0 ELSE 1 END)
+    ON CONFLICT (target, day) DO UPDATE SET reached = k.reached + excluded.reached, away = k.away + excluded.away;
     -- The breaker: nothing goes to a target that does not work; after 1, 2, 4 ... s, five minutes at most, one message tries it.
     UPDATE onemap.exchange_target t
     SET failures = CASE WHEN $2 IS NULL THEN 0 ELSE t.failures + 1 END, problem = coalesce(left($2, 500), ''),

@@ -46,7 +46,8 @@ COMMENT ON FUNCTION onemap.http_alarm_find(jsonb) IS
 CREATE OR REPLACE FUNCTION onemap.http_alarm_check(request jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM onemap.http_words_check(request, 'subsystem', ARRAY(SELECT s.key FROM onemap.subsystem s ORDER BY s.key)),
+    PERFORM onemap.http_words_check(request, 'subsystem',
+        ARRAY(SELECT s.key FROM onemap.subsystem s ORDER BY s.key) || 'hub'::text),
         onemap.http_departments_check(request);
 END $$;
 COMMENT ON FUNCTION onemap.http_alarm_check(jsonb) IS 'Refuses (CH013, CH016) a filter of alarms that names what there is not';

@@ -52,6 +52,17 @@ COMMENT ON FUNCTION onemap.http_upstream_records(jsonb) IS
     'GET /api/v1/upstream/records: {records, next}: the ledger, newest first, with what the target answered; not for who sees '
     'single departments alone';
 
+CREATE OR REPLACE FUNCTION onemap.http_upstream_quality(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('quality', CASE WHEN (SELECT onemap.identity_departments(request)) IS NULL
+        THEN onemap.exchange_quality_json(jsonb_strip_nulls(jsonb_build_object('target', request->'target',
+            'from', onemap.local_time(onemap.http_time(request, 'from'))::date,
+            'to', onemap.local_time(onemap.http_time(request, 'to'))::date)))
+        ELSE '[]' END)
+$$;
+COMMENT ON FUNCTION onemap.http_upstream_quality(jsonb) IS
+    'GET /api/v1/upstream/quality: {quality}: as `cityhub upstream quality`; not for who sees single departments alone';
+
 -- ---- quarantine ----
 
 CREATE OR REPLACE FUNCTION onemap.http_quarantine_rows(request jsonb) RETURNS SETOF onemap.quarantine_overview
@@ -112,6 +123,6 @@ $$;
 COMMENT ON FUNCTION onemap.http_quarantine_payload(jsonb) IS
     'GET /api/v1/quarantine/{id}/payload: the bytes that were received and kept';
 GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_upstream(jsonb),
-    onemap.http_upstream_records(jsonb), onemap.http_quarantine(jsonb),
+    onemap.http_upstream_records(jsonb), onemap.http_upstream_quality(jsonb), onemap.http_quarantine(jsonb),
     onemap.http_quarantine_reasons(jsonb), onemap.http_quarantine_message(jsonb), onemap.http_quarantine_payload(jsonb)
     TO cityhub_api;

@@ -180,4 +180,7 @@ def test_scores_and_operating(county, shared):
     assert len(page["records"]) == 1 and {one["resource"] for one in rest["records"]} <= {"grid_cell"}
     assert len({one["number"] for one in page["records"] + rest["records"]}) == target["waiting"], "every number opens what it counts"
     assert told(county["admin"].get("/api/v1/upstream/records?state=refused"))["records"] == []
+    quality = told(county["admin"].get("/api/v1/upstream/quality?target=city"))["quality"]
+    assert [(one["resource"], one["expected"], one["complete"]) for one in quality] == [("all", target["records"], 0), ("grid_cell", target["records"], 0)]
+    problem(county["dispatcher"].get("/api/v1/upstream/quality"), 403, "CH064")
     problem(county["dispatcher"].get("/api/v1/upstream/records"), 403, "CH064")

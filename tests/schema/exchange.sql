@@ -1,7 +1,7 @@
 -- The ledger of what goes upward.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(49);
+SELECT plan(61);
 
 -- ---- what is there when a target is added, and what changes then ----
 SELECT throws_ok($$SELECT onemap.exchange_target_put('{"target": "city", "resources": ["case"]}')$$, 'CH070',
@@ -92,5 +92,33 @@ SELECT onemap.exchange_sweep();
 SELECT is((SELECT r.content - '{unit}'::text[] FROM onemap.exchange_record r WHERE r.record = '2026-03-01T01Z/dust/pm10_ug_m3'),
     '{"hour": "2026-03-01T01:00:00+00:00", "mean": 1.500000, "devices": 1, "maximum": 2, "metric": "pm10_ug_m3", "minimum": 1, "readings": 2, "subsystem": "dust"}', 'its figures, when it is');
 SELECT is((SELECT count(*)::int FROM onemap.exchange_differences('{"target": "city", "resource": "figure_hour"}') d WHERE d.difference <> 'waiting'), 0, 'and all of them');
+
+-- ---- quality, and the alarm of what waits too long ----
+SELECT onemap.exchange_target_put('{"target": "late", "name_zh": "省平台", "resources": ["case_step"], "oldest_s": 60, "required": {"case_step": ["case_code", "reason"]}}');
+CREATE FUNCTION pg_temp.board(resource text) RETURNS text LANGUAGE sql AS $$
+    SELECT concat_ws(' ', b.expected, coalesce(b.complete::text, '-'), coalesce(b.content::text, '-'), coalesce(b.timely::text, '-'), coalesce(b.up::text, '-'), b.points)
+    FROM onemap.exchange_quality_board('{"target": "late"}') b WHERE b.resource = $1
+$$;
+SELECT onemap.exchange_late_sweep();
+SELECT is((SELECT count(*)::int FROM onemap.alarm a WHERE a.vendor = 'late'), 0, 'what waits within its time is no alarm');
+SELECT is(pg_temp.board('case_step'), '6 0.00 66.66 - - 16.67', 'nothing is accepted; a reason is there for all but the reports');
+UPDATE onemap.exchange_record r SET made_at = now() - interval '2 minutes' WHERE r.target = 'late';
+SELECT onemap.exchange_late_sweep();
+SELECT is(onemap.exchange_late_sweep(), 1, 'a target is late');
+SELECT is((SELECT count(*) || ' ' || min(r.subsystem || '/' || r.key) FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id WHERE a.vendor = 'late' AND a.closed_at IS NULL),
+    '1 hub/upstream_late', 'which is one alarm, however often it is looked at');
+SELECT matches((SELECT o.text_zh FROM onemap.alarm_overview o WHERE o.key = 'upstream_late' AND o.vendor = 'late'), '^上报超过时限：late（省平台：最早的一条 .* 起等待，共 6 条等待）$', 'in words');
+SELECT is((SELECT onemap.exchange_answered('late', jsonb_agg(jsonb_build_object('number', r.id, 'outcome', 'accepted'))) FROM onemap.exchange_record r
+    WHERE r.target = 'late' AND r.record LIKE '%/1'), 2, 'two are accepted, late');
+SELECT is((SELECT onemap.exchange_answered('late', jsonb_agg(jsonb_build_object('number', r.id, 'outcome', 'refused'))) FROM onemap.exchange_record r
+    WHERE r.target = 'late' AND r.record LIKE '%/2'), 2, 'two are refused');
+UPDATE onemap.exchange_record r SET made_at = now() - interval '10 seconds' WHERE r.target = 'late' AND (r.state = 'waiting' OR r.record = :'first' || '/1');
+SELECT onemap.exchange_reached('late', NULL, NULL), onemap.exchange_reached('late', NULL, NULL), onemap.exchange_reached('late', '500', NULL);
+SELECT is(onemap.exchange_late_sweep(), 0, 'nothing waits too long');
+SELECT is((SELECT a.close_reason FROM onemap.alarm a WHERE a.vendor = 'late'), 'nothing waits too long any more', 'and the alarm ends by itself');
+SELECT is(pg_temp.board('all'), pg_temp.board('case_step'), 'of one resource all is that');
+SELECT is((onemap.exchange_quality_json('{"target": "late"}')->0) - '{points,content}'::text[], '{"target": "late", "resource": "all", "expected": 6, "complete": 33.33, "timely": 25.00, "up": 66.66}',
+    'accepted as they are, within the time, reached');
+SELECT throws_ok($$SELECT onemap.exchange_quality('{"target": "moon"}')$$, 'CH070', NULL, 'no such target');
 SELECT * FROM finish();
 ROLLBACK;

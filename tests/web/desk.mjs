@@ -267,6 +267,7 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes }) {
       }
       await page.click("[data-count='city/refused']");
       await page.waitForFunction(() => document.querySelector(".operate").innerText.includes("网格编码不在市级目录 <b>"));
+      await page.waitForFunction(() => /数据完整[\s\S]*接口稳定[\s\S]*合计/.test(document.querySelector(".operate").innerText));
       await check(page, "upward");
       await shot(page, "operate-upstream");
       return window;

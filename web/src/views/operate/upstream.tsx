@@ -8,6 +8,7 @@ import { PagedTable, Table } from "../../part/table.tsx";
 import { t } from "./words.ts";
 
 const EVERY_S = 10;
+const QUALITY_EVERY_S = 300;
 const STATES = ["accepted", "waiting", "refused", "skipped"] as const;
 type State = (typeof STATES)[number];
 const WORDS = { accepted: "accepted", waiting: "upstreamWaiting", refused: "refused", skipped: "skipped" } as const;
@@ -60,6 +61,39 @@ function Records({ target, state }: { target: string; state: string }): JSX.Elem
   );
 }
 
+interface Quality {
+  target: string;
+  resource: string;
+  expected: number;
+  complete: number | null;
+  content: number | null;
+  timely: number | null;
+  up: number | null;
+  points: number;
+}
+const MEASURES = ["complete", "content", "timely", "up"] as const;
+const MEASURE_WORDS = { complete: "upstreamComplete", content: "upstreamContent", timely: "upstreamTimely", up: "upstreamUp" } as const;
+
+function QualityBoard(): JSX.Element | null {
+  const asked = useAsk<{ quality: Quality[] }>("upstream/quality", {}, QUALITY_EVERY_S);
+  if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
+  const share = (value: number | null): JSX.Element => (value === null ? <span class="quiet">–</span> : <span class={value < 100 ? "warn" : "good"}>{value.toFixed(2)}</span>);
+  return (
+    <Table
+      label={t("upstreamQuality")}
+      rows={asked.data.quality}
+      rowKey={(one) => `${one.target}/${one.resource}`}
+      columns={[
+        { key: "target", title: t("upstreamTarget"), cell: (one) => one.target },
+        { key: "resource", title: t("upstreamResource"), cell: (one) => (one.resource === "all" ? <strong>{t("upstreamWhole")}</strong> : <code>{one.resource}</code>) },
+        { key: "expected", title: t("upstreamExpected"), numeric: true, cell: (one) => number(one.expected) },
+        ...MEASURES.map((which) => ({ key: which, title: t(MEASURE_WORDS[which]), numeric: true, cell: (one: Quality) => share(one[which]) })),
+        { key: "points", title: t("upstreamPoints"), numeric: true, cell: (one) => one.points.toFixed(2) },
+      ]}
+    />
+  );
+}
+
 export function Upstream(): JSX.Element {
   const asked = useAsk<{ targets: Target[] }>("upstream", {}, EVERY_S);
   const { target, state } = route.value.parameters;
@@ -78,6 +112,13 @@ export function Upstream(): JSX.Element {
   return (
     <>
       {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
+      {asked.data.targets
+        .filter((one) => one.late)
+        .map((one) => (
+          <p key={one.target} role="alert" class="bad" data-late={one.target}>
+            ▲ {t("upstreamAlarm", one.name_zh || one.target)}
+          </p>
+        ))}
       <Table
         label={t("upstream")}
         rows={asked.data.targets}
@@ -93,6 +134,8 @@ export function Upstream(): JSX.Element {
         ]}
       />
       {target !== undefined && <Records key={`${target}/${state ?? ""}`} target={target} state={state ?? ""} />}
+      <h3>{t("upstreamQuality")}</h3>
+      <QualityBoard />
     </>
   );
 }
