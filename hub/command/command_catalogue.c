@@ -22,6 +22,8 @@ struct catalogue_file {
 static const char *const condition_columns[] = {
     "code",        "class", "name", "condition", "registration_condition", "limit", "unit", "closing_condition",
     "responsible", "source"};
+static const char *const service_columns[] = {"code",     "category", "name",   "description",
+                                              "keywords", "group",    "private"};
 static const char *const department_columns[] = {"code", "name", "kind", "parent", "schedule", "active"};
 
 static const struct catalogue_file conditions_file = {
@@ -33,7 +35,22 @@ static const struct catalogue_file departments_file = {
     "onemap.department_check",
     "SELECT onemap.department_import($1::jsonb)"};
 
+static const struct catalogue_file services_file = {
+    {service_columns, COUNT_OF(service_columns), COUNT_OF(service_columns)},
+    "onemap.open311_service_check",
+    "SELECT onemap.open311_service_import($1::jsonb)"};
+
 /* ---- importing ---- */
+
+/* Prints the codes of a list, the first with `before` in front. */
+static void print_codes(const char *before, const cJSON *codes) {
+    const cJSON *code;
+    cJSON_ArrayForEach(code, codes) {
+        printf("%s%s", before, cJSON_GetStringValue(code));
+        before = ", ";
+    }
+    putchar('\n');
+}
 
 /* Tells what became of an import. */
 static int import_report(const char *path, bool check, int rows, const cJSON *answer) {
@@ -48,15 +65,12 @@ static int import_report(const char *path, bool check, int rows, const cJSON *an
     } else if (member_is_number(answer, "version")) {
         printf("version %.0f is in force: %.0f categories, %.0f conditions\n", member_number(answer, "version", 0),
                member_number(answer, "categories", 0), member_number(answer, "conditions", 0));
+    } else if (member_is_number(answer, "services")) {
+        printf("%.0f services are public", member_number(answer, "services", 0));
+        print_codes("; public no more: ", member_get(answer, "gone"));
     } else {
         printf("%.0f departments", member_number(answer, "departments", 0));
-        const cJSON *code;
-        const char *before = "; inactive now: ";
-        cJSON_ArrayForEach(code, member_get(answer, "made_inactive")) {
-            printf("%s%s", before, cJSON_GetStringValue(code));
-            before = ", ";
-        }
-        putchar('\n');
+        print_codes("; inactive now: ", member_get(answer, "made_inactive"));
     }
     return EXIT_DONE;
 }
@@ -98,6 +112,11 @@ static int conditions_import(const struct config *config, PGconn *connection, co
 static int departments_import(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     return import_run(connection, arguments, &departments_file, NULL);
+}
+
+static int services_import(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    return import_run(connection, arguments, &services_file, NULL);
 }
 
 /* ---- exporting, listing ---- */
@@ -237,8 +256,57 @@ static const struct command *const departments_actions[] = {&departments_list, &
 static const struct command catalogue_departments = {
     .name = "departments", .summary = "list, import and export the departments (单位)", .actions = departments_actions};
 
-static const struct command *const actions[] = {&catalogue_list, &catalogue_import, &catalogue_export,
-                                                &catalogue_departments, NULL};
+static const struct command_option services_list_options[] = {ASK_OPTIONS, {0}};
+
+static const struct ask_list services_list_rows = {
+    .rows = "onemap.open311_service_table",
+    .json = "onemap.open311_service_json",
+    .nothing = "Nothing is public yet: `cityhub catalogue services import` says what citizens may report by Open311."};
+
+static const struct command services_list = {
+    .name = "list",
+    .summary = "show what citizens may report by Open311 (开放目录)",
+    .options = services_list_options,
+    .list = &services_list_rows,
+};
+
+static const struct command_option services_import_options[] = {CATALOGUE_FILE, CATALOGUE_CHECK, {0}};
+
+static const struct command services_import_command = {
+    .name = "import",
+    .summary = "read what citizens may report from a CSV file",
+    .text =
+        "The file is the whole list, taken whole or not at all: programs that read it delete what it does not name. Columns, in "
+        "any order: code, category (of the catalogue; empty: the desk classifies), name, description, keywords, group, "
+        "private (yes: its reports are shown to nobody but who sent them).",
+    .options = services_import_options,
+    .work = services_import,
+    .examples = "cityhub catalogue services import config/open311_services.csv --check\n",
+    .more = "docs/open311.md",
+};
+
+static const struct command_option services_export_options[] = {CATALOGUE_BOM, {0}};
+
+static const struct ask_list services_export_rows = {.rows = "onemap.open311_service_table"};
+
+static const struct command services_export = {
+    .name = "export",
+    .summary = "write the services to standard output, as import reads them",
+    .options = services_export_options,
+    .work = export,
+    .list = &services_export_rows,
+};
+
+static const struct command *const services_actions[] = {&services_list, &services_import_command, &services_export,
+                                                         NULL};
+
+static const struct command catalogue_services = {
+    .name = "services",
+    .summary = "list, import and export what citizens may report by Open311 (开放目录)",
+    .actions = services_actions};
+
+static const struct command *const actions[] = {&catalogue_list,        &catalogue_import,   &catalogue_export,
+                                                &catalogue_departments, &catalogue_services, NULL};
 
 const struct command command_catalogue = {
     .name = "catalogue",

@@ -362,8 +362,10 @@ static void add_paths(cJSON *root, const struct router *router, const cJSON *for
     const struct route *all = router_routes(router, &count);
     cJSON *paths = cJSON_AddObjectToObject(root, "paths");
     for (size_t i = 0; i < count; i++) {
-        if (strncmp(all[i].pattern, "/ogc", 4) == 0 || all[i].policy != NULL) {
-            continue; /* of /ogc GET /ogc/api tells, as its standard wants it; the page's files are for browsers */
+        if (strncmp(all[i].pattern, "/ogc", 4) == 0 || strncmp(all[i].pattern, "/open311", 8) == 0 ||
+            all[i].policy != NULL) {
+            continue; /* of /ogc GET /ogc/api tells, as its standard wants it, of /open311 its standard; the page's
+                         files are for browsers */
         }
         char method[16] = "";
         const char *name = route_method_name(all[i].method);

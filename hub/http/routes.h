@@ -11,6 +11,7 @@
 #define TEXT_TYPE "text/plain; charset=utf-8"
 #define GEOJSON_TYPE "application/geo+json"
 #define CSV_TYPE "text/csv; charset=utf-8"
+#define XML_TYPE "text/xml; charset=utf-8"
 #define XLSX_TYPE "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 #define ROUTES_ID_MAX 9007199254740992.0 /* 2^53: what JSON's numbers tell apart */
@@ -84,6 +85,7 @@ extern const struct route routes_map[];
 extern const struct route routes_page[];
 extern const struct route routes_ogc[];
 extern const struct route routes_attachment[];
+extern const struct route routes_open311[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);

@@ -128,7 +128,8 @@ FROM (VALUES
 
 -- The transition that has no state before it.
 INSERT INTO onemap.case_report_right (source, role) VALUES
-    ('supervisor', 'supervisor'), ('public', 'acceptor'), ('hotline', 'acceptor'), ('leader', 'acceptor'), ('leader', 'leader'),
+    ('supervisor', 'supervisor'), ('public', 'acceptor'), ('public', 'system'), ('hotline', 'acceptor'),
+    ('leader', 'acceptor'), ('leader', 'leader'),
     ('media', 'acceptor'), ('video', 'acceptor'), ('video', 'supervisor'), ('video', 'system'), ('subsystem', 'system'),
     ('alarm', 'system');
 

@@ -22,6 +22,7 @@ INSERT INTO excused (function, message, reason) VALUES
      'figures are made of http_case_figures(), which is a rule, by format()'),
     ('onemap.ogc_find(%', 'text type variable is not sanitized', 'statement is made of ogc_collections() and ogc_properties(), which are rules'),
     ('onemap.ogc_refuse(text,text,text)', 'routine is marked as STABLE, should be IMMUTABLE', 'it would refuse when a statement is planned'),
+    ('onemap.open311_refuse(integer,text)', 'routine is marked as STABLE, should be IMMUTABLE', 'it would refuse when a statement is planned'),
     ('onemap.past_watch(%', 'text type variable is not sanitized', 'columns are made by past_columns(), which quotes them'),
     ('%', 'OUT variable % is maybe unmodified', 'RETURN QUERY EXECUTE sets them'),
     ('onemap.object_after(%', 'composite OUT variable "wanted" is not single argument', 'a row and what is told of its record'),
