@@ -13,8 +13,9 @@
         DEPARTMENT, GRID_CELL, BOX, AREA,                                                                              \
         {.name = "state",                                                                                              \
          .kind = PARAMETER_CHOICE,                                                                                     \
-         .choices = "online offline never alarm",                                                                      \
-         .meaning = "only devices in this state; never: no message yet; alarm: with an open alarm"},                   \
+         .choices = "online offline never away alarm",                                                                 \
+         .meaning =                                                                                                    \
+             "only devices in this state; never: no message yet; away: offline or never; alarm: with an open alarm"},  \
     {                                                                                                                  \
         .name = "text", .kind = PARAMETER_TEXT, .low = 2, .high = 64,                                                  \
         .meaning = "parts of code, name or component code, with blanks between them"                                   \

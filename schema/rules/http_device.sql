@@ -23,6 +23,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         WHEN 'online' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s WHERE s.online)'
         WHEN 'offline' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s WHERE NOT s.online)'
         WHEN 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s)'
+        WHEN 'away' THEN 'NOT EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s WHERE s.online)'
         ELSE 'EXISTS (SELECT FROM onemap.alarm_open_as_of(d.id, $8) a)' END
 $$;
 COMMENT ON FUNCTION onemap.http_device_state_condition(text) IS 'The condition on a device d for its state at a moment ($8)';
@@ -50,6 +51,8 @@ BEGIN
                 'EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
             WHEN request->>'state' = 'offline' THEN 'd.id IN (SELECT s.device_id FROM onemap.device_state s WHERE NOT s.online)'
             WHEN request->>'state' = 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id)'
+            WHEN request->>'state' = 'away' THEN
+                'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
             ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END),
         ('text', 'onemap.search_pairs(' || words || ') @> $4 AND lower(' || words || ') LIKE ALL ($5)'))
         AS x (field, condition) WHERE request ? x.field;

@@ -29,7 +29,7 @@ INSERT INTO test.filter VALUES
     ('box', '{"box": [114.65, 34.45, 114.75, 34.55]}', 'public.ST_X(coalesce(s.geom, d.geom)) BETWEEN 114.65 AND 114.75 AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
     ('far box', '{"box": [114.65, 34.45, 114.6, 34.55]}', 'NOT (public.ST_X(coalesce(s.geom, d.geom)) > 114.6 AND public.ST_X(coalesce(s.geom, d.geom)) < 114.65) AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
     ('area', '{"area": [114.65, 34.45, 114.85, 34.45, 114.75, 34.65]}', 'public.ST_Y(coalesce(s.geom, d.geom)) >= 34.45 AND public.ST_Y(coalesce(s.geom, d.geom)) - 34.45 <= 2 * least(public.ST_X(coalesce(s.geom, d.geom)) - 114.65, 114.85 - public.ST_X(coalesce(s.geom, d.geom)))'),
-    ('online', '{"state": "online"}', 's.online'), ('offline', '{"state": "offline"}', 'NOT s.online'), ('never', '{"state": "never"}', 's.device_id IS NULL'),
+    ('online', '{"state": "online"}', 's.online'), ('offline', '{"state": "offline"}', 'NOT s.online'), ('never', '{"state": "never"}', 's.device_id IS NULL'), ('away', '{"state": "away"}', 's.online IS NOT TRUE'),
     ('alarm', '{"state": "alarm"}', 'd.id % 26 = 13'), ('street', '{"text": "民路"}', 'd.name_zh LIKE ''%民路%'''), ('part of a code', '{"text": "Light-1"}', 'd.code LIKE ''%light-1%'''),
     ('two words', '{"text": "路1 号"}', 'd.name_zh LIKE ''%路1%'' AND d.name_zh LIKE ''%号%'''), ('signs', '{"text": "%_"}', 'false'), ('component', '{"text": "4102210118"}', 'd.component_code LIKE ''4102210118%''');
 CREATE FUNCTION test.wanted(condition text, department text) RETURNS int[] LANGUAGE plpgsql AS $$

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { chromium } from "playwright-core";
 import { deskTests } from "./desk.mjs";
 import { manageTests } from "./manage.mjs";
+import { numberTests } from "./numbers.mjs";
 
 const { PAGE_HOST, PAGE_PORT, PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
 const BASE = `http://${PAGE_HOST}:${PAGE_PORT}`;
@@ -465,7 +466,7 @@ for (const [size, language, theme] of [
   };
 }
 
-Object.assign(tests, manageTests({ enter, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES }));
+Object.assign(tests, manageTests({ enter, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES }), numberTests({ enter, county, expect, shot }));
 
 // ---- all of them, or those that were asked for ----
 

@@ -1,7 +1,7 @@
 // What the map and its list show, as the address says it: one filter for both.
 import { route } from "../../lib/router.ts";
 
-export const STATES = ["online", "offline", "never", "alarm"] as const;
+export const STATES = ["online", "offline", "never", "away", "alarm"] as const;
 export const SHADES = ["", "open", "overdue", "month"] as const;
 export const LISTS = ["device", "alarm", "case"] as const;
 export type ListKind = (typeof LISTS)[number];

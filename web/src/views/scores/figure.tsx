@@ -31,7 +31,7 @@ export function Figure({ value, statistic, month, where = {}, label }: Propertie
   if (value === null || value === undefined) return <span class="quiet">–</span>;
   if (value === 0) return <span>0</span>;
   return (
-    <a class="figure" data-count={value} aria-label={`${label} ${number(value)}`} href={link("desk", { queue: "all", statistic, month, ...where })}>
+    <a class="figure" data-count={value} data-number={value} aria-label={`${label} ${number(value)}`} href={link("desk", { queue: "all", statistic, month, ...where })}>
       {number(value)}
     </a>
   );

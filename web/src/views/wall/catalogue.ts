@@ -27,6 +27,7 @@ export interface Bar {
   /** The part of it that is bad. */
   bad?: number;
   href?: string;
+  badHref?: string;
 }
 type Form =
   | { form: "values"; values: (data: never) => Value[] }
@@ -45,6 +46,7 @@ const groups = <T>(rows: T[], key: (row: T) => string): Map<string, T[]> => {
   for (const row of rows) all.set(key(row), [...(all.get(key(row)) ?? []), row]);
   return all;
 };
+const keyed = (parameter: string, key: string): Record<string, string> => (key === "" ? { [`no_${parameter}`]: "true" } : { [parameter]: key });
 /** Rows of a count of open cases, the largest first. What has no key is opened as having none. */
 const bars = (data: Counted, most: number, name: (key: string, zh: string | null) => string): Bar[] =>
   data.rows
@@ -52,7 +54,7 @@ const bars = (data: Counted, most: number, name: (key: string, zh: string | null
       title: name(row.key, row.name_zh),
       value: row.figures["open"] ?? 0,
       bad: row.figures["overdue"] ?? 0,
-      ...(data.parameter !== null && { href: cases({ is: "open", ...(row.key === "" ? { [`no_${data.parameter}`]: "true" } : { [data.parameter]: row.key }) }) }),
+      ...(data.parameter !== null && { href: cases({ is: "open", ...keyed(data.parameter, row.key) }), badHref: cases({ is: "open,overdue", ...keyed(data.parameter, row.key) }) }),
     }))
     .sort((a, b) => b.value - a.value)
     .slice(0, most);
@@ -96,8 +98,8 @@ export const TILES = {
       const online = sum(data.subsystems, (one) => one.online);
       const all = online + sum(data.subsystems, (one) => one.offline);
       return [
-        { title: ["在线率", "Online"], value: all === 0 ? null : (online / all) * 100, unit: "%", limits: { kind: "below", warn: 95, bad: 85 }, href: link("map", { state: "online" }) },
-        { title: ["离线", "Offline"], value: all - online, href: link("map", { state: "offline" }) },
+        { title: ["在线率", "Online"], value: all === 0 ? null : (online / all) * 100, unit: "%", limits: { kind: "below", warn: 95, bad: 85 }, href: link("map", { state: "online", inview: "false" }) },
+        { title: ["不在线", "Not online"], value: all - online, href: link("map", { state: "away", inview: "false" }) },
         { title: ["未结束报警", "Open alarms"], value: sum(data.subsystems, (one) => one.alarms), limits: { kind: "above", warn: 1, bad: 20 }, href: link("map", { list: "alarm", inview: "false" }) },
       ];
     },
@@ -105,12 +107,21 @@ export const TILES = {
   duty: tile(SOURCES.people, ["在岗人员", "On duty"], {
     form: "bars",
     bars: (data: { role: string }[]): Bar[] =>
-      [...groups(data, (one) => one.role)].map(([role, people]) => ({ title: role || "–", value: people.length })).sort((a, b) => b.value - a.value).slice(0, 8),
+      [...groups(data, (one) => one.role)].map(([role, people]) => ({ title: role || "–", value: people.length, ...(role !== "" && { href: link("work/people", { show: "duty", role }) }) })).sort((a, b) => b.value - a.value).slice(0, 8),
   }),
   work: tile(SOURCES.work, ["今日作业完成", "Work done today"], {
     form: "bars",
     bars: (data: { subsystem: string; due: number; finished: number; ended_late: number }[]): Bar[] =>
-      [...groups(data, (one) => one.subsystem)].map(([key, rows]) => ({ title: subsystemName(key), value: sum(rows, (one) => one.finished), bad: sum(rows, (one) => one.ended_late) })).sort((a, b) => b.value - a.value).slice(0, 9),
+      [...groups(data, (one) => one.subsystem)]
+        .map(([key, rows]) => ({
+          title: subsystemName(key),
+          value: sum(rows, (one) => one.finished),
+          href: link("work/process", { subsystem: key, status: "finished", from: today() }),
+          bad: sum(rows, (one) => one.ended_late),
+          badHref: link("work/process", { subsystem: key, is: "ended_late", from: today() }),
+        }))
+        .sort((a, b) => b.value - a.value)
+        .slice(0, 9),
   }),
   subsystems: tile(SOURCES.counts, ["子系统", "Subsystems"], { form: "subsystems" }),
   alarms: tile(SOURCES.alarms, ["报警", "Alarms"], { form: "alarms" }),

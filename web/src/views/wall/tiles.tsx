@@ -1,7 +1,7 @@
 // The forms of tiles: numbers, bars, subsystems, alarms, a trend, ranks. Each tile says how old it is, and is grey where it is old.
 import type { ComponentChildren, JSX } from "preact";
 import { subsystemName } from "../../lib/county.ts";
-import { ago, clock, now, number } from "../../lib/format.ts";
+import { ago, clock, date, now, number } from "../../lib/format.ts";
 import { link } from "../../lib/router.ts";
 import { language } from "../../lib/words.ts";
 import { problemText } from "../../part/states.tsx";
@@ -17,7 +17,15 @@ function level(value: number | null, limits: Limits | undefined): "" | "warn" | 
   return beyond(limits.bad) ? "bad" : beyond(limits.warn) ? "warn" : "";
 }
 
-const Opens = ({ href, children, label }: { href?: string | undefined; children: ComponentChildren; label: string }): JSX.Element => (href === undefined ? <>{children}</> : <a href={href} aria-label={label}>{children}</a>);
+/** `count`: what the list that it opens counts; a share or a score opens what it is of. */
+const Opens = ({ href, count, children, label }: { href?: string | undefined; count?: number | undefined; children: ComponentChildren; label: string }): JSX.Element =>
+  href === undefined ? (
+    <>{children}</>
+  ) : (
+    <a href={href} aria-label={label} data-number={count}>
+      {children}
+    </a>
+  );
 
 function Values({ values }: { values: Value[] }): JSX.Element {
   return (
@@ -29,7 +37,7 @@ function Values({ values }: { values: Value[] }): JSX.Element {
           <div key={one.title[0]} class={found}>
             <dt>{named(one.title)}</dt>
             <dd>
-              <Opens href={one.value === 0 ? undefined : one.href} label={`${named(one.title)} ${text}${one.unit === undefined ? "" : ` ${one.unit}`}`}>
+              <Opens href={one.value === 0 ? undefined : one.href} count={one.unit === "%" ? undefined : (one.value ?? undefined)} label={`${named(one.title)} ${text}${one.unit === undefined ? "" : ` ${one.unit}`}`}>
                 <span aria-hidden="true">{found === "bad" ? "▲" : found === "warn" ? "△" : ""}</span>
                 {text}
                 {one.unit !== undefined && <small> {one.unit}</small>}
@@ -55,10 +63,17 @@ function Bars({ bars, label }: { bars: Bar[]; label: string }): JSX.Element {
             <rect class="wall-bar-bad" width={((bar.bad ?? 0) / most) * 100} height="8" />
           </svg>
           <span class="wall-bar-value">
-            <Opens href={bar.value === 0 ? undefined : bar.href} label={`${bar.title} ${number(bar.value)}`}>
+            <Opens href={bar.value === 0 ? undefined : bar.href} count={bar.value} label={`${bar.title} ${number(bar.value)}`}>
               {number(bar.value)}
             </Opens>
-            {(bar.bad ?? 0) > 0 && <em class="bad"> ▲{number(bar.bad)}</em>}
+            {bar.bad !== undefined && bar.bad > 0 && (
+              <em class="bad">
+                {" "}
+                <Opens href={bar.badHref} count={bar.bad} label={`${bar.title} ${t("bad")} ${number(bar.bad)}`}>
+                  ▲{number(bar.bad)}
+                </Opens>
+              </em>
+            )}
           </span>
         </li>
       ))}
@@ -86,14 +101,14 @@ function Subsystems({ data }: { data: TileData["subsystems"] }): JSX.Element {
           <tr key={one.subsystem}>
             <th scope="row">{subsystemName(one.subsystem)}</th>
             <td class={`numeric ${one.offline > 0 ? "warn" : ""}`}>
-              <a href={link("map", { subsystem: one.subsystem, inview: "false" })} aria-label={`${subsystemName(one.subsystem)} ${number(one.online)}`}>
+              <Opens href={one.online === 0 ? undefined : link("map", { subsystem: one.subsystem, state: "online", inview: "false" })} count={one.online} label={`${subsystemName(one.subsystem)} ${t("online")} ${number(one.online)}`}>
                 {number(one.online)}
-              </a>
+              </Opens>
               <span class="quiet"> / {number(one.online + one.offline)}</span>
             </td>
             <td class={`numeric ${one.alarms > 0 ? "bad" : "quiet"}`}>
               {one.alarms > 0 ? (
-                <a href={link("map", { subsystem: one.subsystem, list: "alarm", inview: "false" })} aria-label={`${subsystemName(one.subsystem)} ${t("alarms")} ${number(one.alarms)}`}>
+                <a href={link("map", { subsystem: one.subsystem, list: "alarm", inview: "false" })} data-number={one.alarms} aria-label={`${subsystemName(one.subsystem)} ${t("alarms")} ${number(one.alarms)}`}>
                   <span aria-hidden="true">▲ </span>
                   {number(one.alarms)}
                 </a>
@@ -127,18 +142,26 @@ function Alarms({ alarms }: { alarms: OpenAlarm[] }): JSX.Element {
 
 const WIDTH = 640;
 const HEIGHT = 180;
+const DAY_MS = 86_400_000;
 
 /** Reported and ended by day. The day that is not over is hollow: its count still grows. */
 function Trend({ days }: { days: Day[] }): JSX.Element {
   const most = Math.max(4, ...days.map((day) => Math.max(day.reported, day.ended)));
   const step = (WIDTH - 50) / Math.max(1, days.length);
   const height = (value: number) => (value / most) * (HEIGHT - 44);
-  const column = (day: Day, place: number, kind: "reported" | "ended", offset: number) => (
-    <rect class={`wall-${kind} ${place === days.length - 1 ? "wall-running" : ""}`} x={44 + place * step + offset} y={HEIGHT - 22 - height(day[kind])} width={step * 0.36} height={height(day[kind])} />
-  );
+  const column = (day: Day, place: number, kind: "reported" | "ended", offset: number) => {
+    if (day[kind] === 0) return null;
+    const rect = <rect class={`wall-${kind} ${place === days.length - 1 ? "wall-running" : ""}`} x={44 + place * step + offset} y={HEIGHT - 22 - height(day[kind])} width={step * 0.36} height={height(day[kind])} />;
+    return (
+      <a href={link("desk", { queue: "all", moment: kind, from: day.day, to: date(day.at + DAY_MS) })} data-number={day[kind]} aria-label={`${day.day} ${t(kind)} ${number(day[kind])}`}>
+        <title>{`${day.day} ${t(kind)} ${number(day[kind])}`}</title>
+        {rect}
+      </a>
+    );
+  };
   return (
     <figure class="wall-trend">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={days.map((day) => `${day.day} ${t("reported")} ${day.reported} ${t("ended")} ${day.ended}`).join("; ")}>
+      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label={days.map((day) => `${day.day} ${t("reported")} ${day.reported} ${t("ended")} ${day.ended}`).join("; ")}>
         {[0, 0.5, 1].map((part) => (
           <g key={part}>
             <line class="grid" x1={44} x2={WIDTH} y1={HEIGHT - 22 - height(most * part)} y2={HEIGHT - 22 - height(most * part)} />
@@ -175,7 +198,9 @@ function Ranks({ data, end }: { data: Best; end: "first" | "last" }): JSX.Elemen
           <li key={row.department}>
             <span class="quiet">{row.rank}</span>
             <a href={link(`scores/department/${row.department}`, { month: data.month })}>{row.name}</a>
-            <strong class={end === "first" ? "good" : "warn"}>{number(row.total, 2)}</strong>
+            <a class={end === "first" ? "good" : "warn"} href={link(`scores/department/${row.department}`, { month: data.month })} aria-label={`${row.name} ${number(row.total, 2)}`}>
+              <strong>{number(row.total, 2)}</strong>
+            </a>
           </li>
         ))}
       </ol>

@@ -24,6 +24,7 @@ export const t = dictionary(
     reported: "上报",
     ended: "办结",
     days: "近 14 天",
+    bad: "超期、晚完成",
   },
   {
     title: "City operations",
@@ -48,5 +49,6 @@ export const t = dictionary(
     reported: "Reported",
     ended: "Ended",
     days: "14 days",
+    bad: "late",
   },
 );

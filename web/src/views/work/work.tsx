@@ -87,7 +87,7 @@ const period = (): Record<string, string> => {
 /** A number that opens its orders. */
 const opens = (value: number, what: Record<string, string | null>, name: string): ComponentChildren =>
   value === 0 ? "0" : (
-    <a href={link("work/process", { ...period(), ...what })} data-opens={value} aria-label={`${name} ${value}`}>
+    <a href={link("work/process", { ...period(), ...what })} data-opens={value} data-number={value} aria-label={`${name} ${value}`}>
       {number(value)}
     </a>
   );
@@ -115,9 +115,10 @@ function People(): JSX.Element {
   const here = new Map((attendance.rows ?? []).map((one) => [one.person, one]));
   const duty = people.rows.filter((one) => one.on_duty === true);
   const present = (wanted: boolean | null) => people.rows!.filter((one) => here.has(one.id) && here.get(one.id)!.present === wanted);
+  const role = route.value.parameters["role"];
   const sets = { duty, online: duty.filter((one) => one.online === true), present: present(true), absent: present(false), unknown: present(null), all: people.rows };
   const chosen = SETS.find((word) => word === route.value.parameters["show"]) ?? "duty";
-  const shown = sets[chosen];
+  const shown = role === undefined ? sets[chosen] : sets[chosen].filter((one) => one.role === role);
   const columns: Column<Person>[] = [
     { key: "code", title: t("code"), cell: (one) => one.code, wide: true },
     { key: "name", title: t("name"), cell: (one) => one.name ?? "–" },
@@ -141,6 +142,16 @@ function People(): JSX.Element {
       {attendance.problem && <Failed problem={attendance.problem} retry={attendance.reload} />}
       {!people.whole && <p class="warn">{t("notComplete", people.rows.length)}</p>}
       <Filters filters={units()} />
+      {role !== undefined && (
+        <p class="row">
+          <span>
+            {t("role")}: {role || "–"} · {t("persons", shown.length)}
+          </span>
+          <button type="button" onClick={() => setParameters({ role: null })}>
+            {t("notOnly")}
+          </button>
+        </p>
+      )}
       <Table label={t("people")} columns={columns} rows={shown.slice(0, 500)} rowKey={(one) => one.id} />
       {shown.length > 500 && <p class="quiet">{t("notComplete", 500)}</p>}
     </>
