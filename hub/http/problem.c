@@ -127,8 +127,9 @@ static const struct rule {
     {"CH057", 429, {"待用的附件过多", "Too many attachments wait"}, "请先附到案卷。"},
     {"CH066",
      403,
-     {"不能这样管理账号", "Not to be done to accounts"},
+     {"不能这样管理", "Not to be managed so"},
      "请由管理员本人登录后办理；本人的岗位和停用由别的管理员办理。"},
+    {"CH079", 422, {"文件有误，没有导入", "The file is wrong; nothing is imported"}, "请先检查文件，按检查报告改正。"},
     {"CH060", 401, {"需要登录", "Log in first"}, "请先登录。"},
     {"CH065", 400, {"该时刻无法查询", "Not of that moment"}, "at 须为过去且仍保留的时刻。"},
 };

@@ -7,6 +7,8 @@
     { .name = "login", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "what the person logs in as" }
 #define TOKEN                                                                                                          \
     { .name = "token", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "the token's name" }
+/* A county's cells are some MiB; larger files by `cityhub map import`. */
+enum { IMPORT_BYTES = 8 * 1024 * 1024, IMPORT_DEADLINE_S = 60 };
 #define BODY                                                                                                           \
     { .types = "application/json", .limit = ACCOUNT_BODY_MAX }
 
@@ -22,6 +24,13 @@ static const struct parameter rules_parameters[] = {
      .kind = PARAMETER_BOOLEAN,
      .initial = "false",
      .meaning = "only those that the county has changed"},
+    {0},
+};
+static const struct parameter subject_parameters[] = {
+    {.name = "subject",
+     .kind = PARAMETER_CHOICE,
+     .choices = "departments catalogue calendar office_hours grid_cells zones components",
+     .meaning = "what the file has"},
     {0},
 };
 static const struct parameter rule_parameters[] = {
@@ -107,5 +116,31 @@ const struct route routes_account[] = {
      .body = BODY,
      .function = "onemap.http_alarm_rule_set",
      .content_type = JSON_TYPE},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/imports",
+     .summary = "Files that the county keeps, how much of each is there",
+     .right = RIGHT_OPERATE,
+     .function = "onemap.http_imports",
+     .content_type = JSON_TYPE},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/imports/{subject}/check",
+     .summary = "What importing a file would refuse or find strange; nothing is stored",
+     .right = RIGHT_OPERATE,
+     .parameters = subject_parameters,
+     .body = {.types = "application/json", .limit = IMPORT_BYTES},
+     .deadline_s = IMPORT_DEADLINE_S,
+     .function = "onemap.http_import_check",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/imports/{subject}",
+     .summary = "Import a file, whole or not at all",
+     .right = RIGHT_OPERATE,
+     .parameters = subject_parameters,
+     .body = {.types = "application/json", .limit = IMPORT_BYTES},
+     .deadline_s = IMPORT_DEADLINE_S,
+     .function = "onemap.http_import",
+     .content_type = JSON_TYPE,
+     .compress = true},
     {0},
 };

@@ -8,7 +8,7 @@ DECLARE who jsonb := onemap.identity(request);
 BEGIN
     IF who->>'kind' IS DISTINCT FROM 'person' OR NOT who->'posts' ? 'admin' THEN
         RAISE EXCEPTION '% is no administrator', who->>'login' USING ERRCODE = 'CH066',
-            HINT = '账号、令牌和报警规则由管理员本人登录后管理；令牌不能。';
+            HINT = '账号、令牌、报警规则和文件导入由管理员本人登录后管理；令牌不能。';
     END IF;
     RETURN (who->>'id')::int;
 END $$;

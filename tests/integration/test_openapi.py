@@ -470,6 +470,11 @@ def test_what_is_written(shared, county, document, month):
     changes = {"source": "县", "threshold": 99.5, "clear_threshold": 90, "severity": "minor", "enabled": True}
     post(admin, "/api/v1/alarm_rules/{subsystem}/{rule}", changes, 200, subsystem="dust", rule=rule["rule"])
     post(admin, "/api/v1/alarm_rules/{subsystem}/{rule}", {"threshold": 99}, 422, subsystem="dust", rule=rule["rule"])
+    hours = {"file": "hours.json", "content": {"schedule": "form", "name_zh": "表", "source": "assumed", "periods": [{"opens": "08:30", "closes": "17:00"}]}}
+    post(admin, "/api/v1/imports/{subject}/check", hours, 200, subject="office_hours")
+    post(admin, "/api/v1/imports/{subject}", hours, 200, subject="office_hours")
+    post(admin, "/api/v1/imports/{subject}", {"file": "x", "content": []}, 422, subject="departments")
+    post(chief, "/api/v1/imports/{subject}", hours, 403, subject="office_hours")
     post(chief, "/api/v1/logout", None, 204)
     posts = {path for method, path, _ in operations(document) if method == "POST"}
     # Of these test_identity.py, test_api_cases.py and test_attachments.py have good ones.
