@@ -10,6 +10,48 @@ export function manageTests({ enter, expect, check, shot, text, open, BASE }) {
   };
 
   return {
+    "a file is judged before it is imported: problems by line in Chinese, then the report, then the store": async () => {
+      const window = await enter({ ...CENTRE, size: "office" }, "#/operate/imports");
+      const { page } = window;
+      await page.waitForSelector("[data-import=departments]");
+      const before = Number(await row(page, "单位名录").locator("td.numeric").innerText());
+      const choose = (text, name = "单位.csv", mimeType = "text/csv") => page.setInputFiles("[data-testid=file]", { name, mimeType, buffer: Buffer.from(text) });
+      const head = "\ufeffcode,name,kind,parent,schedule,active\r\n";
+      const kept = 'huanwei,环境卫生服务中心,county,,standard,yes\r\nchengguan,"城市管理局",county,,standard,yes\r\n';
+      await page.click("[data-import=departments]");
+      await choose(`${head}jie,"街道 ""东""",moon,nobody,standard,yes\r\n`);
+      await page.waitForSelector(".operate-findings tbody tr");
+      const report = await page.locator("dialog").innerText();
+      expect(report.includes("第 2 行") && report.includes("类型（kind）：须为 street（街道）、county（县直）、enterprise（企业），现为“moon”") && report.includes("文件里没有单位“nobody”"), report);
+      expect((await page.locator("dialog button.primary").count()) === 0, "what is wrong can be imported");
+      await check(page, "a report");
+      await shot(page, "operate-import-wrong");
+      await choose(`${head}${kept}a,b\r\n`);
+      await page.waitForFunction(() => document.querySelector("dialog [role=alert]")?.innerText.includes("第 4 行的列数和表头不同"));
+      await choose(`${head}${kept.split("\r\n")[0]}\r\n`);
+      await page.waitForFunction(() => document.querySelector("dialog")?.innerText.includes("城市管理局（chengguan）不在文件里：将停用"));
+      await shot(page, "operate-import-strange");
+      await choose(`${head}${kept}dong,"街道 ""东"" <b>",street,,standard,yes\r\n`);
+      await page.waitForFunction(() => document.querySelector("dialog")?.innerText.includes("3 条，没有问题，可以导入"));
+      expect(Number(await row(page, "单位名录").locator("td.numeric").innerText()) === before, "the check has stored it");
+      await page.click("dialog button.primary");
+      await page.waitForFunction(() => document.querySelector("dialog")?.innerText.includes("已导入：3 条"));
+      await shot(page, "operate-import-done");
+      await page.keyboard.press("Escape");
+      await page.waitForFunction((count) => [...document.querySelectorAll(".operate tbody tr")].some((one) => one.innerText.includes("单位名录") && one.innerText.includes("wang.wu") && one.querySelector(".numeric").innerText === String(count)), before + 1);
+
+      await page.click("[data-import=components]");
+      const feature = { type: "Feature", properties: { code: "4102210100000001" }, geometry: { type: "Point", coordinates: [34.5, 114.4] } };
+      await choose(JSON.stringify({ type: "FeatureCollection", features: [feature] }), "部件.geojson", "application/geo+json");
+      await page.waitForFunction(() => /第 1 个要素[^]*经纬度是不是反了/.test(document.querySelector("dialog .operate-findings")?.innerText ?? ""));
+      feature.geometry.coordinates.reverse();
+      await choose(JSON.stringify({ type: "FeatureCollection", features: [feature] }), "部件.geojson", "application/geo+json");
+      await page.waitForFunction(() => document.querySelector("dialog")?.innerText.includes("1 条，没有问题"));
+      await page.click("dialog button.primary");
+      await page.waitForFunction(() => document.querySelector("dialog")?.innerText.includes("新增 1，更改 0"));
+      return window;
+    },
+
     "a person is added, changed, given a new password and revoked; the secret is shown once": async () => {
       const window = await enter({ ...CENTRE, forgiven: ["409", "422"] }, "#/operate/users");
       const { page } = window;

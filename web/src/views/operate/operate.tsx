@@ -9,6 +9,8 @@ import { me } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
+import { t as importWords } from "./import-words.ts";
+import { Imports } from "./imports.tsx";
 import { Quarantine } from "./quarantine.tsx";
 import { t as manageWords } from "./manage-words.ts";
 import { Rules } from "./rules.tsx";
@@ -18,9 +20,9 @@ import { Users } from "./users.tsx";
 import { t } from "./words.ts";
 import "./operate.css";
 
-const TABS = ["health", "vendors", "quarantine", "lanes", "upstream", "users", "tokens", "rules"] as const;
+const TABS = ["health", "vendors", "quarantine", "lanes", "upstream", "users", "tokens", "rules", "imports"] as const;
 /** They are an administrator's. */
-const MANAGED = ["users", "tokens"];
+const MANAGED = ["users", "tokens", "imports"];
 const HEALTH_S = 5;
 const LIST_S = 30;
 /** Seconds of lag from which a subsystem is late, and from which something is wrong. */
@@ -182,8 +184,8 @@ function Lanes(): JSX.Element {
   );
 }
 
-const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes, upstream: Upstream, users: Users, tokens: Tokens, rules: Rules };
-const tabTitle = (tab: (typeof TABS)[number]): string => (tab === "users" || tab === "tokens" || tab === "rules" ? manageWords(tab) : t(tab));
+const SHOWN = { health: Health, vendors: Vendors, quarantine: Quarantine, lanes: Lanes, upstream: Upstream, users: Users, tokens: Tokens, rules: Rules, imports: Imports };
+const tabTitle = (tab: (typeof TABS)[number]): string => (tab === "users" || tab === "tokens" || tab === "rules" ? manageWords(tab) : tab === "imports" ? importWords(tab) : t(tab));
 
 export default function Operate(): JSX.Element {
   // Nothing here comes by the stream; whether there is one is seen in the frame's head.
