@@ -2,6 +2,8 @@
  * schema/rules/http_{people,work,place,search}.sql. */
 #include "hub/http/routes.h"
 
+enum { CSV_DEADLINE_S = 60 };
+
 #define TEXT                                                                                                           \
     {                                                                                                                  \
         .name = "text", .kind = PARAMETER_TEXT, .low = 2, .high = 64,                                                  \
@@ -17,47 +19,44 @@
 #define KEEP_FRESH .cache = "private, no-cache", .etag = ETAG_BYTES, .compress = true
 
 static const struct parameter people_parameters[] = {SUBSYSTEM, DEPARTMENT, ON_DUTY, TEXT, LIMIT, AFTER, AT, {0}};
-static const struct parameter attendance_parameters[] = {
-    {.name = "day", .kind = PARAMETER_TIME, .meaning = "a day of the county; left out: today"},
-    SUBSYSTEM,
-    DEPARTMENT,
-    LIMIT,
-    AFTER,
-    {0},
-};
-static const struct parameter work_parameters[] = {
-    SUBSYSTEM,
-    DEPARTMENT,
-    {.name = "status",
-     .kind = PARAMETER_CHOICE,
-     .choices = "planned started finished cancelled",
-     .meaning = "only work that stands so"},
-    {.name = "is",
-     .kind = PARAMETER_CHOICE,
-     .choices = "due met started_late ended_late",
-     .meaning = "only work that counts so; due: not cancelled; met: finished, and not late"},
-    {.name = "unit",
-     .kind = PARAMETER_TEXT,
-     .low = 1,
-     .high = 32,
-     .meaning = "only this department's own work, not of those below it; -: of none"},
-    {.name = "standard",
-     .kind = PARAMETER_TEXT,
-     .low = 1,
-     .high = 128,
-     .meaning = "only work held to the standard of this code; -: to none"},
-    {.name = "device", .kind = PARAMETER_INTEGER, .low = 1, .high = INT32_MAX, .meaning = "only work at this device"},
-    {.name = "person", .kind = PARAMETER_INTEGER, .low = 1, .high = INT32_MAX, .meaning = "only this person's work"},
-    FROM,
-    TO,
-    LIMIT,
-    {.name = "after",
-     .kind = PARAMETER_INTEGER,
-     .low = 1,
-     .high = 9007199254740992.0,
-     .meaning = "next of the page before: the page begins behind it"},
-    {0},
-};
+#define DAY                                                                                                            \
+    { .name = "day", .kind = PARAMETER_TIME, .meaning = "a day of the county; left out: today" }
+static const struct parameter attendance_parameters[] = {DAY, SUBSYSTEM, DEPARTMENT, LIMIT, AFTER, {0}};
+static const struct parameter attendance_csv_parameters[] = {DAY, SUBSYSTEM, DEPARTMENT, CSV_LIMIT, CSV_BOM, {0}};
+#define WORK_FILTERS                                                                                                   \
+    SUBSYSTEM, DEPARTMENT,                                                                                             \
+        {.name = "status",                                                                                             \
+         .kind = PARAMETER_CHOICE,                                                                                     \
+         .choices = "planned started finished cancelled",                                                              \
+         .meaning = "only work that stands so"},                                                                       \
+        {.name = "is",                                                                                                 \
+         .kind = PARAMETER_CHOICE,                                                                                     \
+         .choices = "due met started_late ended_late",                                                                 \
+         .meaning = "only work that counts so; due: not cancelled; met: finished, and not late"},                      \
+        {.name = "unit",                                                                                               \
+         .kind = PARAMETER_TEXT,                                                                                       \
+         .low = 1,                                                                                                     \
+         .high = 32,                                                                                                   \
+         .meaning = "only this department's own work, not of those below it; -: of none"},                             \
+        {.name = "standard",                                                                                           \
+         .kind = PARAMETER_TEXT,                                                                                       \
+         .low = 1,                                                                                                     \
+         .high = 128,                                                                                                  \
+         .meaning = "only work held to the standard of this code; -: to none"},                                        \
+        {.name = "device",                                                                                             \
+         .kind = PARAMETER_INTEGER,                                                                                    \
+         .low = 1,                                                                                                     \
+         .high = INT32_MAX,                                                                                            \
+         .meaning = "only work at this device"},                                                                       \
+        {.name = "person",                                                                                             \
+         .kind = PARAMETER_INTEGER,                                                                                    \
+         .low = 1,                                                                                                     \
+         .high = INT32_MAX,                                                                                            \
+         .meaning = "only this person's work"},                                                                        \
+        FROM, TO
+
+static const struct parameter work_parameters[] = {WORK_FILTERS, LIMIT, AFTER_ID, {0}};
+static const struct parameter work_csv_parameters[] = {WORK_FILTERS, CSV_LIMIT, CSV_BOM, {0}};
 static const struct parameter summary_parameters[] = {SUBSYSTEM, DEPARTMENT, FROM, TO, {0}};
 static const struct parameter grid_cells_parameters[] = {DEPARTMENT, BOX, LIMIT, CODE_AFTER(15), {0}};
 static const struct parameter components_parameters[] = {DEPARTMENT, GRID_CELL, BOX, LIMIT, CODE_AFTER(16), {0}};
@@ -155,6 +154,26 @@ const struct route routes_place[] = {
      .content_type = JSON_TYPE,
      KEEP_FRESH},
     {.method = METHOD_GET,
+     .pattern = "/api/v1/attendance.csv",
+     .summary = "The same list as CSV",
+     .right = RIGHT_READ,
+     .parameters = attendance_csv_parameters,
+     .function = "onemap.http_attendance_csv",
+     .by_row = true,
+     .content_type = CSV_TYPE,
+     .compress = true,
+     .deadline_s = CSV_DEADLINE_S},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/attendance.xlsx",
+     .summary = "The same list as a workbook",
+     .right = RIGHT_READ,
+     .parameters = attendance_csv_parameters,
+     .function = "onemap.http_attendance_csv",
+     .sheet = "上报小时",
+     .content_type = XLSX_TYPE,
+     .cache = "private, no-cache",
+     .deadline_s = CSV_DEADLINE_S},
+    {.method = METHOD_GET,
      .pattern = "/api/v1/work",
      .summary = "Work orders with standard and performance, the newest first",
      .right = RIGHT_READ,
@@ -162,6 +181,26 @@ const struct route routes_place[] = {
      .function = "onemap.http_work",
      .content_type = JSON_TYPE,
      KEEP_FRESH},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/work.csv",
+     .summary = "The same list as CSV",
+     .right = RIGHT_READ,
+     .parameters = work_csv_parameters,
+     .function = "onemap.http_work_csv",
+     .by_row = true,
+     .content_type = CSV_TYPE,
+     .compress = true,
+     .deadline_s = CSV_DEADLINE_S},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/work.xlsx",
+     .summary = "The same list as a workbook",
+     .right = RIGHT_READ,
+     .parameters = work_csv_parameters,
+     .function = "onemap.http_work_csv",
+     .sheet = "编号 晚开始秒 晚完成秒 用时秒 数量 质量分 经度 纬度",
+     .content_type = XLSX_TYPE,
+     .cache = "private, no-cache",
+     .deadline_s = CSV_DEADLINE_S},
     {.method = METHOD_GET,
      .pattern = "/api/v1/work/summary",
      .summary = "Work summed up by department and subsystem",

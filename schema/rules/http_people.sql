@@ -79,33 +79,67 @@ COMMENT ON FUNCTION onemap.http_vehicles(jsonb) IS
     'lon, lat}], next}';
 GRANT EXECUTE ON FUNCTION onemap.http_vehicles(jsonb) TO cityhub_api;
 
+CREATE OR REPLACE FUNCTION onemap.http_attendance_day(request jsonb) RETURNS date
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.local_time(coalesce(onemap.http_time(request, 'day'), now()))::date
+$$;
+COMMENT ON FUNCTION onemap.http_attendance_day(jsonb) IS 'The day of the county that attendance is asked of';
+
 -- Whoever carries a terminal has been at work in the hours in which it sent.
-CREATE OR REPLACE FUNCTION onemap.http_attendance(request jsonb) RETURNS TABLE (body json)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+CREATE OR REPLACE FUNCTION onemap.http_attendance_find(request jsonb)
+RETURNS TABLE (id int, code text, name text, role text, subsystem text, department_id int, device_id int, present boolean,
+    hours bigint, first_hour timestamptz, last_at timestamptz)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     seen int[] := onemap.identity_departments(request); names boolean := onemap.http_names_people(request);
-    most int := (request->>'limit')::int; units int[] := onemap.http_department_ids(request);
-    day date := onemap.local_time(coalesce(onemap.http_time(request, 'day'), now()))::date;
+    units int[] := onemap.http_department_ids(request); day date := onemap.http_attendance_day(request);
 BEGIN
     PERFORM onemap.http_check(request);
     RETURN QUERY
     WITH page AS MATERIALIZED (
         SELECT p.* FROM onemap.person p
-        WHERE p.id > (request->>'after')::int AND onemap.http_sees(seen, p.department_id)
+        WHERE p.id > coalesce((request->>'after')::int, 0) AND onemap.http_sees(seen, p.department_id)
             AND (NOT request ? 'subsystem' OR p.subsystem = request->>'subsystem')
             AND (NOT request ? 'department' OR p.department_id = ANY (units))
-        ORDER BY p.id LIMIT most)
-    SELECT json_build_object('day', day, 'time_zone', onemap.time_zone(), 'attendance', coalesce(json_agg(json_build_object(
-            'person', p.id, 'code', p.code, 'name', CASE WHEN names THEN p.name END, 'role', p.role, 'department', u.code,
-            'device', p.device_id, 'present', CASE WHEN p.device_id IS NOT NULL THEN h.hours > 0 END, 'hours', h.hours,
-            'first_hour', h.first_hour, 'last_at', h.last_at) ORDER BY p.id), '[]'),
-        'next', CASE WHEN count(*) = most THEN max(p.id) END)
-    FROM page p LEFT JOIN onemap.department u ON u.id = p.department_id
-        CROSS JOIN LATERAL (SELECT count(*) AS hours, min(o.hour) AS first_hour, max(o.last_at) AS last_at
-            FROM onemap.observation_hourly o WHERE o.device_id = p.device_id AND o.records > 0
-                AND o.hour >= onemap.local_midnight(day) AND o.hour < onemap.local_midnight(day + 1)) h;
+        ORDER BY p.id LIMIT (request->>'limit')::int)
+    SELECT p.id, p.code, CASE WHEN names THEN p.name END, p.role, p.subsystem, p.department_id, p.device_id,
+        CASE WHEN p.device_id IS NOT NULL THEN h.hours > 0 END, h.hours, h.first_hour, h.last_at
+    FROM page p CROSS JOIN LATERAL (SELECT count(*) AS hours, min(o.hour) AS first_hour, max(o.last_at) AS last_at
+        FROM onemap.observation_hourly o WHERE o.device_id = p.device_id AND o.records > 0
+            AND o.hour >= onemap.local_midnight(day) AND o.hour < onemap.local_midnight(day + 1)) h
+    ORDER BY p.id;
 END $$;
+COMMENT ON FUNCTION onemap.http_attendance_find(jsonb) IS
+    'Who of those that who asks may see was at work on a day: a page by id; present: NULL for who has no terminal; name: NULL for '
+    'who may not be told';
+
+CREATE OR REPLACE FUNCTION onemap.http_attendance(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('day', onemap.http_attendance_day(request), 'time_zone', onemap.time_zone(),
+        'attendance', coalesce(json_agg(json_build_object('person', p.id, 'code', p.code, 'name', p.name, 'role', p.role,
+            'department', u.code, 'device', p.device_id, 'present', p.present, 'hours', p.hours, 'first_hour', p.first_hour,
+            'last_at', p.last_at) ORDER BY p.id), '[]'),
+        'next', CASE WHEN count(*) = (request->>'limit')::int THEN max(p.id) END)
+    FROM onemap.http_attendance_find(request) p LEFT JOIN onemap.department u ON u.id = p.department_id
+$$;
 COMMENT ON FUNCTION onemap.http_attendance(jsonb) IS
     'GET /api/v1/attendance: {day, time_zone, attendance: [{person, code, name, role, department, device, present, hours, '
     'first_hour, last_at}], next}: hours of the day in which the person''s terminal sent; present: NULL for who has none';
-GRANT EXECUTE ON FUNCTION onemap.http_attendance(jsonb) TO cityhub_api;
+
+CREATE OR REPLACE FUNCTION onemap.http_attendance_csv(request jsonb) RETURNS TABLE (body text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT onemap.http_csv_head(request, '日期', '人员编号', '姓名', '岗位', '子系统', '单位代码', '单位', '终端编号',
+        '到岗', '上报小时', '最早', '最晚');
+    RETURN QUERY
+    SELECT onemap.http_csv_line(onemap.http_attendance_day(request)::text, p.code, p.name, p.role, z.name_zh, u.code, u.name_zh,
+        d.code, CASE WHEN p.present THEN '是' WHEN NOT p.present THEN '否' ELSE '' END, p.hours::text,
+        onemap.county_time(p.first_hour), onemap.county_time(p.last_at))
+    FROM onemap.http_attendance_find(request) p JOIN onemap.subsystem z ON z.key = p.subsystem
+        LEFT JOIN onemap.department u ON u.id = p.department_id
+        LEFT JOIN onemap.device d ON d.id = p.device_id AND onemap.http_sees(onemap.identity_departments(request), d.department_id)
+    ORDER BY p.id;
+END $$;
+COMMENT ON FUNCTION onemap.http_attendance_csv(jsonb) IS
+    'GET /api/v1/attendance.csv: the same list line by line; nothing of who has no terminal is said';
+GRANT EXECUTE ON FUNCTION onemap.http_attendance(jsonb), onemap.http_attendance_csv(jsonb) TO cityhub_api;

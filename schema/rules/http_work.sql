@@ -27,50 +27,88 @@ $$;
 COMMENT ON FUNCTION onemap.work_is(onemap.work_order, text) IS
     'Whether an order counts as due, met, started_late or ended_late: what the sums count, as a word of the list';
 
-CREATE OR REPLACE FUNCTION onemap.http_work(request jsonb) RETURNS TABLE (body json)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+CREATE OR REPLACE FUNCTION onemap.http_work_find(request jsonb) RETURNS SETOF onemap.work_order
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-    seen int[] := onemap.identity_departments(request); names boolean := onemap.http_names_people(request);
-    most int := (request->>'limit')::int; units int[] := onemap.http_department_ids(request);
+    seen int[] := onemap.identity_departments(request); most int := (request->>'limit')::int;
+    units int[] := onemap.http_department_ids(request);
     from_at timestamptz := onemap.http_time(request, 'from'); to_at timestamptz := onemap.http_time(request, 'to');
 BEGIN
     PERFORM onemap.http_check(request);
     RETURN QUERY
-    WITH page AS MATERIALIZED (
-        SELECT w AS w, w.id FROM onemap.work_order w
-        WHERE (NOT request ? 'after' OR w.id < (request->>'after')::bigint) AND onemap.http_sees(seen, w.department_id)
-            AND (NOT request ? 'subsystem' OR w.subsystem = request->>'subsystem')
-            AND (NOT request ? 'department' OR w.department_id = ANY (units))
-            AND (NOT request ? 'unit' OR coalesce((SELECT d.code FROM onemap.department d WHERE d.id = w.department_id), '-')
-                = request->>'unit')
-            AND (NOT request ? 'standard' OR coalesce((SELECT s.code FROM onemap.work_standard s WHERE s.id = w.standard_id), '-')
-                = request->>'standard')
-            AND (NOT request ? 'is' OR onemap.work_is(w, request->>'is'))
-            AND (NOT request ? 'status' OR w.status = upper(request->>'status'))
-            AND (NOT request ? 'device' OR w.device_id = (request->>'device')::int)
-            AND (NOT request ? 'person' OR w.person_id = (request->>'person')::int)
-            AND (from_at IS NULL OR w.planned_start >= from_at) AND (to_at IS NULL OR w.planned_start < to_at)
-        ORDER BY w.id DESC LIMIT most)
-    SELECT json_build_object('work', coalesce(json_agg(json_build_object('id', (p.w).id, 'subsystem', (p.w).subsystem,
-            'vendor', (p.w).vendor, 'code', (p.w).code, 'title', (p.w).title, 'status', lower((p.w).status),
-            'department', u.code, 'device', (p.w).device_id,
-            'person', CASE WHEN n.id IS NOT NULL THEN json_build_object('id', n.id, 'code', n.code,
-                'name', CASE WHEN names THEN n.name END) END,
-            'vehicle', CASE WHEN v.id IS NOT NULL THEN json_build_object('id', v.id, 'code', v.code, 'plate', v.plate) END,
-            'planned_start', (p.w).planned_start, 'planned_end', (p.w).planned_end, 'started_at', (p.w).started_at,
-            'finished_at', (p.w).finished_at, 'result', (p.w).result, 'lon', public.ST_X((p.w).geom), 'lat',
-                public.ST_Y((p.w).geom),
-            'standard', CASE WHEN s.id IS NOT NULL THEN json_build_object('code', s.code, 'name', s.name,
-                'requirement', s.requirement, 'source', s.source) END,
-            'performance', onemap.work_performance(p.w)) ORDER BY p.id DESC), '[]'),
-        'next', CASE WHEN count(*) = most THEN min(p.id) END)
-    FROM page p LEFT JOIN onemap.department u ON u.id = (p.w).department_id
-        LEFT JOIN onemap.work_standard s ON s.id = (p.w).standard_id
-        LEFT JOIN onemap.person n ON n.id = (p.w).person_id AND onemap.http_sees(seen, n.department_id)
-        LEFT JOIN onemap.vehicle v ON v.id = (p.w).vehicle_id AND onemap.http_sees(seen, v.department_id);
+    SELECT w.* FROM onemap.work_order w
+    WHERE (NOT request ? 'after' OR w.id < (request->>'after')::bigint) AND onemap.http_sees(seen, w.department_id)
+        AND (NOT request ? 'subsystem' OR w.subsystem = request->>'subsystem')
+        AND (NOT request ? 'department' OR w.department_id = ANY (units))
+        AND (NOT request ? 'unit' OR coalesce((SELECT d.code FROM onemap.department d WHERE d.id = w.department_id), '-')
+            = request->>'unit')
+        AND (NOT request ? 'standard' OR coalesce((SELECT s.code FROM onemap.work_standard s WHERE s.id = w.standard_id), '-')
+            = request->>'standard')
+        AND (NOT request ? 'is' OR onemap.work_is(w, request->>'is'))
+        AND (NOT request ? 'status' OR w.status = upper(request->>'status'))
+        AND (NOT request ? 'device' OR w.device_id = (request->>'device')::int)
+        AND (NOT request ? 'person' OR w.person_id = (request->>'person')::int)
+        AND (from_at IS NULL OR w.planned_start >= from_at) AND (to_at IS NULL OR w.planned_start < to_at)
+    ORDER BY w.id DESC LIMIT most;
+END $$;
+COMMENT ON FUNCTION onemap.http_work_find(jsonb) IS
+    'The work orders that fit a request, of those that who asks may see, the newest first: a page of a list';
+
+CREATE OR REPLACE FUNCTION onemap.http_work_entry(w onemap.work_order, seen int[], names boolean) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT json_build_object('id', w.id, 'subsystem', w.subsystem, 'vendor', w.vendor, 'code', w.code, 'title', w.title,
+        'status', lower(w.status), 'department', u.code, 'device', w.device_id,
+        'person', CASE WHEN n.id IS NOT NULL THEN json_build_object('id', n.id, 'code', n.code,
+            'name', CASE WHEN names THEN n.name END) END,
+        'vehicle', CASE WHEN v.id IS NOT NULL THEN json_build_object('id', v.id, 'code', v.code, 'plate', v.plate) END,
+        'planned_start', w.planned_start, 'planned_end', w.planned_end, 'started_at', w.started_at,
+        'finished_at', w.finished_at, 'result', w.result, 'lon', public.ST_X(w.geom), 'lat', public.ST_Y(w.geom),
+        'standard', CASE WHEN s.id IS NOT NULL THEN json_build_object('code', s.code, 'name', s.name,
+            'requirement', s.requirement, 'source', s.source) END,
+        'performance', onemap.work_performance(w))
+    FROM (SELECT) one LEFT JOIN onemap.department u ON u.id = w.department_id
+        LEFT JOIN onemap.work_standard s ON s.id = w.standard_id
+        LEFT JOIN onemap.person n ON n.id = w.person_id AND onemap.http_sees(seen, n.department_id)
+        LEFT JOIN onemap.vehicle v ON v.id = w.vehicle_id AND onemap.http_sees(seen, v.department_id)
+$$;
+COMMENT ON FUNCTION onemap.http_work_entry(onemap.work_order, int[], boolean) IS
+    'A work order as lists show it, with standard and performance; its person and vehicle if they are of these departments (NULL: '
+    'all), the person''s name if names';
+
+CREATE OR REPLACE FUNCTION onemap.http_work(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE seen int[] := onemap.identity_departments(request); names boolean := onemap.http_names_people(request);
+BEGIN
+    RETURN QUERY
+    SELECT json_build_object('work', coalesce(json_agg(onemap.http_work_entry(w, seen, names) ORDER BY w.id DESC), '[]'),
+        'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(w.id) END)
+    FROM onemap.http_work_find(request) w;
 END $$;
 COMMENT ON FUNCTION onemap.http_work(jsonb) IS
     'GET /api/v1/work: {work: orders with standard and performance, the newest first, next}';
+
+CREATE OR REPLACE FUNCTION onemap.http_work_csv(request jsonb) RETURNS TABLE (body text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE seen int[] := onemap.identity_departments(request); names boolean := onemap.http_names_people(request);
+BEGIN
+    RETURN QUERY SELECT onemap.http_csv_head(request, '编号', '子系统', '厂商', '作业单号', '作业', '状态', '单位代码', '单位',
+        '设备编号', '人员编号', '姓名', '车牌', '作业标准', '计划开始', '计划结束', '实际开始', '实际结束', '晚开始秒', '晚完成秒',
+        '用时秒', '数量', '计量单位', '质量分', '结果', '经度', '纬度');
+    RETURN QUERY
+    SELECT onemap.http_csv_line(w.id::text, z.name_zh, w.vendor, w.code, w.title, CASE w.status WHEN 'PLANNED' THEN '计划'
+            WHEN 'STARTED' THEN '进行中' WHEN 'FINISHED' THEN '完成' ELSE '取消' END, u.code, u.name_zh, d.code,
+        e.e#>>'{person,code}', e.e#>>'{person,name}', e.e#>>'{vehicle,plate}', e.e#>>'{standard,name}', onemap.county_time(w.planned_start),
+        onemap.county_time(w.planned_end), onemap.county_time(w.started_at), onemap.county_time(w.finished_at),
+        e.e#>>'{performance,start_late_s}', e.e#>>'{performance,end_late_s}', e.e#>>'{performance,duration_s}',
+        w.quantity::text, w.quantity_unit, w.quality_score::text, w.result, e.e->>'lon', e.e->>'lat')
+    FROM onemap.http_work_find(request) w JOIN onemap.subsystem z ON z.key = w.subsystem
+        LEFT JOIN onemap.department u ON u.id = w.department_id
+        LEFT JOIN onemap.device d ON d.id = w.device_id AND onemap.http_sees(seen, d.department_id)
+        CROSS JOIN LATERAL (SELECT onemap.http_work_entry(w, seen, names)) e (e)
+    ORDER BY w.id DESC;
+END $$;
+COMMENT ON FUNCTION onemap.http_work_csv(jsonb) IS 'GET /api/v1/work.csv: the same list line by line';
+GRANT EXECUTE ON FUNCTION onemap.http_work_csv(jsonb) TO cityhub_api;
 GRANT EXECUTE ON FUNCTION onemap.http_work(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_work_summary(request jsonb) RETURNS TABLE (body json)

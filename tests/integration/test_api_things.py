@@ -73,7 +73,7 @@ def problem(response, status, code):
 
 def rows(hub):
     return [row for row in hub.get("/api/v1").json()["routes"]
-            if any(row["path"] == path or row["path"].startswith(path + "/") for path in (*LISTS, "/api/v1/devices.csv", "/api/v1/series", "/api/v1/search",
+            if any(row["path"] == path or row["path"].startswith(path + "/") for path in (*LISTS, "/api/v1/devices.csv", "/api/v1/work.csv", "/api/v1/attendance.csv", "/api/v1/series", "/api/v1/search",
                                                                                           "/api/v1/nearby", "/api/v1/metrics", "/api/v1/departments"))]
 
 
@@ -167,10 +167,44 @@ def test_workbooks(shared, hub, county):
     finally:
         shared.database.query("DELETE FROM onemap.device WHERE code LIKE 'x-%%'")
     assert len(cells(read(hub, "/api/v1/devices.xlsx", "west").content)) == 2
-    for name in ("alarms", "cases"):
+    for name in ("alarms", "cases", "work", "attendance"):
         head, *lines = cells(read(hub, f"/api/v1/{name}.xlsx").content)
         assert list(head.values()) == next(csv.reader(io.StringIO(read(hub, f"/api/v1/{name}.csv").text))), name
     problem(read(hub, "/api/v1/devices.xlsx?subsystem=fire"), 422, "CH013")
+
+
+def test_work_and_attendance_for_an_office(shared, hub, county):
+    named = hub.key("named", rights="read,alarm")
+    title = "=HYPERLINK(\"http://x\")"
+    shared.database.query("UPDATE onemap.work_order w SET title = %s, person_id = p.id, planned_start = '2026-11-01T00:00:00Z', planned_end = '2026-11-01T01:00:00Z', started_at = '2026-11-01T00:01:00Z',"
+                          " finished_at = '2026-11-01T01:00:30Z', status = 'FINISHED', quantity = 12.5, quality_score = 88 FROM onemap.person p WHERE w.code = 'order-east' AND p.code = 'worker-east'", title)
+
+    def table(name, headers=None):
+        listed = requests.get(f"{hub.http_url}/api/v1/{name}", headers=headers or hub.key(), timeout=30)
+        assert listed.status_code == 200, listed.text
+        if name.partition("?")[0].endswith(".csv"):
+            return list(csv.DictReader(io.StringIO(listed.text)))
+        head, *lines = cells(listed.content)
+        return [{column: line.get(letters) for letters, column in head.items()} for line in lines]
+
+    try:
+        order, = table("work.xlsx?status=finished&is=ended_late")
+        assert (order["作业单号"], order["作业"], order["状态"], order["单位"], order["姓名"], order["设备编号"]) == ("order-east", title, "完成", "东街道", None, "site-east")
+        assert (order["晚开始秒"], order["晚完成秒"], order["用时秒"], order["数量"], order["质量分"], order["计划开始"]) == (60, 30, 3570, 12.5, 88, "2026-11-01 08:00")
+        assert [(line["作业单号"], line["作业"]) for line in table("work.csv")] == [("order-west", ""), ("order-east", "'" + title)]
+        assert len(table("work.csv?limit=1")) == 1 and table("work.csv?from=2026-11-02&to=2026-11-03") == []
+        assert table("work.xlsx?status=finished", named)[0]["姓名"] == "张三丰"
+        shared.database.query("INSERT INTO onemap.observation_hourly (device_id, hour, records, counts, minima, maxima, sums, firsts, lasts, last_at) SELECT %s, '2026-01-01T00:00:00Z'::timestamptz + h * interval '1 hour', 7,"
+                              " '{}', '{}', '{}', '{}', '{}', '{}', '2026-01-01T00:40:00Z'::timestamptz + h * interval '1 hour' FROM generate_series(0, 2) h", county["site-west"])
+        day = table("attendance.csv?day=2026-01-01", named)
+        assert [(line["日期"], line["人员编号"], line["姓名"], line["单位"], line["终端编号"], line["到岗"], line["上报小时"], line["最早"], line["最晚"]) for line in day] == [
+            ("2026-01-01", "worker-east", "张三丰", "东街道", "site-east", "否", "0", "", ""),
+            ("2026-01-01", "worker-west", "张三丰", "西街道", "site-west", "是", "3", "2026-01-01 08:00", "2026-01-01 10:40")]
+        assert [(line["到岗"], line["上报小时"], line["姓名"]) for line in table("attendance.xlsx?day=2026-01-01")] == [("否", 0, None), ("是", 3, None)]
+    finally:
+        shared.database.query("DELETE FROM onemap.observation_hourly WHERE hour < '2026-01-02T00:00:00Z'")
+        shared.database.query("UPDATE onemap.work_order SET title = '', person_id = NULL, planned_start = now(), planned_end = NULL, started_at = NULL, finished_at = NULL, status = 'STARTED',"
+                              " quantity = NULL, quality_score = NULL WHERE code = 'order-east'")
 
 
 def test_the_county_at_a_moment(shared, hub, county):
@@ -252,7 +286,7 @@ def test_a_department_sees_its_own(hub, county, mine, other):
         problem(read(hub, f"/api/v1/devices/{county[f'site-{other}']}{path}", mine), 404, "CH049")
         assert read(hub, f"/api/v1/devices/{county[f'site-{mine}']}{path}", mine).status_code == 200
     problem(read(hub, f"/api/v1/series?devices={county[f'site-{mine}']},{county[f'site-{other}']}", mine), 422, "CH013")
-    for path in ("/api/v1/search?q=site", "/api/v1/search?q=88", "/api/v1/search?q=4102210118", "/api/v1/devices.csv"):
+    for path in ("/api/v1/search?q=site", "/api/v1/search?q=88", "/api/v1/search?q=4102210118", "/api/v1/devices.csv", "/api/v1/work.csv", "/api/v1/attendance.csv"):
         answer = read(hub, path, mine).text
         assert f"-{other}" not in answer and ("东街道", "西街道")[mine == "east"] not in answer, path
     everywhere = read(hub, "/api/v1/nearby?lon=114.4&lat=34.5&metres=5000", mine).json()
