@@ -15,6 +15,7 @@
 #include "hub/base/buffer.h"
 #include "hub/base/clock.h"
 #include "hub/base/count.h"
+#include "hub/base/gateway_metrics.h"
 
 struct hub_metrics hub_metrics;
 
@@ -188,6 +189,7 @@ struct route_metrics *metrics_route_add(const char *route) {
 }
 
 void metrics_free(void) {
+    gateway_metrics_free();
     while (route_count > 0) {
         free(routes[--route_count]);
         routes[route_count] = NULL;
@@ -475,6 +477,7 @@ char *metrics_text(void) {
     put_lanes(&text);
     put_histograms(&text);
     put_routes(&text);
+    gateway_metrics_text(&text);
     put_process(&text);
     if (buffer_string(&text) == NULL) {
         buffer_free(&text);

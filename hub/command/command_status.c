@@ -253,6 +253,23 @@ static void print_ready(FILE *out, const cJSON *status) {
     }
 }
 
+static void print_gateways(FILE *out, const cJSON *status) {
+    const cJSON *gateway;
+    cJSON_ArrayForEach(gateway, member_get(status, "gateways")) {
+        fputs("gateway ", out);
+        print_text(out, member_text(gateway, "gateway"));
+        fprintf(out, ": %s%.0f connections, %.0f frames stored, %.0f refused, %.0f unsure, %.0f broken, %.0f unknown",
+                member_true(gateway, "silent") ? "SILENT, last said: " : "", member_number(gateway, "connections", 0),
+                member_number(gateway, "frames_stored", 0), member_number(gateway, "frames_refused", 0),
+                member_number(gateway, "frames_unsure", 0), member_number(gateway, "frames_broken", 0),
+                member_number(gateway, "frames_unknown", 0));
+        if (member_is_number(gateway, "acknowledge_p99_s")) {
+            fprintf(out, ", 99 of 100 acknowledged within %g s", member_number(gateway, "acknowledge_p99_s", 0));
+        }
+        fprintf(out, ", %.0f pushes stored\n", member_number(gateway, "pushes_stored", 0));
+    }
+}
+
 static void print_block(FILE *out, const struct watch *watch) {
     const cJSON *status = watch->now.status;
     const cJSON *database = member_get(status, "database");
@@ -271,6 +288,7 @@ static void print_block(FILE *out, const struct watch *watch) {
     fprintf(out, "\ndatabase %s, %.0f writers, %.0f batches waiting\n",
             member_true(database, "connected") ? "connected" : "AWAY", member_number(database, "writers_connected", 0),
             member_number(database, "writer_queue", 0));
+    print_gateways(out, status);
     print_last_problem(out, status);
     fputs("\n", out);
     static const char *const warnings[][2] = {{"calendar", "calendar"}, {"database_settings", "database settings"}};

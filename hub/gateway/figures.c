@@ -6,16 +6,12 @@
 #include <string.h>
 
 #include "hub/base/buffer.h"
-#include "hub/base/count.h"
 
-static const double second_bounds[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30};
-_Static_assert(COUNT_OF(second_bounds) <= HISTOGRAM_BUCKETS_MAX, "buckets");
+_Static_assert((int)FRAME_FATES == (int)GATEWAY_FATES && (int)PUSH_FATES == (int)GATEWAY_PUSH_FATES,
+               "the hub's words for them");
 
-const char *const frame_fate_names[FRAME_FATES] = {"stored", "answered", "refused", "unsure", "broken", "unknown"};
-static const char *const push_fate_names[PUSH_FATES] = {"stored", "refused", "unsure"};
-
-struct figures figures = {.acknowledged_s = {.bounds = second_bounds, .bound_count = COUNT_OF(second_bounds)},
-                          .pushed_s = {.bounds = second_bounds, .bound_count = COUNT_OF(second_bounds)}};
+struct figures figures = {.acknowledged_s = {.bounds = gateway_second_bounds, .bound_count = GATEWAY_BOUNDS},
+                          .pushed_s = {.bounds = gateway_second_bounds, .bound_count = GATEWAY_BOUNDS}};
 
 static void put(struct buffer *text, const char *name, const char *type, const char *help) {
     buffer_format(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
@@ -31,7 +27,7 @@ static void put_frames(struct buffer *text) {
     for (size_t p = 0; p < FIGURES_PROTOCOLS; p++) {
         for (size_t f = 0; figures.protocols[p].name != NULL && f < FRAME_FATES; f++) {
             buffer_format(text, "cityhub_gateway_frames_total{protocol=\"%s\",outcome=\"%s\"} %llu\n",
-                          figures.protocols[p].name, frame_fate_names[f],
+                          figures.protocols[p].name, gateway_fates[f],
                           (unsigned long long)figures.protocols[p].frames[f]);
         }
     }
@@ -83,7 +79,7 @@ char *figures_text(void) {
                      OF_PROTOCOL(closed));
     put(&text, "cityhub_gateway_pushes_total", "counter", "HTTP pushes by what became of them.");
     for (size_t i = 0; i < PUSH_FATES; i++) {
-        buffer_format(&text, "cityhub_gateway_pushes_total{outcome=\"%s\"} %llu\n", push_fate_names[i],
+        buffer_format(&text, "cityhub_gateway_pushes_total{outcome=\"%s\"} %llu\n", gateway_push_fates[i],
                       (unsigned long long)figures.pushes[i]);
     }
     put(&text, "cityhub_gateway_push_records_total", "counter", "Records pushed over HTTP that have a receipt.");
@@ -115,12 +111,18 @@ cJSON *figures_json(void) {
         cJSON_AddNumberToObject(one, "connections", (double)figures.protocols[p].connections);
         cJSON_AddNumberToObject(one, "records", (double)figures.protocols[p].records);
         for (size_t f = 0; f < FRAME_FATES; f++) {
-            cJSON_AddNumberToObject(one, frame_fate_names[f], (double)figures.protocols[p].frames[f]);
+            cJSON_AddNumberToObject(one, gateway_fates[f], (double)figures.protocols[p].frames[f]);
         }
     }
     cJSON *pushes = cJSON_AddObjectToObject(root, "pushes");
     for (size_t i = 0; i < PUSH_FATES; i++) {
-        cJSON_AddNumberToObject(pushes, push_fate_names[i], (double)figures.pushes[i]);
+        cJSON_AddNumberToObject(pushes, gateway_push_fates[i], (double)figures.pushes[i]);
+    }
+    cJSON *acknowledged = cJSON_AddObjectToObject(root, "acknowledged_s"),
+          *counts = cJSON_AddArrayToObject(acknowledged, "counts");
+    cJSON_AddNumberToObject(acknowledged, "sum", figures.acknowledged_s.sum);
+    for (size_t i = 0; i <= GATEWAY_BOUNDS; i++) {
+        cJSON_AddItemToArray(counts, cJSON_CreateNumber((double)figures.acknowledged_s.counts[i]));
     }
     return root;
 }

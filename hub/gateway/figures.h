@@ -6,9 +6,9 @@
 #include <cjson/cJSON.h>
 #include <stdint.h>
 
-#include "hub/base/metrics.h"
+#include "hub/base/gateway_metrics.h"
 
-/* What became of a frame. */
+/* What became of a frame: gateway_fates has the words. */
 enum frame_fate {
     FRAME_STORED,   /* its data is committed, or kept in quarantine: it was acknowledged */
     FRAME_ANSWERED, /* has no data to store: heartbeat, registration, clock */
@@ -18,11 +18,10 @@ enum frame_fate {
     FRAME_UNKNOWN,  /* of a terminal that the gateway does not know, or not with this secret */
     FRAME_FATES,
 };
-extern const char *const frame_fate_names[FRAME_FATES];
 
 enum push_fate { PUSH_STORED, PUSH_REFUSED, PUSH_UNSURE, PUSH_FATES };
 
-enum { FIGURES_PROTOCOLS = 2 };
+enum { FIGURES_PROTOCOLS = GATEWAY_PROTOCOLS };
 
 struct figures {
     int64_t started_at_ms;

@@ -3,6 +3,7 @@
 #include "hub/http/status.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "hub/adapter.h"
 #include "hub/base/clock.h"
+#include "hub/base/gateway_metrics.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/base/text.h"
@@ -130,6 +132,49 @@ static void add_subsystems(cJSON *status) {
     }
 }
 
+/* Of all protocols together. */
+static void add_gateway(cJSON *list, const struct gateway_metrics *gateway) {
+    cJSON *object = cJSON_CreateObject();
+    int64_t connections = 0;
+    double p99_s = gateway_metrics_p99_s(gateway);
+    cJSON_AddStringToObject(object, "gateway", gateway->name);
+    add_time(object, "reported_at", gateway->reported_at_ms / 1000);
+    cJSON_AddBoolToObject(object, "silent", gateway_metrics_age_s(gateway) * 1000 > GATEWAY_SILENT_MS);
+    add_integer(object, "terminals", gateway->terminals);
+    add_integer(object, "terminals_pending", gateway->pending);
+    for (size_t p = 0; p < GATEWAY_PROTOCOLS; p++) {
+        connections += gateway->protocols[p].connections;
+    }
+    add_integer(object, "connections", connections);
+    for (size_t f = 0; f < GATEWAY_FATES; f++) {
+        char name[32];
+        uint64_t frames = 0;
+        for (size_t p = 0; p < GATEWAY_PROTOCOLS; p++) {
+            frames += gateway->protocols[p].frames[f];
+        }
+        snprintf(name, sizeof name, "frames_%s", gateway_fates[f]);
+        add_count(object, name, frames);
+    }
+    for (size_t f = 0; f < GATEWAY_PUSH_FATES; f++) {
+        char name[32];
+        snprintf(name, sizeof name, "pushes_%s", gateway_push_fates[f]);
+        add_count(object, name, gateway->pushes[f]);
+    }
+    if (isnan(p99_s)) {
+        cJSON_AddNullToObject(object, "acknowledge_p99_s");
+    } else {
+        cJSON_AddNumberToObject(object, "acknowledge_p99_s", p99_s);
+    }
+    cJSON_AddItemToArray(list, object);
+}
+
+static void add_gateways(cJSON *status) {
+    cJSON *list = cJSON_AddArrayToObject(status, "gateways");
+    for (size_t i = 0; i < gateway_metrics_count(); i++) {
+        add_gateway(list, gateway_metrics_at(i));
+    }
+}
+
 /* null = there is nothing to warn of. */
 static void add_warning(cJSON *status, const char *name, const char *text) {
     if (*text == '\0') {
@@ -161,6 +206,7 @@ char *status_json(const struct config *config, bool ready, const char *why) {
     add_last_problem(status);
     add_database(status);
     add_subsystems(status);
+    add_gateways(status);
     add_integer(status, "devices", hub_metrics.devices);
     add_integer(status, "devices_online", hub_metrics.devices_online);
     add_integer(status, "vendors", hub_metrics.vendors);

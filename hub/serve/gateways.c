@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/clock.h"
 #include "hub/base/closing.h"
+#include "hub/base/gateway_metrics.h"
 #include "hub/base/log.h"
+#include "hub/base/member.h"
 #include "hub/base/text.h"
 #include "hub/base/topic.h"
 #include "hub/link/mqtt.h"
@@ -67,15 +70,67 @@ static struct gateway *gateway_of(struct gateways *gateways, const char *instanc
     return gateway;
 }
 
-/* Whether the database can read it as jsonb. */
-static bool is_report(const char *text, size_t length, bool *is_letter) {
+/* ---- what /metrics and the status say of them ---- */
+
+static uint64_t counted(const cJSON *object, const char *name) {
+    double number = member_number(object, name, 0);
+    return number >= 0 && number < 9e15 ? (uint64_t)number : 0;
+}
+
+/* A gateway of another build may have other buckets: then there is no histogram. */
+static void note_histogram(struct gateway_metrics *metrics, const cJSON *reported) {
+    const cJSON *counts = member_get(reported, "counts"), *one;
+    size_t i = 0;
+    metrics->acknowledged_s = (struct histogram){0};
+    if (cJSON_GetArraySize(counts) != GATEWAY_BOUNDS + 1) {
+        return;
+    }
+    metrics->acknowledged_s.bounds = gateway_second_bounds;
+    metrics->acknowledged_s.bound_count = GATEWAY_BOUNDS;
+    metrics->acknowledged_s.sum = member_number(reported, "sum", 0);
+    cJSON_ArrayForEach(one, counts) {
+        double number = cJSON_IsNumber(one) && one->valuedouble >= 0 && one->valuedouble < 9e15 ? one->valuedouble : 0;
+        metrics->acknowledged_s.counts[i++] = (uint64_t)number;
+    }
+}
+
+static void note(const char *instance, const cJSON *report) {
+    struct gateway_metrics *metrics = gateway_metrics_of(instance);
+    const cJSON *figures = member_get(report, "figures");
+    if (metrics == NULL) {
+        return; /* the database does not take such a name either */
+    }
+    metrics->reported_at_ms = clock_now_ms();
+    metrics->terminals = (int64_t)counted(figures, "terminals");
+    metrics->pending = (int64_t)counted(figures, "pending");
+    for (size_t p = 0; p < GATEWAY_PROTOCOLS; p++) {
+        const cJSON *protocol = member_get(member_get(figures, "protocols"), gateway_protocols[p]);
+        metrics->protocols[p].connections = (int64_t)counted(protocol, "connections");
+        metrics->protocols[p].records = counted(protocol, "records");
+        for (size_t f = 0; f < GATEWAY_FATES; f++) {
+            metrics->protocols[p].frames[f] = counted(protocol, gateway_fates[f]);
+        }
+    }
+    for (size_t f = 0; f < GATEWAY_PUSH_FATES; f++) {
+        metrics->pushes[f] = counted(member_get(figures, "pushes"), gateway_push_fates[f]);
+    }
+    note_histogram(metrics, member_get(figures, "acknowledged_s"));
+}
+
+/* ---- reports ---- */
+
+/* A report or letter that the database can read as jsonb; NULL = it is none. The caller frees. */
+static cJSON *parse(const char *text, size_t length, bool *is_letter) {
     cJSON *parsed = length == 0 || length > LETTER_MAX || text_flaw(text, length, true) != NULL
                         ? NULL
                         : cJSON_ParseWithLengthOpts(text, length, NULL, false);
-    bool fits = cJSON_IsObject(parsed) && memmem(text, length, "\\u", 2) == NULL; /* \u0000 is no text there */
     *is_letter = cJSON_HasObjectItem(parsed, "letter");
-    cJSON_Delete(parsed);
-    return fits && (*is_letter || length <= REPORT_MAX);
+    if (!cJSON_IsObject(parsed) || (!*is_letter && length > REPORT_MAX) ||
+        memmem(text, length, "\\u", 2) != NULL) { /* \u0000 is no text there */
+        cJSON_Delete(parsed);
+        return NULL;
+    }
+    return parsed;
 }
 
 static void take_letter(struct gateways *gateways, const struct gateway *gateway, char *text) {
@@ -98,7 +153,12 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
     const char *payload = message->payload;
     size_t length = (size_t)message->payloadlen;
     bool is_letter = false;
-    char *report = gateway != NULL && is_report(payload, length, &is_letter) ? strndup(payload, length) : NULL;
+    cJSON *parsed = gateway == NULL ? NULL : parse(payload, length, &is_letter);
+    char *report = parsed == NULL ? NULL : strndup(payload, length);
+    if (report != NULL && !is_letter) {
+        note(gateway->instance, parsed);
+    }
+    cJSON_Delete(parsed);
     if (report == NULL) {
         log_warning("gateway_report", "topic=%s bytes=%zu reason=\"it is no report, or there are too many gateways\"",
                     log_quote(message->topic), length);

@@ -75,6 +75,32 @@ def records(count, code, start=0):
     return [{"device_code": code, "observed_at_ms": at + 1000 * (start + i), "pm25_ug_m3": 40.0 + i} for i in range(count)]
 
 
+# ---- how it is
+
+def test_the_hub_tells_how_its_gateways_are(county, monitor):
+    """What the gateway counts, the hub's figures and status have by its reports; one that is gone is called silent."""
+    assert county.gateway.push("dust", "acme", "telemetry", messages.json_bytes(records(1, "told")), PASSWORD).status_code == 200
+    device = monitor("MN-CALM")
+    assert device.receive(device.send({"a34004-Rtd": 34.2}))
+    hub = county.hub
+
+    def of(family, **labels):
+        return hub.metric(f"cityhub_gateways_{family}", gateway="gateway", **labels)
+    own = county.gateway.metric("cityhub_gateway_frames_total", protocol="hj212", outcome="stored")
+    assert own >= 1
+    wait_until(lambda: of("frames_total", protocol="hj212", outcome="stored") >= own and of("pushes_total", outcome="stored") >= 1, 30, "the report is there")
+    hub.metrics().check()
+    assert of("acknowledge_seconds_count") >= own and of("report_age_seconds") < 15
+    told, = [one for one in hub.status()["gateways"] if one["gateway"] == "gateway"]
+    assert not told["silent"] and told["frames_stored"] >= own and told["terminals"] == len(TERMINALS) and 0 < told["acknowledge_p99_s"] <= 30, told
+    assert "gateway gateway: " in hub.run("status").stdout
+    other = Gateway(hub, county.broker, county.site.folder, name="gone").start()
+    wait_until(lambda: any(one["gateway"] == "gone" for one in hub.status()["gateways"]), 30, "the second one has reported")
+    other.stop()
+    wait_until(lambda: [one["silent"] for one in hub.status()["gateways"] if one["gateway"] == "gone"] == [True], 60, "it is called silent")
+    assert "gateway gone: SILENT" in hub.run("status").stdout
+
+
 # ---- push
 
 def test_every_form_of_body_is_answered_with_its_receipt_after_commit(county):
