@@ -1,8 +1,10 @@
 """A vendor's platform as the guides describe it: an MQTT client that publishes with QoS 1 and reads its receipts. It speaks MQTT 5,
 or 3.1.1 with a broker that knows no other."""
+import collections
 import hashlib
 import itertools
 import json
+import re
 import socket
 import threading
 
@@ -23,6 +25,7 @@ class VendorClient:
         self.receipts = []
         self.lock = threading.Lock()
         self.acknowledged = set()
+        self.sent_again = collections.Counter()  # by packet identifier: PUBLISH with the DUP flag
         self.numbers = itertools.count(1)
         self.subscribed = threading.Event()
         self.refusal = None
@@ -40,6 +43,7 @@ class VendorClient:
         self.client.on_subscribe = lambda *_: self.subscribed.set()
         self.client.on_message = self._on_message
         self.client.on_publish = self._on_publish
+        self.client.on_log = self._on_log
         self.client.reconnect_delay_set(min_delay=1, max_delay=1)
 
     def topic(self, kind):
@@ -70,6 +74,12 @@ class VendorClient:
     def _on_publish(self, client, user, mid):
         with self.lock:
             self.acknowledged.add(mid)
+
+    def _on_log(self, client, user, level, words):
+        again = re.match(r"Sending PUBLISH \(d1, q1, r\d, m(\d+)\)", words)
+        if again:
+            with self.lock:
+                self.sent_again[int(again[1])] += 1
 
     def _on_message(self, client, user, message):
         entries = json.loads(message.payload)["receipts"]
