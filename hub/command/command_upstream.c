@@ -317,7 +317,7 @@ static const struct command upstream_reconcile = {
     .summary = "compare what targets have accepted with what is here, record by record",
     .text =
         "Fails if there is a difference: missing (not in the ledger), changed (not entered as it is now), gone (no longer here), "
-        "waiting, refused, skipped (not accepted). Ask it before a month is reported.",
+        "waiting, refused, skipped (not accepted). Of a target whose file says how it is asked, also what it said it has, when the sender asked it last: lost, different, unknown, doubled.",
     .options = reconcile_options,
     .work = reconcile,
     .list = &difference_rows,

@@ -252,6 +252,21 @@ static void check_answer(const struct platform *target, struct buffer *faults) {
     }
 }
 
+static void check_ask(const struct platform *target, struct buffer *faults) {
+    if (target->ask == NULL) {
+        return;
+    }
+    check_members(target->ask, "ask", "path records number hash next resource after", faults);
+    need_text(target->ask, "ask", "records", faults);
+    need_text(target->ask, "ask", "number", faults);
+    if (*member_text(target->ask, "path") != '/') {
+        FAULT(faults, "ask.path: must begin with /");
+    }
+    if (target->folder != NULL) {
+        FAULT(faults, "ask: a folder cannot be asked");
+    }
+}
+
 int platform_load(struct platform *target, const char *path, bool secrets, struct buffer *faults) {
     *target = (struct platform){.document = document_read(path, FILE_MAX)};
     const cJSON *document = target->document, *resource;
@@ -260,13 +275,14 @@ int platform_load(struct platform *target, const char *path, bool secrets, struc
         return CH_EINVAL;
     }
     check_members(document, "the file",
-                  "target name_zh since oldest_s to authenticate sign answer maps resources comment", faults);
+                  "target name_zh since oldest_s to authenticate sign answer ask maps resources comment", faults);
     target->name = member_text(document, "target");
     target->name_zh = member_text(document, "name_zh");
     target->to = member_get(document, "to");
     target->authenticate = member_get(document, "authenticate");
     target->sign = member_get(document, "sign");
     target->answer = member_get(document, "answer");
+    target->ask = member_get(document, "ask");
     target->maps = member_get(document, "maps");
     target->resources = member_get(document, "resources");
     if (strspn(target->name, "abcdefghijklmnopqrstuvwxyz0123456789_-") != strlen(target->name) ||
@@ -277,6 +293,7 @@ int platform_load(struct platform *target, const char *path, bool secrets, struc
     check_authenticate(target, secrets, faults);
     check_sign(target, secrets, faults);
     check_answer(target, faults);
+    check_ask(target, faults);
     if (!cJSON_IsObject(target->resources) || target->resources->child == NULL) {
         FAULT(faults, "resources: there are none");
     }
@@ -350,6 +367,7 @@ cJSON *platform_request(const struct platform *target) {
     if (since != NULL) {
         cJSON_AddItemToObject(request, "since", cJSON_Duplicate(since, true));
     }
+    cJSON_AddBoolToObject(request, "asks", target->ask != NULL);
     cJSON *required = cJSON_AddObjectToObject(request, "required");
     cJSON_ArrayForEach(resource, target->resources) {
         add_required(required, resource);

@@ -25,8 +25,8 @@ struct platform {
     long timeout_s;
     enum platform_authentication authentication;
     enum platform_signature signature;
-    const cJSON *to, *authenticate, *sign, *answer, *maps, *resources;
-    char *secret;      /* of authenticate, NULL = none */
+    const cJSON *to, *authenticate, *sign, *answer, *ask, *maps, *resources; /* ask: NULL = it cannot be asked */
+    char *secret;                                                            /* of authenticate, NULL = none */
     char *sign_secret; /* of sign: the HMAC's key, or SM2's private key as PEM */
 };
 
@@ -37,7 +37,8 @@ int platform_load(struct platform *target, const char *path, bool secrets, struc
 /* Checks the templates against what the views have: `columns` is {resource: {column: type}}. */
 int platform_check_columns(const struct platform *target, const cJSON *columns, struct buffer *faults);
 
-/* What the database is told of it: {target, name_zh, resources, since, oldest_s, required}. NULL = out of memory. */
+/* What the database is told of it: {target, name_zh, resources, since, oldest_s, required, asks}. NULL = out of memory.
+ */
 cJSON *platform_request(const struct platform *target);
 
 /* The template of a resource; NULL = it does not go there. */

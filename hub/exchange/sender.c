@@ -16,6 +16,7 @@
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
 #include "hub/exchange/message.h"
+#include "hub/exchange/question.h"
 #include "hub/exchange/transport.h"
 #include "hub/exchange/verdict.h"
 
@@ -297,8 +298,9 @@ static int turn(struct sender *sender) {
     snprintf(lease, sizeof lease, "%ld", 2 * sender->target->timeout_s + LEASE_EXTRA_S);
     sender->away = false;
     PGresult *swept = database_query(sender->database, "SELECT onemap.exchange_sweep()", 0, NULL);
+    int asked = swept == NULL ? CH_EDATABASE : question_ask(sender->database, &sender->transport);
     PGresult *rows =
-        swept == NULL ? NULL : call(sender, "SELECT * FROM onemap.exchange_take($1, $2::int, $3::int)", batch, lease);
+        asked != 0 ? NULL : call(sender, "SELECT * FROM onemap.exchange_take($1, $2::int, $3::int)", batch, lease);
     int taken = rows == NULL ? CH_EDATABASE : PQntuples(rows);
     int code = taken > 0 ? send_rows(sender, rows) : taken;
     PQclear(swept);

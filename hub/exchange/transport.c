@@ -208,6 +208,7 @@ static void log_in(struct transport *transport, struct curl_slist **headers) {
     buffer_free(&value);
 }
 
+/* Without a body (NULL) it is a GET; its signature is over an empty one. */
 static void send_http(struct transport *transport, const char *path, const char *key, const char *body,
                       struct reply *reply) {
     const struct platform *target = transport->target;
@@ -223,15 +224,17 @@ static void send_http(struct transport *transport, const char *path, const char 
     }
     buffer_format(&url, "%s%s", target->url, path);
     set_common(transport, buffer_string(&url), reply, reason);
-    headers = header(headers, "Content-Type", "application/json; charset=utf-8");
     headers = header(headers, "Accept", "application/json");
-    headers = header(headers, "Idempotency-Key", key);
-    headers = header(headers, "Expect", "");
-    log_in(transport, &headers);
-    if (sign(target, path, body, &headers, reply) == 0) {
-        curl_easy_setopt(transport->curl, CURLOPT_HTTPHEADER, headers);
+    if (body != NULL) {
+        headers = header(headers, "Content-Type", "application/json; charset=utf-8");
+        headers = header(headers, "Idempotency-Key", key);
+        headers = header(headers, "Expect", "");
         curl_easy_setopt(transport->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
         curl_easy_setopt(transport->curl, CURLOPT_POSTFIELDS, body);
+    }
+    log_in(transport, &headers);
+    if (sign(target, path, body == NULL ? "" : body, &headers, reply) == 0) {
+        curl_easy_setopt(transport->curl, CURLOPT_HTTPHEADER, headers);
         perform(transport, reply, reason);
         if (reply->status == STATUS_UNAUTHORIZED) {
             token_forget(transport);
@@ -259,6 +262,11 @@ void transport_send(struct transport *transport, const char *path, const char *k
     } else {
         send_http(transport, path, key, body, reply);
     }
+}
+
+void transport_get(struct transport *transport, const char *path, struct reply *reply) {
+    *reply = (struct reply){.retry_after_s = -1};
+    send_http(transport, path, NULL, NULL, reply);
 }
 
 void transport_close(struct transport *transport) {

@@ -38,6 +38,9 @@ void transport_close(struct transport *transport);
 void transport_send(struct transport *transport, const char *path, const char *key, const char *body,
                     struct reply *reply);
 
+/* Asks the target, not a folder, by a GET of its path with what is behind it. `reply` as above. */
+void transport_get(struct transport *transport, const char *path, struct reply *reply);
+
 void reply_free(struct reply *reply);
 
 #endif

@@ -79,13 +79,15 @@ BEGIN
     END IF;
     PERFORM onemap.exchange_lock(true);
     SELECT t.resources INTO had FROM onemap.exchange_target t WHERE t.target = request->>'target';
-    INSERT INTO onemap.exchange_target AS t (target, name_zh, resources, since, oldest_s, required)
+    INSERT INTO onemap.exchange_target AS t (target, name_zh, resources, since, oldest_s, required, asks)
     VALUES (request->>'target', coalesce(request->>'name_zh', ''), wanted, (request->>'since')::timestamptz,
-        coalesce((request->>'oldest_s')::int, 86400), coalesce(request->'required', '{}'))
+        coalesce((request->>'oldest_s')::int, 86400), coalesce(request->'required', '{}'),
+        coalesce((request->>'asks')::boolean, false))
     ON CONFLICT (target) DO UPDATE SET name_zh = excluded.name_zh, resources = excluded.resources, oldest_s = excluded.oldest_s,
-        since = excluded.since, required = excluded.required
-    WHERE (t.name_zh, t.resources, t.oldest_s, t.since, t.required) IS DISTINCT FROM
-        (excluded.name_zh, excluded.resources, excluded.oldest_s, excluded.since, excluded.required);
+        since = excluded.since, required = excluded.required, asks = excluded.asks
+    WHERE (t.name_zh, t.resources, t.oldest_s, t.since, t.required, t.asks) IS DISTINCT FROM
+        (excluded.name_zh, excluded.resources, excluded.oldest_s, excluded.since, excluded.required,
+        excluded.asks);
     IF FOUND THEN
         PERFORM onemap.audit('exchange_target', request);
     END IF;
@@ -97,8 +99,8 @@ BEGIN
     RETURN jsonb_build_object('target', request->'target', 'entered', entered);
 END $$;
 COMMENT ON FUNCTION onemap.exchange_target_put(jsonb) IS
-    'Adds a target, or changes it: {target, name_zh, resources, since, oldest_s, required}; enters all of resources that are new '
-    'to it. Returns {target, entered}';
+    'Adds a target, or changes it: {target, name_zh, resources, since, oldest_s, required, asks}; enters all '
+    'of resources that are new to it. Returns {target, entered}';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_begin(target text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -133,7 +135,10 @@ BEGIN
     WITH due AS MATERIALIZED (
         SELECT r.id FROM onemap.exchange_record r
         WHERE r.target = $1 AND r.state = 'waiting' AND r.next_attempt_at <= clock_timestamp()
-          AND EXISTS (SELECT FROM onemap.exchange_target t WHERE t.target = $1 AND t.paused_until <= clock_timestamp())
+          AND EXISTS (SELECT FROM onemap.exchange_target t WHERE t.target = $1 AND t.paused_until <= clock_timestamp()
+              -- A month goes up when what is there already has been compared; a target that never answers has a day for it.
+              AND (NOT t.asks OR r.resource NOT IN ('statistics', 'score', 'assessment') OR t.asked_at >= r.made_at
+                   OR r.made_at < clock_timestamp() - interval '1 day'))
           -- The first of its chain that is not settled: one that is refused holds up what comes after it there, and nothing else.
           AND r.id = (SELECT e.id FROM onemap.exchange_record e WHERE e.target = r.target AND e.chain = r.chain
                       AND e.state IN ('waiting', 'refused') ORDER BY e.id LIMIT 1)

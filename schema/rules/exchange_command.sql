@@ -16,7 +16,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         'records', n.records, 'accepted', n.accepted, 'refused', n.refused, 'waiting', n.waiting, 'held_up', n.held_up,
         'skipped', n.skipped, 'corrections', n.corrections, 'oldest_waiting_at', n.oldest, 'oldest_s', t.oldest_s,
         'late', coalesce(n.oldest < now() - make_interval(secs => t.oldest_s), false), 'failures', t.failures,
-        'problem', t.problem,
+        'problem', t.problem, 'asks', t.asks, 'asked_at', t.asked_at,
         'paused_until', nullif(t.paused_until, '-infinity'), 'reached_at', t.reached_at) ORDER BY t.target), '[]')
     FROM onemap.exchange_target t CROSS JOIN LATERAL (
         SELECT count(*) AS records, count(*) FILTER (WHERE r.state = 'accepted') AS accepted,
@@ -93,7 +93,8 @@ BEGIN
             array_to_string(before, ' or ') USING ERRCODE = 'CH071';
     END IF;
     IF action IN ('exchange_retry', 'exchange_replay') THEN
-        UPDATE onemap.exchange_target t SET paused_until = '-infinity' WHERE t.target = request->>'target';
+        UPDATE onemap.exchange_target t SET paused_until = '-infinity', ask_next_at = '-infinity'
+        WHERE t.target = request->>'target';
     END IF;
     PERFORM onemap.audit(action, request || jsonb_build_object('records', changed));
     RETURN jsonb_build_object('records', changed);
@@ -148,10 +149,12 @@ BEGIN
                 WHEN l.hash <> t.hash THEN 'changed' WHEN l.state <> 'accepted' THEN l.state END AS difference) d
             WHERE d.difference IS NOT NULL ORDER BY 1, 3$q$, 'exchange_' || one) USING one, request->>'target';
     END LOOP;
+    RETURN QUERY SELECT h.* FROM onemap.exchange_held_differences(request->>'target', request->>'resource') h ORDER BY 1, 2, 3;
 END $$;
 COMMENT ON FUNCTION onemap.exchange_differences(jsonb) IS
     'What a target does not have as it is here: {target, resource}; missing: not entered yet, gone: no longer here, changed: not '
-    'entered as it is now, waiting, refused, skipped: not accepted. No rows: the target has accepted all as it is';
+    'entered as it is now, waiting, refused, skipped: not accepted; lost, different, unknown, '
+    'doubled: what a target that can be asked said it has is not what it accepted. No rows: the target has accepted all as it is';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_differences_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

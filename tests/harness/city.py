@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 
 if __name__ != "__main__":
     from .process import Process, free_port, wait_until
@@ -61,6 +62,9 @@ class City:
     def stored(self):
         return self._lines("stored.jsonl")
 
+    def asked(self):
+        return self._lines("asked.jsonl")
+
     def requests(self):
         return len(self._lines("requests.jsonl"))
 
@@ -108,6 +112,20 @@ class Platform(http.server.BaseHTTPRequestHandler):
             Platform.known[record["number"]] = record["hash"]
             self.note("stored.jsonl", record)
         return {"number": record["number"], "code": 0, "receipt": f"R{record['number']}"}
+
+    def do_GET(self):
+        """What the platform says it has, two records a page; it may have lost, changed or doubled some."""
+        how = json.loads((self.folder / "behaviour.json").read_text())
+        if how.get("silent"):
+            return self.answer(500, {})
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+        with Platform.lock:
+            self.note("asked.jsonl", self.path)
+            numbers = [{"lsh": number, "zy": value} for number, value in Platform.known.items() if number not in how.get("lost", [])]
+        numbers = [{**one, "zy": "0" * 64} if one["lsh"] in how.get("changed", []) else one for one in numbers]
+        numbers += [one for one in numbers if one["lsh"] in how.get("doubled", [])] + [{"lsh": number, "zy": ""} for number in how.get("invented", [])]
+        start = int(query.get("page", ["0"])[0])
+        self.answer(200, {"list": numbers[start:start + 2], "more": start + 2 if start + 2 < len(numbers) else None})
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))

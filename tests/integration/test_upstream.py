@@ -250,3 +250,56 @@ def test_hostile_city(county, city, cluster, batch):
     for one in stored:
         steps.setdefault(one["case"], []).append(one["step"])
     assert all(seen == list(range(1, len(seen) + 1)) for seen in steps.values()), "in the order of each case"
+
+
+# ---- what it says it has ----
+
+ASK = {"path": "/held", "records": "list", "number": "lsh", "hash": "zy", "next": "more", "after": "page"}
+
+
+def test_city_that_lost_and_changed_and_doubled(county, city):
+    """It is asked by the sender itself; what it does not say is told by record, is an alarm, and ends when it has all again."""
+    county.database.value("SELECT test.drive('dispatched')")
+    path = county.target(city.url, ask=ASK)
+    county.send(path)
+    numbers = [one["number"] for one in city.stored()]
+    assert len(numbers) == 4 and county.differences() == []
+
+    def ask(**how):
+        city.behave(**how)
+        county.database.query("UPDATE onemap.exchange_target SET ask_next_at = '-infinity'")
+        county.send(path)
+        county.database.query("SELECT onemap.exchange_different_sweep()")
+        return [(one["difference"], str(one["number"] or one["record"])) for one in county.differences()]
+
+    def alarm():
+        return county.database.query("SELECT o.text_zh FROM onemap.alarm_overview o WHERE o.key = 'upstream_different' AND o.closed_at IS NULL")
+
+    assert ask() == [] and alarm() == [] and len(city.asked()) == 3, "one page of nothing, then two pages"
+    assert sorted(ask(lost=numbers[:1], changed=numbers[1:2], doubled=numbers[2:3], invented=["990099"])) == sorted(
+        [("lost", numbers[0]), ("different", numbers[1]), ("doubled", numbers[2]), ("unknown", "990099")])
+    assert alarm() == [("上级平台数据与台账不符：city（city：different 1，doubled 1，lost 1，unknown 1）",)]
+    asked = len(city.asked())
+    assert len(ask(silent=True)) == 4 and len(city.asked()) == asked, "no answer changes nothing"
+    assert "4 records" in county.operator.run("upstream", "replay", "--target", "city").stdout
+    assert ask() == [] and alarm() == [], "what went up once more is there"
+    asked = len(city.asked())
+    county.send(path)
+    assert len(city.asked()) == asked, "then not before tomorrow"
+
+
+def test_month_waits_for_the_comparison(county, city):
+    """A month's figures are not sent before the city was asked what it has; one that does not answer has a day."""
+    path = county.target(city.url, ask=ASK, resources={"statistics": {"path": "/months", "fields": {
+        "number": {"from": "$number"}, "hash": {"from": "$hash"}, "case": {"from": "department"}, "step": {"from": "month"}}}})
+    county.database.value("SELECT test.drive('closed')")
+    county.send(path)
+    city.behave(silent=True)
+    county.database.query("INSERT INTO onemap.exchange_record (target, resource, record, version, chain, content, hash) SELECT 'city', 'statistics', '2026-10/x', 1,"
+                          " 'statistics:2026-10/x', c, sha256(convert_to(c::text, 'UTF8')) FROM (SELECT '{\"month\": \"2026-10-01\", \"department\": \"x\"}'::jsonb) c (c)")
+    county.send(path)
+    assert city.stored() == []
+    city.behave()
+    county.database.query("UPDATE onemap.exchange_target SET ask_next_at = '-infinity'")
+    county.send(path)
+    assert [one["case"] for one in city.stored()] == ["x"] and len(city.asked()) == 2
