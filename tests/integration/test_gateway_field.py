@@ -8,11 +8,10 @@ import time
 
 import pytest
 from harness import jt808
-from harness.gateway import Gateway, add_login
-from harness.guarded import GuardedBroker
+from harness.gateway import Gateway, county_with_gateway
 from harness.monitor import BEIJING, Monitor
 from harness.process import wait_until
-from harness.site import Site, county_of
+from harness.site import Site
 
 MONITORS = ["MN-AWAY-1", "MN-AWAY-2"]
 TRUCKS = ["13800000001", "13800000002", "13800000003"]
@@ -41,21 +40,10 @@ class County:
                                    " WHERE t.identity = %s ORDER BY m.id", phone)
 
 
-class Broker(GuardedBroker):
-    def __init__(self, log_path):
-        super().__init__(log_path)
-        add_login(self)
-
-
 @pytest.fixture(scope="module")
 def county(cluster, logs):
-    with county_of(County, Broker, cluster, logs / "test_gateway_field") as county:
-        try:
-            yield county
-            county.gateway.stop()
-        finally:
-            if county.gateway.process.running:
-                county.gateway.kill()
+    with county_with_gateway(County, cluster, logs / "test_gateway_field") as county:
+        yield county
 
 
 @pytest.fixture
