@@ -29,7 +29,22 @@ static int put_secret(cJSON *request, char *text) {
     return member_put(request, "secret_hash", cJSON_CreateString(hex));
 }
 
-static int secret_from_file(const char *path, cJSON *request) {
+/* Puts a key in hexadecimal into the request or row: it is written so, or as its 16 characters. `text` is wiped. */
+static int put_key(cJSON *request, char *text) {
+    char hex[2 * TERMINAL_KEY_BYTES + 1] = "";
+    size_t length = strlen(text);
+    if (length == TERMINAL_KEY_BYTES) {
+        sodium_bin2hex(hex, sizeof hex, (const unsigned char *)text, length);
+    } else if (length == 2 * (size_t)TERMINAL_KEY_BYTES && strspn(text, "0123456789abcdefABCDEF") == length) {
+        memcpy(hex, text, sizeof hex);
+    }
+    secret_wipe(text, length);
+    int code = member_put(request, "sm4_key", cJSON_CreateString(hex[0] == '\0' ? "no key" : hex));
+    secret_wipe(hex, sizeof hex);
+    return code;
+}
+
+static int secret_from_file(const char *path, cJSON *request, int (*put)(cJSON *request, char *text)) {
     char problem[FILE_PROBLEM_MAX];
     size_t size = 0;
     char *text = file_read(path, SECRET_FILE_MAX, &size, problem);
@@ -44,7 +59,7 @@ static int secret_from_file(const char *path, cJSON *request) {
                      SECRET_LENGTH_MAX);
     } else {
         text[length] = '\0';
-        code = put_secret(request, text);
+        code = put(request, text);
     }
     secret_wipe(text, size);
     free(text);
@@ -53,8 +68,10 @@ static int secret_from_file(const char *path, cJSON *request) {
 
 static int add(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
-    if (argument_given(arguments, "secret-file") &&
-        secret_from_file(argument_text(arguments, "secret-file"), arguments->request) != 0) {
+    if ((argument_given(arguments, "secret-file") &&
+         secret_from_file(argument_text(arguments, "secret-file"), arguments->request, put_secret) != 0) ||
+        (argument_given(arguments, "key-file") &&
+         secret_from_file(argument_text(arguments, "key-file"), arguments->request, put_key) != 0)) {
         return EXIT_FAILED;
     }
     cJSON *answer = ask_json(connection, "onemap.terminal_add", arguments->request);
@@ -89,8 +106,8 @@ static int revoke_terminal(const struct config *config, PGconn *connection, cons
 
 /* ---- import ---- */
 
-static const char *const columns[] = {"protocol", "identity", "subsystem", "vendor",        "device",
-                                      "dialect",  "crc",      "secret",    "offset_minutes"};
+static const char *const columns[] = {"protocol", "identity", "subsystem", "vendor",         "device",
+                                      "dialect",  "crc",      "secret",    "offset_minutes", "sm4_key"};
 static const struct csv_table table = {columns, COUNT_OF(columns), 4};
 
 /* Secrets become hashes before anything leaves this program. */
@@ -104,6 +121,12 @@ static int hash_secrets(cJSON *rows) {
             code = put_secret(row, text);
         }
         cJSON_Delete(secret);
+        cJSON *key = cJSON_DetachItemFromObjectCaseSensitive(row, "sm4_key");
+        text = cJSON_GetStringValue(key);
+        if (text != NULL && text[0] != '\0' && code == 0) {
+            code = put_key(row, text);
+        }
+        cJSON_Delete(key);
     }
     return code;
 }
@@ -215,6 +238,11 @@ static int list(const struct config *config, PGconn *connection, const struct ar
              "what it must say to be believed, on the file's first line: PW (HJ 212); token or terminal id "           \
              "(JT/T 808); of json what stands behind its identity and a dot in the address, and it must have one. "    \
              "Without one, whoever says its identity is believed"},                                                    \
+        {.name = "key-file",                                                                                           \
+         .argument = "FILE",                                                                                           \
+         .kind = OPTION_FILE,                                                                                          \
+         .help = "the key (SM4) of what HJ 212-2025 encrypts, on the file's first line: 16 characters or 32 "          \
+                 "hexadecimal digits"},                                                                                \
     {                                                                                                                  \
         .name = "secret", .kind = OPTION_REFUSED,                                                                      \
         .help = "a secret is never an argument; --secret-file names the file it is in"                                 \
@@ -280,7 +308,7 @@ static const struct command_option import_options[] = {
      .required = true,
      .help =
          "the file: CSV (RFC 4180), UTF-8; - is standard input. Its header names the columns: protocol, identity, subsystem, "
-         "vendor, and of device, dialect, crc, secret, offset_minutes those that it has"},
+         "vendor, and of device, dialect, crc, secret, offset_minutes, sm4_key those that it has"},
     {.name = "check", .kind = OPTION_FLAG, .help = "tell what is wrong, and import nothing"},
     {0}};
 

@@ -19,6 +19,8 @@
 #include "hub/gateway/speech.h"
 #include "hub/gateway/upstream.h"
 
+_Static_assert((int)TERMINAL_KEY_BYTES == (int)HJ212_KEY_BYTES, "a terminal's key is SM4's");
+
 enum {
     FETCHES_MAX = 8,           /* of a monitor, that wait to be asked for */
     FETCH_WAIT_MS = 120000,    /* for the end of one that was asked for */
@@ -251,9 +253,24 @@ static void store(struct connection *connection, const struct hj212_frame *frame
     cJSON_Delete(intervals);
 }
 
+/* What is encrypted is read anew with the key of whom it says that it is. */
+static void unlock(struct connection *connection, const char *bytes, size_t length, struct hj212_frame *frame) {
+    char mn[TERMINAL_IDENTITY_MAX];
+    if ((frame->faults & HJ212_LOCKED) == 0 || frame->mn == NULL || strlen(frame->mn) >= sizeof mn) {
+        return;
+    }
+    memcpy(mn, frame->mn, strlen(frame->mn) + 1);
+    const struct terminal *terminal =
+        terminals_find(upstream_terminals(connection_parts(connection)->upstream), "hj212", mn);
+    if (terminal != NULL && terminal->has_key) {
+        hj212_parse(bytes, length, terminal->sm4_key, frame);
+    }
+}
+
 static void take(struct connection *connection, const char *bytes, size_t length) {
     static struct hj212_frame frame; /* large; the loop has one thread */
     hj212_parse(bytes, length, NULL, &frame);
+    unlock(connection, bytes, length, &frame);
     const struct terminal *terminal = sender(connection, &frame, bytes, length);
     if (terminal != NULL) {
         connection_heard(connection);

@@ -32,6 +32,7 @@ static size_t bucket_of(const char *protocol, const char *identity) {
 
 static void list_free(struct terminal *list, size_t count) {
     for (size_t i = 0; list != NULL && i < count; i++) {
+        secret_wipe(list[i].sm4_key, sizeof list[i].sm4_key);
         char *const texts[] = {list[i].protocol, list[i].identity, list[i].subsystem, list[i].vendor,
                                list[i].device,   list[i].dialect,  list[i].crc};
         for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
@@ -68,7 +69,12 @@ static bool terminal_read(struct terminal *terminal, const cJSON *entry) {
     bool hashed = !terminal->has_secret || (sodium_hex2bin(terminal->secret, sizeof terminal->secret, secret,
                                                            strlen(secret), NULL, &length, NULL) == 0 &&
                                             length == sizeof terminal->secret);
-    return hashed && terminal->protocol != NULL && terminal->identity != NULL && terminal->subsystem != NULL &&
+    const char *key = member_text(entry, "sm4_key");
+    terminal->has_key = key[0] != '\0';
+    bool keyed = !terminal->has_key || (sodium_hex2bin(terminal->sm4_key, sizeof terminal->sm4_key, key, strlen(key),
+                                                       NULL, &length, NULL) == 0 &&
+                                        length == sizeof terminal->sm4_key);
+    return hashed && keyed && terminal->protocol != NULL && terminal->identity != NULL && terminal->subsystem != NULL &&
            terminal->vendor != NULL && terminal->device != NULL && terminal->dialect != NULL && terminal->crc != NULL &&
            terminal->protocol[0] != '\0' && terminal->identity[0] != '\0' && terminal->subsystem[0] != '\0' &&
            terminal->vendor[0] != '\0' && terminal->device[0] != '\0' &&

@@ -10,7 +10,10 @@
 
 #include "hub/base/secret.h"
 
-enum { TERMINAL_IDENTITY_MAX = 65 }; /* bytes of an MN or a phone, with its end */
+enum {
+    TERMINAL_IDENTITY_MAX = 65, /* bytes of an MN or a phone, with its end */
+    TERMINAL_KEY_BYTES = 16,
+};
 
 struct terminal {
     char *protocol; /* "hj212", "jt808" or "json" */
@@ -21,6 +24,8 @@ struct terminal {
     int offset_minutes; /* the device's clock ahead of UTC */
     bool has_secret;
     unsigned char secret[SECRET_HASH_BYTES]; /* see terminal_secret */
+    bool has_key;
+    unsigned char sm4_key[TERMINAL_KEY_BYTES]; /* HJ 212-2025: of what it encrypts */
     struct terminal *next_in_bucket;
 };
 

@@ -35,9 +35,11 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             THEN format('crc must be standard, modbus, modbus-swapped or off, not "%s"', r.crc)
         WHEN r.offset_minutes !~ '^(|-?[0-9]{1,3})$' OR nullif(r.offset_minutes, '')::int NOT BETWEEN -720 AND 840
             THEN format('offset_minutes must be from -720 to 840, not "%s"', r.offset_minutes)
+        WHEN r.sm4_key <> '' AND r.protocol <> 'hj212' THEN 'only a terminal of hj212 has an SM4 key'
+        WHEN r.sm4_key !~ '^(|[0-9a-fA-F]{32})$' THEN 'the SM4 key must have 16 bytes'
         END
     FROM jsonb_to_record(request) AS r (protocol text, identity text, subsystem text, vendor text, device text, dialect text,
-        crc text, offset_minutes text, secret_hash text)
+        crc text, offset_minutes text, secret_hash text, sm4_key text)
 $$;
 COMMENT ON FUNCTION onemap.terminal_problem(jsonb) IS 'What is wrong with a terminal''s settings, in words; NULL = nothing';
 
@@ -45,18 +47,21 @@ CREATE OR REPLACE FUNCTION onemap.terminal_put(request jsonb) RETURNS text
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM onemap.terminal_pending p WHERE p.protocol = request->>'protocol'
         AND p.identity = onemap.terminal_identity(request->>'protocol', request->>'identity');
-    INSERT INTO onemap.terminal AS t (protocol, identity, subsystem, vendor, device_code, dialect, crc, offset_minutes, secret_hash)
+    INSERT INTO onemap.terminal AS t (protocol, identity, subsystem, vendor, device_code, dialect, crc, offset_minutes, secret_hash,
+        sm4_key)
     SELECT r.protocol, i.identity, r.subsystem, r.vendor, coalesce(nullif(r.device, ''), i.identity), coalesce(r.dialect, ''),
            coalesce(nullif(r.crc, ''), 'standard'), coalesce(nullif(r.offset_minutes, '')::int, 480),
-           decode(r.secret_hash, 'hex')
+           decode(r.secret_hash, 'hex'), decode(nullif(r.sm4_key, ''), 'hex')
     FROM jsonb_to_record(request) AS r (protocol text, identity text, subsystem text, vendor text, device text, dialect text,
-        crc text, offset_minutes text, secret_hash text), onemap.terminal_identity(r.protocol, r.identity) AS i (identity)
+        crc text, offset_minutes text, secret_hash text, sm4_key text),
+        onemap.terminal_identity(r.protocol, r.identity) AS i (identity)
     ON CONFLICT ON CONSTRAINT terminal_identity DO UPDATE SET subsystem = excluded.subsystem, vendor = excluded.vendor,
         device_code = CASE WHEN request->>'device' <> '' THEN excluded.device_code ELSE t.device_code END,
         dialect = CASE WHEN request ? 'dialect' THEN excluded.dialect ELSE t.dialect END,
         crc = CASE WHEN request->>'crc' <> '' THEN excluded.crc ELSE t.crc END,
         offset_minutes = CASE WHEN request->>'offset_minutes' <> '' THEN excluded.offset_minutes ELSE t.offset_minutes END,
-        secret_hash = coalesce(excluded.secret_hash, t.secret_hash), revoked_at = NULL, changed_at = clock_timestamp()
+        secret_hash = coalesce(excluded.secret_hash, t.secret_hash), sm4_key = coalesce(excluded.sm4_key, t.sm4_key),
+        revoked_at = NULL, changed_at = clock_timestamp()
     RETURNING CASE WHEN t.xmax = 0 THEN 'added' ELSE 'changed' END
 $$;
 COMMENT ON FUNCTION onemap.terminal_put(jsonb) IS
@@ -77,15 +82,15 @@ BEGIN
     END IF;
     PERFORM onemap.terminal_lock();
     outcome := onemap.terminal_put(request);
-    PERFORM onemap.audit('terminal_' || outcome, request - 'secret_hash');
+    PERFORM onemap.audit('terminal_' || outcome, request - '{secret_hash,sm4_key}'::text[]);
     RETURN (SELECT jsonb_build_object('outcome', outcome, 'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem,
                 'vendor', t.vendor, 'device', t.device_code, 'secret', t.secret_hash IS NOT NULL)
             FROM onemap.terminal t WHERE t.protocol = request->>'protocol' AND t.identity = name);
 END $$;
 COMMENT ON FUNCTION onemap.terminal_add(jsonb) IS
     'Adds a terminal or changes what the request names: {protocol, identity, subsystem, vendor, device, dialect, crc, '
-    'offset_minutes, secret_hash (hexadecimal), adopt: it must have called}; returns {outcome, protocol, identity, subsystem, '
-    'vendor, device, secret}';
+    'offset_minutes, secret_hash and sm4_key (hexadecimal), adopt: it must have called}; returns {outcome, protocol, identity, '
+    'subsystem, vendor, device, secret}';
 GRANT EXECUTE ON FUNCTION onemap.terminal_add(jsonb) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.terminal_check(rows jsonb) RETURNS jsonb
@@ -126,7 +131,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE name text := onemap.terminal_identity(request->>'protocol', request->>'identity'); ended boolean;
 BEGIN
     PERFORM onemap.terminal_lock();
-    UPDATE onemap.terminal t SET revoked_at = now(), secret_hash = NULL, changed_at = clock_timestamp()
+    UPDATE onemap.terminal t SET revoked_at = now(), secret_hash = NULL, sm4_key = NULL, changed_at = clock_timestamp()
     WHERE t.protocol = request->>'protocol' AND t.identity = name AND t.revoked_at IS NULL;
     ended := FOUND;
     IF NOT ended AND NOT EXISTS (SELECT FROM onemap.terminal t WHERE t.protocol = request->>'protocol' AND t.identity = name) THEN
@@ -183,7 +188,8 @@ BEGIN
     RETURN (SELECT jsonb_build_object('version', version, 'terminals', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                 'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem, 'vendor', t.vendor,
                 'device', t.device_code, 'dialect', nullif(t.dialect, ''), 'crc', nullif(t.crc, 'standard'),
-                'offset_minutes', nullif(t.offset_minutes, 480), 'secret', encode(t.secret_hash, 'hex')))
+                'offset_minutes', nullif(t.offset_minutes, 480), 'secret', encode(t.secret_hash, 'hex'),
+                'sm4_key', encode(t.sm4_key, 'hex')))
                 ORDER BY t.id), '[]'))::text
             FROM onemap.terminal t WHERE t.revoked_at IS NULL);
 END $$;
@@ -198,7 +204,7 @@ CREATE OR REPLACE FUNCTION onemap.terminal_list_table(request jsonb) RETURNS TAB
     vendor text, device text, dialect text, crc text, "offset" int, secret text, last_seen text, revoked text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.protocol, t.identity, t.subsystem, t.vendor, t.device_code, nullif(t.dialect, ''), t.crc, t.offset_minutes,
-           CASE WHEN t.secret_hash IS NULL THEN 'no' ELSE 'yes' END,
+           CASE WHEN t.secret_hash IS NULL THEN 'no' ELSE 'yes' END || CASE WHEN t.sm4_key IS NULL THEN '' ELSE ', SM4' END,
            onemap.county_time(s.last_seen_at, 'YYYY-MM-DD HH24:MI:SS'), onemap.county_time(t.revoked_at)
     FROM onemap.terminal t
     LEFT JOIN onemap.device d ON d.subsystem = t.subsystem AND d.vendor = t.vendor AND d.code = t.device_code

@@ -15,8 +15,8 @@ def stamp(moment, milliseconds=False):
 
 
 class Monitor:
-    def __init__(self, host, port, mn, pw="123456", kind="standard", timeout=30):
-        self.mn, self.pw, self.kind, self.left = mn, pw, kind, b""
+    def __init__(self, host, port, mn, pw="123456", kind="standard", timeout=30, key=None):
+        self.mn, self.pw, self.kind, self.left, self.key = mn, pw, kind, b"", key
         self.unanswered = {}  # QN: frame
         self.answers = []  # segments that came
         self.number = 0
@@ -32,7 +32,7 @@ class Monitor:
         header = [("QN", qn), ("ST", "39" if command < 9000 else "91"), ("CN", command), ("PW", self.pw), ("MN", self.mn), ("Flag", flag)]
         content = [] if items is None else [(";", "DataTime", stamp(time.time() if when is None else when)),
                                             *((";", name, value) for name, value in items.items())]
-        return qn, hj212.frame(header, content, kind=self.kind)
+        return qn, hj212.frame(header, content, kind=self.kind, key=self.key)
 
     def send(self, items, **options):
         qn, data = self.frame(items, **options)

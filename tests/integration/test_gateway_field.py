@@ -1,19 +1,21 @@
 """`cityhub gateway`: what field devices say beside their readings, and what they are asked for."""
 import datetime
 import hashlib
+import json
 import random
 import re
 import struct
 import time
 
 import pytest
-from harness import jt808
+from harness import jt808, paths
 from harness.gateway import Gateway, county_with_gateway
 from harness.monitor import BEIJING, Monitor
 from harness.process import wait_until
 from harness.site import Site
 
 MONITORS = ["MN-AWAY-1", "MN-AWAY-2"]
+LOCKED, KEY = ["010000A8900016F000169DC0", "MN-LOCKED"], b"0" * 16  # the official vectors' MN and key
 TRUCKS = ["13800000001", "13800000002", "13800000003"]
 
 
@@ -31,9 +33,12 @@ class County:
             self.hub.run("terminal", "add", "--protocol", "jt808", "--identity", phone, "--subsystem", "construction_waste", "--vendor", "trucks")
         for mn in MONITORS:
             self.hub.run("terminal", "add", "--protocol", "hj212", "--identity", mn, "--subsystem", "dust", "--vendor", "acme")
+        password.write_text(KEY.decode() + "\n")
+        for mn in LOCKED:
+            self.hub.run("terminal", "add", "--protocol", "hj212", "--identity", mn, "--subsystem", "dust", "--vendor", "acme", "--key-file", password)
         self.hub.start()
         self.gateway = Gateway(self.hub, broker, folder, {"gateway.history_s": 1}).start()
-        wait_until(lambda: self.gateway.terminals() == len(TRUCKS + MONITORS), 60, "the gateway has the list")
+        wait_until(lambda: self.gateway.terminals() == len(TRUCKS + MONITORS + LOCKED), 60, "the gateway has the list")
 
     def media(self, phone):
         return self.database.query("SELECT m.media_id, m.content FROM onemap.gateway_media m JOIN onemap.terminal t ON t.id = m.terminal_id"
@@ -99,7 +104,7 @@ def test_a_picture_is_answered_when_it_is_stored_and_missing_pieces_are_asked_fo
 def test_without_the_hub_a_picture_has_no_answer_and_is_stored_once_when_it_is_back(county, truck):
     gateway = Gateway(county.hub, county.broker, county.site.folder, {"gateway.receipt_s": 2}, name="gateway-away").start()
     try:
-        wait_until(lambda: gateway.terminals() == len(TRUCKS + MONITORS), 60, "it has the list")
+        wait_until(lambda: gateway.terminals() == len(TRUCKS + MONITORS + LOCKED), 60, "it has the list")
         one, data = truck(TRUCKS[1], gateway), picture(20_000)
         county.hub.stop()
         one.send_media(9, data)
@@ -147,8 +152,8 @@ def test_what_the_dialect_of_a_truck_does_not_take_is_kept(county, truck):
 def monitor(county):
     opened = []
 
-    def make(mn):
-        opened.append(Monitor("127.0.0.1", county.gateway.hj212_port, mn))
+    def make(mn, **options):
+        opened.append(Monitor("127.0.0.1", county.gateway.hj212_port, mn, **options))
         return opened[-1]
     yield make
     for one in opened:
@@ -234,3 +239,29 @@ def test_a_monitor_that_was_away_is_asked_for_the_hole_once(county, monitor):
     assert fetched(county, MONITORS[1]) == [(now - 5400, 1), (now - 4200, 1), (now - 3000, 1)]
     device.receive("none", timeout=0.3)
     assert not [one for one in device.answers if "CN=2051;" in one] and fetched(county, MONITORS[0]) == [(now - 3600, 1)], "and only once"
+
+
+# ---- encrypted
+
+def test_what_is_encrypted_is_read_with_the_terminals_key(county, monitor, tmp_path):
+    vectors = [line.split("\t")[1] for line in (paths.ROOT / "tests" / "data" / "hj212.tsv").read_text().splitlines() if "CP=&&{0x" in line]
+    official = [one.replace("\\r\\n", "").encode() + b"\r\n" for one in vectors if LOCKED[0] in one]
+    assert len(official) >= 2
+    for one in official:
+        device = monitor(LOCKED[0])
+        device.socket.sendall(one)
+        assert "CN=9014;" in device.receive("20240520210700000"), "its check value is that of what was encrypted"
+    device = monitor(LOCKED[1], key=KEY)
+    for value in (35.2, 36.4):
+        assert "CN=9014;" in device.receive(device.send({"a34004-Rtd": value, "a34002-Rtd": 80}, flag=9, when=time.time() - 100 + value))
+    values = county.database.query("SELECT d.pm25_ug_m3 FROM onemap.dust d WHERE d.device_code = %s ORDER BY d.observed_at", LOCKED[1])
+    assert [row[0] for row in values] == [35.2, 36.4]
+    plain, wrong, none = monitor(LOCKED[1]), monitor(LOCKED[1], key=b"1" * 16), monitor(MONITORS[1], key=KEY)
+    assert plain.receive(plain.send({"a34004-Rtd": 37, "a34002-Rtd": 80}))
+    for one in (wrong, none):
+        assert one.receive(one.send({"a34004-Rtd": 99, "a34002-Rtd": 80}, flag=9), timeout=1) is None
+    (tmp_path / "key").write_text("too short\n")
+    done = county.hub.run("terminal", "add", "--protocol", "hj212", "--identity", "X", "--subsystem", "dust", "--vendor", "acme", "--key-file",
+                          tmp_path / "key", code=2)
+    assert "must have 16 bytes" in done.stderr
+    assert [one["secret"] for one in json.loads(county.hub.run("terminal", "list", "--json").stdout) if one["identity"] in LOCKED] == ["no, SM4"] * 2
