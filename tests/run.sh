@@ -4,7 +4,7 @@
 # PATTERN chooses within a part: a regular expression of ctest names (unit), a part of a file's name (schema, lint), an
 # expression of pytest's -k (integration), a regular expression of names (web), a fuzz target. Installs what is missing, builds build/asan with AddressSanitizer
 # and UndefinedBehaviorSanitizer, and ends with one line `N passed, N failed`; exit status 0 only if nothing failed.
-#     FUZZ_SECONDS        seconds per decoder that is fuzzed (15), a quarter of that for the smaller parsers
+#     FUZZ_SECONDS        seconds per decoder that is fuzzed (15), four times that for what gateways read, a quarter for the smaller parsers
 #     INTEGRATION_WORKERS how many files of integration tests run side by side (one a processor); 0 = in this process
 #     CITYHUB_CMAKE_ARGS  more arguments for cmake
 set -u

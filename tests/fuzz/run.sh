@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # run.sh SECONDS|build [TARGET]: the fuzz targets of tests/fuzz, or those whose names have TARGET in them. Builds them with
-# clang in build/fuzz, runs each over its committed corpus, then lets it search: a decoder for SECONDS, a smaller parser for a
-# quarter of that, as many at a time as there are processors. What is found stays in build/fuzz/found/<target> and is
+# clang in build/fuzz, runs each over its committed corpus, then lets it search: a decoder for SECONDS, what a gateway reads from
+# the Internet for four times that, a smaller parser for a quarter, as many at a time as there are processors. What is found stays in build/fuzz/found/<target> and is
 # searched on from the next time. `build` only builds them. Called by tests/run.sh; ends with `N passed, N failed`.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -78,9 +78,16 @@ run_one() {
 small=$((seconds / 4 > 5 ? seconds / 4 : seconds < 5 ? seconds : 5))
 rm -f "$logs"/*.result
 # The long ones first, so that the short ones fill the gap.
-for name in $(printf '%s\n' "${names[@]}" | sort -t_ -k2,2 | awk '/decode|intake/ {print; next} {rest = rest $0 "\n"} END {printf "%s", rest}'); do
-    time=$small
-    [[ $name == *decode* || $name == *intake* ]] && time=$seconds
+seconds_of() {
+    case $1 in
+    *hj212* | *jt808* | *mapping* | *speech*) echo $((4 * seconds)) ;;
+    *decode* | *intake*) echo "$seconds" ;;
+    *) echo "$small" ;;
+    esac
+}
+
+for name in $(for one in "${names[@]}"; do echo "$(seconds_of "$one") $one"; done | sort -k1,1nr -k2,2 | cut -d ' ' -f 2); do
+    time=$(seconds_of "$name")
     while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
         wait -n
     done
