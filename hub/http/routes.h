@@ -86,6 +86,7 @@ extern const struct route routes_page[];
 extern const struct route routes_ogc[];
 extern const struct route routes_attachment[];
 extern const struct route routes_open311[];
+extern const struct route routes_order[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);

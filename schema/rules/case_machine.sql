@@ -122,7 +122,7 @@ FROM (VALUES
     ('attach', '{supervisor,acceptor,registrar,dispatcher,department,leader,system}',
         '{reported,accepted,verifying,verified,registered,dispatched,handling,returned,handled,checked,suspended}', '='),
     ('flag', '{registrar,leader}', '{registered,dispatched,handling,returned,handled,checked,suspended,closed}', '='),
-    ('call_back', '{acceptor}', '{handled,checked,closed}', '='),
+    ('call_back', '{acceptor,system}', '{handled,checked,closed}', '='),
     ('retime', '{system}', '{reported,accepted,verifying,verified,registered,dispatched,handling,returned,handled,checked}', '=')
 ) AS t (action, roles, states, to_state), unnest(t.roles::text[]) AS r (role), unnest(t.states::text[]) AS s (state);
 

@@ -69,6 +69,20 @@ def plant_files(shared, code, mark, number):
     return sent
 
 
+def plant_order(shared, mark, number, files):
+    """A hotline's order that stands for the case, answered with the case's files."""
+    desk = Visitor(shared.hubs[0], "acceptor")
+    order = desk.post("/api/v1/orders", {"source": "12345", "external_number": mark, "title": mark, "content": mark, "address": mark,
+                                         "contact": {"name": mark, "phone": "1"}})
+    assert order.status_code == 201, order.text
+    name = order.json()["order"]
+    for version, fields in enumerate(({"action": "sign"}, {"action": "link", "case": number},
+                                      {"action": "answer", "result": 0, "text": mark, "attachments": files}), 1):
+        done = desk.post(f"/api/v1/orders/{name}/actions", {"version": version, **fields})
+        assert done.status_code == 200, done.text
+    return name
+
+
 def plant(shared):
     """Both departments with one of everything that is a department's; each text that is theirs has their mark. {kind: codes and ids}"""
     query, found = shared.database.query, {"numbers": [], "ids": [], "devices": [], "codes": [], "files": [], "departments": list(MARKS)}
@@ -77,12 +91,16 @@ def plant(shared):
     query("SELECT onemap.case_catalogue_import(%s, 'x')", json.dumps([{
         "line": 2, "code": "20102", "class": "市容", "name": "垃圾", "condition": "1", "registration_condition": "x", "limit": "5", "unit": "工作时",
         "closing_condition": "x", "responsible": "alpha beta", "source": "assumed"}]))
+    orders = []
     for code, mark in MARKS.items():
         plant_one(shared, code, mark, found)
-        found["files"] += plant_files(shared, code, mark, found["numbers"][-1])
+        files = plant_files(shared, code, mark, found["numbers"][-1])
+        orders.append(plant_order(shared, mark, found["numbers"][-1], files))
+        found["files"] += files
     # A case that alpha had first: what came after it went on is beta's alone.
     found["numbers"].append(case(shared, "alpha", "both", [("return", "department", {"unit": "alpha"}), ("dispatch", "dispatcher", {"department": "beta"}),
                                                            ("feed_back", "department", {"unit": "beta", "reason": MARKS["beta"]})]))
+    found["numbers"][:0] = orders
     found["ids"] = sorted(set(found["ids"]))
     for hub in shared.hubs:
         hub.sync_registry()

@@ -141,7 +141,8 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
     # The test can fail: who sees all sees both marks, and each department its own, on these.
     for pattern in ("/api/v1/cases", "/api/v1/cases.csv", "/api/v1/cases/{number}", "/api/v1/alarms", "/api/v1/alarms.csv", "/api/v1/alarms/{id}",
                     "/api/v1/assessments/{month}/entries", "/api/v1/devices", "/api/v1/devices/{id}", "/api/v1/devices.csv", "/api/v1/people",
-                    "/api/v1/work", "/api/v1/work.csv", "/api/v1/attendance.csv", "/api/v1/search", "/api/v1/nearby", "/ogc/collections/{collection}/items"):
+                    "/api/v1/work", "/api/v1/work.csv", "/api/v1/attendance.csv", "/api/v1/orders", "/api/v1/orders/{number}",
+                    "/api/v1/orders/{number}/attachments/{sha256}", "/api/v1/search", "/api/v1/nearby", "/ogc/collections/{collection}/items"):
         assert seen[None, pattern] == set(MARKS.values()), pattern
         assert all(seen[code, pattern] == {mark} for code, mark in MARKS.items()), (pattern, seen)
     assert seen[None, "/api/v1/quarantine/{id}"] == set(MARKS.values())

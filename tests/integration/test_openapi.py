@@ -439,6 +439,14 @@ def test_what_is_written(shared, county, document, month):
     post(chief, acting, {"action": "accept", "post": "acceptor", "version": case["version"]}, 200, number=case["case"])
     post(chief, acting, {"action": "accept", "post": "acceptor", "version": case["version"]}, 409, number=case["case"])
     post(chief, acting, {"action": "accept", "version": 1}, 404, number="x")
+    order = {"source": "12345", "external_number": "form", "content": "路灯", "lon": 114.78, "lat": 34.55, "contact": {"name": "某"}}
+    number = post(chief, "/api/v1/orders", order, 201).json()["order"]
+    post(chief, "/api/v1/orders", order, 200)
+    post(chief, "/api/v1/orders", {**order, "source": "热线"}, 422)
+    post(admin, "/api/v1/orders", order, 403)
+    post(chief, "/api/v1/orders/{number}/actions", {"action": "sign", "version": 1}, 200, number=number)
+    post(chief, "/api/v1/orders/{number}/actions", {"action": "sign", "version": 1}, 409, number=number)
+    post(chief, "/api/v1/orders/{number}/actions", {"action": "sign", "version": 1}, 404, number="x")
     post(admin, "/api/v1/alarms/{id}/acknowledge", None, 200, id=alarm)
     post(admin, "/api/v1/alarms/{id}/acknowledge", {"words": "好"}, 409, id=alarm)
     post(admin, "/api/v1/alarms/{id}/comments", {"words": "已派人"}, 201, id=alarm)
