@@ -24,6 +24,13 @@ static const struct parameter message_parameters[] = {
     {0},
 };
 
+static const struct parameter replay_parameters[] = {
+    SUBSYSTEM,
+    {.name = "vendor", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "a vendor's name"},
+    {.name = "code", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "a problem's code, such as missing_time"},
+    {0},
+};
+
 static const struct parameter vendors_parameters[] = {SUBSYSTEM, {0}};
 
 static const struct parameter upstream_parameters[] = {
@@ -76,6 +83,20 @@ const struct route routes_operate[] = {
      .parameters = message_parameters,
      .function = "onemap.http_quarantine_payload",
      .content_type = "application/octet-stream"},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/quarantine/{id}/replay",
+     .summary = "Let the hub take in one message once more",
+     .right = RIGHT_OPERATE,
+     .parameters = message_parameters,
+     .function = "onemap.http_quarantine_replay",
+     .content_type = JSON_TYPE},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/quarantine/replay",
+     .summary = "Let the hub take in once more what waits and fits, 200 messages at a time",
+     .right = RIGHT_OPERATE,
+     .parameters = replay_parameters,
+     .function = "onemap.http_quarantine_replay",
+     .content_type = JSON_TYPE},
     {.method = METHOD_GET,
      .pattern = "/api/v1/vendors",
      .summary = "Vendors' rights, devices and last records",

@@ -4,6 +4,7 @@
  * place yet. Must never mark a row that the broker has not acknowledged. */
 #include "hub/serve/outbox.h"
 
+#include <mqtt_protocol.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,9 @@
 #include "hub/base/closing.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
+#include "hub/base/topic.h"
 #include "hub/link/mqtt.h"
+#include "hub/link/mqtt_login.h"
 #include "hub/link/postgres.h"
 
 enum {
@@ -22,6 +25,7 @@ enum {
     LOOK_MS = 5000,       /* rows that nobody poked for */
     SILENCE_MS = 60000,   /* without any acknowledgement: the connection is made anew */
     RECEIVE_MAXIMUM = 10, /* nothing is subscribed to */
+    NOBODY_LISTENS = 0x10,
     NAME_BYTES = 64,
     SQL_BYTES_KEPT = 65536,
 };
@@ -39,6 +43,16 @@ struct place {
     enum place_state state;
     int mid;
     int64_t id;
+    bool replay; /* it must be received by somebody: the hub's lanes */
+};
+
+/* A row: a receipt, or a message of the quarantine once more. */
+struct outgoing {
+    int64_t id;
+    const char *topic;
+    const void *payload;
+    int length;
+    const char *received_ms; /* of a replay: when it came first; NULL = it is none */
 };
 
 struct outbox {
@@ -128,16 +142,40 @@ static void refuse(struct outbox *outbox, struct place *place, const char *topic
 
 /* ---- the broker ---- */
 
-static void publish(struct outbox *outbox, int64_t id, const char *topic, const char *payload, int length) {
+/* With MQTT 3.1.1, which has no properties, the topic says when it came first. */
+static int send_replay(struct outbox *outbox, struct place *place, const struct outgoing *row) {
+    struct mosquitto *session = mqtt_session(outbox->mqtt);
+    if (!mqtt_is_5(outbox->config)) {
+        char *marked = topic_put_first_received(row->topic, row->received_ms);
+        int code = marked == NULL
+                       ? MOSQ_ERR_NOMEM
+                       : mosquitto_publish(session, &place->mid, marked, row->length, row->payload, 1, false);
+        free(marked);
+        return code;
+    }
+    mosquitto_property *properties = NULL;
+    int code = mosquitto_property_add_string_pair(&properties, MQTT_PROP_USER_PROPERTY, TOPIC_FIRST_RECEIVED,
+                                                  row->received_ms);
+    if (code == MOSQ_ERR_SUCCESS) {
+        code = mosquitto_publish_v5(session, &place->mid, row->topic, row->length, row->payload, 1, false, properties);
+    }
+    mosquitto_property_free_all(&properties);
+    return code;
+}
+
+static void publish(struct outbox *outbox, const struct outgoing *row) {
     struct place *place = place_find(outbox, PLACE_FREE, 0);
     if (place == NULL) {
         outbox->wanted = true;
         return;
     }
-    place->id = id;
-    int code = mosquitto_publish_v5(mqtt_session(outbox->mqtt), &place->mid, topic, length, payload, 1, false, NULL);
+    place->id = row->id;
+    place->replay = row->received_ms != NULL;
+    int code = place->replay ? send_replay(outbox, place, row)
+                             : mosquitto_publish_v5(mqtt_session(outbox->mqtt), &place->mid, row->topic, row->length,
+                                                    row->payload, 1, false, NULL);
     if (code != MOSQ_ERR_SUCCESS) {
-        refuse(outbox, place, topic, mosquitto_strerror(code));
+        refuse(outbox, place, row->topic, mosquitto_strerror(code));
         return;
     }
     if (outbox->flying == 0) {
@@ -146,7 +184,8 @@ static void publish(struct outbox *outbox, int64_t id, const char *topic, const 
     place_set(outbox, place, PLACE_FLYING);
 }
 
-/* Reasons below 0x80 are successes; 0x10 says that nobody listens to the topic now, which is the vendor's choice. */
+/* Reasons below 0x80 are successes; 0x10 says that nobody listens to the topic now, which is the vendor's choice; of a
+ * replay it says that the hub would not have it. */
 static void on_published(void *user, int mid, int reason) {
     struct outbox *outbox = user;
     struct place *place = place_find(outbox, PLACE_FLYING, mid);
@@ -154,7 +193,7 @@ static void on_published(void *user, int mid, int reason) {
         return;
     }
     outbox->progress_at = uv_now(outbox->loop);
-    if (reason < 0x80) {
+    if (reason < 0x80 && !(place->replay && reason == NOBODY_LISTENS)) {
         place_set(outbox, place, PLACE_CONFIRMED);
     } else {
         refuse(outbox, place, NULL, mosquitto_reason_string(reason));
@@ -232,6 +271,28 @@ static bool is_taken(enum place_state state) {
     return state != PLACE_FREE;
 }
 
+/* Publishes a row of what was read: id, topic, payload; of a replay its bytes, and when they came. */
+static void take_row(struct outbox *outbox, const PGresult *result, int row) {
+    struct outgoing outgoing = {.id = strtoll(PQgetvalue(result, row, 0), NULL, 10),
+                                .topic = PQgetvalue(result, row, 1),
+                                .payload = PQgetvalue(result, row, 2),
+                                .length = PQgetlength(result, row, 2)};
+    unsigned char *bytes = NULL;
+    if (!PQgetisnull(result, row, 3)) {
+        size_t length = 0;
+        bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(result, row, 3), &length);
+        outgoing.payload = bytes;
+        outgoing.length = (int)length;
+        outgoing.received_ms = PQgetvalue(result, row, 4);
+        if (bytes == NULL) {
+            outbox->wanted = true; /* no memory: at the next tick */
+            return;
+        }
+    }
+    publish(outbox, &outgoing);
+    PQfreemem(bytes);
+}
+
 static void on_result(void *user, int statement, const PGresult *result) {
     struct outbox *outbox = user;
     if (statement != outbox->read_statement) {
@@ -240,8 +301,7 @@ static void on_result(void *user, int statement, const PGresult *result) {
     int rows = PQntuples(result);
     outbox->wanted = outbox->wanted || rows == READ_ROWS || !broker_connected(outbox);
     for (int row = 0; row < rows && broker_connected(outbox); row++) {
-        publish(outbox, strtoll(PQgetvalue(result, row, 0), NULL, 10), PQgetvalue(result, row, 1),
-                PQgetvalue(result, row, 2), PQgetlength(result, row, 2));
+        take_row(outbox, result, row);
     }
 }
 
@@ -302,9 +362,12 @@ static void start_job(struct outbox *outbox) {
     outbox->read_statement = reads ? statements : -1;
     if (reads) {
         outbox->wanted = false;
-        buffer_text(&outbox->sql, "SELECT o.id, o.topic, o.payload FROM onemap.outbox o WHERE o.destination = 'mqtt'"
-                                  " AND o.sent_at IS NULL AND (o.retry_at IS NULL OR o.retry_at <= now())"
-                                  " AND o.id <> ALL (");
+        buffer_text(&outbox->sql,
+                    "SELECT o.id, o.topic, o.payload, q.payload, round(extract(epoch FROM q.received_at) * 1000)"
+                    " FROM onemap.outbox o LEFT JOIN onemap.quarantine q ON q.id = o.replay"
+                    " WHERE o.destination = 'mqtt'"
+                    " AND o.sent_at IS NULL AND (o.retry_at IS NULL OR o.retry_at <= now())"
+                    " AND o.id <> ALL (");
         sql_ids(outbox, is_taken);
         buffer_format(&outbox->sql, ") ORDER BY o.id LIMIT %zu",
                       outbox->free_places < READ_ROWS ? outbox->free_places : READ_ROWS);

@@ -1,11 +1,19 @@
 -- What leaves the hub (outbox: receipts to vendors, reports upward) and what could not be stored (quarantine).
 
 CREATE OR REPLACE FUNCTION onemap.outbox_sent(ids bigint[]) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE replayed onemap.outbox;
+BEGIN
+    FOR replayed IN
+        SELECT o.* FROM onemap.outbox o WHERE o.id = ANY (ids) AND o.replay IS NOT NULL AND o.sent_at IS NULL ORDER BY o.id
+    LOOP
+        PERFORM onemap.quarantine_replayed(replayed.replay, replayed.replay_times);
+    END LOOP;
     UPDATE onemap.outbox o SET sent_at = clock_timestamp(), attempts = o.attempts + 1, last_error = NULL, retry_at = NULL
-    WHERE o.id = ANY (ids)
-$$;
-COMMENT ON FUNCTION onemap.outbox_sent(bigint[]) IS 'Marks outbox messages as confirmed by the other side';
+    WHERE o.id = ANY (ids);
+END $$;
+COMMENT ON FUNCTION onemap.outbox_sent(bigint[]) IS
+    'Marks outbox messages as confirmed by the other side, and those of them that were replayed as that';
 GRANT EXECUTE ON FUNCTION onemap.outbox_sent(bigint[]) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.outbox_failed(ids bigint[], error text) RETURNS void

@@ -109,8 +109,11 @@ COMMENT ON FUNCTION onemap.http_quarantine_reasons(jsonb) IS
 CREATE OR REPLACE FUNCTION onemap.http_quarantine_message(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (to_jsonb(o) || jsonb_build_object('list', q.problems, 'kept_bytes', octet_length(q.payload),
-        'payload_base64', translate(encode(substring(q.payload FROM 1 FOR 65536), 'base64'), E'\n', '')))::json
-    FROM onemap.http_quarantine_rows(request) o JOIN onemap.quarantine q ON q.id = o.id WHERE o.id = (request->>'id')::bigint
+        'payload_base64', translate(encode(substring(q.payload FROM 1 FOR 65536), 'base64'), E'\n', ''),
+        'replaying', w.id IS NOT NULL, 'replay_error', w.last_error))::json
+    FROM onemap.http_quarantine_rows(request) o JOIN onemap.quarantine q ON q.id = o.id
+        LEFT JOIN onemap.outbox w ON w.replay = q.id AND w.sent_at IS NULL
+    WHERE o.id = (request->>'id')::bigint
 $$;
 COMMENT ON FUNCTION onemap.http_quarantine_message(jsonb) IS
     'GET /api/v1/quarantine/{id}: one message, the list of its problems, and its first 64 KiB; no row: none, or not to be seen';
@@ -122,6 +125,72 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.http_quarantine_payload(jsonb) IS
     'GET /api/v1/quarantine/{id}/payload: the bytes that were received and kept';
+
+-- ---- replaying ----
+
+-- So many, and so many bytes, are under way at a time: the hub has them in memory.
+CREATE OR REPLACE FUNCTION onemap.quarantine_replay_ask(ids bigint[]) RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE asked int;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('onemap.quarantine_replay', 0));
+    WITH waits AS (
+        SELECT count(*) AS n, coalesce(sum(q.bytes), 0) AS bytes FROM onemap.outbox o JOIN onemap.quarantine q ON q.id = o.replay
+        WHERE o.sent_at IS NULL
+    ), found AS (
+        SELECT q.id, q.topic, q.times, row_number() OVER (ORDER BY q.id) AS n, sum(q.bytes) OVER (ORDER BY q.id) AS bytes
+        FROM onemap.quarantine q
+        WHERE q.id = ANY (ids) AND q.bytes <= octet_length(q.payload)
+            AND NOT EXISTS (SELECT FROM onemap.outbox o WHERE o.replay = q.id AND o.sent_at IS NULL)
+    )
+    INSERT INTO onemap.outbox (topic, payload, replay, replay_times)
+    SELECT f.topic, '', f.id, f.times FROM found f, waits w
+    WHERE f.n + w.n <= 200 AND (f.bytes + w.bytes <= 32 * 1024 * 1024 OR f.n + w.n = 1) ORDER BY f.id;
+    GET DIAGNOSTICS asked = ROW_COUNT;
+    RETURN asked;
+END $$;
+COMMENT ON FUNCTION onemap.quarantine_replay_ask(bigint[]) IS
+    'Lets the hub send quarantined messages again, in the order in which they came, 200 or 32 MiB at a time; how many it now will';
+
+CREATE OR REPLACE FUNCTION onemap.http_quarantine_replay_call(request jsonb, ids bigint[]) RETURNS json
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE asked int;
+BEGIN
+    PERFORM onemap.http_manager_locked(request);
+    IF request ? 'id' AND EXISTS (SELECT FROM onemap.quarantine q WHERE q.id = ANY (ids) AND q.bytes > octet_length(q.payload)) THEN
+        RAISE EXCEPTION 'of message % only the beginning is kept', ids[1] USING ERRCODE = 'CH013',
+            HINT = '这条消息太大，只保留了开头，不能重放：请厂商重新发送。';
+    END IF;
+    asked := onemap.quarantine_replay_ask(ids);
+    PERFORM onemap.identity_audit(request, 'quarantine_replay_asked', jsonb_strip_nulls(request - 'identity'
+        || jsonb_build_object('messages', asked)));
+    RETURN json_build_object('asked', asked, 'left', cardinality(ids) - asked);
+END $$;
+COMMENT ON FUNCTION onemap.http_quarantine_replay_call(jsonb, bigint[]) IS
+    'Asks for messages to be sent again on behalf of an administrator: {asked, left}';
+
+CREATE OR REPLACE FUNCTION onemap.http_quarantine_replay(request jsonb)
+RETURNS TABLE (body json, status int, code text, detail text, hint text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE words text; ids bigint[];
+BEGIN
+    SELECT coalesce(array_agg(q.id ORDER BY q.id), '{}') INTO ids FROM onemap.http_quarantine_rows(request) q
+    WHERE CASE WHEN request ? 'id' THEN q.id = (request->>'id')::bigint ELSE q.replayed_at IS NULL
+        AND (NOT request ? 'code' OR q.code = request->>'code')
+        AND (NOT request ? 'subsystem' OR q.subsystem = request->>'subsystem')
+        AND (NOT request ? 'vendor' OR q.vendor = request->>'vendor') END;
+    IF request ? 'id' AND ids = '{}' THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT onemap.http_quarantine_replay_call(request, ids), 202, NULL::text, NULL::text, NULL::text;
+EXCEPTION WHEN SQLSTATE 'CH066' THEN
+    GET STACKED DIAGNOSTICS words = PG_EXCEPTION_HINT;
+    PERFORM onemap.identity_audit(request, 'refused', jsonb_build_object('action', 'quarantine_replay', 'code', SQLSTATE));
+    RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, words;
+END $$;
+COMMENT ON FUNCTION onemap.http_quarantine_replay(jsonb) IS
+    'POST /api/v1/quarantine/{id}/replay: one, even if it was sent again before; POST /api/v1/quarantine/replay: those that wait and fit';
+GRANT EXECUTE ON FUNCTION onemap.http_quarantine_replay(jsonb) TO cityhub_api;
 GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_upstream(jsonb),
     onemap.http_upstream_records(jsonb), onemap.http_upstream_quality(jsonb), onemap.http_quarantine(jsonb),
     onemap.http_quarantine_reasons(jsonb), onemap.http_quarantine_message(jsonb), onemap.http_quarantine_payload(jsonb)

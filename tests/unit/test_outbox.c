@@ -71,15 +71,15 @@ static void connect_broker(struct sending *sending) {
 /* Rows with ids from `first` to before `past` are the answer to the running job, which must read. */
 static void give_rows(struct sending *sending, int first, int past) {
     static char ids[ROWS_MAX][12];
-    static const char *values[ROWS_MAX * 3];
+    static const char *values[ROWS_MAX * 5];
     int count = 0;
     for (int id = first; id < past; id++, count++) {
         snprintf(ids[count], sizeof ids[count], "%d", id);
-        values[3 * count] = values[3 * count + 2] = ids[count];
-        values[3 * count + 1] = "cityhub/v1/dust/acme/receipt";
+        values[5 * count] = values[5 * count + 2] = ids[count];
+        values[5 * count + 1] = "cityhub/v1/dust/acme/receipt";
     }
     fake_postgres_await(&sending->loop, database());
-    fake_postgres_end(database(), &(struct fake_act){.answers = {{.of = "SELECT o.id", 3, values, 3 * count}}});
+    fake_postgres_end(database(), &(struct fake_act){.answers = {{.of = "SELECT o.id", 5, values, 5 * count}}});
     fake_loop_turn(&sending->loop);
 }
 
@@ -121,9 +121,11 @@ static void test_way(void **state) {
     connect_broker(sending);
     fake_postgres_await(&sending->loop, database());
     const char *sql = fake_postgres_sql(database());
-    assert_string_equal(sql, "SELECT o.id, o.topic, o.payload FROM onemap.outbox o WHERE o.destination = 'mqtt'"
-                             " AND o.sent_at IS NULL AND (o.retry_at IS NULL OR o.retry_at <= now())"
-                             " AND o.id <> ALL ('{}'::bigint[]) ORDER BY o.id LIMIT 200");
+    assert_string_equal(
+        sql, "SELECT o.id, o.topic, o.payload, q.payload, round(extract(epoch FROM q.received_at) * 1000)"
+             " FROM onemap.outbox o LEFT JOIN onemap.quarantine q ON q.id = o.replay WHERE o.destination = 'mqtt'"
+             " AND o.sent_at IS NULL AND (o.retry_at IS NULL OR o.retry_at <= now())"
+             " AND o.id <> ALL ('{}'::bigint[]) ORDER BY o.id LIMIT 200");
     give_rows(sending, 1, 4);
     assert_int_equal(published(sending), 3);
     const struct fake_published *list;
@@ -144,6 +146,24 @@ static void test_way(void **state) {
     PLAY(&sending->loop, database(), {.expects = "outbox_sent('{1}'"});
     assert_int_equal(hub_metrics.outbox_sent, 3);
     assert_int_equal(hub_metrics.outbox_failures, 0);
+}
+
+/* A message of the quarantine goes as the bytes that it came as; that nobody takes it is a failure then. */
+static void test_replay(void **state) {
+    struct sending *sending = *state;
+    connect_broker(sending);
+    fake_postgres_await(&sending->loop, database());
+    static const char *const row[] = {"7", "cityhub/v1/dust/acme/telemetry", "", "\\x6f6e65", "1700000000123"};
+    fake_postgres_end(database(), &(struct fake_act){.answers = {{.of = "SELECT o.id", 5, row, 5}}});
+    fake_loop_turn(&sending->loop);
+    const struct fake_published *list;
+    assert_int_equal(fake_published(broker(sending), &list), 1);
+    assert_string_equal(list[0].payload, "one");
+    fake_broker_acknowledge(broker(sending), list[0].mid, 0x10);
+    fake_loop_turn(&sending->loop);
+    fake_postgres_await(&sending->loop, database());
+    assert_non_null(strstr(fake_postgres_sql(database()), "onemap.outbox_failed('{7}'"));
+    fake_postgres_succeed(database());
 }
 
 /* A poke is answered soon, and rows that nobody poked for are found within seconds. */
@@ -356,6 +376,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(test_way),
+        TEST(test_replay),
         TEST(test_poke),
         TEST(test_many),
         TEST(test_refused),

@@ -1,7 +1,7 @@
 // What an administrator keeps: people, tokens, alarm rules. page.mjs runs these with its own.
 
 /** The tests, by name; `tools` are page.mjs's. */
-export function manageTests({ enter, expect, check, shot, text, open, BASE }) {
+export function manageTests({ enter, county, expect, check, shot, text, open, BASE }) {
   const CENTRE = { login: "wang.wu" };
   const row = (page, words) => page.locator(".table tbody tr", { hasText: words });
   const secretOf = async (page) => {
@@ -49,6 +49,24 @@ export function manageTests({ enter, expect, check, shot, text, open, BASE }) {
       await page.waitForFunction(() => document.querySelector("dialog")?.innerText.includes("1 条，没有问题"));
       await page.click("dialog button.primary");
       await page.waitForFunction(() => document.querySelector("dialog")?.innerText.includes("新增 1，更改 0"));
+      return window;
+    },
+
+    "a quarantined message is replayed by a button, one and all that wait, and is stored when its cause is gone": async () => {
+      const { ids } = await county("quarantine");
+      const window = await enter(CENTRE, `#/operate/quarantine?code=unknown_device&message=${ids[0]}`);
+      const { page } = window;
+      await page.click("dialog [data-testid=replay]");
+      await page.waitForFunction(() => document.querySelector("dialog .good")?.innerText.includes("已重放"));
+      await check(page, "a replayed message");
+      await shot(page, "operate-replay");
+      await county("quarantine_stored", { code: "N0" });
+      await page.evaluate(() => (location.hash = "#/operate/quarantine?code=unknown_device&waiting=true"));
+      await page.waitForFunction((left) => document.querySelectorAll(".operate tbody tr").length === left, ids.length - 1);
+      await page.click("[data-testid=replay]");
+      await page.waitForFunction((left) => document.querySelector(".operate [role=status]")?.innerText.includes(`正在重放 ${left} 条`), ids.length - 1);
+      await page.waitForFunction(() => document.querySelector(".operate")?.innerText.includes("没有符合条件的内容"));
+      await county("quarantine_stored", { code: "N2" });
       return window;
     },
 

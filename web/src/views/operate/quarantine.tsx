@@ -1,9 +1,11 @@
 // What could not be stored: by reason, each with its messages, each message with its problems and its bytes as they came.
 import type { JSX } from "preact";
-import { useAsk, usePages, address } from "../../lib/api.ts";
+import { useEffect, useState } from "preact/hooks";
+import { address, ask as askHub, asProblem, useAsk, usePages, type Problem } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
 import { ago, dateTimeSeconds, number } from "../../lib/format.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
+import { me } from "../../lib/session.ts";
 import { Dialog } from "../../part/dialog.tsx";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { PagedTable, Table } from "../../part/table.tsx";
@@ -36,6 +38,40 @@ interface Whole extends Message {
   list: { code: string; index: number; reason: string }[];
   kept_bytes: number;
   payload_base64: string;
+  replaying: boolean;
+  replay_error: string | null;
+}
+
+const FOLLOW_MS = 1000;
+const LOOKS = 15;
+const manages = (): boolean => me.value?.kind === "person" && me.value.posts.includes("admin");
+
+/** Lets the hub take messages in again. `onAsked`: it will. */
+function Replay({ path, parameters = {}, title, onAsked }: { path: string; parameters?: Record<string, string>; title: string; onAsked: () => void }): JSX.Element {
+  const [problem, setProblem] = useState<Problem | null>(null);
+  const [told, setTold] = useState("");
+  const [asking, setAsking] = useState(false);
+  const ask = async () => {
+    setAsking(true);
+    setProblem(null);
+    try {
+      const { asked, left } = await askHub<{ asked: number; left: number }>(path, { method: "POST", parameters });
+      setTold(left > 0 ? t("replayLeft", number(asked), number(left)) : t("replayAsked", number(asked)));
+      onAsked();
+    } catch (error) {
+      setProblem(asProblem(error));
+    }
+    setAsking(false);
+  };
+  return (
+    <>
+      <button type="button" data-testid="replay" disabled={asking} onClick={() => void ask()}>
+        {title}
+      </button>
+      {told !== "" && <span role="status">{told}</span>}
+      {problem && <Failed problem={problem} />}
+    </>
+  );
 }
 
 /** The bytes as text, or null: a Protobuf message is none. */
@@ -51,6 +87,11 @@ function OneMessage({ id }: { id: string }): JSX.Element {
   const asked = useAsk<Whole>(`quarantine/${encodeURIComponent(id)}`);
   const one = asked.data;
   const text = one === undefined ? null : textOf(one.payload_base64);
+  useEffect(() => {
+    if (one?.replaying !== true) return undefined;
+    const timer = setTimeout(asked.reload, FOLLOW_MS);
+    return () => clearTimeout(timer);
+  }, [one]);
   return (
     <Dialog title={`#${id} ${one?.code ?? ""}`} onClose={() => setParameters({ message: null })}>
       {one === undefined ? (
@@ -64,6 +105,15 @@ function OneMessage({ id }: { id: string }): JSX.Element {
             {dateTimeSeconds(one.received_at)} · {number(one.bytes)} {t("bytes")}
             {one.times > 1 && ` · ${t("times", one.times)}`}
           </p>
+          {one.replaying ? (
+            <p class="warn" role="status">
+              {one.replay_error === null ? t("replaying") : t("replayFails", one.replay_error)}
+            </p>
+          ) : one.replayed_at !== null ? (
+            <p class="good">
+              ● {t("replayed")} {dateTimeSeconds(one.replayed_at)}
+            </p>
+          ) : null}
           <h3>{t("problems")}</h3>
           <ul class="operate-problems">
             {one.list.map((problem, place) => (
@@ -77,36 +127,55 @@ function OneMessage({ id }: { id: string }): JSX.Element {
           {text === null ? <p class="quiet">{t("binary", number(one.kept_bytes))}</p> : <pre class="operate-payload">{text}</pre>}
         </>
       )}
-      <p class="row">
+      <div class="row">
+        {manages() && one !== undefined && !one.replaying && <Replay path={`quarantine/${encodeURIComponent(id)}/replay`} title={t("replayOne")} onAsked={asked.reload} />}
         <a href={address(`quarantine/${encodeURIComponent(id)}/payload`)} download={`quarantine-${id}.bin`}>
           {t("download")}
         </a>
         <button type="button" onClick={() => setParameters({ message: null })}>
           {t("close")}
         </button>
-      </p>
+      </div>
     </Dialog>
   );
 }
 
 function Messages({ filter }: { filter: Record<string, string> }): JSX.Element {
   const list = usePages<Message>("quarantine", "messages", filter);
+  const { waiting: _all, ...which } = filter;
+  // What the hub has taken in again leaves the list of those that wait within seconds; what is still wrong stays.
+  const [looks, setLooks] = useState(0);
+  useEffect(() => {
+    if (looks === 0) return undefined;
+    const timer = setTimeout(() => {
+      setLooks(looks - 1);
+      list.reload();
+    }, 2 * FOLLOW_MS);
+    return () => clearTimeout(timer);
+  }, [looks]);
   return (
-    <PagedTable
-      label={t("messages")}
-      list={list}
-      rowKey={(one) => one.id}
-      onOpen={(one) => setParameters({ message: one.id })}
-      columns={[
-        { key: "received", title: t("newest"), cell: (one) => dateTimeSeconds(one.received_at) },
-        { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
-        { key: "code", title: t("code"), cell: (one) => <code>{one.code}</code> },
-        { key: "reason", title: t("reason"), cell: (one) => one.reason },
-        { key: "times", title: t("messages"), numeric: true, wide: true, cell: (one) => number(one.times) },
-        { key: "bytes", title: t("bytes"), numeric: true, wide: true, cell: (one) => number(one.bytes) },
-        { key: "state", title: t("state"), cell: (one) => (one.replayed_at === null ? <span class="warn">{t("still")}</span> : <span class="good">{t("replayed")}</span>), wide: true },
-      ]}
-    />
+    <>
+      {manages() && list.rows.some((one) => one.replayed_at === null) && (
+        <div class="row">
+          <Replay path="quarantine/replay" parameters={which} title={t("replayAll")} onAsked={() => setLooks(LOOKS)} />
+        </div>
+      )}
+      <PagedTable
+        label={t("messages")}
+        list={list}
+        rowKey={(one) => one.id}
+        onOpen={(one) => setParameters({ message: one.id })}
+        columns={[
+          { key: "received", title: t("newest"), cell: (one) => dateTimeSeconds(one.received_at) },
+          { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
+          { key: "code", title: t("code"), cell: (one) => <code>{one.code}</code> },
+          { key: "reason", title: t("reason"), cell: (one) => one.reason },
+          { key: "times", title: t("messages"), numeric: true, wide: true, cell: (one) => number(one.times) },
+          { key: "bytes", title: t("bytes"), numeric: true, wide: true, cell: (one) => number(one.bytes) },
+          { key: "state", title: t("state"), cell: (one) => (one.replayed_at === null ? <span class="warn">{t("still")}</span> : <span class="good">{t("replayed")}</span>), wide: true },
+        ]}
+      />
+    </>
   );
 }
 
@@ -124,9 +193,7 @@ export function Quarantine(): JSX.Element {
         <>
           <p class="row">
             <a href={link("operate/quarantine")}>← {t("all")}</a>
-            {Object.values(filter).map((value) => (
-              <code key={value}>{value}</code>
-            ))}
+            {Object.entries(filter).map(([key, value]) => (key === "waiting" ? <span key={key}>{t(value === "true" ? "still" : "replayed")}</span> : <code key={key}>{value}</code>))}
           </p>
           <Messages filter={filter} />
         </>
