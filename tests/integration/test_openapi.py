@@ -478,6 +478,11 @@ def test_what_is_written(shared, county, document, month):
     changes = {"source": "县", "threshold": 99.5, "clear_threshold": 90, "severity": "minor", "enabled": True}
     post(admin, "/api/v1/alarm_rules/{subsystem}/{rule}", changes, 200, subsystem="dust", rule=rule["rule"])
     post(admin, "/api/v1/alarm_rules/{subsystem}/{rule}", {"threshold": 99}, 422, subsystem="dust", rule=rule["rule"])
+    message = shared.database.value("SELECT max(id) FROM onemap.quarantine")
+    post(admin, "/api/v1/quarantine/{id}/replay", None, 202, id=message)
+    post(admin, "/api/v1/quarantine/replay", None, 202)
+    post(chief, "/api/v1/quarantine/{id}/replay", None, 403, id=message)
+    post(admin, "/api/v1/quarantine/{id}/replay", None, 404, id=2**40)
     hours = {"file": "hours.json", "content": {"schedule": "form", "name_zh": "表", "source": "assumed", "periods": [{"opens": "08:30", "closes": "17:00"}]}}
     post(admin, "/api/v1/imports/{subject}/check", hours, 200, subject="office_hours")
     post(admin, "/api/v1/imports/{subject}", hours, 200, subject="office_hours")
