@@ -53,11 +53,16 @@ static const struct parameter attendance_csv_parameters[] = {DAY, SUBSYSTEM, DEP
          .low = 1,                                                                                                     \
          .high = INT32_MAX,                                                                                            \
          .meaning = "only this person's work"},                                                                        \
-        FROM, TO
+        {.name = "vehicle",                                                                                            \
+         .kind = PARAMETER_INTEGER,                                                                                    \
+         .low = 1,                                                                                                     \
+         .high = INT32_MAX,                                                                                            \
+         .meaning = "only this vehicle's work"},                                                                       \
+        FROM, TO, AT
 
 static const struct parameter work_parameters[] = {WORK_FILTERS, LIMIT, AFTER_ID, {0}};
 static const struct parameter work_csv_parameters[] = {WORK_FILTERS, CSV_LIMIT, CSV_BOM, {0}};
-static const struct parameter summary_parameters[] = {SUBSYSTEM, DEPARTMENT, FROM, TO, {0}};
+static const struct parameter summary_parameters[] = {SUBSYSTEM, DEPARTMENT, FROM, TO, AT, {0}};
 static const struct parameter grid_cells_parameters[] = {DEPARTMENT, BOX, LIMIT, CODE_AFTER(15), {0}};
 static const struct parameter components_parameters[] = {DEPARTMENT, GRID_CELL, BOX, LIMIT, CODE_AFTER(16), {0}};
 static const struct parameter departments_parameters[] = {
@@ -65,6 +70,7 @@ static const struct parameter departments_parameters[] = {
      .kind = PARAMETER_BOOLEAN,
      .initial = "false",
      .meaning = "with the area of each, of its grid cells"},
+    AT,
     {0},
 };
 static const struct parameter zones_parameters[] = {

@@ -250,18 +250,16 @@ COMMENT ON FUNCTION onemap.http_cases_near(public.geometry, float8, int, int[], 
     'Open cases of a device or within so many metres of a place, of these departments (NULL: all), those of the device first, then '
     'the nearest; moment: as they were then, NULL: as they are';
 
--- Work has no versions: what was said of an order after the moment hides it.
 CREATE OR REPLACE FUNCTION onemap.http_device_work(device int, seen int[], moment timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'code', w.code, 'title', w.title, 'status', w.status,
         'planned_start', w.planned_start, 'started_at', w.started_at, 'finished_at', w.finished_at, 'result', w.result)
         ORDER BY w.observed_at DESC, w.id DESC), '[]')
-    FROM (SELECT o.* FROM onemap.work_order o WHERE o.device_id = device AND onemap.http_sees(seen, o.department_id)
-              AND (moment IS NULL OR o.observed_at <= moment)
+    FROM (SELECT o.* FROM onemap.work_order_as_of(moment) o WHERE o.device_id = device AND onemap.http_sees(seen, o.department_id)
           ORDER BY o.observed_at DESC, o.id DESC LIMIT 5) w
 $$;
 COMMENT ON FUNCTION onemap.http_device_work(int, int[], timestamptz) IS
-    'The last five work orders at a device, of these departments (NULL: all); moment: of which nothing was said later';
+    'The last five work orders at a device, of these departments (NULL: all); moment: as they were then';
 
 CREATE OR REPLACE FUNCTION onemap.http_device(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -291,7 +289,7 @@ BEGIN
             ORDER BY v.id), '[]') FROM onemap.vehicle_as_of(moment) v
             WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)))
     FROM onemap.subsystem z LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
-        LEFT JOIN onemap.department u ON u.id = d.department_id
+        LEFT JOIN onemap.department_as_of(moment) u ON u.id = d.department_id
     WHERE z.key = d.subsystem;
 END $$;
 COMMENT ON FUNCTION onemap.http_device(jsonb) IS

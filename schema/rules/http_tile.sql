@@ -104,7 +104,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         GROUP BY g.department_id)
     SELECT CASE WHEN count(r.geom) > 0 THEN public.ST_AsMVT(r, 'department', 4096, 'geom', 'id' ORDER BY r.id) END
     FROM (SELECT a.id, d.code, d.name_zh AS name, d.kind, public.ST_AsMVTGeom(a.geom, b.tile, 4096, 64, true) AS geom
-          FROM bounds b CROSS JOIN areas a JOIN onemap.department d ON d.id = a.id) r
+          FROM bounds b CROSS JOIN areas a JOIN onemap.department_as_of(moment) d ON d.id = a.id) r
 $$;
 COMMENT ON FUNCTION onemap.tile_department(int, int, int, int[], timestamptz) IS
     'A tile of the areas of these departments, NULL: of all: their grid cells as one; attributes code, name, kind';

@@ -1,6 +1,6 @@
 -- The county at any minute: what was so at a moment, as it was known then. Tables that are written over have their versions
--- beside them (schema/tables/121_past.sql), kept by triggers; records are known from their receipt on. A function
--- <table>_as_of(moment) has the rows of its table; moment NULL: as it stands, at no cost. Only these triggers write
+-- beside them (schema/tables/121_past.sql, 150_past_work.sql), kept by triggers; records are known from their receipt on. A
+-- function <table>_as_of(moment) has the rows of its table; moment NULL: as it stands, at no cost. Only these triggers write
 -- the past.
 
 -- ---- keeping ----
@@ -56,7 +56,8 @@ COMMENT ON FUNCTION onemap.past_watch(text, text, text) IS
 
 SELECT onemap.past_watch(x.what, x.key, x.born) FROM (VALUES ('device', 'id', 'created_at'), ('person', 'id', NULL),
     ('vehicle', 'id', NULL), ('case_record', 'id', NULL), ('alarm', 'id', 'recorded_at'), ('grid_cell', 'code', NULL),
-    ('zone', 'id', NULL)) AS x (what, key, born);
+    ('zone', 'id', NULL), ('work_order', 'id', NULL), ('work_standard', 'id', NULL), ('department', 'id', NULL))
+    AS x (what, key, born);
 
 CREATE OR REPLACE FUNCTION onemap.presence_keep() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -73,7 +74,8 @@ CREATE OR REPLACE FUNCTION onemap.past_forget(before timestamptz) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE what text; gone int; total int := 0;
 BEGIN
-    FOREACH what IN ARRAY '{device,person,vehicle,case_record,alarm,grid_cell,zone,presence}'::text[] LOOP
+    FOREACH what IN ARRAY '{device,person,vehicle,case_record,alarm,grid_cell,zone,work_order,work_standard,department,
+        presence}'::text[] LOOP
         EXECUTE format('DELETE FROM onemap.%I p WHERE p.until_at < $1', what || '_past') USING before;
         GET DIAGNOSTICS gone = ROW_COUNT;
         total := total + gone;

@@ -219,13 +219,16 @@ def test_the_county_at_a_moment(shared, hub, county):
 
     def without_times(answer):
         # Receipt is the batch's time in the records, and the message's in the state: some milliseconds.
-        return {**answer, "devices": [{**entry, "last_seen_at": None} for entry in answer["devices"]]} if "devices" in answer else answer
+        # Work that has not begun becomes later by the second.
+        changing = {"devices": {"last_seen_at": None}, "work": {"performance": None}}
+        return {key: [{**entry, **changing[key]} for entry in value] if key in changing else value for key, value in answer.items()}
 
     moments = [now()]
-    before = {path: seen(None, path).json() for path in ("/api/v1/devices", f"/api/v1/devices/{device}", "/api/v1/people", "/api/v1/vehicles")}
+    before = {path: seen(None, path).json() for path in ("/api/v1/devices", f"/api/v1/devices/{device}", "/api/v1/people", "/api/v1/vehicles", "/api/v1/work", "/api/v1/departments")}
     shared.database.query("UPDATE onemap.device SET name_zh = '改名', department_id = (SELECT id FROM onemap.department WHERE code = 'west'), geom = NULL WHERE id = %s", device)
     shared.database.query("UPDATE onemap.person SET on_duty = false, name = '李四' WHERE code = 'worker-east'")
     shared.database.query("UPDATE onemap.vehicle SET plate = '豫A0' WHERE code = 'truck-east'")
+    shared.database.query("UPDATE onemap.work_order SET title = '改了', status = 'CANCELLED' WHERE code = 'order-east'; UPDATE onemap.department SET name_zh = '东街' WHERE code = 'east'")
     moments.append(now())
     try:
         client = shared.client("dust")
@@ -244,8 +247,8 @@ def test_the_county_at_a_moment(shared, hub, county):
                 then = seen(moments[0], path).json()
                 assert without_times(then) == without_times(answer), f"{path}: {then}, not {answer}"
         shown = seen(moments[0], f"/api/v1/devices/{device}").json()
-        # Work has no versions, and reports of the last second may have come between the two times.
-        assert {**shown, "work": [], "state_since": None, "last_seen_at": None} == {**before[f"/api/v1/devices/{device}"], "work": [], "state_since": None, "last_seen_at": None}
+        # Reports of the last second may have come between the two times.
+        assert {**shown, "state_since": None, "last_seen_at": None} == {**before[f"/api/v1/devices/{device}"], "state_since": None, "last_seen_at": None}
         values = [{entry["code"]: entry["readings"]["pm25_ug_m3"]["value"] for entry in seen(at, "/api/v1/states").json()["states"]} for at in moments]
         assert [value["site-west"] for value in values] == [30.0, 30.0, 555.0], values
         x, y = int((114.35 + 180) / 360 * 2**14), int((1 - math.asinh(math.tan(math.radians(34.5))) / math.pi) / 2 * 2**14)
@@ -260,13 +263,14 @@ def test_the_county_at_a_moment(shared, hub, county):
         assert tags[0] == tags[2] != tags[1] and seen(moments[0], headers={"If-None-Match": tags[0]}).status_code == 304
         assert seen(moments[1], headers={"If-None-Match": tags[0]}).status_code == 200
         day = time.strftime("%Y-%m-%d", time.gmtime(time.time() - 10 * 86400))
-        for name in ("devices", "states", "alarms", "cases", "people", "vehicles"):
+        for name in ("devices", "states", "alarms", "cases", "people", "vehicles", "work"):
             path = f"/api/v1/{name}"
             assert seen(day, path).json()[name] == [], path
             problem(seen("2126-01-01", path), 400, "CH065")
             problem(seen("1999-01-01", path), 400, "CH065")
             problem(seen("yesterday", path), 400, "CH042")
     finally:
+        shared.database.query("UPDATE onemap.work_order SET title = '', status = 'STARTED' WHERE code = 'order-east'; UPDATE onemap.department SET name_zh = '东街道' WHERE code = 'east'")
         shared.database.query("UPDATE onemap.device SET name_zh = '东街道人民路工地', department_id = (SELECT id FROM onemap.department WHERE code = 'east'), "
                               "geom = (SELECT public.ST_PointOnSurface(g.geom) FROM onemap.grid_cell g JOIN onemap.department d ON d.id = g.department_id WHERE d.code = 'east') WHERE id = %s", device)
         shared.database.query("UPDATE onemap.person SET on_duty = true, name = '张三丰' WHERE code = 'worker-east'")

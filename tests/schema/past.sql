@@ -3,12 +3,12 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(45);
+SELECT plan(56);
 SELECT setseed(0.65);
 
 -- ---- what is kept beside ----
 CREATE TEMP TABLE watched AS SELECT x.what, x.key FROM (VALUES ('device', 'id'), ('person', 'id'), ('vehicle', 'id'), ('case_record', 'id'), ('alarm', 'id'),
-    ('grid_cell', 'code'), ('zone', 'id')) AS x (what, key);
+    ('grid_cell', 'code'), ('zone', 'id'), ('work_order', 'id'), ('work_standard', 'id'), ('department', 'id')) AS x (what, key);
 CREATE FUNCTION test.columns(what text) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT a.attname || ' ' || format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
     WHERE a.attrelid = ('onemap.' || what)::regclass AND a.attnum > 0 AND NOT a.attisdropped
@@ -49,7 +49,7 @@ BEGIN
     RETURN id;
 END $$;
 CREATE FUNCTION test.change(n int) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE dice int := floor(random() * 16); unit int := (SELECT d.id FROM onemap.department d ORDER BY random() LIMIT 1); c onemap.case_record;
+DECLARE dice int := floor(random() * 21); unit int := (SELECT d.id FROM onemap.department d ORDER BY random() LIMIT 1); c onemap.case_record;
 BEGIN
     CASE dice
         WHEN 0, 1, 2 THEN UPDATE onemap.device d SET geom = test.point(), name_zh = '设备' || n, department_id = unit WHERE d.id = test.one('device');
@@ -68,6 +68,12 @@ BEGIN
         WHEN 12 THEN UPDATE onemap.alarm a SET closed_at = now(), closing_value = n, close_reason = '好' WHERE a.closed_at IS NULL AND a.id = test.one('alarm');
         WHEN 13 THEN UPDATE onemap.alarm a SET acknowledged_at = now(), acknowledged_by = 'x' || n WHERE a.acknowledged_at IS NULL;
         WHEN 14 THEN PERFORM test.report();
+        WHEN 15, 16, 17 THEN INSERT INTO onemap.work_order AS w (subsystem, vendor, code, title, status, standard_id, department_id, person_id, device_id, planned_start, planned_end, observed_at)
+                SELECT 'dust', 'sites', 'W' || n % 9, '活' || n, (ARRAY['PLANNED', 'STARTED', 'FINISHED', 'CANCELLED'])[1 + n % 4], (SELECT s.id FROM onemap.work_standard s ORDER BY random() LIMIT 1), unit,
+                    (SELECT p.id FROM onemap.person p ORDER BY random() LIMIT 1), (SELECT d.id FROM onemap.device d WHERE d.code NOT LIKE 'N%' ORDER BY random() LIMIT 1), now() + interval '1 hour', now() + interval '2 hours', now()
+            ON CONFLICT (subsystem, vendor, code) DO UPDATE SET title = excluded.title, status = excluded.status, department_id = excluded.department_id, standard_id = excluded.standard_id;
+        WHEN 18 THEN INSERT INTO onemap.work_standard AS s (subsystem, code, name) VALUES ('dust', 'B' || n % 3, '标准' || n) ON CONFLICT (subsystem, code) DO UPDATE SET name = excluded.name;
+        WHEN 19 THEN UPDATE onemap.department d SET name_zh = '单位' || n WHERE d.id = unit AND d.code <> 'chengguan'; -- a case has its department's name of today
         ELSE
             SELECT r.* INTO c FROM onemap.case_record r WHERE r.ended_at IS NULL ORDER BY random() LIMIT 1;
             IF c.state = 'reported' THEN PERFORM test.act(c.code, 'accept', 'acceptor');
@@ -93,8 +99,9 @@ BEGIN
                 UNION ALL SELECT 'case', jsonb_build_object('number', (SELECT c.code FROM onemap.case_record c ORDER BY random() LIMIT 1))
                 UNION ALL SELECT 'tile', jsonb_build_object('layer', l, 'z', 10, 'x', 838, 'y', 407) FROM unnest('{grid,department,zone}'::text[]) l
                 UNION ALL SELECT 'points', jsonb_build_object('layer', l) FROM unnest('{device,alarm,case}'::text[]) l
-                UNION ALL SELECT x, '{}' FROM unnest('{devices,people,vehicles}'::text[]) x UNION ALL SELECT 'devices', '{"box": [114.6, 34.4, 114.75, 34.55]}'
-                UNION ALL SELECT x.route, x.fields - 'after' FROM (VALUES ('alarms', '{"after": 9999999}'::jsonb), ('alarms', '{"open": true, "after": 9999999}'), ('cases', '{"after": 9999999}'),
+                UNION ALL SELECT x, '{}' FROM unnest('{devices,people,vehicles,departments}'::text[]) x
+                UNION ALL SELECT 'work', x.fields || '{"after": 9999999}' FROM (VALUES ('{}'::jsonb), ('{"is": "met"}'), ('{"status": "started"}')) AS x (fields) UNION ALL SELECT 'devices', '{"box": [114.6, 34.4, 114.75, 34.55]}'
+                UNION ALL SELECT x.route, x.fields FROM (VALUES ('alarms', '{"after": 9999999}'::jsonb), ('alarms', '{"open": true, "after": 9999999}'), ('cases', '{"after": 9999999}'),
                     ('cases', '{"state": ["registered", "handling"], "after": 9999999}')) AS x (route, fields)) r;
         END IF;
     END LOOP;
@@ -109,6 +116,11 @@ SELECT is((SELECT array_agg(w.what) FROM watched w WHERE test.rows(format('onema
 SELECT is_empty($$SELECT a.route, a.fields, a.department, a.body, t.t FROM answer a, LATERAL (SELECT test.told_then(a.route, a.fields || jsonb_build_object('at', a.at), a.department)) t (t)
     WHERE a.body IS DISTINCT FROM t.t$$, 'the API answers of those moments as it answered then, to all and to a department');
 SELECT cmp_ok((SELECT count(*)::int FROM answer a WHERE length(a.body::text) > 200), '>', 60, 'it had something to say');
+SELECT is((SELECT array_agg(DISTINCT a.route ORDER BY a.route) FROM answer a WHERE length(a.body::text) > 200), '{alarms,case,cases,departments,device,devices,people,points,tile,vehicles,work}',
+    'of everything');
+SELECT results_eq($$SELECT (onemap.work_performance(w, t.at)->>'start_late_s')::int, onemap.work_is(w, 'started_late', t.at) FROM onemap.work_order w,
+    LATERAL (VALUES (w.planned_start - interval '1 minute'), (w.planned_start + interval '10 minutes')) t (at) WHERE w.id = (SELECT min(x.id) FROM onemap.work_order x WHERE x.status = 'PLANNED') ORDER BY t.at$$,
+    'VALUES (0, false), (600, true)', 'work is late by the moment that is asked for');
 -- What point_past() has is what the hub reads of what is, and a tile of it decodes to that.
 SELECT results_eq(format($$SELECT p.id::bigint, p.kind, p.state, p.department FROM onemap.point_past(%L, clock_timestamp(), public.ST_MakeEnvelope(0, 0, 180, 80, 4326)) p ORDER BY 1$$, l.l),
     format($$SELECT p.id::bigint, p.kind, p.state, nullif(p.department, 0) FROM onemap.point_%s p WHERE p.shown AND p.lon IS NOT NULL ORDER BY 1$$, l.l), l.l || ': the points are those of now')
