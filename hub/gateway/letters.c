@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/error.h"
 #include "hub/base/member.h"
 
 struct letter {
@@ -43,12 +44,16 @@ bool letters_full(const struct letters *letters) {
     return true;
 }
 
-void letters_add(struct letters *letters, const char *name, struct parcel *parcel, uint64_t late_at) {
+int letters_add(struct letters *letters, const char *name, struct parcel *parcel, uint64_t late_at) {
     struct letter *letter = free_place(letters);
+    if (letter == NULL) {
+        return CH_EFULL;
+    }
     snprintf(letter->name, sizeof letter->name, "%s", name);
     letter->parcel = parcel;
     letter->late_at = late_at;
     parcel->parts++;
+    return 0;
 }
 
 static void letter_end(struct letter *letter, enum parcel_end end) {

@@ -23,9 +23,9 @@ void letters_free(struct letters *letters);
 
 bool letters_full(const struct letters *letters);
 
-/* One was sent: what becomes of it is a part of the parcel's end. `late_at`, ms of any clock. The caller asked
- * letters_full. */
-void letters_add(struct letters *letters, const char *name, struct parcel *parcel, uint64_t late_at);
+/* One was sent: what becomes of it is a part of the parcel's end. `late_at`, ms of any clock. 0, or CH_EFULL: it
+ * is none. */
+int letters_add(struct letters *letters, const char *name, struct parcel *parcel, uint64_t late_at);
 
 /* The hub's answer, [{"letter": name, "kept": whether}]; names that nobody waits for are passed over. */
 void letters_take(struct letters *letters, const cJSON *answers);

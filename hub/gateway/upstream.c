@@ -181,11 +181,10 @@ int upstream_letter(struct upstream *upstream, cJSON *letter, struct parcel *par
     snprintf(topic, sizeof topic, TOPIC_GATEWAY_REPORT, upstream->config->hub_instance);
     code = length > LETTER_BYTES_MAX ? CH_EINVAL : publisher_tell(upstream->publisher, topic, text, length);
     free(text);
-    if (code == 0 && parcel != NULL) {
-        letters_add(upstream->letters, name, parcel,
-                    uv_now(upstream->loop) + (uint64_t)upstream->config->gateway_receipt_s * 1000);
-    }
-    return code;
+    return code != 0 || parcel == NULL
+               ? code
+               : letters_add(upstream->letters, name, parcel,
+                             uv_now(upstream->loop) + (uint64_t)upstream->config->gateway_receipt_s * 1000);
 }
 
 /* ---- open and close ---- */
