@@ -111,6 +111,22 @@ static const struct ask_list quality_rows = {.rows = "onemap.exchange_quality_bo
                                              .json = "onemap.exchange_quality_json",
                                              .nothing = "There is no target yet: `cityhub upstream run --help`."};
 
+static const struct ask_list county_rows = {.rows = "onemap.exchange_counties_table",
+                                            .json = "onemap.exchange_counties",
+                                            .nothing = "No county reports here yet: `cityhub upstream county --help`.",
+                                            .times = true};
+
+static int county(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    cJSON *answer = ask_json(connection, "onemap.exchange_county_put", arguments->request);
+    if (answer == NULL) {
+        return EXIT_FAILED;
+    }
+    printf("county %s reports to /api/v1/exchange/%s\n", member_text(answer, "county"), member_text(answer, "county"));
+    cJSON_Delete(answer);
+    return EXIT_DONE;
+}
+
 /* Changes records and says how many. */
 static int change(PGconn *connection, const struct arguments *arguments, const char *function, const char *done) {
     cJSON *answer = ask_json(connection, function, arguments->request);
@@ -343,6 +359,52 @@ static const struct command upstream_quality = {
     .examples = "cityhub upstream quality --target city --from 2026-11-01 --to 2026-11-30\n",
 };
 
+static const struct command_option county_options[] = {
+    {.name = "COUNTY",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "county",
+     .pattern = "^[a-z0-9][a-z0-9_-]{0,31}$",
+     .shape = "1 to 32 of a-z, 0-9, _ and -, first a letter or digit",
+     .help = "what its address here ends with"},
+    {.name = "name-zh",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "name_zh",
+     .help = "its Chinese name"},
+    {.name = "token",
+     .argument = "NAME",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .member = "token",
+     .help = "the name of the token by which it comes in, made by `cityhub token add NAME --rights exchange`"},
+    {0}};
+
+static const struct command upstream_county = {
+    .name = "county",
+    .summary = "let a county report to this hub, which is the city's then (上级)",
+    .text = "By its own token alone; what it reports is kept apart from others'. Its hub sends by a file such as "
+            "config/upstream/cityhub.json.",
+    .options = county_options,
+    .work = county,
+    .examples = "cityhub token add from-qixian --rights exchange\n"
+                "cityhub upstream county qixian --name-zh 杞县 --token from-qixian\n",
+};
+
+static const struct command_option counties_options[] = {
+    OPTION_MONTH(.name = "month", .member = "month", .help = "this month; by default each one's newest"),
+    ASK_OPTIONS,
+    {0}};
+
+static const struct command upstream_counties = {
+    .name = "counties",
+    .summary = "show the counties that report here side by side",
+    .options = counties_options,
+    .list = &county_rows,
+    .examples = "cityhub upstream counties --month 2026-10\n",
+};
+
 static const struct command *const actions[] = {&upstream_check,
                                                 &upstream_run,
                                                 &upstream_send,
@@ -353,6 +415,8 @@ static const struct command *const actions[] = {&upstream_check,
                                                 &upstream_replay,
                                                 &upstream_reconcile,
                                                 &upstream_quality,
+                                                &upstream_county,
+                                                &upstream_counties,
                                                 NULL};
 
 const struct command command_upstream = {

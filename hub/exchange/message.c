@@ -24,6 +24,9 @@ static cJSON *special(const struct outgoing *record, const char *name) {
     if (strcmp(name, "$hash") == 0) {
         return cJSON_CreateString(record->hash);
     }
+    if (strcmp(name, "$content") == 0) {
+        return cJSON_CreateString(record->text);
+    }
     if (strcmp(name, "$correction") == 0) {
         return cJSON_CreateBool(strcmp(record->version, "1") != 0);
     }

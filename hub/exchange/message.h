@@ -13,6 +13,7 @@ enum { MESSAGE_PROBLEM_MAX = 256 };
 /* A record as exchange_take gives it; texts are the caller's. */
 struct outgoing {
     const char *number, *resource, *record, *version, *hash;
+    const char *text; /* the content as the hash is of it */
     const cJSON *content;
 };
 

@@ -16,7 +16,8 @@ enum { FILE_MAX = 1 << 20, TIMEOUT_S = 30, TIMEOUT_MAX_S = 600 };
 
 #define FAULT(faults, ...) (buffer_format((faults), __VA_ARGS__), buffer_text((faults), "\n"))
 
-static const char *const specials[] = {"$number", "$record", "$version", "$hash", "$correction", "$resource"};
+static const char *const specials[] = {"$number",     "$record",   "$version", "$hash",
+                                       "$correction", "$resource", "$content"};
 static const char *const types[] = {"text", "integer", "number", "boolean", "time", "json"};
 static const char *const logins[] = {"none", "basic", "bearer", "oauth2"};
 static const char *const signatures[] = {"none", "hmac-sha256", "hmac-sm3", "sm2"};
@@ -199,7 +200,8 @@ static void check_field(const struct platform *target, const char *where, const 
         FAULT(faults, "%s: type must be text, integer, number, boolean, time or json", where);
     }
     if (from != NULL && *from == '$' && !is_among(from, specials, COUNT_OF(specials), NULL)) {
-        FAULT(faults, "%s: %s is none of $number, $record, $version, $hash, $correction, $resource", where, from);
+        FAULT(faults, "%s: %s is none of $number, $record, $version, $hash, $correction, $resource, $content", where,
+              from);
     }
     if (member_get(field, "format") != NULL && (type == NULL || strcmp(type, "time") != 0)) {
         FAULT(faults, "%s: format is for type time", where);

@@ -240,9 +240,13 @@ static size_t gather(struct sender *sender, const PGresult *rows, size_t from, s
         char problem[MESSAGE_PROBLEM_MAX];
         int place = (int)row;
         cJSON *content = cJSON_Parse(PQgetvalue(rows, place, 6));
-        struct outgoing record = {PQgetvalue(rows, place, 0), resource,
-                                  PQgetvalue(rows, place, 2), PQgetvalue(rows, place, 3),
-                                  PQgetvalue(rows, place, 4), content};
+        struct outgoing record = {PQgetvalue(rows, place, 0),
+                                  resource,
+                                  PQgetvalue(rows, place, 2),
+                                  PQgetvalue(rows, place, 3),
+                                  PQgetvalue(rows, place, 4),
+                                  PQgetvalue(rows, place, 6),
+                                  content};
         cJSON *object = described == NULL ? NULL : message_record(sender->target, &record, problem);
         char *text = object == NULL ? NULL : cJSON_PrintUnformatted(object);
         if (text == NULL) {

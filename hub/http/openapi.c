@@ -72,7 +72,7 @@ static const struct common {
      "Sent by another site's page (CH062), a right is missing (CH064), not for the post (CH019), "
      "or an administrator may not (CH066)",
      asks_who, NULL, NULL},
-    {"404", "Nothing is there (CH049, CH017), or not for who asks", names_one, NULL, NULL},
+    {"404", "Nothing is there (CH049, CH017), or not for who asks (CH075)", names_one, NULL, NULL},
     {"405", "The path has other methods (CH041): the answer to each method that is not described here", never, "Allow",
      "the methods that the path has"},
     {"406", "The answer is not of a type that the header Accept takes (CH047)", always, NULL, NULL},

@@ -30,6 +30,7 @@ enum route_right {
     RIGHT_ALARM,
     RIGHT_OPERATE,
     RIGHT_SCORE,
+    RIGHT_EXCHANGE, /* of a token by which a county below reports */
 };
 
 enum route_etag {

@@ -52,6 +52,47 @@ static const struct parameter quality_parameters[] = {
     {0},
 };
 
+static const struct parameter exchange_parameters[] = {
+    {.name = "county",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 32,
+     .meaning = "a county's name, as it was added here"},
+    {.name = "resource",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 32,
+     .meaning = "what is reported, such as case_step"},
+    {0},
+};
+
+static const struct parameter held_parameters[] = {
+    {.name = "county",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 32,
+     .meaning = "a county's name, as it was added here"},
+    {.name = "resource",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 32,
+     .required = true,
+     .meaning = "what is reported, such as case_step"},
+    {.name = "after", .kind = PARAMETER_INTEGER, .low = 0, .high = ROUTES_ID_MAX, .meaning = "next of the page before"},
+    {0},
+};
+
+static const struct parameter counties_parameters[] = {
+    {.name = "month",
+     .kind = PARAMETER_TEXT,
+     .low = 7,
+     .high = 7,
+     .meaning = "such as 2026-10; each county's newest if there is none"},
+    {0},
+};
+
+enum { EXCHANGE_BODY_BYTES = 4 << 20 };
+
 const struct route routes_operate[] = {
     {.method = METHOD_GET,
      .pattern = "/api/v1/quarantine",
@@ -134,6 +175,30 @@ const struct route routes_operate[] = {
      .right = RIGHT_OPERATE,
      .parameters = quality_parameters,
      .function = "onemap.http_upstream_quality",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/exchange/{county}/{resource}",
+     .summary = "A county below reports; the same number and hash again change nothing",
+     .right = RIGHT_EXCHANGE,
+     .parameters = exchange_parameters,
+     .body = {.types = "application/json", .limit = EXCHANGE_BODY_BYTES},
+     .function = "onemap.http_exchange_take",
+     .content_type = JSON_TYPE},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/exchange/{county}/records",
+     .summary = "What is here of a county's reports, for its reconciliation: numbers and hashes",
+     .right = RIGHT_EXCHANGE,
+     .parameters = held_parameters,
+     .function = "onemap.http_exchange_held",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/counties",
+     .summary = "Counties that report here side by side: a month's statistics and scores",
+     .right = RIGHT_OPERATE,
+     .parameters = counties_parameters,
+     .function = "onemap.http_counties",
      .content_type = JSON_TYPE,
      .compress = true},
     {0},

@@ -19,8 +19,8 @@ SHARED_SETTINGS = {"http.origins": ORIGIN}
 FORMS = json.loads((paths.ROOT / "hub" / "http" / "openapi.json").read_text())
 # Routes of JSON whose answer has no form yet, by method and path: may become fewer, never more.
 WITHOUT_FORM = set()
-# Nothing is published here.
-NEVER_HERE = {"/api/v1/publications/{month}"}
+# Nothing is published here, and no county reports.
+NEVER_HERE = {"/api/v1/publications/{month}", "/api/v1/exchange/{county}/records"}
 NO_PARAMETER = "no_such_parameter"
 formats = jsonschema.FormatChecker(formats=())
 
@@ -454,6 +454,8 @@ def test_what_is_written(shared, county, document, month):
     entry = {"department": "alpha", "item": "landscaping", "score": 91.5, "office": "督查办", "evidence": "第 1 号"}
     post(admin, "/api/v1/assessments/{month}/entries", entry, 201, month=month)
     post(admin, "/api/v1/assessments/{month}/entries", {**entry, "item": "none"}, 422, month=month)
+    report = {"records": [{"number": "1", "record": "x", "version": 1, "hash": "0" * 64, "content": "{}"}]}
+    post(admin, "/api/v1/exchange/{county}/{resource}", report, 404, county="none", resource="device")
     kind = shared.database.value("SELECT min(kind) FROM onemap.assessment_award_kind")
     post(admin, "/api/v1/assessments/{month}/awards", {"department": "alpha", "kind": kind, "times": 1, "office": "督查办", "evidence": "第 2 号"}, 201, month=month)
     post(admin, "/api/v1/scores/{month}/adjustments", {"department": "alpha", "points": 1, "reason": "x"}, 422, month=month)

@@ -80,7 +80,8 @@ def city(work_folder):
 
 def test_check(county):
     assert county.operator.run("upstream", "check", paths.ROOT / "config" / "upstream" / "city.json",
-                               paths.ROOT / "config" / "upstream" / "province.json").stdout.count("nothing is wrong") == 2
+                               paths.ROOT / "config" / "upstream" / "province.json",
+                               paths.ROOT / "config" / "upstream" / "cityhub.json").stdout.count("nothing is wrong") == 3
     fields = {"a": {"from": "moon"}, "b": {"from": "case_code", "type": "time"}, "c": {"from": "action", "map": "none"}, "d": {"from": "$moon"}, "e": {}}
     for changes, expected in (
             ({"resources": {"case_step": {"fields": {"a": fields["a"], "b": fields["b"]}}}},

@@ -76,7 +76,7 @@ static void field(const char *described, const char *content, const char *expect
     assert_non_null(parsed);
     struct platform target = {
         .document = document, .maps = member_get(document, "maps"), .resources = member_get(document, "resources")};
-    struct outgoing record = {"17", "r", "R/1", "2", "abc", parsed};
+    struct outgoing record = {"17", "r", "R/1", "2", "abc", "{}", parsed};
     cJSON *object = message_record(&target, &record, problem);
     const cJSON *value = member_get(object, "f");
     char *shown = value == NULL ? NULL : cJSON_PrintUnformatted(value);

@@ -54,6 +54,7 @@ export const t = dictionary(
     alarm: "处理报警",
     operate: "查看运行状态",
     score: "考核录入与发布",
+    exchange: "下级区县上报",
     subsystem: "子系统",
     rule: "规则",
     limit: "限值",
@@ -135,6 +136,7 @@ export const t = dictionary(
     alarm: "Act on alarms",
     operate: "See how the hub is",
     score: "Enter and publish scores",
+    exchange: "Report as a county below",
     subsystem: "Subsystem",
     rule: "Rule",
     limit: "Limit",
@@ -166,5 +168,5 @@ export const t = dictionary(
   },
 );
 
-export const RIGHTS = ["read", "alarm", "operate", "score"] as const;
+export const RIGHTS = ["read", "alarm", "operate", "score", "exchange"] as const;
 export const SEVERITIES = ["info", "minor", "major", "critical"] as const;
