@@ -22,7 +22,7 @@ SELECT is((SELECT string_agg(p.post, ' ' ORDER BY p.position) FROM onemap.post p
 SELECT is((SELECT string_agg(p.post || ':' || (SELECT string_agg(r.access_right, ',' ORDER BY r.access_right) FROM onemap.post_right r
         WHERE r.post = p.post), ' ' ORDER BY p.position) FROM onemap.post p),
     'supervisor:read acceptor:alarm,read registrar:alarm,read dispatcher:alarm,read department:alarm,read leader:read,score viewer:read '
-    'admin:alarm,operate,read,score', 'and their rights');
+    'admin:alarm,exchange,operate,read,score', 'and their rights');
 
 -- ---- people ----
 SELECT is(pg_temp.add('boss', 'admin'), '{"login": "boss", "posts": ["admin"]}', 'an administrator');
