@@ -88,6 +88,16 @@ static const struct parameter statistics_parameters[] = {
     {0},
 };
 
+static const struct parameter change_parameters[] = {
+    {.name = "after",
+     .kind = PARAMETER_INTEGER,
+     .high = ROUTES_ID_MAX,
+     .initial = "0",
+     .meaning = "next of the answer before; 0: from the beginning"},
+    LIMIT,
+    {0},
+};
+
 static const struct parameter one_parameters[] = {
     {.name = "number", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a case's number"},
     AT,
@@ -141,6 +151,14 @@ const struct route routes_case[] = {
      .content_type = JSON_TYPE,
      .cache = "private, no-cache",
      .etag = ETAG_BYTES,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/department/cases",
+     .summary = "Steps of the own department's cases, each once and in order, from a cursor on",
+     .right = RIGHT_READ,
+     .parameters = change_parameters,
+     .function = "onemap.http_department_changes",
+     .content_type = JSON_TYPE,
      .compress = true},
     {.method = METHOD_GET,
      .pattern = "/api/v1/cases/{number}",
