@@ -1,5 +1,6 @@
--- Files of the county over HTTP, as an administrator brings them on the page: departments, catalogue, calendar, office hours, and the map's
--- cells, zones and components. Judged and stored by what `cityhub catalogue`, `calendar` and `map` call; first the report, then the store.
+-- Files of the county over HTTP, as an administrator brings them on the page: departments, catalogue, calendar, office hours, and
+-- the map's cells, zones and components. Judged and stored by what `cityhub catalogue`, `calendar` and `map` call; first the
+-- report, then the store.
 
 CREATE OR REPLACE FUNCTION onemap.http_import_columns(subject text) RETURNS text[]
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -13,7 +14,8 @@ CREATE OR REPLACE FUNCTION onemap.http_import_line(line jsonb, n bigint) RETURNS
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN jsonb_typeof(line) = 'number' AND line::text ~ '^[0-9]{1,8}$' THEN line::text::int ELSE n::int + 1 END
 $$;
-COMMENT ON FUNCTION onemap.http_import_line(jsonb, bigint) IS 'The line that a row says it comes from; else its place behind a header';
+COMMENT ON FUNCTION onemap.http_import_line(jsonb, bigint) IS
+    'The line that a row says it comes from; else its place behind a header';
 
 CREATE OR REPLACE FUNCTION onemap.http_import_rows(subject text, content jsonb) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -34,7 +36,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
             WHERE coalesce(jsonb_typeof(e.v->k), '') <> 'string') c
     WHERE c.c IS NOT NULL
 $$;
-COMMENT ON FUNCTION onemap.http_import_shape(text, jsonb) IS 'What keeps a table from being judged: rows without a column that it has';
+COMMENT ON FUNCTION onemap.http_import_shape(text, jsonb) IS
+    'What keeps a table from being judged: rows without a column that it has';
 
 -- Office hours are judged one by one; more than one of the same name is for the import to refuse.
 CREATE OR REPLACE FUNCTION onemap.http_import_problems(subject text, content jsonb) RETURNS TABLE (place text, problem text)
@@ -86,8 +89,8 @@ BEGIN
     RETURN report;
 END $$;
 COMMENT ON FUNCTION onemap.http_import_report(text, jsonb) IS
-    'What a file has, and what is wrong or strange in it: {subject, rows, problems: [{place, problem}], warnings: [{place, warning}], '
-    'ignored, extent}';
+    'What a file has, and what is wrong or strange in it: {subject, rows, problems: [{place, problem}], warnings: [{place, '
+    'warning}], ignored, extent}';
 
 CREATE OR REPLACE FUNCTION onemap.http_import_store(subject text, content jsonb, comment text) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -185,6 +188,7 @@ BEGIN
             WHERE a.action = 'import' AND a.detail->>'subject' = s.subject ORDER BY a.id DESC LIMIT 1) l ON true;
 END $$;
 COMMENT ON FUNCTION onemap.http_imports(jsonb) IS
-    'GET /api/v1/imports: {subjects}: what may be imported, how much is there, who last did so here; CH066 unless an administrator asks';
+    'GET /api/v1/imports: {subjects}: what may be imported, how much is there, who last did so here; '
+    'CH066 unless an administrator asks';
 GRANT EXECUTE ON FUNCTION onemap.http_imports(jsonb), onemap.http_import_check(jsonb, jsonb), onemap.http_import(jsonb, jsonb)
     TO cityhub_api;
