@@ -5,9 +5,9 @@
 static const struct parameter stream_parameters[] = {
     {.name = "layer",
      .kind = PARAMETER_CHOICE,
-     .choices = "state position alarm case counter",
-     .list = 5,
-     .meaning = "only these: states of devices, positions of what moves, alarms, cases, counters"},
+     .choices = "state position alarm case counter score",
+     .list = 6,
+     .meaning = "only these: states of devices, positions of what moves, alarms, cases, counters, months' scores"},
     {.name = "subsystem",
      .kind = PARAMETER_TEXT,
      .low = 2,

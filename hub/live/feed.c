@@ -8,7 +8,7 @@
 #include "hub/base/metrics.h"
 #include "hub/live/feed_internal.h"
 
-const char *const feed_layer_names[FEED_LAYERS] = {"state", "position", "alarm", "case", "counter"};
+const char *const feed_layer_names[FEED_LAYERS] = {"state", "position", "alarm", "case", "counter", "score"};
 
 struct feed *feed_new(uint64_t epoch) {
     struct feed *feed = calloc(1, sizeof *feed);

@@ -1,5 +1,5 @@
 /* feed.h: what changed since the hub's process began, for those who listen: each thing (a device's state, a place, an
- * alarm, a case, counters) once, as it is now, in the order of its last change. A position in it is a number that grows
+ * alarm, a case, counters, a month's scores) once, as it is now, in the order of its last change. A position in it is a number that grows
  * with each change; whoever has seen all up to a position needs the things that are behind it, and nothing else. Kept
  * only while somebody listens. Does no I/O; belongs to the loop's thread. */
 #ifndef CITYHUB_FEED_H
@@ -12,7 +12,7 @@
 #include "hub/decode/decode.h"
 #include "hub/know/registry.h"
 
-enum feed_layer { FEED_STATE, FEED_POSITION, FEED_ALARM, FEED_CASE, FEED_COUNTER, FEED_LAYERS };
+enum feed_layer { FEED_STATE, FEED_POSITION, FEED_ALARM, FEED_CASE, FEED_COUNTER, FEED_SCORE, FEED_LAYERS };
 enum { FEED_ALL = (1 << FEED_LAYERS) - 1 };
 extern const char *const feed_layer_names[FEED_LAYERS]; /* "state", ... */
 
@@ -48,7 +48,7 @@ struct feed_where {
     bool placed;
     double lon, lat;
 };
-/* An alarm, a case or counters as they are now: one JSON object. */
+/* An alarm, a case, counters or a month as they are now: one JSON object. */
 void feed_text(struct feed *feed, enum feed_layer layer, int64_t id, const struct feed_where *where, const char *text,
                size_t length);
 /* It was of this department and is of `now` one: those who saw it there and do not any more are told. */

@@ -128,6 +128,11 @@ static bool sees(const struct feed_filter *filter, int32_t department) {
                                         compare_ids) != NULL);
 }
 
+/* What is the whole county's: no subsystem's, and nowhere. */
+static bool is_everywhere(const struct feed_entry *entry) {
+    return entry->key.layer == FEED_COUNTER || entry->key.layer == FEED_SCORE;
+}
+
 static bool is_inside(const struct feed_filter *filter, bool placed, double lon, double lat) {
     bool between = filter->west <= filter->east ? lon >= filter->west && lon <= filter->east
                                                 : lon >= filter->west || lon <= filter->east;
@@ -140,12 +145,11 @@ enum feed_match feed_filter_match(const struct feed_filter *filter, const struct
         return sees(filter, entry->key.left) && !sees(filter, where->department) ? FEED_LEFT : FEED_NOTHING;
     }
     if (!sees(filter, where->department) ||
-        (filter->subsystems != 0 && entry->key.layer != FEED_COUNTER &&
+        (filter->subsystems != 0 && !is_everywhere(entry) &&
          (where->subsystem < 0 || (filter->subsystems >> where->subsystem & 1) == 0))) {
         return FEED_NOTHING;
     }
-    if (!filter->boxed || entry->key.layer == FEED_COUNTER ||
-        is_inside(filter, where->placed, where->lon, where->lat)) {
+    if (!filter->boxed || is_everywhere(entry) || is_inside(filter, where->placed, where->lon, where->lat)) {
         return FEED_CHANGED;
     }
     /* It has moved out: its last place is told to whoever may have seen it within. */

@@ -12,7 +12,7 @@ enum {
     ASK_MS = 250,
     STALE_MS = 300000, /* feed_change keeps rows for twice as long */
     CHANGES_MAX = 10000,
-    FROM_DATABASE = 1 << FEED_STATE | 1 << FEED_ALARM | 1 << FEED_CASE,
+    FROM_DATABASE = 1 << FEED_STATE | 1 << FEED_ALARM | 1 << FEED_CASE | 1 << FEED_SCORE,
 };
 
 /* Statements of feed_source_sql, and columns of the last. */
@@ -57,6 +57,14 @@ static int number(const PGresult *rows, int row, int column) {
     return PQgetisnull(rows, row, column) ? 0 : atoi(PQgetvalue(rows, row, column));
 }
 
+static enum feed_layer layer_of(const char *name) {
+    enum feed_layer layer = FEED_STATE;
+    while (layer < FEED_SCORE && strcmp(name, feed_layer_names[layer]) != 0) {
+        layer++;
+    }
+    return layer;
+}
+
 static void take_silent(struct feed *feed, const struct registry *registry, const PGresult *rows, int row) {
     const struct vendor *vendor =
         registry_vendor(registry, PQgetvalue(rows, row, SUBSYSTEM), PQgetvalue(rows, row, VENDOR));
@@ -96,11 +104,11 @@ void feed_source_take(struct feed *feed, const struct registry *registry, int st
     } else if (statement == STATEMENT_CHANGES && feed->kept) {
         feed->rows = (size_t)PQntuples(result);
         for (int row = 0; row < PQntuples(result) && feed->rows <= CHANGES_MAX; row++) {
-            const char *layer = PQgetvalue(result, row, LAYER);
-            if (strcmp(layer, feed_layer_names[FEED_STATE]) == 0) {
+            enum feed_layer layer = layer_of(PQgetvalue(result, row, LAYER));
+            if (layer == FEED_STATE) {
                 take_silent(feed, registry, result, row);
             } else {
-                take_text(feed, strcmp(layer, feed_layer_names[FEED_ALARM]) == 0 ? FEED_ALARM : FEED_CASE, result, row);
+                take_text(feed, layer, result, row);
             }
         }
     }

@@ -1,5 +1,6 @@
--- The live stream (实时推送, GET /api/v1/stream): which alarms, cases and silent devices changed, for the hub, which pushes them,
--- and what who opens a stream may see. Of device states only those come by here that went offline: the rest the hub has committed.
+-- The live stream (实时推送, GET /api/v1/stream): which alarms, cases, months' scores and silent devices changed, for the hub,
+-- which pushes them, and what who opens a stream may see. Of device states only those come by here that went offline: the rest the
+-- hub has committed.
 
 CREATE OR REPLACE FUNCTION onemap.feed_noted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -26,6 +27,43 @@ COMMENT ON FUNCTION onemap.feed_case_change_noted() IS
     'Trigger: the live stream is to tell of these cases, and a department that it is no longer theirs';
 CREATE OR REPLACE TRIGGER feed_case_changed AFTER UPDATE ON onemap.case_record REFERENCING OLD TABLE AS was NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_case_change_noted();
+
+-- What people enter, correct, close and publish of a month; what its cases do to it is told as cases.
+CREATE OR REPLACE FUNCTION onemap.feed_score_noted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO onemap.feed_change (layer, id)
+    SELECT DISTINCT 'score', to_char(m.month::date, 'YYYYMM')::bigint
+    FROM (VALUES (to_jsonb(NEW)->>'month'), (to_jsonb(NEW)->>'counted_month')) AS m (month) WHERE m.month IS NOT NULL;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.feed_score_noted() IS 'Trigger: the live stream is to tell of the months that this row counts in';
+CREATE OR REPLACE TRIGGER feed_score_added AFTER INSERT ON onemap.score_input FOR EACH ROW
+    EXECUTE FUNCTION onemap.feed_score_noted();
+CREATE OR REPLACE TRIGGER feed_score_added AFTER INSERT ON onemap.score_adjustment FOR EACH ROW
+    EXECUTE FUNCTION onemap.feed_score_noted();
+CREATE OR REPLACE TRIGGER feed_score_added AFTER INSERT ON onemap.assessment_entry FOR EACH ROW
+    EXECUTE FUNCTION onemap.feed_score_noted();
+CREATE OR REPLACE TRIGGER feed_score_added AFTER INSERT ON onemap.assessment_award FOR EACH ROW
+    EXECUTE FUNCTION onemap.feed_score_noted();
+CREATE OR REPLACE TRIGGER feed_score_added AFTER INSERT ON onemap.assessment_publication FOR EACH ROW
+    EXECUTE FUNCTION onemap.feed_score_noted();
+CREATE OR REPLACE TRIGGER feed_score_closed AFTER UPDATE ON onemap.score_month FOR EACH ROW
+    WHEN (OLD.closed_at IS DISTINCT FROM NEW.closed_at) EXECUTE FUNCTION onemap.feed_score_noted();
+
+CREATE OR REPLACE FUNCTION onemap.feed_score(id bigint) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('id', $1, 'month', to_char(m.month, 'YYYY-MM'),
+        'closed', EXISTS (SELECT FROM onemap.score_month s WHERE s.month = m.month AND s.closed_at IS NOT NULL),
+        'published', EXISTS (SELECT FROM onemap.assessment_publication p WHERE p.month = m.month),
+        'inputs', (SELECT count(*) FROM onemap.score_input i WHERE i.month = m.month),
+        'adjustments', (SELECT count(*) FROM onemap.score_adjustment a WHERE m.month IN (a.month, a.counted_month)),
+        'entries', (SELECT count(*) FROM onemap.assessment_entry e WHERE e.month = m.month),
+        'awards', (SELECT count(*) FROM onemap.assessment_award w WHERE w.month = m.month))::text
+    FROM (SELECT make_date(($1 / 100)::int, ($1 % 100)::int, 1) AS month) m
+$$;
+COMMENT ON FUNCTION onemap.feed_score(bigint) IS
+    'A month (id 202610) as the live stream shows it: how far it is, and how much was entered; the scores have their own route';
 
 CREATE OR REPLACE FUNCTION onemap.feed_change_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -88,6 +126,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.layer, c.id, f.subsystem, f.department, c.was, f.lon, f.lat, f.body, NULL, NULL, NULL, NULL
     FROM changed c CROSS JOIN LATERAL onemap.feed_case(c.id) f WHERE c.layer = 'case'
     UNION ALL
+    SELECT c.layer, c.id, NULL, NULL, NULL, NULL, NULL, onemap.feed_score(c.id), NULL, NULL, NULL, NULL
+    FROM changed c WHERE c.layer = 'score'
+    UNION ALL
     SELECT c.layer, c.id, d.subsystem, d.department_id, NULL, NULL, NULL, NULL, d.vendor, d.code, s.online,
         (date_part('epoch', s.last_seen_at) * 1000)::bigint
     FROM changed c JOIN onemap.device d ON d.id = c.id JOIN onemap.device_state s ON s.device_id = d.id WHERE c.layer = 'state'
@@ -95,8 +136,8 @@ $$;
 COMMENT ON FUNCTION onemap.feed_changes(pg_catalog.pg_snapshot, int) IS
     'What transactions have changed that the snapshot did not see yet, each thing once and as it is now; was: departments whose '
     'it is no longer; at most so many things';
-GRANT EXECUTE ON FUNCTION onemap.feed_changes(pg_catalog.pg_snapshot, int), onemap.feed_alarm(bigint), onemap.feed_case(bigint)
-    TO cityhub_hub;
+GRANT EXECUTE ON FUNCTION onemap.feed_changes(pg_catalog.pg_snapshot, int), onemap.feed_alarm(bigint), onemap.feed_case(bigint),
+    onemap.feed_score(bigint) TO cityhub_hub;
 
 -- ---- the route ----
 

@@ -250,6 +250,24 @@ def test_rows_of_a_department(shared, hub, client):
     assert all(key[1] not in (ids["D-theirs"], ids["D-nobodys"]) for key in we.things)
 
 
+def test_months_whose_scores_change(hub, client):
+    report(hub)  # the county has its departments
+    everybody, elsewhere = client(), client(layer="score", subsystem="gas", bbox="1,1,2,2")
+    we, others = client(key=hub.key("scored", rights="read", department="jincheng")), client(layer="case,state")
+    hub.database.query("INSERT INTO onemap.score_input (month, department, item, points, author, evidence) VALUES ('2025-03-01', 'jincheng', 'manual', 1, '张三', '纪要')")
+    for listener in (everybody, elsewhere):
+        wait_until(lambda: ("score", 202503) in listener.things, 30, "the month arrives, wherever it is listened")
+        month = listener.things["score", 202503]
+        assert (month["month"], month["closed"], month["published"], month["inputs"], month["entries"]) == ("2025-03", False, False, 1, 0)
+    hub.database.query("INSERT INTO onemap.score_input (month, department, item, points, author, evidence) VALUES ('2025-03-01', 'jincheng', 'manual', 2, '张三', '纪要')")
+    wait_until(lambda: everybody.things["score", 202503]["inputs"] == 2, 30, "and once more when it changes again")
+    # What came behind it in the same turn was told to them: they are not merely late.
+    code = report(hub)
+    case = hub.database.value("SELECT id FROM onemap.case_record WHERE code = %s", code)
+    wait_until(lambda: ("case", case) in others.things, 30, "a case arrives")
+    assert we.count("score") == others.count("score") == 0
+
+
 def report(hub):
     """A case that somebody reports; its code."""
     if hub.database.value("SELECT onemap.case_catalogue_current()") is None:
