@@ -128,7 +128,7 @@ BEGIN
         WHEN empty IS NOT NULL THEN onemap.record_problem((member->>'index')::int, 'CH013', empty) END;
 END $$;
 COMMENT ON FUNCTION onemap.case_problem(jsonb, jsonb, jsonb) IS
-    'The problem of a report that is refused whatever the case module says, NULL of others; record: the member''s without its flaws';
+    'The problem of a report that is refused whatever the case module says, NULL of others; record: the member''s without flaws';
 
 -- `member` = {index, record, fields, bad_fields} of a message.
 CREATE OR REPLACE FUNCTION onemap.member_store(message jsonb, member jsonb, since timestamptz, OUT fate text, OUT record jsonb,

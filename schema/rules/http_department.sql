@@ -1,6 +1,5 @@
--- Departments' own systems: the steps of a department's cases, each once and in order, from a cursor on. Numbers are given by
--- a sweep
--- to what it sees, one sweep after the other: an event that commits late gets a later number, and none is passed over.
+-- Departments' own systems: the steps of a department's cases, each once and in order, from a cursor on. Numbers are given by a
+-- sweep to what it sees, one sweep after the other: an event that commits late gets a later number, and none is passed over.
 
 CREATE OR REPLACE FUNCTION onemap.department_change_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -49,6 +48,5 @@ END $$;
 COMMENT ON FUNCTION onemap.http_department_changes(jsonb) IS
     'GET /api/v1/department/cases: {changes, next}: steps of the cases of the department that asks (of all, for who sees all), '
     'each once and in order; '
-    'left: it '
-    'is another''s now, of which no more is told; now: the case as it stands';
+    'left: it is another''s now, of which no more is told; now: the case as it stands';
 GRANT EXECUTE ON FUNCTION onemap.http_department_changes(jsonb) TO cityhub_api;

@@ -1,9 +1,9 @@
--- Objects that messages tell of: devices (inventory.sql), people, vehicles and work orders (staff_work.sql). The records of a message
--- are worked out, each on what those before it left, and what they come to is stored at once: an object that a message names
--- thousands of times is written once. Called below message_store() (document.sql), which pins the search path for all of it.
+-- Objects that messages tell of: devices (inventory.sql), people, vehicles and work orders (staff_work.sql). The records of a
+-- message are worked out, each on what those before it left, and what they come to is stored at once: an object that a message
+-- names thousands of times is written once. Called below message_store() (document.sql), which pins the search path for all of it.
 -- Each kind of object has
---   object_after(stored, message, member, since)  what it is after a record, the record's fields that are left out, and, of a record
---                                                 that is refused, its problem (then the object stays);
+--   object_after(stored, message, member, since)  what it is after a record, the record's fields that are left out, and, of a
+--                                                 record that is refused, its problem (then the object stays);
 --   object_told(stored, wanted)                   what the record was for it;
 --   objects_write(kind, objects)                  how objects are stored.
 
@@ -114,4 +114,5 @@ BEGIN
     RETURN onemap.objects_store(kind, staff, staff_after, members, of, told);
 END $$;
 COMMENT ON FUNCTION onemap.members_put(jsonb, text, jsonb[], timestamptz) IS
-    'Stores the records of a message of kind inventory or work, or those of its people or its vehicles; what became of each: {fate, flaws, problem}';
+    'Stores the records of a message of kind inventory or work, or those of its people or its vehicles; what became of each: '
+    '{fate, flaws, problem}';

@@ -1,5 +1,5 @@
--- Staff (people and vehicles on duty, 人员管控) and work orders (作业过程, 作业标准, 作业绩效): the last state of each. Called below
--- message_store() (document.sql), which pins the search path for all of it; object.sql has the rest of their way. People are worked
+-- Staff (people and vehicles on duty, 人员管控) and work orders (作业过程, 作业标准, 作业绩效): the last state of each. Called
+-- below message_store() (document.sql), which pins the search path for all of it; object.sql has the rest of their way. People are worked
 -- out as vehicles without a plate.
 
 CREATE OR REPLACE FUNCTION onemap.object_after(stored onemap.vehicle, message jsonb, member jsonb, since timestamptz,
@@ -36,8 +36,8 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.object_after(onemap.vehicle, jsonb, jsonb, timestamptz) IS
-    'A person or vehicle after a record of kind staff, the fields of the record that are left out, and why it is refused, if it is; '
-    'stored: before it, all NULL if there is none';
+    'A person or vehicle after a record of kind staff, the fields of the record that are left out, and why it is refused, if it is. '
+    'Stored: before it, all NULL if there is none';
 
 -- stored.geom_outside is compared apart: a place outside the county alone adds or corrects, too (outside_fate).
 CREATE OR REPLACE FUNCTION onemap.object_told(stored onemap.vehicle, wanted onemap.vehicle) RETURNS text
@@ -58,8 +58,8 @@ BEGIN
         ELSE 'merged' END, stored.geom_outside, wanted.geom_outside);
 END $$;
 COMMENT ON FUNCTION onemap.object_told(onemap.vehicle, onemap.vehicle) IS
-    'What a record was for the last state of its person or vehicle: accepted (the first or a newer one), duplicate (an older one or '
-    'the same), merged (adds to the one of its time), revised (corrects it)';
+    'What a record was for the last state of its person or vehicle: accepted (the first or a newer one), duplicate (an older one '
+    'or the same), merged (adds to the one of its time), revised (corrects it)';
 
 CREATE OR REPLACE FUNCTION onemap.work_unknown(record jsonb, known onemap.work_order) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
@@ -101,7 +101,8 @@ BEGIN
     END IF;
     RETURN named;
 END $$;
-COMMENT ON FUNCTION onemap.work_named(text, text, jsonb) IS 'The ids of the person, vehicle, device and standard a work record names';
+COMMENT ON FUNCTION onemap.work_named(text, text, jsonb) IS
+    'The ids of the person, vehicle, device and standard a work record names';
 
 CREATE OR REPLACE FUNCTION onemap.object_after(stored onemap.work_order, message jsonb, member jsonb, since timestamptz,
     OUT wanted onemap.work_order, OUT flaws jsonb, OUT problem jsonb) LANGUAGE plpgsql STABLE AS $$
@@ -208,7 +209,8 @@ BEGIN
     GET DIAGNOSTICS made = ROW_COUNT;
     PERFORM onemap.objects_raced((SELECT count(*) FROM unnest(objects) o WHERE o.id IS NULL), made);
 END $$;
-COMMENT ON FUNCTION onemap.objects_write(text, onemap.vehicle[]) IS 'Stores people (as vehicles without a plate) or vehicles as they are';
+COMMENT ON FUNCTION onemap.objects_write(text, onemap.vehicle[]) IS
+    'Stores people (as vehicles without a plate) or vehicles as they are';
 
 CREATE OR REPLACE FUNCTION onemap.objects_write(kind text, objects onemap.work_order[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE made bigint;
@@ -231,14 +233,33 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.objects_write(text, onemap.work_order[]) IS 'Stores work orders as they are';
 
+CREATE OR REPLACE FUNCTION onemap.person_as_vehicle(p onemap.person) RETURNS onemap.vehicle LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE v onemap.vehicle;
+BEGIN
+    v.id := p.id;
+    v.subsystem := p.subsystem;
+    v.vendor := p.vendor;
+    v.code := p.code;
+    v.name := p.name;
+    v.role := p.role;
+    v.plate := '';
+    v.department_id := p.department_id;
+    v.device_id := p.device_id;
+    v.on_duty := p.on_duty;
+    v.observed_at := p.observed_at;
+    v.geom := p.geom;
+    v.geom_outside := p.geom_outside;
+    RETURN v;
+END $$;
+COMMENT ON FUNCTION onemap.person_as_vehicle(onemap.person) IS 'A person as a vehicle without a plate';
+
 CREATE OR REPLACE FUNCTION onemap.staff_stored(kind text, subsystem text, vendor text, codes text[]) RETURNS onemap.vehicle[]
 LANGUAGE sql AS $$
     SELECT pg_catalog.array_agg(coalesce(v.staff, p.staff) ORDER BY c.place)
     FROM unnest($4) WITH ORDINALITY AS c(code, place)
     LEFT JOIN LATERAL (SELECT v AS staff FROM onemap.vehicle v
         WHERE $1 = 'VEHICLE' AND v.subsystem = $2 AND v.vendor = $3 AND v.code = c.code FOR UPDATE) v ON true
-    LEFT JOIN LATERAL (SELECT ROW(p.id, p.subsystem, p.vendor, p.code, p.name, p.role, '', p.department_id, p.device_id, p.on_duty,
-            p.observed_at, p.geom, p.geom_outside)::onemap.vehicle AS staff FROM onemap.person p
+    LEFT JOIN LATERAL (SELECT onemap.person_as_vehicle(p) AS staff FROM onemap.person p
         WHERE $1 <> 'VEHICLE' AND p.subsystem = $2 AND p.vendor = $3 AND p.code = c.code FOR UPDATE) p ON true
 $$;
 COMMENT ON FUNCTION onemap.staff_stored(text, text, text, text[]) IS

@@ -1,4 +1,5 @@
--- Records of inventories, staff and work are worked out together and stored at once (schema/rules/object.sql); none is tried any more.
+-- Records of inventories, staff and work are worked out together and stored at once (schema/rules/object.sql); none is tried any
+-- more.
 DROP FUNCTION IF EXISTS onemap.staff_put(text, text, jsonb, timestamptz);
 DROP FUNCTION IF EXISTS onemap.work_put(text, text, jsonb, timestamptz);
 DROP FUNCTION IF EXISTS onemap.inventory_put(text, text, jsonb, timestamptz);
