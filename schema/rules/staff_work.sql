@@ -1,6 +1,6 @@
 -- Staff (people and vehicles on duty, 人员管控) and work orders (作业过程, 作业标准, 作业绩效): the last state of each. Called
--- below message_store() (document.sql), which pins the search path for all of it; object.sql has the rest of their way. People are worked
--- out as vehicles without a plate.
+-- below message_store() (document.sql), which pins the search path for all of it; object.sql has the rest of their way. People
+-- are worked out as vehicles without a plate.
 
 CREATE OR REPLACE FUNCTION onemap.object_after(stored onemap.vehicle, message jsonb, member jsonb, since timestamptz,
     OUT wanted onemap.vehicle, OUT flaws jsonb, OUT problem jsonb) LANGUAGE plpgsql STABLE AS $$
@@ -36,7 +36,7 @@ BEGIN
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.object_after(onemap.vehicle, jsonb, jsonb, timestamptz) IS
-    'A person or vehicle after a record of kind staff, the fields of the record that are left out, and why it is refused, if it is. '
+    'A person or vehicle after a record of kind staff, the fields of the record that are left out, and why it is refused. '
     'Stored: before it, all NULL if there is none';
 
 -- stored.geom_outside is compared apart: a place outside the county alone adds or corrects, too (outside_fate).

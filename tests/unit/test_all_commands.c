@@ -48,8 +48,10 @@ static bool begins_small_and_has_no_stop(const char *text) {
 }
 
 static void check_name(const struct command_option *row) {
-    const char *allowed = option_is_operand(row) ? "ABCDEFGHIJKLMNOPQRSTUVWXYZ" : "abcdefghijklmnopqrstuvwxyz-";
-    EXPECT(strspn(row->name, allowed) == strlen(row->name) && strlen(row->name) < 30);
+    const char *allowed =
+        option_is_operand(row) ? "ABCDEFGHIJKLMNOPQRSTUVWXYZ" : "abcdefghijklmnopqrstuvwxyz0123456789-";
+    EXPECT(!isdigit((unsigned char)row->name[0]) && strspn(row->name, allowed) == strlen(row->name) &&
+           strlen(row->name) < 30);
     bool silent = row->kind == OPTION_FLAG || row->kind == OPTION_REFUSED || option_is_operand(row);
     EXPECT(silent == (row->argument == NULL));
     EXPECT(strcmp(row->name, "help") != 0 && strcmp(row->name, "config") != 0);
@@ -145,7 +147,8 @@ static void begin(void) {
 static const char *good(const struct command_option *row) {
     static char text[OPTION_NOTE_MAX];
     char problem[OPTION_NOTE_MAX];
-    static const char *const tries[] = {"word", "1", "2026-10", "2026-10-01", "20102", "a=b", "0.5", "2026"};
+    static const char *const tries[] = {"word", "1",   "2026-10", "2026-10-01",    "20102",
+                                        "a=b",  "0.5", "2026",    "127.0.0.1:9001"};
     const char *first = option_words(row);
     snprintf(text, sizeof text, "%.*s%s", (int)strcspn(first, " "), first, row->kind == OPTION_PAIR ? "=x" : "");
     for (size_t i = 0; option_problem(row, text, problem) != NULL || text[0] == '\0'; i++) {
