@@ -201,3 +201,16 @@ COMMENT ON FUNCTION onemap.exchange_reached(text, text, float8) IS
 GRANT EXECUTE ON FUNCTION onemap.exchange_sweep(), onemap.exchange_target_put(jsonb), onemap.exchange_take(text, int, int),
     onemap.exchange_answered(text, jsonb), onemap.exchange_reached(text, text, float8), onemap.exchange_begin(text),
     onemap.exchange_columns() TO cityhub_exchange;
+
+CREATE OR REPLACE FUNCTION onemap.exchange_forget(before timestamptz) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE gone int;
+BEGIN
+    UPDATE onemap.exchange_record r SET sent = NULL
+    WHERE r.answered_at < before AND r.sent IS NOT NULL AND r.state <> 'waiting';
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END $$;
+COMMENT ON FUNCTION onemap.exchange_forget(timestamptz) IS
+    'Forgets the messages that were answered before then, which are most of the ledger; returns how many. What proves a report '
+    'stays: number, version, hash, times, answer, receipt';

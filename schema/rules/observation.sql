@@ -246,7 +246,8 @@ BEGIN
     DELETE FROM onemap.batch_log b WHERE b.rolled_up_at < now() - interval '2 days';
     DELETE FROM onemap.observation_revision r WHERE r.observed_at < now() - make_interval(days => retention_days);
     PERFORM onemap.interval_forget(now() - make_interval(days => retention_days)),
-        onemap.past_forget(now() - make_interval(days => retention_days));
+        onemap.past_forget(now() - make_interval(days => retention_days)),
+        onemap.exchange_forget(now() - make_interval(days => retention_days));
     RETURN dropped;
 END $$;
 COMMENT ON FUNCTION onemap.partition_maintain(int, int) IS

@@ -1,8 +1,11 @@
 """`cityhub upstream`: what its files may say, what goes up, and a hostile city: a process of its own that fails in every way it can
-(harness/city.py), while sender and database are killed."""
+(harness/city.py), while sender and database are killed.
+
+CITYHUB_KILLS: how many times; else eight."""
 import hashlib
 import hmac
 import json
+import os
 import random
 import signal
 import subprocess
@@ -223,7 +226,7 @@ def test_hostile_city(county, city, cluster, batch):
     path = county.target(city.url, **more)
     sender = county.sender(path)
     sender.start()
-    for turn in range(8):
+    for turn in range(int(os.environ.get("CITYHUB_KILLS", 8))):
         def drive():
             cluster.start()
             return county.database.value("SELECT test.drive(%s)", chance.choice(["accepted", "handled", "closed"]))

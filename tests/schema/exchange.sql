@@ -1,7 +1,7 @@
 -- The ledger of what goes upward.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(61);
+SELECT plan(63);
 
 -- ---- what is there when a target is added, and what changes then ----
 SELECT throws_ok($$SELECT onemap.exchange_target_put('{"target": "city", "resources": ["case"]}')$$, 'CH070',
@@ -120,5 +120,15 @@ SELECT is(pg_temp.board('all'), pg_temp.board('case_step'), 'of one resource all
 SELECT is((onemap.exchange_quality_json('{"target": "late"}')->0) - '{points,content}'::text[], '{"target": "late", "resource": "all", "expected": 6, "complete": 33.33, "timely": 25.00, "up": 66.66}',
     'accepted as they are, within the time, reached');
 SELECT throws_ok($$SELECT onemap.exchange_quality('{"target": "moon"}')$$, 'CH070', NULL, 'no such target');
+
+-- ---- what is forgotten of the ledger ----
+UPDATE onemap.exchange_record r SET sent = 'the message', sent_at = now(), answered_at = CASE WHEN r.record LIKE '%/1' THEN now() - interval '3 years' ELSE now() END
+WHERE r.target = 'late' AND r.record ~ '/[123]$';
+UPDATE onemap.exchange_record r SET state = 'waiting', answered_at = now() - interval '3 years' WHERE r.target = 'late' AND r.record LIKE '%/3';
+CREATE TEMP TABLE ledger_before AS SELECT to_jsonb(r) - 'sent' AS r FROM onemap.exchange_record r;
+SELECT onemap.partition_maintain(1, 730);
+SELECT is((SELECT array_agg(DISTINCT right(r.record, 2) || ' ' || (r.sent IS NULL)) FILTER (WHERE r.record ~ '/[123]$') FROM onemap.exchange_record r WHERE r.target = 'late'),
+    '{"/1 true","/2 false","/3 false"}', 'messages that were answered before the retention; not those that wait');
+SELECT is_empty('SELECT r FROM ledger_before EXCEPT SELECT to_jsonb(r) - ''sent'' FROM onemap.exchange_record r', 'all else of the ledger stays');
 SELECT * FROM finish();
 ROLLBACK;
