@@ -264,6 +264,7 @@ static void add_own(cJSON *responses, const struct route *route, cJSON *forms) {
         }
     }
     bool done = cJSON_HasObjectItem(responses, "200") || cJSON_HasObjectItem(responses, "201") ||
+                cJSON_HasObjectItem(responses, "202") ||
                 (cJSON_HasObjectItem(responses, "204") && route->method != METHOD_GET);
     if (!done) {
         add_content(response(responses, "200", route->summary), route->content_type, text_schema(route->content_type));

@@ -189,7 +189,7 @@ EXCEPTION WHEN SQLSTATE 'CH066' THEN
     RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, words;
 END $$;
 COMMENT ON FUNCTION onemap.http_quarantine_replay(jsonb) IS
-    'POST /api/v1/quarantine/{id}/replay: one, even if it was sent again before; POST /api/v1/quarantine/replay: those that wait '
+    'POST /api/v1/quarantine/{id}/replay: one, even if it was sent again before; POST /api/v1/replays: those that wait '
     'and fit';
 GRANT EXECUTE ON FUNCTION onemap.http_quarantine_replay(jsonb) TO cityhub_api;
 GRANT EXECUTE ON FUNCTION onemap.http_vendors(jsonb), onemap.http_lanes(jsonb), onemap.http_upstream(jsonb),

@@ -40,9 +40,10 @@ def test_every_route_has_its_function(shared):
 def test_only_health_is_told_to_strangers(shared):
     hub = shared.hubs[0]
     rows = hub.get("/api/v1").json()["routes"]
-    assert {row["path"] for row in rows if row["right"] == "anyone"} == {"/healthz", "/readyz", "/api/v1/login", "/", "/assets/{file}"}
+    citizens = {row["path"] for row in rows if row["path"].startswith("/open311/")}  # test_open311.py: an allow-list says what is public
+    assert {row["path"] for row in rows if row["right"] == "anyone"} == {"/healthz", "/readyz", "/api/v1/login", "/", "/assets/{file}"} | citizens
     assert {row["path"] for row in rows if row["loopback"]} == {"/metrics", "/api/v1", "/api/v1/openapi.json", "/api/v1/status"}
-    for row in rows:
+    for row in (row for row in rows if row["path"] not in citizens):
         path = row["path"].replace("{id}", "1")
         for headers in ({"Host": "hub.example"}, {"X-Forwarded-For": "10.1.2.3"}):
             response = requests.request(row["method"], hub.http_url + path, headers=headers, timeout=30)

@@ -482,7 +482,7 @@ def test_what_is_written(shared, county, document, month):
     post(admin, "/api/v1/alarm_rules/{subsystem}/{rule}", {"threshold": 99}, 422, subsystem="dust", rule=rule["rule"])
     message = shared.database.value("SELECT max(id) FROM onemap.quarantine")
     post(admin, "/api/v1/quarantine/{id}/replay", None, 202, id=message)
-    post(admin, "/api/v1/quarantine/replay", None, 202)
+    post(admin, "/api/v1/replays", None, 202)
     post(chief, "/api/v1/quarantine/{id}/replay", None, 403, id=message)
     post(admin, "/api/v1/quarantine/{id}/replay", None, 404, id=2**40)
     hours = {"file": "hours.json", "content": {"schedule": "form", "name_zh": "表", "source": "assumed", "periods": [{"opens": "08:30", "closes": "17:00"}]}}
@@ -492,6 +492,6 @@ def test_what_is_written(shared, county, document, month):
     post(chief, "/api/v1/imports/{subject}", hours, 403, subject="office_hours")
     post(chief, "/api/v1/logout", None, 204)
     posts = {path for method, path, _ in operations(document) if method == "POST"}
-    # Of these test_identity.py, test_api_cases.py and test_attachments.py have good ones.
-    assert posts - written == {"/api/v1/attachments", "/api/v1/login", "/api/v1/me/password", "/api/v1/publications/{month}", "/api/v1/scores/{month}/adjustments",
-                               "/api/v1/scores/{month}/inputs"}
+    # Of these test_identity.py, test_api_cases.py, test_attachments.py and test_federation.py have good ones.
+    assert posts - written == {"/api/v1/attachments", "/api/v1/exchange/{county}/{resource}", "/api/v1/login", "/api/v1/me/password", "/api/v1/publications/{month}",
+                               "/api/v1/scores/{month}/adjustments", "/api/v1/scores/{month}/inputs"}

@@ -157,7 +157,7 @@ function Messages({ filter }: { filter: Record<string, string> }): JSX.Element {
     <>
       {manages() && list.rows.some((one) => one.replayed_at === null) && (
         <div class="row">
-          <Replay path="quarantine/replay" parameters={which} title={t("replayAll")} onAsked={() => setLooks(LOOKS)} />
+          <Replay path="replays" parameters={which} title={t("replayAll")} onAsked={() => setLooks(LOOKS)} />
         </div>
       )}
       <PagedTable
