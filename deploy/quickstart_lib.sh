@@ -72,6 +72,7 @@ set_places() {
 set_data_paths() {
     secrets=$data/secrets
     config=$data/cityhub.ini
+    # shellcheck disable=SC2034 # quickstart.sh writes and reads it
     gateway_config=$data/gateway.ini
     program=$data/cityhub
     socket=$data/socket

@@ -1,7 +1,7 @@
 /* feed.h: what changed since the hub's process began, for those who listen: each thing (a device's state, a place, an
- * alarm, a case, counters, a month's scores) once, as it is now, in the order of its last change. A position in it is a number that grows
- * with each change; whoever has seen all up to a position needs the things that are behind it, and nothing else. Kept
- * only while somebody listens. Does no I/O; belongs to the loop's thread. */
+ * alarm, a case, counters, a month's scores) once, as it is now, in the order of its last change. A position in it is a
+ * number that grows with each change; whoever has seen all up to a position needs the things that are behind it, and
+ * nothing else. Kept only while somebody listens. Does no I/O; belongs to the loop's thread. */
 #ifndef CITYHUB_FEED_H
 #define CITYHUB_FEED_H
 

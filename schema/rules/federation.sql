@@ -92,7 +92,8 @@ BEGIN
                 AND x.number > coalesce((request->>'after')::bigint, 0) ORDER BY x.number LIMIT 1000) r;
 END $$;
 COMMENT ON FUNCTION onemap.http_exchange_held(jsonb) IS
-    'GET /api/v1/exchange/{county}/records: {records: [{number, hash}], next}: what is here of a resource, for its reconciliation';
+    'GET /api/v1/exchange/{county}/ledger/records: {records: [{number, hash}], next}: what is here of a resource, for its '
+    'reconciliation';
 
 CREATE OR REPLACE VIEW onemap.exchange_county_newest AS
     SELECT DISTINCT ON (r.county, r.resource, r.record) r.county, r.resource, r.record, r.version, r.number, r.content,

@@ -20,7 +20,7 @@ FORMS = json.loads((paths.ROOT / "hub" / "http" / "openapi.json").read_text())
 # Routes of JSON whose answer has no form yet, by method and path: may become fewer, never more.
 WITHOUT_FORM = set()
 # Nothing is published here, and no county reports.
-NEVER_HERE = {"/api/v1/publications/{month}", "/api/v1/exchange/{county}/records"}
+NEVER_HERE = {"/api/v1/publications/{month}", "/api/v1/exchange/{county}/ledger/records"}
 NO_PARAMETER = "no_such_parameter"
 formats = jsonschema.FormatChecker(formats=())
 
