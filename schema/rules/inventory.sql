@@ -124,7 +124,11 @@ BEGIN
             'parent_code: there is no device %s of this vendor; send its inventory, then this one again') ELSE '[]' END
         || onemap.document_flaws('inventory', message->>'subsystem', message->>'vendor', record);
     record := onemap.record_without(record, flaws);
-    wanted := onemap.device_placed(stored, onemap.inventory_after(stored, message, record, (member->>'parent_id')::int, since));
+    wanted := onemap.inventory_after(stored, message, record, (member->>'parent_id')::int, since);
+    IF stored.code IS NULL OR wanted.geom::text IS DISTINCT FROM stored.geom::text
+            OR wanted.department_id IS NULL AND stored.department_id IS NOT NULL THEN
+        wanted := onemap.device_placed(stored, wanted);
+    END IF;
     IF since IS NOT NULL AND wanted IS DISTINCT FROM stored THEN
         wanted.updated_at := pg_catalog.now();
     END IF;
@@ -145,9 +149,11 @@ CREATE OR REPLACE FUNCTION onemap.inventory_ready(message jsonb, codes text[], I
 LANGUAGE plpgsql AS $$
 DECLARE first_good bigint[]; fresh onemap.device;
 BEGIN
-    members := ARRAY(SELECT CASE WHEN r.words IS NULL THEN m.e ELSE m.e || jsonb_build_object('refusal', r.words) END
+    members := ARRAY(SELECT CASE WHEN k.key IS NOT NULL AND NOT m.e->'record' ? 'component_code' THEN m.e ELSE m.e
+            || jsonb_strip_nulls(jsonb_build_object('refusal',
+                onemap.inventory_refusal(message->>'subsystem', m.e->'record'))) END
         FROM unnest(members) WITH ORDINALITY AS m(e, n)
-        CROSS JOIN LATERAL onemap.inventory_refusal(message->>'subsystem', m.e->'record') AS r(words) ORDER BY m.n);
+        LEFT JOIN onemap.device_kind k ON k.subsystem = message->>'subsystem' AND k.key = m.e->'record'->>'kind' ORDER BY m.n);
     devices := ARRAY(SELECT s.device FROM unnest(codes) WITH ORDINALITY AS c(code, place)
         LEFT JOIN LATERAL (SELECT d AS device FROM onemap.device d
             WHERE d.subsystem = message->>'subsystem' AND d.vendor = message->>'vendor' AND d.code = c.code FOR UPDATE) s ON true

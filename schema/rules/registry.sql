@@ -22,9 +22,11 @@ BEGIN
     END IF;
     -- The vendor's own department (a utility) stands before the territorial one; an inventory's word before both.
     IF device.department_id IS NULL THEN
-        device.department_id := coalesce(
-            (SELECT v.department_id FROM onemap.vendor v WHERE v.subsystem = device.subsystem AND v.vendor = device.vendor),
-            (SELECT g.department_id FROM onemap.grid_cell g WHERE g.code = device.grid_cell));
+        device.department_id := (SELECT v.department_id FROM onemap.vendor v
+            WHERE v.subsystem = device.subsystem AND v.vendor = device.vendor);
+        IF device.department_id IS NULL AND device.grid_cell IS NOT NULL THEN
+            device.department_id := (SELECT g.department_id FROM onemap.grid_cell g WHERE g.code = device.grid_cell);
+        END IF;
     END IF;
     RETURN device;
 END $$;
