@@ -46,8 +46,11 @@ def test_nobody_ends_another_vendor_s_session(county):
     with county.wire() as acme:
         assert acme.connect(client_id, "acme", PASSWORD, clean=False, session_expiry=0) == 0
         assert acme.session_present
-        topic, payload = acme.message()
-        assert topic == "cityhub/v1/gas/acme/receipt" and json.loads(payload)["receipts"][0]["message"] == "waits"
+        named = None
+        while named != "waits":  # one of a message before it may have been on its way
+            topic, payload = acme.message()
+            assert topic == "cityhub/v1/gas/acme/receipt"
+            named = json.loads(payload)["receipts"][0]["message"]
     assert let_in == []
 
 
