@@ -61,6 +61,13 @@
         .meaning = "next of the page before: the page begins behind it"                                                \
     }
 
+/* Of what is read step by step, each once and in order. */
+#define AFTER_CHANGE                                                                                                   \
+    {                                                                                                                  \
+        .name = "after", .kind = PARAMETER_INTEGER, .high = ROUTES_ID_MAX, .initial = "0",                             \
+        .meaning = "next of the answer before; 0: from the beginning"                                                  \
+    }
+
 /* Lists as CSV are row by row, so that a whole year's can be had at once. */
 #define CSV_LIMIT                                                                                                      \
     {                                                                                                                  \

@@ -88,15 +88,7 @@ static const struct parameter statistics_parameters[] = {
     {0},
 };
 
-static const struct parameter change_parameters[] = {
-    {.name = "after",
-     .kind = PARAMETER_INTEGER,
-     .high = ROUTES_ID_MAX,
-     .initial = "0",
-     .meaning = "next of the answer before; 0: from the beginning"},
-    LIMIT,
-    {0},
-};
+static const struct parameter change_parameters[] = {AFTER_CHANGE, LIMIT, {0}};
 
 static const struct parameter one_parameters[] = {
     {.name = "number", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a case's number"},

@@ -2,15 +2,30 @@
  * schema/rules/http_operate.sql. */
 #include "hub/http/routes.h"
 
+#define VENDOR                                                                                                         \
+    { .name = "vendor", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "a vendor's name" }
+#define CODE                                                                                                           \
+    {                                                                                                                  \
+        .name = "code", .kind = PARAMETER_TEXT, .low = 1, .high = 64,                                                  \
+        .meaning = "a problem's code, such as missing_time"                                                            \
+    }
+#define TARGET                                                                                                         \
+    { .name = "target", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a platform above" }
+#define COUNTY                                                                                                         \
+    {                                                                                                                  \
+        .name = "county", .kind = PARAMETER_TEXT, .low = 1, .high = 32,                                                \
+        .meaning = "a county's name, as it was added here"                                                             \
+    }
+
 static const struct parameter quarantine_parameters[] = {
     SUBSYSTEM,
-    {.name = "vendor", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "a vendor's name"},
+    VENDOR,
     {.name = "kind",
      .kind = PARAMETER_TEXT,
      .low = 1,
      .high = 32,
      .meaning = "telemetry, inventory, staff, work, case, interval"},
-    {.name = "code", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "a problem's code, such as missing_time"},
+    CODE,
     {.name = "from", .kind = PARAMETER_TIME, .meaning = "received from this moment on; a day is its midnight"},
     {.name = "to", .kind = PARAMETER_TIME, .meaning = "received before this moment"},
     {.name = "waiting", .kind = PARAMETER_BOOLEAN, .meaning = "whether it was not sent in again yet"},
@@ -26,15 +41,15 @@ static const struct parameter message_parameters[] = {
 
 static const struct parameter replay_parameters[] = {
     SUBSYSTEM,
-    {.name = "vendor", .kind = PARAMETER_TEXT, .low = 1, .high = 63, .meaning = "a vendor's name"},
-    {.name = "code", .kind = PARAMETER_TEXT, .low = 1, .high = 64, .meaning = "a problem's code, such as missing_time"},
+    VENDOR,
+    CODE,
     {0},
 };
 
 static const struct parameter vendors_parameters[] = {SUBSYSTEM, {0}};
 
 static const struct parameter upstream_parameters[] = {
-    {.name = "target", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a platform above"},
+    TARGET,
     {.name = "resource", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "what goes up, such as case_step"},
     {.name = "state",
      .kind = PARAMETER_CHOICE,
@@ -46,18 +61,14 @@ static const struct parameter upstream_parameters[] = {
 };
 
 static const struct parameter quality_parameters[] = {
-    {.name = "target", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a platform above"},
+    TARGET,
     {.name = "from", .kind = PARAMETER_TIME, .meaning = "first day; the first of this month if there is none"},
     {.name = "to", .kind = PARAMETER_TIME, .meaning = "last day, which is still in; today if there is none"},
     {0},
 };
 
 static const struct parameter exchange_parameters[] = {
-    {.name = "county",
-     .kind = PARAMETER_TEXT,
-     .low = 1,
-     .high = 32,
-     .meaning = "a county's name, as it was added here"},
+    COUNTY,
     {.name = "resource",
      .kind = PARAMETER_TEXT,
      .low = 1,
@@ -67,11 +78,7 @@ static const struct parameter exchange_parameters[] = {
 };
 
 static const struct parameter held_parameters[] = {
-    {.name = "county",
-     .kind = PARAMETER_TEXT,
-     .low = 1,
-     .high = 32,
-     .meaning = "a county's name, as it was added here"},
+    COUNTY,
     {.name = "resource",
      .kind = PARAMETER_TEXT,
      .low = 1,

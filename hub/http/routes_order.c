@@ -17,15 +17,7 @@ static const struct parameter list_parameters[] = {
     LIMIT,
     {0},
 };
-static const struct parameter change_parameters[] = {
-    {.name = "after",
-     .kind = PARAMETER_INTEGER,
-     .high = ROUTES_ID_MAX,
-     .initial = "0",
-     .meaning = "next of the answer before; 0: from the beginning"},
-    LIMIT,
-    {0},
-};
+static const struct parameter change_parameters[] = {AFTER_CHANGE, LIMIT, {0}};
 static const struct parameter one_parameters[] = {NUMBER, {0}};
 static const struct parameter file_parameters[] = {
     NUMBER,

@@ -85,10 +85,6 @@ END $$;
 COMMENT ON FUNCTION onemap.case_put(text, text, jsonb) IS
     'Stores a problem that a subsystem reports and hands it to the case module';
 
--- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
--- in the receipt), receipt (it wants one), received_at_ms, first_received_ms (of a replayed one), records: [{index, record, fields:
--- bad ones that were left out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings,
--- total}. Of refused records and of bad fields a thousand each are listed.
 CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind text, record jsonb, since timestamptz) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -201,6 +197,10 @@ COMMENT ON FUNCTION onemap.message_receipt(jsonb, jsonb, jsonb, bytea) IS
     'The receipt of a message, if its vendor or the message itself (receipt) wants one, and its quarantine row, if there are '
     'problems; counts: what became of its records';
 
+-- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
+-- in the receipt), receipt (it wants one), received_at_ms, first_received_ms (of a replayed one), records: [{index, record, fields:
+-- bad ones that were left out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings,
+-- total}. Of refused records and of bad fields a thousand each are listed.
 -- Plans are made once in a session and used for long: they must not be those of a table that was empty then, and never be made anew
 -- for a record that lacks a field, as by then an absent key looks cheaper than any plan. All is looked up by key.
 CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int,

@@ -57,5 +57,5 @@ EXCEPTION WHEN data_exception THEN
     RETURN '[]'::jsonb;
 END $$;
 COMMENT ON FUNCTION onemap.gateway_history(jsonb) IS
-    'What terminals, [{protocol, identity}], are to be asked for now: [{protocol, identity, fetch: {command, begin_ms, end_ms}}]; '
+    'What terminals, [{protocol, identity}], are to be asked for: [{protocol, identity, fetch: {command, begin_ms, end_ms}}]; '
     'at most four holes a terminal, each a few times';
