@@ -170,18 +170,21 @@ port_answers() {
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# choose_port VARIABLE DEFAULT WHAT: the remembered or the usual port, or the next free one.
+chosen_ports=
+
+# choose_port VARIABLE DEFAULT WHAT: the remembered or the usual port, or the next one that nobody listens on and nothing here was given.
 choose_port() {
     local name=$1 port=$2 what=$3 remembered
     remembered=$(sed -n "s/^$name=\([0-9]\{1,5\}\)$/\1/p" "$var/ports" 2>/dev/null)
     [ -n "$remembered" ] && port=$remembered
     local wanted=$port
-    while port_taken "$port"; do
+    while port_taken "$port" || [[ $chosen_ports == *" $port "* ]]; do
         port=$((port + 1))
         [ "$port" -lt "$((wanted + 200))" ] || fail "no free port for $what from $wanted to $port"
     done
     [ "$port" -eq "$wanted" ] || say "port $wanted is taken: $what uses $port"
     printf -v "$name" %s "$port"
+    chosen_ports+=" $port "
 }
 
 choose_ports() {

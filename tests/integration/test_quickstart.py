@@ -1,5 +1,6 @@
 """deploy/quickstart.sh as a newcomer calls it: from nothing to all subsystems' records, Ctrl-C leaves nothing behind,
 a second start goes on with the data. On ports and in a folder of its own; with the build under test."""
+import contextlib
 import os
 import pathlib
 import pty
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 import psycopg2
@@ -26,8 +28,8 @@ def ctrl_c_is_heard():
 
 
 class Quickstart:
-    def __init__(self, var, log):
-        self.var, self.log, self.child = var, log, None
+    def __init__(self, var):
+        self.var, self.child, self.screen = var, None, b""
         self.environment = {**os.environ, "CITYHUB_VAR": str(var), "CITYHUB_BUILD": str(paths.build_folder()),
                             "CITYHUB_SPEED": "15"}
 
@@ -43,28 +45,28 @@ class Quickstart:
         self.child = subprocess.Popen([SCRIPT, *arguments], env=self.environment, stdin=other, stdout=other, stderr=other,
                                       start_new_session=True, preexec_fn=ctrl_c_is_heard)
         os.close(other)
-        os.set_blocking(self.terminal, False)
         self.screen = b""
+        self.reader = threading.Thread(target=self._look, daemon=True)
+        self.reader.start()
+
+    def _look(self):
+        """A terminal that nobody reads stops whoever writes to it."""
+        try:
+            while some := os.read(self.terminal, 65536):
+                self.screen += some
+        except OSError:
+            pass  # nobody has it open any more
 
     def read(self):
-        try:
-            self.screen += os.read(self.terminal, 65536)
-        except (BlockingIOError, OSError):
-            pass
         return self.screen.decode(errors="replace")
 
     def end(self, timeout_s=90):
-        """Ctrl-C, to the whole foreground process group as the terminal does it; the terminal is read on meanwhile."""
+        """Ctrl-C, to the whole foreground process group as the terminal does it."""
         os.killpg(self.child.pid, signal.SIGINT)
-        deadline = time.monotonic() + timeout_s
-        while self.child.poll() is None and time.monotonic() < deadline:
-            self.read()
-            try:
-                self.child.wait(0.1)
-            except subprocess.TimeoutExpired:
-                pass
-        assert self.child.poll() is not None, f"still there {timeout_s} s after Ctrl-C:\n{self.read()}"
-        return self.child.returncode
+        try:
+            return self.child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still there {timeout_s} s after Ctrl-C:\n{self.read()}") from None
 
     def logs(self):
         return "\n".join(f"--- {path.name}\n" + "\n".join(path.read_text(errors="replace").splitlines()[-15:])
@@ -104,12 +106,13 @@ class Quickstart:
 def quickstart(work_folder):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-quick-"))
     folder.chmod(0o755)
-    quickstart = Quickstart(folder / "var", work_folder / "quickstart.log")
+    quickstart = Quickstart(folder / "var")
     yield quickstart
     if quickstart.child is not None and quickstart.child.poll() is None:
         quickstart.child.terminate()
         quickstart.child.wait(90)
     subprocess.run([SCRIPT, "--stop"], env=quickstart.environment, capture_output=True, timeout=200)
+    (work_folder / "screen.log").write_bytes(quickstart.screen)
     if (quickstart.var / "log").exists():
         shutil.copytree(quickstart.var / "log", work_folder / "quickstart-log", dirs_exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
@@ -191,19 +194,24 @@ def test_demo_vendor_gets_in(quickstart):
 
 
 def test_ports_that_are_taken(quickstart):
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind(("127.0.0.1", 18830))
-        except OSError:
-            pass  # somebody else has it: so much the better
-        else:
-            taken.listen()
+    """The broker's, and that of HJ 212, whose next one is JT/T 808's."""
+    with contextlib.ExitStack() as taken:
+        for port in (18830, 9001):
+            held = taken.enter_context(socket.socket())
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                held.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # somebody else has it: so much the better
+            held.listen()
         # One second is too short for all subsystems: the exit status is not the point here.
         done = subprocess.run([SCRIPT, "--seconds", "1", "--no-cases"], env=quickstart.environment, capture_output=True, text=True,
                               timeout=300)
-    assert "port 18830 is taken" in done.stdout, done.stdout + done.stderr
-    assert quickstart.settings()["broker_port"] != "18830"
+    assert "port 18830 is taken" in done.stdout and "port 9001 is taken" in done.stdout, done.stdout + done.stderr
+    settings = quickstart.settings()
+    assert settings["broker_port"] != "18830" and settings["hj212_port"] != "9001"
+    assert len(set(settings.values())) == len(settings) == 6, settings
+    assert "has ended instead of starting" not in done.stderr, done.stderr
 
 
 def test_wrong_use(quickstart):
