@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.." || exit 2
 # shellcheck source=deploy/packages.sh
 . deploy/packages.sh
 
+[ $# -le 2 ] || { echo "one PATTERN only, not $*" >&2; exit 2; }
 part=${1:-all}
 pattern=${2:-}
 build=$PWD/build/asan
