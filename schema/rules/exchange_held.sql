@@ -22,14 +22,6 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.exchange_ask_page(text, text, timestamptz, jsonb) IS 'A page of what it has: [{number, hash}]';
 
-CREATE OR REPLACE FUNCTION onemap.exchange_ask_end(target text, asking timestamptz) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    DELETE FROM onemap.exchange_held h WHERE h.target = $1 AND h.asking <> $2;
-    UPDATE onemap.exchange_target t SET asked_at = $2, ask_next_at = clock_timestamp() + interval '1 day' WHERE t.target = $1;
-END $$;
-COMMENT ON FUNCTION onemap.exchange_ask_end(text, timestamptz) IS 'All pages are there: what was said before is forgotten';
-
 CREATE OR REPLACE FUNCTION onemap.exchange_held_differences(only_target text, only_resource text) RETURNS TABLE (target text,
     resource text, record text, number bigint, version int, difference text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -55,33 +47,32 @@ COMMENT ON FUNCTION onemap.exchange_held_differences(text, text) IS
 SELECT onemap.alarm_rule_default('hub', 'upstream_different', '{"name_zh": "上级平台数据与台账不符", "kind": "derived",
     "severity": "major", "source": "assumed: any difference"}');
 
-CREATE OR REPLACE FUNCTION onemap.exchange_different_sweep() RETURNS int
+CREATE OR REPLACE FUNCTION onemap.exchange_ask_end(target text, asking timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE t record; found int := 0;
+DECLARE t record;
 BEGIN
+    DELETE FROM onemap.exchange_held h WHERE h.target = $1 AND h.asking <> $2;
+    UPDATE onemap.exchange_target x SET asked_at = $2, ask_next_at = clock_timestamp() + interval '1 day' WHERE x.target = $1;
     FOR t IN
-        SELECT x.target, x.name_zh, x.asked_at, r.id AS rule_id, d.words, d.differences
+        SELECT x.name_zh, r.id AS rule_id, d.words, d.differences
         FROM onemap.exchange_target x JOIN onemap.alarm_rule r ON r.subsystem = 'hub' AND r.key = 'upstream_different'
         CROSS JOIN LATERAL (
             SELECT string_agg(k.difference || ' ' || k.n, '，' ORDER BY k.difference) AS words, sum(k.n)::int AS differences
             FROM (SELECT c.difference, count(*) AS n FROM onemap.exchange_held_differences(x.target, NULL) c
                   GROUP BY c.difference) k) d
-        WHERE x.asked_at IS NOT NULL
+        WHERE x.target = $1
     LOOP
         IF t.differences > 0 THEN
-            PERFORM onemap.alarm_open(t.rule_id, 0, t.target, onemap.alarm_next_time(t.rule_id, 0, t.target, t.asked_at),
-                t.differences, jsonb_build_object('text_zh', coalesce(nullif(t.name_zh, ''), t.target) || '：' || t.words));
-            found := found + 1;
+            PERFORM onemap.alarm_open(t.rule_id, 0, $1, onemap.alarm_next_time(t.rule_id, 0, $1, $2), t.differences,
+                jsonb_build_object('text_zh', coalesce(nullif(t.name_zh, ''), $1) || '：' || t.words));
         ELSE
-            PERFORM onemap.alarm_close(t.rule_id, 0, t.target, now(), NULL, 'no difference any more');
+            PERFORM onemap.alarm_close(t.rule_id, 0, $1, now(), NULL, 'no difference any more');
         END IF;
     END LOOP;
-    RETURN found;
 END $$;
-COMMENT ON FUNCTION onemap.exchange_different_sweep() IS
-    'Opens the alarm hub/upstream_different of targets that said they have other than what they accepted, closes it when they '
-    'have the same; returns the targets that differ';
-INSERT INTO onemap.sweep (function_name) VALUES ('exchange_different_sweep') ON CONFLICT DO NOTHING;
+COMMENT ON FUNCTION onemap.exchange_ask_end(text, timestamptz) IS
+    'All pages are there: what was said before is forgotten, and the alarm hub/upstream_different opens if the target has other '
+    'than what it accepted, or ends';
 
 GRANT EXECUTE ON FUNCTION onemap.exchange_ask_begin(text), onemap.exchange_ask_page(text, text, timestamptz, jsonb),
     onemap.exchange_ask_end(text, timestamptz) TO cityhub_exchange;

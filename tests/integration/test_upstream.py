@@ -273,7 +273,6 @@ def test_city_that_lost_and_changed_and_doubled(county, city):
         city.behave(**how)
         county.database.query("UPDATE onemap.exchange_target SET ask_next_at = '-infinity'")
         county.send(path)
-        county.database.query("SELECT onemap.exchange_different_sweep()")
         return [(one["difference"], str(one["number"] or one["record"])) for one in county.differences()]
 
     def alarm():
