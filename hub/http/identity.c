@@ -214,15 +214,16 @@ static void granted(struct request *request) {
         request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
         return;
     }
-    if (identity->due) {
+    struct identity_memo *memo = request->service->memo;
+    struct identity_memo_key key = key_of(identity);
+    uint64_t now = uv_now(request->service->loop);
+    if (identity->due && identity_memo_note(memo, &key, now)) {
         touch(identity);
     }
     if (request->method != METHOD_GET) {
-        identity_memo_clear(request->service->memo);
+        identity_memo_clear(memo);
     } else if (request->route->remembers && identity->remembered == NULL) {
-        struct identity_memo_key key = key_of(identity);
-        identity->remembered =
-            identity_memo_put(request->service->memo, &key, uv_now(request->service->loop), json, identity->rights);
+        identity->remembered = identity_memo_put(memo, &key, now, json, identity->rights);
     }
     if (!has_right(identity, request->route->right)) {
         request_refuse(request, PROBLEM_RIGHT, "缺少权限 %s", "the right %s is missing",

@@ -18,8 +18,18 @@ struct known {
     char text[]; /* rights, then JSON */
 };
 
+enum { NOTED = 256 };
+
+/* At the place that its hash says; another's that falls on the same place is forgotten, and noted once more. */
+struct noted {
+    unsigned char hash[SECRET_HASH_BYTES];
+    char kind[sizeof((struct identity_memo_key *)0)->kind];
+    uint64_t at_ms;
+};
+
 struct identity_memo {
     struct known *known;
+    struct noted noted[NOTED];
 };
 
 struct identity_memo *identity_memo_new(void) {
@@ -93,4 +103,16 @@ const struct identity_memo_entry *identity_memo_put(struct identity_memo *memo, 
         drop(memo, memo->known);
     }
     return &known->entry;
+}
+
+bool identity_memo_note(struct identity_memo *memo, const struct identity_memo_key *key, uint64_t now_ms) {
+    struct noted *noted = &memo->noted[key->hash[0] % NOTED];
+    if (memcmp(noted->hash, key->hash, sizeof noted->hash) == 0 &&
+        memcmp(noted->kind, key->kind, sizeof noted->kind) == 0 && now_ms - noted->at_ms < IDENTITY_NOTED_MS) {
+        return false;
+    }
+    memcpy(noted->hash, key->hash, sizeof noted->hash);
+    memcpy(noted->kind, key->kind, sizeof noted->kind);
+    noted->at_ms = now_ms;
+    return true;
 }

@@ -16,6 +16,7 @@ enum {
     IDENTITY_MEMO_MS = 2000,
     IDENTITY_MEMO_AWAY_MS = 600000,
     IDENTITY_MEMO_MAX = 1024, /* identities; those asked for first go first */
+    IDENTITY_NOTED_MS = 10000,
 };
 
 /* All bytes of it count. */
@@ -41,6 +42,10 @@ const struct identity_memo_entry *identity_memo_take(struct identity_memo *memo,
 const struct identity_memo_entry *identity_memo_put(struct identity_memo *memo, const struct identity_memo_key *key,
                                                     uint64_t now_ms, const char *json, const char *rights);
 void identity_memo_release(const struct identity_memo_entry *entry);
+
+/* Whether the use of this session or token, from whichever address, is to be noted in the database: not if that was
+ * begun less than IDENTITY_NOTED_MS ago. Many requests at once are told that it is due, and one statement is enough. */
+bool identity_memo_note(struct identity_memo *memo, const struct identity_memo_key *key, uint64_t now_ms);
 
 /* Everybody is asked for anew: somebody has logged out, or written something. */
 void identity_memo_clear(struct identity_memo *memo);

@@ -131,6 +131,7 @@ static void answer_counts(struct request *request, struct answer *answer) {
     for (enum point_layer layer = 0; layer < POINT_LAYERS; layer++) {
         points_under(tiles->points, layer, &tally->box, visits[layer], tally);
     }
+    answer->age_s = tiles_age_s(tiles);
     answer_text(answer, tally_json(tally));
     free(tally);
 }

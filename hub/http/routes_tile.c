@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/base/clock.h"
 #include "hub/base/metrics.h"
 #include "hub/http/gzip.h"
 #include "hub/http/identity.h"
@@ -101,7 +100,7 @@ static void answer_tile(struct request *request, struct answer *answer) {
                                 : points_version(tiles->points, (enum point_layer)key.layer, key.z, key.x, key.y);
     char etag[ANSWER_ETAG_MAX];
     snprintf(etag, sizeof etag, "\"%016" PRIx64 "-%" PRIx64 "-%s\"", points_epoch(tiles->points), version, key.scope);
-    answer->age_s = tiles->stale_since_ms == 0 ? 0 : (unsigned)((clock_now_ms() - tiles->stale_since_ms) / 1000) + 1;
+    answer->age_s = tiles_age_s(tiles);
     if (request_unchanged(request, answer, etag)) {
         hub_metrics.tiles_unchanged++;
         return;

@@ -143,9 +143,12 @@ static struct connection *connection_of(struct MHD_Connection *handle) {
 
 static void evict(struct connection *connection);
 
+/* Whose request has come, and is not read yet, is not idle: it would be lost. */
 static bool is_idle(const struct connection *connection) {
+    char byte;
     return connection->request == NULL && !connection->ending &&
-           uv_now(connection->server->service.loop) - connection->since_ms >= EVICT_IDLE_MS;
+           uv_now(connection->server->service.loop) - connection->since_ms >= EVICT_IDLE_MS &&
+           recv(request_socket(connection->handle), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 /* How many connections the client has: those that are served, or those that are refused for their number. */

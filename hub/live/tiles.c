@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "hub/base/clock.h"
+
 enum { CACHE_BYTES = 16 * 1024 * 1024 };
 
 struct tiles *tiles_new(int64_t ahead_ms) {
@@ -31,4 +33,10 @@ void tiles_free(struct tiles *tiles) {
 
 void tiles_polygons_changed(struct tiles *tiles, unsigned layer) {
     tiles->polygons[layer]++;
+}
+
+unsigned tiles_age_s(const struct tiles *tiles) {
+    int64_t since_ms = tiles->stale_since_ms;
+    int64_t age_ms = since_ms == 0 ? 0 : clock_now_ms() - since_ms;
+    return since_ms == 0 ? 0 : age_ms < 0 ? 1 : (unsigned)(age_ms / 1000) + 1; /* the clock may be set back */
 }

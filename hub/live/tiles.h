@@ -29,4 +29,7 @@ void tiles_free(struct tiles *tiles);
 /* A polygon of the layer changed, or may have: what is kept of it is not shown any more. */
 void tiles_polygons_changed(struct tiles *tiles, unsigned layer);
 
+/* For how many seconds changes may have been missed, rounded up; 0 = what is shown is current. */
+unsigned tiles_age_s(const struct tiles *tiles);
+
 #endif

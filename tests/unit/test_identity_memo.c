@@ -76,7 +76,24 @@ static void test_bound(void **state) {
     identity_memo_free(memo);
 }
 
+static void test_note(void **state) {
+    (void)state;
+    struct identity_memo *memo = identity_memo_new();
+    struct identity_memo_key mine = key_of("session", "a", "10.0.0.1"), elsewhere = key_of("session", "a", "10.0.0.2"),
+                             token = key_of("token", "a", "10.0.0.1"), other = key_of("session", "b", "10.0.0.1");
+    assert_true(identity_memo_note(memo, &mine, 1000));
+    assert_false(identity_memo_note(memo, &mine, 1000) ||
+                 identity_memo_note(memo, &elsewhere, 1000 + IDENTITY_NOTED_MS - 1));
+    assert_true(identity_memo_note(memo, &other, 1000));
+    assert_true(identity_memo_note(memo, &mine, 1000 + IDENTITY_NOTED_MS));
+    identity_memo_clear(memo); /* who wrote something has not been noted by that */
+    assert_false(identity_memo_note(memo, &mine, 1001 + IDENTITY_NOTED_MS));
+    assert_true(identity_memo_note(memo, &token, 1001 + IDENTITY_NOTED_MS));
+    identity_memo_free(memo);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_time), cmocka_unit_test(test_bound)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_time), cmocka_unit_test(test_bound),
+                                       cmocka_unit_test(test_note)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
