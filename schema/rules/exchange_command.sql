@@ -62,6 +62,23 @@ $$;
 COMMENT ON FUNCTION onemap.exchange_find(jsonb) IS
     'Records of the ledger: {target, number, state, resource, record, case, from, to (days on which they were entered)}';
 
+CREATE OR REPLACE FUNCTION onemap.exchange_record_name(resource text, content jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT nullif(CASE resource
+        WHEN 'case_step' THEN concat_ws(' ', (SELECT a.name_zh FROM onemap.case_action a WHERE a.action = content->>'action'),
+            content->>'title')
+        WHEN 'alarm' THEN (SELECT a.name_zh FROM onemap.alarm_rule a
+            WHERE a.subsystem = content->>'subsystem' AND a.key = content->>'rule')
+        WHEN 'figure_hour' THEN (SELECT m.name_zh FROM onemap.metric m
+            WHERE m.subsystem = content->>'subsystem' AND m.key = content->>'metric')
+        WHEN 'figure_day' THEN (SELECT m.name_zh FROM onemap.metric m
+            WHERE m.subsystem = content->>'subsystem' AND m.key = content->>'metric')
+        ELSE coalesce(content->>'name_zh', (SELECT d.name_zh FROM onemap.department d WHERE d.code = content->>'department'))
+        END, '')
+$$;
+COMMENT ON FUNCTION onemap.exchange_record_name(text, jsonb) IS
+    'What people call a record of the ledger: a thing''s name, a step''s action, a rule, a metric, a department; NULL: nothing';
+
 CREATE OR REPLACE FUNCTION onemap.exchange_list_table(request jsonb) RETURNS TABLE (number bigint, target text, resource text,
     record text, version int, state text, attempts int, entered text, sent text, answered text, receipt text, answer text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -125,9 +125,12 @@ COMMENT ON FUNCTION onemap.exchange_quality_board(jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.exchange_quality_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(to_jsonb(b)), '[]') FROM onemap.exchange_quality_board(request) b
+    SELECT coalesce(jsonb_agg(to_jsonb(b) || jsonb_build_object('target_zh', t.name_zh, 'resource_zh', r.name_zh)
+               ORDER BY b.target, r.position NULLS FIRST), '[]')
+    FROM onemap.exchange_quality_board(request) b JOIN onemap.exchange_target t ON t.target = b.target
+    LEFT JOIN onemap.exchange_resource r ON r.resource = b.resource
 $$;
-COMMENT ON FUNCTION onemap.exchange_quality_json(jsonb) IS 'The same as JSON';
+COMMENT ON FUNCTION onemap.exchange_quality_json(jsonb) IS 'The same as JSON, with the names of targets and resources';
 
 GRANT EXECUTE ON FUNCTION onemap.exchange_quality(jsonb), onemap.exchange_quality_board(jsonb),
     onemap.exchange_quality_json(jsonb) TO cityhub_exchange, cityhub_hub, cityhub_read;

@@ -38,7 +38,9 @@ COMMENT ON FUNCTION onemap.http_upstream(jsonb) IS
 CREATE OR REPLACE FUNCTION onemap.http_upstream_records(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT json_build_object('records', coalesce(json_agg(json_build_object('number', r.id, 'target', r.target,
-            'resource', r.resource, 'record', r.record, 'version', r.version, 'state', r.state, 'attempts', r.attempts,
+            'resource', r.resource, 'resource_zh', k.name_zh, 'record', r.record,
+            'name_zh', onemap.exchange_record_name(r.resource, r.content),
+            'version', r.version, 'state', r.state, 'attempts', r.attempts,
             'made_at', r.made_at, 'sent_at', r.sent_at, 'answered_at', r.answered_at,
             'next_attempt_at', nullif(r.next_attempt_at, '-infinity'), 'receipt', r.receipt, 'answer', r.answer)
             ORDER BY r.id DESC), '[]'),
@@ -47,6 +49,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
           WHERE (SELECT onemap.identity_departments(request)) IS NULL
             AND (NOT request ? 'after' OR f.id < (request->>'after')::bigint)
           ORDER BY f.id DESC LIMIT (request->>'limit')::int) r
+        JOIN onemap.exchange_resource k ON k.resource = r.resource
 $$;
 COMMENT ON FUNCTION onemap.http_upstream_records(jsonb) IS
     'GET /api/v1/upstream/records: {records, next}: the ledger, newest first, with what the target answered; not for who sees '

@@ -182,5 +182,8 @@ def test_scores_and_operating(county, shared):
     assert told(county["admin"].get("/api/v1/upstream/records?state=refused"))["records"] == []
     quality = told(county["admin"].get("/api/v1/upstream/quality?target=city"))["quality"]
     assert [(one["resource"], one["expected"], one["complete"]) for one in quality] == [("all", target["records"], 0), ("grid_cell", target["records"], 0)]
+    assert [(one["target_zh"], one["resource_zh"]) for one in quality] == [("市平台", None), ("市平台", "单元网格")]
+    names = dict(shared.database.query("SELECT code::text, name_zh FROM onemap.grid_cell"))
+    assert {(one["resource_zh"], one["name_zh"]) for one in rest["records"]} <= {("单元网格", name) for name in names.values()}
     problem(county["dispatcher"].get("/api/v1/upstream/quality"), 403, "CH064")
     problem(county["dispatcher"].get("/api/v1/upstream/records"), 403, "CH064")

@@ -271,7 +271,9 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes, mid
       }
       await page.click("[data-count='city/refused']");
       await page.waitForFunction(() => document.querySelector(".operate").innerText.includes("网格编码不在市级目录 <b>"));
-      await page.waitForFunction(() => /数据完整[\s\S]*接口稳定[\s\S]*合计/.test(document.querySelector(".operate").innerText));
+      await page.waitForFunction(() => /数据完整[\s\S]*接口稳定[\s\S]*合计[\s\S]*单元网格/.test(document.querySelector(".operate").innerText));
+      const shown = await text(page, ".operate");
+      expect(/市级平台[\s\S]*单元网格\s*网格\d/.test(shown) && !/grid_cell|department/.test(shown), `keys instead of names: ${shown}`);
       await check(page, "upward");
       await shot(page, "operate-upstream");
       return window;

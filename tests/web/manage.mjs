@@ -19,6 +19,18 @@ export function manageTests({ enter, county, expect, check, shot, text, open, BA
       const head = "\ufeffcode,name,kind,parent,schedule,active\r\n";
       const kept = 'huanwei,环境卫生服务中心,county,,standard,yes\r\nchengguan,"城市管理局",county,,standard,yes\r\n';
       await page.click("[data-import=departments]");
+      // The button is ours: it has the page's words, is reached by Tab and opens the files by a key.
+      await page.waitForSelector(".file-choose");
+      for (let stops = 0; (await page.evaluate(() => document.activeElement.dataset.testid)) !== "file"; stops++) {
+        expect(stops < 10, "Tab does not reach the file's button");
+        await page.keyboard.press("Tab");
+      }
+      const opened = page.waitForEvent("filechooser");
+      await page.keyboard.press("Enter");
+      await opened;
+      expect((await page.evaluate(() => getComputedStyle(document.activeElement.nextElementSibling).outlineStyle)) === "solid", "its focus is not seen");
+      await check(page, "a file's button");
+      await shot(page, "operate-import-button");
       await choose(`${head}jie,"街道 ""东""",moon,nobody,standard,yes\r\n`);
       await page.waitForSelector(".operate-findings tbody tr");
       const report = await page.locator("dialog").innerText();

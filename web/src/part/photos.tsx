@@ -8,6 +8,7 @@ import type { Attachment } from "../lib/types.ts";
 import { UPLOAD_TYPES, upload, uploadAgain, uploadDrop, uploads, type Upload } from "../lib/upload.ts";
 import { dictionary } from "../lib/words.ts";
 import { Dialog } from "./dialog.tsx";
+import { FileButton } from "./file-button.tsx";
 import { problemText } from "./states.tsx";
 import "./photos.css";
 
@@ -199,21 +200,12 @@ function Added({ keyOf, one }: { keyOf: string; one: Upload }): JSX.Element {
 /** Takes photographs, by the phone's camera or from the disk, and sends them at once; `keyOf`: what they are kept by (lib/upload.ts). */
 export function AddPhotos({ keyOf }: { keyOf: string }): JSX.Element {
   const rows = uploads(keyOf);
-  const onChange = (event: { currentTarget: HTMLInputElement }) => {
-    upload(keyOf, event.currentTarget.files ?? []);
-    event.currentTarget.value = "";
-  };
+  const take = (files: readonly File[]) => upload(keyOf, files);
   return (
     <div class="photo-adding">
       <div class="row">
-        <label class="photo-choose photo-camera">
-          <input type="file" accept="image/*" capture="environment" onChange={onChange} />
-          <span>{t("camera")}</span>
-        </label>
-        <label class="photo-choose">
-          <input type="file" accept={UPLOAD_TYPES} multiple data-testid="photos" onChange={onChange} />
-          <span>{t("add")}</span>
-        </label>
+        <FileButton words={t("camera")} accept="image/*" className="photo-camera" camera onFiles={take} />
+        <FileButton words={t("add")} accept={UPLOAD_TYPES} multiple testid="photos" onFiles={take} />
       </div>
       {rows.length > 0 && (
         <ul class="photo-list" aria-label={t("addedOnes")}>

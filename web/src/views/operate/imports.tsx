@@ -6,6 +6,7 @@ import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
 import { CsvFault, readCsv } from "../../lib/csv.ts";
 import { ago, number } from "../../lib/format.ts";
 import { Dialog } from "../../part/dialog.tsx";
+import { FileButton } from "../../part/file-button.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
 import { placeWords, problemWords, t } from "./import-words.ts";
@@ -138,10 +139,16 @@ function One({ subject, onClose, onDone }: { subject: Subject; onClose: () => vo
     <Dialog title={t(subject)} wide onClose={onClose}>
       <div class="form">
         <p class="quiet">{t(`form_${subject}`)}</p>
-        <label>
-          <span>{t(report === null ? "choose" : "again")}</span>
-          <input type="file" accept={TABLES.includes(subject) ? ".csv,text/csv" : ".json,.geojson,application/json,application/geo+json"} data-testid="file" disabled={busy !== ""} onChange={(event) => void choose(event.currentTarget.files?.[0])} />
-        </label>
+        <div class="row">
+          <FileButton
+            words={t(report === null ? "choose" : "again")}
+            accept={TABLES.includes(subject) ? ".csv,text/csv" : ".json,.geojson,application/json,application/geo+json"}
+            testid="file"
+            disabled={busy !== ""}
+            onFiles={(files) => void choose(files[0])}
+          />
+          <span class="quiet">{sent?.file ?? t("noFile")}</span>
+        </div>
         {note !== "" && (
           <p class="bad" role="alert">
             {note}

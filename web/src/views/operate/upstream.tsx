@@ -1,6 +1,7 @@
 // How the platforms above stand: what each has accepted, refused, and still waits for; every number opens its records.
 import type { JSX } from "preact";
 import { useAsk, usePages } from "../../lib/api.ts";
+import { coded } from "../../lib/codes.ts";
 import { ago, dateTimeSeconds, number } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
@@ -29,7 +30,9 @@ interface Target extends Record<State, number> {
 interface UpstreamRecord {
   number: number;
   resource: string;
+  resource_zh: string;
   record: string;
+  name_zh: string | null;
   version: number;
   state: State;
   attempts: number;
@@ -49,8 +52,16 @@ function Records({ target, state }: { target: string; state: string }): JSX.Elem
       rowKey={(one) => one.number}
       columns={[
         { key: "number", title: t("upstreamNumber"), numeric: true, cell: (one) => one.number },
-        { key: "resource", title: t("upstreamResource"), cell: (one) => <code>{one.resource}</code> },
-        { key: "record", title: t("upstreamRecord"), cell: (one) => (one.version > 1 ? `${one.record} (${t("upstreamVersion", one.version)})` : one.record) },
+        { key: "resource", title: t("upstreamResource"), cell: (one) => coded(one.resource, one.resource_zh) },
+        {
+          key: "record",
+          title: t("upstreamRecord"),
+          cell: (one) => (
+            <>
+              {one.name_zh} <span class="quiet">{one.version > 1 ? `${one.record} (${t("upstreamVersion", one.version)})` : one.record}</span>
+            </>
+          ),
+        },
         { key: "state", title: t("state"), cell: (one) => <span class={COLOURS[one.state]}>{t(WORDS[one.state])}</span> },
         { key: "attempts", title: t("upstreamAttempts"), numeric: true, cell: (one) => one.attempts },
         { key: "sent", title: t("upstreamSent"), cell: (one) => dateTimeSeconds(one.sent_at), wide: true },
@@ -63,7 +74,9 @@ function Records({ target, state }: { target: string; state: string }): JSX.Elem
 
 interface Quality {
   target: string;
+  target_zh: string;
   resource: string;
+  resource_zh: string | null;
   expected: number;
   complete: number | null;
   content: number | null;
@@ -84,8 +97,8 @@ function QualityBoard(): JSX.Element | null {
       rows={asked.data.quality}
       rowKey={(one) => `${one.target}/${one.resource}`}
       columns={[
-        { key: "target", title: t("upstreamTarget"), cell: (one) => one.target },
-        { key: "resource", title: t("upstreamResource"), cell: (one) => (one.resource === "all" ? <strong>{t("upstreamWhole")}</strong> : <code>{one.resource}</code>) },
+        { key: "target", title: t("upstreamTarget"), cell: (one) => one.target_zh || one.target },
+        { key: "resource", title: t("upstreamResource"), cell: (one) => (one.resource === "all" ? <strong>{t("upstreamWhole")}</strong> : coded(one.resource, one.resource_zh)) },
         { key: "expected", title: t("upstreamExpected"), numeric: true, cell: (one) => number(one.expected) },
         ...MEASURES.map((which) => ({ key: which, title: t(MEASURE_WORDS[which]), numeric: true, cell: (one: Quality) => share(one[which]) })),
         { key: "points", title: t("upstreamPoints"), numeric: true, cell: (one) => one.points.toFixed(2) },
@@ -133,7 +146,12 @@ export function Upstream(): JSX.Element {
           { key: "reached", title: t("upstreamReached"), cell: (one) => (one.reached_at === null ? "–" : ago(one.reached_at)), wide: true },
         ]}
       />
-      {target !== undefined && <Records key={`${target}/${state ?? ""}`} target={target} state={state ?? ""} />}
+      {target !== undefined && (
+        <>
+          <h3>{t("upstreamRecords")}</h3>
+          <Records key={`${target}/${state ?? ""}`} target={target} state={state ?? ""} />
+        </>
+      )}
       <h3>{t("upstreamQuality")}</h3>
       <QualityBoard />
     </>
