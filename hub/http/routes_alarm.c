@@ -36,12 +36,13 @@ enum { WORDS_BYTES = 16 * 1024, CSV_DEADLINE_S = 60 };
         AFTER_ID
 
 static const struct parameter list_parameters[] = {ALARM_FILTERS, LIMIT, AT, {0}};
-static const struct parameter csv_parameters[] = {ALARM_FILTERS, CSV_LIMIT, CSV_BOM, {0}};
+static const struct parameter csv_parameters[] = {ALARM_FILTERS, CSV_LIMIT, CSV_BOM, AT, {0}};
 
-static const struct parameter one_parameters[] = {
-    {.name = "id", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX, .meaning = "an alarm's id"},
-    {0},
-};
+#define ONE_ALARM                                                                                                      \
+    { .name = "id", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX, .meaning = "an alarm's id" }
+
+static const struct parameter one_parameters[] = {ONE_ALARM, AT, {0}};
+static const struct parameter act_parameters[] = {ONE_ALARM, {0}};
 
 const struct route routes_alarm[] = {
     {.method = METHOD_GET,
@@ -88,7 +89,7 @@ const struct route routes_alarm[] = {
      .pattern = "/api/v1/alarms/{id}/acknowledge",
      .summary = "Somebody sees to it",
      .right = RIGHT_ALARM,
-     .parameters = one_parameters,
+     .parameters = act_parameters,
      .body = {.types = "application/json", .limit = WORDS_BYTES, .optional = true},
      .function = "onemap.http_alarm_acknowledge",
      .content_type = JSON_TYPE},
@@ -96,7 +97,7 @@ const struct route routes_alarm[] = {
      .pattern = "/api/v1/alarms/{id}/comments",
      .summary = "Says something to an alarm",
      .right = RIGHT_ALARM,
-     .parameters = one_parameters,
+     .parameters = act_parameters,
      .body = {.types = "application/json", .limit = WORDS_BYTES},
      .function = "onemap.http_alarm_comment",
      .content_type = JSON_TYPE},

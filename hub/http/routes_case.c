@@ -74,7 +74,7 @@ static const struct parameter list_parameters[] = {
 };
 
 static const struct parameter csv_parameters[] = {
-    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER_ID, CSV_LIMIT, CSV_BOM, {0},
+    CASE_FILTERS, CASE_STATE_FILTERS, CASE_STATISTIC, AFTER_ID, CSV_LIMIT, CSV_BOM, AT, {0},
 };
 
 static const struct parameter statistics_parameters[] = {
@@ -85,16 +85,17 @@ static const struct parameter statistics_parameters[] = {
      .choices = "all state stage source class category department street grid_cell",
      .initial = "state",
      .meaning = "by what cases are counted"},
+    AT,
     {0},
 };
 
 static const struct parameter change_parameters[] = {AFTER_CHANGE, LIMIT, {0}};
 
-static const struct parameter one_parameters[] = {
-    {.name = "number", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a case's number"},
-    AT,
-    {0},
-};
+#define ONE_CASE                                                                                                       \
+    { .name = "number", .kind = PARAMETER_TEXT, .low = 1, .high = 32, .meaning = "a case's number" }
+
+static const struct parameter one_parameters[] = {ONE_CASE, AT, {0}};
+static const struct parameter act_parameters[] = {ONE_CASE, {0}};
 
 const struct route routes_case[] = {
     {.method = METHOD_GET,
@@ -129,7 +130,7 @@ const struct route routes_case[] = {
      .deadline_s = 60},
     {.method = METHOD_GET,
      .pattern = "/api/v1/cases/statistics",
-     .summary = "How many cases stand how, now; each figure is a filter of the list",
+     .summary = "How many cases stand how, now or at a moment; each figure is a filter of the list",
      .right = RIGHT_READ,
      .parameters = statistics_parameters,
      .function = "onemap.http_case_statistics",
@@ -173,7 +174,7 @@ const struct route routes_case[] = {
      .pattern = "/api/v1/cases/{number}/actions",
      .summary = "Acts on a case, as the person and post that logged in",
      .right = RIGHT_READ,
-     .parameters = one_parameters,
+     .parameters = act_parameters,
      .body = {.types = "application/json", .limit = CASE_BODY_BYTES},
      .function = "onemap.http_case_do",
      .content_type = JSON_TYPE},

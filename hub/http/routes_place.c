@@ -63,7 +63,7 @@ static const struct parameter attendance_csv_parameters[] = {DAY, SUBSYSTEM, DEP
 static const struct parameter work_parameters[] = {WORK_FILTERS, LIMIT, AFTER_ID, {0}};
 static const struct parameter work_csv_parameters[] = {WORK_FILTERS, CSV_LIMIT, CSV_BOM, {0}};
 static const struct parameter summary_parameters[] = {SUBSYSTEM, DEPARTMENT, FROM, TO, AT, {0}};
-static const struct parameter grid_cells_parameters[] = {DEPARTMENT, BOX, LIMIT, CODE_AFTER(15), {0}};
+static const struct parameter grid_cells_parameters[] = {DEPARTMENT, BOX, LIMIT, CODE_AFTER(15), AT, {0}};
 static const struct parameter components_parameters[] = {DEPARTMENT, GRID_CELL, BOX, LIMIT, CODE_AFTER(16), {0}};
 static const struct parameter departments_parameters[] = {
     {.name = "area",
@@ -78,10 +78,11 @@ static const struct parameter zones_parameters[] = {
      .kind = PARAMETER_CHOICE,
      .choices = "disposal_yard construction_site no_entry other",
      .meaning = "only zones of this kind"},
-    {.name = "valid", .kind = PARAMETER_BOOLEAN, .meaning = "only zones that are in force now, or that are not"},
+    {.name = "valid", .kind = PARAMETER_BOOLEAN, .meaning = "only zones that are in force, or that are not"},
     BOX,
     LIMIT,
     AFTER,
+    AT,
     {0},
 };
 static const struct parameter search_parameters[] = {

@@ -59,7 +59,11 @@ BEGIN
         comparison = excluded.comparison, threshold = excluded.threshold, clear_threshold = excluded.clear_threshold,
         duration_s = excluded.duration_s, severity = excluded.severity, source = excluded.source,
         category_code = excluded.category_code, window_from = excluded.window_from, window_to = excluded.window_to
-    WHERE NOT a.edited;
+    WHERE NOT a.edited AND (a.name_zh, a.kind, a.metric, a.device_kind, a.comparison, a.threshold, a.clear_threshold, a.duration_s,
+            a.severity, a.source, a.category_code, a.window_from, a.window_to)
+        IS DISTINCT FROM (excluded.name_zh, excluded.kind, excluded.metric, excluded.device_kind, excluded.comparison,
+            excluded.threshold, excluded.clear_threshold, excluded.duration_s, excluded.severity, excluded.source,
+            excluded.category_code, excluded.window_from, excluded.window_to);
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_default(text, text, jsonb) IS
     'Sets a shipped rule unless the county edited it; keys: name_zh, metric, above|below|equals, clear, duration_s, severity, '

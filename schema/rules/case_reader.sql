@@ -1,21 +1,23 @@
 -- What the API and the commands read of cases: lists, one case with its clock and journal, who reported it. JSON in and out.
 -- Nothing here changes a case but by case_do().
 
-CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record, moment timestamptz DEFAULT now()) RETURNS jsonb
+CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record, moment timestamptz DEFAULT NULL) RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'state_zh', s.name_zh, 'source', c.source,
         'title', c.title, 'category', c.category_code, 'category_zh', k.name_zh, 'condition', c.condition_number,
         'department', d.code, 'department_zh', d.name_zh, 'grid_cell', c.grid_cell, 'street', c.street, 'address', c.address,
         'lon', public.ST_X(c.geom), 'lat', public.ST_Y(c.geom), 'reported_at', c.reported_at, 'deadline_at', c.deadline_at,
         'stage_deadline_at', CASE WHEN c.ended_at IS NULL THEN c.stage_deadline_at END, 'ended_at', c.ended_at,
-        'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false) ELSE c.deadline_at < moment END,
+        'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false)
+            ELSE c.deadline_at < coalesce(moment, now()) END,
         'rework_count', c.rework_count, 'supervision_count', c.supervision_count, 'flags', c.flags, 'satisfaction', c.satisfaction)
     FROM onemap.case_state s
     LEFT JOIN onemap.case_category k ON k.version = c.catalogue_version AND k.code = c.category_code
-    LEFT JOIN onemap.department d ON d.id = c.department_id
+    LEFT JOIN onemap.department_as_of(moment) d ON d.id = c.department_id
     WHERE s.state = c.state
 $$;
-COMMENT ON FUNCTION onemap.case_summary(onemap.case_record, timestamptz) IS 'A case as lists show it, judged at a moment';
+COMMENT ON FUNCTION onemap.case_summary(onemap.case_record, timestamptz) IS
+    'A case as lists show it; moment: as it was judged and its department was called then, NULL: now';
 
 -- A filter that names nothing there is would find nothing, which reads as "all is well".
 CREATE OR REPLACE FUNCTION onemap.case_list_check(filter jsonb) RETURNS void
@@ -99,15 +101,16 @@ GRANT EXECUTE ON FUNCTION onemap.case_list(jsonb) TO cityhub_api, cityhub_hub, c
 CREATE OR REPLACE FUNCTION onemap.case_show_of(c onemap.case_record, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN onemap.case_summary(c, coalesce(moment, now())) || jsonb_build_object(
+    RETURN onemap.case_summary(c, moment) || jsonb_build_object(
         'description', c.description, 'catalogue_version', c.catalogue_version, 'component_code', c.component_code,
         'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
-            FROM onemap.device d WHERE d.id = c.device_id),
+            FROM onemap.device_as_of(moment) d WHERE d.id = c.device_id),
         'external_code', c.external_code, 'merged_into', (SELECT k.code FROM onemap.case_record k WHERE k.id = c.merged_into),
         'merged', (SELECT coalesce(jsonb_agg(k.code ORDER BY k.id), '[]')
             FROM onemap.case_record_as_of(moment) k WHERE k.merged_into = c.id),
         'candidates', (SELECT coalesce(jsonb_agg(jsonb_build_object('department', d.code, 'name_zh', d.name_zh)
-            ORDER BY array_position(c.candidates, d.id)), '[]') FROM onemap.department d WHERE d.id = ANY (c.candidates)),
+            ORDER BY array_position(c.candidates, d.id)), '[]')
+            FROM onemap.department_as_of(moment) d WHERE d.id = ANY (c.candidates)),
         'rule', (SELECT jsonb_build_object('condition_zh', n.condition_zh, 'closing_zh', n.closing_zh, 'limit_value', n.limit_value,
                 'limit_unit', n.limit_unit, 'responsible', n.responsible, 'source', n.source) FROM onemap.case_condition n
             WHERE n.version = c.catalogue_version AND n.category_code = c.category_code AND n.number = c.condition_number),

@@ -29,11 +29,13 @@ BEGIN
     WHERE request ? c.parameter;
     RETURN QUERY EXECUTE CASE WHEN moment IS NULL THEN 'SELECT a.* FROM onemap.alarm a
             JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device d ON d.id = a.device_id
-            LEFT JOIN onemap.device_state s ON s.device_id = a.device_id'
+            LEFT JOIN onemap.device_state s ON s.device_id = a.device_id
+            LEFT JOIN onemap.vendor v'
         ELSE 'SELECT a.* FROM onemap.alarm_as_of($4) a
-            JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device_as_of($4) d ON d.id = a.device_id
-            LEFT JOIN LATERAL (SELECT t.geom FROM onemap.place_last_at(a.device_id, $4) t) s ON true' END || '
-        LEFT JOIN onemap.vendor v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
+            JOIN onemap.alarm_rule_as_of($4) r ON r.id = a.rule_id LEFT JOIN onemap.device_as_of($4) d ON d.id = a.device_id
+            LEFT JOIN LATERAL (SELECT t.geom FROM onemap.place_last_at(a.device_id, $4) t) s ON true
+            LEFT JOIN onemap.vendor_as_of($4) v' END || '
+                ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
         LEFT JOIN onemap.department u ON u.id = coalesce(d.department_id, v.department_id) WHERE true'
         || CASE WHEN mine IS NOT NULL THEN format(' AND u.id = ANY (%L)', mine) ELSE '' END
         || CASE request->>'open' WHEN 'true' THEN ' AND a.closed_at IS NULL' WHEN 'false' THEN ' AND a.closed_at IS NOT NULL'
@@ -65,9 +67,9 @@ LANGUAGE sql STABLE AS $$
             AND (moment IS NULL OR c.said_at <= moment)),
         'case', (SELECT c.code FROM onemap.case_alarm l JOIN onemap.case_record_as_of(moment) c ON c.id = l.case_id
             WHERE l.alarm_id = a.id AND l.seq <= c.event_count))
-    FROM onemap.alarm_rule r LEFT JOIN onemap.device_as_of(moment) d ON d.id = a.device_id
+    FROM onemap.alarm_rule_as_of(moment) r LEFT JOIN onemap.device_as_of(moment) d ON d.id = a.device_id
         LEFT JOIN LATERAL onemap.http_place_as_of(d.id, moment) s ON true
-        LEFT JOIN onemap.vendor v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
+        LEFT JOIN onemap.vendor_as_of(moment) v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
         LEFT JOIN onemap.department u ON u.id = coalesce(d.department_id, v.department_id)
     WHERE r.id = a.rule_id
 $$;
@@ -86,6 +88,7 @@ COMMENT ON FUNCTION onemap.http_alarms(jsonb) IS 'GET /api/v1/alarms: {alarms, n
 
 CREATE OR REPLACE FUNCTION onemap.http_alarms_csv(request jsonb) RETURNS TABLE (body text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.http_alarm_check(request);
     RETURN QUERY SELECT onemap.http_csv_head(request, '编号', '子系统', '规则', '级别', '设备编号', '设备', '厂商', '单位代码',
@@ -94,19 +97,22 @@ BEGIN
             e.e->>'device_zh', e.e->>'vendor', e.e->>'department', e.e->>'grid_cell', e.e->>'lon', e.e->>'lat',
             onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
-        FROM onemap.http_alarm_find(request) f, LATERAL (SELECT onemap.http_alarm_entry(f, NULL)) e (e) ORDER BY f.id DESC;
+        FROM onemap.http_alarm_find(request) f, LATERAL (SELECT onemap.http_alarm_entry(f, moment)) e (e) ORDER BY f.id DESC;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: the same list line by line';
 
 CREATE OR REPLACE FUNCTION onemap.http_alarm(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (onemap.http_alarm_entry(a, NULL) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
+    SELECT (onemap.http_alarm_entry(a, m.moment) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
         'source', r.source, 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', c.id, 'said_at', c.said_at,
-            'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c WHERE c.alarm_id = a.id)))::json
-    FROM onemap.http_alarm_find(request) a JOIN onemap.alarm_rule r ON r.id = a.rule_id
+            'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c
+            WHERE c.alarm_id = a.id AND (m.moment IS NULL OR c.said_at <= m.moment))))::json
+    FROM (SELECT onemap.http_at(request) AS moment) m CROSS JOIN LATERAL onemap.http_alarm_find(request) a
+        JOIN LATERAL onemap.alarm_rule_as_of(m.moment) r ON r.id = a.rule_id
 $$;
 COMMENT ON FUNCTION onemap.http_alarm(jsonb) IS
-    'GET /api/v1/alarms/{id}: one alarm with its rule''s limit and the comments; no row: none, or not to be seen';
+    'GET /api/v1/alarms/{id}: one alarm with its rule''s limit and the comments; at: as it was at a moment; no row: none, '
+    'or not to be seen';
 GRANT EXECUTE ON FUNCTION onemap.http_alarms(jsonb), onemap.http_alarms_csv(jsonb), onemap.http_alarm(jsonb) TO cityhub_api;
 
 -- ---- acting ----

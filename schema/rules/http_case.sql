@@ -177,7 +177,7 @@ COMMENT ON FUNCTION onemap.http_case_departments(jsonb) IS 'Ids of the departmen
 
 -- ---- lists ----
 
-CREATE OR REPLACE FUNCTION onemap.http_case_entry(c onemap.case_record, times bigint, moment timestamptz DEFAULT now())
+CREATE OR REPLACE FUNCTION onemap.http_case_entry(c onemap.case_record, times bigint, moment timestamptz DEFAULT NULL)
 RETURNS jsonb
 LANGUAGE sql STABLE AS $$
     SELECT onemap.case_summary(c, moment) || jsonb_build_object('stage', s.stage, 'stage_zh', s.name_zh, 'subsystem', c.subsystem,
@@ -187,7 +187,8 @@ LANGUAGE sql STABLE AS $$
         || CASE WHEN times IS NOT NULL THEN jsonb_build_object('times', times) ELSE '{}' END
     FROM onemap.http_case_stages() s WHERE c.state = ANY (s.states)
 $$;
-COMMENT ON FUNCTION onemap.http_case_entry(onemap.case_record, bigint, timestamptz) IS 'A case as the route''s lists show it';
+COMMENT ON FUNCTION onemap.http_case_entry(onemap.case_record, bigint, timestamptz) IS
+    'A case as the route''s lists show it; moment: as it was then, NULL: as it is';
 
 CREATE OR REPLACE FUNCTION onemap.http_cases(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -200,7 +201,7 @@ BEGIN
             ''next'', CASE WHEN count(*) = ($2->>''limit'')::int THEN min(p.id) END)
         FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
               ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN %s c ON c.id = p.id',
-        CASE WHEN request ? 'at' THEN '$1' ELSE 'now()' END, source,
+        CASE WHEN request ? 'at' THEN '$1' ELSE 'NULL' END, source,
         CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($1)' ELSE 'onemap.case_record' END)
     INTO result USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
         onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
@@ -218,7 +219,7 @@ COMMENT ON FUNCTION onemap.http_cases(jsonb) IS
     'sum of the entries'' "times", and the number of cases';
 GRANT EXECUTE ON FUNCTION onemap.http_cases(jsonb) TO cityhub_api;
 
-CREATE OR REPLACE FUNCTION onemap.http_case_csv_line(c onemap.case_record, times bigint) RETURNS text
+CREATE OR REPLACE FUNCTION onemap.http_case_csv_line(c onemap.case_record, times bigint, moment timestamptz) RETURNS text
 LANGUAGE sql STABLE AS $$
     SELECT onemap.http_csv_line(e.e->>'case', e.e->>'state_zh', e.e->>'stage_zh', s.name_zh, e.e->>'category', e.e->>'category_zh',
         e.e->>'department', e.e->>'department_zh', c.title, c.address, c.grid_cell, e.e->>'lon', e.e->>'lat',
@@ -226,10 +227,10 @@ LANGUAGE sql STABLE AS $$
         onemap.county_time(c.deadline_at), onemap.county_time(c.handled_at), onemap.county_time(c.ended_at),
         CASE WHEN (e.e->>'overdue')::boolean THEN '是' ELSE '否' END, c.return_count::text, c.rework_count::text,
         c.supervision_count::text, c.satisfaction, c.external_code, times::text)
-    FROM (SELECT onemap.http_case_entry(c, times)) e (e) JOIN onemap.case_source s ON s.source = c.source
+    FROM (SELECT onemap.http_case_entry(c, times, moment)) e (e) JOIN onemap.case_source s ON s.source = c.source
 $$;
-COMMENT ON FUNCTION onemap.http_case_csv_line(onemap.case_record, bigint) IS
-    'A case as a line of CSV, times as the county''s clocks';
+COMMENT ON FUNCTION onemap.http_case_csv_line(onemap.case_record, bigint, timestamptz) IS
+    'A case as a line of CSV, times as the county''s clocks; moment: as it was then, NULL: as it is';
 
 CREATE OR REPLACE FUNCTION onemap.http_cases_csv(request jsonb) RETURNS TABLE (body text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -238,12 +239,13 @@ BEGIN
     RETURN QUERY SELECT onemap.http_csv_head(request, '案卷号', '状态', '环节', '来源', '类别代码', '类别', '单位代码', '责任单位',
         '标题', '地址', '网格', '经度', '纬度', '上报时间', '立案时间', '派遣时间', '处置截止', '处置时间', '办结时间', '超期',
         '回退次数', '返工次数', '督办次数', '满意度', '外部编号', '计入次数');
-    RETURN QUERY EXECUTE format('SELECT onemap.http_case_csv_line(c, p.times)
+    RETURN QUERY EXECUTE format('SELECT onemap.http_case_csv_line(c, p.times, $6)
         FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
-              ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN onemap.case_record c ON c.id = p.id ORDER BY p.id DESC',
-        onemap.http_case_rows(request))
+              ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN %s c ON c.id = p.id ORDER BY p.id DESC',
+        onemap.http_case_rows(request),
+        CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($6)' ELSE 'onemap.case_record' END)
     USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
-        onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
+        onemap.http_time(request, 'from'), onemap.http_time(request, 'to'), onemap.http_at(request);
 END $$;
 COMMENT ON FUNCTION onemap.http_cases_csv(jsonb) IS 'GET /api/v1/cases.csv: the same list line by line';
 GRANT EXECUTE ON FUNCTION onemap.http_cases_csv(jsonb) TO cityhub_api;
@@ -258,21 +260,24 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
             '(SELECT s.name_zh FROM onemap.http_case_stages() s WHERE s.stage = g.key)', 'stage'),
         ('source', 'r.source', '(SELECT s.name_zh FROM onemap.case_source s WHERE s.source = g.key)', 'source'),
         ('class', 'left(coalesce(r.category_code, ''''), 3)',
-            '(SELECT max(k.class_zh) FROM onemap.case_category k WHERE left(k.code, 3) = g.key)',
+            '(SELECT k.class_zh FROM onemap.case_category k JOIN onemap.case_catalogue y ON y.version = k.version
+                WHERE left(k.code, 3) = g.key AND ($6 IS NULL OR y.imported_at <= $6) ORDER BY k.version DESC LIMIT 1)',
             'category'),
         ('category', 'coalesce(r.category_code, '''')',
-            '(SELECT k.name_zh FROM onemap.case_category k WHERE k.code = g.key ORDER BY k.version DESC LIMIT 1)', 'category'),
+            '(SELECT k.name_zh FROM onemap.case_category k JOIN onemap.case_catalogue y ON y.version = k.version
+                WHERE k.code = g.key AND ($6 IS NULL OR y.imported_at <= $6) ORDER BY k.version DESC LIMIT 1)', 'category'),
         ('department', 'coalesce((SELECT d.code FROM onemap.department d WHERE d.id = r.department_id), '''')',
-            '(SELECT d.name_zh FROM onemap.department d WHERE d.code = g.key)', 'department'),
+            '(SELECT d.name_zh FROM onemap.department_as_of($6) d WHERE d.code = g.key)', 'department'),
         ('street', 'coalesce(r.street, '''')', 'NULL::text', 'grid_cell'),
         ('grid_cell', 'coalesce(r.grid_cell, '''')', 'NULL::text', 'grid_cell')
 $$;
 COMMENT ON FUNCTION onemap.http_case_keys() IS
-    'By what cases can be counted: the key of a row r, the name of a key, and the parameter by which a list has its cases';
+    'By what cases can be counted: the key of a row r, the name of a key ($6 the moment asked for, NULL: '
+    'now), and the parameter by which a list has its cases';
 
 CREATE OR REPLACE FUNCTION onemap.http_case_statistics(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE rows jsonb; figures text; k record;
+DECLARE rows jsonb; figures text; k record; moment timestamptz := onemap.http_case_moment(request);
 BEGIN
     PERFORM onemap.http_case_check(request);
     SELECT * INTO k FROM onemap.http_case_keys() x WHERE x.dimension = request->>'by';
@@ -281,15 +286,15 @@ BEGIN
     EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(''key'', g.key, ''name_zh'', %s,
             ''figures'', to_jsonb(g) - ''key'') ORDER BY g.key COLLATE "C"), ''[]'')
         FROM (SELECT %s AS key, count(*) AS all, %s FROM %s GROUP BY 1) g', k.name, k.key, figures, onemap.http_case_rows(request))
-    INTO rows USING now(), request, onemap.http_case_departments(request), onemap.http_time(request, 'from'),
-        onemap.http_time(request, 'to');
-    RETURN QUERY SELECT json_build_object('by', k.dimension, 'as_of', now(), 'parameter', k.parameter, 'rows', rows,
+    INTO rows USING moment, request, onemap.http_case_departments(request), onemap.http_time(request, 'from'),
+        onemap.http_time(request, 'to'), onemap.http_at(request);
+    RETURN QUERY SELECT json_build_object('by', k.dimension, 'as_of', moment, 'parameter', k.parameter, 'rows', rows,
         'figures', (SELECT json_agg(json_build_object('figure', f.figure, 'name_zh', f.name_zh) ORDER BY f.position)
             FROM onemap.http_case_figures() f));
 END $$;
 COMMENT ON FUNCTION onemap.http_case_statistics(jsonb) IS
     'GET /api/v1/cases/statistics: {by, as_of, parameter, rows: [{key, name_zh, figures: {all, open, overdue, ...}}], figures}; '
-    'the list behind a figure has the same filter, the parameter''s key, and is=<figure>';
+    'the list behind a figure has the same filter, the parameter''s key, and is=<figure>; at: as it was at a moment';
 GRANT EXECUTE ON FUNCTION onemap.http_case_statistics(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_case_words(request jsonb) RETURNS TABLE (body json)
@@ -381,11 +386,11 @@ BEGIN
             || jsonb_build_object('attachments', onemap.http_case_attachments(c.id, least(reach, c.event_count + 1))))::json;
     ELSE
         RETURN QUERY SELECT (onemap.case_show_of(c, moment)
-            || onemap.http_case_entry(c, NULL, coalesce(moment, now())) || jsonb_build_object(
+            || onemap.http_case_entry(c, NULL, moment) || jsonb_build_object(
             'can', CASE WHEN moment IS NULL THEN onemap.http_case_can(c, request) ELSE '{}' END,
             'attachments', onemap.http_case_attachments(c.id, least(reach, c.event_count + 1)),
             'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
-                FROM onemap.device d WHERE d.id = c.device_id),
+                FROM onemap.device_as_of(moment) d WHERE d.id = c.device_id),
             'nearby', onemap.http_case_near(c, request, 200, false, moment),
             'similar', onemap.http_case_near(c, request, 1000, true, moment)))::json;
     END IF;

@@ -211,7 +211,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'rule', a.key, 'name_zh', a.name_zh, 'severity', a.severity,
         'opened_at', a.opened_at, 'value', a.value, 'acknowledged_at', a.acknowledged_at) ORDER BY a.opened_at DESC), '[]')
     FROM (SELECT x.id, r.key, r.name_zh, x.severity, x.opened_at, x.value, x.acknowledged_at
-          FROM onemap.alarm_open_as_of(device, moment) x JOIN onemap.alarm_rule r ON r.id = x.rule_id
+          FROM onemap.alarm_open_as_of(device, moment) x JOIN onemap.alarm_rule_as_of(moment) r ON r.id = x.rule_id
           ORDER BY x.opened_at DESC LIMIT 50) a
 $$;
 COMMENT ON FUNCTION onemap.http_device_alarms(int, timestamptz) IS 'Open alarms of a device, the newest first, 50 at most';

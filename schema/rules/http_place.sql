@@ -18,12 +18,12 @@ CREATE OR REPLACE FUNCTION onemap.http_grid_cells(request jsonb) RETURNS TABLE (
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
     area public.geometry := onemap.http_box(request->'box'); most int := (request->>'limit')::int;
-    units int[] := onemap.http_department_ids(request);
+    units int[] := onemap.http_department_ids(request); moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.identity(request), onemap.http_check(request);
     RETURN QUERY
     WITH page AS MATERIALIZED (
-        SELECT g.* FROM onemap.grid_cell g
+        SELECT g.* FROM onemap.grid_cell_as_of(moment) g
         WHERE g.code > coalesce(request->>'after', '')::char(15) AND (NOT request ? 'department' OR g.department_id = ANY (units))
             AND (area IS NULL OR public.ST_Intersects(g.geom, area))
         ORDER BY g.code LIMIT most)
@@ -31,19 +31,22 @@ BEGIN
         'department', u.code)) ORDER BY p.code), CASE WHEN count(*) = most THEN max(p.code) END)
     FROM page p LEFT JOIN onemap.department u ON u.id = p.department_id;
 END $$;
-COMMENT ON FUNCTION onemap.http_grid_cells(jsonb) IS 'GET /api/v1/grid_cells: features {code, name_zh, department}';
+COMMENT ON FUNCTION onemap.http_grid_cells(jsonb) IS
+    'GET /api/v1/grid_cells: features {code, name_zh, department}; at: as they were at a moment';
 GRANT EXECUTE ON FUNCTION onemap.http_grid_cells(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_zones(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-DECLARE area public.geometry := onemap.http_box(request->'box'); most int := (request->>'limit')::int;
+DECLARE
+    area public.geometry := onemap.http_box(request->'box'); most int := (request->>'limit')::int;
+    moment timestamptz := onemap.http_at(request); then_at timestamptz := coalesce(moment, now());
 BEGIN
     PERFORM onemap.identity(request);
     RETURN QUERY
     WITH page AS MATERIALIZED (
-        SELECT z.* FROM onemap.zone z
+        SELECT z.* FROM onemap.zone_as_of(moment) z
         WHERE z.id > (request->>'after')::int AND (NOT request ? 'kind' OR z.kind = request->>'kind')
-            AND (NOT request ? 'valid' OR (now() >= z.valid_from AND now() < z.valid_to) = (request->>'valid')::boolean)
+            AND (NOT request ? 'valid' OR (then_at >= z.valid_from AND then_at < z.valid_to) = (request->>'valid')::boolean)
             AND (area IS NULL OR public.ST_Intersects(z.geom, area))
         ORDER BY z.id LIMIT most)
     SELECT onemap.http_features(json_agg(onemap.http_feature(p.id::text, p.geom, json_build_object('kind', p.kind, 'code', p.code,
@@ -52,7 +55,8 @@ BEGIN
         CASE WHEN count(*) = most THEN max(p.id)::text END)
     FROM page p;
 END $$;
-COMMENT ON FUNCTION onemap.http_zones(jsonb) IS 'GET /api/v1/zones: features {kind, code, name_zh, valid_from, valid_to}';
+COMMENT ON FUNCTION onemap.http_zones(jsonb) IS 'GET /api/v1/zones: features {kind, code, name_zh, valid_from, valid_to}; at: as '
+    'they were at a moment';
 GRANT EXECUTE ON FUNCTION onemap.http_zones(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_departments(request jsonb) RETURNS TABLE (body json)

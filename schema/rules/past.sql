@@ -1,7 +1,7 @@
 -- The county at any minute: what was so at a moment, as it was known then. Tables that are written over have their versions
--- beside them (schema/tables/121_past.sql, 150_past_work.sql), kept by triggers; records are known from their receipt on. A
--- function <table>_as_of(moment) has the rows of its table; moment NULL: as it stands, at no cost. Only these triggers write
--- the past.
+-- beside them (schema/tables/121_past.sql, 150_past_work.sql, 152_past_names.sql), kept by triggers; records are known from
+-- their receipt on. A function <table>_as_of(moment) has the rows of its table; moment NULL: as it stands, at no cost. Only
+-- these triggers write the past.
 
 -- ---- keeping ----
 
@@ -13,6 +13,14 @@ $$;
 COMMENT ON FUNCTION onemap.past_columns(text, text) IS 'The columns of a table, each with the alias before it, in their order';
 
 -- Of a table that says itself from when on a row is there (born), new rows need no note.
+-- The key's columns: 'id', or with a comma between them.
+CREATE OR REPLACE FUNCTION onemap.past_same(key text, one text, other text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(format('%2$s.%1$I = %3$s.%1$I', k.k, one, other), ' AND ' ORDER BY k.n)
+    FROM unnest(string_to_array(key, ',')) WITH ORDINALITY k (k, n)
+$$;
+COMMENT ON FUNCTION onemap.past_same(text, text, text) IS 'The condition that two rows, by their aliases, have the same key';
+
 CREATE OR REPLACE FUNCTION onemap.past_watch(what text, key text, born text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE event record;
@@ -37,15 +45,15 @@ BEGIN
         LANGUAGE sql STABLE AS $f$
             SELECT %3$s FROM onemap.%2$I t
             WHERE moment IS NULL OR (%6$s AND NOT EXISTS (
-                SELECT FROM onemap.%5$I p WHERE p.%7$I = t.%7$I AND p.until_at > moment))
+                SELECT FROM onemap.%5$I p WHERE %7$s AND p.until_at > moment))
             UNION ALL
             SELECT %4$s FROM onemap.%5$I p
             WHERE p.there AND p.until_at > moment AND %8$s AND NOT EXISTS (
-                SELECT FROM onemap.%5$I e WHERE e.%7$I = p.%7$I AND e.until_at > moment
+                SELECT FROM onemap.%5$I e WHERE %9$s AND e.until_at > moment
                     AND (e.until_at, e.past_id) < (p.until_at, p.past_id))
         $f$', what || '_as_of', what, onemap.past_columns(what, 't'), onemap.past_columns(what, 'p'), what || '_past',
-        coalesce('t.' || quote_ident(born) || ' <= moment', 'true'), key,
-        coalesce('p.' || quote_ident(born) || ' <= moment', 'true'));
+        coalesce('t.' || quote_ident(born) || ' <= moment', 'true'), onemap.past_same(key, 'p', 't'),
+        coalesce('p.' || quote_ident(born) || ' <= moment', 'true'), onemap.past_same(key, 'e', 'p'));
     EXECUTE format('COMMENT ON FUNCTION onemap.%I(timestamptz) IS %L', what || '_as_of',
         format('Rows of onemap.%s as they were at a moment; NULL: as they are', what));
     EXECUTE format('GRANT EXECUTE ON FUNCTION onemap.%I(timestamptz) TO cityhub_read', what || '_as_of');
@@ -56,8 +64,8 @@ COMMENT ON FUNCTION onemap.past_watch(text, text, text) IS
 
 SELECT onemap.past_watch(x.what, x.key, x.born) FROM (VALUES ('device', 'id', 'created_at'), ('person', 'id', NULL),
     ('vehicle', 'id', NULL), ('case_record', 'id', NULL), ('alarm', 'id', 'recorded_at'), ('grid_cell', 'code', NULL),
-    ('zone', 'id', NULL), ('work_order', 'id', NULL), ('work_standard', 'id', NULL), ('department', 'id', NULL))
-    AS x (what, key, born);
+    ('zone', 'id', NULL), ('work_order', 'id', NULL), ('work_standard', 'id', NULL), ('department', 'id', NULL),
+    ('alarm_rule', 'id', NULL), ('vendor', 'subsystem,vendor', 'created_at')) AS x (what, key, born);
 
 CREATE OR REPLACE FUNCTION onemap.presence_keep() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -75,7 +83,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE what text; gone int; total int := 0;
 BEGIN
     FOREACH what IN ARRAY '{device,person,vehicle,case_record,alarm,grid_cell,zone,work_order,work_standard,department,
-        presence}'::text[] LOOP
+        alarm_rule,vendor,presence}'::text[] LOOP
         EXECUTE format('DELETE FROM onemap.%I p WHERE p.until_at < $1', what || '_past') USING before;
         GET DIAGNOSTICS gone = ROW_COUNT;
         total := total + gone;
