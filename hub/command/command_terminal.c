@@ -155,6 +155,20 @@ static int import(const struct config *config, PGconn *connection, const struct 
     return problems == 0 ? EXIT_DONE : EXIT_FAILED;
 }
 
+static int tell(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    (void)config;
+    cJSON *answer = ask_json(connection, "onemap.terminal_tell", arguments->request);
+    if (answer == NULL) {
+        return EXIT_FAILED;
+    }
+    printf(
+        "command %.0f waits for terminal %s of %s until %s; `cityhub terminal list --commands` shows what becomes of it\n",
+        member_number(answer, "id", 0), member_text(answer, "identity"), member_text(answer, "protocol"),
+        member_text(answer, "expires_at"));
+    cJSON_Delete(answer);
+    return EXIT_DONE;
+}
+
 /* ---- lists ---- */
 
 static const struct ask_list known_rows = {.rows = "onemap.terminal_list_table",
@@ -170,11 +184,18 @@ static const struct ask_list gateway_rows = {.rows = "onemap.gateway_list_table"
                                              .nothing = "No gateway has reported yet.",
                                              .times = true};
 
+static const struct ask_list command_rows = {.rows = "onemap.terminal_command_table",
+                                             .json = "onemap.terminal_command_json",
+                                             .nothing =
+                                                 "No terminal was told anything: `cityhub terminal tell --help`.",
+                                             .times = true};
+
 static int list(const struct config *config, PGconn *connection, const struct arguments *arguments) {
     (void)config;
     return ask_print(connection,
                      argument_given(arguments, "pending")    ? &pending_rows
                      : argument_given(arguments, "gateways") ? &gateway_rows
+                     : argument_given(arguments, "commands") ? &command_rows
                                                              : &known_rows,
                      arguments);
 }
@@ -278,6 +299,10 @@ static const struct command terminal_adopt = {
 static const struct command_option list_options[] = {
     {.name = "pending", .kind = OPTION_FLAG, .help = "unknown ones that called, with their first frame"},
     {.name = "gateways", .kind = OPTION_FLAG, .either = true, .help = "the gateways, by their last reports"},
+    {.name = "commands",
+     .kind = OPTION_FLAG,
+     .either = true,
+     .help = "what terminals were told, the newest 1000, and what became of it"},
     {TERMINAL_PROTOCOL, .help = "only those that speak it"},
     {.name = "subsystem",
      .argument = "KEY",
@@ -334,12 +359,52 @@ static const struct command terminal_revoke = {
     .examples = "cityhub terminal revoke --protocol hj212 --identity 010000A8900016F000169DC0\n",
 };
 
-static const struct command *const actions[] = {&terminal_add,   &terminal_list,   &terminal_import,
-                                                &terminal_adopt, &terminal_revoke, NULL};
+static const struct command_option tell_options[] = {
+    {.name = "protocol",
+     .argument = "WORD",
+     .kind = OPTION_WORD,
+     .required = true,
+     .words = "hj212 jt808",
+     .member = "protocol",
+     .help = "what it speaks"},
+    TERMINAL_IDENTITY,
+    {.name = "command",
+     .argument = "WORD",
+     .kind = OPTION_TEXT,
+     .required = true,
+     .words = "text position parameters set_parameters clock set_clock interval set_interval history",
+     .member = "command",
+     .help =
+         "what it is told: JT/T 808 a text for the driver, where are you, tell or set parameters; HJ 212 tell or set the "
+         "clock, tell or set an interval of reports, send what you have stored"},
+    {.name = "set",
+     .argument = "KEY=VALUE",
+     .kind = OPTION_PAIR,
+     .words = "text urgent aloud parameters data interval from to expires_s",
+     .help =
+         "a field of the command; several by saying --set again. parameters='{\"0x0029\": 30}'; data=realtime or minute of "
+         "an interval, minute, hour or day of history; expires_s: how long it may wait, 600 if it is not given"},
+    {0}};
+
+static const struct command terminal_tell = {
+    .name = "tell",
+    .summary = "tell a terminal something (终端指令)",
+    .text =
+        "Lets a command wait until a gateway has the terminal's connection, and notes it in the audit log. It goes down once; "
+        "what becomes of it `cityhub terminal list --commands` shows.",
+    .options = tell_options,
+    .work = tell,
+    .examples =
+        "cityhub terminal tell --protocol jt808 --identity 13800138000 --command text --set text=请减速慢行 --set urgent=true\n"
+        "cityhub terminal tell --protocol hj212 --identity 010000A8900016F000169DC0 --command set_clock\n",
+};
+
+static const struct command *const actions[] = {
+    &terminal_add, &terminal_list, &terminal_import, &terminal_adopt, &terminal_revoke, &terminal_tell, NULL};
 
 const struct command command_terminal = {
     .name = "terminal",
-    .summary = "add, import, list, adopt and revoke terminals (终端) that speak to a gateway",
+    .summary = "add, import, list, adopt, revoke and tell terminals (终端) that speak to a gateway",
     .actions = actions,
     .more = "docs/gateway.md",
 };

@@ -532,16 +532,34 @@ void connections_settle(struct connections *connections) {
     }
 }
 
+/* The connection that the terminal has claimed, NULL = none here. */
+static struct connection *told_of(struct connections *connections, const cJSON *what) {
+    for (size_t i = 0; i < COUNT_OF(speeches); i++) {
+        if (strcmp(speeches[i]->name, member_text(what, "protocol")) == 0) {
+            return *claim_find(connections, i, member_text(what, "identity"));
+        }
+    }
+    return NULL;
+}
+
 void connections_tell(struct connections *connections, const cJSON *list) {
+    struct upstream *upstream = connections->parts.upstream;
     const cJSON *what;
     cJSON_ArrayForEach(what, list) {
-        for (size_t i = 0; i < COUNT_OF(speeches); i++) {
-            struct connection *connection = strcmp(speeches[i]->name, member_text(what, "protocol")) == 0
-                                                ? *claim_find(connections, i, member_text(what, "identity"))
-                                                : NULL;
-            if (connection != NULL && speeches[i]->told != NULL) {
-                speeches[i]->told(connection, what);
+        struct connection *connection = told_of(connections, what);
+        const struct speech *speech = connection == NULL ? NULL : speeches[connection->protocol];
+        const cJSON *command = member_get(what, "command");
+        const struct command_name name = command_name_of(what);
+        if (member_is_number(what, "offer")) {
+            if (speech != NULL && speech->may_tell(connection)) {
+                upstream_want(upstream, (int64_t)member_number(what, "offer", 0));
             }
+        } else if (command != NULL && !upstream_begin(upstream, name)) {
+            continue;
+        } else if (command != NULL && (speech == NULL || !speech->may_tell(connection))) {
+            upstream_settle(upstream, name, COMMAND_RETURNED, NULL);
+        } else if (speech != NULL) {
+            speech->told(connection, what);
         }
     }
 }

@@ -167,6 +167,10 @@ struct hj212_peer {
     enum hj212_crc crc;
 };
 
+/* Any request, whose content is the caller's to write well. `now_ms` makes the QN. */
+size_t hj212_request(const struct hj212_peer *peer, int command, const char *content, int64_t now_ms,
+                     char out[static HJ212_ANSWER_MAX]);
+
 /* 1012: sets the device's clock to `now_ms`; follows the answer to 1013. `pollutant` is the PolId of the 1013, or NULL.
  * `now_ms` also makes the QN. */
 size_t hj212_set_clock(const struct hj212_peer *peer, const char *pollutant, int64_t now_ms,

@@ -164,8 +164,8 @@ size_t hj212_refuse(const struct hj212_frame *frame, enum hj212_return why, enum
 
 /* ---- commands */
 
-static size_t ask(const struct hj212_peer *peer, int command, const char *content, int64_t now_ms,
-                  char out[static HJ212_ANSWER_MAX]) {
+size_t hj212_request(const struct hj212_peer *peer, int command, const char *content, int64_t now_ms,
+                     char out[static HJ212_ANSWER_MAX]) {
     char qn[STAMP_MAX];
     struct message message = {.qn = stamp_of(now_ms, peer->offset_s, true, qn),
                               .st = peer->st,
@@ -183,7 +183,7 @@ size_t hj212_set_clock(const struct hj212_peer *peer, const char *pollutant, int
     bool named = is_plain(pollutant) && *pollutant != '\0' && strlen(pollutant) <= 32;
     snprintf(content, sizeof content, "%s%s%sSystemTime=%s", named ? "PolId=" : "", named ? pollutant : "",
              named ? "," : "", stamp_of(now_ms, peer->offset_s, false, stamp));
-    return ask(peer, SET_CLOCK, content, now_ms, out);
+    return hj212_request(peer, SET_CLOCK, content, now_ms, out);
 }
 
 size_t hj212_fetch(const struct hj212_peer *peer, int command, int64_t begin_ms, int64_t end_ms, int64_t now_ms,
@@ -194,5 +194,5 @@ size_t hj212_fetch(const struct hj212_peer *peer, int command, int64_t begin_ms,
     }
     snprintf(content, sizeof content, "BeginTime=%s,EndTime=%s", stamp_of(begin_ms, peer->offset_s, false, begin),
              stamp_of(end_ms, peer->offset_s, false, end));
-    return ask(peer, command, content, now_ms, out);
+    return hj212_request(peer, command, content, now_ms, out);
 }

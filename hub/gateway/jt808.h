@@ -31,6 +31,7 @@ enum {
     JT808_RESEND = 0x0005,          /* the terminal asks for sub-packets of ours */
     JT808_REGISTER = 0x0100,        /* 8100 */
     JT808_AUTHENTICATE = 0x0102,    /* 8001 */
+    JT808_PARAMETERS = 0x0104,      /* to 8104: serial 2, count 1, then id 4, length 1, value each */
     JT808_TIME = 0x0109,            /* 8109: trackers' own, before there was 0004 */
     JT808_POSITION = 0x0200,        /* 8001 */
     JT808_POSITION_ANSWER = 0x0201, /* to 8201: serial 2, then as 0200 */

@@ -19,9 +19,10 @@ struct speech {
     enum reading (*read)(const char *bytes, size_t length, struct reading_result *result);
     /* One frame: answers, and puts what is to be stored. */
     void (*take)(struct connection *connection, const char *bytes, size_t length);
-    /* What the hub says to a terminal that has claimed the connection, see upstream.h; NULL = there is nothing to say.
-     */
+    /* What the hub says to a terminal that has claimed the connection, see upstream.h, but for offers. */
     void (*told)(struct connection *connection, const cJSON *what);
+    /* Whether it may be told a command now. */
+    bool (*may_tell)(struct connection *connection);
     /* Releases what connection_state points to; NULL = nothing is ever there. */
     void (*release)(void *state);
 };

@@ -15,6 +15,7 @@
 #include "hub/gateway/dialects.h"
 #include "hub/gateway/hj212.h"
 #include "hub/gateway/hj212_records.h"
+#include "hub/gateway/hj212_tell.h"
 #include "hub/gateway/raw.h"
 #include "hub/gateway/speech.h"
 #include "hub/gateway/upstream.h"
@@ -41,7 +42,9 @@ struct station {
     uint64_t ask_at; /* steady ms: when the hub is asked next what is missing */
     struct fetch list[FETCHES_MAX];
     size_t count;
-    uint64_t asked_at; /* of the first in the list, 0 = it was not */
+    uint64_t asked_at;           /* of the first in the list, or of the command; 0 = nothing is under way */
+    struct command_name telling; /* the command that is under way, id 0 = none */
+    int64_t asked_ms;            /* its QN */
 };
 
 static int64_t port(const struct config *config) {
@@ -135,6 +138,15 @@ static void release(void *state) {
     free(state);
 }
 
+static struct hj212_peer peer_of(const struct station *station, const struct terminal *terminal) {
+    return (struct hj212_peer){.st = station->st,
+                               .pw = station->pw,
+                               .mn = station->mn,
+                               .version = station->version,
+                               .offset_s = terminal->offset_minutes * 60,
+                               .crc = crc_of(terminal)};
+}
+
 /* Asks for the first in the list, if nothing is under way. */
 static void fetch_next(struct connection *connection, struct station *station, const struct terminal *terminal) {
     char request[HJ212_ANSWER_MAX];
@@ -142,12 +154,7 @@ static void fetch_next(struct connection *connection, struct station *station, c
         return;
     }
     const struct fetch *fetch = &station->list[0];
-    const struct hj212_peer peer = {.st = station->st,
-                                    .pw = station->pw,
-                                    .mn = station->mn,
-                                    .version = station->version,
-                                    .offset_s = terminal->offset_minutes * 60,
-                                    .crc = crc_of(terminal)};
+    const struct hj212_peer peer = peer_of(station, terminal);
     size_t length = hj212_fetch(&peer, fetch->command, fetch->begin_ms, fetch->end_ms, clock_now_ms(), request);
     log_info("hj212_fetch", "mn=%s command=%d begin_ms=%lld end_ms=%lld", log_quote(station->mn), fetch->command,
              (long long)fetch->begin_ms, (long long)fetch->end_ms);
@@ -161,6 +168,62 @@ static void fetch_over(struct station *station, size_t count) {
     memmove(station->list, station->list + count, station->count * sizeof *station->list);
 }
 
+/* ---- commands ---- */
+
+static bool may_tell(struct connection *connection) {
+    const struct station *station = *connection_state(connection);
+    return station != NULL && station->st[0] != '\0' && station->asked_at == 0;
+}
+
+static void tell(struct connection *connection, struct station *station, const struct terminal *terminal,
+                 const cJSON *what) {
+    char request[HJ212_ANSWER_MAX];
+    const struct hj212_peer peer = peer_of(station, terminal);
+    const struct command_name name = command_name_of(what);
+    int64_t now_ms = clock_now_ms();
+    size_t length = hj212_tell(&peer, member_get(what, "command"), now_ms, request);
+    if (length == 0) {
+        upstream_settle(connection_parts(connection)->upstream, name, COMMAND_FAILED, NULL);
+        return;
+    }
+    log_info("hj212_command", "mn=%s command=%lld", log_quote(station->mn), (long long)name.id);
+    station->telling = name;
+    station->asked_ms = now_ms;
+    station->asked_at = (uint64_t)clock_steady_ms();
+    connection_send(connection, request, length);
+}
+
+/* What a frame says to the command that is under way. One that has no end in time is over: the hub's own clock says so.
+ */
+static void listen_to(struct upstream *upstream, struct station *station, const struct hj212_frame *frame,
+                      const struct terminal *terminal, uint64_t now) {
+    cJSON *answer = cJSON_CreateObject();
+    enum hj212_told said = hj212_is_answer(frame, station->asked_ms, terminal->offset_minutes * 60)
+                               ? hj212_told(frame, answer)
+                               : HJ212_TOLD_NOTHING;
+    if (said != HJ212_TOLD_NOTHING) {
+        upstream_settle(upstream, station->telling,
+                        said == HJ212_TOLD_DONE     ? COMMAND_ACKNOWLEDGED
+                        : said == HJ212_TOLD_FAILED ? COMMAND_FAILED
+                                                    : COMMAND_SENT,
+                        answer);
+    } else {
+        cJSON_Delete(answer);
+    }
+    if (said == HJ212_TOLD_DONE || said == HJ212_TOLD_FAILED || now - station->asked_at >= FETCH_WAIT_MS) {
+        station->telling = (struct command_name){0};
+        station->asked_at = 0;
+    }
+}
+
+/* Whether a frame is no more than what a command asked for: its value goes to the hub with the command. One that wants
+ * to be acknowledged is stored as any other. */
+static bool is_value(struct connection *connection, const struct hj212_frame *frame, const struct terminal *terminal) {
+    const struct station *station = *connection_state(connection);
+    return station != NULL && station->telling.id != 0 && !frame->ack && hj212_is_setting(frame) &&
+           hj212_is_answer(frame, station->asked_ms, terminal->offset_minutes * 60);
+}
+
 /* After each of its frames: what it was asked for has ended, or another is due. */
 static void look_after(struct connection *connection, const struct hj212_frame *frame,
                        const struct terminal *terminal) {
@@ -172,8 +235,10 @@ static void look_after(struct connection *connection, const struct hj212_frame *
     }
     const char *told = hj212_value(frame, "QnRtn");
     bool refused = frame->command == REQUEST_ANSWER && told != NULL && strcmp(told, "1") != 0;
-    if (station->asked_at != 0 &&
-        (refused || frame->command == REQUEST_END || now - station->asked_at >= FETCH_WAIT_MS)) {
+    if (station->telling.id != 0) {
+        listen_to(parts->upstream, station, frame, terminal, now);
+    } else if (station->asked_at != 0 &&
+               (refused || frame->command == REQUEST_END || now - station->asked_at >= FETCH_WAIT_MS)) {
         fetch_over(station, refused ? station->count : 1);
     }
     if (parts->config->gateway_history_s > 0 && now >= station->ask_at && station->count == 0) {
@@ -189,6 +254,10 @@ static void told(struct connection *connection, const cJSON *what) {
     const struct upstream *upstream = connection_parts(connection)->upstream;
     const struct terminal *terminal =
         station == NULL ? NULL : terminals_find(upstream_terminals(upstream), "hj212", station->mn);
+    if (terminal != NULL && member_get(what, "command") != NULL) {
+        tell(connection, station, terminal, what);
+        return;
+    }
     if (fetch == NULL || terminal == NULL || station->count == FETCHES_MAX ||
         strcmp(station->mn, member_text(what, "identity")) != 0) {
         return;
@@ -275,7 +344,11 @@ static void take(struct connection *connection, const char *bytes, size_t length
     if (terminal != NULL) {
         connection_heard(connection);
         connection_claim(connection, frame.mn);
-        store(connection, &frame, terminal, bytes, length);
+        if (is_value(connection, &frame, terminal)) {
+            connection_count(connection, FRAME_ANSWERED);
+        } else {
+            store(connection, &frame, terminal, bytes, length);
+        }
         look_after(connection, &frame, terminal);
     }
 }
@@ -286,4 +359,5 @@ const struct speech speech_hj212 = {.name = "hj212",
                                     .read = next_frame,
                                     .take = take,
                                     .told = told,
+                                    .may_tell = may_tell,
                                     .release = release};

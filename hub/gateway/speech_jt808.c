@@ -8,6 +8,7 @@
 #include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/member.h"
 #include "hub/base/topic.h"
 #include "hub/gateway/connection.h"
 #include "hub/gateway/dialects.h"
@@ -15,8 +16,10 @@
 #include "hub/gateway/jt808_letter.h"
 #include "hub/gateway/jt808_parts.h"
 #include "hub/gateway/jt808_records.h"
+#include "hub/gateway/jt808_tell.h"
 #include "hub/gateway/raw.h"
 #include "hub/gateway/speech.h"
+#include "hub/gateway/upstream.h"
 
 enum {
     PARTS_BYTES_MAX = JT808_MEDIUM_MAX + 64 * 1024, /* of sub-packets that a connection holds */
@@ -24,13 +27,24 @@ enum {
     PARTS_WAIT_MS = 5000,
     PARTS_ASKS_MAX = 3,
     TOKEN_BYTES = 12,
+    TOLD_MAX = 8,          /* commands that a vehicle has not answered */
+    TOLD_WAIT_MS = 120000, /* so long */
 };
 
 static size_t parts_held; /* bytes of all connections' sub-packets */
 
+/* A command that the vehicle was told. */
+struct told {
+    struct command_name name; /* id 0 = a free place */
+    uint16_t id, serial;      /* of the message */
+    int64_t at_ms;            /* of the steady clock */
+};
+
 /* What is kept of a connection. */
 struct vehicle {
     char phone[JT808_PHONE_MAX]; /* without zeros in front; "" = none yet */
+    struct jt808_address to;     /* by its last frame */
+    struct told told[TOLD_MAX];
     bool authenticated;
     uint16_t serial; /* of the last message to it */
     struct jt808_track track;
@@ -245,6 +259,104 @@ static void store_media(const struct talk *talk, const uint8_t *body, size_t len
     }
 }
 
+/* ---- commands ---- */
+
+/* A free place for one more, NULL = there is none. */
+static struct told *told_place(struct vehicle *vehicle) {
+    int64_t now = clock_steady_ms();
+    for (size_t i = 0; i < TOLD_MAX; i++) {
+        if (vehicle->told[i].name.id == 0 || now - vehicle->told[i].at_ms >= TOLD_WAIT_MS) {
+            return &vehicle->told[i];
+        }
+    }
+    return NULL;
+}
+
+static bool may_tell(struct connection *connection) {
+    struct vehicle *vehicle = *connection_state(connection);
+    return vehicle != NULL && vehicle->to.phone[0] != '\0' && told_place(vehicle) != NULL;
+}
+
+static void told(struct connection *connection, const cJSON *what) {
+    struct vehicle *vehicle = *connection_state(connection);
+    uint8_t bytes[JT808_WIRE_MAX];
+    struct told one = {.name = command_name_of(what), .at_ms = clock_steady_ms()};
+    struct told *place = vehicle == NULL || one.name.id == 0 ? NULL : told_place(vehicle);
+    if (place == NULL) {
+        return;
+    }
+    one.serial = ++vehicle->serial;
+    int length = jt808_tell(&vehicle->to, one.serial, member_get(what, "command"), &one.id, bytes);
+    if (length <= 0) {
+        upstream_settle(connection_parts(connection)->upstream, one.name, COMMAND_FAILED, NULL);
+        return;
+    }
+    log_info("jt808_command", "phone=%s command=%lld", log_quote(vehicle->phone), (long long)one.name.id);
+    *place = one;
+    connection_send(connection, bytes, (size_t)length);
+}
+
+/* The command whose message had that serial and that id. */
+static struct told *told_find(struct vehicle *vehicle, uint16_t serial, uint16_t id) {
+    for (size_t i = 0; i < TOLD_MAX; i++) {
+        if (vehicle->told[i].name.id != 0 && vehicle->told[i].serial == serial && vehicle->told[i].id == id) {
+            return &vehicle->told[i];
+        }
+    }
+    return NULL;
+}
+
+/* 0001: the end of a text and of settings; of a question only that it came. */
+static void on_answer(const struct talk *talk) {
+    struct jt808_answer said;
+    struct told *one = jt808_answer(talk->frame, &said) == 0 ? told_find(talk->vehicle, said.serial, said.id) : NULL;
+    if (one == NULL) {
+        return;
+    }
+    bool question = one->id == JT808_QUERY_POSITION || one->id == JT808_QUERY_PARAMETERS;
+    upstream_settle(connection_parts(talk->connection)->upstream, one->name,
+                    said.result != JT808_DONE ? COMMAND_FAILED
+                    : question                ? COMMAND_SENT
+                                              : COMMAND_ACKNOWLEDGED,
+                    jt808_told_result(said.result));
+    if (said.result != JT808_DONE || !question) {
+        *one = (struct told){0};
+    }
+}
+
+/* 0201 is stored as any position; here it is the answer to 8201. */
+static void on_position_answer(const struct talk *talk, const uint8_t *body, size_t length) {
+    enum { SERIAL = 2 };
+    struct jt808_position position;
+    struct told *one = length < SERIAL ? NULL : told_find(talk->vehicle, jt808_u16(body), JT808_QUERY_POSITION);
+    if (one != NULL && jt808_position(body + SERIAL, length - SERIAL, &position) == 0) {
+        upstream_settle(connection_parts(talk->connection)->upstream, one->name, COMMAND_ACKNOWLEDGED,
+                        jt808_told_position(&position, talk->terminal->offset_minutes));
+        *one = (struct told){0};
+    }
+}
+
+/* 0104, whole, whose pieces had these serials: acknowledged when the hub has kept it, so its place stays for a
+ * repetition. Nobody keeps what was not asked for. */
+static void on_parameters(const struct talk *talk, const uint8_t *body, size_t length, const uint16_t *serials,
+                          size_t count) {
+    enum { SERIAL = 2 };
+    const struct told *one = length < SERIAL ? NULL : told_find(talk->vehicle, jt808_u16(body), JT808_QUERY_PARAMETERS);
+    struct holding *holding = one == NULL ? NULL : holding_new(talk->connection);
+    if (holding == NULL) {
+        connection_count(talk->connection, FRAME_ANSWERED);
+        answer(talk, one == NULL ? JT808_UNSUPPORTED : JT808_FAILED);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        put_answer(holding_stored(holding), talk, serials[i], JT808_DONE);
+        put_answer(holding_refused(holding), talk, serials[i], JT808_FAILED);
+    }
+    cJSON *letter =
+        commands_letter_of(one->name, COMMAND_ACKNOWLEDGED, jt808_told_parameters(body + SERIAL, length - SERIAL));
+    holding_seal(holding, letter != NULL && holding_letter(holding, letter) == 0);
+}
+
 /* ---- sub-packets ---- */
 
 /* Whether a message will have more bytes than are kept, by one of its pieces, which but for the last are of a length.
@@ -268,6 +380,25 @@ static void ask_again(const struct talk *talk, int64_t now_ms) {
     }
 }
 
+/* A message of these is put together if it comes in pieces, and is not answered before it is kept. */
+static bool is_kept(uint16_t id) {
+    return is_position(id) || is_media(id) || id == JT808_PARAMETERS;
+}
+
+/* A whole message, whose pieces had these serials. */
+static void keep(const struct talk *talk, const uint8_t *body, size_t length, const uint16_t *serials, size_t count) {
+    if (is_media(talk->frame->id)) {
+        store_media(talk, body, length, serials, count);
+    } else if (talk->frame->id == JT808_PARAMETERS) {
+        on_parameters(talk, body, length, serials, count);
+    } else {
+        if (talk->frame->id == JT808_POSITION_ANSWER) {
+            on_position_answer(talk, body, length);
+        }
+        store(talk, body, length, serials, count);
+    }
+}
+
 static void on_packet(const struct talk *talk) {
     struct vehicle *vehicle = talk->vehicle;
     struct jt808_whole whole;
@@ -283,10 +414,8 @@ static void on_packet(const struct talk *talk) {
     bool room = vehicle->parts != NULL && parts_held + talk->frame->length <= PARTS_ALL_MAX;
     int part = room ? jt808_parts_add(vehicle->parts, talk->frame, clock_steady_ms(), &whole) : CH_EMEMORY;
     parts_held += room ? jt808_parts_bytes(vehicle->parts) - before : 0;
-    if (part == JT808_PART_WHOLE && is_media(talk->frame->id)) {
-        store_media(talk, whole.body, whole.length, whole.serials, whole.packets);
-    } else if (part == JT808_PART_WHOLE) {
-        store(talk, whole.body, whole.length, whole.serials, whole.packets);
+    if (part == JT808_PART_WHOLE) {
+        keep(talk, whole.body, whole.length, whole.serials, whole.packets);
     } else {
         connection_count(talk->connection, part == JT808_PART_REFUSED ? FRAME_BROKEN
                                            : part == CH_EMEMORY       ? FRAME_UNSURE
@@ -310,7 +439,9 @@ static void on_time(const struct talk *talk) {
 static void on_other(const struct talk *talk) {
     bool nothing_said = talk->frame->id == JT808_HEARTBEAT || talk->frame->id == JT808_LOGOUT;
     connection_count(talk->connection, FRAME_ANSWERED);
-    if (talk->frame->id != JT808_ACK) {
+    if (talk->frame->id == JT808_ACK) {
+        on_answer(talk);
+    } else {
         answer(talk, nothing_said ? JT808_DONE : JT808_UNSUPPORTED);
     }
 }
@@ -328,12 +459,10 @@ static void understand(const struct talk *talk) {
         connection_claim(talk->connection, talk->vehicle->phone);
         if (id == JT808_TIME || id == JT808_TIME_2019) {
             on_time(talk);
-        } else if ((is_position(id) || is_media(id)) && talk->frame->is_packet && talk->frame->encryption == 0) {
+        } else if (is_kept(id) && talk->frame->is_packet && talk->frame->encryption == 0) {
             on_packet(talk);
-        } else if (is_media(id) && jt808_is_readable(talk->frame)) {
-            store_media(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
-        } else if (is_position(id) && jt808_is_readable(talk->frame)) {
-            store(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
+        } else if (is_kept(id) && jt808_is_readable(talk->frame)) {
+            keep(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
         } else {
             on_other(talk);
         }
@@ -363,9 +492,16 @@ static void take(struct connection *connection, const char *bytes, size_t length
         connection_count(connection, FRAME_UNSURE);
         return;
     }
+    talk.vehicle->to = jt808_address_of(&frame);
     connection_heard(connection);
     understand(&talk);
 }
 
-const struct speech speech_jt808 = {
-    .name = "jt808", .port = port, .frame_max = JT808_WIRE_MAX, .read = next_frame, .take = take, .release = release};
+const struct speech speech_jt808 = {.name = "jt808",
+                                    .port = port,
+                                    .frame_max = JT808_WIRE_MAX,
+                                    .read = next_frame,
+                                    .take = take,
+                                    .told = told,
+                                    .may_tell = may_tell,
+                                    .release = release};

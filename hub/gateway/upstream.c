@@ -30,6 +30,7 @@ struct upstream {
     struct terminals *terminals;
     struct pending *pending;
     struct letters *letters;
+    struct commands *commands;
     cJSON *history;     /* {"protocol", "identity"} of terminals that the hub is asked about next; NULL = of none */
     struct buffer path; /* of the file with the last list */
     char prefix[PREFIX_MAX]; /* of messages' names: no other process has it */
@@ -80,12 +81,44 @@ void upstream_ask_history(struct upstream *upstream, const struct terminal *term
     cJSON_AddItemToArray(upstream->history, one);
 }
 
+static void send_commands(struct upstream *upstream) {
+    struct parcel *parcel;
+    if (!publisher_ready(upstream->publisher)) {
+        return;
+    }
+    cJSON *letter = commands_take_letter(upstream->commands);
+    if (letter != NULL) {
+        upstream_letter(upstream, letter, NULL); /* what is not given is offered again */
+    }
+    letter = commands_settled_letter(upstream->commands, &parcel);
+    if (letter != NULL) {
+        if (upstream_letter(upstream, letter, parcel) != 0) {
+            parcel->worst = PARCEL_UNSURE;
+        }
+        parcel_seal(parcel);
+    }
+}
+
+void upstream_want(struct upstream *upstream, int64_t id) {
+    commands_want(upstream->commands, id);
+}
+
+bool upstream_begin(struct upstream *upstream, struct command_name name) {
+    return commands_begin(upstream->commands, name);
+}
+
+void upstream_settle(struct upstream *upstream, struct command_name name, const char *state, cJSON *answer) {
+    commands_settle(upstream->commands, name, state, answer);
+    send_commands(upstream);
+}
+
 static void on_timer(uv_timer_t *timer) {
     struct upstream *upstream = timer->data;
     letters_late(upstream->letters, uv_now(upstream->loop));
     if (publisher_ready(upstream->publisher)) {
         report(upstream);
         send_history(upstream);
+        send_commands(upstream);
     }
 }
 
@@ -100,6 +133,7 @@ static void on_list(void *user, const void *payload, size_t length) {
         letters_take(upstream->letters, answers);
         if (cJSON_GetArraySize(tell) > 0 && upstream->events.tell != NULL) {
             upstream->events.tell(upstream->events.user, tell);
+            send_commands(upstream);
         }
         cJSON_Delete(list);
         return;
@@ -194,6 +228,7 @@ static void upstream_free(void *part) {
     terminals_free(upstream->terminals);
     pending_free(upstream->pending);
     letters_free(upstream->letters);
+    commands_free(upstream->commands);
     cJSON_Delete(upstream->history);
     buffer_free(&upstream->path);
     free(upstream);
@@ -205,7 +240,9 @@ static bool parts_open(struct upstream *upstream) {
     upstream->terminals = terminals_new();
     upstream->pending = pending_new();
     upstream->letters = letters_new();
-    if (sodium_init() < 0 || upstream->terminals == NULL || upstream->pending == NULL || upstream->letters == NULL) {
+    upstream->commands = commands_new();
+    if (sodium_init() < 0 || upstream->terminals == NULL || upstream->pending == NULL || upstream->letters == NULL ||
+        upstream->commands == NULL) {
         log_error("out_of_memory", "what=upstream");
         return false;
     }

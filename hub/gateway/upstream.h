@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "hub/base/config.h"
+#include "hub/gateway/commands.h"
 #include "hub/gateway/pending.h"
 #include "hub/gateway/publisher.h"
 #include "hub/gateway/terminal.h"
@@ -15,8 +16,9 @@ struct upstream;
 struct upstream_events {
     void (*ready)(void *user);   /* messages can be published. NULL = ignore */
     void (*changed)(void *user); /* there is another list of terminals. NULL = ignore */
-    /* The hub says something to terminals, [{"protocol", "identity", "fetch": {"command", "begin_ms", "end_ms"}}]: HJ
-     * 212, ask for what is missing. NULL = ignore */
+    /* The hub says something to terminals, [{"protocol", "identity", ...}], each with one of "fetch": {"command",
+     * "begin_ms", "end_ms"}: HJ 212, ask for what is missing; "offer": a command's number, see upstream_want;
+     * "command": {"id", "take", "kind", ...}: that it took. NULL = ignore */
     void (*tell)(void *user, const cJSON *list);
     void *user;
 };
@@ -35,6 +37,12 @@ bool upstream_has_room(const struct upstream *upstream);
 
 /* The hub is asked what is missing of the terminal, with others in a letter; it answers by `tell`, or not at all. */
 void upstream_ask_history(struct upstream *upstream, const struct terminal *terminal);
+
+/* Commands to terminals, see commands.h: one that is offered is asked for; one that is given is carried out if it is
+ * the first time; what became of it goes to the hub. */
+void upstream_want(struct upstream *upstream, int64_t id);
+bool upstream_begin(struct upstream *upstream, struct command_name name);
+void upstream_settle(struct upstream *upstream, struct command_name name, const char *state, cJSON *answer);
 
 struct parcel;
 /* Sends the letter, which is released in any case, under a name of its own; it is a part of the parcel, if there is

@@ -48,9 +48,9 @@ const char *route_method_name(unsigned method) {
 
 const char *route_right_name(enum route_right right) {
     static const char *const names[] = {
-        [RIGHT_ANYONE] = "anyone",    [RIGHT_IDENTITY] = "identity", [RIGHT_READ] = "read",
-        [RIGHT_ALARM] = "alarm",      [RIGHT_OPERATE] = "operate",   [RIGHT_SCORE] = "score",
-        [RIGHT_EXCHANGE] = "exchange"};
+        [RIGHT_ANYONE] = "anyone",     [RIGHT_IDENTITY] = "identity", [RIGHT_READ] = "read",
+        [RIGHT_ALARM] = "alarm",       [RIGHT_OPERATE] = "operate",   [RIGHT_SCORE] = "score",
+        [RIGHT_EXCHANGE] = "exchange", [RIGHT_COMMAND] = "command"};
     return names[right];
 }
 

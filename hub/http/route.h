@@ -31,6 +31,7 @@ enum route_right {
     RIGHT_OPERATE,
     RIGHT_SCORE,
     RIGHT_EXCHANGE, /* of a token by which a county below reports */
+    RIGHT_COMMAND,  /* to tell terminals something */
 };
 
 enum route_etag {

@@ -9,11 +9,17 @@ BEGIN
     ELSIF jsonb_typeof(letter->'history') = 'array' THEN
         tell := onemap.gateway_history(letter->'history');
         kept := true;
+    ELSIF jsonb_typeof(letter->'take') = 'array' THEN
+        tell := onemap.gateway_command_take(instance, letter->'take');
+        kept := true;
+    ELSIF jsonb_typeof(letter->'settled') = 'array' THEN
+        kept := onemap.gateway_command_settle(instance, letter->'settled');
     END IF;
     RETURN jsonb_build_object('letters', jsonb_build_array(jsonb_build_object('letter', letter->'letter', 'kept', kept)),
         'tell', tell)::text;
 END $$;
 COMMENT ON FUNCTION onemap.gateway_letter(text, jsonb) IS
-    'Takes a gateway''s letter {letter: name, media: see gateway_media_put, or history: see gateway_history} and answers '
+    'Takes a gateway''s letter {letter: name, and one of media: see gateway_media_put; history: see gateway_history; take, '
+    'settled: see gateway_command_take, gateway_command_settle} and answers '
     '{letters: [{letter, kept}], tell: what the gateway says to its terminals}';
 GRANT EXECUTE ON FUNCTION onemap.gateway_letter(text, jsonb) TO cityhub_hub;

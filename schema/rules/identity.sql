@@ -7,7 +7,7 @@
 WITH law (access_right, name_zh, position) AS (VALUES
     ('read', '查看一张图', 1), ('alarm', '处理报警', 2), ('operate', '查看运行状态', 3),
     ('score', '考核录入与发布', 4), ('open311', '公众上报接口（Open311）', 5),
-    ('order', '热线工单对接', 6), ('exchange', '下级区县上报', 7)),
+    ('order', '热线工单对接', 6), ('exchange', '下级区县上报', 7), ('command', '下发终端指令', 8)),
 gone AS (DELETE FROM onemap.access_right r WHERE NOT EXISTS (SELECT FROM law l WHERE l.access_right = r.access_right))
 INSERT INTO onemap.access_right (access_right, name_zh, position) SELECT l.access_right, l.name_zh, l.position FROM law l
 ON CONFLICT (access_right) DO UPDATE SET name_zh = excluded.name_zh, position = excluded.position;
@@ -25,7 +25,8 @@ WITH law (post, access_right) AS (
     SELECT p.post, 'read' FROM onemap.post p
     UNION ALL SELECT p.post, 'alarm' FROM onemap.post p
         WHERE p.post IN ('acceptor', 'registrar', 'dispatcher', 'department', 'admin')
-    UNION ALL VALUES ('admin', 'operate'), ('admin', 'score'), ('leader', 'score'), ('admin', 'exchange')),
+    UNION ALL VALUES ('admin', 'operate'), ('admin', 'score'), ('leader', 'score'), ('admin', 'exchange'),
+        ('admin', 'command'), ('dispatcher', 'command')),
 gone AS (DELETE FROM onemap.post_right r
     WHERE NOT EXISTS (SELECT FROM law l WHERE l.post = r.post AND l.access_right = r.access_right))
 INSERT INTO onemap.post_right (post, access_right) SELECT l.post, l.access_right FROM law l ON CONFLICT DO NOTHING;

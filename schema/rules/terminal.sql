@@ -155,7 +155,7 @@ COMMENT ON FUNCTION onemap.terminal_version() IS 'Version of the list of termina
 
 CREATE OR REPLACE FUNCTION onemap.gateway_report(instance text, report jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE version text := onemap.terminal_version();
+DECLARE version text := onemap.terminal_version(); offers jsonb;
 BEGIN
     IF instance !~ '^[A-Za-z0-9_.-]{1,40}$' THEN
         RETURN NULL;
@@ -183,7 +183,8 @@ BEGIN
                                            ORDER BY o.last_at DESC, o.protocol, o.identity OFFSET 2000);
     END IF;
     IF version = report->>'version' THEN
-        RETURN NULL;
+        offers := onemap.gateway_command_offers();
+        RETURN CASE WHEN offers <> '[]' THEN jsonb_build_object('letters', '[]'::jsonb, 'tell', offers)::text END;
     END IF;
     RETURN (SELECT jsonb_build_object('version', version, 'terminals', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
                 'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem, 'vendor', t.vendor,
@@ -195,7 +196,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.gateway_report(text, jsonb) IS
     'Takes a gateway''s report {version, unknown, figures, pending: [{protocol, identity, address, first_ms, last_ms, frames, '
-    'samples}]} and answers with the list of terminals, {version, terminals}, or NULL if it has that';
+    'samples}]} and answers with the list of terminals, {version, terminals}, or if it has that with the commands that '
+    'wait, {letters: [], tell: see gateway_command_offers}, or NULL';
 GRANT EXECUTE ON FUNCTION onemap.gateway_report(text, jsonb) TO cityhub_hub;
 
 -- ---- what people see by commands, see command.sql ----

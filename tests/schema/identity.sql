@@ -21,8 +21,8 @@ SELECT is((SELECT string_agg(p.post, ' ' ORDER BY p.position) FROM onemap.post p
     'supervisor acceptor registrar dispatcher department leader viewer admin', 'the posts of the closed loop, viewer and admin');
 SELECT is((SELECT string_agg(p.post || ':' || (SELECT string_agg(r.access_right, ',' ORDER BY r.access_right) FROM onemap.post_right r
         WHERE r.post = p.post), ' ' ORDER BY p.position) FROM onemap.post p),
-    'supervisor:read acceptor:alarm,read registrar:alarm,read dispatcher:alarm,read department:alarm,read leader:read,score viewer:read '
-    'admin:alarm,exchange,operate,read,score', 'and their rights');
+    'supervisor:read acceptor:alarm,read registrar:alarm,read dispatcher:alarm,command,read department:alarm,read leader:read,score '
+    'viewer:read admin:alarm,command,exchange,operate,read,score', 'and their rights');
 
 -- ---- people ----
 SELECT is(pg_temp.add('boss', 'admin'), '{"login": "boss", "posts": ["admin"]}', 'an administrator');

@@ -55,6 +55,7 @@ export const t = dictionary(
     operate: "查看运行状态",
     score: "考核录入与发布",
     exchange: "下级区县上报",
+    command: "下发终端指令",
     subsystem: "子系统",
     rule: "规则",
     limit: "限值",
@@ -137,6 +138,7 @@ export const t = dictionary(
     operate: "See how the hub is",
     score: "Enter and publish scores",
     exchange: "Report as a county below",
+    command: "Tell terminals something",
     subsystem: "Subsystem",
     rule: "Rule",
     limit: "Limit",
@@ -168,5 +170,5 @@ export const t = dictionary(
   },
 );
 
-export const RIGHTS = ["read", "alarm", "operate", "score", "exchange"] as const;
+export const RIGHTS = ["read", "alarm", "operate", "score", "exchange", "command"] as const;
 export const SEVERITIES = ["info", "minor", "major", "critical"] as const;
