@@ -1,4 +1,4 @@
-"""Two departments with one of everything that is a department's: device, person, vehicle, work, alarm, message in quarantine, case, entry.
+"""Two departments with one of everything that is a department's: device, terminal, person, vehicle, work, alarm, message in quarantine, case, entry.
 Each text that is theirs has their mark."""
 import json
 import time
@@ -46,7 +46,10 @@ def plant_one(shared, code, mark, found):
           " (date_trunc('month', onemap.local_time(now()))::date, 'landscaping', %s, 90, %s, %s, %s)", code, mark, mark, mark)
     found["numbers"].append(case(shared, code, mark, [("handle", "department", {"unit": code})]))
     found["devices"].append(device)
-    found["ids"] += [alarm, message, device, *(number for number, in query(
+    terminal = {"protocol": "jt808", "identity": mark, "subsystem": "dust", "vendor": vendor, "device": f"D-{mark}"}
+    query("SELECT onemap.terminal_add(%s)", json.dumps(terminal))
+    query("SELECT onemap.terminal_tell(%s)", json.dumps({"protocol": "jt808", "identity": mark, "command": "text", "text": mark}))
+    found["ids"] += [alarm, message, device, value("SELECT id FROM onemap.terminal WHERE identity = %s", mark), *(number for number, in query(
         "SELECT p.id FROM onemap.person p WHERE p.vendor = %s UNION SELECT v.id FROM onemap.vehicle v WHERE v.vendor = %s"
         " UNION SELECT w.id FROM onemap.work_order w WHERE w.vendor = %s", vendor, vendor, vendor))]
     found["codes"] += [vendor, f"D-{mark}", f"P-{mark}", f"V-{mark}", f"W-{mark}"]

@@ -35,7 +35,7 @@ def identities(shared, planted):
         made[code] = {"post": Visitor(hub, "department", code).session}
     person = Visitor(hub, "viewer", "alpha")
     made["alpha"] |= {"viewer": person.session, "token": program("own-alpha", rights="read", owner=person.login),
-                      "operator": program("all-alpha", rights="read,alarm,operate", department="alpha")}
+                      "operator": program("all-alpha", rights="read,alarm,operate,command", department="alpha")}
     made[None] = {"admin": Visitor(hub, "admin").session}
     return made
 
@@ -145,7 +145,8 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
                     "/api/v1/orders/{number}/attachments/{sha256}", "/api/v1/search", "/api/v1/nearby", "/ogc/collections/{collection}/items"):
         assert seen[None, pattern] == set(MARKS.values()), pattern
         assert all(seen[code, pattern] == {mark} for code, mark in MARKS.items()), (pattern, seen)
-    assert seen[None, "/api/v1/quarantine/{id}"] == set(MARKS.values())
+    for pattern in ("/api/v1/quarantine/{id}", "/api/v1/terminals", "/api/v1/terminals/{id}/commands"):
+        assert seen[None, pattern] == set(MARKS.values()) and seen["alpha", pattern] == {MARKS["alpha"]}, pattern
     assert seen[None, "/api/v1/attachments/{sha256}"] == set(MARKS.values())
     assert all(seen[code, "/api/v1/attachments/{sha256}"] == {mark} for code, mark in MARKS.items())
 
