@@ -134,6 +134,8 @@ static const struct rule {
     {"CH079", 422, {"文件有误，没有导入", "The file is wrong; nothing is imported"}, "请先检查文件，按检查报告改正。"},
     {"CH075", 404, {"没有这个区县，或不是它的令牌", "No such county, or not its token"}, "每个区县用自己的令牌上报。"},
     {"CH076", 422, {"上报的内容有误", "What is reported is wrong"}, "请核对资源与 records。"},
+    {"CH081", 422, {"订阅有误", "The subscription is wrong"}, "请核对订阅的内容。"},
+    {"CH082", 409, {"游标已过期", "The cursor is too old"}, "请先取现状，再从提示的 after 接着取。"},
     {"CH060", 401, {"需要登录", "Log in first"}, "请先登录。"},
     {"CH065", 400, {"该时刻无法查询", "Not of that moment"}, "at 须为过去且仍保留的时刻。"},
 };

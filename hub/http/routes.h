@@ -95,6 +95,7 @@ extern const struct route routes_attachment[];
 extern const struct route routes_open311[];
 extern const struct route routes_order[];
 extern const struct route routes_terminal[];
+extern const struct route routes_subscription[];
 
 /* All rows, one behind the other, made at the first call; not for two threads at once. Never freed. */
 const struct route *routes_all(size_t *count);

@@ -7,18 +7,21 @@ BEGIN
     SELECT format(' AND v.key = ANY ($3::%s[])', r.key_type::regtype) INTO key_type
     FROM onemap.exchange_resource r WHERE r.resource = $1 AND keys IS NOT NULL;
     EXECUTE format($q$
-        INSERT INTO onemap.exchange_record (target, resource, record, version, chain, content, hash)
-        SELECT n.target, $1, n.record, n.version, $1 || ':' || n.chain, n.content, n.hash
-        FROM (SELECT t.target, v.record, v.chain, v.place, coalesce(l.version, 0) + 1 AS version, c.content, h.hash,
+        INSERT INTO onemap.exchange_record (target, resource, record, version, chain, content, hash, state)
+        SELECT n.target, $1, n.record, n.version, $1 || ':' || n.chain, n.content, n.hash,
+               CASE n.kind WHEN 'cursor' THEN 'accepted' ELSE 'waiting' END
+        FROM (SELECT t.target, t.kind, v.record, v.chain, v.place, coalesce(l.version, 0) + 1 AS version, c.content, h.hash,
                      l.hash AS before
               FROM onemap.%I v
-              JOIN onemap.exchange_target t ON $1 = ANY (t.resources) AND (t.since <= v.occurred_at) IS NOT FALSE
-              CROSS JOIN LATERAL (SELECT to_jsonb(v) - '{record,chain,place,key,occurred_at}'::text[] AS content) c
+              JOIN onemap.exchange_wanted($1, $2) t ON (t.since <= v.occurred_at) IS NOT FALSE
+              CROSS JOIN LATERAL (SELECT to_jsonb(v) - '{record,chain,place,key,occurred_at}'::text[] AS whole) w
+              CROSS JOIN LATERAL (SELECT CASE WHEN t.kind = 'platform' THEN w.whole
+                                  ELSE onemap.subscription_content(t.wants, $1, w.whole) END AS content OFFSET 0) c
               CROSS JOIN LATERAL (SELECT sha256(convert_to(c.content::text, 'UTF8')) AS hash) h
               LEFT JOIN LATERAL (SELECT x.version, x.hash FROM onemap.exchange_record x
                                  WHERE x.target = t.target AND x.resource = $1 AND x.record = v.record
                                  ORDER BY x.version DESC LIMIT 1) l ON true
-              WHERE ($2 IS NULL OR t.target = $2)%s) n
+              WHERE c.content IS NOT NULL%s) n
         WHERE n.before IS DISTINCT FROM n.hash ORDER BY n.chain, n.place$q$, 'exchange_' || resource, coalesce(key_type, ''))
         USING resource, only_target, keys;
     GET DIAGNOSTICS entered = ROW_COUNT;
@@ -71,6 +74,9 @@ CREATE OR REPLACE FUNCTION onemap.exchange_target_put(request jsonb) RETURNS jso
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE had text[]; wanted text[]; fresh text; unknown text; entered int := 0;
 BEGIN
+    IF starts_with(request->>'target', 'subscription-') THEN
+        RAISE EXCEPTION 'target "%": such names are those of subscriptions', request->>'target' USING ERRCODE = 'CH070';
+    END IF;
     SELECT array_agg(w.w ORDER BY r.position), min(w.w) FILTER (WHERE r.resource IS NULL) INTO wanted, unknown
     FROM jsonb_array_elements_text(request->'resources') w (w) LEFT JOIN onemap.exchange_resource r ON r.resource = w.w;
     IF unknown IS NOT NULL OR wanted IS NULL THEN

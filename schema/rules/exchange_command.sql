@@ -26,7 +26,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                    WHERE e.target = r.target AND e.chain = r.chain AND e.state = 'refused' AND e.id < r.id)) AS held_up,
                min(r.made_at) FILTER (WHERE r.state = 'waiting') AS oldest
         FROM onemap.exchange_record r WHERE r.target = t.target) n
-    WHERE NOT request ? 'target' OR t.target = request->>'target'
+    WHERE t.kind <> 'cursor' AND (NOT request ? 'target' OR t.target = request->>'target')
 $$;
 COMMENT ON FUNCTION onemap.exchange_status_json(jsonb) IS
     'How targets stand: {target}; held_up: waiting behind a refused record of the same case; late: the oldest has waited '
@@ -50,7 +50,7 @@ COMMENT ON FUNCTION onemap.exchange_status_table(jsonb) IS 'The same for people'
 CREATE OR REPLACE FUNCTION onemap.exchange_find(request jsonb) RETURNS SETOF onemap.exchange_record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.* FROM onemap.exchange_record r
-    WHERE (NOT request ? 'target' OR r.target = request->>'target')
+    WHERE CASE WHEN request ? 'target' THEN r.target = request->>'target' ELSE NOT starts_with(r.target, 'subscription-') END
       AND (NOT request ? 'number' OR r.id = (request->>'number')::bigint)
       AND (NOT request ? 'state' OR r.state = request->>'state')
       AND (NOT request ? 'resource' OR r.resource = request->>'resource')
@@ -153,11 +153,12 @@ BEGIN
             WITH truth AS (
                 SELECT t.target, v.record, sha256(convert_to((to_jsonb(v) - '{record,chain,place,key,occurred_at}'::text[])::text,
                     'UTF8')) AS hash
-                FROM onemap.%I v JOIN onemap.exchange_target t ON $1 = ANY (t.resources)
+                FROM onemap.%I v JOIN onemap.exchange_target t ON t.kind = 'platform' AND $1 = ANY (t.resources)
                     AND (t.since <= v.occurred_at) IS NOT FALSE AND ($2 IS NULL OR t.target = $2)
             ), ledger AS (
                 SELECT DISTINCT ON (x.target, x.record) x.target, x.record, x.id, x.version, x.hash, x.state
                 FROM onemap.exchange_record x WHERE x.resource = $1 AND ($2 IS NULL OR x.target = $2)
+                    AND NOT starts_with(x.target, 'subscription-')
                 ORDER BY x.target, x.record, x.version DESC
             )
             SELECT coalesce(t.target, l.target), $1, coalesce(t.record, l.record), l.id, l.version, d.difference

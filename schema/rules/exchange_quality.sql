@@ -14,6 +14,7 @@ BEGIN
         FROM onemap.exchange_target x JOIN onemap.alarm_rule r ON r.subsystem = 'hub' AND r.key = 'upstream_late'
         CROSS JOIN LATERAL (SELECT min(e.made_at) AS made_at, count(*) AS waiting FROM onemap.exchange_record e
                             WHERE e.target = x.target AND e.state = 'waiting') w
+        WHERE x.kind = 'platform'
     LOOP
         IF t.made_at < now() - make_interval(secs => t.oldest_s) THEN
             PERFORM onemap.alarm_open(t.rule_id, 0, t.target, onemap.alarm_next_time(t.rule_id, 0, t.target,
@@ -88,7 +89,7 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(k.reached), 0)::bigint AS reached, coalesce(sum(k.away), 0)::bigint AS away
         FROM onemap.exchange_contact k WHERE k.target = t.target AND k.day BETWEEN from_day AND to_day) c
-    WHERE NOT request ? 'target' OR t.target = request->>'target'
+    WHERE t.kind = 'platform' AND (NOT request ? 'target' OR t.target = request->>'target')
     ORDER BY t.target, r.position;
 END $$;
 COMMENT ON FUNCTION onemap.exchange_quality(jsonb) IS

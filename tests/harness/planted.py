@@ -3,6 +3,8 @@ Each text that is theirs has their mark."""
 import json
 import time
 
+import requests
+
 from harness import media
 from harness.people import Visitor
 
@@ -104,6 +106,10 @@ def plant(shared):
     found["numbers"].append(case(shared, "alpha", "both", [("return", "department", {"unit": "alpha"}), ("dispatch", "dispatcher", {"department": "beta"}),
                                                            ("feed_back", "department", {"unit": "beta", "reason": MARKS["beta"]})]))
     found["numbers"][:0] = orders
+    made = requests.post(shared.hubs[0].http_url + "/api/v1/subscriptions", json={"name": "all", "resources": ["case_step", "alarm"]},
+                         headers=shared.hubs[0].key("subscriber", rights="read"), timeout=30)
+    assert made.status_code == 201, made.text
+    found["ids"].append(made.json()["id"])
     found["ids"] = sorted(set(found["ids"]))
     for hub in shared.hubs:
         hub.sync_registry()
