@@ -11,6 +11,7 @@
 #include "hub/cli/database.h"
 #include "hub/command/commands.h"
 #include "hub/exchange/sender.h"
+#include "hub/exchange/webhook.h"
 
 /* ---- check, run, send ---- */
 
@@ -88,6 +89,13 @@ static int send_once(const struct config *config, const struct arguments *argume
         int one = send_file(config, arguments->operands[i], true);
         result = one == EXIT_DONE ? result : one;
     }
+    curl_global_cleanup();
+    return result;
+}
+
+static int push(const struct config *config, const struct arguments *arguments) {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    int result = webhook_run(config, argument_text(arguments, "FILE"), argument_given(arguments, "once"));
     curl_global_cleanup();
     return result;
 }
@@ -239,6 +247,28 @@ static const struct command upstream_send = {
     .options = file_options,
     .run = send_once,
     .examples = "cityhub upstream send /etc/cityhub/upstream/city.json\n",
+};
+
+static const struct command_option push_options[] = {
+    {.name = "FILE",
+     .kind = OPTION_FILE,
+     .required = true,
+     .help =
+         "a JSON object with private_addresses (ranges of addresses that are not public and may be reached), plain_http, "
+         "ca_file, timeout_s, such as /etc/cityhub/webhooks.json"},
+    {.name = "once", .kind = OPTION_FLAG, .help = "send what is due now, one webhook after the other, and end"},
+    {0}};
+
+static const struct command upstream_push = {
+    .name = "push",
+    .summary = "send events of subscriptions to their webhooks (推送)",
+    .text =
+        "In the foreground until SIGTERM or SIGINT, each webhook by a process of its own. Each message is signed, each record's versions go one after the "
+        "other, what did not arrive is sent again under its number. A webhook that has failed for long is disabled, with the "
+        "alarm hub/webhook_disabled. Its login needs the rights of role cityhub_exchange and no others.",
+    .options = push_options,
+    .run = push,
+    .examples = "cityhub upstream push /etc/cityhub/webhooks.json\n",
 };
 
 static const struct command_option status_options[] = {{UPSTREAM_TARGET, .help = "only this target"}, ASK_OPTIONS, {0}};
@@ -405,19 +435,13 @@ static const struct command upstream_counties = {
     .examples = "cityhub upstream counties --month 2026-10\n",
 };
 
-static const struct command *const actions[] = {&upstream_check,
-                                                &upstream_run,
-                                                &upstream_send,
-                                                &upstream_status,
-                                                &upstream_list,
-                                                &upstream_retry,
-                                                &upstream_skip,
-                                                &upstream_replay,
-                                                &upstream_reconcile,
-                                                &upstream_quality,
-                                                &upstream_county,
-                                                &upstream_counties,
-                                                NULL};
+static const struct command *const actions[] = {&upstream_check,    &upstream_run,
+                                                &upstream_send,     &upstream_push,
+                                                &upstream_status,   &upstream_list,
+                                                &upstream_retry,    &upstream_skip,
+                                                &upstream_replay,   &upstream_reconcile,
+                                                &upstream_quality,  &upstream_county,
+                                                &upstream_counties, NULL};
 
 const struct command command_upstream = {
     .name = "upstream",

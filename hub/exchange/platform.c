@@ -170,6 +170,9 @@ static void check_sign(struct platform *target, bool secrets, struct buffer *fau
         return;
     }
     need_text(sign, "sign", "header", faults);
+    if (target->sign_secret != NULL) {
+        return;
+    }
     if (secrets) {
         target->sign_secret =
             read_secret("sign", text_or_null(sign, "secret_file"), target->signature == PLATFORM_SM2, faults);
@@ -269,13 +272,8 @@ static void check_ask(const struct platform *target, struct buffer *faults) {
     }
 }
 
-int platform_load(struct platform *target, const char *path, bool secrets, struct buffer *faults) {
-    *target = (struct platform){.document = document_read(path, FILE_MAX)};
+static int check_document(struct platform *target, bool secrets, struct buffer *faults) {
     const cJSON *document = target->document, *resource;
-    if (document == NULL) {
-        FAULT(faults, "the file cannot be read");
-        return CH_EINVAL;
-    }
     check_members(document, "the file",
                   "target name_zh since oldest_s to authenticate sign answer ask maps resources comment", faults);
     target->name = member_text(document, "target");
@@ -303,6 +301,20 @@ int platform_load(struct platform *target, const char *path, bool secrets, struc
         check_resource(target, resource, faults);
     }
     return faults->length == 0 && !faults->failed ? 0 : CH_EINVAL;
+}
+
+int platform_load(struct platform *target, const char *path, bool secrets, struct buffer *faults) {
+    *target = (struct platform){.document = document_read(path, FILE_MAX)};
+    if (target->document == NULL) {
+        FAULT(faults, "the file cannot be read");
+        return CH_EINVAL;
+    }
+    return check_document(target, secrets, faults);
+}
+
+int platform_of_webhook(struct platform *target, cJSON *document, const char *key, struct buffer *faults) {
+    *target = (struct platform){.document = document, .sign_secret = strdup(key), .subscribed = true};
+    return document == NULL || target->sign_secret == NULL ? CH_EMEMORY : check_document(target, false, faults);
 }
 
 /* ---- against the views ---- */

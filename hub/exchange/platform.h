@@ -28,11 +28,16 @@ struct platform {
     const cJSON *to, *authenticate, *sign, *answer, *ask, *maps, *resources; /* ask: NULL = it cannot be asked */
     char *secret;                                                            /* of authenticate, NULL = none */
     char *sign_secret; /* of sign: the HMAC's key, or SM2's private key as PEM */
+    bool subscribed;   /* it is a subscription's webhook, which the database has already */
 };
 
 /* Reads and checks the file; every fault goes to `faults` as a line. Returns 0 or CH_EINVAL. Secrets' files are read
  * with `secrets`. Release with platform_free in either case. */
 int platform_load(struct platform *target, const char *path, bool secrets, struct buffer *faults);
+
+/* The same of a webhook: `document`, which becomes the target's in either case, is such a file's without secrets, and
+ * `key` signs. */
+int platform_of_webhook(struct platform *target, cJSON *document, const char *key, struct buffer *faults);
 
 /* Checks the templates against what the views have: `columns` is {resource: {column: type}}. */
 int platform_check_columns(const struct platform *target, const cJSON *columns, struct buffer *faults);

@@ -354,7 +354,8 @@ int sender_run(const struct config *config, const struct platform *target, bool 
     int result = EXIT_FAILED;
     if (code == CH_EINVAL) {
         command_fail("another sender is at target %s", target->name);
-    } else if (code == 0 && put_target(&sender) == 0 && transport_open(&sender.transport, target, ended) == 0) {
+    } else if (code == 0 && (target->subscribed || put_target(&sender) == 0) &&
+               transport_open(&sender.transport, target, ended) == 0) {
         log_info("upstream_begin", "target=%s", target->name);
         result = work(&sender, config, once);
         log_info("upstream_end", "target=%s accepted=%ld refused=%ld again=%ld", target->name, sender.accepted,

@@ -47,5 +47,12 @@ const struct route routes_subscription[] = {
      .function = "onemap.http_subscription_events",
      .content_type = JSON_TYPE,
      .compress = true},
+    {.method = METHOD_POST,
+     .pattern = "/api/v1/subscriptions/{id}/resume",
+     .summary = "A webhook that was disabled goes on; what it refused is sent again",
+     .right = RIGHT_READ,
+     .parameters = one_parameters,
+     .function = "onemap.http_webhook_resume",
+     .content_type = JSON_TYPE},
     {0},
 };

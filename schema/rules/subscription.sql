@@ -78,11 +78,26 @@ $$;
 COMMENT ON FUNCTION onemap.subscription_mine(jsonb) IS
     'The subscriptions of the program that asks, all for an administrator: {id} one of them';
 
+CREATE OR REPLACE FUNCTION onemap.webhook_entry(subscription int) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_build_object('url', w.url, 'sign', w.sign, 'state', CASE WHEN w.disabled_at IS NOT NULL THEN 'disabled'
+            WHEN t.failures > 0 THEN 'failing' WHEN n.refused > 0 THEN 'refused' ELSE 'good' END,
+        'waiting', n.waiting, 'refused', n.refused, 'disabled_at', w.disabled_at,
+        'problem', coalesce(nullif(w.problem, ''), t.problem))
+    FROM onemap.webhook w JOIN onemap.exchange_target t ON t.subscription_id = w.subscription_id
+    CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE r.state = 'waiting') AS waiting,
+            count(*) FILTER (WHERE r.state = 'refused') AS refused
+        FROM onemap.exchange_record r WHERE r.target = t.target AND r.state IN ('waiting', 'refused')) n
+    WHERE w.subscription_id = subscription
+$$;
+COMMENT ON FUNCTION onemap.webhook_entry(int) IS 'A subscription''s webhook as lists show it, without its key; NULL: it has none';
+
 CREATE OR REPLACE FUNCTION onemap.subscription_entry(s onemap.subscription) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('id', s.id, 'name', s.name, 'program', t.name, 'resources', s.resources, 'departments', s.departments,
         'categories', s.categories, 'subsystems', s.subsystems, 'made_at', s.made_at, 'newest', (SELECT coalesce(max(r.id), 0)
-            FROM onemap.exchange_record r WHERE r.target = 'subscription-' || s.id AND r.target LIKE 'subscription-%'))
+            FROM onemap.exchange_record r WHERE r.target = 'subscription-' || s.id AND r.target LIKE 'subscription-%'),
+        'webhook', onemap.webhook_entry(s.id))
     FROM onemap.token t WHERE t.id = s.token_id
 $$;
 COMMENT ON FUNCTION onemap.subscription_entry(onemap.subscription) IS
@@ -140,19 +155,26 @@ COMMENT ON FUNCTION onemap.subscription_check(onemap.subscription, int[]) IS
 
 CREATE OR REPLACE FUNCTION onemap.subscription_add(request jsonb, sent jsonb, OUT said jsonb, OUT added boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE who jsonb := onemap.identity(request); wanted onemap.subscription; s onemap.subscription;
+DECLARE who jsonb := onemap.identity(request); wanted onemap.subscription; s onemap.subscription; w onemap.webhook;
 BEGIN
     IF who->>'kind' <> 'token' THEN
         RAISE EXCEPTION 'a subscription is a program''s, by its token' USING ERRCODE = 'CH081',
             HINT = '用程序的令牌订阅：cityhub token add。';
     END IF;
-    PERFORM onemap.case_fields_check(sent, '{name,resources,departments,categories,subsystems}', '{name,resources}');
+    PERFORM onemap.case_fields_check(sent, '{name,resources,departments,categories,subsystems,webhook}', '{name,resources}');
     wanted.name := onemap.case_text(sent, 'name', 64);
     wanted.resources := onemap.subscription_list(sent, 'resources');
     wanted.departments := onemap.subscription_list(sent, 'departments');
     wanted.categories := onemap.subscription_list(sent, 'categories');
     wanted.subsystems := onemap.subscription_list(sent, 'subsystems');
     PERFORM onemap.subscription_check(wanted, onemap.identity_departments(request));
+    IF coalesce(jsonb_typeof(sent->'webhook'), 'null') <> 'null' THEN
+        PERFORM onemap.webhook_check(sent->'webhook');
+        w.url := sent->'webhook'->>'url';
+        w.sign := coalesce(sent->'webhook'->>'sign', 'hmac-sha256');
+        w.secret := encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())
+            || uuid_send(gen_random_uuid())), 'hex');
+    END IF;
     PERFORM onemap.exchange_lock(true);
     SELECT x.* INTO s FROM onemap.subscription x
     WHERE x.token_id = (who->>'id')::int AND x.name = wanted.name AND x.ended_at IS NULL;
@@ -166,17 +188,24 @@ BEGIN
         VALUES ((who->>'id')::int, wanted.name, wanted.resources, wanted.departments, wanted.categories, wanted.subsystems)
         RETURNING * INTO s;
         INSERT INTO onemap.exchange_target (target, name_zh, resources, subscription_id, kind)
-        VALUES ('subscription-' || s.id, '订阅：' || (who->>'name') || '/' || s.name, s.resources, s.id, 'cursor');
+        VALUES ('subscription-' || s.id, '订阅：' || (who->>'name') || '/' || s.name, s.resources, s.id,
+            CASE WHEN w.url IS NULL THEN 'cursor' ELSE 'webhook' END);
+        INSERT INTO onemap.webhook (subscription_id, url, sign, secret) SELECT s.id, w.url, w.sign, w.secret
+        WHERE w.url IS NOT NULL;
     ELSIF (s.resources, s.departments, s.categories, s.subsystems) IS DISTINCT FROM
-        (wanted.resources, wanted.departments, wanted.categories, wanted.subsystems) THEN
+        (wanted.resources, wanted.departments, wanted.categories, wanted.subsystems)
+        OR (SELECT h.url || h.sign FROM onemap.webhook h WHERE h.subscription_id = s.id) IS DISTINCT FROM w.url || w.sign THEN
         RAISE EXCEPTION 'there is a subscription "%" that wants something else', s.name USING ERRCODE = 'CH018',
             HINT = '另起一个名字，或先结束原来的订阅。';
     END IF;
     said := onemap.subscription_entry(s);
+    IF added AND w.url IS NOT NULL THEN
+        said := jsonb_set(said, '{webhook,secret}', to_jsonb(w.secret));
+    END IF;
 END $$;
 COMMENT ON FUNCTION onemap.subscription_add(jsonb, jsonb) IS
     'Adds a subscription of the program that asks; the same again is the one that is there (added: false), CH018 if it wants '
-    'something else; CH081';
+    'something else; CH081. A webhook''s key is told when it is made, and never again';
 
 CREATE OR REPLACE FUNCTION onemap.subscription_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -208,7 +237,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM onemap.subscription_add(request, sent) a
 $$;
 COMMENT ON FUNCTION onemap.http_subscription_add(jsonb, jsonb) IS
-    'POST /api/v1/subscriptions: {name, resources, departments, categories, subsystems}; 201, or 200 with the one that is there';
+    'POST /api/v1/subscriptions: {name, resources, departments, categories, subsystems, webhook: {url, sign}}; 201, or 200 with '
+    'the one that is there';
 
 CREATE OR REPLACE FUNCTION onemap.http_subscriptions(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

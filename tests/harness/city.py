@@ -68,6 +68,10 @@ class City:
     def requests(self):
         return len(self._lines("requests.jsonl"))
 
+    def signed(self):
+        """Of messages with a signature: its headers and the body."""
+        return self._lines("signed.jsonl")
+
     def repetitions(self):
         """How often a record came again, the same; one that came again as another would have ended the city."""
         self.process.check_running()
@@ -101,17 +105,18 @@ class Platform(http.server.BaseHTTPRequestHandler):
 
     def take(self, record, how):
         """A record is stored once; the same number with another hash is what must never come."""
-        if how.get("refuse") == f"{record['case']}/{record['step']}":
-            return {"number": record["number"], "code": 9, "message": "不予接收"}
-        if record["number"] in Platform.known:
-            if Platform.known[record["number"]] != record["hash"]:
-                print(f"number {record['number']} came with another hash", flush=True)
+        number = record.get("number") or record["event"]
+        if how.get("refuse") == f"{record.get('case')}/{record.get('step')}":
+            return {"number": number, "code": 9, "message": "不予接收"}
+        if number in Platform.known:
+            if Platform.known[number] != record["hash"]:
+                print(f"number {number} came with another hash", flush=True)
                 os._exit(3)
-            self.note("repetitions.jsonl", record["number"])
+            self.note("repetitions.jsonl", number)
         else:
-            Platform.known[record["number"]] = record["hash"]
+            Platform.known[number] = record["hash"]
             self.note("stored.jsonl", record)
-        return {"number": record["number"], "code": 0, "receipt": f"R{record['number']}"}
+        return {"number": number, "code": 0, "receipt": f"R{number}"}
 
     def do_GET(self):
         """What the platform says it has, two records a page; it may have lost, changed or doubled some."""
@@ -135,7 +140,14 @@ class Platform(http.server.BaseHTTPRequestHandler):
         if self.token and self.headers.get("Authorization") != f"Bearer {self.token}":
             return self.answer(401, {})
         if how.get("redirect"):
-            return self.answer(302, {}, [("Location", "/elsewhere")])
+            return self.answer(302, {}, [("Location", how["redirect"] if isinstance(how["redirect"], str) else "/elsewhere")])
+        if how.get("status"):
+            return self.answer(how["status"], {})
+        if how.get("hang"):
+            time.sleep(how["hang"])
+        if "X-Cityhub-Signature" in self.headers:
+            with Platform.lock:
+                self.note("signed.jsonl", {**{name.lower(): value for name, value in self.headers.items()}, "body": body.decode()})
         with Platform.lock:
             self.note("requests.jsonl", self.path)
             Platform.chance = Platform.chance or random.Random(how.get("seed", 0))
