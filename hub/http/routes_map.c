@@ -1,5 +1,6 @@
 /* routes_map.c: how much the map shows, counted from the points in memory that its tiles come from: so numbers and
- * picture agree, and who looks asks no database. Must never count what who asks may not see. */
+ * picture agree, and who looks asks no database; and what it cannot show (schema/rules/http_unplaced.sql). Must never
+ * count what who asks may not see. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,27 @@ static void answer_counts(struct request *request, struct answer *answer) {
 
 static const struct parameter counts_parameters[] = {BOX, {0}};
 
+static const struct parameter unplaced_parameters[] = {
+    {.name = "what",
+     .kind = PARAMETER_CHOICE,
+     .choices = "device case message",
+     .required = true,
+     .meaning = "devices, open cases, or messages in quarantine"},
+    {.name = "flaw",
+     .kind = PARAMETER_CHOICE,
+     .choices = "none zero exchanged sign outside doubtful system unreadable",
+     .meaning = "only those of which this is wrong"},
+    SUBSYSTEM,
+    AFTER_CHANGE,
+    {.name = "limit",
+     .kind = PARAMETER_INTEGER,
+     .low = 1,
+     .high = 200,
+     .initial = "100",
+     .meaning = "entries of a page at the most"},
+    {0},
+};
+
 const struct route routes_map[] = {
     {.method = METHOD_GET,
      .pattern = "/api/v1/map/counts",
@@ -146,6 +168,21 @@ const struct route routes_map[] = {
      .remembers = true,
      .parameters = counts_parameters,
      .memory = answer_counts,
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/unplaced/counts",
+     .summary = "How many devices, open cases and messages the map cannot show, and why",
+     .right = RIGHT_READ,
+     .function = "onemap.http_unplaced_counts",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/unplaced",
+     .summary = "The devices, open cases or messages that the map cannot show",
+     .right = RIGHT_READ,
+     .parameters = unplaced_parameters,
+     .function = "onemap.http_unplaced",
      .content_type = JSON_TYPE,
      .compress = true},
     {0},

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import requests
 from harness import messages
 from harness.process import wait_until
 
@@ -147,6 +148,49 @@ def test_places_outside_through_every_door(county, name):
     done = county.hubs[0].run("case", "report", "--source", "public", "--role", "acceptor", "--actor", "张三", "--set", "title=t",
                               "--set", f"lon={lon}", "--set", f"lat={lat}", code=None)
     assert done.returncode != 0 and "outside the county" in done.stderr, done
+
+
+def test_what_no_map_can_show_is_counted_and_listed(county):
+    client, moment, hub = county.new_client("sanitation"), now_ms(), county.hubs[0]
+    operator, reader = hub.key("operator", rights="read,operate"), hub.key("reader", rights="read")
+
+    def things(headers, what, **query):
+        after, found = 0, []
+        while after is not None:
+            answer = requests.get(hub.http_url + "/api/v1/unplaced", params={"what": what, "after": after, "limit": 2, **query}, headers=headers, timeout=30).json()
+            found, after = found + answer["things"], answer["next"]
+        return found
+
+    def mine(headers, what):
+        return {one["code"] if what == "device" else one["flaw"]: one for one in things(headers, what) if one["vendor"] == client.vendor}
+    client.send("inventory", {"device_code": "bin", "kind": "bin", "position": NEAR})
+    client.send("inventory", {"device_code": "bin", "kind": "bin", "position": {**NEAR, "lon": 34.55, "lat": 114.75 - 90}})
+    client.send("inventory", {"device_code": "nowhere", "kind": "bin"})
+    client.send("inventory", {"device_code": "good", "kind": "bin", "position": NEAR})
+    client.send("inventory", {"device_code": "lorry", "kind": county.database.value("SELECT min(key) FROM onemap.device_kind WHERE subsystem = 'sanitation' AND mobile")})
+    client.send_telemetry({"device_code": "lorry", "observed_at_ms": moment, "speed_km_h": 1.0, "position": NEAR})
+    wait_until(lambda: set(mine(operator, "device")) == {"bin", "nowhere"}, 30, "the lorry's place is its state")
+    client.send_telemetry({"device_code": "lorry", "observed_at_ms": moment + 1, "speed_km_h": 1.0, "position": {**NEAR, "doubt": "POSITION_NO_FIX"}})
+    receipt = client.send_telemetry({"device_code": "nowhere", "observed_at_ms": moment, "position": {**NEAR, "lon": 0, "lat": 0}, "speed_km_h": 1.0})
+    assert [one["code"] for one in receipt["problems"]] == ["bad_position"]
+    message = county.database.value("SELECT max(id) FROM onemap.quarantine WHERE vendor = %s", client.vendor)
+    found = mine(operator, "device")
+    assert {code: (one["flaw"], one["flaw_zh"], one["message"]) for code, one in found.items()} == {
+        "bin": ("outside", "在县域之外", None), "nowhere": ("none", "没有位置", message), "lorry": ("doubtful", "厂商注明不可信", None)}
+    assert (found["bin"]["lon"], found["bin"]["shown"], found["nowhere"]["shown"]) == (34.55, True, False)
+    assert [(flaw, one["message"], one["records"]) for flaw, one in mine(operator, "message").items()] == [("zero", message, 1)]
+    county.database.query("SELECT onemap.case_report(%s)", json.dumps({"source": "public", "role": "acceptor", "actor": "张三", "title": "没有地点", "category": "20101"}))
+    assert "没有地点" in {one["name_zh"] for one in things(operator, "case", flaw="none")}
+    for headers in (operator, reader):
+        told = requests.get(hub.http_url + "/api/v1/unplaced/counts", headers=headers, timeout=30).json()
+        assert told["total"] == sum(one["count"] for one in told["counts"]) > 0
+        for one in told["counts"]:
+            assert len(things(headers, one["what"], flaw=one["flaw"])) == one["count"], one
+    assert {one["what"] for one in told["counts"]} == {"device", "case"} and things(reader, "message") == [], "quarantine is the operators'"
+    assert mine(reader, "device")["nowhere"]["message"] is None
+    client.send_telemetry({"device_code": "lorry", "observed_at_ms": moment + 2, "speed_km_h": 1.0, "position": NEAR})
+    client.send("inventory", {"device_code": "bin", "kind": "bin", "position": NEAR})
+    assert set(mine(operator, "device")) == {"nowhere"}, "what is put right leaves the list"
 
 
 def test_a_place_that_is_put_right(county):

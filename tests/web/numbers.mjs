@@ -2,7 +2,7 @@
 // runs it with its own.
 
 /** The tests, by name; `tools` are page.mjs's. */
-export function numberTests({ enter, county, expect, shot }) {
+export function numberTests({ enter, county, expect, check, shot }) {
   const CENTRE = { login: "wang.wu" };
   const settled = (page) => page.waitForFunction(() => [...document.querySelectorAll(".wall-age")].every((age) => age.innerText.includes("的数据")));
 
@@ -42,6 +42,33 @@ export function numberTests({ enter, county, expect, shot }) {
       await page.waitForFunction(() => document.querySelectorAll(".work tbody tr").length === 4);
       await shot(page, "work-role");
       expect(counts.every((count) => count >= 3), `only ${counts}`);
+      return window;
+    },
+
+    "what no map can show: counted on the map, each number opens a list of as many, each of the list its record and its message": async () => {
+      await county("misplaced");
+      const window = await enter({ ...CENTRE, size: "office" }, "#/map?list=none");
+      const { page } = window;
+      await page.click("[data-testid=unplaced]");
+      await page.waitForSelector(".unplaced tbody tr");
+      await crawl(page, "#/unplaced", ".unplaced tbody tr", 6);
+      await page.evaluate(() => (location.hash = "#/unplaced?what=device"));
+      const row = (name) => page.locator(".unplaced tr", { hasText: name });
+      const turned = await row("写反了的监测仪 <b>").innerText();
+      expect(/经纬度写反[\s\S]*图上仍在原来的位置[\s\S]*34\.5/.test(turned), turned);
+      await check(page, "what no map can show");
+      await shot(page, "unplaced");
+      await row("没有位置的监测仪").locator("a", { hasText: "#" }).click();
+      await page.waitForFunction(() => /bad_position/.test(document.querySelector("dialog")?.innerText ?? "") && document.querySelector("dialog").innerText.includes("X1"));
+      await page.evaluate(() => (location.hash = "#/unplaced?what=device&flaw=none"));
+      await row("没有位置的监测仪").locator("a", { hasText: "没有位置" }).click();
+      await page.waitForFunction(() => document.querySelector(".map-panel h2")?.innerText === "没有位置的监测仪");
+      await page.evaluate(() => (location.hash = "#/unplaced?what=case"));
+      await row("没有地点的案卷").locator("a").click();
+      await page.waitForFunction(() => document.querySelector(".desk")?.innerText.includes("没有地点的案卷"));
+      await page.evaluate(() => (location.hash = "#/operate"));
+      await page.click(".operate-facts a[href='#/unplaced']");
+      await page.waitForSelector(".unplaced");
       return window;
     },
   };

@@ -466,7 +466,7 @@ for (const [size, language, theme] of [
   };
 }
 
-Object.assign(tests, manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES, middle }), numberTests({ enter, county, expect, shot }));
+Object.assign(tests, manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES, middle }), numberTests({ enter, county, expect, check, shot }));
 
 // ---- all of them, or those that were asked for ----
 

@@ -12,6 +12,8 @@ export interface View {
   right: Right;
   /** Without the frame of navigation, such as a wall. */
   bare?: boolean;
+  /** Other views lead to it; the navigation does not name it. */
+  linked?: boolean;
   load: () => Promise<{ default: ComponentType }>;
 }
 

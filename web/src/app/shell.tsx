@@ -58,7 +58,7 @@ function Header({ shown }: { shown: View | undefined }): JSX.Element {
       <strong class="product">{t("product")}</strong>
       <nav aria-label={t("views")}>
         {views
-          .filter((view) => may(view.right))
+          .filter((view) => may(view.right) && view.linked !== true)
           .map((view) => (
             <a key={view.key} href={link(view.key)} aria-current={view === shown ? "page" : undefined}>
               {view.title()}

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useAsk } from "../../lib/api.ts";
 import { departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { number } from "../../lib/format.ts";
-import { setParameters } from "../../lib/router.ts";
+import { link, setParameters } from "../../lib/router.ts";
 import { Filters } from "../../part/filters.tsx";
 import { GAP_MS } from "./movers.ts";
 import { SHADES, STATES, type MapQuery } from "./query.ts";
@@ -11,6 +11,8 @@ import { useShadeValues } from "./shade.ts";
 import { Symbol } from "./symbol.tsx";
 import type { SymbolName } from "./symbols.ts";
 import { t } from "./words.ts";
+
+const UNPLACED_EVERY_S = 60;
 
 /** What GET /api/v1/map/counts answers: the county's points in memory, as far as who asks sees them. */
 interface Counts {
@@ -116,6 +118,19 @@ function Legend(): JSX.Element {
   );
 }
 
+/** What the map cannot show is one click away from it. */
+function Unplaced(): JSX.Element | null {
+  const { data } = useAsk<{ total: number }>("unplaced/counts", {}, UNPLACED_EVERY_S);
+  if (data === undefined || data.total === 0) return null;
+  return (
+    <p class="map-unplaced">
+      <a href={link("unplaced")} data-testid="unplaced">
+        △ {t("unplaced")} {number(data.total)}
+      </a>
+    </p>
+  );
+}
+
 const SHADE_WORDS = { "": "shadeNone", open: "shadeOpen", overdue: "shadeOverdue", month: "shadeMonth" } as const;
 
 export function Layers({ query }: { query: MapQuery }): JSX.Element {
@@ -123,6 +138,7 @@ export function Layers({ query }: { query: MapQuery }): JSX.Element {
   return (
     <>
       <Subsystems query={query} />
+      {query.moment === null && <Unplaced />}
       <Filters
         filters={[
           { key: "state", title: t("state"), kind: "choice", choices: STATES.map((state) => ({ value: state, title: t(state) })) },

@@ -1,5 +1,5 @@
 // How the hub is: the way of each subsystem's messages into the database, vendors that have gone silent, and what could not be stored and why.
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
@@ -71,12 +71,15 @@ interface Vendor {
 
 function Health(): JSX.Element {
   const asked = useAsk<Hub>("status", {}, HEALTH_S);
+  const places = useAsk<{ total: number }>("unplaced/counts", {}, LIST_S);
   const hub = asked.data;
   if (hub === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
-  const facts: [string, string | number, "" | "warn" | "bad"][] = [
+  const unplaced = places.data?.total;
+  const facts: [string, ComponentChildren, "" | "warn" | "bad"][] = [
     [t("database"), `${t(hub.database.connected ? "connected" : "away")}${hub.database.losses > 0 ? ` (${t("losses", hub.database.losses)})` : ""}`, hub.database.connected ? "" : "bad"],
     [t("queue"), number(hub.database.writer_queue), hub.database.writer_queue > 100 ? "warn" : ""],
     [t("quarantined"), number(hub.quarantine_waiting), hub.quarantine_waiting > 0 ? "warn" : ""],
+    [t("unplaced"), unplaced === undefined ? "–" : unplaced === 0 ? "0" : <a href={link("unplaced")}>{number(unplaced)}</a>, unplaced !== undefined && unplaced > 0 ? "warn" : ""],
     [t("receipts"), number(hub.outbox_waiting), hub.outbox_waiting > 1000 ? "warn" : ""],
     [t("failures"), number(hub.jobs_failed), hub.jobs_failed > 0 ? "warn" : ""],
     [t("uptime"), duration(hub.uptime_s), ""],
@@ -86,7 +89,7 @@ function Health(): JSX.Element {
     [t("lastProblem"), hub.last_problem],
     [t("calendar"), hub.calendar],
     [t("settings"), hub.database_settings],
-  ].filter(([, text]) => text !== null);
+  ].filter(([, text]) => text !== null && text !== "");
   const columns: Column<Subsystem>[] = [
     { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.key) },
     { key: "lanes", title: t("lane"), numeric: true, cell: (one) => <span class={one.connected < one.lanes ? "bad" : ""}>{`${one.connected} / ${one.lanes}`}</span> },
