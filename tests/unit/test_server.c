@@ -195,7 +195,7 @@ static void test_methods(void **state) {
     assert_string_equal(body_of(answer), "");
     answer = request("OPTIONS", "*");
     assert_status(answer, 204);
-    assert_holds(answer, "Allow: GET, HEAD, POST, PUT, OPTIONS\r\n");
+    assert_holds(answer, "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS\r\n");
     assert_problem(request("OPTIONS", "/nowhere"), 404, "CH040");
 }
 /* ---- parameters, roles, kinds of content ---- */
