@@ -439,15 +439,20 @@ def test_many_devices_each_get_their_own_acknowledgement(county):
 
 # ---- killed at random
 
-class Repeater(threading.Thread):
-    """A device as the field has them: it sends a value every moment, keeps what was not acknowledged, connects anew when it is cut and
-    sends that again. `acknowledged`: moments that it was told are stored."""
+KILLS = int(os.environ.get("CITYHUB_KILLS", 0)) or 4
 
-    def __init__(self, number, connect):
+
+class Repeater(threading.Thread):
+    """A device, or a vendor's platform, as the field has them: it sends a value every moment, keeps what was not acknowledged, connects anew
+    when it is cut and sends that again. `acknowledged`: moments that it was told are stored; `wrong`: answers that nobody should get."""
+
+    MOMENTS = 1500 + 200 * KILLS
+
+    def __init__(self, number, code, connect):
         super().__init__(daemon=True)
-        self.number, self.connect = number, connect
+        self.number, self.code, self.connect, self.wrong = number, code, connect, []
         self.sent, self.acknowledged, self.stopping = [], set(), threading.Event()
-        self.start_s = int(time.time()) - 40000 + 2000 * number
+        self.start_s = int(time.time()) - self.MOMENTS - 100
 
     def run(self):
         waiting = []
@@ -455,7 +460,7 @@ class Repeater(threading.Thread):
             try:
                 speak = self.connect(self)
                 while not self.stopping.is_set() or waiting:
-                    if not self.stopping.is_set() and len(self.sent) < 1900:
+                    if not self.stopping.is_set() and len(self.sent) < self.MOMENTS:
                         self.sent.append(len(self.sent))
                         waiting.append(self.sent[-1])
                     for moment in speak(waiting):
@@ -467,7 +472,7 @@ class Repeater(threading.Thread):
 
 def monitor_of(county):
     def connect(repeater):
-        device = Monitor("127.0.0.1", county.gateway.hj212_port, f"KILL-{repeater.number}", timeout=5)
+        device = Monitor("127.0.0.1", county.gateway.hj212_port, repeater.code, timeout=5)
 
         def speak(moments):
             asked = [(device.send({"a34004-Rtd": moment % 90}, when=repeater.start_s + moment), moment) for moment in moments[:20]]
@@ -480,7 +485,7 @@ def monitor_of(county):
 
 def truck_of(county):
     def connect(repeater):
-        device = jt808.Terminal("127.0.0.1", county.gateway.jt808_port, f"0139{repeater.number:08}", timeout=5)
+        device = jt808.Terminal("127.0.0.1", county.gateway.jt808_port, f"0{repeater.code}", timeout=5)
 
         def speak(moments):
             asked = [(device.send(jt808.POSITION, jt808.position(when=repeater.start_s + moment)), moment) for moment in moments[:20]]
@@ -491,41 +496,60 @@ def truck_of(county):
     return connect
 
 
+def platform_of(county):
+    def connect(repeater):
+        def push(moment):
+            body = messages.json_bytes({"device_code": repeater.code, "observed_at_ms": (repeater.start_s + moment) * 1000, "pm25_ug_m3": moment % 90})
+            answer = county.gateway.push("dust", "acme", "telemetry", body, PASSWORD, {"Idempotency-Key": f"{repeater.code}-{moment}"}, 30)
+            receipt = answer.json() if answer.status_code == 200 else {}
+            if answer.status_code != 503 and receipt.get("accepted", 0) + receipt.get("duplicates", 0) != 1:
+                repeater.wrong.append(f"{answer.status_code} {answer.text}")
+            return answer.status_code == 200
+        return lambda moments: [moment for moment in moments[:5] if push(moment)]
+    return connect
+
+
+def kill_one(county, cluster, what):
+    if what == "gateway":
+        county.gateway.kill()
+        county.gateway.process.start()
+    elif what == "hub":
+        county.hub.kill()
+        county.hub.start(ready=False)
+    elif what == "broker":
+        county.broker.kill()
+        county.broker.start()
+    else:
+        cluster.stop("kill")
+        cluster.start()
+
+
 def test_killed_at_random_nothing_acknowledged_is_lost_or_doubled(county, cluster):
-    """Gateway, hub, broker and database are killed while devices repeat what was not acknowledged; then it is counted. How often:
-    CITYHUB_KILLS."""
-    repeaters = [Repeater(i, (monitor_of if i < 4 else truck_of)(county)) for i in range(8)]
+    """Gateway, hub, broker and database are killed while devices and platforms repeat what was not acknowledged; then it is counted. What the
+    broker had and had not saved is lost with it: nothing of that was acknowledged. How often: CITYHUB_KILLS, of all four together."""
+    repeaters = [*(Repeater(i, f"KILL-{i}", monitor_of(county)) for i in range(4)),
+                 *(Repeater(i, f"139{i:08}", truck_of(county)) for i in range(4, 8)),
+                 *(Repeater(i, f"PUSH-{i}", platform_of(county)) for i in range(8, 10))]
     moments = random.Random(212808)
     for repeater in repeaters:
         repeater.start()
-    kills = int(os.environ.get("CITYHUB_KILLS", 0)) or 4
-    for number in range(kills):
-        before = sum(len(repeater.acknowledged) for repeater in repeaters)
-        wait_until(lambda before=before: sum(len(r.acknowledged) for r in repeaters) > before + 20, 120, "devices are acknowledged")
+    for number in range(KILLS):
+        before = [len(repeater.acknowledged) for repeater in repeaters]
+        wait_until(lambda before=before: all(len(r.acknowledged) > was for r, was in zip(repeaters, before))
+                   and sum(len(r.acknowledged) for r in repeaters) > sum(before) + 20, 120, "devices and platforms are acknowledged")
         time.sleep(moments.uniform(0, 0.2))  # the moment of the kill, not a wait for anything
-        what = ("gateway", "hub", "broker", "database")[number % 4]
-        if what == "gateway":
-            county.gateway.kill()
-            county.gateway.process.start()
-        elif what == "hub":
-            county.hub.kill()
-            county.hub.start(ready=False)
-        elif what == "broker":
-            county.broker.kill()
-            county.broker.start()
-        else:
-            cluster.stop("immediate")
-            cluster.start()
+        kill_one(county, cluster, ("gateway", "hub", "broker", "database")[number % 4])
     county.hub.wait_ready()
     county.gateway.wait_ready()
     for repeater in repeaters:
         repeater.stopping.set()
     for repeater in repeaters:
         repeater.join(120)
-        assert not repeater.is_alive(), "what it sent is acknowledged in the end"
+        assert not repeater.is_alive(), f"{repeater.code}: what it sent is acknowledged in the end"
     for repeater in repeaters:
-        code = f"KILL-{repeater.number}" if repeater.number < 4 else f"139{repeater.number:08}"
-        stored = [int(row[0].timestamp()) - repeater.start_s for row in readings(county, code)]
-        assert len(stored) == len(set(stored)), f"{code}: doubled"
-        assert repeater.acknowledged - set(stored) == set(), f"{code}: lost"
+        stored = [int(row[0].timestamp()) - repeater.start_s for row in readings(county, repeater.code)]
+        assert len(stored) == len(set(stored)), f"{repeater.code}: doubled"
+        assert repeater.acknowledged - set(stored) == set(), f"{repeater.code}: lost"
         assert set(stored) == set(repeater.sent) and stored
+        assert not repeater.wrong, f"{repeater.code}: {repeater.wrong[:3]}"
+    print(f"{KILLS} kills, {sum(len(r.acknowledged) for r in repeaters)} acknowledged, 0 lost, 0 doubled")
