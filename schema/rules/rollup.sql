@@ -118,13 +118,15 @@ COMMENT ON FUNCTION onemap.hourly_aggregate(timestamptz, timestamptz[], int[]) I
 
 -- No temporary table: whoever calls rollup_run() could have made it before, with a trigger of his own that would run as the owner.
 CREATE OR REPLACE FUNCTION onemap.rollup_add() RETURNS int
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET jit = off SET enable_seqscan = off AS $$
 DECLARE added int;
 BEGIN
     -- LATERAL with OFFSET 0 goes row by row to the key, whatever the planner thinks of a table that was empty a moment ago.
+    -- Compared as rows, because h.hour = s.hour would let it go by the index of hours, under which a new county has all in one.
     INSERT INTO onemap.rollup_recompute (device_id, hour)
     SELECT s.device_id, s.hour FROM onemap.rollup_stage s CROSS JOIN LATERAL (
-        SELECT FROM onemap.observation_hourly h WHERE h.device_id = s.device_id AND h.hour = s.hour AND h.rests IS NULL OFFSET 0) h;
+        SELECT FROM onemap.observation_hourly h WHERE (h.device_id, h.hour) >= (s.device_id, s.hour)
+            AND (h.device_id, h.hour) <= (s.device_id, s.hour) AND h.rests IS NULL OFFSET 0) h;
     INSERT INTO onemap.observation_hourly AS t (device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts,
         lasts, first_ms, last_ms, flagged_above, flagged_below)
     SELECT s.device_id, s.hour, coalesce(h.records, 0) + s.records, greatest(h.last_at, s.last_at),
@@ -133,8 +135,8 @@ BEGIN
            coalesce(m.last_ms, '{}'),
            onemap.counts_add(h.flagged_above, s.flagged_above), onemap.counts_add(h.flagged_below, s.flagged_below)
     FROM onemap.rollup_stage s
-    LEFT JOIN LATERAL (SELECT h.* FROM onemap.observation_hourly h WHERE h.device_id = s.device_id AND h.hour = s.hour OFFSET 0) h
-        ON true
+    LEFT JOIN LATERAL (SELECT h.* FROM onemap.observation_hourly h WHERE (h.device_id, h.hour) >= (s.device_id, s.hour)
+        AND (h.device_id, h.hour) <= (s.device_id, s.hour) OFFSET 0) h ON true
     -- A function's rows come in their order, and nothing here changes it: nine sorts a row would cost as much as all the rest.
     CROSS JOIN LATERAL (
         SELECT array_agg(coalesce(u.n, 0) + coalesce(u.more, 0)) AS counts,
