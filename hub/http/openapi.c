@@ -66,7 +66,9 @@ static const struct common {
     const char *header, *header_meaning;
 } commons[] = {
     {"304", "What the client has is still so", has_etag, NULL, NULL},
-    {"400", "A parameter (CH042), the address (CH043) or the body (CH044) is wrong", is_checked, NULL, NULL},
+    {"400",
+     "A parameter (CH042), the address (CH043) or the body (CH044) is wrong, or not of that moment (CH065, CH078)",
+     is_checked, NULL, NULL},
     {"401", "Nobody is logged in (CH060), or login or password is wrong (CH061)", asks_who, NULL, NULL},
     {"403",
      "Sent by another site's page (CH062), a right is missing (CH064), not for the post (CH019), "

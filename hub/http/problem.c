@@ -98,6 +98,11 @@ static const struct kind {
                         {"Idempotency-Key 已用于其他内容", "The Idempotency-Key was used for another content"},
                         {"每条内容用一个新的 Idempotency-Key，只有原样重发才用同一个。",
                          "Take a new one for each content; only what is sent again as it was has the same."}},
+    [PROBLEM_PAST] = {400,
+                      "CH078",
+                      {"这里没有过去可查", "There is no past of this"},
+                      {"可带 at 的路径见 GET /api/v1；统计和考核按 month、as_of。",
+                       "GET /api/v1 says which paths take at; statistics and scores go by month and as_of."}},
     [PROBLEM_RULE] = {422, "", {"不符合规则", "A rule says no"}, {"", ""}},
 };
 
@@ -137,6 +142,7 @@ static const struct rule {
     {"CH081", 422, {"订阅有误", "The subscription is wrong"}, "请核对订阅的内容。"},
     {"CH082", 409, {"游标已过期", "The cursor is too old"}, "请先取现状，再从提示的 after 接着取。"},
     {"CH060", 401, {"需要登录", "Log in first"}, "请先登录。"},
+    {"CH078", 400, {"这里没有过去可查", "There is no past of this"}, "请去掉 at，或去掉 statistic。"},
     {"CH065", 400, {"该时刻无法查询", "Not of that moment"}, "at 须为过去且仍保留的时刻。"},
 };
 

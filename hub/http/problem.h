@@ -28,6 +28,7 @@ enum problem_kind {
     PROBLEM_CROWDED,   /* 429 CH054: one address, too many connections */
     PROBLEM_UNSURE,    /* 503 CH055: a gateway cannot say that it is stored */
     PROBLEM_REUSED,    /* 422 CH056: an Idempotency-Key for another content */
+    PROBLEM_PAST,      /* 400 CH078: the route has no past */
     PROBLEM_RULE,      /* a rule of SQL said no: its own code, see problem_of_rule */
 };
 

@@ -107,7 +107,7 @@ void query_refuse(struct request *request, bool started, enum pool_end end, cons
 /* A function that does not keep the contract of query.h. */
 static void refuse_function(struct query *query, const char *why) {
     struct request *request = query->request;
-    log_error("http_function", "function=%s reason=%s", request->route->function, log_quote(why));
+    log_error("http_function", "function=%s reason=%s", query_function(request), log_quote(why));
     pool_abandon(request->service->pool, &query->job);
     query->submitted = false;
     query->ended = true;
@@ -317,6 +317,11 @@ static void on_done(void *user, enum pool_end end, const struct postgres_error *
 
 /* ---- begin ---- */
 
+const char *query_function(const struct request *request) {
+    const struct route *route = request->route;
+    return route->past != NULL && request_value(request, "at")->given ? route->past : route->function;
+}
+
 static struct query *query_new(struct request *request) {
     struct query *query = calloc(1, sizeof *query);
     const struct route *route = request->route;
@@ -333,7 +338,7 @@ static struct query *query_new(struct request *request) {
     bool writes = request->method != METHOD_GET;
     snprintf(query->sql, sizeof query->sql,
              route->by_row || route->sheet != NULL ? "SELECT %s(%s%s) AS body" : "SELECT * FROM %s(%s%s)",
-             route->function,
+             query_function(request),
              !writes    ? "$1::jsonb"
              : has_body ? "onemap.http_write($1::jsonb, $3)"
                         : "onemap.http_write($1::jsonb, $2)",

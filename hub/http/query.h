@@ -22,6 +22,10 @@ struct request;
 
 enum { QUERY_ANSWER_MAX = 8 * 1024 * 1024 }; /* bytes of an answer that is collected */
 
+/* The function that answers it: its row's, or, of a memory row that is asked for a moment, that of the past. NULL =
+ * none. */
+const char *query_function(const struct request *request);
+
 /* Asks. The request is woken when its answer is there; on failure it is refused at once. */
 void query_start(struct request *request);
 

@@ -172,7 +172,7 @@ static void make_answer(struct request *request) {
     }
     if (request->sink_open && route->body.sink->finish != NULL) {
         route->body.sink->finish(request, request->sink);
-    } else if (route->function != NULL) {
+    } else if (query_function(request) != NULL) {
         query_start(request);
     } else {
         (route->memory != NULL ? route->memory : route->stream)(request, &request->answer);

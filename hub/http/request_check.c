@@ -97,13 +97,13 @@ static void refuse_parameter(struct request *request, const char *name, const ch
     request_refuse_with(request, &problem);
 }
 
-static bool is_known(const struct route *route, const char *name) {
-    for (const struct parameter *p = route->parameters; p != NULL && p->kind != PARAMETER_NONE; p++) {
-        if (strcmp(p->name, name) == 0 && !route_in_path(route, p)) {
-            return true;
-        }
-    }
-    return false;
+/* Other routes have `at`: who asks this one for the past must not take what is for it. */
+static void refuse_past(struct request *request) {
+    struct problem problem;
+    problem_set(&problem, PROBLEM_PAST, request->language, "%s 只有现在的，不能带 at", "%s has no past: it takes no at",
+                request->route->pattern);
+    snprintf(problem.parameter, sizeof problem.parameter, "at");
+    request_refuse_with(request, &problem);
 }
 
 static bool pairs_known(struct request *request) {
@@ -111,7 +111,11 @@ static bool pairs_known(struct request *request) {
     const struct target *target = &request->target;
     for (size_t i = 0; i < target->pair_count; i++) {
         const char *name = target->pairs[i].name;
-        if (!is_known(route, name)) {
+        if (!route_takes(route, name)) {
+            if (strcmp(name, "at") == 0 && route->method == METHOD_GET) {
+                refuse_past(request);
+                return false;
+            }
             char names[512] = "-";
             size_t used = 0;
             for (const struct parameter *p = route->parameters; p != NULL && p->kind != PARAMETER_NONE; p++) {

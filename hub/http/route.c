@@ -74,6 +74,15 @@ bool route_in_path(const struct route *route, const struct parameter *parameter)
     return strstr(route->pattern, hole) != NULL;
 }
 
+bool route_takes(const struct route *route, const char *name) {
+    for (const struct parameter *p = route->parameters; p != NULL && p->kind != PARAMETER_NONE; p++) {
+        if (strcmp(p->name, name) == 0 && !route_in_path(route, p)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- patterns taken apart ---- */
 
 static const struct parameter *parameter_named(const struct route *route, const char *name, size_t length) {
@@ -168,8 +177,12 @@ static const char *answer_flaw(const struct route *route) {
     if ((route->function != NULL) + (route->memory != NULL) + (route->stream != NULL) != 1) {
         return "its answer comes from one of function, memory and stream";
     }
-    if (route->function != NULL && !is_function_name(route->function)) {
+    if ((route->function != NULL && !is_function_name(route->function)) ||
+        (route->past != NULL && !is_function_name(route->past))) {
         return "its function must be onemap.<small letters, digits, _>";
+    }
+    if (route->past != NULL && (route->memory == NULL || !route_takes(route, "at"))) {
+        return "past is for a memory answer that takes at";
     }
     if (route->by_row && (route->function == NULL || route->etag == ETAG_BYTES)) {
         return "by_row is for a function, and its answer cannot be hashed before it is sent";

@@ -77,6 +77,8 @@ struct route {
     const char *function; /* of SQL, see query.h */
     bool links;           /* function: its request has "base", where who asks finds the hub: see client_base */
     void (*memory)(struct request *request, struct answer *answer);
+    const char
+        *past; /* memory, with a parameter `at`: the function that answers where it is given; NULL = memory does */
     void (*stream)(struct request *request, struct answer *answer); /* as memory; gives answer->source */
     bool by_row;              /* function: each row is passed on as it comes, so the length is not known before */
     const char *sheet;        /* function: as by_row, and its CSV goes out as a workbook: see sheet.h, `numbers` */
@@ -124,5 +126,7 @@ const char *route_method_name(unsigned method);
 const char *route_right_name(enum route_right right);
 /* True if the parameter stands in the pattern. */
 bool route_in_path(const struct route *route, const struct parameter *parameter);
+/* True if it has a parameter of this name in the query. */
+bool route_takes(const struct route *route, const char *name);
 
 #endif

@@ -1,6 +1,6 @@
 /* routes_map.c: how much the map shows, counted from the points in memory that its tiles come from: so numbers and
- * picture agree, and who looks asks no database; and what it cannot show (schema/rules/http_unplaced.sql). Must never
- * count what who asks may not see. */
+ * picture agree, and who looks asks no database, but for a moment of the past; and what it cannot show
+ * (schema/rules/http_unplaced.sql). Must never count what who asks may not see. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,7 +137,7 @@ static void answer_counts(struct request *request, struct answer *answer) {
     free(tally);
 }
 
-static const struct parameter counts_parameters[] = {BOX, {0}};
+static const struct parameter counts_parameters[] = {BOX, AT, {0}};
 
 static const struct parameter unplaced_parameters[] = {
     {.name = "what",
@@ -163,11 +163,12 @@ static const struct parameter unplaced_parameters[] = {
 const struct route routes_map[] = {
     {.method = METHOD_GET,
      .pattern = "/api/v1/map/counts",
-     .summary = "How many devices and open alarms of each subsystem, and open cases, the map has",
+     .summary = "How many devices and open alarms of each subsystem, and open cases, the map has, or had at a moment",
      .right = RIGHT_READ,
      .remembers = true,
      .parameters = counts_parameters,
      .memory = answer_counts,
+     .past = "onemap.http_map_counts",
      .content_type = JSON_TYPE,
      .compress = true},
     {.method = METHOD_GET,

@@ -121,11 +121,12 @@ BEGIN
         RAISE EXCEPTION 'month goes with statistic, and moment without it' USING ERRCODE = 'CH013',
             HINT = '按月统计用 statistic 与 month（或 from、to）；按时刻筛选用 moment 与 from、to。';
     ELSIF request ?& '{statistic,at}' THEN
-        RAISE EXCEPTION 'at goes without statistic' USING ERRCODE = 'CH013',
-            HINT = '统计量按其数据截止时刻计算；at 用于不带 statistic 的列表。';
+        RAISE EXCEPTION 'a statistic is judged as of its own moment (as_of), not at another' USING ERRCODE = 'CH078',
+            HINT = '统计量按其数据截止时刻（as_of）计算；at 用于不带 statistic 的列表。';
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.http_case_check(jsonb) IS 'Refuses (CH013, CH016) a filter of cases that names what there is not';
+COMMENT ON FUNCTION onemap.http_case_check(jsonb) IS
+    'Refuses a filter of cases that names what there is not (CH013, CH016), or a statistic at a moment (CH078)';
 
 CREATE OR REPLACE FUNCTION onemap.http_case_where(request jsonb, skipped text[] DEFAULT '{}') RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -201,6 +201,33 @@ COMMENT ON FUNCTION onemap.http_tile(jsonb) IS
     '(hub/http/tile_query.c): a Mapbox Vector Tile; NULL: empty';
 GRANT EXECUTE ON FUNCTION onemap.http_tile(jsonb) TO cityhub_api;
 
+-- ---- how much there was ----
+
+CREATE OR REPLACE FUNCTION onemap.http_map_counts(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    departments int[] := onemap.identity_departments(request); moment timestamptz := coalesce(onemap.http_at(request), now());
+    area public.geometry := coalesce(onemap.http_box(request->'box'), public.ST_MakeEnvelope(-180, -90, 180, 90, 4326));
+BEGIN
+    RETURN QUERY
+    WITH point AS (
+        SELECT l.layer, split_part(p.kind, '/', 1) AS subsystem, p.state
+        FROM unnest('{device,alarm,case}'::text[]) l (layer) CROSS JOIN LATERAL onemap.point_past(l.layer, moment, area) p
+        WHERE departments IS NULL OR p.department = ANY (departments)),
+    tally AS (
+        SELECT p.subsystem, count(*) FILTER (WHERE p.layer = 'device' AND p.state = 'online') AS online,
+            count(*) FILTER (WHERE p.layer = 'device' AND p.state <> 'online') AS offline,
+            count(*) FILTER (WHERE p.layer = 'alarm') AS alarms
+        FROM point p WHERE p.layer <> 'case' GROUP BY p.subsystem)
+    SELECT json_build_object('subsystems', (SELECT coalesce(json_agg(json_build_object('subsystem', t.subsystem,
+            'online', t.online, 'offline', t.offline, 'alarms', t.alarms) ORDER BY t.subsystem), '[]') FROM tally t),
+        'cases', (SELECT count(*) FROM point p WHERE p.layer = 'case'));
+END $$;
+COMMENT ON FUNCTION onemap.http_map_counts(jsonb) IS
+    'GET /api/v1/map/counts with at: {subsystems: [{subsystem, online, offline, alarms}], cases} as the map showed them at that '
+    'moment; without it the hub counts its own points (hub/http/routes_map.c)';
+GRANT EXECUTE ON FUNCTION onemap.http_map_counts(jsonb) TO cityhub_api;
+
 -- ---- what there is, for who draws it ----
 
 CREATE OR REPLACE FUNCTION onemap.tile_layers() RETURNS TABLE (layer text, name_zh text, fields jsonb)

@@ -269,6 +269,8 @@ def test_the_county_at_a_moment(shared, hub, county):
             problem(seen("2126-01-01", path), 400, "CH065")
             problem(seen("1999-01-01", path), 400, "CH065")
             problem(seen("yesterday", path), 400, "CH042")
+        for path in ("/api/v1/attendance", "/api/v1/components", "/api/v1/scores/statistics"):
+            problem(seen(day, path), 400, "CH078")
     finally:
         shared.database.query("UPDATE onemap.work_order SET title = '', status = 'STARTED' WHERE code = 'order-east'; UPDATE onemap.department SET name_zh = '东街道' WHERE code = 'east'")
         shared.database.query("UPDATE onemap.device SET name_zh = '东街道人民路工地', department_id = (SELECT id FROM onemap.department WHERE code = 'east'), "

@@ -376,7 +376,15 @@ def test_counts_are_what_the_tiles_show(shared, hub, county):
             counted = {(one["subsystem"], name): one[name] for one in answer["subsystems"] for name in ("online", "offline", "alarms") if one[name]}
             assert counted == wanted, (own, box)
             assert answer["cases"] == sum(map(inside, stored(shared.database, "case"))), (own, box)
+    # At a moment the database counts.
+    then = lambda at: requests.get(hub.http_url + "/api/v1/map/counts", params={"at": at}, headers=hub.key(), timeout=30)
+    (before,), (clock,) = shared.database.query("SELECT to_char(t AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM unnest(ARRAY[now() - interval '10 days', clock_timestamp()]) t")
+    assert then(clock).json()["cases"] == len(stored(shared.database, "case")) > 0
+    assert sum(one["online"] + one["offline"] for one in then(clock).json()["subsystems"]) == len(stored(shared.database, "device"))
+    assert then("2126-01-01T00:00:00Z").json()["code"] == "CH065"
+    assert then(before).json() == {"subsystems": [], "cases": 0}
     assert requests.get(hub.http_url + "/api/v1/map/counts", headers={"Host": "hub.example"}, timeout=30).status_code == 401
+    assert requests.get(hub.http_url + "/api/v1/map/counts", params={"at": clock}, headers={"Host": "hub.example"}, timeout=30).status_code == 401
 
 
 def test_revoked(shared, hub, county):
