@@ -28,6 +28,46 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes, mid
   }
 
   return {
+    "a moment goes along: the desk as it was, a case that cannot be acted on, people and work of then, back to now": async () => {
+      const window = await enter(CENTRE, "#/desk?queue=all&order=newest");
+      const { page } = window;
+      const before = await listed(page);
+      const asked = { people: 0, cases: 0, counts: 0, attendance: 0 };
+      window.context.on("request", (request) => {
+        const [path, query] = request.url().split("/api/v1/")[1]?.split("?") ?? [];
+        if (path === "attendance") asked.attendance++;
+        if (!query?.includes("at=")) return;
+        if (path === "people") asked.people++;
+        else if (path === "cases") asked.cases++;
+        else if (path === "cases/statistics") asked.counts++;
+      });
+      const then = await page.evaluate(() => new Date().toISOString());
+      await county("case", { title: "时刻之后的案卷", lon: middle.lon, lat: middle.lat });
+      await page.waitForFunction(() => document.querySelector(".desk-list").innerText.includes("时刻之后的案卷"));
+      await page.click("[data-testid=time-open]");
+      await page.waitForFunction(() => location.hash.includes("time="));
+      await page.evaluate((time) => (location.hash = location.hash.replace(/time=[^&]*/, `time=${time}`)), then);
+      await page.waitForFunction(() => !document.querySelector(".desk-list").innerText.includes("时刻之后的案卷"));
+      expect((await listed(page)) === before, "the desk of then has other cases");
+      await page.click(".desk-list tbody tr >> nth=0");
+      await page.waitForSelector(".desk-case code");
+      expect((await page.locator(".desk-actions button").count()) === 0, "somebody can act in the past");
+      expect((await text(page, ".liveness")).includes("回看"), "the past is called live");
+      await check(page, "the desk at a moment");
+      await shot(page, "desk-past");
+
+      await page.click(".header nav >> text=人员作业");
+      await page.waitForSelector(".work [data-set]");
+      expect((await page.evaluate(() => location.hash)).includes("time="), "the moment stayed behind");
+      expect((await page.locator("[data-set=present]").count()) === 0, "attendance of now beside people of then");
+      expect(asked.people > 0 && asked.cases > 0 && asked.counts > 0 && asked.attendance === 0, `asked of then: ${JSON.stringify(asked)}`);
+      await check(page, "people at a moment");
+      await page.click("[data-testid=time-now]");
+      await page.waitForSelector("[data-set=present]");
+      expect(!(await page.evaluate(() => location.hash)).includes("time="), "now has a moment");
+      return window;
+    },
+
     "cases go from arrival to closing by keys alone, at most six each": async () => {
       for (let more = 0; more < CASES; more++) await county("case", { title: `井盖破损${more}`, lon: middle.lon, lat: middle.lat });
       const window = await enter(CENTRE, "#/desk");

@@ -10,6 +10,8 @@ export interface View {
   title: () => string;
   /** Who lacks it does not see the view. */
   right: Right;
+  /** It shows any moment: the address's goes along to it. */
+  past?: boolean;
   /** Without the frame of navigation, such as a wall. */
   bare?: boolean;
   /** Other views lead to it; the navigation does not name it. */

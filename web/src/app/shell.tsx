@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../lib/api.ts";
 import { loadCounty } from "../lib/county.ts";
 import { dateTimeSeconds, now } from "../lib/format.ts";
+import { linkMoment } from "../lib/moment.ts";
 import { link, route, settle } from "../lib/router.ts";
 import { logOut, look, may, me, presence } from "../lib/session.ts";
 import { liveness } from "../lib/stream.ts";
@@ -60,7 +61,7 @@ function Header({ shown }: { shown: View | undefined }): JSX.Element {
         {views
           .filter((view) => may(view.right) && view.linked !== true)
           .map((view) => (
-            <a key={view.key} href={link(view.key)} aria-current={view === shown ? "page" : undefined}>
+            <a key={view.key} href={link(view.key, view.past === true ? linkMoment() : {})} aria-current={view === shown ? "page" : undefined}>
               {view.title()}
             </a>
           ))}

@@ -4,7 +4,7 @@
 import { effect, signal } from "@preact/signals";
 import { presence } from "./session.ts";
 
-export type Layer = "state" | "position" | "alarm" | "case" | "counter";
+export type Layer = "state" | "position" | "alarm" | "case" | "counter" | "score";
 
 export interface DeviceState {
   id: number;
@@ -59,12 +59,20 @@ export interface Counter {
   devices_online: number;
   alarms_open: number;
 }
+/** A month whose scores or assessment somebody changed. */
+export interface ScoreEvent {
+  id: number;
+  month: string;
+  closed: boolean;
+  published: boolean;
+}
 interface Things {
   state: (DeviceState | Left)[];
   position: (Position | Left)[];
   alarm: (AlarmEvent | Left)[];
   case: (CaseEvent | Left)[];
   counter: Counter[];
+  score: (ScoreEvent | Left)[];
 }
 
 export const isLeft = (thing: object): thing is Left => "left" in thing;

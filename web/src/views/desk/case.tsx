@@ -15,7 +15,7 @@ import { Failed, Loading } from "../../part/states.tsx";
 import { Acting } from "./act.tsx";
 import type { CaseWords, Detail, Entry, Near } from "./desk-types.ts";
 import { FLAGS } from "./duty.ts";
-import { Due } from "./queue.tsx";
+import { Due, listMoment } from "./queue.tsx";
 import { t, UNITS } from "./words.ts";
 
 const CLOCK_S = 60;
@@ -130,7 +130,8 @@ interface Properties {
 }
 
 export function CasePane({ number, words, onDone, onLeave, onNext }: Properties): JSX.Element {
-  const asked = useAsk<Detail>(`cases/${encodeURIComponent(number)}`, {}, CLOCK_S);
+  const at = listMoment();
+  const asked = useAsk<Detail>(`cases/${encodeURIComponent(number)}`, { at: at ?? "" }, at === null ? CLOCK_S : 0);
   const one = asked.data;
   // The journal's end that the user has seen; later entries of others are shown as news until they are acknowledged.
   const [seen, setSeen] = useState<{ seq: number; version: number } | null>(null);
@@ -139,7 +140,10 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
   useEffect(() => {
     if (one && seen === null) setSeen({ seq: last, version: one.version });
   }, [one, seen]);
-  useEffect(() => listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === number) && asked.reload() }, asked.reload), [number]);
+  useEffect(
+    () => (at !== null ? undefined : listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === number) && asked.reload() }, asked.reload)),
+    [number, at === null],
+  );
   if (one === undefined) {
     return (
       <>
@@ -150,7 +154,8 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
       </>
     );
   }
-  const news = seen === null ? [] : one.journal.filter((entry) => entry.seq > seen.seq && entry.actor !== me.value?.login);
+  // What others did is news only where it goes on.
+  const news = seen === null || at !== null ? [] : one.journal.filter((entry) => entry.seq > seen.seq && entry.actor !== me.value?.login);
   const acknowledge = () => setSeen({ seq: last, version: one.version });
   return (
     <>
@@ -185,7 +190,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           </button>
         </div>
       )}
-      {!one.past && (
+      {!one.past && at === null && (
         <Acting
           one={one}
           words={words}

@@ -4,10 +4,11 @@ import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { route, setPath } from "../../lib/router.ts";
 import { Failed, Loading } from "../../part/states.tsx";
+import { TimeBar } from "../../part/time-bar.tsx";
 import { CasePane } from "./case.tsx";
 import { type CaseWords } from "./desk-types.ts";
 import { useKeys } from "./keys.ts";
-import { currentQueue, QueueList, QueueTabs, useCases } from "./queue.tsx";
+import { currentQueue, listMoment, QueueList, QueueTabs, useCases } from "./queue.tsx";
 import { mayReport, Report } from "./report.tsx";
 import { t } from "./words.ts";
 import "./desk.css";
@@ -17,8 +18,11 @@ const focusSearch = () => document.querySelector<HTMLInputElement>(".desk-list i
 function Ready({ words }: { words: CaseWords }): JSX.Element {
   const list = useCases();
   const [told, setTold] = useState("");
-  const open = route.value.path[0] ?? null;
+  const past = listMoment() !== null;
+  // Nothing is done in the past.
+  const open = (past && route.value.path[0] === "new" ? undefined : route.value.path[0]) ?? null;
   const reporting = open === "new";
+  const reports = mayReport(words) && !past;
   const place = list.ordered.findIndex((one) => one.case === open);
   const openAt = (index: number) => {
     const one = list.ordered[index];
@@ -28,7 +32,7 @@ function Ready({ words }: { words: CaseWords }): JSX.Element {
   const previous = () => openAt(place < 0 ? 0 : place - 1);
   const leave = () => setPath([]);
   const begin = () => setPath(["new"]);
-  useKeys({ j: next, n: next, k: previous, "/": focusSearch, Escape: open === null ? undefined : leave, c: mayReport(words) ? begin : undefined });
+  useKeys({ j: next, n: next, k: previous, "/": focusSearch, Escape: open === null ? undefined : leave, c: reports ? begin : undefined });
 
   // What was done goes out of the queue of those whose work it is: the next one comes by itself.
   const done = (number: string, what: string, state: string) => {
@@ -47,12 +51,13 @@ function Ready({ words }: { words: CaseWords }): JSX.Element {
       <section class="desk-list" aria-label={t("queue")}>
         <div class="desk-head">
           <QueueTabs />
-          {mayReport(words) && (
+          {reports && (
             <button type="button" onClick={begin}>
               ＋ {t("new")}
             </button>
           )}
         </div>
+        {!("statistic" in route.value.parameters) && <TimeBar ready={() => !list.loading} />}
         <QueueList list={list} words={words} open={open} onOpen={(one) => setPath([one.case])} />
         <p class="quiet desk-keys">{t("keys")}</p>
       </section>

@@ -5,6 +5,7 @@ import { useAsk, usePages, type Paged, type Parameters } from "../../lib/api.ts"
 import { coded } from "../../lib/codes.ts";
 import { departments, departmentName } from "../../lib/county.ts";
 import { date, duration, now, shortTime } from "../../lib/format.ts";
+import { linkMoment, moment, momentMs } from "../../lib/moment.ts";
 import { go, route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
@@ -62,6 +63,9 @@ const WITHOUT = ["department", "category", "grid_cell"] as const;
 const NONE = ",";
 const OF_FILTERS = ["text", "stage", "source", "class", "department"] as const;
 
+/** The moment of the list; null: now. A statistic is as of its own. */
+export const listMoment = (): string | null => ("statistic" in route.value.parameters ? null : moment());
+
 export function listParameters(queue: Queue): Parameters {
   const { parameters } = route.value;
   const asked: Parameters = Object.fromEntries([...FROM_LINKS, ...OF_FILTERS].filter((key) => (parameters[key] ?? "") !== "").map((key) => [key, parameters[key]]));
@@ -74,6 +78,8 @@ export function listParameters(queue: Queue): Parameters {
     asked["category"] ??= asked["class"];
     delete asked["class"];
   }
+  const at = listMoment();
+  if (at !== null) asked["at"] = at;
   return asked;
 }
 
@@ -92,6 +98,7 @@ export interface CaseList extends Paged<Case> {
 
 export function useCases(): CaseList {
   const due = order() === "due";
+  const past = listMoment() !== null;
   const list = usePages<Case>("cases", "cases", listParameters(currentQueue()), due ? 1000 : 100);
   useEffect(() => {
     if (due && !list.whole && !list.loading && list.problem === undefined && list.rows.length > 0 && list.rows.length < MOST) list.more();
@@ -100,12 +107,13 @@ export function useCases(): CaseList {
     let timer: ReturnType<typeof setTimeout> | undefined;
     // Many cases may change together: the list is read once for all of them.
     const later = () => (timer ??= setTimeout(() => ((timer = undefined), list.reload()), FOLLOW_MS));
+    if (past) return undefined;
     const stop = listen({ case: later }, () => undefined);
     return () => {
       clearTimeout(timer);
       stop();
     };
-  }, []);
+  }, [past]);
   const ordered = due ? [...list.rows].sort((a, b) => dueAt(a) - dueAt(b) || a.case.localeCompare(b.case)) : list.rows;
   return { ...list, ordered };
 }
@@ -115,7 +123,7 @@ export function Due({ one }: { one: Case }): JSX.Element {
   if (one.ended_at !== null) return <span class="quiet">{date(one.ended_at)}</span>;
   const at = dueAt(one);
   if (at === Infinity) return <span class="quiet">–</span>;
-  const seconds = (at - now.value) / 1000;
+  const seconds = (at - (listMoment() === null ? now.value : momentMs())) / 1000;
   const ofStage = one.deadline_at === null || Date.parse(one.deadline_at) > at;
   const words = seconds < 0 ? t(ofStage ? "stageOver" : "over", duration(seconds)) : t(ofStage ? "stageLeft" : "left", duration(seconds));
   return <span class={seconds < 0 ? "bad" : seconds < 3600 ? "warn" : ""}>{words}</span>;
@@ -196,20 +204,22 @@ function FromLink({ words }: { words: CaseWords }): JSX.Element | null {
 export function QueueTabs(): JSX.Element {
   const list = queues();
   const current = currentQueue();
-  const asked = useAsk<{ rows: { key: string; figures: Figures }[] }>("cases/statistics", { by: "state", is: "open" }, 30);
+  const at = listMoment();
+  const asked = useAsk<{ rows: { key: string; figures: Figures }[] }>("cases/statistics", { by: "state", is: "open", at: at ?? "" }, at === null ? 30 : 0);
   useEffect(() => {
+    if (at !== null) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = listen({ case: () => (timer ??= setTimeout(() => ((timer = undefined), asked.reload()), FOLLOW_MS)) }, () => undefined);
     return () => {
       clearTimeout(timer);
       stop();
     };
-  }, []);
+  }, [at === null]);
   const rows = asked.data && new Map(asked.data.rows.map((row) => [row.key, row.figures]));
   return (
     <nav class="desk-tabs" aria-label={t("queue")}>
       {list.map((queue) => (
-        <button type="button" key={queue.key} aria-pressed={queue === current || queue.key === current.key} data-queue={queue.key} onClick={() => go("desk", { queue: queue.key })}>
+        <button type="button" key={queue.key} aria-pressed={queue === current || queue.key === current.key} data-queue={queue.key} onClick={() => go("desk", { queue: queue.key, ...linkMoment() })}>
           {t(queue.key)} {queue.count && <strong class="desk-count">{rows ? queue.count(rows) : "…"}</strong>}
         </button>
       ))}

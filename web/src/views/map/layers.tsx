@@ -47,8 +47,7 @@ function Switches({ query }: { query: MapQuery }): JSX.Element {
 }
 
 function Subsystems({ query }: { query: MapQuery }): JSX.Element {
-  // They are counted now: beside the past stands none.
-  const { data } = useAsk<Counts>(query.moment === null ? "map/counts" : null, {}, 10);
+  const { data } = useAsk<Counts>("map/counts", { at: query.moment ?? "" }, query.moment === null ? 10 : 0);
   const all = data?.subsystems ?? [];
   const sum = (key: "online" | "offline" | "alarms") => all.reduce((total, one) => total + one[key], 0);
   const row = (key: string, name: string, online: number, offline: number, alarms: number) => (

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, getAll } from "../../lib/api.ts";
 import { subsystems } from "../../lib/county.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
-import { isLeft, listen, showPast } from "../../lib/stream.ts";
+import { isLeft, listen } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
 import type { Case, Device, Features } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
@@ -18,7 +18,7 @@ import { isFiltered, mapQuery, type ListKind, type MapQuery } from "./query.ts";
 import { Search } from "./search.tsx";
 import { useShade } from "./shade.ts";
 import { keyOf, useFound, useList, type Thing } from "./things.ts";
-import { TimeBar } from "./time-bar.tsx";
+import { TimeBar } from "../../part/time-bar.tsx";
 import { useTrack } from "./track.ts";
 import { t } from "./words.ts";
 import "./map.css";
@@ -134,10 +134,7 @@ function useLive(canvas: Canvas | null, past: boolean, anew: (kind: ListKind) =>
   const latest = useRef(anew);
   latest.current = anew;
   useEffect(() => {
-    if (past) {
-      showPast(true);
-      return () => showPast(false);
-    }
+    if (past) return undefined;
     const leaving = new AbortController();
     const online = new Map<number, boolean>();
     const touch = (layer: PointLayer) => {
@@ -268,7 +265,7 @@ export default function MapView(): JSX.Element {
         )}
         {canvas && <Buttons canvas={canvas} bounds={bounds ?? null} />}
         {canvas && <Area query={query} canvas={canvas} found={found} />}
-        <TimeBar query={query} canvas={canvas} />
+        <TimeBar over ready={() => canvas === null || canvas.map.areTilesLoaded()} />
       </section>
       <List query={query} list={list} canView={webgl} />
       {query.open && <Panel key={`${query.open.kind}/${query.open.id}`} query={query} onPlace={(lon, lat) => canvas?.choose(lon, lat)} onGo={(lon, lat) => canvas?.goTo(lon, lat)} />}

@@ -50,7 +50,7 @@ function Acknowledge({ alarm, done }: { alarm: AlarmDetail; done: () => void }):
 }
 
 export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.Element {
-  const asked = useAsk<AlarmDetail>(`alarms/${encodeURIComponent(id)}`);
+  const asked = useAsk<AlarmDetail>(`alarms/${encodeURIComponent(id)}`, { at: query.moment ?? "" });
   const alarm = asked.data;
   const past = query.moment !== null;
   useEffect(() => (past ? undefined : listen({ alarm: (things) => things.some((thing) => String(thing.id) === id) && asked.reload() }, asked.reload)), [id, past]);
@@ -59,7 +59,6 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
   return (
     <>
       <h2>{alarm.text_zh}</h2>
-      {past && <p class="warn">{t("asOfNow")}</p>}
       <p class="row">
         <span>
           <Symbol name={alarm.severity} size={18} /> {t(alarm.severity)}
@@ -67,7 +66,7 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
         <Place lon={alarm.lon} lat={alarm.lat} onGo={onGo} />
       </p>
       {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
-      <Acknowledge alarm={alarm} done={asked.reload} />
+      {(!past || alarm.acknowledged_at !== null) && <Acknowledge alarm={alarm} done={asked.reload} />}
       <Facts
         rows={[
           [t("since"), `${dateTimeSeconds(alarm.opened_at)} (${ago(alarm.opened_at)})`],

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { ago, dateTime } from "../../lib/format.ts";
+import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
 import { listen, isLeft } from "../../lib/stream.ts";
 import type { Attachment, Case } from "../../lib/types.ts";
@@ -37,7 +38,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
         </span>
         {one.overdue && <strong class="bad">{t("overdue")}</strong>}
         <Place lon={one.lon} lat={one.lat} onGo={onGo} />
-        {views.some((view) => view.key === "desk") && <a href={link(`desk/${one.case}`)}>{t("openCase")}</a>}
+        {views.some((view) => view.key === "desk") && <a href={link(`desk/${one.case}`, linkMoment())}>{t("openCase")}</a>}
       </p>
       {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
       {one.description !== null && <p>{one.description}</p>}

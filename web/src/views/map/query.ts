@@ -1,4 +1,5 @@
 // What the map and its list show, as the address says it: one filter for both.
+import { momentOf } from "../../lib/moment.ts";
 import { route } from "../../lib/router.ts";
 
 export const STATES = ["online", "offline", "never", "away", "alarm"] as const;
@@ -45,11 +46,6 @@ function areaOf(text: string | undefined): MapQuery["area"] {
   return Array.from({ length: degrees.length / 2 }, (_corner, place) => [degrees[2 * place]!, degrees[2 * place + 1]!]);
 }
 
-function momentOf(text: string | undefined): MapQuery["moment"] {
-  const ms = Date.parse(text ?? "");
-  return Number.isNaN(ms) ? null : new Date(ms).toISOString();
-}
-
 export const areaText = (corners: [number, number][]): string => corners.map((corner) => corner.map((degree) => degree.toFixed(5)).join(",")).join(",");
 
 export function mapQuery(): MapQuery {
@@ -62,8 +58,7 @@ export function mapQuery(): MapQuery {
     department: parameters["department"] ?? "",
     text: (parameters["text"] ?? "").trim(),
     off: (parameters["off"] ?? "").split(",").filter((word) => word !== ""),
-    // Statistics are those of now: cells of the past have none.
-    shade: moment !== null ? "" : oneOf(SHADES, parameters["shade"] as (typeof SHADES)[number] | undefined, ""),
+    shade: oneOf(SHADES, parameters["shade"] as (typeof SHADES)[number] | undefined, ""),
     list: parameters["list"] === "none" ? "" : oneOf(LISTS, parameters["list"] as ListKind | undefined, "device"),
     // An area is its own frame.
     inView: parameters["inview"] !== "false" && areaOf(parameters["area"]) === null,

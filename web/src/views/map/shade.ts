@@ -1,7 +1,8 @@
 // Grid cells coloured by how many cases they have.
 import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
-import { date, hubNow } from "../../lib/format.ts";
+import { date } from "../../lib/format.ts";
+import { atMoment, moment, momentMs } from "../../lib/moment.ts";
 import type { Canvas } from "./canvas.ts";
 import type { MapQuery } from "./query.ts";
 
@@ -15,14 +16,14 @@ const EVERY_S = 60;
 /** The figure of each shade, and what it is asked with. */
 function asked(shade: string): { parameters: Record<string, string>; figure: string } | null {
   if (shade === "open" || shade === "overdue") return { parameters: { by: "grid_cell", is: shade }, figure: "all" };
-  if (shade === "month") return { parameters: { by: "grid_cell", moment: "reported", from: date(hubNow() - 30 * DAY_MS) }, figure: "all" };
+  if (shade === "month") return { parameters: { by: "grid_cell", moment: "reported", from: date(momentMs() - 30 * DAY_MS) }, figure: "all" };
   return null;
 }
 
 export function useShadeValues(query: MapQuery): Map<string, number> {
   const wanted = asked(query.shade);
-  const parameters = { ...wanted?.parameters, subsystem: query.subsystem, department: query.department };
-  const { data } = useAsk<Statistics>(wanted === null ? null : "cases/statistics", parameters, EVERY_S);
+  const parameters = { ...wanted?.parameters, subsystem: query.subsystem, department: query.department, ...atMoment() };
+  const { data } = useAsk<Statistics>(wanted === null ? null : "cases/statistics", parameters, moment() === null ? EVERY_S : 0);
   return new Map((wanted === null ? [] : (data?.rows ?? [])).flatMap((row) => (row.key === null ? [] : [[row.key, row.figures[wanted!.figure] ?? 0]])));
 }
 

@@ -3,4 +3,4 @@ import { dictionary } from "../../lib/words.ts";
 
 const t = dictionary({ title: "一张图" }, { title: "Map" });
 
-export const view: View = { key: "map", order: 1, title: () => t("title"), right: "read", load: () => import("./map-view.tsx") };
+export const view: View = { key: "map", order: 1, title: () => t("title"), right: "read", past: true, load: () => import("./map-view.tsx") };

@@ -10,6 +10,7 @@ import { may } from "../../lib/session.ts";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
 import { AWARDS } from "./awards.ts";
+import { useMonth } from "./follow.ts";
 import type { Assessment, Entry, Status } from "./scores-types.ts";
 import { t } from "./words.ts";
 
@@ -134,6 +135,7 @@ function Revoke({ entry, month, onSent }: { entry: Entry; month: string; onSent:
 
 export function Entries({ month, assessment, status, onChanged }: { month: string; assessment: Assessment; status: Status | undefined; onChanged: () => void }): JSX.Element {
   const asked = useAsk<{ entries: Entry[] }>(`assessments/${month}/entries`);
+  useMonth(month, asked.reload);
   const changed = () => {
     asked.reload();
     onChanged();

@@ -7,6 +7,7 @@ import { dateTime, number, share } from "../../lib/format.ts";
 import { link } from "../../lib/router.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Figure } from "./figure.tsx";
+import { useMonth } from "./follow.ts";
 import type { Costing, Explanation, Item, Row, Statistics } from "./scores-types.ts";
 import { t } from "./words.ts";
 
@@ -112,6 +113,7 @@ function Parts({ row }: { row: Row }): JSX.Element {
 
 export function Explain({ month, department, row }: { month: string; department: string; row: Row | undefined }): JSX.Element {
   const asked = useAsk<Explanation>(`scores/${month}/departments/${encodeURIComponent(department)}`);
+  useMonth(month, asked.reload);
   const statistics = useAsk<Statistics>("scores/statistics", { month, by: "department", department });
   const one = asked.data;
   if (one === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;

@@ -1,16 +1,15 @@
 // The monthly assessment: ranking, why each score is what it is, comparison, statistics, what was entered, what is missing, publication.
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { number } from "../../lib/format.ts";
 import { go, link, route, setParameters } from "../../lib/router.ts";
-import { listen } from "../../lib/stream.ts";
 import { Sparkline } from "../../part/chart.tsx";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
 import { Compare, StatisticsTable } from "./statistics.tsx";
 import { Entries } from "./entries.tsx";
 import { Explain } from "./explain.tsx";
+import { useMonth } from "./follow.ts";
 import { Change, monthShown, moved } from "./figure.tsx";
 import type { Assessment, Row, Status } from "./scores-types.ts";
 import { Progress } from "./progress.tsx";
@@ -85,12 +84,11 @@ export default function Scores(): JSX.Element {
   const tab = TABS.find((one) => one === path[0]) ?? "ranking";
   const assessment = useAsk<Assessment>(`assessments/${month}`, {}, FOLLOW_S);
   const status = useAsk<Status>(`assessments/${month}/status`);
-  // The stream has no layer of its own for scores: reading anew after a gap, and each minute, is what there is. It also says whether all is live.
-  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
   const reload = () => {
     assessment.reload();
     status.reload();
   };
+  useMonth(month, reload);
   const state = status.data === undefined ? "" : status.data.published ? t("published") : status.data.closed ? t("closedOnly") : status.data.ended ? t("unpublished") : t("running");
   return (
     <div class="page scores">

@@ -3,4 +3,4 @@ import { dictionary } from "../../lib/words.ts";
 
 const t = dictionary({ title: "人员作业" }, { title: "People, work" });
 
-export const view: View = { key: "work", order: 4, title: () => t("title"), right: "read", load: () => import("./work.tsx") };
+export const view: View = { key: "work", order: 4, title: () => t("title"), right: "read", past: true, load: () => import("./work.tsx") };

@@ -3,12 +3,14 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, getAll, useAsk, usePages, type Problem } from "../../lib/api.ts";
 import { departmentName, departments, subsystemName, subsystems } from "../../lib/county.ts";
-import { ago, clock, date, duration, hubNow, number, share, shortTime } from "../../lib/format.ts";
+import { ago, clock, date, duration, number, share, shortTime } from "../../lib/format.ts";
+import { atMoment, linkMoment, moment, momentMs } from "../../lib/moment.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
 import { listen } from "../../lib/stream.ts";
 import { Filters, filtered, type Filter } from "../../part/filters.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { PagedTable, Table, type Column } from "../../part/table.tsx";
+import { TimeBar } from "../../part/time-bar.tsx";
 import { t } from "./words.ts";
 import "./work.css";
 
@@ -78,25 +80,29 @@ const times = (): Filter[] => [
   { key: "from", title: t("from"), kind: "date" },
   { key: "to", title: t("to"), kind: "date" },
 ];
-/** Today's, all of it, if the address says nothing. */
+/** Today's, or the moment's day's, all of it, if the address says nothing. */
 const period = (): Record<string, string> => {
   const said = filtered(times());
-  return said["from"] === undefined && said["to"] === undefined ? { from: date(hubNow()), to: date(hubNow() + DAY_MS) } : { from: date(hubNow()), ...said };
+  return said["from"] === undefined && said["to"] === undefined ? { from: date(momentMs()), to: date(momentMs() + DAY_MS) } : { from: date(momentMs()), ...said };
 };
 
 /** A number that opens its orders. */
 const opens = (value: number, what: Record<string, string | null>, name: string): ComponentChildren =>
   value === 0 ? "0" : (
-    <a href={link("work/process", { ...period(), ...what })} data-opens={value} data-number={value} aria-label={`${name} ${value}`}>
+    <a href={link("work/process", { ...period(), ...linkMoment(), ...what })} data-opens={value} data-number={value} aria-label={`${name} ${value}`}>
       {number(value)}
     </a>
   );
 
-/** All pages of a list, read again when its filter changes. */
-function useAll<T>(path: string, member: string, parameters: Record<string, string | boolean>, most: number): { rows: T[] | undefined; whole: boolean; problem: Problem | undefined; reload: () => void } {
+/** All pages of a list, read again when its filter changes; of no path, none. */
+function useAll<T>(path: string | null, member: string, parameters: Record<string, string | boolean>, most: number): { rows: T[] | undefined; whole: boolean; problem: Problem | undefined; reload: () => void } {
   const [state, setState] = useState<{ rows?: T[]; whole: boolean; problem?: Problem }>({ whole: true });
   const [turn, setTurn] = useState(0);
   useEffect(() => {
+    if (path === null) {
+      setState({ whole: true });
+      return undefined;
+    }
     const leaving = new AbortController();
     getAll<T>(path, member, parameters, most, leaving.signal).then(
       ({ rows, whole }) => setState({ rows, whole }),
@@ -109,8 +115,10 @@ function useAll<T>(path: string, member: string, parameters: Record<string, stri
 
 function People(): JSX.Element {
   const filter = filtered(units());
-  const people = useAll<Person>("people", "people", filter, MOST_PEOPLE);
-  const attendance = useAll<Present>("attendance", "attendance", filter, MOST_PEOPLE);
+  const past = moment() !== null;
+  const people = useAll<Person>("people", "people", { ...filter, ...atMoment() }, MOST_PEOPLE);
+  // Attendance is of a day, as it is known now.
+  const attendance = useAll<Present>(past ? null : "attendance", "attendance", filter, MOST_PEOPLE);
   if (people.rows === undefined) return people.problem ? <Failed problem={people.problem} retry={people.reload} /> : <Loading />;
   const here = new Map((attendance.rows ?? []).map((one) => [one.person, one]));
   const duty = people.rows.filter((one) => one.on_duty === true);
@@ -125,16 +133,20 @@ function People(): JSX.Element {
     { key: "role", title: t("role"), cell: (one) => one.role },
     { key: "department", title: t("department"), cell: (one) => departmentName(one.department) },
     { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem), wide: true },
-    { key: "online", title: t("online"), cell: (one) => (one.device === null ? <span class="quiet">{t("lineNone")}</span> : <a href={link(`map/device/${one.device}`)}>{t(one.online === true ? "lineOn" : "lineOff")}</a>) },
-    { key: "hours", title: t("hours"), numeric: true, cell: (one) => number(here.get(one.id)?.hours ?? 0) },
-    { key: "first", title: t("first"), cell: (one) => clock(here.get(one.id)?.first_hour), wide: true },
-    { key: "seen", title: t("seen"), cell: (one) => ago(one.at) },
+    { key: "online", title: t("online"), cell: (one) => (one.device === null ? <span class="quiet">{t("lineNone")}</span> : <a href={link(`map/device/${one.device}`, linkMoment())}>{t(one.online === true ? "lineOn" : "lineOff")}</a>) },
+    ...(past
+      ? []
+      : ([
+          { key: "hours", title: t("hours"), numeric: true, cell: (one) => number(here.get(one.id)?.hours ?? 0) },
+          { key: "first", title: t("first"), cell: (one) => clock(here.get(one.id)?.first_hour), wide: true },
+        ] satisfies Column<Person>[])),
+    { key: "seen", title: t("seen"), cell: (one) => (past ? shortTime(one.at) : ago(one.at)) },
   ];
   return (
     <>
       <nav class="work-themes" aria-label={t("people")}>
         {SETS.filter((word) => attendance.rows !== undefined || !ATTENDANCE.includes(word)).map((word) => (
-          <a key={word} data-set={word} href={link("work/people", { ...filter, show: word })} aria-current={word === chosen ? "true" : undefined}>
+          <a key={word} data-set={word} href={link("work/people", { ...filter, ...linkMoment(), show: word })} aria-current={word === chosen ? "true" : undefined}>
             {t(SET_WORDS[word])} <strong>{number(sets[word].length)}</strong>
           </a>
         ))}
@@ -165,7 +177,7 @@ function Process(): JSX.Element {
   const { parameters } = route.value;
   // Of a number that was clicked: - is work that has none.
   const own: Record<string, string> = Object.fromEntries(["unit", "standard"].filter((key) => parameters[key] !== undefined).map((key) => [key, parameters[key]!]));
-  const list = usePages<Order>("work", "work", { ...own, ...filtered(filters), ...period() });
+  const list = usePages<Order>("work", "work", { ...own, ...filtered(filters), ...period(), ...atMoment() });
   return (
     <>
       <Filters filters={filters} />
@@ -198,7 +210,7 @@ function Process(): JSX.Element {
 }
 
 function Standards(): JSX.Element {
-  const orders = useAll<Order>("work", "work", { ...filtered(units()), ...period() }, MOST_ORDERS);
+  const orders = useAll<Order>("work", "work", { ...filtered(units()), ...period(), ...atMoment() }, MOST_ORDERS);
   if (orders.rows === undefined) return orders.problem ? <Failed problem={orders.problem} retry={orders.reload} /> : <Loading />;
   const groups = new Map<string, { subsystem: string; standard: Order["standard"]; orders: Order[] }>();
   for (const order of orders.rows) {
@@ -240,7 +252,7 @@ function Standards(): JSX.Element {
 }
 
 function Performance(): JSX.Element {
-  const asked = useAsk<{ summary: Sum[] }>("work/summary", { ...filtered(units()), ...period() }, 60);
+  const asked = useAsk<{ summary: Sum[] }>("work/summary", { ...filtered(units()), ...period(), ...atMoment() }, moment() === null ? 60 : 0);
   if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
   const of = (row: Sum, what: Record<string, string>, value: number, name: string) => opens(value, { subsystem: row.subsystem, unit: row.department ?? "-", ...what }, name);
   return (
@@ -273,16 +285,18 @@ export default function Work(): JSX.Element {
   const theme = THEMES.find((one) => one === route.value.path[0]) ?? "people";
   const Content = SHOWN[theme];
   // The stream has no layer of people and orders: it only says here whether the hub is there.
-  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
+  const past = moment() !== null;
+  useEffect(() => (past ? undefined : listen({ counter: () => undefined }, () => undefined)), [past]);
   return (
     <div class="page work">
       <nav class="work-themes" aria-label={t("title")}>
         {THEMES.map((one) => (
-          <a key={one} href={link(one === "people" ? "work" : `work/${one}`)} aria-current={one === theme ? "page" : undefined}>
+          <a key={one} href={link(one === "people" ? "work" : `work/${one}`, linkMoment())} aria-current={one === theme ? "page" : undefined}>
             {t(one)}
           </a>
         ))}
       </nav>
+      <TimeBar />
       <Content />
     </div>
   );

@@ -1,12 +1,43 @@
-// The county at any minute: one bar for tiles, lists, panel, charts. The address holds the moment, so that it can be sent to somebody. Without one it is
-// now, and alive.
+// The county at any minute: one bar for tiles, lists, panels, charts. The address holds the moment (lib/moment.ts).
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { dateTimeSeconds, fromLocalInput, hubNow, localInput } from "../../lib/format.ts";
-import { setParameters } from "../../lib/router.ts";
-import type { Canvas } from "./canvas.ts";
-import type { MapQuery } from "./query.ts";
-import { t } from "./words.ts";
+import { dateTimeSeconds, fromLocalInput, hubNow, localInput } from "../lib/format.ts";
+import { goTo, moment as shownMoment } from "../lib/moment.ts";
+import { setParameters } from "../lib/router.ts";
+import { showPast } from "../lib/stream.ts";
+import { dictionary } from "../lib/words.ts";
+import "./time-bar.css";
+
+const t = dictionary(
+  {
+    lookBack: "回看任意时刻",
+    timeBar: "时间轴",
+    asOf: "{0} 的情况（以当时已收到的为准）",
+    backToNow: "回到现在",
+    when: "时刻",
+    hoursBy: "{0} 时",
+    minutesBy: "{0} 分",
+    play: "播放",
+    pause: "暂停",
+    speed: "播放速度",
+    times: "{0} 倍",
+    minuteOfDay: "当天的分钟",
+  },
+  {
+    lookBack: "Look back",
+    timeBar: "Time bar",
+    asOf: "As of {0}, as known then",
+    backToNow: "Back to now",
+    when: "Moment",
+    hoursBy: "{0} h",
+    minutesBy: "{0} min",
+    play: "Play",
+    pause: "Pause",
+    speed: "Speed",
+    times: "{0}x",
+    minuteOfDay: "Minute of the day",
+  },
+);
 
 const MINUTE_MS = 60_000;
 const DAY_MINUTES = 1440;
@@ -14,40 +45,41 @@ const SPEEDS = [1, 10, 60, 600];
 /** The next picture at the earliest; and when the tiles of this one are there. */
 const STEP_MS = 1000;
 
-/** The past goes as far as now; there it is now. */
-function goTo(ms: number, replace: boolean): void {
-  if (Number.isNaN(ms)) return;
-  setParameters({ time: ms >= hubNow() ? null : new Date(ms).toISOString() }, replace);
-}
-
 /** Moves on by itself, `speed` times as fast as time does, but no faster than pictures come. */
-function usePlay(canvas: Canvas | null, moment: string | null, speed: number, playing: boolean): void {
-  const latest = useRef(moment);
-  latest.current = moment;
+function usePlay(ready: () => boolean, moment: string | null, speed: number, playing: boolean): void {
+  const latest = useRef({ moment, ready });
+  latest.current = { moment, ready };
   useEffect(() => {
     if (!playing) return undefined;
     let before = performance.now();
     const timer = setInterval(() => {
-      if (latest.current === null || (canvas !== null && !canvas.map.areTilesLoaded())) return;
+      if (latest.current.moment === null || !latest.current.ready()) return;
       const passed = performance.now() - before;
       before += passed;
-      goTo(Date.parse(latest.current) + passed * speed, true);
+      goTo(Date.parse(latest.current.moment) + passed * speed, true);
     }, STEP_MS);
     return () => clearInterval(timer);
-  }, [canvas, speed, playing]);
+  }, [speed, playing]);
 }
 
-export function TimeBar({ query, canvas }: { query: MapQuery; canvas: Canvas | null }): JSX.Element {
-  const { moment } = query;
+/** `ready`: whether the picture of this moment is there, so that the next may come. `over`: it lies over a picture, as on the map. */
+export function TimeBar({ ready = () => true, over = false }: { ready?: () => boolean; over?: boolean }): JSX.Element {
+  const moment = shownMoment();
+  const past = moment !== null;
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState(60);
   useEffect(() => {
     if (moment === null) setPlaying(false);
   }, [moment]);
-  usePlay(canvas, moment, speed, playing && moment !== null);
+  useEffect(() => {
+    if (!past) return undefined;
+    showPast(true);
+    return () => showPast(false);
+  }, [past]);
+  usePlay(ready, moment, speed, playing && moment !== null);
   if (moment === null) {
     return (
-      <div class="map-time">
+      <div class={`time-bar ${over ? "over" : ""}`}>
         <button type="button" data-testid="time-open" onClick={() => goTo(hubNow() - 60 * MINUTE_MS, false)}>
           {t("lookBack")}
         </button>
@@ -63,7 +95,7 @@ export function TimeBar({ query, canvas }: { query: MapQuery; canvas: Canvas | n
     </button>
   );
   return (
-    <div class="map-time card" role="group" aria-label={t("timeBar")}>
+    <div class={`time-bar card ${over ? "over" : ""}`} role="group" aria-label={t("timeBar")}>
       <div class="row">
         <strong class="warn" role="status" data-testid="time-shown">
           {t("asOf", dateTimeSeconds(at))}
