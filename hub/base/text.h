@@ -22,7 +22,7 @@ const char *text_show(char shown[static DECODE_SHOWN_MAX], const char *text, siz
 
 /* Whether a spreadsheet would calculate a cell of this text: it begins with one of `signs` ("=+-@"), in wide form as
  * well, or with a tab or line end, and is no number. Whoever writes CSV puts a ' before it, which makes it text (OWASP,
- * "CSV injection"); hub/cli/csv.c takes it off again. */
+ * "CSV injection"); hub/base/csv.c takes it off again. */
 bool text_is_formula(const char *text, size_t length, const char *signs);
 
 /* The next of words with blanks between them, not NUL-terminated, of `length` bytes; NULL = there is none left. `words`

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/csv.h"
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
 #include "hub/cli/command.h"
-#include "hub/cli/csv.h"
 #include "hub/cli/print_table.h"
 
 enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/address_range.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
 #include "hub/base/secret.h"
 #include "hub/cli/document.h"
-#include "hub/exchange/address.h"
 
 enum { FILE_MAX = 1 << 20, TIMEOUT_S = 30, TIMEOUT_MAX_S = 600 };
 

@@ -10,10 +10,10 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "hub/base/address_range.h"
 #include "hub/base/error.h"
 #include "hub/base/member.h"
 #include "hub/base/secret.h"
-#include "hub/exchange/address.h"
 #include "hub/exchange/folder.h"
 #include "hub/exchange/signature.h"
 
@@ -56,7 +56,7 @@ static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, cur
 static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
     struct transport *transport = user;
     const cJSON *ranges = member_get(transport->target->to, "private_addresses");
-    if (purpose != CURLSOCKTYPE_IPCXN || !address_allowed(&address->addr, ranges)) {
+    if (purpose != CURLSOCKTYPE_IPCXN || !address_range_allowed(&address->addr, ranges)) {
         transport->forbidden = true;
         return CURL_SOCKET_BAD;
     }

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/csv.h"
 #include "hub/base/error.h"
-#include "hub/cli/csv.h"
 
 /* Reads all of it into one text: fields in <>, rows by their line number. The caller frees. */
 static char *shown(const char *bytes, size_t length) {

@@ -9,10 +9,10 @@
 
 #include <cmocka.h>
 
+#include "hub/base/address_range.h"
 #include "hub/base/count.h"
 #include "hub/base/member.h"
 #include "hub/base/text.h"
-#include "hub/exchange/address.h"
 #include "hub/exchange/message.h"
 #include "hub/exchange/verdict.h"
 
@@ -24,7 +24,7 @@ static bool allowed(const char *text, const char *ranges) {
     cJSON *list = ranges == NULL ? NULL : cJSON_Parse(ranges);
     bool is_four = inet_pton(AF_INET, text, &four.sin_addr) == 1;
     assert_true(is_four || inet_pton(AF_INET6, text, &six.sin6_addr) == 1);
-    bool result = address_allowed(is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six, list);
+    bool result = address_range_allowed(is_four ? (struct sockaddr *)&four : (struct sockaddr *)&six, list);
     cJSON_Delete(list);
     return result;
 }

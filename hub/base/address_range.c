@@ -1,5 +1,5 @@
-/* address.c: ranges of addresses, IPv4 as IPv6's mapped form, so that there is one comparison. */
-#include "hub/exchange/address.h"
+/* address_range.c: ranges of addresses, IPv4 as IPv6's mapped form, so that there is one comparison. */
+#include "hub/base/address_range.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -60,7 +60,7 @@ static const char *const closed[] = {
     "2002::/16",    "fc00::/7",     "fe80::/10",      "ff00::/8",
 };
 
-bool address_allowed(const struct sockaddr *address, const cJSON *ranges) {
+bool address_range_allowed(const struct sockaddr *address, const cJSON *ranges) {
     unsigned char bytes[16];
     const cJSON *range;
     if (address->sa_family == AF_INET) {

@@ -1,6 +1,6 @@
 /* csv.c: reading CSV after RFC 4180. Reads what it is given and nothing beyond; one allocation a file. Must
  * never take a malformed row for a good one: a catalogue read half is worse than one refused. */
-#include "hub/cli/csv.h"
+#include "hub/base/csv.h"
 
 #include <stdarg.h>
 #include <stdbool.h>
