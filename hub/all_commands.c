@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
     &command_catalogue,
     &command_calendar,
     &command_map,
+    &command_basemap,
     &command_case,
     &command_score,
     &command_quarantine,

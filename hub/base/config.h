@@ -67,6 +67,10 @@ struct config {
     char *http_attachments;
     int64_t http_attachment_mib;
     int64_t http_attachment_sweep_s;
+    char *http_basemaps;
+    char *http_basemap_cache;
+    int64_t http_basemap_cache_mib;
+    int64_t http_basemap_cache_days;
     /* [gateway] */
     char *gateway_listen;
     int64_t gateway_hj212_port;

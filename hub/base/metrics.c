@@ -142,6 +142,13 @@ static const struct family hub_families[] = {
     HUB("cityhub_tiles_encoded_total", VALUE_COUNT, tiles_encoded, "Tiles of points made from memory."),
     HUB("cityhub_tiles_warm_total", VALUE_COUNT, tiles_warm, "Tiles sent as they were kept."),
     HUB("cityhub_tiles_unchanged_total", VALUE_COUNT, tiles_unchanged, "Tiles that the client had already: 304."),
+    HUB("cityhub_basemap_fetched_total", VALUE_COUNT, basemap_fetched, "Base maps' pictures from their sources."),
+    HUB("cityhub_basemap_kept_total", VALUE_COUNT, basemap_kept, "Base maps' pictures from the disk."),
+    HUB("cityhub_basemap_failed_total", VALUE_COUNT, basemap_failed,
+        "Base maps' pictures that their sources did not give: away, refused, or no picture."),
+    HUB("cityhub_basemap_waiting", VALUE_INTEGER, basemap_waiting,
+        "Base maps' pictures that are being fetched, or wait."),
+    HUB("cityhub_basemap_kept_bytes", VALUE_INTEGER, basemap_kept_bytes, "Bytes of base maps' pictures on the disk."),
 };
 
 void histogram_observe(struct histogram *histogram, double value) {

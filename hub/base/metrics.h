@@ -85,6 +85,9 @@ struct hub_metrics {
     uint64_t stream_cut;                    /* streams ended by the hub: not read, or their right is over */
     int64_t map_devices, map_alarms, map_cases;          /* points in memory */
     uint64_t tiles_encoded, tiles_warm, tiles_unchanged; /* made; from the cache; 304 */
+    uint64_t basemap_fetched, basemap_kept;              /* pictures of base maps: from their sources; from the disk */
+    uint64_t basemap_failed;                             /* sources that were away, refused, or gave no picture */
+    int64_t basemap_waiting, basemap_kept_bytes;         /* fetches under way or waiting; on the disk */
 };
 extern struct hub_metrics hub_metrics;
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "hub/base/error.h"
+#include "hub/basemap/basemap.h"
 #include "hub/cli/arguments.h"
 #include "hub/command/commands.h"
 #include "hub/know/adapter_json.h"
@@ -18,6 +19,27 @@ static int print_catalogue(void) {
     return EXIT_DONE;
 }
 
+/* The base maps' file, if there is one: its faults, and maps that are refused. */
+static int check_basemaps(const struct config *config) {
+    struct basemap_file file = {0};
+    struct buffer faults = {0};
+    if (config->http_basemaps[0] != '\0') {
+        basemap_file_read(config->http_basemaps, &file, &faults);
+    }
+    for (size_t i = 0; i < file.count; i++) {
+        if (file.maps[i].refused[0] != '\0') {
+            buffer_format(&faults, "%s: %s\n", file.maps[i].name, file.maps[i].refused);
+        }
+    }
+    bool right = faults.length == 0 && !faults.failed;
+    if (!right) {
+        fprintf(stderr, "%s:\n%s", config->http_basemaps, faults.failed ? "out of memory\n" : buffer_string(&faults));
+    }
+    buffer_free(&faults);
+    basemap_file_free(&file);
+    return right ? EXIT_DONE : EXIT_USAGE;
+}
+
 static int run(const struct config *config, const struct arguments *arguments) {
     if (argument_given(arguments, "catalogue")) {
         return print_catalogue();
@@ -28,6 +50,8 @@ static int run(const struct config *config, const struct arguments *arguments) {
               "; out; a key that is not in this list is refused. The hub reads it when it starts.\n\n",
               stdout);
         config_print(config, stdout);
+    } else if (check_basemaps(config) != EXIT_DONE) {
+        return EXIT_USAGE;
     } else {
         printf("%s: no faults\n", config->path == NULL ? "built-in defaults (there is no file)" : config->path);
     }
@@ -49,7 +73,8 @@ const struct command command_check_config = {
     .name = "check-config",
     .summary = "check the configuration; --print shows every key with its range and default",
     .text =
-        "Reads the configuration and tells every fault with file and line; exit code 2 if there is one. It asks neither the "
+        "Reads the configuration and tells every fault with file and line; exit code 2 if there is one. The file of [http] basemaps "
+        "is read with what it names. It asks neither the "
         "database nor the broker.",
     .options = options,
     .run = run,

@@ -24,6 +24,7 @@ struct identity_memo;
 struct flight;
 struct page;
 struct attachments;
+struct basemaps;
 struct service {
     uv_loop_t *loop;
     const struct config *config;
@@ -37,6 +38,7 @@ struct service {
     struct flight *flights;          /* tiles that the database makes: tile_query.c */
     struct page *page;               /* NULL = none is installed */
     struct attachments *attachments; /* NULL = there is no folder for them */
+    struct basemaps *basemaps;       /* NULL = there are none */
     int port;                        /* on which it listens */
     /* Resumes the request's connection, soon. */
     void (*wake)(struct service *service, struct request *request);

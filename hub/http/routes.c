@@ -8,10 +8,11 @@
 
 enum { ROUTES_MAX = 256 };
 
-static const struct route *const tables[] = {
-    routes_hub,        routes_device,  routes_place,   routes_case,  routes_alarm,    routes_score,
-    routes_operate,    routes_live,    routes_tile,    routes_map,   routes_page,     routes_ogc,
-    routes_attachment, routes_account, routes_open311, routes_order, routes_terminal, routes_subscription};
+static const struct route *const tables[] = {routes_hub,        routes_device,       routes_place,   routes_case,
+                                             routes_alarm,      routes_score,        routes_operate, routes_live,
+                                             routes_tile,       routes_map,          routes_page,    routes_ogc,
+                                             routes_attachment, routes_account,      routes_open311, routes_order,
+                                             routes_terminal,   routes_subscription, routes_basemap};
 
 const struct route *routes_all(size_t *count) {
     static struct route all[ROUTES_MAX]; /* the same whenever it is filled */

@@ -88,6 +88,7 @@ extern const struct route routes_operate[];
 extern const struct route routes_account[];
 extern const struct route routes_live[];
 extern const struct route routes_tile[];
+extern const struct route routes_basemap[];
 extern const struct route routes_map[];
 extern const struct route routes_page[];
 extern const struct route routes_ogc[];

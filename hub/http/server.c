@@ -14,6 +14,7 @@
 #include "hub/base/closing.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
+#include "hub/basemap/basemaps.h"
 #include "hub/http/address.h"
 #include "hub/http/attachment.h"
 #include "hub/http/client.h"
@@ -495,6 +496,7 @@ static bool pool_opens(struct server *server, const struct server_settings *sett
     }
     if (server->service.pool != NULL) {
         server->service.attachments = attachments_open(settings->loop, settings->config, server->service.pool);
+        server->service.basemaps = basemaps_open(settings->loop, settings->config);
     }
     return longest_s == 0 ||
            (server->service.pool != NULL && server->service.logins != NULL && server->service.streams != NULL);
@@ -579,6 +581,10 @@ void server_close(struct server *server, void (*closed)(void *user), void *user)
     if (server->service.attachments != NULL) {
         closing_await(&server->closing);
         attachments_close(server->service.attachments, closing_over, &server->closing);
+    }
+    if (server->service.basemaps != NULL) {
+        closing_await(&server->closing);
+        basemaps_close(server->service.basemaps, closing_over, &server->closing);
     }
     if (server->service.streams != NULL) {
         closing_await(&server->closing);

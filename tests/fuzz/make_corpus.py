@@ -257,13 +257,32 @@ def media_files():
         write("fuzz_media", name, content)
 
 
+def basemaps():
+    """Files of base maps, control points, and the beginnings of pictures."""
+    layers = [{"xyz": "https://{s}.example.cn/{z}/{x}/{-y}.png", "subdomains": ["a", "b"]},
+              {"wmts": "http://10.0.0.1/wmts?a=1", "layer": "img", "matrix_set": "EPSG:3857", "matrix": "EPSG:3857:{z}", "format": "image/jpeg"}]
+    whole = {"name": "one", "zh": "影像", "coordinates": "wgs84", "plain_http": True, "private_addresses": ["10.0.0.0/8", "fd00::/8"], "min_zoom": 3, "max_zoom": 17,
+             "attribution": "GS(2024)", "layers": layers}
+    refused = {"name": "two", "coordinates": "gcj02", "layers": [{"xyz": "https://webrd01.is.autonavi.com/{z}/{x}/{y}"}]}
+    for name, maps in (("good", [whole]), ("refused", [whole, refused]), ("faulty", [{"name": "A", "layers": [{"tianditu": "vec"}, {"wmts": "x"}, {}]}])):
+        write("fuzz_basemap", f"file-{name}", json.dumps({"basemaps": maps}, ensure_ascii=False).encode())
+    points = "name,lon,lat,map_lon,map_lat\n" + "".join(f"p{n},{114 + n / 9:.5f},34,{114.006 + n / 9:.5f},33.9988\n" for n in range(4))
+    write("fuzz_basemap", "points", points.encode())
+    write("fuzz_basemap", "png", media.png(1, 4))
+    write("fuzz_basemap", "jpeg", b"\xff\xd8" + media.segment(0xE0, b"JFIF\0..") + b"\xff" + media.segment(0xC0, b"\x08\1\0\1\0\3" + bytes(9)) + bytes(8))
+    for name, piece in (("vp8x", b"VP8X\x0a\0\0\0\0\0\0\0\xff\0\0\xff\0\0"), ("vp8l", b"VP8L\x0a\0\0\0\x2f\xff\xc0\x3f\0....."),
+                        ("vp8", b"VP8 \x0a\0\0\0...\x9d\x01\x2a\0\1\0\1")):
+        write("fuzz_basemap", name, b"RIFF" + (len(piece) + 4).to_bytes(4, "little") + b"WEBP" + piece + bytes(4))
+
+
 def main():
     for name in ("fuzz_decode_protobuf", "fuzz_decode_json", "fuzz_json_reader", "fuzz_sql_script", "fuzz_config", "fuzz_http", "fuzz_stream", "fuzz_intake",
-                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts", "fuzz_speech", "fuzz_media", "fuzz_mapping"):
+                 "fuzz_decode_hj212", "fuzz_decode_jt808", "fuzz_jt808_parts", "fuzz_speech", "fuzz_media", "fuzz_mapping", "fuzz_basemap"):
         shutil.rmtree(CORPUS / name, ignore_errors=True)
     decoders()
     parsers()
     media_files()
+    basemaps()
     mappings()
     intake()
     jt808()

@@ -48,7 +48,7 @@ def test_program(work_folder):
         assert done.stderr == ""
     listed = re.findall(r"^  ([a-z][a-z-]*)  +\S", run("--help").stdout, re.MULTILINE)
     assert listed == [action["name"] for action in table.table()["actions"]]
-    assert {"serve", "gateway", "mapping", "check-config", "migrate", "status", "bench", "vendor", "terminal", "user", "token", "alarm", "catalogue", "calendar", "map", "case", "score",
+    assert {"serve", "gateway", "mapping", "check-config", "migrate", "status", "bench", "vendor", "terminal", "user", "token", "alarm", "catalogue", "calendar", "map", "basemap", "case", "score",
             "quarantine", "storage", "upstream", "simulate", "help"} == set(listed)
     for arguments in (("--version",), ("-V",), ("vendor", "list", "--version")):
         assert re.fullmatch(r"cityhub \d+\.\d+\.\d+\n", run(*arguments).stdout)

@@ -19,8 +19,8 @@ SHARED_SETTINGS = {"http.origins": ORIGIN}
 FORMS = json.loads((paths.ROOT / "hub" / "http" / "openapi.json").read_text())
 # Routes of JSON whose answer has no form yet, by method and path: may become fewer, never more.
 WITHOUT_FORM = set()
-# Nothing is published here, and no county reports.
-NEVER_HERE = {"/api/v1/publications/{month}", "/api/v1/exchange/{county}/ledger/records"}
+# Nothing is published here, no county reports, and there is no base map (test_basemap.py has some).
+NEVER_HERE = {"/api/v1/publications/{month}", "/api/v1/exchange/{county}/ledger/records", "/api/v1/basemaps/{name}/{layer}/{z}/{x}/{y}"}
 NO_PARAMETER = "no_such_parameter"
 formats = jsonschema.FormatChecker(formats=())
 
