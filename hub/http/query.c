@@ -41,7 +41,8 @@ struct query {
     bool streaming, paused, ended, broken;
     bool refused; /* by the first row: `problem` */
     bool file;    /* an attachment is the answer: */
-    char file_name[ATTACHMENT_NAME_MAX], file_type[32];
+    char file_name[ATTACHMENT_NAME_MAX];
+    char file_type[32]; /* also of an answer that is no file, where the function says it */
     uint64_t file_size;
     bool file_small;
     struct problem problem;
@@ -162,6 +163,21 @@ static bool take_file(struct query *query, const PGresult *row) {
     return true;
 }
 
+/* Which of its row's types the answer has; false if it is none of them. */
+static bool take_type(struct query *query, const PGresult *row) {
+    const char *said = words_of(row, "media_type"), *types = query->request->route->more_types;
+    size_t length;
+    bool known = said[0] == '\0' || strcmp(said, query->request->route->content_type) == 0;
+    for (const char *at; !known && types != NULL && (at = text_word(&types, &length)) != NULL;) {
+        known = strlen(said) == length && memcmp(at, said, length) == 0;
+    }
+    if (known && said[0] != '\0' && strlen(said) < sizeof query->file_type) {
+        snprintf(query->file_type, sizeof query->file_type, "%s", said);
+        query->request->answer.content_type = query->file_type;
+    }
+    return known;
+}
+
 /* What only the first row says; NULL or what is wrong. */
 static const char *take_first(struct query *query, const PGresult *row) {
     struct answer *answer = &query->request->answer;
@@ -186,6 +202,9 @@ static const char *take_first(struct query *query, const PGresult *row) {
         }
     }
     query->null_body = PQgetisnull(row, 0, body);
+    if (!take_type(query, row)) {
+        return "its media_type is none that the route has";
+    }
     if (PQfnumber(row, "file") >= 0 && !take_file(query, row)) {
         return "its file is none: text of 64 digits, file_type text, file_bytes bigint, file_small boolean";
     }

@@ -4,12 +4,13 @@
  * bytea If the method is not GET, on what onemap.http_write makes of $1, which notes it in the audit log. It returns
  * rows with these columns, by name: body      text, json or bytea: the answer's bytes; of several rows one after the
  * other etag      text: entity tag without quotes (first row; optional) status    int: HTTP status instead of 200
- * (first row; optional) location  text: header Location (first row; optional) file, file_type, file_bytes, file_small
- * text, text, bigint, boolean: name, media type and size of an attachment, or of its small picture, whose bytes are the
- * answer instead of the body (first row; optional) content_crs  text: header Content-Crs, without its angle brackets
- * (first row; optional) code, detail, hint  text: if code is not null, the answer is that problem, and what the
- * function has noted of the refusal stays (first row; optional); an error would take it back No row is 404, but for a
- * row-by-row answer, which is empty then. An error with SQLSTATE CHnnn becomes that problem.
+ * (first row; optional) location  text: header Location (first row; optional) media_type
+ * text: of the answer, one of its row's content_type and more_types (first row; optional) file, file_type, file_bytes,
+ * file_small text, text, bigint, boolean: name, media type and size of an attachment, or of its small picture, whose
+ * bytes are the answer instead of the body (first row; optional) content_crs  text: header Content-Crs, without its
+ * angle brackets (first row; optional) code, detail, hint  text: if code is not null, the answer is that problem, and
+ * what the function has noted of the refusal stays (first row; optional); an error would take it back No row is 404,
+ * but for a row-by-row answer, which is empty then. An error with SQLSTATE CHnnn becomes that problem.
  */
 #ifndef CITYHUB_QUERY_H
 #define CITYHUB_QUERY_H

@@ -1,4 +1,5 @@
-/* routes_terminal.c: routes of terminals (终端) that speak to gateways: which there are, what they are told. Their
+/* routes_terminal.c: routes of terminals (终端) that speak to gateways: which there are, what they are told, what they
+ * took. Their
  * functions are in schema/rules/http_terminal.sql. */
 #include "hub/http/routes.h"
 
@@ -19,7 +20,38 @@ static const struct parameter list_parameters[] = {
 static const struct parameter told_parameters[] = {TERMINAL_ID, AFTER_ID, LIMIT, {0}};
 static const struct parameter tell_parameters[] = {TERMINAL_ID, {0}};
 
+static const struct parameter media_parameters[] = {
+    {.name = "id", .kind = PARAMETER_INTEGER, .low = 1, .high = INT32_MAX, .meaning = "a device's id"},
+    AFTER_ID,
+    LIMIT,
+    {0},
+};
+static const struct parameter medium_parameters[] = {
+    {.name = "id", .kind = PARAMETER_INTEGER, .low = 1, .high = ROUTES_ID_MAX, .meaning = "a medium's id"},
+    {0},
+};
+
 const struct route routes_terminal[] = {
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/devices/{id}/media",
+     .summary = "Pictures, sound and video that a device's terminal took, newest first",
+     .right = RIGHT_READ,
+     .parameters = media_parameters,
+     .function = "onemap.http_device_media",
+     .content_type = JSON_TYPE,
+     .cache = "private, no-cache",
+     .etag = ETAG_BYTES,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/media/{id}",
+     .summary = "One of them: its bytes",
+     .right = RIGHT_READ,
+     .parameters = medium_parameters,
+     .function = "onemap.http_media",
+     .content_type = "image/jpeg",
+     .more_types = "image/tiff audio/mpeg audio/wav video/x-ms-wmv application/octet-stream",
+     .cache = "private, no-cache",
+     .etag = ETAG_GIVEN},
     {.method = METHOD_GET,
      .pattern = "/api/v1/terminals",
      .summary = "Terminals that speak to gateways, and the commands that each takes",

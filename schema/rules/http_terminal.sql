@@ -1,5 +1,5 @@
--- Terminals (终端) over HTTP, for the right "command": which there are, what they are told. A terminal is its device's
--- department's; one whose device is not known yet is that of its vendor's department.
+-- Terminals (终端) over HTTP: for the right "command" which there are and what they are told; for who sees a device, its media.
+-- A terminal is its device's department's; one whose device is not known yet is that of its vendor's department.
 
 CREATE OR REPLACE FUNCTION onemap.http_terminal_rows(request jsonb) RETURNS SETOF onemap.terminal
 LANGUAGE sql STABLE AS $$
@@ -70,3 +70,44 @@ COMMENT ON FUNCTION onemap.http_terminal_tell(jsonb, jsonb) IS
     'terminal_command_put, terminal_command_detail';
 GRANT EXECUTE ON FUNCTION onemap.http_terminals(jsonb), onemap.http_terminal_commands(jsonb),
     onemap.http_terminal_tell(jsonb, jsonb) TO cityhub_api;
+
+-- ---- media ----
+
+CREATE OR REPLACE FUNCTION onemap.http_media_type(format text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE format WHEN 'JPEG' THEN 'image/jpeg' WHEN 'TIF' THEN 'image/tiff' WHEN 'MP3' THEN 'audio/mpeg'
+        WHEN 'WAV' THEN 'audio/wav' WHEN 'WMV' THEN 'video/x-ms-wmv' ELSE 'application/octet-stream' END
+$$;
+COMMENT ON FUNCTION onemap.http_media_type(text) IS
+    'The media type of a format of gateway_media_report, which is what the terminal says';
+
+CREATE OR REPLACE FUNCTION onemap.http_device_media(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('media', coalesce((SELECT json_agg(json_build_object('id', m.id, 'kind', m.kind, 'format', m.format,
+                'event', m.event, 'channel', m.channel, 'taken_at', m.taken_at, 'lon', p.lon, 'lat', p.lat,
+                'size_bytes', m.size_bytes, 'received_at', m.received_at) ORDER BY m.id DESC)
+            FROM onemap.gateway_media_report m
+            LEFT JOIN LATERAL (SELECT m.lon, m.lat WHERE coalesce(m.coordinate_system, 'WGS84') = 'WGS84') p ON true
+            WHERE m.id = ANY (f.ids)), '[]'),
+        'next', CASE WHEN cardinality(f.ids) = (request->>'limit')::int THEN f.ids[cardinality(f.ids)] END)
+    FROM (SELECT ARRAY(SELECT m.id FROM onemap.gateway_media m JOIN onemap.terminal t ON t.id = m.terminal_id
+              JOIN onemap.device d ON d.subsystem = t.subsystem AND d.vendor = t.vendor AND d.code = t.device_code
+              WHERE d.id::bigint = (request->>'id')::bigint
+                AND (NOT request ? 'after' OR m.id < (request->>'after')::bigint)
+              ORDER BY m.id DESC LIMIT (request->>'limit')::int) AS ids) f
+    WHERE onemap.http_device_seen(request, (request->>'id')::int)
+$$;
+COMMENT ON FUNCTION onemap.http_device_media(jsonb) IS
+    'GET /api/v1/devices/{id}/media: {media, next}: what the device''s terminal took, newest first; size_bytes null: announced, '
+    'and not come; lon, lat only where the terminal says them in WGS 84';
+
+CREATE OR REPLACE FUNCTION onemap.http_media(request jsonb) RETURNS TABLE (body bytea, etag text, media_type text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.content, encode(m.sha256, 'hex'), onemap.http_media_type(r.format)
+    FROM onemap.gateway_media m JOIN onemap.gateway_media_report r ON r.id = m.id
+    JOIN onemap.device d ON d.subsystem = r.subsystem AND d.vendor = r.vendor AND d.code = r.device_code
+    WHERE m.id = (request->>'id')::bigint AND m.content IS NOT NULL AND onemap.http_device_seen(request, d.id)
+$$;
+COMMENT ON FUNCTION onemap.http_media(jsonb) IS
+    'GET /api/v1/media/{id}: the bytes that a terminal took; no row: there are none, or its device is not to be seen';
+GRANT EXECUTE ON FUNCTION onemap.http_device_media(jsonb), onemap.http_media(jsonb) TO cityhub_api;

@@ -1,5 +1,6 @@
 """Two departments with one of everything that is a department's: device, terminal, person, vehicle, work, alarm, message in quarantine, case, entry.
 Each text that is theirs has their mark."""
+import base64
 import json
 import time
 
@@ -51,7 +52,11 @@ def plant_one(shared, code, mark, found):
     terminal = {"protocol": "jt808", "identity": mark, "subsystem": "dust", "vendor": vendor, "device": f"D-{mark}"}
     query("SELECT onemap.terminal_add(%s)", json.dumps(terminal))
     query("SELECT onemap.terminal_tell(%s)", json.dumps({"protocol": "jt808", "identity": mark, "command": "text", "text": mark}))
-    found["ids"] += [alarm, message, device, value("SELECT id FROM onemap.terminal WHERE identity = %s", mark), *(number for number, in query(
+    picture = {"protocol": "jt808", "identity": mark, "id": 7, "kind": 0, "format": 0, "event": 1, "channel": 1,
+               "data": base64.b64encode(b"\xff\xd8" + mark.encode()).decode()}
+    assert value("SELECT onemap.gateway_media_put('gateway', %s)", json.dumps(picture))
+    found["ids"] += [alarm, message, device, value("SELECT id FROM onemap.terminal WHERE identity = %s", mark),
+                     value("SELECT max(id) FROM onemap.gateway_media"), *(number for number, in query(
         "SELECT p.id FROM onemap.person p WHERE p.vendor = %s UNION SELECT v.id FROM onemap.vehicle v WHERE v.vendor = %s"
         " UNION SELECT w.id FROM onemap.work_order w WHERE w.vendor = %s", vendor, vendor, vendor))]
     found["codes"] += [vendor, f"D-{mark}", f"P-{mark}", f"V-{mark}", f"W-{mark}"]

@@ -11,6 +11,7 @@ import pytest
 from harness import jt808, paths
 from harness.gateway import Gateway, county_with_gateway
 from harness.monitor import BEIJING, Monitor
+from harness.people import Visitor
 from harness.process import wait_until
 from harness.site import Site
 
@@ -96,6 +97,16 @@ def test_a_picture_is_answered_when_it_is_stored_and_missing_pieces_are_asked_fo
     row = county.database.query("SELECT r.device_code, r.kind, r.format, r.event, r.channel, r.lat, r.lon, r.sha256 FROM onemap.gateway_media_report r"
                                 " WHERE r.identity = %s", TRUCKS[0])
     assert tuple(row[0][:7]) == (TRUCKS[0], "picture", "JPEG", 1, 2, 34.05, 114.39) and bytes(row[0][7]) == hashlib.sha256(data).digest()
+    visitor, device = Visitor(county.hub), county.database.value("SELECT d.id FROM onemap.device d WHERE d.code = %s", TRUCKS[0])
+    if device is None:  # its first position makes it one
+        assert one.result(one.send(jt808.POSITION, jt808.position(when=time.time()))) == 0
+        device = county.database.value("SELECT d.id FROM onemap.device d WHERE d.code = %s", TRUCKS[0])
+    listed = visitor.get(f"/api/v1/devices/{device}/media").json()
+    assert [(m["kind"], m["format"], m["lat"], m["size_bytes"]) for m in listed["media"]] == [("picture", "JPEG", 34.05, 60_000)]
+    shown = visitor.get(f"/api/v1/media/{listed['media'][0]['id']}")
+    assert shown.content == data and shown.headers["Content-Type"] == "image/jpeg"
+    again = visitor.get(f"/api/v1/media/{listed['media'][0]['id']}", headers={"If-None-Match": shown.headers["ETag"]})
+    assert again.status_code == 304 and visitor.get("/api/v1/media/999999").status_code == 404
     one.send_media(7, data)
     assert media_answer(one) == (7, b"")
     assert len(county.media(TRUCKS[0])) == 1, "its answer was lost: the same again is the same"
