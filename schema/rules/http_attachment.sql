@@ -34,7 +34,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE most int := onemap.setting('attachment_waiting')::int; who text := onemap.identity(request)->>'login';
 BEGIN
     IF NOT EXISTS (SELECT FROM onemap.post p WHERE p.case_role IS NOT NULL AND request->'identity'->'posts' ? p.post) THEN
-        RAISE EXCEPTION '% acts on no case', who USING ERRCODE = 'CH019', HINT = '上传附件的人须有办案的岗位；程序不能办案。';
+        RAISE EXCEPTION '% acts on no case', who USING ERRCODE = 'CH019', HINT = '上传附件的人须有办案的岗位，程序须有权限 act。';
     ELSIF (SELECT count(*) FROM onemap.attachment_upload u
            WHERE u.login = who AND u.bound_at IS NULL AND u.sha256 <> name) >= most THEN
         RAISE EXCEPTION '% has % attachments that no case has', who, most USING ERRCODE = 'CH057',

@@ -7,7 +7,8 @@
 WITH law (access_right, name_zh, position) AS (VALUES
     ('read', '查看一张图', 1), ('alarm', '处理报警', 2), ('operate', '查看运行状态', 3),
     ('score', '考核录入与发布', 4), ('open311', '公众上报接口（Open311）', 5),
-    ('order', '热线工单对接', 6), ('exchange', '下级区县上报', 7), ('command', '下发终端指令', 8)),
+    ('order', '热线工单对接', 6), ('exchange', '下级区县上报', 7), ('command', '下发终端指令', 8),
+    ('act', '以单位身份办理案卷', 9)),
 gone AS (DELETE FROM onemap.access_right r WHERE NOT EXISTS (SELECT FROM law l WHERE l.access_right = r.access_right))
 INSERT INTO onemap.access_right (access_right, name_zh, position) SELECT l.access_right, l.name_zh, l.position FROM law l
 ON CONFLICT (access_right) DO UPDATE SET name_zh = excluded.name_zh, position = excluded.position;
@@ -70,7 +71,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         THEN jsonb_build_object('department', d.code, 'departments', CASE WHEN t.department_id IS NOT NULL
             THEN to_jsonb(onemap.department_tree(t.department_id)) END)
         ELSE o.owner - '{kind,id,posts,rights,name}'::text[] || jsonb_build_object('owner', o.owner->'login') END
-        || jsonb_build_object('kind', 'token', 'id', t.id, 'login', 'token:' || t.name, 'name', t.name, 'posts', '[]'::jsonb,
+        || jsonb_build_object('kind', 'token', 'id', t.id, 'login', 'token:' || t.name, 'name', t.name,
+            'posts', CASE WHEN t.department_id IS NOT NULL AND EXISTS (SELECT FROM onemap.token_right r
+                WHERE r.token_id = t.id AND r.access_right = 'act') THEN '["department"]'::jsonb ELSE '[]' END,
             'rights', (SELECT coalesce(jsonb_agg(r.access_right ORDER BY r.access_right), '[]') FROM onemap.token_right r
                        WHERE r.token_id = t.id AND (t.account_id IS NULL OR o.owner->'rights' ? r.access_right)))
     FROM onemap.token t LEFT JOIN onemap.department d ON d.id = t.department_id,
@@ -78,7 +81,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHERE t.id = token AND t.revoked_at IS NULL AND (t.account_id IS NULL OR o.owner IS NOT NULL)
 $$;
 COMMENT ON FUNCTION onemap.identity_of_token(int) IS
-    'Who a program is: never more than its owner, if it has one; NULL if it or its owner is revoked';
+    'Who a program is: never more than its owner, if it has one; with the right act it holds its department''s post; NULL if it '
+    'or its owner is revoked';
 
 -- ---- the look-up ----
 
@@ -169,11 +173,16 @@ BEGIN
     FROM onemap.account a JOIN onemap.account_post x ON x.account_id = a.id JOIN onemap.post p ON p.post = x.post
         LEFT JOIN onemap.department d ON d.id = a.department_id
     WHERE who->>'kind' = 'person' AND a.id = (who->>'id')::int AND a.revoked_at IS NULL AND x.post = $2
-        AND p.case_role IS NOT NULL;
+        AND p.case_role IS NOT NULL
+    UNION ALL SELECT p.case_role, d.code, 'token:' || t.name
+    FROM onemap.token t JOIN onemap.department d ON d.id = t.department_id
+        JOIN onemap.token_right r ON r.token_id = t.id AND r.access_right = 'act' JOIN onemap.post p ON p.post = 'department'
+    WHERE who->>'kind' = 'token' AND t.id = (who->>'id')::int AND t.revoked_at IS NULL AND p.post = $2;
     IF NOT FOUND THEN
         RAISE EXCEPTION '% does not act as "%"', coalesce(who->>'login', '-'), post USING ERRCODE = 'CH019',
             HINT = coalesce('Posts: ' || nullif((SELECT string_agg(e.e, ', ')
-                FROM jsonb_array_elements_text(who->'posts') e (e)), '') || '.', 'A program acts in no post.');
+                FROM jsonb_array_elements_text(who->'posts') e (e)), '') || '.',
+                'A program acts for its department alone, by the right "act".');
     ELSIF the_role = 'department' AND unit IS NULL THEN
         RAISE EXCEPTION '% acts for no department', login USING ERRCODE = 'CH019',
             HINT = '`cityhub user role --department` says of which department a person is.';
@@ -182,9 +191,8 @@ BEGIN
         || CASE WHEN the_role = 'department' THEN jsonb_build_object('unit', unit) ELSE '{}' END;
 END $$;
 COMMENT ON FUNCTION onemap.identity_act(jsonb, text) IS
-    'Whether the person who asks acts in this post of the closed loop, now: {role, actor, unit} as case_do() takes them, '
-    'from what is '
-    'stored and never from what the request claims; CH019 if not';
+    'Whether who asks, a person or a department''s program, acts in this post of the closed loop, now: {role, actor, unit} as '
+    'case_do() takes them, from what is stored and never from what the request claims; CH019 if not';
 
 CREATE OR REPLACE FUNCTION onemap.identity_audit(request jsonb, action text, detail jsonb) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

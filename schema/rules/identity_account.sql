@@ -184,6 +184,9 @@ BEGIN
     IF EXISTS (SELECT FROM onemap.token x WHERE x.name = request->>'name') THEN
         RAISE EXCEPTION 'there is, or was, a token "%"', request->>'name' USING ERRCODE = 'CH018',
             HINT = 'The audit log names tokens: take another name.';
+    ELSIF 'act' = ANY (rights) AND department IS NULL THEN
+        RAISE EXCEPTION 'the right "act" is for a token of a department' USING ERRCODE = 'CH013',
+            HINT = '`--department` says for which it acts.';
     END IF;
     INSERT INTO onemap.token (name, hash, account_id, department_id, expires_at)
     VALUES (request->>'name', decode(request->>'hash', 'hex'), the_owner, department,

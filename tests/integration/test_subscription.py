@@ -5,7 +5,7 @@ import concurrent.futures
 import pytest
 import requests
 
-from harness import paths
+from harness import media, paths
 from harness.people import ORIGIN, Visitor
 from harness.process import wait_until
 
@@ -79,3 +79,29 @@ def test_whose_it_is(county, shared):
     assert own.get(f"/{mine}").status_code == 404
     noted = shared.database.query("SELECT person FROM onemap.audit_log WHERE action = 'DELETE /api/v1/subscriptions/{id}' ORDER BY id")
     assert noted[-1][0].startswith("token:jincheng-system")
+
+
+def test_a_departments_system_acts(county, shared):
+    """It takes its case and feeds it back with a photograph, as its department; people see both, and nobody's else is touched."""
+    url, headers = county.http_url, county.key("huanwei-acts", rights="read,act", department="jincheng")
+    one, other = (shared.database.value("SELECT test.dispatched('20103', 1, %s, '2026-10-12 09:00')", unit) for unit in ("jincheng", "chengguan"))
+
+    def act(number, action, **fields):
+        return requests.post(f"{url}/api/v1/cases/{number}/actions", headers=headers, timeout=30, json={"action": action, **fields})
+    seen = requests.get(f"{url}/api/v1/cases/{one}", headers=headers, timeout=30).json()
+    assert "handle" in [can["action"] for can in seen["can"]["department"]]
+    assert act(other, "handle", version=1).status_code == 404
+    assert act(one, "handle", version=seen["version"] + 1).status_code == 409
+    taken = act(one, "handle", version=seen["version"])
+    assert taken.status_code == 200, taken.text
+    sent = requests.post(f"{url}/api/v1/attachments", headers={**headers, "Content-Type": "image/png"}, data=media.png(1), timeout=60)
+    assert sent.status_code == 201, sent.text
+    done = act(one, "feed_back", version=taken.json()["version"], reason="已修复", attachments=[{"sha256": sent.json()["sha256"]}])
+    assert done.status_code == 200, done.text
+    shown = Visitor(county, "supervisor").get(f"/api/v1/cases/{one}").json()
+    assert shown["state"] == "handled" and shown["attachments"][-1]["sha256"] == sent.json()["sha256"]
+    assert [(event["action"], event["actor"]) for event in shown["journal"][-2:]] == [(name, f"token:huanwei-acts-{county.process.name}") for name in ("handle", "feed_back")]
+    assert Visitor(county, "supervisor").get(f"/api/v1/attachments/{sent.json()['sha256']}").status_code == 200
+    reader = county.key("huanwei-reads", rights="read", department="jincheng")
+    refused = requests.post(f"{url}/api/v1/attachments", headers={**reader, "Content-Type": "image/png"}, data=media.png(2), timeout=60)
+    assert refused.status_code == 403 and refused.json()["code"] == "CH019"
