@@ -10,6 +10,7 @@
 #include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/command/commands.h"
+#include "hub/exchange/package.h"
 #include "hub/exchange/sender.h"
 #include "hub/exchange/webhook.h"
 
@@ -97,6 +98,34 @@ static int push(const struct config *config, const struct arguments *arguments) 
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int result = webhook_run(config, argument_text(arguments, "FILE"), argument_given(arguments, "once"));
     curl_global_cleanup();
+    return result;
+}
+
+/* A package that does not come is given up before the others are taken. */
+static int give_up(PGconn *connection, const struct package_peer *peer, const struct arguments *arguments) {
+    cJSON *request = cJSON_CreateObject();
+    cJSON_AddStringToObject(request, "peer", peer->peer);
+    cJSON_AddNumberToObject(request, "lost", (double)argument_number(arguments, "lost"));
+    cJSON_AddStringToObject(request, "reason", argument_text(arguments, "reason"));
+    cJSON *answer = ask_json(connection, "onemap.package_lost", request);
+    bool done = answer != NULL;
+    cJSON_Delete(answer);
+    cJSON_Delete(request);
+    return done ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int package(const struct config *config, PGconn *connection, const struct arguments *arguments) {
+    struct package_peer peer;
+    bool out = strcmp(argument_text(arguments, "WAY"), "out") == 0;
+    int result = EXIT_FAILED;
+    (void)config;
+    if (package_peer_load(&peer, argument_text(arguments, "FILE")) == 0) {
+        result = argument_given(arguments, "lost") && !out ? give_up(connection, &peer, arguments) : EXIT_DONE;
+        if (result == EXIT_DONE) {
+            result = out ? package_out(connection, &peer) : package_in(connection, &peer);
+        }
+    }
+    package_peer_free(&peer);
     return result;
 }
 
@@ -271,6 +300,58 @@ static const struct command upstream_push = {
     .examples = "cityhub upstream push /etc/cityhub/webhooks.json\n",
 };
 
+static const struct command_option package_options[] = {
+    {.name = "WAY", .kind = OPTION_WORD, .words = "out in", .required = true, .help = "which way"},
+    {.name = "FILE",
+     .kind = OPTION_FILE,
+     .required = true,
+     .help = "the peer's file, such as /etc/cityhub/upstream/package.json"},
+    {.name = "lost",
+     .argument = "N",
+     .kind = OPTION_NUMBER,
+     .minimum = 1,
+     .maximum = INT64_MAX,
+     .needs = "reason",
+     .help = "in: give up package N, which is missing, and take those behind it"},
+    {.name = "reason",
+     .argument = "TEXT",
+     .kind = OPTION_TEXT,
+     .needs = "lost",
+     .help = "why; it is noted in the audit log"},
+    {0}};
+
+static const struct command upstream_package = {
+    .name = "package",
+    .summary = "exchange with a network that is kept apart (隔离网), by signed and numbered files",
+    .text =
+        "out writes what is due to the peer, and the receipts of what it has sent, into a folder; in takes the peer's packages from "
+        "one, in their order. A package that was changed is refused, one that comes twice changes nothing, one that is missing "
+        "is named, and those behind it wait for it. A record without a receipt goes again under its number after wait_s. Its "
+        "login needs the rights of role cityhub_exchange and no others.",
+    .options = package_options,
+    .work = package,
+    .examples = "cityhub upstream package out /etc/cityhub/upstream/package.json\n"
+                "cityhub upstream package in /etc/cityhub/upstream/package.json --lost 17 --reason 光盘损坏\n",
+};
+
+static const struct ask_list package_rows = {.rows = "onemap.package_table",
+                                             .json = "onemap.package_json",
+                                             .nothing = "There is no package yet: `cityhub upstream package --help`.",
+                                             .times = true};
+
+static const struct command_option packages_options[] = {
+    {.name = "peer", .argument = "NAME", .kind = OPTION_TEXT, .member = "peer", .help = "only this peer"},
+    ASK_OPTIONS,
+    {0}};
+
+static const struct command upstream_packages = {
+    .name = "packages",
+    .summary = "show the packages to and from each peer, and what has no receipt yet",
+    .options = packages_options,
+    .list = &package_rows,
+    .examples = "cityhub upstream packages\n",
+};
+
 static const struct command_option status_options[] = {{UPSTREAM_TARGET, .help = "only this target"}, ASK_OPTIONS, {0}};
 
 static const struct command upstream_status = {
@@ -435,13 +516,11 @@ static const struct command upstream_counties = {
     .examples = "cityhub upstream counties --month 2026-10\n",
 };
 
-static const struct command *const actions[] = {&upstream_check,    &upstream_run,
-                                                &upstream_send,     &upstream_push,
-                                                &upstream_status,   &upstream_list,
-                                                &upstream_retry,    &upstream_skip,
-                                                &upstream_replay,   &upstream_reconcile,
-                                                &upstream_quality,  &upstream_county,
-                                                &upstream_counties, NULL};
+static const struct command *const actions[] = {
+    &upstream_check,   &upstream_run,      &upstream_send,     &upstream_push,
+    &upstream_package, &upstream_packages, &upstream_status,   &upstream_list,
+    &upstream_retry,   &upstream_skip,     &upstream_replay,   &upstream_reconcile,
+    &upstream_quality, &upstream_county,   &upstream_counties, NULL};
 
 const struct command command_upstream = {
     .name = "upstream",

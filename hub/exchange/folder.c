@@ -31,16 +31,15 @@ static int write_whole(int directory, const char *name, const char *text) {
     return close(file) == 0 && whole ? 0 : CH_EIO;
 }
 
-static int place(const struct platform *target, const char *key, const char *text, char *receipt) {
+int folder_write(const char *folder, const char *name, const char *text) {
     char working[RECEIPT_MAX + 8];
-    int directory = open(target->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0) {
         return CH_EIO;
     }
-    snprintf(receipt, RECEIPT_MAX, "%s.json", key);
-    snprintf(working, sizeof working, ".%s.part", receipt);
+    snprintf(working, sizeof working, ".%s.part", name);
     int code = write_whole(directory, working, text);
-    if (code == 0 && (renameat(directory, working, directory, receipt) != 0 || fsync(directory) != 0)) {
+    if (code == 0 && (renameat(directory, working, directory, name) != 0 || fsync(directory) != 0)) {
         code = CH_EIO;
     }
     int reason = errno;
@@ -65,7 +64,8 @@ int folder_put(const struct platform *target, const char *path, const char *key,
         snprintf(problem, PROBLEM_MAX, "out of memory");
         return CH_EMEMORY;
     }
-    int code = place(target, key, text, receipt);
+    snprintf(receipt, RECEIPT_MAX, "%s.json", key);
+    int code = folder_write(target->folder, receipt, text);
     if (code != 0) {
         snprintf(problem, PROBLEM_MAX, "%s: %s", target->folder, strerror(errno));
     }

@@ -53,15 +53,17 @@ DECLARE w record; disabled int := 0;
 BEGIN
     FOR w IN
         SELECT t.target, t.name_zh, t.failures, t.problem, h.subscription_id, h.resumed_at, h.disabled_at, s.ended_at,
-            r.id AS rule_id, o.made_at, o.state, o.answer
+            r.id AS rule_id, o.made_at, o.state, o.answer, o.answered_at
         FROM onemap.webhook h JOIN onemap.subscription s ON s.id = h.subscription_id
             JOIN onemap.exchange_target t ON t.subscription_id = s.id
             JOIN onemap.alarm_rule r ON r.subsystem = 'hub' AND r.key = 'webhook_disabled'
-        LEFT JOIN LATERAL (SELECT x.made_at, x.state, x.answer FROM onemap.exchange_record x
+        LEFT JOIN LATERAL (SELECT x.made_at, x.state, x.answer, x.answered_at FROM onemap.exchange_record x
             WHERE x.target = t.target AND x.state IN ('waiting', 'refused') ORDER BY x.id LIMIT 1) o ON true
     LOOP
-        IF w.ended_at IS NULL AND w.disabled_at IS NULL AND (w.failures > 0 OR w.state = 'refused')
-            AND greatest(w.made_at, w.resumed_at) < now() - onemap.setting('webhook_patience')::interval THEN
+        -- A sender that was away itself for long, and fails once, has not failed for long.
+        IF w.ended_at IS NULL AND w.disabled_at IS NULL AND greatest(w.resumed_at, CASE WHEN w.state = 'refused' THEN w.answered_at
+                WHEN w.failures >= 5 THEN w.made_at END) < now() - onemap.setting('webhook_patience')::interval
+            AND (w.state = 'refused' OR w.failures >= 5) THEN
             UPDATE onemap.webhook h SET disabled_at = clock_timestamp(),
                 problem = left(CASE WHEN w.state = 'refused' THEN coalesce(w.answer, '') ELSE w.problem END, 500)
             WHERE h.subscription_id = w.subscription_id;

@@ -160,7 +160,8 @@ class Platform(http.server.BaseHTTPRequestHandler):
                 self.close_connection = True
                 return self.connection.shutdown(socket.SHUT_RDWR)
             if fate == 3:
-                return self.answer(200, {"code": 7, "message": "忙"})
+                busy = 503 if "X-Cityhub-Signature" in self.headers else 200  # to a webhook each 200 is a receipt
+                return self.answer(busy, {"code": 7, "message": "忙"})
             document = json.loads(body)
             results = [self.take(one, how) for one in document.get("records", [document])]
         if fate == 4:  # stored, and the answer is cut

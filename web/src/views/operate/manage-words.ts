@@ -56,6 +56,9 @@ export const t = dictionary(
     score: "考核录入与发布",
     exchange: "下级区县上报",
     command: "下发终端指令",
+    open311: "公众上报接口",
+    order: "热线工单对接",
+    act: "以单位身份办理案卷",
     subsystem: "子系统",
     rule: "规则",
     limit: "限值",
@@ -139,6 +142,9 @@ export const t = dictionary(
     score: "Enter and publish scores",
     exchange: "Report as a county below",
     command: "Tell terminals something",
+    open311: "Citizens' reports",
+    order: "Hotline orders",
+    act: "Act on cases as a department",
     subsystem: "Subsystem",
     rule: "Rule",
     limit: "Limit",
@@ -171,4 +177,6 @@ export const t = dictionary(
 );
 
 export const RIGHTS = ["read", "alarm", "operate", "score", "exchange", "command"] as const;
+/* Those that programs alone have are given by the command. */
+export const TOKEN_RIGHTS = [...RIGHTS, "open311", "order", "act"] as const;
 export const SEVERITIES = ["info", "minor", "major", "critical"] as const;

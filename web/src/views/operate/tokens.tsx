@@ -9,7 +9,7 @@ import { wordOf } from "../../lib/words.ts";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
 import { Ask, DepartmentField, Secret, Ticks, type Shown } from "./manage.tsx";
-import { RIGHTS, t } from "./manage-words.ts";
+import { RIGHTS, TOKEN_RIGHTS, t } from "./manage-words.ts";
 
 interface Token {
   name: string;
@@ -98,7 +98,7 @@ export function Tokens(): JSX.Element {
           rowKey={(one) => one.name}
           columns={[
             { key: "name", title: t("tokenName"), cell: (one) => <code>{one.name}</code> },
-            { key: "rights", title: t("rights"), cell: (one) => one.rights.map((right) => wordOf(t, RIGHTS, right)).join("、") },
+            { key: "rights", title: t("rights"), cell: (one) => one.rights.map((right) => wordOf(t, TOKEN_RIGHTS, right)).join("、") },
             { key: "owner", title: t("owner"), cell: (one) => one.owner ?? (one.department === null ? "–" : departmentName(one.department)), wide: true },
             { key: "expires", title: t("expires"), cell: (one) => dateTime(one.expires_at), wide: true },
             { key: "used", title: t("lastUsed"), cell: (one) => (one.last_used_at === null ? t("neverUsed") : ago(one.last_used_at)) },
