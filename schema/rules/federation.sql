@@ -110,12 +110,14 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 jsonb_each_text(r.content - '{month,department}'::text[]) e (key, value)
             WHERE r.county = $1 AND r.resource = 'statistics' AND r.content->>'month' = $2::text AND e.value IS NOT NULL
             GROUP BY e.key) m),
-        'scores', (SELECT coalesce(jsonb_agg(jsonb_build_object('department', r.content->'department', 'score', r.content->'score')
-            ORDER BY r.record), '[]') FROM onemap.exchange_county_newest r
+        'scores', (SELECT coalesce(jsonb_agg(jsonb_build_object('department', r.content->'department',
+                'name_zh', d.content->'name_zh', 'score', r.content->'score') ORDER BY r.record), '[]')
+            FROM onemap.exchange_county_newest r LEFT JOIN onemap.exchange_county_newest d
+                ON d.county = $1 AND d.resource = 'department' AND d.record = r.content->>'department'
             WHERE r.county = $1 AND r.resource = 'score' AND r.content->>'month' = $2::text))
 $$;
 COMMENT ON FUNCTION onemap.exchange_county_month(text, date) IS
-    'A county''s month as it reported it: {statistics: {measure: the departments'' sum}, scores: [{department, score}]}';
+    'A county''s month as it reported it: {statistics: {measure: the departments'' sum}, scores: [{department, name_zh, score}]}';
 
 CREATE OR REPLACE FUNCTION onemap.exchange_counties(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' AS $$
@@ -146,10 +148,13 @@ COMMENT ON FUNCTION onemap.exchange_counties_table(jsonb) IS 'The same for peopl
 CREATE OR REPLACE FUNCTION onemap.http_counties(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT json_build_object('counties', CASE WHEN (SELECT onemap.identity_departments(request)) IS NULL
-        THEN onemap.exchange_counties(request) ELSE '[]' END)
+        THEN onemap.exchange_counties(request) ELSE '[]' END,
+        'measures', (SELECT json_agg(json_build_object('measure', m.measure, 'name_zh', m.name_zh) ORDER BY m."position")
+            FROM onemap.score_measure m))
 $$;
 COMMENT ON FUNCTION onemap.http_counties(jsonb) IS
-    'GET /api/v1/counties: {counties}: side by side what counties reported; not for who sees single departments alone';
+    'GET /api/v1/counties: {counties, measures}: side by side what counties reported, and what the measures of its statistics are '
+    'called; not for who sees single departments alone';
 
 GRANT EXECUTE ON FUNCTION onemap.http_exchange_take(jsonb, jsonb), onemap.http_exchange_held(jsonb), onemap.http_counties(jsonb)
     TO cityhub_api;

@@ -64,8 +64,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                 'size_bytes', a.size_bytes) ORDER BY f.sha256), '[]')
             FROM onemap.hotline_order_file f JOIN onemap.attachment a ON a.sha256 = f.sha256 WHERE f.order_id = o.id),
         'journal', (SELECT coalesce(jsonb_agg(jsonb_build_object('version', e.version, 'at', e.at, 'action', e.action,
-                'state', e.state, 'actor', e.actor, 'reason', e.reason) ORDER BY e.version), '[]')
-            FROM onemap.hotline_order_event e WHERE e.order_id = o.id))
+                'action_zh', coalesce(a.name_zh, '收到'), 'state', e.state, 'actor', e.actor, 'reason', e.reason)
+                ORDER BY e.version), '[]')
+            FROM onemap.hotline_order_event e LEFT JOIN onemap.order_actions() a ON a.action = e.action
+            WHERE e.order_id = o.id))
 $$;
 COMMENT ON FUNCTION onemap.order_show(onemap.hotline_order) IS 'An order whole, with its answer and journal';
 
@@ -272,6 +274,17 @@ COMMENT ON FUNCTION onemap.order_may(onemap.hotline_order, jsonb, jsonb) IS
     'not for '
     'who asks';
 
+CREATE OR REPLACE FUNCTION onemap.order_can(o onemap.hotline_order, request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(jsonb_build_object('action', a.action, 'name_zh', a.name_zh, 'reason_required', a.reason_required,
+        'fields', a.fields) ORDER BY a.ordinality), '[]')
+    FROM onemap.order_actions() WITH ORDINALITY a, (SELECT onemap.identity(request) AS who) i
+    WHERE o.state = ANY (a.from_states) AND CASE WHEN i.who->>'kind' = 'token' THEN a.program AND i.who->'rights' ? 'order'
+        ELSE EXISTS (SELECT FROM unnest(a.posts) p (p) WHERE i.who->'posts' ? p.p) END
+$$;
+COMMENT ON FUNCTION onemap.order_can(onemap.hotline_order, jsonb) IS
+    'What who asks may do with an order as it is: [{action, name_zh, reason_required, fields}]; order_may() decides';
+
 CREATE OR REPLACE FUNCTION onemap.order_do(o onemap.hotline_order, request jsonb, sent jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -359,7 +372,7 @@ COMMENT ON FUNCTION onemap.http_order_changes(jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_order(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.order_show(o)::json FROM onemap.hotline_order o
+    SELECT (onemap.order_show(o) || jsonb_build_object('can', onemap.order_can(o, request)))::json FROM onemap.hotline_order o
     WHERE o.number = request->>'number' AND onemap.order_seen(o, request)
 $$;
 COMMENT ON FUNCTION onemap.http_order(jsonb) IS 'GET /api/v1/orders/{number}: one order; no row: none, or not to be seen';

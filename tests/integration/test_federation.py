@@ -78,6 +78,8 @@ def test_three_counties_and_a_city(city, cluster, work_folder, database):
         assert ours == above and {"statistics", "score"} <= {row[2] for row in ours}
         scores = dict(county.database.query("SELECT department, score::float8 FROM onemap.score_result"))
         assert {one["department"]: one["score"] for one in shown[county.name]["scores"]} == scores and len(scores) > 1
+        names = dict(county.database.query("SELECT code, name_zh FROM onemap.department"))
+        assert all(one["name_zh"] == names[one["department"]] for one in shown[county.name]["scores"])
     assert len(seen) == 3, "the counties differ, so that a mix-up would show"
     assert city.run("upstream", "counties", "--month", MONTH).stdout.count(MONTH) == 3
 

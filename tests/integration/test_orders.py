@@ -52,6 +52,8 @@ def test_sent_at_once_by_many_it_is_one_order(county, shared):
 def test_from_receipt_to_follow_up(county):
     hotline, acceptor = county["hotline"], county["acceptor"]
     number = hotline.send("HX-1", contact={"name": "王某", "phone": "13800000000"}).json()["order"]
+    can = [{one["action"] for one in answer["can"]} for answer in (acceptor.get(f"/api/v1/orders/{number}").json(), hotline.get("/" + number).json())]
+    assert can == [{"sign", "return", "link", "remind"}, {"remind"}] and county["supervisor"].get(f"/api/v1/orders/{number}").json()["can"] == []
     act(county, number, "sign")
     case = act(county, number, "open_case", category="20102", condition=1)["cases"][0]["case"]
 

@@ -7,6 +7,7 @@ import { chromium } from "playwright-core";
 import { deskTests } from "./desk.mjs";
 import { manageTests } from "./manage.mjs";
 import { numberTests } from "./numbers.mjs";
+import { orderTests } from "./orders.mjs";
 
 const { PAGE_HOST, PAGE_PORT, PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
 const BASE = `http://${PAGE_HOST}:${PAGE_PORT}`;
@@ -466,7 +467,7 @@ for (const [size, language, theme] of [
   };
 }
 
-Object.assign(tests, manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES, middle }), numberTests({ enter, county, expect, check, shot }));
+Object.assign(tests, manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES, middle }), numberTests({ enter, county, expect, check, shot, place }), orderTests({ enter, county, expect, check, shot, text, sizes: SIZES }));
 
 // ---- all of them, or those that were asked for ----
 

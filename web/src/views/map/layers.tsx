@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useAsk } from "../../lib/api.ts";
 import { departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { number } from "../../lib/format.ts";
-import { link, setParameters } from "../../lib/router.ts";
+import { link, route, setParameters } from "../../lib/router.ts";
 import { Filters } from "../../part/filters.tsx";
 import { GAP_MS } from "./movers.ts";
 import { SHADES, STATES, type MapQuery } from "./query.ts";
@@ -50,6 +50,17 @@ function Subsystems({ query }: { query: MapQuery }): JSX.Element {
   const { data } = useAsk<Counts>("map/counts", { at: query.moment ?? "" }, query.moment === null ? 10 : 0);
   const all = data?.subsystems ?? [];
   const sum = (key: "online" | "offline" | "alarms") => all.reduce((total, one) => total + one[key], 0);
+  // The list of the whole county that a number counts: of what the map can show, whatever else is filtered.
+  const count = (subsystem: string, name: string, which: string, value: number, what: Record<string, string>) => {
+    if (data === undefined) return "–";
+    if (value === 0) return "0";
+    const { at, off, shade } = route.value.parameters;
+    return (
+      <a href={link("map", { at, off, shade, subsystem, ...what, inview: false, placed: true })} data-number={value} aria-label={t("countOf", name, which, number(value))}>
+        {number(value)}
+      </a>
+    );
+  };
   const row = (key: string, name: string, online: number, offline: number, alarms: number) => (
     <tr key={key} aria-current={query.subsystem === key ? "true" : undefined}>
       <th scope="row">
@@ -57,9 +68,9 @@ function Subsystems({ query }: { query: MapQuery }): JSX.Element {
           {name}
         </button>
       </th>
-      <td class="numeric">{data ? number(online) : "–"}</td>
-      <td class={`numeric ${offline > 0 ? "warn" : "quiet"}`}>{data ? number(offline) : "–"}</td>
-      <td class={`numeric ${alarms > 0 ? "bad" : "quiet"}`}>{data ? number(alarms) : "–"}</td>
+      <td class="numeric">{count(key, name, t("online"), online, { list: "device", state: "online" })}</td>
+      <td class={`numeric ${offline > 0 ? "warn" : "quiet"}`}>{count(key, name, t("offline"), offline, { list: "device", state: "away" })}</td>
+      <td class={`numeric ${alarms > 0 ? "bad" : "quiet"}`}>{count(key, name, t("alarms"), alarms, { list: "alarm" })}</td>
     </tr>
   );
   return (

@@ -69,6 +69,11 @@ export function List({ query, list, canView }: { query: MapQuery; list: Paged<Th
             <input type="checkbox" checked={query.inView} onChange={(event) => setParameters({ inview: event.currentTarget.checked ? null : "false" })} /> {t("inView")}
           </label>
         )}
+        {query.placed && !query.inView && (
+          <label>
+            <input type="checkbox" checked onChange={() => setParameters({ placed: null })} /> {t("placed")}
+          </label>
+        )}
         <button type="button" class="plain" onClick={() => setParameters({ list: kind === "" ? null : "none" })}>
           {t(kind === "" ? "showList" : "hideList")}
         </button>

@@ -18,6 +18,8 @@ export interface MapQuery {
   list: ListKind | "";
   /** The list holds only what is within the map's frame. */
   inView: boolean;
+  /** Only what has a place: what the map's numbers count. */
+  placed: boolean;
   /** What the side panel shows: device/7, alarm/3, case/20261127-000001. */
   open: { kind: ListKind; id: string } | null;
   track: boolean;
@@ -62,6 +64,7 @@ export function mapQuery(): MapQuery {
     list: parameters["list"] === "none" ? "" : oneOf(LISTS, parameters["list"] as ListKind | undefined, "device"),
     // An area is its own frame.
     inView: parameters["inview"] !== "false" && areaOf(parameters["area"]) === null,
+    placed: parameters["placed"] === "true",
     area: areaOf(parameters["area"]),
     open: kind !== undefined && path[1] !== undefined ? { kind, id: path[1] } : null,
     track: parameters["track"] === "true",

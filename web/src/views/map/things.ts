@@ -19,6 +19,9 @@ export const FOUND_MAX = 10_000;
 
 export const keyOf = (thing: Thing): string => ("case" in thing && "stage" in thing ? thing.case : String(thing.id));
 
+/** All that the map can show. */
+const WORLD: Box = [-180, -85, 180, 85];
+
 export const boxText = (box: Box): string => box.map((degree) => degree.toFixed(5)).join(",");
 
 const within = (thing: Thing, [west, south, east, north]: Box): boolean =>
@@ -47,11 +50,12 @@ export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn:
 
 /** The list of the kind that is open. `found` is what useFound has of it. */
 export function useList(kind: ListKind | "", query: MapQuery, box: Box | null, found: ReturnType<typeof useFound> | null, again: () => void): Paged<Thing> {
+  const frame = query.inView ? box : query.placed ? WORLD : null;
   const narrowed = found !== null && found.rows !== null;
   const asked = kind === "" || narrowed || (query.inView && box === null) ? null : kind;
   const { path, member } = SOURCES[asked ?? "device"];
-  const paged = usePages<Thing>(asked === null ? null : path, member, asked === null ? {} : listParameters(query, asked, query.inView && box !== null ? boxText(box) : null), 50);
+  const paged = usePages<Thing>(asked === null ? null : path, member, asked === null ? {} : listParameters(query, asked, frame === null ? null : boxText(frame)), 50);
   if (!narrowed) return asked === null && kind !== "" ? { ...paged, loading: true } : paged;
-  const rows = query.inView && box !== null ? found.rows!.filter((thing) => within(thing, box)) : found.rows!;
+  const rows = frame === null ? found.rows! : found.rows!.filter((thing) => within(thing, frame));
   return { rows, problem: found.problem, loading: false, whole: found.whole, more: () => undefined, reload: again };
 }

@@ -36,7 +36,6 @@ interface Subsystem {
   records_committed: number;
   records_duplicate: number;
   records_rejected: number;
-  messages_quarantined: number;
   queue_records: number;
   lag_s: number;
   last_commit_at: string | null;
@@ -71,14 +70,20 @@ interface Vendor {
 
 function Health(): JSX.Element {
   const asked = useAsk<Hub>("status", {}, HEALTH_S);
+  const reasons = useAsk<{ reasons: { subsystem: string; waiting: number }[] }>("quarantine/reasons", {}, LIST_S);
   const places = useAsk<{ total: number }>("unplaced/counts", {}, LIST_S);
   const hub = asked.data;
   if (hub === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
   const unplaced = places.data?.total;
+  const waitingOf = (where: Record<string, string>, value: number, label: string): JSX.Element => (
+    <a href={link("operate/quarantine", { ...where, waiting: true })} data-number={value} aria-label={`${label} ${number(value)}`}>
+      {number(value)}
+    </a>
+  );
   const facts: [string, ComponentChildren, "" | "warn" | "bad"][] = [
     [t("database"), `${t(hub.database.connected ? "connected" : "away")}${hub.database.losses > 0 ? ` (${t("losses", hub.database.losses)})` : ""}`, hub.database.connected ? "" : "bad"],
     [t("queue"), number(hub.database.writer_queue), hub.database.writer_queue > 100 ? "warn" : ""],
-    [t("quarantined"), number(hub.quarantine_waiting), hub.quarantine_waiting > 0 ? "warn" : ""],
+    [t("quarantined"), hub.quarantine_waiting === 0 ? "0" : waitingOf({}, hub.quarantine_waiting, t("quarantined")), hub.quarantine_waiting > 0 ? "warn" : ""],
     [t("unplaced"), unplaced === undefined ? "–" : unplaced === 0 ? "0" : <a href={link("unplaced")}>{number(unplaced)}</a>, unplaced !== undefined && unplaced > 0 ? "warn" : ""],
     [t("receipts"), number(hub.outbox_waiting), hub.outbox_waiting > 1000 ? "warn" : ""],
     [t("failures"), number(hub.jobs_failed), hub.jobs_failed > 0 ? "warn" : ""],
@@ -90,6 +95,12 @@ function Health(): JSX.Element {
     [t("calendar"), hub.calendar],
     [t("settings"), hub.database_settings],
   ].filter(([, text]) => text !== null && text !== "");
+  // Those that wait, not the hub's counter since its start: the list behind the number has as many.
+  const held = (subsystem: string): JSX.Element | string => {
+    if (reasons.data === undefined) return "–";
+    const waiting = reasons.data.reasons.filter((reason) => reason.subsystem === subsystem).reduce((sum, reason) => sum + reason.waiting, 0);
+    return waiting === 0 ? "0" : waitingOf({ subsystem }, waiting, `${t("quarantined")} ${subsystemName(subsystem)}`);
+  };
   const columns: Column<Subsystem>[] = [
     { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.key) },
     { key: "lanes", title: t("lane"), numeric: true, cell: (one) => <span class={one.connected < one.lanes ? "bad" : ""}>{`${one.connected} / ${one.lanes}`}</span> },
@@ -104,7 +115,7 @@ function Health(): JSX.Element {
       key: "held",
       title: t("held"),
       numeric: true,
-      cell: (one) => (one.messages_quarantined > 0 ? <a href={link("operate/quarantine", { subsystem: one.key })}>{number(one.messages_quarantined)}</a> : "0"),
+      cell: (one) => held(one.key),
     },
   ];
   return (

@@ -185,7 +185,11 @@ export function Quarantine(): JSX.Element {
   const asked = useAsk<{ reasons: Reason[] }>("quarantine/reasons", {}, 30);
   const opened = parameters["message"];
   const count = (one: Reason, value: number, waiting: boolean) =>
-    value === 0 ? "0" : <a href={link("operate/quarantine", { code: one.code, subsystem: one.subsystem, vendor: one.vendor, ...(waiting && { waiting: true }) })}>{number(value)}</a>;
+    value === 0 ? "0" : (
+      <a href={link("operate/quarantine", { code: one.code, subsystem: one.subsystem, vendor: one.vendor, ...(waiting && { waiting: true }) })} data-number={value} aria-label={`${one.code} ${one.vendor} ${t(waiting ? "still" : "messages")} ${number(value)}`}>
+        {number(value)}
+      </a>
+    );
   return (
     <>
       <p class="quiet">{t("replay")}</p>

@@ -111,12 +111,27 @@ export function Upstream(): JSX.Element {
   const asked = useAsk<{ targets: Target[] }>("upstream", {}, EVERY_S);
   const { target, state } = route.value.parameters;
   if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
-  if (asked.data.targets.length === 0) return <Empty>{t("upstreamNone")}</Empty>;
-  const count = (one: Target, which: State | "", value: number): JSX.Element => (
-    <a href={link("operate/upstream", { target: one.target, state: which })} data-count={`${one.target}/${which}`} class={which !== "" && value > 0 ? COLOURS[which] : ""}>
-      {number(value)}
-    </a>
+  const counties = (
+    <p>
+      <a href={link("counties")}>{t("counties")} →</a>
+    </p>
   );
+  if (asked.data.targets.length === 0) {
+    return (
+      <>
+        <Empty>{t("upstreamNone")}</Empty>
+        {counties}
+      </>
+    );
+  }
+  const count = (one: Target, which: State | "", value: number): JSX.Element =>
+    value === 0 ? (
+      <span data-count={`${one.target}/${which}`}>0</span>
+    ) : (
+      <a href={link("operate/upstream", { target: one.target, state: which })} data-count={`${one.target}/${which}`} data-number={value} aria-label={`${one.name_zh} ${t(which === "" ? "upstreamAll" : WORDS[which])} ${number(value)}`} class={which === "" ? "" : COLOURS[which]}>
+        {number(value)}
+      </a>
+    );
   const stands = (one: Target): JSX.Element => {
     if (one.paused_until !== null && one.problem !== "") return <strong class="bad">▲ {t("upstreamPaused")}</strong>;
     if (one.late) return <strong class="bad">▲ {t("upstreamLate")}</strong>;
@@ -154,6 +169,7 @@ export function Upstream(): JSX.Element {
       )}
       <h3>{t("upstreamQuality")}</h3>
       <QualityBoard />
+      {counties}
     </>
   );
 }

@@ -1,0 +1,36 @@
+import { dictionary } from "../../lib/words.ts";
+
+export const t = dictionary(
+  {
+    title: "区县并排",
+    intro: "本平台是上级时：各区县报来的月度统计和得分，与区县自己的逐位相同；更正以最新的为准。不写月份时，各取最新的一个月。",
+    month: "月份",
+    none: "还没有区县向这里上报：cityhub token add 和 cityhub upstream county 登记第一个（docs/upstream.md）。",
+    statistics: "月度统计",
+    measure: "统计量",
+    records: "收到记录",
+    corrections: "其中更正",
+    received: "最近收到",
+    scores: "各单位得分",
+    noScores: "这个月还没有报来得分。",
+    department: "单位",
+    score: "得分",
+    back: "回到上报",
+  },
+  {
+    title: "Counties",
+    intro: "Where this platform is above: the month's statistics and scores that counties report, digit by digit as theirs; the newest correction counts. Without a month, the newest of each.",
+    month: "Month",
+    none: "No county reports here yet: cityhub token add and cityhub upstream county add the first (docs/upstream.md).",
+    statistics: "Month's statistics",
+    measure: "Measure",
+    records: "Records received",
+    corrections: "Corrections among them",
+    received: "Last received",
+    scores: "Scores of departments",
+    noScores: "No scores of this month were reported.",
+    department: "Department",
+    score: "Score",
+    back: "Back to reports",
+  },
+);
