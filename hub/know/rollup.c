@@ -15,8 +15,8 @@
 
 enum {
     HOUR_MS = 3600000,
-    BYTES_FULL = 16 * 1024 * 1024, /* of device-hours that wait, 25,000 or so: then they are written at once */
-    BYTES_MAX = 2 * BYTES_FULL,
+    BYTES_FULL = 3 * 1024 * 1024, /* of device-hours that wait: then they are written at once */
+    BYTES_MAX = 4 * BYTES_FULL,
     PIECE_BYTES = 32768,   /* of a COPY */
     IDS_MAX = 1024 * 1024, /* bytes of batches' ids, of either sort: 28,000 batches */
 };

@@ -292,9 +292,9 @@ static void test_no_room(void **state) {
     rollups_batch(rollups, name, sizeof name);
     captured_begin(&captured, stderr);
     struct device *device = fake_world_device(*state, "T", 7);
-    for (int hour = 0; hour < 400000; hour++) {
+    for (int hour = 0; hour < 200000; hour++) {
         note(rollups, device, (int64_t)hour * HOUR_MS, 1, 1, false);
-        assert_in_range(rollups_bytes(rollups), 0, 33 * 1024 * 1024);
+        assert_in_range(rollups_bytes(rollups), 0, 13 * 1024 * 1024);
     }
     captured_expect(captured_end(&captured), "event=rollup_given_up");
     assert_int_equal(rollups_bytes(rollups), 0);
