@@ -333,9 +333,15 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes, mid
       await form.locator("button.primary").click();
       await page.waitForSelector(".scores-form .failed");
       expect((await form.locator("input[type=text] >> nth=1").inputValue()) === "检查记录 12 号", "the evidence is gone");
+      // Somebody else looks at what was entered, which is asked for once: the stream tells of more.
+      const other = await enter(CENTRE, await page.evaluate(() => location.hash));
+      await other.page.waitForSelector(".scores-form");
+      await other.page.waitForFunction(() => document.querySelector(".liveness.live") !== null);
       await form.locator("input[type=number]").fill("92");
       await form.locator("button.primary").click();
       await page.waitForFunction(() => [...document.querySelectorAll("table tbody tr")].some((row) => row.innerText.includes("检查记录 12 号") && row.innerText.includes("92")));
+      await other.page.waitForFunction(() => document.querySelector(".scores").innerText.includes("检查记录 12 号"));
+      await other.context.close();
       await page.evaluate(() => (location.hash = location.hash.replace("entries", "status")));
       await page.click(".scores >> text=关账并公布");
       await page.click("dialog button.danger");

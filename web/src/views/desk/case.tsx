@@ -6,6 +6,7 @@ import { useAsk } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departmentName } from "../../lib/county.ts";
 import { ago, coordinates, dateTime, duration, number as numberText, shortTime } from "../../lib/format.ts";
+import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { isLeft, listen } from "../../lib/stream.ts";
@@ -219,13 +220,13 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
               {one.lon === null || one.lat === null ? (
                 <span class="quiet">{t("noPlace")}</span>
               ) : (
-                <a href={link(`map/case/${one.case}`, { at: `${one.lon.toFixed(5)},${one.lat.toFixed(5)},16` })} title={coordinates(one.lon, one.lat)}>
+                <a href={link(`map/case/${one.case}`, { ...linkMoment(), at: `${one.lon.toFixed(5)},${one.lat.toFixed(5)},16` })} title={coordinates(one.lon, one.lat)}>
                   {t("onMap")}
                 </a>
               )}
             </>,
           ],
-          [t("device"), one.device === null ? "" : <a href={link(`map/device/${one.device.id}`)}>{one.device.code}</a>],
+          [t("device"), one.device === null ? "" : <a href={link(`map/device/${one.device.id}`, linkMoment())}>{one.device.code}</a>],
           [t("external"), one.external_code ?? ""],
           [t("rule"), one.rule?.condition_zh ?? ""],
           [t("closing"), one.rule?.closing_zh ?? ""],
