@@ -77,8 +77,7 @@ struct route {
     const char *function; /* of SQL, see query.h */
     bool links;           /* function: its request has "base", where who asks finds the hub: see client_base */
     void (*memory)(struct request *request, struct answer *answer);
-    const char
-        *past; /* memory, with a parameter `at`: the function that answers where it is given; NULL = memory does */
+    const char *past; /* memory that takes `at`: the function that answers where it is given; NULL = none */
     void (*stream)(struct request *request, struct answer *answer); /* as memory; gives answer->source */
     bool by_row;              /* function: each row is passed on as it comes, so the length is not known before */
     const char *sheet;        /* function: as by_row, and its CSV goes out as a workbook: see sheet.h, `numbers` */
