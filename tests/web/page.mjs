@@ -107,6 +107,30 @@ async function pixelOf(page, from, zoom, to) {
   return [box.x + box.width / 2 + ((to.lon - from.lon) / 360) * world, box.y + box.height / 2 + y(to.lat) - y(from.lat)];
 }
 
+/** The colours on the screen around x, y, at each of `offsets` of up to 49 pixels, as red,green,blue. */
+async function coloursAround(page, x, y, offsets) {
+  const picture = await page.screenshot({ clip: { x: Math.floor(x) - 50, y: Math.floor(y) - 50, width: 100, height: 100 } });
+  return page.evaluate(
+    async ([text, places]) => {
+      const pen = new OffscreenCanvas(100, 100).getContext("2d", { willReadFrequently: true });
+      pen.drawImage(await createImageBitmap(new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type: "image/png" })), 0, 0);
+      return places.map(([dx, dy]) => [...pen.getImageData(50 + dx, 50 + dy, 1, 1).data].slice(0, 3).join());
+    },
+    [picture.toString("base64"), offsets],
+  );
+}
+
+/** Waits until the places around x, y have their colours: [dx, dy, colour]. */
+async function coloured(page, x, y, wanted, what) {
+  for (const until = Date.now() + WAIT_MS; ; ) {
+    const found = await coloursAround(page, x, y, wanted);
+    const wrong = wanted.findIndex(([, , colour], place) => found[place] !== colour);
+    if (wrong < 0) return;
+    expect(Date.now() < until, `${what}: ${found[wrong]} at ${wanted[wrong]}`);
+    await page.waitForTimeout(200);
+  }
+}
+
 /** Clicks there until the panel with this heading is open: tiles come when they come. */
 async function pick(page, x, y, heading) {
   for (const until = Date.now() + WAIT_MS; ; ) {
@@ -219,6 +243,52 @@ const tests = {
     const there = { ...lorry, lon: place.west + place.size / 3 + 0.003 };
     await page.waitForSelector(".map-panel", { state: "detached" });
     await pick(page, ...(await pixelOf(page, lorry, 16, there)), "渣土车1号");
+    return window;
+  },
+
+  "a base map lies under the devices where they are, is chosen, kept, refused, and may be away": async () => {
+    const [grey, red] = ["200,200,200", "220,0,0"];
+    const window = await enter({ forgiven: ["503"] }, `#/map?list=none&off=grid&${at(middle, 16)}`);
+    const { page } = window;
+    await page.waitForSelector("[data-testid=base]");
+    const [x, y] = await pixelOf(page, middle, 16, middle);
+    expect((await page.locator("[data-testid=base-credit]").count()) === 0, "there is a base map that nobody chose");
+    const [ground] = await coloursAround(page, x, y, [[40, 40]]);
+    expect(ground !== grey, "the ground is grey without a base map");
+    await page.check("[data-testid=base] [value=plan]");
+    // A metre is a pixel here: the edges of the square tell where it lies, to two of them.
+    const square = [-1, 1].flatMap((east) => [-1, 1].flatMap((south) => [[18, 18, red], [22, 18, grey], [18, 22, grey]].map(([dx, dy, wanted]) => [east * dx, south * dy, wanted])));
+    await coloured(page, x, y, square, "the square around the monitor");
+    const credit = await text(page, "[data-testid=base-credit]");
+    expect(credit.includes("审图号 GS(2024)0568号") && credit.includes("未经控制点核对"), credit);
+    await page.mouse.move(x, y);
+    await page.waitForFunction(({ lon, lat }) => {
+      const [east, north] = document.querySelector(".map-credit .place").textContent.split(", ").map(Number);
+      return Math.abs(east - lon) < 3e-5 && Math.abs(north - lat) < 3e-5;
+    }, middle);
+    await pick(page, x, y, "工地扬尘监测仪1号");
+    await page.keyboard.press("Escape");
+    expect(await page.isDisabled("[data-testid=base] [value=shifted]"), "a shifted map can be chosen");
+    expect((await page.getAttribute("[data-testid=base] label:has([value=shifted])", "title")).includes("GCJ-02"), "it does not say why");
+    await check(page, "a base map");
+    await shot(page, "base");
+    expect((await page.evaluate(() => location.hash)).includes("base=plan"), "it is not in the address");
+    // Kept by the browser for addresses that say nothing; an address that says something wins.
+    await page.goto(`${BASE}/#/map?list=none&off=grid&${at(middle, 16)}`);
+    await page.reload();
+    await page.waitForSelector("[data-testid=base-credit]");
+    await page.goto(`${BASE}/#/map?list=none&off=grid&base=none&${at(middle, 16)}`);
+    await page.waitForSelector("[data-testid=base-credit]", { state: "detached" });
+    await coloured(page, x, y, [[40, 40, ground]], "no base map");
+    await page.check("[data-testid=base] [value=plan]");
+    await coloured(page, x, y, [[40, 40, grey]], "again");
+    // Its source is away: the map goes on, and says so.
+    await county("source_away", { away: true });
+    await page.evaluate((place) => (location.hash = location.hash.replace(/at=[^&]*/, place)), at({ lon: middle.lon + 0.5, lat: middle.lat }, 16));
+    await page.waitForSelector("[data-testid=base-away]");
+    await page.evaluate((place) => (location.hash = location.hash.replace(/at=[^&]*/, place)), at(middle, 16));
+    await coloured(page, x, y, [[40, 40, grey]], "what is there stays");
+    await county("source_away", { away: false });
     return window;
   },
 

@@ -1,4 +1,4 @@
-// What a browser keeps for its user: language, theme. Never anything of the county. A browser may forbid it: then nothing is kept.
+// What a browser keeps for its user: language, theme, base map. Never anything of the county. A browser may forbid it: then nothing is kept.
 export function recall(key: string): string | null {
   try {
     return localStorage.getItem(`cityhub.${key}`);

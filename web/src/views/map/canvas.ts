@@ -2,7 +2,8 @@
 // leaves for anywhere but the hub: no glyphs, no sprites, no base map unless the county has one.
 import { Map as GlMap, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type StyleSpecification, type VectorTileSource } from "maplibre-gl";
 import { presence } from "../../lib/session.ts";
-import { colour } from "../../lib/theme.ts";
+import { colour, theme } from "../../lib/theme.ts";
+import type { Basemap } from "./base.tsx";
 import { MoverLayer } from "./movers.ts";
 import type { ListKind } from "./query.ts";
 import { addSymbols, rgb } from "./symbols.ts";
@@ -38,6 +39,8 @@ interface Callbacks {
 
 const POINTS: PointLayer[] = ["device", "alarm", "case"];
 const REFRESH_MS = 1000;
+/** A base map whose source was away is asked again so often. */
+const BASE_AGAIN_MS = 30_000;
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 const PICK_PIXELS = 12;
 
@@ -133,6 +136,9 @@ export class Canvas {
   private drawn: string | null | undefined = null;
   private lists: Record<PointLayer, Found[] | null> = { device: null, alarm: null, case: null };
   private shade: Map<string, number> = new Map();
+  private ground: { map: Basemap; layers: number } | null = null;
+  private groundTimer: ReturnType<typeof setTimeout> | undefined;
+  private onGround: (away: boolean) => void = () => undefined;
   /** While an area is drawn: takes a corner. */
   private corner: ((lon: number, lat: number) => void) | null = null;
 
@@ -155,6 +161,7 @@ export class Canvas {
     map.on("style.load", () => {
       addSymbols(map);
       map.addLayer(this.movers, "chosen");
+      this.drawGround();
       this.paint();
       if (this.shown.moment !== null) this.drawn = undefined;
       this.apply();
@@ -173,14 +180,17 @@ export class Canvas {
     map.on("webglcontextrestored", () => callbacks.onLost(false));
     // A tile that does not come: the stream says what is live and what is not; a session that is over is told to the login.
     map.on("error", (event) => {
+      const { sourceId } = event as { sourceId?: string };
       const status = (event.error as { status?: number } | undefined)?.status;
       if (status === 401 && presence.value === "in") presence.value = "over";
+      else if (sourceId?.startsWith("base-")) this.groundAway();
       else if (status === undefined || (status < 500 && status !== 401 && status !== 0)) console.error(event.error);
     });
   }
 
   close(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.groundTimer);
     this.map.remove();
   }
 
@@ -223,12 +233,63 @@ export class Canvas {
     visible("zone", !shown.off.includes("zone"));
   }
 
+  /** The base map, or none; `told` hears whether its source is away. */
+  base(map: Basemap | null, told: (away: boolean) => void): void {
+    clearTimeout(this.groundTimer);
+    this.groundTimer = undefined;
+    for (let layer = 0; layer < (this.ground?.layers ?? 0); layer++) {
+      if (this.map.getLayer(`base-${layer}`)) this.map.removeLayer(`base-${layer}`);
+      if (this.map.getSource(`base-${layer}`)) this.map.removeSource(`base-${layer}`);
+    }
+    this.ground = map === null ? null : { map, layers: map.layers.length };
+    this.onGround = told;
+    this.drawGround();
+  }
+
+  private drawGround(): void {
+    if (this.ground === null || !this.map.getLayer("movers")) return;
+    const { map } = this.ground;
+    map.layers.forEach((path, layer) => {
+      const id = `base-${layer}`;
+      if (!this.map.getSource(id)) this.map.addSource(id, { type: "raster", tiles: [location.origin + path], tileSize: 256, minzoom: map.min_zoom, maxzoom: map.max_zoom });
+      if (!this.map.getLayer(id)) this.map.addLayer({ id, type: "raster", source: id, paint: { "raster-fade-duration": 0 } }, "shade");
+    });
+    this.dimGround();
+  }
+
+  /** Devices are to be seen on it in the dark theme, too. */
+  private dimGround(): void {
+    for (let layer = 0; layer < (this.ground?.layers ?? 0); layer++) {
+      if (this.map.getLayer(`base-${layer}`)) this.map.setPaintProperty(`base-${layer}`, "raster-brightness-max", theme.value === "dark" ? 0.55 : 1);
+    }
+  }
+
+  /** What is there stays; what did not come is asked for again after a while. */
+  private groundAway(): void {
+    this.onGround(true);
+    this.groundTimer ??= setTimeout(() => {
+      this.groundTimer = undefined;
+      this.onGround(false);
+      for (let layer = 0; layer < (this.ground?.layers ?? 0); layer++) if (this.map.getSource(`base-${layer}`)) this.map.refreshTiles(`base-${layer}`);
+    }, BASE_AGAIN_MS);
+  }
+
+  /** Where the mouse is, as it moves, and at first where the middle is; returns what ends it. */
+  pointer(told: (lon: number, lat: number) => void): () => void {
+    const tell = (event: { lngLat: { lng: number; lat: number } }) => told(event.lngLat.lng, event.lngLat.lat);
+    const { lng, lat } = this.map.getCenter();
+    told(lng, lat);
+    this.map.on("mousemove", tell);
+    return () => void this.map.off("mousemove", tell);
+  }
+
   /** The theme has changed. */
   paint(): void {
     const { map } = this;
     if (!map.getLayer("movers")) return;
     addSymbols(map);
     this.movers.colours(rgb("mover"), rgb("panel"));
+    this.dimGround();
     const fresh = style();
     for (const layer of fresh.layers) {
       for (const [key, value] of Object.entries(layer.paint ?? {})) {

@@ -5,6 +5,7 @@ import { departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { number } from "../../lib/format.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
 import { Filters } from "../../part/filters.tsx";
+import { BaseSwitch, type Basemap } from "./base.tsx";
 import { GAP_MS } from "./movers.ts";
 import { SHADES, STATES, type MapQuery } from "./query.ts";
 import { useShadeValues } from "./shade.ts";
@@ -143,7 +144,7 @@ function Unplaced(): JSX.Element | null {
 
 const SHADE_WORDS = { "": "shadeNone", open: "shadeOpen", overdue: "shadeOverdue", month: "shadeMonth" } as const;
 
-export function Layers({ query }: { query: MapQuery }): JSX.Element {
+export function Layers({ query, bases }: { query: MapQuery; bases: Basemap[] }): JSX.Element {
   const most = Math.max(0, ...useShadeValues(query).values());
   return (
     <>
@@ -168,6 +169,7 @@ export function Layers({ query }: { query: MapQuery }): JSX.Element {
         </p>
       )}
       <Switches query={query} />
+      <BaseSwitch query={query} all={bases} />
       <Legend />
     </>
   );

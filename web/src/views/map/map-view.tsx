@@ -8,6 +8,7 @@ import { isLeft, listen } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
 import type { Case, Device, Features } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
+import { BaseMap, chosenBase, useBasemaps } from "./base.tsx";
 import { boundsOf } from "./bounds.ts";
 import { Area } from "./area.tsx";
 import { Canvas, hasWebgl2, type Box, type PointLayer } from "./canvas.ts";
@@ -207,6 +208,7 @@ export default function MapView(): JSX.Element {
   const query = mapQuery();
   const bounds = useBounds();
   const webgl = useMemo(hasWebgl2, []);
+  const bases = useBasemaps();
   const [canvas, setCanvas] = useState<Canvas | null>(null);
   const [box, setBox] = useState<Box | null>(null);
   const [lost, setLost] = useState(false);
@@ -250,7 +252,7 @@ export default function MapView(): JSX.Element {
     <div class={`map-view ${query.list === "" ? "" : "with-list"} ${query.open === null ? "" : "with-panel"}`} onKeyDown={onKey}>
       <aside class="map-side">
         <Search onGo={(lon, lat) => canvas?.goTo(lon, lat)} />
-        <Layers query={query} />
+        <Layers query={query} bases={webgl ? bases : []} />
       </aside>
       <section class="map-pane" aria-label={t("map")}>
         {!webgl ? (
@@ -264,6 +266,7 @@ export default function MapView(): JSX.Element {
           </p>
         )}
         {canvas && <Buttons canvas={canvas} bounds={bounds ?? null} />}
+        {canvas && <BaseMap canvas={canvas} base={chosenBase(query, bases)} />}
         {canvas && <Area query={query} canvas={canvas} found={found} />}
         <TimeBar over ready={() => canvas === null || canvas.map.areTilesLoaded()} />
       </section>

@@ -3,6 +3,7 @@ import { momentOf } from "../../lib/moment.ts";
 import { route } from "../../lib/router.ts";
 
 export const STATES = ["online", "offline", "never", "away", "alarm"] as const;
+export const BASE_NONE = "none";
 export const SHADES = ["", "open", "overdue", "month"] as const;
 export const LISTS = ["device", "alarm", "case"] as const;
 export type ListKind = (typeof LISTS)[number];
@@ -25,6 +26,8 @@ export interface MapQuery {
   track: boolean;
   /** What is drawn: the corners of a polygon; null = none is. */
   area: [lon: number, lat: number][] | null;
+  /** The base map's name, BASE_NONE for none; null = as this browser had it last. */
+  base: string | null;
   /** When: the county as it was known then; null = now. */
   moment: string | null;
   /** lon,lat,zoom */
@@ -68,6 +71,7 @@ export function mapQuery(): MapQuery {
     area: areaOf(parameters["area"]),
     open: kind !== undefined && path[1] !== undefined ? { kind, id: path[1] } : null,
     track: parameters["track"] === "true",
+    base: parameters["base"] ?? null,
     moment,
     at: placeOf(parameters["at"]),
   };
