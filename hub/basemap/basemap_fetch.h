@@ -36,7 +36,8 @@ struct basemap_picture {
     char reason[BASEMAP_REASON_MAX]; /* of another end than BASEMAP_PICTURE: in English, without address and key */
 };
 
-/* Connections are kept from one fetch of a map to its next. For maps of one file. NULL = memory is out. For one thread at a time. */
+/* Connections are kept from one fetch of a map to its next. For maps of one file. NULL = memory is out. For one thread
+ * at a time. */
 struct basemap_fetcher *basemap_fetcher_open(void);
 void basemap_fetcher_close(struct basemap_fetcher *fetcher);
 
