@@ -136,7 +136,8 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
                         leaks.append(f"{code} {kind}: {path} {query} has {mark}: {answer[:200]}")
     assert not leaks, "\n".join(leaks[:40])
     unasked = [pattern for pattern, found in statuses.items() if not found & {200, 204, 304}]
-    assert set(unasked) <= {"/api/v1/publications/{month}", "/readyz", "/", "/assets/{file}", "/api/v1/exchange/{county}/ledger/records", *(f"/open311/v2/{what}.{form}" for form in (
+    assert set(unasked) <= {"/api/v1/publications/{month}", "/readyz", "/", "/assets/{file}", "/api/v1/exchange/{county}/ledger/records",
+                            "/api/v1/basemaps/{name}/{layer}/{z}/{x}/{y}", *(f"/open311/v2/{what}.{form}" for form in (
         "json", "xml") for what in ("services/{code}", "requests/{id}", "tokens/{id}"))}, f"never answered: {unasked}, {statuses}"
     # The test can fail: who sees all sees both marks, and each department its own, on these.
     for pattern in ("/api/v1/cases", "/api/v1/cases.csv", "/api/v1/cases/{number}", "/api/v1/alarms", "/api/v1/alarms.csv", "/api/v1/alarms/{id}",
