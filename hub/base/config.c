@@ -125,6 +125,10 @@ static const struct option options[] = {
     TEXT(gateway, unknown, "pending",
          "devices that are not in the list: pending = remembered with their first frames for `cityhub terminal adopt`; "
          "refuse = only counted"),
+    TEXT(
+        gateway, foreign_topics, "",
+        "vendors' own topics at the broker that are read by mappings, as SOURCE=TOPIC with blanks between: SOURCE is a "
+        "terminal of protocol json"),
     TEXT(gateway, state_dir, "/var/lib/cityhub-gateway",
          "folder of the gateway's own, where it keeps its last list of terminals"),
     NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),

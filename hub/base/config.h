@@ -82,6 +82,7 @@ struct config {
     int64_t gateway_idle_s;
     int64_t gateway_receipt_s;
     char *gateway_unknown;
+    char *gateway_foreign_topics;
     char *gateway_state_dir;
     /* [jobs] */
     int64_t jobs_device_state_s;

@@ -15,6 +15,7 @@
 #include "hub/gateway/connection.h"
 #include "hub/gateway/dialects.h"
 #include "hub/gateway/figures.h"
+#include "hub/gateway/foreign.h"
 #include "hub/gateway/gateway_routes.h"
 #include "hub/gateway/json_push.h"
 #include "hub/gateway/push.h"
@@ -32,6 +33,7 @@ struct gateway {
     struct connections *connections;
     struct push_desk *pushes;
     struct json_desk *json;
+    struct foreign *foreign;
     struct server *server;
     struct server_source source;
     uv_signal_t terminate, interrupt;
@@ -79,6 +81,9 @@ static void gateway_stop(struct gateway *gateway) {
     }
     if (gateway->connections != NULL) {
         connections_close(gateway->connections, NULL, NULL);
+    }
+    if (gateway->foreign != NULL) {
+        foreign_close(gateway->foreign, NULL, NULL);
     }
     if (gateway->bundles != NULL) {
         bundles_close(gateway->bundles, NULL, NULL);
@@ -128,7 +133,8 @@ static bool devices_open(struct gateway *gateway) {
                                             .dialects = gateway->dialects};
     gateway->connections = gateway->bundles == NULL ? NULL : connections_open(&parts);
     gateway->json = gateway->connections == NULL ? NULL : json_desk_new(&parts);
-    return gateway->json != NULL;
+    gateway->foreign = gateway->json == NULL ? NULL : foreign_open(&parts, gateway->json);
+    return gateway->foreign != NULL;
 }
 
 static bool gateway_open(struct gateway *gateway) {

@@ -95,6 +95,14 @@ static const struct mapping *mapping_of(struct json_desk *desk, const char *name
     return entry == NULL ? NULL : entry->mapping;
 }
 
+/* The one of that name, if it is for the terminal's subsystem. */
+static const struct mapping *mapping_for(struct json_desk *desk, const struct terminal *terminal, const char *name) {
+    bool fits = strlen(name) < NAME_MAX_BYTES && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name);
+    const struct mapping *mapping = fits ? mapping_of(desk, name) : NULL;
+    bool other = mapping != NULL && mapping->adapter != NULL && strcmp(mapping->adapter->key, terminal->subsystem) != 0;
+    return other ? NULL : mapping;
+}
+
 /* ---- who sends ---- */
 
 static bool refuse_token(struct request *request) {
@@ -162,10 +170,8 @@ static bool source_read(struct json_desk *desk, struct request *request, struct 
         return false;
     }
     const char *name = own[0] != '\0' ? own : wanted;
-    bool fits = strlen(name) < NAME_MAX_BYTES && strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name);
-    source->mapping = fits ? mapping_of(desk, name) : NULL;
-    if (source->mapping == NULL ||
-        (source->mapping->adapter != NULL && strcmp(source->mapping->adapter->key, source->terminal->subsystem) != 0)) {
+    source->mapping = mapping_for(desk, source->terminal, name);
+    if (source->mapping == NULL) {
         request_refuse(request, PROBLEM_NOTHING, "没有可用于该来源的映射 %.40s",
                        "there is no mapping %.40s for this source", name);
         return false;
@@ -241,46 +247,57 @@ static void on_closed(void *user, const char *why) {
 
 /* ---- its records ---- */
 
+/* Records that are made of a message, and the message. */
+struct made {
+    cJSON *telemetry, *intervals;
+    const void *bytes;
+    size_t length;
+};
+
 /* All of the message, to where its records go; what no record was made of goes as it came, into quarantine. */
-static int make_records(struct json_desk *desk, const struct source *source, cJSON *document, cJSON *telemetry,
-                        cJSON *intervals, const struct buffer *body) {
-    const struct terminal *terminal = source->terminal;
+static int make_records(struct json_desk *desk, const struct terminal *terminal, const struct mapping *mapping,
+                        cJSON *document, const struct made *made) {
     struct terminal inner = *terminal;
     struct mapping_outcome outcome;
     inner.protocol = (char[]){"hj212"};
-    inner.dialect = (char *)(uintptr_t)source->mapping->dialect;
+    inner.dialect = (char *)(uintptr_t)mapping->dialect;
     const struct mapping_origin origin = {
         .adapter = adapter_find(terminal->subsystem),
         .device = terminal->device,
         .now_ms = clock_now_ms(),
-        .dialect = source->mapping->dialect == NULL ? NULL : dialects_hj212(desk->parts.dialects, &inner)};
+        .dialect = mapping->dialect == NULL ? NULL : dialects_hj212(desk->parts.dialects, &inner)};
     int code = origin.adapter == NULL
                    ? CH_ENOTFOUND
-                   : mapping_apply(source->mapping, document, &origin, telemetry, intervals, &outcome);
+                   : mapping_apply(mapping, document, &origin, made->telemetry, made->intervals, &outcome);
     if (code == 0 && outcome.failed > 0) {
         log_info("json_push", "source=%s records_failed=%u reason=%s", log_quote(terminal->identity), outcome.failed,
                  log_quote(outcome.problem));
-        raw_record(telemetry, terminal, body->data, body->length);
+        raw_record(made->telemetry, terminal, made->bytes, made->length);
     }
     return code;
 }
 
-static bool put_records(struct json_desk *desk, const struct terminal *terminal, struct arrival *arrival,
-                        const cJSON *telemetry, const cJSON *intervals) {
-    const cJSON *const parts[] = {telemetry, intervals};
+/* False: something of it could not be put. */
+static bool put_records(struct json_desk *desk, const struct terminal *terminal, const struct made *made,
+                        struct parcel *parcel, unsigned *records) {
+    const cJSON *const parts[] = {made->telemetry, made->intervals};
+    bool whole = true;
     const char *const kinds[] = {topic_words[TOPIC_TELEMETRY], topic_words[TOPIC_INTERVAL]};
     for (size_t i = 0; i < 2; i++) {
         int count = cJSON_GetArraySize(parts[i]);
-        arrival->records += (unsigned)count;
-        arrival->broken |= count > 0 && bundle_put(desk->parts.bundles, terminal->subsystem, terminal->vendor, kinds[i],
-                                                   parts[i], &arrival->parcel) != 0;
+        *records += (unsigned)count;
+        whole &= count == 0 || bundle_put(desk->parts.bundles, terminal->subsystem, terminal->vendor, kinds[i],
+                                          parts[i], parcel) == 0;
     }
-    return arrival->parcel.parts > 1;
+    return whole;
 }
 
 /* Puts it on its way; false after refusing. */
 static bool pass_on(struct json_desk *desk, struct request *request, const struct source *source, cJSON *document) {
-    cJSON *telemetry = cJSON_CreateArray(), *intervals = cJSON_CreateArray();
+    const struct made made = {.telemetry = cJSON_CreateArray(),
+                              .intervals = cJSON_CreateArray(),
+                              .bytes = request->body.data,
+                              .length = request->body.length};
     struct arrival *arrival = calloc(1, sizeof *arrival);
     bool going = false;
     if (arrival != NULL) {
@@ -289,9 +306,10 @@ static bool pass_on(struct json_desk *desk, struct request *request, const struc
         arrival->request = request;
         arrival->text =
             source->mapping->answer == NULL ? strdup("{}") : cJSON_PrintUnformatted(source->mapping->answer);
-        going = arrival->text != NULL && telemetry != NULL && intervals != NULL &&
-                make_records(desk, source, document, telemetry, intervals, &request->body) == 0 &&
-                put_records(desk, source->terminal, arrival, telemetry, intervals);
+        going = arrival->text != NULL && made.telemetry != NULL && made.intervals != NULL &&
+                make_records(desk, source->terminal, source->mapping, document, &made) == 0;
+        arrival->broken = going && !put_records(desk, source->terminal, &made, &arrival->parcel, &arrival->records);
+        going = going && arrival->parcel.parts > 1;
     }
     if (going) {
         request->answer.later = true;
@@ -303,9 +321,34 @@ static bool pass_on(struct json_desk *desk, struct request *request, const struc
         }
         request_refuse(request, PROBLEM_BUSY, "内存不足", "memory is out");
     }
-    cJSON_Delete(telemetry);
-    cJSON_Delete(intervals);
+    cJSON_Delete(made.telemetry);
+    cJSON_Delete(made.intervals);
     return going;
+}
+
+int json_desk_take(struct json_desk *desk, const struct terminal *terminal, const void *bytes, size_t length,
+                   struct parcel *parcel) {
+    const char *name = terminal->dialect[0] == '\0' ? "thingsboard-gateway" : terminal->dialect;
+    const struct mapping *mapping = mapping_for(desk, terminal, name);
+    const struct made made = {
+        .telemetry = cJSON_CreateArray(), .intervals = cJSON_CreateArray(), .bytes = bytes, .length = length};
+    cJSON *document = length == 0 ? NULL : cJSON_ParseWithLength(bytes, length);
+    unsigned records = 0;
+    int code = mapping == NULL ? CH_ENOTFOUND : made.telemetry == NULL || made.intervals == NULL ? CH_EMEMORY : 0;
+    if (code == 0 && document == NULL) {
+        log_info("json_push", "source=%s reason=\"what came by its topic is no JSON\"", log_quote(terminal->identity));
+        raw_record(made.telemetry, terminal, bytes, length);
+    } else if (code == 0) {
+        code = make_records(desk, terminal, mapping, document, &made);
+    }
+    if (code == 0 && !put_records(desk, terminal, &made, parcel, &records)) {
+        code = CH_EMEMORY;
+    }
+    figures.push_records += code == 0 ? records : 0;
+    cJSON_Delete(document);
+    cJSON_Delete(made.telemetry);
+    cJSON_Delete(made.intervals);
+    return code;
 }
 
 /* ---- answers ---- */

@@ -9,6 +9,7 @@
 #include "hub/gateway/jt808_build.h"
 #include "hub/gateway/jt808_decode.h"
 #include "hub/gateway/jt808_records.h"
+#include "hub/gateway/jt808_tell.h"
 
 static const char DIALECT[] =
     "{\"subsystem\": \"construction_waste\", \"fields\": [{\"field\": \"load_percent\", \"from\": \"status\", \"bit\": 8, \"bits\": 2, "
@@ -56,6 +57,13 @@ static void check_bodies(const struct jt808_frame *frame) {
     struct jt808_authentication authentication;
     struct jt808_answer answer;
     struct jt808_media media;
+    uint8_t *body = fuzz_copy(frame->body, frame->length);
+    cJSON *parameters = jt808_told_parameters(body, frame->length);
+    char *shown = cJSON_PrintUnformatted(parameters);
+    REQUIRE(shown != NULL && strchr(shown, '\\') == NULL);
+    free(shown);
+    free(body);
+    cJSON_Delete(parameters);
     jt808_registration(frame, &registration);
     jt808_authentication(frame, &authentication);
     jt808_answer(frame, &answer);

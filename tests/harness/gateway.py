@@ -83,9 +83,9 @@ class GatewayBroker(GuardedBroker):
 
 
 @contextlib.contextmanager
-def county_with_gateway(make, cluster, folder):
+def county_with_gateway(make, cluster, folder, broker=GatewayBroker):
     """As county_of, of a county that has a `gateway`."""
-    with county_of(make, GatewayBroker, cluster, folder) as county:
+    with county_of(make, broker, cluster, folder) as county:
         try:
             yield county
             county.gateway.stop()
