@@ -73,8 +73,8 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
     arrival->channel = channel;
     channel->held++;
     parcel_begin(&arrival->parcel, on_parcel);
-    if (json_desk_take(channel->foreign->desk, terminal, message->payload, (size_t)message->payloadlen,
-                       &arrival->parcel) != 0) {
+    const void *payload = message->payload == NULL ? "" : message->payload;
+    if (json_desk_take(channel->foreign->desk, terminal, payload, (size_t)message->payloadlen, &arrival->parcel) != 0) {
         channel->doubtful = true;
     }
     parcel_seal(&arrival->parcel);

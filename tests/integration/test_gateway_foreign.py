@@ -68,7 +68,7 @@ def test_its_own_messages_become_readings(county):
 
 
 def test_what_no_record_can_be_made_of_is_in_quarantine_and_holds_up_nothing(county):
-    county.publish(b"\xff no JSON", {"F-3": "nothing"}, telemetry("F-4", [41]))
+    county.publish(b"\xff no JSON", b"", {"F-3": "nothing"}, telemetry("F-4", [41]))
     wait_until(lambda: county.values("F-4") == [41], 60, "the next one is stored")
     kept = county.database.query("SELECT convert_from(q.payload, 'UTF8') FROM onemap.quarantine q WHERE q.vendor = 'acme'")
     text = " ".join(row[0] for row in kept)
