@@ -274,8 +274,10 @@ static struct found *look(const struct package_peer *peer, size_t *count) {
     return found;
 }
 
-/* NULL after telling what is wrong: it cannot be read, or is not what its peer signed. */
-static cJSON *open_package(const struct package_peer *peer, const char *name, char *problem, size_t size) {
+/* NULL with the problem: it is `changed`, not what its peer signed; or it cannot be read whole, as while it is copied.
+ */
+static cJSON *open_package(const struct package_peer *peer, const char *name, bool *changed, char *problem,
+                           size_t size) {
     char path[4096], why[FILE_PROBLEM_MAX];
     struct stat about;
     size_t length = 0;
@@ -291,9 +293,10 @@ static cJSON *open_package(const struct package_peer *peer, const char *name, ch
     const char *told = member_text(file, "signature");
     bool genuine = file != NULL && signature_of(peer, member_text(file, "content"), &signature) == 0 &&
                    strlen(told) == signature.length && sodium_memcmp(told, signature.data, signature.length) == 0;
+    *changed = file != NULL && !genuine;
     if (text != NULL && !genuine) {
         snprintf(problem, size, "%s",
-                 file == NULL ? "is no JSON" : "changed: the signature is not that of its content");
+                 *changed ? "changed: the signature is not that of its content" : "is not whole, or no JSON: it stays");
         cJSON_Delete(file);
         file = NULL;
     }
@@ -318,11 +321,14 @@ static void put_aside(const struct package_peer *peer, const char *name, const c
 /* Returns whether the package is settled and right, or CH_EDATABASE. */
 static int in_one(PGconn *database, const struct package_peer *peer, const struct found *found) {
     char number[24], problem[256] = "";
-    cJSON *file = open_package(peer, found->name, problem, sizeof problem), *answer = NULL;
+    bool changed = false;
+    cJSON *file = open_package(peer, found->name, &changed, problem, sizeof problem), *answer = NULL;
     snprintf(number, sizeof number, "%lld", found->number);
     if (file == NULL) {
         command_fail("%s: %s", found->name, problem);
-        put_aside(peer, found->name, "refused");
+        if (changed) {
+            put_aside(peer, found->name, "refused");
+        }
         return 0;
     }
     char *text = database_text(database, "SELECT onemap.package_take($1, $2, $3, $4::bigint, $5, $6)", 6,
@@ -351,7 +357,7 @@ int package_in(PGconn *database, const struct package_peer *peer) {
     size_t count = 0;
     struct found *found = look(peer, &count);
     int result = found == NULL ? EXIT_FAILED : EXIT_DONE;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; found != NULL && i < count; i++) {
         int code = in_one(database, peer, &found[i]);
         result = code == 1 ? result : EXIT_FAILED;
         if (code < 0) {

@@ -109,6 +109,8 @@ def test_changed_missing_twice(pair):
     pair.city.package("in", code=1)
     (pair.city.inside / "qixian-00000007.json").write_text(good)
     assert "its content has the number 1" in pair.city.package("in", code=1) and pair.stored() == 0
+    (pair.city.inside / first).write_text(good[:len(good) // 2])
+    assert f"{first}: is not whole" in pair.city.package("in", code=1) and (pair.city.inside / first).exists(), "it may be being copied"
     (pair.city.inside / first).write_text(good)
     pair.city.package("in")
     assert pair.stored() == 4
