@@ -105,25 +105,25 @@ $$;
 COMMENT ON FUNCTION onemap.http_unplaced_counts(jsonb) IS
     'GET /api/v1/unplaced/counts: {total, counts: [{what, flaw, count}]}: what the map cannot show, and why; each opens its list';
 
--- Which message a place came by is not kept with the place: of its vendor's messages in quarantine for a place, the newest that
--- names the thing.
-CREATE OR REPLACE FUNCTION onemap.unplaced_message_of(request jsonb, one_subsystem text, one_vendor text, one_code text)
-RETURNS bigint
-LANGUAGE sql STABLE AS $$
-    SELECT max(m.id) FROM (
-        SELECT q.id, q.payload FROM onemap.unplaced_messages(request) u JOIN onemap.quarantine q ON q.id = u.id
-        WHERE q.subsystem = one_subsystem AND q.vendor = one_vendor ORDER BY q.id DESC LIMIT 50) m
-    WHERE position(convert_to(one_code, 'UTF8') IN substring(m.payload FROM 1 FOR 65536)) > 0
+-- As a JSON text has it, in quotation marks, and as Protobuf has it, behind its length: "M1" is not within "M10".
+CREATE OR REPLACE FUNCTION onemap.payload_names(payload bytea, code text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT position(convert_to('"' || code || '"', 'UTF8') IN payload) > 0
+        OR position(decode(lpad(to_hex(octet_length(code)), 2, '0'), 'hex') || convert_to(code, 'UTF8') IN payload) > 0
 $$;
-COMMENT ON FUNCTION onemap.unplaced_message_of(jsonb, text, text, text) IS
-    'The newest message in quarantine for a place that names this device, among its vendor''s last 50; NULL: none, or not to be '
-    'seen';
+COMMENT ON FUNCTION onemap.payload_names(bytea, text) IS 'Whether a message, in JSON or Protobuf, has this code as a text';
 
+-- Which message a place came by is not kept with the place: of its vendor's messages among the last that are in quarantine for a
+-- place, the newest that names the device. They are read once for the page.
 CREATE OR REPLACE FUNCTION onemap.unplaced_device_page(request jsonb) RETURNS TABLE (id bigint, thing jsonb)
 LANGUAGE sql STABLE AS $$
+    WITH message AS MATERIALIZED (
+        SELECT q.id, q.subsystem, q.vendor, substring(q.payload FROM 1 FOR 65536) AS payload
+        FROM onemap.unplaced_messages(request) u JOIN onemap.quarantine q ON q.id = u.id ORDER BY q.id DESC LIMIT 200)
     SELECT d.id::bigint, jsonb_build_object('device', d.id, 'name_zh', d.name_zh, 'code', d.code, 'subsystem', d.subsystem,
         'vendor', d.vendor, 'kind_zh', k.name_zh, 'at', p.at, 'flaw', p.flaw, 'lon', p.lon, 'lat', p.lat, 'shown', p.shown,
-        'message', onemap.unplaced_message_of(request, d.subsystem, d.vendor, d.code))
+        'message', (SELECT max(m.id) FROM message m WHERE m.subsystem = d.subsystem AND m.vendor = d.vendor
+            AND onemap.payload_names(m.payload, d.code)))
     FROM (SELECT u.* FROM onemap.unplaced_devices((SELECT onemap.identity_departments(request))) u
           JOIN onemap.device x ON x.id = u.id
           WHERE u.id > (request->>'after')::bigint AND u.flaw = coalesce(request->>'flaw', u.flaw)
@@ -131,7 +131,8 @@ LANGUAGE sql STABLE AS $$
           ORDER BY u.id LIMIT (request->>'limit')::int) p
     JOIN onemap.device d ON d.id = p.id LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
 $$;
-COMMENT ON FUNCTION onemap.unplaced_device_page(jsonb) IS 'A page of unplaced_devices() as the route tells of them';
+COMMENT ON FUNCTION onemap.unplaced_device_page(jsonb) IS
+    'A page of unplaced_devices() as the route tells of them; message: NULL: none among the last 200, or not to be seen';
 
 CREATE OR REPLACE FUNCTION onemap.unplaced_case_page(request jsonb) RETURNS TABLE (id bigint, thing jsonb)
 LANGUAGE sql STABLE AS $$

@@ -166,17 +166,18 @@ def test_what_no_map_can_show_is_counted_and_listed(county):
     client.send("inventory", {"device_code": "bin", "kind": "bin", "position": NEAR})
     client.send("inventory", {"device_code": "bin", "kind": "bin", "position": {**NEAR, "lon": 34.55, "lat": 114.75 - 90}})
     client.send("inventory", {"device_code": "nowhere", "kind": "bin"})
+    client.send("inventory", {"device_code": "now", "kind": "bin"})
     client.send("inventory", {"device_code": "good", "kind": "bin", "position": NEAR})
     client.send("inventory", {"device_code": "lorry", "kind": county.database.value("SELECT min(key) FROM onemap.device_kind WHERE subsystem = 'sanitation' AND mobile")})
     client.send_telemetry({"device_code": "lorry", "observed_at_ms": moment, "speed_km_h": 1.0, "position": NEAR})
-    wait_until(lambda: set(mine(operator, "device")) == {"bin", "nowhere"}, 30, "the lorry's place is its state")
+    wait_until(lambda: set(mine(operator, "device")) == {"bin", "nowhere", "now"}, 30, "the lorry's place is its state")
     client.send_telemetry({"device_code": "lorry", "observed_at_ms": moment + 1, "speed_km_h": 1.0, "position": {**NEAR, "doubt": "POSITION_NO_FIX"}})
     receipt = client.send_telemetry({"device_code": "nowhere", "observed_at_ms": moment, "position": {**NEAR, "lon": 0, "lat": 0}, "speed_km_h": 1.0})
     assert [one["code"] for one in receipt["problems"]] == ["bad_position"]
     message = county.database.value("SELECT max(id) FROM onemap.quarantine WHERE vendor = %s", client.vendor)
     found = mine(operator, "device")
     assert {code: (one["flaw"], one["flaw_zh"], one["message"]) for code, one in found.items()} == {
-        "bin": ("outside", "在县域之外", None), "nowhere": ("none", "没有位置", message), "lorry": ("doubtful", "厂商注明不可信", None)}
+        "bin": ("outside", "在县域之外", None), "nowhere": ("none", "没有位置", message), "now": ("none", "没有位置", None), "lorry": ("doubtful", "厂商注明不可信", None)}
     assert (found["bin"]["lon"], found["bin"]["shown"], found["nowhere"]["shown"]) == (34.55, True, False)
     assert [(flaw, one["message"], one["records"]) for flaw, one in mine(operator, "message").items()] == [("zero", message, 1)]
     county.database.query("SELECT onemap.case_report(%s)", json.dumps({"source": "public", "role": "acceptor", "actor": "张三", "title": "没有地点", "category": "20101"}))
@@ -190,7 +191,7 @@ def test_what_no_map_can_show_is_counted_and_listed(county):
     assert mine(reader, "device")["nowhere"]["message"] is None
     client.send_telemetry({"device_code": "lorry", "observed_at_ms": moment + 2, "speed_km_h": 1.0, "position": NEAR})
     client.send("inventory", {"device_code": "bin", "kind": "bin", "position": NEAR})
-    assert set(mine(operator, "device")) == {"nowhere"}, "what is put right leaves the list"
+    assert set(mine(operator, "device")) == {"nowhere", "now"}, "what is put right leaves the list"
 
 
 def test_a_place_that_is_put_right(county):

@@ -75,7 +75,7 @@ function Things({ what, flaw, title }: { what: What; flaw: string; title: string
         </>
       ),
     },
-    ...(what === "message" ? [] : [{ key: "said", title: t("said"), cell: said }, { key: "kind", title: t("kind"), cell: (one: Unplaced) => one.kind_zh ?? "–", wide: true }]),
+    ...(what === "message" ? [] : [{ key: "said", title: t("said"), cell: said, wide: true }, { key: "kind", title: t("kind"), cell: (one: Unplaced) => one.kind_zh ?? "–", wide: true }]),
     { key: "vendor", title: t("vendor"), cell: (one) => (one.subsystem === null ? "–" : `${subsystemName(one.subsystem)} · ${one.vendor ?? "–"}`), wide: true },
     { key: "at", title: t("at"), cell: (one) => dateTimeSeconds(one.at), wide: true },
     ...(what === "device" && may("operate")
