@@ -13,6 +13,7 @@ struct known {
     struct identity_memo_key key;
     uint64_t answered_ms;
     unsigned uses;
+    bool renewing; /* somebody was sent to ask for it anew */
     struct tile_scope *scope;
     UT_hash_handle hh;
     char text[]; /* rights, then JSON */
@@ -68,6 +69,10 @@ const struct identity_memo_entry *identity_memo_take(struct identity_memo *memo,
     struct known *known;
     HASH_FIND(hh, memo->known, key, sizeof *key, known);
     if (known == NULL || now_ms - known->answered_ms >= (away ? IDENTITY_MEMO_AWAY_MS : IDENTITY_MEMO_MS)) {
+        return NULL;
+    }
+    if (!away && !known->renewing && now_ms - known->answered_ms >= IDENTITY_MEMO_RENEW_MS) {
+        known->renewing = true;
         return NULL;
     }
     known->uses++;

@@ -14,6 +14,7 @@
 
 enum {
     IDENTITY_MEMO_MS = 2000,
+    IDENTITY_MEMO_RENEW_MS = 1000,
     IDENTITY_MEMO_AWAY_MS = 600000,
     IDENTITY_MEMO_MAX = 1024, /* identities; those asked for first go first */
     IDENTITY_NOTED_MS = 10000,
@@ -35,7 +36,8 @@ struct identity_memo;
 struct identity_memo *identity_memo_new(void); /* NULL = out of memory */
 void identity_memo_free(struct identity_memo *memo);
 
-/* NULL = it is not known, or not any more. It stays until identity_memo_release. */
+/* NULL = it is not known, or not any more; or it is IDENTITY_MEMO_RENEW_MS old, and this is the first to come: who asks
+ * for it now spares all others, who would come together when it is over. It stays until identity_memo_release. */
 const struct identity_memo_entry *identity_memo_take(struct identity_memo *memo, const struct identity_memo_key *key,
                                                      uint64_t now_ms, bool away);
 /* What the database has answered, taken as above. NULL = out of memory, or an identity that cannot be read. */

@@ -42,7 +42,11 @@ static void test_time(void **state) {
     assert_string_equal(entry->rights, "read alarm");
     assert_string_equal(entry->json, "{\"login\": \"li.si\", \"departments\": [3]}");
     assert_true(tile_scope_has(entry->scope, 3) && !tile_scope_has(entry->scope, 4));
-    assert_true(known(memo, &mine, 1000, false) && known(memo, &mine, 1000 + IDENTITY_MEMO_MS - 1, false));
+    assert_true(known(memo, &mine, 1000, false) && known(memo, &mine, 1000 + IDENTITY_MEMO_RENEW_MS - 1, false));
+    /* When it gets old the first who comes asks anew, and the others need not wait for that. */
+    assert_false(known(memo, &mine, 1000 + IDENTITY_MEMO_RENEW_MS, false));
+    assert_true(known(memo, &mine, 1000 + IDENTITY_MEMO_RENEW_MS, false));
+    assert_true(known(memo, &mine, 1000 + IDENTITY_MEMO_MS - 1, false));
     assert_false(known(memo, &mine, 1000 + IDENTITY_MEMO_MS, false));
     assert_false(known(memo, &elsewhere, 1000, false) || known(memo, &token, 1000, false) ||
                  known(memo, &other, 1000, false));
@@ -51,6 +55,7 @@ static void test_time(void **state) {
     assert_false(known(memo, &mine, 1000 + IDENTITY_MEMO_AWAY_MS, true));
     /* Looking does not make it younger; an answer does. */
     identity_memo_release(put(memo, &mine, 5000));
+    assert_false(known(memo, &mine, 5000 + IDENTITY_MEMO_MS - 1, false));
     assert_true(known(memo, &mine, 5000 + IDENTITY_MEMO_MS - 1, false));
     assert_string_equal(entry->rights, "read alarm"); /* whoever has it keeps it */
     identity_memo_clear(memo);
