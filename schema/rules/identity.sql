@@ -40,46 +40,55 @@ INSERT INTO onemap.setting (key, value, comment_zh) VALUES
 ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 
 -- ---- what an identity is ----
+-- Asked for at each request: in plpgsql, since the body of a function in sql is planned anew in each transaction, which
+-- took longer than all else.
 
 CREATE OR REPLACE FUNCTION onemap.department_tree(department int) RETURNS int[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH RECURSIVE below AS (
-        SELECT d.id FROM onemap.department d WHERE d.id = department
-        UNION SELECT d.id FROM onemap.department d JOIN below b ON d.parent_id = b.id)
-    SELECT coalesce(array_agg(b.id ORDER BY b.id), '{}') FROM below b
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        WITH RECURSIVE below AS (
+            SELECT d.id FROM onemap.department d WHERE d.id = $1
+            UNION SELECT d.id FROM onemap.department d JOIN below b ON d.parent_id = b.id)
+        SELECT coalesce(array_agg(b.id ORDER BY b.id), '{}') FROM below b);
+END $$;
 COMMENT ON FUNCTION onemap.department_tree(int) IS 'A department and those below it';
 
 CREATE OR REPLACE FUNCTION onemap.identity_of_account(account int) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_object('kind', 'person', 'id', a.id, 'login', a.login, 'name', a.name, 'department', d.code,
-        'posts', h.posts, 'rights', h.rights,
-        'departments', CASE WHEN NOT coalesce(h.everywhere, false) AND a.department_id IS NOT NULL
-            THEN to_jsonb(onemap.department_tree(a.department_id)) END)
-    FROM onemap.account a LEFT JOIN onemap.department d ON d.id = a.department_id,
-        LATERAL (SELECT coalesce(jsonb_agg(DISTINCT p.post), '[]') AS posts, bool_or(p.everywhere) AS everywhere,
-                     coalesce(jsonb_agg(DISTINCT r.access_right) FILTER (WHERE r.access_right IS NOT NULL), '[]') AS rights
-                 FROM onemap.account_post x JOIN onemap.post p ON p.post = x.post LEFT JOIN onemap.post_right r ON r.post = p.post
-                 WHERE x.account_id = a.id) h
-    WHERE a.id = account AND a.revoked_at IS NULL
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT jsonb_build_object('kind', 'person', 'id', a.id, 'login', a.login, 'name', a.name, 'department', d.code,
+            'posts', h.posts, 'rights', h.rights,
+            'departments', CASE WHEN NOT coalesce(h.everywhere, false) AND a.department_id IS NOT NULL
+                THEN to_jsonb(onemap.department_tree(a.department_id)) END)
+        FROM onemap.account a LEFT JOIN onemap.department d ON d.id = a.department_id,
+            LATERAL (SELECT coalesce(jsonb_agg(DISTINCT p.post), '[]') AS posts, bool_or(p.everywhere) AS everywhere,
+                         coalesce(jsonb_agg(DISTINCT r.access_right) FILTER (WHERE r.access_right IS NOT NULL), '[]') AS rights
+                     FROM onemap.account_post x JOIN onemap.post p ON p.post = x.post
+                         LEFT JOIN onemap.post_right r ON r.post = p.post
+                     WHERE x.account_id = a.id) h
+        WHERE a.id = $1 AND a.revoked_at IS NULL);
+END $$;
 COMMENT ON FUNCTION onemap.identity_of_account(int) IS 'Who a person is, see the head of identity.sql; NULL if revoked';
 
 CREATE OR REPLACE FUNCTION onemap.identity_of_token(token int) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN t.account_id IS NULL
-        THEN jsonb_build_object('department', d.code, 'departments', CASE WHEN t.department_id IS NOT NULL
-            THEN to_jsonb(onemap.department_tree(t.department_id)) END)
-        ELSE o.owner - '{kind,id,posts,rights,name}'::text[] || jsonb_build_object('owner', o.owner->'login') END
-        || jsonb_build_object('kind', 'token', 'id', t.id, 'login', 'token:' || t.name, 'name', t.name,
-            'posts', CASE WHEN t.department_id IS NOT NULL AND EXISTS (SELECT FROM onemap.token_right r
-                WHERE r.token_id = t.id AND r.access_right = 'act') THEN '["department"]'::jsonb ELSE '[]' END,
-            'rights', (SELECT coalesce(jsonb_agg(r.access_right ORDER BY r.access_right), '[]') FROM onemap.token_right r
-                       WHERE r.token_id = t.id AND (t.account_id IS NULL OR o.owner->'rights' ? r.access_right)))
-    FROM onemap.token t LEFT JOIN onemap.department d ON d.id = t.department_id,
-        LATERAL (SELECT onemap.identity_of_account(t.account_id) AS owner) o
-    WHERE t.id = token AND t.revoked_at IS NULL AND (t.account_id IS NULL OR o.owner IS NOT NULL)
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT CASE WHEN t.account_id IS NULL
+            THEN jsonb_build_object('department', d.code, 'departments', CASE WHEN t.department_id IS NOT NULL
+                THEN to_jsonb(onemap.department_tree(t.department_id)) END)
+            ELSE o.owner - '{kind,id,posts,rights,name}'::text[] || jsonb_build_object('owner', o.owner->'login') END
+            || jsonb_build_object('kind', 'token', 'id', t.id, 'login', 'token:' || t.name, 'name', t.name,
+                'posts', CASE WHEN t.department_id IS NOT NULL AND EXISTS (SELECT FROM onemap.token_right r
+                    WHERE r.token_id = t.id AND r.access_right = 'act') THEN '["department"]'::jsonb ELSE '[]' END,
+                'rights', (SELECT coalesce(jsonb_agg(r.access_right ORDER BY r.access_right), '[]') FROM onemap.token_right r
+                           WHERE r.token_id = t.id AND (t.account_id IS NULL OR o.owner->'rights' ? r.access_right)))
+        FROM onemap.token t LEFT JOIN onemap.department d ON d.id = t.department_id,
+            LATERAL (SELECT CASE WHEN t.account_id IS NOT NULL THEN onemap.identity_of_account(t.account_id) END AS owner) o
+        WHERE t.id = $1 AND t.revoked_at IS NULL AND (t.account_id IS NULL OR o.owner IS NOT NULL));
+END $$;
 COMMENT ON FUNCTION onemap.identity_of_token(int) IS
     'Who a program is: never more than its owner, if it has one; with the right act it holds its department''s post; NULL if it '
     'or its owner is revoked';
@@ -87,21 +96,25 @@ COMMENT ON FUNCTION onemap.identity_of_token(int) IS
 -- ---- the look-up ----
 
 CREATE OR REPLACE FUNCTION onemap.session_setting(account int, key text) RETURNS interval
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.setting(CASE WHEN EXISTS (SELECT FROM onemap.account_post x WHERE x.account_id = account AND x.post <> 'viewer')
-        THEN 'session_' ELSE 'session_viewer_' END || key)::interval
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT onemap.setting(CASE WHEN EXISTS (SELECT FROM onemap.account_post x WHERE x.account_id = $1 AND x.post <> 'viewer')
+            THEN 'session_' ELSE 'session_viewer_' END || $2)::interval);
+END $$;
 COMMENT ON FUNCTION onemap.session_setting(int, text) IS
     'How long a session lasts, key: idle or longest; who holds the post viewer alone is a wall that '
     'runs for weeks, or can do as little';
 
 -- A clock that jumps back must not make a session last: one from the future is none. Posts that came since count at once.
 CREATE OR REPLACE FUNCTION onemap.session_lives(s onemap.session) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT s.expires_at > now() AND s.last_used_at + onemap.session_setting(s.account_id, 'idle') > now()
-        AND s.opened_at + onemap.session_setting(s.account_id, 'longest') > now()
-        AND s.opened_at <= now() + interval '1 minute' AND s.last_used_at <= now() + interval '1 minute'
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT s.expires_at > now() AND s.last_used_at + onemap.session_setting(s.account_id, 'idle') > now()
+            AND s.opened_at + onemap.session_setting(s.account_id, 'longest') > now()
+            AND s.opened_at <= now() + interval '1 minute' AND s.last_used_at <= now() + interval '1 minute');
+END $$;
 COMMENT ON FUNCTION onemap.session_lives(onemap.session) IS
     'Whether a session is neither idle for too long, nor over, nor of the future';
 
@@ -156,11 +169,13 @@ END $$;
 COMMENT ON FUNCTION onemap.identity(jsonb) IS 'Who asks; CH060 if nobody: a function that shows rows never does so for nobody';
 
 CREATE OR REPLACE FUNCTION onemap.identity_departments(request jsonb) RETURNS int[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN jsonb_typeof(i.identity->'departments') = 'array'
-        THEN ARRAY(SELECT e.e::int FROM jsonb_array_elements_text(i.identity->'departments') e (e)) END
-    FROM (SELECT onemap.identity(request) AS identity) i
-$$;
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT CASE WHEN jsonb_typeof(i.identity->'departments') = 'array'
+            THEN ARRAY(SELECT e.e::int FROM jsonb_array_elements_text(i.identity->'departments') e (e)) END
+        FROM (SELECT onemap.identity($1) AS identity) i);
+END $$;
 COMMENT ON FUNCTION onemap.identity_departments(jsonb) IS
     'The row right, said once: the departments whose rows who asks may see; NULL: all rows, also those of no department; '
     'CH060: nobody asks';
