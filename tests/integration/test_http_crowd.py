@@ -186,7 +186,7 @@ def test_database_away(shared, hub, device, cluster):
     known = {"/api/v1/tiles/{layer}/{z}/{x}/{y}.mvt": "/api/v1/tiles/device/12/3350/1629.mvt", "/api/v1/map/counts": "/api/v1/map/counts"}
     before = {path: hub.read(path) for path in known.values()}
     memory = {"/healthz": 200, "/readyz": 503, "/metrics": 200, "/api/v1": 200, "/api/v1/openapi.json": 200, "/api/v1/status": 200,
-              "/": 404, "/assets/{file}": 404}
+              "/": 404, "/assets/{file}": 404, "/api/v1/basemaps/{name}/{layer}/{z}/{x}/{y}": 404}  # no page, no base map
     cluster.stop("immediate")
     try:
         wait_until(lambda: hub.read(known["/api/v1/map/counts"]).headers.get("Age"), 30, "what is in memory tells its age")
