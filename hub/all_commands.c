@@ -5,30 +5,10 @@
 #include "hub/simulate/command_simulate.h"
 
 static const struct command *const commands[] = {
-    &command_serve,
-    &command_gateway,
-    &command_mapping,
-    &command_check_config,
-    &command_migrate,
-    &command_status,
-    &command_bench,
-    &command_vendor,
-    &command_terminal,
-    &command_user,
-    &command_token,
-    &command_alarm,
-    &command_catalogue,
-    &command_calendar,
-    &command_map,
-    &command_basemap,
-    &command_case,
-    &command_score,
-    &command_quarantine,
-    &command_storage,
-    &command_upstream,
-    &command_simulate,
-    &command_help,
-    NULL,
+    &command_serve,      &command_gateway,  &command_mapping,  &command_check_config, &command_migrate, &command_status,
+    &command_bench,      &command_vendor,   &command_terminal, &command_user,         &command_token,   &command_alarm,
+    &command_catalogue,  &command_calendar, &command_map,      &command_basemap,      &command_case,    &command_score,
+    &command_quarantine, &command_storage,  &command_upstream, &command_simulate,     &command_help,    NULL,
 };
 
 const struct command all_commands = {

@@ -14,7 +14,14 @@
 #include "hub/base/secret.h"
 #include "hub/base/text.h"
 
-enum { KEY_MAX = 512, TEMPLATE_MAX = 2000, TITLE_MAX = 60, POINTS_FILE_MAX = 1 << 20 };
+enum {
+    KEY_MAX = 512,
+    TEMPLATE_MAX = 2000,
+    TITLE_MAX = 60,
+    ATTRIBUTION_MAX = 180,
+    AGENT_MAX = 240,
+    POINTS_FILE_MAX = 1 << 20
+};
 
 #define FAULT(faults, ...) (buffer_format((faults), __VA_ARGS__), buffer_text((faults), "\n"))
 
@@ -376,9 +383,9 @@ static void read_map(struct basemap_file *file, const cJSON *from, struct buffer
                   faults);
     map->title_zh = line_of(from, "zh", map->name, TITLE_MAX, name, faults);
     map->title_en = line_of(from, "en", map->title_zh, TITLE_MAX, name, faults);
-    map->attribution = line_of(from, "attribution", "", 3 * TITLE_MAX, name, faults);
+    map->attribution = line_of(from, "attribution", "", ATTRIBUTION_MAX, name, faults);
     map->referer = line_of(from, "referer", "", TEMPLATE_MAX, name, faults);
-    map->user_agent = line_of(from, "user_agent", "cityhub/" CITYHUB_VERSION, 4 * TITLE_MAX, name, faults);
+    map->user_agent = line_of(from, "user_agent", "cityhub/" CITYHUB_VERSION, AGENT_MAX, name, faults);
     map->ca_file = member_text(from, "ca_file");
     map->plain_http = member_true(from, "plain_http");
     map->private_addresses = member_get(from, "private_addresses");

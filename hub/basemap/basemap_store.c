@@ -59,8 +59,8 @@ static bool same_place(const void *entry, const void *key) {
 }
 
 static uint32_t hash_of(const struct place *place) {
-    uint32_t parts[] = {place->map, place->layer, place->z, place->x, place->y};
-    return hash_bytes(HASH_FIRST, parts, sizeof parts);
+    uint32_t hash = hash_bytes(HASH_FIRST, (const uint8_t[]){place->map, place->layer, place->z}, 3);
+    return hash_bytes(hash_bytes(hash, &place->x, sizeof place->x), &place->y, sizeof place->y);
 }
 
 static struct place place_of(const struct basemap_store *store, const struct basemap_tile *tile) {

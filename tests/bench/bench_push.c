@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "hub/base/buffer.h"
+#include "hub/base/topic.h"
 
 enum { ANSWER_MAX = 16384, EVENTS = 64, DEVICES = 50, PAST_MS = 12 * 3600 * 1000, STEP_MS = 100, TIMES_MAX = 1 << 20 };
 
@@ -58,9 +59,9 @@ static void prepare(struct pusher *pusher, int vendor, int records, const char *
     pusher->request.length = 0;
     buffer_format(
         &pusher->request,
-        "POST /push/dust/push-%d/telemetry HTTP/1.1\r\nHost: gateway\r\nAuthorization: Basic %s\r\nContent-Type: application/json\r\n"
+        "POST /push/dust/push-%d/%s HTTP/1.1\r\nHost: gateway\r\nAuthorization: Basic %s\r\nContent-Type: application/json\r\n"
         "Content-Length: %zu\r\n\r\n",
-        vendor, authorization, body.length);
+        vendor, topic_words[TOPIC_TELEMETRY], authorization, body.length);
     buffer_bytes(&pusher->request, body.data, body.length);
     buffer_free(&body);
     if (pusher->request.failed) {
