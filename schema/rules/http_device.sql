@@ -78,17 +78,21 @@ COMMENT ON FUNCTION onemap.http_device_ids(jsonb, int) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_readings(subsystem text, readings float8[], reading_times timestamptz[], quality bigint)
 RETURNS json
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
     SELECT json_object_agg(m.key, json_build_object('value', readings[m.ordinal], 'at', reading_times[m.ordinal],
         'good', onemap.reading_good(readings, quality, m.ordinal) IS NOT NULL) ORDER BY m.ordinal)
-    FROM onemap.metric m WHERE m.subsystem = $1 AND readings[m.ordinal] IS NOT NULL
-$$;
+    FROM onemap.metric m WHERE m.subsystem = $1 AND readings[m.ordinal] IS NOT NULL);
+END $$;
 COMMENT ON FUNCTION onemap.http_readings(text, float8[], timestamptz[], bigint) IS
     'Last readings as {metric: {value, at, good}}; good: within the physical range; NULL if there is none';
 
 -- The normal range is what no rule objects to: below the lowest upper limit, above the highest lower one.
 CREATE OR REPLACE FUNCTION onemap.http_metric(m onemap.metric, kind text) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
     SELECT jsonb_build_object('key', m.key, 'name_zh', m.name_zh, 'unit', m.unit, 'kind', m.kind, 'minimum', m.min_value,
         'maximum', m.max_value, 'normal_low', l.low, 'normal_high', l.high, 'limits', l.limits)
     FROM (SELECT max(r.threshold) FILTER (WHERE r.comparison = 'below') AS low,
@@ -98,8 +102,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
                   'source', r.source) ORDER BY r.key), '[]') AS limits
           FROM onemap.alarm_rule r
           WHERE r.subsystem = m.subsystem AND r.metric = m.key AND r.kind = 'threshold' AND r.enabled
-              AND (kind IS NULL OR r.device_kind IS NULL OR r.device_kind = kind)) l
-$$;
+              AND ($2 IS NULL OR r.device_kind IS NULL OR r.device_kind = $2)) l);
+END $$;
 COMMENT ON FUNCTION onemap.http_metric(onemap.metric, text) IS
     'A metric for devices of a kind (NULL: of any): {key, name_zh, unit, kind, minimum, maximum: what can be; normal_low, '
     'normal_high: what no rule objects to; limits: the rules}';
@@ -188,32 +192,40 @@ COMMENT ON FUNCTION onemap.http_states(jsonb) IS
 GRANT EXECUTE ON FUNCTION onemap.http_states(jsonb) TO cityhub_api;
 
 -- ---- one device ----
+-- In plpgsql, and planned once a session: with a moment the planner would make a plan of its own for each call, now or then, which
+-- takes four times as long as all the rest.
 
 CREATE OR REPLACE FUNCTION onemap.http_device_seen(request jsonb, device int) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
     SELECT EXISTS (SELECT FROM onemap.device d
-                   WHERE d.id = device AND onemap.http_sees(onemap.identity_departments(request), d.department_id))
-$$;
+                   WHERE d.id = device AND onemap.http_sees(onemap.identity_departments(request), d.department_id)));
+END $$;
 COMMENT ON FUNCTION onemap.http_device_seen(jsonb, int) IS 'Whether the device is there and shown to who asks';
 
 CREATE OR REPLACE FUNCTION onemap.http_device_readings(d onemap.device, s onemap.device_state) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
     SELECT coalesce(jsonb_agg(onemap.http_metric(m, d.kind) || jsonb_build_object('value', s.readings[m.ordinal],
         'at', s.reading_times[m.ordinal], 'quality', CASE WHEN onemap.is_flagged(s.quality, m.ordinal) THEN 'out_of_range'
             ELSE 'good' END) ORDER BY m.ordinal), '[]')
-    FROM onemap.metric m WHERE m.subsystem = d.subsystem AND s.readings[m.ordinal] IS NOT NULL
-$$;
+    FROM onemap.metric m WHERE m.subsystem = d.subsystem AND s.readings[m.ordinal] IS NOT NULL);
+END $$;
 COMMENT ON FUNCTION onemap.http_device_readings(onemap.device, onemap.device_state) IS
     'Last readings with unit, ranges and limits: [{key, name_zh, unit, ..., value, at, quality: good | out_of_range}]';
 
 CREATE OR REPLACE FUNCTION onemap.http_device_alarms(device int, moment timestamptz) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN (
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'rule', a.key, 'name_zh', a.name_zh, 'severity', a.severity,
         'opened_at', a.opened_at, 'value', a.value, 'acknowledged_at', a.acknowledged_at) ORDER BY a.opened_at DESC), '[]')
     FROM (SELECT x.id, r.key, r.name_zh, x.severity, x.opened_at, x.value, x.acknowledged_at
           FROM onemap.alarm_open_as_of(device, moment) x JOIN onemap.alarm_rule_as_of(moment) r ON r.id = x.rule_id
-          ORDER BY x.opened_at DESC LIMIT 50) a
-$$;
+          ORDER BY x.opened_at DESC LIMIT 50) a);
+END $$;
 COMMENT ON FUNCTION onemap.http_device_alarms(int, timestamptz) IS 'Open alarms of a device, the newest first, 50 at most';
 
 CREATE OR REPLACE FUNCTION onemap.http_around(place public.geometry, metres float8) RETURNS public.geometry
@@ -224,7 +236,7 @@ COMMENT ON FUNCTION onemap.http_around(public.geometry, float8) IS 'A box that h
 
 CREATE OR REPLACE FUNCTION onemap.http_cases_near(place public.geometry, metres float8, device int, seen int[],
     most int, moment timestamptz) RETURNS jsonb
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
     RETURN (
     WITH found AS (
@@ -251,18 +263,20 @@ COMMENT ON FUNCTION onemap.http_cases_near(public.geometry, float8, int, int[], 
     'the nearest; moment: as they were then, NULL: as they are';
 
 CREATE OR REPLACE FUNCTION onemap.http_device_work(device int, seen int[], moment timestamptz) RETURNS jsonb
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN (
     SELECT coalesce(jsonb_agg(jsonb_build_object('id', w.id, 'code', w.code, 'title', w.title, 'status', w.status,
         'planned_start', w.planned_start, 'started_at', w.started_at, 'finished_at', w.finished_at, 'result', w.result)
         ORDER BY w.observed_at DESC, w.id DESC), '[]')
     FROM (SELECT o.* FROM onemap.work_order_as_of(moment) o WHERE o.device_id = device AND onemap.http_sees(seen, o.department_id)
-          ORDER BY o.observed_at DESC, o.id DESC LIMIT 5) w
-$$;
+          ORDER BY o.observed_at DESC, o.id DESC LIMIT 5) w);
+END $$;
 COMMENT ON FUNCTION onemap.http_device_work(int, int[], timestamptz) IS
     'The last five work orders at a device, of these departments (NULL: all); moment: as they were then';
 
 CREATE OR REPLACE FUNCTION onemap.http_device(request jsonb) RETURNS TABLE (body json)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     seen int[] := onemap.identity_departments(request); d onemap.device; s onemap.device_state; place public.geometry;
     moment timestamptz := onemap.http_at(request);
