@@ -95,7 +95,7 @@ def test_login_and_logout(hub, shared):
     response = person.enter()
     assert response.status_code == 200, response.text
     assert {key: response.json()[key] for key in ("kind", "login", "name", "posts", "rights")} == {
-        "kind": "person", "login": person.login, "name": "某某", "posts": ["dispatcher", "viewer"], "rights": ["alarm", "read"]}
+        "kind": "person", "login": person.login, "name": "某某", "posts": ["dispatcher", "viewer"], "rights": ["alarm", "command", "read"]}
     assert "id" not in response.json() and response.headers["Cache-Control"] == "no-store"
     me = person.get("/api/v1/me")
     assert (me.status_code, me.json()["login"], me.json()["address"], me.json()["all_departments"]) == (200, person.login, person.address, True)
