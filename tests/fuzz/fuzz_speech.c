@@ -8,6 +8,7 @@
 #include "fuzz.h"
 #include "hub/base/config.h"
 #include "hub/gateway/bundle.h"
+#include "hub/gateway/commands.h"
 #include "hub/gateway/connection.h"
 #include "hub/gateway/dialects.h"
 #include "hub/gateway/speech.h"
@@ -125,6 +126,18 @@ int holding_put(struct holding *holding, const struct terminal *terminal, const 
 void upstream_ask_history(struct upstream *upstream, const struct terminal *terminal) {
     (void)upstream;
     REQUIRE(strcmp(terminal->protocol, "hj212") == 0);
+}
+
+/* No terminal is told anything here, so nothing can have become of it. */
+void upstream_settle(struct upstream *upstream, struct command_name name, const char *state, cJSON *answer) {
+    (void)upstream, (void)name, (void)state;
+    cJSON_Delete(answer);
+    REQUIRE(false);
+}
+
+void parcel_begin(struct parcel *parcel, void (*ended)(struct parcel *parcel, enum parcel_end end)) {
+    (void)parcel, (void)ended;
+    REQUIRE(false);
 }
 
 const struct terminals *upstream_terminals(const struct upstream *upstream) {
