@@ -1,5 +1,5 @@
-/* basemap_fetch.c: libcurl with all that could lead elsewhere switched off: redirects, proxies of the environment,
- * other protocols, addresses that the source may not have. Must never say where it asked, for the key is in it. */
+/* basemap_fetch.c: one picture by libcurl, and what its answer means. Must never say where it asked, for the key is in
+ * it, nor be led elsewhere than the source's file says (outside.h). */
 #include "hub/basemap/basemap_fetch.h"
 
 #include <curl/curl.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/base/address_range.h"
+#include "hub/base/outside.h"
 #include "hub/base/secret.h"
 
 struct basemap_fetcher {
@@ -19,9 +19,8 @@ struct basemap_fetcher {
     CURL *curl; /* of the fetch under way */
     const struct basemap *map;
     struct basemap_picture *picture;
-    bool (*stop)(void *user);
-    void *user;
-    bool forbidden, large;
+    struct outside outside;
+    bool large;
 };
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
@@ -36,46 +35,15 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
     return body->failed ? 0 : count;
 }
 
-static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
-    const struct basemap_fetcher *fetcher = user;
-    (void)a, (void)b, (void)c, (void)d;
-    return fetcher->stop != NULL && fetcher->stop(fetcher->user);
-}
-
-static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
-    struct basemap_fetcher *fetcher = user;
-    if (purpose != CURLSOCKTYPE_IPCXN || !address_range_allowed(&address->addr, fetcher->map->private_addresses)) {
-        fetcher->forbidden = true;
-        return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 static void set_up(struct basemap_fetcher *fetcher, const char *url) {
     CURL *curl = fetcher->curl;
     const struct basemap *map = fetcher->map;
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, map->plain_http ? "http,https" : "https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)BASEMAP_CONNECT_S);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)BASEMAP_FETCH_S);
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    outside_set(curl, url, &fetcher->outside);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, map->user_agent);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetcher);
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, fetcher);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, fetcher);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     if (*map->referer != '\0') {
         curl_easy_setopt(curl, CURLOPT_REFERER, map->referer);
-    }
-    if (*map->ca_file != '\0') {
-        curl_easy_setopt(curl, CURLOPT_CAINFO, map->ca_file);
     }
 }
 
@@ -108,7 +76,7 @@ static void judge(struct basemap_fetcher *fetcher, CURLcode code) {
     curl_easy_getinfo(fetcher->curl, CURLINFO_CONTENT_TYPE, &type);
     if (picture->bytes.failed) {
         end_with(picture, BASEMAP_AWAY, "memory is out");
-    } else if (fetcher->forbidden) {
+    } else if (fetcher->outside.forbidden) {
         end_with(picture, BASEMAP_UNFIT, "its address is not a public one, and not in private_addresses");
     } else if (fetcher->large) {
         end_with(picture, BASEMAP_UNFIT, "its picture has more than 2 MiB");
@@ -146,9 +114,14 @@ void basemap_fetch(struct basemap_fetcher *fetcher, const struct basemap_tile *t
     basemap_url(tile->map, tile->layer, tile->z, tile->x, tile->y, &url);
     fetcher->map = tile->map;
     fetcher->picture = picture;
-    fetcher->stop = stop;
-    fetcher->user = user;
-    fetcher->forbidden = fetcher->large = false;
+    fetcher->outside = (struct outside){.plain_http = tile->map->plain_http,
+                                        .private_addresses = tile->map->private_addresses,
+                                        .ca_file = tile->map->ca_file,
+                                        .connect_s = BASEMAP_CONNECT_S,
+                                        .whole_s = BASEMAP_FETCH_S,
+                                        .stop = stop,
+                                        .user = user};
+    fetcher->large = false;
     fetcher->curl = handle_of(fetcher, tile->map);
     if (buffer_string(&url) == NULL || fetcher->curl == NULL) {
         end_with(picture, BASEMAP_AWAY, "memory is out");

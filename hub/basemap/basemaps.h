@@ -39,8 +39,8 @@ void basemaps_close(struct basemaps *basemaps, void (*closed)(void *user), void 
 
 const struct basemap_file *basemaps_file(const struct basemaps *basemaps);
 
-/* `told` is called once, later, unless basemaps_forget was. NULL with CH_EFULL (too many wait), CH_EIO (the source is
- * left alone for now) or CH_EMEMORY in `code`. */
+/* `told` is called once, later, unless basemaps_forget was. NULL with CH_EFULL (too many wait), CH_EIO (the source
+ * failed and rests) or CH_EMEMORY in `code`. */
 struct basemap_wait *basemaps_ask(struct basemaps *basemaps, const struct basemap_tile *tile, basemap_told *told,
                                   void *user, int *code);
 void basemaps_forget(struct basemap_wait *wait);

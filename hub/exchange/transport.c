@@ -1,5 +1,5 @@
-/* transport.c: libcurl with all that could lead a message elsewhere switched off: redirects, proxies of the
- * environment, other protocols, addresses that the target may not have. */
+/* transport.c: what a message to a target has besides its body: login, signature, token. Must never lead elsewhere than
+ * the target's file says (outside.h). */
 #include "hub/exchange/transport.h"
 
 #include <math.h>
@@ -10,7 +10,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "hub/base/address_range.h"
 #include "hub/base/error.h"
 #include "hub/base/member.h"
 #include "hub/base/secret.h"
@@ -47,20 +46,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *user) {
     return count;
 }
 
-static int on_progress(void *user, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d) {
+static bool stops(void *user) {
     const struct transport *transport = user;
-    (void)a, (void)b, (void)c, (void)d;
     return transport->stop();
-}
-
-static curl_socket_t on_socket(void *user, curlsocktype purpose, struct curl_sockaddr *address) {
-    struct transport *transport = user;
-    const cJSON *ranges = member_get(transport->target->to, "private_addresses");
-    if (purpose != CURLSOCKTYPE_IPCXN || !address_range_allowed(&address->addr, ranges)) {
-        transport->forbidden = true;
-        return CURL_SOCKET_BAD;
-    }
-    return socket(address->family, address->socktype, address->protocol);
 }
 
 static void set_file(CURL *curl, CURLoption option, const cJSON *to, const char *name) {
@@ -73,39 +61,32 @@ static void set_file(CURL *curl, CURLoption option, const cJSON *to, const char 
 static void set_common(struct transport *transport, const char *url, struct reply *reply, char *reason) {
     CURL *curl = transport->curl;
     const struct platform *target = transport->target;
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, member_true(target->to, "plain_http") ? "http,https" : "https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, target->timeout_s);
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    transport->outside = (struct outside){.plain_http = member_true(target->to, "plain_http"),
+                                          .private_addresses = member_get(target->to, "private_addresses"),
+                                          .ca_file = member_text(target->to, "ca_file"),
+                                          .connect_s = CONNECT_TIMEOUT_S,
+                                          .whole_s = target->timeout_s,
+                                          .stop = stops,
+                                          .user = transport};
+    outside_set(curl, url, &transport->outside);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, reply);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, reply);
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-    curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, transport);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transport);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    set_file(curl, CURLOPT_CAINFO, target->to, "ca_file");
     set_file(curl, CURLOPT_SSLCERT, target->to, "certificate_file");
     set_file(curl, CURLOPT_SSLKEY, target->to, "key_file");
 }
 
 static void perform(struct transport *transport, struct reply *reply, const char *reason) {
-    transport->forbidden = false;
     CURLcode code = curl_easy_perform(transport->curl);
     reply->status = 0;
     if (code == CURLE_OK) {
         curl_easy_getinfo(transport->curl, CURLINFO_RESPONSE_CODE, &reply->status);
     } else if (reply->problem[0] == '\0') {
         snprintf(reply->problem, sizeof reply->problem, "%s%s",
-                 transport->forbidden ? "it has an address that is not public and not in to.private_addresses: " : "",
+                 transport->outside.forbidden ? "it has an address that is not public and not in to.private_addresses: "
+                                              : "",
                  *reason != '\0' ? reason : curl_easy_strerror(code));
     }
 }

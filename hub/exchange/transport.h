@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <time.h>
 
+#include "hub/base/outside.h"
 #include "hub/exchange/platform.h"
 
 enum { TRANSPORT_PROBLEM_MAX = 256, TRANSPORT_ANSWER_MAX = 4 << 20, TRANSPORT_NAME_MAX = 96 };
@@ -15,8 +16,8 @@ struct transport {
     const struct platform *target;
     bool (*stop)(void); /* asked while a message is under way */
     CURL *curl;
-    bool forbidden; /* the last message found an address that the target may not have */
-    char *token;    /* OAuth2's, until token_until */
+    struct outside outside; /* of the message under way */
+    char *token;            /* OAuth2's, until token_until */
     time_t token_until;
 };
 

@@ -1,7 +1,7 @@
 // What must hold of the case desk, the scores, the wall and the operators' view. page.mjs runs these with its own; they change cases, hence last.
 
 /** The tests, by name; `tools` are page.mjs's. */
-export function deskTests({ enter, county, expect, check, shot, text, sizes, middle }) {
+export function deskTests({ enter, county, expect, check, shot, text, middle, looked }) {
   const CENTRE = { login: "wang.wu" };
   /** How many go all the way. */
   const CASES = 20;
@@ -367,26 +367,17 @@ export function deskTests({ enter, county, expect, check, shot, text, sizes, mid
       return window;
     },
 
-    ...Object.fromEntries(
-      [
-        ["office", "zh", "dark"],
-        ["wall", "en", "light"],
-        ["phone", "zh", "light"],
-      ].map(([size, language, theme]) => [
-        `desk, scores, wall and operations at ${sizes[size].join("x")}, ${language}, ${theme}`,
-        async () => {
-          const window = await enter({ ...CENTRE, size, language, theme }, "#/desk?queue=all");
-          const { page } = window;
-          const seen = { "desk?queue=all": ".desk-list tbody tr", "desk/new": ".desk-report", scores: ".scores table", "scores/compare": ".scores table", "scores/status": ".scores-steps", work: ".work [data-set]", "work/process": ".filters", "work/performance": ".filters", operate: ".operate table", "operate/vendors": ".operate table", "operate/users": ".operate table", "operate/rules": ".operate table", "operate/imports": ".operate table", unplaced: ".unplaced .quiet", wall: ".wall-values" };
-          for (const [address, selector] of Object.entries(seen)) {
-            await page.evaluate((wanted) => (location.hash = wanted), `#/${address}`);
-            await page.waitForSelector(selector);
-            await check(page, `${address} at ${size}`);
-            await shot(page, `${address.replace(/\W+/g, "-")}-${size}-${language}-${theme}`);
-          }
-          return window;
-        },
-      ]),
-    ),
+    ...looked("desk, scores, wall and operations", async ({ size, language, theme }) => {
+      const window = await enter({ ...CENTRE, size, language, theme }, "#/desk?queue=all");
+      const { page } = window;
+      const seen = { "desk?queue=all": ".desk-list tbody tr", "desk/new": ".desk-report", scores: ".scores table", "scores/compare": ".scores table", "scores/status": ".scores-steps", work: ".work [data-set]", "work/process": ".filters", "work/performance": ".filters", operate: ".operate table", "operate/vendors": ".operate table", "operate/users": ".operate table", "operate/rules": ".operate table", "operate/imports": ".operate table", unplaced: ".unplaced .quiet", wall: ".wall-values" };
+      for (const [address, selector] of Object.entries(seen)) {
+        await page.evaluate((wanted) => (location.hash = wanted), `#/${address}`);
+        await page.waitForSelector(selector);
+        await check(page, `${address} at ${size}`);
+        await shot(page, `${address.replace(/\W+/g, "-")}-${size}-${language}-${theme}`);
+      }
+      return window;
+    }),
   };
 }

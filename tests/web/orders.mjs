@@ -1,7 +1,7 @@
 // Orders of the hotlines, and counties side by side where this platform is above. page.mjs runs these with its own.
 
 /** The tests, by name; `tools` are page.mjs's. */
-export function orderTests({ enter, county, expect, check, shot, text, sizes }) {
+export function orderTests({ enter, county, expect, check, shot, text, looked }) {
   const CENTRE = { login: "wang.wu" };
   const rows = (page) => page.locator(".orders .table").first().locator("tbody tr").count();
   const go = (page, address) => page.evaluate((wanted) => (location.hash = wanted), address);
@@ -55,40 +55,31 @@ export function orderTests({ enter, county, expect, check, shot, text, sizes }) 
       return window;
     },
 
-    ...Object.fromEntries(
-      [
-        ["office", "zh", "dark"],
-        ["wall", "en", "light"],
-        ["phone", "zh", "light"],
-      ].map(([size, language, theme]) => [
-        `orders, counties and what no map can show at ${sizes[size].join("x")}, ${language}, ${theme}`,
-        async () => {
-          await county("orders");
-          await county("counties");
-          await county("misplaced");
-          const window = await enter({ ...CENTRE, size, language, theme }, "#/orders");
-          const { page } = window;
-          await page.waitForSelector(".orders tbody tr");
-          expect((await rows(page)) >= 6, "orders are missing");
-          await check(page, `orders at ${size}`);
-          await shot(page, `orders-${size}-${language}-${theme}`);
-          await page.click(".orders tbody td a >> nth=0");
-          await page.waitForSelector(".orders-facts");
-          await check(page, `an order at ${size}`);
-          await shot(page, `order-${size}-${language}-${theme}`);
-          await go(page, "#/counties?month=2026-10");
-          await page.waitForSelector(".counties-scores table");
-          const shown = await text(page, ".counties");
-          expect(/121/.test(shown) && /81/.test(shown) && shown.includes("兰考县 <b>") && /城管局\s*95\.50?[\s\S]*环卫中心\s*91\.25/.test(shown), `the corrections' figures, and departments by score, are not shown: ${shown}`);
-          await check(page, `counties at ${size}`);
-          await shot(page, `counties-${size}-${language}-${theme}`);
-          await go(page, "#/unplaced");
-          await page.waitForSelector(".unplaced tbody tr");
-          await check(page, `what no map can show at ${size}`);
-          await shot(page, `unplaced-${size}-${language}-${theme}`);
-          return window;
-        },
-      ]),
-    ),
+    ...looked("orders, counties and what no map can show", async ({ size, language, theme }) => {
+      await county("orders");
+      await county("counties");
+      await county("misplaced");
+      const window = await enter({ ...CENTRE, size, language, theme }, "#/orders");
+      const { page } = window;
+      await page.waitForSelector(".orders tbody tr");
+      expect((await rows(page)) >= 6, "orders are missing");
+      await check(page, `orders at ${size}`);
+      await shot(page, `orders-${size}-${language}-${theme}`);
+      await page.click(".orders tbody td a >> nth=0");
+      await page.waitForSelector(".orders-facts");
+      await check(page, `an order at ${size}`);
+      await shot(page, `order-${size}-${language}-${theme}`);
+      await go(page, "#/counties?month=2026-10");
+      await page.waitForSelector(".counties-scores table");
+      const shown = await text(page, ".counties");
+      expect(/121/.test(shown) && /81/.test(shown) && shown.includes("兰考县 <b>") && /城管局\s*95\.50?[\s\S]*环卫中心\s*91\.25/.test(shown), `the corrections' figures, and departments by score, are not shown: ${shown}`);
+      await check(page, `counties at ${size}`);
+      await shot(page, `counties-${size}-${language}-${theme}`);
+      await go(page, "#/unplaced");
+      await page.waitForSelector(".unplaced tbody tr");
+      await check(page, `what no map can show at ${size}`);
+      await shot(page, `unplaced-${size}-${language}-${theme}`);
+      return window;
+    }),
   };
 }

@@ -515,29 +515,37 @@ const tests = {
   },
 };
 
-for (const [size, language, theme] of [
+const LOOKS = [
+  ["office", "zh", "dark"],
+  ["wall", "en", "light"],
+  ["phone", "zh", "light"],
+];
+const MAP_LOOKS = [
   ["office", "zh", "dark"],
   ["office", "en", "light"],
   ["wall", "zh", "light"],
   ["wall", "en", "dark"],
   ["phone", "zh", "light"],
-]) {
-  tests[`the map at ${SIZES[size].join("x")}, ${language}, ${theme}`] = async () => {
-    const window = await enter({ size, language, theme }, `#/map/device/${facts.ids.D1}?shade=open`);
-    const { page } = window;
-    await page.waitForSelector(".readings tbody tr");
-    await page.waitForSelector(".map-list tbody tr");
-    await page.waitForSelector(".shade-legend");
-    expect((await page.evaluate(() => document.documentElement.lang)) === (language === "en" ? "en" : "zh-CN"), "the language is not said");
-    const head = await text(page, ".map-list-head");
-    expect(head.includes(language === "en" ? "Devices" : "设备"), head);
-    await check(page, "the map");
-    await shot(page, `map-${size}-${language}-${theme}`);
-    return window;
-  };
-}
+];
 
-Object.assign(tests, manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, sizes: SIZES, middle }), numberTests({ enter, county, expect, check, shot, place }), orderTests({ enter, county, expect, check, shot, text, sizes: SIZES }));
+/** A test for each screen, language and colours in which something is looked at. */
+const looked = (what, look, looks = LOOKS) => Object.fromEntries(looks.map(([size, language, theme]) => [`${what} at ${SIZES[size].join("x")}, ${language}, ${theme}`, () => look({ size, language, theme })]));
+
+const mapLooked = async ({ size, language, theme }) => {
+  const window = await enter({ size, language, theme }, `#/map/device/${facts.ids.D1}?shade=open`);
+  const { page } = window;
+  await page.waitForSelector(".readings tbody tr");
+  await page.waitForSelector(".map-list tbody tr");
+  await page.waitForSelector(".shade-legend");
+  expect((await page.evaluate(() => document.documentElement.lang)) === (language === "en" ? "en" : "zh-CN"), "the language is not said");
+  const head = await text(page, ".map-list-head");
+  expect(head.includes(language === "en" ? "Devices" : "设备"), head);
+  await check(page, "the map");
+  await shot(page, `map-${size}-${language}-${theme}`);
+  return window;
+};
+
+Object.assign(tests, looked("the map", mapLooked, MAP_LOOKS), manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, middle, looked }), numberTests({ enter, county, expect, check, shot, place }), orderTests({ enter, county, expect, check, shot, text, looked }));
 
 // ---- all of them, or those that were asked for ----
 

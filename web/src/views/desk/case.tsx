@@ -1,6 +1,6 @@
 // One case: what it is, its clock, what can be done with it, its journal, and the open cases that may be the same. What others do meanwhile is
 // seen at once, with what they did.
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
@@ -11,6 +11,7 @@ import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { isLeft, listen } from "../../lib/stream.ts";
 import { wordOf } from "../../lib/words.ts";
+import { Facts, type Fact } from "../../part/facts.tsx";
 import { Photos } from "../../part/photos.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Acting } from "./act.tsx";
@@ -21,18 +22,8 @@ import { t, UNITS } from "./words.ts";
 
 const CLOCK_S = 60;
 
-const Facts = ({ rows }: { rows: [string, ComponentChildren][] }): JSX.Element => (
-  <dl class="desk-facts">
-    {rows
-      .filter(([, value]) => value !== null && value !== "")
-      .map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-  </dl>
-);
+/** Those of which there is something to say. */
+const said = (rows: Fact[]): Fact[] => rows.filter(([, value]) => value !== null && value !== "");
 
 export const roleName = (words: CaseWords, role: string): string => coded(role, words.roles.find((one) => one.role === role)?.name_zh);
 export const stateName = (words: CaseWords, state: string): string => coded(state, words.states.find((one) => one.state === state)?.name_zh);
@@ -211,7 +202,8 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
       <Clock one={one} />
       {one.description !== null && one.description !== "" && <p class="desk-description">{one.description}</p>}
       <Facts
-        rows={[
+        className="desk-facts"
+        rows={said([
           [t("department"), one.department_zh ?? one.candidates?.map((candidate) => candidate.name_zh).join("、") ?? ""],
           [
             t("place"),
@@ -235,7 +227,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           [t("askedSuspension"), one.asked_suspension ?? ""],
           [t("mergedInto"), one.merged_into === null ? "" : <a href={link(`desk/${one.merged_into}`)}>{one.merged_into}</a>],
           [t("merged"), one.merged.join(" ")],
-        ]}
+        ])}
       />
       <Photos files={one.attachments} tell={(file) => stepOf(one.journal, file.seq)} />
       <div class="desk-columns">

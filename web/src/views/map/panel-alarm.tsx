@@ -8,8 +8,9 @@ import { link, route } from "../../lib/router.ts";
 import { may } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
 import type { Alarm } from "../../lib/types.ts";
+import { Facts } from "../../part/facts.tsx";
 import { Failed } from "../../part/states.tsx";
-import { Facts, Place, Waiting, type PanelProperties } from "./panel.tsx";
+import { Place, Waiting, type PanelProperties } from "./panel.tsx";
 import { Symbol } from "./symbol.tsx";
 import { t } from "./words.ts";
 

@@ -7,10 +7,11 @@ import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
 import { listen, isLeft } from "../../lib/stream.ts";
 import type { Attachment, Case } from "../../lib/types.ts";
+import { Facts } from "../../part/facts.tsx";
 import { Photos } from "../../part/photos.tsx";
 import { Failed } from "../../part/states.tsx";
 import { views } from "../../views.ts";
-import { Facts, Place, Waiting, type PanelProperties } from "./panel.tsx";
+import { Place, Waiting, type PanelProperties } from "./panel.tsx";
 import { Symbol } from "./symbol.tsx";
 import { t } from "./words.ts";
 

@@ -1,5 +1,5 @@
 // What is open: a device, an alarm, a case. Values follow the stream. Escape closes, wherever in the view the focus is.
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { setPath } from "../../lib/router.ts";
 import { Failed, Loading } from "../../part/states.tsx";
@@ -38,18 +38,6 @@ export function Panel({ query, onPlace, onGo }: Omit<PanelProperties, "id">): JS
     </aside>
   );
 }
-
-/** Rows of a name and a value. */
-export const Facts = ({ rows }: { rows: [name: string, value: ComponentChildren][] }): JSX.Element => (
-  <dl class="facts">
-    {rows.map(([name, value]) => (
-      <div key={name}>
-        <dt>{name}</dt>
-        <dd>{value}</dd>
-      </div>
-    ))}
-  </dl>
-);
 
 export const Place = ({ lon, lat, onGo }: { lon: number | null; lat: number | null; onGo: (lon: number, lat: number) => void }): JSX.Element =>
   lon === null || lat === null ? (

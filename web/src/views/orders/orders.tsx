@@ -6,6 +6,7 @@ import { coded } from "../../lib/codes.ts";
 import { coordinates, dateTime, duration, now, shortTime } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { listen } from "../../lib/stream.ts";
+import { Facts, type Fact } from "../../part/facts.tsx";
 import { Filters, filtered, type Filter } from "../../part/filters.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { PagedTable, Table, type Column } from "../../part/table.tsx";
@@ -92,9 +93,9 @@ function OrderList(): JSX.Element {
   );
 }
 
-function Facts({ one }: { one: WholeOrder }): JSX.Element {
+function OrderFacts({ one }: { one: WholeOrder }): JSX.Element {
   const late = (text: string, over: boolean): JSX.Element => <span class={over ? "bad" : ""}>{text}</span>;
-  const rows: [string, JSX.Element | string][] = [
+  const rows: Fact[] = [
     [t("number"), `${one.source} ${one.external_number}`],
     [t("received_at"), dateTime(one.received_at)],
     [t("sign_by"), late(dateTime(one.sign_by), one.sign_overdue)],
@@ -106,16 +107,7 @@ function Facts({ one }: { one: WholeOrder }): JSX.Element {
     [t("place"), one.lon === null || one.lat === null ? "–" : <a href={link("map", { at: `${one.lon.toFixed(5)},${one.lat.toFixed(5)},16` })}>{coordinates(one.lon, one.lat)}</a>],
     [t("cases"), <Cases one={one} />],
   ];
-  return (
-    <dl class="orders-facts">
-      {rows.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd>{value}</dd>
-        </div>
-      ))}
-    </dl>
-  );
+  return <Facts className="orders-facts" rows={rows} />;
 }
 
 function Answer({ one }: { one: WholeOrder }): JSX.Element {
@@ -169,7 +161,7 @@ function OneOrder({ number }: { number: string }): JSX.Element {
         <section>
           <h2>{t("content")}</h2>
           <p class="orders-text">{one.content}</p>
-          <Facts one={one} />
+          <OrderFacts one={one} />
         </section>
         <Answer one={one} />
       </div>
