@@ -366,7 +366,7 @@ start_all() {
 run_bench() {
     start_hub_and_all_it_needs
     [ "$seconds" -gt 0 ] || seconds=10
-    say "measuring: about $((2 * seconds + 10)) seconds"
+    say "measuring: about $((3 * seconds + 10)) seconds"
     hub bench --vendor demo --password-file "$secrets/demo.password" --seconds "$seconds"
 }
 

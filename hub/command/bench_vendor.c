@@ -23,6 +23,7 @@ enum { WAIT_MS = 30 * 1000, LOOP_MS = 100, STEP_MS = 1000, TIME_DIGITS = 13, SEN
 struct bench_vendor {
     const struct config *config;
     const struct adapter *adapter;
+    const char *name;
     struct mosquitto *session;
     char topic[128], receipts[128];
     bool ready;
@@ -145,7 +146,7 @@ struct bench_vendor *bench_vendor_open(const struct config *config, const struct
         command_fail("memory is out");
         return NULL;
     }
-    *vendor = (struct bench_vendor){.config = config, .adapter = adapter};
+    *vendor = (struct bench_vendor){.config = config, .adapter = adapter, .name = name};
     snprintf(vendor->topic, sizeof vendor->topic, TOPIC_FORMAT, adapter->key, name, topic_words[TOPIC_TELEMETRY]);
     snprintf(vendor->receipts, sizeof vendor->receipts, TOPIC_FORMAT, adapter->key, name, topic_words[TOPIC_RECEIPT]);
     snprintf(id, sizeof id, "%s-bench-%ld", name, (long)getpid());
@@ -212,6 +213,41 @@ static int send_and_wait(struct bench_vendor *vendor, const struct bench_load *l
         code = code == 0 ? turn(vendor, LOOP_MS) : code;
     }
     return code;
+}
+
+int bench_vendor_place(struct bench_vendor *vendor, double lon, double lat, double step) {
+    enum { SIDE = 23 }; /* its square holds them all */
+    struct buffer message = {0};
+    char topic[sizeof vendor->topic];
+    const struct device_kind *kind = vendor->adapter->kinds;
+    for (size_t i = vendor->adapter->kind_count; i-- > 0;) {
+        kind = vendor->adapter->kinds[i].mobile ? kind : &vendor->adapter->kinds[i];
+    }
+    snprintf(topic, sizeof topic, TOPIC_FORMAT, vendor->adapter->key, vendor->name, topic_words[TOPIC_INVENTORY]);
+    for (int i = 0; i < BENCH_DEVICES; i++) {
+        int column = i % SIDE - SIDE / 2, row = i / SIDE - SIDE / 2;
+        buffer_format(&message,
+                      "%c{\"device_code\":\"bench-%03d\",\"kind\":\"%s\","
+                      "\"position\":{\"lon\":%.6f,\"lat\":%.6f,\"system\":\"WGS84\"}}",
+                      i == 0 ? '[' : ',', i, kind->key, lon + step * column, lat + step * row);
+    }
+    buffer_text(&message, "]");
+    vendor->receipted = vendor->records = 0;
+    if (message.failed || mosquitto_publish(vendor->session, NULL, topic, (int)message.length, message.data, 1,
+                                            false) != MOSQ_ERR_SUCCESS) {
+        refuse(vendor, "the inventory cannot be sent", "memory is out, or there is no connection");
+    }
+    buffer_free(&message);
+    for (int64_t until = clock_steady_ms() + WAIT_MS; vendor->receipted == 0 && turn(vendor, LOOP_MS) == 0;) {
+        if (clock_steady_ms() > until) {
+            refuse(vendor, "the inventory has no receipt for 30 s", "`cityhub status` tells how the hub is");
+        }
+    }
+    if (vendor->refusal[0] != '\0') {
+        command_fail("%s", vendor->refusal);
+        return CH_EIO;
+    }
+    return 0;
 }
 
 int bench_vendor_run(struct bench_vendor *vendor, const struct bench_load *load, struct bench_rate *rate) {

@@ -27,6 +27,9 @@ struct bench_vendor;
  * why. */
 struct bench_vendor *bench_vendor_open(const struct config *config, const struct adapter *adapter, const char *name,
                                        const char *password);
+/* Gives its devices a place each, in a square around the point (degrees, WGS 84), `step` degrees from one to the next.
+ * 0, or CH_E* after telling why. */
+int bench_vendor_place(struct bench_vendor *vendor, double lon, double lat, double step);
 /* 0, or CH_E* after telling why: the connection is lost, a record is refused, no receipt comes for 30 s. */
 int bench_vendor_run(struct bench_vendor *vendor, const struct bench_load *load, struct bench_rate *rate);
 void bench_vendor_close(struct bench_vendor *vendor);

@@ -14,6 +14,7 @@
 #include "hub/base/member.h"
 #include "hub/cli/arguments.h"
 #include "hub/cli/database.h"
+#include "hub/command/bench_tiles.h"
 #include "hub/command/bench_vendor.h"
 #include "hub/command/commands.h"
 
@@ -33,6 +34,7 @@ struct figures {
     double copy_rows_s;
     double batch_records_s, single_records_s;
     double bytes_per_record, values_per_record;
+    double tiles_s; /* 0 = not measured: with [http] port 0 only the log tells where the hub answers */
 };
 
 /* ---- the database ---- */
@@ -179,6 +181,18 @@ static int measure_hub(PGconn *connection, struct bench_vendor *vendor, int64_t 
     return code;
 }
 
+/* In the middle of China; it has no other meaning. */
+static const double PLACE_LON = 105, PLACE_LAT = 35, PLACE_STEP = 0.002;
+
+static int measure_tiles(const struct config *config, PGconn *connection, struct bench_vendor *vendor, int64_t run_ms,
+                         struct figures *figures) {
+    if (config->http_port == 0) {
+        return 0;
+    }
+    int code = bench_vendor_place(vendor, PLACE_LON, PLACE_LAT, PLACE_STEP);
+    return code != 0 ? code : bench_tiles_run(config, connection, PLACE_LON, PLACE_LAT, run_ms, &figures->tiles_s);
+}
+
 /* ---- what is told ---- */
 
 static void print_machine(PGconn *connection) {
@@ -233,6 +247,10 @@ static void print(PGconn *connection, const struct figures *figures) {
            figures->batch_records_s, BENCH_DEVICES, figures->batch_records_s / figures->copy_rows_s);
     printf("hub, singles    %.0f records a second, one a message\n", figures->single_records_s);
     printf("storage         %.0f bytes a record as it comes\n", figures->bytes_per_record);
+    if (figures->tiles_s > 0) {
+        printf("tiles           %.0f map tiles (瓦片) a second to %d clients of this machine, which share it\n",
+               figures->tiles_s, BENCH_CLIENTS);
+    }
     print_devices(figures);
 }
 
@@ -247,7 +265,8 @@ static int print_as_json(const struct figures *figures) {
                    {"batch_records_s", figures->batch_records_s},
                    {"single_records_s", figures->single_records_s},
                    {"bytes_per_record", figures->bytes_per_record},
-                   {"values_per_record", figures->values_per_record}};
+                   {"values_per_record", figures->values_per_record},
+                   {"tiles_s", figures->tiles_s}};
     for (size_t i = 0; i < COUNT_OF(members); i++) {
         cJSON_AddNumberToObject(root, members[i].name, members[i].value);
     }
@@ -275,10 +294,12 @@ static int measure(const struct config *config, PGconn *connection, const struct
                    const char *password) {
     const struct adapter *adapter = adapter_find(argument_text(arguments, "subsystem"));
     struct figures figures = {.values_per_record = values_of(adapter)};
+    int64_t run_ms = argument_number(arguments, "seconds") * 1000;
     struct bench_vendor *vendor = bench_vendor_open(config, adapter, argument_text(arguments, "vendor"), password);
     int code = vendor == NULL ? CH_EBROKER : measure_commits(connection, &figures);
     code = code != 0 ? code : measure_copy(config, (int)figures.values_per_record, &figures);
-    code = code != 0 ? code : measure_hub(connection, vendor, argument_number(arguments, "seconds") * 1000, &figures);
+    code = code != 0 ? code : measure_hub(connection, vendor, run_ms, &figures);
+    code = code != 0 ? code : measure_tiles(config, connection, vendor, run_ms, &figures);
     bench_vendor_close(vendor);
     if (code != 0) {
         return EXIT_FAILED;
@@ -323,7 +344,7 @@ static const struct command_option options[] = {
      .maximum = 600,
      .initial = "10",
      .unit = "seconds",
-     .help = "how long batches are sent, and then singles"},
+     .help = "how long batches are sent, then singles, then tiles asked for"},
     {.name = "json", .kind = OPTION_FLAG, .help = "as JSON, for programs"},
     {0},
 };
@@ -334,7 +355,7 @@ const struct command command_bench = {
     .text =
         "For whoever buys the server: measures how long the disk takes to make a commit safe, how many records bare COPY stores, "
         "and how many the hub stores of a vendor that sends batches, and of one that sends each record alone, from the vendor to "
-        "its receipt; then says how many devices at which interval this machine carries.\n\n"
+        "its receipt, and how many tiles of the map it gives (瓦片); then says how many devices at which interval this machine carries.\n\n"
         "The hub must be running on this configuration, whose database has no county yet: what is sent stays in it. "
         "`deploy/quickstart.sh --bench` does all of it: database, broker and hub of its own, and nothing left behind.",
     .options = options,

@@ -15,6 +15,7 @@
 #include "hub/base/error.h"
 #include "hub/base/member.h"
 #include "hub/cli/arguments.h"
+#include "hub/cli/hub_url.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
 
@@ -34,7 +35,7 @@ struct reading {
 };
 
 struct watch {
-    char url[320];
+    char url[HUB_URL_BYTES];
     bool follow, json, terminal;
     int64_t interval_s;
     struct reading now, before; /* status NULL = none */
@@ -49,18 +50,6 @@ static double monotonic_s(void) {
 }
 
 /* ---- asking ---- */
-
-static void url_make(struct watch *watch, const struct config *config) {
-    const char *host = config->http_listen;
-    if (*host == '\0' || strcmp(host, "0.0.0.0") == 0) {
-        host = "127.0.0.1";
-    } else if (strcmp(host, "::") == 0) {
-        host = "::1";
-    }
-    bool brackets = strchr(host, ':') != NULL;
-    snprintf(watch->url, sizeof watch->url, "http://%s%.255s%s:%lld/api/v1/status", brackets ? "[" : "", host,
-             brackets ? "]" : "", (long long)config->http_port);
-}
 
 static size_t on_bytes(char *bytes, size_t size, size_t count, void *user) {
     struct buffer *answer = user;
@@ -441,7 +430,7 @@ static int run(const struct config *config, const struct arguments *arguments) {
     if (config->http_port == 0) {
         return command_fail("[http] port is 0, so the hub took any free port: set one to be able to ask it");
     }
-    url_make(&watch, config);
+    hub_url(config, "/api/v1/status", watch.url);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int code = watch_run(&watch);
     cJSON_Delete(watch.now.status);

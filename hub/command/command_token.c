@@ -1,5 +1,6 @@
 /* command_token.c: `cityhub token`: tokens by which programs come in at the HTTP server. What they may is SQL's
  * (schema/rules/identity*.sql). Must never show a token but when it is made. */
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,9 +14,7 @@ static int put_hash(const struct arguments *arguments, const char *token) {
     unsigned char hash[SECRET_HASH_BYTES];
     char text[2 * SECRET_HASH_BYTES + 1];
     secret_hash(token, strlen(token), hash);
-    for (size_t i = 0; i < sizeof hash; i++) {
-        snprintf(text + 2 * i, 3, "%02x", hash[i]);
-    }
+    sodium_bin2hex(text, sizeof text, hash, sizeof hash);
     return member_put(arguments->request, "hash", cJSON_CreateString(text));
 }
 
