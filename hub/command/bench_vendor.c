@@ -18,6 +18,10 @@
 #include "hub/cli/command.h"
 #include "hub/link/mqtt_login.h"
 
+#define LOST                                                                                                           \
+    "the connection to the broker is lost (if its log says that the login sends too much: raise "                      \
+    "plugin_opt_messages_per_s and plugin_opt_bytes_per_s while you measure)"
+
 enum { WAIT_MS = 30 * 1000, LOOP_MS = 100, STEP_MS = 1000, TIME_DIGITS = 13, SEND_MOST = 65535 };
 
 struct bench_vendor {
@@ -62,7 +66,7 @@ static void on_subscribe(struct mosquitto *session, void *user, int mid, int cou
 static void on_disconnect(struct mosquitto *session, void *user, int code) {
     (void)session;
     if (code != 0) {
-        refuse(user, "the connection to the broker is lost", mosquitto_strerror(code));
+        refuse(user, LOST, mosquitto_strerror(code));
     }
 }
 
@@ -110,7 +114,7 @@ static int make_message(struct bench_vendor *vendor) {
 static int turn(struct bench_vendor *vendor, int timeout_ms) {
     int code = mosquitto_loop(vendor->session, timeout_ms, 1);
     if (code != MOSQ_ERR_SUCCESS) {
-        refuse(vendor, "the connection to the broker is lost", mosquitto_strerror(code));
+        refuse(vendor, LOST, mosquitto_strerror(code));
     }
     return vendor->refusal[0] == '\0' ? 0 : CH_EIO;
 }

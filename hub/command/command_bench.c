@@ -26,7 +26,8 @@ enum {
     SINGLE_WINDOW = 2000,
     PAST_MS = 20 * 3600 * 1000, /* records begin so long ago, and all are of the past */
     STATEMENT_S = 120,
-    MARGIN = 2, /* a machine is planned at half of what it can do: peaks, vacuum, people's questions */
+    DEVICES_TRIED = 1000000, /* more than so many no hub has had */
+    MARGIN = 2,              /* a machine is planned at half of what it can do: peaks, vacuum, people's questions */
 };
 
 struct figures {
@@ -203,14 +204,19 @@ static void print_machine(PGconn *connection) {
     free(server);
 }
 
-/* A number of devices as a plan has it: two digits count, with commas. */
+/* A number of devices as a plan has it: two digits count, with commas; beyond DEVICES_TRIED it says only that. */
 static const char *rounded(double number, char text[static 32]) {
     char digits[24];
     double step = 1;
+    int used = 0;
+    if (number > DEVICES_TRIED) {
+        text[used++] = '>';
+        number = DEVICES_TRIED;
+    }
     while (number / step >= 100) {
         step *= 10;
     }
-    int length = snprintf(digits, sizeof digits, "%.0f", floor(number / step) * step), used = 0;
+    int length = snprintf(digits, sizeof digits, "%.0f", floor(number / step) * step);
     for (int i = 0; i < length; i++) {
         if (i > 0 && (length - i) % 3 == 0) {
             text[used++] = ',';

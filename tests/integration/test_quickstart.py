@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -212,6 +213,13 @@ def test_ports_that_are_taken(quickstart):
     assert settings["broker_port"] != "18830" and settings["hj212_port"] != "9001"
     assert len(set(settings.values())) == len(settings) == 6, settings
     assert "has ended instead of starting" not in done.stderr, done.stderr
+
+
+def test_what_the_machine_carries(quickstart):
+    told = quickstart.run("--bench", "--seconds", "1").stdout
+    for line in ("this machine ", "disk ", "COPY ", "hub, batches ", "hub, singles ", "storage ", "tiles "):
+        assert re.search(f"^{line}.*[1-9]", told, re.MULTILINE), told
+    assert not list(quickstart.var.parent.glob("var-bench/data*")), "nothing is left"
 
 
 def test_wrong_use(quickstart):
