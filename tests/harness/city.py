@@ -1,5 +1,6 @@
 """A city's platform as a process of its own, that takes records and may fail in every way it can. `python3 city.py FOLDER PORT ...`
 is the process; City starts it, tells it how to behave, and reads what it has stored."""
+import email.utils
 import http.server
 import json
 import os
@@ -68,6 +69,10 @@ class City:
     def requests(self):
         return len(self._lines("requests.jsonl"))
 
+    def most_at_once(self):
+        """Requests that were being answered at the same time, at most."""
+        return max(self._lines("at_once.jsonl"), default=0)
+
     def signed(self):
         """Of messages with a signature: its headers and the body."""
         return self._lines("signed.jsonl")
@@ -85,7 +90,8 @@ class City:
 
 class Platform(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    folder, token, lock, known, chance = None, "", threading.Lock(), {}, None
+    folder, token, lock, known, chance, at_once = None, "", threading.Lock(), {}, None, 0
+    clock_s = 0  # its clock is wrong by so much
 
     def log_message(self, *arguments):
         pass
@@ -93,6 +99,9 @@ class Platform(http.server.BaseHTTPRequestHandler):
     def note(self, name, value):
         with open(self.folder / name, "a") as file:
             file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+    def date_time_string(self, timestamp=None):
+        return email.utils.formatdate((timestamp or time.time()) + self.clock_s, usegmt=True)
 
     def answer(self, status, document, headers=()):
         body = json.dumps(document, ensure_ascii=False).encode()
@@ -133,8 +142,19 @@ class Platform(http.server.BaseHTTPRequestHandler):
         self.answer(200, {"list": numbers[start:start + 2], "more": start + 2 if start + 2 < len(numbers) else None})
 
     def do_POST(self):
+        with Platform.lock:
+            Platform.at_once += 1
+            self.note("at_once.jsonl", Platform.at_once)
+        try:
+            self.post()
+        finally:
+            with Platform.lock:
+                Platform.at_once -= 1
+
+    def post(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         how = json.loads((self.folder / "behaviour.json").read_text())
+        self.clock_s = how.get("clock_s", 0)
         if self.path == "/token":
             return self.answer(200, {"access_token": self.token, "expires_in": 600})
         if self.token and self.headers.get("Authorization") != f"Bearer {self.token}":
@@ -142,7 +162,8 @@ class Platform(http.server.BaseHTTPRequestHandler):
         if how.get("redirect"):
             return self.answer(302, {}, [("Location", how["redirect"] if isinstance(how["redirect"], str) else "/elsewhere")])
         if how.get("status"):
-            return self.answer(how["status"], {})
+            again = [("Retry-After", self.date_time_string(time.time() + how["again_s"]))] if "again_s" in how else []
+            return self.answer(how["status"], {}, again)
         if how.get("hang"):
             time.sleep(how["hang"])
         if "X-Cityhub-Signature" in self.headers:

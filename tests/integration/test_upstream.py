@@ -213,6 +213,14 @@ def books(county):
     return county.database.value("SELECT count(*) FROM onemap.exchange_record WHERE state <> 'accepted'")
 
 
+def in_order(stored):
+    """Each case's steps have come from its first, one after the other."""
+    steps = {}
+    for one in stored:
+        steps.setdefault(one["case"], []).append(one["step"])
+    return all(seen == list(range(1, len(seen) + 1)) for seen in steps.values())
+
+
 @pytest.mark.parametrize("batch", [1, 8])
 def test_hostile_city(county, city, cluster, batch):
     """Errors, cuts, timeouts after it has stored, 429; sender and database are killed at random: in the end the city has all, in order
@@ -250,10 +258,87 @@ def test_hostile_city(county, city, cluster, batch):
     ledger = county.database.query("SELECT id::text, encode(hash, 'hex') FROM onemap.exchange_record ORDER BY id")
     assert sorted((one["number"], one["hash"]) for one in stored) == sorted(ledger), "each once"
     assert city.repetitions() > 0, "some came twice, as the same"
-    steps = {}
-    for one in stored:
-        steps.setdefault(one["case"], []).append(one["step"])
-    assert all(seen == list(range(1, len(seen) + 1)) for seen in steps.values()), "in the order of each case"
+    assert in_order(stored)
+
+
+# ---- a city that is away for long, slow, or has the wrong time ----
+
+class Absence:
+    """The time while a city is away, told by the database's own moments: they are moved back by what is to have passed."""
+
+    def __init__(self, county, path):
+        self.county, self.path, self.passed_s, self.pauses = county, path, 0.0, []
+
+    def try_and_wait(self):
+        """The breaker lets one message try, and is waited for."""
+        assert "the target is away" in self.county.send(self.path, code=1).stdout
+        pause_s = float(self.county.database.value("SELECT extract(epoch FROM paused_until - reached) FROM onemap.exchange_target,"
+                                                   " (SELECT max(answered_at) AS reached FROM onemap.exchange_record) x"))
+        self.pauses.append(pause_s)
+        self.county.send(self.path)
+        assert self.county.database.value("SELECT failures FROM onemap.exchange_target") == len(self.pauses), "nothing is sent while it is open"
+        self.wait(pause_s)
+
+    def wait(self, seconds):
+        self.passed_s += seconds
+        for table, column in (("target", "paused_until"), ("record", "made_at"), ("record", "sent_at"), ("record", "answered_at"), ("record", "next_attempt_at")):
+            self.county.database.query(f"UPDATE onemap.exchange_{table} SET {column} = {column} - make_interval(secs => %s)", seconds)
+
+
+def late(county):
+    """Open alarms of what waits too long."""
+    county.database.value("SELECT onemap.exchange_late_sweep()")
+    return county.database.query("SELECT text_zh FROM onemap.alarm_overview WHERE key = 'upstream_late' AND closed_at IS NULL")
+
+
+def test_half_an_hour_away(county, city):
+    """The breaker's pauses double up to five minutes, cases go on meanwhile, the alarm comes and goes; then all goes up in each case's
+    order, one message after the other, and each once."""
+    early = [county.database.value("SELECT test.drive('dispatched')") for _ in range(3)]
+    path = county.target(city.url, oldest_s=1200)
+    county.send(path)
+    city.close()
+    absence = Absence(county, path)
+    while absence.passed_s < 1800:
+        if absence.pauses:
+            assert len(late(county)) == (absence.passed_s > 1200), absence.pauses
+        county.database.value("SELECT test.drive('accepted')")
+        if early:
+            county.database.value("SELECT test.act(%s, 'handle', 'department')", early.pop())
+        absence.try_and_wait()
+    for place, pause_s in enumerate(absence.pauses):
+        most = min(300, 2 ** place)
+        assert most / 2 - 0.1 <= pause_s <= most + 1, absence.pauses
+    assert len(late(county)) == 1 and "共" in late(county)[0][0]
+    waiting = county.database.value("SELECT count(*) FROM onemap.exchange_record WHERE state = 'waiting'")
+    tried = county.database.value("SELECT sum(attempts) FROM onemap.exchange_record WHERE state = 'waiting'")
+    assert (waiting, tried) == (2 * len(absence.pauses) + 3, len(absence.pauses)), "one message tries for all"
+
+    before = len(city.stored())
+    city.start()
+    sender = county.sender(path)
+    sender.start()
+    wait_until(lambda: books(county) == 0, 60, f"all is accepted (log: {sender.log_path})")
+    assert sender.end(signal.SIGTERM) == 0, sender.log_tail()
+    stored = city.stored()
+    assert len(stored) == before + waiting and city.repetitions() == 0 and city.most_at_once() == 1
+    assert in_order(stored)
+    assert late(county) == [] and county.differences() == []
+
+
+def test_wrong_time_and_slow(county, city):
+    """A city's clock is five hours off: when it is to be tried again is not taken from it. A slow answer is an answer."""
+    county.database.value("SELECT test.drive('registered')")
+    path = county.target(city.url)
+    for clock_s in (-18000, 18000):
+        city.behave(status=503, again_s=60, clock_s=clock_s)
+        county.send(path, code=1)
+        assert county.database.value("SELECT paused_until - clock_timestamp() < interval '3 s' FROM onemap.exchange_target"), clock_s
+        county.operator.run("upstream", "retry", "--target", "city")
+    city.behave(hang=0.3, clock_s=18000)
+    assert county.send(path).stdout == "city: 3 accepted, 0 refused, 0 to be tried again\n"
+    assert county.database.value("SELECT max(accepted_at) <= clock_timestamp() AND min(accepted_at) >= min(made_at) FROM onemap.exchange_record")
+    assert city.repetitions() == 0 and county.differences() == []
 
 
 # ---- what it says it has ----
