@@ -64,6 +64,7 @@ struct hub_metrics {
     int64_t devices_online, alarms_open, quarantine_waiting, outbox_waiting, quarantine_dropped;
     char database_advice[512];  /* which of the server's settings do not fit, and what to do; "" = all do */
     char calendar_warning[256]; /* what the calendar lacks for deadlines, a sentence; "" = nothing */
+    char key_warning[256];      /* which terminals' keys are old, likewise */
     uint64_t outbox_sent, outbox_failures;
     int64_t state_dirty;                   /* devices whose state is not written yet */
     uint64_t alarms_opened, alarms_closed; /* by threshold rules */

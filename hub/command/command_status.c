@@ -280,7 +280,8 @@ static void print_block(FILE *out, const struct watch *watch) {
     print_gateways(out, status);
     print_last_problem(out, status);
     fputs("\n", out);
-    static const char *const warnings[][2] = {{"calendar", "calendar"}, {"database_settings", "database settings"}};
+    static const char *const warnings[][2] = {
+        {"calendar", "calendar"}, {"terminal_keys", "terminals' keys"}, {"database_settings", "database settings"}};
     for (size_t i = 0; i < COUNT_OF(warnings); i++) {
         if (member_text(status, warnings[i][0])[0] != '\0') {
             fprintf(out, "%s: ", warnings[i][1]);

@@ -372,11 +372,11 @@ static const struct command_option tell_options[] = {
      .argument = "WORD",
      .kind = OPTION_TEXT,
      .required = true,
-     .words = "text position parameters set_parameters clock set_clock interval set_interval history",
+     .words = "text position parameters set_parameters clock set_clock interval set_interval history new_key",
      .member = "command",
      .help =
          "what it is told: JT/T 808 a text for the driver, where are you, tell or set parameters; HJ 212 tell or set the "
-         "clock, tell or set an interval of reports, send what you have stored"},
+         "clock, tell or set an interval of reports, send what you have stored, have a new key (SM4)"},
     {.name = "set",
      .argument = "KEY=VALUE",
      .kind = OPTION_PAIR,

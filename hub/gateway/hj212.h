@@ -176,6 +176,18 @@ size_t hj212_request(const struct hj212_peer *peer, int command, const char *con
 size_t hj212_set_clock(const struct hj212_peer *peer, const char *pollutant, int64_t now_ms,
                        char out[static HJ212_ANSWER_MAX]);
 
+/* Of a terminal: the key that it encrypts with now, and the one that it is to have (16 of A-Z, a-z, 0-9), made at. */
+struct hj212_keys {
+    const uint8_t *now, *next; /* HJ212_KEY_BYTES each */
+    int64_t made_ms;
+};
+
+/* 1014 (2025): gives the device its next key, encrypted with the one that it has. A standard's block being 16 bytes and
+ * what is left of one plain, the key's last characters travel as they are: the others are secret enough. `out` is not
+ * to be kept. */
+size_t hj212_new_key(const struct hj212_peer *peer, const struct hj212_keys *keys, int64_t now_ms,
+                     char out[static HJ212_ANSWER_MAX]);
+
 /* 2051 (minutes), 2061 (hours), 2031 (days) or 2011: asks for what the device has stored from `begin_ms` to `end_ms`.
  */
 size_t hj212_fetch(const struct hj212_peer *peer, int command, int64_t begin_ms, int64_t end_ms, int64_t now_ms,

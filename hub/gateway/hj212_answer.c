@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "hub/base/error.h"
+#include "hub/base/secret.h"
 #include "hub/gateway/hj212_wire.h"
 
 enum {
@@ -15,6 +16,7 @@ enum {
     REQUEST_ANSWER = 9011,
     SYSTEM_INTERACTION = 91, /* ST of answers */
     SET_CLOCK = 1012,
+    NEW_KEY = 1014,
     SECOND_MS = 1000,
     VERSION_SHIFT = 2,
     STAMP_MAX = 20, /* YYYYMMDDhhmmsszzz and its end */
@@ -78,6 +80,7 @@ struct message {
     const char *qn, *st, *pw, *mn; /* NULL = is left out */
     int command, flag;
     const char *content;
+    const uint8_t *key; /* encrypts the content, NULL = it goes as it is */
 };
 
 /* Whether a value that a device sent may stand in a frame to it. */
@@ -110,8 +113,17 @@ static size_t build(const struct message *message, enum hj212_crc crc, char out[
     if (used + HJ212_HEAD + HJ212_CRC_DIGITS + 3 > sizeof segment) {
         return 0;
     }
-    int length = snprintf(out, HJ212_ANSWER_MAX, "##%04zu%s%04X\r\n", used, segment, hj212_crc(crc, segment, used));
-    return (size_t)length;
+    uint16_t check = hj212_crc(crc, segment, used);
+    if (message->key == NULL) {
+        return (size_t)snprintf(out, HJ212_ANSWER_MAX, "##%04zu%s%04X\r\n", used, segment, check);
+    }
+    char cipher[HJ212_ANSWER_MAX];
+    int begin = (int)(used - strlen(message->content)) - 2;
+    int length = hj212_encrypt(message->content, message->key, cipher, sizeof cipher) == 0
+                     ? 0
+                     : snprintf(out, HJ212_ANSWER_MAX, "##%04zu%.*s%s&&%04X\r\n", used, begin, segment, cipher, check);
+    secret_wipe(segment, sizeof segment);
+    return length < HJ212_ANSWER_MAX ? (size_t)length : 0;
 }
 
 /* Flag's bits of a version; the first two are free. */
@@ -123,9 +135,9 @@ static bool is_answer(int command) {
     return command >= ANSWER_FIRST && command <= ANSWER_LAST;
 }
 
-/* What is told and not asked: ask for the clock, stop watching, stop telling states, heartbeat. */
+/* What is told and not asked: ask for the clock or a new key, stop watching, stop telling states, heartbeat. */
 static bool is_notice(int command) {
-    return command == 1013 || command == 2012 || command == 2022 || command == 9015;
+    return command == 1013 || command == 2012 || command == 2022 || command == 9015 || command == NEW_KEY;
 }
 
 /* Whose answer does not hang on Flag: a device goes on asking for its clock, and gives up a link without heartbeats. */
@@ -195,4 +207,24 @@ size_t hj212_fetch(const struct hj212_peer *peer, int command, int64_t begin_ms,
     snprintf(content, sizeof content, "BeginTime=%s,EndTime=%s", stamp_of(begin_ms, peer->offset_s, false, begin),
              stamp_of(end_ms, peer->offset_s, false, end));
     return hj212_request(peer, command, content, now_ms, out);
+}
+
+size_t hj212_new_key(const struct hj212_peer *peer, const struct hj212_keys *keys, int64_t now_ms,
+                     char out[static HJ212_ANSWER_MAX]) {
+    char stamp[STAMP_MAX], qn[STAMP_MAX], next[HJ212_KEY_BYTES + 1] = "", content[96];
+    memcpy(next, keys->next, HJ212_KEY_BYTES);
+    snprintf(content, sizeof content, "SKCreateTime=%s,NewSK=%s", stamp_of(keys->made_ms, peer->offset_s, true, stamp),
+             next);
+    struct message message = {.qn = stamp_of(now_ms, peer->offset_s, true, qn),
+                              .st = peer->st,
+                              .pw = peer->pw,
+                              .mn = peer->mn,
+                              .command = NEW_KEY,
+                              .flag = flag_of(2025) | 1,
+                              .content = content,
+                              .key = keys->now};
+    size_t length = is_plain(next) && strlen(next) == HJ212_KEY_BYTES ? build(&message, peer->crc, out) : 0;
+    secret_wipe(next, sizeof next);
+    secret_wipe(content, sizeof content);
+    return length;
 }

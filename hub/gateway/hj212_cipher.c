@@ -1,11 +1,12 @@
 /* hj212_cipher.c: encrypted contents of HJ 212-2025. Must never keep or show a key. */
 #include <ctype.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "hub/gateway/hj212_wire.h"
 
-enum { BLOCK = 16, NONE = -1 };
+enum { BLOCK = 16, BYTE_DIGITS = 5 /* 0xE4 and what parts it */, NONE = -1 };
 
 /* Reads 0xE4,0x3E,...} behind the opening bracket into `bytes`. Returns how many characters were read with the closing
  * bracket, and in `count` how many bytes they are; 0 if they are written in another way. */
@@ -28,15 +29,27 @@ static size_t read_bytes(const char *text, size_t length, uint8_t *bytes, size_t
     return 0;
 }
 
-static bool decrypt(const uint8_t *bytes, size_t count, const uint8_t key[HJ212_KEY_BYTES], uint8_t *out) {
+/* Whole blocks, one way or the other. */
+static bool crypt_blocks(bool encrypt, const uint8_t *bytes, size_t count, const uint8_t key[HJ212_KEY_BYTES],
+                         uint8_t *out) {
     EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
     int written = 0, rest = 0;
-    bool done = context != NULL && EVP_DecryptInit_ex(context, EVP_sm4_ecb(), NULL, key, NULL) == 1 &&
+    bool done = context != NULL && EVP_CipherInit_ex(context, EVP_sm4_ecb(), NULL, key, NULL, encrypt) == 1 &&
                 EVP_CIPHER_CTX_set_padding(context, 0) == 1 &&
-                EVP_DecryptUpdate(context, out, &written, bytes, (int)count) == 1 &&
-                EVP_DecryptFinal_ex(context, out + written, &rest) == 1 && (size_t)written == count && rest == 0;
+                EVP_CipherUpdate(context, out, &written, bytes, (int)count) == 1 &&
+                EVP_CipherFinal_ex(context, out + written, &rest) == 1 && (size_t)written == count && rest == 0;
     EVP_CIPHER_CTX_free(context);
     return done;
+}
+
+/* A content begins with the name of an item. */
+static bool is_text(const char *block) {
+    for (size_t i = 0; i < BLOCK; i++) {
+        if (block[i] < ' ' || block[i] > '~') {
+            return false;
+        }
+    }
+    return true;
 }
 
 ptrdiff_t hj212_decrypt(const char *content, size_t length, const uint8_t key[HJ212_KEY_BYTES], char *out) {
@@ -46,9 +59,24 @@ ptrdiff_t hj212_decrypt(const char *content, size_t length, const uint8_t key[HJ
         return NONE;
     }
     size_t read = read_bytes(content + 1, length - 1, bytes, &count);
-    if (read == 0 || count % BLOCK != 0 || !decrypt(bytes, count, key, (uint8_t *)out)) {
+    if (read == 0 || count == 0 || count % BLOCK != 0 || !crypt_blocks(false, bytes, count, key, (uint8_t *)out) ||
+        !is_text(out)) {
         return NONE;
     }
     memcpy(out + count, content + 1 + read, length - 1 - read);
     return (ptrdiff_t)(count + length - 1 - read);
+}
+
+size_t hj212_encrypt(const char *content, const uint8_t key[HJ212_KEY_BYTES], char *out, size_t room) {
+    uint8_t bytes[HJ212_ANSWER_MAX];
+    size_t length = strlen(content), whole = length / BLOCK * BLOCK;
+    if (whole == 0 || whole > sizeof bytes || room < whole * BYTE_DIGITS + length - whole + 3 ||
+        !crypt_blocks(true, (const uint8_t *)content, whole, key, bytes)) {
+        return 0;
+    }
+    for (size_t i = 0; i < whole; i++) {
+        snprintf(out + i * BYTE_DIGITS, BYTE_DIGITS + 1, "%c0x%02X", i == 0 ? '{' : ',', bytes[i]);
+    }
+    snprintf(out + whole * BYTE_DIGITS, length - whole + 2, "}%s", content + whole);
+    return whole * BYTE_DIGITS + 1 + length - whole;
 }

@@ -26,6 +26,8 @@ enum {
     FETCHES_MAX = 8,           /* of a monitor, that wait to be asked for */
     FETCH_WAIT_MS = 120000,    /* for the end of one that was asked for */
     HISTORY_AGAIN_MS = 600000, /* so often the hub is asked what is missing */
+    KEY_AGAIN_MS = 30000,      /* so often the hub is told that a terminal uses its new key, until its list says so */
+    NEW_KEY = 1014,
     REQUEST_ANSWER = 9011,
     REQUEST_END = 9012,
 };
@@ -45,6 +47,7 @@ struct station {
     uint64_t asked_at;           /* of the first in the list, or of the command; 0 = nothing is under way */
     struct command_name telling; /* the command that is under way, id 0 = none */
     int64_t asked_ms;            /* its QN */
+    uint64_t keyed_at;           /* steady ms: when the hub was told last that it uses its new key; 0 = never */
 };
 
 static int64_t port(const struct config *config) {
@@ -168,6 +171,54 @@ static void fetch_over(struct station *station, size_t count) {
     memmove(station->list, station->list + count, station->count * sizeof *station->list);
 }
 
+/* ---- keys ---- */
+
+/* Something of a terminal's key, for the hub. NULL = memory is out. */
+static cJSON *key_letter(const struct terminal *terminal, const char *member, cJSON *value) {
+    cJSON *letter = cJSON_CreateObject(), *key = cJSON_AddObjectToObject(letter, "key");
+    cJSON_AddStringToObject(key, "identity", terminal->identity);
+    if (key == NULL || !cJSON_AddItemToObject(key, member, value)) {
+        cJSON_Delete(value);
+        cJSON_Delete(letter);
+        return NULL;
+    }
+    return letter;
+}
+
+/* It uses its new key: from here on the old one opens nothing, as soon as the hub has noted it. */
+static void key_used(struct upstream *upstream, struct station *station, const struct terminal *terminal,
+                     uint64_t now) {
+    if (station->keyed_at != 0 && now - station->keyed_at < KEY_AGAIN_MS) {
+        return;
+    }
+    cJSON *letter = key_letter(terminal, "used_ms", cJSON_CreateNumber((double)terminal->sm4_next_ms));
+    if (letter != NULL && upstream_letter(upstream, letter, NULL) == 0) {
+        log_info("hj212_key", "mn=%s state=used", log_quote(station->mn));
+        station->keyed_at = now;
+    }
+}
+
+/* It asks for a new key: answered when the hub has noted that, and given one as a command. */
+static void ask_key(struct connection *connection, const struct hj212_frame *frame, const struct terminal *terminal) {
+    struct holding *holding = holding_new(connection);
+    char answer[HJ212_ANSWER_MAX];
+    if (holding == NULL) {
+        connection_count(connection, FRAME_UNSURE);
+        return;
+    }
+    put_answer(holding_stored(holding), frame, terminal);
+    buffer_bytes(holding_refused(holding), answer, hj212_refuse(frame, HJ212_REFUSED, crc_of(terminal), answer));
+    cJSON *letter = key_letter(terminal, "asked", cJSON_CreateTrue());
+    holding_seal(holding, letter != NULL && holding_letter(holding, letter) == 0);
+}
+
+static size_t tell_key(const struct hj212_peer *peer, const struct terminal *terminal, int64_t now_ms,
+                       char request[static HJ212_ANSWER_MAX]) {
+    const struct hj212_keys keys = {
+        .now = terminal->sm4_key, .next = terminal->sm4_next, .made_ms = terminal->sm4_next_ms};
+    return terminal->has_key && terminal->has_next ? hj212_new_key(peer, &keys, now_ms, request) : 0;
+}
+
 /* ---- commands ---- */
 
 static bool may_tell(struct connection *connection) {
@@ -181,7 +232,9 @@ static void tell(struct connection *connection, struct station *station, const s
     const struct hj212_peer peer = peer_of(station, terminal);
     const struct command_name name = command_name_of(what);
     int64_t now_ms = clock_now_ms();
-    size_t length = hj212_tell(&peer, member_get(what, "command"), now_ms, request);
+    const cJSON *command = member_get(what, "command");
+    size_t length = strcmp(member_text(command, "kind"), "new_key") == 0 ? tell_key(&peer, terminal, now_ms, request)
+                                                                         : hj212_tell(&peer, command, now_ms, request);
     if (length == 0) {
         upstream_settle(connection_parts(connection)->upstream, name, COMMAND_FAILED, NULL);
         return;
@@ -191,6 +244,7 @@ static void tell(struct connection *connection, struct station *station, const s
     station->asked_ms = now_ms;
     station->asked_at = (uint64_t)clock_steady_ms();
     connection_send(connection, request, length);
+    secret_wipe(request, sizeof request);
 }
 
 /* What a frame says to the command that is under way. One that has no end in time is over: the hub's own clock says so.
@@ -224,14 +278,17 @@ static bool is_value(struct connection *connection, const struct hj212_frame *fr
            hj212_is_answer(frame, station->asked_ms, terminal->offset_minutes * 60);
 }
 
-/* After each of its frames: what it was asked for has ended, or another is due. */
-static void look_after(struct connection *connection, const struct hj212_frame *frame,
-                       const struct terminal *terminal) {
+/* After each of its frames: what it was asked for has ended, or another is due. `renewed`: it came by its new key. */
+static void look_after(struct connection *connection, const struct hj212_frame *frame, const struct terminal *terminal,
+                       bool renewed) {
     struct station *station = station_of(connection, frame);
     const struct connections_parts *parts = connection_parts(connection);
     uint64_t now = (uint64_t)clock_steady_ms();
     if (station == NULL) {
         return;
+    }
+    if (renewed) {
+        key_used(parts->upstream, station, terminal, now);
     }
     const char *told = hj212_value(frame, "QnRtn");
     bool refused = frame->command == REQUEST_ANSWER && told != NULL && strcmp(told, "1") != 0;
@@ -322,11 +379,12 @@ static void store(struct connection *connection, const struct hj212_frame *frame
     cJSON_Delete(intervals);
 }
 
-/* What is encrypted is read anew with the key of whom it says that it is. */
-static void unlock(struct connection *connection, const char *bytes, size_t length, struct hj212_frame *frame) {
+/* What is encrypted is read anew with the key of whom it says that it is, or with the one that it is to have: true if
+ * that is it. */
+static bool unlock(struct connection *connection, const char *bytes, size_t length, struct hj212_frame *frame) {
     char mn[TERMINAL_IDENTITY_MAX];
     if ((frame->faults & HJ212_LOCKED) == 0 || frame->mn == NULL || strlen(frame->mn) >= sizeof mn) {
-        return;
+        return false;
     }
     memcpy(mn, frame->mn, strlen(frame->mn) + 1);
     const struct terminal *terminal =
@@ -334,22 +392,29 @@ static void unlock(struct connection *connection, const char *bytes, size_t leng
     if (terminal != NULL && terminal->has_key) {
         hj212_parse(bytes, length, terminal->sm4_key, frame);
     }
+    if (terminal == NULL || !terminal->has_next || (frame->faults & HJ212_LOCKED) == 0) {
+        return false;
+    }
+    hj212_parse(bytes, length, terminal->sm4_next, frame);
+    return (frame->faults & HJ212_LOCKED) == 0;
 }
 
 static void take(struct connection *connection, const char *bytes, size_t length) {
     static struct hj212_frame frame; /* large; the loop has one thread */
     hj212_parse(bytes, length, NULL, &frame);
-    unlock(connection, bytes, length, &frame);
+    bool renewed = unlock(connection, bytes, length, &frame);
     const struct terminal *terminal = sender(connection, &frame, bytes, length);
     if (terminal != NULL) {
         connection_heard(connection);
         connection_claim(connection, frame.mn);
         if (is_value(connection, &frame, terminal)) {
             connection_count(connection, FRAME_ANSWERED);
+        } else if (frame.command == NEW_KEY) {
+            ask_key(connection, &frame, terminal);
         } else {
             store(connection, &frame, terminal, bytes, length);
         }
-        look_after(connection, &frame, terminal);
+        look_after(connection, &frame, terminal, renewed);
     }
 }
 

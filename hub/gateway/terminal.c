@@ -33,6 +33,7 @@ static size_t bucket_of(const char *protocol, const char *identity) {
 static void list_free(struct terminal *list, size_t count) {
     for (size_t i = 0; list != NULL && i < count; i++) {
         secret_wipe(list[i].sm4_key, sizeof list[i].sm4_key);
+        secret_wipe(list[i].sm4_next, sizeof list[i].sm4_next);
         char *const texts[] = {list[i].protocol, list[i].identity, list[i].subsystem, list[i].vendor,
                                list[i].device,   list[i].dialect,  list[i].crc};
         for (size_t t = 0; t < sizeof texts / sizeof texts[0]; t++) {
@@ -53,10 +54,16 @@ void terminals_free(struct terminals *terminals) {
     }
 }
 
+/* Hexadecimal digits of so many bytes; `given` = there are any. False: they are others. */
+static bool read_hex(const cJSON *entry, const char *member, unsigned char *bytes, size_t count, bool *given) {
+    const char *hex = member_text(entry, member);
+    size_t length = 0;
+    *given = hex[0] != '\0';
+    return !*given || (sodium_hex2bin(bytes, count, hex, strlen(hex), NULL, &length, NULL) == 0 && length == count);
+}
+
 /* False: memory is out, or it is none. */
 static bool terminal_read(struct terminal *terminal, const cJSON *entry) {
-    const char *secret = member_text(entry, "secret");
-    size_t length = 0;
     terminal->protocol = strdup(member_text(entry, "protocol"));
     terminal->identity = strdup(member_text(entry, "identity"));
     terminal->subsystem = strdup(member_text(entry, "subsystem"));
@@ -65,16 +72,11 @@ static bool terminal_read(struct terminal *terminal, const cJSON *entry) {
     terminal->dialect = strdup(member_text(entry, "dialect"));
     terminal->crc = strdup(member_text(entry, "crc"));
     terminal->offset_minutes = (int)member_number(entry, "offset_minutes", 480);
-    terminal->has_secret = secret[0] != '\0';
-    bool hashed = !terminal->has_secret || (sodium_hex2bin(terminal->secret, sizeof terminal->secret, secret,
-                                                           strlen(secret), NULL, &length, NULL) == 0 &&
-                                            length == sizeof terminal->secret);
-    const char *key = member_text(entry, "sm4_key");
-    terminal->has_key = key[0] != '\0';
-    bool keyed = !terminal->has_key || (sodium_hex2bin(terminal->sm4_key, sizeof terminal->sm4_key, key, strlen(key),
-                                                       NULL, &length, NULL) == 0 &&
-                                        length == sizeof terminal->sm4_key);
-    return hashed && keyed && terminal->protocol != NULL && terminal->identity != NULL && terminal->subsystem != NULL &&
+    terminal->sm4_next_ms = (int64_t)member_number(entry, "sm4_next_ms", 0);
+    return read_hex(entry, "secret", terminal->secret, sizeof terminal->secret, &terminal->has_secret) &&
+           read_hex(entry, "sm4_key", terminal->sm4_key, sizeof terminal->sm4_key, &terminal->has_key) &&
+           read_hex(entry, "sm4_next", terminal->sm4_next, sizeof terminal->sm4_next, &terminal->has_next) &&
+           terminal->protocol != NULL && terminal->identity != NULL && terminal->subsystem != NULL &&
            terminal->vendor != NULL && terminal->device != NULL && terminal->dialect != NULL && terminal->crc != NULL &&
            terminal->protocol[0] != '\0' && terminal->identity[0] != '\0' && terminal->subsystem[0] != '\0' &&
            terminal->vendor[0] != '\0' && terminal->device[0] != '\0' &&

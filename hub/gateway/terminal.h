@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "hub/base/secret.h"
 
@@ -25,7 +26,10 @@ struct terminal {
     bool has_secret;
     unsigned char secret[SECRET_HASH_BYTES]; /* see terminal_secret */
     bool has_key;
-    unsigned char sm4_key[TERMINAL_KEY_BYTES]; /* HJ 212-2025: of what it encrypts */
+    unsigned char sm4_key[TERMINAL_KEY_BYTES];  /* HJ 212-2025: of what it encrypts */
+    bool has_next;                              /* it is given another key, and has not used it yet */
+    unsigned char sm4_next[TERMINAL_KEY_BYTES]; /* that key */
+    int64_t sm4_next_ms;                        /* when it was made, by which the hub knows it */
     struct terminal *next_in_bucket;
 };
 

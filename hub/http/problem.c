@@ -136,6 +136,7 @@ static const struct rule {
      "请由管理员本人登录后办理；本人的岗位和停用由别的管理员办理。"},
     {"CH072", 429, {"待发的指令过多", "Too many commands wait"}, "请等前面的指令发出或过期后再试。"},
     {"CH073", 422, {"终端没有这条指令", "The terminal takes no such command"}, "请核对 command。"},
+    {"CH088", 409, {"终端没有登记密钥", "The terminal has no key"}, "请先登记现用的 SM4 密钥。"},
     {"CH079", 422, {"文件有误，没有导入", "The file is wrong; nothing is imported"}, "请先检查文件，按检查报告改正。"},
     {"CH075", 404, {"没有这个区县，或不是它的令牌", "No such county, or not its token"}, "每个区县用自己的令牌上报。"},
     {"CH076", 422, {"上报的内容有误", "What is reported is wrong"}, "请核对资源与 records。"},

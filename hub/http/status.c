@@ -202,6 +202,7 @@ char *status_json(const struct config *config, bool ready, const char *why) {
         add_text(status, "why", why);
     }
     add_warning(status, "calendar", hub_metrics.calendar_warning);
+    add_warning(status, "terminal_keys", hub_metrics.key_warning);
     add_warning(status, "database_settings", hub_metrics.database_advice);
     add_last_problem(status);
     add_database(status);

@@ -24,7 +24,7 @@ enum {
     GAUGES_S = 2,
     GAUGES_REST = 49,
     MAINTAIN_S = 3600,
-    CALENDAR_S = 60,
+    WARNINGS_S = 60,
     PACK_S = 300,
     JOBS_MAX = 8,
     FLOOD_DEVICES = 20000,
@@ -179,20 +179,29 @@ static void end_gateways(struct runner *runner, const struct postgres_error *err
 
 /* ---- the slow connection's ---- */
 
-static bool build_calendar(struct runner *runner) {
-    buffer_text(&runner->sql, "SELECT onemap.calendar_warning()");
+static bool build_warnings(struct runner *runner) {
+    buffer_text(&runner->sql, "SELECT onemap.calendar_warning(), onemap.terminal_key_warning()");
     return true;
 }
 
-/* A deadline that is counted without its year's holidays is wrong: whoever looks at the hub is told before. */
-static void take_calendar(struct runner *runner, int statement, const PGresult *result) {
+/* A deadline that is counted without its year's holidays is wrong, and a key that is never changed is known one day:
+ * whoever looks at the hub is told before. */
+static void take_warnings(struct runner *runner, int statement, const PGresult *result) {
     (void)runner;
     (void)statement;
-    const char *warning = PQntuples(result) == 1 ? PQgetvalue(result, 0, 0) : "";
-    if (*warning != '\0' && hub_metrics.calendar_warning[0] == '\0') {
-        log_info("calendar", "warning=%s", log_quote(warning));
+    struct {
+        const char *name;
+        char *text;
+        size_t size;
+    } const list[] = {{"calendar", hub_metrics.calendar_warning, sizeof hub_metrics.calendar_warning},
+                      {"terminal_keys", hub_metrics.key_warning, sizeof hub_metrics.key_warning}};
+    for (int i = 0; i < (int)COUNT_OF(list); i++) {
+        const char *warning = PQntuples(result) == 1 ? PQgetvalue(result, 0, i) : "";
+        if (*warning != '\0' && list[i].text[0] == '\0') {
+            log_info(list[i].name, "warning=%s", log_quote(warning));
+        }
+        snprintf(list[i].text, list[i].size, "%s", warning);
     }
-    snprintf(hub_metrics.calendar_warning, sizeof hub_metrics.calendar_warning, "%s", warning);
 }
 
 static bool build_partitions(struct runner *runner) {
@@ -409,7 +418,7 @@ static void jobs_list(struct jobs *jobs) {
                 .name = "sweeps", .build = build_sweeps, .result = take_sweeps, .interval_s = config->jobs_offline_s});
     job_add(
         &jobs->slow,
-        &(struct job){.name = "calendar", .build = build_calendar, .result = take_calendar, .interval_s = CALENDAR_S});
+        &(struct job){.name = "warnings", .build = build_warnings, .result = take_warnings, .interval_s = WARNINGS_S});
     job_add(&jobs->slow,
             &(struct job){.name = "pack", .build = build_pack, .result = take_pack, .interval_s = PACK_S, .rest = 1});
 }

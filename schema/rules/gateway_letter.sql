@@ -14,12 +14,14 @@ BEGIN
         kept := true;
     ELSIF jsonb_typeof(letter->'settled') = 'array' THEN
         kept := onemap.gateway_command_settle(instance, letter->'settled');
+    ELSIF jsonb_typeof(letter->'key') = 'object' THEN
+        kept := onemap.gateway_key(instance, letter->'key');
     END IF;
     RETURN jsonb_build_object('letters', jsonb_build_array(jsonb_build_object('letter', letter->'letter', 'kept', kept)),
         'tell', tell)::text;
 END $$;
 COMMENT ON FUNCTION onemap.gateway_letter(text, jsonb) IS
     'Takes a gateway''s letter {letter: name, and one of media: see gateway_media_put; history: see gateway_history; take, '
-    'settled: see gateway_command_take, gateway_command_settle} and answers '
+    'settled: see gateway_command_take, gateway_command_settle; key: see gateway_key} and answers '
     '{letters: [{letter, kept}], tell: what the gateway says to its terminals}';
 GRANT EXECUTE ON FUNCTION onemap.gateway_letter(text, jsonb) TO cityhub_hub;

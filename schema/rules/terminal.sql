@@ -48,10 +48,11 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     DELETE FROM onemap.terminal_pending p WHERE p.protocol = request->>'protocol'
         AND p.identity = onemap.terminal_identity(request->>'protocol', request->>'identity');
     INSERT INTO onemap.terminal AS t (protocol, identity, subsystem, vendor, device_code, dialect, crc, offset_minutes, secret_hash,
-        sm4_key)
+        sm4_key, sm4_key_at)
     SELECT r.protocol, i.identity, r.subsystem, r.vendor, coalesce(nullif(r.device, ''), i.identity), coalesce(r.dialect, ''),
            coalesce(nullif(r.crc, ''), 'standard'), coalesce(nullif(r.offset_minutes, '')::int, 480),
-           decode(r.secret_hash, 'hex'), decode(nullif(r.sm4_key, ''), 'hex')
+           decode(r.secret_hash, 'hex'), decode(nullif(r.sm4_key, ''), 'hex'),
+           CASE WHEN r.sm4_key <> '' THEN now() END
     FROM jsonb_to_record(request) AS r (protocol text, identity text, subsystem text, vendor text, device text, dialect text,
         crc text, offset_minutes text, secret_hash text, sm4_key text),
         onemap.terminal_identity(r.protocol, r.identity) AS i (identity)
@@ -61,6 +62,10 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         crc = CASE WHEN request->>'crc' <> '' THEN excluded.crc ELSE t.crc END,
         offset_minutes = CASE WHEN request->>'offset_minutes' <> '' THEN excluded.offset_minutes ELSE t.offset_minutes END,
         secret_hash = coalesce(excluded.secret_hash, t.secret_hash), sm4_key = coalesce(excluded.sm4_key, t.sm4_key),
+        sm4_key_at = CASE WHEN excluded.sm4_key IS DISTINCT FROM t.sm4_key AND excluded.sm4_key IS NOT NULL THEN now()
+            ELSE t.sm4_key_at END,
+        sm4_next = CASE WHEN excluded.sm4_key IS NULL OR excluded.sm4_key = t.sm4_key THEN t.sm4_next END,
+        sm4_next_at = CASE WHEN excluded.sm4_key IS NULL OR excluded.sm4_key = t.sm4_key THEN t.sm4_next_at END,
         revoked_at = NULL, changed_at = clock_timestamp()
     RETURNING CASE WHEN t.xmax = 0 THEN 'added' ELSE 'changed' END
 $$;
@@ -131,7 +136,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE name text := onemap.terminal_identity(request->>'protocol', request->>'identity'); ended boolean;
 BEGIN
     PERFORM onemap.terminal_lock();
-    UPDATE onemap.terminal t SET revoked_at = now(), secret_hash = NULL, sm4_key = NULL, changed_at = clock_timestamp()
+    UPDATE onemap.terminal t SET revoked_at = now(), secret_hash = NULL, sm4_key = NULL, sm4_key_at = NULL, sm4_next = NULL,
+        sm4_next_at = NULL, changed_at = clock_timestamp()
     WHERE t.protocol = request->>'protocol' AND t.identity = name AND t.revoked_at IS NULL;
     ended := FOUND;
     IF NOT ended AND NOT EXISTS (SELECT FROM onemap.terminal t WHERE t.protocol = request->>'protocol' AND t.identity = name) THEN
@@ -190,7 +196,8 @@ BEGIN
                 'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem, 'vendor', t.vendor,
                 'device', t.device_code, 'dialect', nullif(t.dialect, ''), 'crc', nullif(t.crc, 'standard'),
                 'offset_minutes', nullif(t.offset_minutes, 480), 'secret', encode(t.secret_hash, 'hex'),
-                'sm4_key', encode(t.sm4_key, 'hex')))
+                'sm4_key', encode(t.sm4_key, 'hex'), 'sm4_next', encode(t.sm4_next, 'hex'),
+                'sm4_next_ms', onemap.http_ms(t.sm4_next_at)))
                 ORDER BY t.id), '[]'))::text
             FROM onemap.terminal t WHERE t.revoked_at IS NULL);
 END $$;
@@ -206,7 +213,9 @@ CREATE OR REPLACE FUNCTION onemap.terminal_list_table(request jsonb) RETURNS TAB
     vendor text, device text, dialect text, crc text, "offset" int, secret text, last_seen text, revoked text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.protocol, t.identity, t.subsystem, t.vendor, t.device_code, nullif(t.dialect, ''), t.crc, t.offset_minutes,
-           CASE WHEN t.secret_hash IS NULL THEN 'no' ELSE 'yes' END || CASE WHEN t.sm4_key IS NULL THEN '' ELSE ', SM4' END,
+           CASE WHEN t.secret_hash IS NULL THEN 'no' ELSE 'yes' END || CASE WHEN t.sm4_key IS NULL THEN '' ELSE ', SM4 since '
+               || onemap.county_time(t.sm4_key_at, 'YYYY-MM-DD') END
+               || CASE WHEN t.sm4_next IS NULL THEN '' ELSE ', next given' END,
            onemap.county_time(s.last_seen_at, 'YYYY-MM-DD HH24:MI:SS'), onemap.county_time(t.revoked_at)
     FROM onemap.terminal t
     LEFT JOIN onemap.device d ON d.subsystem = t.subsystem AND d.vendor = t.vendor AND d.code = t.device_code

@@ -16,7 +16,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         ('hj212', 'clock', '查询时钟', '{}', '{}'), ('hj212', 'set_clock', '校时', '{}', '{}'),
         ('hj212', 'interval', '查询上报间隔', '{data}', '{}'),
         ('hj212', 'set_interval', '设置上报间隔', '{data,interval}', '{interval}'),
-        ('hj212', 'history', '补传历史数据', '{data,from,to}', '{data,from,to}')
+        ('hj212', 'history', '补传历史数据', '{data,from,to}', '{data,from,to}'), ('hj212', 'new_key', '更换密钥', '{}', '{}')
 $$;
 COMMENT ON FUNCTION onemap.terminal_command_kinds() IS
     'What terminals of a protocol can be told, with the fields that a command of the kind may and must have';
@@ -153,6 +153,9 @@ BEGIN
     IF mine >= onemap.setting('terminal_command_waiting')::int OR every >= onemap.setting('terminal_command_waiting_all')::int THEN
         RAISE EXCEPTION '% commands wait for this terminal, % for all', mine, every USING ERRCODE = 'CH072',
             HINT = '等前面的指令发出或过期后再试。';
+    END IF;
+    IF sent->>'command' = 'new_key' THEN -- the gateways have it by their list: a command is for people to see
+        PERFORM onemap.terminal_key_make(terminal);
     END IF;
     INSERT INTO onemap.terminal_command (terminal_id, kind, detail, asked_by, expires_at)
     VALUES (terminal, sent->>'command', detail, who,

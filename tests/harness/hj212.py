@@ -55,6 +55,13 @@ def encrypt(content, key):
     return b"{" + b",".join(b"0x%02X" % byte for byte in cipher) + b"}" + content[whole:]
 
 
+def decrypt(content, key):
+    """The way back."""
+    cipher, rest = content[1:].split(b"}", 1)
+    keys, data = round_keys(key)[::-1], bytes(int(byte, 16) for byte in cipher.split(b","))
+    return b"".join(sm4_block(data[i:i + 16], keys) for i in range(0, len(data), 16)) + rest
+
+
 def frame(header, items, kind="standard", key=None, encoding="utf-8", tail=b"\r\n", declared=None):
     """One frame. `header`: [(name, value)]; `items`: [(separator before it, name, value)]; `key`: SM4, 16 bytes."""
     head = ";".join(f"{name}={value}" for name, value in header).encode(encoding) + b";CP=&&"

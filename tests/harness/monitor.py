@@ -61,6 +61,9 @@ class Monitor:
             *lines, self.left = self.left.split(b"\r\n")
             for line in lines:
                 segment = line[6:-4]
+                head, encrypted, rest = segment.partition(b"CP=&&{")
+                if encrypted:
+                    segment = head + b"CP=&&" + hj212.decrypt(b"{" + rest[:-2], self.key) + b"&&"
                 assert int(line[2:6]) == len(segment) and hj212.crc(segment, self.kind) == int(line[-4:], 16), line
                 self.answers.append(segment.decode())
                 answered = re.search(r"QN=(\d+);.*CN=9014;", segment.decode())

@@ -275,4 +275,4 @@ def test_what_is_encrypted_is_read_with_the_terminals_key(county, monitor, tmp_p
     done = county.hub.run("terminal", "add", "--protocol", "hj212", "--identity", "X", "--subsystem", "dust", "--vendor", "acme", "--key-file",
                           tmp_path / "key", code=2)
     assert "must have 16 bytes" in done.stderr
-    assert [one["secret"] for one in json.loads(county.hub.run("terminal", "list", "--json").stdout) if one["identity"] in LOCKED] == ["no, SM4"] * 2
+    assert [one["secret"] for one in json.loads(county.hub.run("terminal", "list", "--json").stdout) if one["identity"] in LOCKED] == [f"no, SM4 since {datetime.datetime.now(BEIJING):%Y-%m-%d}"] * 2

@@ -13,6 +13,7 @@ from harness.process import wait_until
 from harness.site import Site
 
 TRUCKS, MONITORS = ["13800000001", "13800000002", "13800000003"], ["MN-TELL-1", "MN-TELL-2"]
+LOCKED, KEY = "MN-TELL-KEY", b"0123456789abcdef"
 TEXT, SET, QUERY, WHERE = 0x8300, 0x8103, 0x8104, 0x8201
 
 
@@ -28,9 +29,11 @@ class County:
             self.hub.run("vendor", "add", "--subsystem", subsystem, "--vendor", vendor, "--password-file", password)
             for name in names:
                 self.hub.run("terminal", "add", "--protocol", protocol, "--identity", name, "--subsystem", subsystem, "--vendor", vendor)
+        password.write_text(KEY.decode() + "\n")
+        self.hub.run("terminal", "add", "--protocol", "hj212", "--identity", LOCKED, "--subsystem", "dust", "--vendor", "acme", "--key-file", password)
         self.hub.start()
         self.gateway = Gateway(self.hub, broker, folder, {"gateway.history_s": 0}).start()
-        wait_until(lambda: self.gateway.terminals() == len(TRUCKS + MONITORS), 60, "the gateway has the list")
+        wait_until(lambda: self.gateway.terminals() == len(TRUCKS + MONITORS) + 1, 60, "the gateway has the list")
         self.dispatcher = Visitor(self.hub, "dispatcher")
 
     def path(self, identity):
@@ -72,8 +75,8 @@ def truck(county):
 def monitor(county):
     opened = []
 
-    def make(mn):
-        opened.append(Monitor("127.0.0.1", county.gateway.hj212_port, mn))
+    def make(mn, key=None):
+        opened.append(Monitor("127.0.0.1", county.gateway.hj212_port, mn, key=key))
         assert "CN=9014;" in opened[-1].receive(opened[-1].send({"a34004-Rtd": 35.2}))
         return opened[-1]
     yield make
@@ -90,7 +93,7 @@ def request(device, command):
     def came():
         device.receive("none", timeout=0.3)
         for number, one in enumerate(device.answers):
-            found = re.search(rf"QN=(\d+);ST=39;CN={command};PW=123456;MN={device.mn};Flag=5;CP=&&(.*)&&", one)
+            found = re.search(rf"QN=(\d+);ST=39;CN={command};PW=123456;MN={device.mn};Flag=[59];CP=&&(.*)&&", one)
             if found:
                 device.answers.pop(number)
                 return found.groups()
@@ -229,6 +232,70 @@ def test_clock_and_history(county, monitor):
     assert content == "BeginTime=20260101080000,EndTime=20260101200000"
     device.send({"ExeRtn": 100}, command=9012, qn=qn, flag=4)
     assert county.became(MONITORS[1], number, "failed")["answer"] == {"ExeRtn": "100"}
+
+
+# ---- keys
+
+def secret_in(county, text):
+    """Where a secret can be read that must be nowhere: logs, audit log, commands as people see them."""
+    texts = [county.gateway.process.log_path.read_text(), county.hub.process.log_path.read_text(), county.dispatcher.get(county.path(LOCKED)).text,
+             county.dispatcher.get("/api/v1/terminals").text, county.hub.run("terminal", "list", "--json").stdout,
+             county.hub.run("terminal", "list", "--commands", "--json").stdout,
+             county.database.value("SELECT string_agg(l.detail::text, ' ') FROM onemap.audit_log l"),
+             county.database.value("SELECT coalesce(string_agg(r.name || r.value, ' '), '') FROM onemap.interval_other_report r")]
+    return [n for n, one in enumerate(texts) if text in one or text.encode().hex() in one]
+
+
+def given_key(device):
+    """Takes the key that comes down, as a monitor does: (QN, key)."""
+    qn, content = request(device, 1014)
+    made, key = re.fullmatch(r"SKCreateTime=(\d{17}),NewSK=([A-Za-z0-9]{16})", content).groups()
+    assert abs(time.mktime(time.strptime(made[:14], "%Y%m%d%H%M%S")) - 28800 - time.mktime(time.gmtime())) < 300
+    return qn, key
+
+
+def opens(device, key, timeout=30):
+    """Whether the gateway takes what is encrypted with a key."""
+    device.key = key
+    return device.receive(device.send({"a34004-Rtd": 35.2}, flag=9), timeout=timeout) is not None
+
+
+def test_a_monitor_gets_a_new_key_and_the_old_one_is_gone_when_it_is_used(county, monitor):
+    device = monitor(LOCKED, key=KEY)
+    number = county.tell(LOCKED, command="new_key")
+    qn, key = given_key(device)
+    assert "SM4 since " in county.hub.run("terminal", "list").stdout and ", next given" in county.hub.run("terminal", "list").stdout
+    county.gateway.kill()  # before the monitor has answered: what it has heard is good all the same
+    county.gateway.start()
+    device = monitor(LOCKED, key=KEY)
+    assert opens(device, KEY) and opens(device, key.encode()), "both hold"
+    wait_until(lambda: county.database.value("SELECT t.sm4_next IS NULL AND t.sm4_key = %s FROM onemap.terminal t WHERE t.identity = %s", key.encode(), LOCKED),
+               60, "the hub knows that it is used")
+    county.gateway.sync()
+    assert not opens(device, KEY, timeout=2) and opens(device, key.encode()), "the old one is gone"
+    assert county.command(LOCKED, number)["state"] == "sent" and county.command(LOCKED, number)["detail"] == {}
+    assert secret_in(county, key) == [] and key not in str(device.answers)
+
+
+def test_a_monitor_asks_for_a_new_key(county, monitor):
+    key = bytes(county.database.value("SELECT t.sm4_key FROM onemap.terminal t WHERE t.identity = %s", LOCKED))
+    county.database.query("UPDATE onemap.terminal_command SET asked_at = asked_at - interval '11 minutes' WHERE kind = 'new_key'")
+    device = monitor(LOCKED, key=key)
+    qn, frame = device.frame(None, command=1014, flag=9)
+    device.socket.sendall(frame)
+    assert "CN=9013;" in device.receive(qn)
+    assert county.database.value("SELECT count(*) FROM onemap.terminal_command c WHERE c.asked_by = 'terminal'") == 1, "answered when it is noted"
+    qn, new = given_key(device)
+    device.send({"QnRtn": 1}, command=9011, qn=qn, flag=8)
+    device.send({"ExeRtn": 1}, command=9012, qn=qn, flag=8)
+    number = county.database.value("SELECT c.id FROM onemap.terminal_command c WHERE c.asked_by = 'terminal'")
+    county.became(LOCKED, number, "acknowledged")
+    assert opens(device, new.encode())
+    stranger = monitor(MONITORS[0])
+    qn, frame = stranger.frame(None, command=1014, flag=9)
+    stranger.socket.sendall(frame)
+    answer = stranger.receive(qn)
+    assert "CN=9011;" in answer and "QnRtn=2" in answer, "who has no key is refused"
 
 
 # ---- who may

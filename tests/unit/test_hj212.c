@@ -215,6 +215,51 @@ static void test_answers(void **state) {
     expect_answer("QN=1&&1C80;ST=32;CN=2011;PW=##1;MN=M1;Flag=5;CP=&&a=1&&", "ST=91;CN=9014;MN=M1;Flag=4;CP=&&&&");
 }
 
+/* What is given is read back by the key that it travels by, and by no other. */
+static void test_a_new_key(void **state) {
+    (void)state;
+    char out[HJ212_ANSWER_MAX];
+    const uint8_t key[] = "0000000000000000", other[] = "1111111111111111";
+    const struct hj212_peer peer = {
+        .st = "39", .pw = "123456", .mn = "M1", .version = 2025, .offset_s = 28800, .crc = HJ212_CRC_MODBUS};
+    const struct hj212_keys keys = {.now = key, .next = (const uint8_t *)"abcdefghIJKLM789", .made_ms = 1767225600123};
+    size_t length = hj212_new_key(&peer, &keys, 1767225660456, out);
+    assert_true(length > 0 && length < sizeof out);
+    assert_null(strstr(out, "NewSK"));
+    assert_null(strstr(out, "abcdefgh"));
+    hj212_parse(out, length, key, &frame);
+    assert_int_equal(frame.encryption, HJ212_DECRYPTED);
+    assert_int_equal(frame.crc, HJ212_CRC_MODBUS);
+    assert_int_equal(frame.faults, HJ212_CRC_FOREIGN);
+    assert_int_equal(frame.command, 1014);
+    assert_string_equal(frame.qn, "20260101080100456");
+    assert_string_equal(frame.flag, "9");
+    assert_string_equal(hj212_value(&frame, "SKCreateTime"), "20260101080000123");
+    assert_string_equal(hj212_value(&frame, "NewSK"), "abcdefghIJKLM789");
+    hj212_parse(out, length, other, &frame);
+    assert_true((frame.faults & HJ212_LOCKED) != 0);
+
+    const struct hj212_keys no_text = {.now = key, .next = (const uint8_t *)"abc&&efghIJKLM789", .made_ms = 1};
+    assert_int_equal(hj212_new_key(&peer, &no_text, 1, out), 0);
+    expect_answer(FIELDS("1014", "9"), ANSWER("9013", "8"));
+    expect_answer(FIELDS("1014", "8"), "");
+}
+
+/* The check value has 256 values: without a look at the text some wrong key opens a frame. */
+static void test_no_other_key_opens_a_frame(void **state) {
+    (void)state;
+    char out[HJ212_ANSWER_MAX];
+    uint8_t key[HJ212_KEY_BYTES + 1] = "0000000000000000";
+    const struct hj212_peer peer = {.st = "39", .pw = "1", .mn = "M1", .version = 2025, .crc = HJ212_CRC_STANDARD};
+    const struct hj212_keys keys = {.now = key, .next = key, .made_ms = 1767225600123};
+    size_t length = hj212_new_key(&peer, &keys, 1767225660456, out);
+    for (unsigned n = 1; n <= 2000; n++) {
+        uint8_t other[HJ212_KEY_BYTES] = {(uint8_t)n, (uint8_t)(n >> 8)};
+        hj212_parse(out, length, other, &frame);
+        assert_true((frame.faults & HJ212_LOCKED) != 0);
+    }
+}
+
 static void test_refusals(void **state) {
     (void)state;
     char out[HJ212_ANSWER_MAX], reason[HJ212_REASON_MAX];
@@ -286,9 +331,16 @@ static void test_encrypted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stream),   cmocka_unit_test(test_stream_junk), cmocka_unit_test(test_crc),
-        cmocka_unit_test(test_time),     cmocka_unit_test(test_answers),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_commands), cmocka_unit_test(test_encrypted),
+        cmocka_unit_test(test_stream),
+        cmocka_unit_test(test_stream_junk),
+        cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_a_new_key),
+        cmocka_unit_test(test_no_other_key_opens_a_frame),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_encrypted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,6 +46,7 @@ interface Hub {
   ready: boolean;
   why: string | null;
   calendar: string | null;
+  terminal_keys: string | null;
   database_settings: string | null;
   last_problem: string | null;
   database: { connected: boolean; losses: number; writer_queue: number };
@@ -93,6 +94,7 @@ function Health(): JSX.Element {
   const words = [
     [t("lastProblem"), hub.last_problem],
     [t("calendar"), hub.calendar],
+    [t("terminalKeys"), hub.terminal_keys],
     [t("settings"), hub.database_settings],
   ].filter(([, text]) => text !== null && text !== "");
   // Those that wait, not the hub's counter since its start: the list behind the number has as many.
