@@ -250,6 +250,14 @@ void feed_record(struct feed *feed, struct device *device, const struct record *
     }
 }
 
+void feed_back(struct feed *feed, const struct device *device, int64_t received_at_ms) {
+    const struct feed_key key = {.id = device->id, .layer = FEED_STATE};
+    struct feed_entry *state = feed->kept ? entry_find(feed, &key) : NULL;
+    if (state != NULL) {
+        state->back_ms = received_at_ms;
+    }
+}
+
 void feed_silent(struct feed *feed, struct device *device, int64_t last_seen_ms) {
     const struct feed_key key = {.id = device->id, .layer = FEED_STATE};
     const struct feed_entry *known = feed->kept ? entry_find(feed, &key) : NULL;

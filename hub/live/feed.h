@@ -38,6 +38,8 @@ bool feed_kept(const struct feed *feed);
 
 /* One committed record of a device. Without memory the layer is lost, and told to be. */
 void feed_record(struct feed *feed, struct device *device, const struct record *record, int64_t received_at_ms);
+/* The record that was just taken ended the device's silence: who hears of the device for the first time is told so. */
+void feed_back(struct feed *feed, const struct device *device, int64_t received_at_ms);
 /* The device is silent: nothing has come of it since last_seen_ms. Passed over if something has. */
 void feed_silent(struct feed *feed, struct device *device, int64_t last_seen_ms);
 

@@ -110,6 +110,9 @@ static void put_state(struct buffer *out, const struct feed_entry *entry) {
     buffer_text(out, entry->device->vendor->adapter->key);
     buffer_text(out, entry->online ? "\",\"online\":true" : "\",\"online\":false");
     put_member(out, ",\"last_seen_at_ms\":", entry->last_seen_ms);
+    if (entry->online && entry->back_ms != 0) {
+        put_member(out, ",\"online_since_ms\":", entry->back_ms);
+    }
     if (entry->observed_at_ms != INT64_MIN) {
         put_member(out, ",\"observed_at_ms\":", entry->observed_at_ms);
     }

@@ -27,6 +27,7 @@ struct feed_entry {
     /* a state or a place */
     const struct device *device;
     int64_t observed_at_ms, last_seen_ms, placed_at_ms;
+    int64_t back_ms; /* when it was heard of again, after a silence that ended while somebody listens; 0 = none did */
     bool online;
     uint64_t quality;
     /* a text */

@@ -542,6 +542,11 @@ int points_put(struct points *points, enum point_layer layer, const struct point
                                 : point_set(points, &points->layers[layer], point, &look);
 }
 
+bool points_silent(const struct points *points, int64_t device) {
+    const struct point *point = point_find(&points->layers[POINT_DEVICE], device);
+    return point != NULL && point->state == points->offline;
+}
+
 int points_seen(struct points *points, const struct device *device, const struct record *record,
                 int64_t received_at_ms) {
     struct layer *layer = &points->layers[POINT_DEVICE];

@@ -75,6 +75,9 @@ void points_free(struct points *points);
 int points_put(struct points *points, enum point_layer layer, const struct point_row *row);
 void points_remove(struct points *points, enum point_layer layer, int64_t id);
 
+/* Whether the map shows the device as offline. */
+bool points_silent(const struct points *points, int64_t device);
+
 /* A record of the device was stored. Returns as points_put. */
 int points_seen(struct points *points, const struct device *device, const struct record *record,
                 int64_t received_at_ms);

@@ -110,6 +110,14 @@ def test_names_that_the_pages_tell(database):
     assert not missing, "\n".join(sorted(missing))
 
 
+def test_problems_in_words_on_the_page():
+    """The operators' page has a sentence for each code that the guide tells vendors of, and for no other."""
+    table = (paths.ROOT / "docs" / "vendor.md").read_text().split("<!-- table: codes -->")[1].split("<!-- table end -->")[0]
+    told = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    said = set(re.findall(r'^  (\w+): "', (paths.ROOT / "web" / "src" / "lib" / "problems.ts").read_text(), re.MULTILINE))
+    assert len(told) > 20 and told == said, told ^ said
+
+
 # ---- docs/vendor.md, with logins
 
 class Guarded:

@@ -155,7 +155,16 @@ static void test_silent(void **state) {
     commit(world, device, 20, 1, 6);
     feed_silent(world->feed, device, T0_MS + 10500);
     turn(world);
-    shows(take(&all), "\"online\":true,\"last_seen_at_ms\":1700000020500");
+    shows(take(&all), "\"online\":true,\"last_seen_at_ms\":1700000020500,\"observed_at_ms\":");
+    /* The map knows that it was silent: who comes later is told, too, and of no silence that is over and begins anew.
+     */
+    feed_back(world->feed, device, T0_MS + 20500);
+    commit(world, device, 21, 1, 7);
+    turn(world);
+    shows(take(&all), "\"last_seen_at_ms\":1700000021500,\"online_since_ms\":1700000020500,\"observed_at_ms\":");
+    feed_silent(world->feed, device, T0_MS + 21500);
+    turn(world);
+    shows(take(&all), "\"online\":false,\"last_seen_at_ms\":1700000021500,\"observed_at_ms\":");
     leave(&all);
 }
 

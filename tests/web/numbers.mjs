@@ -64,6 +64,7 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
         ["#/operate", ".operate-facts a[data-number]", 2],
         ["#/operate/quarantine", ".operate .table a", 2],
         ["#/operate/upstream", ".operate .table a", 4],
+        ["#/operate/vendors", ".operate .table a", 4],
       ]) {
         counts[address] = await crawl(page, address, ready, least);
       }

@@ -55,6 +55,42 @@ export function orderTests({ enter, county, expect, check, shot, text, looked })
       return window;
     },
 
+    "orders: an answer goes with photographs of the order's cases, and shows them": async () => {
+      await county("orders");
+      const number = await county("dispatched", { title: "有照片的案卷" });
+      const window = await enter(CENTRE, "#/orders");
+      const { page } = window;
+      const photo = (await page.screenshot({ type: "jpeg" })).toString("base64");
+      await page.evaluate(async ([number, photo]) => {
+        const ask = async (path, type, body) => {
+          const answer = await fetch(`/api/v1/${path}`, { method: "POST", headers: { "Content-Type": type }, body });
+          if (!answer.ok) throw new Error(`${path}: ${await answer.text()}`);
+          return answer.json();
+        };
+        const { sha256 } = await ask("attachments", "image/jpeg", Uint8Array.from(atob(photo), (letter) => letter.charCodeAt(0)));
+        const { version, can } = await (await fetch(`/api/v1/cases/${number}`)).json();
+        const post = Object.keys(can).find((one) => can[one].some(({ action }) => action === "attach"));
+        await ask(`cases/${number}/actions`, "application/json", JSON.stringify({ action: "attach", post, version, reason: "现场照片", attachments: [{ sha256 }] }));
+      }, [number, photo]);
+      await page.click(".orders tbody a:has-text('垃圾无人清运')");
+      await page.click("[data-action=answer]");
+      expect((await page.locator(".orders-pictures").count()) === 0, "there are pictures of no case");
+      await page.click("[data-action=link]");
+      await page.fill("[name=case]", number);
+      await page.click(".orders-act button.primary");
+      await page.waitForFunction((number) => document.querySelector(".orders-facts")?.innerText.includes(number), number);
+      await page.click("[data-action=answer]");
+      await page.fill("[name=text]", "已清运");
+      await page.check(".orders-pictures [name=attachments]");
+      await page.waitForFunction(() => document.querySelector(".orders-pictures img")?.naturalWidth > 0);
+      await check(page, "an answer with photographs");
+      await shot(page, "order-answering");
+      await page.click(".orders-act button.primary");
+      await page.waitForFunction(() => document.querySelector("ul.orders-files img")?.naturalWidth > 0 && document.querySelector(".orders").innerText.includes("已清运"));
+      await shot(page, "order-answered");
+      return window;
+    },
+
     ...looked("orders, counties and what no map can show", async ({ size, language, theme }) => {
       await county("orders");
       await county("counties");

@@ -1,38 +1,18 @@
 // page.mjs [PATTERN]: the page as people use it, in Debian's Chromium, under a host name of a county's network. Run by `run`, which answers to
 // the lines that begin with @. In every test these are failures: an error in the console, a violation of the Content Security Policy, a request to
 // anywhere but the hub.
-import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
-import { chromium } from "playwright-core";
 import { deskTests } from "./desk.mjs";
+import { BASE, browser, county } from "./drive.mjs";
 import { manageTests } from "./manage.mjs";
 import { numberTests } from "./numbers.mjs";
 import { orderTests } from "./orders.mjs";
 
-const { PAGE_HOST, PAGE_PORT, PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
-const BASE = `http://${PAGE_HOST}:${PAGE_PORT}`;
+const { PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
 const place = JSON.parse(process.env.PAGE_PLACE);
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const WAIT_MS = Number(process.env.PAGE_WAIT_MS ?? 60_000);
 const SIZES = { office: [1366, 768], wall: [3840, 1080], phone: [390, 844] };
-
-// ---- the county ----
-
-const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-
-async function county(what, parameters = {}) {
-  console.log(`@${JSON.stringify({ do: what, with: parameters })}`);
-  const { answer, problem } = JSON.parse((await lines.next()).value);
-  if (problem !== undefined) throw new Error(`${what}: ${problem}`);
-  return answer;
-}
-
-// ---- a browser ----
-
-const browser = await chromium.launch({
-  executablePath: "/usr/bin/chromium",
-  args: ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist", `--host-resolver-rules=MAP ${PAGE_HOST} 127.0.0.1`],
-});
 
 /** A window with nothing in it yet. `faults` fills with what must not be; `forgiven`: parts of texts that a test brings about itself. */
 async function open({ size = "office", theme = "light", forgiven = [], webgl = true } = {}) {
@@ -570,6 +550,6 @@ for (const [name, run] of Object.entries(tests).filter(([name]) => pattern.test(
     console.log(`failed: ${name}: ${error.message}\n    (${file}.png)`);
   }
 }
-console.log(`@${JSON.stringify({ do: "counts", passed, failed })}`);
+await county("counts", { passed, failed });
 await browser.close();
 process.exit(0);

@@ -56,14 +56,15 @@ def cases(database, count):
                 'geom', format('SRID=4326;POINT(%%s %%s)', %s + random() * %s, %s + random() * %s)))).*
             FROM onemap.case_record r, generate_series(1, %s) n WHERE r.code = %s""", (WEST, WIDTH, SOUTH, HEIGHT, count - 1, code))
     connection.close()
+    database.query("SELECT setval(pg_get_serial_sequence('onemap.case_record', 'id'), max(c.id)) FROM onemap.case_record c")  # more may be reported
 
 
 class Movers:
-    """Vehicles on their way, as long as the block lasts: each tells its place every 5 s, and has gone some 50 m."""
+    """Vehicles on their way, as long as the block lasts: each tells its place once an interval, and has gone some 50 m."""
 
-    def __init__(self, vendor, count):
-        self.vendor, self.ended, self.rng = vendor, threading.Event(), random.Random(7)
-        self.at = [[WEST + WIDTH * self.rng.random(), SOUTH + HEIGHT * self.rng.random()] for _ in range(count)]
+    def __init__(self, vendor, count, interval=MOVE_S, at=None):
+        self.vendor, self.ended, self.rng, self.turns = vendor, threading.Event(), random.Random(7), round(interval * 4)
+        self.at = at or [[WEST + WIDTH * self.rng.random(), SOUTH + HEIGHT * self.rng.random()] for _ in range(count)]
         self.thread = threading.Thread(target=self.run)
 
     def tell(self, numbers):
@@ -77,7 +78,7 @@ class Movers:
     def run(self):
         turn, due = 0, time.monotonic()
         while not self.ended.wait(max(0, due - time.monotonic())):
-            self.tell(range(turn % (MOVE_S * 4), len(self.at), MOVE_S * 4))  # four times a second
+            self.tell(range(turn % self.turns, len(self.at), self.turns))  # four times a second
             turn, due = turn + 1, due + 0.25
 
     def __enter__(self):

@@ -10,6 +10,8 @@ export interface DeviceState {
   id: number;
   subsystem: string;
   online: boolean;
+  /** When it was heard of again, if it was silent before; of one that has been online all the time it is not said. */
+  online_since_ms?: number;
   last_seen_at_ms: number | null;
   observed_at_ms: number | null;
   values?: Record<string, number>;

@@ -38,7 +38,7 @@ interface Callbacks {
 }
 
 const POINTS: PointLayer[] = ["device", "alarm", "case"];
-const REFRESH_MS = 1000;
+const REFRESH_MS = 500;
 /** A base map whose source was away is asked again so often. */
 const BASE_AGAIN_MS = 30_000;
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
@@ -130,6 +130,8 @@ export class Canvas {
   readonly movers = new MoverLayer();
   readonly map: GlMap;
   private dirty = new Set<PointLayer>();
+  /** Asked for in the turn before. */
+  private asked = new Set<PointLayer>();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private shown: Shown = { off: [], mobile: [], moment: null };
   /** Of when the tiles are that are drawn; undefined = of some time. */
@@ -194,14 +196,18 @@ export class Canvas {
     this.map.remove();
   }
 
-  /** Tiles of a layer may have changed: they are asked for again, once in a while; those that are the same cost a 304. */
+  /** Tiles of a layer may have changed: they are asked for again at once, or when the turn ends; those that are the same cost a 304. */
   touch(layer: PointLayer): void {
     this.dirty.add(layer);
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      for (const one of this.dirty) if (this.map.getSource(one)) this.map.refreshTiles(one);
-      this.dirty.clear();
-    }, REFRESH_MS);
+    if (this.timer === undefined) this.refresh();
+  }
+
+  /** What was asked for the last time once more: the hub's stream may be a moment before its tiles. */
+  private refresh(): void {
+    for (const layer of new Set([...this.dirty, ...this.asked])) if (this.map.getSource(layer)) this.map.refreshTiles(layer);
+    this.asked = this.dirty;
+    this.dirty = new Set();
+    this.timer = this.asked.size === 0 ? undefined : setTimeout(() => this.refresh(), REFRESH_MS);
   }
 
   show(shown: Shown): void {

@@ -154,6 +154,8 @@ export function Layers({ query, bases }: { query: MapQuery; bases: Basemap[] }):
         filters={[
           { key: "state", title: t("state"), kind: "choice", choices: STATES.map((state) => ({ value: state, title: t(state) })) },
           { key: "department", title: t("department"), kind: "choice", choices: departments.value.map(({ code, name_zh }) => ({ value: code, title: name_zh })) },
+          // Chosen elsewhere, where vendors are listed; here it is seen and taken away.
+          ...(query.vendor === "" ? [] : [{ key: "vendor", title: t("vendor"), kind: "choice" as const, choices: [{ value: query.vendor, title: query.vendor }] }]),
           { key: "text", title: t("text"), kind: "text" },
         ]}
       />

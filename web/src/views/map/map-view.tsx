@@ -151,8 +151,8 @@ function useLive(canvas: Canvas | null, past: boolean, anew: (kind: ListKind) =>
               canvas?.movers.remove(thing.id);
               flipped = true;
             } else if (online.get(thing.id) !== thing.online) {
-              // Of the first word of a device it is not known what the map has: one that is online is the rule.
-              flipped ||= online.has(thing.id) || !thing.online;
+              // Of the first word of a device it is not known what the map has: one that is online, and has been, is the rule.
+              flipped ||= online.has(thing.id) || !thing.online || thing.online_since_ms !== undefined;
               online.set(thing.id, thing.online);
             }
           }

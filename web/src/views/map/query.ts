@@ -12,6 +12,8 @@ export interface MapQuery {
   subsystem: string;
   state: string;
   department: string;
+  /** Of devices alone. */
+  vendor: string;
   text: string;
   /** Layers that are switched off. */
   off: string[];
@@ -61,6 +63,7 @@ export function mapQuery(): MapQuery {
     subsystem: parameters["subsystem"] ?? "",
     state: STATES.find((word) => word === parameters["state"]) ?? "",
     department: parameters["department"] ?? "",
+    vendor: parameters["vendor"] ?? "",
     text: (parameters["text"] ?? "").trim(),
     off: (parameters["off"] ?? "").split(",").filter((word) => word !== ""),
     shade: oneOf(SHADES, parameters["shade"] as (typeof SHADES)[number] | undefined, ""),
@@ -79,7 +82,7 @@ export function mapQuery(): MapQuery {
 
 /** Whether the filter asks for what tiles do not know: then map and list both show the list. */
 export function isFiltered(query: MapQuery, kind: ListKind): boolean {
-  return query.area !== null || query.subsystem !== "" || query.department !== "" || [...query.text].length >= 2 || (kind === "device" && query.state !== "");
+  return query.area !== null || query.subsystem !== "" || query.department !== "" || [...query.text].length >= 2 || (kind === "device" && (query.state !== "" || query.vendor !== ""));
 }
 
 /** The same filter for a list of the API. */
@@ -91,7 +94,7 @@ export function listParameters(query: MapQuery, kind: ListKind, box: string | nu
   if (box !== null) common["box"] = box;
   if (query.area !== null) common["area"] = areaText(query.area);
   if (query.moment !== null) common["at"] = query.moment;
-  if (kind === "device") return query.state === "" ? common : { ...common, state: query.state };
+  if (kind === "device") return { ...common, ...(query.state !== "" && { state: query.state }), ...(query.vendor !== "" && { vendor: query.vendor }) };
   if (kind === "alarm") return { ...common, open: "true" };
   return { ...common, is: "open" };
 }

@@ -162,6 +162,16 @@ function Vendors(): JSX.Element {
     if (one.last_seen_at === null) return <span class="quiet">{t("never")}</span>;
     return silent(one) ? <strong class="bad">▲ {t("silent")}</strong> : <span class="good">● {t("speaks")}</span>;
   };
+  const count = (one: Vendor, value: number, which: Record<string, string>): JSX.Element | string => value === 0 ? "0" : (
+    <a
+      href={link("map", { list: "device", subsystem: one.subsystem, vendor: one.vendor, inview: false, ...which })}
+      data-number={value}
+      class={value < one.devices ? "warn" : ""}
+      aria-label={`${one.name_zh} ${subsystemName(one.subsystem)} ${t("devices")} ${number(value)}`}
+    >
+      {number(value)}
+    </a>
+  );
   // Who has gone silent comes first.
   const rows = [...asked.data.vendors].sort((a, b) => Number(silent(b)) - Number(silent(a)) || a.subsystem.localeCompare(b.subsystem) || a.vendor.localeCompare(b.vendor));
   return (
@@ -174,10 +184,10 @@ function Vendors(): JSX.Element {
         { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
         { key: "vendor", title: t("vendor"), cell: (one) => `${one.name_zh} (${one.vendor})` },
         { key: "company", title: t("company"), cell: (one) => one.company, wide: true },
-        { key: "devices", title: t("devices"), numeric: true, cell: (one) => <span class={one.online < one.devices ? "warn" : ""}>{`${number(one.online)} / ${number(one.devices)}`}</span> },
+        { key: "devices", title: t("devices"), numeric: true, cell: (one) => <>{count(one, one.online, { state: "online" })} / {count(one, one.devices, {})}</> },
         { key: "seen", title: t("seen"), cell: (one) => ago(one.last_seen_at) },
         { key: "silent", title: t("silent"), cell: (one) => t("silentAfter", duration(intervalSeconds(one.silent_after))), wide: true },
-        { key: "unknown", title: t("unknown"), cell: (one) => one.unknown_devices, wide: true },
+        { key: "unknown", title: t("unknown"), cell: (one) => t(one.unknown_devices === "quarantine" ? "unknownHeld" : "unknownTaken"), wide: true },
       ]}
     />
   );

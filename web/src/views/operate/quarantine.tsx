@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { address, ask as askHub, asProblem, useAsk, usePages, type Problem } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
 import { ago, dateTimeSeconds, number } from "../../lib/format.ts";
+import { problemName } from "../../lib/problems.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { Dialog } from "../../part/dialog.tsx";
@@ -35,7 +36,7 @@ interface Message {
   replayed_at: string | null;
 }
 interface Whole extends Message {
-  list: { code: string; index: number; reason: string }[];
+  list: { code: string; index: number; field?: string; reason: string }[];
   kept_bytes: number;
   payload_base64: string;
   replaying: boolean;
@@ -83,6 +84,18 @@ function textOf(base64: string): string | null {
   }
 }
 
+/** What is wrong in the page's language; the code, and what the hub said of one message, beside it. */
+function Why({ code, detail }: { code: string; detail: string }): JSX.Element {
+  return (
+    <>
+      {problemName(code)} <code>{code}</code>
+      <div class="quiet operate-detail" lang="en">
+        {detail}
+      </div>
+    </>
+  );
+}
+
 function OneMessage({ id }: { id: string }): JSX.Element {
   const asked = useAsk<Whole>(`quarantine/${encodeURIComponent(id)}`);
   const one = asked.data;
@@ -93,7 +106,7 @@ function OneMessage({ id }: { id: string }): JSX.Element {
     return () => clearTimeout(timer);
   }, [one]);
   return (
-    <Dialog title={`#${id} ${one?.code ?? ""}`} onClose={() => setParameters({ message: null })}>
+    <Dialog title={`#${id} ${one === undefined ? "" : problemName(one.code)}`} onClose={() => setParameters({ message: null })}>
       {one === undefined ? (
         asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />
       ) : (
@@ -118,8 +131,18 @@ function OneMessage({ id }: { id: string }): JSX.Element {
           <ul class="operate-problems">
             {one.list.map((problem, place) => (
               <li key={place}>
-                <code>{problem.code}</code> {problem.index >= 0 && `#${problem.index} `}
-                {problem.reason}
+                <strong>{problemName(problem.code)}</strong> <code>{problem.code}</code>
+                <div>
+                  {problem.index >= 0 && `${t("record", problem.index + 1)} `}
+                  {problem.field !== undefined && (
+                    <>
+                      {t("field")} <code>{problem.field}</code>{" "}
+                    </>
+                  )}
+                  <span class="quiet" lang="en">
+                    {problem.reason}
+                  </span>
+                </div>
               </li>
             ))}
           </ul>
@@ -168,8 +191,7 @@ function Messages({ filter }: { filter: Record<string, string> }): JSX.Element {
         columns={[
           { key: "received", title: t("newest"), cell: (one) => dateTimeSeconds(one.received_at) },
           { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
-          { key: "code", title: t("code"), cell: (one) => <code>{one.code}</code> },
-          { key: "reason", title: t("reason"), cell: (one) => one.reason },
+          { key: "reason", title: t("reason"), cell: (one) => <Why code={one.code} detail={one.reason} /> },
           { key: "times", title: t("messages"), numeric: true, wide: true, cell: (one) => number(one.times) },
           { key: "bytes", title: t("bytes"), numeric: true, wide: true, cell: (one) => number(one.bytes) },
           { key: "state", title: t("state"), cell: (one) => (one.replayed_at === null ? <span class="warn">{t("still")}</span> : <span class="good">{t("replayed")}</span>), wide: true },
@@ -186,7 +208,7 @@ export function Quarantine(): JSX.Element {
   const opened = parameters["message"];
   const count = (one: Reason, value: number, waiting: boolean) =>
     value === 0 ? "0" : (
-      <a href={link("operate/quarantine", { code: one.code, subsystem: one.subsystem, vendor: one.vendor, ...(waiting && { waiting: true }) })} data-number={value} aria-label={`${one.code} ${one.vendor} ${t(waiting ? "still" : "messages")} ${number(value)}`}>
+      <a href={link("operate/quarantine", { code: one.code, subsystem: one.subsystem, vendor: one.vendor, ...(waiting && { waiting: true }) })} data-number={value} aria-label={`${problemName(one.code)} ${one.vendor} ${t(waiting ? "still" : "messages")} ${number(value)}`}>
         {number(value)}
       </a>
     );
@@ -197,7 +219,7 @@ export function Quarantine(): JSX.Element {
         <>
           <p class="row">
             <a href={link("operate/quarantine")}>← {t("all")}</a>
-            {Object.entries(filter).map(([key, value]) => (key === "waiting" ? <span key={key}>{t(value === "true" ? "still" : "replayed")}</span> : <code key={key}>{value}</code>))}
+            {Object.entries(filter).map(([key, value]) => (key === "waiting" ? <span key={key}>{t(value === "true" ? "still" : "replayed")}</span> : <span key={key}>{key === "code" ? problemName(value) : key === "subsystem" ? subsystemName(value) : value}</span>))}
           </p>
           <Messages filter={filter} />
         </>
@@ -211,12 +233,11 @@ export function Quarantine(): JSX.Element {
           rows={asked.data.reasons}
           rowKey={(one) => `${one.code}/${one.subsystem}/${one.vendor}`}
           columns={[
-            { key: "code", title: t("code"), cell: (one) => <code>{one.code}</code> },
+            { key: "reason", title: t("reason"), cell: (one) => <Why code={one.code} detail={one.example} /> },
             { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
             { key: "messages", title: t("messages"), numeric: true, cell: (one) => count(one, one.messages, false) },
             { key: "waiting", title: t("still"), numeric: true, cell: (one) => count(one, one.waiting, true) },
             { key: "last", title: t("newest"), cell: (one) => ago(one.last_received_at) },
-            { key: "example", title: t("example"), cell: (one) => one.example, wide: true },
           ]}
         />
       )}

@@ -5,6 +5,7 @@ import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { Failed } from "../../part/states.tsx";
 import { RESULTS, SATISFACTIONS, type Doing, type WholeOrder } from "./order-types.ts";
+import { Pictures } from "./pictures.tsx";
 import { t } from "./words.ts";
 
 type Draft = Record<"reason" | "case" | "category" | "result" | "text" | "satisfaction", string>;
@@ -82,6 +83,7 @@ function Fields({ doing, draft, set }: { doing: Doing; draft: Draft; set: (field
 export function Act({ order, onDone }: { order: WholeOrder; onDone: () => void }): JSX.Element {
   const [chosen, setChosen] = useState("");
   const [draft, setDraft] = useState(EMPTY);
+  const [pictures, setPictures] = useState<string[]>([]);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [missing, setMissing] = useState("");
   const [busy, setBusy] = useState(false);
@@ -101,7 +103,9 @@ export function Act({ order, onDone }: { order: WholeOrder; onDone: () => void }
         ...own,
         ...(own["result"] !== undefined && { result: Number(own["result"]) }),
         ...(draft.reason.trim() !== "" && { reason: draft.reason.trim() }),
+        ...(pictures.length > 0 && doing.fields.includes("attachments") && { attachments: pictures }),
       });
+      setPictures([]);
       setChosen("");
       setDraft(EMPTY);
     } catch (error) {
@@ -127,6 +131,7 @@ export function Act({ order, onDone }: { order: WholeOrder; onDone: () => void }
         ))}
       </div>
       {doing && <Fields doing={doing} draft={draft} set={(field, value) => setDraft({ ...draft, [field]: value })} />}
+      {doing?.fields.includes("attachments") && <Pictures order={order} chosen={pictures} onChosen={setPictures} />}
       {missing !== "" && doing && (
         <p class="warn" role="alert">
           {t("incomplete", missing)}

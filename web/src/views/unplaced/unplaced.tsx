@@ -69,7 +69,7 @@ function Things({ what, flaw, title }: { what: What; flaw: string; title: string
           <span class="warn">{coded(one.flaw, one.flaw_zh)}</span>{" "}
           <span class="quiet">
             {one.shown === true && t("shown")}
-            {one.reason}
+            <span lang="en">{one.reason}</span>
             {(one.records ?? 0) > 1 && ` · ${t("records", one.records!)}`}
           </span>
         </>

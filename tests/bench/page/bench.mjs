@@ -1,0 +1,190 @@
+// bench.mjs LEGS SECONDS TIMES: the legs of `run`, which starts it and tells what they are.
+import { BASE, browser, county } from "../../web/drive.mjs";
+
+const [legs, seconds, times] = [process.argv[2].split(","), Number(process.argv[3]), Number(process.argv[4])];
+const facts = await county("facts");
+
+/** In the page before anything of it: counts frames that draw by WebGL, and keeps what their script took, long tasks, layout shifts, and when what is looked for was there. */
+function probe() {
+  const bench = (globalThis.bench = { draws: 0, gl: null, scripts: [], tasks: [], shift: 0, shifted: [], there: {}, looking: false, seen: null, changed: [] });
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) {
+      if (entry.hadRecentInput) continue;
+      bench.shift += entry.value;
+      bench.shifted.push(`${entry.value.toFixed(4)} ${entry.sources.map(({ node }) => `${node?.nodeName}.${node?.className ?? ""}`).join(" ")}`);
+    }
+  }).observe({ type: "layout-shift", buffered: true });
+  new PerformanceObserver((list) => bench.tasks.push(...list.getEntries().map(({ startTime, duration }) => [startTime, duration]))).observe({ type: "longtask", buffered: true });
+  for (const name of ["drawArrays", "drawElements"]) {
+    const before = WebGL2RenderingContext.prototype[name];
+    WebGL2RenderingContext.prototype[name] = function (...rest) {
+      bench.draws++;
+      bench.gl = this;
+      return before.apply(this, rest);
+    };
+  }
+  /** Whether the middle of the map, of 60 pixels each way, is drawn otherwise than by the frame before. */
+  const look = ({ gl }) => {
+    const pixels = new Uint8Array(4 * 60 * 60);
+    gl.readPixels(gl.drawingBufferWidth / 2 - 30, gl.drawingBufferHeight / 2 - 30, 60, 60, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+    const before = bench.seen;
+    bench.seen = pixels;
+    if (before !== null && pixels.some((value, at) => value !== before[at])) bench.changed.push(Date.now());
+  };
+  const ask = requestAnimationFrame.bind(globalThis);
+  globalThis.requestAnimationFrame = (frame) =>
+    ask((at) => {
+      const [draws, begun] = [bench.draws, performance.now()];
+      frame(at);
+      if (bench.draws === draws) return;
+      bench.scripts.push([begun, performance.now() - begun]);
+      if (bench.looking) look(bench);
+    });
+  const wanted = { list: ".map-list tbody tr", counts: ".subsystems tbody tr" };
+  new MutationObserver(() => {
+    for (const [name, selector] of Object.entries(wanted)) if (!(name in bench.there) && document.querySelector(selector) !== null) bench.there[name] = performance.now();
+  }).observe(document, { childList: true, subtree: true });
+}
+
+const say = (leg, what) => console.log(`${leg.padEnd(7)} ${what}`);
+const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? 0;
+const worst = (values) => Math.max(0, ...values);
+const seconds3 = (ms) => (ms / 1000).toFixed(2);
+
+async function login() {
+  const context = await browser.newContext({ locale: "zh-CN" });
+  const page = await context.newPage();
+  await page.goto(BASE);
+  await page.fill("[name=login]", facts.login);
+  await page.fill("[name=password]", facts.password);
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("main#content");
+  const session = await context.storageState();
+  await context.close();
+  return session;
+}
+
+const session = await login();
+
+/** A window of a browser that has the session and nothing else. */
+async function open(slowed = 1) {
+  const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1366, height: 768 }, storageState: session });
+  await context.addInitScript(probe);
+  const page = await context.newPage();
+  page.setDefaultTimeout(120_000);
+  page.on("pageerror", (error) => console.log(`error: ${error.stack ?? error.message}`));
+  const tools = await context.newCDPSession(page);
+  if (slowed > 1) await tools.send("Emulation.setCPUThrottlingRate", { rate: slowed });
+  return { page, context, tools };
+}
+
+/** Until no frame was drawn for so long. */
+const still = (page, ms) => page.waitForFunction((ms) => performance.now() - (bench.scripts.at(-1)?.[0] ?? 1e9) > ms && document.querySelector(".liveness.live") !== null, ms, { polling: 100 });
+
+async function first() {
+  for (let turn = 1; turn <= 3; turn++) {
+    const { page, context } = await open(4);
+    await page.goto(`${BASE}/#/map`, { waitUntil: "commit" });
+    await still(page, 3000);
+    const { there, tasks, drawn, loaded } = await page.evaluate(() => ({
+      there: bench.there,
+      tasks: bench.tasks,
+      drawn: bench.scripts.at(-1)[0],
+      loaded: performance.getEntriesByType("resource").filter(({ name }) => name.includes("/tiles/")).map(({ responseEnd }) => responseEnd),
+    }));
+    const quiet = worst(tasks.map(([start, lasts]) => start + lasts));
+    say("first", `interactive ${seconds3(worst([there.list, there.counts, drawn, quiet]))} s: list ${seconds3(there.list)}, counts ${seconds3(there.counts)}, tiles ${seconds3(worst(loaded))},`
+      + ` last frame ${seconds3(drawn)}, last long task ${seconds3(quiet)} (the longest ${worst(tasks.map(([, lasts]) => lasts)).toFixed(0)} ms)`);
+    await context.close();
+  }
+}
+
+async function movers() {
+  const { page, context } = await open();
+  await page.goto(`${BASE}/#/map`);
+  await still(page, 2000);
+  await county("start");
+  await page.waitForTimeout(3000);
+  await page.evaluate(() => Object.assign(bench, { scripts: [], tasks: [], shift: 0, shifted: [] }));
+  await page.waitForTimeout(seconds * 1000);
+  const { scripts, tasks, shift, shifted } = await page.evaluate(() => bench);
+  const took = scripts.map(([, lasts]) => lasts);
+  say("movers", `script of a frame: p50 ${quantile(took, 0.5).toFixed(2)}, p95 ${quantile(took, 0.95).toFixed(2)}, max ${worst(took).toFixed(1)} ms of ${took.length} frames in ${seconds} s;`
+    + ` tasks of more than 50 ms: ${tasks.length}, the longest ${worst(tasks.map(([, lasts]) => lasts)).toFixed(0)} ms; layout shift ${shift.toFixed(4)} ${[...new Set(shifted)].slice(0, 3).join("; ")}`);
+  await county("halt");
+  await still(page, 3000);
+  await page.evaluate(() => (bench.scripts = []));
+  await page.waitForTimeout(40_000);
+  say("movers", `nothing moves: ${await page.evaluate(() => bench.scripts.length)} frames drawn in 40 s`);
+  await context.close();
+}
+
+/** What `act` does at `place`, after the map is there and still; ms until it is drawn. */
+async function delay(page, { lon, lat }, act) {
+  await page.evaluate(([lon, lat]) => {
+    bench.scripts = [[performance.now(), 0]];
+    location.hash = `#/map?list=none&at=${lon.toFixed(5)},${lat.toFixed(5)},18`;
+  }, [lon, lat]);
+  await still(page, 1500);
+  await page.evaluate(() => Object.assign(bench, { changed: [] }));
+  const { at } = await act();
+  const seen = await page.waitForFunction(() => bench.changed[0], null, { polling: 50, timeout: 20_000 }).then((answer) => answer.jsonValue(), () => Infinity);
+  return seen - at;
+}
+
+async function pixel() {
+  const { page, context } = await open();
+  const start = await county("mover", { step: 0 });
+  await page.goto(`${BASE}/#/map?list=none&at=${start.lon.toFixed(5)},${start.lat.toFixed(5)},18`);
+  await page.evaluate(() => (bench.looking = true));
+  await still(page, 1500);
+  await page.evaluate(() => Object.assign(bench, { shift: 0, shifted: [] }));
+  const found = { vehicle: [], device: [], case: [], alarm: [] };
+  for (let turn = 0; turn < times; turn++) {
+    found.vehicle.push(await delay(page, start, () => county("mover", { step: turn % 2 === 0 ? 1 : 0 })));
+    for (const [shift, what] of ["report", "case", "alarm"].entries()) {
+      const n = 3 * turn + shift;
+      found[["device", "case", "alarm"][shift]].push(await delay(page, await county("place", { n }), () => county(what, { n })));
+    }
+  }
+  for (const [what, delays] of Object.entries(found)) {
+    say("pixel", `${what.padEnd(8)} p50 ${quantile(delays, 0.5)}, max ${worst(delays)} ms of ${delays.length}`);
+  }
+  const { shift, shifted } = await page.evaluate(() => bench);
+  say("pixel", `layout shift ${shift.toFixed(4)} ${[...new Set(shifted)].slice(0, 3).join("; ")}`);
+  await context.close();
+}
+
+/** Least squares: what a reading grows by a minute. */
+function slope(readings) {
+  const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [x, y] = [mean(readings.map(([minute]) => minute)), mean(readings.map(([, bytes]) => bytes))];
+  return mean(readings.map(([minute, bytes]) => (minute - x) * (bytes - y))) / mean(readings.map(([minute]) => (minute - x) ** 2));
+}
+
+async function soak(view) {
+  const { page, context, tools } = await open();
+  await page.goto(`${BASE}/#/${view}`);
+  await page.waitForTimeout(10_000);
+  await county("start");
+  const begun = Date.now();
+  const readings = [];
+  for (let n = 1000; Date.now() - begun < seconds * 1000; n++) {
+    for (const what of ["report", "case", "alarm"]) await county(what, { n: n + (view === "map" ? 0 : 2000) });
+    await page.waitForTimeout(1000);
+    if (n % 5 > 0 || Date.now() - begun < 10_000) continue;
+    await tools.send("HeapProfiler.collectGarbage");
+    readings.push([(Date.now() - begun) / 60_000, (await tools.send("Runtime.getHeapUsage")).usedSize]);
+  }
+  await county("halt");
+  const events = Math.round((facts.movers / 20) * seconds);
+  say("soak", `${view}: heap ${(readings[0][1] / 1048576).toFixed(1)} MB, then ${(readings.at(-1)[1] / 1048576).toFixed(1)} MB after some ${events} events, ${(slope(readings) / 1024).toFixed(0)} KB a minute`);
+  await context.close();
+}
+
+if (legs.includes("first")) await first();
+if (legs.includes("movers")) await movers();
+if (legs.includes("pixel")) await pixel();
+if (legs.includes("soak")) for (const view of ["map", "wall"]) await soak(view);
+await browser.close();
+process.exit(0);
