@@ -5,9 +5,10 @@
 static const struct parameter stream_parameters[] = {
     {.name = "layer",
      .kind = PARAMETER_CHOICE,
-     .choices = "state position alarm case counter score",
-     .list = 6,
-     .meaning = "only these: states of devices, positions of what moves, alarms, cases, counters, months' scores"},
+     .choices = "state position alarm case counter score tile",
+     .list = 7,
+     .meaning =
+         "only these: states of devices, positions of what moves, alarms, cases, counters, months' scores, tiles"},
     {.name = "subsystem",
      .kind = PARAMETER_TEXT,
      .low = 2,

@@ -8,7 +8,7 @@
 #include "hub/base/metrics.h"
 #include "hub/live/feed_internal.h"
 
-const char *const feed_layer_names[FEED_LAYERS] = {"state", "position", "alarm", "case", "counter", "score"};
+const char *const feed_layer_names[FEED_LAYERS] = {"state", "position", "alarm", "case", "counter", "score", "tile"};
 
 struct feed *feed_new(uint64_t epoch) {
     struct feed *feed = calloc(1, sizeof *feed);
@@ -45,6 +45,13 @@ static void entry_drop(struct feed *feed, struct feed_entry *entry) {
 static void list_clear(struct feed *feed, enum feed_layer layer) {
     struct feed_list *list = &feed->lists[layer];
     while (list->oldest != NULL) {
+        entry_drop(feed, list->oldest);
+    }
+}
+
+static void list_bound(struct feed *feed, struct feed_list *list) {
+    while (list->count > FEED_THINGS_MAX || list->bytes > FEED_TEXT_BYTES_MAX) {
+        list->floor = list->oldest->position;
         entry_drop(feed, list->oldest);
     }
 }
@@ -273,13 +280,6 @@ void feed_silent(struct feed *feed, struct device *device, int64_t last_seen_ms)
 
 /* ---- texts ---- */
 
-static void texts_bound(struct feed *feed, struct feed_list *list) {
-    while (list->count > FEED_TEXTS_MAX || list->bytes > FEED_TEXT_BYTES_MAX) {
-        list->floor = list->oldest->position;
-        entry_drop(feed, list->oldest);
-    }
-}
-
 void feed_text(struct feed *feed, enum feed_layer layer, int64_t id, const struct feed_where *where, const char *text,
                size_t length) {
     const struct feed_key key = {.id = id, .layer = (int32_t)layer};
@@ -302,5 +302,24 @@ void feed_text(struct feed *feed, enum feed_layer layer, int64_t id, const struc
     entry->text = copy;
     entry->text_length = length;
     entry->where = *where;
-    texts_bound(feed, list);
+    list_bound(feed, list);
+}
+
+/* ---- tiles ---- */
+
+static void tile_change(struct feed *feed, const struct feed_tile *tile, int department) {
+    const struct feed_key key = {.id = feed_tile_id(tile, department), .layer = FEED_TILE};
+    struct feed_entry *entry = feed->kept ? entry_change(feed, &key, 0) : NULL;
+    if (entry != NULL) {
+        entry->where = (struct feed_where){.subsystem = -1, .department = department};
+        list_bound(feed, &feed->lists[FEED_TILE]);
+    }
+}
+
+void feed_cell(struct feed *feed, unsigned tiles, uint32_t x, uint32_t y, int department) {
+    tile_change(feed, &(struct feed_tile){.layer = tiles, .x = x, .y = y}, department);
+}
+
+void feed_polygons(struct feed *feed, unsigned tiles) {
+    tile_change(feed, &(struct feed_tile){.layer = tiles}, 0);
 }

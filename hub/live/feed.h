@@ -1,7 +1,7 @@
 /* feed.h: what changed since the hub's process began, for those who listen: each thing (a device's state, a place, an
- * alarm, a case, counters, a month's scores) once, as it is now, in the order of its last change. A position in it is a
- * number that grows with each change; whoever has seen all up to a position needs the things that are behind it, and
- * nothing else. Kept only while somebody listens. Does no I/O; belongs to the loop's thread. */
+ * alarm, a case, counters, a month's scores, the tiles of a cell) once, as it is now, in the order of its last change.
+ * A position in it is a number that grows with each change; whoever has seen all up to a position needs the things that
+ * are behind it, and nothing else. Kept only while somebody listens. Does no I/O; belongs to the loop's thread. */
 #ifndef CITYHUB_FEED_H
 #define CITYHUB_FEED_H
 
@@ -12,12 +12,12 @@
 #include "hub/decode/decode.h"
 #include "hub/know/registry.h"
 
-enum feed_layer { FEED_STATE, FEED_POSITION, FEED_ALARM, FEED_CASE, FEED_COUNTER, FEED_SCORE, FEED_LAYERS };
+enum feed_layer { FEED_STATE, FEED_POSITION, FEED_ALARM, FEED_CASE, FEED_COUNTER, FEED_SCORE, FEED_TILE, FEED_LAYERS };
 enum { FEED_ALL = (1 << FEED_LAYERS) - 1 };
 extern const char *const feed_layer_names[FEED_LAYERS]; /* "state", ... */
 
 enum {
-    FEED_TEXTS_MAX = 20000,                 /* alarms, or cases, that are kept; the oldest go */
+    FEED_THINGS_MAX = 20000,                /* alarms, cases, or cells, that are kept; the oldest go */
     FEED_TEXT_BYTES_MAX = 16 * 1024 * 1024, /* of them */
 };
 
@@ -55,6 +55,11 @@ void feed_text(struct feed *feed, enum feed_layer layer, int64_t id, const struc
                size_t length);
 /* It was of this department and is of `now` one: those who saw it there and do not any more are told. */
 void feed_left(struct feed *feed, enum feed_layer layer, int64_t id, int department, int now);
+
+/* What tiles (enum of tiles.h) show of this department (0 = none) in a cell, a tile of POINT_CELL_ZOOM, has changed. */
+void feed_cell(struct feed *feed, unsigned tiles, uint32_t x, uint32_t y, int department);
+/* All tiles of a layer of polygons may have changed, for everybody. */
+void feed_polygons(struct feed *feed, unsigned tiles);
 
 /* Changes of these layers (a bit each) may be missing: who listens is told to read anew. */
 void feed_lost(struct feed *feed, unsigned layers);

@@ -127,6 +127,17 @@ static void put_position(struct buffer *out, const struct feed_entry *entry) {
     buffer_text(out, "}");
 }
 
+static void put_tile(struct buffer *out, const struct feed_entry *entry) {
+    const struct feed_tile tile = feed_tile_of(entry);
+    buffer_format(out, "{\"layer\":\"%s\"", tile_layer_names[tile.layer]);
+    if (tile.layer < POINT_LAYERS) {
+        buffer_format(out, ",\"z\":%d", POINT_CELL_ZOOM);
+        put_member(out, ",\"x\":", tile.x);
+        put_member(out, ",\"y\":", tile.y);
+    }
+    buffer_text(out, "}");
+}
+
 static void put_thing(struct buffer *out, const struct feed_entry *entry, enum feed_match match) {
     buffer_text(out, out->length > 0 ? "," : "");
     if (match == FEED_LEFT) {
@@ -136,6 +147,8 @@ static void put_thing(struct buffer *out, const struct feed_entry *entry, enum f
         put_state(out, entry);
     } else if (entry->key.layer == FEED_POSITION) {
         put_position(out, entry);
+    } else if (entry->key.layer == FEED_TILE) {
+        put_tile(out, entry);
     } else {
         buffer_bytes(out, entry->text, entry->text_length);
     }

@@ -64,12 +64,16 @@ int feed_filter_box(struct feed_filter *filter, const char *text) {
         char *end = NULL;
         *numbers[i] = strtod(text, &end);
         bool last = i + 1 == COUNT_OF(numbers);
-        if (end == text || *end != (last ? '\0' : ',') || !isfinite(*numbers[i])) {
+        double most = i % 2 == 0 ? 180 : 90;
+        /* What is no number is not within either. */
+        if (end == text || *end != (last ? '\0' : ',') || !(fabs(*numbers[i]) <= most)) {
             return CH_EINVAL;
         }
         text = end + 1;
     }
     filter->boxed = true;
+    filter->north_west = point_place(filter->west, filter->north);
+    filter->south_east = point_place(filter->east, filter->south);
     return 0;
 }
 
@@ -133,6 +137,20 @@ static bool is_everywhere(const struct feed_entry *entry) {
     return entry->key.layer == FEED_COUNTER || entry->key.layer == FEED_SCORE;
 }
 
+static bool is_between(uint32_t west, uint32_t east, uint32_t x) {
+    return west <= east ? x >= west && x <= east : x >= west || x <= east;
+}
+
+/* A tile shows devices of every subsystem. Polygons are everybody's: whether one changed is told by their ETag, too. */
+static bool tile_matches(const struct feed_filter *filter, const struct feed_entry *entry) {
+    enum { SHIFT = 32 - POINT_CELL_ZOOM };
+    const struct feed_tile tile = feed_tile_of(entry);
+    return tile.layer >= POINT_LAYERS ||
+           (sees(filter, entry->where.department) &&
+            (!filter->boxed || (is_between(filter->north_west.x >> SHIFT, filter->south_east.x >> SHIFT, tile.x) &&
+                                tile.y >= filter->north_west.y >> SHIFT && tile.y <= filter->south_east.y >> SHIFT)));
+}
+
 static bool is_inside(const struct feed_filter *filter, bool placed, double lon, double lat) {
     bool between = filter->west <= filter->east ? lon >= filter->west && lon <= filter->east
                                                 : lon >= filter->west || lon <= filter->east;
@@ -143,6 +161,9 @@ enum feed_match feed_filter_match(const struct feed_filter *filter, const struct
     const struct feed_where *where = &entry->where;
     if (entry->key.left != 0) {
         return sees(filter, entry->key.left) && !sees(filter, where->department) ? FEED_LEFT : FEED_NOTHING;
+    }
+    if (entry->key.layer == FEED_TILE) {
+        return tile_matches(filter, entry) ? FEED_CHANGED : FEED_NOTHING;
     }
     if (!sees(filter, where->department) ||
         (filter->subsystems != 0 && !is_everywhere(entry) &&

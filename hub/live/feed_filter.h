@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "hub/live/feed.h"
+#include "hub/live/point.h"
 
 struct feed_entry;
 
@@ -16,15 +17,16 @@ struct feed_filter {
     uint64_t subsystems; /* a bit each of adapters[]; 0 = all, and what is of none */
     bool boxed;
     double west, south, east, north; /* degrees; west > east = over the date line */
-    bool limited;                    /* to these departments; else all, and what is of none */
-    int32_t *departments;            /* ascending, each once */
+    struct point_place north_west, south_east;
+    bool limited;         /* to these departments; else all, and what is of none */
+    int32_t *departments; /* ascending, each once */
     size_t department_count;
 };
 
 /* Takes a list with commas between: layers' names, or subsystems' keys. CH_EINVAL if one is unknown; "" = all. */
 int feed_filter_layers(struct feed_filter *filter, const char *text);
 int feed_filter_subsystems(struct feed_filter *filter, const char *text);
-/* "west,south,east,north". CH_EINVAL if it is not that. */
+/* "west,south,east,north" in degrees, up to 180 and 90. CH_EINVAL if it is not that. */
 int feed_filter_box(struct feed_filter *filter, const char *text);
 /* Ids with commas between, "" = none at all; NULL = all departments. CH_EINVAL, CH_EMEMORY. */
 int feed_filter_departments(struct feed_filter *filter, const char *text);

@@ -4,6 +4,7 @@
 
 #include "hub/base/buffer.h"
 #include "hub/live/feed.h"
+#include "hub/live/tiles.h"
 
 struct feed_key {
     int64_t id;
@@ -58,6 +59,22 @@ struct feed {
     bool counted;
     int64_t counters[2];
 };
+
+/* Which tiles an entry of FEED_TILE is of: its key's id, with the department, which is in its `where`. */
+struct feed_tile {
+    unsigned layer; /* of tiles.h; of polygons all tiles, wherever */
+    uint32_t x, y;  /* the cell */
+};
+
+static inline int64_t feed_tile_id(const struct feed_tile *tile, int department) {
+    return (int64_t)department << 32 | (int64_t)tile->layer << (2 * POINT_CELL_ZOOM) |
+           (int64_t)tile->x << POINT_CELL_ZOOM | tile->y;
+}
+
+static inline struct feed_tile feed_tile_of(const struct feed_entry *entry) {
+    const uint32_t cell = (UINT32_C(1) << POINT_CELL_ZOOM) - 1, id = (uint32_t)entry->key.id;
+    return (struct feed_tile){.layer = id >> (2 * POINT_CELL_ZOOM), .x = id >> POINT_CELL_ZOOM & cell, .y = id & cell};
+}
 
 /* Clients are told of what changed up to here; more changes wait for the next turn. */
 void feed_turn(struct feed *feed);

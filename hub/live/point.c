@@ -59,6 +59,8 @@ struct points {
     struct word *numbered[POINT_WORDS_MAX];
     uint16_t word_count;
     uint16_t online, offline, other;
+    void (*changed)(void *user, enum point_layer layer, uint32_t x, uint32_t y, int32_t department); /* may be NULL */
+    void *user;
 };
 
 /* ---- words ---- */
@@ -200,8 +202,16 @@ static void stamp_node(struct points *points, struct layer *layer, uint64_t key)
     }
 }
 
-/* The tiles that show a point there have changed. */
-static void stamp(struct points *points, struct layer *layer, struct point_place place) {
+void points_watch(struct points *points,
+                  void (*changed)(void *user, enum point_layer layer, uint32_t x, uint32_t y, int32_t department),
+                  void *user) {
+    points->changed = changed;
+    points->user = user;
+}
+
+/* The tiles that show a point there have changed, and it is this department's. */
+static void stamp(struct points *points, struct layer *layer, struct point_place place, int32_t department) {
+    enum { SHIFT = WORLD_BITS - POINT_CELL_ZOOM };
     if (points->sealed) {
         points->version++;
         points->sealed = false;
@@ -218,6 +228,10 @@ static void stamp(struct points *points, struct layer *layer, struct point_place
                 stamp_node(points, layer, node_key(z, (uint32_t)x, (uint32_t)y));
             }
         }
+    }
+    if (points->changed != NULL) {
+        points->changed(points->user, (enum point_layer)(layer - points->layers), place.x >> SHIFT, place.y >> SHIFT,
+                        department);
     }
 }
 
@@ -367,10 +381,10 @@ static bool same_cell(struct point_place one, struct point_place other) {
 static int point_set(struct points *points, struct layer *layer, struct point *point, const struct look *look) {
     bool was = point->shown, is = look->placed && !look->hidden;
     bool moves = was != is || point->place.x != look->place.x || point->place.y != look->place.y;
-    bool changes =
-        moves || point->department != look->department || point->kind != look->kind || point->state != look->state;
+    bool hands_over = point->department != look->department;
+    bool changes = moves || hands_over || point->kind != look->kind || point->state != look->state;
     if (was && changes) {
-        stamp(points, layer, point->place);
+        stamp(points, layer, point->place, point->department);
     }
     bool leaves = was && (!is || !same_cell(point->place, look->place));
     if (leaves) {
@@ -382,12 +396,12 @@ static int point_set(struct points *points, struct layer *layer, struct point *p
     point->department = look->department;
     point->kind = look->kind;
     point->state = look->state;
-    if (is && moves) {
-        stamp(points, layer, point->place);
-        if (!point->shown && !cell_add(layer, point)) {
-            points->lacking = true;
-            return CH_EMEMORY;
-        }
+    if (is && (moves || hands_over)) {
+        stamp(points, layer, point->place, point->department);
+    }
+    if (is && !point->shown && !cell_add(layer, point)) {
+        points->lacking = true;
+        return CH_EMEMORY;
     }
     return 0;
 }
@@ -463,7 +477,7 @@ static struct point *point_made(struct points *points, struct layer *layer, int6
 static void point_remove(struct points *points, enum point_layer layer, struct point *point) {
     struct layer *self = &points->layers[layer];
     if (point->shown) {
-        stamp(points, self, point->place);
+        stamp(points, self, point->place, point->department);
         cell_remove(self, point);
     }
     if (layer == POINT_ALARM) {

@@ -96,6 +96,12 @@ uint64_t points_epoch(const struct points *points);
  */
 uint64_t points_version(struct points *points, enum point_layer layer, unsigned z, uint32_t x, uint32_t y);
 
+/* From here on `changed` is called whenever a point of this department has come to, changed in or gone from a cell: a
+ * tile of POINT_CELL_ZOOM. It must not call points_*. */
+void points_watch(struct points *points,
+                  void (*changed)(void *user, enum point_layer layer, uint32_t x, uint32_t y, int32_t department),
+                  void *user);
+
 /* Calls `visit` for all points shown that may lie in [west, east] x [north, south], and for others near by. May begin
  * below 0 and end above 2^32. */
 struct point_box {

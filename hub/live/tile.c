@@ -1,6 +1,6 @@
 /* tile.c: the encoder. Fields of a feature come in the order tags, type, geometry, id: what differs most is last, where
  * it compresses best. Must never show a point that the scope has not. */
-#include "hub/live/tile.h"
+#include "hub/live/tiles.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,9 +33,6 @@ enum {
     VALUE_STRING = 1,
     VALUE_UINT = 5,
 };
-
-const char *const tile_layer_names[POINT_LAYERS] = {
-    [POINT_DEVICE] = "device", [POINT_ALARM] = "alarm", [POINT_CASE] = "case"};
 
 struct tile_encoder {
     struct buffer layer, values;

@@ -12,9 +12,6 @@ enum {
     TILE_SCREEN_CELL = 64,   /* units: counts are of cells of this size */
 };
 
-/* The layer's name, in paths and in the tile: "device", "alarm", "case". */
-extern const char *const tile_layer_names[POINT_LAYERS];
-
 struct tile_encoder;
 struct tile_encoder *tile_encoder_new(void); /* NULL = out of memory; about 1 MB */
 void tile_encoder_free(struct tile_encoder *encoder);

@@ -7,6 +7,8 @@
 
 enum { CACHE_BYTES = 16 * 1024 * 1024 };
 
+const char *const tile_layer_names[TILE_LAYERS] = {"device", "alarm", "case", "grid", "zone", "department"};
+
 struct tiles *tiles_new(int64_t ahead_ms) {
     struct tiles *tiles = calloc(1, sizeof *tiles);
     if (tiles == NULL) {
@@ -31,8 +33,20 @@ void tiles_free(struct tiles *tiles) {
     }
 }
 
+static void on_cell(void *user, enum point_layer layer, uint32_t x, uint32_t y, int32_t department) {
+    feed_cell(user, layer, x, y, department);
+}
+
+void tiles_tell(struct tiles *tiles, struct feed *feed) {
+    tiles->feed = feed;
+    points_watch(tiles->points, on_cell, feed);
+}
+
 void tiles_polygons_changed(struct tiles *tiles, unsigned layer) {
     tiles->polygons[layer]++;
+    if (tiles->feed != NULL) {
+        feed_polygons(tiles->feed, layer);
+    }
 }
 
 unsigned tiles_age_s(const struct tiles *tiles) {

@@ -362,6 +362,7 @@ static bool hub_open(struct hub *hub) {
         log_error("out_of_memory", "what=hub");
         return false;
     }
+    tiles_tell(hub->tiles, hub->world.feed);
     hub_metrics.started_at_ms = clock_now_ms();
     hub->loader = loader_open(&hub->loop, &hub->world, &handlers);
     hub->live = feed_service_open(&hub->loop, &hub->world);

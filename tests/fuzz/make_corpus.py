@@ -165,6 +165,7 @@ HTTP_TEXTS = [
 ]
 
 STREAM_TEXTS = [
+    "\ntile,state\n\n179.5,-90,-179.5,90\n7",
     "00065c3f1a2b3c4d-1200\nstate,case\ndust,gas\n113.9,33.8,114.5,34.3\n7,30,4",
     "ffffffffffffffff-18446744073709551615\n\n\n170,-10,-170,10\n*",
     "0000000000000abc-01\nstate,,case\ndust,\n1,2,3,nan\n0",

@@ -2,6 +2,7 @@
 who sees what, and who is cut. A client keeps what it is told as a page would: by id, readings by their time."""
 import datetime
 import json
+import math
 import socket
 import threading
 import time
@@ -266,6 +267,53 @@ def test_months_whose_scores_change(hub, client):
     case = hub.database.value("SELECT id FROM onemap.case_record WHERE code = %s", code)
     wait_until(lambda: ("case", case) in others.things, 30, "a case arrives")
     assert we.count("score") == others.count("score") == 0
+
+
+def cell_of(lon, lat):
+    n = 1 << 14
+    return int((lon + 180) / 360 * n), int((1 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2 * n)
+
+
+def told(listener, layer, lon, lat):
+    x, y = cell_of(lon, lat)
+    return {"layer": layer, "z": 14, "x": x, "y": y} in [thing for kind, data in listener.events if kind == "tile" for thing in data]
+
+
+def test_tiles_that_change(shared, hub, client):
+    vendor = shared.new_client("dust")
+    ours = put_department(hub, "tiles")
+    send(vendor, ("T-1", 1, now_ms()), ("T-2", 1, now_ms()))
+    wait_until(lambda: device_id(hub, vendor, "T-2"), 30, "the devices are there")
+
+    def put(code, lon, lat):
+        hub.database.query("UPDATE onemap.device SET department_id = %s, geom = public.ST_SetSRID(public.ST_MakePoint(%s, %s), 4326), updated_at = now()"
+                           " WHERE vendor = %s AND code = %s", ours if code == "T-1" else None, lon, lat, vendor.vendor, code)
+
+    def tag(lon, lat, z):
+        x, y = cell_of(lon, lat)
+        url = f"{hub.http_url}/api/v1/tiles/device/{z}/{x >> 14 - z}/{y >> 14 - z}.mvt"
+        return requests.get(url, headers=hub.key("streams", rights="read,operate"), timeout=30).headers["ETag"]
+    everybody, we = client(layer="tile"), client(layer="tile", key=hub.key("tiles", rights="read", department="tiles"))
+    west, others = client(layer="tile", bbox="114.20,34.50,114.21,34.51", subsystem="gas"), client(layer="state,position")
+    before = {z: tag(114.205, 34.505, z) for z in (8, 14)}
+    put("T-1", 114.205, 34.505)
+    for listener in (everybody, we, west):
+        wait_until(lambda: told(listener, "device", 114.205, 34.505), 30, "the tile to which it came is told")  # noqa: B023
+    assert all(tag(114.205, 34.505, z) != old for z, old in before.items())
+    put("T-1", 114.405, 34.505)
+    wait_until(lambda: told(we, "device", 114.405, 34.505), 30, "and the one to which it goes")
+    put("T-2", 114.505, 34.605)
+    number = alarm(hub, device_id(hub, vendor, "T-2"))
+    wait_until(lambda: told(everybody, "device", 114.505, 34.605) and told(everybody, "alarm", 114.505, 34.605), 30, "another's device, and its alarm")
+    assert number
+    hub.database.query("INSERT INTO onemap.zone (kind, code, name_zh, geom) VALUES ('other', 'told', 'told',"
+                       " public.ST_Multi(public.ST_MakeEnvelope(114.3, 34.5, 114.31, 34.51, 4326)))")
+    for listener in (everybody, we, west):
+        wait_until(lambda: ("tile", [{"layer": "zone"}]) in listener.events, 30, "all tiles of a layer of polygons, for everybody")  # noqa: B023
+    # What came behind it was told to them: they are not merely late.
+    assert not told(west, "device", 114.405, 34.505)
+    assert not told(we, "device", 114.505, 34.605) and not told(we, "alarm", 114.505, 34.605)
+    assert others.count("tile") == 0
 
 
 def report(hub):

@@ -47,8 +47,8 @@ static void test_filters_read(void **state) {
     }
     assert_int_equal(feed_filter_subsystems(&filter, "gas,dust"), 0);
     assert_int_equal(__builtin_popcountll(filter.subsystems), 2);
-    static const char *const boxes[] = {"",        "1,2,3",     "1,2,3,4,5", "1,2,3,4,",
-                                        "a,2,3,4", "1,2,3,nan", "1;2;3;4",   "1,2,,4"};
+    static const char *const boxes[] = {"",        "1,2,3",  "1,2,3,4,5", "1,2,3,4,",    "a,2,3,4",     "1,2,3,nan",
+                                        "1;2;3;4", "1,2,,4", "181,2,3,4", "1,2,3,-90.1", "1,1e308,3,4", "1,2,inf,4"};
     for (size_t i = 0; i < COUNT_OF(boxes); i++) {
         assert_int_equal(feed_filter_box(&other, boxes[i]), CH_EINVAL);
     }
@@ -390,6 +390,42 @@ static void test_linger(void **state) {
     assert_null(world->feed->index);
 }
 
+static void test_tiles(void **state) {
+    struct world *world = *state;
+    struct listener all, us, west;
+    struct point_place at = point_place(114, 34);
+    uint32_t x = at.x >> (32 - POINT_CELL_ZOOM), y = at.y >> (32 - POINT_CELL_ZOOM);
+    char there[80], beside[80];
+    snprintf(there, sizeof there, "{\"layer\":\"device\",\"z\":14,\"x\":%u,\"y\":%u}", x, y);
+    snprintf(beside, sizeof beside, "{\"layer\":\"case\",\"z\":14,\"x\":%u,\"y\":%u}", x + 1, y);
+    listen_as(world, &all, "tile", NULL, NULL, NULL);
+    listen_as(world, &us, "tile", NULL, "30", NULL);
+    listen_as(world, &west, "tile", "113.99,33.9,114,34", NULL, NULL);
+    take(&all);
+    take(&us);
+    take(&west);
+    feed_cell(world->feed, POINT_DEVICE, x, y, 0x7fffffff);
+    feed_cell(world->feed, POINT_CASE, x + 1, y, 30);
+    feed_cell(world->feed, POINT_DEVICE, x, y, 0x7fffffff);
+    feed_cell(world->feed, POINT_DEVICE, x, y, 0);
+    turn(world);
+    assert_int_equal(hub_metrics.stream_coalesced, 1);
+    shows(take(&all), "event: tile\ndata: [");
+    shows(all.read.data, there);
+    shows(all.read.data, beside);
+    shows(take(&us), beside);
+    hides(us.read.data, "device");
+    shows(take(&west), there);
+    hides(west.read.data, "case");
+    feed_polygons(world->feed, TILE_ZONE);
+    turn(world);
+    shows(take(&us), "data: [{\"layer\":\"zone\"}]\n");
+    shows(take(&west), "data: [{\"layer\":\"zone\"}]\n");
+    leave(&all);
+    leave(&us);
+    leave(&west);
+}
+
 /* A snapshot's position is where the database is, not where the feed is. */
 static void test_snapshot_position(void **state) {
     struct world *world = *state;
@@ -411,19 +447,13 @@ static void test_snapshot_position(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_positions),
-        cmocka_unit_test(test_filters_read),
-        FEED_TEST(test_state_event),
-        FEED_TEST(test_numbers),
-        FEED_TEST(test_silent),
-        FEED_TEST(test_moving),
-        FEED_TEST(test_moved_while_away),
-        FEED_TEST(test_rights),
-        FEED_TEST(test_department_left),
-        FEED_TEST(test_resume),
-        FEED_TEST(test_resync),
-        FEED_TEST(test_linger),
-        FEED_TEST(test_snapshot_position),
+        cmocka_unit_test(test_positions), cmocka_unit_test(test_filters_read),
+        FEED_TEST(test_state_event),      FEED_TEST(test_numbers),
+        FEED_TEST(test_silent),           FEED_TEST(test_moving),
+        FEED_TEST(test_moved_while_away), FEED_TEST(test_rights),
+        FEED_TEST(test_department_left),  FEED_TEST(test_resume),
+        FEED_TEST(test_resync),           FEED_TEST(test_tiles),
+        FEED_TEST(test_linger),           FEED_TEST(test_snapshot_position),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

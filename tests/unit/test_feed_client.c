@@ -102,23 +102,31 @@ static void test_full(void **state) {
     leave(&listeners[2]);
 }
 
-/* Alarms and cases are bounded: the oldest go, and whoever lacks them is told. */
+/* Alarms, cases and cells are bounded: the oldest go, and whoever lacks them is told. */
 static void test_texts_bounded(void **state) {
     struct world *world = *state;
     struct listener early;
     listen_as(world, &early, "case", NULL, NULL, NULL);
     struct feed_position seen = position_in(take(&early));
     leave(&early);
-    for (int i = 1; i <= FEED_TEXTS_MAX; i++) {
+    for (int i = 1; i <= FEED_THINGS_MAX; i++) {
         text(world, FEED_CASE, i, 0, "{}");
     }
     listen_as(world, &early, "case", NULL, NULL, &seen);
     hides(take_some(&early, 200), "resync");
     leave(&early);
-    text(world, FEED_CASE, FEED_TEXTS_MAX + 1, 0, "{}");
-    assert_int_equal(world->feed->lists[FEED_CASE].count, FEED_TEXTS_MAX);
+    text(world, FEED_CASE, FEED_THINGS_MAX + 1, 0, "{}");
+    assert_int_equal(world->feed->lists[FEED_CASE].count, FEED_THINGS_MAX);
     feed_settled(world->feed, feed_head(world->feed));
     listen_as(world, &early, "case", NULL, NULL, &seen);
+    shows(take_some(&early, 200), "resync");
+    leave(&early);
+    for (uint32_t i = 0; i <= FEED_THINGS_MAX; i++) {
+        feed_cell(world->feed, POINT_DEVICE, i % 16384, i / 16384, 0);
+    }
+    assert_int_equal(world->feed->lists[FEED_TILE].count, FEED_THINGS_MAX);
+    feed_settled(world->feed, feed_head(world->feed));
+    listen_as(world, &early, "tile", NULL, NULL, &seen);
     shows(take_some(&early, 200), "resync");
     leave(&early);
     size_t large = FEED_TEXT_BYTES_MAX / 2 + 1;

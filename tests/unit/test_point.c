@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "hub/live/tile.h"
+#include "hub/live/tiles.h"
 
 enum { AHEAD_MS = 300000, CELL = 1 << 18 /* of the world: a tile of zoom 14 */ };
 
@@ -374,6 +374,74 @@ static void test_one_tile_a_version(void **state) {
     assert_true(same > STEPS && changed > STEPS / 4); /* both happened */
 }
 
+/* ---- cells that are told ---- */
+
+/* A tile as somebody sees it, and whether a cell that it shows was told since it was read. */
+struct seen {
+    struct map *map;
+    struct watched tile;
+    struct tile_scope *scope;
+    bool told;
+};
+
+/* docs/stream.md: the cell, and around it a 60th of the tile's width. */
+static void on_cell(void *user, enum point_layer layer, uint32_t x, uint32_t y, int32_t department) {
+    for (struct seen *seen = user; seen->map != NULL; seen++) {
+        const struct watched *tile = &seen->tile;
+        int64_t width = INT64_C(1) << (32 - tile->z), around = width / 60;
+        int64_t west = (int64_t)tile->x * width - around, north = (int64_t)tile->y * width - around;
+        bool shows_it = (int64_t)x * CELL < west + width + 2 * around && (int64_t)(x + 1) * CELL > west &&
+                        (int64_t)y * CELL < north + width + 2 * around && (int64_t)(y + 1) * CELL > north;
+        seen->told = seen->told || (layer == tile->layer && tile_scope_has(seen->scope, department) && shows_it);
+    }
+}
+
+static void test_cells_told(void **state) {
+    struct map *map = *state;
+    struct tile_scope *scopes[] = {tile_scope_new("{\"departments\": null}"), tile_scope_new("{\"departments\": [1]}"),
+                                   tile_scope_new("{\"departments\": [2]}")};
+    struct seen seen[WATCHED + 1] = {0};
+    size_t told = 0, changed = 0;
+    for (size_t i = 0; i < WATCHED; i++) {
+        unsigned z = 8 + (unsigned)i % 9, up = z > 14 ? z - 14 : 0, down = z < 14 ? 14 - z : 0;
+        seen[i] = (struct seen){.map = map,
+                                .scope = scopes[i / POINT_LAYERS % COUNT_OF(scopes)],
+                                .tile = {.layer = (enum point_layer)(i % POINT_LAYERS),
+                                         .z = z,
+                                         .x = (13000u << up >> down) + any(2u << up),
+                                         .y = (6500u << up >> down) + any(2u << up)}};
+    }
+    points_watch(map->points, on_cell, seen);
+    for (int64_t step = 0; step < STEPS; step++) {
+        change(map, t0 + step);
+        for (size_t i = 0; i < WATCHED; i++) {
+            struct watched *at = &seen[i].tile;
+            struct buffer bytes = {0};
+            assert_int_equal(
+                tile_encode(map->encoder, map->points, at->layer, at->z, at->x, at->y, seen[i].scope, &bytes), 0);
+            bool equal = bytes.length == at->bytes.length &&
+                         (bytes.length == 0 || memcmp(bytes.data, at->bytes.data, bytes.length) == 0);
+            if (!equal && !seen[i].told) {
+                fail_msg("step %d: nobody was told of %s/%u/%u/%u", (int)step, tile_layer_names[at->layer], at->z,
+                         at->x, at->y);
+            }
+            told += seen[i].told;
+            changed += !equal;
+            seen[i].told = false;
+            buffer_free(&at->bytes);
+            at->bytes = bytes;
+        }
+    }
+    for (size_t i = 0; i < WATCHED; i++) {
+        buffer_free(&seen[i].tile.bytes);
+    }
+    for (size_t i = 0; i < COUNT_OF(scopes); i++) {
+        free(scopes[i]);
+    }
+    /* Much was told, and not of everything each time. */
+    assert_true(changed > STEPS / 4 && told >= changed && told < (size_t)STEPS * WATCHED / 4);
+}
+
 int main(void) {
 #define MAP_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
@@ -385,6 +453,7 @@ int main(void) {
         MAP_TEST(test_alarms_follow),
         MAP_TEST(test_load),
         MAP_TEST(test_one_tile_a_version),
+        MAP_TEST(test_cells_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
