@@ -93,10 +93,24 @@ COMMENT ON FUNCTION onemap.http_check(jsonb) IS
     'Refuses (CH013) a request whose subsystem, department or grid_cell is none, or whose from is not before its to';
 
 CREATE OR REPLACE FUNCTION onemap.http_department_ids(request jsonb) RETURNS int[]
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.department_tree(d.id) FROM onemap.department d WHERE d.code = request->>'department'
-$$;
-COMMENT ON FUNCTION onemap.http_department_ids(jsonb) IS 'The department that a request filters by, and those below it';
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE moment timestamptz;
+BEGIN
+    IF NOT request ? 'department' THEN
+        RETURN NULL;
+    ELSIF NOT request ? 'at' THEN
+        RETURN (SELECT onemap.department_tree(d.id) FROM onemap.department d WHERE d.code = request->>'department');
+    END IF;
+    moment := onemap.http_at(request);
+    RETURN (
+        WITH RECURSIVE then_was AS MATERIALIZED (SELECT d.id, d.parent_id, d.code FROM onemap.department_as_of(moment) d),
+        below AS (
+            SELECT d.id FROM then_was d WHERE d.code = request->>'department'
+            UNION SELECT d.id FROM then_was d JOIN below b ON d.parent_id = b.id)
+        SELECT coalesce(array_agg(b.id ORDER BY b.id), '{}') FROM below b);
+END $$;
+COMMENT ON FUNCTION onemap.http_department_ids(jsonb) IS
+    'The department that a request filters by, and those that are, or at its moment were, below it; NULL: it filters by none';
 
 -- ---- finding by a part of a text ----
 

@@ -3,7 +3,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(63);
+SELECT plan(65);
 SELECT setseed(0.65);
 
 -- ---- what is kept beside ----
@@ -240,6 +240,18 @@ SELECT is((SELECT string_agg(x.online::text, ' ' ORDER BY t.at) FROM (VALUES ('2
     'true false', 'a silent device was online until it was found silent');
 SELECT is((SELECT string_agg((test.answer('states', jsonb_build_object('at', t.at, 'text', 'S1', 'limit', 1))->'states'->0->>'state'), ' ' ORDER BY t.at)
     FROM (VALUES ('2026-02-01 12:00Z'::timestamptz), ('2026-03-03 12:00Z'), (clock_timestamp())) t (at)), 'online offline', 'and the API says so');
+
+-- ---- the departments that were below one ----
+INSERT INTO snapshot (n, what, at) VALUES (1, 'no bureau', clock_timestamp());
+INSERT INTO onemap.department (code, name_zh, kind) VALUES ('bureau', '局', 'county'), ('section', '科', 'county');
+UPDATE onemap.department d SET parent_id = (SELECT u.id FROM onemap.department u WHERE u.code = 'bureau') WHERE d.code = 'section';
+UPDATE onemap.device d SET department_id = (SELECT u.id FROM onemap.department u WHERE u.code = 'section') WHERE d.id = 900001;
+INSERT INTO snapshot (n, what, at) VALUES (2, 'below it', clock_timestamp());
+UPDATE onemap.department d SET parent_id = NULL WHERE d.code = 'section';
+INSERT INTO snapshot (n, what, at) VALUES (3, 'no longer', clock_timestamp());
+SELECT is((SELECT string_agg(coalesce(test.list(test.answer('devices', jsonb_build_object('at', s.at, 'department', 'bureau', 'limit', 100))->'devices'), 'none'), ', ' ORDER BY s.n)
+    FROM snapshot s WHERE s.what IN ('no bureau', 'below it', 'no longer')), 'none, S1, none', 'a department''s devices at a moment are those of the departments that were below it then');
+SELECT is(test.list(test.answer('devices', '{"department": "section"}')->'devices'), 'S1', 'and now those of the ones that are');
 
 -- ---- what is past its retention ----
 SELECT cmp_ok(onemap.past_forget(clock_timestamp()), '>', 100, 'old versions go');
