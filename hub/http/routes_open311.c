@@ -28,6 +28,9 @@ static const struct parameter list_parameters[] = {
     TEXT("service_request_id", "ids with commas between them; the other filters do not count then"),
     TEXT("service_code", "service codes with commas between them"),
     TEXT("status", "open, closed"),
+    TEXT("lat", "with long: reports near this point alone, the nearest first (degrees of WGS 84)"),
+    TEXT("long", "see lat"),
+    TEXT("radius", "how near in metres, 5000 at the most; left out: 250"),
     TEXT("page", "which page, from 1"),
     TEXT("page_size", "reports of a page, 1000 at the most"),
     {0}};

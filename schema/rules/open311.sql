@@ -196,6 +196,22 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.open311_page(jsonb, text, int, int) IS 'A whole number of a request from 1 to the most';
 
+CREATE OR REPLACE FUNCTION onemap.open311_near(request jsonb, OUT point public.geometry, OUT radius int)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    lat text := nullif(request->>'lat', ''); lon text := nullif(request->>'long', '');
+    number text := '^-?[0-9]{1,3}(\.[0-9]{1,15})?$';
+BEGIN
+    IF lat IS NULL AND lon IS NULL AND coalesce(request->>'radius', '') = '' THEN
+        RETURN;
+    ELSIF (lat ~ number AND lon ~ number) IS NOT TRUE OR abs(lat::float8) > 90 OR abs(lon::float8) > 180 THEN
+        PERFORM onemap.open311_refuse(400, 'lat、long 须为 WGS-84 的度数 / lat and long must be degrees of WGS 84, both of them');
+    END IF;
+    point := public.ST_SetSRID(public.ST_MakePoint(lon::float8, lat::float8), 4326);
+    radius := onemap.open311_page(request, 'radius', 250, 5000);
+END $$;
+COMMENT ON FUNCTION onemap.open311_near(jsonb) IS 'Round which point, and how many metres, a request asks; NULL if it says nothing';
+
 CREATE OR REPLACE FUNCTION onemap.open311_requests(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -204,9 +220,10 @@ DECLARE
     codes text[] := string_to_array(nullif(request->>'service_code', ''), ',');
     wanted text[] := string_to_array(nullif(lower(request->>'status'), ''), ',');
     page int := onemap.open311_page(request, 'page', 1, 100000); size int := onemap.open311_page(request, 'page_size', 1000, 1000);
-    span record; found jsonb;
+    span record; near record; found jsonb;
 BEGIN
     PERFORM onemap.open311_here(request);
+    SELECT * INTO near FROM onemap.open311_near(request);
     IF wanted IS NOT NULL AND NOT wanted <@ '{open,closed}' THEN
         PERFORM onemap.open311_refuse(400, 'status: open, closed');
     END IF;
@@ -219,22 +236,25 @@ BEGIN
                     AND e.from_state IS DISTINCT FROM e.to_state)),
             'expected_datetime', onemap.open311_shown(p.deadline_at),
             'lat', trim_scale(round(public.ST_Y(p.geom)::numeric, 6)), 'long', trim_scale(round(public.ST_X(p.geom)::numeric, 6))))
-            ORDER BY p.reported_at DESC, p.id DESC), '[]') INTO found
-    FROM (SELECT c.id, c.code, c.reported_at, c.geom, q.service_code, q.service_name, l.id AS leader, l.state, l.department_id,
-              l.deadline_at, CASE WHEN l.ended_at IS NULL THEN 'open' ELSE 'closed' END AS status
+            ORDER BY p.away, p.reported_at DESC, p.id DESC), '[]') INTO found
+    FROM (SELECT public.ST_Distance(c.geom::public.geography, near.point::public.geography) AS away, c.id, c.code,
+              c.reported_at, c.geom, q.service_code, q.service_name, l.id AS leader, l.state, l.department_id, l.deadline_at,
+              CASE WHEN l.ended_at IS NULL THEN 'open' ELSE 'closed' END AS status
           FROM onemap.open311_public(request->>'api_key') q JOIN onemap.case_record c ON c.id = q.case_id
               JOIN onemap.case_record l ON l.id = onemap.open311_leader(c.id)
           WHERE CASE WHEN ids IS NOT NULL THEN c.code = ANY (ids)
               ELSE c.reported_at BETWEEN span.since AND span.until AND (codes IS NULL OR q.service_code = ANY (codes))
+                  AND (near.point IS NULL OR public.ST_DWithin(c.geom::public.geography, near.point::public.geography, near.radius))
                   AND (wanted IS NULL OR CASE WHEN l.ended_at IS NULL THEN 'open' ELSE 'closed' END = ANY (wanted)) END
-          ORDER BY c.reported_at DESC, c.id DESC LIMIT size OFFSET (page - 1) * size) p;
+          ORDER BY away, c.reported_at DESC, c.id DESC LIMIT size OFFSET (page - 1) * size) p;
     IF request ? 'id' AND found = '[]' THEN
         PERFORM onemap.open311_refuse(404, 'service_request_id 不存在 / there is no such service_request_id');
     END IF;
     RETURN found;
 END $$;
 COMMENT ON FUNCTION onemap.open311_requests(jsonb) IS
-    'Reports with the fields of the allow-list, newest first, 1000 a page; one of them if the path names it';
+    'Reports with the fields of the allow-list, newest first, or round a point nearest first, 1000 a page; one of them if the path '
+    'names it';
 
 CREATE OR REPLACE FUNCTION onemap.open311_token(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -178,3 +178,24 @@ def test_pages_end(client):
     assert set(ids) <= set(seen) and len(seen) == len(set(seen))
     assert [each["service_request_id"] for each in client.get("requests", service_request_id=f"{ids[0]},{ids[2]}")] == [ids[2], ids[0]]
     client.get("requests", 400, start_date="yesterday")
+
+
+def test_what_is_near_is_named_before_a_report(client, shared):
+    """Degrees near 34.6 north: a ten-thousandth of latitude is 11 m, one of longitude 9 m."""
+    far, near, nearest = (client.send(description=f"附近 {lat}", lat=lat, long="114.9000") for lat in ("34.6040", "34.6010", "34.6001"))
+    other = client.send(description="别的类别", service_code="20103", lat="34.6000", long="114.9000")
+    hidden = client.send(description="私密的", service_code="other", lat="34.6000", long="114.9000")
+    before = shared.database.value("SELECT count(*) FROM onemap.case_record")
+    asked = {"status": "open", "lat": "34.6000", "long": "114.9000"}
+    entries = client.get("requests", service_code="20102", **asked)
+    assert [each["service_request_id"] for each in entries] == [nearest, near]
+    assert set(entries[0]) == set(client.get("requests/" + near)[0])
+
+    def ids(**query):
+        return [each["service_request_id"] for each in client.get("requests", **{**asked, **query})]
+    assert ids() == [other, nearest, near] and ids(radius="500") == [other, nearest, near, far] and ids(radius="50") == [other, nearest]
+    assert ids(api_key=client.key, radius="1") in ([hidden, other], [other, hidden])
+    assert ids(page="2", page_size="1") == [nearest] and ids(status="closed") == []
+    for wrong in ({"lat": ""}, {"long": ""}, {"lat": "91"}, {"long": "x"}, {"radius": "0"}, {"radius": "5001"}, {"lat": "1e9"}, {"lat": "", "long": "", "radius": "9"}):
+        client.get("requests", 400, **{**asked, **wrong})
+    assert shared.database.value("SELECT count(*) FROM onemap.case_record") == before
