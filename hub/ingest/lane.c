@@ -288,7 +288,7 @@ static void batch_committed(void *user) {
     struct lane *lane = slot->lane;
     slot->committing = false;
     lane->in_flight--;
-    lane->pace.took_ms = (uv_hrtime() - slot->job.submitted_at) / 1000000;
+    pace_committed(&lane->pace, (uv_hrtime() - slot->job.submitted_at) / 1000000);
     deliveries_committed(lane->deliveries, &slot->batch);
     if (commit_take(lane->settings.world, &slot->batch) && lane->settings.refused != NULL) {
         lane->settings.refused(lane->settings.user);

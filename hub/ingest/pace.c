@@ -4,10 +4,10 @@
 #include "hub/ingest/pace.h"
 
 enum {
-    REST_SMALL = 4,       /* commits' time from one batch that is not full to the next */
+    REST_SMALL = 4,       /* of what a commit costs, from one batch that is not full to the next */
     REST_SHARED = 1,      /* and between the end of a full one and the next, while others bring little */
     REST_MOST_MS = 50,    /* whatever the commit took: one that takes longer is slow for other reasons */
-    SHARED_PART = 2,      /* of a batch's records are a full one while others bring little */
+    SHARED_PART = 5,      /* of a batch's records are a full one while others bring little */
     SHARED_FOR_MS = 1000, /* so long after their last batch */
     RECENT = 2,           /* whoever asks is one of them at the most */
 };
@@ -40,8 +40,8 @@ static uint64_t left(uint64_t due, uint64_t now) {
     return due > now ? due - now : 0;
 }
 
-static uint64_t rest_ms(const struct pace *pace, uint64_t commits) {
-    return pace->took_ms * commits < REST_MOST_MS ? pace->took_ms * commits : REST_MOST_MS;
+static uint64_t rest_ms(uint64_t commit_ms, uint64_t commits) {
+    return commit_ms * commits < REST_MOST_MS ? commit_ms * commits : REST_MOST_MS;
 }
 
 uint64_t pace_due(const struct pace *pace, const struct pace_batch *batch) {
@@ -50,10 +50,10 @@ uint64_t pace_due(const struct pace *pace, const struct pace_batch *batch) {
         if (shared && batch->in_flight > 0) {
             return PACE_WAIT;
         }
-        return shared ? left(pace->handed_at + pace->took_ms + rest_ms(pace, REST_SHARED), batch->now) : 0;
+        return shared ? left(pace->handed_at + pace->took_ms + rest_ms(pace->took_ms, REST_SHARED), batch->now) : 0;
     }
     uint64_t old = left(pace->filled_at + batch->age_most_ms, batch->now);
-    uint64_t rested = left(pace->handed_at + rest_ms(pace, REST_SMALL), batch->now);
+    uint64_t rested = left(pace->handed_at + rest_ms(pace->cost_ms, REST_SMALL), batch->now);
     return batch->in_flight == 0 && batch->spare && rested < old ? rested : old;
 }
 
@@ -67,6 +67,11 @@ bool pace_handed(struct pace *pace, const struct pace_batch *batch) {
     }
     recent[0] = (struct recent){.pace = pace, .at = batch->now};
     return false;
+}
+
+void pace_committed(struct pace *pace, uint64_t took_ms) {
+    pace->took_ms = took_ms;
+    pace->cost_ms = took_ms <= pace->cost_ms ? took_ms : pace->cost_ms + 1;
 }
 
 void pace_forget(const struct pace *pace) {

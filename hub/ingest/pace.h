@@ -13,6 +13,9 @@ struct pace {
     uint64_t filled_at; /* when the first message of the filling batch came */
     uint64_t handed_at; /* when the last batch was handed over */
     uint64_t took_ms;   /* from handing over to commit, of the last committed one */
+    /* The same while nobody was in the way: falls at once, rises by 1 a commit. A lane that brings little rests by
+     * this, or it would wait the longer the more others bring. */
+    uint64_t cost_ms;
 };
 
 /* What a lane has to hand over, and what else is to be known for that. */
@@ -39,6 +42,9 @@ uint64_t pace_due(const struct pace *pace, const struct pace_batch *batch);
 
 /* It is handed over. Returns whether it gives way to others' at the writers. */
 bool pace_handed(struct pace *pace, const struct pace_batch *batch);
+
+/* One is committed, so many ms after it was handed over. */
+void pace_committed(struct pace *pace, uint64_t took_ms);
 
 /* A lane ends: nobody waits for it any more. */
 void pace_forget(const struct pace *pace);

@@ -160,6 +160,10 @@ static size_t jt808_frame(struct device *device, char bytes[static FRAME_MAX], u
 
 static void device_send(struct device *device, time_t second) {
     char bytes[FRAME_MAX];
+    if (device->count < 0 || device->count >= DEPTH_MAX) {
+        errno = ETIMEDOUT;
+        die("frames are not acknowledged");
+    }
     struct frame *frame = &device->frames[device->count++];
     device->second = second > device->second ? second : device->second + 1; /* another one each time */
     size_t length =
@@ -284,10 +288,6 @@ static int64_t run_paced(int poll, int count, int64_t every_ns, int64_t seconds)
         }
         struct device *device = &devices[number++ % count];
         late = now - due > late ? now - due : late;
-        if (device->count == DEPTH_MAX) {
-            errno = ETIMEDOUT;
-            die("frames are not acknowledged");
-        }
         device_send(device, time(NULL));
     }
     return late;
