@@ -8,23 +8,29 @@
 
 enum { BLOCK = 16, BYTE_DIGITS = 5 /* 0xE4 and what parts it */, NONE = -1 };
 
-/* Reads 0xE4,0x3E,...} behind the opening bracket into `bytes`. Returns how many characters were read with the closing
- * bracket, and in `count` how many bytes they are; 0 if they are written in another way. */
+/* Reads 0xE4,0x3E,...} behind the opening bracket into `bytes`. Blanks between them, and a comma behind the last, do no
+ * harm. Returns how many characters were read with the closing bracket, and in `count` how many bytes they are; 0 if
+ * they are written in another way. */
 static size_t read_bytes(const char *text, size_t length, uint8_t *bytes, size_t *count) {
     *count = 0;
-    for (size_t at = 0; at + 4 < length;) {
-        if (text[at] != '0' || tolower((unsigned char)text[at + 1]) != 'x' || !hj212_is_hex(text + at + 2, 2)) {
+    bool parted = true; /* by a comma from the byte before */
+    for (size_t at = 0; at < length;) {
+        if (text[at] == '}') {
+            return at + 1;
+        }
+        if (text[at] == ' ' || (text[at] == ',' && !parted)) {
+            parted = parted || text[at] == ',';
+            at++;
+            continue;
+        }
+        if (!parted || at + 4 > length || text[at] != '0' || tolower((unsigned char)text[at + 1]) != 'x' ||
+            !hj212_is_hex(text + at + 2, 2)) {
             return 0;
         }
         char pair[HJ212_CRC_DIGITS] = {'0', '0', text[at + 2], text[at + 3]};
         bytes[(*count)++] = (uint8_t)hj212_hex(pair);
-        at += 5;
-        if (text[at - 1] == '}') {
-            return at;
-        }
-        if (text[at - 1] != ',') {
-            return 0;
-        }
+        at += 4;
+        parted = false;
     }
     return 0;
 }
@@ -42,14 +48,19 @@ static bool crypt_blocks(bool encrypt, const uint8_t *bytes, size_t count, const
     return done;
 }
 
-/* A content begins with the name of an item. */
-static bool is_text(const char *block) {
-    for (size_t i = 0; i < BLOCK; i++) {
-        if (block[i] < ' ' || block[i] > '~') {
+/* A content begins with the name of an item; its value may be Chinese. */
+static bool is_content(const char *block) {
+    size_t name = 0;
+    while (name < BLOCK && (isalnum((unsigned char)block[name]) || strchr(" -_.", block[name]) != NULL) &&
+           block[name] != '\0') {
+        name++;
+    }
+    for (size_t i = name; i < BLOCK; i++) {
+        if ((uint8_t)block[i] < ' ' || block[i] == 0x7f) {
             return false;
         }
     }
-    return true;
+    return name == BLOCK || (name > 0 && block[name] == '=');
 }
 
 ptrdiff_t hj212_decrypt(const char *content, size_t length, const uint8_t key[HJ212_KEY_BYTES], char *out) {
@@ -60,7 +71,7 @@ ptrdiff_t hj212_decrypt(const char *content, size_t length, const uint8_t key[HJ
     }
     size_t read = read_bytes(content + 1, length - 1, bytes, &count);
     if (read == 0 || count == 0 || count % BLOCK != 0 || !crypt_blocks(false, bytes, count, key, (uint8_t *)out) ||
-        !is_text(out)) {
+        !is_content(out)) {
         return NONE;
     }
     memcpy(out + count, content + 1 + read, length - 1 - read);

@@ -29,11 +29,11 @@ uint16_t hj212_crc(enum hj212_crc kind, const char *bytes, size_t length) {
 }
 
 bool hj212_crc_possible(uint16_t value) {
-    /* After any byte the register is a word of the table of eight shifts; START is the value of no byte at all. */
+    /* After any byte the register is a word of the table of eight shifts. No frame is of no byte at all. */
     for (unsigned byte = 0; byte < 256; byte++) {
         if (eight_shifts(byte) == value) {
             return true;
         }
     }
-    return value == START;
+    return false;
 }

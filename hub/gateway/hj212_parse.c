@@ -173,9 +173,9 @@ static void read_parts(struct hj212_frame *frame, char *text, size_t length,
     }
 }
 
-/* The content without the && at its end. */
+/* The content without the && at its end, and without an & too many. */
 static size_t content_length(struct hj212_frame *frame, const char *content, size_t length) {
-    for (int i = 0; i < 2 && length > 0 && content[length - 1] == '&'; i++) {
+    while (length > 0 && content[length - 1] == '&') {
         length--;
     }
     if (length > 0 && content[length - 1] == ';') {
@@ -190,9 +190,12 @@ static void read_segment(struct hj212_frame *frame, size_t length) {
         frame->oddities |= HJ212_NO_CONTENT;
         begin = length;
     }
-    size_t inner = content_length(frame, frame->text + begin, length - begin);
-    if (inner > 0) {
-        read_parts(frame, frame->text + begin, inner, put_item);
+    size_t inner = content_length(frame, frame->text + begin, length - begin), more = 0;
+    while (more < inner && frame->text[begin + more] == '&') {
+        more++;
+    }
+    if (inner > more) {
+        read_parts(frame, frame->text + begin + more, inner - more, put_item);
     }
     size_t header = begin;
     while (header > 0 && begin < length && frame->text[header - 1] != 'C' && frame->text[header - 1] != 'c') {
@@ -311,7 +314,9 @@ static void judge_segment(struct hj212_frame *frame, const char *segment, size_t
                           const uint8_t key[HJ212_KEY_BYTES]) {
     char plain[HJ212_FRAME_MAX];
     size_t plain_length = decrypt(frame, segment, length, key, plain);
-    bool fits = plain_length > 0 && hj212_crc_of(plain, plain_length, digits) != HJ212_CRC_OFF;
+    /* What a wrong key makes is no text; a text tells that the key is right and the check value wrong. */
+    bool fits = plain_length > 0 &&
+                (hj212_crc_of(plain, plain_length, digits) != HJ212_CRC_OFF || is_text(plain, plain_length));
     if (frame->encryption == HJ212_ENCRYPTED && !fits) {
         /* Length and check value are the plaintext's: nothing can be said of them. */
         frame->faults |= HJ212_LOCKED;
@@ -319,6 +324,7 @@ static void judge_segment(struct hj212_frame *frame, const char *segment, size_t
         frame->crc = HJ212_CRC_OFF;
         memcpy(frame->crc_sent, digits, HJ212_CRC_DIGITS);
         read_segment(frame, put_text(frame, segment, hj212_content(segment, length)));
+        frame->oddities &= ~(unsigned)HJ212_NO_CONTENT;
         return;
     }
     if (fits) {

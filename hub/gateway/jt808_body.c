@@ -74,12 +74,19 @@ void jt808_text(const uint8_t *bytes, size_t length, char *text, size_t size) {
 
 /* ---- 0100, 0102, 0001 */
 
+/* A body of 2011 whose plate, such as a vehicle's identification number, makes it as long as one of 2013: where 2013
+ * has the colour there is a letter, where 2011 has it there is a colour, and the plate begins behind it. */
+static bool is_long_2011(const uint8_t *body) {
+    enum { COLOUR_2011 = 24, COLOUR_2013 = 36, COLOUR_MAX = 9 };
+    return body[COLOUR_2013] >= '0' && body[COLOUR_2011] <= COLOUR_MAX && body[COLOUR_2011 + 1] > ' ';
+}
+
 int jt808_registration(const struct jt808_frame *frame, struct jt808_registration *registration) {
     static const struct {
         size_t maker, model, terminal_id;
     } layouts[] = {{5, 8, 7}, {5, 20, 7}, {11, 30, 30}}; /* 2011, 2013, 2019 */
-    enum { FIXED = 5 };                                  /* province, city, colour */
-    size_t edition = frame->is_2019 ? 2 : frame->length >= FIXED + 32 ? 1 : 0;
+    enum { FIXED = 5, LEAST_2013 = FIXED + 32 };         /* FIXED: province, city, colour */
+    size_t edition = frame->is_2019 ? 2 : frame->length >= LEAST_2013 && !is_long_2011(frame->body) ? 1 : 0;
     size_t maker = layouts[edition].maker, model = layouts[edition].model, terminal_id = layouts[edition].terminal_id;
     size_t fixed = FIXED + maker + model + terminal_id;
     if (frame->length < fixed) {

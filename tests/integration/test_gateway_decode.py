@@ -74,6 +74,40 @@ def test_glued(work_folder):
     assert words["MN"] == "M3" and words["valid"] is True and words["note"] == "5 bytes beside the frame"
 
 
+HEADER = [("QN", "20260801085857223"), ("ST", "39"), ("CN", "3020"), ("PW", "1"), ("MN", "M1"), ("Flag", "9")]
+ITEMS = [(";", "DataTime", "20260801085857"), (";", "a34004-Rtd", "12")]
+
+
+def encrypted(items=ITEMS, key=EXAMPLE_KEY, declared=None):
+    return hj212.written(hj212.frame(HEADER, items, key=key, declared=declared))
+
+
+def test_encrypted_in_other_ways(work_folder):
+    """How the bytes are written says nothing; the first value may be Chinese."""
+    line = encrypted()
+    ways = decode(line, line.replace(",", ", "), line.replace("0x", "0X"), line.replace("}", ",}"), line.replace("}", " }"))
+    assert all(answer["valid"] is True and answer["a34004-Rtd"] == "12" for answer in ways), ways
+    assert decode(line.replace(",", ",,", 1))[0]["valid"] is False
+    note, = decode(encrypted([(";", "i11001-Info", "//清洗管路//"), (";", "a34004-Rtd", "12")]))
+    assert note["valid"] is True and note["i11001-Info"] == "//清洗管路//" and note["a34004-Rtd"] == "12", note
+
+
+def test_encrypted_and_wrong(work_folder):
+    """A text tells that the key is right: what is wrong then is the check value or the length. Of another key's frame nothing is said."""
+    crc, length, other = decode(encrypted()[:-8] + "1234\\r\\n", encrypted(declared=400), encrypted(key=b"1" * 16))
+    assert crc["a34004-Rtd"] == "12" and crc["crc"].startswith("1234/calc=") and crc["why"].startswith("CRC wrong"), crc
+    assert length["a34004-Rtd"] == "12" and length["len"].startswith("400/actual=") and length["why"].startswith("length field 400"), length
+    assert other["MN"] == "M1" and "a34004-Rtd" not in other and "note" not in other, other
+    assert other["why"] == "encrypted (SM4), and no key that fits is known"
+
+
+def test_marks_too_many(work_folder):
+    segments = [segment.replace("CP=", "QN=20260801085857223;ST=39;CN=2011;PW=1;MN=M1;Flag=4;CP=").encode() for segment in
+                ("CP=&&&&a=1;b=2&&", "CP=&&a=1;b=2&&&", "CP=&&a=1;b=2&&&&", "CP=&a=1;b=2&")]
+    for answer in decode(*(f"##{len(segment):04}{segment.decode()}{hj212.crc(segment):04X}\\r\\n" for segment in segments)):
+        assert answer["valid"] is True and (answer["a"], answer["b"]) == ("1", "2"), answer
+
+
 def test_none(work_folder):
     answers = decode("", "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n", "\\x00\\x01\\x00\\x00\\x00\\x06\\x01\\x03\\x00\\x00\\x00\\x0a")
     assert all(answer == {"valid": False, "why": "no frame: ## and 4 digits are missing"} for answer in answers)

@@ -111,7 +111,7 @@ static void test_crc(void **state) {
     assert_int_equal(hj212_crc(HJ212_CRC_MODBUS, "123456789", 9), 0x4B37);
     assert_int_equal(hj212_crc(HJ212_CRC_SWAPPED, "123456789", 9), 0x374B);
     int possible = 0;
-    for (unsigned value = 0; value < 0xFFFF; value++) {
+    for (unsigned value = 0; value <= 0xFFFF; value++) {
         possible += hj212_crc_possible((uint16_t)value);
     }
     assert_int_equal(possible, 256);

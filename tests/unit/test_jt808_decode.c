@@ -97,11 +97,37 @@ static void test_blanks_and_notes(void **state) {
     cJSON_Delete(out);
 }
 
+static void check_registration(const char *line, const char *model, const char *terminal_id, const char *plate) {
+    cJSON *out = decode(line);
+    assert_string_equal(text_of(out, "model"), model);
+    assert_string_equal(text_of(out, "terminal_id"), terminal_id);
+    assert_string_equal(text_of(out, "plate"), plate);
+    cJSON_Delete(out);
+}
+
+/* A body of 2011 may be as long as one of 2013; one of 2013 may fill its model from the left. */
+static void test_editions_of_a_registration(void **state) {
+    (void)state;
+    check_registration(
+        "7e0100002a013912345678000100290640373031313154412d310000000044313200000000004c5356414d34313837433231"
+        "3834383431337e",
+        "TA-1", "D12", "LSVAM4187C2184841");
+    check_registration(
+        "7e01000029013912345678000100290640373031313154412d31000000004431320000000001b2e2413132333435363738"
+        "39303132332f7e",
+        "TA-1", "D12", "测A1234567890123");
+    check_registration(
+        "7e0100002d01391234567800010029064037303131310000000000000000000000000000000054412d3144313200000000"
+        "01d4a55031323334351b7e",
+        "TA-1", "D12", "豫P12345");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_why),
         cmocka_unit_test(test_blanks_and_notes),
+        cmocka_unit_test(test_editions_of_a_registration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
