@@ -71,7 +71,8 @@ bool pace_handed(struct pace *pace, const struct pace_batch *batch) {
 
 void pace_committed(struct pace *pace, uint64_t took_ms) {
     pace->took_ms = took_ms;
-    pace->cost_ms = took_ms <= pace->cost_ms ? took_ms : pace->cost_ms + 1;
+    pace->cost_ms = took_ms <= pace->cost_ms || !pace->costed ? took_ms : pace->cost_ms + 1;
+    pace->costed = true;
 }
 
 void pace_forget(const struct pace *pace) {

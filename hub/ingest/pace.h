@@ -16,6 +16,7 @@ struct pace {
     /* The same while nobody was in the way: falls at once, rises by 1 a commit. A lane that brings little rests by
      * this, or it would wait the longer the more others bring. */
     uint64_t cost_ms;
+    bool costed; /* one was committed: cost_ms is known */
 };
 
 /* What a lane has to hand over, and what else is to be known for that. */
