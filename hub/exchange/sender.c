@@ -1,6 +1,6 @@
 /* sender.c: take, send, note what was answered. What is taken is noted as tried before it is sent, and as settled only
  * after the target has said so: a sender that is killed in between sends it again, under the same number and with the
- * same hash. */
+ * same hash. What takes the database long, commits and the look for changes, is done for many messages at once. */
 #include "hub/exchange/sender.h"
 
 #include <libpq-fe.h>
@@ -20,14 +20,25 @@
 #include "hub/exchange/transport.h"
 #include "hub/exchange/verdict.h"
 
-enum { NAP_MS = 500, DATABASE_NAP_MS = 1000, LEASE_EXTRA_S = 60, KEY_MAX = TRANSPORT_NAME_MAX - 8 };
+enum {
+    NAP_MS = 500,
+    DATABASE_NAP_MS = 1000,
+    NOTE_MS = 200,
+    TAKEN_MIN = 100,
+    LEASE_EXTRA_S = 60,
+    KEY_MAX = TRANSPORT_NAME_MAX - 8
+};
 
 struct sender {
     const struct platform *target;
     PGconn *database;
     struct transport transport;
     long accepted, refused, again;
-    bool away; /* the last message did not reach anybody who could take it */
+    bool away;       /* the last message did not reach anybody who could take it */
+    cJSON *outcomes; /* what was answered, as exchange_answered takes it, and is not noted yet */
+    int messages;    /* to which it was answered */
+    int64_t noted_ms, looked_ms;
+    bool look; /* what changed must be looked for before anything is taken */
 };
 
 static sigset_t ending;
@@ -47,18 +58,17 @@ static void nap(int64_t milliseconds) {
     }
 }
 
+static int64_t monotonic_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* ---- the database ---- */
 
 static PGresult *call(struct sender *sender, const char *sql, const char *second, const char *third) {
     const char *parameters[] = {sender->target->name, second, third};
     return database_query(sender->database, sql, third != NULL ? 3 : second != NULL ? 2 : 1, parameters);
-}
-
-static int run_call(struct sender *sender, const char *sql, const char *second) {
-    PGresult *result = call(sender, sql, second, NULL);
-    int code = result == NULL ? CH_EDATABASE : 0;
-    PQclear(result);
-    return code;
 }
 
 /* Returns 0, CH_EINVAL if another sender has the target, or CH_EDATABASE. */
@@ -85,33 +95,43 @@ static int put_target(struct sender *sender) {
     return code;
 }
 
-static int note_answers(struct sender *sender, cJSON *outcomes) {
-    char *text = cJSON_PrintUnformatted(outcomes);
-    int code = text == NULL ? CH_EMEMORY : run_call(sender, "SELECT onemap.exchange_answered($1, $2::jsonb)", text);
-    cJSON_free(text);
+static void count_outcomes(struct sender *sender) {
     const cJSON *row;
-    cJSON_ArrayForEach(row, outcomes) {
+    cJSON_ArrayForEach(row, sender->outcomes) {
         const char *outcome = member_text(row, "outcome");
         sender->accepted += strcmp(outcome, "accepted") == 0;
-        sender->again += strcmp(outcome, "again") == 0;
+        sender->again += strcmp(outcome, "again") == 0 || strcmp(outcome, "left") == 0;
         if (strcmp(outcome, "refused") == 0) {
             sender->refused++;
             log_warning("upstream_refused", "target=%s number=%s answer=%s", sender->target->name,
                         member_text(row, "number"), log_quote(member_text(row, "answer")));
         }
     }
-    return code;
 }
 
-static int note_reached(struct sender *sender, const char *problem, double retry_after_s) {
-    char seconds[32];
+static void forget_outcomes(struct sender *sender) {
+    cJSON_Delete(sender->outcomes);
+    sender->outcomes = cJSON_CreateArray();
+    sender->messages = 0;
+    sender->noted_ms = monotonic_ms();
+}
+
+/* Notes what was answered since the last time, in one transaction; `problem`: the last message did not arrive, NULL =
+ * all did. What cannot be noted is sent again. Returns 0 or the database's error. */
+static int note(struct sender *sender, const char *problem, double retry_after_s) {
+    char seconds[32], messages[16], *text = cJSON_PrintUnformatted(sender->outcomes);
     snprintf(seconds, sizeof seconds, "%.3f", retry_after_s);
-    const char *parameters[] = {sender->target->name, problem, retry_after_s < 0 ? NULL : seconds};
-    sender->away = problem != NULL;
-    if (problem != NULL) {
-        log_warning("upstream_away", "target=%s problem=%s", sender->target->name, log_quote(problem));
-    }
-    return database_run(sender->database, "SELECT onemap.exchange_reached($1, $2, $3::float8)", 3, parameters);
+    snprintf(messages, sizeof messages, "%d", sender->messages);
+    const char *parameters[] = {sender->target->name, text, messages, problem, retry_after_s < 0 ? NULL : seconds};
+    int code = text == NULL ? CH_EMEMORY
+                            : database_run(sender->database,
+                                           "SELECT onemap.exchange_answered($1, $2::jsonb), CASE WHEN $3::int > 0 THEN "
+                                           "onemap.exchange_reached($1, $4, $5::float8, $3::int) END",
+                                           5, parameters);
+    cJSON_free(text);
+    count_outcomes(sender);
+    forget_outcomes(sender);
+    return code;
 }
 
 /* ---- a message ---- */
@@ -134,15 +154,12 @@ static void outcome_put(cJSON *outcomes, const char *number, const char *outcome
     cJSON_AddItemToArray(outcomes, row);
 }
 
-/* What was sent goes to the ledger beside what was answered. */
-static void outcomes_sent(const struct group *group, cJSON *outcomes) {
-    cJSON *row;
-    cJSON_ArrayForEach(row, outcomes) {
-        for (size_t i = 0; i < group->count; i++) {
-            if (strcmp(group->numbers[i], member_text(row, "number")) == 0 && member_get(row, "sent") == NULL) {
-                cJSON_AddStringToObject(row, "sent", group->sent[i]);
-            }
-        }
+/* What was sent goes to the ledger beside what was answered: the outcomes have the order of the group. */
+static void outcomes_sent(struct sender *sender, const struct group *group, cJSON *outcomes) {
+    for (size_t i = 0; i < group->count && cJSON_GetArraySize(outcomes) > 0; i++) {
+        cJSON *row = cJSON_DetachItemFromArray(outcomes, 0);
+        cJSON_AddStringToObject(row, "sent", group->sent[i]);
+        cJSON_AddItemToArray(sender->outcomes, row);
     }
 }
 
@@ -168,47 +185,37 @@ static char *body_of(const struct sender *sender, const struct group *group) {
 }
 
 /* All of the group is due again at once: when the target is tried next, the breaker says. */
-static void put_off(const struct group *group, const char *reason, cJSON *outcomes) {
-    cJSON *row;
+static void put_off(const struct group *group, const char *outcome, const char *reason, cJSON *outcomes) {
     for (size_t i = 0; i < group->count; i++) {
-        outcome_put(outcomes, group->numbers[i], "again", reason);
-    }
-    cJSON_ArrayForEach(row, outcomes) {
-        cJSON_AddNumberToObject(row, "wait_s", 0);
+        outcome_put(outcomes, group->numbers[i], outcome, reason);
+        cJSON_AddNumberToObject(cJSON_GetArrayItem(outcomes, cJSON_GetArraySize(outcomes) - 1), "wait_s", 0);
     }
 }
 
-/* Sends the group and notes what was answered. Returns 0 or the database's error. */
+/* Sends the group; what was answered is noted now, or with what comes after it. Returns 0 or the database's error. */
 static int send_group(struct sender *sender, const struct group *group, enum verdict *verdict) {
-    char reason[TRANSPORT_PROBLEM_MAX] = "";
+    char reason[TRANSPORT_PROBLEM_MAX] = "", *body = body_of(sender, group);
     struct reply reply;
-    cJSON *outcomes = cJSON_CreateArray();
-    char *body = body_of(sender, group);
-    int code = CH_EMEMORY;
-    if (body != NULL) {
-        transport_send(&sender->transport, group->path, group->key, body, &reply);
-        *verdict = verdict_judge(sender->target, &reply, group->numbers, group->count, outcomes, reason);
-        if (*verdict == VERDICT_AWAY) {
-            put_off(group, reason, outcomes);
-        }
-        outcomes_sent(group, outcomes);
-        code = note_answers(sender, outcomes);
-        if (code == 0) {
-            code = note_reached(sender, *verdict == VERDICT_AWAY ? reason : NULL, reply.retry_after_s);
-        }
-        reply_free(&reply);
+    if (body == NULL) {
+        return CH_EMEMORY;
     }
+    cJSON *outcomes = cJSON_CreateArray();
+    transport_send(&sender->transport, group->path, group->key, body, &reply);
+    *verdict = verdict_judge(sender->target, &reply, group->numbers, group->count, outcomes, reason);
+    sender->away = *verdict == VERDICT_AWAY;
+    int code = sender->away && sender->messages > 0 ? note(sender, NULL, -1) : 0;
+    if (sender->away) {
+        log_warning("upstream_away", "target=%s problem=%s", sender->target->name, log_quote(reason));
+        put_off(group, "again", reason, outcomes);
+    }
+    sender->messages++;
+    outcomes_sent(sender, group, outcomes);
+    if (code == 0 && (sender->away || monotonic_ms() - sender->noted_ms >= NOTE_MS)) {
+        code = note(sender, sender->away ? reason : NULL, reply.retry_after_s);
+    }
+    reply_free(&reply);
     cJSON_Delete(outcomes);
     free(body);
-    return code;
-}
-
-/* Taken, and not sent after all. */
-static int leave(struct sender *sender, const struct group *group) {
-    cJSON *outcomes = cJSON_CreateArray();
-    put_off(group, "not sent: the target is away", outcomes);
-    int code = note_answers(sender, outcomes);
-    cJSON_Delete(outcomes);
     return code;
 }
 
@@ -224,19 +231,21 @@ static int send_alone(struct sender *sender, const struct group *group) {
         if (!sender->away && !ended()) {
             code = send_group(sender, &one, &verdict);
         } else {
-            code = leave(sender, &one);
+            put_off(&one, "left", "", sender->outcomes);
         }
     }
     return code;
 }
 
 /* Takes rows [from, ..) of one resource into the group; what its template cannot express is refused here. */
-static size_t gather(struct sender *sender, const PGresult *rows, size_t from, struct group *group, cJSON *refused) {
+static size_t gather(struct sender *sender, const PGresult *rows, size_t from, struct group *group) {
     size_t total = (size_t)PQntuples(rows), row = from;
     const char *resource = PQgetvalue(rows, (int)from, 1);
     const cJSON *described = platform_resource(sender->target, resource);
     *group = (struct group){.path = member_text(described, "path")};
-    for (; row < total && strcmp(PQgetvalue(rows, (int)row, 1), resource) == 0; row++) {
+    for (; row < total && group->count < (size_t)sender->target->batch &&
+           strcmp(PQgetvalue(rows, (int)row, 1), resource) == 0;
+         row++) {
         char problem[MESSAGE_PROBLEM_MAX];
         int place = (int)row;
         cJSON *content = cJSON_Parse(PQgetvalue(rows, place, 6));
@@ -250,7 +259,7 @@ static size_t gather(struct sender *sender, const PGresult *rows, size_t from, s
         cJSON *object = described == NULL ? NULL : message_record(sender->target, &record, problem);
         char *text = object == NULL ? NULL : cJSON_PrintUnformatted(object);
         if (text == NULL) {
-            outcome_put(refused, record.number, "refused",
+            outcome_put(sender->outcomes, record.number, "refused",
                         described == NULL ? "the target's file has no template for it" : problem);
         } else {
             group->numbers[group->count] = record.number;
@@ -276,13 +285,11 @@ static int send_rows(struct sender *sender, const PGresult *rows) {
     while (row < total && code == 0) {
         struct group group;
         enum verdict verdict = VERDICT_RECORDS;
-        cJSON *refused = cJSON_CreateArray();
-        row = gather(sender, rows, row, &group, refused);
-        if (cJSON_GetArraySize(refused) > 0) {
-            code = note_answers(sender, refused);
-        }
-        if (code == 0 && group.count > 0) {
-            code = sender->away || ended() ? leave(sender, &group) : send_group(sender, &group, &verdict);
+        row = gather(sender, rows, row, &group);
+        if (group.count > 0 && (sender->away || ended())) {
+            put_off(&group, "left", "", sender->outcomes);
+        } else if (group.count > 0) {
+            code = send_group(sender, &group, &verdict);
         }
         if (code == 0 && verdict == VERDICT_REFUSED) {
             code = send_alone(sender, &group);
@@ -290,26 +297,40 @@ static int send_rows(struct sender *sender, const PGresult *rows) {
         for (size_t i = 0; i < group.count; i++) {
             cJSON_free(group.sent[i]);
         }
-        cJSON_Delete(refused);
     }
-    return code;
+    return code == 0 && cJSON_GetArraySize(sender->outcomes) > 0 ? note(sender, NULL, -1) : code;
+}
+
+/* Enters what changed, and asks the target what it has if it is time. */
+static int look(struct sender *sender) {
+    int code = database_run(sender->database, "SELECT onemap.exchange_sweep()", 0, NULL);
+    sender->looked_ms = monotonic_ms();
+    return code == 0 ? question_ask(sender->database, &sender->transport) : code;
+}
+
+static int take(struct sender *sender, int most) {
+    char count[16], lease[16];
+    snprintf(count, sizeof count, "%d", most);
+    snprintf(lease, sizeof lease, "%ld", 2 * sender->target->timeout_s + LEASE_EXTRA_S);
+    PGresult *rows = call(sender, "SELECT * FROM onemap.exchange_take($1, $2::int, $3::int)", count, lease);
+    int taken = rows == NULL ? CH_EDATABASE : PQntuples(rows);
+    int code = taken > 0 ? send_rows(sender, rows) : 0;
+    PQclear(rows);
+    return code < 0 ? code : taken;
 }
 
 /* Sends what is due now. Returns the records taken, or the database's error. */
 static int turn(struct sender *sender) {
-    char batch[16], lease[16];
-    snprintf(batch, sizeof batch, "%d", sender->target->batch);
-    snprintf(lease, sizeof lease, "%ld", 2 * sender->target->timeout_s + LEASE_EXTRA_S);
+    int most = sender->target->batch > TAKEN_MIN ? sender->target->batch : TAKEN_MIN, taken;
+    bool looks;
     sender->away = false;
-    PGresult *swept = database_query(sender->database, "SELECT onemap.exchange_sweep()", 0, NULL);
-    int asked = swept == NULL ? CH_EDATABASE : question_ask(sender->database, &sender->transport);
-    PGresult *rows =
-        asked != 0 ? NULL : call(sender, "SELECT * FROM onemap.exchange_take($1, $2::int, $3::int)", batch, lease);
-    int taken = rows == NULL ? CH_EDATABASE : PQntuples(rows);
-    int code = taken > 0 ? send_rows(sender, rows) : taken;
-    PQclear(swept);
-    PQclear(rows);
-    return code < 0 ? code : taken;
+    do {
+        looks = sender->look || monotonic_ms() - sender->looked_ms >= NAP_MS;
+        int code = looks ? look(sender) : 0;
+        taken = code == 0 ? take(sender, most) : code;
+        sender->look = taken < most;
+    } while (taken == 0 && !looks);
+    return taken;
 }
 
 static int finish_once(const struct sender *sender) {
@@ -328,6 +349,7 @@ static int work(struct sender *sender, const struct config *config, bool once) {
         }
         if (taken < 0) {
             nap(DATABASE_NAP_MS);
+            forget_outcomes(sender);
             code = ended() ? 0 : connect_database(sender, config);
         } else if (taken == 0 || sender->away) {
             if (once) {
@@ -340,12 +362,13 @@ static int work(struct sender *sender, const struct config *config, bool once) {
 }
 
 int sender_run(const struct config *config, const struct platform *target, bool once) {
-    struct sender sender = {.target = target};
+    struct sender sender = {.target = target, .look = true};
     sigset_t before;
     sigemptyset(&ending);
     sigaddset(&ending, SIGTERM);
     sigaddset(&ending, SIGINT);
     sigprocmask(SIG_BLOCK, &ending, &before);
+    forget_outcomes(&sender);
     int code = connect_database(&sender, config);
     while (code == CH_EDATABASE && !once && !ended()) {
         nap(DATABASE_NAP_MS);
@@ -361,6 +384,7 @@ int sender_run(const struct config *config, const struct platform *target, bool 
         log_info("upstream_end", "target=%s accepted=%ld refused=%ld again=%ld", target->name, sender.accepted,
                  sender.refused, sender.again);
     }
+    cJSON_Delete(sender.outcomes);
     transport_close(&sender.transport);
     PQfinish(sender.database);
     return result;

@@ -69,17 +69,25 @@ static void shown(const struct reply *reply, char text[static ANSWER_SHOWN]) {
     text[used] = '\0';
 }
 
-static const cJSON *answer_of(const struct platform *target, const cJSON *body, const char *number) {
-    const cJSON *row;
+static bool names(const struct platform *target, const cJSON *row, const char *number) {
+    const char *member = member_text(target->answer, "number");
+    const cJSON *named = member_get(row, member);
     char room[32];
+    if (cJSON_IsNumber(named)) {
+        snprintf(room, sizeof room, "%.15g", named->valuedouble);
+        return strcmp(room, number) == 0;
+    }
+    return named != NULL && strcmp(member_text(row, member), number) == 0;
+}
+
+/* The answer to a record. Most answer in the order that they were asked in: the row after `last` is looked at first. */
+static const cJSON *answer_of(const struct platform *target, const cJSON *body, const char *number, const cJSON *last) {
+    const cJSON *row;
+    if (last != NULL && last->next != NULL && names(target, last->next, number)) {
+        return last->next;
+    }
     cJSON_ArrayForEach(row, member_get(body, member_text(target->answer, "records"))) {
-        const cJSON *named = member_get(row, member_text(target->answer, "number"));
-        if (cJSON_IsNumber(named)) {
-            snprintf(room, sizeof room, "%.15g", named->valuedouble);
-        }
-        if (named != NULL &&
-            strcmp(cJSON_IsNumber(named) ? room : member_text(row, member_text(target->answer, "number")), number) ==
-                0) {
+        if (names(target, row, number)) {
             return row;
         }
     }
@@ -113,9 +121,10 @@ enum verdict verdict_judge(const struct platform *target, const struct reply *re
         return VERDICT_REFUSED;
     }
     cJSON *body = cJSON_ParseWithLength(reply->body.data == NULL ? "" : reply->body.data, reply->body.length);
+    const cJSON *own = NULL;
     for (size_t i = 0; i < count; i++) {
         bool listed = target->folder == NULL && *target->records != '\0';
-        const cJSON *own = listed && taken ? answer_of(target, body, numbers[i]) : body;
+        own = listed && taken ? answer_of(target, body, numbers[i], own) : body;
         const char *outcome = target->folder != NULL ? "accepted"
                               : !taken               ? "refused"
                               : own == NULL && (listed || member_get(target->answer, "success") != NULL)

@@ -168,7 +168,14 @@ BEGIN
     FOR a IN SELECT x.number, x.outcome, x.answer, x.receipt_number, x.sent, x.wait_s
              FROM jsonb_to_recordset(answers) AS x (number bigint, outcome text, answer text, receipt_number text, sent text,
                  wait_s float8)
-             WHERE x.outcome IN ('accepted', 'refused', 'again') LOOP
+             WHERE x.outcome IN ('accepted', 'refused', 'again', 'left') LOOP
+        IF a.outcome = 'left' THEN
+            UPDATE onemap.exchange_record r SET attempts = r.attempts - 1, next_attempt_at = clock_timestamp(),
+                sent_at = r.answered_at
+            WHERE r.id = a.number AND r.target = $1 AND r.state = 'waiting';
+            done := done + CASE WHEN FOUND THEN 1 ELSE 0 END;
+            CONTINUE;
+        END IF;
         -- Again: 2, 4, 8 ... s, an hour at most, and half of it by chance, so that many do not come at once.
         UPDATE onemap.exchange_record r
         SET state = CASE a.outcome WHEN 'again' THEN 'waiting' ELSE a.outcome END, answered_at = clock_timestamp(),
@@ -182,14 +189,14 @@ BEGIN
     RETURN done;
 END $$;
 COMMENT ON FUNCTION onemap.exchange_answered(text, jsonb) IS
-    'What a target answered: [{number, outcome: accepted|refused|again, answer, receipt_number, sent, wait_s}]; returns the '
-    'records settled or '
-    'put off';
+    'What a target answered: [{number, outcome: accepted|refused|again, answer, receipt_number, sent, wait_s}], or left: it was '
+    'taken and not sent; returns the records settled or put off';
 
-CREATE OR REPLACE FUNCTION onemap.exchange_reached(target text, problem text, wait_s float8) RETURNS float8
+CREATE OR REPLACE FUNCTION onemap.exchange_reached(target text, problem text, wait_s float8, messages int DEFAULT 1)
+RETURNS float8
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO onemap.exchange_contact AS k (target, day, reached, away)
-    VALUES ($1, onemap.local_time(now())::date, CASE WHEN $2 IS NULL THEN 1 ELSE 0 END, CASE WHEN $2 IS NULL THEN 0 ELSE 1 END)
+    VALUES ($1, onemap.local_time(now())::date, CASE WHEN $2 IS NULL THEN $4 ELSE 0 END, CASE WHEN $2 IS NULL THEN 0 ELSE $4 END)
     ON CONFLICT (target, day) DO UPDATE SET reached = k.reached + excluded.reached, away = k.away + excluded.away;
     -- The breaker: nothing goes to a target that does not work; after 1, 2, 4 ... s, five minutes at most, one message tries it.
     UPDATE onemap.exchange_target t
@@ -200,12 +207,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE t.target = $1
     RETURNING CASE WHEN $2 IS NULL THEN 0 ELSE greatest(0, extract(epoch FROM t.paused_until - clock_timestamp())) END::float8
 $$;
-COMMENT ON FUNCTION onemap.exchange_reached(text, text, float8) IS
-    'A target answered (problem NULL), or could not be reached or asked to be left alone (wait_s seconds; NULL: longer with each '
-    'failure); returns for how many seconds nothing is sent';
+COMMENT ON FUNCTION onemap.exchange_reached(text, text, float8, int) IS
+    'A target answered so many messages (problem NULL), or could not be reached or asked to be left alone (wait_s seconds; NULL: '
+    'longer with each failure); returns for how many seconds nothing is sent';
 
 GRANT EXECUTE ON FUNCTION onemap.exchange_sweep(), onemap.exchange_target_put(jsonb), onemap.exchange_take(text, int, int),
-    onemap.exchange_answered(text, jsonb), onemap.exchange_reached(text, text, float8), onemap.exchange_begin(text),
+    onemap.exchange_answered(text, jsonb), onemap.exchange_reached(text, text, float8, int), onemap.exchange_begin(text),
     onemap.exchange_columns() TO cityhub_exchange;
 
 CREATE OR REPLACE FUNCTION onemap.exchange_forget(before timestamptz) RETURNS int
