@@ -94,25 +94,31 @@ static ptrdiff_t end_by_length(const char *bytes, size_t limit, size_t declared)
     return fits ? (ptrdiff_t)end : NOWHERE;
 }
 
-/* The end of the segment by the first && + 4 hexadecimal digits behind the content's beginning. At the very end of what
- * came, `sure` is whether more digits cannot follow. */
-static ptrdiff_t end_by_mark(const char *bytes, size_t limit, bool sure) {
+/* The end of the segment by && + 4 hexadecimal digits behind the content's beginning: the first whose check value fits
+ * or that ends a line; else the first of all, unless it may be a text's and the segment's end is `awaited`. At the very
+ * end of what came, `sure` is whether more digits cannot follow. */
+static ptrdiff_t end_by_mark(const char *bytes, size_t limit, bool sure, bool awaited) {
     const char *segment = bytes + HJ212_HEAD;
     size_t length = limit - HJ212_HEAD;
     size_t begin = hj212_content(segment, length);
+    ptrdiff_t first = NOWHERE;
     for (size_t i = begin == length ? 0 : begin; i + 2 + HJ212_CRC_DIGITS <= length; i++) {
         const char *digits = segment + i + 2;
         if (segment[i] != '&' || segment[i + 1] != '&' || !hj212_is_hex(digits, HJ212_CRC_DIGITS)) {
             continue;
         }
         size_t behind = i + 2 + HJ212_CRC_DIGITS;
-        bool ends = behind < length ? !isxdigit((unsigned char)segment[behind])
-                                    : sure || hj212_crc_of(segment, i + 2, digits) != HJ212_CRC_OFF;
-        if (ends) {
+        if (behind < length && isxdigit((unsigned char)segment[behind])) {
+            continue;
+        }
+        bool last = behind == length ? sure : segment[behind] == '\r' || segment[behind] == '\n';
+        /* The check value of one alone: a stream of && costs no more than its bytes. */
+        if (last || (first == NOWHERE && hj212_crc_of(segment, i + 2, digits) != HJ212_CRC_OFF)) {
             return (ptrdiff_t)(HJ212_HEAD + i + 2);
         }
+        first = first == NOWHERE && behind < length ? (ptrdiff_t)(HJ212_HEAD + i + 2) : first;
     }
-    return NOWHERE;
+    return awaited ? NOWHERE : first;
 }
 
 static enum reading give(enum reading reading, size_t length, const char *why, struct reading_result *result) {
@@ -152,17 +158,18 @@ enum reading hj212_read(const char *bytes, size_t length, bool ended, struct rea
         declared = declared * 10 + (size_t)(bytes[i] - '0');
     }
     size_t limit = next_frame(bytes, length, HJ212_HEAD, ended);
-    bool full = length == HJ212_FRAME_MAX, followed = limit < length;
+    bool full = length == HJ212_FRAME_MAX, followed = limit < length, sure = followed || ended || full;
+    size_t line = line_length(bytes, limit);
+    bool awaited = !sure && line == 0 && HJ212_HEAD + declared + HJ212_CRC_DIGITS > length;
     ptrdiff_t end = end_by_length(bytes, limit, declared);
-    end = end == NOWHERE ? end_by_mark(bytes, limit, followed || ended || full) : end;
+    end = end == NOWHERE ? end_by_mark(bytes, limit, sure, awaited) : end;
     if (end != NOWHERE) {
         return give(READING_FRAME, with_line_end(bytes, limit, (size_t)end), NULL, result);
     }
-    size_t line = line_length(bytes, limit);
     if (line > 0) {
         return give(READING_FRAME, line, NULL, result);
     }
-    if (followed || full || ended) {
+    if (sure) {
         return give(READING_SKIP, limit, full && !followed ? "a frame longer than 8 KiB" : "a frame that is cut",
                     result);
     }

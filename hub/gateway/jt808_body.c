@@ -85,8 +85,10 @@ int jt808_registration(const struct jt808_frame *frame, struct jt808_registratio
     static const struct {
         size_t maker, model, terminal_id;
     } layouts[] = {{5, 8, 7}, {5, 20, 7}, {11, 30, 30}}; /* 2011, 2013, 2019 */
-    enum { FIXED = 5, LEAST_2013 = FIXED + 32 };         /* FIXED: province, city, colour */
-    size_t edition = frame->is_2019 ? 2 : frame->length >= LEAST_2013 && !is_long_2011(frame->body) ? 1 : 0;
+    /* FIXED: province, city, colour. A terminal may set the flag of 2019 and register as before. */
+    enum { FIXED = 5, LEAST_2013 = FIXED + 32, LEAST_2019 = FIXED + 71 };
+    bool is_2019 = frame->is_2019 && frame->length >= LEAST_2019;
+    size_t edition = is_2019 ? 2 : frame->length >= LEAST_2013 && !is_long_2011(frame->body) ? 1 : 0;
     size_t maker = layouts[edition].maker, model = layouts[edition].model, terminal_id = layouts[edition].terminal_id;
     size_t fixed = FIXED + maker + model + terminal_id;
     if (frame->length < fixed) {

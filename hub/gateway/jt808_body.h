@@ -24,7 +24,8 @@ struct jt808_registration {
     uint8_t plate_color; /* 0 = no plate yet: `plate` is the vehicle's identification number */
     char plate[JT808_TEXT_MAX];
 };
-/* 2011 and 2013 are told apart by the length, and by where the colour is. Returns 0, or CH_EINVAL: too short. */
+/* 2011 and 2013 are told apart by the length, and by where the colour is; of the flag of 2019 only a body that is long
+ * enough counts. Returns 0, or CH_EINVAL: too short. */
 int jt808_registration(const struct jt808_frame *frame, struct jt808_registration *registration);
 
 struct jt808_authentication {

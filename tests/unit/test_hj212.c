@@ -86,6 +86,24 @@ static void test_stream(void **state) {
     expect_stream("##abc" GOOD, "-5 1062 ", "-3 -1 -1 1062 ");
 }
 
+/* What looks like the end of a frame may stand in a text: neither in pieces nor with a wrong length is it taken for
+ * that, but a frame whose end is followed by words is not waited for. */
+static void test_an_end_in_a_text(void **state) {
+    (void)state;
+    static const char segment[] =
+        "QN=20160801085857223;ST=32;CN=3020;PW=1;MN=M1;Flag=5;CP=&&i11001-Info=//a&&BEEF//;b=1&&";
+    unsigned crc = hj212_crc(HJ212_CRC_STANDARD, segment, sizeof segment - 1);
+    char bytes[512];
+    for (size_t more = 0; more < 3; more++) {
+        snprintf(bytes, sizeof bytes, "##%04zu%s%04X\r\n" GOOD, sizeof segment - 1 + more, segment, crc);
+        expect_stream(bytes, "3020 1062 ", "3020 1062 ");
+    }
+    struct reading_result result;
+    static const char words[] = "##0020QN=1;ST=2;CN=7;CP=&&a=1&&ABCD words";
+    assert_int_equal(hj212_read(words, sizeof words - 1, false, &result), READING_FRAME);
+    assert_int_equal(result.length, sizeof words - 1 - strlen(" words"));
+}
+
 static void test_stream_junk(void **state) {
     (void)state;
     static char bytes[40000];
@@ -331,15 +349,11 @@ static void test_encrypted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_stream),
-        cmocka_unit_test(test_stream_junk),
-        cmocka_unit_test(test_crc),
-        cmocka_unit_test(test_time),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_a_new_key),
-        cmocka_unit_test(test_no_other_key_opens_a_frame),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_stream),      cmocka_unit_test(test_an_end_in_a_text),
+        cmocka_unit_test(test_stream_junk), cmocka_unit_test(test_crc),
+        cmocka_unit_test(test_time),        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_a_new_key),   cmocka_unit_test(test_no_other_key_opens_a_frame),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_commands),
         cmocka_unit_test(test_encrypted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,7 +105,8 @@ static void check_registration(const char *line, const char *model, const char *
     cJSON_Delete(out);
 }
 
-/* A body of 2011 may be as long as one of 2013; one of 2013 may fill its model from the left. */
+/* A body of 2011 may be as long as one of 2013; one of 2013 may fill its model from the left, and come with the flag of
+ * 2019. */
 static void test_editions_of_a_registration(void **state) {
     (void)state;
     check_registration(
