@@ -86,14 +86,13 @@ async function first() {
     const { page, context } = await open(4);
     await page.goto(`${BASE}/#/map`, { waitUntil: "commit" });
     await still(page, 3000);
-    const { there, tasks, drawn, loaded } = await page.evaluate(() => ({
+    const { there, tasks, drawn } = await page.evaluate(() => ({
       there: bench.there,
       tasks: bench.tasks,
       drawn: bench.scripts.at(-1)[0],
-      loaded: performance.getEntriesByType("resource").filter(({ name }) => name.includes("/tiles/")).map(({ responseEnd }) => responseEnd),
     }));
     const quiet = worst(tasks.map(([start, lasts]) => start + lasts));
-    say("first", `interactive ${seconds3(worst([there.list, there.counts, drawn, quiet]))} s: list ${seconds3(there.list)}, counts ${seconds3(there.counts)}, tiles ${seconds3(worst(loaded))},`
+    say("first", `interactive ${seconds3(worst([there.list, there.counts, drawn, quiet]))} s: list ${seconds3(there.list)}, counts ${seconds3(there.counts)},`
       + ` last frame ${seconds3(drawn)}, last long task ${seconds3(quiet)} (the longest ${worst(tasks.map(([, lasts]) => lasts)).toFixed(0)} ms)`);
     await context.close();
   }
@@ -106,10 +105,13 @@ async function movers() {
   await county("start");
   await page.waitForTimeout(3000);
   await page.evaluate(() => Object.assign(bench, { scripts: [], tasks: [], shift: 0, shifted: [] }));
+  await browser.startTracing(page, { categories: ["devtools.timeline"] });
   await page.waitForTimeout(seconds * 1000);
+  const { traceEvents } = JSON.parse((await browser.stopTracing()).toString());
   const { scripts, tasks, shift, shifted } = await page.evaluate(() => bench);
-  const took = scripts.map(([, lasts]) => lasts);
-  say("movers", `script of a frame: p50 ${quantile(took, 0.5).toFixed(2)}, p95 ${quantile(took, 0.95).toFixed(2)}, max ${worst(took).toFixed(1)} ms of ${took.length} frames in ${seconds} s;`
+  const frames = traceEvents.filter(({ name, ph }) => name === "FireAnimationFrame" && ph === "X");
+  const took = (values) => `p50 ${quantile(values, 0.5).toFixed(2)}, p95 ${quantile(values, 0.95).toFixed(2)}, max ${worst(values).toFixed(1)} ms`;
+  say("movers", `script of a frame: processor ${took(frames.map(({ tdur }) => tdur / 1000))}; clock ${took(frames.map(({ dur }) => dur / 1000))}; ${scripts.length} frames drawn in ${seconds} s;`
     + ` tasks of more than 50 ms: ${tasks.length}, the longest ${worst(tasks.map(([, lasts]) => lasts)).toFixed(0)} ms; layout shift ${shift.toFixed(4)} ${[...new Set(shifted)].slice(0, 3).join("; ")}`);
   await county("halt");
   await still(page, 3000);

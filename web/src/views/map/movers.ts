@@ -2,6 +2,7 @@
 // to the newest one in the time that lay between them, and stays there; never further. Who is silent fades. Between places further apart in time
 // than GAP_MS nothing is known, so the symbol jumps. When nothing moves, nothing is drawn.
 import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from "maplibre-gl";
+import { hubNow } from "../../lib/format.ts";
 
 export interface Mover {
   id: number;
@@ -10,6 +11,8 @@ export interface Mover {
 }
 
 interface Motion extends Mover {
+  /** Its place among those that are drawn; -1 = it is not there yet. */
+  slot: number;
   fromX: number;
   fromY: number;
   toX: number;
@@ -23,7 +26,10 @@ interface Motion extends Mover {
 
 export const GAP_MS = 900_000;
 const MOTION_MAX_MS = 60_000;
+/** Those that fade soon one after the other are drawn at once. */
+const FADE_LATE_MS = 1000;
 const FLOATS = 8;
+const UNIFORMS = ["u_matrix", "u_now", "u_size", "u_colour", "u_ring"] as const;
 
 const VERTEX = `#version 300 es
 uniform mat4 u_matrix;
@@ -78,18 +84,22 @@ export class MoverLayer implements CustomLayerInterface {
   private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
   private map: GlMap | undefined;
   private program: WebGLProgram | null = null;
+  private uniforms: Partial<Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>> = {};
   private buffer: WebGLBuffer | null = null;
   private array: WebGLVertexArrayObject | null = null;
   private data = new Float32Array(0);
   /** All floats are relative to it: 32 bits of the world would be 2 m. */
   private origin: [number, number] = [0, 0];
   private changed = true;
+  /** What of the data the graphics card does not have yet: slots from `from` to before `to`. Beside `changed`: then it has nothing. */
+  private from = Infinity;
+  private to = 0;
   /** performance.now() until when something moves. */
   private moving = 0;
   private shown: (mover: Mover) => boolean = () => true;
   private colour: [number, number, number] = [0, 0, 0];
   private ring: [number, number, number] = [1, 1, 1];
-  private fading: ReturnType<typeof setInterval> | undefined;
+  private fading: ReturnType<typeof setTimeout> | undefined;
 
   onAdd(map: GlMap, gl: WebGL2RenderingContext): void {
     this.map = map;
@@ -99,6 +109,7 @@ export class MoverLayer implements CustomLayerInterface {
     gl.bindAttribLocation(program, 0, "a_places");
     gl.bindAttribLocation(program, 1, "a_times");
     gl.linkProgram(program);
+    for (const name of UNIFORMS) this.uniforms[name] = gl.getUniformLocation(program, name);
     this.buffer = gl.createBuffer();
     this.array = gl.createVertexArray();
     gl.bindVertexArray(this.array);
@@ -109,12 +120,10 @@ export class MoverLayer implements CustomLayerInterface {
     }
     gl.bindVertexArray(null);
     this.changed = true;
-    clearInterval(this.fading);
-    this.fading = setInterval(() => map.triggerRepaint(), 30_000);
   }
 
   onRemove(_map: GlMap, gl: WebGL2RenderingContext): void {
-    clearInterval(this.fading);
+    clearTimeout(this.fading);
     gl.deleteProgram(this.program);
     gl.deleteBuffer(this.buffer);
     gl.deleteVertexArray(this.array);
@@ -127,7 +136,7 @@ export class MoverLayer implements CustomLayerInterface {
     if (first !== undefined) this.origin = [mercatorX(first.lon), mercatorY(first.lat)];
     for (const mover of movers) {
       const [x, y] = [mercatorX(mover.lon), mercatorY(mover.lat)];
-      this.motions.set(mover.id, { id: mover.id, subsystem: mover.subsystem, name: mover.name, fromX: x, fromY: y, toX: x, toY: y, start: 0, lasts: 0, atMs: mover.atMs });
+      this.motions.set(mover.id, { id: mover.id, subsystem: mover.subsystem, name: mover.name, fromX: x, fromY: y, toX: x, toY: y, start: 0, lasts: 0, atMs: mover.atMs, slot: -1 });
     }
     this.touch();
   }
@@ -152,7 +161,12 @@ export class MoverLayer implements CustomLayerInterface {
     motion.lasts = between > GAP_MS || this.still.matches ? 0 : Math.min(between, MOTION_MAX_MS);
     motion.atMs = atMs;
     this.moving = Math.max(this.moving, now + motion.lasts);
-    this.touch();
+    if (!this.changed && motion.slot >= 0) {
+      this.write(motion);
+      this.from = Math.min(this.from, motion.slot);
+      this.to = Math.max(this.to, motion.slot + 1);
+    }
+    this.map?.triggerRepaint();
   }
 
   remove(id: number): void {
@@ -210,29 +224,49 @@ export class MoverLayer implements CustomLayerInterface {
     this.map?.triggerRepaint();
   }
 
+  /** performance.now() when it has been silent for so long that it fades. */
+  private readonly fadesAt = (motion: Motion): number => motion.atMs + GAP_MS - hubNow() + performance.now();
+
+  private write(motion: Motion): void {
+    const { data, epoch } = this;
+    let at = motion.slot * FLOATS;
+    data[at++] = motion.fromX - this.origin[0];
+    data[at++] = motion.fromY - this.origin[1];
+    data[at++] = motion.toX - this.origin[0];
+    data[at++] = motion.toY - this.origin[1];
+    data[at++] = (motion.start - epoch) / 1000;
+    data[at++] = motion.lasts / 1000;
+    data[at++] = (this.fadesAt(motion) - epoch) / 1000;
+    data[at] = this.shown(motion) ? 1 : 0;
+  }
+
+  /** All of them after a change of who is there or shown; else those that have moved. */
   private upload(gl: WebGL2RenderingContext): void {
-    if (this.data.length < this.motions.size * FLOATS) this.data = new Float32Array(this.motions.size * FLOATS * 2);
-    const ahead = Date.now() - performance.now();
-    let at = 0;
-    for (const motion of this.motions.values()) {
-      this.data.set(
-        [
-          motion.fromX - this.origin[0],
-          motion.fromY - this.origin[1],
-          motion.toX - this.origin[0],
-          motion.toY - this.origin[1],
-          (motion.start - this.epoch) / 1000,
-          motion.lasts / 1000,
-          (motion.atMs + GAP_MS - ahead - this.epoch) / 1000,
-          this.shown(motion) ? 1 : 0,
-        ],
-        at,
-      );
-      at += FLOATS;
-    }
     gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, this.data.subarray(0, at), gl.DYNAMIC_DRAW);
+    if (this.changed) {
+      if (this.data.length < this.motions.size * FLOATS) this.data = new Float32Array(this.motions.size * FLOATS * 2);
+      let slot = 0;
+      for (const motion of this.motions.values()) {
+        motion.slot = slot++;
+        this.write(motion);
+      }
+      gl.bufferData(gl.ARRAY_BUFFER, this.data.subarray(0, slot * FLOATS), gl.DYNAMIC_DRAW);
+    } else {
+      gl.bufferSubData(gl.ARRAY_BUFFER, this.from * FLOATS * 4, this.data, this.from * FLOATS, (this.to - this.from) * FLOATS);
+    }
     this.changed = false;
+    [this.from, this.to] = [Infinity, 0];
+  }
+
+  /** Nothing is drawn while nothing moves, but for the moment at which one begins to fade. */
+  private fadeLater(now: number): void {
+    clearTimeout(this.fading);
+    let next = Infinity;
+    for (const motion of this.motions.values()) {
+      const at = this.fadesAt(motion);
+      if (at > now && at < next) next = at;
+    }
+    if (next < Infinity) this.fading = setTimeout(() => this.map?.triggerRepaint(), next - now + FADE_LATE_MS);
   }
 
   /** Seconds of the shader begin here: as 32 bits they hold a day to a hundredth. */
@@ -246,21 +280,21 @@ export class MoverLayer implements CustomLayerInterface {
       this.changed = true;
     }
     gl.bindVertexArray(this.array);
-    if (this.changed) this.upload(gl);
+    if (this.changed || this.to > 0) this.upload(gl);
     const matrix = Float64Array.from(defaultProjectionData.mainMatrix as ArrayLike<number>);
     for (let row = 0; row < 4; row++) matrix[12 + row]! += matrix[row]! * this.origin[0] + matrix[4 + row]! * this.origin[1];
     gl.useProgram(this.program);
-    const uniform = (name: string) => gl.getUniformLocation(this.program!, name);
-    gl.uniformMatrix4fv(uniform("u_matrix"), false, Float32Array.from(matrix));
-    gl.uniform1f(uniform("u_now"), (now - this.epoch) / 1000);
-    gl.uniform1f(uniform("u_size"), Math.min(18, Math.max(12, 18 + (this.map!.getZoom() - 15) * 3)) * devicePixelRatio);
-    gl.uniform3fv(uniform("u_colour"), this.colour);
-    gl.uniform3fv(uniform("u_ring"), this.ring);
+    gl.uniformMatrix4fv(this.uniforms.u_matrix!, false, Float32Array.from(matrix));
+    gl.uniform1f(this.uniforms.u_now!, (now - this.epoch) / 1000);
+    gl.uniform1f(this.uniforms.u_size!, Math.min(18, Math.max(12, 18 + (this.map!.getZoom() - 15) * 3)) * devicePixelRatio);
+    gl.uniform3fv(this.uniforms.u_colour!, this.colour);
+    gl.uniform3fv(this.uniforms.u_ring!, this.ring);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.disable(gl.DEPTH_TEST);
     gl.drawArrays(gl.POINTS, 0, this.motions.size);
     gl.bindVertexArray(null);
     if (this.moving > now) this.map?.triggerRepaint();
+    else this.fadeLater(now);
   }
 }
