@@ -130,12 +130,12 @@ function Buttons({ canvas, bounds }: { canvas: Canvas; bounds: Box | null }): JS
   );
 }
 
-/** What the stream tells the map; `anew` is called when lists have to be read again. The past stays as it was. */
-function useLive(canvas: Canvas | null, past: boolean, anew: (kind: ListKind) => void): void {
+/** What the stream tells the map, as soon as there is one (`waits`: there will be); `anew` is called when lists have to be read again. The past stays as it was. */
+function useLive(canvas: Canvas | null, waits: boolean, past: boolean, anew: (kind: ListKind) => void): void {
   const latest = useRef(anew);
   latest.current = anew;
   useEffect(() => {
-    if (past) return undefined;
+    if (past || waits) return undefined;
     const leaving = new AbortController();
     const online = new Map<number, boolean>();
     const touch = (layer: PointLayer) => {
@@ -185,7 +185,7 @@ function useLive(canvas: Canvas | null, past: boolean, anew: (kind: ListKind) =>
       leaving.abort();
       stop();
     };
-  }, [canvas, past]);
+  }, [canvas, waits, past]);
 }
 
 /** A count that goes up, at the most once in `every` ms. */
@@ -214,7 +214,7 @@ export default function MapView(): JSX.Element {
   const [lost, setLost] = useState(false);
   const [turns, again] = [{ device: useTurn(5000), alarm: useTurn(2000), case: useTurn(2000) }, useTurn(2000)];
   const past = query.moment !== null;
-  useLive(canvas, past, (kind) => {
+  useLive(canvas, webgl && canvas === null, past, (kind) => {
     turns[kind][1]();
     if (kind === query.list) again[1]();
   });

@@ -124,6 +124,7 @@ export class MoverLayer implements CustomLayerInterface {
 
   onRemove(_map: GlMap, gl: WebGL2RenderingContext): void {
     clearTimeout(this.fading);
+    this.fading = undefined;
     gl.deleteProgram(this.program);
     gl.deleteBuffer(this.buffer);
     gl.deleteVertexArray(this.array);
@@ -132,6 +133,8 @@ export class MoverLayer implements CustomLayerInterface {
   /** Begins anew with these, where they are now. */
   load(movers: (Mover & { lon: number; lat: number; atMs: number })[]): void {
     this.motions.clear();
+    clearTimeout(this.fading);
+    this.fading = undefined;
     const first = movers[0];
     if (first !== undefined) this.origin = [mercatorX(first.lon), mercatorY(first.lat)];
     for (const mover of movers) {
@@ -162,7 +165,7 @@ export class MoverLayer implements CustomLayerInterface {
     motion.atMs = atMs;
     this.moving = Math.max(this.moving, now + motion.lasts);
     if (!this.changed && motion.slot >= 0) {
-      this.write(motion);
+      this.write(motion, hubNow() - now);
       this.from = Math.min(this.from, motion.slot);
       this.to = Math.max(this.to, motion.slot + 1);
     }
@@ -224,10 +227,8 @@ export class MoverLayer implements CustomLayerInterface {
     this.map?.triggerRepaint();
   }
 
-  /** performance.now() when it has been silent for so long that it fades. */
-  private readonly fadesAt = (motion: Motion): number => motion.atMs + GAP_MS - hubNow() + performance.now();
-
-  private write(motion: Motion): void {
+  /** `ahead`: what the hub's clock is before performance.now(). */
+  private write(motion: Motion, ahead: number): void {
     const { data, epoch } = this;
     let at = motion.slot * FLOATS;
     data[at++] = motion.fromX - this.origin[0];
@@ -236,7 +237,7 @@ export class MoverLayer implements CustomLayerInterface {
     data[at++] = motion.toY - this.origin[1];
     data[at++] = (motion.start - epoch) / 1000;
     data[at++] = motion.lasts / 1000;
-    data[at++] = (this.fadesAt(motion) - epoch) / 1000;
+    data[at++] = (motion.atMs + GAP_MS - ahead - epoch) / 1000;
     data[at] = this.shown(motion) ? 1 : 0;
   }
 
@@ -245,10 +246,11 @@ export class MoverLayer implements CustomLayerInterface {
     gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
     if (this.changed) {
       if (this.data.length < this.motions.size * FLOATS) this.data = new Float32Array(this.motions.size * FLOATS * 2);
+      const ahead = hubNow() - performance.now();
       let slot = 0;
       for (const motion of this.motions.values()) {
         motion.slot = slot++;
-        this.write(motion);
+        this.write(motion, ahead);
       }
       gl.bufferData(gl.ARRAY_BUFFER, this.data.subarray(0, slot * FLOATS), gl.DYNAMIC_DRAW);
     } else {
@@ -260,13 +262,18 @@ export class MoverLayer implements CustomLayerInterface {
 
   /** Nothing is drawn while nothing moves, but for the moment at which one begins to fade. */
   private fadeLater(now: number): void {
-    clearTimeout(this.fading);
+    if (this.fading !== undefined) return;
+    const ahead = hubNow() - now;
     let next = Infinity;
-    for (const motion of this.motions.values()) {
-      const at = this.fadesAt(motion);
+    for (const { atMs } of this.motions.values()) {
+      const at = atMs + GAP_MS - ahead;
       if (at > now && at < next) next = at;
     }
-    if (next < Infinity) this.fading = setTimeout(() => this.map?.triggerRepaint(), next - now + FADE_LATE_MS);
+    if (next === Infinity) return;
+    this.fading = setTimeout(() => {
+      this.fading = undefined;
+      this.map?.triggerRepaint();
+    }, next - now + FADE_LATE_MS);
   }
 
   /** Seconds of the shader begin here: as 32 bits they hold a day to a hundredth. */
