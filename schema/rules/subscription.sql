@@ -17,14 +17,15 @@ COMMENT ON FUNCTION onemap.subscription_resources() IS 'Of the ledger''s resourc
 
 CREATE OR REPLACE FUNCTION onemap.subscription_wants(subscription int) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    -- OFFSET 0: who the token is, is found out once, not for each department.
     SELECT jsonb_build_object('categories', s.categories, 'subsystems', s.subsystems, 'scoped', i.mine IS NOT NULL,
         'departments', CASE WHEN s.departments IS NOT NULL OR i.mine IS NOT NULL THEN (
             SELECT coalesce(jsonb_agg(d.code), '[]') FROM onemap.department d WHERE (i.mine IS NULL OR d.id = ANY (i.mine))
                 AND (s.departments IS NULL OR EXISTS (SELECT FROM onemap.department o
                     WHERE o.code = ANY (s.departments) AND d.id = ANY (onemap.department_tree(o.id))))) END)
     FROM onemap.subscription s JOIN onemap.token t ON t.id = s.token_id AND t.expires_at > now()
-    CROSS JOIN LATERAL (SELECT onemap.identity_of_token(t.id) AS who) w
-    CROSS JOIN LATERAL (SELECT onemap.identity_departments(jsonb_build_object('identity', w.who)) AS mine) i
+    CROSS JOIN LATERAL (SELECT onemap.identity_of_token(t.id) AS who OFFSET 0) w
+    CROSS JOIN LATERAL (SELECT onemap.identity_departments(jsonb_build_object('identity', w.who)) AS mine OFFSET 0) i
     WHERE s.id = subscription AND s.ended_at IS NULL AND w.who->'rights' ? 'read'
 $$;
 COMMENT ON FUNCTION onemap.subscription_wants(int) IS
