@@ -10,6 +10,7 @@
 #include "hub/cli/ask.h"
 #include "hub/cli/database.h"
 #include "hub/command/commands.h"
+#include "hub/exchange/fetch.h"
 #include "hub/exchange/package.h"
 #include "hub/exchange/sender.h"
 #include "hub/exchange/webhook.h"
@@ -99,6 +100,10 @@ static int push(const struct config *config, const struct arguments *arguments) 
     int result = webhook_run(config, argument_text(arguments, "FILE"), argument_given(arguments, "once"));
     curl_global_cleanup();
     return result;
+}
+
+static int media(const struct config *config, const struct arguments *arguments) {
+    return fetch_run(config, argument_text(arguments, "FILE"), argument_given(arguments, "once"));
 }
 
 /* A package that does not come is given up before the others are taken. */
@@ -298,6 +303,28 @@ static const struct command upstream_push = {
     .options = push_options,
     .run = push,
     .examples = "cityhub upstream push /etc/cityhub/webhooks.json\n",
+};
+
+static const struct command_option media_options[] = {
+    {.name = "FILE",
+     .kind = OPTION_FILE,
+     .required = true,
+     .help =
+         "a JSON object with hub (its address on this machine), token_file (of a token with the rights read and act), and "
+         "private_addresses, plain_http, ca_file, timeout_s as for push, such as /etc/cityhub/media.json"},
+    {.name = "once", .kind = OPTION_FLAG, .help = "fetch what is due now, and end"},
+    {0}};
+
+static const struct command upstream_media = {
+    .name = "media",
+    .summary = "fetch photographs that citizens' reports name by address (Open311 media_url)",
+    .text =
+        "In the foreground until SIGTERM or SIGINT. Of hosts in the setting open311_media_hosts; each becomes an attachment of "
+        "its case. One that fails is tried after 1, 2, 4 ... minutes; what never comes is noted in the case's journal. Its "
+        "login needs the rights of role cityhub_exchange and no others.",
+    .options = media_options,
+    .run = media,
+    .examples = "cityhub upstream media /etc/cityhub/media.json\n",
 };
 
 static const struct command_option package_options[] = {
@@ -516,11 +543,23 @@ static const struct command upstream_counties = {
     .examples = "cityhub upstream counties --month 2026-10\n",
 };
 
-static const struct command *const actions[] = {
-    &upstream_check,   &upstream_run,      &upstream_send,     &upstream_push,
-    &upstream_package, &upstream_packages, &upstream_status,   &upstream_list,
-    &upstream_retry,   &upstream_skip,     &upstream_replay,   &upstream_reconcile,
-    &upstream_quality, &upstream_county,   &upstream_counties, NULL};
+static const struct command *const actions[] = {&upstream_check,
+                                                &upstream_run,
+                                                &upstream_send,
+                                                &upstream_push,
+                                                &upstream_media,
+                                                &upstream_package,
+                                                &upstream_packages,
+                                                &upstream_status,
+                                                &upstream_list,
+                                                &upstream_retry,
+                                                &upstream_skip,
+                                                &upstream_replay,
+                                                &upstream_reconcile,
+                                                &upstream_quality,
+                                                &upstream_county,
+                                                &upstream_counties,
+                                                NULL};
 
 const struct command command_upstream = {
     .name = "upstream",

@@ -17,17 +17,6 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.open311_sender(jsonb) IS 'The token whose key a form has; CH077 with 403 if there is none';
 
-CREATE OR REPLACE FUNCTION onemap.open311_media(typed text, OUT kept text, OUT refused boolean)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT string_agg(u.u, E'\n') FILTER (WHERE u.may), coalesce(bool_or(NOT u.may), false)
-    FROM (SELECT w.w AS u, length(w.w) <= 500 AND coalesce(lower(substring(w.w FROM
-        '^https?://([A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:/|$)'))
-              = ANY (string_to_array(replace(lower(onemap.setting('open311_media_hosts')), ' ', ''), ',')), false) AS may
-          FROM regexp_split_to_table(typed, '\s+') w (w) WHERE w.w <> '') u
-$$;
-COMMENT ON FUNCTION onemap.open311_media(text) IS
-    'Addresses of photographs that may be kept, as text: of hosts that open311_media_hosts names. Nothing is ever fetched';
-
 CREATE OR REPLACE FUNCTION onemap.open311_case(sent jsonb, s onemap.open311_service, sender text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -89,6 +78,7 @@ BEGIN
         PERFORM onemap.case_contact_put(c.id, asked);
         INSERT INTO onemap.open311_request (case_id, service_code, token_id, client_id, content_hash)
         VALUES (c.id, s.service_code, sender, client, hash);
+        PERFORM onemap.open311_media_put(c.id, sent->>'media_url');
         number := c.code;
     END IF;
     PERFORM onemap.identity_audit(jsonb_build_object('identity', jsonb_build_object('login', 'token:'
@@ -131,6 +121,7 @@ BEGIN
         INSERT INTO onemap.open311_remark (case_id, token_id, client_id, content_hash)
         SELECT r.id, sender, client, hash FROM onemap.case_record r WHERE r.code = sent->>'service_request_id' RETURNING id
             INTO known;
+        PERFORM onemap.open311_media_put(q.case_id, sent->>'media_url') FROM onemap.open311_remark q WHERE q.id = known;
     END IF;
     RETURN jsonb_build_array(jsonb_build_object('update_id', known::text, 'service_request_id', sent->>'service_request_id'));
 END $$;

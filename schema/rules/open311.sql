@@ -1,7 +1,7 @@
 -- Open311 GeoReport v2 (https://wiki.open311.org/GeoReport_v2/), with the updates that FixMyStreet reads and sends: what the public
 -- knows of services, reports and updates. Public is an allow-list: services of onemap.open311_service, reports that came this way,
 -- and of these the fields of open311_requests(): no text of a citizen, no name, no photograph, no reason of the journal. How a
--- report comes in, and the routes, are in http_open311.sql. Must never ask an address that a report names.
+-- report comes in, and the routes, are in http_open311.sql.
 
 INSERT INTO onemap.setting (key, value, comment_zh) VALUES
     ('open311_repeat', '24 hours', 'Open311：内容相同的上报在多长时间内视为同一件'),
@@ -230,6 +230,7 @@ BEGIN
     SELECT * INTO span FROM onemap.open311_range(request);
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('service_request_id', p.code, 'status', p.status,
             'status_notes', onemap.open311_notes(p.state), 'service_name', p.service_name, 'service_code', p.service_code,
+            'service_notice', CASE WHEN request->>'api_key' <> '' THEN onemap.open311_media_notice(p.id, request->>'api_key') END,
             'agency_responsible', (SELECT d.name_zh FROM onemap.department d WHERE d.id = p.department_id),
             'requested_datetime', onemap.open311_shown(p.reported_at), 'updated_datetime', onemap.open311_shown(
                 (SELECT max(e.recorded_at) FROM onemap.case_event e WHERE e.case_id = p.leader

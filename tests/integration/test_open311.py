@@ -2,17 +2,26 @@
 reads XML, as FixMyStreet does; each answer as JSON must say the same."""
 import concurrent.futures
 import datetime
+import http.server
+import json
+import threading
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 import requests
 
-from harness import paths
+from harness import media, paths
+from harness.hub import Hub
 from harness.people import ORIGIN, Visitor
 
 SHARED_SETTINGS = {"http.origins": ORIGIN}
 SERVICE = {"service_code", "service_name", "metadata", "type"}
 REQUEST = {"service_request_id", "status", "service_code", "requested_datetime"}
+
+
+class Nowhere:
+    """The fetcher needs no broker."""
+    host, port = "127.0.0.1", 1
 
 
 def moment(text):
@@ -199,3 +208,106 @@ def test_what_is_near_is_named_before_a_report(client, shared):
     for wrong in ({"lat": ""}, {"long": ""}, {"lat": "91"}, {"long": "x"}, {"radius": "0"}, {"radius": "5001"}, {"lat": "1e9"}, {"lat": "", "long": "", "radius": "9"}):
         client.get("requests", 400, **{**asked, **wrong})
     assert shared.database.value("SELECT count(*) FROM onemap.case_record") == before
+
+
+# ---- photographs ----
+
+class Photographs(http.server.BaseHTTPRequestHandler):
+    """The host of a citizens' program: what it answers to which path."""
+    answers = {}
+
+    def do_GET(self):
+        status, content = self.answers.get(self.path, (404, b""))
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", "/good.png")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def host():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Photographs)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Fetcher:
+    """`cityhub upstream media`, with the rights of cityhub_exchange alone."""
+
+    def __init__(self, hub, shared, folder):
+        value, self.database, self.folder = shared.database.query, shared.database, folder
+        token = hub.key("media", rights="read,act", department="huanwei")["Authorization"].removeprefix("Bearer ")
+        (folder / "token").write_text(token + "\n")
+        value("UPDATE onemap.setting SET value = %s WHERE key = 'open311_media_token'", f"media-{hub.process.name}")
+        value("UPDATE onemap.setting SET value = '127.0.0.1' WHERE key = 'open311_media_hosts'")
+        value("DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'upstream_login') THEN"
+              " CREATE ROLE upstream_login LOGIN IN ROLE cityhub_exchange; END IF; END $$")
+        self.url, self.hub = hub.http_url, Hub(shared.database, Nowhere, folder, {
+            "database.conninfo": shared.database.cluster.conninfo(shared.database.name, user="upstream_login")}, "media")
+
+    def __call__(self, code=0, **changes):
+        path = self.folder / "media.json"
+        path.write_text(json.dumps({"hub": self.url, "token_file": str(self.folder / "token"), "plain_http": True,
+                                    "private_addresses": ["127.0.0.1/32"], **changes}))
+        self.database.query("UPDATE onemap.open311_media SET due_at = now() WHERE state = 'waiting'")
+        return self.hub.run("upstream", "media", "--once", path, code=code)
+
+
+@pytest.fixture
+def fetch(hub, shared, work_folder):
+    return Fetcher(hub, shared, work_folder)
+
+
+def test_photographs_are_fetched_afterwards(client, hub, shared, host, fetch):
+    Photographs.answers = {"/good.png?key=SECRET": (200, media.png(77)), "/later.png": (503, b""), "/page": (200, b"<html>no picture</html>"),
+                           "/moved.png": (302, b"")}
+    number = client.send(description="有图", media_url="\n".join(host + path for path in Photographs.answers))
+    desk = Visitor(hub, "admin")
+
+    def case():
+        found = desk.get(f"/api/v1/cases/{number}").json()
+        return [each["media_type"] for each in found["attachments"]], [each["reason"] for each in found["journal"] if each["action"] == "attach"]
+
+    def notice(key):
+        return requests.get(f"{client.base}/requests/{number}.json", params={"api_key": key}, timeout=30).json()[0].get("service_notice")
+    assert notice(client.key) == "图片 / media: 待取 waiting 4" and notice("") is None and case() == ([], [])
+    done = fetch()
+    assert done.stdout == "1 kept, 2 failed, 1 to be tried again\n" and "SECRET" not in done.stderr and host not in done.stderr
+    files, words = case()
+    assert files == ["image/png"] and sorted(words) == ["上报所附图片", "上报所附图片未能取得：it is no whole JPEG, PNG, WebP, PDF or MP4 file",
+                                                        "上报所附图片未能取得：its host answered with status 302"]
+    assert notice(client.key) == "图片 / media: 待取 waiting 1，已收到 received 1，未能取得 failed 2"
+    assert shared.database.value("SELECT due_at > now() + interval '30 seconds' FROM onemap.open311_media WHERE state = 'waiting'")
+    assert fetch().stdout == "0 kept, 0 failed, 1 to be tried again\n"
+    assert shared.database.value("SELECT due_at > now() + interval '90 seconds' FROM onemap.open311_media WHERE state = 'waiting'"), "later each time"
+    Photographs.answers["/later.png"] = (200, media.png(78))
+    assert fetch().stdout == "1 kept, 0 failed, 0 to be tried again\n" and case()[0] == ["image/png"] * 2
+    client.post("servicerequestupdates", service_request_id=number, description="再补一张", media_url=host + "/gone.png")
+    assert fetch().stdout == "0 kept, 0 failed, 1 to be tried again\n"
+    shared.database.query("UPDATE onemap.open311_media SET recorded_at = now() - interval '4 days' WHERE state = 'waiting'")
+    fetch()
+    assert case()[1][-1] == "上报所附图片未能取得：its host answered with status 404" and "media_url" not in str(client.get("requests/" + number))
+    assert fetch().stdout == "0 kept, 0 failed, 0 to be tried again\n"
+
+
+def test_photographs_of_addresses_that_are_not_permitted(client, shared, host, fetch):
+    Photographs.answers = {"/good.png": (200, media.png(79))}
+    number = client.send(description="内网", media_url=host + "/good.png")
+    assert fetch(private_addresses=[]).stdout == "0 kept, 1 failed, 0 to be tried again\n"
+    assert "not a public one" in shared.database.value("SELECT m.problem FROM onemap.open311_media m JOIN onemap.case_record r ON r.id = m.case_id"
+                                                       " WHERE r.code = %s", number)
+    client.send(description="主机撤销", media_url=host + "/good.png")
+    shared.database.query("UPDATE onemap.setting SET value = '' WHERE key = 'open311_media_hosts'")
+    assert fetch().stdout == "0 kept, 1 failed, 0 to be tried again\n"
+    assert 'there is no member "moon"' in fetch(code=1, moon=1).stderr

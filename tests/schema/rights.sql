@@ -10,7 +10,7 @@ $$;
 CREATE TEMP TABLE secret (name text);
 INSERT INTO secret (name) VALUES ('case_contact'), ('vendor_credential'), ('vendor_company'),
     ('account'), ('account_post'), ('attachment'), ('attachment_upload'), ('session'), ('token'), ('token_right'), ('terminal'), ('gateway_media'),
-    ('hotline_order_contact'), ('webhook'), ('terminal_command');
+    ('hotline_order_contact'), ('webhook'), ('open311_media'), ('terminal_command');
 
 SELECT is((SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE NOT has_table_privilege('cityhub_read', r.oid, 'SELECT')),
     (SELECT array_agg(n ORDER BY n) FROM (SELECT s.name FROM secret s UNION VALUES ('broker_identity'), ('lane')) a (n)), 'cityhub_read reads all but these');
