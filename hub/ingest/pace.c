@@ -7,7 +7,7 @@ enum {
     REST_SMALL = 4,       /* of what a commit costs, from one batch that is not full to the next */
     REST_SHARED = 1,      /* and between the end of a full one and the next, while others bring little */
     REST_MOST_MS = 50,    /* whatever the commit took: one that takes longer is slow for other reasons */
-    SHARED_PART = 5,      /* of a batch's records are a full one while others bring little */
+    SHARED_PART = 2,      /* of a batch's records are a full one while others bring little */
     SHARED_FOR_MS = 1000, /* so long after their last batch */
     RECENT = 2,           /* whoever asks is one of them at the most */
 };

@@ -102,11 +102,11 @@ static void test_alone(void **state) {
     assert_true(pace_full(pace, &batch));
 }
 
-/* While another brings little, a fifth as large ones, one at a time, with a rest as long as the commit took. */
+/* While another brings little, half as large ones, one at a time, with a rest as long as the commit took. */
 static void test_shared(void **state) {
     (void)state;
     struct pace *flood = &lanes[0], *quiet = &lanes[1];
-    struct pace_batch little = holding(SOON, 1), much = holding(SOON, MOST / 5);
+    struct pace_batch little = holding(SOON, 1), much = holding(SOON, MOST / 2);
     assert_false(pace_full(flood, &much));
     pace_handed(quiet, &little);
     assert_true(pace_shared(flood, SOON));
@@ -116,7 +116,7 @@ static void test_shared(void **state) {
     much.in_flight = 1;
     assert_true(pace_due(flood, &much) == PACE_WAIT);
     flood->took_ms = 12;
-    much = holding(SOON + 13, MOST / 5);
+    much = holding(SOON + 13, MOST / 2);
     assert_int_equal(pace_due(flood, &much), 11);
     much.now = SOON + 24;
     assert_int_equal(pace_due(flood, &much), 0);
