@@ -176,18 +176,21 @@ static int fetch_one(struct fetching *fetching, const cJSON *row) {
         hand_over(fetching, &photograph, &outcome);
     }
     buffer_free(&photograph.bytes);
-    bool kept = outcome.sha256[0] != '\0';
-    fetching->kept += kept;
-    fetching->failed += !kept && outcome.final;
-    fetching->again += !kept && !outcome.final;
-    if (!kept) {
+    bool sent = outcome.sha256[0] != '\0';
+    if (!sent) {
         log_warning("media_not_fetched", "id=%s problem=%s again=%d", member_text(row, "id"),
                     log_quote(outcome.problem), !outcome.final);
     }
-    const char *parameters[] = {member_text(row, "id"), kept ? outcome.sha256 : NULL, kept ? NULL : outcome.problem,
+    const char *parameters[] = {member_text(row, "id"), sent ? outcome.sha256 : NULL, sent ? NULL : outcome.problem,
                                 outcome.final ? "true" : "false"};
-    return database_run(fetching->database, "SELECT onemap.open311_media_told($1::bigint, $2, $3, $4::boolean)", 4,
-                        parameters);
+    char *state = database_text(fetching->database, "SELECT onemap.open311_media_told($1::bigint, $2, $3, $4::boolean)",
+                                4, parameters);
+    int code = state == NULL ? CH_EDATABASE : 0;
+    fetching->kept += code == 0 && strcmp(state, "kept") == 0;
+    fetching->failed += code == 0 && strcmp(state, "failed") == 0;
+    fetching->again += code == 0 && strcmp(state, "waiting") == 0;
+    free(state);
+    return code;
 }
 
 /* ---- what is due ---- */

@@ -40,20 +40,28 @@ COMMENT ON FUNCTION onemap.open311_media_notice(bigint, text) IS
 
 -- ---- for the program that fetches ----
 
-CREATE OR REPLACE FUNCTION onemap.open311_media_told(id bigint, name text, problem text, final boolean) RETURNS void
+CREATE OR REPLACE FUNCTION onemap.open311_media_told(id bigint, name text, problem text, final boolean) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     m onemap.open311_media; c onemap.case_record; why text := left($3, 200); said jsonb;
     sender jsonb := jsonb_build_object('identity', jsonb_build_object('login', 'token:' || onemap.setting('open311_media_token')));
 BEGIN
     SELECT * INTO m FROM onemap.open311_media x WHERE x.id = $1 AND x.state = 'waiting' FOR UPDATE;
+    SELECT r.* INTO c FROM onemap.case_record r WHERE r.id = onemap.open311_leader(m.case_id) FOR NO KEY UPDATE;
+    IF name IS NOT NULL THEN
+        why := CASE WHEN NOT EXISTS (SELECT FROM onemap.attachment_upload u
+                WHERE u.sha256 = onemap.attachment_name(name) AND u.login = sender#>>'{identity,login}')
+                THEN 'open311_media_token names another token than the one that sent it'
+            WHEN (SELECT count(*) FROM onemap.case_attachment a WHERE a.case_id = c.id)
+                >= onemap.setting('attachment_case')::int THEN 'the case has too many attachments' END;
+        name := CASE WHEN why IS NULL THEN name END;
+    END IF;
     IF m.id IS NULL THEN
-        RETURN;
+        RETURN 'gone';
     ELSIF name IS NULL AND NOT final AND m.recorded_at > now() - onemap.setting('open311_media_patience')::interval THEN
         UPDATE onemap.open311_media x SET problem = why WHERE x.id = m.id;
-        RETURN;
+        RETURN m.state;
     END IF;
-    SELECT r.* INTO c FROM onemap.case_record r WHERE r.id = onemap.open311_leader(m.case_id) FOR NO KEY UPDATE;
     IF c.ended_at IS NOT NULL THEN
         name := NULL;
         why := coalesce(why, 'the case has ended');
@@ -65,11 +73,13 @@ BEGIN
             said, '=');
     END IF;
     UPDATE onemap.open311_media x SET state = CASE WHEN name IS NULL THEN 'failed' ELSE 'kept' END, problem = coalesce(why, '')
-    WHERE x.id = m.id;
+    WHERE x.id = m.id RETURNING x.state INTO m.state;
+    RETURN m.state;
 END $$;
 COMMENT ON FUNCTION onemap.open311_media_told(bigint, text, text, boolean) IS
     'What became of a file: name: its SHA-256, sent to the hub by the token open311_media_token: the case has it then; or the '
-    'problem, which the case''s journal has when it is final, or when open311_media_patience is over; else it is tried again';
+    'problem, which the case''s journal has when it is final, or when open311_media_patience is over; else it is '
+    'tried again. Returns its state';
 
 CREATE OR REPLACE FUNCTION onemap.open311_media_due() RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

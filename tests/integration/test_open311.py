@@ -296,7 +296,7 @@ def test_photographs_are_fetched_afterwards(client, hub, shared, host, fetch):
     client.post("servicerequestupdates", service_request_id=number, description="再补一张", media_url=host + "/gone.png")
     assert fetch().stdout == "0 kept, 0 failed, 1 to be tried again\n"
     shared.database.query("UPDATE onemap.open311_media SET recorded_at = now() - interval '4 days' WHERE state = 'waiting'")
-    fetch()
+    assert fetch().stdout == "0 kept, 1 failed, 0 to be tried again\n"
     assert case()[1][-1] == "上报所附图片未能取得：its host answered with status 404" and "media_url" not in str(client.get("requests/" + number))
     assert fetch().stdout == "0 kept, 0 failed, 0 to be tried again\n"
 
@@ -308,6 +308,8 @@ def test_photographs_of_addresses_that_are_not_permitted(client, shared, host, f
     assert "not a public one" in shared.database.value("SELECT m.problem FROM onemap.open311_media m JOIN onemap.case_record r ON r.id = m.case_id"
                                                        " WHERE r.code = %s", number)
     client.send(description="主机撤销", media_url=host + "/good.png")
+    shared.database.query("UPDATE onemap.setting SET value = 'another' WHERE key = 'open311_media_token'")
+    assert fetch().stdout == "0 kept, 0 failed, 1 to be tried again\n"
     shared.database.query("UPDATE onemap.setting SET value = '' WHERE key = 'open311_media_hosts'")
     assert fetch().stdout == "0 kept, 1 failed, 0 to be tried again\n"
     assert 'there is no member "moon"' in fetch(code=1, moon=1).stderr
