@@ -58,7 +58,8 @@ struct runner {
     struct postgres_copy copies[1];
     size_t copy_count;
     bool rolled_up; /* the running rollup says that it was done */
-    bool flooded;   /* states of so many devices waited that their memory is given back once they are written */
+    size_t turn;  /* of the list, whose it is: a job that takes longer than its interval keeps no other from running */
+    bool flooded; /* states of so many devices waited that their memory is given back once they are written */
     int64_t timeout_s;
 };
 
@@ -338,8 +339,9 @@ static void job_done(void *user, const struct postgres_error *error) {
 
 static void runner_advance(struct runner *runner) {
     uint64_t now = uv_now(runner->jobs->loop);
+    size_t first = runner->turn;
     for (size_t i = 0; i < runner->count && runner->running == NULL && postgres_idle(runner->session); i++) {
-        struct job *job = &runner->list[i];
+        struct job *job = &runner->list[(first + i) % runner->count];
         if (job->due_at > now && (job->urgent == NULL || !job->urgent(runner))) {
             continue;
         }
@@ -358,6 +360,7 @@ static void runner_advance(struct runner *runner) {
                                            .done = job_done,
                                            .user = runner};
         runner->running = job;
+        runner->turn = (first + i + 1) % runner->count;
         job->began_at = now;
         if (sql == NULL || postgres_run(runner->session, &session_job) != 0) {
             struct postgres_error error = {.sqlstate = "", .message = "out of memory"};

@@ -217,6 +217,26 @@ static void test_packing_gives_way(void **state) {
     }
 }
 
+/* A job that takes longer than its interval is due again when it ends: the others have their turns all the same. */
+static void test_slow_sweeps(void **state) {
+    struct pacing *pacing = *state;
+    uv_loop_t *loop = &pacing->world->loop;
+    for (int steps = 0, sweeps = 0; steps < 3;) {
+        fake_loop_pass(loop, 100);
+        const char *sql = fake_postgres_sql(slow());
+        if (strstr(sql, "pack_step") != NULL) {
+            PLAY(loop, slow(), {.expects = "pack_step", .answers = {ANSWER("pack_step", 1, "devices")}});
+            steps++;
+        } else if (sql[0] != '\0') {
+            if (strstr(sql, "sweep_run") != NULL) {
+                assert_true(sweeps++ < 10);
+                fake_loop_pass(loop, 40000);
+            }
+            fake_postgres_succeed(slow());
+        }
+    }
+}
+
 /* What sweeps could not do they say in rows. */
 static void test_sweeps_that_fail(void **state) {
     struct pacing *pacing = *state;
@@ -447,7 +467,7 @@ int main(void) {
         TEST(test_first_round), TEST(test_intervals),    TEST(test_not_listening),     TEST(test_failures),
         TEST(test_slow_job),    TEST(test_packing),      TEST(test_sweeps_that_fail),  TEST(test_gauges_rest),
         TEST(test_states),      TEST(test_states_fail),  TEST(test_many_states),       TEST(test_close),
-        TEST(test_rollups),     TEST(test_many_rollups), TEST(test_packing_gives_way),
+        TEST(test_rollups),     TEST(test_many_rollups), TEST(test_packing_gives_way), TEST(test_slow_sweeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
