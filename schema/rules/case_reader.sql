@@ -2,20 +2,28 @@
 -- Nothing here changes a case but by case_do().
 
 CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record, moment timestamptz DEFAULT NULL) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'state_zh', s.name_zh, 'source', c.source,
-        'title', c.title, 'category', c.category_code, 'category_zh', k.name_zh, 'condition', c.condition_number,
-        'department', d.code, 'department_zh', d.name_zh, 'grid_cell', c.grid_cell, 'street', c.street, 'address', c.address,
-        'lon', public.ST_X(c.geom), 'lat', public.ST_Y(c.geom), 'reported_at', c.reported_at, 'deadline_at', c.deadline_at,
-        'stage_deadline_at', CASE WHEN c.ended_at IS NULL THEN c.stage_deadline_at END, 'ended_at', c.ended_at,
-        'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false)
-            ELSE c.deadline_at < coalesce(moment, now()) END,
-        'rework_count', c.rework_count, 'supervision_count', c.supervision_count, 'flags', c.flags, 'satisfaction', c.satisfaction)
-    FROM onemap.case_state s
-    LEFT JOIN onemap.case_category k ON k.version = c.catalogue_version AND k.code = c.category_code
-    LEFT JOIN onemap.department_as_of(moment) d ON d.id = c.department_id
-    WHERE s.state = c.state
-$$;
+LANGUAGE plpgsql STABLE AS $$
+DECLARE d record;
+BEGIN
+    IF moment IS NULL THEN
+        SELECT x.code, x.name_zh INTO d FROM onemap.department x WHERE x.id = c.department_id;
+    ELSE
+        SELECT x.code, x.name_zh INTO d FROM onemap.department_as_of(moment) x WHERE x.id = c.department_id;
+    END IF;
+    RETURN (
+        SELECT jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'state_zh', s.name_zh, 'source', c.source,
+            'title', c.title, 'category', c.category_code, 'category_zh', k.name_zh, 'condition', c.condition_number,
+            'department', d.code, 'department_zh', d.name_zh, 'grid_cell', c.grid_cell, 'street', c.street, 'address', c.address,
+            'lon', public.ST_X(c.geom), 'lat', public.ST_Y(c.geom), 'reported_at', c.reported_at, 'deadline_at', c.deadline_at,
+            'stage_deadline_at', CASE WHEN c.ended_at IS NULL THEN c.stage_deadline_at END, 'ended_at', c.ended_at,
+            'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false)
+                ELSE c.deadline_at < coalesce(moment, now()) END,
+            'rework_count', c.rework_count, 'supervision_count', c.supervision_count, 'flags', c.flags,
+            'satisfaction', c.satisfaction)
+        FROM onemap.case_state s
+        LEFT JOIN onemap.case_category k ON k.version = c.catalogue_version AND k.code = c.category_code
+        WHERE s.state = c.state);
+END $$;
 COMMENT ON FUNCTION onemap.case_summary(onemap.case_record, timestamptz) IS
     'A case as lists show it; moment: as it was judged and its department was called then, NULL: now';
 

@@ -180,14 +180,16 @@ COMMENT ON FUNCTION onemap.http_case_departments(jsonb) IS 'Ids of the departmen
 
 CREATE OR REPLACE FUNCTION onemap.http_case_entry(c onemap.case_record, times bigint, moment timestamptz DEFAULT NULL)
 RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT onemap.case_summary(c, moment) || jsonb_build_object('stage', s.stage, 'stage_zh', s.name_zh, 'subsystem', c.subsystem,
-        'device', c.device_id, 'external_code', c.external_code, 'registered_at', c.registered_at,
-        'dispatched_at', c.dispatched_at, 'handled_at', c.handled_at, 'return_count', c.return_count,
-        'extension_count', c.extension_count, 'suspension_count', c.suspension_count)
-        || CASE WHEN times IS NOT NULL THEN jsonb_build_object('times', times) ELSE '{}' END
-    FROM onemap.http_case_stages() s WHERE c.state = ANY (s.states)
-$$;
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT onemap.case_summary(c, moment) || jsonb_build_object('stage', s.stage, 'stage_zh', s.name_zh,
+            'subsystem', c.subsystem, 'device', c.device_id, 'external_code', c.external_code, 'registered_at', c.registered_at,
+            'dispatched_at', c.dispatched_at, 'handled_at', c.handled_at, 'return_count', c.return_count,
+            'extension_count', c.extension_count, 'suspension_count', c.suspension_count)
+            || CASE WHEN times IS NOT NULL THEN jsonb_build_object('times', times) ELSE '{}' END
+        FROM onemap.http_case_stages() s WHERE c.state = ANY (s.states));
+END $$;
 COMMENT ON FUNCTION onemap.http_case_entry(onemap.case_record, bigint, timestamptz) IS
     'A case as the route''s lists show it; moment: as it was then, NULL: as it is';
 
