@@ -203,15 +203,19 @@ static int send_group(struct sender *sender, const struct group *group, enum ver
     transport_send(&sender->transport, group->path, group->key, body, &reply);
     *verdict = verdict_judge(sender->target, &reply, group->numbers, group->count, outcomes, reason);
     sender->away = *verdict == VERDICT_AWAY;
-    int code = sender->away && sender->messages > 0 ? note(sender, NULL, -1) : 0;
-    if (sender->away) {
+    bool cut = sender->away && ended(); /* the sender ends, and does not know what the target would have said */
+    bool away = sender->away && !cut;
+    int code = away && sender->messages > 0 ? note(sender, NULL, -1) : 0;
+    if (away) {
         log_warning("upstream_away", "target=%s problem=%s", sender->target->name, log_quote(reason));
-        put_off(group, "again", reason, outcomes);
     }
-    sender->messages++;
+    if (sender->away) {
+        put_off(group, "again", cut ? "the sender was ended" : reason, outcomes);
+    }
+    sender->messages += !cut;
     outcomes_sent(sender, group, outcomes);
-    if (code == 0 && (sender->away || monotonic_ms() - sender->noted_ms >= NOTE_MS)) {
-        code = note(sender, sender->away ? reason : NULL, reply.retry_after_s);
+    if (code == 0 && (away || monotonic_ms() - sender->noted_ms >= NOTE_MS)) {
+        code = note(sender, away ? reason : NULL, reply.retry_after_s);
     }
     reply_free(&reply);
     cJSON_Delete(outcomes);

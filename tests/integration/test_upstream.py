@@ -326,6 +326,21 @@ def test_half_an_hour_away(county, city):
     assert late(county) == [] and county.differences() == []
 
 
+def test_ended_while_it_waits(county, city):
+    """Who ends the sender says nothing of the city: no pause, and what was under way goes again at once under its number."""
+    county.database.value("SELECT test.drive('registered')")
+    path = county.target(city.url)
+    city.behave(hang=30)
+    sender = county.sender(path)
+    sender.start()
+    wait_until(lambda: city.most_at_once() == 1, 30, "a message is under way")
+    assert sender.end(signal.SIGTERM) == 0, sender.log_tail()
+    assert county.database.query("SELECT failures, paused_until < now() FROM onemap.exchange_target") == [(0, True)]
+    assert county.database.query("SELECT attempts, answer FROM onemap.exchange_record WHERE attempts > 0") == [(1, "the sender was ended")]
+    city.behave()
+    assert county.send(path).stdout == "city: 3 accepted, 0 refused, 0 to be tried again\n"
+
+
 def test_wrong_time_and_slow(county, city):
     """A city's clock is five hours off: when it is to be tried again is not taken from it. A slow answer is an answer."""
     county.database.value("SELECT test.drive('registered')")
