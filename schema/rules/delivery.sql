@@ -89,7 +89,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE today date := (now() AT TIME ZONE 'UTC')::date;
 BEGIN
     WITH came AS MATERIALIZED (
-        SELECT DISTINCT ON (i.subsystem, i.vendor, i.kind, i.sha256) i.*, (count(*) OVER same)::int AS times,
+        SELECT DISTINCT ON (i.subsystem, i.vendor, i.kind, i.sha256) i.*,
+            octet_length(i.payload) + octet_length(i.problems::text) + 500 AS takes, -- a row and its indexes
+            (count(*) OVER same)::int AS times,
             min(i.received_at) OVER same AS first_at, max(i.received_at) OVER same AS last_at, min(i.ordinality) OVER same AS place
         FROM unnest(items) WITH ORDINALITY i
         WINDOW same AS (PARTITION BY i.subsystem, i.vendor, i.kind, i.sha256)
@@ -103,7 +105,7 @@ BEGIN
         RETURNING q.subsystem, q.vendor, q.kind, q.sha256),
     fresh AS MATERIALIZED (
         SELECT c.*, coalesce((SELECT sum(d.bytes) FROM onemap.quarantine_day d WHERE d.day = today AND d.vendor = c.vendor), 0)
-            + sum(octet_length(c.payload)) OVER (PARTITION BY c.vendor ORDER BY c.place) <= budget AS kept
+            + sum(c.takes) OVER (PARTITION BY c.vendor ORDER BY c.place) <= budget AS kept
         FROM came c
         WHERE NOT EXISTS (SELECT FROM again a WHERE a.subsystem = c.subsystem AND a.vendor = c.vendor AND a.kind = c.kind
             AND a.sha256 = c.sha256)),
@@ -116,14 +118,14 @@ BEGIN
         ON CONFLICT (subsystem, vendor, kind, sha256) WHERE replayed_at IS NULL DO UPDATE
             SET times = q.times + excluded.times, last_received_at = greatest(q.last_received_at, excluded.last_received_at))
     INSERT INTO onemap.quarantine_day AS q (day, vendor, subsystem, bytes, dropped)
-    SELECT today, f.vendor, f.subsystem, coalesce(sum(octet_length(f.payload)) FILTER (WHERE f.kept), 0),
+    SELECT today, f.vendor, f.subsystem, coalesce(sum(f.takes) FILTER (WHERE f.kept), 0),
         coalesce(sum(f.times) FILTER (WHERE NOT f.kept), 0)
     FROM fresh f GROUP BY f.vendor, f.subsystem ORDER BY f.vendor
     ON CONFLICT (day, vendor, subsystem) DO UPDATE SET bytes = q.bytes + excluded.bytes, dropped = q.dropped + excluded.dropped;
 END $$;
 COMMENT ON FUNCTION onemap.quarantine_put(onemap.quarantine_item[], bigint) IS
     'Keeps messages of which something could not be stored, each content once: one that waits already is counted one time more. '
-    'What would go beyond the vendor''s bytes of a day (budget) is counted alone';
+    'What would go beyond the vendor''s bytes of a day (budget: payload, problems, and what a row takes besides) is counted alone';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_document(message jsonb, payload bytea, problems jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

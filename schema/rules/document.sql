@@ -78,7 +78,9 @@ BEGIN
     IF EXISTS (SELECT FROM onemap.case_inbox i WHERE i.subsystem = $1 AND i.vendor = $2 AND i.code = $3->>'case_code') THEN
         RETURN 'duplicate';
     END IF;
-    INSERT INTO onemap.case_inbox (subsystem, vendor, code, record) VALUES ($1, $2, record->>'case_code', record);
+    INSERT INTO onemap.case_inbox (subsystem, vendor, code, record) VALUES ($1, $2, record->>'case_code', record)
+    ON CONFLICT DO NOTHING;
+    PERFORM onemap.objects_raced(1, FOUND::int);
     PERFORM onemap.case_report_from_subsystem($1, $2, record);
     RETURN 'accepted';
 END $$;
@@ -105,6 +107,23 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.record_problem(int, text, text) IS
     'Why a record could not be stored, as its vendor is told: without names of tables and constraints';
+
+CREATE OR REPLACE FUNCTION onemap.server_fault(state text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN state ~ '^(08|25|40|53|55|57|58|F0)';
+END $$;
+COMMENT ON FUNCTION onemap.server_fault(text) IS
+    'Whether an error of this SQLSTATE is no record''s fault: the connection, a standby, a deadlock, no room, a lock, a shutdown, '
+    'the disk (PostgreSQL manual, appendix A)';
+
+CREATE OR REPLACE FUNCTION onemap.message_latest(message jsonb) RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce(now() + make_interval(secs => (message->>'ahead_s')::float8), 'infinity');
+END $$;
+COMMENT ON FUNCTION onemap.message_latest(jsonb) IS
+    'The latest time that a record may have now: ahead_s of the message''s later than the clock; without it any time';
 
 CREATE OR REPLACE FUNCTION onemap.record_without(record jsonb, flaws jsonb) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
@@ -146,10 +165,10 @@ BEGIN
         RAISE EXCEPTION 'kind: nothing stores messages of kind %', message->>'kind' USING ERRCODE = 'CH002';
     END IF;
 EXCEPTION
-    -- Losing the connection or a deadlock is not the record's fault: the whole batch is taken again.
-    WHEN serialization_failure OR deadlock_detected OR lock_not_available OR query_canceled OR admin_shutdown
-        OR disk_full OR out_of_memory THEN RAISE;
     WHEN OTHERS THEN
+        IF onemap.server_fault(SQLSTATE) THEN
+            RAISE; -- the whole batch is taken again
+        END IF;
         IF SQLSTATE LIKE '23%' THEN
             -- For the database's keepers alone, when they ask: at level LOG the server adds the whole statement, so the
             -- message, to each of its records.
@@ -198,9 +217,9 @@ COMMENT ON FUNCTION onemap.message_receipt(jsonb, jsonb, jsonb, bytea) IS
     'problems; counts: what became of its records';
 
 -- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
--- in the receipt), receipt (it wants one), received_at_ms, first_received_ms (of a replayed one), records: [{index, record, fields:
--- bad ones that were left out, bad_fields: how many}], problems and warnings found while decoding, warned: how many warnings,
--- total}. Of refused records and of bad fields a thousand each are listed.
+-- in the receipt), receipt (it wants one), received_at_ms, ahead_s (how far a record may be ahead of the clock), first_received_ms
+-- (of a replayed one), records: [{index, record, fields: bad ones that were left out, bad_fields: how many}], problems and warnings
+-- found while decoding, warned: how many warnings, total}. Of refused records and of bad fields a thousand each are listed.
 -- Plans are made once in a session and used for long: they must not be those of a table that was empty then, and never be made anew
 -- for a record that lacks a field, as by then an absent key looks cheaper than any plan. All is looked up by key.
 CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int,

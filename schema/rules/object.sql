@@ -23,8 +23,10 @@ BEGIN
                 n := n + 1;
             END LOOP;
         EXCEPTION
-            WHEN out_of_memory THEN RAISE;
             WHEN OTHERS THEN
+                IF onemap.server_fault(SQLSTATE) THEN
+                    RAISE;
+                END IF;
                 told[n] := jsonb_build_object('fate', 'rejected', 'problem',
                     onemap.record_problem((members[n]->>'index')::int, SQLSTATE, SQLERRM));
                 n := n + 1;

@@ -15,8 +15,10 @@ BEGIN
         problem := onemap.record_problem((member->>'index')::int, '23514', NULL);
         RETURN;
     END IF;
-    -- An older state changes nothing: the last one by observed_at stands. One of the same time adds to it or corrects it.
-    IF stored.observed_at > at OR stored.observed_at = at AND since IS NOT NULL THEN
+    -- An older state changes nothing: the last one by observed_at stands. One of the same time adds to it or corrects it. What is
+    -- later than can be was taken by a clock that was ahead: it gives way.
+    IF stored.observed_at <= onemap.message_latest(message)
+            AND (stored.observed_at > at OR stored.observed_at = at AND since IS NOT NULL) THEN
         RETURN;
     END IF;
     wanted.subsystem := subsystem;
@@ -128,7 +130,8 @@ BEGIN
         problem := onemap.record_problem((member->>'index')::int, '23514', NULL);
         RETURN;
     END IF;
-    IF stored.observed_at > at OR stored.observed_at = at AND since IS NOT NULL THEN
+    IF stored.observed_at <= onemap.message_latest(message)
+            AND (stored.observed_at > at OR stored.observed_at = at AND since IS NOT NULL) THEN
         RETURN;
     END IF;
     wanted.subsystem := subsystem;
@@ -182,15 +185,15 @@ END $$;
 COMMENT ON FUNCTION onemap.object_told(onemap.work_order, onemap.work_order) IS
     'The same of a work order';
 
--- Of an object that is there already only what is newer is written over: a replay may be under way beside a lane. No id is drawn
--- for it: INSERT ... ON CONFLICT would draw one with every state that comes.
+-- An object that is there already is locked since it was read: a replay may be under way beside a lane. No id is drawn for it:
+-- INSERT ... ON CONFLICT would draw one with every state that comes.
 CREATE OR REPLACE FUNCTION onemap.objects_write(kind text, objects onemap.vehicle[]) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE made bigint;
 BEGIN
     IF kind = 'VEHICLE' THEN
         UPDATE onemap.vehicle v SET name = o.name, role = o.role, plate = o.plate, department_id = o.department_id,
             device_id = o.device_id, on_duty = o.on_duty, observed_at = o.observed_at, geom = o.geom, geom_outside = o.geom_outside
-        FROM unnest(objects) o WHERE v.id = o.id AND v.observed_at <= o.observed_at;
+        FROM unnest(objects) o WHERE v.id = o.id;
         INSERT INTO onemap.vehicle (subsystem, vendor, code, name, role, plate, department_id, device_id, on_duty, observed_at,
             geom, geom_outside)
         SELECT o.subsystem, o.vendor, o.code, o.name, o.role, o.plate, o.department_id, o.device_id, o.on_duty, o.observed_at,
@@ -199,7 +202,7 @@ BEGIN
     ELSE
         UPDATE onemap.person p SET name = o.name, role = o.role, department_id = o.department_id, device_id = o.device_id,
             on_duty = o.on_duty, observed_at = o.observed_at, geom = o.geom, geom_outside = o.geom_outside
-        FROM unnest(objects) o WHERE p.id = o.id AND p.observed_at <= o.observed_at;
+        FROM unnest(objects) o WHERE p.id = o.id;
         INSERT INTO onemap.person (subsystem, vendor, code, name, role, department_id, device_id, on_duty, observed_at, geom,
             geom_outside)
         SELECT o.subsystem, o.vendor, o.code, o.name, o.role, o.department_id, o.device_id, o.on_duty, o.observed_at, o.geom,
@@ -220,7 +223,7 @@ BEGIN
         planned_start = o.planned_start, planned_end = o.planned_end, started_at = o.started_at, finished_at = o.finished_at,
         quantity = o.quantity, quantity_unit = o.quantity_unit, quality_score = o.quality_score, result = o.result,
         observed_at = o.observed_at, geom = o.geom, geom_outside = o.geom_outside
-    FROM unnest(objects) o WHERE w.id = o.id AND w.observed_at <= o.observed_at;
+    FROM unnest(objects) o WHERE w.id = o.id;
     INSERT INTO onemap.work_order (subsystem, vendor, code, title, status, standard_id, department_id, person_id, vehicle_id,
         device_id, planned_start, planned_end, started_at, finished_at, quantity, quantity_unit, quality_score, result,
         observed_at, geom, geom_outside)

@@ -1,8 +1,11 @@
 """One message never stops a subsystem, and an old one never undoes what came since: a message that no time is enough for, or that
 breaks something within the server, goes to quarantine with its reason while the others are stored; a replay fills what is missing
 and replaces nothing; receipts tell what became of places."""
+import json
+import threading
 import time
 
+import psycopg2.errors
 import pytest
 from harness.process import wait_until
 
@@ -123,3 +126,39 @@ def test_receipts_tell_what_became_of_places(hub, site, database):
     assert send(position={**place, "lat": 34.51}, load_percent=50) == {"merged": 1}
     assert hub.metric("cityhub_records_merged_total", subsystem="construction_waste") == 2
     assert hub.metric("cityhub_records_revised_total", subsystem="construction_waste") == 1
+
+
+def test_one_case_by_two_lanes(hub, site, database):
+    """The same report on two lanes at once: the second waits for the first and is taken again, as a duplicate; none is refused."""
+    site.client("streetlight", "acme").disconnect()
+    assert database.value("SELECT onemap.case_catalogue_import(%s, 'for the test')", json.dumps([
+        {"line": 2, "code": "20101", "class": "市容环境", "name": "暴露垃圾", "condition": "1", "registration_condition": "有暴露垃圾", "limit": "1",
+         "unit": "工作日", "closing_condition": "清除", "responsible": "@grid", "source": "assumed"}]))["imported"]
+    message = json.dumps({"subsystem": "streetlight", "vendor": "acme", "kind": "case", "topic": "t", "message": "m", "received_at_ms": now_ms(), "total": 1,
+                          "records": [{"index": 0, "record": {"case_code": "k1", "occurred_at_ms": now_ms(), "title": "灯杆倾斜", "lon": 113.5, "lat": 34.5}}]})
+    store = "SELECT accepted, duplicates, rejected FROM onemap.message_store(%s::jsonb, '')"
+    first, second = database.connect(autocommit=False), database.connect(autocommit=False)
+    refusals = []
+
+    def repeat():
+        try:
+            second.cursor().execute(store, (message,))
+        except psycopg2.errors.SerializationFailure as error:
+            refusals.append(error)
+    try:
+        cursor = first.cursor()
+        cursor.execute(store, (message,))
+        assert cursor.fetchone() == (1, 0, 0)
+        thread = threading.Thread(target=repeat)
+        thread.start()
+        wait_until(lambda: database.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, 30, "the second waits for the first")
+        first.commit()
+        thread.join(30)
+        assert len(refusals) == 1, "the batch is to be taken again"
+        second.rollback()
+        again = second.cursor()
+        again.execute(store, (message,))
+        assert again.fetchone() == (0, 1, 0)
+    finally:
+        first.close()
+        second.close()

@@ -1,7 +1,7 @@
 -- The other kinds of message: inventory, staff, work, case. Every record is judged alone; a bad one goes to quarantine with
 -- its reason while the others stay.
 BEGIN;
-SELECT plan(128);
+SELECT plan(141);
 -- The case module, which takes over reported problems, needs a catalogue and has tests of its own; this stands in for it.
 DROP FUNCTION IF EXISTS onemap.case_report_from_subsystem(text, text, jsonb);
 CREATE FUNCTION onemap.case_report_from_subsystem(subsystem text, vendor text, record jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
@@ -15,7 +15,7 @@ SELECT onemap.vendor_put('streetlight', 'v', '{}'), onemap.vendor_put('streetlig
 CREATE FUNCTION pg_temp.put(kind text, record jsonb, since timestamptz DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE s record; problem jsonb;
 BEGIN
-    s := onemap.message_store(jsonb_strip_nulls(jsonb_build_object('subsystem', 'streetlight', 'vendor', 'v', 'kind', kind, 'topic', 'put', 'message', 'm', 'received_at_ms', 1774000000000,
+    s := onemap.message_store(jsonb_strip_nulls(jsonb_build_object('subsystem', 'streetlight', 'vendor', 'v', 'kind', kind, 'topic', 'put', 'message', 'm', 'received_at_ms', 1774000000000, 'ahead_s', 300,
         'first_received_ms', (extract(epoch FROM since) * 1000)::bigint, 'records', jsonb_build_array(jsonb_build_object('index', 0, 'record', record)), 'total', 1)), '\x00');
     DELETE FROM onemap.quarantine q WHERE q.topic = 'put' RETURNING q.problems->0 INTO problem;
     IF problem IS NOT NULL THEN
@@ -113,6 +113,21 @@ SELECT throws_ok($$SELECT pg_temp.work('{"work_code": "w3", "status": "FINISHED"
 SELECT is((SELECT count(*)::int FROM onemap.work_order WHERE code = 'w3'), 0, 'none of them is stored');
 SELECT is((SELECT count(*)::int FROM onemap.work_standard), 1, 'nor a standard of them');
 
+-- A clock that was ahead: what it left gives way to whatever comes, and the order is by time again. What is ahead as far as it may be stays.
+CREATE FUNCTION pg_temp.ms(shift interval) RETURNS bigint LANGUAGE sql AS $$ SELECT (extract(epoch FROM now() + shift) * 1000)::bigint $$;
+SELECT pg_temp.staff(jsonb_build_object('kind', 'PERSON', 'code', 'p5', 'on_duty', true, 'observed_at_ms', pg_temp.ms('2 days')));
+SELECT is(pg_temp.staff(jsonb_build_object('kind', 'PERSON', 'code', 'p5', 'on_duty', false, 'observed_at_ms', pg_temp.ms('-1 minute'))), 'accepted', 'of a person');
+SELECT is(pg_temp.staff(jsonb_build_object('kind', 'PERSON', 'code', 'p5', 'on_duty', true, 'observed_at_ms', pg_temp.ms('-2 minutes'))), 'duplicate', 'who is right again');
+SELECT is((SELECT on_duty FROM onemap.person WHERE code = 'p5'), false, 'as last told');
+SELECT pg_temp.staff(jsonb_build_object('kind', 'VEHICLE', 'code', 'v5', 'on_duty', true, 'observed_at_ms', pg_temp.ms('1 hour')));
+SELECT is(pg_temp.staff(jsonb_build_object('kind', 'VEHICLE', 'code', 'v5', 'on_duty', false, 'observed_at_ms', pg_temp.ms('0'))), 'accepted', 'of a vehicle');
+SELECT pg_temp.work(jsonb_build_object('work_code', 'w5', 'status', 'FINISHED', 'observed_at_ms', pg_temp.ms('2 days')));
+SELECT is(pg_temp.put('work', jsonb_build_object('work_code', 'w5', 'status', 'STARTED', 'observed_at_ms', pg_temp.ms('-1 minute')), now() - interval '1 minute'), 'accepted',
+    'of work, by a replay, too');
+SELECT pg_temp.staff(jsonb_build_object('kind', 'PERSON', 'code', 'p6', 'on_duty', true, 'observed_at_ms', pg_temp.ms('4 minutes')));
+SELECT is(pg_temp.staff(jsonb_build_object('kind', 'PERSON', 'code', 'p6', 'on_duty', false, 'observed_at_ms', pg_temp.ms('0'))), 'duplicate', 'within what is allowed the later one stands');
+SELECT is((SELECT count(*)::int FROM onemap.work_order WHERE code = 'w5' AND status = 'STARTED'), 1, 'work is as last told');
+
 -- Case.
 CREATE TEMP TABLE problem AS SELECT jsonb_strip_nulls(jsonb_build_object('case_code', 'k1', 'occurred_at_ms', (extract(epoch FROM now()) * 1000)::bigint, 'title', '灯杆倾斜',
     'category_code', (SELECT min(c.code) FROM onemap.case_category c), 'lon', 113.5, 'lat', 34.5, 'device_code', 'lamp-1')) AS record;
@@ -121,6 +136,14 @@ SELECT is((SELECT onemap.case_put('streetlight', 'v', record) FROM problem), 'du
 SELECT is((SELECT onemap.case_put('streetlight', 'w', record - 'device_code') FROM problem), 'accepted', 'another vendor''s problem of the same code');
 SELECT is((SELECT array_agg(vendor || ' ' || (record->>'title') ORDER BY vendor) FROM onemap.case_inbox), '{"v 灯杆倾斜","w 灯杆倾斜"}', 'kept as they were reported');
 SELECT throws_ok($$SELECT onemap.case_put('streetlight', 'v', record || jsonb_build_object('case_code', repeat('k', 129))) FROM problem$$, '23514', NULL, 'a code that is too long');
+
+-- What is the server's fault is no record's: the whole batch is taken again.
+CREATE FUNCTION pg_temp.fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'made to fail' USING ERRCODE = NEW.record->>'title'; END $$;
+CREATE TRIGGER fault BEFORE INSERT ON onemap.case_inbox FOR EACH ROW WHEN (NEW.code = 'fault') EXECUTE FUNCTION pg_temp.fault();
+SELECT throws_ok(format('SELECT pg_temp.put(''case'', %L)', p.record || jsonb_build_object('case_code', 'fault', 'title', f.state)), f.told, NULL, f.state || ' is ' || f.whose)
+FROM problem p, (VALUES ('58030', '58030', 'the disk''s fault'), ('25006', '25006', 'a standby''s'), ('53100', '53100', 'a full disk''s'), ('57P01', '57P01', 'a shutdown''s'),
+    ('22003', '23514', 'the record''s'), ('XX000', '23514', 'the record''s')) AS f (state, told, whose);
+DROP TRIGGER fault ON onemap.case_inbox;
 
 -- A whole message.
 CREATE FUNCTION pg_temp.store(the_vendor text, kind text, records jsonb, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE plpgsql AS $$
