@@ -57,7 +57,11 @@ int push_body_add(struct push_body *body, const char *bytes, size_t length) {
     stream->avail_in = (uInt)length;
     do {
         if (body->inflate->done) {
-            return stream->avail_in == 0 ? 0 : CH_EINVAL; /* something behind the end */
+            if (stream->avail_in == 0) {
+                return 0;
+            }
+            inflateReset(stream); /* another member (RFC 1952, 2.2), or something that is none */
+            body->inflate->done = false;
         }
         stream->next_out = piece;
         stream->avail_out = sizeof piece;

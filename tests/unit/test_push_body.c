@@ -36,7 +36,18 @@ static void test_gzip(void **state) {
         assert_true(push_body_whole(&body));
         assert_int_equal(body.bytes.length, sizeof plain);
         assert_memory_equal(body.bytes.data, plain, sizeof plain);
-        assert_int_equal(push_body_add(&body, "x", 1), CH_EINVAL); /* something behind its end */
+        /* Something behind its end is no member, however it comes. */
+        assert_true(push_body_add(&body, "x", 1) == CH_EINVAL || !push_body_whole(&body));
+        assert_int_equal(push_body_add(&body, "xx", 2), CH_EINVAL);
+        push_body_free(&body);
+        /* A second member goes on where the first ends. */
+        assert_int_equal(push_body_begin(&body, 2 * sizeof plain, true), 0);
+        assert_int_equal(add(&body, packed, size, step), 0);
+        assert_int_equal(add(&body, packed, size - 1, step), 0);
+        assert_false(push_body_whole(&body));
+        assert_int_equal(push_body_add(&body, packed + size - 1, 1), 0);
+        assert_true(push_body_whole(&body));
+        assert_int_equal(body.bytes.length, 2 * sizeof plain);
         push_body_free(&body);
     }
     assert_int_equal(push_body_begin(&body, sizeof plain - 1, true), 0);
