@@ -311,7 +311,7 @@ static void test_documents(void **state) {
     static const char *const parts[] = {
         "{\"subsystem\":\"" FAKE_SUBSYSTEM "\",\"vendor\":\"acme\",\"kind\":\"inventory\",\"topic\":\"",
         "\",\"message\":\"inv-1\",\"received_at_ms\":" NOW
-        ",\"quarantine_budget\":0,\"total\":2,\"records\":[{\"index\":0,\"record\":{",
+        ",\"ahead_s\":300,\"quarantine_budget\":0,\"total\":2,\"records\":[{\"index\":0,\"record\":{",
         "\"problems\":[{\"index\":1,\"code\":\"missing_", "\"warnings\":[],\"warned\":0}"};
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         if (strstr(document, parts[i]) == NULL) {
