@@ -525,7 +525,8 @@ static size_t keep_document(struct intake *intake) {
     if (entry->first_received_ms != 0) {
         buffer_format(&out, ",\"first_received_ms\":%lld", (long long)entry->first_received_ms);
     }
-    buffer_format(&out, ",\"received_at_ms\":%lld,\"ahead_s\":%lld,\"quarantine_budget\":%lld,\"total\":%d,\"records\":[",
+    buffer_format(&out,
+                  ",\"received_at_ms\":%lld,\"ahead_s\":%lld,\"quarantine_budget\":%lld,\"total\":%d,\"records\":[",
                   (long long)entry->received_at_ms, (long long)intake->world.config->time_max_ahead_s,
                   (long long)batch->quarantine_budget, entry->total);
     buffer_bytes(&out, intake->records.data, intake->records.length);
