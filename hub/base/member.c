@@ -40,6 +40,23 @@ const cJSON *member_find(const cJSON *array, const char *name, const char *value
     return NULL;
 }
 
+static bool is_among(const char *name, const char *words) {
+    size_t length, size = strlen(name);
+    for (const char *word; (word = text_word(&words, &length)) != NULL;) {
+        if (length == size && memcmp(word, name, size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const cJSON *member_stray(const cJSON *member, const char *words) {
+    while (member != NULL && is_among(member->string, words)) {
+        member = member->next;
+    }
+    return member;
+}
+
 int member_put(cJSON *object, const char *name, cJSON *value) {
     cJSON_DeleteItemFromObjectCaseSensitive(object, name);
     if (value == NULL || !cJSON_AddItemToObject(object, name, value)) {

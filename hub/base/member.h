@@ -22,6 +22,10 @@ bool member_true(const cJSON *object, const char *name);
 /* The element of `array` whose member `name` is the text `value`, or NULL. */
 const cJSON *member_find(const cJSON *array, const char *name, const char *value);
 
+/* The first of this member and those behind it whose name is not among the words, which have blanks between them; NULL
+ * = there is none. Begin with the object's child. */
+const cJSON *member_stray(const cJSON *member, const char *words);
+
 /* Puts the member in place of one of this name, if there is one. `value` is the object's from now on, also if memory is
  * out and it cannot be put. Returns 0 or CH_EMEMORY (`value` NULL is that, too). */
 int member_put(cJSON *object, const char *name, cJSON *value);

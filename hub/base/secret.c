@@ -39,6 +39,12 @@ void secret_hash(const char *text, size_t length, unsigned char hash[static SECR
     SHA256((const unsigned char *)text, length, hash);
 }
 
+void secret_hash_text(const char *text, char hash[static SECRET_HASH_TEXT]) {
+    unsigned char bytes[SECRET_HASH_BYTES];
+    secret_hash(text, strlen(text), bytes);
+    sodium_bin2hex(hash, SECRET_HASH_TEXT, bytes, sizeof bytes);
+}
+
 void secret_wipe(void *memory, size_t size) {
     sodium_memzero(memory, size);
 }

@@ -9,6 +9,7 @@
 enum {
     SECRET_TEXT = 44, /* 256 random bits in base64url without padding, and its end */
     SECRET_HASH_BYTES = 32,
+    SECRET_HASH_TEXT = 2 * SECRET_HASH_BYTES + 1,
     PASSWORD_HASH_TEXT = 128,
     PASSWORD_CHARACTERS_MIN = 10,
     PASSWORD_BYTES_MAX = 256,
@@ -24,6 +25,8 @@ int secret_token(char text[static TOKEN_TEXT]);
 
 /* SHA-256: 256 random bits need no slow hash. */
 void secret_hash(const char *text, size_t length, unsigned char hash[static SECRET_HASH_BYTES]);
+/* The same in hexadecimal, of a text with its end, as the database is told of a token. */
+void secret_hash_text(const char *text, char hash[static SECRET_HASH_TEXT]);
 
 /* Overwrites it, also where a compiler would leave that out. */
 void secret_wipe(void *memory, size_t size);

@@ -40,22 +40,14 @@ static void escape(struct buffer *url, const char *text) {
 
 /* Whether all members of an object are among `known`, words with blanks between them. */
 static void check_members(const cJSON *object, const char *where, const char *known, struct buffer *faults) {
-    const cJSON *member;
     if (!cJSON_IsObject(object)) {
         FAULT(faults, "%s: must be an object", where);
         return;
     }
-    cJSON_ArrayForEach(member, object) {
-        const char *words = known, *word;
-        size_t length, size = strlen(member->string);
+    for (const cJSON *stray = object->child; (stray = member_stray(stray, known)) != NULL; stray = stray->next) {
         char shown[DECODE_SHOWN_MAX];
-        while ((word = text_word(&words, &length)) != NULL &&
-               (length != size || memcmp(word, member->string, size) != 0)) {
-        }
-        if (word == NULL) {
-            FAULT(faults, "%s: there is no member %s; it may have %s", where, text_show(shown, member->string, size),
-                  known);
-        }
+        FAULT(faults, "%s: there is no member %s; it may have %s", where,
+              text_show(shown, stray->string, strlen(stray->string)), known);
     }
 }
 

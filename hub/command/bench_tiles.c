@@ -5,7 +5,6 @@
 #include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <math.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -32,15 +31,13 @@ struct crowd {
 /* ---- a token ---- */
 
 static cJSON *token_request(const char *name, const char *token) {
-    unsigned char hash[SECRET_HASH_BYTES];
-    char text[2 * SECRET_HASH_BYTES + 1];
-    secret_hash(token, strlen(token), hash);
-    sodium_bin2hex(text, sizeof text, hash, sizeof hash);
+    char hash[SECRET_HASH_TEXT];
+    secret_hash_text(token, hash);
     cJSON *request = cJSON_CreateObject();
     cJSON_AddStringToObject(request, "name", name);
     cJSON_AddStringToObject(request, "rights", "read");
     cJSON_AddNumberToObject(request, "days", 1);
-    cJSON_AddStringToObject(request, "hash", text);
+    cJSON_AddStringToObject(request, "hash", hash);
     return request;
 }
 

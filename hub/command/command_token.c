@@ -1,6 +1,5 @@
 /* command_token.c: `cityhub token`: tokens by which programs come in at the HTTP server. What they may is SQL's
  * (schema/rules/identity*.sql). Must never show a token but when it is made. */
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,11 +10,9 @@
 #include "hub/command/commands.h"
 
 static int put_hash(const struct arguments *arguments, const char *token) {
-    unsigned char hash[SECRET_HASH_BYTES];
-    char text[2 * SECRET_HASH_BYTES + 1];
-    secret_hash(token, strlen(token), hash);
-    sodium_bin2hex(text, sizeof text, hash, sizeof hash);
-    return member_put(arguments->request, "hash", cJSON_CreateString(text));
+    char hash[SECRET_HASH_TEXT];
+    secret_hash_text(token, hash);
+    return member_put(arguments->request, "hash", cJSON_CreateString(hash));
 }
 
 static int add(const struct config *config, PGconn *connection, const struct arguments *arguments) {

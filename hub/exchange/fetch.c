@@ -3,11 +3,9 @@
  * county's file permits (outside.h). The hub is asked on this machine alone. */
 #include "hub/exchange/fetch.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "hub/base/address_range.h"
 #include "hub/base/buffer.h"
@@ -20,10 +18,11 @@
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
 #include "hub/cli/document.h"
+#include "hub/exchange/ending.h"
 
 enum {
     FILE_MAX = 1 << 16,
-    LOOK_S = 5,
+    LOOK_MS = 5000,
     CONNECT_S = 10,
     WHOLE_S = 60,
     HUB_S = 120, /* it makes the small picture before it answers */
@@ -59,11 +58,9 @@ struct outcome {
     bool final;
 };
 
-/* A signal to end waits; without `once` they are held back. */
-static bool ends(void *user) {
-    sigset_t waiting;
+static bool stops(void *user) {
     (void)user;
-    return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+    return ending_has_come();
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *user) {
@@ -99,7 +96,7 @@ static bool get(struct fetching *fetching, const char *url, struct body *body, s
                               .ca_file = member_text(fetching->file, "ca_file"),
                               .connect_s = CONNECT_S,
                               .whole_s = (long)member_number(fetching->file, "timeout_s", WHOLE_S),
-                              .stop = ends};
+                              .stop = stops};
     outside_set(fetching->outside, url, &outside);
     long status = perform(fetching->outside, body, &code);
     if (outside.forbidden) {
@@ -140,7 +137,7 @@ static void hand_over(struct fetching *fetching, const struct body *photograph, 
                               .ca_file = "",
                               .connect_s = CONNECT_S,
                               .whole_s = HUB_S,
-                              .stop = ends};
+                              .stop = stops};
     CURLcode code;
     buffer_format(&url, "%s/api/v1/attachments", member_text(fetching->file, "hub"));
     outside_set(fetching->hub, buffer_string(&url), &outside);
@@ -198,14 +195,14 @@ static int fetch_one(struct fetching *fetching, const cJSON *row) {
 /* What is due now, until nothing is. Returns an exit status. */
 static int fetch_due(struct fetching *fetching) {
     int rows = 1, code = 0;
-    while (rows > 0 && code == 0 && !ends(NULL)) {
+    while (rows > 0 && code == 0 && !ending_has_come()) {
         char *text = database_text(fetching->database, "SELECT onemap.open311_media_due()", 0, NULL);
         cJSON *due = text == NULL ? NULL : cJSON_Parse(text);
         const cJSON *row;
         rows = cJSON_GetArraySize(due);
         code = due == NULL ? CH_EDATABASE : 0;
         cJSON_ArrayForEach(row, due) {
-            code = code == 0 && !ends(NULL) ? fetch_one(fetching, row) : code;
+            code = code == 0 && !ending_has_come() ? fetch_one(fetching, row) : code;
         }
         cJSON_Delete(due);
         free(text);
@@ -221,30 +218,20 @@ static int look(struct fetching *fetching, const struct config *config) {
 }
 
 static void look_until_ended(struct fetching *fetching, const struct config *config) {
-    sigset_t ending;
-    int number = 0;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
-    while (number <= 0) {
-        struct timespec rest = {.tv_sec = LOOK_S};
+    ending_hold();
+    while (!ending_has_come()) {
         look(fetching, config);
-        number = sigtimedwait(&ending, NULL, &rest);
+        ending_nap(LOOK_MS);
     }
 }
 
 /* ---- the file ---- */
 
 static bool check_file(const cJSON *file, const char *path) {
-    static const char known[] = " hub token_file private_addresses plain_http ca_file timeout_s comment ";
-    const cJSON *range;
-    for (const cJSON *member = cJSON_IsObject(file) ? file->child : NULL; member != NULL; member = member->next) {
-        char word[64];
-        snprintf(word, sizeof word, " %s ", member->string);
-        if (strstr(known, word) == NULL) {
-            return command_fail("%s: there is no member \"%s\"; it may have%s", path, member->string, known), false;
-        }
+    static const char known[] = "hub token_file private_addresses plain_http ca_file timeout_s comment";
+    const cJSON *range, *stray = cJSON_IsObject(file) ? member_stray(file->child, known) : NULL;
+    if (stray != NULL) {
+        return command_fail("%s: there is no member \"%s\"; it may have %s", path, stray->string, known), false;
     }
     if (*member_text(file, "hub") == '\0' || *member_text(file, "token_file") == '\0') {
         return command_fail("%s: needs hub, such as http://127.0.0.1:8080, and token_file", path), false;

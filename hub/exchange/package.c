@@ -41,17 +41,11 @@ static bool is_name(const char *text) {
            *text != '-' && *text != '_';
 }
 
-static bool check_members(const cJSON *object, const char *const *known, size_t count) {
+static bool check_members(const cJSON *object, const char *known) {
     bool right = true;
-    for (const cJSON *member = object == NULL ? NULL : object->child; member != NULL; member = member->next) {
-        bool found = false;
-        for (size_t i = 0; i < count; i++) {
-            found |= strcmp(member->string, known[i]) == 0;
-        }
-        if (!found) {
-            command_fail("there is no member \"%s\"", member->string);
-            right = false;
-        }
+    for (const cJSON *stray = object->child; (stray = member_stray(stray, known)) != NULL; stray = stray->next) {
+        command_fail("there is no member \"%s\"", stray->string);
+        right = false;
     }
     return right;
 }
@@ -81,13 +75,15 @@ static bool load_signer(struct package_peer *peer) {
 }
 
 int package_peer_load(struct package_peer *peer, const char *path) {
-    static const char *const known[] = {"name",      "name_zh", "peer",  "county", "out",      "in",     "records",
-                                        "resources", "wait_s",  "since", "sign",   "oldest_s", "comment"};
     *peer = (struct package_peer){.file = document_read(path, FILE_MAX)};
-    if (peer->file == NULL) {
+    if (!cJSON_IsObject(peer->file)) {
+        if (peer->file != NULL) {
+            command_fail("%s: must be a JSON object", path);
+        }
         return CH_EINVAL;
     }
-    bool right = check_members(peer->file, known, COUNT_OF(known));
+    bool right = check_members(peer->file,
+                               "name name_zh peer county out in records resources wait_s since sign oldest_s comment");
     double records = member_number(peer->file, "records", RECORDS), wait = member_number(peer->file, "wait_s", WAIT_S);
     peer->own = member_text(peer->file, "name");
     peer->peer = member_text(peer->file, "peer");

@@ -36,21 +36,13 @@ static bool is_among(const char *text, const char *const *words, size_t count, s
 
 /* Whether all members of an object are among `known`, which are parted by blanks. */
 static void check_members(const cJSON *object, const char *where, const char *known, struct buffer *faults) {
-    const cJSON *member;
+    const cJSON *stray = object == NULL ? NULL : object->child;
     if (object != NULL && !cJSON_IsObject(object)) {
         FAULT(faults, "%s: must be an object", where);
         return;
     }
-    cJSON_ArrayForEach(member, object) {
-        size_t length = strlen(member->string);
-        const char *found = length == 0 ? NULL : strstr(known, member->string);
-        while (found != NULL &&
-               ((found != known && found[-1] != ' ') || (found[length] != ' ' && found[length] != '\0'))) {
-            found = strstr(found + 1, member->string);
-        }
-        if (found == NULL) {
-            FAULT(faults, "%s: there is no member \"%s\"; it may have %s", where, member->string, known);
-        }
+    for (; (stray = member_stray(stray, known)) != NULL; stray = stray->next) {
+        FAULT(faults, "%s: there is no member \"%s\"; it may have %s", where, stray->string, known);
     }
 }
 

@@ -4,7 +4,6 @@
 #include "hub/exchange/sender.h"
 
 #include <libpq-fe.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "hub/base/member.h"
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
+#include "hub/exchange/ending.h"
 #include "hub/exchange/message.h"
 #include "hub/exchange/question.h"
 #include "hub/exchange/transport.h"
@@ -40,23 +40,6 @@ struct sender {
     int64_t noted_ms, looked_ms;
     bool look; /* what changed must be looked for before anything is taken */
 };
-
-static sigset_t ending;
-
-static bool ended(void) {
-    sigset_t pending;
-    sigpending(&pending);
-    return sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1;
-}
-
-/* Sleeps, unless the end has come. The signal stays pending: whoever asks later is told, too. */
-static void nap(int64_t milliseconds) {
-    struct timespec rest = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
-    int number = ended() ? 0 : sigtimedwait(&ending, NULL, &rest);
-    if (number > 0) {
-        raise(number);
-    }
-}
 
 static int64_t monotonic_ms(void) {
     struct timespec now;
@@ -203,7 +186,8 @@ static int send_group(struct sender *sender, const struct group *group, enum ver
     transport_send(&sender->transport, group->path, group->key, body, &reply);
     *verdict = verdict_judge(sender->target, &reply, group->numbers, group->count, outcomes, reason);
     sender->away = *verdict == VERDICT_AWAY;
-    bool cut = sender->away && ended(); /* the sender ends, and does not know what the target would have said */
+    bool cut =
+        sender->away && ending_has_come(); /* the sender ends, and does not know what the target would have said */
     bool away = sender->away && !cut;
     int code = away && sender->messages > 0 ? note(sender, NULL, -1) : 0;
     if (away) {
@@ -232,7 +216,7 @@ static int send_alone(struct sender *sender, const struct group *group) {
         one.numbers[0] = group->numbers[i];
         one.sent[0] = group->sent[i];
         snprintf(one.key, sizeof one.key, "%s-%s", sender->target->name, group->numbers[i]);
-        if (!sender->away && !ended()) {
+        if (!sender->away && !ending_has_come()) {
             code = send_group(sender, &one, &verdict);
         } else {
             put_off(&one, "left", "", sender->outcomes);
@@ -290,7 +274,7 @@ static int send_rows(struct sender *sender, const PGresult *rows) {
         struct group group;
         enum verdict verdict = VERDICT_RECORDS;
         row = gather(sender, rows, row, &group);
-        if (group.count > 0 && (sender->away || ended())) {
+        if (group.count > 0 && (sender->away || ending_has_come())) {
             put_off(&group, "left", "", sender->outcomes);
         } else if (group.count > 0) {
             code = send_group(sender, &group, &verdict);
@@ -346,20 +330,20 @@ static int finish_once(const struct sender *sender) {
 /* Sends until the end; a lost database is connected to anew. */
 static int work(struct sender *sender, const struct config *config, bool once) {
     int code = 0;
-    while (!ended()) {
+    while (!ending_has_come()) {
         int taken = code == 0 ? turn(sender) : code;
         if (taken < 0 && once) {
             return EXIT_FAILED;
         }
         if (taken < 0) {
-            nap(DATABASE_NAP_MS);
+            ending_nap(DATABASE_NAP_MS);
             forget_outcomes(sender);
-            code = ended() ? 0 : connect_database(sender, config);
+            code = ending_has_come() ? 0 : connect_database(sender, config);
         } else if (taken == 0 || sender->away) {
             if (once) {
                 return finish_once(sender);
             }
-            nap(NAP_MS);
+            ending_nap(NAP_MS);
         }
     }
     return EXIT_DONE;
@@ -367,22 +351,18 @@ static int work(struct sender *sender, const struct config *config, bool once) {
 
 int sender_run(const struct config *config, const struct platform *target, bool once) {
     struct sender sender = {.target = target, .look = true};
-    sigset_t before;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    sigprocmask(SIG_BLOCK, &ending, &before);
+    ending_hold();
     forget_outcomes(&sender);
     int code = connect_database(&sender, config);
-    while (code == CH_EDATABASE && !once && !ended()) {
-        nap(DATABASE_NAP_MS);
+    while (code == CH_EDATABASE && !once && !ending_has_come()) {
+        ending_nap(DATABASE_NAP_MS);
         code = connect_database(&sender, config);
     }
     int result = EXIT_FAILED;
     if (code == CH_EINVAL) {
         command_fail("another sender is at target %s", target->name);
     } else if (code == 0 && (target->subscribed || put_target(&sender) == 0) &&
-               transport_open(&sender.transport, target, ended) == 0) {
+               transport_open(&sender.transport, target, ending_has_come) == 0) {
         log_info("upstream_begin", "target=%s", target->name);
         result = work(&sender, config, once);
         log_info("upstream_end", "target=%s accepted=%ld refused=%ld again=%ld", target->name, sender.accepted,

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hub/base/error.h"
@@ -17,9 +16,10 @@
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
 #include "hub/cli/document.h"
+#include "hub/exchange/ending.h"
 #include "hub/exchange/sender.h"
 
-enum { FILE_MAX = 1 << 16, LOOK_S = 2, TIMEOUT_S = 10, WEBHOOKS_MAX = 1000 };
+enum { FILE_MAX = 1 << 16, LOOK_MS = 2000, TIMEOUT_S = 10, WEBHOOKS_MAX = 1000 };
 
 /* What a message has; the signature is over time, nonce and body. */
 static const char fields[] =
@@ -44,24 +44,18 @@ struct sending {
 /* ---- what a webhook is ---- */
 
 static cJSON *read_file(const char *path) {
-    static const char *const known[] = {"private_addresses", "plain_http", "ca_file", "timeout_s", "comment"};
     cJSON *file = document_read(path, FILE_MAX);
     if (!cJSON_IsObject(file)) {
         command_fail("%s: must be a JSON object", path);
         cJSON_Delete(file);
         return NULL;
     }
-    for (const cJSON *member = file->child; member != NULL; member = member->next) {
-        bool found = false;
-        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-            found |= strcmp(member->string, known[i]) == 0;
-        }
-        if (!found) {
-            command_fail("%s: there is no member \"%s\"; it may have private_addresses, plain_http, ca_file, timeout_s",
-                         path, member->string);
-            cJSON_Delete(file);
-            return NULL;
-        }
+    const cJSON *stray = member_stray(file->child, "private_addresses plain_http ca_file timeout_s comment");
+    if (stray != NULL) {
+        command_fail("%s: there is no member \"%s\"; it may have private_addresses, plain_http, ca_file, timeout_s",
+                     path, stray->string);
+        cJSON_Delete(file);
+        return NULL;
     }
     return file;
 }
@@ -169,21 +163,15 @@ static void follow(struct sending *sending, const cJSON *rows) {
 }
 
 static int run(struct sending *sending) {
-    sigset_t ending;
-    int number = 0;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGTERM);
-    sigaddset(&ending, SIGINT);
-    sigprocmask(SIG_BLOCK, &ending, NULL);
-    while (number <= 0) {
-        struct timespec rest = {.tv_sec = LOOK_S};
+    ending_hold();
+    while (!ending_has_come()) {
         cJSON *rows = read_rows(sending->config);
         reap(sending, false);
         if (rows != NULL) {
             follow(sending, rows);
         }
         cJSON_Delete(rows);
-        number = sigtimedwait(&ending, NULL, &rest);
+        ending_nap(LOOK_MS);
     }
     for (size_t i = 0; i < sending->count; i++) {
         kill(sending->children[i].process, SIGTERM);

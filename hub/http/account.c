@@ -122,16 +122,12 @@ static bool take_password(struct account *account) {
 }
 
 static bool take_token(struct account *account) {
-    unsigned char hash[SECRET_HASH_BYTES];
     account->generated = true;
     if (secret_token(account->secret) != 0) {
         request_refuse(account->request, PROBLEM_INTERNAL, "没有随机数", "there are no random numbers");
         return false;
     }
-    secret_hash(account->secret, strlen(account->secret), hash);
-    for (size_t i = 0; i < sizeof hash; i++) {
-        snprintf(account->hash + 2 * i, 3, "%02x", hash[i]);
-    }
+    secret_hash_text(account->secret, account->hash);
     return true;
 }
 

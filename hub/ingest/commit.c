@@ -9,13 +9,13 @@
 /* States, which the database gets; the streams and the map, which people see at once. What a point lacks is read from
  * the database later (points_lacking). */
 static int note(const struct world *world, struct device *device, const struct record *record, int64_t received_ms) {
-    bool back = world->points != NULL && feed_kept(world->feed) && points_silent(world->points, device->id);
+    bool back = false;
     feed_record(world->feed, device, record, received_ms);
+    if (world->points != NULL) {
+        points_seen(world->points, device, record, received_ms, &back);
+    }
     if (back) {
         feed_back(world->feed, device, received_ms);
-    }
-    if (world->points != NULL) {
-        points_seen(world->points, device, record, received_ms);
     }
     return states_note(world->states, device, record, received_ms);
 }

@@ -143,12 +143,13 @@ static bool is_between(uint32_t west, uint32_t east, uint32_t x) {
 
 /* A tile shows devices of every subsystem. Polygons are everybody's: whether one changed is told by their ETag, too. */
 static bool tile_matches(const struct feed_filter *filter, const struct feed_entry *entry) {
-    enum { SHIFT = 32 - POINT_CELL_ZOOM };
     const struct feed_tile tile = feed_tile_of(entry);
     return tile.layer >= POINT_LAYERS ||
            (sees(filter, entry->where.department) &&
-            (!filter->boxed || (is_between(filter->north_west.x >> SHIFT, filter->south_east.x >> SHIFT, tile.x) &&
-                                tile.y >= filter->north_west.y >> SHIFT && tile.y <= filter->south_east.y >> SHIFT)));
+            (!filter->boxed ||
+             (is_between(filter->north_west.x >> POINT_CELL_SHIFT, filter->south_east.x >> POINT_CELL_SHIFT, tile.x) &&
+              tile.y >= filter->north_west.y >> POINT_CELL_SHIFT &&
+              tile.y <= filter->south_east.y >> POINT_CELL_SHIFT)));
 }
 
 static bool is_inside(const struct feed_filter *filter, bool placed, double lon, double lat) {

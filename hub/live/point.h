@@ -14,12 +14,13 @@
 enum point_layer { POINT_DEVICE, POINT_ALARM, POINT_CASE, POINT_LAYERS };
 
 enum {
-    POINT_EXTENT_BITS = 12,  /* a tile is 4096 units wide */
-    POINT_BUFFER = 64,       /* units around it that belong to it, too */
-    POINT_ZOOM_MAX = 18,     /* a unit is 0.04 m there */
-    POINT_CELL_ZOOM = 14,    /* points are kept by the tile of this zoom */
-    POINT_WORDS_MAX = 4096,  /* different kinds and states; those beyond are "other" */
-    POINT_LAYER_MAX = 400000 /* points of a layer */
+    POINT_EXTENT_BITS = 12,                  /* a tile is 4096 units wide */
+    POINT_BUFFER = 64,                       /* units around it that belong to it, too */
+    POINT_ZOOM_MAX = 18,                     /* a unit is 0.04 m there */
+    POINT_CELL_ZOOM = 14,                    /* points are kept by the tile of this zoom */
+    POINT_CELL_SHIFT = 32 - POINT_CELL_ZOOM, /* from a place to its cell */
+    POINT_WORDS_MAX = 4096,                  /* different kinds and states; those beyond are "other" */
+    POINT_LAYER_MAX = 400000                 /* points of a layer */
 };
 
 /* A place of the world in Web Mercator (EPSG:3857), 2^32 wide, from the north-west: tile x of zoom z is x >> (32 - z).
@@ -75,12 +76,10 @@ void points_free(struct points *points);
 int points_put(struct points *points, enum point_layer layer, const struct point_row *row);
 void points_remove(struct points *points, enum point_layer layer, int64_t id);
 
-/* Whether the map shows the device as offline. */
-bool points_silent(const struct points *points, int64_t device);
-
-/* A record of the device was stored. Returns as points_put. */
-int points_seen(struct points *points, const struct device *device, const struct record *record,
-                int64_t received_at_ms);
+/* A record of the device was stored. `back`: it ended a silence, the map showed the device as offline. Returns as
+ * points_put. */
+int points_seen(struct points *points, const struct device *device, const struct record *record, int64_t received_at_ms,
+                bool *back);
 
 /* Around the rows of a whole layer: what none of them named is gone with the end. A layer is loaded from its first end
  * on. */

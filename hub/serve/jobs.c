@@ -197,7 +197,7 @@ static void take_warnings(struct runner *runner, int statement, const PGresult *
     } const list[] = {{"calendar", hub_metrics.calendar_warning, sizeof hub_metrics.calendar_warning},
                       {"terminal_keys", hub_metrics.key_warning, sizeof hub_metrics.key_warning}};
     for (int i = 0; i < (int)COUNT_OF(list); i++) {
-        const char *warning = PQntuples(result) == 1 && i < PQnfields(result) ? PQgetvalue(result, 0, i) : "";
+        const char *warning = PQntuples(result) == 1 ? PQgetvalue(result, 0, i) : "";
         if (*warning != '\0' && list[i].text[0] == '\0') {
             log_info(list[i].name, "warning=%s", log_quote(warning));
         }

@@ -172,3 +172,8 @@ def test_refused_record_and_its_receipt(pair):
 def test_file(pair, changes, words):
     pair.county.describe(**changes)
     assert words in pair.county.package("out", code=1)
+
+
+def test_file_that_is_no_object(pair):
+    pair.county.file.write_text("[1]")
+    assert "must be a JSON object" in pair.county.package("out", code=1)

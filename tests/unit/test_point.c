@@ -15,6 +15,7 @@ struct map {
     struct registry *registry;
     struct vendor vendor;
     struct tile_scope *everybody;
+    bool back; /* what was seen last ended a silence */
 };
 
 static int begin(void **state) {
@@ -82,7 +83,7 @@ static void see(struct map *map, int id, int64_t at_ms, int64_t received_ms, dou
     struct device device = {.vendor = &map->vendor, .id = id};
     struct record record = {
         .observed_at_ms = at_ms, .has_position = x >= 0, .lon = lon_of(x), .lat = x >= 0 ? lat_of(y) : 0};
-    assert_int_equal(points_seen(map->points, &device, &record, received_ms), 0);
+    assert_int_equal(points_seen(map->points, &device, &record, received_ms, &map->back), 0);
 }
 
 /* ---- places ---- */
@@ -201,6 +202,7 @@ static void test_seen(void **state) {
     struct map *map = *state;
     double x = 13000.5 * CELL, y = 6500.5 * CELL;
     see(map, 5, t0, t0, x, y);
+    assert_false(map->back); /* nobody was told that it is silent */
     struct mvt_feature feature = only(map, POINT_DEVICE, 13000, 6500);
     assert_int_equal(feature.id, 5);
     assert_string_equal(feature.kind, "dust");
@@ -229,9 +231,13 @@ static void test_seen(void **state) {
     assert_int_equal(only(map, POINT_DEVICE, 13000, 6500).id, 0);
     assert_string_equal(only(map, POINT_DEVICE, 13001, 6500).state, "offline");
     see(map, 5, t0 + 4, t0 + 3, -1, 0); /* not later than what it was offline by */
+    assert_false(map->back);
     assert_string_equal(only(map, POINT_DEVICE, 13001, 6500).state, "offline");
     see(map, 5, t0 + 5, t0 + 5, -1, 0);
+    assert_true(map->back);
     assert_string_equal(only(map, POINT_DEVICE, 13001, 6500).state, "online");
+    see(map, 5, t0 + 5, t0 + 6, -1, 0);
+    assert_false(map->back);
     row.shown = false;
     row.seen_ms = t0 + 5;
     put(map, POINT_DEVICE, &row);
