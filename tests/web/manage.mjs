@@ -25,7 +25,11 @@ export function manageTests({ enter, county, expect, check, shot, text, open, BA
         expect(stops < 10, "Tab does not reach the file's button");
         await page.keyboard.press("Tab");
       }
+      // A chooser that is put away chooses nothing, and no more: the window stays.
+      await page.evaluate(() => document.activeElement.dispatchEvent(new Event("cancel", { bubbles: true })));
+      expect((await page.locator("dialog").count()) === 1, "a chooser put away closes the window around it");
       const opened = page.waitForEvent("filechooser");
+      await page.evaluate(() => 0); // the browser knows now that the chooser is ours
       await page.keyboard.press("Enter");
       await opened;
       expect((await page.evaluate(() => getComputedStyle(document.activeElement.nextElementSibling).outlineStyle)) === "solid", "its focus is not seen");

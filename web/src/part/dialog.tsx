@@ -20,6 +20,7 @@ export function Dialog({ title, onClose, wide = false, children }: { title: stri
       class={wide ? "dialog wide" : "dialog"}
       aria-labelledby={name}
       onCancel={(event) => {
+        if (event.target !== event.currentTarget) return; // a file's button inside it says so too, when no file was chosen
         event.preventDefault();
         onClose();
       }}
