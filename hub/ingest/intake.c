@@ -224,39 +224,6 @@ static int note_operation(void *user, const struct alarm_operation *operation) {
     return batch_operation_add(intake->batch, operation);
 }
 
-/* The record's device, added if it is new and may be; NULL: refused and reported, or memory is out. */
-static struct device *device_of(struct intake *intake, const struct record *record) {
-    struct device *device = vendor_device(intake->vendor, record->device_code, record->device_code_length);
-    if (is_elsewhere(intake, record, device)) {
-        return NULL;
-    }
-    if (device != NULL) {
-        return device;
-    }
-    if (intake->vendor->quarantine_unknown) {
-        char shown[DECODE_SHOWN_MAX];
-        char reason[DECODE_REASON_MAX];
-        snprintf(reason, sizeof reason,
-                 "device_code: %s is in no inventory of this vendor, and its unknown devices are not registered",
-                 text_show(shown, record->device_code, record->device_code_length));
-        note_problem(intake, record->index, "unknown_device", reason);
-        return NULL;
-    }
-    size_t most = (size_t)intake->world.config->lane_unknown_devices;
-    if (intake->vendor->unknown_count >= most) {
-        char reason[DECODE_REASON_MAX];
-        snprintf(reason, sizeof reason,
-                 "device_code: %zu devices of this vendor are in no inventory, and no more are registered: send the"
-                 " inventory first",
-                 most);
-        note_problem(intake, record->index, "too_many_unknown_devices", reason);
-        return NULL;
-    }
-    device = vendor_device_add(intake->vendor, record->device_code, record->device_code_length);
-    intake->batch->failed = intake->batch->failed || device == NULL;
-    return device;
-}
-
 /* Whether the record's day has partitions, or may have: each costs the database tables and locks, for as long as data
  * are kept. False: refused and reported. */
 static bool day_fits(struct intake *intake, const struct record *record) {
@@ -287,10 +254,47 @@ static bool day_fits(struct intake *intake, const struct record *record) {
     return true;
 }
 
+/* The record's device, added if it is new and may be; NULL: refused and reported, or memory is out. A record that is
+ * refused for its device takes no day, and one that is refused for its day adds no device. */
+static struct device *device_of(struct intake *intake, const struct record *record) {
+    struct device *device = vendor_device(intake->vendor, record->device_code, record->device_code_length);
+    if (is_elsewhere(intake, record, device)) {
+        return NULL;
+    }
+    if (device != NULL) {
+        return day_fits(intake, record) ? device : NULL;
+    }
+    if (intake->vendor->quarantine_unknown) {
+        char shown[DECODE_SHOWN_MAX];
+        char reason[DECODE_REASON_MAX];
+        snprintf(reason, sizeof reason,
+                 "device_code: %s is in no inventory of this vendor, and its unknown devices are not registered",
+                 text_show(shown, record->device_code, record->device_code_length));
+        note_problem(intake, record->index, "unknown_device", reason);
+        return NULL;
+    }
+    size_t most = (size_t)intake->world.config->lane_unknown_devices;
+    if (intake->vendor->unknown_count >= most) {
+        char reason[DECODE_REASON_MAX];
+        snprintf(reason, sizeof reason,
+                 "device_code: %zu devices of this vendor are in no inventory, and no more are registered: send the"
+                 " inventory first",
+                 most);
+        note_problem(intake, record->index, "too_many_unknown_devices", reason);
+        return NULL;
+    }
+    if (!day_fits(intake, record)) {
+        return NULL;
+    }
+    device = vendor_device_add(intake->vendor, record->device_code, record->device_code_length);
+    intake->batch->failed = intake->batch->failed || device == NULL;
+    return device;
+}
+
 static void take_record(void *user, struct record *record) {
     struct intake *intake = user;
     struct batch *batch = intake->batch;
-    struct device *device = batch->failed || !day_fits(intake, record) ? NULL : device_of(intake, record);
+    struct device *device = batch->failed ? NULL : device_of(intake, record);
     if (device == NULL) {
         return;
     }

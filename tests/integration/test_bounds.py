@@ -59,6 +59,14 @@ def test_days_that_nobody_had(shared):
     late = 9 * DAY_MS
     assert client.send("telemetry", [reading("d", -late + n) for n in range(1, 50)])["rejected"] == 0
     assert other.send("telemetry", [reading("d", -late)] + [reading("d", -n * DAY_MS) for n in range(100, 106)])["rejected"] == 2
+    # What is refused for its device takes none of the vendor's days, and what is refused for its day is no unknown device.
+    third = shared.new_client("gas")
+    full = [reading(f"x-{n}") for n in range(5)] + [reading("x-5", -n * DAY_MS) for n in range(200, 210)]
+    assert {problem["code"] for problem in third.send("telemetry", full)["problems"]} == {"too_many_unknown_devices"}
+    assert third.send("telemetry", [reading("x-0", -n * DAY_MS) for n in range(210, 215)])["rejected"] == 1
+    fourth = shared.new_client("gas")
+    assert fourth.send("telemetry", [reading("y-0", -n * DAY_MS) for n in range(220, 224)] + [reading("y-1", -n * DAY_MS) for n in range(224, 230)])["rejected"] == 6
+    assert fourth.send("telemetry", [reading(f"y-{n}") for n in range(2, 6)])["rejected"] == 0
     # A day that the county has opened is open.
     shared.database.query("SELECT onemap.partition_ensure((now() - interval '2000 days')::date)")
     assert client.send("telemetry", [reading("d", -2000 * DAY_MS)])["rejected"] == 1, "the hub has not heard of it"
