@@ -16,7 +16,7 @@ class Probe:
         started = time.monotonic()
         self.client.publish_start("telemetry", [{"device_code": code, "observed_at_ms": at, self.metric: 1.0}])
         while True:
-            cursor.execute("SELECT 1 FROM onemap.observation o JOIN onemap.device d ON d.id = o.device_id WHERE d.subsystem = %s"
+            cursor.execute("SELECT 1 FROM onemap.observation_raw o JOIN onemap.device d ON d.id = o.device_id WHERE d.subsystem = %s"
                            " AND d.code = %s AND o.observed_at = to_timestamp(%s / 1000.0)", (self.subsystem, code, at))
             if cursor.fetchone():
                 return (time.monotonic() - started) * 1000
@@ -33,3 +33,21 @@ class Probe:
                 time.sleep(PAUSE_S)
         times.sort()
         return times[len(times) // 2], times[int(len(times) * 0.99)]
+
+
+def seconds_to_store(site, hub, subsystem, record):
+    """From the start of the program to the row of a message that waits at the broker."""
+    client = site.client(subsystem)
+    client.publish("telemetry", [{**record, "observed_at_ms": int(time.time() * 1000)}])
+    client.disconnect()
+    with site.database.connect() as connection, connection.cursor() as cursor:
+        def stored():
+            cursor.execute("SELECT count(*) FROM onemap.batch_log")
+            return cursor.fetchone()[0]
+        connection.autocommit = True
+        before, started = stored(), time.monotonic()
+        hub.start(ready=False)
+        while stored() == before:
+            hub.process.check_running()
+            time.sleep(0.02)
+    return time.monotonic() - started
