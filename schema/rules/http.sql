@@ -28,7 +28,7 @@ COMMENT ON FUNCTION onemap.http_time(jsonb, text) IS
     'A moment of the request; a day is its midnight in the county; NULL if it was left out';
 
 CREATE OR REPLACE FUNCTION onemap.http_ms(moment timestamptz) RETURNS bigint
-LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT (extract(epoch FROM moment) * 1000)::bigint $$;
+LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT (date_part('epoch', moment) * 1000)::bigint $$;
 COMMENT ON FUNCTION onemap.http_ms(timestamptz) IS 'A moment as milliseconds since 1970 in UTC';
 
 CREATE OR REPLACE FUNCTION onemap.http_box(box jsonb) RETURNS public.geometry

@@ -61,7 +61,7 @@ COMMENT ON FUNCTION onemap.series_span(jsonb, int) IS
 
 CREATE OR REPLACE FUNCTION onemap.series_wanted(request jsonb, devices int[])
 RETURNS TABLE (device_id int, ordinal int, metric text, name_zh text, unit text, offline_after_s float8)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     keys text[] := CASE WHEN request ? 'metrics' THEN ARRAY(SELECT jsonb_array_elements_text(request->'metrics')) END;
     found int; unknown text;
@@ -88,7 +88,8 @@ COMMENT ON FUNCTION onemap.series_wanted(jsonb, int[]) IS
 
 -- ---- the rows ----
 
--- Planned once: partitions are left out when it begins. max() of [time, value] is the value of the latest time, without a sort.
+-- Planned once: partitions are left out when it begins. What is said of a record is worked out before its metrics are taken apart
+-- (OFFSET 0). max() of [time, value] is the value of the latest time, without a sort.
 CREATE OR REPLACE FUNCTION onemap.series_buckets(devices int[], ordinals int[], from_at timestamptz, to_at timestamptz,
     resolution text, step_s int)
 RETURNS TABLE (device_id int, ordinal int, first_at timestamptz, last_at timestamptz, n bigint, low float8, high float8,
@@ -98,14 +99,15 @@ DECLARE begin_s float8 := date_part('epoch', from_at); begin_day date := onemap.
 BEGIN
     RETURN QUERY
     WITH atom AS (
-        SELECT d.id, o.ordinal, r.observed_at AS at, date_part('epoch', r.observed_at) AS at_s, 1 - f.flag AS n,
-            CASE WHEN f.flag = 0 THEN r.readings[o.ordinal] END AS low, r.readings[o.ordinal] AS high,
-            r.readings[o.ordinal] AS total, r.readings[o.ordinal] AS last, f.flag,
-            floor((date_part('epoch', r.observed_at) - begin_s) / step_s) AS slot
-        FROM unnest(devices) d (id) CROSS JOIN LATERAL onemap.series_readings(d.id, from_at, to_at) r
+        SELECT t.id, o.ordinal, t.at, t.at_s, 1 - f.flag AS n, CASE WHEN f.flag = 0 THEN v.v END AS low, v.v AS high,
+            v.v AS total, v.v AS last, f.flag, t.slot
+        FROM (SELECT d.id, r.observed_at AS at, date_part('epoch', r.observed_at) AS at_s, r.readings, r.quality,
+                  floor((date_part('epoch', r.observed_at) - begin_s) / step_s) AS slot
+              FROM unnest(devices) d (id) CROSS JOIN LATERAL onemap.series_readings(d.id, from_at, to_at) r OFFSET 0) t
             CROSS JOIN unnest(ordinals) o (ordinal)
-            CROSS JOIN LATERAL (SELECT onemap.is_flagged(r.quality, o.ordinal)::int AS flag) f
-        WHERE resolution = 'raw' AND r.readings[o.ordinal] IS NOT NULL
+            CROSS JOIN LATERAL (SELECT t.readings[o.ordinal] AS v) v
+            CROSS JOIN LATERAL (SELECT onemap.is_flagged(t.quality, o.ordinal)::int AS flag) f
+        WHERE resolution = 'raw' AND v.v IS NOT NULL
         UNION ALL
         SELECT h.device_id, o.ordinal, h.hour, date_part('epoch', h.hour), coalesce(h.counts[o.ordinal], 0), h.minima[o.ordinal],
             h.maxima[o.ordinal], h.sums[o.ordinal], h.lasts[o.ordinal], onemap.hourly_flagged(h, o.ordinal),
@@ -119,7 +121,8 @@ BEGIN
             (y.day - begin_day) / (step_s / 86400)
         FROM onemap.series_days(devices, from_at, to_at) y CROSS JOIN unnest(ordinals) o (ordinal) WHERE resolution = 'daily')
     SELECT a.id, a.ordinal, min(a.at), max(a.at), sum(a.n), min(a.low), max(a.high) FILTER (WHERE a.n > 0),
-        onemap.figure(sum(a.total) FILTER (WHERE a.n > 0) / nullif(sum(a.n), 0)),
+        CASE WHEN sum(a.n) > 1 THEN onemap.figure(sum(a.total) FILTER (WHERE a.n > 0) / sum(a.n))
+            ELSE sum(a.total) FILTER (WHERE a.n > 0) END,
         (max(ARRAY[a.at_s, a.last]) FILTER (WHERE a.n > 0))[2], sum(a.flag)
     FROM atom a WHERE a.n > 0 OR a.flag > 0 GROUP BY a.id, a.ordinal, a.slot;
 END $$;
@@ -130,7 +133,7 @@ COMMENT ON FUNCTION onemap.series_buckets(int[], int[], timestamptz, timestamptz
 -- Two rows follow each other if the next reading came within gap_s of the last: the time after which such a device is offline, or
 -- one and a half of its usual interval if that is longer.
 CREATE OR REPLACE FUNCTION onemap.series_json(request jsonb, devices int[]) RETURNS json
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE s record; series json;
 BEGIN
     SELECT x.* INTO s FROM onemap.series_span(request, cardinality(devices)) x;
@@ -148,10 +151,9 @@ BEGIN
         SELECT x.device_id, x.ordinal, p.gap_s, string_agg(
             CASE WHEN x.first_at > x.before_at + make_interval(secs => p.gap_s) THEN '[' || onemap.http_ms(least(
                 x.before_at + make_interval(secs => p.gap_s), x.first_at - interval '1 millisecond'))
-                || ',null,null,null,null,0,0],' ELSE '' END
-            || '[' || onemap.http_ms(x.first_at) || ',' || coalesce(x.low::text, 'null') || ',' || coalesce(x.mean::text, 'null')
-            || ',' || coalesce(x.high::text, 'null') || ',' || coalesce(x.last::text, 'null') || ',' || x.n || ',' || x.flagged
-            || ']', ',' ORDER BY x.first_at) AS rows
+                || ',null,null,null,null,0,0],[' ELSE '[' END
+            || array_to_string(ARRAY[onemap.http_ms(x.first_at), x.low, x.mean, x.high, x.last, x.n, x.flagged], ',', 'null'),
+            '],' ORDER BY x.first_at) || ']' AS rows
         FROM spaced x JOIN paced p USING (device_id, ordinal) GROUP BY x.device_id, x.ordinal, p.gap_s)
     SELECT coalesce(json_agg(json_build_object('device', w.device_id, 'metric', w.metric, 'name_zh', w.name_zh, 'unit', w.unit,
         'gap_s', p.gap_s, 'points', ('[' || coalesce(p.rows, '') || ']')::json) ORDER BY array_position(devices, w.device_id),
