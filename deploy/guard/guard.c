@@ -3,9 +3,10 @@
  * refuses all subscriptions but those to one's own receipts (mosquitto 2.0 asks no ACL file about subscriptions, and
  * each costs time at every message), bounds what a login publishes in a second, and takes no more from vendors when
  * memory runs out, so that nothing is promised that could not be kept. And it makes the broker save its sessions as
- * soon as the hub has subscribed. Who may log in and publish what, password file and ACL file say: it only forbids
- * more. Must never block the broker, nor let anybody read but trusted logins and each vendor its receipts. See
- * deploy/mosquitto.conf and docs/deploy.md. */
+ * soon as the hub has subscribed. Who may log in and publish what, password file and ACL file say, and it only forbids
+ * more; but of devices that log in by a token (guard_token.h) it says all, and makes their topic. Must never block the
+ * broker, nor let anybody read but trusted logins and each vendor its receipts. See deploy/mosquitto.conf and
+ * docs/deploy.md. */
 #define HASH_NONFATAL_OOM 1 /* or it would end the broker */
 #include <malloc.h>
 #include <mosquitto.h>
@@ -22,6 +23,7 @@
 #include <uthash.h>
 
 #include "deploy/guard/guard_rule.h"
+#include "deploy/guard/guard_token.h"
 #include "hub/base/topic.h"
 
 enum {
@@ -38,7 +40,7 @@ enum {
 };
 
 /* What the log is told, each kind once a second at the most: who is refused must not fill the disk by it. */
-enum kind { KIND_ID, KIND_FILTER, KIND_RATE, KIND_MEMORY, KIND_COUNT };
+enum kind { KIND_ID, KIND_FILTER, KIND_RATE, KIND_MEMORY, KIND_DEVICE, KIND_FILE, KIND_COUNT };
 
 /* A client id that has subscribed. */
 struct seen {
@@ -56,7 +58,8 @@ struct login {
 
 struct guard {
     mosquitto_plugin_id_t *plugin;
-    char *trusted; /* logins that are not vendors', parted by blanks */
+    char *trusted;                 /* logins that are not vendors', parted by blanks */
+    struct guard_devices *devices; /* NULL = none logs in by a token */
     struct guard_rates rates;
     size_t memory_bytes;  /* 0 = no limit */
     struct login *logins; /* those that published; as many as the password file has */
@@ -92,6 +95,46 @@ __attribute__((format(printf, 3, 4))) static void say(struct guard *guard, enum 
     guard->unsaid[kind] = 0;
 }
 
+/* ---- devices ---- */
+
+/* Who may log in by a token is as the file has it now: whose right has ended is let do nothing more. One that cannot be
+ * read changes nothing. */
+static void devices_look(struct guard *guard) {
+    if (guard->devices != NULL && !guard_devices_look(guard->devices)) {
+        say(guard, KIND_FILE, "the file of devices cannot be read: their tokens stay as they were");
+    }
+}
+
+/* A token is right: from here on the client's user name is its device's login, so that no log shows the token. */
+static int device_login(struct guard *guard, struct mosquitto *client, const char *login) {
+    const char *id = mosquitto_client_id(client);
+    if (!guard_device_id_fits(id, login)) {
+        say(guard, KIND_ID, "login %s is refused as client id %s: it may give none, or that without its number", login,
+            id == NULL ? "" : id);
+        return MOSQ_ERR_AUTH;
+    }
+    return mosquitto_set_username(client, login);
+}
+
+/* What the broker passes on of a device says by its topic whose it is. */
+static int on_message(int event, void *data, void *user) {
+    (void)event;
+    (void)user;
+    struct mosquitto_evt_message *message = data;
+    const char *login = mosquitto_client_username(message->client);
+    if (!guard_is_device(login)) {
+        return MOSQ_ERR_SUCCESS;
+    }
+    char *topic = guard_device_topic(login, mosquitto_calloc);
+    if (topic == NULL) {
+        return MOSQ_ERR_NOMEM;
+    }
+    mosquitto_free(message->topic);
+    message->topic = topic;
+    message->retain = false; /* or a gateway would get it again and again */
+    return MOSQ_ERR_SUCCESS;
+}
+
 /* ---- vendors ---- */
 
 static int on_login(int event, void *data, void *user) {
@@ -99,8 +142,18 @@ static int on_login(int event, void *data, void *user) {
     struct guard *guard = user;
     const struct mosquitto_evt_basic_auth *attempt = data;
     const char *id = mosquitto_client_id(attempt->client);
-    if (guard->reloading && attempt->password == NULL) {
-        return MOSQ_ERR_SUCCESS; /* see on_reload */
+    char login[GUARD_LOGIN_MAX];
+    bool device = guard_is_device(attempt->username);
+    if (guard->reloading && (attempt->password == NULL || device)) {
+        return MOSQ_ERR_SUCCESS; /* see on_reload; a device that may no more is told when it publishes */
+    }
+    devices_look(guard);
+    if (guard->devices != NULL && attempt->username != NULL &&
+        guard_token_fits(guard->devices, attempt->username, login)) {
+        return device_login(guard, attempt->client, login);
+    }
+    if (device) {
+        return MOSQ_ERR_AUTH; /* such a name is given, and never said */
     }
     if (attempt->username == NULL || guard_listed(guard->trusted, attempt->username) ||
         guard_id_fits(id, attempt->username)) {
@@ -195,6 +248,20 @@ static int may_publish(struct guard *guard, const struct mosquitto_evt_acl_check
     return MOSQ_ERR_PLUGIN_DEFER;
 }
 
+/* A device publishes what it measures, and nothing else; it is told nothing. */
+static int may_tell(struct guard *guard, const struct mosquitto_evt_acl_check *check, const char *name) {
+    if (guard->devices == NULL || check->access != MOSQ_ACL_WRITE || !guard_device_may_publish(check->topic)) {
+        return MOSQ_ERR_ACL_DENIED;
+    }
+    devices_look(guard);
+    if (!guard_device_known(guard->devices, name)) {
+        say(guard, KIND_DEVICE, "the token of login %s is good no more: its connection is ended", name);
+        return MOSQ_ERR_AUTH;
+    }
+    int code = may_publish(guard, check, name);
+    return code == MOSQ_ERR_PLUGIN_DEFER ? MOSQ_ERR_SUCCESS : code;
+}
+
 /* ---- the hub ---- */
 
 /* A broker that dies before its first save has forgotten that the hub subscribed: what vendors publish until the hub is
@@ -226,6 +293,9 @@ static int on_access(int event, void *data, void *user) {
     const char *login = mosquitto_client_username(check->client);
     if (login == NULL || check->access == MOSQ_ACL_UNSUBSCRIBE) {
         return MOSQ_ERR_PLUGIN_DEFER;
+    }
+    if (guard_is_device(login)) {
+        return may_tell(guard, check, login);
     }
     bool trusted = guard_listed(guard->trusted, login);
     if (check->access == MOSQ_ACL_READ) {
@@ -306,7 +376,7 @@ static const char *option_text(const struct mosquitto_opt *options, int count, c
 }
 
 static bool options_known(const struct mosquitto_opt *options, int count) {
-    static const char *const known[] = {"trusted", "messages_per_s", "bytes_per_s", "memory_mib"};
+    static const char *const known[] = {"trusted", "messages_per_s", "bytes_per_s", "memory_mib", "devices"};
     for (int i = 0; i < count; i++) {
         size_t k = 0;
         while (k < sizeof known / sizeof known[0] && strcmp(options[i].key, known[k]) != 0) {
@@ -345,44 +415,8 @@ static void keep_room(void) {
     free((void *)(uintptr_t)room);
 }
 
-int mosquitto_plugin_init(mosquitto_plugin_id_t *plugin, void **user, struct mosquitto_opt *options, int count) {
-    struct guard *guard = calloc(1, sizeof *guard);
-    if (guard == NULL) {
-        return MOSQ_ERR_NOMEM;
-    }
-    *user = guard;
-    guard->plugin = plugin;
-    guard->trusted = strdup(option_text(options, count, "trusted", "hub"));
-    guard->rates.messages_per_s = option_number(options, count, "messages_per_s", 2000);
-    guard->rates.bytes_per_s = option_number(options, count, "bytes_per_s", 4 << 20);
-    double half_mib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 2 / (1 << 20);
-    double memory_mib = option_number(options, count, "memory_mib", half_mib);
-    if (guard->trusted == NULL || !options_known(options, count) || guard->rates.messages_per_s < 0 ||
-        guard->rates.bytes_per_s < 0 || memory_mib < 0) {
-        mosquitto_log_printf(MOSQ_LOG_ERR, "cityhub_guard: plugin_opt_messages_per_s, plugin_opt_bytes_per_s and "
-                                           "plugin_opt_memory_mib are numbers above 0");
-        free(guard->trusted);
-        free(guard);
-        return MOSQ_ERR_INVAL;
-    }
-    guard->memory_bytes = (size_t)(memory_mib * (1 << 20));
-    keep_room();
-    int code = mosquitto_callback_register(plugin, MOSQ_EVT_BASIC_AUTH, on_login, NULL, guard);
-    code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_ACL_CHECK, on_access, NULL, guard);
-    code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_RELOAD, on_reload, NULL, guard);
-    code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_TICK, on_tick, NULL, guard);
-    return code;
-}
-
-int mosquitto_plugin_cleanup(void *user, struct mosquitto_opt *options, int count) {
-    (void)options;
-    (void)count;
-    struct guard *guard = user;
+static void guard_free(struct guard *guard) {
     struct login *login = guard->logins;
-    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_BASIC_AUTH, on_login, NULL);
-    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_ACL_CHECK, on_access, NULL);
-    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_RELOAD, on_reload, NULL);
-    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_TICK, on_tick, NULL);
     HASH_CLEAR(hh, guard->logins);
     while (login != NULL) {
         struct login *next = login->hh.next;
@@ -391,7 +425,58 @@ int mosquitto_plugin_cleanup(void *user, struct mosquitto_opt *options, int coun
         login = next;
     }
     seen_free(&guard->seen);
+    guard_devices_free(guard->devices);
     free(guard->trusted);
     free(guard);
+}
+
+int mosquitto_plugin_init(mosquitto_plugin_id_t *plugin, void **user, struct mosquitto_opt *options, int count) {
+    struct guard *guard = calloc(1, sizeof *guard);
+    if (guard == NULL) {
+        return MOSQ_ERR_NOMEM;
+    }
+    *user = guard;
+    guard->plugin = plugin;
+    guard->trusted = strdup(option_text(options, count, "trusted", "hub"));
+    const char *devices = option_text(options, count, "devices", "");
+    bool by_token = devices[0] != '\0';
+    guard->devices = by_token ? guard_devices_new(devices) : NULL;
+    guard->rates.messages_per_s = option_number(options, count, "messages_per_s", 2000);
+    guard->rates.bytes_per_s = option_number(options, count, "bytes_per_s", 4 << 20);
+    double half_mib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 2 / (1 << 20);
+    double memory_mib = option_number(options, count, "memory_mib", half_mib);
+    if (guard->trusted == NULL || !options_known(options, count) || guard->rates.messages_per_s < 0 ||
+        guard->rates.bytes_per_s < 0 || memory_mib < 0) {
+        mosquitto_log_printf(MOSQ_LOG_ERR, "cityhub_guard: plugin_opt_messages_per_s, plugin_opt_bytes_per_s and "
+                                           "plugin_opt_memory_mib are numbers above 0");
+        guard_free(guard);
+        return MOSQ_ERR_INVAL;
+    }
+    if (by_token && (guard->devices == NULL || !guard_devices_look(guard->devices))) {
+        mosquitto_log_printf(MOSQ_LOG_ERR, "cityhub_guard: plugin_opt_devices %s cannot be read", devices);
+        guard_free(guard);
+        return MOSQ_ERR_INVAL;
+    }
+    guard->memory_bytes = (size_t)(memory_mib * (1 << 20));
+    keep_room();
+    int code = mosquitto_callback_register(plugin, MOSQ_EVT_BASIC_AUTH, on_login, NULL, guard);
+    code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_ACL_CHECK, on_access, NULL, guard);
+    code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_RELOAD, on_reload, NULL, guard);
+    code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_TICK, on_tick, NULL, guard);
+    code =
+        code != 0 || !by_token ? code : mosquitto_callback_register(plugin, MOSQ_EVT_MESSAGE, on_message, NULL, guard);
+    return code;
+}
+
+int mosquitto_plugin_cleanup(void *user, struct mosquitto_opt *options, int count) {
+    (void)options;
+    (void)count;
+    struct guard *guard = user;
+    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_BASIC_AUTH, on_login, NULL);
+    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_ACL_CHECK, on_access, NULL);
+    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_RELOAD, on_reload, NULL);
+    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_TICK, on_tick, NULL);
+    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_MESSAGE, on_message, NULL);
+    guard_free(guard);
     return MOSQ_ERR_SUCCESS;
 }

@@ -58,6 +58,9 @@ static const struct option options[] = {
     TEXT(mqtt, vendor_acl_file, "", "mosquitto's ACL file, written by `cityhub vendor`: what each vendor may publish"),
     TEXT(mqtt, vendor_definitions_file, "",
          "RabbitMQ's definitions of vendors' logins, written by `cityhub vendor`, instead of the two above"),
+    TEXT(
+        mqtt, device_token_file, "",
+        "mosquitto's plugin's file of devices' tokens, written by `cityhub terminal`; empty = no device has one there"),
     TEXT(mqtt, vendor_reload_command, "", "shell command that makes the broker read these files again"),
     NUMBER(lane, batch_records, 1, 100000, "5000", "records in a batch at the most (a message is never divided)"),
     NUMBER(lane, batch_age_ms, 1, 10000, "50",
@@ -128,7 +131,7 @@ static const struct option options[] = {
     TEXT(
         gateway, foreign_topics, "",
         "vendors' own topics at the broker that are read by mappings, as SOURCE=TOPIC with blanks between: SOURCE is a "
-        "terminal of protocol json"),
+        "terminal of protocol json; the word devices = what devices say that log in at the broker by a token"),
     TEXT(gateway, state_dir, "/var/lib/cityhub-gateway",
          "folder of the gateway's own, where it keeps its last list of terminals"),
     NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),
@@ -329,9 +332,11 @@ static void check_broker(struct reading *reading) {
         return;
     }
     if (config->mqtt_vendor_definitions_file[0] != '\0' &&
-        (config->mqtt_vendor_password_file[0] != '\0' || config->mqtt_vendor_acl_file[0] != '\0')) {
+        (config->mqtt_vendor_password_file[0] != '\0' || config->mqtt_vendor_acl_file[0] != '\0' ||
+         config->mqtt_device_token_file[0] != '\0')) {
         option_problem(reading, "mqtt", "vendor_definitions_file");
-        fprintf(reading->errors, ": is RabbitMQ's; vendor_password_file and vendor_acl_file are mosquitto's\n");
+        fprintf(reading->errors,
+                ": is RabbitMQ's; vendor_password_file, vendor_acl_file and device_token_file are mosquitto's\n");
     }
     for (size_t i = 0; config->mqtt_protocol[0] == '3' && i < adapter_count; i++) {
         if (config_lanes(config, adapters[i]->key) > 1) {

@@ -31,6 +31,7 @@ struct config {
     char *mqtt_vendor_password_file;
     char *mqtt_vendor_acl_file;
     char *mqtt_vendor_definitions_file;
+    char *mqtt_device_token_file;
     char *mqtt_vendor_reload_command;
     /* [lane] */
     int64_t lane_batch_records;

@@ -21,6 +21,11 @@
 #define TOPIC_GATEWAY_TERMINALS TOPIC_PREFIX "gateway/%s/terminals"
 #define TOPIC_GATEWAY_REPORT TOPIC_PREFIX "gateway/%s/report"
 
+/* What a device said that logged in at the broker by its token, as mosquitto's plugin passes it on to gateways: of one,
+ * a format of printf with the length of its identity and the identity; of all. `device` is no subsystem either. */
+#define TOPIC_DEVICE TOPIC_PREFIX "device/%.*s/telemetry"
+#define TOPIC_DEVICES TOPIC_PREFIX "device/+/telemetry"
+
 /* Kinds of message, in the order of the guides: those that vendors send, then what they get back. */
 enum topic_kind {
     TOPIC_TELEMETRY,               /* records of devices */

@@ -129,17 +129,18 @@ struct broker_file {
     const char *line_end; /* what of a line may be told, up to one of these: hashes are nobody's business */
 };
 
-enum { FILES = 3 };
+enum { FILES = 4 };
 
 static void files_of(const struct config *config, struct broker_file files[FILES]) {
     files[0] = (struct broker_file){config->mqtt_vendor_password_file, broker_text_passwords, ":\n"};
     files[1] = (struct broker_file){config->mqtt_vendor_acl_file, broker_text_access, "\n"};
     files[2] = (struct broker_file){config->mqtt_vendor_definitions_file, broker_text_definitions, ",\n"};
+    files[3] = (struct broker_file){config->mqtt_device_token_file, broker_text_tokens, ":\n"};
 }
 
 bool broker_files_any(const struct config *config) {
     return config->mqtt_vendor_password_file[0] != '\0' || config->mqtt_vendor_acl_file[0] != '\0' ||
-           config->mqtt_vendor_definitions_file[0] != '\0';
+           config->mqtt_vendor_definitions_file[0] != '\0' || config->mqtt_device_token_file[0] != '\0';
 }
 
 /* What is in the file now and what belongs into it; the caller frees both. A file that is not there yet is empty. */
@@ -226,6 +227,7 @@ static void tell_unusable(const struct config *config, const PGresult *logins) {
 static const char logins_sql[] = "SELECT l.vendor, l.password_hash FROM onemap.vendor_logins() l";
 static const char rights_sql[] = "SELECT v.vendor, v.subsystem, v.revoked_at IS NULL FROM onemap.vendor v"
                                  " ORDER BY v.vendor, v.subsystem";
+static const char tokens_sql[] = "SELECT t.identity, t.hash FROM onemap.terminal_tokens() t";
 
 /* vendor_logins() holds a lock to the transaction's end, so that of two commands the later one writes the later state.
  */
@@ -236,11 +238,12 @@ static int files_take(const struct config *config, PGconn *connection, int *diff
     }
     PGresult *logins = database_query(connection, logins_sql, 0, NULL);
     PGresult *rights = logins == NULL ? NULL : database_query(connection, rights_sql, 0, NULL);
-    int code = rights == NULL ? CH_EDATABASE : 0;
+    PGresult *tokens = rights == NULL ? NULL : database_query(connection, tokens_sql, 0, NULL);
+    int code = tokens == NULL ? CH_EDATABASE : 0;
     files_of(config, files);
     for (int i = 0; i < FILES && code == 0; i++) {
         if (*files[i].path != '\0') {
-            code = file_take(&files[i], &(struct broker_facts){logins, rights}, differences);
+            code = file_take(&files[i], &(struct broker_facts){logins, rights, tokens}, differences);
         }
     }
     if (code == 0) {
@@ -248,6 +251,7 @@ static int files_take(const struct config *config, PGconn *connection, int *diff
     }
     PQclear(logins);
     PQclear(rights);
+    PQclear(tokens);
     if (database_run(connection, code == 0 ? "COMMIT" : "ROLLBACK", 0, NULL) != 0 && code == 0) {
         code = CH_EDATABASE;
     }

@@ -8,13 +8,14 @@
 
 #include "hub/base/config.h"
 
-/* Whether any such file is configured: [mqtt] vendor_password_file, vendor_acl_file, vendor_definitions_file. */
+/* Whether any such file is configured: [mqtt] vendor_password_file, vendor_acl_file, vendor_definitions_file,
+ * device_token_file. */
 bool broker_files_any(const struct config *config);
 
-/* Writes those that are configured anew from onemap.vendor_logins() and onemap.vendor: what vendors are and may is
- * replaced, all else stays as it is. A file is replaced in one step and keeps its owner and mode. Then runs [mqtt]
- * vendor_reload_command. Does nothing if no file is configured. Tells what fails. Returns 0, CH_EDATABASE, CH_EIO or
- * CH_EMEMORY. */
+/* Writes those that are configured anew from onemap.vendor_logins(), onemap.vendor and onemap.terminal_tokens(): what
+ * vendors are and may is replaced, all else stays as it is. A file is replaced in one step and keeps its owner and
+ * mode. Then runs [mqtt] vendor_reload_command. Does nothing if no file is configured. Tells what fails. Returns 0,
+ * CH_EDATABASE, CH_EIO or CH_EMEMORY. */
 int broker_logins_write(const struct config *config, PGconn *connection);
 
 /* Tells, a line each, in what the files differ from the database. Returns how many differences there are, or a negative

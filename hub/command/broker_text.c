@@ -53,6 +53,16 @@ int broker_text_passwords(const struct broker_facts *facts, const char *old, FIL
     return 0;
 }
 
+/* ---- devices' tokens: IDENTITY:HASH ---- */
+
+int broker_text_tokens(const struct broker_facts *facts, const char *old, FILE *to) {
+    (void)old;
+    for (int row = 0; row < PQntuples(facts->tokens); row++) {
+        fprintf(to, "%s:%s\n", PQgetvalue(facts->tokens, row, 0), PQgetvalue(facts->tokens, row, 1));
+    }
+    return 0;
+}
+
 /* ---- mosquitto's ACL file: `user NAME`, then `topic ACCESS FILTER`; `pattern ACCESS FILTER` is for all users ---- */
 
 /* The `number`th word of a line, from 0; its length, 0 = there is none. */

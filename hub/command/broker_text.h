@@ -1,5 +1,6 @@
-/* broker_text.h: what the broker's files shall say of vendors: mosquitto's password file and ACL file, RabbitMQ's
- * definitions. Pure: from what the database says and what is in the file now to the text that belongs there. */
+/* broker_text.h: what the broker's files shall say of vendors: mosquitto's password file and ACL file, its plugin's
+ * file of devices' tokens, RabbitMQ's definitions. Pure: from what the database says and what is in the file now to the
+ * text that belongs there. */
 #ifndef CITYHUB_BROKER_TEXT_H
 #define CITYHUB_BROKER_TEXT_H
 
@@ -10,6 +11,7 @@
 struct broker_facts {
     const PGresult *logins; /* onemap.vendor_logins(): vendor, hash or NULL */
     const PGresult *rights; /* every row of onemap.vendor: vendor, subsystem, may it push ('t', 'f'); in this order */
+    const PGresult *tokens; /* onemap.terminal_tokens(): identity, hash in hexadecimal */
 };
 
 enum { BROKER_RIGHT_VENDOR, BROKER_RIGHT_SUBSYSTEM, BROKER_RIGHT_VALID };
@@ -28,6 +30,9 @@ broker_text broker_text_passwords;
 /* Replaced are the sections of users that are vendors, and patterns, which are for every user, if they say anything of
  * our topics. */
 broker_text broker_text_access;
+
+/* Devices' tokens for the plugin; `old` is not asked. */
+broker_text broker_text_tokens;
 
 /* `old` is not asked. A login that has ended is in it without a password and without rights, as importing forgets
  * nobody. */

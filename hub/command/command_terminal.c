@@ -10,6 +10,7 @@
 #include "hub/base/member.h"
 #include "hub/cli/ask.h"
 #include "hub/cli/csv_table.h"
+#include "hub/command/broker_files.h"
 #include "hub/command/commands.h"
 #include "hub/gateway/terminal.h"
 
@@ -66,8 +67,13 @@ static int secret_from_file(const char *path, cJSON *request, int (*put)(cJSON *
     return code;
 }
 
+/* What a device logs in by at the broker follows the list. */
+static int tokens_write(const struct config *config, PGconn *connection, const char *protocol) {
+    bool wanted = config->mqtt_device_token_file[0] != '\0' && strcmp(protocol, "json") == 0;
+    return !wanted || broker_logins_write(config, connection) == 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
 static int add(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    (void)config;
     if ((argument_given(arguments, "secret-file") &&
          secret_from_file(argument_text(arguments, "secret-file"), arguments->request, put_secret) != 0) ||
         (argument_given(arguments, "key-file") &&
@@ -81,8 +87,9 @@ static int add(const struct config *config, PGconn *connection, const struct arg
     printf("terminal %s of %s %s: device %s of %s, %s\n", member_text(answer, "identity"),
            member_text(answer, "protocol"), member_text(answer, "outcome"), member_text(answer, "device"),
            member_text(answer, "vendor"), member_text(answer, "subsystem"));
+    int exit_status = tokens_write(config, connection, member_text(answer, "protocol"));
     cJSON_Delete(answer);
-    return EXIT_DONE;
+    return exit_status;
 }
 
 static int adopt(const struct config *config, PGconn *connection, const struct arguments *arguments) {
@@ -93,7 +100,6 @@ static int adopt(const struct config *config, PGconn *connection, const struct a
 }
 
 static int revoke_terminal(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    (void)config;
     cJSON *answer = ask_json(connection, "onemap.terminal_revoke", arguments->request);
     if (answer == NULL) {
         return EXIT_FAILED;
@@ -101,7 +107,7 @@ static int revoke_terminal(const struct config *config, PGconn *connection, cons
     printf("terminal %s %s\n", member_text(answer, "identity"),
            member_true(answer, "revoked") ? "revoked" : "was revoked before");
     cJSON_Delete(answer);
-    return EXIT_DONE;
+    return tokens_write(config, connection, member_text(arguments->request, "protocol"));
 }
 
 /* ---- import ---- */
@@ -132,7 +138,6 @@ static int hash_secrets(cJSON *rows) {
 }
 
 static int import(const struct config *config, PGconn *connection, const struct arguments *arguments) {
-    (void)config;
     const char *path = argument_text(arguments, "FILE");
     bool check = argument_given(arguments, "check");
     cJSON *rows = csv_table_read(path, &table);
@@ -152,7 +157,7 @@ static int import(const struct config *config, PGconn *connection, const struct 
     }
     cJSON_Delete(rows);
     cJSON_Delete(answer);
-    return problems == 0 ? EXIT_DONE : EXIT_FAILED;
+    return problems == 0 && (check || tokens_write(config, connection, "json") == EXIT_DONE) ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int tell(const struct config *config, PGconn *connection, const struct arguments *arguments) {

@@ -144,7 +144,7 @@ static PGconn *files_connect(const struct config *config, const struct arguments
 static int sync_files(const struct config *config, const struct arguments *arguments) {
     PGconn *connection = files_connect(config, arguments);
     const char *const paths[] = {config->mqtt_vendor_password_file, config->mqtt_vendor_acl_file,
-                                 config->mqtt_vendor_definitions_file};
+                                 config->mqtt_vendor_definitions_file, config->mqtt_device_token_file};
     bool done = connection != NULL && broker_logins_write(config, connection) == 0;
     PQfinish(connection);
     for (size_t i = 0; done && i < COUNT_OF(paths); i++) {

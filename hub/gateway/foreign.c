@@ -9,6 +9,7 @@
 
 #include "hub/base/closing.h"
 #include "hub/base/log.h"
+#include "hub/base/topic.h"
 #include "hub/gateway/bundle.h"
 #include "hub/gateway/figures.h"
 #include "hub/gateway/upstream.h"
@@ -22,12 +23,15 @@ enum {
 
 struct channel {
     struct foreign *foreign;
-    char *source, *topic; /* in the foreign's text */
+    const char *source, *topic; /* in the foreign's text, or DEVICES and TOPIC_DEVICES, which says who it is */
     char client_id[128];
     struct mqtt *mqtt;
     size_t held;
     bool doubtful; /* of one that was read it is not known that it is kept */
 };
+
+/* No source's: identities have no dot. */
+static const char DEVICES[] = "v1.devices";
 
 struct foreign {
     struct connections_parts parts;
@@ -46,13 +50,40 @@ struct arrival {
     struct channel *channel;
 };
 
+/* ---- who sends ---- */
+
+static bool is_devices(const struct channel *channel) {
+    return channel->source == DEVICES;
+}
+
+/* NULL = it is in no list. What a device said before its right ended is its own; the broker has let in nothing since.
+ */
+static const struct terminal *sender(const struct channel *channel, const char *text) {
+    const struct terminals *terminals = upstream_terminals(channel->foreign->parts.upstream);
+    char identity[TERMINAL_IDENTITY_MAX] = "";
+    struct topic topic;
+    if (!is_devices(channel)) {
+        return terminals_find(terminals, "json", channel->source);
+    }
+    if (topic_split(text, &topic) && topic.vendor.length < sizeof identity) {
+        memcpy(identity, topic.vendor.text, topic.vendor.length);
+    }
+    const struct terminal *terminal = terminals_find_ever(terminals, "json", identity);
+    if (terminal == NULL) {
+        log_warning("foreign_topic", "device=%s reason=\"it is in no list of terminals (yet); devices' messages wait\"",
+                    log_quote(identity));
+    }
+    return terminal;
+}
+
 /* ---- messages ---- */
 
 static void on_parcel(struct parcel *parcel, enum parcel_end end) {
     struct arrival *arrival = (struct arrival *)parcel;
     struct channel *channel = arrival->channel;
     channel->held--;
-    channel->doubtful |= end != PARCEL_STORED;
+    /* A device does not hold up the others by what the hub does not take, and keeps in quarantine. */
+    channel->doubtful |= end == PARCEL_UNSURE || (end == PARCEL_REFUSED && !is_devices(channel));
     figures.pushes[end == PARCEL_STORED ? PUSH_STORED : end == PARCEL_REFUSED ? PUSH_REFUSED : PUSH_UNSURE]++;
     free(arrival);
     if (!channel->foreign->stopping && channel->held == 0 && !channel->doubtful) {
@@ -62,8 +93,7 @@ static void on_parcel(struct parcel *parcel, enum parcel_end end) {
 
 static void on_message(void *user, const struct mosquitto_message *message, const mosquitto_property *properties) {
     struct channel *channel = user;
-    const struct upstream *upstream = channel->foreign->parts.upstream;
-    const struct terminal *terminal = terminals_find(upstream_terminals(upstream), "json", channel->source);
+    const struct terminal *terminal = sender(channel, message->topic);
     struct arrival *arrival = terminal == NULL ? NULL : calloc(1, sizeof *arrival);
     (void)properties;
     if (arrival == NULL) {
@@ -74,7 +104,8 @@ static void on_message(void *user, const struct mosquitto_message *message, cons
     channel->held++;
     parcel_begin(&arrival->parcel, on_parcel);
     const void *payload = message->payload == NULL ? "" : message->payload;
-    if (json_desk_take(channel->foreign->desk, terminal, payload, (size_t)message->payloadlen, &arrival->parcel) != 0) {
+    if (json_desk_take(channel->foreign->desk, terminal, is_devices(channel), payload, (size_t)message->payloadlen,
+                       &arrival->parcel) != 0) {
         channel->doubtful = true;
     }
     parcel_seal(&arrival->parcel);
@@ -132,14 +163,20 @@ static void foreign_free(void *part) {
     free(foreign);
 }
 
-/* SOURCE=TOPIC; false if it is not that. */
+/* SOURCE=TOPIC, or `devices`; false if it is neither. */
 static bool channel_read(struct foreign *foreign, char *word) {
     char *equals = strchr(word, '=');
+    if (strcmp(word, "devices") == 0 && foreign->count < TOPICS_MAX) {
+        foreign->list[foreign->count++] =
+            (struct channel){.foreign = foreign, .source = DEVICES, .topic = TOPIC_DEVICES};
+        return true;
+    }
     if (equals == NULL || equals == word || equals[1] == '\0' || foreign->count == TOPICS_MAX ||
         mosquitto_sub_topic_check(equals + 1) != MOSQ_ERR_SUCCESS || strncmp(equals + 1, "$share", 6) == 0) {
-        log_error("foreign_topic",
-                  "word=%s advice=\"[gateway] foreign_topics has up to %d of SOURCE=TOPIC, parted by blanks\"",
-                  log_quote(word), TOPICS_MAX);
+        log_error(
+            "foreign_topic",
+            "word=%s advice=\"[gateway] foreign_topics has up to %d of SOURCE=TOPIC, or devices, parted by blanks\"",
+            log_quote(word), TOPICS_MAX);
         return false;
     }
     struct channel *channel = &foreign->list[foreign->count++];

@@ -1,6 +1,7 @@
 /* foreign.h: vendors' own topics at the broker (厂商自有主题): JSON of foreign platforms that is published there is
  * read by a mapping, as over HTTP, and acknowledged to the broker when the hub has committed it. One session a topic,
- * which the broker keeps while the gateway is away. Belongs to the loop's thread. */
+ * which the broker keeps while the gateway is away; one for all devices that log in at the broker by a token. Belongs
+ * to the loop's thread. */
 #ifndef CITYHUB_FOREIGN_H
 #define CITYHUB_FOREIGN_H
 

@@ -326,20 +326,24 @@ static bool pass_on(struct json_desk *desk, struct request *request, const struc
     return going;
 }
 
-int json_desk_take(struct json_desk *desk, const struct terminal *terminal, const void *bytes, size_t length,
-                   struct parcel *parcel) {
-    const char *name = terminal->dialect[0] == '\0' ? "thingsboard-gateway" : terminal->dialect;
+int json_desk_take(struct json_desk *desk, const struct terminal *terminal, bool device, const void *bytes,
+                   size_t length, struct parcel *parcel) {
+    const char *otherwise = device ? "thingsboard-device" : "thingsboard-gateway";
+    const char *name = terminal->dialect[0] == '\0' ? otherwise : terminal->dialect;
     const struct mapping *mapping = mapping_for(desk, terminal, name);
     const struct made made = {
         .telemetry = cJSON_CreateArray(), .intervals = cJSON_CreateArray(), .bytes = bytes, .length = length};
     cJSON *document = length == 0 ? NULL : cJSON_ParseWithLength(bytes, length);
     unsigned records = 0;
-    int code = mapping == NULL ? CH_ENOTFOUND : made.telemetry == NULL || made.intervals == NULL ? CH_EMEMORY : 0;
-    if (code == 0 && document == NULL) {
-        log_info("json_push", "source=%s reason=\"what came by its topic is no JSON\"", log_quote(terminal->identity));
+    int code = made.telemetry == NULL || made.intervals == NULL ? CH_EMEMORY
+               : mapping == NULL                                ? CH_ENOTFOUND
+               : document == NULL                               ? CH_EINVAL
+                                  : make_records(desk, terminal, mapping, document, &made);
+    if (code == CH_EINVAL || (device && code == CH_ENOTFOUND)) {
+        log_info("json_push", "source=%s reason=\"what came by its topic is no JSON, or has no mapping\"",
+                 log_quote(terminal->identity));
         raw_record(made.telemetry, terminal, bytes, length);
-    } else if (code == 0) {
-        code = make_records(desk, terminal, mapping, document, &made);
+        code = 0;
     }
     if (code == 0 && !put_records(desk, terminal, &made, parcel, &records)) {
         code = CH_EMEMORY;

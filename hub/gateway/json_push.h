@@ -16,11 +16,12 @@ struct json_desk *json_desk_new(const struct connections_parts *parts);
 void json_desk_free(struct json_desk *desk);
 
 struct parcel;
-/* A message of a source that came otherwise, read by its mapping (or that of ThingsBoard's gateways), to where its
- * records go, as parts of the parcel; what no record can be made of goes into quarantine as it came. 0, or CH_ENOTFOUND
- * (there is no such mapping for it) or CH_EMEMORY: it must come again. */
-int json_desk_take(struct json_desk *desk, const struct terminal *terminal, const void *bytes, size_t length,
-                   struct parcel *parcel);
+/* A message of a source that came otherwise, read by its mapping (or that of ThingsBoard's gateways, `device`:
+ * devices), to where its records go, as parts of the parcel; what no record can be made of goes into quarantine as it
+ * came. 0, or CH_ENOTFOUND (there is no such mapping for it; of a device it goes into quarantine) or CH_EMEMORY: it
+ * must come again. */
+int json_desk_take(struct json_desk *desk, const struct terminal *terminal, bool device, const void *bytes,
+                   size_t length, struct parcel *parcel);
 
 /* The desk that a request's server was given. */
 struct json_desk *json_desk_of(const struct request *request);

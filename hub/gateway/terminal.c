@@ -21,7 +21,8 @@ enum { FILE_MAX = 16 * 1024 * 1024, BUCKETS = 16384, VERSION_MAX = 64 };
 struct terminals {
     char version[VERSION_MAX];
     struct terminal *list;
-    size_t count;
+    size_t count; /* of the list, and of them those whose right has ended */
+    size_t ended;
     struct terminal *buckets[BUCKETS];
 };
 
@@ -84,24 +85,31 @@ static bool terminal_read(struct terminal *terminal, const cJSON *entry) {
 }
 
 int terminals_take(struct terminals *terminals, const cJSON *document) {
-    const cJSON *entries = member_get(document, "terminals"), *entry;
+    const cJSON *entries = member_get(document, "terminals"), *ended = member_get(document, "ended"), *entry;
     const char *version = member_text(document, "version");
     size_t count = 0;
     if (!cJSON_IsArray(entries) || version[0] == '\0' || strlen(version) >= VERSION_MAX) {
         return CH_EINVAL;
     }
-    struct terminal *list = calloc((size_t)cJSON_GetArraySize(entries) + 1, sizeof *list);
+    struct terminal *list =
+        calloc((size_t)cJSON_GetArraySize(entries) + (size_t)cJSON_GetArraySize(ended) + 1, sizeof *list);
     if (list == NULL) {
         return CH_EMEMORY;
     }
+    bool whole = true;
     cJSON_ArrayForEach(entry, entries) {
-        if (!terminal_read(&list[count++], entry)) {
-            list_free(list, count);
-            return CH_EINVAL;
-        }
+        whole &= terminal_read(&list[count++], entry);
+    }
+    cJSON_ArrayForEach(entry, ended) {
+        list[count].ended = true;
+        whole &= terminal_read(&list[count++], entry);
+    }
+    if (!whole) {
+        list_free(list, count);
+        return CH_EINVAL;
     }
     list_free(terminals->list, terminals->count);
-    *terminals = (struct terminals){.list = list, .count = count};
+    *terminals = (struct terminals){.list = list, .count = count, .ended = (size_t)cJSON_GetArraySize(ended)};
     memcpy(terminals->version, version, strlen(version) + 1);
     for (size_t i = 0; i < count; i++) {
         struct terminal **bucket = &terminals->buckets[bucket_of(list[i].protocol, list[i].identity)];
@@ -116,15 +124,21 @@ const char *terminals_version(const struct terminals *terminals) {
 }
 
 size_t terminals_count(const struct terminals *terminals) {
-    return terminals->count;
+    return terminals->count - terminals->ended;
 }
 
-const struct terminal *terminals_find(const struct terminals *terminals, const char *protocol, const char *identity) {
+const struct terminal *terminals_find_ever(const struct terminals *terminals, const char *protocol,
+                                           const char *identity) {
     const struct terminal *at = terminals->buckets[bucket_of(protocol, identity)];
     while (at != NULL && (strcmp(at->identity, identity) != 0 || strcmp(at->protocol, protocol) != 0)) {
         at = at->next_in_bucket;
     }
     return at;
+}
+
+const struct terminal *terminals_find(const struct terminals *terminals, const char *protocol, const char *identity) {
+    const struct terminal *terminal = terminals_find_ever(terminals, protocol, identity);
+    return terminal == NULL || terminal->ended ? NULL : terminal;
 }
 
 /* ---- the file ---- */

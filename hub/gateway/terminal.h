@@ -30,6 +30,7 @@ struct terminal {
     bool has_next;                              /* it is given another key, and has not used it yet */
     unsigned char sm4_next[TERMINAL_KEY_BYTES]; /* that key */
     int64_t sm4_next_ms;                        /* when it was made, by which the hub knows it */
+    bool ended;                                 /* its right has; of protocol json alone */
     struct terminal *next_in_bucket;
 };
 
@@ -39,16 +40,18 @@ struct terminals;
 struct terminals *terminals_new(void);
 void terminals_free(struct terminals *terminals);
 
-/* Takes a list in, {"version", "terminals": [...]}, instead of the one before. 0, CH_EINVAL (it is none: nothing is
- * changed) or CH_EMEMORY. */
+/* Takes a list in, {"version", "terminals": [...], "ended": [...]}, instead of the one before. 0, CH_EINVAL (it is
+ * none: nothing is changed) or CH_EMEMORY. */
 int terminals_take(struct terminals *terminals, const cJSON *list);
 
 /* Of the list; "" = there was none yet. */
 const char *terminals_version(const struct terminals *terminals);
-size_t terminals_count(const struct terminals *terminals);
+size_t terminals_count(const struct terminals *terminals); /* whose right has not ended */
 
-/* NULL = there is none. Good until the next terminals_take. */
+/* NULL = there is none. Good until the next terminals_take. `ever`: also one whose right has ended. */
 const struct terminal *terminals_find(const struct terminals *terminals, const char *protocol, const char *identity);
+const struct terminal *terminals_find_ever(const struct terminals *terminals, const char *protocol,
+                                           const char *identity);
 
 /* The same from and to a file of at most 16 MiB: 0, CH_ENOTFOUND (no such file, nothing logged) or another CH_E* after
  * logging why. The file is written whole or not at all, for its owner alone. */

@@ -151,6 +151,17 @@ COMMENT ON FUNCTION onemap.terminal_revoke(jsonb) IS
     'Ends a terminal''s right to speak: {protocol, identity}; returns {identity, revoked: false if it was before}';
 GRANT EXECUTE ON FUNCTION onemap.terminal_revoke(jsonb) TO cityhub_hub;
 
+CREATE OR REPLACE FUNCTION onemap.terminal_tokens() RETURNS TABLE (identity text, hash text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.identity, encode(t.secret_hash, 'hex')
+    FROM onemap.terminal t JOIN onemap.vendor v USING (subsystem, vendor)
+    WHERE t.protocol = 'json' AND t.revoked_at IS NULL AND t.secret_hash IS NOT NULL AND v.revoked_at IS NULL
+    ORDER BY t.identity
+$$;
+COMMENT ON FUNCTION onemap.terminal_tokens() IS
+    'Whom the broker lets in by a token, identity.secret, as user name: of each SHA-256 of json:identity:secret';
+GRANT EXECUTE ON FUNCTION onemap.terminal_tokens() TO cityhub_hub;
+
 -- ---- gateways ----
 
 CREATE OR REPLACE FUNCTION onemap.terminal_version() RETURNS text
@@ -192,19 +203,22 @@ BEGIN
         offers := onemap.gateway_command_offers();
         RETURN CASE WHEN offers <> '[]' THEN jsonb_build_object('letters', '[]'::jsonb, 'tell', offers)::text END;
     END IF;
-    RETURN (SELECT jsonb_build_object('version', version, 'terminals', coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
-                'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem, 'vendor', t.vendor,
-                'device', t.device_code, 'dialect', nullif(t.dialect, ''), 'crc', nullif(t.crc, 'standard'),
-                'offset_minutes', nullif(t.offset_minutes, 480), 'secret', encode(t.secret_hash, 'hex'),
-                'sm4_key', encode(t.sm4_key, 'hex'), 'sm4_next', encode(t.sm4_next, 'hex'),
-                'sm4_next_ms', onemap.http_ms(t.sm4_next_at)))
-                ORDER BY t.id), '[]'))::text
-            FROM onemap.terminal t WHERE t.revoked_at IS NULL);
+    -- What a device that logs in at the broker said before its right ended is its own: gateways know whose.
+    RETURN (SELECT jsonb_build_object('version', version,
+                'terminals', coalesce(jsonb_agg(l.entry ORDER BY l.id) FILTER (WHERE NOT l.ended), '[]'),
+                'ended', coalesce(jsonb_agg(l.entry ORDER BY l.id) FILTER (WHERE l.ended), '[]'))::text
+            FROM (SELECT t.id, t.revoked_at IS NOT NULL AS ended, jsonb_strip_nulls(jsonb_build_object(
+                      'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem, 'vendor', t.vendor,
+                      'device', t.device_code, 'dialect', nullif(t.dialect, ''), 'crc', nullif(t.crc, 'standard'),
+                      'offset_minutes', nullif(t.offset_minutes, 480), 'secret', encode(t.secret_hash, 'hex'),
+                      'sm4_key', encode(t.sm4_key, 'hex'), 'sm4_next', encode(t.sm4_next, 'hex'),
+                      'sm4_next_ms', onemap.http_ms(t.sm4_next_at))) AS entry
+                  FROM onemap.terminal t WHERE t.revoked_at IS NULL OR t.protocol = 'json') l);
 END $$;
 COMMENT ON FUNCTION onemap.gateway_report(text, jsonb) IS
     'Takes a gateway''s report {version, unknown, figures, pending: [{protocol, identity, address, first_ms, last_ms, frames, '
-    'samples}]} and answers with the list of terminals, {version, terminals}, or if it has that with the commands that '
-    'wait, {letters: [], tell: see gateway_command_offers}, or NULL';
+    'samples}]} and answers with the list of terminals, {version, terminals, ended: of protocol json those revoked}, or if it '
+    'has that with the commands that wait, {letters: [], tell: see gateway_command_offers}, or NULL';
 GRANT EXECUTE ON FUNCTION onemap.gateway_report(text, jsonb) TO cityhub_hub;
 
 -- ---- what people see by commands, see command.sql ----

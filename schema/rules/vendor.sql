@@ -36,11 +36,12 @@ BEGIN
         RAISE EXCEPTION '"%" is no subsystem', the_subsystem
             USING ERRCODE = 'CH013',
                 HINT = (SELECT 'Subsystems: ' || string_agg(s.key, ', ' ORDER BY s.key) FROM onemap.subsystem s);
-    ELSIF the_vendor IS NULL OR the_vendor !~ '^[a-z0-9][a-z0-9_-]{0,62}$' OR the_vendor IN ('hub', 'auto', 'gateway') THEN
+    ELSIF the_vendor IS NULL OR the_vendor !~ '^[a-z0-9][a-z0-9_-]{0,62}$'
+        OR the_vendor IN ('hub', 'auto', 'gateway', 'device') THEN
         RAISE EXCEPTION '"%" cannot be the name of a vendor', the_vendor
             USING ERRCODE = 'CH013',
                 HINT = 'It stands in topics and is the broker login: 1 to 63 of a-z, 0-9, _ and -, first a letter or digit; '
-                '"hub" is the hub''s own, "gateway" its gateways'', "auto" the broker''s.';
+                '"hub" is the hub''s own, "gateway" its gateways'', "auto" the broker''s, "device" devices''.';
     ELSIF other IS NOT NULL THEN
         RAISE EXCEPTION '"%" cannot be the name of a vendor beside "%"', the_vendor, other
             USING ERRCODE = 'CH013',

@@ -1,6 +1,6 @@
 -- The hub's sessions at the broker: names that nobody can guess, and what is to be drained.
 BEGIN;
-SELECT plan(23);
+SELECT plan(24);
 
 -- Its two statements see each other's work.
 CREATE FUNCTION pg_temp.opened(instance text, counts jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -66,6 +66,8 @@ INSERT INTO onemap.vendor (subsystem, vendor) VALUES ('gas', 'west');
 SELECT lives_ok($$SELECT onemap.vendor_add('{"subsystem": "water", "vendor": "west"}')$$, 'who is there already goes on');
 SELECT throws_like($$SELECT onemap.vendor_add('{"subsystem": "gas", "vendor": "auto"}')$$, '"auto" cannot be the name of a vendor',
     'names that the broker gives');
+SELECT throws_like($$SELECT onemap.vendor_add('{"subsystem": "gas", "vendor": "device"}')$$, '"device" cannot be the name of a vendor',
+    'or its plugin');
 
 SELECT * FROM finish();
 ROLLBACK;

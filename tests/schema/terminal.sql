@@ -1,6 +1,6 @@
 -- Terminals and the gateways' list of them.
 BEGIN;
-SELECT plan(24);
+SELECT plan(30);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "acme"}');
 
 SELECT is(onemap.terminal_add('{"protocol": "jt808", "identity": "0013800138000", "subsystem": "dust", "vendor": "acme"}'),
@@ -23,8 +23,8 @@ SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity
 
 -- ---- a gateway ----
 SELECT is(onemap.gateway_report('gw1', '{"version": "", "unknown": "pending", "figures": {"terminals": 0}, "pending": []}')::jsonb - 'version',
-    jsonb_build_object('terminals', jsonb_build_array(jsonb_build_object('protocol', 'jt808', 'identity', '13800138000', 'subsystem', 'gas', 'vendor', 'acme',
-        'device', '13800138000', 'secret', repeat('ab', 32)))), 'is told the list that it does not have');
+    jsonb_build_object('ended', '[]'::jsonb, 'terminals', jsonb_build_array(jsonb_build_object('protocol', 'jt808', 'identity', '13800138000',
+        'subsystem', 'gas', 'vendor', 'acme', 'device', '13800138000', 'secret', repeat('ab', 32)))), 'is told the list that it does not have');
 SELECT is(onemap.gateway_report('gw1', jsonb_build_object('version', onemap.terminal_version(), 'pending', '[]'::jsonb)), NULL, 'and not the one that it has');
 SELECT is(onemap.gateway_report('gw/1', '{"version": ""}'), NULL, 'an instance is a level of a topic');
 SELECT lives_ok($$SELECT onemap.gateway_report('gw1', jsonb_build_object('version', onemap.terminal_version(), 'unknown', 'pending', 'pending', '[
@@ -41,6 +41,20 @@ SELECT is(onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-1"}'), 
 SELECT is(onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-1"}')->'revoked', 'false', 'only once');
 SELECT throws_like($$SELECT onemap.terminal_revoke('{"protocol": "hj212", "identity": "NOBODY"}')$$, 'there is no terminal%', 'nobody');
 SELECT is(jsonb_array_length(onemap.gateway_report('gw1', '{"version": "old", "pending": []}')::jsonb->'terminals'), 1, 'whoever is revoked is not in the list');
+
+-- ---- who logs in at the broker by a token ----
+SELECT is((SELECT count(*)::int FROM onemap.terminal_tokens()), 0, 'no terminal of another protocol');
+SELECT lives_ok(format($$SELECT onemap.terminal_add('{"protocol": "json", "identity": "%s", "subsystem": "%s", "vendor": "acme", "secret_hash": "%s"}')$$,
+    x.identity, x.subsystem, repeat('abcd', 16)), 'a source ' || x.identity) FROM (VALUES ('tb-1', 'dust'), ('tb-2', 'gas')) x (identity, subsystem);
+SELECT results_eq('SELECT t.identity, t.hash FROM onemap.terminal_tokens() t', $$VALUES ('tb-1', repeat('abcd', 16)), ('tb-2', repeat('abcd', 16))$$,
+    'each source by its secret');
+DO $$BEGIN
+    PERFORM onemap.terminal_revoke('{"protocol": "json", "identity": "tb-1"}');
+    UPDATE onemap.vendor v SET revoked_at = now() WHERE v.subsystem = 'gas';
+END$$;
+SELECT is((SELECT count(*)::int FROM onemap.terminal_tokens()), 0, 'none whose own right or whose vendor''s has ended');
+SELECT is((SELECT jsonb_path_query_array(onemap.gateway_report('gw1', '{"version": "old", "pending": []}')::jsonb, '$.ended[*].identity')), '["tb-1"]',
+    'gateways know whose it is what it said before');
 SELECT is((SELECT count(*)::int FROM onemap.audit_log l WHERE l.action LIKE 'terminal_%' AND l.detail::text ~ 'abab'), 0, 'no log has a hash');
 SELECT * FROM finish();
 ROLLBACK;

@@ -32,13 +32,16 @@ static const char *const logins[] = {"acme", HASH, "beta", NULL, "gamma", "QUJDR
 static const char *const rights[] = {"acme", "dust", "t", "acme",  "gas",  "t", "acme",  "water", "f",
                                      "beta", "dust", "f", "delta", "dust", "t", "gamma", "gas",   "t"};
 
+static const char *const tokens[] = {"tb-1", "00ff", "tb-2", "0aff"};
+
 static struct broker_facts facts_make(void) {
-    return (struct broker_facts){rows_of(2, 3, logins), rows_of(3, 6, rights)};
+    return (struct broker_facts){rows_of(2, 3, logins), rows_of(3, 6, rights), rows_of(2, 2, tokens)};
 }
 
 static void facts_free(struct broker_facts *facts) {
     PQclear((PGresult *)facts->logins);
     PQclear((PGresult *)facts->rights);
+    PQclear((PGresult *)facts->tokens);
 }
 
 static char *text_of(broker_text *text, const struct broker_facts *facts, const char *old) {
@@ -148,8 +151,14 @@ static void test_hashes(void **state) {
     assert_false(broker_hash_is_mosquitto(""));
 }
 
+static void test_tokens(void **state) {
+    (void)state;
+    expect_text(broker_text_tokens, "tb-0:0bff\nnobody's line\n", "tb-1:00ff\ntb-2:0aff\n");
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_passwords), cmocka_unit_test(test_access),
-                                       cmocka_unit_test(test_definitions), cmocka_unit_test(test_hashes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_tokens), cmocka_unit_test(test_passwords),
+                                       cmocka_unit_test(test_access), cmocka_unit_test(test_definitions),
+                                       cmocka_unit_test(test_hashes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,8 +51,10 @@ static void test_list(void **state) {
     assert_int_equal(found->offset_minutes, 480);
     assert_null(terminals_find(terminals, "jt808", "MN1"));
     assert_null(terminals_find(terminals, "hj212", "MN2"));
-    assert_int_equal(take(terminals, "{\"version\":\"2\",\"terminals\":[]}"), 0);
+    assert_int_equal(take(terminals, "{\"version\":\"2\",\"terminals\":[],\"ended\":[" ONE "]}"), 0);
     assert_null(terminals_find(terminals, "hj212", "MN1"));
+    assert_int_equal(terminals_count(terminals), 0);
+    assert_string_equal(terminals_find_ever(terminals, "hj212", "MN1")->device, "D-1");
     terminals_free(terminals);
 }
 
