@@ -130,8 +130,8 @@ static const struct option options[] = {
          "refuse = only counted"),
     TEXT(
         gateway, foreign_topics, "",
-        "vendors' own topics at the broker that are read by mappings, as SOURCE=TOPIC with blanks between: SOURCE is a "
-        "terminal of protocol json; the word devices = what devices say that log in at the broker by a token"),
+        "vendors' own topics that mappings read, SOURCE=TOPIC with blanks between (SOURCE: a terminal of protocol json); "
+        "the word devices = devices that log in at the broker by a token"),
     TEXT(gateway, state_dir, "/var/lib/cityhub-gateway",
          "folder of the gateway's own, where it keeps its last list of terminals"),
     NUMBER(jobs, device_state_s, 1, 3600, "2", "seconds between writes of changed device states"),
