@@ -65,8 +65,8 @@ static bool read_hash(const char *hex, unsigned char hash[static SHA256_DIGEST_L
 static bool take_line(struct device **list, char *line) {
     unsigned char hash[SHA256_DIGEST_LENGTH];
     line[strcspn(line, "\r\n")] = '\0';
-    char *colon = strchr(line, ':');
-    if (colon == NULL || colon == line || colon - line > IDENTITY_MAX || !read_hash(colon + 1, hash)) {
+    char *colon = line + strcspn(line, ":."); /* an identity has no dot */
+    if (*colon != ':' || colon == line || colon - line > IDENTITY_MAX || !read_hash(colon + 1, hash)) {
         return true;
     }
     *colon = '\0';
