@@ -14,6 +14,7 @@
 #include "hub/base/hash.h"
 #include "hub/base/log.h"
 #include "hub/base/member.h"
+#include "hub/base/table.h"
 #include "hub/gateway/address_count.h"
 #include "hub/gateway/bundle.h"
 #include "hub/gateway/pending.h"
@@ -29,7 +30,6 @@ enum {
     UNSENT_MAX = 16 * 1024,  /* bytes that a device does not take */
     GARBAGE_MAX = 64 * 1024, /* bytes that are no frame since the last good one */
     TICK_MS = 1000,
-    BUCKETS = 16384,
 };
 
 static const struct speech *const speeches[] = {&speech_hj212, &speech_jt808};
@@ -40,10 +40,9 @@ struct connection {
     struct connections *connections;
     size_t protocol; /* in speeches */
     struct connection *next, *previous;
-    struct in6_addr address;           /* an IPv6 network */
-    struct connection *next_in_bucket; /* of those that were claimed */
-    char *identity;                    /* NULL = none was claimed, or several were */
-    bool shared;                       /* several terminals speak by it */
+    struct in6_addr address; /* an IPv6 network */
+    char *identity;          /* NULL = none was claimed, or several were */
+    bool shared;             /* several terminals speak by it */
     bool closing, ending, paused, heard;
     char *buffer; /* what is no whole frame yet */
     size_t length;
@@ -76,7 +75,7 @@ struct connections {
     struct listener listeners[COUNT_OF(speeches)];
     struct connection *first;
     size_t count;
-    struct connection *claimed[BUCKETS];
+    struct table claimed; /* connections, by their identities */
     struct address_counts addresses;
     uv_timer_t timer;
     struct closing closing;
@@ -85,25 +84,28 @@ struct connections {
 
 /* ---- who has which identity ---- */
 
-static size_t bucket_of(const char *identity) {
-    return hash_bytes(HASH_FIRST, identity, strlen(identity)) % BUCKETS;
+struct claim {
+    size_t protocol;
+    const char *identity;
+};
+
+static uint32_t claim_hash(const char *identity) {
+    return hash_bytes(HASH_FIRST, identity, strlen(identity));
 }
 
-static struct connection **claim_find(struct connections *connections, size_t protocol, const char *identity) {
-    struct connection **at = &connections->claimed[bucket_of(identity)];
-    while (*at != NULL && ((*at)->protocol != protocol || strcmp((*at)->identity, identity) != 0)) {
-        at = &(*at)->next_in_bucket;
-    }
-    return at;
+static bool is_claimed(const void *entry, const void *key) {
+    const struct connection *connection = entry;
+    const struct claim *claim = key;
+    return connection->protocol == claim->protocol && strcmp(connection->identity, claim->identity) == 0;
+}
+
+static struct connection *claim_find(const struct connections *connections, size_t protocol, const char *identity) {
+    return table_find(&connections->claimed, claim_hash(identity), is_claimed, &(struct claim){protocol, identity});
 }
 
 static void unclaim(struct connection *connection) {
     if (connection->identity != NULL) {
-        struct connection **at = &connection->connections->claimed[bucket_of(connection->identity)];
-        while (*at != connection) {
-            at = &(*at)->next_in_bucket;
-        }
-        *at = connection->next_in_bucket;
+        table_remove(&connection->connections->claimed, claim_hash(connection->identity), connection);
         free(connection->identity);
         connection->identity = NULL;
     }
@@ -118,15 +120,15 @@ void connection_claim(struct connection *connection, const char *identity) {
         connection->shared = true;
         return;
     }
-    struct connection **at = claim_find(connection->connections, connection->protocol, identity);
-    if (*at != NULL) {
-        connection_end(*at, "replaced");
-        at = claim_find(connection->connections, connection->protocol, identity);
+    struct connection *other = claim_find(connection->connections, connection->protocol, identity);
+    if (other != NULL) {
+        connection_end(other, "replaced");
     }
     connection->identity = strdup(identity);
-    if (connection->identity != NULL) {
-        connection->next_in_bucket = *at;
-        *at = connection;
+    if (connection->identity != NULL &&
+        table_add(&connection->connections->claimed, claim_hash(identity), connection) != 0) {
+        free(connection->identity);
+        connection->identity = NULL;
     }
 }
 
@@ -536,7 +538,7 @@ void connections_settle(struct connections *connections) {
 static struct connection *told_of(struct connections *connections, const cJSON *what) {
     for (size_t i = 0; i < COUNT_OF(speeches); i++) {
         if (strcmp(speeches[i]->name, member_text(what, "protocol")) == 0) {
-            return *claim_find(connections, i, member_text(what, "identity"));
+            return claim_find(connections, i, member_text(what, "identity"));
         }
     }
     return NULL;
@@ -594,7 +596,9 @@ static bool listen_open(struct connections *connections, size_t protocol) {
 }
 
 static void connections_free(void *part) {
-    free(part);
+    struct connections *connections = part;
+    table_free(&connections->claimed);
+    free(connections);
 }
 
 struct connections *connections_open(const struct connections_parts *parts) {
