@@ -14,16 +14,20 @@ COMMENT ON FUNCTION onemap.http_sees(int[], int) IS
     'department';
 
 CREATE OR REPLACE FUNCTION onemap.http_names_people(request jsonb) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$ SELECT onemap.identity(request)->'rights' ? 'alarm' $$;
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN onemap.identity(request)->'rights' ? 'alarm';
+END $$;
 COMMENT ON FUNCTION onemap.http_names_people(jsonb) IS
     'Whether who asks is told the names of people, and finds them by name, and what vendors have said freely of a device (personal '
     'data): who has the right to act on alarms';
 
 -- T and Z may come in small letters, which typed_time() would pass over.
 CREATE OR REPLACE FUNCTION onemap.http_time(request jsonb, key text) RETURNS timestamptz
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN request ? key THEN onemap.typed_time(upper(request->>key)) END
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE WHEN request ? key THEN onemap.typed_time(upper(request->>key)) END;
+END $$;
 COMMENT ON FUNCTION onemap.http_time(jsonb, text) IS
     'A moment of the request; a day is its midnight in the county; NULL if it was left out';
 
@@ -32,13 +36,15 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT (date_part('epoch', moment) * 100
 COMMENT ON FUNCTION onemap.http_ms(timestamptz) IS 'A moment as milliseconds since 1970 in UTC';
 
 CREATE OR REPLACE FUNCTION onemap.http_box(box jsonb) RETURNS public.geometry
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN b.west <= b.east THEN public.ST_MakeEnvelope(b.west, b.south, b.east, b.north, 4326)
-        ELSE public.ST_Collect(public.ST_MakeEnvelope(b.west, b.south, 180, b.north, 4326),
-            public.ST_MakeEnvelope(-180, b.south, b.east, b.north, 4326)) END
-    FROM (SELECT (box->>0)::float8 AS west, (box->>1)::float8 AS south, (box->>2)::float8 AS east, (box->>3)::float8 AS north) b
-    WHERE box IS NOT NULL
-$$;
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    west float8 := (box->>0)::float8; south float8 := (box->>1)::float8;
+    east float8 := (box->>2)::float8; north float8 := (box->>3)::float8;
+BEGIN
+    RETURN CASE WHEN west > east THEN public.ST_Collect(public.ST_MakeEnvelope(west, south, 180, north, 4326),
+            public.ST_MakeEnvelope(-180, south, east, north, 4326))
+        ELSE public.ST_MakeEnvelope(west, south, east, north, 4326) END;
+END $$;
 COMMENT ON FUNCTION onemap.http_box(jsonb) IS
     'A box [west, south, east, north] as a polygon, or two over the date line; NULL if there is none';
 
@@ -64,10 +70,12 @@ COMMENT ON FUNCTION onemap.http_area(jsonb) IS
     'A polygon of corners [lon, lat, lon, lat, ...], closed by itself; NULL if there is none; CH042 if they make none';
 
 CREATE OR REPLACE FUNCTION onemap.http_where(request jsonb) RETURNS public.geometry
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN w.box IS NULL THEN w.area WHEN w.area IS NULL THEN w.box ELSE public.ST_Intersection(w.box, w.area) END
-    FROM (SELECT onemap.http_box(request->'box') AS box, onemap.http_area(request->'area') AS area) w
-$$;
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE WHEN NOT request ? 'area' THEN onemap.http_box(request->'box')
+        WHEN NOT request ? 'box' THEN onemap.http_area(request->'area')
+        ELSE public.ST_Intersection(onemap.http_box(request->'box'), onemap.http_area(request->'area')) END;
+END $$;
 COMMENT ON FUNCTION onemap.http_where(jsonb) IS
     'What lies within the box and the area of a request, of those that it has; NULL: anywhere';
 

@@ -79,9 +79,10 @@ COMMENT ON FUNCTION onemap.http_device_ids(jsonb, int) IS
 
 -- ---- readings, ranges, limits ----
 
+-- Called for each device of a page: the few metrics of its subsystem by their index, not the whole catalogue.
 CREATE OR REPLACE FUNCTION onemap.http_readings(subsystem text, readings float8[], reading_times timestamptz[], quality bigint)
 RETURNS json
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     RETURN (
     SELECT json_object_agg(m.key, x ORDER BY m.ordinal)
@@ -210,10 +211,9 @@ GRANT EXECUTE ON FUNCTION onemap.http_states(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_device_seen(request jsonb, device int) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE seen int[] := onemap.identity_departments(request);
 BEGIN
-    RETURN (
-    SELECT EXISTS (SELECT FROM onemap.device d
-                   WHERE d.id = device AND onemap.http_sees(onemap.identity_departments(request), d.department_id)));
+    RETURN EXISTS (SELECT FROM onemap.device d WHERE d.id = device AND onemap.http_sees(seen, d.department_id));
 END $$;
 COMMENT ON FUNCTION onemap.http_device_seen(jsonb, int) IS 'Whether the device is there and shown to who asks';
 

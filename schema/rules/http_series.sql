@@ -66,17 +66,19 @@ DECLARE
     keys text[] := CASE WHEN request ? 'metrics' THEN ARRAY(SELECT jsonb_array_elements_text(request->'metrics')) END;
     found int; unknown text;
 BEGIN
-    SELECT k INTO unknown FROM unnest(keys) k WHERE NOT EXISTS (SELECT FROM onemap.device d JOIN onemap.metric m
-        ON m.subsystem = d.subsystem WHERE d.id = ANY (devices) AND m.key = k AND m.kind <> 'text') LIMIT 1;
-    IF unknown IS NOT NULL THEN
-        RAISE EXCEPTION 'these devices have no metric "%" with numbers', unknown USING ERRCODE = 'CH013',
-            HINT = '指标代码见 /api/v1/metrics。';
-    END IF;
     RETURN QUERY SELECT d.id, m.ordinal, m.key, m.name_zh, m.unit, coalesce(extract(epoch FROM k.offline_after), 600)::float8
         FROM onemap.device d JOIN onemap.metric m ON m.subsystem = d.subsystem
             LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
         WHERE d.id = ANY (devices) AND m.kind <> 'text' AND (keys IS NULL OR m.key = ANY (keys));
     GET DIAGNOSTICS found = ROW_COUNT;
+    IF keys IS NOT NULL AND found < cardinality(keys) * cardinality(devices) THEN
+        SELECT k INTO unknown FROM unnest(keys) k WHERE NOT EXISTS (SELECT FROM onemap.device d JOIN onemap.metric m
+            ON m.subsystem = d.subsystem WHERE d.id = ANY (devices) AND m.key = k AND m.kind <> 'text') LIMIT 1;
+        IF unknown IS NOT NULL THEN
+            RAISE EXCEPTION 'these devices have no metric "%" with numbers', unknown USING ERRCODE = 'CH013',
+                HINT = '指标代码见 /api/v1/metrics。';
+        END IF;
+    END IF;
     IF found > 64 THEN
         RAISE EXCEPTION '% series are too many: 64 at the most', found USING ERRCODE = 'CH013',
             HINT = '请用 metrics 指定指标，或减少设备。';
@@ -95,23 +97,28 @@ CREATE OR REPLACE FUNCTION onemap.series_buckets(devices int[], ordinals int[], 
 RETURNS TABLE (device_id int, ordinal int, first_at timestamptz, last_at timestamptz, n bigint, low float8, high float8,
     mean float8, last float8, flagged bigint)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
-DECLARE begin_s float8 := date_part('epoch', from_at); begin_day date := onemap.local_time(from_at)::date;
+DECLARE begin_s float8 := date_part('epoch', from_at); begin_day date;
 BEGIN
-    RETURN QUERY
-    WITH atom AS (
-        SELECT t.id, o.ordinal, t.at, t.at_s, 1 - f.flag AS n, CASE WHEN f.flag = 0 THEN v.v END AS low, v.v AS high,
-            v.v AS total, v.v AS last, f.flag, t.slot
+    IF resolution = 'raw' THEN
+        RETURN QUERY
+        SELECT t.id, o.ordinal, min(t.at), max(t.at), count(v.good), min(v.good), max(v.good),
+            CASE WHEN count(v.good) > 1 THEN onemap.figure(sum(v.good) / count(v.good)) ELSE sum(v.good) END,
+            (max(ARRAY[t.at_s, v.good]) FILTER (WHERE v.good IS NOT NULL))[2], count(*) - count(v.good)
         FROM (SELECT d.id, r.observed_at AS at, date_part('epoch', r.observed_at) AS at_s, r.readings, r.quality,
                   floor((date_part('epoch', r.observed_at) - begin_s) / step_s) AS slot
               FROM unnest(devices) d (id) CROSS JOIN LATERAL onemap.series_readings(d.id, from_at, to_at) r OFFSET 0) t
             CROSS JOIN unnest(ordinals) o (ordinal)
-            CROSS JOIN LATERAL (SELECT t.readings[o.ordinal] AS v) v
-            CROSS JOIN LATERAL (SELECT onemap.is_flagged(t.quality, o.ordinal)::int AS flag) f
-        WHERE resolution = 'raw' AND v.v IS NOT NULL
-        UNION ALL
-        SELECT h.device_id, o.ordinal, h.hour, date_part('epoch', h.hour), coalesce(h.counts[o.ordinal], 0), h.minima[o.ordinal],
-            h.maxima[o.ordinal], h.sums[o.ordinal], h.lasts[o.ordinal], onemap.hourly_flagged(h, o.ordinal),
-            floor((date_part('epoch', h.hour) - begin_s) / step_s)
+            CROSS JOIN LATERAL (SELECT onemap.reading_good(t.readings, t.quality, o.ordinal) AS good) v
+        WHERE t.readings[o.ordinal] IS NOT NULL GROUP BY t.id, o.ordinal, t.slot;
+        RETURN;
+    END IF;
+    begin_day := onemap.local_time(from_at)::date;
+    RETURN QUERY
+    WITH atom AS (
+        SELECT h.device_id AS id, o.ordinal, h.hour AS at, date_part('epoch', h.hour) AS at_s,
+            coalesce(h.counts[o.ordinal], 0) AS n, h.minima[o.ordinal] AS low, h.maxima[o.ordinal] AS high,
+            h.sums[o.ordinal] AS total, h.lasts[o.ordinal] AS last,
+            onemap.hourly_flagged(h, o.ordinal) AS flag, floor((date_part('epoch', h.hour) - begin_s) / step_s) AS slot
         FROM onemap.observation_hourly h CROSS JOIN unnest(ordinals) o (ordinal)
         WHERE resolution = 'hourly' AND h.device_id = ANY (devices) AND h.hour >= from_at AND h.hour < to_at
         UNION ALL
@@ -144,17 +151,19 @@ BEGIN
             s.step_s) b
         WINDOW w AS (PARTITION BY b.device_id, b.ordinal ORDER BY b.first_at)),
     paced AS (
-        SELECT x.device_id, x.ordinal, greatest(max(w.offline_after_s),
-            1.5 * percentile_disc(0.5) WITHIN GROUP (ORDER BY date_part('epoch', x.first_at - x.before_at))) AS gap_s
-        FROM spaced x JOIN wanted w USING (device_id, ordinal) GROUP BY x.device_id, x.ordinal),
+        SELECT x.device_id, x.ordinal, greatest(w.offline_after_s, 1.5 * x.usual_s) AS gap_s
+        FROM (SELECT y.device_id, y.ordinal, percentile_disc(0.5) WITHIN GROUP (
+                  ORDER BY date_part('epoch', y.first_at - y.before_at)) AS usual_s
+              FROM spaced y GROUP BY y.device_id, y.ordinal) x JOIN wanted w USING (device_id, ordinal)),
     points AS (
-        SELECT x.device_id, x.ordinal, p.gap_s, string_agg(
-            CASE WHEN x.first_at > x.before_at + make_interval(secs => p.gap_s) THEN '[' || onemap.http_ms(least(
-                x.before_at + make_interval(secs => p.gap_s), x.first_at - interval '1 millisecond'))
-                || ',null,null,null,null,0,0],[' ELSE '[' END
-            || array_to_string(ARRAY[onemap.http_ms(x.first_at), x.low, x.mean, x.high, x.last, x.n, x.flagged], ',', 'null'),
-            '],' ORDER BY x.first_at) || ']' AS rows
-        FROM spaced x JOIN paced p USING (device_id, ordinal) GROUP BY x.device_id, x.ordinal, p.gap_s)
+        SELECT x.device_id, x.ordinal, x.gap_s, string_agg(x.row, '],') || ']' AS rows
+        FROM (SELECT y.device_id, y.ordinal, p.gap_s,
+                  CASE WHEN y.first_at > y.before_at + make_interval(secs => p.gap_s) THEN '[' || onemap.http_ms(least(
+                      y.before_at + make_interval(secs => p.gap_s), y.first_at - interval '1 millisecond'))
+                      || ',null,null,null,null,0,0],[' ELSE '[' END || array_to_string(ARRAY[onemap.http_ms(y.first_at), y.low,
+                      y.mean, y.high, y.last, y.n, y.flagged], ',', 'null') AS row
+              FROM spaced y JOIN paced p USING (device_id, ordinal) ORDER BY y.device_id, y.ordinal, y.first_at) x
+        GROUP BY x.device_id, x.ordinal, x.gap_s)
     SELECT coalesce(json_agg(json_build_object('device', w.device_id, 'metric', w.metric, 'name_zh', w.name_zh, 'unit', w.unit,
         'gap_s', p.gap_s, 'points', ('[' || coalesce(p.rows, '') || ']')::json) ORDER BY array_position(devices, w.device_id),
             w.ordinal),
