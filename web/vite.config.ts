@@ -15,7 +15,12 @@ function maplibre(): Plugin {
     name: "maplibre",
     apply: "build",
     enforce: "pre",
-    config: () => ({ define: { MAPLIBRE_WORKER: JSON.stringify(`/assets/${named("maplibre-gl-worker")}`) } }),
+    config: () => ({
+      define: {
+        MAPLIBRE_WORKER: JSON.stringify(`/assets/${named("maplibre-gl-worker")}`),
+        MAPLIBRE_PARTS: JSON.stringify(parts.slice(0, 2).map((part) => `/assets/${named(part)}`)),
+      },
+    }),
     resolveId: (id) => (id === "maplibre-gl" ? { id: `/assets/${named("maplibre-gl")}`, external: "absolute" } : null),
     generateBundle() {
       for (const part of parts) {
@@ -54,7 +59,7 @@ const hub = process.env.CITYHUB_URL ?? "http://127.0.0.1:8080";
 export default defineConfig({
   plugins: [maplibre(), packed()],
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
-  define: { MAPLIBRE_WORKER: JSON.stringify("/node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs") },
+  define: { MAPLIBRE_WORKER: JSON.stringify("/node_modules/maplibre-gl/dist/maplibre-gl-worker.mjs"), MAPLIBRE_PARTS: "[]" },
   build: { target: "chrome109", assetsInlineLimit: 0, modulePreload: { polyfill: false }, reportCompressedSize: false },
   // While writing: what the hub is asked comes from its own page, as far as it can tell.
   server: { proxy: { "/api": { target: hub, headers: { origin: hub } } } },

@@ -205,6 +205,27 @@ COMMENT ON FUNCTION onemap.http_states(jsonb) IS
     'place_at, readings}], next}; at: as they were at a moment';
 GRANT EXECUTE ON FUNCTION onemap.http_states(jsonb) TO cityhub_api;
 
+-- ---- what moves ----
+
+CREATE OR REPLACE FUNCTION onemap.http_map_movers(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE seen int[] := onemap.identity_departments(request);
+BEGIN
+    RETURN QUERY
+    SELECT json_build_object('movers', coalesce(json_agg(json_build_array(m.id, round(m.lon::numeric, 6), round(m.lat::numeric, 6),
+        m.at_ms) ORDER BY m.id), '[]'))
+    FROM (SELECT d.id, public.ST_X(coalesce(s.geom, d.geom)) AS lon, public.ST_Y(coalesce(s.geom, d.geom)) AS lat,
+              floor(extract(epoch FROM s.geom_at) * 1000)::bigint AS at_ms
+          FROM onemap.device d JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind AND k.mobile
+              LEFT JOIN onemap.device_state s ON s.device_id = d.id
+          WHERE d.status <> 'retired' AND coalesce(s.geom, d.geom) IS NOT NULL AND onemap.http_sees(seen, d.department_id)
+          ORDER BY d.id LIMIT 50000) m;
+END $$;
+COMMENT ON FUNCTION onemap.http_map_movers(jsonb) IS
+    'GET /api/v1/map/movers: {movers: [[id, lon, lat, at_ms]]}: devices of mobile kinds with their last places; at_ms: of when, '
+    'NULL: where it was registered; the first 50000';
+GRANT EXECUTE ON FUNCTION onemap.http_map_movers(jsonb) TO cityhub_api;
+
 -- ---- one device ----
 -- In plpgsql, and planned once a session: with a moment the planner would make a plan of its own for each call, now or then, which
 -- takes four times as long as all the rest.

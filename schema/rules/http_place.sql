@@ -65,17 +65,21 @@ DECLARE moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.identity(request);
     RETURN QUERY
-    SELECT onemap.http_features(json_agg(onemap.http_feature(d.code, a.area, json_build_object('code', d.code, 'name_zh', d.name_zh,
-        'kind', d.kind, 'parent', u.code, 'active', d.active, 'grid_cells', a.cells)) ORDER BY d.position, d.code), NULL)
+    SELECT json_build_object('type', 'FeatureCollection', 'frame', CASE WHEN count(a.frame) > 0 THEN json_build_array(
+            min(public.ST_XMin(a.frame)), min(public.ST_YMin(a.frame)), max(public.ST_XMax(a.frame)),
+            max(public.ST_YMax(a.frame))) END,
+        'features', coalesce(json_agg(onemap.http_feature(d.code, a.area, json_build_object('code', d.code, 'name_zh', d.name_zh,
+            'kind', d.kind, 'parent', u.code, 'active', d.active, 'grid_cells', a.cells)) ORDER BY d.position, d.code), '[]'),
+        'next', NULL)
     FROM onemap.department_as_of(moment) d LEFT JOIN onemap.department_as_of(moment) u ON u.id = d.parent_id
-        LEFT JOIN (SELECT g.department_id, count(*) AS cells,
+        LEFT JOIN (SELECT g.department_id, count(*) AS cells, public.ST_Extent(g.geom) AS frame,
                        CASE WHEN (request->>'area')::boolean THEN public.ST_Union(g.geom) END AS area
                    FROM onemap.grid_cell_as_of(moment) g WHERE g.department_id IS NOT NULL GROUP BY g.department_id) a
             ON a.department_id = d.id;
 END $$;
 COMMENT ON FUNCTION onemap.http_departments(jsonb) IS
-    'GET /api/v1/departments: features {code, name_zh, kind, parent, active, grid_cells}; geometry: its grid cells as one, if area '
-    'was asked for; at: as they were at a moment';
+    'GET /api/v1/departments: features {code, name_zh, kind, parent, active, grid_cells}; frame: west, south, east, north of all '
+    'their grid cells; geometry: its grid cells as one, if area was asked for; at: as they were at a moment';
 GRANT EXECUTE ON FUNCTION onemap.http_departments(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_components(request jsonb) RETURNS TABLE (body json)

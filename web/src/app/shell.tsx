@@ -1,13 +1,13 @@
 // The frame: who is logged in, where one can go, whether what is seen is live; and the view of the address.
 import type { ComponentType, JSX } from "preact";
 import { Component } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../lib/api.ts";
 import { loadCounty } from "../lib/county.ts";
 import { dateTimeSeconds, now } from "../lib/format.ts";
 import { linkMoment } from "../lib/moment.ts";
 import { link, route, settle } from "../lib/router.ts";
-import { logOut, look, may, me, presence } from "../lib/session.ts";
+import { logOut, may, me, presence } from "../lib/session.ts";
 import { liveness } from "../lib/stream.ts";
 import { language } from "../lib/words.ts";
 import { Failed, Loading } from "../part/states.tsx";
@@ -169,14 +169,9 @@ function County(): JSX.Element {
 }
 
 export function Page(): JSX.Element {
-  const asked = useRef(false);
   useEffect(() => {
     document.documentElement.lang = language.value === "en" ? "en" : "zh-CN";
   }, [language.value]);
-  useEffect(() => {
-    if (!asked.current) void look();
-    asked.current = true;
-  }, []);
   switch (presence.value) {
     case "asking":
       return <Loading />;

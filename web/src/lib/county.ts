@@ -1,11 +1,13 @@
 // What the county is made of and hardly changes: subsystems with their kinds, departments. Read once after the login.
 import { signal } from "@preact/signals";
 import { get } from "./api.ts";
-import type { Department, Features, Subsystem } from "./types.ts";
+import type { Box, Department, Features, Subsystem } from "./types.ts";
 import { language } from "./words.ts";
 
 export const subsystems = signal<Subsystem[]>([]);
 export const departments = signal<Department[]>([]);
+/** Around all grid cells; null = there are none. */
+export const countyFrame = signal<Box | null>(null);
 
 /** The order in which the county's plan names them. */
 const ORDER = "sanitation streetlight dust municipal landscaping construction_waste gas heating water incineration enforcement".split(" ");
@@ -25,14 +27,29 @@ const ENGLISH: Record<string, string> = {
 
 const placeOf = (key: string): number => (ORDER.includes(key) ? ORDER.indexOf(key) : ORDER.length);
 
-/** Throws Problem. */
-export async function loadCounty(): Promise<void> {
+async function read(): Promise<void> {
   const [things, offices] = await Promise.all([
     get<{ subsystems: Subsystem[] }>("subsystems"),
-    get<Features<Department, null>>("departments"),
+    get<Features<Department, null> & { frame: Box | null }>("departments"),
   ]);
   subsystems.value = things.subsystems.sort((a, b) => placeOf(a.key) - placeOf(b.key));
   departments.value = offices.features.map((feature) => feature.properties);
+  countyFrame.value = offices.frame;
+}
+
+let early: Promise<void> | null = null;
+
+/** While it is being asked who asks: loadCounty() takes what comes. */
+export function expectCounty(): void {
+  early = read();
+  early.catch(() => (early = null));
+}
+
+/** Throws Problem. */
+export function loadCounty(): Promise<void> {
+  const asked = early ?? read();
+  early = null;
+  return asked;
 }
 
 /** The subsystem's name; its key while it is not known. */

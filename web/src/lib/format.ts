@@ -80,15 +80,20 @@ export function ago(moment: Moment): string {
   return t(seconds >= 0 ? "ago" : "soon", duration(seconds));
 }
 
+const numbers = new Map<string, Intl.NumberFormat>();
+
 /** With separators for thousands, and as many decimals as its size makes sensible; `decimals` fixes them. */
 export function number(value: number | null | undefined, decimals?: number): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   const digits = decimals ?? (Number.isInteger(value) || size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
-  return new Intl.NumberFormat(language.value === "en" ? "en" : "zh-CN", {
-    minimumFractionDigits: decimals ?? 0,
-    maximumFractionDigits: digits,
-  }).format(value);
+  const key = `${language.value} ${decimals ?? 0} ${digits}`;
+  let made = numbers.get(key);
+  if (made === undefined) {
+    made = new Intl.NumberFormat(language.value === "en" ? "en" : "zh-CN", { minimumFractionDigits: decimals ?? 0, maximumFractionDigits: digits });
+    numbers.set(key, made);
+  }
+  return made.format(value);
 }
 
 /** 35.2 ug/m3; a unit of 1 is none. */

@@ -43,9 +43,11 @@ function enter(who: Me): void {
   for (const resolve of waiting.splice(0)) resolve();
 }
 
-/** Whether this browser has a session. One that never had one is not asked for it: that would be a refusal in its console. */
+/** Whether this browser had a session. One that never had one is not asked for it: that would be a refusal in its console. */
+export const hadSession = (): boolean => recall("known") === "true";
+
 export async function look(): Promise<void> {
-  if (recall("known") !== "true") {
+  if (!hadSession()) {
     presence.value = "out";
     return;
   }

@@ -22,7 +22,15 @@ effect(() => {
   document.documentElement.dataset["theme"] = theme.value;
 });
 
+const colours = new Map<string, string>();
+
 /** A colour of styles.css for what is drawn on a canvas, e.g. colour("accent"). Read theme.value to draw anew. */
 export function colour(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const key = `${document.documentElement.dataset["theme"]} ${name}`;
+  let found = colours.get(key);
+  if (found === undefined) {
+    found = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+    if (found !== "") colours.set(key, found);
+  }
+  return found;
 }

@@ -1,4 +1,6 @@
 // What the API answers, as far as more than one view reads it (docs/api.md, docs/api-cases.md).
+/** Degrees, WGS 84. */
+export type Box = [west: number, south: number, east: number, north: number];
 export interface Kind {
   key: string;
   name_zh: string;

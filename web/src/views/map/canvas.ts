@@ -1,16 +1,18 @@
 // MapLibre with the county's layers. What is shown is said by calls; what was picked or where the map was moved to is told by callbacks. No request
 // leaves for anywhere but the hub: no glyphs, no sprites, no base map unless the county has one.
-import { Map as GlMap, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type StyleSpecification, type VectorTileSource } from "maplibre-gl";
+import { Map as GlMap, prewarm, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type StyleSpecification, type VectorTileSource } from "maplibre-gl";
 import { presence } from "../../lib/session.ts";
 import { colour, theme } from "../../lib/theme.ts";
+import type { Box } from "../../lib/types.ts";
 import type { Basemap } from "./base.tsx";
 import { MoverLayer } from "./movers.ts";
 import type { ListKind } from "./query.ts";
 import { addSymbols, rgb } from "./symbols.ts";
 
 setWorkerUrl(MAPLIBRE_WORKER);
+// Its worker starts while the page is drawn for the first time.
+prewarm();
 
-export type Box = [west: number, south: number, east: number, north: number];
 export type PointLayer = "device" | "alarm" | "case";
 
 export interface Shown {
@@ -106,7 +108,7 @@ function style(): StyleSpecification {
     },
     layers: [
       { id: "ground", type: "background", paint: { "background-color": colour("map-ground") } },
-      { id: "shade", type: "fill", source: "grid", "source-layer": "grid", paint: { "fill-color": "rgba(0,0,0,0)" } },
+      { id: "shade", type: "fill", source: "grid", "source-layer": "grid", layout: { visibility: "none" }, paint: { "fill-color": "rgba(0,0,0,0)" } },
       { id: "grid", type: "line", source: "grid", "source-layer": "grid", paint: { "line-color": colour("map-line"), "line-width": 1 } },
       { id: "department", type: "line", source: "department", "source-layer": "department", paint: { "line-color": colour("map-cell"), "line-width": 2 } },
       { id: "zone", type: "line", source: "zone", "source-layer": "zone", paint: { "line-color": colour("minor"), "line-width": 1.5, "line-dasharray": [3, 2] } },
@@ -138,6 +140,7 @@ export class Canvas {
   private drawn: string | null | undefined = null;
   private lists: Record<PointLayer, Found[] | null> = { device: null, alarm: null, case: null };
   private shade: Map<string, number> = new Map();
+  private painted = theme.value;
   private ground: { map: Basemap; layers: number } | null = null;
   private groundTimer: ReturnType<typeof setTimeout> | undefined;
   private onGround: (away: boolean) => void = () => undefined;
@@ -148,6 +151,7 @@ export class Canvas {
     const map = (this.map = new GlMap({
       container,
       style: style(),
+      validateStyle: false,
       attributionControl: false,
       renderWorldCopies: false,
       dragRotate: false,
@@ -161,18 +165,18 @@ export class Canvas {
     map.getCanvas().setAttribute("aria-label", label);
     // Not "load", which waits for every tile. Again after a graphics card was lost: MapLibre brings its own layers back, not ours.
     map.on("style.load", () => {
-      addSymbols(map);
       map.addLayer(this.movers, "chosen");
       this.drawGround();
+      this.dress();
       this.paint();
       if (this.shown.moment !== null) this.drawn = undefined;
       this.apply();
-      tell();
     });
     const tell = () => {
       const [box, middle] = [map.getBounds(), map.getCenter()];
       callbacks.onView([box.getWest(), box.getSouth(), box.getEast(), box.getNorth()], middle.lng, middle.lat, map.getZoom());
     };
+    tell();
     map.on("moveend", tell);
     map.on("click", (event) => (this.corner === null ? this.pick(event.point.x, event.point.y, callbacks) : this.corner(event.lngLat.lng, event.lngLat.lat)));
     map.on("mousemove", (event) => {
@@ -289,20 +293,26 @@ export class Canvas {
     return () => void this.map.off("mousemove", tell);
   }
 
-  /** The theme has changed. */
-  paint(): void {
-    const { map } = this;
-    if (!map.getLayer("movers")) return;
-    addSymbols(map);
+  /** What of the theme the style does not have. */
+  private dress(): void {
+    addSymbols(this.map);
     this.movers.colours(rgb("mover"), rgb("panel"));
     this.dimGround();
+    this.shadeBy(this.shade);
+  }
+
+  /** The theme has changed, or may have. */
+  paint(): void {
+    const { map } = this;
+    if (!map.getLayer("movers") || this.painted === theme.value) return;
+    this.painted = theme.value;
+    this.dress();
     const fresh = style();
     for (const layer of fresh.layers) {
       for (const [key, value] of Object.entries(layer.paint ?? {})) {
-        if (key.includes("color")) map.setPaintProperty(layer.id, key as "line-color", value as string);
+        if (key.includes("color") && layer.id !== "shade") map.setPaintProperty(layer.id, key as "line-color", value as string);
       }
     }
-    this.shadeBy(this.shade);
   }
 
   /** Grid cells by a number: the more, the darker; of none, nothing. */
@@ -312,7 +322,8 @@ export class Canvas {
     const most = Math.max(1, ...values.values());
     const [red, green, blue] = rgb("shade").map((part) => Math.round(part * 255));
     const pairs = [...values].filter(([, value]) => value > 0).flatMap(([code, value]) => [code, `rgba(${red},${green},${blue},${(0.12 + 0.5 * Math.sqrt(value / most)).toFixed(2)})`]);
-    this.map.setPaintProperty("shade", "fill-color", pairs.length === 0 ? "rgba(0,0,0,0)" : (["match", ["get", "code"], ...pairs, "rgba(0,0,0,0)"] as unknown as ExpressionSpecification));
+    this.map.setLayoutProperty("shade", "visibility", pairs.length === 0 ? "none" : "visible");
+    if (pairs.length > 0) this.map.setPaintProperty("shade", "fill-color", ["match", ["get", "code"], ...pairs, "rgba(0,0,0,0)"] as unknown as ExpressionSpecification);
   }
 
   /** Shows these instead of the tiles' points; null = the tiles' again. */
@@ -389,7 +400,7 @@ export class Canvas {
     const mover = () => {
       const found = this.shown.moment !== null || this.shown.off.includes("mover") ? null : this.movers.pick(x, y, PICK_PIXELS);
       const { lng, lat } = map.unproject([x, y]);
-      return found === null ? null : { kind: "device" as const, key: String(found.id), lon: lng, lat };
+      return found === null ? null : { kind: "device" as const, key: String(found), lon: lng, lat };
     };
     return of("alarm", "case") ?? mover() ?? of("device");
   }

@@ -1,19 +1,19 @@
 // One map: the county as it is now, or as it was known at a moment. The address holds all of it: place, filter, layers, list, what is open.
 import type { JSX } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { get, getAll } from "../../lib/api.ts";
-import { subsystems } from "../../lib/county.ts";
+import { get } from "../../lib/api.ts";
+import { countyFrame, subsystems } from "../../lib/county.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
 import { isLeft, listen } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
-import type { Case, Device, Features } from "../../lib/types.ts";
+import type { Box, Case } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
 import { BaseMap, chosenBase, useBasemaps } from "./base.tsx";
-import { boundsOf } from "./bounds.ts";
 import { Area } from "./area.tsx";
-import { Canvas, hasWebgl2, type Box, type PointLayer } from "./canvas.ts";
+import { Canvas, hasWebgl2, type PointLayer } from "./canvas.ts";
 import { Layers } from "./layers.tsx";
 import { List } from "./list.tsx";
+import type { LastPlace } from "./movers.ts";
 import { Panel } from "./panel.tsx";
 import { isFiltered, mapQuery, type ListKind, type MapQuery } from "./query.ts";
 import { Search } from "./search.tsx";
@@ -26,18 +26,6 @@ import "./map.css";
 
 /** Where a kind can be told from the tile: subsystem/kind. */
 const mobileKinds = (): string[] => subsystems.value.flatMap((subsystem) => subsystem.kinds.filter((kind) => kind.mobile).map((kind) => `${subsystem.key}/${kind.key}`));
-
-const MOVERS_MAX = 20_000;
-
-async function loadMovers(signal: AbortSignal): Promise<Device[]> {
-  const lists = await Promise.all(
-    mobileKinds().map((word) => {
-      const [subsystem = "", kind = ""] = word.split("/");
-      return getAll<Device>("devices", "devices", { subsystem, kind }, MOVERS_MAX, signal);
-    }),
-  );
-  return lists.flatMap((list) => list.rows);
-}
 
 /** The case that is drawn there: a tile has no numbers of cases. */
 async function openCaseAt(lon: number, lat: number): Promise<void> {
@@ -56,20 +44,6 @@ const placed = (things: Thing[], movers: Set<string>) =>
     const state = "severity" in thing ? thing.severity : thing.state;
     return [{ key: keyOf(thing), state, lon: thing.lon, lat: thing.lat }];
   });
-
-/** The county's frame, of its departments' areas. */
-function useBounds(): Box | null | undefined {
-  const [bounds, setBounds] = useState<Box | null | undefined>(undefined);
-  useEffect(() => {
-    const leaving = new AbortController();
-    get<Features<unknown>>("departments", { area: true }, leaving.signal).then(
-      (areas) => setBounds(boundsOf(areas.features.map((feature) => feature.geometry))),
-      () => setBounds(null),
-    );
-    return () => leaving.abort();
-  }, []);
-  return bounds;
-}
 
 interface MapProperties {
   query: MapQuery;
@@ -169,13 +143,8 @@ function useLive(canvas: Canvas | null, waits: boolean, past: boolean, anew: (ki
       () => {
         for (const layer of ["device", "alarm", "case"] as const) touch(layer);
         if (canvas !== null) {
-          loadMovers(leaving.signal).then(
-            (movers) =>
-              canvas.movers.load(
-                movers.flatMap(({ id, subsystem, name_zh, lon, lat, last_seen_at }) =>
-                  lon === null || lat === null ? [] : [{ id, subsystem, name: name_zh, lon, lat, atMs: last_seen_at === null ? 0 : Date.parse(last_seen_at) }],
-                ),
-              ),
+          get<{ movers: LastPlace[] }>("map/movers", {}, leaving.signal).then(
+            ({ movers }) => canvas.movers.load(movers),
             () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again
           );
         }
@@ -206,7 +175,6 @@ function useTurn(every: number): [number, () => void] {
 
 export default function MapView(): JSX.Element {
   const query = mapQuery();
-  const bounds = useBounds();
   const webgl = useMemo(hasWebgl2, []);
   const bases = useBasemaps();
   const [canvas, setCanvas] = useState<Canvas | null>(null);
@@ -234,7 +202,7 @@ export default function MapView(): JSX.Element {
       canvas?.list(kind, rows === null ? null : placed(rows, past ? new Set() : mobile));
       if (kind !== "device") return;
       const ids = rows === null ? null : new Set(rows.map((thing) => ("id" in thing ? thing.id : 0)));
-      canvas?.movers.filter((mover) => ids === null || ids.has(mover.id));
+      canvas?.movers.filter((id) => ids === null || ids.has(id));
     }, [canvas, rows, mobile, past]);
   }
   useEffect(() => canvas?.paint(), [canvas, theme.value]);
@@ -258,14 +226,14 @@ export default function MapView(): JSX.Element {
         {!webgl ? (
           <p class="failed">{t("noWebgl")}</p>
         ) : (
-          bounds !== undefined && <MapPane query={query} bounds={bounds} onCanvas={setCanvas} onBox={setBox} onLost={setLost} />
+          <MapPane query={query} bounds={countyFrame.value} onCanvas={setCanvas} onBox={setBox} onLost={setLost} />
         )}
         {lost && (
           <p class="failed map-lost" role="alert">
             {t("lost")}
           </p>
         )}
-        {canvas && <Buttons canvas={canvas} bounds={bounds ?? null} />}
+        {canvas && <Buttons canvas={canvas} bounds={countyFrame.value} />}
         {canvas && <BaseMap canvas={canvas} base={chosenBase(query, bases)} />}
         {canvas && <Area query={query} canvas={canvas} found={found} />}
         <TimeBar over ready={() => canvas === null || canvas.map.areTilesLoaded()} />

@@ -4,13 +4,11 @@
 import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from "maplibre-gl";
 import { hubNow } from "../../lib/format.ts";
 
-export interface Mover {
-  id: number;
-  subsystem: string;
-  name: string;
-}
+/** `atMs`: null = where it was registered. */
+export type LastPlace = [id: number, lon: number, lat: number, atMs: number | null];
 
-interface Motion extends Mover {
+interface Motion {
+  id: number;
   /** Its place among those that are drawn; -1 = it is not there yet. */
   slot: number;
   fromX: number;
@@ -96,7 +94,7 @@ export class MoverLayer implements CustomLayerInterface {
   private to = 0;
   /** performance.now() until when something moves. */
   private moving = 0;
-  private shown: (mover: Mover) => boolean = () => true;
+  private shown: (id: number) => boolean = () => true;
   private colour: [number, number, number] = [0, 0, 0];
   private ring: [number, number, number] = [1, 1, 1];
   private fading: ReturnType<typeof setTimeout> | undefined;
@@ -131,25 +129,17 @@ export class MoverLayer implements CustomLayerInterface {
   }
 
   /** Begins anew with these, where they are now. */
-  load(movers: (Mover & { lon: number; lat: number; atMs: number })[]): void {
+  load(movers: LastPlace[]): void {
     this.motions.clear();
     clearTimeout(this.fading);
     this.fading = undefined;
     const first = movers[0];
-    if (first !== undefined) this.origin = [mercatorX(first.lon), mercatorY(first.lat)];
-    for (const mover of movers) {
-      const [x, y] = [mercatorX(mover.lon), mercatorY(mover.lat)];
-      this.motions.set(mover.id, { id: mover.id, subsystem: mover.subsystem, name: mover.name, fromX: x, fromY: y, toX: x, toY: y, start: 0, lasts: 0, atMs: mover.atMs, slot: -1 });
+    if (first !== undefined) this.origin = [mercatorX(first[1]), mercatorY(first[2])];
+    for (const [id, lon, lat, atMs] of movers) {
+      const [x, y] = [mercatorX(lon), mercatorY(lat)];
+      this.motions.set(id, { id, fromX: x, fromY: y, toX: x, toY: y, start: 0, lasts: 0, atMs: atMs ?? 0, slot: -1 });
     }
     this.touch();
-  }
-
-  has(id: number): boolean {
-    return this.motions.has(id);
-  }
-
-  get size(): number {
-    return this.motions.size;
   }
 
   /** A new place of one that was loaded; an older one than the last is passed over. */
@@ -176,7 +166,7 @@ export class MoverLayer implements CustomLayerInterface {
     if (this.motions.delete(id)) this.touch();
   }
 
-  filter(shown: (mover: Mover) => boolean): void {
+  filter(shown: (id: number) => boolean): void {
     this.shown = shown;
     this.touch();
   }
@@ -187,32 +177,20 @@ export class MoverLayer implements CustomLayerInterface {
     this.touch();
   }
 
-  /** Those that are shown within the box, as longitude and latitude. */
-  within(west: number, south: number, east: number, north: number): number {
-    const now = performance.now();
-    const [left, right, top, bottom] = [mercatorX(west), mercatorX(east), mercatorY(north), mercatorY(south)];
-    let count = 0;
-    for (const motion of this.motions.values()) {
-      const [x, y] = this.placeOf(motion, now);
-      if (this.shown(motion) && x >= left && x <= right && y >= top && y <= bottom) count++;
-    }
-    return count;
-  }
-
   /** The nearest one that is shown within so many pixels of a point of the map's canvas. */
-  pick(x: number, y: number, pixels: number): Mover | null {
+  pick(x: number, y: number, pixels: number): number | null {
     const map = this.map;
     if (map === undefined) return null;
     const now = performance.now();
     const at = map.unproject([x, y]);
     const [atX, atY] = [mercatorX(at.lng), mercatorY(at.lat)];
-    let best: Mover | null = null;
+    let best: number | null = null;
     let nearest = pixels / (512 * 2 ** map.getZoom());
     for (const motion of this.motions.values()) {
-      if (!this.shown(motion)) continue;
+      if (!this.shown(motion.id)) continue;
       const [placeX, placeY] = this.placeOf(motion, now);
       const distance = Math.hypot(placeX - atX, placeY - atY);
-      if (distance < nearest) [best, nearest] = [motion, distance];
+      if (distance < nearest) [best, nearest] = [motion.id, distance];
     }
     return best;
   }
@@ -238,7 +216,7 @@ export class MoverLayer implements CustomLayerInterface {
     data[at++] = (motion.start - epoch) / 1000;
     data[at++] = motion.lasts / 1000;
     data[at++] = (motion.atMs + GAP_MS - ahead - epoch) / 1000;
-    data[at] = this.shown(motion) ? 1 : 0;
+    data[at] = this.shown(motion.id) ? 1 : 0;
   }
 
   /** All of them after a change of who is there or shown; else those that have moved. */

@@ -2,8 +2,7 @@
 // these.
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, getAll, usePages, type Paged, type Problem } from "../../lib/api.ts";
-import type { Alarm, Case, Device } from "../../lib/types.ts";
-import type { Box } from "./canvas.ts";
+import type { Alarm, Box, Case, Device } from "../../lib/types.ts";
 import { isFiltered, listParameters, type ListKind, type MapQuery } from "./query.ts";
 
 export type Thing = Device | Alarm | Case;
