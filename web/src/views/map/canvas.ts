@@ -46,6 +46,7 @@ const BASE_AGAIN_MS = 30_000;
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 const PICK_PIXELS = 12;
 
+/** Whether a map can be made, of a browser in which one could not. */
 export function hasWebgl2(): boolean {
   return document.createElement("canvas").getContext("webgl2") !== null;
 }
@@ -129,8 +130,9 @@ function style(): StyleSpecification {
 }
 
 export class Canvas {
-  readonly movers = new MoverLayer();
   readonly map: GlMap;
+  /** Whether all tiles were there once. */
+  private whole = false;
   private dirty = new Set<PointLayer>();
   /** Asked for in the turn before. */
   private asked = new Set<PointLayer>();
@@ -147,7 +149,7 @@ export class Canvas {
   /** While an area is drawn: takes a corner. */
   private corner: ((lon: number, lat: number) => void) | null = null;
 
-  constructor(container: HTMLElement, at: { lon: number; lat: number; zoom: number } | null, bounds: Box | null, label: string, callbacks: Callbacks) {
+  constructor(container: HTMLElement, private readonly movers: MoverLayer, at: { lon: number; lat: number; zoom: number } | null, bounds: Box | null, label: string, callbacks: Callbacks) {
     const map = (this.map = new GlMap({
       container,
       style: style(),
@@ -178,6 +180,10 @@ export class Canvas {
     };
     tell();
     map.on("moveend", tell);
+    map.on("load", () => {
+      this.whole = true;
+      if (this.dirty.size > 0) this.refresh();
+    });
     map.on("click", (event) => (this.corner === null ? this.pick(event.point.x, event.point.y, callbacks) : this.corner(event.lngLat.lng, event.lngLat.lat)));
     map.on("mousemove", (event) => {
       map.getCanvas().style.cursor = this.corner !== null ? "crosshair" : this.at(event.point.x, event.point.y) === null ? "" : "pointer";
@@ -200,10 +206,11 @@ export class Canvas {
     this.map.remove();
   }
 
-  /** Tiles of a layer may have changed: they are asked for again at once, or when the turn ends; those that are the same cost a 304. */
+  /** Tiles of a layer may have changed: they are asked for again at once, or when the turn ends, or when the first ones have come; those that are the
+   * same cost a 304. */
   touch(layer: PointLayer): void {
     this.dirty.add(layer);
-    if (this.timer === undefined) this.refresh();
+    if (this.whole && this.timer === undefined) this.refresh();
   }
 
   /** What was asked for the last time once more: the hub's stream may be a moment before its tiles. */

@@ -1,5 +1,6 @@
 // What the map shows: layers, filter, shade, legend.
 import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { number } from "../../lib/format.ts";
@@ -14,6 +15,8 @@ import type { SymbolName } from "./symbols.ts";
 import { t } from "./words.ts";
 
 const UNPLACED_EVERY_S = 60;
+/** What the hub looks for in the whole county is asked for when the map is there. */
+const UNPLACED_AFTER_MS = 4000;
 
 /** What GET /api/v1/map/counts answers: the county's points in memory, as far as who asks sees them. */
 interface Counts {
@@ -131,7 +134,12 @@ function Legend(): JSX.Element {
 
 /** What the map cannot show is one click away from it. */
 function Unplaced(): JSX.Element | null {
-  const { data } = useAsk<{ total: number }>("unplaced/counts", {}, UNPLACED_EVERY_S);
+  const [due, setDue] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setDue(true), UNPLACED_AFTER_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  const { data } = useAsk<{ total: number }>(due ? "unplaced/counts" : null, {}, UNPLACED_EVERY_S);
   if (data === undefined || data.total === 0) return null;
   return (
     <p class="map-unplaced">

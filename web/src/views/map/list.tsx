@@ -2,9 +2,10 @@
 import type { JSX } from "preact";
 import type { Paged } from "../../lib/api.ts";
 import { departmentName, kindName, subsystemName } from "../../lib/county.ts";
-import { ago, shortTime } from "../../lib/format.ts";
+import { shortTime } from "../../lib/format.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
 import type { Alarm, Case, Device } from "../../lib/types.ts";
+import { Ago } from "../../part/ago.tsx";
 import { PagedTable, type Column } from "../../part/table.tsx";
 import { LISTS, type ListKind, type MapQuery } from "./query.ts";
 import { Symbol } from "./symbol.tsx";
@@ -26,7 +27,7 @@ const deviceColumns = (): Column<Device>[] => [
   { key: "state", title: t("state"), cell: (device) => t(device.state) },
   { key: "alarms", title: t("alarms"), numeric: true, cell: (device) => (device.alarms > 0 ? <span class="bad">{device.alarms}</span> : "0") },
   { key: "department", title: t("department"), cell: (device) => departmentName(device.department), wide: true },
-  { key: "seen", title: t("lastSeen"), cell: (device) => ago(device.last_seen_at) },
+  { key: "seen", title: t("lastSeen"), cell: (device) => <Ago at={device.last_seen_at} /> },
 ];
 const alarmColumns = (): Column<Alarm>[] => [
   {
@@ -40,7 +41,7 @@ const alarmColumns = (): Column<Alarm>[] => [
   },
   { key: "what", title: t("what"), cell: (alarm) => alarm.text_zh },
   { key: "subsystem", title: t("subsystem"), cell: (alarm) => subsystemName(alarm.subsystem), wide: true },
-  { key: "since", title: t("since"), cell: (alarm) => `${shortTime(alarm.opened_at)} (${ago(alarm.opened_at)})` },
+  { key: "since", title: t("since"), cell: (alarm) => <>{shortTime(alarm.opened_at)} (<Ago at={alarm.opened_at} />)</> },
   { key: "acknowledged", title: t("acknowledgement"), cell: (alarm) => (alarm.acknowledged_at === null ? t("notAcknowledged") : t("acknowledged", alarm.acknowledged_by ?? "–")) },
 ];
 const caseColumns = (): Column<Case>[] => [

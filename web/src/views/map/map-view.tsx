@@ -13,7 +13,7 @@ import { Area } from "./area.tsx";
 import { Canvas, hasWebgl2, type PointLayer } from "./canvas.ts";
 import { Layers } from "./layers.tsx";
 import { List } from "./list.tsx";
-import type { LastPlace } from "./movers.ts";
+import { MoverLayer, type LastPlace } from "./movers.ts";
 import { Panel } from "./panel.tsx";
 import { isFiltered, mapQuery, type ListKind, type MapQuery } from "./query.ts";
 import { Search } from "./search.tsx";
@@ -47,15 +47,18 @@ const placed = (things: Thing[], movers: Set<string>) =>
 
 interface MapProperties {
   query: MapQuery;
+  movers: MoverLayer;
   bounds: Box | null;
   onCanvas: (canvas: Canvas | null) => void;
   onBox: (box: Box) => void;
   onLost: (lost: boolean) => void;
+  /** This browser has no WebGL 2. */
+  onNone: () => void;
 }
 
 const written = (lon: number, lat: number, zoom: number): string => `${lon.toFixed(5)},${lat.toFixed(5)},${zoom.toFixed(2)}`;
 
-function MapPane({ query, bounds, onCanvas, onBox, onLost }: MapProperties): JSX.Element {
+function MapPane({ query, movers, bounds, onCanvas, onBox, onLost, onNone }: MapProperties): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
   const made = useRef<Canvas | null>(null);
   const told = useRef("");
@@ -66,15 +69,22 @@ function MapPane({ query, bounds, onCanvas, onBox, onLost }: MapProperties): JSX
     if (at !== null && said !== told.current) made.current?.jumpTo(at.lon, at.lat, at.zoom);
   }, [said]);
   useEffect(() => {
-    const canvas = new Canvas(box.current!, query.at, bounds, t("map"), {
-      onView: (frame, lon, lat, zoom) => {
-        onBox(frame);
-        told.current = written(lon, lat, zoom);
-        setParameters({ at: told.current }, true);
-      },
-      onPick: (kind, key, lon, lat) => void (key === null ? openCaseAt(lon, lat) : setPath([kind, key])),
-      onLost,
-    });
+    let canvas: Canvas;
+    try {
+      canvas = new Canvas(box.current!, movers, query.at, bounds, t("map"), {
+        onView: (frame, lon, lat, zoom) => {
+          onBox(frame);
+          told.current = written(lon, lat, zoom);
+          setParameters({ at: told.current }, true);
+        },
+        onPick: (kind, key, lon, lat) => void (key === null ? openCaseAt(lon, lat) : setPath([kind, key])),
+        onLost,
+      });
+    } catch (error) {
+      if (hasWebgl2()) throw error;
+      onNone();
+      return undefined;
+    }
     made.current = canvas;
     onCanvas(canvas);
     return () => {
@@ -104,16 +114,19 @@ function Buttons({ canvas, bounds }: { canvas: Canvas; bounds: Box | null }): JS
   );
 }
 
-/** What the stream tells the map, as soon as there is one (`waits`: there will be); `anew` is called when lists have to be read again. The past stays as it was. */
-function useLive(canvas: Canvas | null, waits: boolean, past: boolean, anew: (kind: ListKind) => void): void {
+/** What the stream tells the map; `anew` is called when lists have to be read again. The past stays as it was. It listens before there is a map: what that
+ * begins with is then newer than the snapshot. */
+function useLive(canvas: Canvas | null, movers: MoverLayer, past: boolean, anew: (kind: ListKind) => void): void {
   const latest = useRef(anew);
   latest.current = anew;
+  const shown = useRef(canvas);
+  shown.current = canvas;
   useEffect(() => {
-    if (past || waits) return undefined;
+    if (past) return undefined;
     const leaving = new AbortController();
     const online = new Map<number, boolean>();
     const touch = (layer: PointLayer) => {
-      canvas?.touch(layer);
+      shown.current?.touch(layer);
       latest.current(layer);
     };
     const stop = listen(
@@ -122,7 +135,7 @@ function useLive(canvas: Canvas | null, waits: boolean, past: boolean, anew: (ki
           let flipped = false;
           for (const thing of things) {
             if (isLeft(thing)) {
-              canvas?.movers.remove(thing.id);
+              movers.remove(thing.id);
               flipped = true;
             } else if (online.get(thing.id) !== thing.online) {
               // Of the first word of a device it is not known what the map has: one that is online, and has been, is the rule.
@@ -134,7 +147,7 @@ function useLive(canvas: Canvas | null, waits: boolean, past: boolean, anew: (ki
         },
         position: (things) => {
           for (const thing of things) {
-            if (!isLeft(thing)) canvas?.movers.move(thing.id, thing.lon, thing.lat, thing.at_ms);
+            if (!isLeft(thing)) movers.move(thing.id, thing.lon, thing.lat, thing.at_ms);
           }
         },
         alarm: () => touch("alarm"),
@@ -142,19 +155,17 @@ function useLive(canvas: Canvas | null, waits: boolean, past: boolean, anew: (ki
       },
       () => {
         for (const layer of ["device", "alarm", "case"] as const) touch(layer);
-        if (canvas !== null) {
-          get<{ movers: LastPlace[] }>("map/movers", {}, leaving.signal).then(
-            ({ movers }) => canvas.movers.load(movers),
-            () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again
-          );
-        }
+        get<{ movers: LastPlace[] }>("map/movers", {}, leaving.signal).then(
+          (places) => movers.load(places.movers),
+          () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again
+        );
       },
     );
     return () => {
       leaving.abort();
       stop();
     };
-  }, [canvas, waits, past]);
+  }, [movers, past]);
 }
 
 /** A count that goes up, at the most once in `every` ms. */
@@ -175,14 +186,15 @@ function useTurn(every: number): [number, () => void] {
 
 export default function MapView(): JSX.Element {
   const query = mapQuery();
-  const webgl = useMemo(hasWebgl2, []);
+  const [webgl, setWebgl] = useState(true);
+  const movers = useMemo(() => new MoverLayer(), []);
   const bases = useBasemaps();
   const [canvas, setCanvas] = useState<Canvas | null>(null);
   const [box, setBox] = useState<Box | null>(null);
   const [lost, setLost] = useState(false);
   const [turns, again] = [{ device: useTurn(5000), alarm: useTurn(2000), case: useTurn(2000) }, useTurn(2000)];
   const past = query.moment !== null;
-  useLive(canvas, webgl && canvas === null, past, (kind) => {
+  useLive(canvas, movers, past, (kind) => {
     turns[kind][1]();
     if (kind === query.list) again[1]();
   });
@@ -202,7 +214,7 @@ export default function MapView(): JSX.Element {
       canvas?.list(kind, rows === null ? null : placed(rows, past ? new Set() : mobile));
       if (kind !== "device") return;
       const ids = rows === null ? null : new Set(rows.map((thing) => ("id" in thing ? thing.id : 0)));
-      canvas?.movers.filter((id) => ids === null || ids.has(id));
+      movers.filter((id) => ids === null || ids.has(id));
     }, [canvas, rows, mobile, past]);
   }
   useEffect(() => canvas?.paint(), [canvas, theme.value]);
@@ -226,7 +238,7 @@ export default function MapView(): JSX.Element {
         {!webgl ? (
           <p class="failed">{t("noWebgl")}</p>
         ) : (
-          <MapPane query={query} bounds={countyFrame.value} onCanvas={setCanvas} onBox={setBox} onLost={setLost} />
+          <MapPane query={query} movers={movers} bounds={countyFrame.value} onCanvas={setCanvas} onBox={setBox} onLost={setLost} onNone={() => setWebgl(false)} />
         )}
         {lost && (
           <p class="failed map-lost" role="alert">

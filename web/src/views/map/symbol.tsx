@@ -1,13 +1,13 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { theme } from "../../lib/theme.ts";
-import { drawSymbol, type SymbolName } from "./symbols.ts";
+import { drawSymbol, SMALL, type SymbolName } from "./symbols.ts";
 
 /** A symbol of the map, in text and legends. What it means stands beside it in words. */
 export function Symbol({ name, size = 16 }: { name: SymbolName; size?: number }): JSX.Element {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
-    const draw = canvas.current?.getContext("2d");
+    const draw = canvas.current?.getContext("2d", SMALL);
     if (!draw) return;
     draw.setTransform(2, 0, 0, 2, 0, 0);
     draw.clearRect(0, 0, size, size);

@@ -7,8 +7,8 @@ export const SYMBOLS = ["online", "offline", "info", "minor", "major", "critical
 export type SymbolName = (typeof SYMBOLS)[number];
 
 const RATIO = 2;
-/** Drawn to be read: from a graphics card each would be waited for. */
-const READ: CanvasRenderingContext2DSettings = { willReadFrequently: true };
+/** Small, many, and read: a graphics card would be waited for at each. */
+export const SMALL: CanvasRenderingContext2DSettings = { willReadFrequently: true };
 const SIZE: Record<SymbolName, number> = { online: 12, offline: 12, info: 16, minor: 18, major: 20, critical: 24, case: 17 };
 
 function path(draw: CanvasRenderingContext2D, name: SymbolName, size: number): void {
@@ -51,7 +51,7 @@ function image(name: SymbolName): ImageData {
   const size = SIZE[name];
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = size * RATIO;
-  const draw = canvas.getContext("2d", READ)!;
+  const draw = canvas.getContext("2d", SMALL)!;
   draw.scale(RATIO, RATIO);
   drawSymbol(draw, name, size);
   return draw.getImageData(0, 0, size * RATIO, size * RATIO);
@@ -67,7 +67,7 @@ export function addSymbols(map: GlMap): void {
 
 /** rgb of 0 to 1 of a colour of the sheet. */
 export function rgb(name: string): [number, number, number] {
-  const draw = document.createElement("canvas").getContext("2d", READ)!;
+  const draw = document.createElement("canvas").getContext("2d", SMALL)!;
   draw.fillStyle = colour(name);
   draw.fillRect(0, 0, 1, 1);
   const [red = 0, green = 0, blue = 0] = draw.getImageData(0, 0, 1, 1).data;
