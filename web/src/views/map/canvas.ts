@@ -45,6 +45,8 @@ const REFRESH_MS = 500;
 const BASE_AGAIN_MS = 30_000;
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 const PICK_PIXELS = 12;
+/** What is drawn only at times, with its layers: while there is nothing of it, they are hidden, and cost no frame anything. */
+const TIMELY: Record<string, string[]> = { area: ["area", "area-line", "area-corners"], track: ["track", "stops"], chosen: ["chosen"] };
 
 /** Whether a map can be made, of a browser in which one could not. */
 export function hasWebgl2(): boolean {
@@ -91,7 +93,8 @@ function style(): StyleSpecification {
     { id: `${layer}-found`, type: "symbol" as const, source: `${layer}-found`, layout: { "icon-image": icons[layer], "icon-allow-overlap": true, "icon-ignore-placement": true } },
   ];
   const found = { type: "geojson" as const, data: EMPTY };
-  return {
+  const hidden = Object.values(TIMELY).flat();
+  const whole: StyleSpecification = {
     version: 8,
     sources: {
       "device-found": found,
@@ -127,6 +130,8 @@ function style(): StyleSpecification {
       { id: "chosen", type: "circle", source: "chosen", paint: { "circle-radius": 16, "circle-color": "rgba(0,0,0,0)", "circle-stroke-color": colour("accent"), "circle-stroke-width": 3 } },
     ],
   };
+  for (const layer of whole.layers) if (hidden.includes(layer.id)) layer.layout = { ...layer.layout, visibility: "none" };
+  return whole;
 }
 
 export class Canvas {
@@ -371,7 +376,11 @@ export class Canvas {
   }
 
   private data(source: string, data: GeoJSON.GeoJSON): void {
-    const set = () => (this.map.getSource(source) as { setData?: (data: GeoJSON.GeoJSON) => void } | undefined)?.setData?.(data);
+    const empty = data.type === "FeatureCollection" && data.features.length === 0;
+    const set = () => {
+      (this.map.getSource(source) as { setData?: (data: GeoJSON.GeoJSON) => void } | undefined)?.setData?.(data);
+      for (const layer of TIMELY[source] ?? []) this.map.setLayoutProperty(layer, "visibility", empty ? "none" : "visible");
+    };
     if (this.map.getLayer("movers")) set();
     else this.map.once("style.load", set);
   }

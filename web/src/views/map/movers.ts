@@ -88,6 +88,7 @@ export class MoverLayer implements CustomLayerInterface {
   private data = new Float32Array(0);
   /** All floats are relative to it: 32 bits of the world would be 2 m. */
   private origin: [number, number] = [0, 0];
+  private readonly matrix = new Float32Array(16);
   private changed = true;
   /** What of the data the graphics card does not have yet: slots from `from` to before `to`. Beside `changed`: then it has nothing. */
   private from = Infinity;
@@ -266,10 +267,12 @@ export class MoverLayer implements CustomLayerInterface {
     }
     gl.bindVertexArray(this.array);
     if (this.changed || this.to > 0) this.upload(gl);
-    const matrix = Float64Array.from(defaultProjectionData.mainMatrix as ArrayLike<number>);
-    for (let row = 0; row < 4; row++) matrix[12 + row]! += matrix[row]! * this.origin[0] + matrix[4 + row]! * this.origin[1];
+    const { matrix, origin } = this;
+    const main = defaultProjectionData.mainMatrix as ArrayLike<number>;
+    matrix.set(main);
+    for (let row = 0; row < 4; row++) matrix[12 + row] = main[12 + row]! + main[row]! * origin[0] + main[4 + row]! * origin[1];
     gl.useProgram(this.program);
-    gl.uniformMatrix4fv(this.uniforms.u_matrix!, false, Float32Array.from(matrix));
+    gl.uniformMatrix4fv(this.uniforms.u_matrix!, false, matrix);
     gl.uniform1f(this.uniforms.u_now!, (now - this.epoch) / 1000);
     gl.uniform1f(this.uniforms.u_size!, Math.min(18, Math.max(12, 18 + (this.map!.getZoom() - 15) * 3)) * devicePixelRatio);
     gl.uniform3fv(this.uniforms.u_colour!, this.colour);
