@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(71);
+SELECT plan(74);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -112,5 +112,22 @@ SELECT is((SELECT array_agg(c ORDER BY n) FROM onemap.http_devices_csv(test.ask(
     'a table with text that no spreadsheet calculates');
 SELECT is((SELECT count(*)::int FROM onemap.http_devices_csv(test.ask('{"bom": false}', 'jincheng'))) - 1, cardinality(test.wanted('true', 'jincheng')), 'all rows of who asks, and no others');
 SELECT is(array_agg(onemap.http_csv_cell(c.c)), ARRAY['''+a', '''@a', ' -1', 'a=b', '"a""b"', E'"a\nb"', '', '''=1'], 'cells') FROM unnest(ARRAY['+a', '@a', ' -1', 'a=b', 'a"b', E'a\nb', NULL, '=1']) c (c);
+
+-- ---- what moves ----
+INSERT INTO onemap.vendor (subsystem, vendor) SELECT k.subsystem, 'lorries' FROM onemap.device_kind k WHERE k.mobile ORDER BY k.subsystem, k.key LIMIT 1;
+INSERT INTO onemap.device (subsystem, vendor, code, kind, status, department_id, geom)
+SELECT k.subsystem, 'lorries', 'M' || n, k.key, CASE n WHEN 4 THEN 'retired' ELSE 'active' END,
+    (SELECT d.id FROM onemap.department d WHERE d.code = CASE n WHEN 1 THEN 'jincheng' ELSE 'chengguan' END),
+    CASE WHEN n <> 3 THEN public.ST_SetSRID(public.ST_MakePoint(114.6, 34.4), 4326) END
+FROM generate_series(1, 4) n, (SELECT x.subsystem, x.key FROM onemap.device_kind x WHERE x.mobile ORDER BY x.subsystem, x.key LIMIT 1) k;
+INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, geom, geom_at)
+SELECT d.id, now(), now(), public.ST_SetSRID(public.ST_MakePoint(114.70000012, 34.5), 4326), '2026-03-02T00:00:00.1239Z' FROM onemap.device d WHERE d.code = 'M1';
+CREATE FUNCTION test.movers(unit text DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(jsonb_build_array(d.code, m->1, m->2, m->3) ORDER BY n)
+    FROM jsonb_array_elements(test.answer('map_movers', '{}', unit)->'movers') WITH ORDINALITY x (m, n) JOIN onemap.device d ON d.id = (m->>0)::int WHERE d.vendor = 'lorries' $$;
+SELECT is(test.movers(), '[["M1", 114.7, 34.5, 1772409600123], ["M2", 114.6, 34.4, null]]', 'its last place and when, or where it is registered; none without a place, none retired');
+SELECT is(test.movers('jincheng'), '[["M1", 114.7, 34.5, 1772409600123]]', 'a department''s are its own');
+SELECT is((SELECT count(*)::int FROM jsonb_array_elements(test.answer('map_movers')->'movers') m JOIN onemap.device d ON d.id = (m->>0)::int
+    LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind WHERE k.mobile IS NOT TRUE), 0, 'what stands is not among them');
 SELECT * FROM finish();
 ROLLBACK;

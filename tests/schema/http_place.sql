@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(70);
+SELECT plan(71);
 INSERT INTO onemap.component (component_code, name_zh, department_id, geom, grid_cell)
 SELECT '41022101180000' || n, '灯杆' || n, d.id, public.ST_SetSRID(public.ST_MakePoint(114.75 + n * 0.0001, 34.55), 4326), '410221001001001'
 FROM generate_series(11, 19) n LEFT JOIN onemap.department d ON d.code = CASE WHEN n < 15 THEN 'zhaoming' WHEN n < 18 THEN 'jincheng' END;
@@ -108,5 +108,7 @@ SELECT is((test.list(n->'devices'), test.list(n->'people'), test.list(n->'vehicl
 SELECT is((test.list(n->'devices'), test.list(n->'people'), test.list(n->'vehicles'), test.list(n->'cases', 'case'))::text, '(,,V3,)', 'for a department its own') FROM test.near(400, 'jincheng') n;
 SELECT is((SELECT (d->'distance_m', d->>'state')::text FROM jsonb_array_elements(test.near(300)->'devices') d), '(9,online)', 'how far, and how it is');
 SELECT is(test.near(300, NULL, '["vehicle"]')->'devices', 'null', 'what was not asked for is not told');
+SELECT is(test.answer('departments', '{"area": false}')->'frame', (SELECT jsonb_build_array(public.ST_XMin(e), public.ST_YMin(e), public.ST_XMax(e), public.ST_YMax(e))
+    FROM (SELECT public.ST_Extent(g.geom) AS e FROM onemap.grid_cell g WHERE g.department_id IS NOT NULL) x), 'the frame of the departments is that of their cells');
 SELECT * FROM finish();
 ROLLBACK;
