@@ -20,7 +20,7 @@ packages_test=(
     postgresql-15-pgtap postgresql-15-plpgsql-check libtap-parser-sourcehandler-pgtap-perl
     python3-pytest python3-pytest-xdist python3-paho-mqtt python3-psycopg2 python3-protobuf python3-requests
     python3-jsonschema
-    wrk gdal-bin rabbitmq-server chromium fonts-noto-cjk nginx-light
+    wrk gdal-bin rabbitmq-server chromium fonts-noto-cjk nginx-light libnginx-mod-stream
 )
 # What tests/bench/peers measures the hub against; no test needs them.
 packages_peers=(python3-paho-mqtt python3-psycopg2)

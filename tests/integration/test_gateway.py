@@ -8,14 +8,16 @@ import json
 import os
 import random
 import socket
+import ssl
 import threading
 import time
 
 import pytest
-from harness import jt808, messages
+import requests
+from harness import jt808, messages, nginx, paths
 from harness.gateway import Gateway, county_with_gateway
 from harness.monitor import Monitor
-from harness.process import wait_until
+from harness.process import free_port, wait_until
 from harness.site import Site
 
 PASSWORD = "a-password-of-the-tests"
@@ -35,6 +37,8 @@ def terminal(protocol, identity, subsystem, vendor, secret=None, device=""):
 TERMINALS = [
     terminal("hj212", "MN-DUST-1", "dust", "quiet", "654321", "dust-1"),
     terminal("jt808", "13800000001", "construction_waste", "trucks", "T000001", "truck-1"),
+    terminal("hj212", "MN-TLS", "dust", "acme", device="tls-monitor"),
+    terminal("jt808", "13800000009", "construction_waste", "trucks", device="tls-truck"),
     terminal("hj212", "MN-ODD", "dust", "acme"),
     terminal("hj212", "MN-CALM", "dust", "acme"),
     *[terminal("hj212", f"MANY-{i}", "dust", "acme") for i in range(30)],
@@ -292,8 +296,8 @@ def monitor(county):
     """A monitor of dust by its MN, on the gateway's port."""
     opened = []
 
-    def make(mn, gateway=None, **options):
-        opened.append(Monitor("127.0.0.1", (gateway or county.gateway).hj212_port, mn, **options))
+    def make(mn, gateway=None, port=None, **options):
+        opened.append(Monitor("127.0.0.1", port or (gateway or county.gateway).hj212_port, mn, **options))
         return opened[-1]
     yield make
     for one in opened:
@@ -304,8 +308,8 @@ def monitor(county):
 def truck(county):
     opened = []
 
-    def make(phone, gateway=None, **options):
-        opened.append(jt808.Terminal("127.0.0.1", (gateway or county.gateway).jt808_port, phone, **options))
+    def make(phone, gateway=None, port=None, **options):
+        opened.append(jt808.Terminal("127.0.0.1", port or (gateway or county.gateway).jt808_port, phone, **options))
         return opened[-1]
     yield make
     for one in opened:
@@ -360,6 +364,33 @@ def test_a_truck_registers_and_is_acknowledged_when_its_place_is_committed(count
     assert newer.authenticate(token) == 0
     assert one.receive(timeout=30) is None, "the newest connection of a terminal wins"
     assert newer.result(newer.send(jt808.POSITION, jt808.position(when=now + 5))) == 0
+
+
+def test_by_tls_behind_nginx(county, monitor, truck, tmp_path):
+    """deploy/nginx-gateway.conf and deploy/nginx.conf as they are, but for names, ports and files: devices and pushes by TLS."""
+    tmp_path.chmod(0o755)
+    authority, (monitors, trucks, pushes, plain) = nginx.certificate(tmp_path, "gateway"), (free_port() for _ in range(4))
+    files, deploy = ("/etc/nginx/cityhub", str(tmp_path)), paths.ROOT / "deploy"
+    stream = nginx.fitted((deploy / "nginx-gateway.conf").read_text(), (
+        files, ("listen 9443 ", f"listen 127.0.0.1:{monitors} "), ("listen 9444 ", f"listen 127.0.0.1:{trucks} "),
+        ("127.0.0.1:9001", f"127.0.0.1:{county.gateway.hj212_port}"), ("127.0.0.1:9002", f"127.0.0.1:{county.gateway.jt808_port}")))
+    http = nginx.fitted((deploy / "nginx.conf").read_text(), (
+        files, (f"{tmp_path}/map.", f"{tmp_path}/gateway."), ("listen 80;", f"listen 127.0.0.1:{plain};"), ("listen 443 ssl", f"listen 127.0.0.1:{pushes} ssl"),
+        ("map.example.cn", "localhost"), ("127.0.0.1:8080", f"127.0.0.1:{county.gateway.http_port}")))
+    tls = ssl.create_default_context(cafile=authority)
+    with nginx.running(tmp_path, monitors, http, f"load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n{stream}"):
+        one, other = monitor("MN-TLS", port=monitors), truck("013800000009", port=trucks)
+        for device in (one, other):
+            device.socket = tls.wrap_socket(device.socket, server_hostname="localhost")
+        assert "CN=9014;" in one.receive(one.send({"a34004-Rtd": 35.2})) and len(readings(county, "tls-monitor")) == 1
+        result, token = other.register()
+        assert result == 0 and other.authenticate(token) == 0
+        assert other.result(other.send(jt808.POSITION, jt808.position())) == 0 and len(readings(county, "tls-truck")) == 1
+        answer = requests.post(f"https://localhost:{pushes}/push/gas/acme/telemetry", json=[{"device_code": "tls-1", "observed_at_ms": now_ms(), "pressure_kpa": 2.5}],
+                               auth=("acme", PASSWORD), verify=authority, timeout=60)
+        assert answer.status_code == 200 and answer.json()["accepted"] == 1, answer.text
+        bare = monitor("MN-TLS", port=monitors)
+        assert bare.receive(bare.send({"a34004-Rtd": 1})) is None and len(readings(county, "tls-monitor")) == 1, "without TLS"
 
 
 def test_an_unknown_device_is_remembered_and_adopted(county, monitor):

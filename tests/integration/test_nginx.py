@@ -1,16 +1,11 @@
 """deploy/nginx.conf as it is, but for names, ports and files: the hub by TLS behind nginx. Who comes is known by the client's address, the cookie
 is Secure, another origin writes nothing, a stream comes at once, an attachment passes both ways."""
-import os
-import shutil
-import socket
-import subprocess
-
 import pytest
 import requests
 
-from harness import media, paths
+from harness import media, nginx, paths
 from harness.people import Visitor
-from harness.process import free_port, wait_until
+from harness.process import free_port
 
 PORT, PLAIN = free_port(), free_port()
 ORIGIN = f"https://localhost:{PORT}"
@@ -22,25 +17,13 @@ def certificate(shared, tmp_path_factory):
     """The certificate's file; nginx runs."""
     folder = tmp_path_factory.mktemp("nginx")
     folder.chmod(0o755)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                    "-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "map.key", "-out", folder / "map.crt"], check=True, capture_output=True)
-    recipe = (paths.ROOT / "deploy" / "nginx.conf").read_text()
-    for said, here in (("listen 80;", f"listen 127.0.0.1:{PLAIN};"), ("listen 443 ssl", f"listen 127.0.0.1:{PORT} ssl"), ("map.example.cn", "localhost"),
-                       ("/etc/nginx/cityhub", str(folder)), ("127.0.0.1:8080", f"127.0.0.1:{shared.hubs[0].http_port}"),
-                       ("X-Forwarded-Host $host;", f"X-Forwarded-Host $host:{PORT};")):
-        assert said in recipe, said
-        recipe = recipe.replace(said, here)
-    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    (folder / "nginx.conf").write_text(f"daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;\n"
-                                       f"events {{ worker_connections 64; }}\nhttp {{ access_log off;\n{temporary}{recipe}}}\n")
-    command = [shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"), "-p", folder, "-e", folder / "error.log", "-c", folder / "nginx.conf"]
-    subprocess.run([*command, "-t"], check=True, capture_output=True)
-    with subprocess.Popen(command) as nginx:
-        try:
-            wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", PORT)) == 0, 30, "nginx listens")
-            yield folder / "map.crt"
-        finally:
-            nginx.terminate()
+    authority = nginx.certificate(folder, "map")
+    recipe = nginx.fitted((paths.ROOT / "deploy" / "nginx.conf").read_text(), (
+        ("listen 80;", f"listen 127.0.0.1:{PLAIN};"), ("listen 443 ssl", f"listen 127.0.0.1:{PORT} ssl"), ("map.example.cn", "localhost"),
+        ("/etc/nginx/cityhub", str(folder)), ("127.0.0.1:8080", f"127.0.0.1:{shared.hubs[0].http_port}"),
+        ("X-Forwarded-Host $host;", f"X-Forwarded-Host $host:{PORT};")))
+    with nginx.running(folder, PORT, recipe):
+        yield authority
 
 
 def client(visitor, authority):
