@@ -40,14 +40,16 @@ def seconds_to_store(site, hub, subsystem, record):
     client = site.client(subsystem)
     client.publish("telemetry", [{**record, "observed_at_ms": int(time.time() * 1000)}])
     client.disconnect()
-    with site.database.connect() as connection, connection.cursor() as cursor:
+    connection = site.database.connect()
+    with connection.cursor() as cursor:
         def stored():
             cursor.execute("SELECT count(*) FROM onemap.batch_log")
             return cursor.fetchone()[0]
-        connection.autocommit = True
         before, started = stored(), time.monotonic()
         hub.start(ready=False)
         while stored() == before:
             hub.process.check_running()
-            time.sleep(0.02)
-    return time.monotonic() - started
+            time.sleep(LOOK_S)
+        seconds = time.monotonic() - started
+    connection.close()
+    return seconds
