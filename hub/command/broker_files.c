@@ -138,9 +138,19 @@ static void files_of(const struct config *config, struct broker_file files[FILES
     files[3] = (struct broker_file){config->mqtt_device_token_file, broker_text_tokens, ":\n"};
 }
 
+const char *broker_files_path(const struct config *config, size_t number) {
+    struct broker_file files[FILES];
+    files_of(config, files);
+    for (size_t i = 0; i < FILES; i++) {
+        if (files[i].path[0] != '\0' && number-- == 0) {
+            return files[i].path;
+        }
+    }
+    return NULL;
+}
+
 bool broker_files_any(const struct config *config) {
-    return config->mqtt_vendor_password_file[0] != '\0' || config->mqtt_vendor_acl_file[0] != '\0' ||
-           config->mqtt_vendor_definitions_file[0] != '\0' || config->mqtt_device_token_file[0] != '\0';
+    return broker_files_path(config, 0) != NULL;
 }
 
 /* What is in the file now and what belongs into it; the caller frees both. A file that is not there yet is empty. */

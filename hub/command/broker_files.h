@@ -5,12 +5,16 @@
 
 #include <libpq-fe.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "hub/base/config.h"
 
 /* Whether any such file is configured: [mqtt] vendor_password_file, vendor_acl_file, vendor_definitions_file,
  * device_token_file. */
 bool broker_files_any(const struct config *config);
+
+/* The path of the `number`th that is configured, from 0; the configuration's. NULL = there are no more. */
+const char *broker_files_path(const struct config *config, size_t number);
 
 /* Writes those that are configured anew from onemap.vendor_logins(), onemap.vendor and onemap.terminal_tokens(): what
  * vendors are and may is replaced, all else stays as it is. A file is replaced in one step and keeps its owner and

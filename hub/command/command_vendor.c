@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
@@ -143,14 +142,11 @@ static PGconn *files_connect(const struct config *config, const struct arguments
 
 static int sync_files(const struct config *config, const struct arguments *arguments) {
     PGconn *connection = files_connect(config, arguments);
-    const char *const paths[] = {config->mqtt_vendor_password_file, config->mqtt_vendor_acl_file,
-                                 config->mqtt_vendor_definitions_file, config->mqtt_device_token_file};
     bool done = connection != NULL && broker_logins_write(config, connection) == 0;
     PQfinish(connection);
-    for (size_t i = 0; done && i < COUNT_OF(paths); i++) {
-        if (paths[i][0] != '\0') {
-            printf("%s is written\n", paths[i]);
-        }
+    const char *path;
+    for (size_t i = 0; done && (path = broker_files_path(config, i)) != NULL; i++) {
+        printf("%s is written\n", path);
     }
     return done ? EXIT_DONE : EXIT_FAILED;
 }
