@@ -17,14 +17,14 @@
 #include "hub/http/query.h"
 #include "hub/http/request.h"
 
-enum { RIGHTS_MAX = 256, TOUCH_MS = 5000, VALUES = 3 };
+enum { RIGHTS_MAX = 256, TOUCH_MS = 5000 };
 
 /* What is known of who comes, as parameters of identity_find and identity_touch. */
 struct claim {
     const char *kind; /* "session" or "token" */
     unsigned char hash[SECRET_HASH_BYTES];
     char address[INET6_ADDRSTRLEN];
-    struct postgres_value values[VALUES];
+    struct postgres_value values[IDENTITY_VALUES];
 };
 
 struct identity {
@@ -35,6 +35,7 @@ struct identity {
     char rights[RIGHTS_MAX];
     const struct identity_memo_entry *remembered;
     bool found, due, asked;
+    bool rides; /* it is asked for by the request's own statement */
 };
 
 const char *identity_cookie(const struct request *request) {
@@ -108,6 +109,10 @@ void identity_check(struct request *request) {
 
 /* ---- asking ---- */
 
+static bool is_due(const PGresult *row, int column) {
+    return PQgetlength(row, 0, column) == 1 && PQgetvalue(row, 0, column)[0] != 0;
+}
+
 static bool on_row(void *user, const PGresult *row) {
     struct identity *identity = user;
     int json = PQfnumber(row, "identity"), rights = PQfnumber(row, "rights"), due = PQfnumber(row, "due");
@@ -117,7 +122,7 @@ static bool on_row(void *user, const PGresult *row) {
     }
     buffer_bytes(&identity->json, PQgetvalue(row, 0, json), (size_t)PQgetlength(row, 0, json));
     snprintf(identity->rights, sizeof identity->rights, "%s", PQgetvalue(row, 0, rights));
-    identity->due = PQgetlength(row, 0, due) == 1 && PQgetvalue(row, 0, due)[0] != 0;
+    identity->due = is_due(row, due);
     identity->found = !identity->json.failed;
     return true;
 }
@@ -163,7 +168,7 @@ static void touch(const struct identity *identity) {
     touch->claim.values[2].data = identity->claim.values[2].data == NULL ? NULL : touch->claim.address;
     touch->job = (struct pool_job){.sql = "SELECT onemap.identity_touch($1, $2, $3)",
                                    .values = touch->claim.values,
-                                   .value_count = VALUES,
+                                   .value_count = IDENTITY_VALUES,
                                    .client = identity->request->client,
                                    .writes = true,
                                    .deadline_ms = uv_now(service->loop) + TOUCH_MS,
@@ -202,6 +207,15 @@ static bool is_remembered(struct request *request) {
     return true;
 }
 
+/* Its use is noted, unless that was begun a moment ago. */
+static void note(const struct identity *identity) {
+    const struct service *service = identity->request->service;
+    struct identity_memo_key key = key_of(identity);
+    if (identity_memo_note(service->memo, &key, uv_now(service->loop))) {
+        touch(identity);
+    }
+}
+
 const struct tile_scope *identity_scope(const struct request *request) {
     const struct identity_memo_entry *remembered = request->identity == NULL ? NULL : request->identity->remembered;
     return remembered == NULL ? NULL : remembered->scope;
@@ -217,8 +231,8 @@ static void granted(struct request *request) {
     struct identity_memo *memo = request->service->memo;
     struct identity_memo_key key = key_of(identity);
     uint64_t now = uv_now(request->service->loop);
-    if (identity->due && identity_memo_note(memo, &key, now)) {
-        touch(identity);
+    if (identity->due) {
+        note(identity);
     }
     if (request->method != METHOD_GET) {
         identity_memo_clear(memo);
@@ -245,20 +259,21 @@ static void on_done(void *user, enum pool_end end, const struct postgres_error *
     } else {
         granted(request);
     }
+    if (identity->rides && !request->answer_ready) {
+        identity->rides = false;
+        query_again(request);
+    }
     request_wake(request);
 }
 
-bool identity_ask(struct request *request) {
+/* Asks the database; false: the request was refused. */
+static bool ask(struct request *request) {
     struct identity *identity = request->identity;
-    if (is_remembered(request)) {
-        granted(request);
-        return false;
-    }
     struct pool *pool = request->service->pool;
     uint64_t limit = (uint64_t)request->service->config->http_deadline_s * 1000;
     identity->job = (struct pool_job){.sql = "SELECT * FROM onemap.identity_find($1, $2, $3)",
                                       .values = identity->claim.values,
-                                      .value_count = VALUES,
+                                      .value_count = IDENTITY_VALUES,
                                       .client = request->client,
                                       .deadline_ms = request->deadline_ms == UINT64_MAX ? request->begun_ms + limit
                                                                                         : request->deadline_ms,
@@ -271,6 +286,31 @@ bool identity_ask(struct request *request) {
         query_refuse_now(request, code);
     }
     return identity->asked;
+}
+
+bool identity_ask(struct request *request) {
+    struct identity *identity = request->identity;
+    if (is_remembered(request)) {
+        granted(request);
+        return false;
+    }
+    identity->rides = query_takes_identity(request);
+    return !identity->rides && ask(request);
+}
+
+const struct postgres_value *identity_values(const struct request *request) {
+    return request->identity != NULL && request->identity->rides ? request->identity->claim.values : NULL;
+}
+
+void identity_rode(struct request *request, const PGresult *row) {
+    int due = PQfnumber(row, "identity_due");
+    if (due >= 0 && is_due(row, due)) {
+        note(request->identity);
+    }
+}
+
+bool identity_missed(struct request *request) {
+    return ask(request);
 }
 
 void identity_claim(const struct request *request, struct buffer *json) {

@@ -1,9 +1,11 @@
-/* identity.h: who asks. A request comes with the session of its cookie, or with a token; the database is asked at the
- * request's head, each time, so that who is revoked is out with the next request. The answer is in request->identity
- * and, as the member "identity", in the request that an SQL function gets. */
+/* identity.h: who asks. A request comes with the session of its cookie, or with a token; the database is asked each
+ * time, so that who is revoked is out with the next request: at the request's head, and then the answer is in
+ * request->identity; or, where one function makes the whole answer of a GET, by the same statement. The function gets
+ * it as the member "identity" of its request. */
 #ifndef CITYHUB_IDENTITY_H
 #define CITYHUB_IDENTITY_H
 
+#include <libpq-fe.h>
 #include <stdbool.h>
 
 #include "hub/base/buffer.h"
@@ -11,6 +13,7 @@
 
 struct request;
 struct identity;
+struct postgres_value;
 struct tile_scope;
 
 /* The session cookie's names: under TLS, and without. */
@@ -21,8 +24,16 @@ struct tile_scope;
  * is to be asked, or leaves it NULL if nobody needs to be known. */
 void identity_check(struct request *request);
 
-/* Asks. True: request_wake follows; false: the answer is there, or the request was refused. */
+/* Asks. True: request_wake follows; false: the answer is there, or the request was refused, or its query will ask. */
 bool identity_ask(struct request *request);
+
+/* For a query that asks: the parameters kind, hash and address of onemap.identity_asking; NULL = it need not. Then its
+ * first row, or that it has none: who asks is found out by itself, and query_again follows, or the refusal; false: it
+ * was refused at once. */
+enum { IDENTITY_VALUES = 3 };
+const struct postgres_value *identity_values(const struct request *request);
+void identity_rode(struct request *request, const PGresult *row);
+bool identity_missed(struct request *request);
 
 /* Whose rows who asks may see, of a row that remembers; for as long as the request lasts. NULL = memory is out. */
 const struct tile_scope *identity_scope(const struct request *request);

@@ -14,6 +14,7 @@
 #include "hub/base/text.h"
 #include "hub/http/answer_file.h"
 #include "hub/http/attachment.h"
+#include "hub/http/identity.h"
 #include "hub/http/request.h"
 #include "hub/http/sheet.h"
 
@@ -31,11 +32,12 @@ enum {
 struct query {
     struct request *request;
     struct pool_job job;
-    struct postgres_value values[3];
-    char sql[224], name[160]; /* the route's name in the audit log */
+    struct postgres_value values[1 + IDENTITY_VALUES];
+    char sql[256], name[160]; /* the route's name in the audit log */
     struct buffer bytes;      /* of the answer, from `taken` on */
     size_t taken;
     bool submitted; /* the pool has the job */
+    bool rides;     /* it finds out who asks, too */
     bool any;       /* a row has come */
     bool null_body; /* and had no body */
     bool streaming, paused, ended, broken;
@@ -257,6 +259,9 @@ static bool on_row(void *user, const PGresult *row) {
     struct query *query = user;
     struct request *request = query->request;
     const char *flaw = query->any ? NULL : take_first(query, row);
+    if (!query->any && query->rides) {
+        identity_rode(request, row);
+    }
     if (flaw != NULL) {
         refuse_function(query, flaw);
         return true;
@@ -319,6 +324,12 @@ static void on_done(void *user, enum pool_end end, const struct postgres_error *
     struct query *query = user;
     struct request *request = query->request;
     query->submitted = false;
+    if (end == POOL_DONE && query->rides && !query->any) {
+        if (!identity_missed(request)) {
+            request_wake(request);
+        }
+        return;
+    }
     query->ended = true;
     if (end != POOL_DONE && query->streaming) {
         log_warning("http_query", "route=%s reason=%s effect=\"the answer was broken off\"",
@@ -339,6 +350,24 @@ static void on_done(void *user, enum pool_end end, const struct postgres_error *
 const char *query_function(const struct request *request) {
     const struct route *route = request->route;
     return route->past != NULL && request_value(request, "at")->given ? route->past : route->function;
+}
+
+bool query_takes_identity(const struct request *request) {
+    const struct route *route = request->route;
+    return request->method == METHOD_GET && query_function(request) != NULL && !route->by_row && route->sheet == NULL &&
+           route->body.types == NULL;
+}
+
+/* Of a query without a body that does not write, and finds out who asks. */
+static void query_ride(struct query *query, const struct postgres_value *who) {
+    const struct route *route = query->request->route;
+    snprintf(query->sql, sizeof query->sql,
+             "SELECT f.*, i.due AS identity_due FROM onemap.identity_asking($1::jsonb, $2, $3, $4, '%s') i"
+             " CROSS JOIN LATERAL %s(i.asked) f",
+             route_right_name(route->right), query_function(query->request));
+    memcpy(&query->values[1], who, IDENTITY_VALUES * sizeof *who);
+    query->job.value_count = 1 + IDENTITY_VALUES;
+    query->rides = true;
 }
 
 static struct query *query_new(struct request *request) {
@@ -378,6 +407,10 @@ static struct query *query_new(struct request *request) {
                                    .row = on_row,
                                    .done = on_done,
                                    .user = query};
+    const struct postgres_value *who = identity_values(request);
+    if (who != NULL) {
+        query_ride(query, who);
+    }
     return query;
 }
 
@@ -394,6 +427,11 @@ void query_start(struct request *request) {
     if (code != 0) {
         query_refuse_now(request, code);
     }
+}
+
+void query_again(struct request *request) {
+    query_free(request);
+    query_start(request);
 }
 
 void query_refuse_now(struct request *request, int code) {

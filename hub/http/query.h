@@ -27,8 +27,16 @@ enum { QUERY_ANSWER_MAX = 8 * 1024 * 1024 }; /* bytes of an answer that is colle
  * none. */
 const char *query_function(const struct request *request);
 
+/* Whether its statement finds out who asks, too: of a GET that one function answers whole.
+ *     SELECT f.*, i.due AS identity_due FROM onemap.identity_asking($1::jsonb, $2, $3, $4, <right>) i CROSS JOIN
+ * LATERAL <function>(i.asked) f No row: nobody, or without the right, or the function has none; then each is asked by
+ * itself. */
+bool query_takes_identity(const struct request *request);
+
 /* Asks. The request is woken when its answer is there; on failure it is refused at once. */
 void query_start(struct request *request);
+/* Who asks is known by now: its function is asked once more. */
+void query_again(struct request *request);
 
 /* Refuses it: a job for it ended otherwise than POOL_DONE, or the pool did not take it (CH_EFULL, CH_EDATABASE). */
 void query_refuse(struct request *request, bool started, enum pool_end end, const struct postgres_error *error);

@@ -3,15 +3,6 @@
 
 -- ---- readers: all that these routes take from the big tables ----
 
--- Without a SET, so that the planner takes them into the statement and sees the times.
-CREATE OR REPLACE FUNCTION onemap.series_readings(device int, from_at timestamptz, to_at timestamptz)
-RETURNS TABLE (observed_at timestamptz, readings float8[], quality bigint)
-LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT o.observed_at, o.readings, o.quality FROM onemap.observation_of(device, from_at, to_at) o
-$$;
-COMMENT ON FUNCTION onemap.series_readings(int, timestamptz, timestamptz) IS
-    'A device''s records from a moment to before another: the one place where series read them';
-
 -- A day that is over has its row; one that is not rolled up yet is made of its hours.
 CREATE OR REPLACE FUNCTION onemap.series_days(devices int[], from_at timestamptz, to_at timestamptz)
 RETURNS SETOF onemap.observation_daily
@@ -38,7 +29,6 @@ CREATE OR REPLACE FUNCTION onemap.series_span(request jsonb, devices int, OUT fr
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE span_s float8; longest int; unit_s int;
 BEGIN
-    PERFORM onemap.http_check(request);
     to_at := coalesce(onemap.http_time(request, 'to'), now());
     from_at := coalesce(onemap.http_time(request, 'from'), to_at - interval '1 day');
     IF from_at >= to_at THEN
@@ -66,10 +56,12 @@ DECLARE
     keys text[] := CASE WHEN request ? 'metrics' THEN ARRAY(SELECT jsonb_array_elements_text(request->'metrics')) END;
     found int; unknown text;
 BEGIN
-    RETURN QUERY SELECT d.id, m.ordinal, m.key, m.name_zh, m.unit, coalesce(extract(epoch FROM k.offline_after), 600)::float8
-        FROM onemap.device d JOIN onemap.metric m ON m.subsystem = d.subsystem
-            LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
-        WHERE d.id = ANY (devices) AND m.kind <> 'text' AND (keys IS NULL OR m.key = ANY (keys));
+    -- OFFSET 0: metrics by the key of each device's subsystem, however many devices the planner thinks of.
+    RETURN QUERY SELECT d.id, m.ordinal, m.key, m.name_zh, m.unit, coalesce(date_part('epoch', k.offline_after), 600)
+        FROM onemap.device d LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
+            CROSS JOIN LATERAL (SELECT x.* FROM onemap.metric x WHERE x.subsystem = d.subsystem AND x.kind <> 'text'
+                AND (keys IS NULL OR x.key = ANY (keys)) OFFSET 0) m
+        WHERE d.id = ANY (devices);
     GET DIAGNOSTICS found = ROW_COUNT;
     IF keys IS NOT NULL AND found < cardinality(keys) * cardinality(devices) THEN
         SELECT k INTO unknown FROM unnest(keys) k WHERE NOT EXISTS (SELECT FROM onemap.device d JOIN onemap.metric m
@@ -90,85 +82,70 @@ COMMENT ON FUNCTION onemap.series_wanted(jsonb, int[]) IS
 
 -- ---- the rows ----
 
--- Planned once: partitions are left out when it begins. What is said of a record is worked out before its metrics are taken apart
--- (OFFSET 0). max() of [time, value] is the value of the latest time, without a sort.
-CREATE OR REPLACE FUNCTION onemap.series_buckets(devices int[], ordinals int[], from_at timestamptz, to_at timestamptz,
-    resolution text, step_s int)
-RETURNS TABLE (device_id int, ordinal int, first_at timestamptz, last_at timestamptz, n bigint, low float8, high float8,
-    mean float8, last float8, flagged bigint)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
-DECLARE begin_s float8 := date_part('epoch', from_at); begin_day date;
-BEGIN
-    IF resolution = 'raw' THEN
-        RETURN QUERY
-        SELECT t.id, o.ordinal, min(t.at), max(t.at), count(v.good), min(v.good), max(v.good),
-            CASE WHEN count(v.good) > 1 THEN onemap.figure(sum(v.good) / count(v.good)) ELSE sum(v.good) END,
-            (max(ARRAY[t.at_s, v.good]) FILTER (WHERE v.good IS NOT NULL))[2], count(*) - count(v.good)
-        FROM (SELECT d.id, r.observed_at AS at, date_part('epoch', r.observed_at) AS at_s, r.readings, r.quality,
-                  floor((date_part('epoch', r.observed_at) - begin_s) / step_s) AS slot
-              FROM unnest(devices) d (id) CROSS JOIN LATERAL onemap.series_readings(d.id, from_at, to_at) r OFFSET 0) t
-            CROSS JOIN unnest(ordinals) o (ordinal)
-            CROSS JOIN LATERAL (SELECT onemap.reading_good(t.readings, t.quality, o.ordinal) AS good) v
-        WHERE t.readings[o.ordinal] IS NOT NULL GROUP BY t.id, o.ordinal, t.slot;
-        RETURN;
-    END IF;
-    begin_day := onemap.local_time(from_at)::date;
-    RETURN QUERY
-    WITH atom AS (
-        SELECT h.device_id AS id, o.ordinal, h.hour AS at, date_part('epoch', h.hour) AS at_s,
-            coalesce(h.counts[o.ordinal], 0) AS n, h.minima[o.ordinal] AS low, h.maxima[o.ordinal] AS high,
-            h.sums[o.ordinal] AS total, h.lasts[o.ordinal] AS last,
-            onemap.hourly_flagged(h, o.ordinal) AS flag, floor((date_part('epoch', h.hour) - begin_s) / step_s) AS slot
-        FROM onemap.observation_hourly h CROSS JOIN unnest(ordinals) o (ordinal)
-        WHERE resolution = 'hourly' AND h.device_id = ANY (devices) AND h.hour >= from_at AND h.hour < to_at
-        UNION ALL
-        SELECT y.device_id, o.ordinal, onemap.local_midnight(y.day), date_part('epoch', y.day), coalesce(y.counts[o.ordinal], 0),
-            y.minima[o.ordinal], y.maxima[o.ordinal], y.sums[o.ordinal], y.lasts[o.ordinal],
-            coalesce(y.flagged_above[o.ordinal], 0) + coalesce(y.flagged_below[o.ordinal], 0),
-            (y.day - begin_day) / (step_s / 86400)
-        FROM onemap.series_days(devices, from_at, to_at) y CROSS JOIN unnest(ordinals) o (ordinal) WHERE resolution = 'daily')
-    SELECT a.id, a.ordinal, min(a.at), max(a.at), sum(a.n), min(a.low), max(a.high) FILTER (WHERE a.n > 0),
-        CASE WHEN sum(a.n) > 1 THEN onemap.figure(sum(a.total) FILTER (WHERE a.n > 0) / sum(a.n))
-            ELSE sum(a.total) FILTER (WHERE a.n > 0) END,
-        (max(ARRAY[a.at_s, a.last]) FILTER (WHERE a.n > 0))[2], sum(a.flag)
-    FROM atom a WHERE a.n > 0 OR a.flag > 0 GROUP BY a.id, a.ordinal, a.slot;
-END $$;
-COMMENT ON FUNCTION onemap.series_buckets(int[], int[], timestamptz, timestamptz, text, int) IS
-    'Rows of series: readings that fall into one step: first and last of their times (the beginning of the hour or day), number of '
-    'good ones, their smallest, largest, mean and last, and how many were out of range';
+CREATE OR REPLACE FUNCTION onemap.series_row(first_at timestamptz, before_at timestamptz, gap_s float8, n bigint, low float8,
+    mean float8, high float8, last float8, flagged bigint) RETURNS text
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN date_part('epoch', first_at - before_at) > gap_s THEN onemap.http_ms(least(
+            before_at + make_interval(secs => gap_s), first_at - interval '1 millisecond')) || ',null,null,null,null,0,0],['
+            ELSE '' END
+        || CASE WHEN n = 1 THEN onemap.http_ms(first_at) || replace(',v,v,v,v,1,', 'v', low::text) || flagged
+            ELSE array_to_string(ARRAY[onemap.http_ms(first_at), low, mean, high, last, n, flagged], ',', 'null') END
+$$;
+COMMENT ON FUNCTION onemap.series_row(timestamptz, timestamptz, float8, bigint, float8, float8, float8, float8, bigint) IS
+    'A row of a series as JSON without the outer brackets: at_ms, minimum, mean, maximum, last, count, flagged; before it a row of '
+    'nulls if nothing came for longer than gap_s. One reading is all four of its figures: its text is made once';
 
 -- Two rows follow each other if the next reading came within gap_s of the last: the time after which such a device is offline, or
--- one and a half of its usual interval if that is longer.
+-- one and a half of its usual interval if that is longer. Planned once: partitions are left out when it begins, and of the three
+-- sources those that are not meant. max() of [time, value] is the value of the latest time, without a sort.
+CREATE OR REPLACE FUNCTION onemap.series_points(device int, ordinal int, from_at timestamptz, to_at timestamptz, resolution text,
+    step_s int, offline_after_s float8, OUT gap_s float8, OUT points text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE begin_s float8 := date_part('epoch', from_at); begin_day date := onemap.local_time(from_at)::date;
+BEGIN
+    WITH atom AS (
+        SELECT r.at, date_part('epoch', r.at) AS at_s, (r.good IS NOT NULL)::int AS n, r.good AS low, r.good AS high,
+            r.good AS total, r.good AS last, (r.good IS NULL)::int AS flagged,
+            floor((date_part('epoch', r.at) - begin_s) / step_s) AS slot
+        FROM (SELECT m.observed_at AS at, CASE WHEN NOT m.flagged THEN m.value END AS good
+              FROM onemap.metric_of(device, $2, from_at, to_at) m) r WHERE resolution = 'raw'
+        UNION ALL
+        SELECT h.hour, date_part('epoch', h.hour), coalesce(h.counts[$2], 0), h.minima[$2], h.maxima[$2], h.sums[$2], h.lasts[$2],
+            onemap.hourly_flagged(h, $2)::int, floor((date_part('epoch', h.hour) - begin_s) / step_s)
+        FROM onemap.observation_hourly h
+        WHERE resolution = 'hourly' AND h.device_id = device AND h.hour >= from_at AND h.hour < to_at
+        UNION ALL
+        SELECT onemap.local_midnight(y.day), date_part('epoch', y.day), coalesce(y.counts[$2], 0), y.minima[$2], y.maxima[$2],
+            y.sums[$2], y.lasts[$2], coalesce(y.flagged_above[$2], 0) + coalesce(y.flagged_below[$2], 0),
+            (y.day - begin_day) / (step_s / 86400)
+        FROM onemap.series_days(ARRAY[device], from_at, to_at) y WHERE resolution = 'daily'),
+    bucket AS MATERIALIZED (
+        SELECT min(a.at) AS first_at, lag(max(a.at)) OVER (ORDER BY a.slot) AS before_at, sum(a.n) AS n, min(a.low) AS low,
+            CASE WHEN sum(a.n) > 1 THEN onemap.figure(sum(a.total) FILTER (WHERE a.n > 0) / sum(a.n))
+                ELSE sum(a.total) FILTER (WHERE a.n > 0) END AS mean, max(a.high) FILTER (WHERE a.n > 0) AS high,
+            (max(ARRAY[a.at_s, a.last]) FILTER (WHERE a.n > 0))[2] AS last, sum(a.flagged) AS flagged
+        FROM atom a WHERE a.n > 0 OR a.flagged > 0 GROUP BY a.slot),
+    pace AS (
+        SELECT greatest(offline_after_s, 1.5 * percentile_disc(0.5) WITHIN GROUP (
+            ORDER BY date_part('epoch', b.first_at - b.before_at))) AS gap_s FROM bucket b)
+    SELECT min(x.gap_s), string_agg(x.row, '],[') INTO gap_s, points
+    FROM (SELECT p.gap_s, onemap.series_row(b.first_at, b.before_at, p.gap_s, b.n, b.low, b.mean, b.high, b.last, b.flagged) AS row
+          FROM pace p CROSS JOIN bucket b ORDER BY b.first_at) x;
+END $$;
+COMMENT ON FUNCTION onemap.series_points(int, int, timestamptz, timestamptz, text, int, float8) IS
+    'Rows of a series, those that fall into one step together: see series_row(); gap_s: how long nothing comes before a row of '
+    'nulls says so. Both NULL: there is no row';
+
 CREATE OR REPLACE FUNCTION onemap.series_json(request jsonb, devices int[]) RETURNS json
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE s record; series json;
 BEGIN
     SELECT x.* INTO s FROM onemap.series_span(request, cardinality(devices)) x;
-    WITH wanted AS MATERIALIZED (SELECT w.* FROM onemap.series_wanted(request, devices) w),
-    spaced AS (
-        SELECT b.*, lag(b.last_at) OVER w AS before_at
-        FROM onemap.series_buckets(devices, ARRAY(SELECT DISTINCT w.ordinal FROM wanted w), s.from_at, s.to_at, s.resolution,
-            s.step_s) b
-        WINDOW w AS (PARTITION BY b.device_id, b.ordinal ORDER BY b.first_at)),
-    paced AS (
-        SELECT x.device_id, x.ordinal, greatest(w.offline_after_s, 1.5 * x.usual_s) AS gap_s
-        FROM (SELECT y.device_id, y.ordinal, percentile_disc(0.5) WITHIN GROUP (
-                  ORDER BY date_part('epoch', y.first_at - y.before_at)) AS usual_s
-              FROM spaced y GROUP BY y.device_id, y.ordinal) x JOIN wanted w USING (device_id, ordinal)),
-    points AS (
-        SELECT x.device_id, x.ordinal, x.gap_s, string_agg(x.row, '],') || ']' AS rows
-        FROM (SELECT y.device_id, y.ordinal, p.gap_s,
-                  CASE WHEN y.first_at > y.before_at + make_interval(secs => p.gap_s) THEN '[' || onemap.http_ms(least(
-                      y.before_at + make_interval(secs => p.gap_s), y.first_at - interval '1 millisecond'))
-                      || ',null,null,null,null,0,0],[' ELSE '[' END || array_to_string(ARRAY[onemap.http_ms(y.first_at), y.low,
-                      y.mean, y.high, y.last, y.n, y.flagged], ',', 'null') AS row
-              FROM spaced y JOIN paced p USING (device_id, ordinal) ORDER BY y.device_id, y.ordinal, y.first_at) x
-        GROUP BY x.device_id, x.ordinal, x.gap_s)
     SELECT coalesce(json_agg(json_build_object('device', w.device_id, 'metric', w.metric, 'name_zh', w.name_zh, 'unit', w.unit,
-        'gap_s', p.gap_s, 'points', ('[' || coalesce(p.rows, '') || ']')::json) ORDER BY array_position(devices, w.device_id),
-            w.ordinal),
-        '[]') INTO series
-    FROM wanted w LEFT JOIN points p USING (device_id, ordinal);
+        'gap_s', p.gap_s, 'points', coalesce('[[' || p.points || ']]', '[]')::json) ORDER BY array_position(devices, w.device_id),
+            w.ordinal), '[]') INTO series
+    FROM onemap.series_wanted(request, devices) w CROSS JOIN LATERAL onemap.series_points(w.device_id, w.ordinal, s.from_at,
+        s.to_at, s.resolution, s.step_s, w.offline_after_s) p;
     RETURN json_build_object('from', s.from_at, 'to', s.to_at, 'time_zone', onemap.time_zone(), 'resolution', s.resolution,
         'step_s', s.step_s, 'columns', '["at_ms","minimum","mean","maximum","last","count","flagged"]'::json, 'series', series);
 END $$;

@@ -1,8 +1,9 @@
 -- Who somebody is to the HTTP server, and what that allows: the words (rights, posts), the look-up of a session or token, the rows
--- that an identity sees, the post in which a person acts, the note of every write. The server asks identity_find() at the head of
--- each request that needs to know, so that who is revoked is out with the next request, and hands the answer to the route's
--- function as the member "identity" of its request: {kind: person|token, id, session, login, name, posts, rights, department,
--- departments: ids of the rows that it sees or null = all, address}. Nobody but the server can put that member there.
+-- that an identity sees, the post in which a person acts, the note of every write. The server asks identity_find() for each
+-- request that needs to know, or identity_asking() with the route's function in one statement, so that who is revoked is out with
+-- the next request. The function gets the answer as the member "identity" of its request: {kind: person|token, id, session, login,
+-- name, posts, rights, department, departments: ids of the rows that it sees or null = all, address}. Nobody but the server can put
+-- that member there.
 
 WITH law (access_right, name_zh, position) AS (VALUES
     ('read', '查看一张图', 1), ('alarm', '处理报警', 2), ('operate', '查看运行状态', 3),
@@ -142,6 +143,18 @@ COMMENT ON FUNCTION onemap.identity_find(text, bytea, text) IS
     'Who comes with this: kind session or token, SHA-256 of the secret, the client''s address; rights with blanks between; due: '
     'identity_touch() is to be called; no row: nobody, or not any more';
 GRANT EXECUTE ON FUNCTION onemap.identity_find(text, bytea, text) TO cityhub_api;
+
+CREATE OR REPLACE FUNCTION onemap.identity_asking(request jsonb, kind text, hash bytea, address text, access_right text)
+RETURNS TABLE (asked jsonb, due boolean)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT $1 || jsonb_build_object('identity', f.identity), f.due FROM onemap.identity_find($2, $3, $4) f
+        WHERE $5 = 'identity' OR $5 = ANY (string_to_array(f.rights, ' '));
+END $$;
+COMMENT ON FUNCTION onemap.identity_asking(jsonb, text, bytea, text, text) IS
+    'A request with who asks in it, for the function that answers it, by the same statement: see identity_find(); access_right: '
+    'which it takes, "identity" for any; no row: nobody, or who lacks it';
+GRANT EXECUTE ON FUNCTION onemap.identity_asking(jsonb, text, bytea, text, text) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.identity_touch(kind text, hash bytea, address text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

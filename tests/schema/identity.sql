@@ -1,6 +1,6 @@
 -- Who is who: posts and rights, the look-up of sessions and tokens, the rows that each sees, acting in a post, and who may call what.
 BEGIN;
-SELECT plan(70);
+SELECT plan(73);
 \set hash '''$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA'''
 INSERT INTO onemap.department (code, name_zh, kind) VALUES ('parks', '园林', 'county'), ('street', '街道', 'street');
 INSERT INTO onemap.department (code, name_zh, kind, parent_id) SELECT 'west', '西园', 'county', d.id FROM onemap.department d WHERE d.code = 'parks';
@@ -122,6 +122,10 @@ SELECT is((SELECT pg_temp.sees(jsonb_build_object('identity', f.identity)) FROM 
     'parks pond west', 'sees its department');
 SELECT throws_ok($$SELECT onemap.identity_act(jsonb_build_object('identity', (SELECT f.identity FROM onemap.identity_find('token',
     pg_temp.secret('gis'), NULL) f)), 'dispatcher')$$, 'CH019', NULL, 'and acts in no post');
+SELECT is((SELECT a.asked - 'identity' || jsonb_build_object('who', a.asked->'identity'->'login', 'address', a.asked->'identity'->'address') FROM onemap.identity_asking(
+    '{"limit": 5, "identity": {"login": "root"}}', 'token', pg_temp.secret('gis'), '10.1.2.3', 'read') a), '{"limit": 5, "who": "token:gis", "address": "10.1.2.3"}', 'what is asked goes on with who asks, whatever it said');
+SELECT is((SELECT count(*)::int FROM unnest('{identity,read,operate,rea,read operate}'::text[]) r (r), onemap.identity_asking('{}', 'token', pg_temp.secret('gis'), NULL, r.r) a), 2, 'with the right, or where any will do');
+SELECT is((SELECT count(*)::int FROM onemap.identity_asking('{}', 'token', pg_temp.secret('nobody'), NULL, 'identity') a), 0, 'not for nobody');
 SELECT pg_temp.token('{"name": "own", "rights": "operate,read", "days": 10, "owner": "qian"}', 'own');
 SELECT is(pg_temp.who('token', 'own'), 'token:own read', 'of a person: no more than the person may');
 SELECT is((SELECT pg_temp.sees(jsonb_build_object('identity', f.identity)) FROM onemap.identity_find('token', pg_temp.secret('own'), NULL) f),
@@ -138,7 +142,7 @@ SELECT is((SELECT ROW(l.person, host(l.address), l.detail)::text FROM onemap.aud
 SELECT is((SELECT count(*)::int FROM onemap.audit_log l WHERE l.detail::text ~ 'argon2id|hash'), 0, 'and never a hash');
 SELECT is((SELECT array_agg(p.proname::text ORDER BY p.proname) FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'onemap'::regnamespace
         AND p.proname ~ '^(user|token|login|identity|account|session)_' AND has_function_privilege('cityhub_api', p.oid, 'EXECUTE')),
-    '{identity_find,identity_touch}'::text[], 'of all this the API''s role finds out who comes, and no more');
+    '{identity_asking,identity_find,identity_touch}'::text[], 'of all this the API''s role finds out who comes, and no more');
 SELECT is((SELECT count(*)::int FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'onemap'::regnamespace
         AND p.proname ~ '^(user|token|login|identity|account|session)_' AND has_function_privilege('cityhub_read', p.oid, 'EXECUTE')), 0,
     'cityhub_read nothing');
