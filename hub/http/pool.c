@@ -152,6 +152,8 @@ static void slot_run(struct slot *slot) {
     struct postgres_job statement = {.sql = job->sql,
                                      .values = job->values,
                                      .value_count = job->value_count,
+                                     .keep_statement =
+                                         !job->writes, /* texts are made of routes' rows, not of requests */
                                      .row = slot_row,
                                      .done = slot_done,
                                      .user = slot};

@@ -10,6 +10,7 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/link/postgres_parameters.h"
+#include "hub/link/prepared.h"
 
 enum postgres_state {
     POSTGRES_WAITING,    /* not connected: the timer will try */
@@ -17,6 +18,8 @@ enum postgres_state {
     POSTGRES_SETTING_UP, /* our own set-up job runs */
     POSTGRES_IDLE,
     POSTGRES_BUSY,         /* a job runs */
+    POSTGRES_PREPARING,    /* its statement is being prepared first */
+    POSTGRES_FORGETTING,   /* what is prepared does not fit any more: the job is run once more afterwards */
     POSTGRES_ROLLING_BACK, /* a failed job left a transaction open */
     POSTGRES_CLOSING,
 };
@@ -29,6 +32,9 @@ enum {
     COPY_CHUNK = 64 * 1024,
     PIECE_KEEP = 64 * 1024,
 };
+
+/* "cached plan must not change result type": a function has other columns since. Nothing has run by then. */
+#define STALE "0A000"
 
 struct postgres {
     uv_loop_t *loop;
@@ -44,6 +50,10 @@ struct postgres {
     unsigned backoff_ms;
     char setup_text[768];
     struct postgres_job job;
+    struct prepared_statement *prepared;
+    char statement[PREPARED_NAME]; /* under which the job's statement is prepared; "" = it is not */
+    struct buffer held;            /* of a job whose statement is kept: its text and parameters, which are sent later */
+    struct postgres_value held_values[POSTGRES_VALUES_MAX];
     size_t copies_begun, copy_sent; /* copy_sent: bytes of the COPY that runs, or of its piece */
     struct buffer piece;            /* of a COPY that is made as it goes */
     bool copying;
@@ -84,9 +94,13 @@ static void retry_later(uv_timer_t *timer) {
     postgres_connect(timer->data);
 }
 
+static bool has_job(const struct postgres *session) {
+    return session->state >= POSTGRES_BUSY && session->state < POSTGRES_CLOSING;
+}
+
 /* Drops the connection, fails the job, and tries again after the backoff. */
 static void postgres_lose(struct postgres *session, const char *why) {
-    bool had_job = session->state == POSTGRES_BUSY || session->state == POSTGRES_ROLLING_BACK;
+    bool had_job = has_job(session);
     bool was_up = session->state >= POSTGRES_IDLE;
     char reason[sizeof session->error.message];
     snprintf(reason, sizeof reason, "%s", why);
@@ -94,6 +108,7 @@ static void postgres_lose(struct postgres *session, const char *why) {
     unwatch(session);
     PQfinish(session->connection);
     session->connection = NULL;
+    prepared_clear(&session->prepared);
     session->state = POSTGRES_WAITING;
     log_warning("database_lost", "session=%s reason=%s retry_ms=%u", session->name, log_quote(reason),
                 session->backoff_ms);
@@ -115,9 +130,8 @@ static void timed_out(uv_timer_t *timer) {
 }
 
 static void expect_answer(struct postgres *session) {
-    int64_t timeout_s = session->state == POSTGRES_BUSY && session->job.timeout_s > 0
-                            ? session->job.timeout_s
-                            : session->config->database_statement_timeout_s;
+    int64_t timeout_s = has_job(session) && session->job.timeout_s > 0 ? session->job.timeout_s
+                                                                       : session->config->database_statement_timeout_s;
     uint64_t patience = (uint64_t)timeout_s * 1000 + JOB_GRACE_MS;
     uv_timer_start(&session->timer, timed_out, patience, 0);
 }
@@ -189,9 +203,21 @@ static bool send_values(struct postgres *session, const struct postgres_job *job
         lengths[i] = (int)job->values[i].length;
         formats[i] = job->values[i].binary ? 1 : 0;
     }
-    return PQsendQueryParams(session->connection, job->sql, (int)job->value_count, NULL, values, lengths, formats, 1) ==
-               1 &&
-           (job->row == NULL || PQsetSingleRowMode(session->connection) == 1);
+    int count = (int)job->value_count;
+    int sent = session->statement[0] != '\0'
+                   ? PQsendQueryPrepared(session->connection, session->statement, count, values, lengths, formats, 1)
+                   : PQsendQueryParams(session->connection, job->sql, count, NULL, values, lengths, formats, 1);
+    return sent == 1 && (job->row == NULL || PQsetSingleRowMode(session->connection) == 1);
+}
+
+static bool run_send(struct postgres *session, const char *sql) {
+    if (session->state == POSTGRES_PREPARING) {
+        return PQsendPrepare(session->connection, session->statement, sql, 0, NULL) == 1;
+    }
+    if (session->state == POSTGRES_BUSY && session->job.value_count > 0) {
+        return send_values(session, &session->job);
+    }
+    return PQsendQuery(session->connection, sql) == 1;
 }
 
 static void run_start(struct postgres *session, const char *sql, enum postgres_state state) {
@@ -202,8 +228,7 @@ static void run_start(struct postgres *session, const char *sql, enum postgres_s
     /* The failed job's error outlives its ROLLBACK, whose answer may come before this function returns. */
     session->failed = session->failed && state == POSTGRES_ROLLING_BACK;
     expect_answer(session);
-    bool with_values = state == POSTGRES_BUSY && session->job.value_count > 0;
-    if (!(with_values ? send_values(session, &session->job) : PQsendQuery(session->connection, sql) == 1)) {
+    if (!run_send(session, sql)) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return;
     }
@@ -360,7 +385,31 @@ static void run_end(struct postgres *session) {
             session->handlers.ready(session->handlers.user);
         }
         return;
+    case POSTGRES_PREPARING:
+        if (session->failed) {
+            break;
+        }
+        if (!prepared_add(&session->prepared, session->job.sql, session->statement)) {
+            postgres_lose(session, "out of memory");
+            return;
+        }
+        run_start(session, session->job.sql, POSTGRES_BUSY);
+        return;
+    case POSTGRES_FORGETTING:
+        if (session->failed) {
+            postgres_lose(session, session->error.message);
+            return;
+        }
+        prepared_clear(&session->prepared);
+        session->statement[0] = '\0';
+        run_start(session, session->job.sql, POSTGRES_BUSY);
+        return;
     case POSTGRES_BUSY:
+        if (session->failed && session->statement[0] != '\0' && strcmp(session->error.sqlstate, STALE) == 0 &&
+            PQtransactionStatus(session->connection) == PQTRANS_IDLE) {
+            run_start(session, "DEALLOCATE ALL", POSTGRES_FORGETTING);
+            return;
+        }
         if (PQtransactionStatus(session->connection) != PQTRANS_IDLE &&
             !(session->job.keep_transaction && !session->failed)) {
             run_start(session, "ROLLBACK", POSTGRES_ROLLING_BACK);
@@ -488,12 +537,14 @@ struct postgres *postgres_open(uv_loop_t *loop, const struct config *config, con
 
 static void session_free(void *part) {
     struct postgres *session = part;
+    prepared_clear(&session->prepared);
+    buffer_free(&session->held);
     buffer_free(&session->piece);
     free(session);
 }
 
 void postgres_close(struct postgres *session, void (*closed)(void *user), void *user) {
-    bool had_job = session->state == POSTGRES_BUSY || session->state == POSTGRES_ROLLING_BACK;
+    bool had_job = has_job(session);
     session->state = POSTGRES_CLOSING;
     session->handlers = (struct postgres_handlers){0};
     unwatch(session);
@@ -520,7 +571,14 @@ int postgres_run(struct postgres *session, const struct postgres_job *job) {
         return CH_EFULL;
     }
     session->job = *job;
-    run_start(session, job->sql, POSTGRES_BUSY);
+    session->statement[0] = '\0';
+    enum postgres_state state = POSTGRES_BUSY;
+    if (job->keep_statement && prepared_hold(&session->held, session->held_values, &session->job) &&
+        !prepared_find(session->prepared, job->sql, session->statement) &&
+        prepared_name(session->prepared, session->statement)) {
+        state = POSTGRES_PREPARING;
+    }
+    run_start(session, session->job.sql, state);
     return 0;
 }
 

@@ -58,6 +58,8 @@ struct postgres_job {
      * value_count is at most POSTGRES_VALUES_MAX; 0 = a query string as above. */
     const struct postgres_value *values;
     size_t value_count;
+    /* With values only: it is planned once for the connection, and taken for all that follow with the same text. */
+    bool keep_statement;
     const struct postgres_copy *copies;
     size_t copy_count;
     int64_t timeout_s;     /* how long an answer is waited for; 0 = [database] statement_timeout_s and some */

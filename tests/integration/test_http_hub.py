@@ -81,3 +81,18 @@ def test_requests_beside_messages(shared):
         receipts = [client.send_telemetry({"device_code": "D", "observed_at_ms": now_ms() + n, "pm25_ug_m3": 1.0}) for n in range(20)]
         statuses = [status for result in results for status in result.result()]
     assert set(statuses) == {200} and all(receipt["accepted"] == 1 for receipt in receipts)
+
+
+def test_a_function_has_other_columns_since(site, hub):
+    """The server plans a statement once a connection; a migration beside it that gives a function another column is noticed, and nobody is refused."""
+    path = "/api/v1/metrics?subsystem=dust"
+    before = [hub.read(path).json() for _ in range(20)][0]
+    site.database.query("""
+        ALTER FUNCTION onemap.http_metrics(jsonb) RENAME TO http_metrics_before;
+        CREATE FUNCTION onemap.http_metrics(request jsonb) RETURNS TABLE (body json, status int) LANGUAGE plpgsql STABLE SECURITY DEFINER
+            SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN QUERY SELECT f.body::json, 203 FROM onemap.http_metrics_before(request) f; END $$;
+        GRANT EXECUTE ON FUNCTION onemap.http_metrics(jsonb) TO cityhub_api""")
+    with concurrent.futures.ThreadPoolExecutor(8) as many:
+        answers = list(many.map(lambda _: hub.read(path), range(40)))
+    assert {answer.status_code for answer in answers} == {203}
+    assert all(answer.json() == before for answer in answers)

@@ -51,10 +51,19 @@ void fake_server_complete(struct fake_server *server, const char *tag) {
     send_and_free(server, 'C', &body);
 }
 
-void fake_server_understood(struct fake_server *server) {
+void fake_server_prepared(struct fake_server *server) {
     struct buffer nothing = {0};
     send_message(server, '1', &nothing);
+}
+
+void fake_server_bound(struct fake_server *server) {
+    struct buffer nothing = {0};
     send_message(server, '2', &nothing);
+}
+
+void fake_server_understood(struct fake_server *server) {
+    fake_server_prepared(server);
+    fake_server_bound(server);
 }
 
 void fake_server_describe(struct fake_server *server, int columns) {
@@ -194,6 +203,8 @@ static int32_t take_number(const char **at, size_t size) {
 /* Parameters: names of portal and statement, formats, values. */
 static void take_parameters(struct fake_server *server, const char *body) {
     const char *at = body + strlen(body) + 1;
+    snprintf(server->statement, sizeof server->statement, "%s", at);
+    server->bindings++;
     at += strlen(at) + 1;
     int32_t formats = take_number(&at, 2);
     at += 2 * formats;
@@ -369,6 +380,13 @@ void fake_server_await(struct fake_server *server, const char *word) {
         uv_run(server->loop, UV_RUN_NOWAIT);
     }
     fail_msg("no query with \"%s\" came; the last was: %s", word, server->sql.length == 0 ? "" : server->sql.data);
+}
+
+void fake_server_await_binding(struct fake_server *server, int bindings) {
+    for (int i = 0; i < TURNS_MAX && server->bindings < bindings; i++) {
+        uv_run(server->loop, UV_RUN_NOWAIT);
+    }
+    assert_int_equal(server->bindings, bindings);
 }
 
 void fake_server_await_copy(struct fake_server *server) {

@@ -23,6 +23,8 @@ struct fake_server {
     int queries;           /* that came, but for those that set up */
     struct buffer setup;   /* the last query that set up */
     char bound[256];       /* the last statement's parameters, each with a space after it; "-" = NULL */
+    char statement[32];    /* and the name under which it was prepared */
+    int bindings;          /* statements with parameters that were to run so far */
     struct buffer copied;  /* data of the COPY that runs */
     char copy_end;         /* 'c' done, 'f' failed, 0 = not ended */
     char copy_error[128];
@@ -40,8 +42,14 @@ void fake_server_await(struct fake_server *server, const char *word);
 /* Turns until the data of a COPY has ended. */
 void fake_server_await_copy(struct fake_server *server);
 
-/* For a statement with parameters: that it was understood, before anything else. */
+/* Turns until so many statements with parameters were to run. */
+void fake_server_await_binding(struct fake_server *server, int bindings);
+
+/* For a statement with parameters: that it was understood, before anything else; both, or that it was prepared, and
+ * that its parameters were taken. */
 void fake_server_understood(struct fake_server *server);
+void fake_server_prepared(struct fake_server *server);
+void fake_server_bound(struct fake_server *server);
 /* What the rows look like, one row, and both with all rows and the statement's end. */
 void fake_server_describe(struct fake_server *server, int columns);
 void fake_server_row(struct fake_server *server, int columns, const char *const *values);

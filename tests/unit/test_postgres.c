@@ -124,6 +124,89 @@ static void test_values(void **state) {
     await_done(session, 3);
 }
 
+/* What is borrowed is given back at once, as by somebody who has left. */
+static void run_kept(struct session *session) {
+    char sql[] = "SELECT kept", text[] = "it's";
+    const struct postgres_value value = {.data = text, .length = strlen(text)};
+    const struct postgres_job job = {.sql = sql,
+                                     .values = &value,
+                                     .value_count = 1,
+                                     .keep_statement = true,
+                                     .result = on_result,
+                                     .done = on_done,
+                                     .user = session};
+    session->results[0] = '\0';
+    assert_int_equal(postgres_run(session->postgres, &job), 0);
+    memset(sql, 'x', sizeof sql - 1);
+    memset(text, 'x', sizeof text - 1);
+}
+
+static void answer_kept(struct session *session, int done) {
+    SEND_ROWS(&session->server, 1, "a");
+    fake_server_ready(&session->server, 'I');
+    await_done(session, done);
+    assert_false(session->failed);
+    assert_string_equal(session->results, "0:1:a ");
+}
+
+/* A statement that is kept is planned the first time; the next time its parameters are enough. */
+static void test_kept(void **state) {
+    struct session *session = *state;
+    struct fake_server *server = &session->server;
+    await_ready(session);
+    for (int i = 1; i <= 3; i++) {
+        run_kept(session);
+        if (i == 1) {
+            fake_server_await(server, "SELECT kept");
+            assert_int_equal(server->bindings, 0);
+            fake_server_prepared(server);
+            fake_server_ready(server, 'I');
+        }
+        fake_server_await_binding(server, i);
+        assert_string_equal(server->statement, "kept_0");
+        assert_string_equal(server->bound, "it's ");
+        fake_server_bound(server);
+        answer_kept(session, i);
+    }
+    assert_int_equal(server->queries, 1);
+    /* The function behind it has other columns since: all are forgotten, and it is run as it is. */
+    run_kept(session);
+    fake_server_await_binding(server, 4);
+    fake_server_error(server, "ERROR", "0A000", "cached plan must not change result type");
+    fake_server_ready(server, 'I');
+    fake_server_await(server, "DEALLOCATE ALL");
+    fake_server_complete(server, "DEALLOCATE ALL");
+    fake_server_ready(server, 'I');
+    fake_server_await_binding(server, 5);
+    assert_string_equal(server->statement, "");
+    fake_server_understood(server);
+    answer_kept(session, 4);
+    /* And kept again from now on. */
+    run_kept(session);
+    fake_server_await(server, "SELECT kept");
+    fake_server_prepared(server);
+    fake_server_ready(server, 'I');
+    fake_server_await_binding(server, 6);
+    fake_server_bound(server);
+    answer_kept(session, 5);
+}
+
+/* One that cannot be planned fails, and is tried again the next time. */
+static void test_kept_in_vain(void **state) {
+    struct session *session = *state;
+    struct fake_server *server = &session->server;
+    await_ready(session);
+    for (int i = 1; i <= 2; i++) {
+        run_kept(session);
+        fake_server_await(server, "SELECT kept");
+        fake_server_error(server, "ERROR", "42883", "there is no such function");
+        fake_server_ready(server, 'I');
+        await_done(session, i);
+        assert_true(session->failed);
+        assert_int_equal(server->bindings, 0);
+    }
+}
+
 /* Whoever has enough of rows gets no more before it asks for them, whatever the server sends. */
 static void test_enough(void **state) {
     struct session *session = *state;
@@ -394,6 +477,8 @@ int main(void) {
         SESSION_TEST(test_large_copy),
         SESSION_TEST(test_copy_in_pieces),
         SESSION_TEST(test_values),
+        SESSION_TEST(test_kept),
+        SESSION_TEST(test_kept_in_vain),
         SESSION_TEST(test_enough),
         SESSION_TEST(test_error_after_rows),
         SESSION_TEST(test_enough_for_too_long),
