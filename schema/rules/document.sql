@@ -3,8 +3,8 @@
 -- quarantine with its reason while the others stay.
 
 -- Each version of a row that a transaction makes is looked at by those that come after it in the transaction: thousands of records
--- of one object would take for ever, and thousands of statements long. So the records of inventories, staff and work are worked out
--- without being stored, and what comes of all is stored at last (object.sql).
+-- of one object would take for ever, and thousands of statements long. So the records of inventories, staff, work and intervals are
+-- worked out without being stored, and what comes of all is stored at last (object.sql, interval.sql).
 
 -- Small readers of a decoded record.
 CREATE OR REPLACE FUNCTION onemap.record_time(record jsonb, key text) RETURNS timestamptz LANGUAGE sql IMMUTABLE AS $$
@@ -87,16 +87,6 @@ END $$;
 COMMENT ON FUNCTION onemap.case_put(text, text, jsonb) IS
     'Stores a problem that a subsystem reports and hands it to the case module';
 
-CREATE OR REPLACE FUNCTION onemap.record_put(subsystem text, vendor text, kind text, record jsonb, since timestamptz) RETURNS text
-LANGUAGE plpgsql AS $$
-BEGIN
-    RETURN CASE kind
-        WHEN 'case' THEN onemap.case_put(subsystem, vendor, record)
-        WHEN 'interval' THEN onemap.interval_put(subsystem, vendor, record, since) END;
-END $$;
-COMMENT ON FUNCTION onemap.record_put(text, text, text, jsonb, timestamptz) IS
-    'Stores one record of a message of this kind; its fate, NULL if nothing stores single records of such a kind';
-
 CREATE OR REPLACE FUNCTION onemap.record_problem(index int, state text, words text) RETURNS jsonb
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -146,24 +136,18 @@ COMMENT ON FUNCTION onemap.case_problem(jsonb, jsonb, jsonb) IS
     'The problem of a report that is refused whatever the case module says, NULL of others; record: the member''s without flaws';
 
 -- `member` = {index, record, fields, bad_fields} of a message.
-CREATE OR REPLACE FUNCTION onemap.member_store(message jsonb, member jsonb, since timestamptz, OUT fate text, OUT record jsonb,
-    OUT flaws jsonb, OUT problem jsonb)
+CREATE OR REPLACE FUNCTION onemap.member_store(message jsonb, member jsonb, OUT fate text, OUT record jsonb, OUT flaws jsonb,
+    OUT problem jsonb)
 LANGUAGE plpgsql AS $$
 BEGIN
     record := member->'record';
     flaws := onemap.document_flaws(message->>'kind', message->>'subsystem', message->>'vendor', record);
     record := onemap.record_without(record, flaws);
-    IF message->>'kind' = 'case' THEN
-        problem := onemap.case_problem(message, member, record);
-        IF problem IS NOT NULL THEN
-            fate := 'rejected';
-            RETURN;
-        END IF;
-    END IF;
-    fate := onemap.record_put(message->>'subsystem', message->>'vendor', message->>'kind', record, since);
-    IF fate IS NULL THEN
+    IF message->>'kind' IS DISTINCT FROM 'case' THEN
         RAISE EXCEPTION 'kind: nothing stores messages of kind %', message->>'kind' USING ERRCODE = 'CH002';
     END IF;
+    problem := onemap.case_problem(message, member, record);
+    fate := CASE WHEN problem IS NULL THEN onemap.case_put(message->>'subsystem', message->>'vendor', record) ELSE 'rejected' END;
 EXCEPTION
     WHEN OTHERS THEN
         IF onemap.server_fault(SQLSTATE) THEN
@@ -177,22 +161,22 @@ EXCEPTION
         fate := 'rejected';
         problem := onemap.record_problem((member->>'index')::int, SQLSTATE, SQLERRM);
 END $$;
-COMMENT ON FUNCTION onemap.member_store(jsonb, jsonb, timestamptz) IS
-    'Stores one record of a message; its fate and itself without the fields that are left out, their flaws; rejected with its '
-    'problem if it cannot be stored';
+COMMENT ON FUNCTION onemap.member_store(jsonb, jsonb) IS
+    'Stores one record of a message of kind case; its fate and itself without the fields that are left out, their flaws; rejected '
+    'with its problem if it cannot be stored';
 
 CREATE OR REPLACE FUNCTION onemap.message_members(message jsonb) RETURNS TABLE (kind text, members jsonb[])
 LANGUAGE sql STABLE AS $$
     SELECT k.kind, array_agg(k.member ORDER BY k.place)
     FROM (SELECT e AS member, n AS place, CASE message->>'kind' WHEN 'staff' THEN coalesce(e->'record'->>'kind', '')
-              WHEN 'work' THEN 'work' WHEN 'inventory' THEN 'inventory' END AS kind
+              WHEN 'work' THEN 'work' WHEN 'inventory' THEN 'inventory' WHEN 'interval' THEN 'interval' END AS kind
           FROM jsonb_array_elements(message->'records') WITH ORDINALITY AS a(e, n)) k
     GROUP BY k.kind, CASE WHEN k.kind IS NULL THEN k.place END
     ORDER BY min(k.place)
 $$;
 COMMENT ON FUNCTION onemap.message_members(jsonb) IS
-    'The records of a message as they are stored: each alone (kind NULL), but together those of an inventory, all work, all people '
-    'and all vehicles (kind inventory, work, PERSON, VEHICLE)';
+    'The records of a message as they are stored: each alone (kind NULL), but together those of an inventory, all work, all '
+    'intervals, all people and all vehicles (kind inventory, work, interval, PERSON, VEHICLE)';
 
 CREATE OR REPLACE FUNCTION onemap.message_receipt(message jsonb, counts jsonb, problems jsonb, payload bytea) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -236,7 +220,7 @@ BEGIN
     accepted := 0; duplicates := 0; merged := 0; revised := 0; bad_fields := 0;
     FOR r IN SELECT m.* FROM onemap.message_members(message) m LOOP
         members := r.members; -- in a variable of its own an element is found at once, whatever its place
-        told := CASE WHEN r.kind IS NULL THEN ARRAY[to_jsonb(onemap.member_store(said, members[1], since))]
+        told := CASE WHEN r.kind IS NULL THEN ARRAY[to_jsonb(onemap.member_store(said, members[1]))]
             ELSE onemap.members_put(said, r.kind, members, since) END;
         FOR i IN 1 .. cardinality(told) LOOP
             s := told[i];

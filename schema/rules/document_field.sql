@@ -64,9 +64,6 @@ BEGIN
             flaws := flaws || onemap.name_flaw(record, 'category_code', 'category_code: the catalogue has no category %s');
         END IF;
     END IF;
-    IF kind = 'interval' THEN
-        flaws := flaws || onemap.interval_flaws(subsystem, record);
-    END IF;
     RETURN flaws;
 END $$;
 COMMENT ON FUNCTION onemap.document_flaws(text, text, text, jsonb) IS

@@ -13,110 +13,196 @@ END $$;
 COMMENT ON FUNCTION onemap.interval_flaws(text, jsonb) IS
     'Entries of an interval''s values that are left out, as they name no metric of the subsystem: [{field, code, reason}]';
 
-CREATE OR REPLACE FUNCTION onemap.interval_flat(device_id int, began_at timestamptz, seconds int) RETURNS jsonb
-LANGUAGE plpgsql STABLE AS $$
+-- The records of a message are worked out one after the other, each on what those before it left, and what they come to is stored
+-- at once (as in object.sql): each version of a row that a transaction makes is looked at by those that come after it.
+-- What an interval has is held as {"ordinal.column": value}, of what no metric takes {"0.name": text}.
+CREATE OR REPLACE FUNCTION onemap.interval_said(subsystem text, record jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT coalesce(jsonb_object_agg(concat(i.ordinal, '.', f.key), f.value), '{}')
-            FROM onemap.interval_value i CROSS JOIN LATERAL jsonb_each(jsonb_strip_nulls(to_jsonb(i) - 'received_at')) f
-            WHERE i.device_id = $1 AND i.began_at = $2 AND i.seconds = $3)
-        || (SELECT coalesce(jsonb_object_agg('0.' || f.key, f.value), '{}')
-            FROM onemap.interval_other i CROSS JOIN LATERAL jsonb_each(i.others) f
-            WHERE i.device_id = $1 AND i.began_at = $2 AND i.seconds = $3);
+    RETURN (SELECT coalesce(jsonb_object_agg(concat(m.ordinal, '.', f.key), f.value ORDER BY e.place), '{}')
+            FROM jsonb_array_elements(record->'values') WITH ORDINALITY AS e(value, place)
+            CROSS JOIN LATERAL jsonb_to_record(e.value) AS v (metric text, minimum float8, mean float8, maximum float8,
+                total float8, converted_minimum float8, converted_mean float8, converted_maximum float8, flag text)
+            JOIN onemap.metric m ON m.subsystem = $1 AND m.key = v.metric AND m.kind <> 'text'
+            CROSS JOIN LATERAL jsonb_each(jsonb_strip_nulls(to_jsonb(v) - 'metric')) f)
+        || (SELECT coalesce(jsonb_object_agg('0.' || (o.value->>'key'), coalesce(o.value->>'value', '') ORDER BY o.place), '{}')
+            FROM jsonb_array_elements(record->'others') WITH ORDINALITY AS o(value, place) WHERE o.value->>'key' <> '');
 END $$;
-COMMENT ON FUNCTION onemap.interval_flat(int, timestamptz, int) IS
-    'What is stored of an interval: {"ordinal.column": value}, of what no metric takes {"0.name": text}';
+COMMENT ON FUNCTION onemap.interval_said(text, jsonb) IS
+    'What a record of kind interval says: {"ordinal.column": value}, of what no metric takes {"0.name": text}; of several entries '
+    'for one column the last';
 
-CREATE OR REPLACE FUNCTION onemap.interval_pick(late boolean, stored float8, said float8) RETURNS float8
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT CASE WHEN late THEN coalesce(stored, said) ELSE coalesce(said, stored) END $$;
-COMMENT ON FUNCTION onemap.interval_pick(boolean, float8, float8) IS
-    'Of what is stored and what a message says the newer one, the other where there is none; late: the message is the older one';
+-- Locked: a replay may be under way beside a lane.
+CREATE OR REPLACE FUNCTION onemap.intervals_stored(devices int[], begans timestamptz[], lasts int[], OUT held jsonb[],
+    OUT came jsonb[])
+LANGUAGE sql AS $$
+    SELECT pg_catalog.array_agg(s.held || t.held ORDER BY k.place), pg_catalog.array_agg(s.came || t.came ORDER BY k.place)
+    FROM unnest($1, $2, $3) WITH ORDINALITY AS k(device_id, began_at, seconds, place)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(pg_catalog.jsonb_object_agg(i.ordinal || '.' || f.key, f.value), '{}') AS held,
+               coalesce(pg_catalog.jsonb_object_agg(i.ordinal, i.received_at), '{}') AS came
+        FROM (SELECT v.* FROM onemap.interval_value v
+              WHERE v.device_id = k.device_id AND v.began_at = k.began_at AND v.seconds = k.seconds FOR UPDATE) i
+        CROSS JOIN LATERAL pg_catalog.jsonb_each(pg_catalog.jsonb_strip_nulls(
+            pg_catalog.to_jsonb(i) - '{device_id,began_at,seconds,ordinal,received_at}'::text[])) f) s
+    CROSS JOIN LATERAL (
+        SELECT coalesce(pg_catalog.jsonb_object_agg('0.' || f.key, f.value), '{}') AS held,
+               coalesce(pg_catalog.jsonb_object_agg(0, i.received_at), '{}') AS came
+        FROM (SELECT o.* FROM onemap.interval_other o
+              WHERE o.device_id = k.device_id AND o.began_at = k.began_at AND o.seconds = k.seconds FOR UPDATE) i
+        CROSS JOIN LATERAL pg_catalog.jsonb_each(i.others) f) t
+$$;
+COMMENT ON FUNCTION onemap.intervals_stored(int[], timestamptz[], int[]) IS
+    'What is stored of each of these intervals ({"ordinal.column": value}), and when that came ({"ordinal": time})';
 
-CREATE OR REPLACE FUNCTION onemap.interval_other_put(device_id int, began_at timestamptz, seconds int, record jsonb,
-    since timestamptz)
-RETURNS void LANGUAGE plpgsql AS $$
-DECLARE said jsonb; old jsonb; gone jsonb; late boolean;
+CREATE OR REPLACE FUNCTION onemap.interval_follow(said jsonb, since timestamptz, INOUT held jsonb, INOUT came jsonb, OUT fate text,
+    OUT gone jsonb)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE old jsonb := held; new jsonb := held || said; stamps jsonb;
 BEGIN
-    SELECT jsonb_object_agg(o.value->>'key', coalesce(o.value->>'value', '') ORDER BY o.place) INTO said
-    FROM jsonb_array_elements(record->'others') WITH ORDINALITY o (value, place) WHERE o.value->>'key' <> '';
-    IF said IS NULL THEN
+    IF since IS NOT NULL THEN -- what came after it stands
+        SELECT new || coalesce(jsonb_object_agg(o.key, o.value), '{}') INTO new
+        FROM jsonb_each(old) o WHERE since < (came->>split_part(o.key, '.', 1))::timestamptz;
+    END IF;
+    held := new;
+    fate := CASE WHEN old = '{}' THEN 'accepted' WHEN old = new THEN 'duplicate' WHEN new @> old THEN 'merged' ELSE 'revised' END;
+    IF fate = 'duplicate' THEN
         RETURN;
     END IF;
-    SELECT i.others, since < i.received_at INTO old, late FROM onemap.interval_other i
-    WHERE i.device_id = $1 AND i.began_at = $2 AND i.seconds = $3 FOR UPDATE;
-    INSERT INTO onemap.interval_other AS i (device_id, began_at, seconds, others, received_at)
-    VALUES ($1, $2, $3, said, coalesce(since, pg_catalog.now()))
-    ON CONFLICT ON CONSTRAINT interval_other_pkey DO UPDATE SET
-        others = CASE WHEN since < i.received_at THEN excluded.others || i.others ELSE i.others || excluded.others END,
-        received_at = greatest(i.received_at, excluded.received_at)
-    WHERE NOT i.others @> excluded.others;
-    SELECT jsonb_object_agg(o.key, o.value) INTO gone FROM jsonb_each(old) o
-    WHERE said ? o.key AND said->o.key <> o.value AND late IS NOT TRUE;
-    IF gone IS NOT NULL THEN
-        INSERT INTO onemap.interval_revision (device_id, began_at, seconds, ordinal, received_at, replaced)
-        VALUES ($1, $2, $3, 0, coalesce(since, pg_catalog.now()), gone);
-    END IF;
+    SELECT jsonb_object_agg(c.ordinal, greatest((came->>c.ordinal)::timestamptz, coalesce(since, pg_catalog.now()))),
+           jsonb_agg(jsonb_build_object('ordinal', c.ordinal, 'received_at', came->c.ordinal, 'replaced', c.replaced))
+               FILTER (WHERE c.replaced IS NOT NULL)
+    INTO stamps, gone
+    FROM (SELECT split_part(n.key, '.', 1) AS ordinal,
+                 jsonb_object_agg(substr(n.key, strpos(n.key, '.') + 1), old->n.key) FILTER (WHERE old ? n.key) AS replaced
+          FROM jsonb_each(new) n WHERE old->n.key IS DISTINCT FROM n.value GROUP BY 1) c;
+    came := came || stamps;
 END $$;
-COMMENT ON FUNCTION onemap.interval_other_put(int, timestamptz, int, jsonb, timestamptz) IS
-    'Stores what a record of kind interval says beside the metrics, name by name, the newest message''s text; since: when a '
-    'message that comes again from quarantine came first';
+COMMENT ON FUNCTION onemap.interval_follow(jsonb, timestamptz, jsonb, jsonb) IS
+    'What an interval has (held, and when that came) after a record that says something of it, what the record was for it, and '
+    'what it has replaced ([{ordinal, received_at, replaced}]). The newest message counts, value by value; one that comes again '
+    'from quarantine (since: when it came first) fills what is missing, and changes only what is older than itself';
 
--- The newest message counts, value by value. One that comes again from quarantine fills what is missing, and changes only what is
--- older than itself.
-CREATE OR REPLACE FUNCTION onemap.interval_put(subsystem text, vendor text, record jsonb, since timestamptz DEFAULT NULL)
-RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    device int := onemap.record_device(subsystem, vendor, record, 'device_code');
-    began timestamptz := onemap.record_time(record, 'began_at_ms');
-    lasts int := (record->>'seconds')::int;
-    old jsonb := onemap.interval_flat(device, began, lasts); new jsonb;
+CREATE OR REPLACE FUNCTION onemap.interval_after(message jsonb, member jsonb, device int, since timestamptz, INOUT held jsonb,
+    INOUT came jsonb, OUT told jsonb, OUT gone jsonb)
+LANGUAGE plpgsql STABLE AS $$
+DECLARE record jsonb := member->'record'; subsystem text := message->>'subsystem'; problem jsonb; said jsonb; f record;
 BEGIN
-    INSERT INTO onemap.interval_value AS i (device_id, began_at, seconds, ordinal, minimum, mean, maximum, total, converted_minimum,
+    said := onemap.interval_said(subsystem, record);
+    IF device IS NULL THEN
+        problem := onemap.record_problem((member->>'index')::int, 'CH002', format(
+            'device_code: there is no device %s of this vendor; send its inventory first', record->>'device_code'));
+    ELSIF said = '{}' THEN
+        problem := onemap.record_problem((member->>'index')::int, 'CH002', format(
+            'values: not one of them names a metric of %s with numbers', subsystem));
+    ELSIF NOT record ?& '{began_at_ms,seconds}' OR (record->>'seconds')::int NOT BETWEEN 0 AND 86400
+            OR EXISTS (SELECT FROM jsonb_array_elements(record->'values') v WHERE v->>'flag' !~ '^[NFMSDCTB]$') THEN
+        problem := onemap.record_problem((member->>'index')::int, '23514', NULL);
+    END IF;
+    IF problem IS NOT NULL THEN
+        told := jsonb_build_object('fate', 'rejected', 'problem', problem);
+        RETURN;
+    END IF;
+    f := onemap.interval_follow(said, since, held, came);
+    held := f.held;
+    came := f.came;
+    gone := f.gone;
+    told := jsonb_build_object('fate', f.fate, 'flaws', onemap.interval_flaws(subsystem, record));
+END $$;
+COMMENT ON FUNCTION onemap.interval_after(jsonb, jsonb, int, timestamptz, jsonb, jsonb) IS
+    'An interval of this device after a record (interval_follow), and what became of the record: {fate, flaws, problem}';
+
+CREATE OR REPLACE FUNCTION onemap.intervals_write(devices int[], begans timestamptz[], lasts int[], before jsonb[], held jsonb[],
+    came jsonb[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE numbers onemap.interval_value[]; texts onemap.interval_other[]; wanted bigint; made bigint; more bigint;
+BEGIN
+    SELECT array_agg((k.device, k.began, k.lasting, c.ordinal::int, v.minimum, v.mean, v.maximum, v.total, v.converted_minimum,
+               v.converted_mean, v.converted_maximum, v.flag, (k.stamps->>c.ordinal)::timestamptz)::onemap.interval_value)
+               FILTER (WHERE c.ordinal <> '0'),
+           array_agg((k.device, k.began, k.lasting, c.named, (k.stamps->>c.ordinal)::timestamptz)::onemap.interval_other)
+               FILTER (WHERE c.ordinal = '0'),
+           count(*) FILTER (WHERE c.is_new)
+    INTO numbers, texts, wanted
+    FROM unnest(devices, begans, lasts, before, held, came) AS k(device, began, lasting, old, new, stamps)
+    CROSS JOIN LATERAL (
+        SELECT split_part(n.key, '.', 1) AS ordinal, jsonb_object_agg(substr(n.key, strpos(n.key, '.') + 1), n.value) AS named,
+               NOT bool_or(k.old ? n.key) AS is_new
+        FROM jsonb_each(k.new) n GROUP BY 1 HAVING bool_or(k.old->n.key IS DISTINCT FROM n.value)) c
+    CROSS JOIN LATERAL jsonb_to_record(CASE WHEN c.ordinal <> '0' THEN c.named ELSE '{}' END) AS v (minimum float8, mean float8,
+        maximum float8, total float8, converted_minimum float8, converted_mean float8, converted_maximum float8, flag text)
+    WHERE k.new <> k.old;
+    UPDATE onemap.interval_value i SET minimum = r.minimum, mean = r.mean, maximum = r.maximum, total = r.total,
+        converted_minimum = r.converted_minimum, converted_mean = r.converted_mean, converted_maximum = r.converted_maximum,
+        flag = r.flag, received_at = r.received_at
+    FROM unnest(numbers) r
+    WHERE i.device_id = r.device_id AND i.began_at = r.began_at AND i.seconds = r.seconds AND i.ordinal = r.ordinal;
+    UPDATE onemap.interval_other i SET others = o.others, received_at = o.received_at
+    FROM unnest(texts) o WHERE i.device_id = o.device_id AND i.began_at = o.began_at AND i.seconds = o.seconds;
+    INSERT INTO onemap.interval_value (device_id, began_at, seconds, ordinal, minimum, mean, maximum, total, converted_minimum,
         converted_mean, converted_maximum, flag, received_at)
-    SELECT DISTINCT ON (m.ordinal) device, began, lasts, m.ordinal, v.minimum, v.mean, v.maximum, v.total, v.converted_minimum,
-           v.converted_mean, v.converted_maximum, v.flag, coalesce(since, pg_catalog.now())
-    FROM jsonb_array_elements(record->'values') WITH ORDINALITY AS e(value, place)
-    CROSS JOIN LATERAL jsonb_to_record(e.value) AS v (metric text, minimum float8, mean float8, maximum float8, total float8,
-        converted_minimum float8, converted_mean float8, converted_maximum float8, flag text)
-    JOIN onemap.metric m ON m.subsystem = $1 AND m.key = v.metric AND m.kind <> 'text'
-    ORDER BY m.ordinal, e.place DESC
-    ON CONFLICT ON CONSTRAINT interval_value_pkey DO UPDATE SET
-        minimum = onemap.interval_pick(since < i.received_at, i.minimum, excluded.minimum),
-        mean = onemap.interval_pick(since < i.received_at, i.mean, excluded.mean),
-        maximum = onemap.interval_pick(since < i.received_at, i.maximum, excluded.maximum),
-        total = onemap.interval_pick(since < i.received_at, i.total, excluded.total),
-        converted_minimum = onemap.interval_pick(since < i.received_at, i.converted_minimum, excluded.converted_minimum),
-        converted_mean = onemap.interval_pick(since < i.received_at, i.converted_mean, excluded.converted_mean),
-        converted_maximum = onemap.interval_pick(since < i.received_at, i.converted_maximum, excluded.converted_maximum),
-        flag = CASE WHEN since < i.received_at THEN coalesce(i.flag, excluded.flag) ELSE coalesce(excluded.flag, i.flag) END,
-        received_at = greatest(i.received_at, excluded.received_at);
-    PERFORM onemap.interval_other_put(device, began, lasts, record, since);
-    new := onemap.interval_flat(device, began, lasts);
-    IF new = '{}' THEN
-        RAISE EXCEPTION 'values: not one of them names a metric of % with numbers', subsystem USING ERRCODE = 'CH002';
-    END IF;
-    RETURN CASE WHEN old = '{}' THEN 'accepted' WHEN old = new THEN 'duplicate' WHEN new @> old THEN 'merged' ELSE 'revised' END;
+    SELECT r.device_id, r.began_at, r.seconds, r.ordinal, r.minimum, r.mean, r.maximum, r.total, r.converted_minimum,
+        r.converted_mean, r.converted_maximum, r.flag, r.received_at
+    FROM unnest(numbers) r ON CONFLICT ON CONSTRAINT interval_value_pkey DO NOTHING;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    INSERT INTO onemap.interval_other (device_id, began_at, seconds, others, received_at)
+    SELECT o.device_id, o.began_at, o.seconds, o.others, o.received_at
+    FROM unnest(texts) o ON CONFLICT ON CONSTRAINT interval_other_pkey DO NOTHING;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    PERFORM onemap.objects_raced(wanted, made + more);
 END $$;
-COMMENT ON FUNCTION onemap.interval_put(text, text, jsonb, timestamptz) IS
-    'Stores one record of kind interval: what a device says of an interval';
+COMMENT ON FUNCTION onemap.intervals_write(int[], timestamptz[], int[], jsonb[], jsonb[], jsonb[]) IS
+    'Stores what changed of these intervals: what they had, what they have, and when that came';
 
-CREATE OR REPLACE FUNCTION onemap.interval_keep() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE gone jsonb;
+CREATE OR REPLACE FUNCTION onemap.intervals_put(message jsonb, members jsonb[], since timestamptz) RETURNS jsonb[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    of int[]; devices int[]; begans timestamptz[]; lasts int[]; before jsonb[]; held jsonb[]; came jsonb[];
+    told jsonb[]; gone jsonb[] := ARRAY[]::jsonb[]; s record; n int := 1; k int;
 BEGIN
-    IF to_jsonb(old) - 'received_at' = to_jsonb(new) - 'received_at' THEN
-        RETURN NULL;
-    END IF;
-    SELECT jsonb_object_agg(o.key, o.value) INTO gone
-    FROM jsonb_each(jsonb_strip_nulls(to_jsonb(old) - 'received_at')) o WHERE o.value IS DISTINCT FROM to_jsonb(new)->o.key;
-    IF gone IS NOT NULL THEN
-        INSERT INTO onemap.interval_revision (device_id, began_at, seconds, ordinal, received_at, replaced)
-        VALUES (old.device_id, old.began_at, old.seconds, old.ordinal, old.received_at, gone);
-    END IF;
-    RETURN new;
+    SELECT array_agg(r.key ORDER BY r.n), array_agg(r.device ORDER BY r.key) FILTER (WHERE r.first = 1),
+           array_agg(r.began ORDER BY r.key) FILTER (WHERE r.first = 1),
+           array_agg(r.lasting ORDER BY r.key) FILTER (WHERE r.first = 1)
+    INTO of, devices, begans, lasts
+    FROM (SELECT m.*, (dense_rank() OVER (ORDER BY m.device, m.began, m.lasting))::int AS key,
+                 row_number() OVER (PARTITION BY m.device, m.began, m.lasting ORDER BY m.n) AS first
+          FROM (SELECT a.n, onemap.record_time(a.e->'record', 'began_at_ms') AS began, (a.e->'record'->>'seconds')::int AS lasting,
+                       (SELECT d.id FROM onemap.device d WHERE d.subsystem = message->>'subsystem'
+                        AND d.vendor = message->>'vendor' AND d.code = a.e->'record'->>'device_code') AS device
+                FROM unnest(members) WITH ORDINALITY AS a(e, n)) m) r;
+    SELECT i.held, i.held, i.came INTO before, held, came FROM onemap.intervals_stored(devices, begans, lasts) i;
+    WHILE n <= cardinality(members) LOOP
+        BEGIN -- as far as nothing unforeseen comes (members_follow)
+            WHILE n <= cardinality(members) LOOP
+                k := of[n];
+                s := onemap.interval_after(message, members[n], devices[k], since, held[k], came[k]);
+                told[n] := s.told;
+                held[k] := s.held;
+                came[k] := s.came;
+                IF s.gone IS NOT NULL THEN
+                    gone := gone || jsonb_build_object('device', devices[k], 'began', begans[k], 'lasts', lasts[k], 'list', s.gone);
+                END IF;
+                n := n + 1;
+            END LOOP;
+        EXCEPTION
+            WHEN OTHERS THEN
+                IF onemap.server_fault(SQLSTATE) THEN
+                    RAISE;
+                END IF;
+                told[n] := jsonb_build_object('fate', 'rejected', 'problem',
+                    onemap.record_problem((members[n]->>'index')::int, SQLSTATE, SQLERRM));
+                n := n + 1;
+        END;
+    END LOOP;
+    PERFORM onemap.intervals_write(devices, begans, lasts, before, held, came);
+    INSERT INTO onemap.interval_revision (device_id, began_at, seconds, ordinal, received_at, replaced)
+    SELECT r.device, r.began, r.lasts, e.ordinal, e.received_at, e.replaced
+    FROM unnest(gone) AS g(entry)
+    CROSS JOIN LATERAL jsonb_to_record(g.entry) AS r (device int, began timestamptz, lasts int, list jsonb)
+    CROSS JOIN LATERAL jsonb_to_recordset(r.list) AS e (ordinal int, received_at timestamptz, replaced jsonb);
+    RETURN told;
 END $$;
-COMMENT ON FUNCTION onemap.interval_keep() IS
-    'Trigger that passes over what says nothing new, and keeps what a correction replaces';
-CREATE OR REPLACE TRIGGER interval_value_keep BEFORE UPDATE ON onemap.interval_value
-    FOR EACH ROW EXECUTE FUNCTION onemap.interval_keep();
+COMMENT ON FUNCTION onemap.intervals_put(jsonb, jsonb[], timestamptz) IS
+    'Stores the records of a message of kind interval, and what they replace; what became of each: {fate, flaws, problem}';
 
 CREATE OR REPLACE FUNCTION onemap.interval_forget(before timestamptz) RETURNS bigint
 LANGUAGE plpgsql AS $$

@@ -88,7 +88,7 @@ END $$;
 COMMENT ON FUNCTION onemap.objects_store(text, anyarray, anyarray, jsonb[], int[], jsonb[]) IS
     'Stores what changed of the objects of a message; what is told of their records: rejected, if their object could not be stored';
 
--- kind: inventory, PERSON, VEHICLE or work.
+-- kind: inventory, PERSON, VEHICLE, work or interval.
 CREATE OR REPLACE FUNCTION onemap.members_put(message jsonb, kind text, members jsonb[], since timestamptz) RETURNS jsonb[]
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -96,6 +96,9 @@ DECLARE
     device onemap.device[]; device_after onemap.device[];
     staff onemap.vehicle[]; staff_after onemap.vehicle[]; work onemap.work_order[]; work_after onemap.work_order[];
 BEGIN
+    IF kind = 'interval' THEN
+        RETURN onemap.intervals_put(message, members, since);
+    END IF;
     SELECT array_agg(k.object ORDER BY k.n), array_agg(DISTINCT k.code) INTO of, codes
     FROM (SELECT m.n, m.code, (dense_rank() OVER (ORDER BY m.code))::int AS object
           FROM (SELECT n, e->'record'->>CASE members_put.kind WHEN 'work' THEN 'work_code' WHEN 'inventory' THEN 'device_code'
@@ -116,5 +119,5 @@ BEGIN
     RETURN onemap.objects_store(kind, staff, staff_after, members, of, told);
 END $$;
 COMMENT ON FUNCTION onemap.members_put(jsonb, text, jsonb[], timestamptz) IS
-    'Stores the records of a message of kind inventory or work, or those of its people or its vehicles; what became of each: '
-    '{fate, flaws, problem}';
+    'Stores the records of a message of kind inventory, work or interval, or those of its people or its vehicles; what became of '
+    'each: {fate, flaws, problem}';

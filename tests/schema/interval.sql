@@ -1,7 +1,7 @@
 -- Values of intervals: stored once, corrected by the newest, kept apart from the readings; compared with what the hub has computed.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(53);
+SELECT plan(57);
 SELECT onemap.vendor_put('dust', 'v', '{}');
 INSERT INTO onemap.device (subsystem, vendor, code, kind, status) VALUES ('dust', 'v', 'D1', 'site_monitor', 'active'), ('dust', 'v', 'D2', 'site_monitor', 'active');
 SELECT id AS d1 FROM onemap.device WHERE code = 'D1' \gset
@@ -51,9 +51,22 @@ SELECT is(pg_temp.store(pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 1}]', '20
 SELECT is(pg_temp.store(pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 99}, {"metric": "tsp_ug_m3", "mean": 5}]', '2026-03-10 11:00+08'), '{"first_received_ms": 1000}'), '0 0 1 0 0 0', 'late');
 SELECT is((SELECT string_agg(concat(r.metric, ' ', r.mean), ', ' ORDER BY r.metric) FROM onemap.interval_report r WHERE r.began_at = '2026-03-10 11:00+08'), 'pm25_ug_m3 8, tsp_ug_m3 5',
     'the newer value stands');
--- Thousands of records of one interval are taken one after the other.
+-- Thousands of records of one interval are taken one after the other, and written once: each version of a row would be looked at by
+-- all that come after it.
+SELECT pg_stat_get_xact_tuples_updated('onemap.interval_value'::regclass) AS updated \gset
 SELECT is(pg_temp.store((SELECT jsonb_agg(pg_temp.one(format('[{"metric": "pm25_ug_m3", "mean": %s}]', n), '2026-03-10 12:00+08')->0) FROM generate_series(1, 300) n)), '1 0 0 299 0 0', 'many');
 SELECT is((SELECT r.mean FROM onemap.interval_report r WHERE r.began_at = '2026-03-10 12:00+08'), 300::float8, 'the last one counts');
+SELECT is(pg_stat_get_xact_tuples_updated('onemap.interval_value'::regclass) - :updated, 0::bigint, 'and is all that was written');
+SELECT is((SELECT array_agg((r.replaced->>'mean')::int ORDER BY r.id) FROM onemap.interval_revision r WHERE r.began_at = '2026-03-10 12:00+08'),
+    (SELECT array_agg(n) FROM generate_series(1, 299) n), 'those before it are kept');
+SELECT is(pg_temp.store((SELECT jsonb_agg(r || '{"index": 0}') FROM (
+    SELECT pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 0.1}, {"metric": "pm25_ug_m3", "maximum": 3}]', '2026-03-10 12:01+08')->0 AS r
+    UNION ALL SELECT pg_temp.one('[{"metric": "pm25_ug_m3"}]', '2026-03-10 12:02+08')->0
+    UNION ALL SELECT pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 1, "flag": "X"}]', '2026-03-10 12:02+08')->0
+    UNION ALL SELECT pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 1}]', '2026-03-10 12:02+08', 86401)->0
+    UNION ALL SELECT pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 0.1, "total": null}]', '2026-03-10 12:01+08')->0) e)), '1 1 0 0 3 0',
+    'a metric without a value, an unknown flag and too long a time cost their records alone');
+SELECT is((SELECT concat_ws(' ', r.mean, r.maximum) FROM onemap.interval_report r WHERE r.began_at = '2026-03-10 12:01+08'), '0.1 3', 'two entries of one metric add up');
 
 -- ---- reading ----
 DELETE FROM onemap.interval_value;
@@ -124,8 +137,7 @@ SELECT is((SELECT count(*)::int FROM onemap.interval_revision WHERE began_at < '
 SELECT is((SELECT count(*)::int FROM onemap.interval_other), 1, 'what no metric takes likewise');
 SELECT onemap.partition_maintain(1, 30);
 SELECT is((SELECT count(*)::int FROM onemap.interval_value WHERE began_at < now() - interval '30 days'), 0, 'with the retention of the records');
-SELECT onemap.interval_put('dust', 'v', pg_temp.one('[{"metric": "pm25_ug_m3", "mean": 1}]')->0) AS fate \gset
-SELECT is(:'fate'::text, 'accepted', 'one record');
-SELECT throws_ok($$SELECT onemap.interval_put('dust', 'v', pg_temp.one('[]')->0 || '{"began_at_ms": 5}')$$, 'CH002', 'values: not one of them names a metric of dust with numbers', 'no values');
+SELECT is(pg_temp.store(pg_temp.one('[]')), '0 0 0 0 1 0', 'no values');
+SELECT is((SELECT q.reason FROM onemap.quarantine q ORDER BY q.id DESC LIMIT 1), 'values: not one of them names a metric of dust with numbers', 'is told');
 SELECT * FROM finish();
 ROLLBACK;
