@@ -20,10 +20,11 @@ struct document_kind {
     const char *time;                         /* the field whose time must be within the limits; NULL = none */
     const char *required[REQUIRED_MAX + 1];
     bool place_is_vital; /* a record whose place is outside the county is none of the county's */
+    const char *telling; /* the field whose absence says something: null if it was there and bad; NULL = none */
 };
 
 static const struct document_kind kinds[TOPIC_NONE] = {
-    [TOPIC_INVENTORY] = {&cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}, false},
+    [TOPIC_INVENTORY] = {&cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}, false, "retired"},
     [TOPIC_STAFF] = {&cityhub__v1__staff_record__descriptor,
                      "observed_at_ms",
                      {"kind", "code", "observed_at_ms"},
@@ -123,12 +124,13 @@ static void put_scalar(struct decoder *decoder, cJSON *object, const ProtobufCFi
     }
 }
 
-/* ---- lists. An entry in which something is wrong is left out, the others stay. */
+/* ---- lists. An entry in which something is wrong is left out, the others stay; but a bad number, as of an interval's
+ * smallest, mean and largest value, costs itself alone. */
 
 /* One entry that is being read. */
 struct entry {
     cJSON *list, *object;
-    unsigned refusals; /* before it */
+    unsigned refusals; /* before it, and of its numbers */
     char within[48];   /* "attachments[2]." */
 };
 
@@ -154,6 +156,14 @@ static bool entry_begin(struct decoder *decoder, cJSON *object, const char *name
     entry->refusals = decoder->refusals;
     decoder->within = entry->within;
     return true;
+}
+
+/* A field of an entry was read (inner; NULL = of the record), before which there had been that many refusals. */
+static void entry_spare(const struct decoder *decoder, struct entry *inner, const ProtobufCFieldDescriptor *field,
+                        unsigned refusals) {
+    if (inner != NULL && field->type == PROTOBUF_C_TYPE_DOUBLE) {
+        inner->refusals += decoder->refusals - refusals;
+    }
 }
 
 static void entry_end(struct decoder *decoder, cJSON *object, const char *name, struct entry *entry) {
@@ -190,7 +200,7 @@ static void field_begin(struct decoder *decoder, const ProtobufCFieldDescriptor 
 }
 
 static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescriptor *message, const uint8_t *at,
-                          size_t length, cJSON *object, bool inner);
+                          size_t length, cJSON *object, struct entry *inner);
 
 static void read_protobuf_message(struct decoder *decoder, const ProtobufCFieldDescriptor *field,
                                   const struct wire_field *value, cJSON *object) {
@@ -198,13 +208,13 @@ static void read_protobuf_message(struct decoder *decoder, const ProtobufCFieldD
     if (is_position(field)) {
         decode_protobuf_place(decoder, value->data, value->length, &decoder->place);
     } else if (entry_begin(decoder, object, field->name, &entry)) {
-        read_protobuf(decoder, field->descriptor, value->data, value->length, entry.object, true);
+        read_protobuf(decoder, field->descriptor, value->data, value->length, entry.object, &entry);
         entry_end(decoder, object, field->name, &entry);
     }
 }
 
 static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescriptor *message, const uint8_t *at,
-                          size_t length, cJSON *object, bool inner) {
+                          size_t length, cJSON *object, struct entry *inner) {
     struct wire wire = {.at = at, .end = at + length};
     struct wire_field value = {0};
     while (decoder->refused == PROBLEM_NONE && wire_next(&wire, &value)) {
@@ -214,13 +224,14 @@ static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescrip
             decode_unknown(decoder, decoder->record.index, NULL, 0, value.number);
             continue;
         }
-        if (!inner) {
+        unsigned refusals = decoder->refusals;
+        if (inner == NULL) {
             field_begin(decoder, field);
         }
-        if (!inner && field->label != PROTOBUF_C_LABEL_REPEATED) {
+        if (inner == NULL && field->label != PROTOBUF_C_LABEL_REPEATED) {
             decode_unflaw(decoder, field);
         }
-        if (field->type == PROTOBUF_C_TYPE_MESSAGE && value.type == WIRE_BYTES && !inner) {
+        if (field->type == PROTOBUF_C_TYPE_MESSAGE && value.type == WIRE_BYTES && inner == NULL) {
             read_protobuf_message(decoder, field, &value, object);
         } else if (wire_scalar(field->type, &value, &scalar)) {
             put_scalar(decoder, object, field, &scalar);
@@ -230,18 +241,19 @@ static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescrip
                           "compare your .proto with the hub's",
                           decoder->within, field->name, wire_type_name(value.type));
         }
+        entry_spare(decoder, inner, field, refusals);
     }
     if (wire.problem != NULL) {
-        decoder->at = inner ? decoder->at : NULL;
+        decoder->at = inner != NULL ? decoder->at : NULL;
         decode_refuse(decoder, PROBLEM_MALFORMED, "byte %td of the %s: %s; it is cut or is not protobuf", wire.at - at,
-                      inner ? "list entry" : "record", wire.problem);
+                      inner != NULL ? "list entry" : "record", wire.problem);
     }
 }
 
 /* ---- JSON */
 
 static void read_json(struct decoder *decoder, const ProtobufCMessageDescriptor *message, struct json_reader *reader,
-                      cJSON *object, bool inner);
+                      cJSON *object, struct entry *inner);
 
 static void read_json_list(struct decoder *decoder, const ProtobufCFieldDescriptor *field, struct json_reader *reader,
                            const struct json_value *value, cJSON *object) {
@@ -258,7 +270,7 @@ static void read_json_list(struct decoder *decoder, const ProtobufCFieldDescript
             decode_refuse(decoder, PROBLEM_WRONG_TYPE, "%s: must be an array of objects", field->name);
             json_skip(reader, &element);
         } else if (entry_begin(decoder, object, field->name, &entry)) {
-            read_json(decoder, field->descriptor, reader, entry.object, true);
+            read_json(decoder, field->descriptor, reader, entry.object, &entry);
             entry_end(decoder, object, field->name, &entry);
         } else {
             json_skip(reader, &element);
@@ -298,18 +310,18 @@ static void skip_member(struct decoder *decoder, const ProtobufCFieldDescriptor 
 }
 
 static void read_json(struct decoder *decoder, const ProtobufCMessageDescriptor *message, struct json_reader *reader,
-                      cJSON *object, bool inner) {
+                      cJSON *object, struct entry *inner) {
     struct json_value name, value;
     bool first = true;
     uint64_t seen = 0; /* no message of common.proto has more than 64 fields; tests/unit/test_decode_document.c looks */
     while (json_member(reader, &first, &name)) {
         const ProtobufCFieldDescriptor *field =
             name.is_cut ? NULL : decode_field_by_name(message, name.text, name.length);
-        if (field == NULL || (inner && field->type == PROTOBUF_C_TYPE_MESSAGE)) {
+        if (field == NULL || (inner != NULL && field->type == PROTOBUF_C_TYPE_MESSAGE)) {
             skip_member(decoder, NULL, reader, &name);
             continue;
         }
-        if (!inner) {
+        if (inner == NULL) {
             field_begin(decoder, field);
         }
         uint64_t bit = UINT64_C(1) << (field - message->fields);
@@ -318,9 +330,11 @@ static void read_json(struct decoder *decoder, const ProtobufCMessageDescriptor 
             continue;
         }
         seen |= bit;
+        unsigned refusals = decoder->refusals;
         if (json_value(reader, &value) && value.kind != JSON_NULL) {
             read_json_value(decoder, field, reader, &value, object);
         }
+        entry_spare(decoder, inner, field, refusals);
     }
 }
 
@@ -366,6 +380,13 @@ static void put_place(struct decoder *decoder, cJSON *object) {
     decoder->at = NULL;
 }
 
+static void put_telling(struct decoder *decoder, cJSON *object) {
+    const char *name = decoder->kind->telling;
+    if (name != NULL && decode_is_flawed(decoder, decode_field_by_name(decoder->kind->record, name, strlen(name)))) {
+        put(decoder, object, name, cJSON_CreateNull());
+    }
+}
+
 static cJSON *document_begin(struct decoder *decoder, int index) {
     decode_record_begin(decoder, index);
     decoder->optional = 0;
@@ -379,6 +400,7 @@ static void document_end(struct decoder *decoder, cJSON *object) {
     check_required(decoder, object);
     if (decoder->refused == PROBLEM_NONE) {
         put_place(decoder, object);
+        put_telling(decoder, object);
     }
     if (!decode_report_refused(decoder) && !decoder->out_of_memory) {
         struct document document = {.index = decoder->record.index,
@@ -392,7 +414,7 @@ static void document_end(struct decoder *decoder, cJSON *object) {
 static void document_protobuf(struct decoder *decoder, const uint8_t *at, size_t length, int index) {
     cJSON *object = document_begin(decoder, index);
     if (object != NULL) {
-        read_protobuf(decoder, decoder->kind->record, at, length, object, false);
+        read_protobuf(decoder, decoder->kind->record, at, length, object, NULL);
         document_end(decoder, object);
         cJSON_Delete(object);
     }
@@ -404,7 +426,7 @@ static void document_json(struct decoder *decoder, struct json_reader *reader, i
         reader->problem = "there is no memory left";
         return;
     }
-    read_json(decoder, decoder->kind->record, reader, object, false);
+    read_json(decoder, decoder->kind->record, reader, object, NULL);
     if (reader->problem == NULL) {
         document_end(decoder, object);
     }

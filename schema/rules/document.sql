@@ -98,6 +98,15 @@ END $$;
 COMMENT ON FUNCTION onemap.record_problem(int, text, text) IS
     'Why a record could not be stored, as its vendor is told: without names of tables and constraints';
 
+CREATE OR REPLACE FUNCTION onemap.problem_with(problem jsonb, flaws jsonb) RETURNS jsonb
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN CASE WHEN flaws = '[]' THEN problem
+        ELSE problem || jsonb_build_object('reason', concat_ws('; ', problem->>'reason', flaws->0->>'reason')) END;
+END $$;
+COMMENT ON FUNCTION onemap.problem_with(jsonb, jsonb) IS
+    'The problem of a record that is refused; the first of its flaws is told with it, which may be why nothing was left of it';
+
 CREATE OR REPLACE FUNCTION onemap.server_fault(state text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -224,16 +233,16 @@ BEGIN
             ELSE onemap.members_put(said, r.kind, members, since) END;
         FOR i IN 1 .. cardinality(told) LOOP
             s := told[i];
+            flaws := coalesce(members[i]->'fields', '[]') || coalesce(nullif(s->'flaws', 'null'), '[]');
             IF s->>'fate' = 'rejected' THEN
                 refused := refused + 1;
                 IF refused <= 1000 THEN
-                    found := found || (s->'problem');
+                    found := found || onemap.problem_with(s->'problem', flaws);
                 END IF;
                 CONTINUE;
             END IF;
             accepted := accepted + (s->>'fate' = 'accepted')::int; duplicates := duplicates + (s->>'fate' = 'duplicate')::int;
             merged := merged + (s->>'fate' = 'merged')::int; revised := revised + (s->>'fate' = 'revised')::int;
-            flaws := coalesce(members[i]->'fields', '[]') || (s->'flaws');
             bad_fields := bad_fields + coalesce((members[i]->>'bad_fields')::int, 0) + jsonb_array_length(s->'flaws');
             IF flaws <> '[]' AND bad_fields <= 1000 THEN
                 found := found || ARRAY(SELECT jsonb_build_object('index', members[i]->'index') || f

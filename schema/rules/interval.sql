@@ -98,15 +98,15 @@ BEGIN
             OR EXISTS (SELECT FROM jsonb_array_elements(record->'values') v WHERE v->>'flag' !~ '^[NFMSDCTB]$') THEN
         problem := onemap.record_problem((member->>'index')::int, '23514', NULL);
     END IF;
+    told := jsonb_build_object('fate', 'rejected', 'problem', problem, 'flaws', onemap.interval_flaws(subsystem, record));
     IF problem IS NOT NULL THEN
-        told := jsonb_build_object('fate', 'rejected', 'problem', problem);
         RETURN;
     END IF;
     f := onemap.interval_follow(said, since, held, came);
     held := f.held;
     came := f.came;
     gone := f.gone;
-    told := jsonb_build_object('fate', f.fate, 'flaws', onemap.interval_flaws(subsystem, record));
+    told := told || jsonb_build_object('fate', f.fate);
 END $$;
 COMMENT ON FUNCTION onemap.interval_after(jsonb, jsonb, int, timestamptz, jsonb, jsonb) IS
     'An interval of this device after a record (interval_follow), and what became of the record: {fate, flaws, problem}';

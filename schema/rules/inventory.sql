@@ -20,7 +20,8 @@ BEGIN
     said.kind := record->>'kind';
     said.name_zh := record->>'name';
     said.component_code := record->>'component_code';
-    said.status := CASE WHEN (record->>'retired')::boolean THEN 'retired' ELSE 'active' END;
+    said.status := CASE WHEN record->'retired' = 'null' THEN NULL -- it could not be read
+        WHEN (record->>'retired')::boolean THEN 'retired' ELSE 'active' END;
     said.parent_id := CASE WHEN record ? 'parent_code' THEN parent END;
     said.geom := onemap.record_point(record);
     said.department_id := onemap.record_department(record);
@@ -46,7 +47,7 @@ BEGIN
     stored.kind := coalesce(word.kind, rest.kind);
     stored.name_zh := coalesce(nullif(word.name_zh, ''), rest.name_zh, '');
     stored.component_code := coalesce(word.component_code, rest.component_code);
-    stored.status := word.status;
+    stored.status := coalesce(word.status, nullif(rest.status, 'pending'), 'active');
     stored.parent_id := coalesce(word.parent_id, rest.parent_id);
     stored.geom := coalesce(word.geom, rest.geom);
     stored.attributes := rest.attributes || word.attributes;
@@ -86,6 +87,7 @@ BEGIN
         said.vendor := message->>'vendor';
         said.code := record->>'device_code';
         said.name_zh := coalesce(said.name_zh, '');
+        said.status := coalesce(said.status, 'active');
         said.geom_outside := spot;
         RETURN said;
     END IF;
@@ -120,7 +122,9 @@ BEGIN
             member->>'refusal');
         RETURN;
     END IF;
-    flaws := CASE WHEN record ? 'parent_code' AND NOT member ? 'parent_id' THEN onemap.name_flaw(record, 'parent_code',
+    flaws := CASE WHEN record->>'parent_code' = record->>'device_code' THEN jsonb_build_array(jsonb_build_object(
+            'field', 'parent_code', 'code', 'bad_value', 'reason', 'parent_code: no device is its own parent'))
+        WHEN record ? 'parent_code' AND NOT member ? 'parent_id' THEN onemap.name_flaw(record, 'parent_code',
             'parent_code: there is no device %s of this vendor; send its inventory, then this one again') ELSE '[]' END
         || onemap.document_flaws('inventory', message->>'subsystem', message->>'vendor', record);
     record := onemap.record_without(record, flaws);

@@ -1,7 +1,7 @@
 -- The other kinds of message: inventory, staff, work, case. Every record is judged alone; a bad one goes to quarantine with
 -- its reason while the others stay.
 BEGIN;
-SELECT plan(141);
+SELECT plan(145);
 -- The case module, which takes over reported problems, needs a catalogue and has tests of its own; this stands in for it.
 DROP FUNCTION IF EXISTS onemap.case_report_from_subsystem(text, text, jsonb);
 CREATE FUNCTION onemap.case_report_from_subsystem(subsystem text, vendor text, record jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
@@ -16,7 +16,7 @@ CREATE FUNCTION pg_temp.put(kind text, record jsonb, since timestamptz DEFAULT N
 DECLARE s record; problem jsonb;
 BEGIN
     s := onemap.message_store(jsonb_strip_nulls(jsonb_build_object('subsystem', 'streetlight', 'vendor', 'v', 'kind', kind, 'topic', 'put', 'message', 'm', 'received_at_ms', 1774000000000, 'ahead_s', 300,
-        'first_received_ms', (extract(epoch FROM since) * 1000)::bigint, 'records', jsonb_build_array(jsonb_build_object('index', 0, 'record', record)), 'total', 1)), '\x00');
+        'first_received_ms', (extract(epoch FROM since) * 1000)::bigint, 'total', 1)) || jsonb_build_object('records', jsonb_build_array(jsonb_build_object('index', 0, 'record', record))), '\x00');
     DELETE FROM onemap.quarantine q WHERE q.topic = 'put' RETURNING q.problems->0 INTO problem;
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%', problem->>'reason' USING ERRCODE = CASE problem->>'code' WHEN 'unknown_reference' THEN 'CH002' WHEN 'bad_value' THEN 'CH013' ELSE '23514' END;
@@ -44,6 +44,11 @@ SELECT is(pg_temp.device('cab-1'), 'cabinet 配电箱 active 410382001001002 nor
 SELECT is(pg_temp.inventory('{"device_code": "lamp-1", "kind": "lamp", "retired": true}'), 'revised', 'retired');
 SELECT is(pg_temp.inventory('{"device_code": "lamp-1", "kind": "lamp", "retired": true}'), 'duplicate', 'retired before');
 SELECT is((SELECT status FROM onemap.device WHERE code = 'lamp-1'), 'retired', 'out of use');
+SELECT is(pg_temp.inventory('{"device_code": "lamp-1", "kind": "lamp", "retired": null}'), 'duplicate', 'whether it is could not be read: it stays what it was');
+SELECT is((SELECT status FROM onemap.device WHERE code = 'lamp-1'), 'retired', 'out of use still');
+SELECT throws_ok($$SELECT pg_temp.inventory('{"device_code": "lamp-1", "kind": "lamp", "retired": true, "parent_code": "lamp-1"}')$$, 'CH013',
+    'parent_code: no device is its own parent', 'a device is not its own parent');
+SELECT is((SELECT p.code FROM onemap.device d JOIN onemap.device p ON p.id = d.parent_id WHERE d.code = 'lamp-1'), 'cab-1', 'and keeps the one that it has');
 SELECT is(pg_temp.inventory('{"device_code": "lamp-1", "kind": "lamp"}'), 'revised', 'and in use again');
 SELECT onemap.device_register('[{"id": 700001, "subsystem": "streetlight", "vendor": "v", "code": "seen"}]');
 SELECT is(pg_temp.inventory('{"device_code": "seen", "kind": "lamp", "lon": 113.1, "lat": 34.1}'), 'accepted', 'an inventory of a pending device');

@@ -197,8 +197,10 @@ static void test_wrong_types(void **state) {
         char record[400], field[64];
         snprintf(record, sizeof record, "{\"device_code\":\"D\",\"kind\":\"lamp\",%s}", cases[i].members);
         sscanf(cases[i].members, "\"%63[^\"]", field);
+        /* An inventory that says nothing of it says that the device is in use: one that says it wrongly does not. */
         expect_json(flawed(*state, "inventory", record, field, cases[i].code, cases[i].word),
-                    "{\"device_code\":\"D\",\"kind\":\"lamp\"}");
+                    strcmp(field, "retired") == 0 ? "{\"device_code\":\"D\",\"kind\":\"lamp\",\"retired\":null}"
+                                                  : "{\"device_code\":\"D\",\"kind\":\"lamp\"}");
     }
     refused(*state, "work", "{\"work_code\":\"W\",\"status\":4,\"observed_at_ms\":" NOW "}", "bad_enum",
             "status: has no value 4; it has PLANNED = 0, STARTED = 1, FINISHED = 2, CANCELLED = 3");
@@ -348,6 +350,29 @@ static void test_entries(void **state) {
     }
 }
 
+/* Of an interval's values a bad number costs itself, as a bad reading does; without its metric or with an unknown flag
+ * (is it a reading at all?) the entry says nothing. */
+static void test_interval_values(void **state) {
+    struct decoded *decoded = *state;
+#define INTERVAL(values) "{\"device_code\":\"D\",\"began_at_ms\":" NOW ",\"seconds\":60,\"values\":[" values "]}"
+    static const struct {
+        const char *text, *code, *word, *left;
+    } cases[] = {
+        {INTERVAL("{\"metric\":\"m\",\"mean\":35,\"maximum\":NaN}"), "not_finite", "values[0].maximum: is not finite",
+         INTERVAL("{\"metric\":\"m\",\"mean\":35}")},
+        {INTERVAL("{\"metric\":\"m\",\"mean\":\"--\",\"maximum\":3},{\"metric\":\"n\",\"mean\":[]}"), "wrong_type",
+         "values[0].mean: is the text \"--\"", INTERVAL("{\"metric\":\"m\",\"maximum\":3},{\"metric\":\"n\"}")},
+        {INTERVAL("{\"metric\":\"m\",\"mean\":35,\"flag\":\"n\"},{\"metric\":\"n\",\"mean\":1}"), "bad_value",
+         "values[0].flag: is \"n\"", INTERVAL("{\"metric\":\"n\",\"mean\":1}")},
+        {INTERVAL("{\"mean\":35},{\"metric\":\"n\",\"mean\":1}"), "missing_field", "values[0].metric: is missing",
+         INTERVAL("{\"metric\":\"n\",\"mean\":1}")},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        expect_json(flawed(decoded, "interval", cases[i].text, "values", cases[i].code, cases[i].word), cases[i].left);
+    }
+#undef INTERVAL
+}
+
 /* As protobuf's own printer writes them: every name and every whole number of 64 bits. */
 static void test_protobuf_json(void **state) {
     struct decoded *decoded = *state;
@@ -465,6 +490,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_lengths, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_protobuf, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_entries, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_interval_values, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_protobuf_json, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_places_outside, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_other_kind_of_message, decoded_setup, decoded_teardown),
