@@ -11,6 +11,7 @@
 #include "hub/base/secret.h"
 #include "hub/http/query.h"
 #include "hub/http/request.h"
+#include "hub/http/request_check.h"
 
 enum {
     HASHES_AT_A_TIME = 2, /* 19 MiB each */
@@ -174,6 +175,9 @@ static void on_hashed(uv_work_t *work, int status) {
 
 static void sink_finish(struct request *request, void *sink) {
     struct account *account = sink;
+    if (account->body.length > 0 && !request_body_is_text(request, account->body.data, account->body.length)) {
+        return;
+    }
     account->asked = cJSON_ParseWithLength(account->body.data, account->body.length);
     if (!cJSON_IsObject(account->asked)) {
         request_refuse(request, PROBLEM_BODY, "请求体须为 JSON 对象", "the body must be a JSON object");

@@ -264,6 +264,15 @@ static bool check_body(struct request *request) {
     return true;
 }
 
+bool request_body_is_text(struct request *request, const char *bytes, size_t length) {
+    bool text = text_flaw(bytes, length, true) == NULL;
+    if (!text) {
+        request_refuse(request, PROBLEM_BODY, "请求体须为 UTF-8 编码的 JSON，不含控制字符",
+                       "the body must be JSON in UTF-8 without control characters");
+    }
+    return text;
+}
+
 bool request_body_fits(struct request *request) {
     const struct route *route = request->route;
     if (request->body_length == 0) {
@@ -273,13 +282,8 @@ bool request_body_fits(struct request *request) {
         return route->body.optional;
     }
     bool is_json = strcmp(route->body.types, "application/json") == 0;
-    const char *flaw =
-        route->body.sink != NULL || !is_json ? NULL : text_flaw(request->body.data, request->body.length, true);
-    if (flaw != NULL) {
-        request_refuse(request, PROBLEM_BODY, "请求体须为 UTF-8 编码的 JSON，不含控制字符",
-                       "the body must be JSON in UTF-8 without control characters");
-    }
-    return flaw == NULL;
+    return route->body.sink != NULL || !is_json ||
+           request_body_is_text(request, request->body.data, request->body.length);
 }
 
 /* ---- the answer's type ---- */

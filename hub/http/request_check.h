@@ -17,4 +17,9 @@ void request_refuse_large(struct request *request);
 /* Whether the collected body is what its type says; refuses the request if not. */
 bool request_body_fits(struct request *request);
 
+/* Whether these bytes, the body of a row with a sink of its own, are text as JSON has to be; refuses the request if
+ * not.
+ */
+bool request_body_is_text(struct request *request, const char *bytes, size_t length);
+
 #endif

@@ -72,7 +72,7 @@ BEGIN
     END IF;
     BEGIN
         result := (request->>'at')::timestamptz;
-    EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+    EXCEPTION WHEN data_exception THEN
         result := NULL;
     END;
     IF result IS NULL OR NOT isfinite(result) OR request->>'at' !~ '[0-9] *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' THEN

@@ -147,7 +147,7 @@ BEGIN
         RETURN typed::timestamptz;
     END IF;
     RETURN onemap.local_moment(typed::timestamp);
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow OR interval_field_overflow OR invalid_text_representation THEN
+EXCEPTION WHEN data_exception THEN -- no form, no such day, no such offset, too long an interval
     RAISE EXCEPTION '"%" is no time', typed
         USING ERRCODE = 'invalid_datetime_format',
             HINT = 'For example 2026-11-24, "2026-11-24 08:00", 2026-11-24T08:00:00Z or "2 hours".';

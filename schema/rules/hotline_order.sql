@@ -95,7 +95,7 @@ BEGIN
         RAISE EXCEPTION 'field "%" is no time with an offset', member USING ERRCODE = 'CH014';
     END IF;
     RETURN typed::timestamptz;
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION 'field "%" is no time with an offset', member USING ERRCODE = 'CH014';
 END $$;
 COMMENT ON FUNCTION onemap.order_time(jsonb, text, timestamptz) IS 'A moment of a body, or the usual one; CH014 if it is none';

@@ -61,7 +61,7 @@ BEGIN
         PERFORM onemap.open311_refuse(400, what || ' 须为 W3C 时间 / must be a W3C time, such as 2026-11-24T08:00:00+08:00');
     END IF;
     RETURN onemap.typed_time(shown);
-EXCEPTION WHEN invalid_datetime_format OR datetime_field_overflow THEN
+EXCEPTION WHEN data_exception THEN
     PERFORM onemap.open311_refuse(400, what || ' 须为 W3C 时间 / must be a W3C time, such as 2026-11-24T08:00:00+08:00');
     RETURN NULL;
 END $$;

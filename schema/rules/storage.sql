@@ -72,7 +72,7 @@ CREATE OR REPLACE FUNCTION onemap.storage_asked(request jsonb) RETURNS date
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN (request->>'day')::date;
-EXCEPTION WHEN datetime_field_overflow OR invalid_datetime_format THEN
+EXCEPTION WHEN data_exception THEN
     RAISE EXCEPTION '"%" is no day', request->>'day' USING ERRCODE = 'CH013';
 END $$;
 COMMENT ON FUNCTION onemap.storage_asked(jsonb) IS 'The day of a request: {day}';

@@ -62,6 +62,7 @@ SELECT is(test.try(test.of(x.state), x.action, x.role, x.fields::jsonb), x.wante
     ('handling', 'attach', 'department', '{"at": "2999-01-01T00:00:00Z"}', 'CH014', 'in the future'),
     ('handling', 'attach', 'department', '{"at": "2025-01-01 00:00:00"}', 'CH014', 'a time without an offset'),
     ('handling', 'attach', 'department', '{"at": "yesterday noon"}', 'CH014', 'no time'),
+    ('handling', 'attach', 'department', '{"at": "2025-01-01T00:00:00+99:99"}', 'CH014', 'no offset'),
     ('handling', 'attach', 'department', '{"at": "2025-02-30T00:00:00Z"}', 'CH014', 'a day that is not'),
     ('handling', 'attach', 'department', '{"at": "infinity"}', 'CH014', 'never'),
     ('handling', 'attach', 'department', '{"attachments": [{"uri": "a", "sha256": "12", "size_bytes": 1, "media_type": "image/png"}]}', 'CH013', 'no SHA-256'),

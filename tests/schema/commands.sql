@@ -1,6 +1,6 @@
 -- What `cityhub vendor` and `cityhub quarantine` call.
 BEGIN;
-SELECT plan(56);
+SELECT plan(57);
 INSERT INTO onemap.department (code, name_zh, kind, active) VALUES ('street', '街道', 'street', true), ('old', '旧', 'county', false);
 
 -- Times as people type them. The county is at UTC+8.
@@ -15,6 +15,7 @@ SELECT is(onemap.typed_time('1 day ago'), now() - interval '1 day', 'with or wit
 SELECT is(onemap.typed_time(NULL), NULL, 'nothing is nothing');
 SELECT throws_ok($$SELECT onemap.typed_time('yestermorrow')$$, '22007', '"yestermorrow" is no time', 'a word is no time');
 SELECT throws_ok($$SELECT onemap.typed_time('2026-02-30')$$, '22007', '"2026-02-30" is no time', 'nor a day that does not exist');
+SELECT throws_ok($$SELECT onemap.typed_time('2026-02-03T00:00:00+99:99')$$, '22007', '"2026-02-03T00:00:00+99:99" is no time', 'nor an offset');
 SELECT throws_ok($$SELECT onemap.typed_time('')$$, '22007', NULL, 'nor is nothing typed');
 SELECT throws_ok($$SELECT onemap.typed_time('99999999999999999999 days')$$, '22007', NULL, 'nor more days than there are');
 SELECT throws_ok($$SELECT onemap.typed_time('99999999 weeks')$$, '22007', NULL, 'nor a time before all times');

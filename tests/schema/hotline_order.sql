@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(40);
+SELECT plan(41);
 SELECT onemap.token_add(jsonb_build_object('name', t.name, 'rights', t.rights, 'days', 30, 'hash', encode(sha256(t.name::bytea), 'hex')))
 FROM (VALUES ('hotline', 'order'), ('other', 'order'), ('reader', 'read')) AS t (name, rights);
 CREATE FUNCTION pg_temp.program(name text, parameters jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
@@ -32,7 +32,8 @@ SELECT throws_ok(format('SELECT pg_temp.send(%L, %L)', w.who, w.sent), w.code, N
     (test.as('seer'), '{"external_number": "1"}', 'CH019', 'nor who only looks'), (test.as('accept'), '{}', 'CH013', 'a number is needed'),
     (test.as('accept'), '{"external_number": "1", "source": "热线"}', 'CH013', 'and a source'),
     (test.as('accept'), '{"external_number": "1", "lon": 1, "lat": 1}', 'CH013', 'no place elsewhere'),
-    (test.as('accept'), '{"external_number": "1", "sign_by": "soon"}', 'CH014', 'a limit is a moment')) AS w (who, sent, code, what);
+    (test.as('accept'), '{"external_number": "1", "sign_by": "soon"}', 'CH014', 'a limit is a moment'),
+    (test.as('accept'), '{"external_number": "1", "sign_by": "2026-01-01T00:00:00+99:99"}', 'CH014', 'with an offset that there is')) AS w (who, sent, code, what);
 
 -- ---- who sees which ----
 SELECT is((SELECT string_agg(CASE WHEN EXISTS (SELECT FROM onemap.http_order(w.who || jsonb_build_object('number', :'number'))) THEN 'y' ELSE 'n' END, '' ORDER BY w.n)

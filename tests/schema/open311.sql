@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(54);
+SELECT plan(55);
 CREATE FUNCTION pg_temp.escaped(words text) RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(encode(convert_to(words, 'UTF8'), 'hex'), '(..)', '%\1', 'g') $$;
 CREATE FUNCTION pg_temp.form(fields jsonb) RETURNS bytea LANGUAGE sql AS $$
@@ -120,5 +120,6 @@ SELECT is(pg_temp.list(jsonb_build_object('service_request_id', :'numbered'))->0
 SELECT is((SELECT count(DISTINCT e.e->>'update_id') = count(*) FROM jsonb_array_elements((SELECT a.body::jsonb
     FROM onemap.http_open311_updates_json('{}') a)) e (e)), true, 'ids of updates are unique');
 SELECT is((SELECT a.status FROM onemap.http_open311_updates_xml('{"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-09-01T00:00:00Z"}') a), 400, 'more than 90 days');
+SELECT is((SELECT a.status FROM onemap.http_open311_updates_xml('{"start_date": "2026-01-01T00:00:00+99:99"}') a), 400, 'an offset that there is not');
 SELECT * FROM finish();
 ROLLBACK;
