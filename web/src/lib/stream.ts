@@ -81,8 +81,9 @@ export const isLeft = (thing: object): thing is Left => "left" in thing;
 
 interface Listener {
   layers: Partial<{ [L in Layer]: (things: Things[L]) => void }>;
-  /** What was known may be old: read anew. Also called when somebody begins to listen while the connection is there. */
-  anew: () => void;
+  /** What was known may be old: read anew. Also called when somebody begins to listen while the connection is there: `begins`, what is asked for in the
+   * same turn or later is newer than the connection, and need not be asked for again. */
+  anew: (begins: boolean) => void;
 }
 
 const listeners = new Set<Listener>();
@@ -99,10 +100,14 @@ export function showPast(is: boolean): void {
 const HIDDEN_MS = 300_000;
 let source: EventSource | null = null;
 let wanted = "";
+/** What a view that is being loaded will listen to. */
+let expected: Layer[] = [];
+/** Whether the connection's snapshot has come. */
+let begun = false;
 let hiddenSince = 0;
 let retry: ReturnType<typeof setTimeout> | undefined;
 
-const layersWanted = (): string => [...new Set([...listeners].flatMap((listener) => Object.keys(listener.layers)))].sort().join(",");
+const layersWanted = (): string => [...new Set([...expected, ...[...listeners].flatMap((listener) => Object.keys(listener.layers))])].sort().join(",");
 
 function close(): void {
   clearTimeout(retry);
@@ -111,13 +116,14 @@ function close(): void {
 }
 
 function tellAnew(): void {
-  for (const listener of [...listeners]) listener.anew();
+  for (const listener of [...listeners]) listener.anew(false);
 }
 
 function open(): void {
   close();
   wanted = layersWanted();
-  if (wanted === "" || presence.value !== "in") {
+  begun = false;
+  if (wanted === "" || !(presence.value === "in" || (presence.value === "asking" && expected.length > 0))) {
     liveness.value = past ? "past" : "off";
     return;
   }
@@ -133,27 +139,37 @@ function open(): void {
   for (const event of ["snapshot", "resync"]) {
     mine.addEventListener(event, () => {
       alive();
+      begun = true;
       tellAnew();
     });
   }
   for (const layer of wanted.split(",") as Layer[]) {
     mine.addEventListener(layer, (event: MessageEvent<string>) => {
       alive();
+      if (listeners.size === 0) return;
       const things = JSON.parse(event.data) as never;
       for (const listener of [...listeners]) (listener.layers[layer] as ((things: never) => void) | undefined)?.(things);
     });
   }
 }
 
+/** Connects while the view that will listen to these is being loaded: what that asks for is then newer, and is asked for once. */
+export function expectStream(layers: Layer[]): void {
+  if (source !== null || listeners.size > 0) return;
+  expected = layers;
+  open();
+}
+
 /** Listens until the returned function is called. */
-export function listen(layers: Listener["layers"], anew: () => void): () => void {
+export function listen(layers: Listener["layers"], anew: Listener["anew"]): () => void {
   const listener: Listener = { layers, anew };
   listeners.add(listener);
   // At the end of the turn: a view's parts begin to listen together, and are one connection.
   queueMicrotask(() => {
+    expected = [];
     if (!listeners.has(listener)) return;
     if (source === null || layersWanted().split(",").some((layer) => !wanted.split(",").includes(layer))) open();
-    else anew();
+    else if (begun) anew(true);
   });
   return () => {
     listeners.delete(listener);
@@ -179,5 +195,5 @@ addEventListener("online", () => listeners.size > 0 && open());
 
 effect(() => {
   if (presence.value === "in") queueMicrotask(() => listeners.size > 0 && open());
-  else close();
+  else if (presence.value !== "asking") close();
 });

@@ -57,9 +57,11 @@ const TILED = ["grid", "department", "zone", "device", "alarm", "case"];
 const tileAddress = (layer: string, moment: string | null): string =>
   `${location.origin}/api/v1/tiles/${layer}/{z}/{x}/{y}.mvt${moment === null ? "" : `?at=${encodeURIComponent(moment)}`}`;
 
-const tiles = (layer: string) => ({ type: "vector" as const, tiles: [tileAddress(layer, null)], maxzoom: layer === "grid" || layer === "department" ? 14 : 18 });
+const tiles = (layer: string) => ({ type: "vector" as const, tiles: [tileAddress(layer, null)], maxzoom: 18 });
+/** Of grid cells there is nothing outside of `frame`, which is around all of them. */
+const cells = (layer: string, frame: Box | null) => ({ ...tiles(layer), maxzoom: 14, ...(frame && { bounds: frame }) });
 
-function style(): StyleSpecification {
+function style(frame: Box | null): StyleSpecification {
   const counts = (layer: PointLayer, colourOf: ExpressionSpecification | string, shift: number) => ({
     id: `${layer}-counts`,
     type: "circle" as const,
@@ -100,8 +102,8 @@ function style(): StyleSpecification {
       "device-found": found,
       "alarm-found": found,
       "case-found": found,
-      grid: tiles("grid"),
-      department: tiles("department"),
+      grid: cells("grid", frame),
+      department: cells("department", frame),
       zone: tiles("zone"),
       device: tiles("device"),
       alarm: tiles("alarm"),
@@ -154,10 +156,10 @@ export class Canvas {
   /** While an area is drawn: takes a corner. */
   private corner: ((lon: number, lat: number) => void) | null = null;
 
-  constructor(container: HTMLElement, private readonly movers: MoverLayer, at: { lon: number; lat: number; zoom: number } | null, bounds: Box | null, label: string, callbacks: Callbacks) {
+  constructor(container: HTMLElement, private readonly movers: MoverLayer, at: { lon: number; lat: number; zoom: number } | null, private readonly bounds: Box | null, label: string, callbacks: Callbacks) {
     const map = (this.map = new GlMap({
       container,
-      style: style(),
+      style: style(bounds),
       validateStyle: false,
       attributionControl: false,
       renderWorldCopies: false,
@@ -212,8 +214,9 @@ export class Canvas {
   }
 
   /** Tiles of a layer may have changed: they are asked for again at once, or when the turn ends, or when the first ones have come; those that are the
-   * same cost a 304. */
+   * same cost a 304. Before there is a style none was asked for. */
   touch(layer: PointLayer): void {
+    if (!this.map.getLayer("movers")) return;
     this.dirty.add(layer);
     if (this.whole && this.timer === undefined) this.refresh();
   }
@@ -319,7 +322,7 @@ export class Canvas {
     if (!map.getLayer("movers") || this.painted === theme.value) return;
     this.painted = theme.value;
     this.dress();
-    const fresh = style();
+    const fresh = style(this.bounds);
     for (const layer of fresh.layers) {
       for (const [key, value] of Object.entries(layer.paint ?? {})) {
         if (key.includes("color") && layer.id !== "shade") map.setPaintProperty(layer.id, key as "line-color", value as string);

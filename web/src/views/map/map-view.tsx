@@ -153,8 +153,8 @@ function useLive(canvas: Canvas | null, movers: MoverLayer, past: boolean, anew:
         alarm: () => touch("alarm"),
         case: () => touch("case"),
       },
-      () => {
-        for (const layer of ["device", "alarm", "case"] as const) touch(layer);
+      (begins) => {
+        if (!begins) for (const layer of ["device", "alarm", "case"] as const) touch(layer);
         get<{ movers: LastPlace[] }>("map/movers", {}, leaving.signal).then(
           (places) => movers.load(places.movers),
           () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again
