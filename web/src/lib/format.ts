@@ -26,31 +26,34 @@ const t = dictionary(
 export type Moment = string | number | null | undefined;
 
 const kept = new Map<string, Intl.DateTimeFormat>();
-function formatter(kind: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${kind} ${timeZone.value}`;
-  let made = kept.get(key);
+/** China has been 8 hours ahead all the year since then. */
+const CHINA_SINCE = Date.UTC(1992, 0, 1);
+const CHINA_AHEAD_MS = 8 * 3_600_000;
+
+/** 2026-11-27 08:00:12. The first formatter costs a browser as much as all of a frame: what can be told without one is. */
+function written(moment: NonNullable<Moment>): string {
+  const ms = typeof moment === "number" ? moment : Date.parse(moment);
+  if (timeZone.value === "Asia/Shanghai" && ms >= CHINA_SINCE) return new Date(ms + CHINA_AHEAD_MS).toISOString().slice(0, 19).replace("T", " ");
+  let made = kept.get(timeZone.value);
   if (made === undefined) {
-    // Swedish writes 2026-11-27 08:00:00: digits alone, the same in both languages.
+    // Swedish writes it so: digits alone, the same in both languages.
+    const options: Intl.DateTimeFormatOptions = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
     made = new Intl.DateTimeFormat("sv-SE", { timeZone: timeZone.value, ...options });
-    kept.set(key, made);
+    kept.set(timeZone.value, made);
   }
-  return made;
+  return made.format(ms);
 }
 
-const DATE: Intl.DateTimeFormatOptions = { year: "numeric", month: "2-digit", day: "2-digit" };
-const CLOCK: Intl.DateTimeFormatOptions = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-
-const write = (moment: Moment, kind: string, options: Intl.DateTimeFormatOptions): string =>
-  moment === null || moment === undefined ? "–" : formatter(kind, options).format(new Date(moment));
+const write = (moment: Moment, from: number, to: number): string => (moment === null || moment === undefined ? "–" : written(moment).slice(from, to));
 
 /** 2026-11-27 08:00 */
-export const dateTime = (moment: Moment): string => write(moment, "minute", { ...DATE, ...CLOCK });
+export const dateTime = (moment: Moment): string => write(moment, 0, 16);
 /** 2026-11-27 08:00:12 */
-export const dateTimeSeconds = (moment: Moment): string => write(moment, "second", { ...DATE, ...CLOCK, second: "2-digit" });
+export const dateTimeSeconds = (moment: Moment): string => write(moment, 0, 19);
 /** 2026-11-27 */
-export const date = (moment: Moment): string => write(moment, "date", DATE);
+export const date = (moment: Moment): string => write(moment, 0, 10);
 /** 08:00 */
-export const clock = (moment: Moment): string => write(moment, "clock", CLOCK);
+export const clock = (moment: Moment): string => write(moment, 11, 16);
 /** 11-27 08:00 */
 export const shortTime = (moment: Moment): string => dateTime(moment).replace(/^\d+-/, "");
 
@@ -86,6 +89,8 @@ const numbers = new Map<string, Intl.NumberFormat>();
 export function number(value: number | null | undefined, decimals?: number): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
+  // Both languages have commas.
+  if (Number.isSafeInteger(value) && (decimals ?? 0) === 0) return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
   const digits = decimals ?? (Number.isInteger(value) || size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
   const key = `${language.value} ${decimals ?? 0} ${digits}`;
   let made = numbers.get(key);
