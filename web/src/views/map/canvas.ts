@@ -1,6 +1,6 @@
 // MapLibre with the county's layers. What is shown is said by calls; what was picked or where the map was moved to is told by callbacks. No request
 // leaves for anywhere but the hub: no glyphs, no sprites, no base map unless the county has one.
-import { Map as GlMap, prewarm, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type StyleSpecification, type VectorTileSource } from "maplibre-gl";
+import { Map as GlMap, prewarm, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type GeoJSONSource, type LayerSpecification, type StyleSpecification, type VectorTileSource } from "maplibre-gl";
 import { presence } from "../../lib/session.ts";
 import { colour, theme } from "../../lib/theme.ts";
 import type { Box } from "../../lib/types.ts";
@@ -45,8 +45,6 @@ const REFRESH_MS = 500;
 const BASE_AGAIN_MS = 30_000;
 const EMPTY: GeoJSON.FeatureCollection = { type: "FeatureCollection", features: [] };
 const PICK_PIXELS = 12;
-/** What is drawn only at times, with its layers: while there is nothing of it, they are hidden, and cost no frame anything. */
-const TIMELY: Record<string, string[]> = { area: ["area", "area-line", "area-corners"], track: ["track", "stops"], chosen: ["chosen"] };
 
 /** Whether a map can be made, of a browser in which one could not. */
 export function hasWebgl2(): boolean {
@@ -61,7 +59,8 @@ const tiles = (layer: string) => ({ type: "vector" as const, tiles: [tileAddress
 /** Of grid cells there is nothing outside of `frame`, which is around all of them. */
 const cells = (layer: string, frame: Box | null) => ({ ...tiles(layer), maxzoom: 14, ...(frame && { bounds: frame }) });
 
-function style(frame: Box | null): StyleSpecification {
+/** From below. What is drawn only at times has a source of its own, which is there as long as there is something of it. */
+function layers(): LayerSpecification[] {
   const counts = (layer: PointLayer, colourOf: ExpressionSpecification | string, shift: number) => ({
     id: `${layer}-counts`,
     type: "circle" as const,
@@ -94,47 +93,33 @@ function style(frame: Box | null): StyleSpecification {
     points(layer, icons[layer]),
     { id: `${layer}-found`, type: "symbol" as const, source: `${layer}-found`, layout: { "icon-image": icons[layer], "icon-allow-overlap": true, "icon-ignore-placement": true } },
   ];
-  const found = { type: "geojson" as const, data: EMPTY };
-  const hidden = Object.values(TIMELY).flat();
-  const whole: StyleSpecification = {
-    version: 8,
-    sources: {
-      "device-found": found,
-      "alarm-found": found,
-      "case-found": found,
-      grid: cells("grid", frame),
-      department: cells("department", frame),
-      zone: tiles("zone"),
-      device: tiles("device"),
-      alarm: tiles("alarm"),
-      case: tiles("case"),
-      track: { type: "geojson", data: EMPTY },
-      chosen: { type: "geojson", data: EMPTY },
-      area: { type: "geojson", data: EMPTY },
-    },
-    layers: [
-      { id: "ground", type: "background", paint: { "background-color": colour("map-ground") } },
-      { id: "shade", type: "fill", source: "grid", "source-layer": "grid", layout: { visibility: "none" }, paint: { "fill-color": "rgba(0,0,0,0)" } },
-      { id: "grid", type: "line", source: "grid", "source-layer": "grid", paint: { "line-color": colour("map-line"), "line-width": 1 } },
-      { id: "department", type: "line", source: "department", "source-layer": "department", paint: { "line-color": colour("map-cell"), "line-width": 2 } },
-      { id: "zone", type: "line", source: "zone", "source-layer": "zone", paint: { "line-color": colour("minor"), "line-width": 1.5, "line-dasharray": [3, 2] } },
-      { id: "area", type: "fill", source: "area", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour("accent"), "fill-opacity": 0.1 } },
-      { id: "area-line", type: "line", source: "area", filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": colour("accent"), "line-width": 2, "line-dasharray": [4, 2] } },
-      { id: "area-corners", type: "circle", source: "area", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 4, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
-      { id: "track", type: "line", source: "track", paint: { "line-color": colour("accent"), "line-width": 3, "line-opacity": 0.8 }, layout: { "line-cap": "round" } },
-      { id: "stops", type: "circle", source: "track", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 5, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
-      counts("device", ["match", ["get", "state"], "online", colour("online"), colour("offline")], 0),
-      ...both("device"),
-      counts("case", colour("case"), 6),
-      ...both("case"),
-      counts("alarm", ["match", ["get", "state"], "critical", colour("critical"), "major", colour("major"), "minor", colour("minor"), colour("info")], -6),
-      ...both("alarm"),
-      { id: "chosen", type: "circle", source: "chosen", paint: { "circle-radius": 16, "circle-color": "rgba(0,0,0,0)", "circle-stroke-color": colour("accent"), "circle-stroke-width": 3 } },
-    ],
-  };
-  for (const layer of whole.layers) if (hidden.includes(layer.id)) layer.layout = { ...layer.layout, visibility: "none" };
-  return whole;
+  return [
+    { id: "ground", type: "background", paint: { "background-color": colour("map-ground") } },
+    { id: "shade", type: "fill", source: "grid", "source-layer": "grid", layout: { visibility: "none" }, paint: { "fill-color": "rgba(0,0,0,0)" } },
+    { id: "grid", type: "line", source: "grid", "source-layer": "grid", paint: { "line-color": colour("map-line"), "line-width": 1 } },
+    { id: "department", type: "line", source: "department", "source-layer": "department", paint: { "line-color": colour("map-cell"), "line-width": 2 } },
+    { id: "zone", type: "line", source: "zone", "source-layer": "zone", paint: { "line-color": colour("minor"), "line-width": 1.5, "line-dasharray": [3, 2] } },
+    { id: "area", type: "fill", source: "area", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour("accent"), "fill-opacity": 0.1 } },
+    { id: "area-line", type: "line", source: "area", filter: ["!=", ["geometry-type"], "Point"], paint: { "line-color": colour("accent"), "line-width": 2, "line-dasharray": [4, 2] } },
+    { id: "area-corners", type: "circle", source: "area", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 4, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
+    { id: "track", type: "line", source: "track", paint: { "line-color": colour("accent"), "line-width": 3, "line-opacity": 0.8 }, layout: { "line-cap": "round" } },
+    { id: "stops", type: "circle", source: "track", filter: ["==", ["geometry-type"], "Point"], paint: { "circle-radius": 5, "circle-color": colour("panel"), "circle-stroke-color": colour("accent"), "circle-stroke-width": 2 } },
+    counts("device", ["match", ["get", "state"], "online", colour("online"), colour("offline")], 0),
+    ...both("device"),
+    counts("case", colour("case"), 6),
+    ...both("case"),
+    counts("alarm", ["match", ["get", "state"], "critical", colour("critical"), "major", colour("major"), "minor", colour("minor"), colour("info")], -6),
+    ...both("alarm"),
+    { id: "chosen", type: "circle", source: "chosen", paint: { "circle-radius": 16, "circle-color": "rgba(0,0,0,0)", "circle-stroke-color": colour("accent"), "circle-stroke-width": 3 } },
+  ];
 }
+
+/** What it begins with. */
+const style = (frame: Box | null): StyleSpecification => ({
+  version: 8,
+  sources: { grid: cells("grid", frame), department: cells("department", frame), zone: tiles("zone"), device: tiles("device"), alarm: tiles("alarm"), case: tiles("case") },
+  layers: layers().filter((layer) => !("source" in layer) || TILED.includes(layer.source)),
+});
 
 export class Canvas {
   readonly map: GlMap;
@@ -156,7 +141,7 @@ export class Canvas {
   /** While an area is drawn: takes a corner. */
   private corner: ((lon: number, lat: number) => void) | null = null;
 
-  constructor(container: HTMLElement, private readonly movers: MoverLayer, at: { lon: number; lat: number; zoom: number } | null, private readonly bounds: Box | null, label: string, callbacks: Callbacks) {
+  constructor(container: HTMLElement, private readonly movers: MoverLayer, at: { lon: number; lat: number; zoom: number } | null, bounds: Box | null, label: string, callbacks: Callbacks) {
     const map = (this.map = new GlMap({
       container,
       style: style(bounds),
@@ -174,7 +159,7 @@ export class Canvas {
     map.getCanvas().setAttribute("aria-label", label);
     // Not "load", which waits for every tile. Again after a graphics card was lost: MapLibre brings its own layers back, not ours.
     map.on("style.load", () => {
-      map.addLayer(this.movers, "chosen");
+      map.addLayer(this.movers, map.getLayer("chosen") && "chosen");
       this.drawGround();
       this.dress();
       this.paint();
@@ -237,7 +222,7 @@ export class Canvas {
   private apply(): void {
     const { map, shown } = this;
     if (!map.getLayer("movers")) return;
-    const visible = (layer: string, yes: boolean) => map.setLayoutProperty(layer, "visibility", yes ? "visible" : "none");
+    const visible = (layer: string, yes: boolean) => map.getLayer(layer) && map.setLayoutProperty(layer, "visibility", yes ? "visible" : "none");
     for (const layer of POINTS) {
       const on = !shown.off.includes(layer);
       const listed = this.lists[layer] !== null;
@@ -322,8 +307,8 @@ export class Canvas {
     if (!map.getLayer("movers") || this.painted === theme.value) return;
     this.painted = theme.value;
     this.dress();
-    const fresh = style(this.bounds);
-    for (const layer of fresh.layers) {
+    for (const layer of layers()) {
+      if (!map.getLayer(layer.id)) continue;
       for (const [key, value] of Object.entries(layer.paint ?? {})) {
         if (key.includes("color") && layer.id !== "shade") map.setPaintProperty(layer.id, key as "line-color", value as string);
       }
@@ -378,14 +363,31 @@ export class Canvas {
     this.data("track", data ?? EMPTY);
   }
 
+  /** Of a source that is there at times: without anything it goes with its layers; they come below those that are above them in layers(). */
   private data(source: string, data: GeoJSON.GeoJSON): void {
+    const { map } = this;
     const empty = data.type === "FeatureCollection" && data.features.length === 0;
     const set = () => {
-      (this.map.getSource(source) as { setData?: (data: GeoJSON.GeoJSON) => void } | undefined)?.setData?.(data);
-      for (const layer of TIMELY[source] ?? []) this.map.setLayoutProperty(layer, "visibility", empty ? "none" : "visible");
+      const there = map.getSource<GeoJSONSource>(source);
+      if (there !== undefined && !empty) there.setData(data);
+      if ((there === undefined) === empty) return;
+      if (!empty) map.addSource(source, { type: "geojson", data });
+      const all = layers();
+      const order = all.map(({ id }) => id);
+      order.splice(order.indexOf("chosen"), 0, "movers");
+      for (const layer of all) {
+        if (!("source" in layer) || layer.source !== source) continue;
+        if (empty) map.removeLayer(layer.id);
+        else map.addLayer(layer, order.slice(order.indexOf(layer.id) + 1).find((id) => map.getLayer(id)));
+      }
+      if (empty) map.removeSource(source);
     };
-    if (this.map.getLayer("movers")) set();
-    else this.map.once("style.load", set);
+    if (map.getLayer("movers")) set();
+    else
+      map.once("style.load", () => {
+        set();
+        this.apply();
+      });
   }
 
   /** Where an address says. */
@@ -409,7 +411,7 @@ export class Canvas {
       [x + PICK_PIXELS / 2, y + PICK_PIXELS / 2],
     ];
     const of = (...kinds: PointLayer[]) => {
-      const feature = map.queryRenderedFeatures(box, { layers: kinds.flatMap((kind) => [kind, `${kind}-found`]) })[0];
+      const feature = map.queryRenderedFeatures(box, { layers: kinds.flatMap((kind) => [kind, `${kind}-found`]).filter((id) => map.getLayer(id)) })[0];
       if (feature === undefined || feature.geometry.type !== "Point") return null;
       const kind = feature.layer.id.replace("-found", "") as PointLayer;
       const [lon = 0, lat = 0] = feature.geometry.coordinates;
