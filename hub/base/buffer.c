@@ -32,6 +32,14 @@ static char *buffer_room(struct buffer *buffer, size_t more) {
     return buffer->data + buffer->length;
 }
 
+char *buffer_extend(struct buffer *buffer, size_t length) {
+    char *room = buffer_room(buffer, length);
+    if (room != NULL) {
+        buffer->length += length;
+    }
+    return room;
+}
+
 void buffer_bytes(struct buffer *buffer, const void *bytes, size_t length) {
     if (length == 0) {
         return; /* an empty buffer may have no memory that a place could be counted from */

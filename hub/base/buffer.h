@@ -13,6 +13,8 @@ struct buffer {
     bool failed; /* an allocation failed: the content is not to be used */
 };
 
+/* The content is `length` bytes longer, which the caller fills in at once; NULL if an allocation failed. */
+char *buffer_extend(struct buffer *buffer, size_t length);
 void buffer_bytes(struct buffer *buffer, const void *bytes, size_t length);
 void buffer_text(struct buffer *buffer, const char *text);
 void buffer_format(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));

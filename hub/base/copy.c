@@ -2,6 +2,7 @@
  * bytes, big-endian. Pure. */
 #include "hub/base/copy.h"
 
+#include <endian.h>
 #include <string.h>
 
 static const int64_t epoch_2000_us = INT64_C(946684800) * 1000000;
@@ -65,16 +66,43 @@ void copy_array(struct buffer *buffer, uint32_t oid, int count, bool has_null, s
     }
 }
 
+static char *put32(char *at, uint32_t value) {
+    uint32_t wire = htobe32(value);
+    memcpy(at, &wire, sizeof wire);
+    return at + sizeof wire;
+}
+
+static char *put_float8(char *at, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits = htobe64(bits);
+    memcpy(at, &bits, sizeof bits);
+    return at + sizeof bits;
+}
+
+/* All in one: most of what the hub writes is this. */
 void copy_readings(struct buffer *buffer, uint64_t present, const double *values) {
-    int count = present == 0 ? 0 : 64 - __builtin_clzll(present);
-    int given = __builtin_popcountll(present);
-    copy_array(buffer, OID_FLOAT8, count, given < count, (size_t)count * 4 + (size_t)given * 8);
-    for (int i = 0; i < count; i++) {
+    uint32_t count = present == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(present);
+    uint32_t given = (uint32_t)__builtin_popcountll(present);
+    size_t bytes = (count > 0 ? 20 : 12) + (size_t)count * 4 + (size_t)given * 8;
+    char *at = buffer_extend(buffer, 4 + bytes);
+    if (at == NULL) {
+        return;
+    }
+    at = put32(at, (uint32_t)bytes);
+    at = put32(at, count > 0 ? 1 : 0); /* dimensions */
+    at = put32(at, given < count ? 1 : 0);
+    at = put32(at, OID_FLOAT8);
+    if (count > 0) {
+        at = put32(at, count);
+        at = put32(at, 1); /* lower bound */
+    }
+    for (uint32_t i = 0; i < count; i++) {
         if ((present >> i & 1) != 0) {
-            buffer_int32(buffer, 8);
-            buffer_float8(buffer, values[i]);
+            at = put32(at, 8);
+            at = put_float8(at, *values++);
         } else {
-            buffer_int32(buffer, -1);
+            at = put32(at, UINT32_MAX); /* NULL */
         }
     }
 }

@@ -4,7 +4,10 @@
 
 #include "hub/base/buffer.h"
 
-enum { COPY_MILLISECOND = 1000 };
+enum {
+    COPY_MILLISECOND = 1000,
+    COPY_PIECE_BYTES = 32768, /* of a COPY that is made as it goes: at least, but for the last one */
+};
 
 void copy_header(struct buffer *buffer);
 void copy_trailer(struct buffer *buffer);
@@ -21,7 +24,7 @@ int64_t copy_time_value(int64_t at_us);
 /* An array of `count` elements of `oid`; elements follow (copy_int8, copy_null, ...). Length of the field must be
  * known: `bytes` = of all elements with their length words. */
 void copy_array(struct buffer *buffer, uint32_t oid, int count, bool has_null, size_t bytes);
-/* float8[]: values[i] where bit i of `present` is set, NULL elsewhere, up to the highest bit. */
+/* float8[]: the next of `values` where a bit of `present` is set, NULL elsewhere, up to the highest bit. */
 void copy_readings(struct buffer *buffer, uint64_t present, const double *values);
 
 enum { OID_INT8 = 20, OID_INT4 = 23, OID_FLOAT8 = 701, OID_TIMESTAMPTZ = 1184 };

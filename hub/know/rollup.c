@@ -17,7 +17,6 @@ enum {
     HOUR_MS = 3600000,
     BYTES_FULL = 3 * 1024 * 1024, /* of device-hours that wait: then they are written at once */
     BYTES_MAX = 4 * BYTES_FULL,
-    PIECE_BYTES = 32768,   /* of a COPY */
     IDS_MAX = 1024 * 1024, /* bytes of batches' ids, of either sort: 28,000 batches */
 };
 
@@ -453,7 +452,7 @@ bool rollups_copy(struct rollups *rollups, struct buffer *copy) {
         copy_header(copy);
         rollups->sent_head = true;
     }
-    while (rollups->sent_next != NULL && copy->length - before < PIECE_BYTES && !copy->failed) {
+    while (rollups->sent_next != NULL && copy->length - before < COPY_PIECE_BYTES && !copy->failed) {
         copy_entry(rollups->sent_next, copy);
         rollups->sent_next = rollups->sent_next->next;
     }

@@ -33,12 +33,14 @@ struct state_entry {
 };
 
 struct states {
-    struct state_entry *dirty;   /* to be written in the next round */
-    struct state_entry *round;   /* to be written in this one */
-    struct state_entry *written; /* being written */
-    size_t count;                /* in the first two */
-    struct buffer noted;         /* ids of batches of which all is noted, since the round began */
-    struct buffer rounded;       /* ... before it began */
+    struct state_entry *dirty;      /* to be written in the next round */
+    struct state_entry *round;      /* to be written in this one */
+    struct state_entry *written;    /* being written */
+    const struct state_entry *sent; /* of them, the next that is copied */
+    bool sending, sent_head;        /* the COPY has not come to its end; its header was copied */
+    size_t count;                   /* in the first two */
+    struct buffer noted;            /* ids of batches of which all is noted, since the round began */
+    struct buffer rounded;          /* ... before it began */
     uint64_t position, position_rounded, position_written;
 };
 
@@ -254,11 +256,14 @@ static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
     double values[ADAPTER_METRICS_MAX];
     int64_t times[ADAPTER_METRICS_MAX];
     uint64_t present = 0;
+    int given = 0;
     for (size_t i = 0; i < metric_count(entry); i++) {
         struct reading reading = reading_of(entry, i);
-        values[i] = reading.value;
         times[i] = reading.at_ms;
-        present |= reading.at_ms != 0 ? UINT64_C(1) << i : 0;
+        if (reading.at_ms != 0) {
+            values[given++] = reading.value;
+            present |= UINT64_C(1) << i;
+        }
     }
     buffer_int16(copy, 8);
     copy_int4(copy, entry->device->id);
@@ -266,7 +271,6 @@ static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
     copy_time(copy, entry->last_seen_ms * COPY_MILLISECOND);
     copy_readings(copy, present, values);
     int count = present == 0 ? 0 : 64 - __builtin_clzll(present);
-    int given = __builtin_popcountll(present);
     copy_array(copy, OID_TIMESTAMPTZ, count, given < count, (size_t)count * 4 + (size_t)given * 8);
     for (int i = 0; i < count; i++) {
         if ((present >> i & 1) != 0) {
@@ -311,14 +315,12 @@ static void round_begin(struct states *states) {
     states->noted.length = 0;
 }
 
-size_t states_copy(struct states *states, size_t limit, struct buffer *copy) {
-    size_t copied = 0;
-    copy_header(copy);
+size_t states_set_aside(struct states *states, size_t limit) {
+    size_t aside = 0;
     if (states->round == NULL && states->rounded.length == 0) {
         round_begin(states);
     }
-    for (struct state_entry *entry; (entry = states->round) != NULL && copied < limit; copied++) {
-        copy_entry(entry, copy);
+    for (struct state_entry *entry; (entry = states->round) != NULL && aside < limit; aside++) {
         states->round = entry->next;
         if (entry->device->state == entry) {
             entry->device->state = NULL;
@@ -326,8 +328,30 @@ size_t states_copy(struct states *states, size_t limit, struct buffer *copy) {
         push(&states->written, entry);
         states->count--;
     }
-    copy_trailer(copy);
-    return copied;
+    states->sent = states->written;
+    states->sending = true;
+    states->sent_head = false;
+    return aside;
+}
+
+bool states_copy(struct states *states, struct buffer *copy) {
+    size_t before = copy->length;
+    if (!states->sending) {
+        return false;
+    }
+    if (!states->sent_head) {
+        copy_header(copy);
+        states->sent_head = true;
+    }
+    while (states->sent != NULL && copy->length - before < COPY_PIECE_BYTES && !copy->failed) {
+        copy_entry(states->sent, copy);
+        states->sent = states->sent->next;
+    }
+    if (states->sent == NULL) {
+        copy_trailer(copy);
+        states->sending = false;
+    }
+    return true;
 }
 
 void states_copy_batches(const struct states *states, struct buffer *out) {
@@ -340,9 +364,15 @@ void states_copy_batches(const struct states *states, struct buffer *out) {
     buffer_text(out, "}'");
 }
 
+static void nothing_aside(struct states *states) {
+    states->written = NULL;
+    states->sent = NULL;
+    states->sending = false;
+}
+
 void states_written(struct states *states) {
     entries_free(states->written);
-    states->written = NULL;
+    nothing_aside(states);
     if (states->round == NULL) {
         states->rounded.length = 0;
         states->position_written = states->position_rounded;
@@ -400,7 +430,7 @@ void states_unwritten(struct states *states) {
             push(&back, entry);
         }
     }
-    states->written = NULL;
+    nothing_aside(states);
     if (lacking) {
         move_back(states, back, &states->round); /* it goes on with them, and then come the newer ones */
         return;

@@ -28,10 +28,12 @@ void states_each(const struct states *states,
 size_t states_dirty(const struct states *states);
 bool states_due(const struct states *states); /* there is something to write, be it that a batch is stated */
 
-/* Appends rows for COPY of pg_temp.device_state_stage (binary, with header and trailer) for up to `limit` devices, and
- * sets them aside until states_written or states_unwritten says what became of them. Returns their number. Devices go
- * in rounds: all that were changed when a round began, before those that changed meanwhile. */
-size_t states_copy(struct states *states, size_t limit, struct buffer *copy);
+/* Sets up to `limit` devices aside until states_written or states_unwritten says what became of them. Returns their
+ * number. Devices go in rounds: all that were changed when a round began, before those that changed meanwhile. */
+size_t states_set_aside(struct states *states, size_t limit);
+/* Appends the next piece of their rows for COPY of pg_temp.device_state_stage (binary, with header and trailer). False:
+ * all were appended before. */
+bool states_copy(struct states *states, struct buffer *copy);
 extern const char states_copy_columns[];
 /* Appends the ids of the batches that device_state has once what is set aside is written, in the form of an array
  * literal of uuid: those noted before the round, if nothing of it is left. */

@@ -296,6 +296,14 @@ static void note_error(struct postgres *session, const PGresult *result) {
              message != NULL ? message : PQerrorMessage(session->connection));
 }
 
+/* The server will say that the COPY was canceled (57014), as it says of a statement that takes too long: it is not. */
+static void note_memory_out(struct postgres *session) {
+    if (!session->failed) {
+        session->failed = true;
+        session->error = (struct postgres_error){.sqlstate = "53200", .message = "out of memory"};
+    }
+}
+
 /* What is to be handed over now; false = the COPY has come to its end. */
 static bool copy_piece(struct postgres *session, const char **data, size_t *length) {
     const struct postgres_copy *copy = &session->job.copies[session->copies_begun - 1];
@@ -337,7 +345,10 @@ static bool copy_progress(struct postgres *session) {
             return true; /* the socket is full */
         }
     }
-    int ended = PQputCopyEnd(session->connection, session->piece.failed ? "out of memory" : NULL);
+    if (session->piece.failed) {
+        note_memory_out(session);
+    }
+    int ended = PQputCopyEnd(session->connection, session->piece.failed ? session->error.message : NULL);
     if (ended < 0) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return false;

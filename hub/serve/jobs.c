@@ -28,7 +28,6 @@ enum {
     PACK_S = 300,
     JOBS_MAX = 8,
     FLOOD_DEVICES = 20000,
-    COPY_KEEP = 1048576, /* bytes of memory that stay between writes */
 };
 
 struct runner;
@@ -54,7 +53,7 @@ struct runner {
     struct job list[JOBS_MAX];
     size_t count;
     struct job *running;
-    struct buffer sql, copy;
+    struct buffer sql;
     struct postgres_copy copies[1];
     size_t copy_count;
     bool rolled_up; /* the running rollup says that it was done */
@@ -75,17 +74,22 @@ struct jobs {
 
 /* ---- the quick connection's ---- */
 
+/* Rows are made as the server takes them. */
+static bool more_states(void *user, struct buffer *piece) {
+    const struct runner *runner = user;
+    return states_copy(runner->jobs->world->states, piece);
+}
+
 static bool build_states(struct runner *runner) {
     struct states *states = runner->jobs->world->states;
     hub_metrics.state_dirty = (int64_t)states_dirty(states);
     runner->flooded = runner->flooded || states_dirty(states) > FLOOD_DEVICES;
-    buffer_reset(&runner->copy, COPY_KEEP);
     if (!states_due(states)) {
         feed_settled(runner->jobs->world->feed, feed_head(runner->jobs->world->feed));
         return false;
     }
-    states_copy(states, STATES_AT_ONCE, &runner->copy);
-    runner->copies[0] = (struct postgres_copy){.data = runner->copy.data, .length = runner->copy.length};
+    states_set_aside(states, STATES_AT_ONCE);
+    runner->copies[0] = (struct postgres_copy){.more = more_states, .user = runner};
     runner->copy_count = 1;
     buffer_format(&runner->sql,
                   "BEGIN; TRUNCATE pg_temp.device_state_stage;"
@@ -95,7 +99,6 @@ static bool build_states(struct runner *runner) {
     states_copy_batches(states, &runner->sql);
     buffer_format(&runner->sql, "::uuid[], interval '%lld s'); COMMIT",
                   (long long)runner->jobs->config->time_max_ahead_s);
-    runner->sql.failed = runner->sql.failed || runner->copy.failed;
     return true;
 }
 
@@ -457,9 +460,7 @@ struct jobs *jobs_open(uv_loop_t *loop, const struct world *world, const struct 
 static void jobs_free(void *part) {
     struct jobs *jobs = part;
     buffer_free(&jobs->quick.sql);
-    buffer_free(&jobs->quick.copy);
     buffer_free(&jobs->slow.sql);
-    buffer_free(&jobs->slow.copy);
     free(jobs);
 }
 

@@ -1,7 +1,6 @@
 /* batch.c: a batch's memory. Every growth that fails is remembered in `failed`; must never lose a message silently. */
 #include "hub/store/batch.h"
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,13 +61,18 @@ static struct batch_row row_of(const struct batch *batch, struct device *device,
                               .message = (uint32_t)batch->message_count - 1};
 }
 
-/* The first three columns of both tables: device_id and received_at are the writer's to fill in. */
-static void row_begin(struct buffer *rows, int16_t columns, const struct record *record) {
-    buffer_int16(rows, columns);
-    copy_int4(rows, 0);
-    copy_time(rows, record->observed_at_ms * COPY_MILLISECOND);
-    copy_time(rows, 0);
-}
+/* What batch.rows has of a row, and behind it the readings of `present`, one behind the other, and the attributes. It
+ * takes half of what COPY's form does. */
+struct row_head {
+    uint64_t present, quality;
+    uint64_t attributes_length;
+};
+
+/* What batch.tracks has of one. */
+struct track {
+    double lon, lat;
+    uint64_t outside; /* the county: not 0 */
+};
 
 void batch_row_add(struct batch *batch, struct device *device, const struct record *record, const char *attributes,
                    size_t attributes_length) {
@@ -78,22 +82,18 @@ void batch_row_add(struct batch *batch, struct device *device, const struct reco
     }
     batch->row_index = index;
     struct buffer *rows = &batch->rows;
+    const struct row_head head = {
+        .present = record->present, .quality = record->quality, .attributes_length = attributes_length};
     index[batch->row_count++] = row_of(batch, device, record, rows->length);
-    row_begin(rows, 6, record);
-    copy_readings(rows, record->present, record->values);
-    if (record->quality != 0) {
-        copy_int8(rows, (int64_t)record->quality);
-    } else {
-        copy_null(rows);
+    char *at = buffer_extend(rows, sizeof head + (size_t)__builtin_popcountll(head.present) * sizeof(double));
+    if (at != NULL) {
+        memcpy(at, &head, sizeof head);
+        at += sizeof head;
+        for (uint64_t rest = head.present; rest != 0; rest &= rest - 1, at += sizeof(double)) {
+            memcpy(at, &record->values[__builtin_ctzll(rest)], sizeof(double));
+        }
     }
-    if (attributes_length > 0) {
-        /* jsonb's binary form: its version, 1, and the text. */
-        buffer_int32(rows, (int32_t)attributes_length + 1);
-        buffer_bytes(rows, "\1", 1);
-        buffer_bytes(rows, attributes, attributes_length);
-    } else {
-        copy_null(rows);
-    }
+    buffer_bytes(rows, attributes, attributes_length);
     batch->messages[batch->message_count - 1].row_count++;
     batch->failed = batch->failed || rows->failed;
 }
@@ -106,16 +106,10 @@ void batch_track_add(struct batch *batch, struct device *device, const struct re
     }
     batch->track_index = index;
     struct buffer *tracks = &batch->tracks;
+    const struct track track = {.lon = record->lon, .lat = record->lat, .outside = record->outside};
     index[batch->track_count] = row_of(batch, device, record, tracks->length);
     index[batch->track_count++].record = batch->row_count == 0 ? 0 : (uint32_t)batch->row_count - 1;
-    row_begin(tracks, 5, record);
-    if (record->outside) { /* of the two places one is set: the other one is no place of the map's */
-        copy_null(tracks);
-    }
-    copy_point(tracks, record->lon, record->lat);
-    if (!record->outside) {
-        copy_null(tracks);
-    }
+    buffer_bytes(tracks, &track, sizeof track);
     batch->messages[batch->message_count - 1].track_count++;
     batch->failed = batch->failed || tracks->failed;
 }
@@ -148,53 +142,85 @@ int batch_operation_add(struct batch *batch, const struct alarm_operation *opera
     return 0;
 }
 
-static int32_t read_int32(const char **at) {
-    uint32_t value;
-    memcpy(&value, *at, sizeof value);
-    *at += sizeof value;
-    return (int32_t)be32toh(value);
+/* Takes off the head of a row's bytes. */
+static struct row_head head_of(const struct batch *batch, const struct batch_row *row, const char **rest) {
+    struct row_head head;
+    memcpy(&head, batch->rows.data + row->offset, sizeof head);
+    *rest = batch->rows.data + row->offset + sizeof head;
+    return head;
 }
 
-static uint64_t read_int64(const char **at) {
-    uint64_t value;
-    memcpy(&value, *at, sizeof value);
-    *at += sizeof value;
-    return be64toh(value);
+static struct track track_of(const struct batch *batch, const struct batch_row *row) {
+    struct track track;
+    memcpy(&track, batch->tracks.data + row->offset, sizeof track);
+    return track;
 }
-
-/* The length of a row's first three fields, which all have. */
-enum { ROW_HEAD_BYTES = BATCH_ROW_RECEIVED_AT + 8, ARRAY_HEAD_BYTES = 12, POINT_HEAD_BYTES = 9 };
 
 void batch_row_read(const struct batch *batch, const struct batch_row *row, struct record *record) {
-    const char *at = batch->rows.data + row->offset + ROW_HEAD_BYTES;
+    const char *at;
+    struct row_head head = head_of(batch, row, &at);
     record->observed_at_ms = row->observed_at_ms;
-    record->present = record->quality = 0;
+    record->present = head.present;
+    record->quality = head.quality;
     record->has_position = record->outside = false;
-    read_int32(&at); /* the array's length */
-    int32_t dimensions = read_int32(&at);
-    at += ARRAY_HEAD_BYTES - 4;
-    int32_t count = dimensions == 0 ? 0 : read_int32(&at);
-    at += dimensions == 0 ? 0 : 4; /* the lower bound */
-    for (int32_t i = 0; i < count; i++) {
-        if (read_int32(&at) == 8) {
-            uint64_t bits = read_int64(&at);
-            memcpy(&record->values[i], &bits, sizeof bits);
-            record->present |= UINT64_C(1) << i;
-        }
+    for (uint64_t rest = head.present; rest != 0; rest &= rest - 1, at += sizeof(double)) {
+        memcpy(&record->values[__builtin_ctzll(rest)], at, sizeof(double));
     }
-    record->quality = read_int32(&at) == 8 ? read_int64(&at) : 0;
 }
 
 void batch_track_read(const struct batch *batch, const struct batch_row *row, struct record *record) {
-    const char *at = batch->tracks.data + row->offset + ROW_HEAD_BYTES;
+    struct track track = track_of(batch, row);
     record->observed_at_ms = row->observed_at_ms;
     record->present = record->quality = 0;
     record->has_position = true;
-    record->outside = read_int32(&at) < 0; /* no place: the one outside follows */
-    at += record->outside ? 4 : 0;
-    at += POINT_HEAD_BYTES;
-    memcpy(&record->lon, at, sizeof record->lon);
-    memcpy(&record->lat, at + sizeof record->lon, sizeof record->lat);
+    record->outside = track.outside != 0;
+    record->lon = track.lon;
+    record->lat = track.lat;
+}
+
+/* The first three columns of both tables. */
+static void copy_begin(const struct batch_row *row, int16_t columns, struct batch_stamp stamp, struct buffer *copy) {
+    buffer_int16(copy, columns);
+    copy_int4(copy, stamp.device_id);
+    copy_time(copy, row->observed_at_ms * COPY_MILLISECOND);
+    copy_time(copy, stamp.received_us);
+}
+
+void batch_row_copy(const struct batch *batch, const struct batch_row *row, struct batch_stamp stamp,
+                    struct buffer *copy) {
+    const char *at;
+    struct row_head head = head_of(batch, row, &at);
+    double values[ADAPTER_METRICS_MAX];
+    size_t bytes = (size_t)__builtin_popcountll(head.present) * sizeof values[0];
+    memcpy(values, at, bytes); /* after attributes they need not be aligned */
+    copy_begin(row, 6, stamp, copy);
+    copy_readings(copy, head.present, values);
+    if (head.quality != 0) {
+        copy_int8(copy, (int64_t)head.quality);
+    } else {
+        copy_null(copy);
+    }
+    if (head.attributes_length > 0) {
+        /* jsonb's binary form: its version, 1, and the text. */
+        buffer_int32(copy, (int32_t)head.attributes_length + 1);
+        buffer_bytes(copy, "\1", 1);
+        buffer_bytes(copy, at + bytes, head.attributes_length);
+    } else {
+        copy_null(copy);
+    }
+}
+
+void batch_track_copy(const struct batch *batch, const struct batch_row *row, struct batch_stamp stamp,
+                      struct buffer *copy) {
+    struct track track = track_of(batch, row);
+    copy_begin(row, 5, stamp, copy);
+    if (track.outside != 0) { /* of the two places one is set: the other one is no place of the map's */
+        copy_null(copy);
+    }
+    copy_point(copy, track.lon, track.lat);
+    if (track.outside == 0) {
+        copy_null(copy);
+    }
 }
 
 struct batch_mark batch_mark(const struct batch *batch) {

@@ -9,19 +9,17 @@
 #include "hub/know/alarm.h"
 #include "hub/know/registry.h"
 
-/* One row of observation or track_point: its bytes in COPY's binary form, in which device_id and received_at are filled
- * in by the writer. */
+/* One row of observation or track_point. */
 struct batch_row {
     struct device *device;
     int64_t observed_at_ms;
     int64_t evaluated_ms; /* the device's, before this record */
-    uint32_t offset;      /* in batch.rows or batch.tracks, which are far smaller than 4 GiB */
+    uint32_t offset;      /* of the rest of it in batch.rows or batch.tracks, which are far smaller than 4 GiB */
     uint32_t message;     /* its place in the batch */
     uint32_t record;      /* of a place: its record's row in batch.row_index */
     uint8_t place_fate;   /* of a record: what became of its place, an enum batch_fate, once settled */
     uint8_t fate;         /* of a record: what became of it, an enum batch_fate, once settled */
 };
-enum { BATCH_ROW_DEVICE_AT = 6, BATCH_ROW_RECEIVED_AT = 26 }; /* where the two stand in a row's bytes */
 
 enum {
     BATCH_SHA256_BYTES = 32,
@@ -77,7 +75,7 @@ struct batch {
     int64_t quarantine_budget; /* bytes that a vendor may bring into quarantine in a day */
     struct batch_message *messages;
     size_t message_count, message_capacity;
-    struct buffer rows, tracks; /* without COPY's header and trailer */
+    struct buffer rows, tracks; /* as batch.c has them */
     struct batch_row *row_index, *track_index;
     size_t row_count, row_capacity, track_count, track_capacity;
     struct batch_check *checks;
@@ -110,6 +108,16 @@ int batch_operation_add(struct batch *batch, const struct alarm_operation *opera
 /* What a row says, but for its texts: `record` gets time, readings, quality, or the place of a track point. */
 void batch_row_read(const struct batch *batch, const struct batch_row *row, struct record *record);
 void batch_track_read(const struct batch *batch, const struct batch_row *row, struct record *record);
+
+/* Appends the row in COPY's binary form: device_id, observed_at, received_at and the rest of the table's columns. */
+struct batch_stamp {
+    int32_t device_id;
+    int64_t received_us;
+};
+void batch_row_copy(const struct batch *batch, const struct batch_row *row, struct batch_stamp stamp,
+                    struct buffer *copy);
+void batch_track_copy(const struct batch *batch, const struct batch_row *row, struct batch_stamp stamp,
+                      struct buffer *copy);
 
 /* Where the batch ends now. batch_cut takes back all that was added since, and that memory was out: what was there
  * before is whole. */

@@ -33,14 +33,10 @@ struct slice_range slice_range(const struct slice *slice, enum slice_part part) 
     struct slice_range range = {.rows = tracks ? batch->track_index : batch->row_index,
                                 .begin = tracks ? first->first_track : first->first_row,
                                 .end =
-                                    tracks ? last->first_track + last->track_count : last->first_row + last->row_count,
-                                .bytes = tracks ? &batch->tracks : &batch->rows};
-    size_t total = tracks ? batch->track_count : batch->row_count;
+                                    tracks ? last->first_track + last->track_count : last->first_row + last->row_count};
     if (slice->last - slice->first == 1 && first->refused) {
         range.end = range.begin;
     }
-    range.byte_begin = range.begin < total ? range.rows[range.begin].offset : range.bytes->length;
-    range.byte_end = range.end < total ? range.rows[range.end].offset : range.bytes->length;
     return range;
 }
 

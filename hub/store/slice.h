@@ -22,8 +22,6 @@ void slice_stamp(struct slice *slice);
 struct slice_range {
     const struct batch_row *rows;
     size_t begin, end;
-    const struct buffer *bytes;
-    size_t byte_begin, byte_end;
 };
 enum slice_part { SLICE_ROWS, SLICE_TRACKS };
 struct slice_range slice_range(const struct slice *slice, enum slice_part part);

@@ -2,7 +2,6 @@
  */
 #include "hub/store/transaction.h"
 
-#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +12,21 @@
 
 enum { KEEP_BYTES = 512 * 1024, RECEIPT_BYTES_MAX = 256 * 1024 };
 
+static void rows_free(struct transaction *transaction) {
+    for (size_t i = 0; i < COUNT_OF(transaction->rows); i++) {
+        free(transaction->rows[i].places);
+        transaction->rows[i] = (struct transaction_rows){.batch = NULL};
+    }
+}
+
 void transaction_reset(struct transaction *transaction) {
     buffer_reset(&transaction->sql, KEEP_BYTES);
     for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
         buffer_reset(&transaction->data[i], KEEP_BYTES);
     }
+    rows_free(transaction);
     transaction->copy_count = 0;
-    transaction->outbox = false;
+    transaction->outbox = transaction->failed = false;
     transaction->statements = transaction->documents_at = transaction->documents_past = 0;
     transaction->place_fates_at = transaction->fates_at = transaction->devices_at = -1;
     PQclear(transaction->devices);
@@ -29,6 +36,7 @@ void transaction_reset(struct transaction *transaction) {
 void transaction_free(struct transaction *transaction) {
     PQclear(transaction->devices);
     transaction->devices = NULL;
+    rows_free(transaction);
     buffer_free(&transaction->sql);
     for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
         buffer_free(&transaction->data[i]);
@@ -36,7 +44,7 @@ void transaction_free(struct transaction *transaction) {
 }
 
 bool transaction_failed(const struct transaction *transaction) {
-    bool failed = transaction->sql.failed;
+    bool failed = transaction->failed || transaction->sql.failed;
     for (size_t i = 0; i < TRANSACTION_COPIES_MAX; i++) {
         failed = failed || transaction->data[i].failed;
     }
@@ -109,49 +117,61 @@ static int compare_places(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-/* The places of the range's rows, in the low half, by device and then as they came; the caller frees. NULL = out of
- * memory. */
-static uint64_t *places_by_device(const struct slice_range *range) {
-    size_t count = range->end - range->begin;
-    uint64_t *places = malloc(count * sizeof *places);
-    for (size_t i = 0; places != NULL && i < count; i++) {
-        places[i] = (uint64_t)(uint32_t)range->rows[range->begin + i].device->id << 32 | (range->begin + i);
+/* The next piece of the rows with what only now is known: ids and the stamp, or the time at which a replayed message
+ * came first. */
+static bool more_rows(void *user, struct buffer *piece) {
+    struct transaction_rows *rows = user;
+    const struct batch *batch = rows->batch;
+    size_t before = piece->length;
+    if (!rows->sending) {
+        return false;
     }
-    if (places != NULL) {
-        qsort(places, count, sizeof *places, compare_places);
+    if (!rows->sent_head) {
+        copy_header(piece);
+        rows->sent_head = true;
     }
-    return places;
+    for (; rows->next < rows->count && piece->length - before < COPY_PIECE_BYTES && !piece->failed; rows->next++) {
+        uint64_t place = rows->places[rows->next];
+        const struct batch_row *row = &rows->index[(uint32_t)place];
+        int64_t first_ms = batch->messages[row->message].first_received_ms;
+        struct batch_stamp stamp = {.device_id = (int32_t)(place >> 32),
+                                    .received_us = first_ms != 0 ? first_ms * COPY_MILLISECOND : rows->stamp_us};
+        (rows->tracks ? batch_track_copy : batch_row_copy)(batch, row, stamp, piece);
+    }
+    if (rows->next == rows->count) {
+        copy_trailer(piece);
+        rows->sending = false;
+    }
+    return true;
 }
 
-/* The rows with what only now is known: ids and the stamp, or the time at which a replayed message came first. As they
- * came, or by device: the table's key begins with it, and what is neighbour there is found without a new search. */
+/* The slice's rows as they came, or by device: the table's key begins with it, and what is neighbour there is found
+ * without a new search. */
 static void copy_rows(struct transaction *transaction, const struct slice *slice, enum slice_part part, bool by_device,
                       const char *sql) {
     struct slice_range range = slice_range(slice, part);
-    if (range.begin == range.end) {
+    struct transaction_rows *rows = &transaction->rows[part];
+    size_t count = range.end - range.begin;
+    if (count == 0) {
         return;
     }
-    struct buffer *data = copy_begin(transaction, sql);
-    uint64_t *places = by_device ? places_by_device(&range) : NULL;
-    data->failed = data->failed || (by_device && places == NULL);
-    for (size_t n = 0; n < range.end - range.begin && !data->failed; n++) {
-        size_t i = places == NULL ? range.begin + n : (uint32_t)places[n];
-        size_t at = data->length;
-        size_t past = i + 1 < range.end ? range.rows[i + 1].offset : range.byte_end;
-        buffer_bytes(data, range.bytes->data + range.rows[i].offset, past - range.rows[i].offset);
-        if (data->failed) {
-            break;
-        }
-        char *row = data->data + at;
-        uint32_t id = htobe32((uint32_t)range.rows[i].device->id);
-        int64_t first_ms = slice->batch->messages[range.rows[i].message].first_received_ms;
-        int64_t received_us = first_ms != 0 ? first_ms * COPY_MILLISECOND : slice->stamp_us;
-        uint64_t stamp = htobe64((uint64_t)copy_time_value(received_us));
-        memcpy(row + BATCH_ROW_DEVICE_AT, &id, sizeof id);
-        memcpy(row + BATCH_ROW_RECEIVED_AT, &stamp, sizeof stamp);
+    uint64_t *places = malloc(count * sizeof *places);
+    transaction->failed = transaction->failed || places == NULL;
+    for (size_t i = 0; places != NULL && i < count; i++) {
+        places[i] = (uint64_t)(uint32_t)range.rows[range.begin + i].device->id << 32 | (range.begin + i);
     }
-    free(places);
-    copy_end(transaction, data);
+    if (by_device && places != NULL) {
+        qsort(places, count, sizeof *places, compare_places);
+    }
+    *rows = (struct transaction_rows){.batch = slice->batch,
+                                      .index = range.rows,
+                                      .places = places,
+                                      .count = count,
+                                      .stamp_us = slice->stamp_us,
+                                      .tracks = part == SLICE_TRACKS,
+                                      .sending = true};
+    statement_end(transaction, sql);
+    transaction->copies[transaction->copy_count++] = (struct postgres_copy){.more = more_rows, .user = rows};
 }
 
 static void statement_register(struct transaction *transaction, const struct slice *slice) {

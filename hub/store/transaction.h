@@ -7,10 +7,23 @@
 
 enum { TRANSACTION_COPIES_MAX = 4 };
 
+/* The COPY of a slice's rows or places, made as the server takes them. */
+struct transaction_rows {
+    const struct batch *batch;
+    const struct batch_row *index;
+    uint64_t *places; /* in it, in the low half, in the order in which they go; above it the device's id */
+    size_t count, next;
+    int64_t stamp_us;
+    bool tracks;
+    bool sending, sent_head; /* it has not come to its end; its header was copied */
+};
+
 /* One query string with its COPY data; memory is kept from one use to the next. */
 struct transaction {
     struct buffer sql;
     struct buffer data[TRANSACTION_COPIES_MAX];
+    struct transaction_rows rows[2]; /* by enum slice_part */
+    bool failed;                     /* memory was out for one of them */
     struct postgres_copy copies[TRANSACTION_COPIES_MAX];
     size_t copy_count;
     bool outbox; /* it writes receipts */

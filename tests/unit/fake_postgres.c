@@ -7,7 +7,7 @@
 #include "hub/migrate/sql_script.h"
 #include "rows.h"
 
-enum { AWAIT_MS = 120000 };
+enum { AWAIT_MS = 120000, FAKE_COPIES_MAX = 4 };
 
 enum fake_state { FAKE_AWAY, FAKE_IDLE, FAKE_BUSY, FAKE_CLOSING };
 
@@ -18,6 +18,9 @@ struct postgres {
     struct postgres_handlers handlers;
     enum fake_state state;
     struct postgres_job job;
+    /* What comes piece by piece is taken at once, so that it can be looked at more than once. */
+    struct postgres_copy copies[FAKE_COPIES_MAX];
+    struct buffer copied[FAKE_COPIES_MAX];
     int jobs;
     bool in_transaction;
     struct closing closing;
@@ -72,6 +75,14 @@ static void finish(struct postgres *session, const struct postgres_error *error)
     }
 }
 
+static void session_free(void *part) {
+    struct postgres *session = part;
+    for (size_t i = 0; i < FAKE_COPIES_MAX; i++) {
+        buffer_free(&session->copied[i]);
+    }
+    free(session);
+}
+
 void postgres_close(struct postgres *session, void (*closed)(void *user), void *user) {
     bool had_job = session->state == FAKE_BUSY;
     struct postgres **place = &sessions;
@@ -81,7 +92,7 @@ void postgres_close(struct postgres *session, void (*closed)(void *user), void *
     *place = session->next;
     session->state = FAKE_CLOSING;
     session->handlers = (struct postgres_handlers){0};
-    closing_begin(&session->closing, free, session, closed, user);
+    closing_begin(&session->closing, session_free, session, closed, user);
     closing_handle(&session->closing, (uv_handle_t *)&session->timer);
     closing_handle(&session->closing, (uv_handle_t *)&session->serve_timer);
     if (had_job) {
@@ -104,6 +115,23 @@ static void serve(uv_timer_t *timer) {
     }
 }
 
+static void take_copies(struct postgres *session) {
+    const struct postgres_job *job = &session->job;
+    assert_true(job->copy_count <= FAKE_COPIES_MAX);
+    for (size_t i = 0; i < job->copy_count; i++) {
+        const struct postgres_copy *copy = &job->copies[i];
+        struct buffer *copied = &session->copied[i];
+        fake_at_work++;
+        copied->length = 0;
+        while (copy->more != NULL && copy->more(copy->user, copied)) {
+        }
+        fake_at_work--;
+        session->copies[i] =
+            copy->more == NULL ? *copy : (struct postgres_copy){.data = copied->data, .length = copied->length};
+    }
+    session->job.copies = session->copies;
+}
+
 int postgres_run(struct postgres *session, const struct postgres_job *job) {
     if (session->state != FAKE_IDLE) {
         return CH_EFULL;
@@ -114,6 +142,7 @@ int postgres_run(struct postgres *session, const struct postgres_job *job) {
     }
     session->state = FAKE_BUSY;
     session->job = *job;
+    take_copies(session);
     session->jobs++;
     uv_timer_start(&session->serve_timer, serve, 0, 0);
     return 0;

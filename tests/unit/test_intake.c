@@ -262,7 +262,7 @@ static void test_texts_and_places(void **state) {
         const struct batch_message *message = take(taking, TOPIC("acme", "telemetry"), payload);
         assert_int_equal(message->problem_count, 0);
         assert_int_equal(message->track_count, tracks[i]);
-        static const char attributes[] = "\1{\"plate\":\"苏C\\\"1\",\"driver_name\":\"王\"}";
+        static const char attributes[] = "{\"plate\":\"苏C\\\"1\",\"driver_name\":\"王\"}";
         assert_non_null(memmem(taking->batch.rows.data + taking->batch.row_index[i].offset,
                                taking->batch.rows.length - taking->batch.row_index[i].offset, attributes,
                                strlen(attributes)));

@@ -126,7 +126,9 @@ static struct row take_row(const char **at) {
 /* Copies up to `limit` and reads back the rows. */
 static size_t copied(struct world *world, size_t limit, struct row *rows) {
     world->copy.length = 0;
-    size_t count = states_copy(world->states, limit, &world->copy);
+    size_t count = states_set_aside(world->states, limit);
+    while (states_copy(world->states, &world->copy)) {
+    }
     const char *at = world->copy.data + 19;
     for (size_t i = 0; i < count; i++) {
         rows[i] = take_row(&at);
