@@ -97,3 +97,34 @@ COMMENT ON FUNCTION onemap.open311_media_due() IS
     'Ten files that are to be fetched now: [{id, url, permitted}]; permitted: its host still is. Each is due again after 1, 2, '
     '4 ... minutes, six hours at the most, unless it is told of: also when the program ends in between';
 GRANT EXECUTE ON FUNCTION onemap.open311_media_told(bigint, text, text, boolean), onemap.open311_media_due() TO cityhub_exchange;
+
+-- ---- nobody fetches ----
+
+SELECT onemap.alarm_rule_default('hub', 'media_not_fetched', '{"name_zh": "上报图片无人抓取", "kind": "derived",
+    "severity": "minor", "source": "assumed: open311_media_late"}');
+
+INSERT INTO onemap.setting (key, value, comment_zh) VALUES
+    ('open311_media_late', '30 minutes', 'Open311：图片到了该取的时候，多久没有程序来取就报警')
+ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
+
+CREATE OR REPLACE FUNCTION onemap.open311_media_sweep() RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE rule int; since timestamptz; many int; late interval := onemap.setting('open311_media_late')::interval;
+BEGIN
+    SELECT r.id INTO rule FROM onemap.alarm_rule r WHERE r.subsystem = 'hub' AND r.key = 'media_not_fetched';
+    -- Who tries puts due_at off, whatever comes of it.
+    SELECT min(m.due_at), count(*)::int INTO since, many FROM onemap.open311_media m
+    WHERE m.state = 'waiting' AND m.due_at < now() - late;
+    IF many > 0 THEN
+        PERFORM onemap.alarm_open(rule, 0, 'open311', onemap.alarm_next_time(rule, 0, 'open311', since + late), many,
+            jsonb_build_object('text_zh', format('%s 张图片等待抓取，最早的一张 %s 就该取；请查服务 cityhub-media 是否在运行',
+                many, onemap.county_time(since)), 'waiting', many, 'oldest_due_at', since));
+    ELSE
+        PERFORM onemap.alarm_close(rule, 0, 'open311', now(), NULL, 'all are fetched, or tried');
+    END IF;
+    RETURN many;
+END $$;
+COMMENT ON FUNCTION onemap.open311_media_sweep() IS
+    'Opens the alarm hub/media_not_fetched while photographs of reports are due for longer than open311_media_late and nobody has '
+    'tried to fetch them; closes it when none is; returns how many wait so';
+INSERT INTO onemap.sweep (function_name) VALUES ('open311_media_sweep') ON CONFLICT DO NOTHING;

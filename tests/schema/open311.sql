@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(55);
+SELECT plan(60);
 CREATE FUNCTION pg_temp.escaped(words text) RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(encode(convert_to(words, 'UTF8'), 'hex'), '(..)', '%\1', 'g') $$;
 CREATE FUNCTION pg_temp.form(fields jsonb) RETURNS bytea LANGUAGE sql AS $$
@@ -82,6 +82,14 @@ SELECT is(m.kept || '|' || m.refused, '|true', 'no address is kept by itself') F
 UPDATE onemap.setting SET value = 'photos.example, b.example' WHERE key = 'open311_media_hosts';
 SELECT is(m::text, '(https://photos.example/1.jpg,t)', 'but those of named hosts are') FROM onemap.open311_media(
     E'https://photos.example/1.jpg\nhttps://photos.example@evil/2.jpg http://photos.example.evil/ ftp://b.example/') m;
+INSERT INTO onemap.open311_media (case_id, url, due_at) SELECT q.case_id, 'https://photos.example/' || n, now() - n * interval '20 minutes'
+FROM (SELECT min(case_id) AS case_id FROM onemap.open311_request) q, generate_series(1, 3) n;
+SELECT is(ARRAY[onemap.open311_media_sweep(), onemap.open311_media_sweep()], '{2,2}', 'two photographs that nobody came for');
+SELECT is((SELECT count(*) || ' ' || bool_and(o.text_zh ~ '^上报图片无人抓取：open311（2 张图片等待抓取.*cityhub-media')::text FROM onemap.alarm_overview o
+    WHERE o.key = 'media_not_fetched' AND o.closed_at IS NULL), '1 true', 'are one alarm, which says what to look at');
+SELECT is(jsonb_array_length(onemap.open311_media_due()), 3, 'once they are asked for');
+SELECT is(onemap.open311_media_sweep(), 0, 'none waits for nobody');
+SELECT is((SELECT count(*)::int FROM onemap.alarm_overview o WHERE o.key = 'media_not_fetched' AND o.closed_at IS NULL), 0, 'and the alarm is over');
 
 -- ---- what the public sees ----
 CREATE FUNCTION pg_temp.list(request jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
