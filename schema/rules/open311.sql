@@ -320,7 +320,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             (length(r."group") > 100, 'group has more than 100 characters'),
             (concat(r.name, r.description, r.keywords, r."group") ~ '[\x01-\x1f\x7f]', 'there is a control character'),
             (coalesce(r.private, '') NOT IN ('yes', 'no'), 'private must be yes or no')) AS p (holds, problem)
-    WHERE p.holds ORDER BY r.line
+    WHERE p.holds
+    UNION ALL
+    SELECT 1, 'the file has no services' WHERE jsonb_array_length(rows) = 0
+    ORDER BY 1
 $$;
 COMMENT ON FUNCTION onemap.open311_service_problems(jsonb) IS 'What is wrong with the rows of a list of services, line by line';
 

@@ -26,6 +26,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
             THEN format('a json source such as "%s" must have a secret: nothing else says who sends', r.identity)
         WHEN onemap.terminal_identity(r.protocol, r.identity) !~ '^[A-Za-z0-9_.-]{1,64}$' OR r.identity IS NULL
             THEN format('identity "%s" must have 1 to 64 of A-Z, a-z, 0-9, _, . and -', r.identity)
+        WHEN r.protocol = 'jt808' AND onemap.terminal_identity(r.protocol, r.identity) !~ '^[0-9A-Fa-f]{1,20}$'
+            THEN format('identity "%s" is on no line of JT/T 808: a phone has up to 20 digits', r.identity)
         WHEN NOT EXISTS (SELECT FROM onemap.vendor v
                          WHERE v.subsystem = r.subsystem AND v.vendor = r.vendor AND v.revoked_at IS NULL)
             THEN format('subsystem "%s" has no vendor "%s" that may push it', r.subsystem, r.vendor)
@@ -107,7 +109,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
           UNION ALL
           SELECT max((r.value->>'line')::int), format('%s %s is there %s times', r.value->>'protocol', i.identity, count(*))
           FROM jsonb_array_elements(rows) r, onemap.terminal_identity(r.value->>'protocol', r.value->>'identity') i (identity)
-          GROUP BY r.value->>'protocol', i.identity HAVING count(*) > 1) p
+          GROUP BY r.value->>'protocol', i.identity HAVING count(*) > 1
+          UNION ALL
+          SELECT 1, 'the file has no terminals' WHERE jsonb_array_length(rows) = 0) p
     WHERE p.problem IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.terminal_check(jsonb) IS

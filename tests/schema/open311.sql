@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(60);
+SELECT plan(62);
 CREATE FUNCTION pg_temp.escaped(words text) RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(encode(convert_to(words, 'UTF8'), 'hex'), '(..)', '%\1', 'g') $$;
 CREATE FUNCTION pg_temp.form(fields jsonb) RETURNS bytea LANGUAGE sql AS $$
@@ -129,5 +129,7 @@ SELECT is((SELECT count(DISTINCT e.e->>'update_id') = count(*) FROM jsonb_array_
     FROM onemap.http_open311_updates_json('{}') a)) e (e)), true, 'ids of updates are unique');
 SELECT is((SELECT a.status FROM onemap.http_open311_updates_xml('{"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-09-01T00:00:00Z"}') a), 400, 'more than 90 days');
 SELECT is((SELECT a.status FROM onemap.http_open311_updates_xml('{"start_date": "2026-01-01T00:00:00+99:99"}') a), 400, 'an offset that there is not');
+SELECT is(onemap.open311_service_import('[]'), '{"problems": [{"line": 1, "problem": "the file has no services"}]}', 'a list of nothing is a mistake');
+SELECT isnt((SELECT count(*)::int FROM onemap.open311_service), 0, 'and closes nothing to the public');
 SELECT * FROM finish();
 ROLLBACK;

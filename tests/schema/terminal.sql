@@ -1,6 +1,6 @@
 -- Terminals and the gateways' list of them.
 BEGIN;
-SELECT plan(30);
+SELECT plan(33);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "acme"}');
 
 SELECT is(onemap.terminal_add('{"protocol": "jt808", "identity": "0013800138000", "subsystem": "dust", "vendor": "acme"}'),
@@ -20,6 +20,9 @@ SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity
     'offset_minutes%', 'a clock');
 SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "1", "subsystem": "dust", "vendor": "acme", "adopt": true}')$$,
     'no unknown terminal%', 'adopt: it must have called');
+SELECT throws_like(format($$SELECT onemap.terminal_add('{"protocol": "jt808", "identity": "%s", "subsystem": "gas", "vendor": "acme"}')$$, x.identity),
+    '%a phone has up to 20 digits%', x.identity || ' is never on the line') FROM (VALUES ('truck-1'), (repeat('138', 7))) x (identity);
+SELECT is(onemap.terminal_import('[]'), '{"problems": [{"line": 1, "problem": "the file has no terminals"}]}', 'a file that enters nothing is refused');
 
 -- ---- a gateway ----
 SELECT is(onemap.gateway_report('gw1', '{"version": "", "unknown": "pending", "figures": {"terminals": 0}, "pending": []}')::jsonb - 'version',
