@@ -49,13 +49,14 @@ def plant_one(shared, code, mark, found):
           " (date_trunc('month', onemap.local_time(now()))::date, 'landscaping', %s, 90, %s, %s, %s)", code, mark, mark, mark)
     found["numbers"].append(case(shared, code, mark, [("handle", "department", {"unit": code})]))
     found["devices"].append(device)
-    terminal = {"protocol": "jt808", "identity": mark, "subsystem": "dust", "vendor": vendor, "device": f"D-{mark}"}
+    phone = mark.encode().hex()  # on the line of JT/T 808 there are digits alone
+    terminal = {"protocol": "jt808", "identity": phone, "subsystem": "dust", "vendor": vendor, "device": f"D-{mark}"}
     query("SELECT onemap.terminal_add(%s)", json.dumps(terminal))
-    query("SELECT onemap.terminal_tell(%s)", json.dumps({"protocol": "jt808", "identity": mark, "command": "text", "text": mark}))
-    picture = {"protocol": "jt808", "identity": mark, "id": 7, "kind": 0, "format": 0, "event": 1, "channel": 1,
+    query("SELECT onemap.terminal_tell(%s)", json.dumps({"protocol": "jt808", "identity": phone, "command": "text", "text": mark}))
+    picture = {"protocol": "jt808", "identity": phone, "id": 7, "kind": 0, "format": 0, "event": 1, "channel": 1,
                "data": base64.b64encode(b"\xff\xd8" + mark.encode()).decode()}
     assert value("SELECT onemap.gateway_media_put('gateway', %s)", json.dumps(picture))
-    found["ids"] += [alarm, message, device, value("SELECT id FROM onemap.terminal WHERE identity = %s", mark),
+    found["ids"] += [alarm, message, device, value("SELECT id FROM onemap.terminal WHERE identity = %s", phone),
                      value("SELECT max(id) FROM onemap.gateway_media"), *(number for number, in query(
         "SELECT p.id FROM onemap.person p WHERE p.vendor = %s UNION SELECT v.id FROM onemap.vehicle v WHERE v.vendor = %s"
         " UNION SELECT w.id FROM onemap.work_order w WHERE w.vendor = %s", vendor, vendor, vendor))]
