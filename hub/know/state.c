@@ -9,6 +9,7 @@
 #include "hub/base/copy.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
+#include "hub/base/pool.h"
 
 struct reading {
     double value;
@@ -20,27 +21,35 @@ struct place {
     double lon, lat;
 };
 
+/* What few have. */
+struct more {
+    uint64_t quality;      /* bit by bit of the reading that stands */
+    struct place place;    /* at_ms INT64_MIN = none */
+    struct reading *apart; /* of each metric of the adapter; NULL = all have the same time */
+};
+
+/* There are as many as devices that report within a round: 56 bytes and the values each. */
 struct state_entry {
     struct state_entry *next;
     struct device *device;
     int64_t observed_at_ms, last_seen_ms;
-    uint64_t quality;      /* bit by bit of the reading that stands */
-    struct place *place;   /* NULL = none */
-    struct reading *apart; /* of each metric of the adapter; NULL = all have the same time, and are ... */
-    int64_t at_ms;         /* ... of this one; 0 = none */
-    uint64_t present;      /* ... these, */
-    double values[];       /* ... one behind the other */
+    struct more *more; /* NULL = nothing */
+    /* If the readings are not apart they are ... */
+    int64_t at_ms;    /* ... of this time; 0 = none */
+    uint64_t present; /* ... these, */
+    double values[];  /* ... one behind the other */
 };
 
 struct states {
-    struct state_entry *dirty;      /* to be written in the next round */
-    struct state_entry *round;      /* to be written in this one */
-    struct state_entry *written;    /* being written */
-    const struct state_entry *sent; /* of them, the next that is copied */
-    bool sending, sent_head;        /* the COPY has not come to its end; its header was copied */
-    size_t count;                   /* in the first two */
-    struct buffer noted;            /* ids of batches of which all is noted, since the round began */
-    struct buffer rounded;          /* ... before it began */
+    struct pool pools[ADAPTER_METRICS_MAX + 1]; /* of entries, by the number of values */
+    struct state_entry *dirty;                  /* to be written in the next round */
+    struct state_entry *round;                  /* to be written in this one */
+    struct state_entry *written;                /* being written */
+    const struct state_entry *sent;             /* of them, the next that is copied */
+    bool sending, sent_head;                    /* the COPY has not come to its end; its header was copied */
+    size_t count;                               /* in the first two */
+    struct buffer noted;                        /* ids of batches of which all is noted, since the round began */
+    struct buffer rounded;                      /* ... before it began */
     uint64_t position, position_rounded, position_written;
 };
 
@@ -51,28 +60,37 @@ struct states *states_new(void) {
     return calloc(1, sizeof(struct states));
 }
 
-static void entry_free(struct state_entry *entry) {
+static size_t value_count(uint64_t present) {
+    return (size_t)__builtin_popcountll(present);
+}
+
+static void entry_free(struct states *states, struct state_entry *entry) {
     if (entry->device->state == entry) {
         entry->device->state = NULL;
     }
-    free(entry->place);
-    free(entry->apart);
-    free(entry);
+    if (entry->more != NULL) {
+        free(entry->more->apart);
+        free(entry->more);
+    }
+    pool_give(&states->pools[value_count(entry->present)], entry);
 }
 
-static void entries_free(struct state_entry *entry) {
+static void entries_free(struct states *states, struct state_entry *entry) {
     while (entry != NULL) {
         struct state_entry *next = entry->next;
-        entry_free(entry);
+        entry_free(states, entry);
         entry = next;
     }
 }
 
 void states_free(struct states *states) {
     if (states != NULL) {
-        entries_free(states->dirty);
-        entries_free(states->round);
-        entries_free(states->written);
+        entries_free(states, states->dirty);
+        entries_free(states, states->round);
+        entries_free(states, states->written);
+        for (size_t i = 0; i < COUNT_OF(states->pools); i++) {
+            pool_free(&states->pools[i]);
+        }
         buffer_free(&states->noted);
         buffer_free(&states->rounded);
         free(states);
@@ -91,13 +109,35 @@ static size_t metric_count(const struct state_entry *entry) {
 }
 
 static size_t place_among(uint64_t present, uint64_t bit) {
-    return (size_t)__builtin_popcountll(present & (bit - 1));
+    return value_count(present & (bit - 1));
+}
+
+/* NULL = they are not apart. */
+static struct reading *apart_of(const struct state_entry *entry) {
+    return entry->more == NULL ? NULL : entry->more->apart;
+}
+
+static uint64_t quality_of(const struct state_entry *entry) {
+    return entry->more == NULL ? 0 : entry->more->quality;
+}
+
+/* NULL = none. */
+static const struct place *place_of(const struct state_entry *entry) {
+    return entry->more == NULL || entry->more->place.at_ms == INT64_MIN ? NULL : &entry->more->place;
+}
+
+/* Makes room for it. False = out of memory. */
+static bool has_more(struct state_entry *entry) {
+    if (entry->more == NULL && (entry->more = calloc(1, sizeof *entry->more)) != NULL) {
+        entry->more->place.at_ms = INT64_MIN;
+    }
+    return entry->more != NULL;
 }
 
 static struct reading reading_of(const struct state_entry *entry, size_t i) {
     uint64_t bit = UINT64_C(1) << i;
-    if (entry->apart != NULL) {
-        return entry->apart[i];
+    if (apart_of(entry) != NULL) {
+        return apart_of(entry)[i];
     }
     return (entry->present & bit) == 0
                ? (struct reading){.at_ms = 0}
@@ -106,25 +146,31 @@ static struct reading reading_of(const struct state_entry *entry, size_t i) {
 
 static bool move_apart(struct state_entry *entry) {
     size_t count = metric_count(entry);
-    if (entry->apart != NULL) {
-        return true;
+    if (!has_more(entry) || entry->more->apart != NULL) {
+        return entry->more != NULL;
     }
     struct reading *apart = calloc(count, sizeof *apart);
     for (size_t i = 0; apart != NULL && i < count; i++) {
         apart[i] = reading_of(entry, i);
     }
-    entry->apart = apart;
+    entry->more->apart = apart;
     return apart != NULL;
 }
 
+/* A bit that is set needs room (has_more). */
 static void quality_set(struct state_entry *entry, uint64_t bit, uint64_t quality) {
-    entry->quality = (entry->quality & ~bit) | (quality & bit);
+    if (entry->more != NULL) {
+        entry->more->quality = (entry->more->quality & ~bit) | (quality & bit);
+    }
 }
 
 /* False = out of memory: nothing was taken. */
 static bool readings_take(struct state_entry *entry, const struct record *record) {
     int64_t at = record->observed_at_ms;
-    if (entry->apart == NULL) {
+    if (record->quality != 0 && !has_more(entry)) {
+        return false;
+    }
+    if (apart_of(entry) == NULL) {
         bool knows_all = (record->present & ~entry->present) == 0;
         if (record->present == 0 || (knows_all && at < entry->at_ms)) {
             return true;
@@ -144,8 +190,8 @@ static bool readings_take(struct state_entry *entry, const struct record *record
     }
     for (uint64_t rest = record->present; rest != 0; rest &= rest - 1) {
         int i = __builtin_ctzll(rest);
-        if (at >= entry->apart[i].at_ms) {
-            entry->apart[i] = (struct reading){.value = record->values[i], .at_ms = at};
+        if (at >= entry->more->apart[i].at_ms) {
+            entry->more->apart[i] = (struct reading){.value = record->values[i], .at_ms = at};
             quality_set(entry, rest & -rest, record->quality);
         }
     }
@@ -153,23 +199,19 @@ static bool readings_take(struct state_entry *entry, const struct record *record
 }
 
 static bool place_take(struct state_entry *entry, const struct record *record) {
-    if (entry->place == NULL) {
-        entry->place = malloc(sizeof *entry->place);
-        if (entry->place == NULL) {
-            return false;
-        }
-        entry->place->at_ms = INT64_MIN;
+    if (!has_more(entry)) {
+        return false;
     }
-    if (record->observed_at_ms >= entry->place->at_ms) {
-        *entry->place = (struct place){.at_ms = record->observed_at_ms, .lon = record->lon, .lat = record->lat};
+    if (record->observed_at_ms >= entry->more->place.at_ms) {
+        entry->more->place = (struct place){.at_ms = record->observed_at_ms, .lon = record->lon, .lat = record->lat};
     }
     return true;
 }
 
 static struct state_entry *entry_of(struct states *states, struct device *device, uint64_t present) {
     if (device->state == NULL) {
-        size_t count = (size_t)__builtin_popcountll(present);
-        struct state_entry *entry = calloc(1, sizeof *entry + count * sizeof entry->values[0]);
+        size_t count = value_count(present);
+        struct state_entry *entry = pool_take(&states->pools[count], sizeof *entry + count * sizeof entry->values[0]);
         if (entry == NULL) {
             return NULL;
         }
@@ -219,16 +261,15 @@ static void entry_each(const struct state_entry *entry,
         if (reading.at_ms != 0) {
             record.observed_at_ms = reading.at_ms;
             record.present = UINT64_C(1) << i;
-            record.quality = entry->quality & record.present;
+            record.quality = quality_of(entry) & record.present;
             record.values[i] = reading.value;
             note(user, entry->device, &record, entry->last_seen_ms);
         }
     }
-    if (entry->place != NULL) {
-        struct record place = {.observed_at_ms = entry->place->at_ms,
-                               .has_position = true,
-                               .lon = entry->place->lon,
-                               .lat = entry->place->lat};
+    const struct place *where = place_of(entry);
+    if (where != NULL) {
+        struct record place = {
+            .observed_at_ms = where->at_ms, .has_position = true, .lon = where->lon, .lat = where->lat};
         note(user, entry->device, &place, entry->last_seen_ms);
     }
 }
@@ -279,14 +320,15 @@ static void copy_entry(const struct state_entry *entry, struct buffer *copy) {
             copy_null(copy);
         }
     }
-    if (entry->quality != 0) {
-        copy_int8(copy, (int64_t)entry->quality);
+    if (quality_of(entry) != 0) {
+        copy_int8(copy, (int64_t)quality_of(entry));
     } else {
         copy_null(copy);
     }
-    if (entry->place != NULL) {
-        copy_point(copy, entry->place->lon, entry->place->lat);
-        copy_time(copy, entry->place->at_ms * COPY_MILLISECOND);
+    const struct place *place = place_of(entry);
+    if (place != NULL) {
+        copy_point(copy, place->lon, place->lat);
+        copy_time(copy, place->at_ms * COPY_MILLISECOND);
     } else {
         copy_null(copy);
         copy_null(copy);
@@ -371,7 +413,7 @@ static void nothing_aside(struct states *states) {
 }
 
 void states_written(struct states *states) {
-    entries_free(states->written);
+    entries_free(states, states->written);
     nothing_aside(states);
     if (states->round == NULL) {
         states->rounded.length = 0;
@@ -381,25 +423,24 @@ void states_written(struct states *states) {
 
 /* What `older` has and `newer` has not. False = out of memory. */
 static bool merge(struct state_entry *newer, struct state_entry *older) {
-    bool knows_all = newer->apart == NULL && older->apart == NULL && (older->present & ~newer->present) == 0 &&
+    bool knows_all = apart_of(newer) == NULL && apart_of(older) == NULL && (older->present & ~newer->present) == 0 &&
                      older->at_ms <= newer->at_ms;
-    if (!knows_all && !move_apart(newer)) {
+    const struct place *place = place_of(older);
+    if ((!knows_all && !move_apart(newer)) || (place != NULL && !has_more(newer))) {
         return false;
     }
     for (size_t i = 0; !knows_all && i < metric_count(older); i++) {
         struct reading reading = reading_of(older, i);
-        if (reading.at_ms > newer->apart[i].at_ms) {
-            newer->apart[i] = reading;
-            quality_set(newer, UINT64_C(1) << i, older->quality);
+        if (reading.at_ms > newer->more->apart[i].at_ms) {
+            newer->more->apart[i] = reading;
+            quality_set(newer, UINT64_C(1) << i, quality_of(older));
         }
     }
     newer->observed_at_ms =
         older->observed_at_ms > newer->observed_at_ms ? older->observed_at_ms : newer->observed_at_ms;
     newer->last_seen_ms = older->last_seen_ms > newer->last_seen_ms ? older->last_seen_ms : newer->last_seen_ms;
-    if (older->place != NULL && (newer->place == NULL || older->place->at_ms > newer->place->at_ms)) {
-        struct place *place = newer->place;
-        newer->place = older->place;
-        older->place = place;
+    if (place != NULL && place->at_ms > newer->more->place.at_ms) {
+        newer->more->place = *place;
     }
     return true;
 }
@@ -425,7 +466,7 @@ void states_unwritten(struct states *states) {
         bool merged = newer != NULL && merge(newer, entry);
         lacking = lacking || (newer != NULL && !merged);
         if (merged) {
-            entry_free(entry);
+            entry_free(states, entry);
         } else {
             push(&back, entry);
         }

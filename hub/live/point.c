@@ -72,10 +72,10 @@ struct points *points_new(int64_t ahead_ms) {
     return points;
 }
 
-static void layer_free(struct layer *layer) {
+static void layer_free(struct points *points, struct layer *layer) {
     size_t at = 0;
     for (struct point *point; (point = table_next(&layer->points, &at)) != NULL;) {
-        free(point);
+        pool_give(&points->pool, point);
     }
     table_free(&layer->points);
     point_cells_free(layer);
@@ -86,8 +86,9 @@ void points_free(struct points *points) {
         return;
     }
     for (size_t i = 0; i < POINT_LAYERS; i++) {
-        layer_free(&points->layers[i]);
+        layer_free(points, &points->layers[i]);
     }
+    pool_free(&points->pool);
     HASH_CLEAR(hh, points->words);
     for (size_t i = 0; i < points->word_count; i++) {
         free(points->numbered[i]);
@@ -197,14 +198,14 @@ static struct point *point_made(struct points *points, struct layer *layer, int6
         *code = CH_EFULL;
     } else if (point == NULL) {
         *code = CH_EMEMORY;
-        point = calloc(1, sizeof *point);
+        point = pool_take(&points->pool, sizeof *point);
         if (point != NULL) {
             point->id = id;
             point->kind = point->state = points->other;
             *code = table_add(&layer->points, hash_of(id), point);
         }
         if (point != NULL && *code != 0) {
-            free(point);
+            pool_give(&points->pool, point);
             point = NULL;
         }
     }
@@ -230,9 +231,8 @@ static void point_remove(struct points *points, enum point_layer layer, struct p
         alarm->device = alarm->next = NULL;
         alarm_follow(points, alarm);
     }
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who is freed is taken out of the table before */
     table_remove(&self->points, hash_of(point->id), point);
-    free(point);
+    pool_give(&points->pool, point);
 }
 
 void points_remove(struct points *points, enum point_layer layer, int64_t id) {

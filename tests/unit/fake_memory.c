@@ -7,12 +7,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static long asked, failed, first_failure, failures;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
+void *__real_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
 char *__real_strdup(const char *text);
 PGresult *__real_PQcopyResult(const PGresult *result, int flags);
 const mosquitto_property *__real_mosquitto_property_read_binary(const mosquitto_property *list, int identifier,
@@ -21,6 +23,7 @@ const mosquitto_property *__real_mosquitto_property_read_binary(const mosquitto_
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *memory, size_t size);
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset);
 char *__wrap_strdup(const char *text);
 PGresult *__wrap_PQcopyResult(const PGresult *result, int flags);
 const mosquitto_property *__wrap_mosquitto_property_read_binary(const mosquitto_property *list, int identifier,
@@ -46,6 +49,10 @@ void *__wrap_calloc(size_t count, size_t size) {
 
 void *__wrap_realloc(void *memory, size_t size) {
     return is_out() ? NULL : __real_realloc(memory, size);
+}
+
+void *__wrap_mmap(void *at, size_t size, int protection, int flags, int file, off_t offset) {
+    return is_out() ? MAP_FAILED : __real_mmap(at, size, protection, flags, file, offset);
 }
 
 char *__wrap_strdup(const char *text) {
