@@ -65,8 +65,10 @@ LANGUAGE sql STABLE AS $$
         'acknowledged_at', a.acknowledged_at, 'acknowledged_by', a.acknowledged_by,
         'comment_count', (SELECT count(*) FROM onemap.alarm_comment c WHERE c.alarm_id = a.id
             AND (moment IS NULL OR c.said_at <= moment)),
-        'case', (SELECT c.code FROM onemap.case_alarm l JOIN onemap.case_record_as_of(moment) c ON c.id = l.case_id
-            WHERE l.alarm_id = a.id AND l.seq <= c.event_count))
+        -- By the id itself: as a join, every case that there is would be looked at for each alarm.
+        'case', (SELECT c.code FROM onemap.case_record_as_of(moment) c
+            WHERE c.id = (SELECT l.case_id FROM onemap.case_alarm l WHERE l.alarm_id = a.id)
+                AND c.event_count >= (SELECT l.seq FROM onemap.case_alarm l WHERE l.alarm_id = a.id)))
     FROM onemap.alarm_rule_as_of(moment) r LEFT JOIN onemap.device_as_of(moment) d ON d.id = a.device_id
         LEFT JOIN LATERAL onemap.http_place_as_of(d.id, moment) s ON true
         LEFT JOIN onemap.vendor_as_of(moment) v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
@@ -97,7 +99,9 @@ BEGIN
             e.e->>'device_zh', e.e->>'vendor', e.e->>'department', e.e->>'grid_cell', e.e->>'lon', e.e->>'lat',
             onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
-        FROM onemap.http_alarm_find(request) f, LATERAL (SELECT onemap.http_alarm_entry(f, moment)) e (e) ORDER BY f.id DESC;
+        FROM onemap.http_alarm_find(request) f,
+            LATERAL (SELECT onemap.http_alarm_entry(f, moment) OFFSET 0) e (e) -- once a row, not once a cell
+        ORDER BY f.id DESC;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: the same list line by line';
 
