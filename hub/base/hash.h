@@ -5,14 +5,27 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
-/* FNV-1a, 32 bits, of some bytes, onto the hash of what came before them: HASH_FIRST = nothing. */
-#define HASH_FIRST UINT32_C(0x811c9dc5)
+#define HASH_FIRST UINT32_C(0x811c9dc5) /* of nothing */
+
+/* Of a number, onto the hash of what came before it. */
+static inline uint32_t hash_number(uint32_t hash, uint64_t number) {
+    uint64_t mixed = (number ^ hash) * UINT64_C(0x9e3779b97f4a7c15); /* 2^64 divided by the golden ratio */
+    return (uint32_t)(mixed >> 32) ^ (uint32_t)mixed;
+}
+
+/* Of some bytes, eight at a time. */
 static inline uint32_t hash_bytes(uint32_t hash, const void *bytes, size_t length) {
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ ((const unsigned char *)bytes)[i]) * UINT32_C(16777619);
+    const char *at = bytes;
+    uint64_t eight;
+    for (size_t left = length; left >= sizeof eight; left -= sizeof eight, at += sizeof eight) {
+        memcpy(&eight, at, sizeof eight);
+        hash = hash_number(hash, eight);
     }
-    return hash;
+    eight = 0;
+    memcpy(&eight, at, length % sizeof eight);
+    return hash_number(hash ^ (uint32_t)length, eight);
 }
 
 #endif

@@ -60,10 +60,16 @@ static size_t nothing_at(const char *text, size_t length, bool end) {
     return 0;
 }
 
+static bool is_visible(char character) {
+    return character > ' ' && character < 0x7f;
+}
+
 struct decode_scalar decode_text_bare(const struct decode_scalar *scalar) {
     struct decode_scalar bare = *scalar;
-    /* Of what is longer than the scratch nobody has the end; it is too long for every field. */
-    if (bare.length <= JSON_SCRATCH_MAX) {
+    /* Of what is longer than the scratch nobody has the end; it is too long for every field. Most begin and end with a
+     * visible character of ASCII, which is not looked for further. */
+    if (bare.length > 0 && bare.length <= JSON_SCRATCH_MAX &&
+        !(is_visible(bare.text[0]) && is_visible(bare.text[bare.length - 1]))) {
         for (size_t bytes; (bytes = nothing_at(bare.text, bare.length, true)) > 0;) {
             bare.length -= bytes;
         }

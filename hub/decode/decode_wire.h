@@ -11,6 +11,9 @@
 
 #include "hub/decode/decode_internal.h"
 
+/* The compiler would leave some of them as calls, a dozen for each record. */
+#define WIRE_INLINE static inline __attribute__((always_inline))
+
 enum wire_type { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
 
 struct wire {
@@ -31,7 +34,7 @@ static inline bool wire_fail(struct wire *wire, const char *problem) {
     return false;
 }
 
-static inline bool wire_varint(struct wire *wire, uint64_t *value) {
+WIRE_INLINE bool wire_varint(struct wire *wire, uint64_t *value) {
     if (wire->at < wire->end && *wire->at < 0x80) {
         *value = *wire->at++;
         return true;
@@ -51,7 +54,7 @@ static inline bool wire_varint(struct wire *wire, uint64_t *value) {
 }
 
 /* Reads one whole field. False: the end, or an error of framing (wire->problem). */
-static inline bool wire_next(struct wire *wire, struct wire_field *field) {
+WIRE_INLINE bool wire_next(struct wire *wire, struct wire_field *field) {
     uint64_t tag, length;
     if (wire->at == wire->end || !wire_varint(wire, &tag)) {
         return false;
@@ -105,7 +108,7 @@ static inline bool wire_whole(struct decode_scalar *scalar, int64_t whole) {
 }
 
 /* Turns a wire field into a value of the descriptor's type. False: the wire type does not fit it. */
-static inline bool wire_scalar(ProtobufCType type, const struct wire_field *field, struct decode_scalar *scalar) {
+WIRE_INLINE bool wire_scalar(ProtobufCType type, const struct wire_field *field, struct decode_scalar *scalar) {
     uint64_t bits = field->bits;
     float single;
     uint32_t half;

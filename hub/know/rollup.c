@@ -127,9 +127,7 @@ static void give_up(struct rollups *rollups, const char *why) {
 }
 
 static uint32_t hash_of(const struct key *key) {
-    uintptr_t device = (uintptr_t)key->device;
-    uint32_t hash = hash_bytes(HASH_FIRST, &device, sizeof device);
-    return hash_bytes(hash, &key->hour, sizeof key->hour);
+    return hash_number(hash_number(HASH_FIRST, (uintptr_t)key->device), (uint64_t)key->hour);
 }
 
 static bool has_key(const void *entry, const void *key) {
@@ -185,6 +183,11 @@ static units sum_of(const struct figures *figures) {
 }
 
 static units units_of(double value) {
+    if (fabs(value) < reading_max) { /* as all are: without a call of the library */
+        int64_t whole = (int64_t)value;
+        double part = (value - (double)whole) * units_of_1; /* of what is not below 1 a whole number already */
+        return (units)whole * (units)units_of_1 + (int64_t)(whole == 0 ? rint(part) : part);
+    }
     double bounded = fmax(fmin(value, reading_max), -reading_max);
     double part = rint((value - trunc(value)) * units_of_1);
     return (units)(int64_t)trunc(bounded) * (units)units_of_1 + (units)(int64_t)part;

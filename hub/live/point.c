@@ -179,7 +179,7 @@ static void alarm_leave(struct point *alarm) {
 }
 
 static uint32_t hash_of(int64_t id) {
-    return hash_bytes(HASH_FIRST, &id, sizeof id);
+    return hash_number(HASH_FIRST, (uint64_t)id);
 }
 
 static bool has_id(const void *entry, const void *key) {
