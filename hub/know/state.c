@@ -9,7 +9,7 @@
 #include "hub/base/copy.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
-#include "hub/base/pool.h"
+#include "hub/base/slab.h"
 
 struct reading {
     double value;
@@ -41,7 +41,7 @@ struct state_entry {
 };
 
 struct states {
-    struct pool pools[ADAPTER_METRICS_MAX + 1]; /* of entries, by the number of values */
+    struct slab slabs[ADAPTER_METRICS_MAX + 1]; /* of entries, by the number of values */
     struct state_entry *dirty;                  /* to be written in the next round */
     struct state_entry *round;                  /* to be written in this one */
     struct state_entry *written;                /* being written */
@@ -72,7 +72,7 @@ static void entry_free(struct states *states, struct state_entry *entry) {
         free(entry->more->apart);
         free(entry->more);
     }
-    pool_give(&states->pools[value_count(entry->present)], entry);
+    slab_give(&states->slabs[value_count(entry->present)], entry);
 }
 
 static void entries_free(struct states *states, struct state_entry *entry) {
@@ -88,8 +88,8 @@ void states_free(struct states *states) {
         entries_free(states, states->dirty);
         entries_free(states, states->round);
         entries_free(states, states->written);
-        for (size_t i = 0; i < COUNT_OF(states->pools); i++) {
-            pool_free(&states->pools[i]);
+        for (size_t i = 0; i < COUNT_OF(states->slabs); i++) {
+            slab_free(&states->slabs[i]);
         }
         buffer_free(&states->noted);
         buffer_free(&states->rounded);
@@ -211,7 +211,7 @@ static bool place_take(struct state_entry *entry, const struct record *record) {
 static struct state_entry *entry_of(struct states *states, struct device *device, uint64_t present) {
     if (device->state == NULL) {
         size_t count = value_count(present);
-        struct state_entry *entry = pool_take(&states->pools[count], sizeof *entry + count * sizeof entry->values[0]);
+        struct state_entry *entry = slab_take(&states->slabs[count], sizeof *entry + count * sizeof entry->values[0]);
         if (entry == NULL) {
             return NULL;
         }

@@ -75,7 +75,7 @@ struct points *points_new(int64_t ahead_ms) {
 static void layer_free(struct points *points, struct layer *layer) {
     size_t at = 0;
     for (struct point *point; (point = table_next(&layer->points, &at)) != NULL;) {
-        pool_give(&points->pool, point);
+        slab_give(&points->slab, point);
     }
     table_free(&layer->points);
     point_cells_free(layer);
@@ -88,7 +88,7 @@ void points_free(struct points *points) {
     for (size_t i = 0; i < POINT_LAYERS; i++) {
         layer_free(points, &points->layers[i]);
     }
-    pool_free(&points->pool);
+    slab_free(&points->slab);
     HASH_CLEAR(hh, points->words);
     for (size_t i = 0; i < points->word_count; i++) {
         free(points->numbered[i]);
@@ -198,14 +198,14 @@ static struct point *point_made(struct points *points, struct layer *layer, int6
         *code = CH_EFULL;
     } else if (point == NULL) {
         *code = CH_EMEMORY;
-        point = pool_take(&points->pool, sizeof *point);
+        point = slab_take(&points->slab, sizeof *point);
         if (point != NULL) {
             point->id = id;
             point->kind = point->state = points->other;
             *code = table_add(&layer->points, hash_of(id), point);
         }
         if (point != NULL && *code != 0) {
-            pool_give(&points->pool, point);
+            slab_give(&points->slab, point);
             point = NULL;
         }
     }
@@ -232,7 +232,7 @@ static void point_remove(struct points *points, enum point_layer layer, struct p
         alarm_follow(points, alarm);
     }
     table_remove(&self->points, hash_of(point->id), point);
-    pool_give(&points->pool, point);
+    slab_give(&points->slab, point);
 }
 
 void points_remove(struct points *points, enum point_layer layer, int64_t id) {

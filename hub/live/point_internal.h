@@ -2,7 +2,7 @@
 #ifndef CITYHUB_POINT_INTERNAL_H
 #define CITYHUB_POINT_INTERNAL_H
 
-#include "hub/base/pool.h"
+#include "hub/base/slab.h"
 #include "hub/base/table.h"
 #include "hub/live/point.h"
 
@@ -16,7 +16,7 @@ struct layer {
 };
 
 struct points {
-    struct pool pool; /* all of them */
+    struct slab slab; /* all of them */
     struct layer layers[POINT_LAYERS];
     uint64_t epoch;
     uint64_t version; /* of what changes now */

@@ -1,5 +1,5 @@
-/* pool.c: blocks that begin at a multiple of their size, so that a thing's address tells its block. */
-#include "hub/base/pool.h"
+/* slab.c: blocks that begin at a multiple of their size, so that a thing's address tells its block. */
+#include "hub/base/slab.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -7,29 +7,29 @@
 
 enum { BLOCK_BYTES = 65536 };
 
-struct pool_block {
-    struct pool_block *before, *after; /* among those with room */
+struct slab_block {
+    struct slab_block *before, *after; /* among those with room */
     void **given_back;                 /* each points to the next */
     size_t used, live;                 /* things that were ever taken, and that are now */
     void *room[];                      /* aligned as a pointer is */
 };
 
 static size_t capacity(size_t size) {
-    return (BLOCK_BYTES - sizeof(struct pool_block)) / size;
+    return (BLOCK_BYTES - sizeof(struct slab_block)) / size;
 }
 
-static void enlist(struct pool *pool, struct pool_block *block) {
+static void enlist(struct slab *slab, struct slab_block *block) {
     block->before = NULL;
-    block->after = pool->open;
-    if (pool->open != NULL) {
-        pool->open->before = block;
+    block->after = slab->open;
+    if (slab->open != NULL) {
+        slab->open->before = block;
     }
-    pool->open = block;
+    slab->open = block;
 }
 
-static void delist(struct pool *pool, struct pool_block *block) {
+static void delist(struct slab *slab, struct slab_block *block) {
     if (block->before == NULL) {
-        pool->open = block->after;
+        slab->open = block->after;
     } else {
         block->before->after = block->after;
     }
@@ -49,10 +49,10 @@ static void *map(size_t bytes) {
 
 /* From the kernel: the library's allocator does not use again what one such block leaves. Nearly always one comes next
  * to the one before it, and begins where it must. */
-static struct pool_block *block_map(void) {
+static struct slab_block *block_map(void) {
     char *memory = map(BLOCK_BYTES);
     if (memory == NULL || beyond(memory) == 0) {
-        return (struct pool_block *)(void *)memory;
+        return (struct slab_block *)(void *)memory;
     }
     munmap(memory, BLOCK_BYTES);
     memory = map((size_t)2 * BLOCK_BYTES);
@@ -64,17 +64,17 @@ static struct pool_block *block_map(void) {
     if (tail > 0) {
         munmap(memory + head + BLOCK_BYTES, tail);
     }
-    return (struct pool_block *)(void *)(memory + head);
+    return (struct slab_block *)(void *)(memory + head);
 }
 
-void *pool_take(struct pool *pool, size_t size) {
-    struct pool_block *block = pool->open;
+void *slab_take(struct slab *slab, size_t size) {
+    struct slab_block *block = slab->open;
     if (block == NULL) {
         block = block_map(); /* all zero */
         if (block == NULL) {
             return NULL;
         }
-        enlist(pool, block);
+        enlist(slab, block);
     }
     void **thing = block->given_back;
     if (thing != NULL) {
@@ -84,30 +84,30 @@ void *pool_take(struct pool *pool, size_t size) {
     }
     block->live++;
     if (block->given_back == NULL && block->used == capacity(size)) {
-        delist(pool, block);
+        delist(slab, block);
         block->before = block; /* full: in no list */
     }
     return memset(thing, 0, size);
 }
 
-void pool_give(struct pool *pool, void *thing) {
-    struct pool_block *block = (struct pool_block *)((uintptr_t)thing & ~(uintptr_t)(BLOCK_BYTES - 1));
+void slab_give(struct slab *slab, void *thing) {
+    struct slab_block *block = (struct slab_block *)((uintptr_t)thing & ~(uintptr_t)(BLOCK_BYTES - 1));
     void **slot = thing;
     *slot = block->given_back;
     block->given_back = slot;
     block->live--;
     if (block->before == block) {
-        enlist(pool, block);
+        enlist(slab, block);
     }
     if (block->live == 0 && (block->before != NULL || block->after != NULL)) {
-        delist(pool, block);
+        delist(slab, block);
         munmap(block, BLOCK_BYTES);
     }
 }
 
-void pool_free(struct pool *pool) {
-    if (pool->open != NULL) {
-        munmap(pool->open, BLOCK_BYTES);
+void slab_free(struct slab *slab) {
+    if (slab->open != NULL) {
+        munmap(slab->open, BLOCK_BYTES);
     }
-    pool->open = NULL;
+    slab->open = NULL;
 }
