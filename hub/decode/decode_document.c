@@ -25,19 +25,20 @@ struct document_kind {
 
 static const struct document_kind kinds[TOPIC_NONE] = {
     [TOPIC_INVENTORY] = {&cityhub__v1__inventory_record__descriptor, NULL, {"device_code", "kind"}, false, "retired"},
-    [TOPIC_STAFF] = {&cityhub__v1__staff_record__descriptor,
-                     "observed_at_ms",
-                     {"kind", "code", "observed_at_ms"},
-                     false},
+    [TOPIC_STAFF] =
+        {&cityhub__v1__staff_record__descriptor, "observed_at_ms", {"kind", "code", "observed_at_ms"}, false, NULL},
     [TOPIC_WORK] = {&cityhub__v1__work_record__descriptor,
                     "observed_at_ms",
                     {"work_code", "status", "observed_at_ms"},
-                    false},
-    [TOPIC_CASE] = {&cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}, true},
+                    false,
+                    NULL},
+    [TOPIC_CASE] =
+        {&cityhub__v1__case_record__descriptor, "occurred_at_ms", {"case_code", "occurred_at_ms"}, true, NULL},
     [TOPIC_INTERVAL] = {&cityhub__v1__interval_record__descriptor,
                         "began_at_ms",
                         {"device_code", "began_at_ms", "seconds"},
-                        false},
+                        false,
+                        NULL},
 };
 
 /* ---- one field into an object */
