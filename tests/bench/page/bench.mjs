@@ -66,6 +66,16 @@ async function login() {
 
 const session = await login();
 
+/** Until the browser is at rest: with a new window it loads pages of its own, such as those of its address bar. */
+async function rest(page) {
+  const tools = await browser.newBrowserCDPSession();
+  for (let before = -1, used = 0; used - before > 0.02; await page.waitForTimeout(250)) {
+    before = used;
+    used = (await tools.send("SystemInfo.getProcessInfo")).processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+  }
+  await tools.detach();
+}
+
 /** A window of a browser that has the session and nothing else. */
 async function open(slowed = 1) {
   const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1366, height: 768 }, storageState: session });
@@ -73,6 +83,7 @@ async function open(slowed = 1) {
   const page = await context.newPage();
   page.setDefaultTimeout(120_000);
   page.on("pageerror", (error) => console.log(`error: ${error.stack ?? error.message}`));
+  await rest(page);
   const tools = await context.newCDPSession(page);
   if (slowed > 1) await tools.send("Emulation.setCPUThrottlingRate", { rate: slowed });
   return { page, context, tools };
