@@ -52,10 +52,12 @@ bool prepared_add(struct prepared_statement **all, const char *sql, const char *
 }
 
 void prepared_clear(struct prepared_statement **all) {
-    struct prepared_statement *statement, *next;
-    HASH_ITER(hh, *all, statement, next) {
-        HASH_DELETE(hh, *all, statement);
+    struct prepared_statement *statement = *all;
+    HASH_CLEAR(hh, *all);
+    while (statement != NULL) {
+        struct prepared_statement *next = statement->hh.next;
         free(statement);
+        statement = next;
     }
 }
 
