@@ -73,8 +73,8 @@ CREATE OR REPLACE FUNCTION onemap.local_midnight(day date) RETURNS timestamptz L
 $$;
 COMMENT ON FUNCTION onemap.local_midnight(date) IS 'Where a day of the county begins';
 CREATE OR REPLACE FUNCTION onemap.county_time(moment timestamptz, form text DEFAULT 'YYYY-MM-DD HH24:MI') RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT to_char(onemap.local_time(moment), form)
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT pg_catalog.to_char(onemap.local_time(moment), form)
 $$;
 COMMENT ON FUNCTION onemap.county_time(timestamptz, text) IS 'A moment as the county''s clocks show it, in a form of to_char()';
 GRANT EXECUTE ON FUNCTION onemap.time_zone(), onemap.local_time(timestamptz), onemap.local_moment(timestamp),

@@ -151,12 +151,21 @@ COMMENT ON FUNCTION onemap.search_wanted(text) IS
 
 -- As the commands' lists do (text_is_formula in hub/base/text.c): what a spreadsheet would calculate, in wide forms too, gets a '
 -- in front; plain numbers stay.
-CREATE OR REPLACE FUNCTION onemap.http_csv_cell(cell text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN c.text ~ '[",\r\n]' THEN '"' || replace(c.text, '"', '""') || '"' ELSE c.text END
-    FROM (SELECT CASE WHEN cell ~ '^[\t\r\n]' OR cell ~ '^[=@＝＠＋－].'
+-- Without a SET and in one expression, so that http_csv_line() takes them into its own: a list has millions of cells.
+CREATE OR REPLACE FUNCTION onemap.http_csv_text(cell text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN cell !~ '^[\t\r\n=@＝＠＋－+-]' THEN cell
+        WHEN cell ~ '^[\t\r\n]' OR cell ~ '^[=@＝＠＋－].'
             OR cell ~ '^[+-].' AND cell !~ '^[+-][0-9.]+([eE][+-]?[0-9.]+)?$' THEN '''' || cell
-            ELSE coalesce(cell, '') END) c (text)
+        ELSE coalesce(cell, '') END
+$$;
+COMMENT ON FUNCTION onemap.http_csv_text(text) IS
+    'A cell of a list; what a spreadsheet would calculate is made text; NULL is empty';
+
+CREATE OR REPLACE FUNCTION onemap.http_csv_cell(cell text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN cell ~ '[",\r\n]' THEN '"' || replace(onemap.http_csv_text(cell), '"', '""') || '"'
+        ELSE onemap.http_csv_text(cell) END
 $$;
 COMMENT ON FUNCTION onemap.http_csv_cell(text) IS 'One cell of CSV (RFC 4180); what a spreadsheet would calculate is made text';
 

@@ -100,7 +100,7 @@ BEGIN
             onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
         FROM onemap.http_alarm_find(request) f,
-            LATERAL (SELECT onemap.http_alarm_entry(f, moment) OFFSET 0) e (e) -- once a row, not once a cell
+            LATERAL (SELECT onemap.http_alarm_entry(f, moment)::jsonb OFFSET 0) e (e) -- once a row, not once a cell
         ORDER BY f.id DESC;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: the same list line by line';

@@ -230,7 +230,7 @@ LANGUAGE sql STABLE AS $$
         onemap.county_time(c.deadline_at), onemap.county_time(c.handled_at), onemap.county_time(c.ended_at),
         CASE WHEN (e.e->>'overdue')::boolean THEN '是' ELSE '否' END, c.return_count::text, c.rework_count::text,
         c.supervision_count::text, c.satisfaction, c.external_code, times::text)
-    FROM (SELECT onemap.http_case_entry(c, times, moment) OFFSET 0) e (e) -- once a row, not once a cell
+    FROM (SELECT onemap.http_case_entry(c, times, moment)::jsonb OFFSET 0) e (e) -- once a row, not once a cell
         JOIN onemap.case_source s ON s.source = c.source
 $$;
 COMMENT ON FUNCTION onemap.http_case_csv_line(onemap.case_record, bigint, timestamptz) IS

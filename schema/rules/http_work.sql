@@ -110,7 +110,8 @@ BEGIN
     FROM onemap.http_work_find(request) w JOIN onemap.subsystem z ON z.key = w.subsystem
         LEFT JOIN onemap.department_as_of(moment) u ON u.id = w.department_id
         LEFT JOIN onemap.device_as_of(moment) d ON d.id = w.device_id AND onemap.http_sees(seen, d.department_id)
-        CROSS JOIN LATERAL (SELECT onemap.http_work_entry(w, seen, names, moment) OFFSET 0) e (e) -- once a row, not once a cell
+        -- Once a row, not once a cell.
+        CROSS JOIN LATERAL (SELECT onemap.http_work_entry(w, seen, names, moment)::jsonb OFFSET 0) e (e)
     ORDER BY w.id DESC;
 END $$;
 COMMENT ON FUNCTION onemap.http_work_csv(jsonb) IS 'GET /api/v1/work.csv: the same list line by line';
