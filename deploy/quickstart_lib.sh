@@ -259,14 +259,20 @@ stop_services() {
     stop_one postgres INT 60
 }
 
+# Not `wait`: a Ctrl-C that comes just when the shell has heard of a child's end makes it forget that, and wait for ever.
+stop_follower() {
+    local until=$((SECONDS + 5))
+    kill "$follower" 2>/dev/null
+    while [ -e "/proc/$follower" ] && ! grep -q '^State:.Z' "/proc/$follower/status" 2>/dev/null && [ "$SECONDS" -lt "$until" ]; do
+        sleep 0.1
+    done
+}
+
 stop_everything() {
     local status=$?
     trap '' INT TERM HUP
     trap - EXIT
-    if [ -n "$follower" ]; then
-        kill "$follower" 2>/dev/null
-        wait "$follower" 2>/dev/null
-    fi
+    [ -z "$follower" ] || stop_follower
     if any_alive; then
         printf '\n'
         say "stopping"
