@@ -150,9 +150,9 @@ static uint32_t number_of(const char *bytes) {
 }
 
 /* Reads one COPY stream to its end: returns its rows. */
-static size_t read_copy(const struct postgres_copy *copy) {
-    const char *at = copy->data, *end = at + copy->length;
-    REQUIRE(copy->length >= COPY_HEADER + 2 && memcmp(at, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", COPY_HEADER) == 0);
+static size_t read_bytes(const char *at, size_t size) {
+    const char *end = at + size;
+    REQUIRE(size >= COPY_HEADER + 2 && memcmp(at, "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", COPY_HEADER) == 0);
     at += COPY_HEADER;
     for (size_t rows = 0;; rows++) {
         REQUIRE(end - at >= 2);
@@ -171,6 +171,24 @@ static size_t read_copy(const struct postgres_copy *copy) {
             at += length < 0 ? 0 : length;
         }
     }
+}
+
+/* One that is made as it goes comes piece by piece, each into an empty buffer. */
+static size_t read_copy(const struct postgres_copy *copy) {
+    if (copy->more == NULL) {
+        return read_bytes(copy->data, copy->length);
+    }
+    struct buffer whole = {0}, piece = {0};
+    while (copy->more(copy->user, &piece)) {
+        REQUIRE(piece.length > 0 && !piece.failed);
+        buffer_bytes(&whole, piece.data, piece.length);
+        piece.length = 0;
+    }
+    REQUIRE(piece.length == 0 && !whole.failed);
+    size_t rows = read_bytes(whole.data, whole.length);
+    buffer_free(&whole);
+    buffer_free(&piece);
+    return rows;
 }
 
 /* Every text that the SQL casts, '...'::jsonb, is JSON, and every text ends. */
