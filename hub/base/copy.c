@@ -18,6 +18,28 @@ void copy_trailer(struct buffer *buffer) {
     buffer_int16(buffer, -1);
 }
 
+void copy_pieces_start(struct copy_pieces *pieces) {
+    *pieces = (struct copy_pieces){.sending = true};
+}
+
+bool copy_pieces_next(struct copy_pieces *pieces, struct buffer *buffer) {
+    pieces->before = buffer->length;
+    if (pieces->sending && !pieces->sent_head) {
+        copy_header(buffer);
+        pieces->sent_head = true;
+    }
+    return pieces->sending;
+}
+
+bool copy_pieces_room(const struct copy_pieces *pieces, const struct buffer *buffer) {
+    return buffer->length - pieces->before < COPY_PIECE_BYTES && !buffer->failed;
+}
+
+void copy_pieces_end(struct copy_pieces *pieces, struct buffer *buffer) {
+    copy_trailer(buffer);
+    pieces->sending = false;
+}
+
 void copy_null(struct buffer *buffer) {
     buffer_int32(buffer, -1);
 }

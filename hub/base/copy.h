@@ -2,12 +2,26 @@
 #ifndef CITYHUB_COPY_H
 #define CITYHUB_COPY_H
 
+#include <stddef.h>
+
 #include "hub/base/buffer.h"
 
 enum {
     COPY_MILLISECOND = 1000,
     COPY_PIECE_BYTES = 32768, /* of a COPY that is made as it goes: at least, but for the last one */
 };
+
+/* A COPY that is made as the server takes it. All zero = there is nothing to send. */
+struct copy_pieces {
+    bool sending, sent_head; /* it has not come to its end; its header was copied */
+    size_t before;           /* bytes that were in the buffer when the piece began */
+};
+void copy_pieces_start(struct copy_pieces *pieces);
+/* Begins the next piece; false = there is none. Rows follow as long as it has room, and copy_pieces_end after the last
+ * of all. */
+bool copy_pieces_next(struct copy_pieces *pieces, struct buffer *buffer);
+bool copy_pieces_room(const struct copy_pieces *pieces, const struct buffer *buffer);
+void copy_pieces_end(struct copy_pieces *pieces, struct buffer *buffer);
 
 void copy_header(struct buffer *buffer);
 void copy_trailer(struct buffer *buffer);

@@ -63,12 +63,12 @@ struct hours {
 struct rollups {
     struct hours counted_hours, sent_hours;
     struct entry *sent_next; /* the first that was not copied; NULL = the trailer, or nothing */
-    bool sending, sent_head; /* a COPY has not come to its end; its header was copied */
-    size_t bytes;            /* of what is counted, at most: if of each device-hour a second record came */
-    struct buffer counted;   /* ids of batches that `counted_hours` are of */
-    struct buffer others;    /* ids of batches that the database is to read */
-    bool all_others;         /* ... or all that wait, whatever their ids */
-    bool lost;               /* a record of the batch at hand had no room */
+    struct copy_pieces pieces;
+    size_t bytes;          /* of what is counted, at most: if of each device-hour a second record came */
+    struct buffer counted; /* ids of batches that `counted_hours` are of */
+    struct buffer others;  /* ids of batches that the database is to read */
+    bool all_others;       /* ... or all that wait, whatever their ids */
+    bool lost;             /* a record of the batch at hand had no room */
     struct buffer sent_counted, sent_others; /* of what is being written */
     bool sent_all;
 };
@@ -437,8 +437,7 @@ size_t rollups_send(struct rollups *rollups) {
     rollups->counted_hours = (struct hours){.first = NULL};
     rollups->bytes = 0;
     rollups->sent_next = rollups->sent_hours.first;
-    rollups->sending = true;
-    rollups->sent_head = false;
+    copy_pieces_start(&rollups->pieces);
     move(&rollups->counted, &rollups->sent_counted);
     move(&rollups->others, &rollups->sent_others);
     rollups->sent_all = rollups->all_others;
@@ -447,22 +446,16 @@ size_t rollups_send(struct rollups *rollups) {
 }
 
 bool rollups_copy(struct rollups *rollups, struct buffer *copy) {
-    size_t before = copy->length;
-    if (!rollups->sending) {
+    if (!copy_pieces_next(&rollups->pieces, copy)) {
         return false;
     }
-    if (!rollups->sent_head) {
-        copy_header(copy);
-        rollups->sent_head = true;
-    }
-    while (rollups->sent_next != NULL && copy->length - before < COPY_PIECE_BYTES && !copy->failed) {
+    while (rollups->sent_next != NULL && copy_pieces_room(&rollups->pieces, copy)) {
         copy_entry(rollups->sent_next, copy);
         rollups->sent_next = rollups->sent_next->next;
     }
     if (rollups->sent_next == NULL) {
-        copy_trailer(copy);
+        copy_pieces_end(&rollups->pieces, copy);
         hours_free(&rollups->sent_hours);
-        rollups->sending = false;
     }
     return true;
 }
@@ -489,7 +482,7 @@ void rollups_copy_batches(const struct rollups *rollups, struct buffer *out) {
 void rollups_written(struct rollups *rollups) {
     hours_free(&rollups->sent_hours);
     rollups->sent_next = NULL;
-    rollups->sending = false;
+    rollups->pieces.sending = false;
     rollups->sent_counted.length = rollups->sent_others.length = 0;
     rollups->sent_all = false;
 }

@@ -46,7 +46,7 @@ struct states {
     struct state_entry *round;                  /* to be written in this one */
     struct state_entry *written;                /* being written */
     const struct state_entry *sent;             /* of them, the next that is copied */
-    bool sending, sent_head;                    /* the COPY has not come to its end; its header was copied */
+    struct copy_pieces pieces;                  /* the COPY */
     size_t count;                               /* in the first two */
     struct buffer noted;                        /* ids of batches of which all is noted, since the round began */
     struct buffer rounded;                      /* ... before it began */
@@ -371,27 +371,20 @@ size_t states_set_aside(struct states *states, size_t limit) {
         states->count--;
     }
     states->sent = states->written;
-    states->sending = true;
-    states->sent_head = false;
+    copy_pieces_start(&states->pieces);
     return aside;
 }
 
 bool states_copy(struct states *states, struct buffer *copy) {
-    size_t before = copy->length;
-    if (!states->sending) {
+    if (!copy_pieces_next(&states->pieces, copy)) {
         return false;
     }
-    if (!states->sent_head) {
-        copy_header(copy);
-        states->sent_head = true;
-    }
-    while (states->sent != NULL && copy->length - before < COPY_PIECE_BYTES && !copy->failed) {
+    while (states->sent != NULL && copy_pieces_room(&states->pieces, copy)) {
         copy_entry(states->sent, copy);
         states->sent = states->sent->next;
     }
     if (states->sent == NULL) {
-        copy_trailer(copy);
-        states->sending = false;
+        copy_pieces_end(&states->pieces, copy);
     }
     return true;
 }
@@ -409,7 +402,7 @@ void states_copy_batches(const struct states *states, struct buffer *out) {
 static void nothing_aside(struct states *states) {
     states->written = NULL;
     states->sent = NULL;
-    states->sending = false;
+    states->pieces.sending = false;
 }
 
 void states_written(struct states *states) {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hub/base/copy.h"
 #include "hub/base/count.h"
 #include "hub/base/topic.h"
 
@@ -122,15 +121,10 @@ static int compare_places(const void *left, const void *right) {
 static bool more_rows(void *user, struct buffer *piece) {
     struct transaction_rows *rows = user;
     const struct batch *batch = rows->batch;
-    size_t before = piece->length;
-    if (!rows->sending) {
+    if (!copy_pieces_next(&rows->pieces, piece)) {
         return false;
     }
-    if (!rows->sent_head) {
-        copy_header(piece);
-        rows->sent_head = true;
-    }
-    for (; rows->next < rows->count && piece->length - before < COPY_PIECE_BYTES && !piece->failed; rows->next++) {
+    for (; rows->next < rows->count && copy_pieces_room(&rows->pieces, piece); rows->next++) {
         uint64_t place = rows->places[rows->next];
         const struct batch_row *row = &rows->index[(uint32_t)place];
         int64_t first_ms = batch->messages[row->message].first_received_ms;
@@ -139,8 +133,7 @@ static bool more_rows(void *user, struct buffer *piece) {
         (rows->tracks ? batch_track_copy : batch_row_copy)(batch, row, stamp, piece);
     }
     if (rows->next == rows->count) {
-        copy_trailer(piece);
-        rows->sending = false;
+        copy_pieces_end(&rows->pieces, piece);
     }
     return true;
 }
@@ -168,8 +161,8 @@ static void copy_rows(struct transaction *transaction, const struct slice *slice
                                       .places = places,
                                       .count = count,
                                       .stamp_us = slice->stamp_us,
-                                      .tracks = part == SLICE_TRACKS,
-                                      .sending = true};
+                                      .tracks = part == SLICE_TRACKS};
+    copy_pieces_start(&rows->pieces);
     statement_end(transaction, sql);
     transaction->copies[transaction->copy_count++] = (struct postgres_copy){.more = more_rows, .user = rows};
 }

@@ -2,6 +2,7 @@
 #ifndef CITYHUB_TRANSACTION_H
 #define CITYHUB_TRANSACTION_H
 
+#include "hub/base/copy.h"
 #include "hub/link/postgres.h"
 #include "hub/store/slice.h"
 
@@ -15,7 +16,7 @@ struct transaction_rows {
     size_t count, next;
     int64_t stamp_us;
     bool tracks;
-    bool sending, sent_head; /* it has not come to its end; its header was copied */
+    struct copy_pieces pieces;
 };
 
 /* One query string with its COPY data; memory is kept from one use to the next. */
