@@ -215,10 +215,15 @@ start() {
     printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$run/$name.pid"
 }
 
+# Not one that has ended and was not waited for.
+running() {
+    [ -e "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
 alive() {
     local pid started
     read -r pid started 2>/dev/null <"$run/$1.pid" || return 1
-    [ -n "$started" ] && [ "$(start_time "$pid")" = "$started" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null
+    [ -n "$started" ] && [ "$(start_time "$pid")" = "$started" ] && running "$pid"
 }
 
 # await NAME SECONDS WHAT LOG COMMAND...: until the command succeeds; fails if the process ends before.
@@ -263,7 +268,7 @@ stop_services() {
 stop_follower() {
     local until=$((SECONDS + 5))
     kill "$follower" 2>/dev/null
-    while [ -e "/proc/$follower" ] && ! grep -q '^State:.Z' "/proc/$follower/status" 2>/dev/null && [ "$SECONDS" -lt "$until" ]; do
+    while running "$follower" && [ "$SECONDS" -lt "$until" ]; do
         sleep 0.1
     done
 }
