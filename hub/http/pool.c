@@ -149,11 +149,11 @@ static void slot_done(void *user, const struct postgres_error *error) {
 static void slot_run(struct slot *slot) {
     const struct pool_job *job = slot->job;
     uint64_t now = uv_now(slot->pool->loop);
+    /* Texts are made of routes' rows, not of requests: there are few to keep. */
     struct postgres_job statement = {.sql = job->sql,
                                      .values = job->values,
                                      .value_count = job->value_count,
-                                     .keep_statement =
-                                         !job->writes, /* texts are made of routes' rows, not of requests */
+                                     .keep_statement = !job->writes,
                                      .row = slot_row,
                                      .done = slot_done,
                                      .user = slot};

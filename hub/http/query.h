@@ -28,9 +28,10 @@ enum { QUERY_ANSWER_MAX = 8 * 1024 * 1024 }; /* bytes of an answer that is colle
 const char *query_function(const struct request *request);
 
 /* Whether its statement finds out who asks, too: of a GET that one function answers whole.
- *     SELECT f.*, i.due AS identity_due FROM onemap.identity_asking($1::jsonb, $2, $3, $4, <right>) i CROSS JOIN
- * LATERAL <function>(i.asked) f No row: nobody, or without the right, or the function has none; then each is asked by
- * itself. */
+ *     SELECT f.*, i.due AS identity_due FROM onemap.identity_asking($1::jsonb, $2, $3, $4, <right>) i
+ *         CROSS JOIN LATERAL <function>(i.asked) f
+ *
+ * No row: nobody, or without the right, or the function has none; then each is asked by itself. */
 bool query_takes_identity(const struct request *request);
 
 /* Asks. The request is woken when its answer is there; on failure it is refused at once. */
