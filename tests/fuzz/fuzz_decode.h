@@ -203,7 +203,8 @@ static inline void fuzz_item(const cJSON *item, int depth) {
     } else if (cJSON_IsArray(item)) {
         REQUIRE(cJSON_GetArraySize(item) >= 1 && cJSON_GetArraySize(item) <= DECODE_LIST_MAX);
     } else {
-        REQUIRE(cJSON_IsObject(item) || cJSON_IsBool(item));
+        /* A null stands for a flawed field that is told of: fuzz_document looks for its flaw. */
+        REQUIRE(cJSON_IsObject(item) || cJSON_IsBool(item) || (cJSON_IsNull(item) && depth == 1));
     }
     for (const cJSON *inner = item->child; inner != NULL; inner = inner->next) {
         for (const cJSON *other = inner->next; cJSON_IsObject(item) && other != NULL; other = other->next) {
@@ -232,13 +233,16 @@ static inline void fuzz_document(void *user, const struct document *document) {
     bool outside = fuzz_document_place(object, "outside_lon", "outside_lat");
     REQUIRE(!(inside && outside) && outside == result->is_placed);
     fuzz_flaws(result, result->document, document->flaws, document->flaw_count);
+    for (const cJSON *item = object->child; item != NULL; item = item->next) {
+        REQUIRE(!cJSON_IsNull(item) || fuzz_flaw(document->flaws, document->flaw_count, item->string) != NULL);
+    }
     for (unsigned i = 0; i < document->flaw_count; i++) {
         const char *field = document->flaws[i].field;
         const ProtobufCFieldDescriptor *descriptor =
             protobuf_c_message_descriptor_get_field_by_name(result->document, field);
+        const cJSON *left = cJSON_GetObjectItemCaseSensitive(object, field);
         /* Of a list the good entries stay. */
-        REQUIRE(descriptor->label == PROTOBUF_C_LABEL_REPEATED ||
-                cJSON_GetObjectItemCaseSensitive(object, field) == NULL);
+        REQUIRE(descriptor->label == PROTOBUF_C_LABEL_REPEATED || left == NULL || cJSON_IsNull(left));
         REQUIRE(strcmp(field, "position") != 0 || !(inside || outside));
     }
     char *text = cJSON_PrintUnformatted(object);

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 from google.protobuf import json_format  # noqa: E402
 
-from harness import hj212 as monitors, jt808 as trucks, media, messages  # noqa: E402
+from harness import hj212 as monitors, jt808 as trucks, media, messages, wire  # noqa: E402
 
 CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 # The order of the generated table of adapters.
@@ -79,6 +79,9 @@ def decoders():
         write("fuzz_decode_json", f"{name}-printed", choice + printed(subsystem, kind, [full, small]))
         write("fuzz_decode_json", f"{name}-batch", choice + batch)
         write("fuzz_decode_json", f"{name}-dictionary", choice + json.dumps([dict.fromkeys(full)]).encode())
+        wrong = [dict(full, **{field: [[]]}) for field in full]
+        write("fuzz_decode_json", f"{name}-wrong", choice + json.dumps(wrong, ensure_ascii=False).encode())
+        write("fuzz_decode_protobuf", f"{name}-wrong", choice + wrong_on_the_wire(subsystem, kind, full))
     dust = bytes([SUBSYSTEMS.index("dust")])
     whole = messages.protobuf("dust", [records_of("dust", "telemetry")[0]] * 2)
     write("fuzz_decode_protobuf", "dust-cut", dust + whole[:-9])
@@ -100,6 +103,19 @@ def printed(subsystem, kind, records):
     batch = messages.batch_type(subsystem, kind).FromString(messages.protobuf(subsystem, records, kind))
     batch.subsystem = subsystem
     return json_format.MessageToJson(batch, indent=1, use_integers_for_enums=kind == "work").encode()
+
+
+def wrong_on_the_wire(subsystem, kind, full):
+    """A message of as many records as there are fields: in each another field is there as four bytes (wire type 5)."""
+    batch = messages.batch_type(subsystem, kind)
+    records = batch.DESCRIPTOR.fields_by_name["records"]
+    out = b""
+    for field in records.message_type.fields:
+        rest = {name: value for name, value in full.items() if name != field.name}
+        record = batch.FromString(messages.protobuf(subsystem, [rest], kind)).records[0].SerializeToString()
+        record += wire.varint(field.number << 3 | 5) + b"\x01\0\0\0"
+        out += wire.varint(records.number << 3 | 2) + wire.varint(len(record)) + record
+    return out
 
 
 def message(vendor, kind, payload):
