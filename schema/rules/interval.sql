@@ -1,35 +1,38 @@
 -- Values of intervals: messages of kind `interval`, what devices say, and how it compares with what the hub has computed itself.
 
--- An entry of a record's list that names no metric costs itself, not its neighbours.
-CREATE OR REPLACE FUNCTION onemap.interval_flaws(subsystem text, record jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN (SELECT coalesce(jsonb_agg(jsonb_build_object('field', format('values[%s]', v.place - 1), 'code', 'unknown_reference',
-                'reason', format('values[%s].metric: %s has no metric %s with numbers', v.place - 1, $1, v.value->>'metric'))
-                ORDER BY v.place), '[]')
-            FROM jsonb_array_elements(record->'values') WITH ORDINALITY v(value, place)
-            WHERE NOT EXISTS (SELECT FROM onemap.metric m
-                              WHERE m.subsystem = $1 AND m.key = v.value->>'metric' AND m.kind <> 'text'));
-END $$;
-COMMENT ON FUNCTION onemap.interval_flaws(text, jsonb) IS
-    'Entries of an interval''s values that are left out, as they name no metric of the subsystem: [{field, code, reason}]';
-
 -- The records of a message are worked out one after the other, each on what those before it left, and what they come to is stored
 -- at once (as in object.sql): each version of a row that a transaction makes is looked at by those that come after it.
 -- What an interval has is held as {"ordinal.column": value}, of what no metric takes {"0.name": text}.
-CREATE OR REPLACE FUNCTION onemap.interval_said(subsystem text, record jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION onemap.interval_metrics(subsystem text) RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(pg_catalog.jsonb_object_agg(m.key, m.ordinal), '{}') FROM onemap.metric m
+    WHERE m.subsystem = $1 AND m.kind <> 'text'
+$$;
+COMMENT ON FUNCTION onemap.interval_metrics(text) IS 'The metrics of which an interval has numbers: {key: ordinal}';
+
+-- An entry of the list that names no metric costs itself, not its neighbours. A number is held as its column will give it back.
+CREATE OR REPLACE FUNCTION onemap.interval_said(subsystem text, metrics jsonb, record jsonb, OUT said jsonb, OUT flaws jsonb)
+LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    RETURN (SELECT coalesce(jsonb_object_agg(concat(m.ordinal, '.', f.key), f.value ORDER BY e.place), '{}')
-            FROM jsonb_array_elements(record->'values') WITH ORDINALITY AS e(value, place)
-            CROSS JOIN LATERAL jsonb_to_record(e.value) AS v (metric text, minimum float8, mean float8, maximum float8,
-                total float8, converted_minimum float8, converted_mean float8, converted_maximum float8, flag text)
-            JOIN onemap.metric m ON m.subsystem = $1 AND m.key = v.metric AND m.kind <> 'text'
-            CROSS JOIN LATERAL jsonb_each(jsonb_strip_nulls(to_jsonb(v) - 'metric')) f)
-        || (SELECT coalesce(jsonb_object_agg('0.' || (o.value->>'key'), coalesce(o.value->>'value', '') ORDER BY o.place), '{}')
-            FROM jsonb_array_elements(record->'others') WITH ORDINALITY AS o(value, place) WHERE o.value->>'key' <> '');
+    SELECT coalesce(jsonb_object_agg(concat(e.ordinal, '.', f.key), CASE jsonb_typeof(f.value)
+               WHEN 'number' THEN to_jsonb(f.value::float8) ELSE f.value END ORDER BY e.place)
+               FILTER (WHERE jsonb_typeof(f.value) <> 'null'), '{}'),
+           coalesce(jsonb_agg(jsonb_build_object('field', format('values[%s]', e.place - 1), 'code', 'unknown_reference', 'reason',
+               format('values[%s].metric: %s has no metric %s with numbers', e.place - 1, subsystem, e.metric)) ORDER BY e.place)
+               FILTER (WHERE e.ordinal IS NULL), '[]')
+    INTO said, flaws
+    FROM (SELECT v.value, v.place, v.value->>'metric' AS metric, metrics->>(v.value->>'metric') AS ordinal
+          FROM jsonb_array_elements(record->'values') WITH ORDINALITY AS v(value, place)) e
+    LEFT JOIN LATERAL jsonb_each(e.value - 'metric') f ON e.ordinal IS NOT NULL;
+    IF record ? 'others' THEN
+        said := said || (SELECT coalesce(jsonb_object_agg('0.' || (o.value->>'key'), coalesce(o.value->>'value', '')
+                                    ORDER BY o.place), '{}')
+                         FROM jsonb_array_elements(record->'others') WITH ORDINALITY AS o(value, place)
+                         WHERE o.value->>'key' <> '');
+    END IF;
 END $$;
-COMMENT ON FUNCTION onemap.interval_said(text, jsonb) IS
+COMMENT ON FUNCTION onemap.interval_said(text, jsonb, jsonb) IS
     'What a record of kind interval says: {"ordinal.column": value}, of what no metric takes {"0.name": text}; of several entries '
-    'for one column the last';
+    'for one column the last; and its entries that are left out, as they name none of the metrics: [{field, code, reason}]';
 
 -- Locked: a replay may be under way beside a lane.
 CREATE OR REPLACE FUNCTION onemap.intervals_stored(devices int[], begans timestamptz[], lasts int[], OUT held jsonb[],
@@ -82,12 +85,12 @@ COMMENT ON FUNCTION onemap.interval_follow(jsonb, timestamptz, jsonb, jsonb) IS
     'what it has replaced ([{ordinal, received_at, replaced}]). The newest message counts, value by value; one that comes again '
     'from quarantine (since: when it came first) fills what is missing, and changes only what is older than itself';
 
-CREATE OR REPLACE FUNCTION onemap.interval_after(message jsonb, member jsonb, device int, since timestamptz, INOUT held jsonb,
-    INOUT came jsonb, OUT told jsonb, OUT gone jsonb)
+CREATE OR REPLACE FUNCTION onemap.interval_after(subsystem text, metrics jsonb, member jsonb, device int, since timestamptz,
+    INOUT held jsonb, INOUT came jsonb, OUT told jsonb, OUT gone jsonb)
 LANGUAGE plpgsql STABLE AS $$
-DECLARE record jsonb := member->'record'; subsystem text := message->>'subsystem'; problem jsonb; said jsonb; f record;
+DECLARE record jsonb := member->'record'; problem jsonb; said jsonb; flaws jsonb; fate text;
 BEGIN
-    said := onemap.interval_said(subsystem, record);
+    SELECT s.said, s.flaws INTO said, flaws FROM onemap.interval_said(subsystem, metrics, record) s;
     IF device IS NULL THEN
         problem := onemap.record_problem((member->>'index')::int, 'CH002', format(
             'device_code: there is no device %s of this vendor; send its inventory first', record->>'device_code'));
@@ -95,20 +98,17 @@ BEGIN
         problem := onemap.record_problem((member->>'index')::int, 'CH002', format(
             'values: not one of them names a metric of %s with numbers', subsystem));
     ELSIF NOT record ?& '{began_at_ms,seconds}' OR (record->>'seconds')::int NOT BETWEEN 0 AND 86400
-            OR EXISTS (SELECT FROM jsonb_array_elements(record->'values') v WHERE v->>'flag' !~ '^[NFMSDCTB]$') THEN
+            OR record @? '$."values"[*]."flag" ? (!(@ like_regex "^[NFMSDCTB]$"))' THEN
         problem := onemap.record_problem((member->>'index')::int, '23514', NULL);
     END IF;
-    told := jsonb_build_object('fate', 'rejected', 'problem', problem, 'flaws', onemap.interval_flaws(subsystem, record));
     IF problem IS NOT NULL THEN
+        told := jsonb_build_object('fate', 'rejected', 'problem', problem, 'flaws', flaws);
         RETURN;
     END IF;
-    f := onemap.interval_follow(said, since, held, came);
-    held := f.held;
-    came := f.came;
-    gone := f.gone;
-    told := told || jsonb_build_object('fate', f.fate);
+    SELECT f.held, f.came, f.fate, f.gone INTO held, came, fate, gone FROM onemap.interval_follow(said, since, held, came) f;
+    told := jsonb_build_object('fate', fate, 'problem', problem, 'flaws', flaws);
 END $$;
-COMMENT ON FUNCTION onemap.interval_after(jsonb, jsonb, int, timestamptz, jsonb, jsonb) IS
+COMMENT ON FUNCTION onemap.interval_after(text, jsonb, jsonb, int, timestamptz, jsonb, jsonb) IS
     'An interval of this device after a record (interval_follow), and what became of the record: {fate, flaws, problem}';
 
 CREATE OR REPLACE FUNCTION onemap.intervals_write(devices int[], begans timestamptz[], lasts int[], before jsonb[], held jsonb[],
@@ -158,6 +158,7 @@ LANGUAGE plpgsql AS $$
 DECLARE
     of int[]; devices int[]; begans timestamptz[]; lasts int[]; before jsonb[]; held jsonb[]; came jsonb[];
     told jsonb[]; gone jsonb[] := ARRAY[]::jsonb[]; s record; n int := 1; k int;
+    subsystem text := message->>'subsystem'; metrics jsonb := onemap.interval_metrics(subsystem);
 BEGIN
     SELECT array_agg(r.key ORDER BY r.n), array_agg(r.device ORDER BY r.key) FILTER (WHERE r.first = 1),
            array_agg(r.began ORDER BY r.key) FILTER (WHERE r.first = 1),
@@ -174,7 +175,7 @@ BEGIN
         BEGIN -- as far as nothing unforeseen comes (members_follow)
             WHILE n <= cardinality(members) LOOP
                 k := of[n];
-                s := onemap.interval_after(message, members[n], devices[k], since, held[k], came[k]);
+                s := onemap.interval_after(subsystem, metrics, members[n], devices[k], since, held[k], came[k]);
                 told[n] := s.told;
                 held[k] := s.held;
                 came[k] := s.came;

@@ -1,7 +1,7 @@
 -- Values of intervals: stored once, corrected by the newest, kept apart from the readings; compared with what the hub has computed.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(59);
+SELECT plan(61);
 SELECT onemap.vendor_put('dust', 'v', '{}');
 INSERT INTO onemap.device (subsystem, vendor, code, kind, status) VALUES ('dust', 'v', 'D1', 'site_monitor', 'active'), ('dust', 'v', 'D2', 'site_monitor', 'active');
 SELECT id AS d1 FROM onemap.device WHERE code = 'D1' \gset
@@ -35,6 +35,11 @@ SELECT is((SELECT jsonb_agg(r.replaced) FROM onemap.interval_revision r), '[{"fl
 SELECT is(pg_temp.store(pg_temp.one('[{"metric": "noise_dba", "mean": 61}]', '2026-03-10 08:00+08', 600)), '1 0 0 0 0 0', 'another length is another interval');
 SELECT is(pg_temp.store(pg_temp.one('[{"metric": "noise_dba", "mean": 62, "flag": "F"}]', '2026-03-10 08:00+08', 0)), '1 0 0 0 0 0', 'a moment''s value that is no reading');
 SELECT is((SELECT count(*)::int FROM onemap.observation), 0, 'none of it is a reading');
+-- 17 digits are what a number may come with; fewer are what its column gives back.
+SELECT is(pg_temp.store(v.one || v.one), '1 1 0 0 0 0', 'a number of 17 digits is the same when it comes again')
+FROM (SELECT pg_temp.one('[{"metric": "noise_dba", "mean": 4.9406564584124654e-324}]', '2026-03-10 07:00+08') AS one) v;
+SELECT is(pg_temp.store(v.one), '0 1 0 0 0 0', 'in another message, too')
+FROM (SELECT pg_temp.one('[{"metric": "noise_dba", "mean": 4.9406564584124654e-324}]', '2026-03-10 07:00+08') AS one) v;
 
 -- One bad value does not cost its neighbours; a record of which nothing is left is refused, and so is a device that nobody knows.
 SELECT is(pg_temp.store(pg_temp.one('[{"metric": "co_mg_m3", "mean": 1}, {"metric": "pm25_ug_m3", "mean": 4}]', '2026-03-10 09:00+08')), '1 0 0 0 0 1',
