@@ -6,7 +6,13 @@
 #include <string.h>
 
 #include "hub/base/metrics.h"
+#include "hub/live/feed_filter.h"
 #include "hub/live/feed_internal.h"
+
+enum {
+    LIST_ROOM_LEAST = 64,
+    MADE_BYTES_KEPT = 64 * 1024,
+};
 
 const char *const feed_layer_names[FEED_LAYERS] = {"state", "position", "alarm", "case", "counter", "score", "tile"};
 
@@ -18,22 +24,11 @@ struct feed *feed_new(uint64_t epoch) {
     return feed;
 }
 
-static void entry_unlink(struct feed_list *list, struct feed_entry *entry) {
-    if (entry->older != NULL) {
-        entry->older->newer = entry->newer;
-    } else {
-        list->oldest = entry->newer;
-    }
-    if (entry->newer != NULL) {
-        entry->newer->older = entry->older;
-    } else {
-        list->newest = entry->older;
-    }
-}
+/* ---- lists ---- */
 
 static void entry_drop(struct feed *feed, struct feed_entry *entry) {
     struct feed_list *list = &feed->lists[entry->key.layer];
-    entry_unlink(list, entry);
+    list->slots[entry->slot].entry = NULL;
     list->count--;
     list->bytes -= entry->text_length;
     /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in the index, which therefore is */
@@ -44,16 +39,63 @@ static void entry_drop(struct feed *feed, struct feed_entry *entry) {
 
 static void list_clear(struct feed *feed, enum feed_layer layer) {
     struct feed_list *list = &feed->lists[layer];
-    while (list->oldest != NULL) {
-        entry_drop(feed, list->oldest);
+    for (size_t i = list->first; i < list->end; i++) {
+        if (list->slots[i].entry != NULL) {
+            entry_drop(feed, list->slots[i].entry);
+        }
     }
+    free(list->slots);
+    free(list->cells);
+    list->slots = NULL;
+    list->cells = NULL;
+    list->first = list->end = list->room = 0;
 }
 
 static void list_bound(struct feed *feed, struct feed_list *list) {
     while (list->count > FEED_THINGS_MAX || list->bytes > FEED_TEXT_BYTES_MAX) {
-        list->floor = list->oldest->position;
-        entry_drop(feed, list->oldest);
+        const struct feed_slot *oldest = &list->slots[list->first++];
+        if (oldest->entry != NULL) {
+            list->floor = oldest->position;
+            entry_drop(feed, oldest->entry);
+        }
     }
+}
+
+/* Puts the things in use side by side at the beginning. */
+static void list_close_up(struct feed_list *list) {
+    size_t end = 0;
+    for (size_t i = list->first; i < list->end; i++) {
+        if (list->slots[i].entry != NULL) {
+            list->slots[end] = list->slots[i];
+            list->cells[end] = list->cells[i];
+            list->slots[end].entry->slot = end;
+            end++;
+        }
+    }
+    list->first = 0;
+    list->end = end;
+}
+
+static bool list_grow(struct feed_list *list) {
+    size_t room = list->room == 0 ? LIST_ROOM_LEAST : 2 * list->room;
+    struct feed_slot *slots = realloc(list->slots, room * sizeof *slots);
+    list->slots = slots == NULL ? list->slots : slots;
+    uint32_t *cells = slots == NULL ? NULL : realloc(list->cells, room * sizeof *cells);
+    list->cells = cells == NULL ? list->cells : cells;
+    list->room = cells == NULL ? list->room : room;
+    return cells != NULL;
+}
+
+/* Room for one more at the end; false = out of memory. At least half of it is free when all has been moved: a change
+ * costs the same however many there are. */
+static bool list_reserve(struct feed_list *list) {
+    if (list->end == list->room) {
+        if (list->count >= list->room / 2 && !list_grow(list)) {
+            return false;
+        }
+        list_close_up(list);
+    }
+    return true;
 }
 
 void feed_free(struct feed *feed) {
@@ -61,6 +103,7 @@ void feed_free(struct feed *feed) {
         feed_stop(feed);
         buffer_free(&feed->snapshot);
         buffer_free(&feed->coming);
+        buffer_free(&feed->made);
         free(feed);
     }
 }
@@ -106,18 +149,35 @@ uint64_t feed_settled_at(const struct feed *feed) {
     return feed->settled;
 }
 
-void feed_turn(struct feed *feed) {
-    feed->turn_before = feed->turn;
-    feed->turn = feed->head;
+size_t feed_behind(const struct feed_list *list, uint64_t position) {
+    size_t low = list->first, high = list->end;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (list->slots[middle].position > position) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return low;
 }
 
-struct feed_entry *feed_behind(const struct feed *feed, enum feed_layer layer, uint64_t position) {
-    struct feed_entry *entry = feed->lists[layer].newest, *first = NULL;
-    while (entry != NULL && entry->position > position) {
-        first = entry;
-        entry = entry->older;
+/* What moves is told of where it was, too: it is looked at wherever it is. */
+static void list_place(struct feed_list *list, uint64_t behind) {
+    for (size_t i = feed_behind(list, behind); i < list->end; i++) {
+        const struct feed_where *where = &list->slots[i].where;
+        list->cells[i] = where->placed && list->slots[i].left == 0 ? feed_cell_of(where->lon, where->lat)
+                                                                   : (uint32_t)FEED_CELL_ANYWHERE;
     }
-    return first;
+}
+
+void feed_turn(struct feed *feed) {
+    feed->turn_before = feed->turn;
+    if (feed->turn != feed->head) {
+        list_place(&feed->lists[FEED_STATE], feed->turn);
+        feed->turn = feed->head;
+        buffer_reset(&feed->made, MADE_BYTES_KEPT);
+    }
 }
 
 /* ---- entries ---- */
@@ -129,38 +189,56 @@ static struct feed_entry *entry_find(const struct feed *feed, const struct feed_
     return entry;
 }
 
+/* What is known of where it is, until the caller says more. */
+static void entry_append(struct feed *feed, struct feed_entry *entry, const struct feed_where *where) {
+    struct feed_list *list = &feed->lists[entry->key.layer];
+    entry->slot = list->end++;
+    list->slots[entry->slot] =
+        (struct feed_slot){.position = ++feed->head, .entry = entry, .where = *where, .left = entry->key.left};
+}
+
+static void entry_again(struct feed *feed, struct feed_entry *entry) {
+    struct feed_slot *slot = feed_slot_of(feed, entry);
+    const struct feed_where where = slot->where;
+    hub_metrics.stream_coalesced += slot->position > feed->turn;
+    if (slot->position <= feed->turn) {
+        entry->was_placed = where.placed;
+        entry->was_lon = where.lon;
+        entry->was_lat = where.lat;
+    }
+    slot->entry = NULL;
+    entry_append(feed, entry, &where);
+}
+
+static struct feed_entry *entry_new(struct feed *feed, const struct feed_key *key, size_t readings) {
+    struct feed_entry *entry = calloc(1, sizeof *entry + readings * sizeof entry->readings[0]);
+    if (entry == NULL) {
+        return NULL;
+    }
+    entry->key = *key;
+    entry->reading_count = readings;
+    HASH_ADD(hh, feed->index, key, sizeof *key, entry);
+    if (entry->hh.tbl == NULL) {
+        free(entry);
+        return NULL;
+    }
+    entry_append(feed, entry, &(struct feed_where){0});
+    feed->lists[key->layer].count++;
+    return entry;
+}
+
 /* The thing's entry, made if there is none, at the end of its list with a new position. NULL = memory is out: the
  * layer is lost. */
 static struct feed_entry *entry_change(struct feed *feed, const struct feed_key *key, size_t readings) {
-    struct feed_list *list = &feed->lists[key->layer];
-    struct feed_entry *entry = entry_find(feed, key);
-    if (entry == NULL) {
-        entry = calloc(1, sizeof *entry + readings * sizeof entry->readings[0]);
-        if (entry != NULL) {
-            entry->key = *key;
-            entry->reading_count = readings;
-            HASH_ADD(hh, feed->index, key, sizeof *key, entry);
-        }
-        if (entry == NULL || entry->hh.tbl == NULL) {
-            free(entry);
-            feed_lost(feed, 1U << key->layer);
-            return NULL;
-        }
-        list->count++;
-    } else {
-        hub_metrics.stream_coalesced += entry->position > feed->turn;
-        if (entry->position <= feed->turn) {
-            entry->was_placed = entry->where.placed;
-            entry->was_lon = entry->where.lon;
-            entry->was_lat = entry->where.lat;
-        }
-        entry_unlink(list, entry);
+    struct feed_entry *entry = list_reserve(&feed->lists[key->layer]) ? entry_find(feed, key) : NULL;
+    if (entry != NULL) {
+        entry_again(feed, entry);
+        return entry;
     }
-    entry->position = ++feed->head;
-    entry->older = list->newest;
-    entry->newer = NULL;
-    *(list->newest == NULL ? &list->oldest : &list->newest->newer) = entry;
-    list->newest = entry;
+    entry = feed->lists[key->layer].end < feed->lists[key->layer].room ? entry_new(feed, key, readings) : NULL;
+    if (entry == NULL) {
+        feed_lost(feed, 1U << key->layer);
+    }
     return entry;
 }
 
@@ -170,7 +248,7 @@ void feed_left(struct feed *feed, enum feed_layer layer, int64_t id, int departm
     const struct feed_key key = {.id = id, .layer = (int32_t)layer, .left = department};
     struct feed_entry *entry = feed->kept && department != 0 ? entry_change(feed, &key, 0) : NULL;
     if (entry != NULL) {
-        entry->where = (struct feed_where){.subsystem = -1, .department = now};
+        feed_slot_of(feed, entry)->where = (struct feed_where){.subsystem = -1, .department = now};
     }
 }
 
@@ -178,8 +256,9 @@ void feed_left(struct feed *feed, enum feed_layer layer, int64_t id, int departm
 static void department_settle(struct feed *feed, enum feed_layer layer, int64_t id, int department) {
     const struct feed_key key = {.id = id, .layer = (int32_t)layer};
     const struct feed_entry *entry = entry_find(feed, &key);
-    if (entry != NULL && entry->where.department != department) {
-        feed_left(feed, layer, id, entry->where.department, department);
+    int before = entry == NULL ? department : feed_slot_of(feed, entry)->where.department;
+    if (before != department) {
+        feed_left(feed, layer, id, before, department);
     }
 }
 
@@ -194,23 +273,25 @@ static struct feed_entry *device_change(struct feed *feed, enum feed_layer layer
     if (entry == NULL) {
         return NULL;
     }
+    struct feed_where *where = &feed_slot_of(feed, entry)->where;
     if (entry->device == NULL) {
         entry->device = device;
         entry->observed_at_ms = INT64_MIN;
-        entry->where.subsystem = (int)adapter_index(adapter);
-        entry->where.placed = device->placed;
-        entry->where.lon = device->lon;
-        entry->where.lat = device->lat;
+        where->subsystem = (int)adapter_index(adapter);
+        where->placed = device->placed;
+        where->lon = device->lon;
+        where->lat = device->lat;
     }
-    entry->where.department = device->department;
+    where->department = device->department;
     return entry;
 }
 
-static void place(struct feed_entry *entry, const struct record *record) {
+static void place(struct feed *feed, struct feed_entry *entry, const struct record *record) {
     if (record->has_position && !record->outside && record->observed_at_ms >= entry->placed_at_ms) {
-        entry->where.placed = true;
-        entry->where.lon = record->lon;
-        entry->where.lat = record->lat;
+        struct feed_where *where = &feed_slot_of(feed, entry)->where;
+        where->placed = true;
+        where->lon = record->lon;
+        where->lat = record->lat;
         entry->placed_at_ms = record->observed_at_ms;
     }
 }
@@ -233,8 +314,9 @@ static bool says_nothing(const struct feed *feed, const struct device *device, c
                          int64_t received_at_ms) {
     const struct feed_key key = {.id = device->id, .layer = FEED_STATE};
     const struct feed_entry *known = record->present == 0 ? entry_find(feed, &key) : NULL;
-    return known != NULL && known->position > feed->turn && known->online && known->last_seen_ms >= received_at_ms &&
-           known->observed_at_ms >= record->observed_at_ms && known->where.department == device->department;
+    const struct feed_slot *slot = known == NULL ? NULL : feed_slot_of(feed, known);
+    return slot != NULL && slot->position > feed->turn && known->online && known->last_seen_ms >= received_at_ms &&
+           known->observed_at_ms >= record->observed_at_ms && slot->where.department == device->department;
 }
 
 void feed_record(struct feed *feed, struct device *device, const struct record *record, int64_t received_at_ms) {
@@ -247,12 +329,12 @@ void feed_record(struct feed *feed, struct device *device, const struct record *
         state->last_seen_ms = received_at_ms > state->last_seen_ms ? received_at_ms : state->last_seen_ms;
         state->online = true;
         readings_note(state, record);
-        place(state, record);
+        place(feed, state, record);
     }
     if (record->has_position && !record->outside) {
         struct feed_entry *moved = device_change(feed, FEED_POSITION, device);
         if (moved != NULL) {
-            place(moved, record);
+            place(feed, moved, record);
         }
     }
 }
@@ -301,7 +383,7 @@ void feed_text(struct feed *feed, enum feed_layer layer, int64_t id, const struc
     free(entry->text);
     entry->text = copy;
     entry->text_length = length;
-    entry->where = *where;
+    feed_slot_of(feed, entry)->where = *where;
     list_bound(feed, list);
 }
 
@@ -311,7 +393,7 @@ static void tile_change(struct feed *feed, const struct feed_tile *tile, int dep
     const struct feed_key key = {.id = feed_tile_id(tile, department), .layer = FEED_TILE};
     struct feed_entry *entry = feed->kept ? entry_change(feed, &key, 0) : NULL;
     if (entry != NULL) {
-        entry->where = (struct feed_where){.subsystem = -1, .department = department};
+        feed_slot_of(feed, entry)->where = (struct feed_where){.subsystem = -1, .department = department};
         list_bound(feed, &feed->lists[FEED_TILE]);
     }
 }

@@ -120,15 +120,15 @@ static void put_state(struct buffer *out, const struct feed_entry *entry) {
     buffer_text(out, "}");
 }
 
-static void put_position(struct buffer *out, const struct feed_entry *entry) {
+static void put_position(struct buffer *out, const struct feed_entry *entry, const struct feed_where *where) {
     put_member(out, "{\"id\":", entry->key.id);
-    buffer_format(out, ",\"lon\":%.7f,\"lat\":%.7f", entry->where.lon, entry->where.lat);
+    buffer_format(out, ",\"lon\":%.7f,\"lat\":%.7f", where->lon, where->lat);
     put_member(out, ",\"at_ms\":", entry->placed_at_ms);
     buffer_text(out, "}");
 }
 
 static void put_tile(struct buffer *out, const struct feed_entry *entry) {
-    const struct feed_tile tile = feed_tile_of(entry);
+    const struct feed_tile tile = feed_tile_of(&entry->key);
     buffer_format(out, "{\"layer\":\"%s\"", tile_layer_names[tile.layer]);
     if (tile.layer < POINT_LAYERS) {
         buffer_format(out, ",\"z\":%d", POINT_CELL_ZOOM);
@@ -138,15 +138,39 @@ static void put_tile(struct buffer *out, const struct feed_entry *entry) {
     buffer_text(out, "}");
 }
 
-static void put_thing(struct buffer *out, const struct feed_entry *entry, enum feed_match match) {
+/* A thing that several filters let through is made once a turn, as long as there is room for it. */
+static void put_made(struct feed *feed, struct buffer *out, const struct feed_slot *slot) {
+    struct feed_entry *entry = slot->entry;
+    size_t before = out->length;
+    if (entry->made_turn == feed->turn) {
+        buffer_bytes(out, feed->made.data + entry->made_at, entry->made_length);
+        return;
+    }
+    if (entry->key.layer == FEED_STATE) {
+        put_state(out, entry);
+    } else {
+        put_position(out, entry, &slot->where);
+    }
+    size_t length = out->length - before;
+    if (!out->failed && feed->made.length + length <= FEED_MADE_BYTES_MAX) {
+        size_t at = feed->made.length;
+        buffer_bytes(&feed->made, out->data + before, length);
+        if (!feed->made.failed) {
+            entry->made_turn = feed->turn;
+            entry->made_at = at;
+            entry->made_length = length;
+        }
+    }
+}
+
+static void put_thing(struct feed *feed, struct buffer *out, const struct feed_slot *slot, enum feed_match match) {
+    const struct feed_entry *entry = slot->entry;
     buffer_text(out, out->length > 0 ? "," : "");
     if (match == FEED_LEFT) {
         put_member(out, "{\"id\":", entry->key.id);
         buffer_text(out, ",\"left\":true}");
-    } else if (entry->key.layer == FEED_STATE) {
-        put_state(out, entry);
-    } else if (entry->key.layer == FEED_POSITION) {
-        put_position(out, entry);
+    } else if (entry->key.layer == FEED_STATE || entry->key.layer == FEED_POSITION) {
+        put_made(feed, out, slot);
     } else if (entry->key.layer == FEED_TILE) {
         put_tile(out, entry);
     } else {
@@ -156,24 +180,56 @@ static void put_thing(struct buffer *out, const struct feed_entry *entry, enum f
 
 /* ---- chunks ---- */
 
-/* Where the walk is in each layer; takes the entry that changed first. */
+/* What a filter lets through, in the order of the changes: of each layer the next of it. */
 struct walk {
-    const struct feed_entry *next[FEED_LAYERS];
+    const struct feed *feed;
+    const struct feed_filter *filter;
+    struct feed_area area;
+    bool behind;
+    struct {
+        size_t end;
+        const struct feed_slot *slot; /* NULL = no more of the layer */
+        enum feed_match match;
+    } next[FEED_LAYERS];
 };
 
-static const struct feed_entry *walk_step(struct walk *walk, uint64_t last) {
-    const struct feed_entry **first = NULL;
-    for (int layer = 0; layer < FEED_LAYERS; layer++) {
-        const struct feed_entry *entry = walk->next[layer];
-        if (entry != NULL && entry->position <= last && (first == NULL || entry->position < (*first)->position)) {
-            first = &walk->next[layer];
+/* The layer's next one, from the place on. */
+static void walk_seek(struct walk *walk, enum feed_layer layer, size_t place) {
+    const struct feed_list *list = &walk->feed->lists[layer];
+    const uint32_t *cells = layer == FEED_STATE ? list->cells : NULL;
+    size_t end = walk->next[layer].end;
+    for (size_t i = place; i < end; i++) {
+        if (cells != NULL && !feed_area_has(&walk->area, cells[i])) {
+            continue;
+        }
+        const struct feed_slot *slot = &list->slots[i];
+        enum feed_match match =
+            slot->entry == NULL ? FEED_NOTHING : feed_filter_match(walk->filter, layer, slot, walk->behind);
+        if (match != FEED_NOTHING) {
+            walk->next[layer].slot = slot;
+            walk->next[layer].match = match;
+            return;
         }
     }
-    const struct feed_entry *entry = first == NULL ? NULL : *first;
-    if (entry != NULL) {
-        *first = entry->newer;
+    walk->next[layer].slot = NULL;
+}
+
+/* Takes the one that changed first; NULL = there is none. */
+static const struct feed_slot *walk_step(struct walk *walk, enum feed_match *match) {
+    int first = FEED_LAYERS;
+    for (int layer = 0; layer < FEED_LAYERS; layer++) {
+        const struct feed_slot *slot = walk->next[layer].slot;
+        if (slot != NULL && (first == FEED_LAYERS || slot->position < walk->next[first].slot->position)) {
+            first = layer;
+        }
     }
-    return entry;
+    if (first == FEED_LAYERS) {
+        return NULL;
+    }
+    const struct feed_slot *slot = walk->next[first].slot;
+    *match = walk->next[first].match;
+    walk_seek(walk, (enum feed_layer)first, (size_t)(slot - walk->feed->lists[first].slots) + 1);
+    return slot;
 }
 
 static struct feed_chunk *chunk_of(const struct feed *feed, struct buffer parts[FEED_LAYERS],
@@ -207,26 +263,27 @@ static struct feed_chunk *chunk_of(const struct feed *feed, struct buffer parts[
     return chunk;
 }
 
-struct feed_chunk *feed_chunk_make(const struct feed *feed, const struct feed_filter *filter, uint64_t from) {
+struct feed_chunk *feed_chunk_make(struct feed *feed, const struct feed_filter *filter, uint64_t from) {
     struct buffer parts[FEED_LAYERS] = {0};
     struct feed_chunk head = {.references = 1, .from = from, .to = feed->turn};
-    struct walk walk = {0};
+    struct walk walk = {
+        .feed = feed, .filter = filter, .area = feed_filter_area(filter), .behind = from < feed->turn_before};
+    enum feed_match match = FEED_NOTHING;
     size_t bytes = 0;
     for (int layer = 0; layer < FEED_LAYERS; layer++) {
-        walk.next[layer] = (filter->layers >> layer & 1) != 0 ? feed_behind(feed, (enum feed_layer)layer, from) : NULL;
-    }
-    for (const struct feed_entry *entry; (entry = walk_step(&walk, feed->turn)) != NULL;) {
-        enum feed_match match = feed_filter_match(filter, entry, from < feed->turn_before);
-        if (match == FEED_NOTHING) {
-            continue;
+        if ((filter->layers >> layer & 1) != 0) {
+            walk.next[layer].end = feed_behind(&feed->lists[layer], feed->turn);
+            walk_seek(&walk, (enum feed_layer)layer, feed_behind(&feed->lists[layer], from));
         }
-        struct buffer *part = &parts[entry->key.layer];
+    }
+    for (const struct feed_slot *slot; (slot = walk_step(&walk, &match)) != NULL;) {
+        struct buffer *part = &parts[slot->entry->key.layer];
         size_t before = part->length;
-        put_thing(part, entry, match);
+        put_thing(feed, part, slot, match);
         bytes += part->length - before;
         head.things++;
         if (bytes >= FEED_CHUNK_BYTES) {
-            head.to = entry->position;
+            head.to = slot->position;
             break;
         }
     }

@@ -5,7 +5,10 @@
 
 #include "hub/live/feed_filter.h"
 
-enum { FEED_CHUNK_BYTES = 16 * 1024 }; /* a chunk ends with the thing that reaches so many */
+enum {
+    FEED_CHUNK_BYTES = 16 * 1024,          /* a chunk ends with the thing that reaches so many */
+    FEED_MADE_BYTES_MAX = 4 * 1024 * 1024, /* of things made in a turn, that are kept for other filters */
+};
 
 struct feed_chunk {
     unsigned references;
@@ -17,7 +20,7 @@ struct feed_chunk {
 
 /* Of what changed behind `from`, up to the last turn at the most. The caller has the one reference. NULL = out of
  * memory. */
-struct feed_chunk *feed_chunk_make(const struct feed *feed, const struct feed_filter *filter, uint64_t from);
+struct feed_chunk *feed_chunk_make(struct feed *feed, const struct feed_filter *filter, uint64_t from);
 struct feed_chunk *feed_chunk_keep(struct feed_chunk *chunk);
 void feed_chunk_release(struct feed_chunk *chunk); /* NULL is allowed */
 

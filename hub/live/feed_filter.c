@@ -133,8 +133,8 @@ static bool sees(const struct feed_filter *filter, int32_t department) {
 }
 
 /* What is the whole county's: no subsystem's, and nowhere. */
-static bool is_everywhere(const struct feed_entry *entry) {
-    return entry->key.layer == FEED_COUNTER || entry->key.layer == FEED_SCORE;
+static bool is_everywhere(enum feed_layer layer) {
+    return layer == FEED_COUNTER || layer == FEED_SCORE;
 }
 
 static bool is_between(uint32_t west, uint32_t east, uint32_t x) {
@@ -142,10 +142,10 @@ static bool is_between(uint32_t west, uint32_t east, uint32_t x) {
 }
 
 /* A tile shows devices of every subsystem. Polygons are everybody's: whether one changed is told by their ETag, too. */
-static bool tile_matches(const struct feed_filter *filter, const struct feed_entry *entry) {
-    const struct feed_tile tile = feed_tile_of(entry);
+static bool tile_matches(const struct feed_filter *filter, const struct feed_slot *slot) {
+    const struct feed_tile tile = feed_tile_of(&slot->entry->key);
     return tile.layer >= POINT_LAYERS ||
-           (sees(filter, entry->where.department) &&
+           (sees(filter, slot->where.department) &&
             (!filter->boxed ||
              (is_between(filter->north_west.x >> POINT_CELL_SHIFT, filter->south_east.x >> POINT_CELL_SHIFT, tile.x) &&
               tile.y >= filter->north_west.y >> POINT_CELL_SHIFT &&
@@ -158,24 +158,42 @@ static bool is_inside(const struct feed_filter *filter, bool placed, double lon,
     return placed && between && lat >= filter->south && lat <= filter->north;
 }
 
-enum feed_match feed_filter_match(const struct feed_filter *filter, const struct feed_entry *entry, bool behind) {
-    const struct feed_where *where = &entry->where;
-    if (entry->key.left != 0) {
-        return sees(filter, entry->key.left) && !sees(filter, where->department) ? FEED_LEFT : FEED_NOTHING;
+uint32_t feed_cell_of(double lon, double lat) {
+    static const double steps = 65534;
+    return (uint32_t)((lon + 180) / 360 * steps) << 16 | (uint32_t)((90 - lat) / 180 * steps);
+}
+
+struct feed_area feed_filter_area(const struct feed_filter *filter) {
+    if (!filter->boxed || filter->west > filter->east || filter->south > filter->north) {
+        return (struct feed_area){.width = UINT16_MAX, .height = UINT16_MAX};
     }
-    if (entry->key.layer == FEED_TILE) {
-        return tile_matches(filter, entry) ? FEED_CHANGED : FEED_NOTHING;
+    uint32_t first = feed_cell_of(filter->west, filter->north), last = feed_cell_of(filter->east, filter->south);
+    return (struct feed_area){.west = first >> 16,
+                              .width = (last >> 16) - (first >> 16),
+                              .north = first & UINT16_MAX,
+                              .height = (last & UINT16_MAX) - (first & UINT16_MAX)};
+}
+
+enum feed_match feed_filter_match(const struct feed_filter *filter, enum feed_layer layer, const struct feed_slot *slot,
+                                  bool behind) {
+    const struct feed_where *where = &slot->where;
+    if (slot->left != 0) {
+        return sees(filter, slot->left) && !sees(filter, where->department) ? FEED_LEFT : FEED_NOTHING;
+    }
+    if (layer == FEED_TILE) {
+        return tile_matches(filter, slot) ? FEED_CHANGED : FEED_NOTHING;
     }
     if (!sees(filter, where->department) ||
-        (filter->subsystems != 0 && !is_everywhere(entry) &&
+        (filter->subsystems != 0 && !is_everywhere(layer) &&
          (where->subsystem < 0 || (filter->subsystems >> where->subsystem & 1) == 0))) {
         return FEED_NOTHING;
     }
-    if (!filter->boxed || is_everywhere(entry) || is_inside(filter, where->placed, where->lon, where->lat)) {
+    if (!filter->boxed || is_everywhere(layer) || is_inside(filter, where->placed, where->lon, where->lat)) {
         return FEED_CHANGED;
     }
     /* It has moved out: its last place is told to whoever may have seen it within. */
-    bool moves = entry->key.layer == FEED_POSITION;
-    bool was_inside = behind || is_inside(filter, entry->was_placed, entry->was_lon, entry->was_lat);
-    return moves && was_inside ? FEED_CHANGED : FEED_NOTHING;
+    const struct feed_entry *entry = layer == FEED_POSITION ? slot->entry : NULL;
+    return entry != NULL && (behind || is_inside(filter, entry->was_placed, entry->was_lon, entry->was_lat))
+               ? FEED_CHANGED
+               : FEED_NOTHING;
 }

@@ -10,7 +10,7 @@
 #include "hub/live/feed.h"
 #include "hub/live/point.h"
 
-struct feed_entry;
+struct feed_slot;
 
 struct feed_filter {
     unsigned layers;     /* a bit each of enum feed_layer */
@@ -34,6 +34,19 @@ void feed_filter_free(struct feed_filter *filter);
 
 bool feed_filter_equal(const struct feed_filter *one, const struct feed_filter *other);
 
+/* A place in two numbers of 16 bits, so that a filter passes over what is elsewhere without looking at it. */
+enum { FEED_CELL_ANYWHERE = UINT32_MAX };
+uint32_t feed_cell_of(double lon, double lat);
+struct feed_area {
+    uint32_t west, width, north, height;
+};
+/* The cells that the filter's box touches; of a filter without one, or over the date line, all. */
+struct feed_area feed_filter_area(const struct feed_filter *filter);
+static inline bool feed_area_has(const struct feed_area *area, uint32_t cell) {
+    return ((cell >> 16) - area->west <= area->width && (cell & UINT16_MAX) - area->north <= area->height) ||
+           cell == FEED_CELL_ANYWHERE;
+}
+
 /* What a client with this filter is told of a thing. */
 enum feed_match {
     FEED_NOTHING,
@@ -42,6 +55,7 @@ enum feed_match {
 };
 /* `behind`: the client was not told of the turn before the last, so that it is not known where it last saw a thing
  * that moves: then it is told wherever that is. */
-enum feed_match feed_filter_match(const struct feed_filter *filter, const struct feed_entry *entry, bool behind);
+enum feed_match feed_filter_match(const struct feed_filter *filter, enum feed_layer layer, const struct feed_slot *slot,
+                                  bool behind);
 
 #endif

@@ -18,11 +18,9 @@ struct feed_reading {
 };
 
 struct feed_entry {
-    struct feed_entry *older, *newer; /* of its layer */
     UT_hash_handle hh;
     struct feed_key key;
-    uint64_t position; /* of its last change */
-    struct feed_where where;
+    size_t slot;     /* its place in its layer's list */
     bool was_placed; /* where it was when the last turn began, see feed_turn */
     double was_lon, was_lat;
     /* a state or a place */
@@ -31,6 +29,8 @@ struct feed_entry {
     int64_t back_ms; /* when it was heard of again, after a silence that ended while somebody listens; 0 = none did */
     bool online;
     uint64_t quality;
+    uint64_t made_turn;          /* the turn in which its JSON was made; 0 = none yet */
+    size_t made_at, made_length; /* where that is in the feed's `made` */
     /* a text */
     char *text;
     size_t text_length;
@@ -38,9 +38,19 @@ struct feed_entry {
     struct feed_reading readings[];
 };
 
+/* A change. What a filter looks at lies together: each turn all that changed is gone through for each filter. */
+struct feed_slot {
+    uint64_t position;
+    struct feed_entry *entry; /* NULL = it has changed again since, or is forgotten */
+    struct feed_where where;
+    int32_t left; /* the key's */
+};
+
 struct feed_list {
-    struct feed_entry *oldest, *newest;
-    size_t count, bytes; /* of texts */
+    struct feed_slot *slots; /* ascending by position; those of `first` to before `end` are in use */
+    uint32_t *cells;         /* where each of them is, roughly, once its turn has begun: see feed_filter_area */
+    size_t first, end, room;
+    size_t count, bytes; /* things; of texts */
     uint64_t floor;      /* changes up to here may be missing */
 };
 
@@ -50,6 +60,7 @@ struct feed {
     bool kept;
     struct feed_entry *index; /* by key */
     struct feed_list lists[FEED_LAYERS];
+    struct buffer made; /* JSON of things that was made in this turn, for other filters */
     /* feed_source.c's */
     struct buffer snapshot; /* of PostgreSQL: what it sees is told; empty = none yet */
     struct buffer coming;   /* the same of the running answer */
@@ -71,15 +82,19 @@ static inline int64_t feed_tile_id(const struct feed_tile *tile, int department)
            (int64_t)tile->x << POINT_CELL_ZOOM | tile->y;
 }
 
-static inline struct feed_tile feed_tile_of(const struct feed_entry *entry) {
-    const uint32_t cell = (UINT32_C(1) << POINT_CELL_ZOOM) - 1, id = (uint32_t)entry->key.id;
+static inline struct feed_tile feed_tile_of(const struct feed_key *key) {
+    const uint32_t cell = (UINT32_C(1) << POINT_CELL_ZOOM) - 1, id = (uint32_t)key->id;
     return (struct feed_tile){.layer = id >> (2 * POINT_CELL_ZOOM), .x = id >> POINT_CELL_ZOOM & cell, .y = id & cell};
 }
 
 /* Clients are told of what changed up to here; more changes wait for the next turn. */
 void feed_turn(struct feed *feed);
 
-/* The first entry of a layer behind `position`; NULL = none. */
-struct feed_entry *feed_behind(const struct feed *feed, enum feed_layer layer, uint64_t position);
+/* The place of a layer's first change behind `position`; the list's end if there is none. */
+size_t feed_behind(const struct feed_list *list, uint64_t position);
+
+static inline struct feed_slot *feed_slot_of(const struct feed *feed, const struct feed_entry *entry) {
+    return &feed->lists[entry->key.layer].slots[entry->slot];
+}
 
 #endif

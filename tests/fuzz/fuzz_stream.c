@@ -16,20 +16,24 @@ static void check_position(const char *text) {
 
 /* Whose rows they are not, nobody is told of. */
 static void check_match(const struct feed_filter *filter) {
+    const struct feed_area area = feed_filter_area(filter);
+    const uint32_t cell = feed_cell_of(114, 34);
     for (int layer = 0; layer < FEED_LAYERS; layer++) {
-        struct feed_entry entry = {
-            .key = {.id = 1, .layer = layer},
-            .where = {.subsystem = layer - 1, .department = 7, .placed = true, .lon = 114, .lat = 34}};
+        struct feed_entry entry = {.key = {.id = 1, .layer = layer}};
+        struct feed_slot slot = {
+            .entry = &entry, .where = {.subsystem = layer - 1, .department = 7, .placed = true, .lon = 114, .lat = 34}};
         bool sees = !filter->limited;
         for (size_t i = 0; i < filter->department_count; i++) {
             REQUIRE(filter->departments[i] > 0);
             sees = sees || filter->departments[i] == 7;
         }
-        REQUIRE(feed_filter_match(filter, &entry, true) == FEED_NOTHING || sees);
-        entry.where.department = 0;
-        REQUIRE(feed_filter_match(filter, &entry, false) == FEED_NOTHING || !filter->limited);
-        entry.key.left = 7;
-        REQUIRE(feed_filter_match(filter, &entry, false) == (filter->limited && sees ? FEED_LEFT : FEED_NOTHING));
+        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, true) == FEED_NOTHING || sees);
+        REQUIRE(feed_filter_match(filter, FEED_STATE, &slot, true) == FEED_NOTHING || feed_area_has(&area, cell));
+        slot.where.department = 0;
+        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, false) == FEED_NOTHING || !filter->limited);
+        slot.left = 7;
+        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, false) ==
+                (filter->limited && sees ? FEED_LEFT : FEED_NOTHING));
     }
 }
 

@@ -69,6 +69,54 @@ static void test_slow(void **state) {
     leave(&slow);
 }
 
+/* A box, its edges included, has what is in it, however often that has changed and whatever else has. */
+static void test_boxes(void **state) {
+    enum { DEVICES = 500, TURNS = 40 };
+    static const double lons[] = {-180, -179.9, 113.95, 114, 114.003, 114.05, 179.95, 180};
+    static const double lats[] = {-90, 33.999, 34, 34.0005, 34.05, 34.051, 90};
+    static const char *const boxes[] = {"114,34,114.05,34.05", "-180,-90,180,90", "179.95,-90,-179.9,34", NULL};
+    static struct device *devices[DEVICES];
+    struct world *world = *state;
+    unsigned random = 1;
+    for (int i = 0; i < DEVICES; i++) {
+        devices[i] = device_of(world->dust, i + 1, 0);
+        devices[i]->placed = i % 10 != 0;
+        devices[i]->lon = lons[(size_t)i % COUNT_OF(lons)];
+        devices[i]->lat = lats[(size_t)i / COUNT_OF(lons) % COUNT_OF(lats)];
+    }
+    for (size_t b = 0; b < COUNT_OF(boxes); b++) {
+        struct feed_filter filter = {.west = -180, .east = 180, .south = -90, .north = 90};
+        struct listener listener;
+        listen_as(world, &listener, "state", boxes[b], NULL, NULL);
+        take(&listener);
+        if (boxes[b] != NULL) {
+            assert_int_equal(feed_filter_box(&filter, boxes[b]), 0);
+        }
+        for (int i = 0; i < TURNS; i++) {
+            bool changed[DEVICES] = {false};
+            for (int n = 0; n < 300; n++) {
+                random = random * 1103515245 + 12345;
+                int which = (int)(random >> 8) % DEVICES;
+                commit(world, devices[which], i, 1, n);
+                changed[which] = true;
+            }
+            turn(world);
+            const char *told = take(&listener);
+            for (int n = 0; n < DEVICES; n++) {
+                const struct device *d = devices[n];
+                bool between = filter.west <= filter.east ? d->lon >= filter.west && d->lon <= filter.east
+                                                          : d->lon >= filter.west || d->lon <= filter.east;
+                bool inside =
+                    boxes[b] == NULL || (d->placed && between && d->lat >= filter.south && d->lat <= filter.north);
+                char id[32];
+                snprintf(id, sizeof id, "{\"id\":%d,", n + 1);
+                assert_int_equal(strstr(told, id) != NULL, changed[n] && inside);
+            }
+        }
+        leave(&listener);
+    }
+}
+
 static void test_heartbeat(void **state) {
     struct world *world = *state;
     struct listener all;
@@ -220,7 +268,7 @@ static void test_source(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FEED_TEST(test_shared), FEED_TEST(test_slow),          FEED_TEST(test_heartbeat),
+        FEED_TEST(test_shared), FEED_TEST(test_slow),          FEED_TEST(test_boxes),  FEED_TEST(test_heartbeat),
         FEED_TEST(test_full),   FEED_TEST(test_texts_bounded), FEED_TEST(test_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
