@@ -17,6 +17,33 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.open311_sender(jsonb) IS 'The token whose key a form has; CH077 with 403 if there is none';
 
+CREATE OR REPLACE FUNCTION onemap.open311_words(sent jsonb, most int) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN onemap.case_text(jsonb_build_object('description', regexp_replace(sent->>'description', '\r\n?', E'\n', 'g')),
+        'description', most);
+EXCEPTION WHEN SQLSTATE 'CH013' THEN
+    PERFORM onemap.open311_refuse(400, format('description 最多 %s 字，不得有控制字符 / at most %1$s characters, none of them a '
+        'control character', most));
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.open311_words(jsonb, int) IS 'What a citizen says, NULL if nothing; CH077 if it is too long';
+
+CREATE OR REPLACE FUNCTION onemap.open311_place(lat text, lon text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE flaw text;
+BEGIN
+    IF onemap.number_within(lat, 15, -90, 90) IS NULL AND lat IS NOT NULL
+        OR onemap.number_within(lon, 15, -180, 180) IS NULL AND lon IS NOT NULL THEN
+        PERFORM onemap.open311_refuse(400, 'lat、long 须为 WGS-84 的度数 / lat and long must be degrees of WGS 84');
+    END IF;
+    flaw := onemap.place_flaw(lon::float8, lat::float8);
+    IF flaw IS NOT NULL THEN
+        PERFORM onemap.open311_refuse(400, '位置不在本县范围内，请核对 lat、long / the place is not possible: ' || flaw);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.open311_place(text, text) IS 'CH077 if a report''s place is none of the county';
+
 CREATE OR REPLACE FUNCTION onemap.open311_case(sent jsonb, s onemap.open311_service, sender text) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -27,9 +54,8 @@ BEGIN
     IF (sent ? 'lat') <> (sent ? 'long') OR NOT sent ?| '{lat,address_string,address_id}' THEN
         PERFORM onemap.open311_refuse(400, '须有 lat 和 long，或 address_string，或 address_id / a place is needed: lat and long, '
             'address_string or address_id');
-    ELSIF length(sent->>'description') > 4000 THEN
-        PERFORM onemap.open311_refuse(400, 'description 最多 4000 字 / at most 4000 characters');
     END IF;
+    PERFORM onemap.open311_words(sent, 4000), onemap.open311_place(sent->>'lat', sent->>'long');
     SELECT * INTO media FROM onemap.open311_media(sent->>'media_url');
     RETURN jsonb_strip_nulls(jsonb_build_object('source', 'public', 'title', left(s.name, 200), 'category', s.category_code,
         'description', left(concat_ws(E'\n', regexp_replace(sent->>'description', '\r\n?', E'\n', 'g'),
@@ -95,7 +121,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     sent jsonb := onemap.open311_form(body); sender int := onemap.open311_sender(sent); client text :=
         left(sent->>'update_id', 60);
-    words text := onemap.case_text(sent, 'description', 2000); hash bytea := sha256(convert_to((sent - 'api_key')::text, 'UTF8'));
+    words text := onemap.open311_words(sent, 2000); hash bytea := sha256(convert_to((sent - 'api_key')::text, 'UTF8'));
     c onemap.case_record; known bigint;
 BEGIN
     PERFORM onemap.open311_here(request || sent);
@@ -203,7 +229,8 @@ BEGIN
         RAISE EXCEPTION '%', message USING ERRCODE = state; -- a fault, or the database's trouble: nothing of the sender's
     END IF;
     RETURN jsonb_build_array(jsonb_build_object('code', CASE WHEN state = 'CH077' THEN status ELSE '400' END,
-        'description', message));
+        'description', CASE state WHEN 'CH077' THEN '' WHEN 'CH013' THEN '填写内容有误 / ' WHEN 'CH014' THEN '时间有误 / '
+            WHEN 'CH011' THEN '该事项刚被他人修改，请重试 / ' ELSE '不能受理 / ' END || message));
 END $$;
 COMMENT ON FUNCTION onemap.open311_errors(text, text, text) IS 'A refusal in the form of the standard; what is no refusal goes on';
 

@@ -190,7 +190,7 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE typed text := coalesce(nullif(request->>member, ''), usual::text);
 BEGIN
     IF typed !~ '^[0-9]{1,6}$' OR typed::int NOT BETWEEN 1 AND most THEN
-        PERFORM onemap.open311_refuse(400, format('%s: 1 - %s', member, most));
+        PERFORM onemap.open311_refuse(400, format('%s 须为 1 至 %s 的整数 / must be a whole number from 1 to %2$s', member, most));
     END IF;
     RETURN typed::int;
 END $$;
@@ -225,7 +225,7 @@ BEGIN
     PERFORM onemap.open311_here(request);
     SELECT * INTO near FROM onemap.open311_near(request);
     IF wanted IS NOT NULL AND NOT wanted <@ '{open,closed}' THEN
-        PERFORM onemap.open311_refuse(400, 'status: open, closed');
+        PERFORM onemap.open311_refuse(400, 'status 须为 open 或 closed / must be open or closed');
     END IF;
     SELECT * INTO span FROM onemap.open311_range(request);
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('service_request_id', p.code, 'status', p.status,

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(62);
+SELECT plan(76);
 CREATE FUNCTION pg_temp.escaped(words text) RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(encode(convert_to(words, 'UTF8'), 'hex'), '(..)', '%\1', 'g') $$;
 CREATE FUNCTION pg_temp.form(fields jsonb) RETURNS bytea LANGUAGE sql AS $$
@@ -75,6 +75,18 @@ SELECT is((pg_temp.send(:'report'::jsonb || f.fields)).status, f.status, f.what)
     ('{"service_code": "nothing"}'::jsonb, 404, 'no such service'), ('{"service_code": ""}', 400, 'no service'),
     ('{"lat": ""}', 400, 'half a place'), ('{"lat": "north"}', 400, 'no number'), ('{"lat": "10"}', 400, 'outside the county'),
     ('{"description": "\u0007"}', 400, 'a control character'), ('{"jurisdiction_id": "1"}', 404, 'another jurisdiction')) AS f (fields, status, what);
+
+-- Chinese first, whoever refuses: Open311 itself, or the rules of cases below it.
+SELECT matches((pg_temp.send(:'report'::jsonb || f.fields)).said->0->>'description', '^[^/]*[一-龥][^/]* / .*[a-z]', f.what || ' is told in Chinese, too')
+FROM (VALUES ('{"lat": "north"}'::jsonb, 'no number'), ('{"lat": "10"}', 'a place outside'), ('{"long": "181"}', 'no degree'), ('{"lat": ""}', 'half a place'),
+    ('{"description": "\u0007"}', 'a control character'), ('{"phone": "\u0007"}', 'one in a telephone number'),
+    ('{"address_string": "\u0007"}', 'one in an address')) AS f (fields, what);
+SELECT matches((pg_temp.add(jsonb_build_object('api_key', 'fms', 'service_request_id', :'numbered', 'description', repeat('字', 2001)))).said->0->>'description',
+    '^[^/]*[一-龥][^/]* / .*[a-z]', 'an addition that is too long, likewise');
+SELECT matches((SELECT a.body::jsonb->0->>'description' FROM onemap.http_open311_requests_json(f.fields) a), '^[^/]*[一-龥][^/]* / .*[a-z]',
+    f.fields::text || ', likewise')
+FROM (VALUES ('{"page": "0"}'::jsonb), ('{"page_size": "many"}'), ('{"status": "foo"}'), ('{"lat": "1"}'), ('{"lat": "34.5", "long": "114.7", "radius": "0"}'),
+    ('{"start_date": "x"}')) AS f (fields);
 
 -- ---- photographs ----
 SELECT is(m.kept || '|' || m.refused, '|true', 'no address is kept by itself') FROM (SELECT coalesce(k.kept, '') AS kept, k.refused
