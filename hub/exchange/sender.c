@@ -4,6 +4,7 @@
 #include "hub/exchange/sender.h"
 
 #include <libpq-fe.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ enum {
     NOTE_MS = 200,
     TAKEN_MIN = 100,
     LEASE_EXTRA_S = 60,
+    TOGETHER_MAX = 3, /* how often records are tried together before each goes alone */
+    WAIT_MAX_S = 300,
     KEY_MAX = TRANSPORT_NAME_MAX - 8
 };
 
@@ -123,6 +126,7 @@ static int note(struct sender *sender, const char *problem, double retry_after_s
 struct group {
     size_t count;
     const char *numbers[PLATFORM_BATCH_MAX];
+    int attempts[PLATFORM_BATCH_MAX];
     cJSON *records[PLATFORM_BATCH_MAX];
     char *sent[PLATFORM_BATCH_MAX];
     const char *path;
@@ -167,11 +171,13 @@ static char *body_of(const struct sender *sender, const struct group *group) {
     return body.data;
 }
 
-/* All of the group is due again at once: when the target is tried next, the breaker says. */
-static void put_off(const struct group *group, const char *outcome, const char *reason, cJSON *outcomes) {
+/* All of the group is due again at once: when the target is tried next, the breaker says. Unless what was sent may be
+ * why there is no answer (`arrived`): then others go first. */
+static void put_off(const struct group *group, const char *outcome, const char *reason, bool arrived, cJSON *outcomes) {
     for (size_t i = 0; i < group->count; i++) {
+        double wait_s = arrived ? fmin(WAIT_MAX_S, exp2(group->attempts[i])) : 0;
         outcome_put(outcomes, group->numbers[i], outcome, reason);
-        cJSON_AddNumberToObject(cJSON_GetArrayItem(outcomes, cJSON_GetArraySize(outcomes) - 1), "wait_s", 0);
+        cJSON_AddNumberToObject(cJSON_GetArrayItem(outcomes, cJSON_GetArraySize(outcomes) - 1), "wait_s", wait_s);
     }
 }
 
@@ -194,7 +200,8 @@ static int send_group(struct sender *sender, const struct group *group, enum ver
         log_warning("upstream_away", "target=%s problem=%s", sender->target->name, log_quote(reason));
     }
     if (sender->away) {
-        put_off(group, "again", cut ? "the sender was ended" : reason, outcomes);
+        bool doubtful = !cut && reply.arrived && (reply.status == 0 || reply.status >= 500);
+        put_off(group, "again", cut ? "the sender was ended" : reason, doubtful, outcomes);
     }
     sender->messages += !cut;
     outcomes_sent(sender, group, outcomes);
@@ -214,28 +221,33 @@ static int send_alone(struct sender *sender, const struct group *group) {
         enum verdict verdict = VERDICT_AWAY;
         struct group one = {.count = 1, .path = group->path};
         one.numbers[0] = group->numbers[i];
+        one.attempts[0] = group->attempts[i];
         one.sent[0] = group->sent[i];
         snprintf(one.key, sizeof one.key, "%s-%s", sender->target->name, group->numbers[i]);
         if (!sender->away && !ending_has_come()) {
             code = send_group(sender, &one, &verdict);
         } else {
-            put_off(&one, "left", "", sender->outcomes);
+            put_off(&one, "left", "", false, sender->outcomes);
         }
     }
     return code;
 }
 
-/* Takes rows [from, ..) of one resource into the group; what its template cannot express is refused here. */
+/* Takes rows [from, ..) of one resource into the group; what its template cannot express is refused here. A record that
+ * was tried often with others goes alone: one that makes the target fail must not fail them, too. */
 static size_t gather(struct sender *sender, const PGresult *rows, size_t from, struct group *group) {
     size_t total = (size_t)PQntuples(rows), row = from;
     const char *resource = PQgetvalue(rows, (int)from, 1);
     const cJSON *described = platform_resource(sender->target, resource);
     *group = (struct group){.path = member_text(described, "path")};
-    for (; row < total && group->count < (size_t)sender->target->batch &&
-           strcmp(PQgetvalue(rows, (int)row, 1), resource) == 0;
-         row++) {
+    size_t most = (size_t)sender->target->batch;
+    for (; row < total && group->count < most && strcmp(PQgetvalue(rows, (int)row, 1), resource) == 0; row++) {
         char problem[MESSAGE_PROBLEM_MAX];
-        int place = (int)row;
+        int place = (int)row, attempts = atoi(PQgetvalue(rows, place, 5));
+        if (attempts > TOGETHER_MAX && group->count > 0) {
+            break;
+        }
+        most = attempts > TOGETHER_MAX ? 1 : most;
         cJSON *content = cJSON_Parse(PQgetvalue(rows, place, 6));
         struct outgoing record = {PQgetvalue(rows, place, 0),
                                   resource,
@@ -251,6 +263,7 @@ static size_t gather(struct sender *sender, const PGresult *rows, size_t from, s
                         described == NULL ? "the target's file has no template for it" : problem);
         } else {
             group->numbers[group->count] = record.number;
+            group->attempts[group->count] = attempts;
             group->sent[group->count++] = text;
             if (group->count == 1) {
                 snprintf(group->key, sizeof group->key, "%s-%s", sender->target->name, record.number);
@@ -275,7 +288,7 @@ static int send_rows(struct sender *sender, const PGresult *rows) {
         enum verdict verdict = VERDICT_RECORDS;
         row = gather(sender, rows, row, &group);
         if (group.count > 0 && (sender->away || ending_has_come())) {
-            put_off(&group, "left", "", sender->outcomes);
+            put_off(&group, "left", "", false, sender->outcomes);
         } else if (group.count > 0) {
             code = send_group(sender, &group, &verdict);
         }

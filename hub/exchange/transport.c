@@ -74,6 +74,7 @@ static void set_common(struct transport *transport, const char *url, struct repl
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, reply);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, reply);
+    curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, ""); /* what libcurl can read; some compress without being asked */
     set_file(curl, CURLOPT_SSLCERT, target->to, "certificate_file");
     set_file(curl, CURLOPT_SSLKEY, target->to, "key_file");
 }
@@ -217,6 +218,9 @@ static void send_http(struct transport *transport, const char *path, const char 
     if (sign(target, path, body == NULL ? "" : body, &headers, reply) == 0) {
         curl_easy_setopt(transport->curl, CURLOPT_HTTPHEADER, headers);
         perform(transport, reply, reason);
+        curl_off_t sent = 0;
+        curl_easy_getinfo(transport->curl, CURLINFO_SIZE_UPLOAD_T, &sent);
+        reply->arrived = body != NULL && sent == (curl_off_t)strlen(body);
         if (reply->status == STATUS_UNAUTHORIZED) {
             token_forget(transport);
         }

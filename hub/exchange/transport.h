@@ -25,6 +25,7 @@ struct reply {
     long status; /* of HTTP; 0 = none came, `problem` says why */
     struct buffer body;
     double retry_after_s; /* < 0 = not said */
+    bool arrived;         /* all of the message went out: that no answer is one may be because of what it says */
     char problem[TRANSPORT_PROBLEM_MAX];
     char receipt[TRANSPORT_NAME_MAX]; /* of a folder: the file's name */
 };

@@ -2,13 +2,49 @@
  * the same number and hash make a repetition harmless, and a record that is taken for accepted would be lost. */
 #include "hub/exchange/verdict.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
+#include "hub/base/count.h"
 #include "hub/base/member.h"
 #include "hub/base/text.h"
 
-enum { ANSWER_SHOWN = 500 };
+enum { ANSWER_SHOWN = 500, NUMBER_ROOM = 32 };
+
+static const double WHOLE_MAX = 9007199254740992.0; /* 2^53: beyond that a double is not the number that was written */
+
+/* Bytes from outside as text of at most `room` bytes that the ledger takes: UTF-8 without control characters, cut
+ * between two characters. */
+static void clean(const char *bytes, size_t length, char *text, size_t room) {
+    size_t used = 0;
+    for (size_t at = 0; at < length;) {
+        size_t size = text_character(bytes + at, length - at);
+        bool fits = size > 0 && text_flaw(bytes + at, size, false) == NULL;
+        if (used + (fits ? size : 1) >= room) {
+            break;
+        }
+        if (fits) {
+            memcpy(text + used, bytes + at, size);
+        } else {
+            text[used] = size == 1 ? ' ' : '?';
+        }
+        used += fits ? size : 1;
+        at += size == 0 ? 1 : size;
+    }
+    text[used] = '\0';
+}
+
+/* A number or a text as text; empty if it is neither, or a number whose digits are lost. */
+static void number_text(const cJSON *value, char *text, size_t room) {
+    text[0] = '\0';
+    if (cJSON_IsNumber(value) && fabs(value->valuedouble) < WHOLE_MAX) {
+        snprintf(text, room, trunc(value->valuedouble) == value->valuedouble ? "%.0f" : "%.15g", value->valuedouble);
+    } else if (cJSON_IsString(value)) {
+        clean(value->valuestring, strlen(value->valuestring), text, room);
+    }
+}
 
 static bool is_value(const cJSON *value, const cJSON *list) {
     const cJSON *one;
@@ -31,19 +67,17 @@ static const char *outcome_of(const struct platform *target, const cJSON *body) 
 
 static void outcome_add(const struct platform *target, const char *number, const char *outcome, const cJSON *body,
                         const char *answer, const char *receipt, cJSON *outcomes) {
-    char room[32];
+    char given[TRANSPORT_PROBLEM_MAX], words[ANSWER_SHOWN];
     cJSON *row = cJSON_CreateObject();
-    const cJSON *given = member_get(body, member_text(target->answer, "receipt_member"));
     const char *message = member_text(body, member_text(target->answer, "message"));
-    if (cJSON_IsNumber(given)) {
-        snprintf(room, sizeof room, "%.15g", given->valuedouble);
-        receipt = room;
-    } else if (cJSON_IsString(given)) {
-        receipt = given->valuestring;
+    number_text(member_get(body, member_text(target->answer, "receipt_member")), given, sizeof given);
+    clean(message, strlen(message), words, sizeof words);
+    if (given[0] != '\0') {
+        receipt = given;
     }
     cJSON_AddStringToObject(row, "number", number);
     cJSON_AddStringToObject(row, "outcome", outcome);
-    cJSON_AddStringToObject(row, "answer", *message != '\0' ? message : answer);
+    cJSON_AddStringToObject(row, "answer", words[0] != '\0' ? words : answer);
     if (receipt != NULL && *receipt != '\0') {
         cJSON_AddStringToObject(row, "receipt_number", receipt);
     }
@@ -51,33 +85,31 @@ static void outcome_add(const struct platform *target, const char *number, const
 }
 
 /* The answer's beginning, fit for the ledger. */
-static void shown(const struct reply *reply, char text[static ANSWER_SHOWN]) {
-    size_t length = 0;
-    int used = snprintf(text, ANSWER_SHOWN, "%ld ", reply->status);
-    while (length < reply->body.length && (size_t)used + 5 < ANSWER_SHOWN) {
-        const char *at = reply->body.data + length;
-        size_t size = text_character(at, reply->body.length - length);
-        if (size == 0 || text_flaw(at, size, false) != NULL) {
-            text[used++] = size == 1 ? ' ' : '?';
-            length += size == 0 ? 1 : size;
-            continue;
-        }
-        memcpy(text + used, at, size);
-        used += (int)size;
-        length += size;
+static void shown(const struct reply *reply, char *text, size_t room) {
+    int used = snprintf(text, room, "%ld ", reply->status);
+    clean(reply->body.data, reply->body.length, text + used, room - (size_t)used);
+}
+
+/* A page for people, such as the login of a gateway in between, which says 200 to everything. */
+static bool is_page(const struct reply *reply) {
+    static const char *const beginnings[] = {"<!doctype html", "<html"};
+    size_t at = 0, length = reply->body.length;
+    while (at < length && strchr(" \t\r\n\xef\xbb\xbf", reply->body.data[at]) != NULL) { /* blanks, a byte order mark */
+        at++;
     }
-    text[used] = '\0';
+    for (size_t i = 0; i < COUNT_OF(beginnings); i++) {
+        size_t needed = strlen(beginnings[i]);
+        if (length - at >= needed && strncasecmp(reply->body.data + at, beginnings[i], needed) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool names(const struct platform *target, const cJSON *row, const char *number) {
-    const char *member = member_text(target->answer, "number");
-    const cJSON *named = member_get(row, member);
-    char room[32];
-    if (cJSON_IsNumber(named)) {
-        snprintf(room, sizeof room, "%.15g", named->valuedouble);
-        return strcmp(room, number) == 0;
-    }
-    return named != NULL && strcmp(member_text(row, member), number) == 0;
+    char named[NUMBER_ROOM];
+    number_text(member_get(row, member_text(target->answer, "number")), named, sizeof named);
+    return strcmp(named, number) == 0;
 }
 
 /* The answer to a record. Most answer in the order that they were asked in: the row after `last` is looked at first. */
@@ -102,8 +134,10 @@ static bool away(long status) {
 enum verdict verdict_judge(const struct platform *target, const struct reply *reply, const char *const *numbers,
                            size_t count, cJSON *outcomes, char *reason) {
     char answer[ANSWER_SHOWN];
-    shown(reply, answer);
+    shown(reply, answer, sizeof answer);
     bool taken = (reply->status >= 200 && reply->status < 300);
+    bool page = taken && target->folder == NULL && !target->subscribed &&
+                is_page(reply); /* each 2xx of a webhook is a receipt */
     const cJSON *status;
     cJSON_ArrayForEach(status, member_get(target->answer, "accepted_status")) {
         if (cJSON_IsNumber(status) && (long)status->valuedouble == reply->status && count == 1) {
@@ -111,10 +145,13 @@ enum verdict verdict_judge(const struct platform *target, const struct reply *re
             return VERDICT_RECORDS;
         }
     }
-    snprintf(reason, TRANSPORT_PROBLEM_MAX, "%.*s", TRANSPORT_PROBLEM_MAX - 1,
-             reply->status == 0 ? reply->problem : answer);
+    if (reply->status == 0) {
+        clean(reply->problem, strlen(reply->problem), reason, TRANSPORT_PROBLEM_MAX);
+    } else {
+        shown(reply, reason, TRANSPORT_PROBLEM_MAX);
+    }
     text_trim(reason);
-    if (away(reply->status)) {
+    if (away(reply->status) || page) {
         return VERDICT_AWAY;
     }
     if (!taken && count > 1) {

@@ -1,5 +1,12 @@
 -- The ledger (上报台账): from what changed to what is due at a target, and what it answered. `cityhub upstream run` calls these.
 
+-- A time further ahead than anything waits was written by a clock that was ahead, and holds up nothing.
+CREATE OR REPLACE FUNCTION onemap.has_come(moment timestamptz, longest interval) RETURNS boolean LANGUAGE sql VOLATILE AS $$
+    SELECT moment <= pg_catalog.clock_timestamp() OR moment > pg_catalog.clock_timestamp() + longest
+$$;
+COMMENT ON FUNCTION onemap.has_come(timestamptz, interval) IS
+    'Whether the time until which something waits has come; longest: no such time is further ahead';
+
 CREATE OR REPLACE FUNCTION onemap.exchange_enter(resource text, keys text[], only_target text) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO' SET extra_float_digits = 1 AS $$
 DECLARE entered int; key_type text;
@@ -140,11 +147,11 @@ BEGIN
     RETURN QUERY
     WITH due AS MATERIALIZED (
         SELECT r.id FROM onemap.exchange_record r
-        WHERE r.target = $1 AND r.state = 'waiting' AND r.next_attempt_at <= clock_timestamp()
-          AND EXISTS (SELECT FROM onemap.exchange_target t WHERE t.target = $1 AND t.paused_until <= clock_timestamp()
+        WHERE r.target = $1 AND r.state = 'waiting' AND onemap.has_come(r.next_attempt_at, '2 hours')
+          AND EXISTS (SELECT FROM onemap.exchange_target t WHERE t.target = $1 AND onemap.has_come(t.paused_until, '25 hours')
               -- A month goes up when what is there already has been compared; a target that never answers has a day for it.
               AND (NOT t.asks OR r.resource NOT IN ('statistics', 'score', 'assessment') OR t.asked_at >= r.made_at
-                   OR r.made_at < clock_timestamp() - interval '1 day'))
+                   OR onemap.has_come(r.made_at + interval '1 day', '25 hours')))
           -- The first of its chain that is not settled: one that is refused holds up what comes after it there, and nothing else.
           AND r.id = (SELECT e.id FROM onemap.exchange_record e WHERE e.target = r.target AND e.chain = r.chain
                       AND e.state IN ('waiting', 'refused') ORDER BY e.id LIMIT 1)

@@ -38,7 +38,8 @@ CREATE OR REPLACE FUNCTION onemap.exchange_status_table(request jsonb) RETURNS T
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.target, s.name_zh, s.records, s.accepted, s.refused, s.waiting, s.held_up, s.skipped,
            onemap.county_time(s.oldest_waiting_at),
-           CASE WHEN s.paused_until > now() THEN 'paused' WHEN s.late THEN 'late' WHEN s.refused > 0 THEN 'refused' ELSE 'good' END,
+           CASE WHEN NOT onemap.has_come(s.paused_until, '25 hours') THEN 'paused'
+               WHEN s.late THEN 'late' WHEN s.refused > 0 THEN 'refused' ELSE 'good' END,
            nullif(s.problem, '')
     FROM jsonb_to_recordset(onemap.exchange_status_json(request)) AS s (target text, name_zh text, records bigint, accepted bigint,
         refused bigint, waiting bigint, held_up bigint, skipped bigint, oldest_waiting_at timestamptz, late boolean,

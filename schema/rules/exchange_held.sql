@@ -4,8 +4,8 @@ CREATE OR REPLACE FUNCTION onemap.exchange_ask_begin(target text) RETURNS timest
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     -- An asking that fails is tried again in ten minutes.
     UPDATE onemap.exchange_target t SET ask_next_at = clock_timestamp() + interval '10 minutes'
-    WHERE t.target = $1 AND t.asks AND t.paused_until <= clock_timestamp()
-      AND (t.ask_next_at <= clock_timestamp() OR EXISTS (SELECT FROM onemap.exchange_record r WHERE r.target = $1
+    WHERE t.target = $1 AND t.asks AND onemap.has_come(t.paused_until, '25 hours')
+      AND (onemap.has_come(t.ask_next_at, '25 hours') OR EXISTS (SELECT FROM onemap.exchange_record r WHERE r.target = $1
            AND r.state = 'waiting' AND r.resource IN ('statistics', 'score', 'assessment')
            AND r.made_at > coalesce(t.asked_at, '-infinity') AND t.ask_next_at > clock_timestamp() + interval '10 minutes'))
     RETURNING clock_timestamp()

@@ -84,7 +84,7 @@ COMMENT ON FUNCTION onemap.open311_media_told(bigint, text, text, boolean) IS
 CREATE OR REPLACE FUNCTION onemap.open311_media_due() RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH due AS (
-        SELECT m.id FROM onemap.open311_media m WHERE m.state = 'waiting' AND m.due_at <= clock_timestamp()
+        SELECT m.id FROM onemap.open311_media m WHERE m.state = 'waiting' AND onemap.has_come(m.due_at, '7 hours')
         ORDER BY m.due_at, m.id LIMIT 10 FOR UPDATE SKIP LOCKED),
     claimed AS (
         UPDATE onemap.open311_media m SET tries = m.tries + 1, due_at = clock_timestamp()

@@ -15,7 +15,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
     -- All that waits and not only each chain's first: who takes packages in their order takes a chain in its order.
     WITH due AS MATERIALIZED (
         SELECT r.id FROM onemap.exchange_record r
-        WHERE r.target = $1 AND r.state = 'waiting' AND r.next_attempt_at <= clock_timestamp()
+        WHERE r.target = $1 AND r.state = 'waiting' AND onemap.has_come(r.next_attempt_at, '91 days')
           AND NOT EXISTS (SELECT FROM onemap.exchange_record e WHERE e.target = r.target AND e.chain = r.chain
                           AND e.state = 'refused' AND e.id < r.id)
         ORDER BY r.id LIMIT most FOR UPDATE

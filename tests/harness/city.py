@@ -1,6 +1,7 @@
 """A city's platform as a process of its own, that takes records and may fail in every way it can. `python3 city.py FOLDER PORT ...`
 is the process; City starts it, tells it how to behave, and reads what it has stored."""
 import email.utils
+import gzip
 import http.server
 import json
 import os
@@ -112,6 +113,24 @@ class Platform(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def answer_oddly(self, odd):
+        """Bytes as they are, in pieces if so told, the last of them cut off."""
+        body = bytes.fromhex(odd.get("hex", "")) or odd.get("text", "").encode()
+        if odd.get("gzip"):
+            body = gzip.compress(body)
+        self.send_response(odd.get("status", 200))
+        for name, value in {**({"Content-Encoding": "gzip"} if odd.get("gzip") else {}), **odd.get("headers", {})}.items():
+            self.send_header(name, value)
+        if odd.get("cut"):
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n%b" % (len(body) + 9, body))
+            self.close_connection = True
+            return
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def take(self, record, how):
         """A record is stored once; the same number with another hash is what must never come."""
         number = record.get("number") or record["event"]
@@ -161,6 +180,13 @@ class Platform(http.server.BaseHTTPRequestHandler):
             return self.answer(401, {})
         if how.get("redirect"):
             return self.answer(302, {}, [("Location", how["redirect"] if isinstance(how["redirect"], str) else "/elsewhere")])
+        if "odd" in how:
+            if how.get("stores"):
+                document = json.loads(body)
+                with Platform.lock:
+                    for one in document.get("records", [document]):
+                        self.take(one, how)
+            return self.answer_oddly(how["odd"])
         if how.get("status"):
             again = [("Retry-After", self.date_time_string(time.time() + how["again_s"]))] if "again_s" in how else []
             return self.answer(how["status"], {}, again)
@@ -184,6 +210,8 @@ class Platform(http.server.BaseHTTPRequestHandler):
                 busy = 503 if "X-Cityhub-Signature" in self.headers else 200  # to a webhook each 200 is a receipt
                 return self.answer(busy, {"code": 7, "message": "忙"})
             document = json.loads(body)
+            if how.get("fails") in [f"{one.get('case')}/{one.get('step')}" for one in document.get("records", [document])]:
+                return self.answer(500, {"error": "系统繁忙，请稍后再试。" * 40})
             results = [self.take(one, how) for one in document.get("records", [document])]
         if fate == 4:  # stored, and the answer is cut
             self.close_connection = True

@@ -1,7 +1,7 @@
 -- The ledger of what goes upward.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(63);
+SELECT plan(71);
 
 -- ---- what is there when a target is added, and what changes then ----
 SELECT throws_ok($$SELECT onemap.exchange_target_put('{"target": "city", "resources": ["case"]}')$$, 'CH070',
@@ -130,5 +130,23 @@ SELECT onemap.partition_maintain(1, 730);
 SELECT is((SELECT array_agg(DISTINCT right(r.record, 2) || ' ' || (r.sent IS NULL)) FILTER (WHERE r.record ~ '/[123]$') FROM onemap.exchange_record r WHERE r.target = 'late'),
     '{"/1 true","/2 false","/3 false"}', 'messages that were answered before the retention; not those that wait');
 SELECT is_empty('SELECT r FROM ledger_before EXCEPT SELECT to_jsonb(r) - ''sent'' FROM onemap.exchange_record r', 'all else of the ledger stays');
+
+-- ---- the database's clock was ahead for a while ----
+SELECT onemap.exchange_target_put('{"target": "ahead", "resources": ["case_step"], "asks": true}');
+CREATE FUNCTION pg_temp.wait(tried interval, paused interval, asked interval) RETURNS void LANGUAGE sql AS $$
+    UPDATE onemap.exchange_record r SET next_attempt_at = now() + tried, attempts = 1 WHERE r.target = 'ahead';
+    UPDATE onemap.exchange_target t SET paused_until = now() + paused, ask_next_at = now() + asked, failures = 1 WHERE t.target = 'ahead' $$;
+SELECT pg_temp.wait('1 hour', '-1 s', '1 hour');
+SELECT is_empty($$SELECT onemap.exchange_take('ahead', 100, 60)$$, 'a record that waits for its time waits');
+SELECT is(onemap.exchange_ask_begin('ahead'), NULL, 'and so does the asking');
+SELECT pg_temp.wait('-1 s', '23 hours', '-1 s');
+SELECT is_empty($$SELECT onemap.exchange_take('ahead', 100, 60)$$, 'and all, while a target is left alone');
+SELECT is(onemap.exchange_ask_begin('ahead'), NULL, 'it is not asked either');
+SELECT is((SELECT s.state FROM onemap.exchange_status_table('{"target": "ahead"}') s), 'paused', 'which is told');
+SELECT pg_temp.wait('2 years', '2 years', '2 years');
+SELECT is((SELECT s.state FROM onemap.exchange_status_table('{"target": "ahead"}') s), 'good', 'two years ahead nothing is put off by anybody');
+SELECT is((SELECT count(*)::int FROM onemap.exchange_take('ahead', 100, 60)), (SELECT count(DISTINCT r.chain)::int FROM onemap.exchange_record r
+    WHERE r.target = 'ahead'), 'all chains go on');
+SELECT isnt(onemap.exchange_ask_begin('ahead'), NULL, 'and so does the asking');
 SELECT * FROM finish();
 ROLLBACK;

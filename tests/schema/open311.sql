@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(76);
+SELECT plan(77);
 CREATE FUNCTION pg_temp.escaped(words text) RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(encode(convert_to(words, 'UTF8'), 'hex'), '(..)', '%\1', 'g') $$;
 CREATE FUNCTION pg_temp.form(fields jsonb) RETURNS bytea LANGUAGE sql AS $$
@@ -101,6 +101,8 @@ SELECT is((SELECT count(*) || ' ' || bool_and(o.text_zh ~ '^上报图片无人�
     WHERE o.key = 'media_not_fetched' AND o.closed_at IS NULL), '1 true', 'are one alarm, which says what to look at');
 SELECT is(jsonb_array_length(onemap.open311_media_due()), 3, 'once they are asked for');
 SELECT is(onemap.open311_media_sweep(), 0, 'none waits for nobody');
+UPDATE onemap.open311_media m SET due_at = now() + CASE WHEN m.url ~ '1$' THEN interval '6 hours' ELSE '2 years' END;
+SELECT is(jsonb_array_length(onemap.open311_media_due()), 2, 'what was put off by a clock that was ahead is not');
 SELECT is((SELECT count(*)::int FROM onemap.alarm_overview o WHERE o.key = 'media_not_fetched' AND o.closed_at IS NULL), 0, 'and the alarm is over');
 
 -- ---- what the public sees ----

@@ -160,7 +160,16 @@ static void test_answers(void **state) {
     judge(by_code, 200, "{\"code\": \"0\"}", 1, "1:refused:");
     judge(by_code, 200, "{\"code\": 7}", 1, "1:again:");
     judge(by_code, 200, "{}", 1, "1:again:");
-    judge(by_code, 200, "<html>", 1, "1:again:");
+    judge(by_code, 200, "busy", 1, "1:again:");
+    /* A page for people says nothing of a record, whatever its status: a gateway's login, a maintenance notice. */
+    judge(by_code, 200, "\xef\xbb\xbf\r\n<!DOCTYPE html><html>", 1, "away");
+    judge("{}", 200, "<HTML lang=zh>", 1, "away");
+    judge("{}", 200, "<answer/>", 1, "1:accepted:");
+    judge(by_code, 200, "\xef\xbb\xbf{\"code\": 0, \"id\": \"R\"}", 1, "1:accepted:R");
+    /* A receipt is what was written, or none. */
+    judge(by_code, 200, "{\"code\": 0, \"id\": 1234567890123456}", 1, "1:accepted:1234567890123456");
+    judge(by_code, 200, "{\"code\": 0, \"id\": 1234567890123456789}", 1, "1:accepted:");
+    judge(by_code, 200, "{\"code\": 0, \"id\": \"\xff\xfe\"}", 1, "1:accepted:??");
     judge(by_code, 409, "", 1, "1:accepted:");
     static const long away[] = {0, 301, 401, 403, 404, 408, 429, 500, 503};
     for (size_t i = 0; i < COUNT_OF(away); i++) {
@@ -168,9 +177,55 @@ static void test_answers(void **state) {
     }
     judge(by_record, 200, "{\"results\": [{\"n\": 2, \"code\": 0}, {\"n\": \"1\", \"code\": 9}]}", 3,
           "1:refused: 2:accepted: 3:again:");
+    judge(by_record, 200, "{\"results\": [{\"n\": 1, \"code\": 0}, {\"n\": 1, \"code\": 0}, {\"n\": 2, \"code\": 0}]}",
+          2, "1:accepted: 2:accepted:");
     judge(by_record, 200, "{}", 2, "1:again: 2:again:");
     judge(by_record, 400, "{}", 2, "refused");
     judge(by_record, 500, "{}", 2, "away");
+}
+
+/* A page in Chinese is cut between two characters, wherever the ledger's room ends. */
+static void test_answer_in_chinese(void **state) {
+    (void)state;
+    static const char *const numbers[] = {"1"};
+    char reason[TRANSPORT_PROBLEM_MAX];
+    struct platform target = {.records = "", .batch = 1, .url = "https://x"};
+    for (size_t blanks = 0; blanks < 3; blanks++) {
+        struct reply reply = {.status = 500};
+        buffer_bytes(&reply.body, "   ", blanks);
+        for (int i = 0; i < 400; i++) {
+            buffer_text(&reply.body, "系统繁忙");
+        }
+        assert_int_equal(verdict_judge(&target, &reply, numbers, 1, NULL, reason), VERDICT_AWAY);
+        assert_in_range(strlen(reason), 250, TRANSPORT_PROBLEM_MAX - 1);
+        assert_null(text_flaw(reason, strlen(reason), false));
+        reply_free(&reply);
+    }
+}
+
+/* What a platform says in GBK is told as far as it can be, in its message and in its receipt. */
+static void test_answer_in_gbk(void **state) {
+    (void)state;
+    static const char *const numbers[] = {"1"};
+    static const char body[] =
+        "{\"code\": 9, \"msg\": \"\xb2\xbb\xc4\xdc\xbd\xd3\xca\xd5 R1\", \"id\": \"\xba\xc5 7\"}";
+    char reason[TRANSPORT_PROBLEM_MAX];
+    cJSON *answer = cJSON_Parse(
+        "{\"success\": {\"member\": \"code\", \"values\": [0]}, \"message\": \"msg\", \"receipt_member\": \"id\"}");
+    cJSON *outcomes = cJSON_CreateArray();
+    struct platform target = {.answer = answer, .records = "", .batch = 1, .url = "https://x"};
+    struct reply reply = {.status = 200};
+    buffer_text(&reply.body, body);
+    assert_int_equal(verdict_judge(&target, &reply, numbers, 1, outcomes, reason), VERDICT_RECORDS);
+    const cJSON *row = cJSON_GetArrayItem(outcomes, 0);
+    assert_string_equal(member_text(row, "outcome"), "refused");
+    const char *told = member_text(row, "answer");
+    assert_null(text_flaw(told, strlen(told), false));
+    assert_non_null(strstr(told, "? R1"));
+    assert_non_null(strstr(member_text(row, "receipt_number"), "? 7"));
+    reply_free(&reply);
+    cJSON_Delete(outcomes);
+    cJSON_Delete(answer);
 }
 
 /* Whatever bytes an answer has, the ledger gets valid text of bounded length. */
@@ -198,10 +253,9 @@ static void test_answer_of_any_bytes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_answer_of_any_bytes),
+        cmocka_unit_test(test_addresses),     cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_answers),       cmocka_unit_test(test_answer_in_chinese),
+        cmocka_unit_test(test_answer_in_gbk), cmocka_unit_test(test_answer_of_any_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
