@@ -63,9 +63,9 @@ BEGIN
     IF (outbox_days BETWEEN 1 AND 36500 AND quarantine_days BETWEEN 1 AND 36500) IS NOT TRUE THEN
         RAISE EXCEPTION 'delivery_maintain: outbox_days and quarantine_days 1 to 36500, not % and %', outbox_days, quarantine_days;
     END IF;
-    DELETE FROM onemap.outbox o WHERE o.sent_at < now() - make_interval(days => outbox_days);
-    DELETE FROM onemap.quarantine q WHERE q.last_received_at < now() - make_interval(days => quarantine_days);
-    DELETE FROM onemap.quarantine_day d WHERE d.day < (now() AT TIME ZONE 'UTC')::date - quarantine_days;
+    DELETE FROM onemap.outbox o WHERE o.sent_at < onemap.retention_now() - make_interval(days => outbox_days);
+    DELETE FROM onemap.quarantine q WHERE q.last_received_at < onemap.retention_now() - make_interval(days => quarantine_days);
+    DELETE FROM onemap.quarantine_day d WHERE d.day < (onemap.retention_now() AT TIME ZONE 'UTC')::date - quarantine_days;
 END $$;
 COMMENT ON FUNCTION onemap.delivery_maintain(int, int) IS 'Drops sent messages and quarantined ones after their retention';
 GRANT EXECUTE ON FUNCTION onemap.delivery_maintain(int, int) TO cityhub_hub;

@@ -175,7 +175,7 @@ BEGIN
     IF prefix ~ '^[0-9a-f]{2}$' THEN
         DELETE FROM onemap.attachment a
         WHERE a.sha256 >= decode(prefix, 'hex') AND a.sha256 < decode(rpad(prefix, 66, 'f'), 'hex')
-            AND a.referred_at IS NULL AND a.last_uploaded_at < now() - interval '1 day';
+            AND a.referred_at IS NULL AND a.last_uploaded_at < onemap.retention_now() - interval '1 day';
     END IF;
     RETURN QUERY SELECT DISTINCT n FROM unnest(names) n
     WHERE NOT EXISTS (SELECT FROM onemap.attachment a WHERE a.sha256 = onemap.attachment_name(n));

@@ -222,9 +222,18 @@ $$;
 COMMENT ON FUNCTION onemap.partition_days() IS 'Days that have their raw partitions';
 GRANT EXECUTE ON FUNCTION onemap.partition_days() TO cityhub_hub;
 
+-- A clock that jumps ahead (a dead battery, a satellite's week) must not drop what is kept for years: by its word time goes on a
+-- day an hour at most, which is also how a hub that was away for long catches up.
+CREATE OR REPLACE FUNCTION onemap.retention_now() RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT least(now(), (SELECT r.moment + interval '1 day' FROM onemap.retention_clock r))
+$$;
+COMMENT ON FUNCTION onemap.retention_now() IS 'Now, for what is dropped by its age: at most a day after retention_clock''s moment';
+
 CREATE OR REPLACE FUNCTION onemap.partition_maintain(ahead_days int, retention_days int) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE today date := (now() AT TIME ZONE 'UTC')::date; day date; parent text; dropped int := 0;
+DECLARE
+    today date := (now() AT TIME ZONE 'UTC')::date; old timestamptz; day date; parent text; dropped int := 0;
 BEGIN
     IF (ahead_days BETWEEN 1 AND 60 AND retention_days BETWEEN 1 AND 36500) IS NOT TRUE THEN
         RAISE EXCEPTION 'partition_maintain: ahead_days 1 to 60 and retention_days 1 to 36500, not % and %', ahead_days,
@@ -233,25 +242,27 @@ BEGIN
     FOR day IN SELECT today - 1 + n FROM generate_series(0, ahead_days + 1) n LOOP
         PERFORM onemap.partition_ensure(day);
     END LOOP;
+    UPDATE onemap.retention_clock r SET moment = greatest(onemap.retention_now(), r.moment - interval '1 day'), moved_at = now()
+    WHERE now() NOT BETWEEN r.moved_at AND r.moved_at + interval '50 minutes';
+    old := onemap.retention_now() - make_interval(days => retention_days);
     FOR day IN SELECT DISTINCT onemap.partition_day(c.relname) AS d FROM pg_inherits i
                JOIN pg_class c ON c.oid = i.inhrelid
                WHERE i.inhparent IN ('onemap.observation_raw'::regclass, 'onemap.track_point_raw'::regclass)
-                   AND onemap.partition_day(c.relname) < today - retention_days ORDER BY d LOOP
+                   AND onemap.partition_day(c.relname) < (old AT TIME ZONE 'UTC')::date ORDER BY d LOOP
         FOREACH parent IN ARRAY ARRAY['observation', 'track_point'] LOOP
             EXECUTE format('DROP TABLE IF EXISTS onemap.%I', format('%s_%s', parent, to_char(day, 'YYYYMMDD')));
         END LOOP;
         dropped := dropped + 1;
     END LOOP;
-    dropped := dropped + onemap.packed_forget(today - retention_days);
+    dropped := dropped + onemap.packed_forget((old AT TIME ZONE 'UTC')::date);
     DELETE FROM onemap.batch_log b WHERE b.rolled_up_at < now() - interval '2 days';
-    DELETE FROM onemap.observation_revision r WHERE r.observed_at < now() - make_interval(days => retention_days);
-    PERFORM onemap.interval_forget(now() - make_interval(days => retention_days)),
-        onemap.past_forget(now() - make_interval(days => retention_days)),
-        onemap.exchange_forget(now() - make_interval(days => retention_days));
+    DELETE FROM onemap.observation_revision r WHERE r.observed_at < old;
+    PERFORM onemap.interval_forget(old), onemap.past_forget(old), onemap.exchange_forget(old);
     RETURN dropped;
 END $$;
 COMMENT ON FUNCTION onemap.partition_maintain(int, int) IS
-    'Makes partitions from yesterday to ahead_days from now, drops those older than retention_days; returns the days dropped';
+    'Makes partitions from yesterday to ahead_days from now, drops those older than retention_days (by retention_now()); returns '
+    'the days dropped';
 GRANT EXECUTE ON FUNCTION onemap.partition_maintain(int, int) TO cityhub_hub;
 
 -- Two records of one key, the later message's last: element by element the new reading where there is one, its quality bit with it,

@@ -215,7 +215,7 @@ BEGIN
     FOR s IN SELECT x.id, 'subscription-' || x.id AS target, x.ended_at IS NOT NULL AS ended FROM onemap.subscription x LOOP
         SELECT max(o.id) INTO newest FROM (SELECT r.id, r.made_at FROM onemap.exchange_record r
             WHERE r.target = s.target AND r.target LIKE 'subscription-%' ORDER BY r.id LIMIT 5000) o
-        WHERE s.ended OR o.made_at < now() - onemap.setting('subscription_keep')::interval;
+        WHERE s.ended OR o.made_at < onemap.retention_now() - onemap.setting('subscription_keep')::interval;
         CONTINUE WHEN newest IS NULL;
         DELETE FROM onemap.exchange_record r
         WHERE r.target = s.target AND r.target LIKE 'subscription-%' AND r.id <= newest;

@@ -140,6 +140,13 @@ END $$;
 COMMENT ON FUNCTION onemap.terminal_command_detail(text, jsonb) IS
     'What a gateway needs of a command {command, ...}; CH073: the protocol has no such command; CH013, CH014: a field is wrong';
 
+CREATE OR REPLACE FUNCTION onemap.terminal_command_stands(c onemap.terminal_command) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT c.expires_at > pg_catalog.now() AND c.asked_at <= pg_catalog.now() + interval '1 minute'
+$$;
+COMMENT ON FUNCTION onemap.terminal_command_stands(onemap.terminal_command) IS
+    'A command has not expired: what was asked by a clock that was ahead has, or it would go down years later';
+GRANT EXECUTE ON FUNCTION onemap.terminal_command_stands(onemap.terminal_command) TO cityhub_hub, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.terminal_command_put(terminal int, sent jsonb, who text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE number bigint; detail jsonb; mine bigint; every bigint;
@@ -147,9 +154,9 @@ BEGIN
     detail := onemap.terminal_command_detail((SELECT t.protocol FROM onemap.terminal t WHERE t.id = terminal), sent);
     PERFORM pg_advisory_xact_lock(hashtext('onemap.terminal_command')); -- so that the bounds are ones
     DELETE FROM onemap.terminal_command c
-    WHERE c.asked_at < now() - make_interval(days => onemap.setting('terminal_command_days')::int);
+    WHERE c.asked_at < onemap.retention_now() - make_interval(days => onemap.setting('terminal_command_days')::int);
     SELECT count(*) FILTER (WHERE c.terminal_id = terminal), count(*) INTO mine, every
-    FROM onemap.terminal_command c WHERE c.state = 'waiting' AND c.expires_at > now();
+    FROM onemap.terminal_command c WHERE c.state = 'waiting' AND onemap.terminal_command_stands(c);
     IF mine >= onemap.setting('terminal_command_waiting')::int OR every >= onemap.setting('terminal_command_waiting_all')::int THEN
         RAISE EXCEPTION '% commands wait for this terminal, % for all', mine, every USING ERRCODE = 'CH072',
             HINT = '等前面的指令发出或过期后再试。';
@@ -175,7 +182,7 @@ SELECT c.id, t.protocol, t.identity, t.subsystem, t.vendor, t.device_code, c.kin
 FROM onemap.terminal_command c
 JOIN onemap.terminal t ON t.id = c.terminal_id
 JOIN onemap.terminal_command_kinds() k ON k.protocol = t.protocol AND k.kind = c.kind
-CROSS JOIN LATERAL (SELECT CASE WHEN c.state = 'waiting' AND c.expires_at <= now() THEN 'expired'
+CROSS JOIN LATERAL (SELECT CASE WHEN c.state = 'waiting' AND NOT onemap.terminal_command_stands(c) THEN 'expired'
     WHEN c.state = 'sent' AND c.sent_at <= now() - interval '150 s' THEN 'unanswered' ELSE c.state END AS state) s;
 COMMENT ON VIEW onemap.terminal_command_report IS
     'Commands to terminals (终端指令) and what became of them: waiting, sent, acknowledged, failed, expired (no gateway had the '
@@ -189,7 +196,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('protocol', t.protocol, 'identity', t.identity, 'offer', c.id)
         ORDER BY c.id), '[]')
     FROM onemap.terminal_command c JOIN onemap.terminal t ON t.id = c.terminal_id
-    WHERE c.state = 'waiting' AND c.expires_at > now() AND t.revoked_at IS NULL
+    WHERE c.state = 'waiting' AND onemap.terminal_command_stands(c) AND t.revoked_at IS NULL
 $$;
 COMMENT ON FUNCTION onemap.gateway_command_offers() IS
     'What waits, for every gateway to look whether the terminal is its own: [{protocol, identity, offer: the command''s number}]';
@@ -200,7 +207,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         UPDATE onemap.terminal_command c SET state = 'sent', gateway = instance, sent_at = now(), takes = c.takes + 1
         FROM jsonb_array_elements(numbers) n
         WHERE jsonb_typeof(n.value) = 'number' AND c.id::numeric = n.value::numeric AND c.state = 'waiting'
-          AND c.expires_at > now()
+          AND onemap.terminal_command_stands(c)
         RETURNING c.id, c.terminal_id, c.kind, c.detail, c.takes)
     SELECT coalesce(jsonb_agg(jsonb_build_object('protocol', t.protocol, 'identity', t.identity,
         'command', c.detail || jsonb_build_object('id', c.id, 'take', c.takes, 'kind', c.kind)) ORDER BY c.id), '[]')

@@ -1,6 +1,6 @@
 -- Partitions, and the slow path that settles a batch which met a duplicate: new, identical, merged, revised.
 BEGIN;
-SELECT plan(98);
+SELECT plan(106);
 
 -- Partitions.
 SELECT is_empty($$SELECT onemap.partition_days()$$, 'a fresh database has no partitions');
@@ -34,6 +34,18 @@ SELECT is((SELECT array_agg(received_at ORDER BY received_at) FROM onemap.batch_
     'batches that are rolled up are forgotten after two days, those that are not stay');
 SELECT is((SELECT array_agg(device_id) FROM onemap.observation_revision), '{2}', 'revisions go with their observations');
 SELECT is(onemap.partition_maintain(3, 30), 0, 'a second maintenance finds nothing');
+-- The clock is five years ahead: that is, all that was done before is five years old.
+CREATE FUNCTION pg_temp.by_clock(moment interval, moved interval, retention int DEFAULT 30) RETURNS int LANGUAGE sql AS $$
+    UPDATE onemap.retention_clock SET moment = now() + $1, moved_at = now() + $2;
+    SELECT onemap.partition_maintain(3, retention) $$;
+SELECT is(pg_temp.by_clock('-5 years', '-5 years', 2), 0, 'a clock that jumps ahead drops nothing');
+SELECT ok((SELECT r.moment < now() - interval '4 years' FROM onemap.retention_clock r), 'as time has not come that far');
+SELECT is((SELECT onemap.partition_maintain(3, 2) FROM generate_series(1, 100) LIMIT 1), 0, 'nor does it, however often a hub starts');
+SELECT is((SELECT max(r.moment) - min(r.moment) FROM onemap.retention_clock r JOIN generate_series(1, 20) n ON onemap.partition_maintain(3, 2) = 0), '0 s', 'within the hour');
+SELECT is(pg_temp.by_clock('-3 days', '-1 hour'), 0, 'a hub that was away for days goes on by a day an hour');
+SELECT is(pg_temp.by_clock('5 years', '5 years'), 0, 'one by whose clock it is later yet');
+SELECT ok((SELECT r.moved_at = now() AND onemap.retention_now() = now() FROM onemap.retention_clock r), 'goes by the clock');
+SELECT is(pg_temp.by_clock('-1 hour', '-1 hour', 2), 1, 'with the hours one after the other each day goes in its time');
 SELECT throws_like($$SELECT onemap.partition_maintain(0, 30)$$, '%ahead_days 1 to 60%', 'no partition ahead is refused');
 SELECT throws_like($$SELECT onemap.partition_maintain(3, 0)$$, '%retention_days 1 to 36500%', 'a retention of nothing is refused');
 

@@ -1,6 +1,6 @@
 -- Commands to terminals: who can be told what, bounds, one taking, what becomes of it, and whose terminals are seen.
 BEGIN;
-SELECT plan(38);
+SELECT plan(41);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}');
 SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "MN-1", "subsystem": "dust", "vendor": "acme"}');
 SELECT onemap.terminal_add('{"protocol": "jt808", "identity": "13800138000", "subsystem": "dust", "vendor": "acme"}');
@@ -79,6 +79,11 @@ UPDATE onemap.terminal_command c SET expires_at = now() WHERE c.state = 'waiting
 SELECT is((SELECT string_agg(DISTINCT r.state_zh, ' ') FROM onemap.terminal_command_report r WHERE r.state = 'expired'), '过期未发',
     'what no gateway took in time expires');
 SELECT is(onemap.gateway_command_offers(), '[]', 'and is offered no more');
+UPDATE onemap.terminal_command c SET asked_at = now() + interval '2 years', expires_at = now() + interval '2 years 10 minutes' WHERE c.state = 'waiting';
+SELECT is((SELECT string_agg(DISTINCT r.state_zh, ' ') FROM onemap.terminal_command_report r WHERE r.state = 'expired'), '过期未发',
+    'so has what was asked by a clock that was ahead');
+SELECT is(onemap.gateway_command_offers(), '[]', 'which is not offered for years');
+SELECT is((SELECT onemap.gateway_command_take('one', jsonb_agg(c.id)) FROM onemap.terminal_command c WHERE c.state = 'waiting'), '[]', 'nor taken');
 SELECT is(count(pg_temp.tell('hj212', 'MN-1', '{"command": "clock"}')), 8::bigint, 'eight may wait for a terminal') FROM generate_series(1, 8);
 SELECT pg_temp.refuse('hj212', '{"command": "clock"}', 'CH072', 'and no more');
 UPDATE onemap.setting s SET value = '8' WHERE s.key = 'terminal_command_waiting_all';
