@@ -158,6 +158,8 @@ export function useAsk<T>(path: string | null, parameters: Parameters = {}, ever
   return { data: state.data, problem: state.problem, loading: state.loading, reload: () => setTurn((now) => now + 1) };
 }
 
+const PAGE_ROWS = 100;
+
 export interface Paged<T> {
   rows: T[];
   problem: Problem | undefined;
@@ -168,19 +170,19 @@ export interface Paged<T> {
   reload: () => void;
 }
 
-/** A list of the API by its pages (`next` goes into `after`): the first one at once, the others by more(). `member` is where the rows are in
- * the answer. Other parameters: the list begins anew. */
-export function usePages<T>(path: string | null, member: string, parameters: Parameters = {}, limit = 100): Paged<T> {
+/** A list of the API by its pages (`next` goes into `after`): the first one, of `first` rows, at once, the others by more(). `member` is where the
+ * rows are in the answer. Other parameters: the list begins anew. */
+export function usePages<T>(path: string | null, member: string, parameters: Parameters = {}, first = PAGE_ROWS): Paged<T> {
   const [state, setState] = useState<{ rows: T[]; next: Value; problem?: Problem; loading: boolean }>({ rows: [], next: undefined, loading: path !== null });
   const [turn, setTurn] = useState(0);
   const leaving = useRef<AbortController>();
-  const target = path === null ? null : address(path, { ...parameters, limit });
+  const target = path === null ? null : address(path, { ...parameters, limit: first });
   const load = (after: Value, before: T[]) => {
     if (path === null) return;
     leaving.current?.abort();
     const mine = (leaving.current = new AbortController());
     setState((now) => ({ rows: now.rows, next: now.next, loading: true }));
-    get<Record<string, unknown>>(path, { ...parameters, limit, after }, mine.signal).then(
+    get<Record<string, unknown>>(path, { ...parameters, limit: after === undefined ? first : PAGE_ROWS, after }, mine.signal).then(
       (answer) => setState({ rows: [...before, ...((answer[member] as T[] | undefined) ?? [])], next: (answer["next"] as Value) ?? null, loading: false }),
       (error: unknown) => {
         if (!mine.signal.aborted) setState((now) => ({ ...now, problem: asProblem(error), loading: false }));

@@ -320,7 +320,7 @@ export class Canvas {
     this.shade = values;
     if (!this.map.getLayer("shade")) return;
     const most = Math.max(1, ...values.values());
-    const [red, green, blue] = rgb("shade").map((part) => Math.round(part * 255));
+    const [red, green, blue] = rgb("shade").map((part) => part * 255);
     const pairs = [...values].filter(([, value]) => value > 0).flatMap(([code, value]) => [code, `rgba(${red},${green},${blue},${(0.12 + 0.5 * Math.sqrt(value / most)).toFixed(2)})`]);
     this.map.setLayoutProperty("shade", "visibility", pairs.length === 0 ? "none" : "visible");
     if (pairs.length > 0) this.map.setPaintProperty("shade", "fill-color", ["match", ["get", "code"], ...pairs, "rgba(0,0,0,0)"] as unknown as ExpressionSpecification);

@@ -7,44 +7,25 @@ export const SYMBOLS = ["online", "offline", "info", "minor", "major", "critical
 export type SymbolName = (typeof SYMBOLS)[number];
 
 const RATIO = 2;
-/** Small, many, and read: a graphics card would be waited for at each. */
-export const SMALL: CanvasRenderingContext2DSettings = { willReadFrequently: true };
+/** Small, and read: a graphics card would be waited for at each. */
+const SMALL: CanvasRenderingContext2DSettings = { willReadFrequently: true };
 const SIZE: Record<SymbolName, number> = { online: 12, offline: 12, info: 16, minor: 18, major: 20, critical: 24, case: 17 };
 
-function path(draw: CanvasRenderingContext2D, name: SymbolName, size: number): void {
+/** As SVG writes it, in a square of `size`: `path` is filled and has a line around it, `mark` is an exclamation mark in it. The map and lists draw the same. */
+export function shape(name: SymbolName, size: number): { path: string; hollow: boolean; line: number; mark: string } {
   const middle = size / 2;
   const reach = middle - 2;
-  draw.beginPath();
-  if (name === "online") draw.arc(middle, middle, reach, 0, Math.PI * 2);
-  else if (name === "offline") draw.rect(middle - reach * 0.8, middle - reach * 0.8, reach * 1.6, reach * 1.6);
-  else if (name === "case") {
-    draw.moveTo(middle, middle - reach);
-    draw.lineTo(middle + reach, middle);
-    draw.lineTo(middle, middle + reach);
-    draw.lineTo(middle - reach, middle);
-  } else {
-    draw.moveTo(middle, middle - reach);
-    draw.lineTo(middle + reach, middle + reach * 0.8);
-    draw.lineTo(middle - reach, middle + reach * 0.8);
-  }
-  draw.closePath();
-}
-
-/** Draws it into a canvas of so many CSS pixels: for the map and for legends. */
-export function drawSymbol(draw: CanvasRenderingContext2D, name: SymbolName, size: number): void {
-  path(draw, name, size);
   const hollow = name === "offline" || name === "info";
-  draw.lineJoin = "round";
-  draw.fillStyle = hollow ? colour("panel") : colour(name);
-  draw.strokeStyle = hollow ? colour(name) : colour("panel");
-  draw.lineWidth = hollow ? 2.2 : 1.4;
-  draw.fill();
-  draw.stroke();
-  if (name === "major" || name === "critical") {
-    draw.fillStyle = colour("panel");
-    draw.fillRect(size / 2 - size * 0.05, size * 0.38, size * 0.1, size * 0.22);
-    draw.fillRect(size / 2 - size * 0.05, size * 0.66, size * 0.1, size * 0.1);
-  }
+  const mark = (from: number, high: number) => `M${size * 0.45} ${size * from}h${size * 0.1}v${size * high}h${size * -0.1}z`;
+  const path =
+    name === "online"
+      ? `M${middle - reach} ${middle}a${reach} ${reach} 0 1 1 ${reach * 2} 0a${reach} ${reach} 0 1 1 ${reach * -2} 0z`
+      : name === "offline"
+        ? `M${middle - reach * 0.8} ${middle - reach * 0.8}h${reach * 1.6}v${reach * 1.6}h${reach * -1.6}z`
+        : name === "case"
+          ? `M${middle} ${middle - reach}l${reach} ${reach}l${-reach} ${reach}l${-reach} ${-reach}z`
+          : `M${middle} ${middle - reach}l${reach} ${reach * 1.8}h${reach * -2}z`;
+  return { path, hollow, line: hollow ? 2.2 : 1.4, mark: name === "major" || name === "critical" ? mark(0.38, 0.22) + mark(0.66, 0.1) : "" };
 }
 
 function image(name: SymbolName): ImageData {
@@ -53,7 +34,16 @@ function image(name: SymbolName): ImageData {
   canvas.width = canvas.height = size * RATIO;
   const draw = canvas.getContext("2d", SMALL)!;
   draw.scale(RATIO, RATIO);
-  drawSymbol(draw, name, size);
+  const { path, hollow, line, mark } = shape(name, size);
+  const whole = new Path2D(path);
+  draw.lineJoin = "round";
+  draw.lineWidth = line;
+  draw.fillStyle = hollow ? colour("panel") : colour(name);
+  draw.strokeStyle = hollow ? colour(name) : colour("panel");
+  draw.fill(whole);
+  draw.stroke(whole);
+  draw.fillStyle = colour("panel");
+  draw.fill(new Path2D(mark));
   return draw.getImageData(0, 0, size * RATIO, size * RATIO);
 }
 
@@ -65,11 +55,8 @@ export function addSymbols(map: GlMap): void {
   }
 }
 
-/** rgb of 0 to 1 of a colour of the sheet. */
+/** rgb of 0 to 1 of a colour of the sheet, which are all written as #rrggbb. */
 export function rgb(name: string): [number, number, number] {
-  const draw = document.createElement("canvas").getContext("2d", SMALL)!;
-  draw.fillStyle = colour(name);
-  draw.fillRect(0, 0, 1, 1);
-  const [red = 0, green = 0, blue = 0] = draw.getImageData(0, 0, 1, 1).data;
-  return [red / 255, green / 255, blue / 255];
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour(name).slice(at, at + 2), 16) / 255);
+  return [red!, green!, blue!];
 }

@@ -16,6 +16,9 @@ export const SOURCES: Record<ListKind, { path: string; member: string }> = {
 /** More than this a browser's list and map need not hold: the filter is to be narrowed. */
 export const FOUND_MAX = 10_000;
 
+/** What is seen of the list below the map before anybody scrolls, on a large screen too. */
+const FIRST_ROWS = 25;
+
 export const keyOf = (thing: Thing): string => ("case" in thing && "stage" in thing ? thing.case : String(thing.id));
 
 /** All that the map can show. */
@@ -53,7 +56,7 @@ export function useList(kind: ListKind | "", query: MapQuery, box: Box | null, f
   const narrowed = found !== null && found.rows !== null;
   const asked = kind === "" || narrowed || (query.inView && box === null) ? null : kind;
   const { path, member } = SOURCES[asked ?? "device"];
-  const paged = usePages<Thing>(asked === null ? null : path, member, asked === null ? {} : listParameters(query, asked, frame === null ? null : boxText(frame)), 50);
+  const paged = usePages<Thing>(asked === null ? null : path, member, asked === null ? {} : listParameters(query, asked, frame === null ? null : boxText(frame)), FIRST_ROWS);
   if (!narrowed) return asked === null && kind !== "" ? { ...paged, loading: true } : paged;
   const rows = frame === null ? found.rows! : found.rows!.filter((thing) => within(thing, frame));
   return { rows, problem: found.problem, loading: false, whole: found.whole, more: () => undefined, reload: again };
