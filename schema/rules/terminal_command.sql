@@ -145,7 +145,8 @@ CREATE OR REPLACE FUNCTION onemap.terminal_command_stands(c onemap.terminal_comm
 $$;
 COMMENT ON FUNCTION onemap.terminal_command_stands(onemap.terminal_command) IS
     'A command has not expired: what was asked by a clock that was ahead has, or it would go down years later';
-GRANT EXECUTE ON FUNCTION onemap.terminal_command_stands(onemap.terminal_command) TO cityhub_hub, cityhub_read;
+GRANT EXECUTE ON FUNCTION onemap.terminal_command_stands(onemap.terminal_command), onemap.terminal_command_kinds()
+    TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.terminal_command_put(terminal int, sent jsonb, who text) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -3,13 +3,14 @@
 -- that it may. A sequence counts, also what is rolled back, whenever planted code runs as somebody else than who planted it.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/case_fixture.sql
-SELECT plan(15);
+SELECT plan(17);
 CREATE ROLE test_hub LOGIN IN ROLE cityhub_hub;
 CREATE ROLE test_api LOGIN IN ROLE cityhub_api;
 CREATE ROLE test_read LOGIN IN ROLE cityhub_read;
+CREATE ROLE test_exchange LOGIN IN ROLE cityhub_exchange;
 CREATE ROLE test_history LOGIN IN ROLE cityhub_history;
 CREATE TABLE test.login (name text PRIMARY KEY, role text);
-INSERT INTO test.login VALUES ('test_hub', 'cityhub_hub'), ('test_api', 'cityhub_api'), ('test_read', 'cityhub_read'),
+INSERT INTO test.login VALUES ('test_hub', 'cityhub_hub'), ('test_api', 'cityhub_api'), ('test_read', 'cityhub_read'), ('test_exchange', 'cityhub_exchange'),
     ('test_history', 'cityhub_history');
 CREATE VIEW test.definer AS
     SELECT p.oid, p.oid::regprocedure::text AS name, p.prosrc, p.proconfig, p.proargtypes, p.proowner, p.proacl, l.lanname
@@ -170,6 +171,13 @@ SELECT test.plant() AS planted \gset
 :tell \gset
 ROLLBACK TO login;
 SELECT cmp_ok(:planted, '>', 150, 'a readers login has planted');
+SELECT is(:'found'::text, :'wanted', 'and no function of the product has run into it');
+SET SESSION AUTHORIZATION test_exchange;
+SELECT test.plant() AS planted \gset
+:reach
+:tell \gset
+ROLLBACK TO login;
+SELECT cmp_ok(:planted, '>', 150, 'the exchanges login has planted');
 SELECT is(:'found'::text, :'wanted', 'and no function of the product has run into it');
 SET SESSION AUTHORIZATION test_history;
 SELECT test.plant() AS planted \gset

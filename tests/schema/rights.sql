@@ -1,6 +1,6 @@
 -- Who may read and write what, table by table: a new table or view belongs into one of these lists, so that it is decided.
 BEGIN;
-SELECT plan(17);
+SELECT plan(18);
 CREATE TEMP VIEW relation AS
     SELECT c.oid, c.relname::text AS name FROM pg_catalog.pg_class c
     WHERE c.relnamespace = 'onemap'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition;
@@ -35,12 +35,30 @@ SELECT is((SELECT array_agg(c.relname || '.' || a.attname ORDER BY c.relname, a.
     ARRAY['observation_raw.attributes', 'observation_raw.quality', 'observation_raw.readings', 'observation_raw.received_at',
     'packed_record.lifted', 'track_point_raw.geom',
     'track_point_raw.geom_outside', 'track_point_raw.received_at'], 'and the columns that it merges');
-SELECT is((SELECT count(*)::int FROM relation r, unnest('{cityhub_api,cityhub_read}'::text[]) o (role),
+SELECT is((SELECT count(*)::int FROM relation r, unnest('{cityhub_api,cityhub_read,cityhub_exchange}'::text[]) o (role),
     unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way) WHERE has_table_privilege(o.role, r.oid, w.way)), 0, 'nobody else writes any table');
 SELECT is((SELECT count(*)::int FROM relation r JOIN pg_catalog.pg_class c ON c.oid = r.oid, aclexplode(c.relacl) a WHERE a.grantee = 0), 0,
     'nothing is open to PUBLIC');
 SELECT is((SELECT count(*)::int FROM pg_catalog.pg_default_acl d, aclexplode(d.defaclacl) a
     WHERE d.defaclobjtype = 'r' AND a.grantee <> d.defaclrole), 0, 'and no table becomes readable by default');
+-- A view's functions run with the rights of whoever reads it: each that a role may read, it can.
+CREATE FUNCTION pg_temp.unreadable(role text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE r text; found text[] := '{}';
+BEGIN
+    EXECUTE format('SET LOCAL ROLE %I', role);
+    FOR r IN SELECT c.oid::regclass FROM pg_catalog.pg_class c WHERE c.relnamespace = 'onemap'::regnamespace AND c.relkind = 'v'
+            AND has_table_privilege(c.oid, 'SELECT') LOOP
+        BEGIN
+            EXECUTE format('SELECT FROM (SELECT * FROM %s LIMIT 1) v', r);
+        EXCEPTION WHEN insufficient_privilege THEN
+            found := found || concat_ws(' ', role, r);
+        END;
+    END LOOP;
+    RESET ROLE;
+    RETURN found;
+END $$;
+SELECT is(pg_temp.unreadable('cityhub_hub') || pg_temp.unreadable('cityhub_read') || pg_temp.unreadable('cityhub_api')
+    || pg_temp.unreadable('cityhub_exchange'), '{}', 'what a role may read, it can');
 CREATE TABLE onemap.made_by_test (id int);
 SELECT ok(NOT has_table_privilege('cityhub_read', 'onemap.made_by_test', 'SELECT'), 'as a new one shows');
 
