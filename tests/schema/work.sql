@@ -1,7 +1,7 @@
 -- The other kinds of message: inventory, staff, work, case. Every record is judged alone; a bad one goes to quarantine with
 -- its reason while the others stay.
 BEGIN;
-SELECT plan(145);
+SELECT plan(149);
 -- The case module, which takes over reported problems, needs a catalogue and has tests of its own; this stands in for it.
 DROP FUNCTION IF EXISTS onemap.case_report_from_subsystem(text, text, jsonb);
 CREATE FUNCTION onemap.case_report_from_subsystem(subsystem text, vendor text, record jsonb) RETURNS void LANGUAGE sql AS 'SELECT';
@@ -49,6 +49,20 @@ SELECT is((SELECT status FROM onemap.device WHERE code = 'lamp-1'), 'retired', '
 SELECT throws_ok($$SELECT pg_temp.inventory('{"device_code": "lamp-1", "kind": "lamp", "retired": true, "parent_code": "lamp-1"}')$$, 'CH013',
     'parent_code: no device is its own parent', 'a device is not its own parent');
 SELECT is((SELECT p.code FROM onemap.device d JOIN onemap.device p ON p.id = d.parent_id WHERE d.code = 'lamp-1'), 'cab-1', 'and keeps the one that it has');
+-- Parents in a circle, of two by one message and of three by two, are stored as they are told: whoever reads them looks one level up or down.
+SAVEPOINT circle;
+SELECT pg_temp.inventory(r) FROM jsonb_array_elements('[{"device_code": "c1", "kind": "cabinet"}, {"device_code": "c2", "kind": "cabinet", "parent_code": "c1"},
+    {"device_code": "c1", "kind": "cabinet", "parent_code": "c2"}, {"device_code": "c3", "kind": "lamp", "parent_code": "c2"}, {"device_code": "c1", "kind": "cabinet", "parent_code": "c3"}]') r;
+SELECT is((SELECT string_agg(d.code || ' ' || p.code, ', ' ORDER BY d.code) FROM onemap.device d JOIN onemap.device p ON p.id = d.parent_id WHERE d.code ~ '^c[123]$'),
+    'c1 c3, c2 c1, c3 c2', 'three devices, each below the next');
+SET LOCAL statement_timeout = '10s';
+SELECT is((SELECT count(*)::int FROM onemap.streetlight_lighting_now n JOIN onemap.device d ON d.id = n.cabinet_id WHERE d.code ~ '^c[123]$'), 1, 'the rate of a cabinet counts what hangs on it');
+SELECT is((SELECT count(*)::int FROM onemap.streetlight_lamps(now()) l JOIN onemap.device d ON d.id = l.lamp_id WHERE d.code ~ '^c[123]$'), 1, 'once');
+SELECT is_empty($$SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'onemap'::regnamespace AND p.prosrc ~* '\mrecursive\M' AND p.prosrc ~ 'onemap\.device\M'
+        AND p.prosrc ~ 'parent_id'
+    UNION SELECT v.viewname::text FROM pg_catalog.pg_views v WHERE v.schemaname = 'onemap' AND v.definition ~* '\mrecursive\M' AND v.definition ~ '\mdevice\M' AND v.definition ~ 'parent_id'$$,
+    'nobody goes up from device to device without end');
+ROLLBACK TO circle;
 SELECT is(pg_temp.inventory('{"device_code": "lamp-1", "kind": "lamp"}'), 'revised', 'and in use again');
 SELECT onemap.device_register('[{"id": 700001, "subsystem": "streetlight", "vendor": "v", "code": "seen"}]');
 SELECT is(pg_temp.inventory('{"device_code": "seen", "kind": "lamp", "lon": 113.1, "lat": 34.1}'), 'accepted', 'an inventory of a pending device');
