@@ -4,8 +4,11 @@
 -- does not name becomes inactive (never deleted: journals and devices refer to it).
 CREATE OR REPLACE FUNCTION onemap.department_problems(rows jsonb) RETURNS TABLE (line int, problem text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    WITH f AS (SELECT * FROM jsonb_to_recordset(rows) AS r(line int, code text, name text, kind text, parent text, schedule text,
-        active text))
+    WITH RECURSIVE f AS (SELECT * FROM jsonb_to_recordset(rows) AS r(line int, code text, name text, kind text, parent text,
+        schedule text, active text)),
+    up AS (
+        SELECT f.code, f.parent AS above FROM f WHERE f.parent <> f.code AND f.parent <> ''
+        UNION SELECT u.code, f.parent FROM up u JOIN f ON f.code = u.above WHERE u.above <> u.code AND f.parent <> '')
     SELECT f.line, format('code: must be 1 to 32 letters, digits, _ or -, not "%s"', f.code) FROM f
         WHERE coalesce(f.code, '') !~ '^[A-Za-z0-9_-]{1,32}$'
     UNION ALL
@@ -26,6 +29,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     UNION ALL
     SELECT f.line, format('parent: the file has no department "%s"', f.parent)
     FROM f WHERE coalesce(f.parent, '') <> '' AND (f.parent = f.code OR NOT EXISTS (SELECT FROM f p WHERE p.code = f.parent))
+    UNION ALL
+    SELECT DISTINCT f.line, format('parent: from %s upwards the departments come back to %s itself', f.parent, f.code)
+    FROM f JOIN up u ON u.code = f.code AND u.above = f.code
     UNION ALL
     SELECT f.line, format('schedule: there are no office hours "%s"', f.schedule)
     FROM f WHERE NOT EXISTS (SELECT FROM onemap.office_schedule s WHERE s.schedule = f.schedule)

@@ -17,7 +17,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.open311_sender(jsonb) IS 'The token whose key a form has; CH077 with 403 if there is none';
 
-CREATE OR REPLACE FUNCTION onemap.open311_words(sent jsonb, most int) RETURNS text
+CREATE OR REPLACE FUNCTION onemap.open311_said(sent jsonb, most int) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN onemap.case_text(jsonb_build_object('description', regexp_replace(sent->>'description', '\r\n?', E'\n', 'g')),
@@ -27,7 +27,7 @@ EXCEPTION WHEN SQLSTATE 'CH013' THEN
         'control character', most));
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION onemap.open311_words(jsonb, int) IS 'What a citizen says, NULL if nothing; CH077 if it is too long';
+COMMENT ON FUNCTION onemap.open311_said(jsonb, int) IS 'What a citizen says, NULL if nothing; CH077 if it is too long';
 
 CREATE OR REPLACE FUNCTION onemap.open311_place(lat text, lon text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -55,7 +55,7 @@ BEGIN
         PERFORM onemap.open311_refuse(400, '须有 lat 和 long，或 address_string，或 address_id / a place is needed: lat and long, '
             'address_string or address_id');
     END IF;
-    PERFORM onemap.open311_words(sent, 4000), onemap.open311_place(sent->>'lat', sent->>'long');
+    PERFORM onemap.open311_said(sent, 4000), onemap.open311_place(sent->>'lat', sent->>'long');
     SELECT * INTO media FROM onemap.open311_media(sent->>'media_url');
     RETURN jsonb_strip_nulls(jsonb_build_object('source', 'public', 'title', left(s.name, 200), 'category', s.category_code,
         'description', left(concat_ws(E'\n', regexp_replace(sent->>'description', '\r\n?', E'\n', 'g'),
@@ -121,7 +121,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     sent jsonb := onemap.open311_form(body); sender int := onemap.open311_sender(sent); client text :=
         left(sent->>'update_id', 60);
-    words text := onemap.open311_words(sent, 2000); hash bytea := sha256(convert_to((sent - 'api_key')::text, 'UTF8'));
+    words text := onemap.open311_said(sent, 2000); hash bytea := sha256(convert_to((sent - 'api_key')::text, 'UTF8'));
     c onemap.case_record; known bigint;
 BEGIN
     PERFORM onemap.open311_here(request || sent);

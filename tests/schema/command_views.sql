@@ -1,6 +1,6 @@
 -- What the commands show people and read from them: columns and words of the lists, refusals, and who may call what.
 BEGIN;
-SELECT plan(41);
+SELECT plan(43);
 INSERT INTO onemap.department (code, name_zh, kind, schedule) VALUES 
     ('north', '北', 'street', 'standard'), ('south', '南', 'county', 'seasonal');
 INSERT INTO onemap.department (code, name_zh, kind, parent_id, active)
@@ -57,6 +57,15 @@ SELECT throws_ok($$SELECT * FROM onemap.catalogue_export_table('{}')$$, 'P0001',
 SELECT is(onemap.case_catalogue_check('[]'), '{"problems": [{"line": 1, "problem": "the file has no conditions"}]}',
     'an empty catalogue');
 SELECT is(onemap.department_check('[]'), '{"problems": [{"line": 1, "problem": "the file has no departments"}]}', 'no departments');
+-- Who sees a department's rows, sees those of all below it: in a circle each would see the others'.
+CREATE FUNCTION pg_temp.circles(parents text) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(p->>'line' || ' ' || (p->>'problem'), '; ' ORDER BY n) FROM jsonb_array_elements(onemap.department_check((
+        SELECT jsonb_agg(jsonb_build_object('line', o.n, 'code', chr(96 + o.n::int), 'name', '单位' || o.n, 'kind', 'county', 'parent', o.parent,
+            'schedule', (SELECT min(s.schedule) FROM onemap.office_schedule s), 'active', 'yes'))
+        FROM string_to_table(parents, ',') WITH ORDINALITY AS o (parent, n)))->'problems') WITH ORDINALITY e (p, n) $$;
+SELECT is(pg_temp.circles('b,c,a,a,'), '1 parent: from b upwards the departments come back to a itself; 2 parent: from c upwards the departments come back to b itself; '
+    '3 parent: from a upwards the departments come back to c itself', 'three departments below each other; one that hangs on them is not at fault');
+SELECT is(pg_temp.circles('b,c,d,,d'), NULL, 'lines that end are right');
 SELECT is(onemap.catalogue_versions_json('{}'), '[]', 'no versions');
 
 -- Calendar.
