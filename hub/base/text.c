@@ -132,3 +132,22 @@ void text_trim(char *text) {
         }
     }
 }
+
+void text_clean(const char *bytes, size_t length, char *text, size_t room) {
+    size_t used = 0;
+    for (size_t at = 0; at < length;) {
+        size_t size = text_character(bytes + at, length - at);
+        bool fits = size > 0 && text_flaw(bytes + at, size, false) == NULL;
+        if (used + (fits ? size : 1) >= room) {
+            break;
+        }
+        if (fits) {
+            memcpy(text + used, bytes + at, size);
+        } else {
+            text[used] = size == 1 ? ' ' : '?';
+        }
+        used += fits ? size : 1;
+        at += size == 0 ? 1 : size;
+    }
+    text[used] = '\0';
+}

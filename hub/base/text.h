@@ -32,4 +32,8 @@ const char *text_word(const char **words, size_t *length);
 /* Cuts a NUL-terminated text that snprintf may have cut inside a character back to whole characters. */
 void text_trim(char *text);
 
+/* Bytes from outside as text of less than `room` bytes that a database takes: UTF-8 without control characters, a blank
+ * or ? for what is neither, cut between two characters. */
+void text_clean(const char *bytes, size_t length, char *text, size_t room);
+
 #endif

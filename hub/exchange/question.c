@@ -9,16 +9,22 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/member.h"
+#include "hub/base/text.h"
 #include "hub/cli/database.h"
 
 enum { PAGES_MAX = 100000, CURSOR_MAX = 512 };
+
+struct circle {
+    char kept[CURSOR_MAX];
+    long since, length;
+};
 
 static const char *named(const struct platform *target, const char *name, const char *usual) {
     const char *given = member_text(target->ask, name);
     return *given == '\0' ? usual : given;
 }
 
-/* A number or a text as text. */
+/* A number or a text as text, as it came. */
 static void cursor_text(const cJSON *value, char text[static CURSOR_MAX]) {
     text[0] = '\0';
     if (cJSON_IsNumber(value)) {
@@ -36,11 +42,14 @@ static cJSON *page_rows(const struct platform *target, const cJSON *body) {
     }
     cJSON *rows = cJSON_CreateArray();
     cJSON_ArrayForEach(record, records) {
-        char number[CURSOR_MAX];
+        char given[CURSOR_MAX], number[CURSOR_MAX], hash[CURSOR_MAX];
+        const char *said = member_text(record, member_text(target->ask, "hash"));
         cJSON *row = cJSON_CreateObject();
-        cursor_text(member_get(record, member_text(target->ask, "number")), number);
+        cursor_text(member_get(record, member_text(target->ask, "number")), given);
+        text_clean(given, strlen(given), number, sizeof number);
+        text_clean(said, strlen(said), hash, sizeof hash);
         cJSON_AddStringToObject(row, "number", number);
-        cJSON_AddStringToObject(row, "hash", member_text(record, member_text(target->ask, "hash")));
+        cJSON_AddStringToObject(row, "hash", hash);
         cJSON_AddItemToArray(rows, row);
     }
     return rows;
@@ -67,10 +76,25 @@ static void ask_path(struct transport *transport, const char *resource, const ch
     curl_free(escaped);
 }
 
+/* Whether the pages go round. Of the cursors that came, one is kept, a later one each time as many again have come
+ * (Brent): a circle comes back to it before it was gone through thrice. */
+static bool goes_round(struct circle *circle, const char *cursor) {
+    if (strcmp(cursor, circle->kept) == 0) {
+        return true;
+    }
+    if (++circle->since == circle->length) {
+        circle->since = 0;
+        circle->length *= 2;
+        snprintf(circle->kept, sizeof circle->kept, "%s", cursor);
+    }
+    return false;
+}
+
 /* Asks for all pages of a resource. Returns 0, CH_EIO = no answer that can be read, or the database's error. */
 static int ask_resource(PGconn *database, struct transport *transport, const char *resource, const char *asking) {
     const struct platform *target = transport->target;
     char cursor[CURSOR_MAX] = "", before[CURSOR_MAX];
+    struct circle circle = {.length = 1};
     int code = 0;
     for (int page = 0; page < PAGES_MAX && code == 0; page++) {
         struct buffer path = {0};
@@ -92,6 +116,11 @@ static int ask_resource(PGconn *database, struct transport *transport, const cha
         buffer_free(&path);
         if (*cursor == '\0' || strcmp(cursor, before) == 0) {
             return code;
+        }
+        if (code == 0 && goes_round(&circle, cursor)) {
+            log_warning("upstream_not_answered", "target=%s resource=%s problem=%s", target->name, resource,
+                        log_quote("its pages go round"));
+            code = CH_EIO;
         }
     }
     return code;

@@ -15,34 +15,13 @@ enum { ANSWER_SHOWN = 500, NUMBER_ROOM = 32 };
 
 static const double WHOLE_MAX = 9007199254740992.0; /* 2^53: beyond that a double is not the number that was written */
 
-/* Bytes from outside as text of at most `room` bytes that the ledger takes: UTF-8 without control characters, cut
- * between two characters. */
-static void clean(const char *bytes, size_t length, char *text, size_t room) {
-    size_t used = 0;
-    for (size_t at = 0; at < length;) {
-        size_t size = text_character(bytes + at, length - at);
-        bool fits = size > 0 && text_flaw(bytes + at, size, false) == NULL;
-        if (used + (fits ? size : 1) >= room) {
-            break;
-        }
-        if (fits) {
-            memcpy(text + used, bytes + at, size);
-        } else {
-            text[used] = size == 1 ? ' ' : '?';
-        }
-        used += fits ? size : 1;
-        at += size == 0 ? 1 : size;
-    }
-    text[used] = '\0';
-}
-
 /* A number or a text as text; empty if it is neither, or a number whose digits are lost. */
 static void number_text(const cJSON *value, char *text, size_t room) {
     text[0] = '\0';
     if (cJSON_IsNumber(value) && fabs(value->valuedouble) < WHOLE_MAX) {
         snprintf(text, room, trunc(value->valuedouble) == value->valuedouble ? "%.0f" : "%.15g", value->valuedouble);
     } else if (cJSON_IsString(value)) {
-        clean(value->valuestring, strlen(value->valuestring), text, room);
+        text_clean(value->valuestring, strlen(value->valuestring), text, room);
     }
 }
 
@@ -71,7 +50,7 @@ static void outcome_add(const struct platform *target, const char *number, const
     cJSON *row = cJSON_CreateObject();
     const char *message = member_text(body, member_text(target->answer, "message"));
     number_text(member_get(body, member_text(target->answer, "receipt_member")), given, sizeof given);
-    clean(message, strlen(message), words, sizeof words);
+    text_clean(message, strlen(message), words, sizeof words);
     if (given[0] != '\0') {
         receipt = given;
     }
@@ -87,7 +66,7 @@ static void outcome_add(const struct platform *target, const char *number, const
 /* The answer's beginning, fit for the ledger. */
 static void shown(const struct reply *reply, char *text, size_t room) {
     int used = snprintf(text, room, "%ld ", reply->status);
-    clean(reply->body.data, reply->body.length, text + used, room - (size_t)used);
+    text_clean(reply->body.data, reply->body.length, text + used, room - (size_t)used);
 }
 
 /* A page for people, such as the login of a gateway in between, which says 200 to everything. */
@@ -146,7 +125,7 @@ enum verdict verdict_judge(const struct platform *target, const struct reply *re
         }
     }
     if (reply->status == 0) {
-        clean(reply->problem, strlen(reply->problem), reason, TRANSPORT_PROBLEM_MAX);
+        text_clean(reply->problem, strlen(reply->problem), reason, TRANSPORT_PROBLEM_MAX);
     } else {
         shown(reply, reason, TRANSPORT_PROBLEM_MAX);
     }

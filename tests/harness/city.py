@@ -149,6 +149,8 @@ class Platform(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         """What the platform says it has, two records a page; it may have lost, changed or doubled some."""
         how = json.loads((self.folder / "behaviour.json").read_text())
+        if "asked_odd" in how:
+            return self.answer_oddly(how["asked_odd"])
         if how.get("silent"):
             return self.answer(500, {})
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
@@ -158,7 +160,8 @@ class Platform(http.server.BaseHTTPRequestHandler):
         numbers = [{**one, "zy": "0" * 64} if one["lsh"] in how.get("changed", []) else one for one in numbers]
         numbers += [one for one in numbers if one["lsh"] in how.get("doubled", [])] + [{"lsh": number, "zy": ""} for number in how.get("invented", [])]
         start = int(query.get("page", ["0"])[0])
-        self.answer(200, {"list": numbers[start:start + 2], "more": start + 2 if start + 2 < len(numbers) else None})
+        more = start + 2 if start + 2 < len(numbers) else None
+        self.answer(200, {"list": numbers[start:start + 2], "more": 1 + start % how["round"] if "round" in how else more})
 
     def do_POST(self):
         with Platform.lock:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from harness.process import wait_until
-from test_upstream import books, city, county, in_order  # noqa: F401  (fixtures)
+from test_upstream import ASK, books, city, county, in_order  # noqa: F401  (fixtures)
 
 PAGE = "<!DOCTYPE html><html><body>请先登录 login</body></html>"
 
@@ -75,3 +75,29 @@ def test_one_record_that_makes_it_fail(county, city, batch):  # noqa: F811
     wait_until(lambda: books(county) == 0, 60, f"it goes up, too (log: {sender.log_path})")
     assert sender.end() == 0, sender.log_tail()
     assert len(city.stored()) == 12 and county.differences() == []
+
+
+@pytest.mark.parametrize("length", [2, 7])
+def test_pages_that_go_round(county, city, length):  # noqa: F811
+    """Asked what it has, the platform's next page leads back: that is no answer, and reports go on."""
+    county.database.value("SELECT test.drive('dispatched')")
+    path = county.target(city.url, ask=ASK)
+    city.behave(round=length)
+    assert county.send(path).stdout == "city: 4 accepted, 0 refused, 0 to be tried again\n"
+    assert length <= len(city.asked()) <= 3 * length + 3
+    assert county.database.query("SELECT asked_at FROM onemap.exchange_target") == [(None,)] and county.differences() == []
+    city.behave()
+    county.database.query("UPDATE onemap.exchange_target SET ask_next_at = '-infinity'")
+    county.send(path)
+    assert county.database.value("SELECT asked_at IS NOT NULL FROM onemap.exchange_target") and county.differences() == []
+
+
+@pytest.mark.parametrize("odd", [{"hex": b'{"list": [{"lsh": "\xba\xc5", "zy": "\xff\\u0007"}]}'.hex()}, {"text": PAGE}, {"text": '{"list": ['}, {"text": '{"list": {}}'}],
+                         ids=["GBK", "page", "cut", "no list"])
+def test_odd_answers_to_what_it_has(county, city, odd):  # noqa: F811
+    """Whatever a platform says that it has: reports go on, and what can be read is told."""
+    county.database.value("SELECT test.drive('dispatched')")
+    path = county.target(city.url, ask=ASK)
+    city.behave(asked_odd=odd)
+    assert county.send(path).stdout == "city: 4 accepted, 0 refused, 0 to be tried again\n"
+    assert [one["difference"] for one in county.differences()] == (["unknown"] if "hex" in odd else [])
