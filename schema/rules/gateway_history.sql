@@ -42,7 +42,7 @@ BEGIN
                             WHERE NOT EXISTS (SELECT FROM onemap.gateway_fetch e
                                               WHERE e.terminal_id = t.id AND e.command = o.command AND e.began_at = o.began_at
                                                 AND (e.asks >= onemap.setting('gateway_history_asks')::int
-                                                     OR e.asked_at > now() - interval '5 min'))
+                                                     OR e.asked_at BETWEEN now() - interval '5 min' AND now()))
                             ORDER BY o.began_at LIMIT 4) h
         ORDER BY t.id, h.command, h.began_at
         ON CONFLICT ON CONSTRAINT gateway_fetch_pkey DO UPDATE

@@ -168,9 +168,10 @@ GRANT EXECUTE ON FUNCTION onemap.terminal_tokens() TO cityhub_hub;
 
 -- ---- gateways ----
 
+-- All times count, not the latest one: a change may be committed after a later one, or have been made by a clock that was ahead.
 CREATE OR REPLACE FUNCTION onemap.terminal_version() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT count(*) || '-' || coalesce((extract(epoch FROM max(t.changed_at)) * 1000000)::bigint, 0) FROM onemap.terminal t
+    SELECT count(*) || '-' || coalesce(sum((extract(epoch FROM t.changed_at) * 1000000)::bigint), 0) FROM onemap.terminal t
 $$;
 COMMENT ON FUNCTION onemap.terminal_version() IS 'Version of the list of terminals: another one after each change';
 

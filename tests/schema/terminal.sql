@@ -1,6 +1,6 @@
 -- Terminals and the gateways' list of them.
 BEGIN;
-SELECT plan(33);
+SELECT plan(35);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "acme"}');
 
 SELECT is(onemap.terminal_add('{"protocol": "jt808", "identity": "0013800138000", "subsystem": "dust", "vendor": "acme"}'),
@@ -44,6 +44,14 @@ SELECT is(onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-1"}'), 
 SELECT is(onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-1"}')->'revoked', 'false', 'only once');
 SELECT throws_like($$SELECT onemap.terminal_revoke('{"protocol": "hj212", "identity": "NOBODY"}')$$, 'there is no terminal%', 'nobody');
 SELECT is(jsonb_array_length(onemap.gateway_report('gw1', '{"version": "old", "pending": []}')::jsonb->'terminals'), 1, 'whoever is revoked is not in the list');
+-- A clock that was ahead when one was changed, and a change that is committed after a later one: gateways learn of what is changed then.
+UPDATE onemap.terminal t SET changed_at = now() + interval '2 years' WHERE t.protocol = 'jt808';
+SELECT onemap.terminal_version() AS had \gset
+SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "NEW-2", "subsystem": "dust", "vendor": "acme"}');
+SELECT isnt(onemap.gateway_report('gw1', jsonb_build_object('version', :'had'::text, 'pending', '[]'::jsonb)), NULL, 'of one more');
+SELECT onemap.terminal_version() AS had \gset
+SELECT onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-2"}');
+SELECT isnt(onemap.gateway_report('gw1', jsonb_build_object('version', :'had'::text, 'pending', '[]'::jsonb)), NULL, 'and of one that is revoked');
 
 -- ---- who logs in at the broker by a token ----
 SELECT is((SELECT count(*)::int FROM onemap.terminal_tokens()), 0, 'no terminal of another protocol');
