@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/clock.h"
 #include "hub/base/error.h"
 #include "hub/base/hash.h"
 #include "hub/base/log.h"
@@ -14,6 +15,8 @@ struct registry {
 };
 
 enum { VENDOR_KEY_MAX = 128 };
+
+static const int64_t CLOCKS_APART_US = 300000000; /* the database's clock may be ahead of the hub's by as much */
 
 const char registry_vendors_sql[] =
     "SELECT v.subsystem, v.vendor, v.unknown_devices = 'quarantine', v.receipts = 'all', v.revoked_at IS NOT NULL"
@@ -182,7 +185,8 @@ int vendor_take_device(struct vendor *vendor, const PGresult *rows, int row) {
     device->id = atoi(PQgetvalue(rows, row, 0));
     device->registered = true;
     int64_t updated_us = strtoll(PQgetvalue(rows, row, 6), NULL, 10);
-    if (updated_us >= device->updated_us) {
+    /* What a clock that was ahead has written gives way to any other. */
+    if (updated_us >= device->updated_us || device->updated_us > clock_now_us() + CLOCKS_APART_US) {
         vendor->unknown_count -= device->kind < 0;
         device->kind = (int8_t)adapter_kind(vendor->adapter, PQgetvalue(rows, row, 4));
         vendor->unknown_count += device->kind < 0;

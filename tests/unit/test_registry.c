@@ -2,6 +2,7 @@
 #include "fake_memory.h"
 #include "rows.h"
 
+#include "hub/base/clock.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/know/registry.h"
@@ -122,6 +123,31 @@ static void test_older_answer(void **state) {
     registry_free(registry);
 }
 
+/* A row that the database wrote while its clock was ahead holds up no later one; one of this minute does. */
+static void test_answer_of_a_clock_ahead(void **state) {
+    (void)state;
+    static const struct {
+        int64_t ahead_us;
+        const char *is;
+    } clocks[] = {{(int64_t)60 * 1000000, "road_monitor"}, {(int64_t)2 * 365 * 86400 * 1000000, "site_monitor"}};
+    for (size_t i = 0; i < COUNT_OF(clocks); i++) {
+        struct registry *registry = registry_with_vendor();
+        struct vendor *dust = registry_vendor(registry, "dust", "acme");
+        char moments[2][24];
+        snprintf(moments[0], sizeof moments[0], "%lld", (long long)(clock_now_us() + clocks[i].ahead_us));
+        snprintf(moments[1], sizeof moments[1], "%lld", (long long)clock_now_us());
+        for (size_t n = 0; n < 2; n++) {
+            int last_id = 0;
+            PGresult *rows = ROWS(10, "7", "dust", "acme", "D-1", n == 0 ? "road_monitor" : "site_monitor", NULL,
+                                  moments[n], NULL, NULL, NULL);
+            assert_int_equal(registry_take_devices(registry, rows, &last_id), 0);
+            PQclear(rows);
+        }
+        assert_string_equal(dust->adapter->kinds[vendor_device(dust, "D-1", 3)->kind].key, clocks[i].is);
+        registry_free(registry);
+    }
+}
+
 /* What the hub has judged since is newer than what device_state says. */
 static void test_device_again(void **state) {
     (void)state;
@@ -207,6 +233,7 @@ int main(void) {
                                        cmocka_unit_test(test_devices),
                                        cmocka_unit_test(test_device_again),
                                        cmocka_unit_test(test_older_answer),
+                                       cmocka_unit_test(test_answer_of_a_clock_ahead),
                                        cmocka_unit_test(test_code_length),
                                        cmocka_unit_test(test_vendors_without_memory),
                                        cmocka_unit_test(test_device_without_memory)};
