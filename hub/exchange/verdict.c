@@ -129,7 +129,6 @@ enum verdict verdict_judge(const struct platform *target, const struct reply *re
     } else {
         shown(reply, reason, TRANSPORT_PROBLEM_MAX);
     }
-    text_trim(reason);
     if (away(reply->status) || page) {
         return VERDICT_AWAY;
     }
