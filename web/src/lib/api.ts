@@ -1,6 +1,6 @@
 // The hub's API: one way to ask. Answers are typed by whoever asks (types.ts has the shared ones); every refusal is a Problem with
 // the hub's code, title and hint in the page's language. Nothing is tried again by itself: the user sees what failed and where.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { setHubTime, timeZone } from "./format.ts";
 import { language } from "./words.ts";
 
@@ -133,15 +133,17 @@ export function useAsk<T>(path: string | null, parameters: Parameters = {}, ever
   const target = path === null ? null : address(path, parameters);
   const shown = useRef<string | null>(null);
   const spoken = language.value;
-  useEffect(() => {
+  // Before it is painted: a slow PC is some hundred ms at that, in which the hub answers.
+  useLayoutEffect(() => {
     if (path === null) {
-      setState({ loading: false });
+      setState((before) => (before.loading || before.data !== undefined || before.problem ? { loading: false } : before));
       return undefined;
     }
     const leaving = new AbortController();
     const same = shown.current === path;
     shown.current = path;
-    setState((before) => ({ ...(same && before.data !== undefined && { data: before.data }), loading: true }));
+    // At the beginning it is so already: then nothing is drawn again.
+    setState((before) => (before.loading && before.data === undefined && !before.problem ? before : { ...(same && before.data !== undefined && { data: before.data }), loading: true }));
     get<T>(path, parameters, leaving.signal).then(
       (data) => setState({ data, loading: false }),
       (error: unknown) => {
@@ -181,7 +183,7 @@ export function usePages<T>(path: string | null, member: string, parameters: Par
     if (path === null) return;
     leaving.current?.abort();
     const mine = (leaving.current = new AbortController());
-    setState((now) => ({ rows: now.rows, next: now.next, loading: true }));
+    setState((now) => (now.loading && !now.problem ? now : { rows: now.rows, next: now.next, loading: true }));
     get<Record<string, unknown>>(path, { ...parameters, limit: after === undefined ? first : PAGE_ROWS, after }, mine.signal).then(
       (answer) => setState({ rows: [...before, ...((answer[member] as T[] | undefined) ?? [])], next: (answer["next"] as Value) ?? null, loading: false }),
       (error: unknown) => {
@@ -189,7 +191,7 @@ export function usePages<T>(path: string | null, member: string, parameters: Par
       },
     );
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
     load(undefined, []);
     return () => leaving.current?.abort();
   }, [target, turn, language.value]);

@@ -56,8 +56,10 @@ const tileAddress = (layer: string, moment: string | null): string =>
   `${location.origin}/api/v1/tiles/${layer}/{z}/{x}/{y}.mvt${moment === null ? "" : `?at=${encodeURIComponent(moment)}`}`;
 
 const tiles = (layer: string) => ({ type: "vector" as const, tiles: [tileAddress(layer, null)], maxzoom: 18 });
-/** Of grid cells there is nothing outside of `frame`, which is around all of them. */
-const cells = (layer: string, frame: Box | null) => ({ ...tiles(layer), maxzoom: 14, ...(frame && { bounds: frame }) });
+/** Of what belongs to departments there is nothing outside of `frame`, which is around all of them. */
+const within = (frame: Box | null) => frame && { bounds: frame };
+/** Cells of 100 m (万米单元网格) are 3 pixels wide here: below, thousands of lines would say nothing, and cost the first view a third of its tiles' time. */
+const CELLS_ZOOM = 11;
 
 /** From below. What is drawn only at times has a source of its own, which is there as long as there is something of it. */
 function layers(): LayerSpecification[] {
@@ -96,7 +98,7 @@ function layers(): LayerSpecification[] {
   return [
     { id: "ground", type: "background", paint: { "background-color": colour("map-ground") } },
     { id: "shade", type: "fill", source: "grid", "source-layer": "grid", layout: { visibility: "none" }, paint: { "fill-color": "rgba(0,0,0,0)" } },
-    { id: "grid", type: "line", source: "grid", "source-layer": "grid", paint: { "line-color": colour("map-line"), "line-width": 1 } },
+    { id: "grid", type: "line", source: "grid", "source-layer": "grid", minzoom: CELLS_ZOOM, paint: { "line-color": colour("map-line"), "line-width": 1 } },
     { id: "department", type: "line", source: "department", "source-layer": "department", paint: { "line-color": colour("map-cell"), "line-width": 2 } },
     { id: "zone", type: "line", source: "zone", "source-layer": "zone", paint: { "line-color": colour("minor"), "line-width": 1.5, "line-dasharray": [3, 2] } },
     { id: "area", type: "fill", source: "area", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour("accent"), "fill-opacity": 0.1 } },
@@ -114,10 +116,17 @@ function layers(): LayerSpecification[] {
   ];
 }
 
-/** What it begins with. */
+/** What it begins with; tiles of points are asked for first. */
 const style = (frame: Box | null): StyleSpecification => ({
   version: 8,
-  sources: { grid: cells("grid", frame), department: cells("department", frame), zone: tiles("zone"), device: tiles("device"), alarm: tiles("alarm"), case: tiles("case") },
+  sources: {
+    device: tiles("device"),
+    alarm: tiles("alarm"),
+    case: tiles("case"),
+    department: { ...tiles("department"), maxzoom: 14, ...within(frame) },
+    zone: { ...tiles("zone"), ...within(frame) },
+    grid: { ...tiles("grid"), maxzoom: 14, ...within(frame) },
+  },
   layers: layers().filter((layer) => !("source" in layer) || TILED.includes(layer.source)),
 });
 

@@ -29,15 +29,24 @@ export const boxText = (box: Box): string => box.map((degree) => degree.toFixed(
 const within = (thing: Thing, [west, south, east, north]: Box): boolean =>
   thing.lon !== null && thing.lat !== null && thing.lon >= west && thing.lon <= east && thing.lat >= south && thing.lat <= north;
 
+interface FoundState {
+  rows: Thing[] | null;
+  whole: boolean;
+  problem?: Problem;
+  of?: string;
+}
+
+const NOT_ASKED: FoundState = { rows: null, whole: true };
+
 /** All that fit the filter; null while there is none. `there`: they are of this filter, and not of the one before, or none yet. `turn`: read anew when it changes. */
 export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn: number): { rows: Thing[] | null; there: boolean; whole: boolean; problem: Problem | undefined } {
-  const [state, setState] = useState<{ rows: Thing[] | null; whole: boolean; problem?: Problem; of?: string }>({ rows: null, whole: true });
+  const [state, setState] = useState<FoundState>(NOT_ASKED);
   const filtered = wanted && isFiltered(query, kind);
   const parameters = listParameters(query, kind, null);
   const target = filtered ? JSON.stringify([kind, parameters]) : null;
   useEffect(() => {
     if (target === null) {
-      setState({ rows: null, whole: true });
+      setState(NOT_ASKED);
       return undefined;
     }
     const leaving = new AbortController();
