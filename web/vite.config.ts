@@ -34,8 +34,11 @@ function maplibre(): Plugin {
   };
 }
 
-// What all views share comes with the page's frame, not as a file for each part: a request costs a slow PC more than a kilobyte.
-const frame = (id: string): string | undefined => (/\/src\/(app|lib|part|main)|\/node_modules\/@?preact/.test(id) ? "index" : undefined);
+// What all views share comes with the page's frame, and the map as one file, not as a file for each part: a request costs a slow PC more than a kilobyte.
+function chunk(id: string): string | undefined {
+  if (/\/src\/(app|lib|part|main)|\/node_modules\/@?preact/.test(id)) return "index";
+  return /\/views\/map\/(?!view\.ts)/.test(id) ? "map-view" : undefined;
+}
 
 function packed(): Plugin {
   return {
@@ -68,7 +71,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
-    rollupOptions: { output: { manualChunks: frame } },
+    rollupOptions: { output: { manualChunks: chunk } },
   },
   // While writing: what the hub is asked comes from its own page, as far as it can tell.
   server: { proxy: { "/api": { target: hub, headers: { origin: hub } } } },

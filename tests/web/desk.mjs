@@ -355,6 +355,10 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
     "the wall greys what is old, and says how old": async () => {
       const window = await enter({ ...CENTRE, size: "wall", forgiven: ["net::", "503", "Failed to fetch"] }, "#/wall");
       const { page } = window;
+      // Its map has begun to ask: before, a hub that goes leaves it without its code.
+      const asked = page.waitForResponse(/tiles\/device/);
+      await page.reload();
+      await asked;
       await page.waitForFunction(() => document.querySelectorAll(".wall-scene").length === 2 && [...document.querySelectorAll(".wall-age")].every((age) => age.innerText.includes("的数据")));
       await page.waitForFunction(() => document.querySelector(".liveness.live"));
       expect((await page.locator(".wall-tile.old").count()) === 0, "new figures are grey");

@@ -484,6 +484,29 @@ const tests = {
     return window;
   },
 
+  "a wide wall has the map between its scenes: the same numbers, the base map, a click opens what is there": async () => {
+    const window = await enter({ size: "wall" }, `#/wall?theme=light&base=plan&${at(middle, 16)}`);
+    const { page } = window;
+    const [x, y] = await pixelOf(page, middle, 16, middle);
+    await coloured(page, x, y, [[18, 18, "220,0,0"], [22, 22, "200,200,200"]], "the square around the monitor");
+    expect((await text(page, "[data-testid=base-credit]")).includes("审图号 GS(2024)0568号"), "the base map's approval number is not shown");
+    const [left, map, right] = await page.evaluate(() => [...document.querySelectorAll(".wall-scenes > *")].map((part) => part.getBoundingClientRect().x));
+    expect(left < map && map < right && x > map && x < right, "the map is not between the scenes");
+    await page.waitForSelector(".tile-devices [data-number]");
+    const away = Number(await page.getAttribute(".tile-devices [data-number]", "data-number"));
+    await pick(page, x, y, "工地扬尘监测仪1号");
+    await page.waitForFunction((away) => Number(document.querySelector(".subsystems tbody tr td:nth-child(3) a")?.dataset.number) === away, away);
+    return window;
+  },
+  "without WebGL a wide wall is its scenes alone": async () => {
+    const window = await enter({ webgl: false, size: "wall" }, "#/wall");
+    const { page } = window;
+    await page.waitForFunction(() => performance.getEntriesByType("resource").some(({ name }) => name.includes("map-view")) && document.querySelector(".wall.two:not(.with-map)") !== null);
+    await page.waitForSelector(".tile-devices [data-number]");
+    expect((await page.locator(".wall-scene").count()) === 2 && (await page.locator(".tile-map").count()) === 0, "the scenes are not there alone");
+    return window;
+  },
+
   "without WebGL all but the map works": async () => {
     const window = await enter({ webgl: false }, "#/map?subsystem=dust");
     const { page } = window;

@@ -22,11 +22,14 @@ effect(() => {
   document.documentElement.dataset["theme"] = theme.value;
 });
 
+/** The one that is shown: a wall has one of its own. */
+export const shownTheme = (): Theme => (document.documentElement.dataset["theme"] === "dark" ? "dark" : "light");
+
 const colours = new Map<string, string>();
 
 /** A colour of styles.css for what is drawn on a canvas, e.g. colour("accent"). Read theme.value to draw anew. */
 export function colour(name: string): string {
-  const key = `${document.documentElement.dataset["theme"]} ${name}`;
+  const key = `${shownTheme()} ${name}`;
   let found = colours.get(key);
   if (found === undefined) {
     found = getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

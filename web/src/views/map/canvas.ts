@@ -2,7 +2,7 @@
 // leaves for anywhere but the hub: no glyphs, no sprites, no base map unless the county has one.
 import { Map as GlMap, prewarm, setWorkerUrl, type ExpressionSpecification, type FilterSpecification, type GeoJSONSource, type LayerSpecification, type StyleSpecification, type VectorTileSource } from "maplibre-gl";
 import { presence } from "../../lib/session.ts";
-import { colour, theme } from "../../lib/theme.ts";
+import { colour, shownTheme } from "../../lib/theme.ts";
 import type { Box } from "../../lib/types.ts";
 import type { Basemap } from "./base.tsx";
 import { MoverLayer } from "./movers.ts";
@@ -143,7 +143,7 @@ export class Canvas {
   private drawn: string | null | undefined = null;
   private lists: Record<PointLayer, Found[] | null> = { device: null, alarm: null, case: null };
   private shade: Map<string, number> = new Map();
-  private painted = theme.value;
+  private painted = shownTheme();
   private ground: { map: Basemap; layers: number } | null = null;
   private groundTimer: ReturnType<typeof setTimeout> | undefined;
   private onGround: (away: boolean) => void = () => undefined;
@@ -279,7 +279,7 @@ export class Canvas {
   /** Devices are to be seen on it in the dark theme, too. */
   private dimGround(): void {
     for (let layer = 0; layer < (this.ground?.layers ?? 0); layer++) {
-      if (this.map.getLayer(`base-${layer}`)) this.map.setPaintProperty(`base-${layer}`, "raster-brightness-max", theme.value === "dark" ? 0.55 : 1);
+      if (this.map.getLayer(`base-${layer}`)) this.map.setPaintProperty(`base-${layer}`, "raster-brightness-max", shownTheme() === "dark" ? 0.55 : 1);
     }
   }
 
@@ -313,8 +313,8 @@ export class Canvas {
   /** The theme has changed, or may have. */
   paint(): void {
     const { map } = this;
-    if (!map.getLayer("movers") || this.painted === theme.value) return;
-    this.painted = theme.value;
+    if (!map.getLayer("movers") || this.painted === shownTheme()) return;
+    this.painted = shownTheme();
     this.dress();
     for (const layer of layers()) {
       if (!map.getLayer(layer.id)) continue;

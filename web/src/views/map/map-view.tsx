@@ -4,18 +4,18 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../../lib/api.ts";
 import { countyFrame, subsystems } from "../../lib/county.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
-import { isLeft, listen } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
 import type { Box, Case } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
 import { BaseMap, chosenBase, useBasemaps } from "./base.tsx";
 import { Area } from "./area.tsx";
-import { Canvas, hasWebgl2, type PointLayer } from "./canvas.ts";
+import { Canvas, hasWebgl2 } from "./canvas.ts";
 import { Layers } from "./layers.tsx";
 import { List } from "./list.tsx";
-import { MoverLayer, type LastPlace } from "./movers.ts";
+import { mobileKinds, useLive } from "./live.ts";
+import { MoverLayer } from "./movers.ts";
 import { Panel } from "./panel.tsx";
-import { isFiltered, mapQuery, type ListKind, type MapQuery } from "./query.ts";
+import { isFiltered, mapQuery, type MapQuery } from "./query.ts";
 import { Search } from "./search.tsx";
 import { useShade } from "./shade.ts";
 import { keyOf, useFound, useList, type Thing } from "./things.ts";
@@ -23,9 +23,6 @@ import { TimeBar } from "../../part/time-bar.tsx";
 import { useTrack } from "./track.ts";
 import { t } from "./words.ts";
 import "./map.css";
-
-/** Where a kind can be told from the tile: subsystem/kind. */
-const mobileKinds = (): string[] => subsystems.value.flatMap((subsystem) => subsystem.kinds.filter((kind) => kind.mobile).map((kind) => `${subsystem.key}/${kind.key}`));
 
 /** The case that is drawn there: a tile has no numbers of cases. */
 async function openCaseAt(lon: number, lat: number): Promise<void> {
@@ -112,60 +109,6 @@ function Buttons({ canvas, bounds }: { canvas: Canvas; bounds: Box | null }): JS
       )}
     </div>
   );
-}
-
-/** What the stream tells the map; `anew` is called when lists have to be read again. The past stays as it was. It listens before there is a map: what that
- * begins with is then newer than the snapshot. */
-function useLive(canvas: Canvas | null, movers: MoverLayer, past: boolean, anew: (kind: ListKind) => void): void {
-  const latest = useRef(anew);
-  latest.current = anew;
-  const shown = useRef(canvas);
-  shown.current = canvas;
-  useEffect(() => {
-    if (past) return undefined;
-    const leaving = new AbortController();
-    const online = new Map<number, boolean>();
-    const touch = (layer: PointLayer) => {
-      shown.current?.touch(layer);
-      latest.current(layer);
-    };
-    const stop = listen(
-      {
-        state: (things) => {
-          let flipped = false;
-          for (const thing of things) {
-            if (isLeft(thing)) {
-              movers.remove(thing.id);
-              flipped = true;
-            } else if (online.get(thing.id) !== thing.online) {
-              // Of the first word of a device it is not known what the map has: one that is online, and has been, is the rule.
-              flipped ||= online.has(thing.id) || !thing.online || thing.online_since_ms !== undefined;
-              online.set(thing.id, thing.online);
-            }
-          }
-          if (flipped) touch("device");
-        },
-        position: (things) => {
-          for (const thing of things) {
-            if (!isLeft(thing)) movers.move(thing.id, thing.lon, thing.lat, thing.at_ms);
-          }
-        },
-        alarm: () => touch("alarm"),
-        case: () => touch("case"),
-      },
-      (begins) => {
-        if (!begins) for (const layer of ["device", "alarm", "case"] as const) touch(layer);
-        get<{ movers: LastPlace[] }>("map/movers", {}, leaving.signal).then(
-          (places) => movers.load(places.movers),
-          () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again
-        );
-      },
-    );
-    return () => {
-      leaving.abort();
-      stop();
-    };
-  }, [movers, past]);
 }
 
 /** A count that goes up, at the most once in `every` ms. */

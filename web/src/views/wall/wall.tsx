@@ -1,8 +1,8 @@
 // The wall: scenes of tiles that follow each other by the clock; a serious alarm brings its scene up at once. It runs for weeks without anybody: every
 // figure says how old it is, and nothing is drawn while nothing changes but the clock.
-import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { dateTimeSeconds, now } from "../../lib/format.ts";
+import type { ComponentType, JSX } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { ago, clock, dateTimeSeconds, now } from "../../lib/format.ts";
 import { go, link, route, setParameters } from "../../lib/router.ts";
 import { isLeft, listen, liveness } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
@@ -33,7 +33,7 @@ function useShape(): { two: boolean } {
   }, []);
   // Dark unless its address says otherwise: a wall lights a room.
   const wanted = route.value.parameters["theme"] === "light" ? "light" : "dark";
-  useEffect(() => {
+  useLayoutEffect(() => {
     document.documentElement.dataset["theme"] = wanted;
     return () => {
       document.documentElement.dataset["theme"] = theme.value;
@@ -52,8 +52,40 @@ const Shown = ({ scene }: { scene: Scene }): JSX.Element => (
   </div>
 );
 
+type CountyMap = ComponentType<{ onNone: () => void }>;
+
+/** Between the scenes. Its points are the stream's: while that is away they are as old as its last word. */
+function MapTile({ Map, onNone }: { Map: CountyMap; onNone: () => void }): JSX.Element {
+  const heard = useRef(now.value);
+  const old = liveness.value === "late";
+  if (!old) heard.current = now.value;
+  return (
+    <section class={`wall-tile tile-map ${old ? "old" : ""}`} aria-label={t("map")}>
+      <h2>
+        {t("map")}
+        <span class={old ? "wall-old" : "wall-age"}>{old ? t("old", clock(heard.current), ago(heard.current)) : t("asOf", clock(heard.current))}</span>
+      </h2>
+      <div class="wall-content">
+        <Map onNone={onNone} />
+      </div>
+    </section>
+  );
+}
+
+/** Where there is room for it. Without WebGL 2, or when its files do not come, the wall is the scenes alone. */
+function useMap(room: boolean): [CountyMap | null, () => void] {
+  const [state, setState] = useState<{ Map: CountyMap | null; none: boolean }>({ Map: null, none: false });
+  const none = () => setState({ Map: null, none: true });
+  const wanted = room && state.Map === null && !state.none;
+  useEffect(() => {
+    if (wanted) import("../map/county-map.tsx").then((module) => setState({ Map: module.default, none: false }), none);
+  }, [wanted]);
+  return [room ? state.Map : null, none];
+}
+
 export default function Wall(): JSX.Element {
   const { two } = useShape();
+  const [Map, noMap] = useMap(two);
   const turning = two ? SCENES.slice(1) : SCENES;
   const pinned = turning.findIndex((scene) => scene.key === route.value.parameters["scene"]);
   const [place, setPlace] = useState(0);
@@ -94,7 +126,7 @@ export default function Wall(): JSX.Element {
     return () => document.removeEventListener("keydown", press);
   });
   return (
-    <div class={`wall ${two ? "two" : ""} ${liveness.value === "late" ? "wall-late" : ""}`}>
+    <div class={`wall ${two ? "two" : ""} ${Map ? "with-map" : ""} ${liveness.value === "late" ? "wall-late" : ""}`}>
       <header class="wall-head">
         <h1>{t("title")}</h1>
         <nav aria-label={t("keys")} title={t("keys")}>
@@ -115,6 +147,7 @@ export default function Wall(): JSX.Element {
       </header>
       <div class="wall-scenes">
         {two && <Shown scene={SCENES[0]!} />}
+        {Map && <MapTile Map={Map} onNone={noMap} />}
         <Shown key={shown.key} scene={shown} />
       </div>
     </div>

@@ -3,6 +3,7 @@ import { dictionary } from "../../lib/words.ts";
 export const t = dictionary(
   {
     title: "城市运行管理",
+    map: "一张图",
     live: "实时",
     late: "连接中断，数据停在最后一次收到时",
     off: "未连接",
@@ -28,6 +29,7 @@ export const t = dictionary(
   },
   {
     title: "City operations",
+    map: "Map",
     live: "Live",
     late: "Connection lost: what is shown is what came last",
     off: "Not connected",
