@@ -363,7 +363,8 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       await page.waitForFunction(() => document.querySelector(".liveness.live"));
       expect((await page.locator(".wall-tile.old").count()) === 0, "new figures are grey");
       await county("stop");
-      await page.waitForSelector(".wall-tile.old");
+      await page.waitForSelector(".wall-tile.tile-pulse.old");
+      await page.waitForSelector(".wall-tile.tile-map.old");
       await page.waitForFunction(() => document.querySelector(".wall-old")?.innerText.includes("旧数据"));
       await shot(page, "wall-old");
       await county("start");

@@ -493,6 +493,8 @@ const tests = {
     const [left, map, right] = await page.evaluate(() => [...document.querySelectorAll(".wall-scenes > *")].map((part) => part.getBoundingClientRect().x));
     expect(left < map && map < right && x > map && x < right, "the map is not between the scenes");
     await page.waitForSelector(".tile-devices [data-number]");
+    await check(page, "a wall with a map");
+    await shot(page, "wall-map");
     const away = Number(await page.getAttribute(".tile-devices [data-number]", "data-number"));
     await pick(page, x, y, "工地扬尘监测仪1号");
     await page.waitForFunction((away) => Number(document.querySelector(".subsystems tbody tr td:nth-child(3) a")?.dataset.number) === away, away);

@@ -55,7 +55,7 @@ export function useSource<T>(source: Source<T>): Held<T> {
   return held;
 }
 
-const FRESH_MS = 10_000;
+export const FRESH_MS = 10_000;
 
 /** Whether it must not be taken for what is: later than two turns, its last reading failed, or nobody tells of changes any more. */
 export function isOld(held: Held<unknown>, source: Source<unknown>, moment: number): boolean {

@@ -84,7 +84,7 @@ function Bars({ bars, label }: { bars: Bar[]; label: string }): JSX.Element {
 function Subsystems({ data }: { data: TileData["subsystems"] }): JSX.Element {
   const rows = [...data.subsystems].sort((a, b) => b.alarms - a.alarms || b.offline - a.offline);
   return (
-    <table class="wall-table">
+    <table class="wall-table" style={{ maxHeight: `${3 * (rows.length + 1)}rem` }}>
       <thead>
         <tr>
           <th scope="col">{t("subsystem")}</th>

@@ -7,6 +7,7 @@ import { go, link, route, setParameters } from "../../lib/router.ts";
 import { isLeft, listen, liveness } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
 import { CALLS, SCENES, type Scene } from "./catalogue.ts";
+import { FRESH_MS } from "./sources.ts";
 import { named, WallTile } from "./tiles.tsx";
 import { t } from "./words.ts";
 import "./wall.css";
@@ -57,8 +58,8 @@ type CountyMap = ComponentType<{ onNone: () => void }>;
 /** Between the scenes. Its points are the stream's: while that is away they are as old as its last word. */
 function MapTile({ Map, onNone }: { Map: CountyMap; onNone: () => void }): JSX.Element {
   const heard = useRef(now.value);
-  const old = liveness.value === "late";
-  if (!old) heard.current = now.value;
+  if (liveness.value !== "late") heard.current = now.value;
+  const old = now.value - heard.current > FRESH_MS;
   return (
     <section class={`wall-tile tile-map ${old ? "old" : ""}`} aria-label={t("map")}>
       <h2>
