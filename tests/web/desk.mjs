@@ -367,7 +367,9 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       await page.waitForSelector(".wall-tile.tile-map.old");
       await page.waitForFunction(() => document.querySelector(".wall-old")?.innerText.includes("旧数据"));
       await shot(page, "wall-old");
+      const outlines = page.waitForRequest(/tiles\/department/);
       await county("start");
+      await outlines;
       await page.waitForFunction(() => document.querySelector(".liveness.live") && document.querySelectorAll(".wall-tile.old").length === 0);
       return window;
     },

@@ -215,6 +215,11 @@ export class Canvas {
     if (this.whole && this.timer === undefined) this.refresh();
   }
 
+  /** After a gap: outlines whose tiles did not come in it. */
+  again(): void {
+    for (const layer of ["grid", "department", "zone"]) if (this.map.getSource(layer)) this.map.refreshTiles(layer);
+  }
+
   /** What was asked for the last time once more: the hub's stream may be a moment before its tiles. */
   private refresh(): void {
     for (const layer of new Set([...this.dirty, ...this.asked])) if (this.map.getSource(layer)) this.map.refreshTiles(layer);

@@ -50,7 +50,10 @@ export function useLive(canvas: Canvas | null, movers: MoverLayer, past: boolean
         case: () => touch("case"),
       },
       (begins) => {
-        if (!begins) for (const layer of ["device", "alarm", "case"] as const) touch(layer);
+        if (!begins) {
+          for (const layer of ["device", "alarm", "case"] as const) touch(layer);
+          shown.current?.again();
+        }
         get<{ movers: LastPlace[] }>("map/movers", {}, leaving.signal).then(
           (places) => movers.load(places.movers),
           () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again
