@@ -126,14 +126,13 @@ static int read_row(struct csv *csv, struct csv_row *row) {
     return 0;
 }
 
-/* A row that a spreadsheet leaves behind its table: nothing, or separators alone. */
-static bool is_empty(const struct csv_row *row) {
-    for (size_t i = 0; i < row->count; i++) {
-        if (row->fields[i][strspn(row->fields[i], " \t")] != '\0') {
-            return false;
-        }
+/* How many fields there are up to the last one that is not blank. */
+static size_t filled_count(const struct csv_row *row) {
+    size_t count = row->count;
+    while (count > 0 && row->fields[count - 1][strspn(row->fields[count - 1], " \t")] == '\0') {
+        count--;
     }
-    return true;
+    return count;
 }
 
 /* What is no UTF-8 text with commas, as far as its first bytes and its first row tell. NULL = nothing strange. */
@@ -148,6 +147,7 @@ static const char *foreign(const struct csv *csv, const struct csv_row *row) {
 
 int csv_next(struct csv *csv, struct csv_row *row) {
     bool header = csv->columns == 0;
+    size_t filled = 0;
     do {
         if (csv->position >= csv->length) {
             *row = (struct csv_row){.line = csv->line};
@@ -158,11 +158,15 @@ int csv_next(struct csv *csv, struct csv_row *row) {
             const char *strange = header ? foreign(csv, &(struct csv_row){0}) : NULL;
             return strange == NULL ? code : fail(csv, 1, "the file %s", strange);
         }
-    } while (is_empty(row));
+        filled = filled_count(row);
+    } while (filled == 0); /* nothing, or separators alone: what a spreadsheet leaves behind its table */
     if (header) {
-        csv->columns = row->count;
+        row->count = csv->columns = filled; /* columns without a name are what it leaves beside it */
         const char *strange = foreign(csv, row);
         return strange == NULL ? 1 : fail(csv, row->line, "the file %s", strange);
+    }
+    if (row->count > csv->columns) {
+        row->count = filled > csv->columns ? filled : csv->columns;
     }
     if (row->count != csv->columns) {
         return fail(csv, row->line, "%zu fields where the header has %zu", row->count, csv->columns);

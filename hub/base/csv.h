@@ -1,8 +1,8 @@
 /* csv.h: a strict reader of CSV (RFC 4180) over bounded bytes, for files that people edit; PostgreSQL writes them
  * (ask.h). UTF-8, with or without a byte order mark; lines end with CRLF or LF; the first row is a header, every
- * other row has as many fields. A ' that makes a cell text which a spreadsheet would calculate is taken off. Rows
- * without any value, as spreadsheets leave them behind a table, are left aside. What does not fit is told with its
- * line, never guessed. */
+ * other row has as many fields. A ' that makes a cell text which a spreadsheet would calculate is taken off. Rows and
+ * last columns without any value, as spreadsheets leave them around a table, are left aside. What does not fit is told
+ * with its line, never guessed. */
 #ifndef CITYHUB_CSV_H
 #define CITYHUB_CSV_H
 

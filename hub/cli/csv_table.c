@@ -1,6 +1,7 @@
 /* csv_table.c: see csv_table.h. Knows no column, and must never guess what a cell means. */
 #include "hub/cli/csv_table.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,14 @@
 
 enum { FILE_BYTES_MAX = 16 * 1024 * 1024 };
 
+/* Blanks around a name in the header are not seen by who writes it. */
+static bool is_name(const char *field, const char *column) {
+    static const char blanks[] = " \t";
+    field += strspn(field, blanks);
+    size_t length = strlen(column);
+    return strncmp(field, column, length) == 0 && field[length + strspn(field + length, blanks)] == '\0';
+}
+
 /* Which column each field of the header is; CH_EINVAL after telling what does not fit. */
 static int header_match(const char *path, const struct csv_table *table, const struct csv_row *header,
                         size_t *column_of) {
@@ -21,7 +30,7 @@ static int header_match(const char *path, const struct csv_table *table, const s
     for (size_t i = 0; i < header->count; i++) {
         column_of[i] = table->column_count;
         for (size_t c = 0; c < table->column_count; c++) {
-            column_of[i] = strcmp(header->fields[i], table->columns[c]) == 0 ? c : column_of[i];
+            column_of[i] = is_name(header->fields[i], table->columns[c]) ? c : column_of[i];
         }
         if (column_of[i] == table->column_count) {
             fprintf(stderr, "%s:1: there is no column `", path);

@@ -79,6 +79,14 @@ bool push_body_whole(const struct push_body *body) {
     return body->inflate == NULL || body->inflate->done;
 }
 
+/* What stands for nothing at a line's end; with the NULs of C's buffers at the body's. */
+static size_t bare_length(const char *at, size_t length, const char *nothing, size_t count) {
+    while (length > 0 && memchr(nothing, at[length - 1], count) != NULL) {
+        length--;
+    }
+    return length;
+}
+
 /* Whether the line is one JSON object, and nothing besides. */
 static bool is_object(const char *line, size_t length, char *scratch) {
     struct json_reader reader;
@@ -91,15 +99,17 @@ static bool is_object(const char *line, size_t length, char *scratch) {
 int push_body_lines(struct push_body *body, char reason[static PUSH_BODY_REASON_MAX]) {
     char scratch[JSON_SCRATCH_MAX];
     struct buffer array = {0};
-    const char *at = body->bytes.data, *end = at + body->bytes.length;
+    const char *at = body->bytes.data;
+    const char *end = at + bare_length(at, body->bytes.length, "\0 \t\r\n", 5);
     bool first = true;
     buffer_text(&array, "[");
     for (size_t number = 1; at < end; number++) {
         const char *feed = memchr(at, '\n', (size_t)(end - at));
         const char *stop = feed == NULL ? end : feed;
-        size_t length = (size_t)(stop - at);
-        while (length > 0 && strchr(" \t\r", at[length - 1]) != NULL && at[length - 1] != '\0') {
-            length--;
+        size_t length = bare_length(at, (size_t)(stop - at), " \t\r", 3);
+        if (length >= 3 && memcmp(at, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark */
+            at += 3;
+            length -= 3;
         }
         if (length > 0 && !is_object(at, length, scratch)) {
             snprintf(reason, PUSH_BODY_REASON_MAX, "line %zu is not one JSON object", number);

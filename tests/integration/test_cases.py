@@ -101,6 +101,7 @@ def test_shipped_catalogue_is_complete(county, database):
     ("code,name\n", ":1: column `class` is missing"),
     ("code,colour\n", ":1: there is no column `colour`"),
     ("HEADER\n20102,x\n", ":2: 2 fields where the header has 10"), ("HEADER\n\n,,,,,,,,,\n20102,x\n", ":4: 2 fields where the header has 10"),
+    ("HEADER\t, ,\n20102,x\n", ":2: 2 fields where the header has 10"),  # a blank behind the last name, columns without one
     ("code;name\n1;2\n", ":1: the file has other separators than commas: save it as"), ("HEADER\n,,,\n", ":1: the file has no conditions"),
     ("HEADER\n\"20102\n", ":2: a quoted field has no end"),
     ("HEADER\n30102,市容,垃圾,1,成堆,1,工作日,清除,chengguan,assumed\n", ":2: code: must be 5 digits"),

@@ -67,13 +67,16 @@ static void test_good(void **state) {
     EXPECT("\n,,\na,b\n\n1,2", "3:<a><b>5:<1><2>");
     EXPECT("\n\r\n,,\n", "");
     EXPECT("类,别\n暴露垃圾,\"\"\n", "1:<类><别>2:<暴露垃圾><>");
-    EXPECT("a,b,\n1,2,\n", "1:<a><b><>2:<1><2><>");
+    EXPECT("a,b,\n1,2,\n", "1:<a><b>2:<1><2>");
+    EXPECT("a,b,,\r\n1,,, \r\n2,3\r\n,,,\r\n,4,\"\",", "1:<a><b>2:<1><>3:<2><3>5:<><4>");
 }
 
 static void test_refused(void **state) {
     (void)state;
     EXPECT("a,b\n1,2\n3\n", "1:<a><b>2:<1><2>!3 1 fields where the header has 2");
     EXPECT("a,b\n1,2,3\n", "1:<a><b>!2 3 fields where the header has 2");
+    EXPECT("a,b,\n1,2,,3,\n", "1:<a><b>!2 4 fields where the header has 2");
+    EXPECT("a,,b,\n1,,,\n2,\n", "1:<a><><b>2:<1><><>!3 2 fields where the header has 3");
     EXPECT("a,b\n\"1,2\n3,4\n", "1:<a><b>!2 a quoted field has no end");
     EXPECT("a,b\n\"1\"x,2\n", "1:<a><b>!2 something follows the closing quote of field 1");
     EXPECT("a,b\n\"1\"\r,2\n", "1:<a><b>!2 something follows the closing quote of field 1");

@@ -85,6 +85,7 @@ static void test_lines(void **state) {
         {"{\"a\":1}\n{\"b\":2}\n", "[{\"a\":1},\n{\"b\":2}]", NULL},
         {"\r\n{\"a\":1}  \r\n\n \t\n{\"b\":[{}]}\r", "[{\"a\":1},\n{\"b\":[{}]}]", NULL},
         {"\n\n", "[]", NULL},
+        {"\xef\xbb\xbf{\"a\":1}\n\xef\xbb\xbf\n\xef\xbb\xbf{\"b\":2}", "[{\"a\":1},\n{\"b\":2}]", NULL},
         {"{\"a\":1}\n\n{\"a\":", NULL, "line 3 is not one JSON object"},
         {"{\"a\":1},{\"b\":2}", NULL, "line 1 is not one JSON object"},
         {"{\"a\":1}\n[1]", NULL, "line 2 is not one JSON object"},
@@ -105,8 +106,26 @@ static void test_lines(void **state) {
     }
 }
 
+/* As C programs send them. */
+static void test_nul_behind_lines(void **state) {
+    (void)state;
+    static const char ends[] = "{\"a\":1}\n\0\0\r\n\0", within[] = "{\"a\":1}\n\0\n{\"b\":2}";
+    struct push_body body;
+    char reason[PUSH_BODY_REASON_MAX] = "";
+    assert_int_equal(push_body_begin(&body, 1000, false), 0);
+    assert_int_equal(push_body_add(&body, ends, sizeof ends), 0);
+    assert_int_equal(push_body_lines(&body, reason), 0);
+    assert_string_equal(buffer_string(&body.bytes), "[{\"a\":1}]");
+    push_body_free(&body);
+    assert_int_equal(push_body_begin(&body, 1000, false), 0);
+    assert_int_equal(push_body_add(&body, within, sizeof within), 0);
+    assert_int_equal(push_body_lines(&body, reason), CH_EINVAL);
+    assert_string_equal(reason, "line 2 is not one JSON object");
+    push_body_free(&body);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_gzip), cmocka_unit_test(test_plain),
-                                       cmocka_unit_test(test_lines)};
+                                       cmocka_unit_test(test_lines), cmocka_unit_test(test_nul_behind_lines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

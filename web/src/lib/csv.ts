@@ -12,7 +12,17 @@ export class CsvFault extends Error {
   }
 }
 
-/** All records with the line that each begins on; blank lines are none. */
+/** Without the ' that makes a cell text which a spreadsheet would calculate; numbers have none (as text_is_formula in hub/base/text.c). */
+const bare = (field: string): string => field.replace(/^'(?=[\t\r\n＝＋－＠]|[=@][^]|[+-](?![0-9.]+(e[+-]?[0-9]+)?$)[^])/i, "");
+
+/** How many fields there are up to the last one that is not blank. */
+function filled(fields: string[]): number {
+  let count = fields.length;
+  while (count > 0 && fields[count - 1]!.trim() === "") count--;
+  return count;
+}
+
+/** All records with the line that each begins on; rows without any value, as spreadsheets leave them behind a table, are none. */
 function records(text: string): { line: number; fields: string[] }[] {
   const all: { line: number; fields: string[] }[] = [];
   let [place, line] = [0, 1];
@@ -43,17 +53,18 @@ function records(text: string): { line: number; fields: string[] }[] {
     if (text[place] === "\r") place++;
     if (text[place] === "\n") place++;
     line++;
-    if (fields.length > 1 || fields[0] !== "") all.push({ line: began, fields });
+    if (filled(fields) > 0) all.push({ line: began, fields });
   }
   return all;
 }
 
-/** Throws CsvFault. */
+/** Throws CsvFault. Columns without a name, as spreadsheets leave them beside a table, are none unless they have a value. */
 export function readCsv(text: string): CsvRow[] {
   const [header, ...rows] = records(text.replace(/^\ufeff/, ""));
   if (header === undefined) throw new CsvFault(1, "empty");
+  const columns = header.fields.slice(0, filled(header.fields)).map((column) => column.trim());
   return rows.map(({ line, fields }) => {
-    if (fields.length !== header.fields.length) throw new CsvFault(line, "columns");
-    return { ...Object.fromEntries(header.fields.map((column, place) => [column.trim(), fields[place]!])), line };
+    if (fields.length < columns.length || filled(fields) > columns.length) throw new CsvFault(line, "columns");
+    return { ...Object.fromEntries(columns.map((column, place) => [column, bare(fields[place]!)])), line };
   });
 }
