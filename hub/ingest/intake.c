@@ -189,6 +189,37 @@ static void judge_readings(struct intake *intake, struct record *record) {
     }
 }
 
+/* Warns of an interval's values beyond the instrument, which are stored as they came. One with a flag says itself that
+ * it is no good. */
+static void judge_interval(struct intake *intake, const struct document *document) {
+    static const char *const names[] = {"minimum", "mean", "maximum"};
+    const cJSON *entry;
+    int place = 0;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(document->object, "values")) {
+        const char *key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "metric"));
+        const char *flag = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "flag"));
+        const struct metric *metric = key == NULL ? NULL : adapter_metric(intake->adapter, key);
+        bool judged = metric != NULL && metric->kind != METRIC_TEXT && (flag == NULL || strcmp(flag, "N") == 0);
+        for (size_t i = 0; judged && i < COUNT_OF(names); i++) {
+            const cJSON *number = cJSON_GetObjectItemCaseSensitive(entry, names[i]);
+            if (number == NULL || (number->valuedouble >= metric->min && number->valuedouble <= metric->max)) {
+                continue;
+            }
+            char field[64], reason[DECODE_REASON_MAX];
+            snprintf(field, sizeof field, "values[%d].%s", place, names[i]);
+            snprintf(reason, sizeof reason,
+                     "%s: %.9g is outside the range of %s, %.9g to %.9g %s; it was stored as it came", field,
+                     number->valuedouble, metric->key, metric->min, metric->max, metric->unit);
+            warn(intake, &(struct finding){.index = document->index,
+                                           .code = "out_of_range",
+                                           .field = field,
+                                           .value = &number->valuedouble,
+                                           .reason = reason});
+        }
+        place++;
+    }
+}
+
 /* Whether the record is of another subsystem: reported. */
 static bool is_elsewhere(struct intake *intake, const struct record *record, const struct device *device) {
     struct elsewhere here = {.registry = intake->world.registry,
@@ -333,6 +364,7 @@ static bool changes_registry(const struct intake *intake, const cJSON *object) {
 static void take_document(void *user, const struct document *document) {
     struct intake *intake = user;
     intake->new_to_registry = intake->new_to_registry || changes_registry(intake, document->object);
+    judge_interval(intake, document);
     char *text = cJSON_PrintUnformatted(document->object);
     if (text == NULL) {
         intake->batch->failed = true;

@@ -141,6 +141,28 @@ static void test_readings(void **state) {
     expect_warning(message, 0, "no_value", "fuel_percent");
 }
 
+/* Values of intervals are stored as they came, and told of; those with a flag say themselves that they are no good. */
+static void test_intervals(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"device_code\":\"T-1\",\"began_at_ms\":%lld,\"seconds\":60,\"values\":["
+        "{\"metric\":\"speed_km_h\",\"minimum\":0,\"mean\":-999,\"maximum\":300,\"total\":99999},"
+        "{\"metric\":\"nothing\",\"mean\":-999},{\"metric\":\"plate\",\"mean\":-999},"
+        "{\"metric\":\"fuel_percent\",\"mean\":101,\"flag\":\"T\"},"
+        "{\"metric\":\"fuel_percent\",\"mean\":101,\"flag\":\"N\"}]}";
+    char record[512];
+    snprintf(record, sizeof record, text, (long long)FAKE_NOW_MS - 60000);
+    struct batch_message *message = take("interval", record, strlen(record));
+    assert_int_equal(message->problem_count + message->field_count, 0);
+    assert_int_equal(message->warning_count, 3);
+    expect_warning(message, 0, "out_of_range", "values[0].mean");
+    expect_warning(message, 1, "out_of_range", "values[0].maximum");
+    expect_warning(message, 2, "out_of_range", "values[4].mean");
+    cJSON *list = listed(message->warnings, message->warnings_length);
+    assert_true(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "value")->valuedouble == -999);
+    cJSON_Delete(list);
+}
+
 /* Many of one kind are counted, and do not hide others. */
 static void test_lists_end(void **state) {
     (void)state;
@@ -319,7 +341,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_bad_fields),    TEST(test_readings),       TEST(test_lists_end),   TEST(test_empty),
         TEST(test_place_outside), TEST(test_place_doubtful), TEST(test_wrong_topic), TEST(test_wrong_topic_by_names),
-        TEST(test_documents),
+        TEST(test_documents),     TEST(test_intervals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
