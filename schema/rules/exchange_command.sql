@@ -12,6 +12,7 @@ COMMENT ON FUNCTION onemap.exchange_known(jsonb) IS 'Refuses (CH070) a request t
 
 CREATE OR REPLACE FUNCTION onemap.exchange_status_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.exchange_known(request);
     SELECT coalesce(jsonb_agg(jsonb_build_object('target', t.target, 'name_zh', t.name_zh, 'resources', t.resources,
         'records', n.records, 'accepted', n.accepted, 'refused', n.refused, 'waiting', n.waiting, 'held_up', n.held_up,
         'skipped', n.skipped, 'corrections', n.corrections, 'oldest_waiting_at', n.oldest, 'oldest_s', t.oldest_s,
@@ -50,6 +51,7 @@ COMMENT ON FUNCTION onemap.exchange_status_table(jsonb) IS 'The same for people'
 
 CREATE OR REPLACE FUNCTION onemap.exchange_find(request jsonb) RETURNS SETOF onemap.exchange_record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.exchange_known(request);
     SELECT r.* FROM onemap.exchange_record r
     WHERE CASE WHEN request ? 'target' THEN r.target = request->>'target' ELSE NOT starts_with(r.target, 'subscription-') END
       AND (NOT request ? 'number' OR r.id = (request->>'number')::bigint)

@@ -80,6 +80,16 @@ COMMENT ON FUNCTION onemap.http_where(jsonb) IS
     'What lies within the box and the area of a request, of those that it has; NULL: anywhere';
 
 -- A filter that names nothing there is would find nothing, which reads as "all is well".
+CREATE OR REPLACE FUNCTION onemap.http_vendor_check(request jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF request ? 'vendor' AND onemap.identity_departments(request) IS NULL THEN
+        PERFORM onemap.vendor_known(request);
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.http_vendor_check(jsonb) IS
+    'Refuses (CH013) a request that names a vendor that is not there; who sees a part is not told what else there is';
+
 CREATE OR REPLACE FUNCTION onemap.http_check(request jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -96,9 +106,10 @@ BEGIN
     ELSIF request ?& '{from,to}' AND onemap.http_time(request, 'from') >= onemap.http_time(request, 'to') THEN
         RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013', HINT = 'from 须早于 to；只写日期时指该日零时。';
     END IF;
+    PERFORM onemap.http_vendor_check(request);
 END $$;
 COMMENT ON FUNCTION onemap.http_check(jsonb) IS
-    'Refuses (CH013) a request whose subsystem, department or grid_cell is none, or whose from is not before its to';
+    'Refuses (CH013) a request whose subsystem, department, grid_cell or vendor is none, or whose from is not before its to';
 
 CREATE OR REPLACE FUNCTION onemap.http_department_ids(request jsonb) RETURNS int[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -285,6 +285,7 @@ COMMENT ON FUNCTION onemap.http_tokens(jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_alarm_rules(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.http_alarm_check(request);
     SELECT json_build_object('rules', onemap.alarm_rule_list_json(
         CASE WHEN (request->>'edited')::boolean THEN request ELSE request - 'edited' END))
     FROM onemap.identity(request)

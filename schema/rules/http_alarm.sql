@@ -51,6 +51,15 @@ BEGIN
     PERFORM onemap.http_words_check(request, 'subsystem',
         ARRAY(SELECT s.key FROM onemap.subsystem s ORDER BY s.key) || 'hub'::text),
         onemap.http_departments_check(request);
+    -- Alarms of the hub itself have a target above, or a subscription, in the vendor's place.
+    IF request ? 'vendor' AND NOT EXISTS (SELECT FROM onemap.vendor v WHERE v.vendor = request->>'vendor')
+        AND NOT EXISTS (SELECT FROM onemap.alarm a WHERE a.device_id = 0 AND a.vendor = request->>'vendor') THEN
+        PERFORM onemap.http_vendor_check(request);
+    END IF;
+    IF request ? 'rule' AND NOT EXISTS (SELECT FROM onemap.alarm_rule r WHERE r.key = request->>'rule') THEN
+        RAISE EXCEPTION 'there is no alarm rule "%"', request->>'rule' USING ERRCODE = 'CH013',
+            HINT = '报警规则见 /api/v1/alarm_rules。';
+    END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarm_check(jsonb) IS 'Refuses (CH013, CH016) a filter of alarms that names what there is not';
 

@@ -37,6 +37,10 @@ DECLARE
     words text := '(d.code || '' '' || d.name_zh || '' '' || coalesce(d.component_code, '''')::text)';
 BEGIN
     PERFORM onemap.http_check(request);
+    IF request ? 'kind' AND NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.key = request->>'kind') THEN
+        RAISE EXCEPTION 'there is no kind of device "%"', request->>'kind' USING ERRCODE = 'CH013',
+            HINT = '设备种类见 /api/v1/subsystems。';
+    END IF;
     IF request ? 'text' THEN
         SELECT w.pairs, w.patterns INTO wanted FROM onemap.search_wanted(request->>'text') w;
     ELSE

@@ -11,6 +11,7 @@ COMMENT ON FUNCTION onemap.http_vendor_rows(jsonb) IS 'The vendors'' rights that
 
 CREATE OR REPLACE FUNCTION onemap.http_vendors(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.http_check(request);
     SELECT json_build_object('vendors', coalesce(json_agg(to_jsonb(v) ORDER BY v.subsystem, v.vendor), '[]'))
     FROM onemap.http_vendor_rows(request) m JOIN onemap.vendor_overview v ON v.subsystem = m.subsystem AND v.vendor = m.vendor
     WHERE NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem'
@@ -177,6 +178,9 @@ RETURNS TABLE (body json, status int, code text, detail text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE words text; ids bigint[];
 BEGIN
+    IF onemap.identity_departments(request) IS NULL THEN
+        PERFORM onemap.quarantine_filter(request);
+    END IF;
     SELECT coalesce(array_agg(q.id ORDER BY q.id), '{}') INTO ids FROM onemap.http_quarantine_rows(request) q
     WHERE CASE WHEN request ? 'id' THEN q.id = (request->>'id')::bigint ELSE q.replayed_at IS NULL
         AND (NOT request ? 'code' OR q.code = request->>'code')

@@ -231,6 +231,7 @@ GRANT EXECUTE ON FUNCTION onemap.gateway_report(text, jsonb) TO cityhub_hub;
 CREATE OR REPLACE FUNCTION onemap.terminal_list_table(request jsonb) RETURNS TABLE (protocol text, identity text, subsystem text,
     vendor text, device text, dialect text, crc text, "offset" int, secret text, last_seen text, revoked text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.vendor_known(request);
     SELECT t.protocol, t.identity, t.subsystem, t.vendor, t.device_code, nullif(t.dialect, ''), t.crc, t.offset_minutes,
            CASE WHEN t.secret_hash IS NULL THEN 'no' ELSE 'yes' END || CASE WHEN t.sm4_key IS NULL THEN '' ELSE ', SM4 since '
                || onemap.county_time(t.sm4_key_at, 'YYYY-MM-DD') END

@@ -268,6 +268,7 @@ GRANT EXECUTE ON FUNCTION onemap.terminal_tell(jsonb) TO cityhub_hub;
 CREATE OR REPLACE FUNCTION onemap.terminal_command_table(request jsonb) RETURNS TABLE (number bigint, protocol text, identity text,
     command text, state text, asked_by text, asked text, sent text, answered text, detail text, answer text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.vendor_known(request);
     SELECT r.id, r.protocol, r.identity, r.kind, r.state, r.asked_by, onemap.county_time(r.asked_at, 'YYYY-MM-DD HH24:MI:SS'),
            onemap.county_time(r.sent_at, 'YYYY-MM-DD HH24:MI:SS'), onemap.county_time(r.answered_at, 'YYYY-MM-DD HH24:MI:SS'),
            nullif(r.detail, '{}')::text, nullif(r.answer, '{}')::text

@@ -17,6 +17,17 @@ COMMENT ON VIEW onemap.vendor_overview IS
     'their right to push, and the company behind it';
 GRANT SELECT ON onemap.vendor_overview TO cityhub_hub, cityhub_read;
 
+-- A filter that names what there is not would find nothing, which reads as "all is well".
+CREATE OR REPLACE FUNCTION onemap.vendor_known(request jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF request ? 'vendor' AND NOT EXISTS (SELECT FROM onemap.vendor v WHERE v.vendor = request->>'vendor') THEN
+        RAISE EXCEPTION 'there is no vendor "%"', request->>'vendor' USING ERRCODE = 'CH013',
+            HINT = '`cityhub vendor list` shows the vendors.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.vendor_known(jsonb) IS 'Refuses (CH013) a request that names a vendor that is not there';
+
 CREATE OR REPLACE FUNCTION onemap.vendor_add(settings jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,7 +1,7 @@
 -- The ledger of what goes upward.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(71);
+SELECT plan(74);
 
 -- ---- what is there when a target is added, and what changes then ----
 SELECT throws_ok($$SELECT onemap.exchange_target_put('{"target": "city", "resources": ["case"]}')$$, 'CH070',
@@ -120,6 +120,8 @@ SELECT is(pg_temp.board('all'), pg_temp.board('case_step'), 'of one resource all
 SELECT is((onemap.exchange_quality_json('{"target": "late"}')->0) - '{points,content,target_zh,resource_zh}'::text[], '{"target": "late", "resource": "all", "expected": 6, "complete": 33.33, "timely": 25.00, "up": 66.66}',
     'accepted as they are, within the time, reached');
 SELECT throws_ok($$SELECT onemap.exchange_quality('{"target": "moon"}')$$, 'CH070', NULL, 'no such target');
+SELECT throws_ok(format($$SELECT * FROM onemap.%I('{"target": "moon"}')$$, f.f), 'CH070', 'there is no target "moon"', f.f || ' of no such target')
+FROM unnest('{exchange_status_json,exchange_status_table,exchange_find}'::text[]) f (f);
 
 -- ---- what is forgotten of the ledger ----
 UPDATE onemap.exchange_record r SET sent = 'the message', sent_at = now(), answered_at = CASE WHEN r.record LIKE '%/1' THEN now() - interval '3 years' ELSE now() END

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(74);
+SELECT plan(76);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -46,7 +46,7 @@ SELECT is((SELECT count(*)::int FROM test.filter a JOIN test.filter b ON a.name 
     WHERE onemap.http_device_ids(test.ask(a.field || b.field, 'chengguan'), 1000) IS DISTINCT FROM test.wanted('(' || a.condition || ') AND (' || b.condition || ')', 'chengguan')), 0, 'two of them together');
 SELECT is(onemap.http_device_ids(test.ask('{}', 'old'), 1000), '{}', 'a department without devices sees none');
 SELECT throws_ok($$SELECT * FROM onemap.http_devices('{"limit": 1, "after": 0}')$$, 'CH060', NULL, 'nobody sees nothing');
-SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', f.f), 'CH013', NULL, f.f) FROM unnest('{"{\"subsystem\": \"fire\"}","{\"department\": \"moon\"}","{\"grid_cell\": \"000000000000000\"}","{\"text\": \"a b\"}"}'::text[]) f (f);
+SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', f.f), 'CH013', NULL, f.f) FROM unnest('{"{\"subsystem\": \"fire\"}","{\"department\": \"moon\"}","{\"grid_cell\": \"000000000000000\"}","{\"text\": \"a b\"}","{\"kind\": \"moon\"}","{\"vendor\": \"moon\"}"}'::text[]) f (f);
 
 SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', jsonb_build_object('area', a.a::jsonb)), 'CH042', NULL, 'no area: ' || a.a)
 FROM unnest('{"[1, 2]","[1, 2, 3, 4, 5]","[1, 2, 3, 4, 5, 6, 7]","[1, 1, 2, 2, 3, 3]","[1, 1, 2, 99, 3, 3]"}'::text[]) a (a);

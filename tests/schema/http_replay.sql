@@ -1,6 +1,6 @@
 -- Quarantined messages sent again on the page: an administrator alone, no more than fits, once while one is under way, noted.
 BEGIN;
-SELECT plan(14);
+SELECT plan(15);
 SELECT onemap.user_add(jsonb_build_object('login', l, 'name', '某', 'posts', p, 'password_hash', '$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA'))
 FROM (VALUES ('boss', 'admin'), ('li', 'supervisor')) v (l, p);
 CREATE FUNCTION pg_temp.request(login text, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
@@ -17,6 +17,7 @@ SELECT matches(pg_temp.replay('li', :'first'), '^CH066 ', 'who is no administrat
 SELECT is((SELECT concat_ws(' ', l.action, l.person, l.detail) FROM onemap.audit_log l ORDER BY l.id DESC LIMIT 1), 'refused li {"code": "CH066", "action": "quarantine_replay"}', 'and that he tried is noted');
 SELECT is(pg_temp.replay('boss', :'none'), NULL, 'what is not there');
 SELECT throws_ok(format($$SELECT pg_temp.replay('boss', %L)$$, :'beginning'), 'CH013', NULL, 'of which only the beginning is kept');
+SELECT throws_ok($$SELECT pg_temp.replay('boss', '{"vendor": "moon"}')$$, 'CH013', NULL, 'of no such vendor');
 SELECT is(pg_temp.replay('boss', :'first'), '202 {"asked" : 1, "left" : 0}', 'one');
 SELECT is(pg_temp.replay('boss', :'first'), '202 {"asked" : 0, "left" : 1}', 'which is under way');
 SELECT is((SELECT h.body->>'replaying' FROM onemap.http_quarantine_message(pg_temp.request('boss', :'first')) h), 'true', 'as it says');

@@ -53,6 +53,9 @@ SELECT onemap.terminal_version() AS had \gset
 SELECT onemap.terminal_revoke('{"protocol": "hj212", "identity": "NEW-2"}');
 SELECT isnt(onemap.gateway_report('gw1', jsonb_build_object('version', :'had'::text, 'pending', '[]'::jsonb)), NULL, 'and of one that is revoked');
 
+SELECT throws_ok(format($$SELECT * FROM onemap.%I('{"vendor": "moon"}')$$, f.f), 'CH013', 'there is no vendor "moon"', f.f || ' of no such vendor')
+FROM unnest('{terminal_list_table,terminal_command_table}'::text[]) f (f);
+
 -- ---- who logs in at the broker by a token ----
 SELECT is((SELECT count(*)::int FROM onemap.terminal_tokens()), 0, 'no terminal of another protocol');
 SELECT lives_ok(format($$SELECT onemap.terminal_add('{"protocol": "json", "identity": "%s", "subsystem": "%s", "vendor": "acme", "secret_hash": "%s"}')$$,
