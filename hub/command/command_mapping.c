@@ -137,7 +137,7 @@ static int try(const struct config *config, const struct arguments *arguments) {
                                     .device = device == NULL ? "" : device,
                                     .now_ms = clock_now_ms()};
     char *text = file_read(path, FILE_MAX, &length, problem);
-    cJSON *sample = text == NULL ? NULL : cJSON_ParseWithLength(text, length);
+    cJSON *sample = text == NULL ? NULL : mapping_document(text, length);
     int code = EXIT_FAILED;
     if (origin.adapter == NULL || (mapping->adapter != NULL && origin.adapter != mapping->adapter)) {
         code = arguments_misuse(arguments,

@@ -60,8 +60,11 @@ static bool refuse_kind(struct decoder *decoder, const ProtobufCFieldDescriptor 
 /* A number, also as a text: protobuf prints those of 64 bits, NaN and infinity so. */
 static bool is_number(const struct json_value *value, struct json_value *number) {
     *number = *value;
-    return value->kind == JSON_NUMBER || (value->kind == JSON_STRING && !value->wrong_escape && !value->is_cut &&
-                                          json_text_number(value->text, value->length, number));
+    if (value->kind != JSON_STRING || value->wrong_escape || value->is_cut) {
+        return value->kind == JSON_NUMBER;
+    }
+    struct decode_scalar bare = decode_text_bare(&(struct decode_scalar){.text = value->text, .length = value->length});
+    return json_text_number(bare.text, bare.length, number);
 }
 
 static bool whole_scalar(struct decoder *decoder, const ProtobufCFieldDescriptor *field, const struct json_value *value,

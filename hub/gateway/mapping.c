@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/buffer.h"
 #include "hub/base/count.h"
 #include "hub/base/member.h"
+#include "hub/decode/json_reader.h"
 
 enum { OFFSET_LEAST = -720, OFFSET_MOST = 840, BEIJING_MINUTES = 480 };
 
@@ -273,6 +275,68 @@ struct mapping *mapping_parse(const char *text, size_t length, char problem[stat
         return NULL;
     }
     return mapping;
+}
+
+/* ---- messages ---- */
+
+static bool is_value(const char *word, size_t length) {
+    struct json_value number;
+    return (length == 4 && (memcmp(word, "true", 4) == 0 || memcmp(word, "null", 4) == 0)) ||
+           (length == 5 && memcmp(word, "false", 5) == 0) ||
+           (json_text_number(word, length, &number) && isfinite(number.number));
+}
+
+/* The bytes with bare words that are no values as texts. */
+static void quote_words(struct buffer *out, const char *at, const char *end) {
+    static const char marks[] = "{}[]:, \t\r\n"; /* and its NUL */
+    while (at < end) {
+        const char *start = at;
+        if (*at == '"') {
+            for (at++; at < end && *at != '"'; at++) {
+                at += *at == '\\' && at + 1 < end;
+            }
+            at += at < end;
+            buffer_bytes(out, start, (size_t)(at - start));
+        } else if (memchr(marks, *at, sizeof marks) != NULL) {
+            buffer_bytes(out, at++, 1);
+        } else {
+            while (at < end && *at != '"' && memchr(marks, *at, sizeof marks) == NULL) {
+                at++;
+            }
+            if (is_value(start, (size_t)(at - start))) {
+                buffer_bytes(out, start, (size_t)(at - start));
+            } else {
+                buffer_json(out, start, (size_t)(at - start));
+            }
+        }
+    }
+}
+
+/* An object or a list, and nothing behind it: any words are one text or several once they are quoted. */
+static cJSON *whole_document(const char *bytes, size_t length) {
+    const char *end = NULL;
+    cJSON *document = cJSON_ParseWithLengthOpts(bytes, length, &end, false);
+    while (end != NULL && end < bytes + length && (*end == '\0' || strchr(" \t\r\n", *end) != NULL)) {
+        end++;
+    }
+    if (end != bytes + length || !(cJSON_IsObject(document) || cJSON_IsArray(document))) {
+        cJSON_Delete(document);
+        return NULL;
+    }
+    return document;
+}
+
+cJSON *mapping_document(const char *bytes, size_t length) {
+    cJSON *document = cJSON_ParseWithLength(bytes, length);
+    if (document == NULL && length > 0) {
+        static const char mark[] = "\xef\xbb\xbf";
+        bool marked = length >= 3 && memcmp(bytes, mark, 3) == 0;
+        struct buffer quoted = {0};
+        quote_words(&quoted, bytes + (marked ? 3 : 0), bytes + length);
+        document = quoted.failed ? NULL : whole_document(quoted.data, quoted.length);
+        buffer_free(&quoted);
+    }
+    return document;
 }
 
 void mapping_free(struct mapping *mapping) {

@@ -74,11 +74,12 @@ static const cJSON *translate(const cJSON *map, const cJSON *value) {
 }
 
 static bool read_number(const cJSON *value, double *number) {
-    char *end = NULL;
-    if (cJSON_IsString(value) && value->valuestring[0] != '\0' &&
-        value->valuestring[strspn(value->valuestring, "0123456789+-.eE")] == '\0') {
-        *number = strtod(value->valuestring, &end);
-        return *end == '\0' && isfinite(*number);
+    if (cJSON_IsString(value)) {
+        const char *text = value->valuestring + strspn(value->valuestring, " \t\r\n");
+        char *end = NULL;
+        size_t length = strspn(text, "0123456789+-.eE");
+        *number = strtod(text, &end);
+        return length > 0 && end == text + length && end[strspn(end, " \t\r\n")] == '\0' && isfinite(*number);
     }
     *number = cJSON_IsNumber(value) ? value->valuedouble : NAN;
     return isfinite(*number);
@@ -394,7 +395,7 @@ static void unpack(const struct mapping *mapping, const struct mapping_place *pl
     for (const cJSON *one = cJSON_IsArray(paths) ? paths->child : paths; one != NULL;
          one = cJSON_IsArray(paths) ? one->next : NULL) {
         cJSON *text = (cJSON *)(uintptr_t)mapping_find(one, place, &(cJSON){0});
-        cJSON *inner = cJSON_IsString(text) ? cJSON_Parse(text->valuestring) : NULL;
+        cJSON *inner = cJSON_IsString(text) ? mapping_document(text->valuestring, strlen(text->valuestring)) : NULL;
         if (inner != NULL) { /* takes the place of the text, and keeps its name and neighbours */
             cJSON_free(text->valuestring);
             text->valuestring = inner->valuestring;

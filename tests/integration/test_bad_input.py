@@ -111,6 +111,7 @@ JSON_CASES = {
     "time beyond 64 bits": ([NOT_A_TIME % 10**30, "GOOD"], [(0, "wrong_type")], 1),
     "time in seconds": ([NOT_A_TIME % 1700000000, "GOOD"], [(0, "time_too_old")], 1),
     "value as text": (["GOOD", NOT_A_VALUE % '"12"'], [], 2),
+    "value as text with blanks": (["GOOD", NOT_A_VALUE % '" 12.5\\r\\n"', NOT_A_VALUE.replace('"a"', '"b"') % '"1 2"'], [(2, "wrong_type")], 2),
     "value as word": (["GOOD", NOT_A_VALUE % '"--"'], [(1, "wrong_type")], 1),
     "value as object": (["GOOD", NOT_A_VALUE % "{}"], [(1, "wrong_type")], 1),
     "value as bool": (["GOOD", NOT_A_VALUE % "true"], [(1, "wrong_type")], 1),

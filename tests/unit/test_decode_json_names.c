@@ -42,10 +42,12 @@ static void test_numbers_as_texts(void **state) {
                                         "\"system\":\"GCJ02\"}");
     assert_true(decoded_value(got, dust, "pm25_ug_m3") == 35.5);
     assert_true(got->has_position);
+    got = accepted(decoded, "dust", "\"pm25_ug_m3\":\"  35.5 \\r\\n\\u0000\"");
+    assert_true(decoded_value(got, dust, "pm25_ug_m3") == 35.5);
     got = accepted(decoded, "sanitation", "\"stalls_total\":\"8\",\"visitors_total\":\"8.0\",\"load_kg\":\"-0\"");
     assert_true(decoded_value(got, sanitation, "stalls_total") == 8);
     assert_true(decoded_value(got, sanitation, "visitors_total") == 8);
-    static const char *const bad[] = {"\"\"",   "\" 1\"", "\"1 \"",         "\"1,5\"", "\"0x10\"", "\"01\"",
+    static const char *const bad[] = {"\"\"",   "\" \"",  "\"1 2\"",        "\"1,5\"", "\"0x10\"", "\"01\"",
                                       "\"1e\"", "\"+1\"", "\"\\u0031\\q\"", "\"N/A\"", "\"null\"", "\"true\""};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         char members[100];

@@ -142,7 +142,7 @@ static void test_values(void **state) {
         FIELDS(
             "\"a\": {\"field\": \"pm25_ug_m3\", \"unit\": \"mg/m3\"}, \"b\": {\"field\": \"air_temp_c\", "
             "\"scale\": 0.1, \"add\": -40}, \"c\": {\"field\": \"spraying_on\", \"map\": {\"on\": true, \"0\": false}}"),
-        "{\"a\": \"0.0351\", \"b\": 653, \"c\": \"on\", \"d\": {\"x\": [1]}, \"e\": null, \"noise_dba\": 60}",
+        "{\"a\": \" 0.0351\\r\\n\", \"b\": 653, \"c\": \"on\", \"d\": {\"x\": [1]}, \"e\": null, \"noise_dba\": 60}",
         "[{" AT ",\"pm25_ug_m3\":35.1,\"air_temp_c\":25.3,\"spraying_on\":true,\"noise_dba\":60}] "
         "[[{\"key\":\"d\",\"value\":\"{\\\"x\\\":[1]}\"}]] ");
     /* What is no number, what the code map does not have, and a field that is there already. */
@@ -245,10 +245,50 @@ static void test_refused(void **state) {
     refuse("{\"values\": \"\", \"signature\": \"md5\"}", "signature: must be one of onenet");
 }
 
+/* What JSON has not costs itself; what is no JSON then either is none. */
+static void test_documents(void **state) {
+    (void)state;
+    static const struct {
+        const char *bytes, *wanted; /* NULL = it is no JSON */
+    } cases[] = {
+        {"{\"a\":1,\"b\":[true,null,-2.5e3]}", "{\"a\":1,\"b\":[true,null,-2500]}"},
+        {"{\"a\":NaN,\"b\":5}", "{\"a\":\"NaN\",\"b\":5}"},
+        {"\xef\xbb\xbf[-Infinity, --,\t1.#QNAN,None ,false, 7e1]",
+         "[\"-Infinity\",\"--\",\"1.#QNAN\",\"None\",false,70]"},
+        {"{\"NaN: -\\\" x\":\"a NaN, b\",\"c\":nan}", "{\"NaN: -\\\" x\":\"a NaN, b\",\"c\":\"nan\"}"},
+        {"[NaN]\r\n", "[\"NaN\"]"},
+        {"[NaN", NULL},
+        {"[NaN] and more", NULL},
+        {"words", NULL},
+        {"two words", NULL},
+        {"[\"a\\", NULL},
+        {"[\"a\" NaN]", NULL},
+        {"{\"a\": NaN \"b\"}", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        size_t length = strlen(cases[i].bytes);
+        char *exact = malloc(length + (length == 0)); /* so that the sanitizer sees a read too far */
+        memcpy(exact, cases[i].bytes, length);
+        cJSON *document = mapping_document(exact, length);
+        char *text = document == NULL ? NULL : cJSON_PrintUnformatted(document);
+        if (cases[i].wanted == NULL) {
+            assert_null(document);
+        } else {
+            assert_non_null(text);
+            assert_string_equal(text, cases[i].wanted);
+        }
+        cJSON_free(text);
+        cJSON_Delete(document);
+        free(exact);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shipped),  cmocka_unit_test(test_values), cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_times),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_shipped),   cmocka_unit_test(test_values), cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_failures),  cmocka_unit_test(test_times),  cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_documents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
