@@ -94,3 +94,49 @@ COMMENT ON FUNCTION onemap.presence_sweep(timestamptz) IS
     'Marks devices offline after their kind''s offline_after and vendors silent after theirs, opens and closes the alarms; '
     'listening_since: since when the hub has been receiving without a break; returns the devices that went offline';
 GRANT EXECUTE ON FUNCTION onemap.presence_sweep(timestamptz) TO cityhub_hub;
+
+-- ---- clocks ----
+-- Who is online and says nothing newer than hours ago has a clock that is slow, a time zone too many, or has not caught up yet
+-- after an outage, for which there is an hour. Mostly it is all of a vendor's devices: one alarm a vendor.
+
+SELECT onemap.alarm_rule_default('hub', 'clock_behind', '{"name_zh": "设备时钟落后", "kind": "derived", "severity": "minor",
+    "source": "assumed: clock_behind"}');
+
+INSERT INTO onemap.setting (key, value, comment_zh) VALUES
+    ('clock_behind', '2 hours', '设备在线一小时以上，最新的数据却比收到它时早了多久（且早于该种设备的离线时限）就报警')
+ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
+
+CREATE OR REPLACE FUNCTION onemap.presence_clock_sweep() RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v record; rule int; found text[] := '{}'::text[]; many int := 0; late interval := onemap.setting('clock_behind')::interval;
+    zone interval := onemap.local_time(now()) - (now() AT TIME ZONE 'UTC');
+BEGIN
+    SELECT r.id INTO rule FROM onemap.alarm_rule r WHERE r.subsystem = 'hub' AND r.key = 'clock_behind';
+    FOR v IN
+        SELECT d.vendor, count(*)::int AS devices, max(b.lag) AS lag,
+               (array_agg(d.subsystem || ' ' || d.code ORDER BY b.lag DESC, d.id))[1] AS example,
+               count(*) FILTER (WHERE abs(extract(epoch FROM b.lag - zone)) < 600) AS by_the_zone
+        FROM onemap.device_state s JOIN onemap.device d ON d.id = s.device_id AND d.status <> 'retired'
+        LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
+        CROSS JOIN LATERAL (SELECT s.last_seen_at - s.observed_at AS lag) b
+        WHERE s.online AND s.changed_at < now() - interval '1 hour'
+            AND b.lag > greatest(late, coalesce(k.offline_after, '1 hour'))
+        GROUP BY d.vendor
+    LOOP
+        PERFORM onemap.alarm_open(rule, 0, v.vendor, onemap.alarm_next_time(rule, 0, v.vendor, now()), v.devices,
+            jsonb_build_object('devices', v.devices, 'text_zh', format(
+                '%s 台设备在线，最新的数据却是几小时以前的，如 %s 早 %s 小时；%s', v.devices, v.example,
+                round(extract(epoch FROM v.lag) / 3600, 1), CASE WHEN v.by_the_zone > 0
+                THEN '差的正好是时区，请厂商查 observed_at_ms 是不是 UTC' ELSE '请厂商查时钟、时区，或补传未完' END)));
+        found := found || v.vendor;
+        many := many + v.devices;
+    END LOOP;
+    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, now()), close_reason = 'its devices tell of now again'
+    WHERE a.rule_id = rule AND a.closed_at IS NULL AND a.vendor <> ALL (found);
+    RETURN many;
+END $$;
+COMMENT ON FUNCTION onemap.presence_clock_sweep() IS
+    'Opens the alarm hub/clock_behind of vendors with devices that have been online for an hour and whose newest record was '
+    'older than clock_behind when it came; closes it when there are none; returns the devices';
+INSERT INTO onemap.sweep (function_name) VALUES ('presence_clock_sweep') ON CONFLICT DO NOTHING;

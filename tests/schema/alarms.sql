@@ -1,6 +1,6 @@
 -- Alarm rules and alarms, and silence of devices and vendors.
 BEGIN;
-SELECT plan(90);
+SELECT plan(97);
 
 CREATE FUNCTION pg_temp.rule(the_key text) RETURNS int LANGUAGE sql AS $$ SELECT id FROM onemap.alarm_rule WHERE subsystem = 'dust' AND key = the_key $$;
 CREATE FUNCTION pg_temp.open_alarms(the_key text) RETURNS int LANGUAGE sql AS $$
@@ -241,5 +241,27 @@ BEGIN
 END $$;
 SELECT is(pg_temp.flapped(true), pg_temp.flapped(false), 'alarms and what is pending are the same');
 SELECT cmp_ok(length(pg_temp.flapped(true)), '>', 4000, 'and there are many of them');
+
+-- ---- clocks that are behind ----
+SELECT onemap.vendor_put('dust', 'slow', '{}');
+INSERT INTO onemap.device (subsystem, vendor, code, kind, status) SELECT 'dust', 'slow', 'C' || n, 'site_monitor', 'active' FROM generate_series(1, 3) n;
+DELETE FROM onemap.device_state;
+INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, changed_at)
+SELECT d.id, now() - CASE d.code WHEN 'C1' THEN interval '8 hours 1 minute' WHEN 'C2' THEN '1 hour 59 minutes' ELSE '3 days' END, now() - interval '1 minute',
+    now() - CASE d.code WHEN 'C3' THEN interval '59 minutes' ELSE '1 day' END FROM onemap.device d WHERE d.vendor = 'slow';
+CREATE FUNCTION pg_temp.behind() RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', o.vendor, o.value, o.text_zh, o.closed_at IS NOT NULL), ', ' ORDER BY o.id) FROM onemap.alarm_overview o WHERE o.key = 'clock_behind' $$;
+SELECT is(onemap.presence_clock_sweep(), 1, 'a device that is online and tells of hours ago; one that is back for less than an hour may catch up yet');
+SELECT is(pg_temp.behind(), 'slow 1 设备时钟落后：slow（1 台设备在线，最新的数据却是几小时以前的，如 dust C1 早 8.0 小时；差的正好是时区，请厂商查 observed_at_ms 是不是 UTC） f', 'is an alarm of its vendor');
+UPDATE onemap.device_state s SET changed_at = now() - interval '2 hours';
+SELECT is(onemap.presence_clock_sweep(), 2, 'that has not caught up in an hour');
+UPDATE onemap.device_state s SET online = false FROM onemap.device d WHERE d.id = s.device_id AND d.code = 'C1';
+SELECT is(onemap.presence_clock_sweep(), 1, 'who is silent is not late');
+UPDATE onemap.device_state s SET observed_at = s.last_seen_at;
+SELECT is(onemap.presence_clock_sweep(), 0, 'all tell of now');
+SELECT matches(pg_temp.behind(), ' t$', 'and the alarm ends by itself');
+UPDATE onemap.device_state s SET observed_at = s.last_seen_at - interval '3 hours', online = true;
+UPDATE onemap.device_kind k SET offline_after = '1 day' WHERE k.subsystem = 'dust' AND k.key = 'site_monitor';
+SELECT is(onemap.presence_clock_sweep(), 0, 'of a kind that is heard once a day nothing newer is expected');
 SELECT * FROM finish();
 ROLLBACK;
