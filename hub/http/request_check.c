@@ -273,17 +273,32 @@ bool request_body_is_text(struct request *request, const char *bytes, size_t len
     return text;
 }
 
+/* Takes off what stands around a document and is not of it: the byte order mark of a file, the NUL of a C program. */
+static void trim_document(struct request *request) {
+    struct buffer *body = &request->body;
+    while (body->length > 0 && body->data[body->length - 1] == '\0') {
+        body->length--;
+    }
+    if (body->length >= 3 && memcmp(body->data, "\xef\xbb\xbf", 3) == 0) {
+        body->length -= 3;
+        memmove(body->data, body->data + 3, body->length);
+    }
+    request->body_length = body->length;
+}
+
 bool request_body_fits(struct request *request) {
     const struct route *route = request->route;
+    bool is_document = route->body.sink == NULL && strcmp(route->body.types, "application/json") == 0;
+    if (is_document) {
+        trim_document(request);
+    }
     if (request->body_length == 0) {
         if (!route->body.optional) {
             request_refuse(request, PROBLEM_BODY, "缺少请求体（%s）", "the body is missing (%s)", route->body.types);
         }
         return route->body.optional;
     }
-    bool is_json = strcmp(route->body.types, "application/json") == 0;
-    return route->body.sink != NULL || !is_json ||
-           request_body_is_text(request, request->body.data, request->body.length);
+    return !is_document || request_body_is_text(request, request->body.data, request->body.length);
 }
 
 /* ---- the answer's type ---- */

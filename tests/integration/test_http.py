@@ -231,9 +231,13 @@ def test_writing_route(probe):
         assert (response.status_code, response.json()) == (201, {"number": number, "词": "汉"})
         assert probe.get("/probe").text == "on"  # on whichever connection
     assert probe.database.value("SELECT count(*) FROM onemap.probe_note") == 10
-    for bad in ('{"a": ', "[1,]", '{"a": "\\u0000"}', "[" * 90000, '"\t"x'):
-        problem(requests.post(probe.url + "/probe", data=bad, headers={"Content-Type": "application/json"}, timeout=30), 400, "CH044")
+    json_type = {"Content-Type": "application/json"}
+    for bad in ('{"a": ', "[1,]", '{"a": "\\u0000"}', "[" * 90000, '"\t"x', "{}\0{}", "\0", "\ufeff\ufeff{}"):
+        problem(requests.post(probe.url + "/probe", data=bad.encode(), headers=json_type, timeout=30), 400, "CH044")
     assert probe.database.value("SELECT count(*) FROM onemap.probe_note") == 10
+    for around in ("\ufeff{}", "{}\0", "\ufeff{}\0\0"):  # a file's byte order mark, a C program's NUL
+        response = requests.post(probe.url + "/probe", data=around.encode(), headers=json_type, timeout=30)
+        assert (response.status_code, response.json()) == (201, {})
 
 
 def test_body_of_bytes(probe):
