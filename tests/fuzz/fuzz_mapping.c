@@ -26,7 +26,7 @@ static void check_numbers(const cJSON *item) {
 }
 
 static void check(const struct mapping *mapping, const char *bytes, size_t length) {
-    cJSON *document = cJSON_ParseWithLength(bytes, length), *telemetry = cJSON_CreateArray();
+    cJSON *document = mapping_document(bytes, length), *telemetry = cJSON_CreateArray();
     cJSON *intervals = cJSON_CreateArray();
     struct mapping_outcome outcome;
     const struct mapping_origin origin = {.adapter = mapping->adapter == NULL ? adapter_find("dust") : mapping->adapter,
