@@ -1,6 +1,6 @@
 -- Terminals and the gateways' list of them.
 BEGIN;
-SELECT plan(35);
+SELECT plan(37);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "acme"}');
 
 SELECT is(onemap.terminal_add('{"protocol": "jt808", "identity": "0013800138000", "subsystem": "dust", "vendor": "acme"}'),
