@@ -333,7 +333,7 @@ cJSON *mapping_document(const char *bytes, size_t length) {
         bool marked = length >= 3 && memcmp(bytes, mark, 3) == 0;
         struct buffer quoted = {0};
         quote_words(&quoted, bytes + (marked ? 3 : 0), bytes + length);
-        document = quoted.failed ? NULL : whole_document(quoted.data, quoted.length);
+        document = quoted.failed || quoted.length == 0 ? NULL : whole_document(quoted.data, quoted.length);
         buffer_free(&quoted);
     }
     return document;

@@ -261,6 +261,7 @@ def mappings():
     record = {"id": 7, "ts": "2026-11-27T05:00:00.5+08:00", "x": 114.1, "y": "34.2", "a": "0.03", "b": "on", "c": {"d": None}, "f": base64.b64encode(frame).decode(),
               "l": [{"n": "noise_dba", "v": 61.5}, {"n": 1}]}
     write("fuzz_mapping", "all", json.dumps({"A": [record, {"t": 2, "z": 1}], "B": {"v": {"a": 1e9}}, "msg": json.dumps([{"a": 1}])}).encode())
+    write("fuzz_mapping", "mark", b"\xef\xbb\xbf")
 
 
 def media_files():

@@ -3,8 +3,11 @@ makes the platform fail holds up its own case alone."""
 import json
 
 import pytest
+import test_upstream
 from harness.process import wait_until
-from test_upstream import ASK, books, city, county, in_order  # noqa: F401  (fixtures)
+from test_upstream import ASK, books, in_order
+
+county, city = test_upstream.county, test_upstream.city
 
 PAGE = "<!DOCTYPE html><html><body>请先登录 login</body></html>"
 
@@ -16,7 +19,7 @@ PAGE = "<!DOCTYPE html><html><body>请先登录 login</body></html>"
     {"status": 429}, {"status": 429, "headers": {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}}, {"status": 429, "headers": {"Retry-After": "-1"}},
     {"status": 429, "headers": {"Retry-After": "Wed, 21 Oct 2099 07:28:00 GMT"}}, {"status": 429, "headers": {"Retry-After": "1e999"}}],
     ids=lambda odd: json.dumps(odd, ensure_ascii=True)[:60])
-def test_no_answer_is_no_receipt(county, city, odd):  # noqa: F811
+def test_no_answer_is_no_receipt(county, city, odd):
     """Whether it has stored what it does not answer or not: the record waits, is tried later, and is there once in the end."""
     county.database.value("SELECT test.drive('accepted')")
     path = county.target(city.url)
@@ -37,7 +40,7 @@ def test_no_answer_is_no_receipt(county, city, odd):  # noqa: F811
 @pytest.mark.parametrize("odd", [{"text": '{"code": 0, "receipt": "R"}', "gzip": True}, {"text": '\ufeff{"code": 0, "receipt": "R"}'},
                                  {"hex": '{"code": 0, "receipt": "R", "message": "'.encode().hex() + "b3c9b9a6" + '"}'.encode().hex()}],
                          ids=["gzip", "BOM", "GBK"])
-def test_odd_answers_are_read(county, city, odd):  # noqa: F811
+def test_odd_answers_are_read(county, city, odd):
     county.database.value("SELECT test.drive('reported')")
     path = county.target(city.url)
     city.behave(odd=odd)
@@ -45,7 +48,7 @@ def test_odd_answers_are_read(county, city, odd):  # noqa: F811
     assert county.database.value("SELECT receipt FROM onemap.exchange_record") == "R"
 
 
-def test_refusal_then_success(county, city):  # noqa: F811
+def test_refusal_then_success(county, city):
     """A platform that thinks better of it: the receipt counts, and the record is there once."""
     code = county.database.value("SELECT test.drive('accepted')")
     path = county.target(city.url)
@@ -58,7 +61,7 @@ def test_refusal_then_success(county, city):  # noqa: F811
 
 
 @pytest.mark.parametrize("batch", [1, 8])
-def test_one_record_that_makes_it_fail(county, city, batch):  # noqa: F811
+def test_one_record_that_makes_it_fail(county, city, batch):
     """The oldest of all: the platform answers 500 to whatever message it is in. All other cases go up meanwhile."""
     poison, *others = (county.database.value("SELECT test.drive('accepted')") for _ in range(6))
     more = {"to": {"batch": batch, "records": "records"}, "answer": {"records": "results", "number": "number"}} if batch > 1 else {}
@@ -78,7 +81,7 @@ def test_one_record_that_makes_it_fail(county, city, batch):  # noqa: F811
 
 
 @pytest.mark.parametrize("length", [2, 7])
-def test_pages_that_go_round(county, city, length):  # noqa: F811
+def test_pages_that_go_round(county, city, length):
     """Asked what it has, the platform's next page leads back: that is no answer, and reports go on."""
     county.database.value("SELECT test.drive('dispatched')")
     path = county.target(city.url, ask=ASK)
@@ -94,7 +97,7 @@ def test_pages_that_go_round(county, city, length):  # noqa: F811
 
 @pytest.mark.parametrize("odd", [{"hex": b'{"list": [{"lsh": "\xba\xc5", "zy": "\xff\\u0007"}]}'.hex()}, {"text": PAGE}, {"text": '{"list": ['}, {"text": '{"list": {}}'}],
                          ids=["GBK", "page", "cut", "no list"])
-def test_odd_answers_to_what_it_has(county, city, odd):  # noqa: F811
+def test_odd_answers_to_what_it_has(county, city, odd):
     """Whatever a platform says that it has: reports go on, and what can be read is told."""
     county.database.value("SELECT test.drive('dispatched')")
     path = county.target(city.url, ask=ASK)

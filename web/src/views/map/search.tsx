@@ -32,7 +32,14 @@ export function Search({ onGo }: { onGo: (lon: number, lat: number) => void }): 
   const [open, setOpen] = useState(false);
   const [place, setPlace] = useState(0);
   const timer = useRef<ReturnType<typeof setTimeout>>();
-  useEffect(() => () => clearTimeout(timer.current), []);
+  const closing = useRef<ReturnType<typeof setTimeout>>(); // who is back before it is over still looks at it
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current);
+      clearTimeout(closing.current);
+    },
+    [],
+  );
   const answer = useAsk<{ results: Result[] }>([...asked].length < 2 ? null : "search", { q: asked, limit: 8 });
   const results = [...asked].length < 2 ? [] : (answer.data?.results ?? []);
   const type = (value: string) => {
@@ -78,8 +85,11 @@ export function Search({ onGo }: { onGo: (lon: number, lat: number) => void }): 
         value={text}
         onInput={(event) => type(event.currentTarget.value)}
         onKeyDown={onKey}
-        onBlur={() => setTimeout(() => setOpen(false), 150)}
-        onFocus={() => setOpen(true)}
+        onBlur={() => (closing.current = setTimeout(() => setOpen(false), 150))}
+        onFocus={() => {
+          clearTimeout(closing.current);
+          setOpen(true);
+        }}
       />
       <ul id="search-results" role="listbox" aria-label={t("search")} class={`search-results ${shown ? "" : "hidden"}`}>
         {results.map((result, at) => (
