@@ -32,6 +32,8 @@ export interface Found {
   lat: number;
 }
 
+type TileId = { x: number; y: number; z: number };
+
 interface Callbacks {
   onView: (box: Box, lon: number, lat: number, zoom: number) => void;
   /** `key` is null for a case of a tile, which does not know its number: `lon`, `lat` is where it is. */
@@ -135,6 +137,8 @@ export class Canvas {
   /** Whether all tiles were there once. */
   private whole = false;
   private dirty = new Set<PointLayer>();
+  /** Tiles that did not come, by source. */
+  private readonly lost = new Map<string, TileId[]>();
   /** Asked for in the turn before. */
   private asked = new Set<PointLayer>();
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -193,7 +197,8 @@ export class Canvas {
     map.on("webglcontextrestored", () => callbacks.onLost(false));
     // A tile that does not come: the stream says what is live and what is not; a session that is over is told to the login.
     map.on("error", (event) => {
-      const { sourceId } = event as { sourceId?: string };
+      const { sourceId, tile } = event as { sourceId?: string; tile?: { tileID: { canonical: TileId } } };
+      if (sourceId !== undefined && tile !== undefined && TILED.includes(sourceId)) this.lost.set(sourceId, [...(this.lost.get(sourceId) ?? []), tile.tileID.canonical]);
       const status = (event.error as { status?: number } | undefined)?.status;
       if (status === 401 && presence.value === "in") presence.value = "over";
       else if (sourceId?.startsWith("base-")) this.groundAway();
@@ -217,12 +222,21 @@ export class Canvas {
 
   /** After a gap: outlines whose tiles did not come in it. */
   again(): void {
-    for (const layer of ["grid", "department", "zone"]) if (this.map.getSource(layer)) this.map.refreshTiles(layer);
+    for (const layer of ["grid", "department", "zone"]) this.ask(layer);
+  }
+
+  /** Tiles that did not come by name: to be asked for with all others they would wait for ever (MapLibre 6.11, VectorTileSource.loadTile). */
+  private ask(layer: string): void {
+    if (!this.map.getSource(layer)) return;
+    const lost = this.lost.get(layer);
+    this.lost.delete(layer);
+    if (lost !== undefined) this.map.refreshTiles(layer, lost);
+    this.map.refreshTiles(layer);
   }
 
   /** What was asked for the last time once more: the hub's stream may be a moment before its tiles. */
   private refresh(): void {
-    for (const layer of new Set([...this.dirty, ...this.asked])) if (this.map.getSource(layer)) this.map.refreshTiles(layer);
+    for (const layer of new Set([...this.dirty, ...this.asked])) this.ask(layer);
     this.asked = this.dirty;
     this.dirty = new Set();
     this.timer = this.asked.size === 0 ? undefined : setTimeout(() => this.refresh(), REFRESH_MS);
