@@ -52,7 +52,7 @@ BEGIN
         ARRAY(SELECT s.key FROM onemap.subsystem s ORDER BY s.key) || 'hub'::text),
         onemap.http_departments_check(request);
     -- Alarms of the hub itself have a target above, or a subscription, in the vendor's place.
-    IF request ? 'vendor' AND NOT EXISTS (SELECT FROM onemap.vendor v WHERE v.vendor = request->>'vendor')
+    IF request ? 'vendor'
         AND NOT EXISTS (SELECT FROM onemap.alarm a WHERE a.device_id = 0 AND a.vendor = request->>'vendor') THEN
         PERFORM onemap.http_vendor_check(request);
     END IF;
