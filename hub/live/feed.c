@@ -230,12 +230,15 @@ static struct feed_entry *entry_new(struct feed *feed, const struct feed_key *ke
 /* The thing's entry, made if there is none, at the end of its list with a new position. NULL = memory is out: the
  * layer is lost. */
 static struct feed_entry *entry_change(struct feed *feed, const struct feed_key *key, size_t readings) {
-    struct feed_entry *entry = list_reserve(&feed->lists[key->layer]) ? entry_find(feed, key) : NULL;
-    if (entry != NULL) {
-        entry_again(feed, entry);
-        return entry;
+    struct feed_entry *entry = NULL;
+    if (list_reserve(&feed->lists[key->layer])) {
+        entry = entry_find(feed, key);
+        if (entry != NULL) {
+            entry_again(feed, entry);
+        } else {
+            entry = entry_new(feed, key, readings);
+        }
     }
-    entry = feed->lists[key->layer].end < feed->lists[key->layer].room ? entry_new(feed, key, readings) : NULL;
     if (entry == NULL) {
         feed_lost(feed, 1U << key->layer);
     }
