@@ -22,8 +22,8 @@ packages_test=(
     python3-jsonschema
     wrk gdal-bin rabbitmq-server chromium fonts-noto-cjk nginx-light libnginx-mod-stream
 )
-# What tests/bench/peers measures the hub against; no test needs them.
-packages_peers=(python3-paho-mqtt python3-psycopg2)
+# What tests/bench measures the hub against; no test needs them.
+packages_peers=(python3-paho-mqtt python3-psycopg2 cgi-mapserver spawn-fcgi nginx-light libnginx-mod-nchan)
 # Whoever has Node.js from elsewhere keeps it: Debian's npm would not go with it.
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     packages_build+=(nodejs npm)

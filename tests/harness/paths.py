@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SUBSYSTEMS = tuple(sorted(folder.name for folder in (ROOT / "adapters").iterdir() if (folder / f"{folder.name}.c").exists()))
@@ -38,3 +39,8 @@ def postgres_program(name):
     if found is None:
         raise FileNotFoundError(f"{name} of PostgreSQL 15 is missing: install package postgresql-15")
     return found
+
+
+def install_packages(group):
+    """The Debian packages of a group of deploy/packages.sh, those that are missing."""
+    subprocess.run(["bash", "-c", f". {ROOT}/deploy/packages.sh && install_packages {group}"], check=True)

@@ -1,5 +1,5 @@
 """What a county would take instead of the hub's tiles: MapServer by FastCGI on the same points in PostGIS, and nginx as a cache before
-the hub. Debian's packages, none of which the bench installs: cgi-mapserver, spawn-fcgi, nginx-light."""
+the hub. Debian's cgi-mapserver, spawn-fcgi and nginx-light."""
 import os
 import pathlib
 import shutil
@@ -49,12 +49,6 @@ http {{
     }}
 }}
 """
-
-
-def missing():
-    """The Debian packages that are not installed."""
-    there = {"cgi-mapserver": MAPSERV.exists(), "spawn-fcgi": shutil.which("spawn-fcgi", path=ENVIRONMENT), "nginx-light": shutil.which("nginx", path=ENVIRONMENT)}
-    return [package for package, found in there.items() if not found]
 
 
 class Peers:
