@@ -56,6 +56,7 @@ struct config {
     int64_t http_connections;
     int64_t http_address_connections;
     int64_t http_streams;
+    int64_t http_stream_mb_s;
     int64_t http_timeout_s;
     int64_t http_deadline_s;
     int64_t http_stall_s;

@@ -45,15 +45,18 @@ struct feed_clients {
     struct feed_channel *channels;
     size_t count, most;
     size_t shared_bytes;
-    uint64_t left_ms; /* when the last one left */
+    uint64_t left_ms;                /* when the last one left */
+    uint64_t bytes_s, turn_ms, sent; /* what may be sent; when the last turn was; bytes that were sent since */
     void (*started)(void *user);
     void *user;
 };
 
-struct feed_clients *feed_clients_new(struct feed *feed, size_t most, void (*started)(void *user), void *user) {
+struct feed_clients *feed_clients_new(struct feed *feed, size_t most, uint64_t bytes_s, void (*started)(void *user),
+                                      void *user) {
     struct feed_clients *clients = calloc(1, sizeof *clients);
     if (clients != NULL) {
-        *clients = (struct feed_clients){.feed = feed, .most = most, .started = started, .user = user};
+        *clients =
+            (struct feed_clients){.feed = feed, .most = most, .bytes_s = bytes_s, .started = started, .user = user};
     }
     return clients;
 }
@@ -324,6 +327,7 @@ ssize_t feed_client_pull(struct feed_client *client, char *room, size_t size, ui
     if (failed && used == 0) {
         return -1;
     }
+    client->clients->sent += used;
     client->waiting = used == 0;
     client->sent_ms = used > 0 ? now_ms : client->sent_ms;
     return (ssize_t)used;
@@ -331,8 +335,18 @@ ssize_t feed_client_pull(struct feed_client *client, char *room, size_t size, ui
 
 /* ---- turns ---- */
 
+static bool is_due(const struct feed_clients *clients, uint64_t now_ms) {
+    uint64_t rest_ms = clients->sent * 1000 / clients->bytes_s;
+    return now_ms - clients->turn_ms >= (rest_ms < FEED_TURN_MS_MAX ? rest_ms : FEED_TURN_MS_MAX);
+}
+
 void feed_clients_turn(struct feed_clients *clients, uint64_t now_ms) {
     struct feed *feed = clients->feed;
+    if (!is_due(clients, now_ms)) {
+        return;
+    }
+    clients->turn_ms = now_ms;
+    clients->sent = 0;
     feed_turn(feed);
     if (clients->count == 0) {
         if (feed_kept(feed) && now_ms - clients->left_ms >= FEED_LINGER_MS) {

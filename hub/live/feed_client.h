@@ -10,7 +10,8 @@
 #include "hub/live/feed_position.h"
 
 enum {
-    FEED_TURN_MS = 250,                       /* clients are told so often */
+    FEED_TURN_MS = 250,                       /* clients are told so often, */
+    FEED_TURN_MS_MAX = 5000,                  /* and that seldom at the most when there is more than may be sent */
     FEED_HEARTBEAT_MS = 15000,                /* a sign of life, when there is nothing else */
     FEED_LINGER_MS = 120000,                  /* changes are kept so long after the last client has left */
     FEED_SHARED_BYTES_MAX = 32 * 1024 * 1024, /* of chunks kept for clients that come to them later */
@@ -19,9 +20,12 @@ enum {
 struct feed_clients;
 struct feed_client;
 
-/* `started`: the feed was started for the first client (see feed_start). It stops when nobody has listened for
+/* `bytes_s`: so many a second to all clients together: a turn waits until what was sent since the last one is within
+ * it, so that things which change all the time are told less often instead of taking the machine from those that
+ * report. `started`: the feed was started for the first client (see feed_start). It stops when nobody has listened for
  * FEED_LINGER_MS. NULL = out of memory. */
-struct feed_clients *feed_clients_new(struct feed *feed, size_t most, void (*started)(void *user), void *user);
+struct feed_clients *feed_clients_new(struct feed *feed, size_t most, uint64_t bytes_s, void (*started)(void *user),
+                                      void *user);
 void feed_clients_free(struct feed_clients *clients);
 
 size_t feed_clients_count(const struct feed_clients *clients);
@@ -39,7 +43,7 @@ void feed_client_remove(struct feed_client *client, uint64_t now_ms);
 /* Up to `size` bytes of what the client is to be sent; 0 = nothing now; -1 = memory is out: end it. */
 ssize_t feed_client_pull(struct feed_client *client, char *room, size_t size, uint64_t now_ms);
 
-/* Every FEED_TURN_MS while feed_clients_active. */
+/* Every FEED_TURN_MS while feed_clients_active: a turn, if one is due. */
 void feed_clients_turn(struct feed_clients *clients, uint64_t now_ms);
 /* Somebody listens, or did a short time ago. */
 bool feed_clients_active(const struct feed_clients *clients);

@@ -41,7 +41,8 @@ struct feed_service *feed_service_open(uv_loop_t *loop, const struct world *worl
     if (service != NULL) {
         service->loop = loop;
         service->world = world;
-        service->clients = feed_clients_new(world->feed, (size_t)config_streams(world->config), on_started, service);
+        service->clients = feed_clients_new(world->feed, (size_t)config_streams(world->config),
+                                            (uint64_t)world->config->http_stream_mb_s * 1000000, on_started, service);
     }
     if (service == NULL || service->clients == NULL) {
         free(service);

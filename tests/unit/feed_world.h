@@ -14,7 +14,7 @@
 #include "hub/live/feed_internal.h"
 #include "hub/live/feed_source.h"
 
-enum { EPOCH = 0xabc, T0 = 1700000000, MOST = 3 };
+enum { EPOCH = 0xabc, T0 = 1700000000, MOST = 3, BYTES_S = 1000000 };
 #define T0_MS (INT64_C(1000) * T0)
 
 struct world {
@@ -51,7 +51,7 @@ static inline int begin(void **state) {
     world->dust = registry_vendor(world->registry, "dust", "acme");
     world->trucks = registry_vendor(world->registry, "construction_waste", "acme");
     world->feed = feed_new(EPOCH);
-    world->clients = feed_clients_new(world->feed, MOST, on_started, world);
+    world->clients = feed_clients_new(world->feed, MOST, BYTES_S, on_started, world);
     assert_non_null(world->clients);
     *state = world;
     return 0;

@@ -69,6 +69,56 @@ static void test_slow(void **state) {
     leave(&slow);
 }
 
+/* What all are sent together holds the next turn up, for a bounded time; what changes meanwhile is told once, as it is
+ * then. */
+static void test_paced(void **state) {
+    struct world *world = *state;
+    enum { DEVICES = 2000, GREEDY = 30 };
+    static struct device *devices[DEVICES];
+    struct listener listener, late;
+    for (int i = 0; i < DEVICES; i++) {
+        devices[i] = device_of(world->dust, i + 1, 0);
+    }
+    listen_as(world, &listener, "state", NULL, NULL, NULL);
+    const struct feed_position before = position_in(take(&listener));
+    for (int i = 0; i < DEVICES; i++) {
+        commit(world, devices[i], 1, 1, i);
+    }
+    turn(world);
+    size_t sent = strlen(take(&listener));
+    for (int i = 0; i < 2; i++) {
+        listen_as(world, &late, "state", NULL, NULL, &before);
+        sent += strlen(take(&late));
+        leave(&late);
+    }
+    uint64_t due = world->now + sent * 1000 / BYTES_S;
+    assert_true(due > world->now + 2 * (uint64_t)FEED_TURN_MS && due < world->now + FEED_TURN_MS_MAX);
+    for (int value = 1; world->now + FEED_TURN_MS < due; value++) {
+        commit(world, devices[0], 1 + value, 1, value);
+        turn(world);
+        assert_int_equal(listener.woken, 0);
+        assert_string_equal(take(&listener), "");
+    }
+    commit(world, devices[0], 100, 1, 1234);
+    turn(world);
+    assert_int_equal(listener.woken, 1);
+    const char *told = take(&listener);
+    shows(told, "1234");
+    hides(strstr(told, "\"id\":1,") + 1, "\"id\":1,");
+    for (int i = 0; i < GREEDY; i++) {
+        listen_as(world, &late, "state", NULL, NULL, &before);
+        take(&late);
+        leave(&late);
+    }
+    commit(world, devices[0], 200, 1, 5678);
+    for (uint64_t until = world->now + FEED_TURN_MS_MAX; world->now < until;) {
+        assert_string_equal(take(&listener), "");
+        turn(world);
+    }
+    shows(take(&listener), "5678");
+    leave(&listener);
+}
+
 /* A box, its edges included, has what is in it, however often that has changed and whatever else has. */
 static void test_boxes(void **state) {
     enum { DEVICES = 500, TURNS = 40 };
@@ -268,8 +318,8 @@ static void test_source(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FEED_TEST(test_shared), FEED_TEST(test_slow),          FEED_TEST(test_boxes),  FEED_TEST(test_heartbeat),
-        FEED_TEST(test_full),   FEED_TEST(test_texts_bounded), FEED_TEST(test_source),
+        FEED_TEST(test_shared),    FEED_TEST(test_slow), FEED_TEST(test_paced),         FEED_TEST(test_boxes),
+        FEED_TEST(test_heartbeat), FEED_TEST(test_full), FEED_TEST(test_texts_bounded), FEED_TEST(test_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
