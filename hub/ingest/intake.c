@@ -11,15 +11,13 @@
 #include "hub/base/text.h"
 #include "hub/base/topic.h"
 #include "hub/ingest/elsewhere.h"
+#include "hub/ingest/findings.h"
 
 enum {
-    PROBLEMS_LISTED = 1000, /* of one message, and as many bad fields; the rest is only counted */
-    WARNINGS_LISTED = 50,   /* of one message and code, likewise */
     NAME_MAX_BYTES = 128,
     UNREAD_KEPT_BYTES = 65536, /* of a message that is refused unread */
     DAY_MS = 86400000,
     DAYS_LATE = 7, /* of what comes late all the same, as after an outage, days need no leave */
-    WARNING_CODES = 6,
 };
 
 struct intake {
@@ -29,20 +27,15 @@ struct intake {
     EVP_MD *sha256; /* fetched once: OpenSSL looks long for it */
     EVP_MD_CTX *digest;
     uint64_t check_bits[8]; /* of the adapter's checks: the state's bit */
-    struct buffer attributes, problems, warnings, records, fields;
+    struct buffer attributes, records, fields;
+    struct findings findings;
     /* of the message at hand */
     struct batch *batch;
     struct vendor *vendor;
-    int problem_count, field_count, warning_count;
-    int warned[WARNING_CODES];
     int64_t newest_ms;    /* no record is later */
     int64_t today;        /* the day on which it came */
     bool new_to_registry; /* a record of a document names a device that is not known, or not so */
 };
-
-/* Warnings by code, so that many of one do not hide the others. */
-static const char *const warning_codes[WARNING_CODES] = {"unknown_field", "out_of_range",   "no_value",
-                                                         "place_outside", "place_doubtful", "empty_message"};
 
 struct intake *intake_new(const struct world *world, const struct adapter *adapter) {
     struct intake *intake = calloc(1, sizeof *intake);
@@ -58,6 +51,7 @@ struct intake *intake_new(const struct world *world, const struct adapter *adapt
     }
     intake->world = *world;
     intake->adapter = adapter;
+    intake->findings.adapter = adapter;
     for (size_t i = 0; i < adapter->check_count && i < COUNT_OF(intake->check_bits); i++) {
         const struct metric *metric = adapter_metric(adapter, adapter->checks[i].metric);
         intake->check_bits[i] = metric == NULL ? 0 : UINT64_C(1) << (metric->ordinal - 1);
@@ -71,8 +65,7 @@ void intake_free(struct intake *intake) {
         EVP_MD_free(intake->sha256);
         EVP_MD_CTX_free(intake->digest);
         buffer_free(&intake->attributes);
-        buffer_free(&intake->problems);
-        buffer_free(&intake->warnings);
+        findings_free(&intake->findings);
         buffer_free(&intake->records);
         buffer_free(&intake->fields);
         free(intake);
@@ -83,141 +76,12 @@ static struct batch_message *current(const struct intake *intake) {
     return &intake->batch->messages[intake->batch->message_count - 1];
 }
 
-/* One entry of a receipt's problems or warnings. */
-struct finding {
-    int index; /* of the record, -1 = the message */
-    const char *code;
-    const char *field; /* NULL = it is of no single field */
-    const double *value;
-    const char *reason;
-};
-
-static void append_finding(struct buffer *list, const struct finding *finding) {
-    buffer_format(list, "%s{\"index\":%d,\"code\":\"%s\",", list->length > 0 ? "," : "", finding->index, finding->code);
-    if (finding->field != NULL) {
-        buffer_format(list, "\"field\":\"%s\",", finding->field);
-    }
-    if (finding->value != NULL) {
-        buffer_format(list, "\"value\":%.17g,", *finding->value);
-    }
-    buffer_text(list, "\"reason\":");
-    buffer_json(list, finding->reason, strlen(finding->reason));
-    buffer_text(list, "}");
-}
-
-/* The message's first problem stands for it in quarantine. */
-static void keep_first(struct intake *intake, const char *code, const char *reason) {
-    if (intake->problem_count + intake->field_count == 0) {
-        size_t code_at = batch_keep_text(intake->batch, code, strlen(code));
-        size_t reason_at = batch_keep_text(intake->batch, reason, strlen(reason));
-        current(intake)->code = code_at;
-        current(intake)->reason = reason_at;
-    }
-}
-
 static void note_problem(void *user, int index, const char *code, const char *reason) {
-    struct intake *intake = user;
-    keep_first(intake, code, reason);
-    if (++intake->problem_count <= PROBLEMS_LISTED) {
-        append_finding(&intake->problems, &(struct finding){.index = index, .code = code, .reason = reason});
-    }
-}
-
-/* Fields that were left out of a record that is stored. */
-static void note_flaws(struct intake *intake, struct buffer *list, int index, const struct decode_flaw *flaws,
-                       unsigned count) {
-    for (unsigned i = 0; i < count; i++) {
-        const struct decode_flaw *flaw = &flaws[i];
-        keep_first(intake, flaw->code, flaw->reason);
-        if (++intake->field_count <= PROBLEMS_LISTED) {
-            append_finding(list, &(struct finding){
-                                     .index = index, .code = flaw->code, .field = flaw->field, .reason = flaw->reason});
-        }
-    }
-}
-
-/* The place of a code among warning_codes; the last one is that of all others. */
-static size_t warning_place(const char *code) {
-    size_t length = strlen(code) + 1;
-    for (size_t i = 0; i < WARNING_CODES - 1; i++) {
-        if (strlen(warning_codes[i]) + 1 == length && memcmp(warning_codes[i], code, length) == 0) {
-            return i;
-        }
-    }
-    return WARNING_CODES - 1;
-}
-
-static void warn(struct intake *intake, const struct finding *finding) {
-    intake->warning_count++;
-    if (++intake->warned[warning_place(finding->code)] <= WARNINGS_LISTED) {
-        append_finding(&intake->warnings, finding);
-    }
+    findings_problem(&((struct intake *)user)->findings, index, code, reason);
 }
 
 static void note_warning(void *user, int index, const char *code, const char *field, const char *reason) {
-    warn(user, &(struct finding){.index = index, .code = code, .field = field, .reason = reason});
-}
-
-/* ---- readings that are none, or beyond the instrument ---- */
-
-static void warn_of_reading(struct intake *intake, const struct record *record, int bit, bool none) {
-    const struct metric *metric = &intake->adapter->metrics[bit];
-    char reason[DECODE_REASON_MAX];
-    if (none) {
-        snprintf(reason, sizeof reason,
-                 "%s: %.9g stands for no value and was not stored; leave the field out when there is none", metric->key,
-                 record->values[bit]);
-    } else {
-        snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %.9g to %.9g %s; it was stored with a flag",
-                 metric->key, record->values[bit], metric->min, metric->max, metric->unit);
-    }
-    warn(intake, &(struct finding){.index = record->index,
-                                   .code = none ? "no_value" : "out_of_range",
-                                   .field = metric->key,
-                                   .value = &record->values[bit],
-                                   .reason = reason});
-}
-
-/* Leaves out what stands for no value, and warns of that and of what is out of range. */
-static void judge_readings(struct intake *intake, struct record *record) {
-    uint64_t none = plausible_no_values(intake->world.plausible, intake->vendor, record);
-    record->present &= ~none;
-    record->quality &= ~none;
-    for (uint64_t rest = none | record->quality; rest != 0; rest &= rest - 1) {
-        int bit = __builtin_ctzll(rest);
-        warn_of_reading(intake, record, bit, (none >> bit & 1) != 0);
-    }
-}
-
-/* Warns of an interval's values beyond the instrument, which are stored as they came. One with a flag says itself that
- * it is no good. */
-static void judge_interval(struct intake *intake, const struct document *document) {
-    static const char *const names[] = {"minimum", "mean", "maximum"};
-    const cJSON *entry;
-    int place = 0;
-    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(document->object, "values")) {
-        const char *key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "metric"));
-        const char *flag = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "flag"));
-        const struct metric *metric = key == NULL ? NULL : adapter_metric(intake->adapter, key);
-        bool judged = metric != NULL && metric->kind != METRIC_TEXT && (flag == NULL || strcmp(flag, "N") == 0);
-        for (size_t i = 0; judged && i < COUNT_OF(names); i++) {
-            const cJSON *number = cJSON_GetObjectItemCaseSensitive(entry, names[i]);
-            if (number == NULL || (number->valuedouble >= metric->min && number->valuedouble <= metric->max)) {
-                continue;
-            }
-            char field[64], reason[DECODE_REASON_MAX];
-            snprintf(field, sizeof field, "values[%d].%s", place, names[i]);
-            snprintf(reason, sizeof reason,
-                     "%s: %.9g is outside the range of %s, %.9g to %.9g %s; it was stored as it came", field,
-                     number->valuedouble, metric->key, metric->min, metric->max, metric->unit);
-            warn(intake, &(struct finding){.index = document->index,
-                                           .code = "out_of_range",
-                                           .field = field,
-                                           .value = &number->valuedouble,
-                                           .reason = reason});
-        }
-        place++;
-    }
+    findings_warning(&((struct intake *)user)->findings, index, code, field, reason);
 }
 
 /* Whether the record is of another subsystem: reported. */
@@ -329,8 +193,9 @@ static void take_record(void *user, struct record *record) {
     if (device == NULL) {
         return;
     }
-    note_flaws(intake, &intake->problems, record->index, record->flaws, record->flaw_count);
-    judge_readings(intake, record);
+    struct findings *findings = &intake->findings;
+    findings_flaws(findings, &findings->problems, record->index, record->flaws, record->flaw_count);
+    findings_readings(findings, intake->world.plausible, intake->vendor, record);
     if (device->evaluated_ms > intake->newest_ms) {
         device->evaluated_ms = INT64_MIN; /* judged by a clock that was ahead: that was no record's time */
     }
@@ -364,7 +229,7 @@ static bool changes_registry(const struct intake *intake, const cJSON *object) {
 static void take_document(void *user, const struct document *document) {
     struct intake *intake = user;
     intake->new_to_registry = intake->new_to_registry || changes_registry(intake, document->object);
-    judge_interval(intake, document);
+    findings_interval(&intake->findings, document);
     char *text = cJSON_PrintUnformatted(document->object);
     if (text == NULL) {
         intake->batch->failed = true;
@@ -376,7 +241,7 @@ static void take_document(void *user, const struct document *document) {
     free(text);
     if (document->flaw_count > 0) {
         intake->fields.length = 0;
-        note_flaws(intake, &intake->fields, document->index, document->flaws, document->flaw_count);
+        findings_flaws(&intake->findings, &intake->fields, document->index, document->flaws, document->flaw_count);
         buffer_text(records, ",\"fields\":[");
         buffer_bytes(records, intake->fields.data, intake->fields.length);
         buffer_format(records, "],\"bad_fields\":%u", document->flaw_count); /* of which not all may be listed */
@@ -455,11 +320,9 @@ static void message_begin(struct intake *intake, const struct intake_message *me
     if (entry == NULL) {
         return;
     }
-    intake->problem_count = intake->field_count = intake->warning_count = 0;
-    memset(intake->warned, 0, sizeof intake->warned);
+    findings_begin(&intake->findings, batch);
     intake->new_to_registry = false;
-    struct buffer *const buffers[] = {&intake->attributes, &intake->problems, &intake->warnings, &intake->records,
-                                      &intake->fields};
+    struct buffer *const buffers[] = {&intake->attributes, &intake->records, &intake->fields};
     for (size_t i = 0; i < COUNT_OF(buffers); i++) {
         buffer_reset(buffers[i], SIZE_MAX);
     }
@@ -547,6 +410,7 @@ static int decode(struct intake *intake, const struct intake_message *message) {
 static size_t keep_document(struct intake *intake) {
     struct batch *batch = intake->batch;
     const struct batch_message *entry = current(intake);
+    const struct findings *findings = &intake->findings;
     struct buffer out = {0};
     const char *texts[] = {"vendor", batch_text(batch, entry->vendor_name), "kind",    batch_text(batch, entry->kind),
                            "topic",  batch_text(batch, entry->topic),       "message", batch_text(batch, entry->name)};
@@ -567,10 +431,10 @@ static size_t keep_document(struct intake *intake) {
                   (long long)batch->quarantine_budget, entry->total);
     buffer_bytes(&out, intake->records.data, intake->records.length);
     buffer_text(&out, "],\"problems\":[");
-    buffer_bytes(&out, intake->problems.data, intake->problems.length);
+    buffer_bytes(&out, findings->problems.data, findings->problems.length);
     buffer_text(&out, "],\"warnings\":[");
-    buffer_bytes(&out, intake->warnings.data, intake->warnings.length);
-    buffer_format(&out, "],\"warned\":%d}", intake->warning_count);
+    buffer_bytes(&out, findings->warnings.data, findings->warnings.length);
+    buffer_format(&out, "],\"warned\":%d}", findings->warning_count);
     batch->failed = batch->failed || out.failed;
     size_t at = batch_keep_text(batch, out.data, out.length);
     buffer_free(&out);
@@ -581,9 +445,6 @@ static void message_end(struct intake *intake, int total) {
     struct batch *batch = intake->batch;
     struct batch_message *entry = current(intake);
     entry->total = total < 0 ? 0 : total;
-    entry->problem_count = intake->problem_count;
-    entry->field_count = intake->field_count;
-    entry->warning_count = intake->warning_count;
     if (total >= 0 && intake->records.length > 0) {
         entry->document = keep_document(intake);
         entry->inventory = topic_kind(batch_text(batch, entry->kind)) == TOPIC_INVENTORY &&
@@ -591,13 +452,10 @@ static void message_end(struct intake *intake, int total) {
         batch->document_count++;
         batch->inventory_count += entry->inventory;
     }
-    entry->problems = batch_keep_text(batch, intake->problems.data, intake->problems.length);
-    entry->problems_length = intake->problems.length;
-    entry->warnings = batch_keep_text(batch, intake->warnings.data, intake->warnings.length);
-    entry->warnings_length = intake->warnings.length;
     entry->fates[FATE_STORED] = entry->row_count;
-    batch->failed = batch->failed || total < 0 || intake->problems.failed || intake->warnings.failed ||
-                    intake->records.failed || intake->fields.failed || intake->attributes.failed;
+    findings_end(&intake->findings);
+    batch->failed =
+        batch->failed || total < 0 || intake->records.failed || intake->fields.failed || intake->attributes.failed;
 }
 
 static void count_message(const struct intake *intake) {

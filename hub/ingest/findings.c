@@ -1,0 +1,180 @@
+/* findings.c: what a message's sender is told, in lists that are bounded: the rest is counted. Must never hide one kind
+ * of finding behind many of another. */
+#include "hub/ingest/findings.h"
+
+#include <string.h>
+
+#include "hub/base/count.h"
+
+enum {
+    PROBLEMS_LISTED = 1000, /* of one message, and as many bad fields; the rest is only counted */
+    WARNINGS_LISTED = 50,   /* of one message and code, likewise */
+};
+
+/* Warnings by code, so that many of one do not hide the others. */
+static const char *const warning_codes[FINDINGS_WARNING_CODES] = {"unknown_field", "out_of_range",   "no_value",
+                                                                  "place_outside", "place_doubtful", "empty_message"};
+
+static struct batch_message *message_of(const struct batch *batch) {
+    return &batch->messages[batch->message_count - 1];
+}
+
+void findings_begin(struct findings *findings, struct batch *batch) {
+    findings->batch = batch;
+    findings->problem_count = findings->field_count = findings->warning_count = 0;
+    memset(findings->warned, 0, sizeof findings->warned);
+    buffer_reset(&findings->problems, SIZE_MAX);
+    buffer_reset(&findings->warnings, SIZE_MAX);
+}
+
+void findings_end(struct findings *findings) {
+    struct batch *batch = findings->batch;
+    struct batch_message *entry = message_of(batch);
+    entry->problem_count = findings->problem_count;
+    entry->field_count = findings->field_count;
+    entry->warning_count = findings->warning_count;
+    entry->problems = batch_keep_text(batch, findings->problems.data, findings->problems.length);
+    entry->problems_length = findings->problems.length;
+    entry->warnings = batch_keep_text(batch, findings->warnings.data, findings->warnings.length);
+    entry->warnings_length = findings->warnings.length;
+    batch->failed = batch->failed || findings->problems.failed || findings->warnings.failed;
+}
+
+void findings_free(struct findings *findings) {
+    buffer_free(&findings->problems);
+    buffer_free(&findings->warnings);
+}
+
+/* One entry of a receipt's problems or warnings. */
+struct finding {
+    int index; /* of the record, -1 = the message */
+    const char *code;
+    const char *field; /* NULL = it is of no single field */
+    const double *value;
+    const char *reason;
+};
+
+static void append_finding(struct buffer *list, const struct finding *finding) {
+    buffer_format(list, "%s{\"index\":%d,\"code\":\"%s\",", list->length > 0 ? "," : "", finding->index, finding->code);
+    if (finding->field != NULL) {
+        buffer_format(list, "\"field\":\"%s\",", finding->field);
+    }
+    if (finding->value != NULL) {
+        buffer_format(list, "\"value\":%.17g,", *finding->value);
+    }
+    buffer_text(list, "\"reason\":");
+    buffer_json(list, finding->reason, strlen(finding->reason));
+    buffer_text(list, "}");
+}
+
+/* The message's first problem stands for it in quarantine. */
+static void keep_first(struct findings *findings, const char *code, const char *reason) {
+    struct batch *batch = findings->batch;
+    if (findings->problem_count + findings->field_count == 0) {
+        size_t code_at = batch_keep_text(batch, code, strlen(code));
+        size_t reason_at = batch_keep_text(batch, reason, strlen(reason));
+        message_of(batch)->code = code_at;
+        message_of(batch)->reason = reason_at;
+    }
+}
+
+void findings_problem(struct findings *findings, int index, const char *code, const char *reason) {
+    keep_first(findings, code, reason);
+    if (++findings->problem_count <= PROBLEMS_LISTED) {
+        append_finding(&findings->problems, &(struct finding){.index = index, .code = code, .reason = reason});
+    }
+}
+
+void findings_flaws(struct findings *findings, struct buffer *list, int index, const struct decode_flaw *flaws,
+                    unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        const struct decode_flaw *flaw = &flaws[i];
+        keep_first(findings, flaw->code, flaw->reason);
+        if (++findings->field_count <= PROBLEMS_LISTED) {
+            append_finding(list, &(struct finding){
+                                     .index = index, .code = flaw->code, .field = flaw->field, .reason = flaw->reason});
+        }
+    }
+}
+
+/* The place of a code among warning_codes; the last one is that of all others. */
+static size_t warning_place(const char *code) {
+    size_t length = strlen(code) + 1;
+    for (size_t i = 0; i < FINDINGS_WARNING_CODES - 1; i++) {
+        if (strlen(warning_codes[i]) + 1 == length && memcmp(warning_codes[i], code, length) == 0) {
+            return i;
+        }
+    }
+    return FINDINGS_WARNING_CODES - 1;
+}
+
+static void warn(struct findings *findings, const struct finding *finding) {
+    findings->warning_count++;
+    if (++findings->warned[warning_place(finding->code)] <= WARNINGS_LISTED) {
+        append_finding(&findings->warnings, finding);
+    }
+}
+
+void findings_warning(struct findings *findings, int index, const char *code, const char *field, const char *reason) {
+    warn(findings, &(struct finding){.index = index, .code = code, .field = field, .reason = reason});
+}
+
+/* ---- readings that are none, or beyond the instrument ---- */
+
+static void warn_of_reading(struct findings *findings, const struct record *record, int bit, bool none) {
+    const struct metric *metric = &findings->adapter->metrics[bit];
+    char reason[DECODE_REASON_MAX];
+    if (none) {
+        snprintf(reason, sizeof reason,
+                 "%s: %.9g stands for no value and was not stored; leave the field out when there is none", metric->key,
+                 record->values[bit]);
+    } else {
+        snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %.9g to %.9g %s; it was stored with a flag",
+                 metric->key, record->values[bit], metric->min, metric->max, metric->unit);
+    }
+    warn(findings, &(struct finding){.index = record->index,
+                                     .code = none ? "no_value" : "out_of_range",
+                                     .field = metric->key,
+                                     .value = &record->values[bit],
+                                     .reason = reason});
+}
+
+void findings_readings(struct findings *findings, const struct plausible *plausible, const struct vendor *vendor,
+                       struct record *record) {
+    uint64_t none = plausible_no_values(plausible, vendor, record);
+    record->present &= ~none;
+    record->quality &= ~none;
+    for (uint64_t rest = none | record->quality; rest != 0; rest &= rest - 1) {
+        int bit = __builtin_ctzll(rest);
+        warn_of_reading(findings, record, bit, (none >> bit & 1) != 0);
+    }
+}
+
+void findings_interval(struct findings *findings, const struct document *document) {
+    static const char *const names[] = {"minimum", "mean", "maximum"};
+    const cJSON *entry;
+    int place = 0;
+    cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(document->object, "values")) {
+        const char *key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "metric"));
+        const char *flag = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "flag"));
+        const struct metric *metric = key == NULL ? NULL : adapter_metric(findings->adapter, key);
+        bool judged = metric != NULL && metric->kind != METRIC_TEXT && (flag == NULL || strcmp(flag, "N") == 0);
+        for (size_t i = 0; judged && i < COUNT_OF(names); i++) {
+            const cJSON *number = cJSON_GetObjectItemCaseSensitive(entry, names[i]);
+            if (number == NULL || (number->valuedouble >= metric->min && number->valuedouble <= metric->max)) {
+                continue;
+            }
+            char field[64], reason[DECODE_REASON_MAX];
+            snprintf(field, sizeof field, "values[%d].%s", place, names[i]);
+            snprintf(reason, sizeof reason,
+                     "%s: %.9g is outside the range of %s, %.9g to %.9g %s; it was stored as it came", field,
+                     number->valuedouble, metric->key, metric->min, metric->max, metric->unit);
+            warn(findings, &(struct finding){.index = document->index,
+                                             .code = "out_of_range",
+                                             .field = field,
+                                             .value = &number->valuedouble,
+                                             .reason = reason});
+        }
+        place++;
+    }
+}
