@@ -85,7 +85,7 @@ enum hj212_oddity {
 };
 
 struct hj212_item {
-    const char *name, *value; /* without blanks around them */
+    const char *name, *value; /* without blanks around them; `value` NULL = there is no =, all of it is the name */
 };
 
 enum hj212_encryption { HJ212_PLAIN, HJ212_DECRYPTED, HJ212_ENCRYPTED };

@@ -149,10 +149,21 @@ static bool wants_answer(const struct hj212_frame *frame) {
     return frame->command != 0 && !is_answer(frame->command) && (frame->ack || is_always_answered(frame->command));
 }
 
-static size_t answer(const struct hj212_frame *frame, int command, const char *content, enum hj212_crc crc,
+/* HJ/T 212-2005 names what is answered in the content, QN and, of data, CN; later editions QN in the header. Devices
+ * set Flag as in 2005 and look for either: such a one is told both. */
+static void name_request(const struct hj212_frame *frame, int command, const char *more,
+                         char content[static HJ212_ANSWER_MAX]) {
+    bool named = frame->version == 2005 && is_plain(frame->qn);
+    snprintf(content, HJ212_ANSWER_MAX, "%s%s%s%s%s%s", named ? "QN=" : "", named ? frame->qn : "",
+             named && command == DATA_ANSWER ? ";CN=" : "", named && command == DATA_ANSWER ? frame->cn : "",
+             named && *more != '\0' ? ";" : "", more);
+}
+
+static size_t answer(const struct hj212_frame *frame, int command, const char *more, enum hj212_crc crc,
                      char out[static HJ212_ANSWER_MAX]) {
-    char system[4];
+    char system[4], content[HJ212_ANSWER_MAX];
     snprintf(system, sizeof system, "%d", SYSTEM_INTERACTION);
+    name_request(frame, command, more, content);
     struct message message = {.qn = frame->qn,
                               .st = system,
                               .pw = frame->pw,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "hub/base/error.h"
 #include "hub/base/member.h"
@@ -52,9 +53,12 @@ static void put(struct show *show, const char *name, const char *value) {
     show->code = code == 0 ? show->code : code;
 }
 
-/* An item: under its own name, or, if that is taken, behind cp. */
+/* An item: under its own name, or, if that is taken, behind cp. Not a PW, which a header behind its content has too. */
 static void put_item(struct show *show, const struct hj212_item *item) {
     char key[NAME_MAX_BYTES];
+    if (strcasecmp(item->name, "PW") == 0) {
+        return;
+    }
     snprintf(key, sizeof key, "%s%.400s", show->prefix, item->name);
     bool taken = member_get(show->out, key) != NULL;
     snprintf(key, sizeof key, "%s%.400s", taken ? "cp." : "", item->name);

@@ -137,6 +137,9 @@ static void put_header(struct hj212_frame *frame, const struct hj212_item *item)
         const char *name, **field;
     } fields[] = {{"QN", &frame->qn}, {"ST", &frame->st},     {"CN", &frame->cn},     {"PW", &frame->pw},
                   {"MN", &frame->mn}, {"Flag", &frame->flag}, {"PNUM", &frame->pnum}, {"PNO", &frame->pno}};
+    if (item->value == NULL) {
+        return;
+    }
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (strcasecmp(fields[i].name, item->name) == 0) {
             *fields[i].field = item->value;
@@ -165,10 +168,9 @@ static void read_parts(struct hj212_frame *frame, char *text, size_t length,
         struct hj212_item item = {0};
         /* The NUL of the value goes over the divider, which next_part has passed. */
         split_part(part, part_length, &item);
-        if (item.value != NULL && *item.name != '\0') {
+        frame->oddities |= item.value == NULL && *item.name != '\0' ? HJ212_NO_VALUE : 0U;
+        if (*item.name != '\0') {
             put(frame, &item);
-        } else if (*item.name != '\0') {
-            frame->oddities |= HJ212_NO_VALUE;
         }
     }
 }
@@ -250,7 +252,7 @@ static void judge_fields(struct hj212_frame *frame) {
 
 const char *hj212_value(const struct hj212_frame *frame, const char *name) {
     for (size_t i = 0; i < frame->item_count; i++) {
-        if (strcasecmp(frame->items[i].name, name) == 0) {
+        if (frame->items[i].value != NULL && strcasecmp(frame->items[i].name, name) == 0) {
             return frame->items[i].value;
         }
     }

@@ -2,7 +2,6 @@
  * beginning of a later frame, and never wait for ever for a frame that does not come. */
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 #include "hub/gateway/hj212_wire.h"
 
@@ -43,12 +42,28 @@ enum hj212_crc hj212_crc_of(const char *segment, size_t length, const char *digi
     return kind;
 }
 
+static size_t blanks(const char *text, size_t length) {
+    size_t count = 0;
+    while (count < length && text[count] == ' ') {
+        count++;
+    }
+    return count;
+}
+
 size_t hj212_content(const char *segment, size_t length) {
     for (size_t i = 0; i + 3 < length; i++) {
-        /* The first letter first: this is looked at anew with every piece that comes. */
-        if ((segment[i] == 'C' || segment[i] == 'c') && strncasecmp(segment + i, "CP=&", 4) == 0 &&
-            (i == 0 || strchr(";, ", segment[i - 1]) != NULL)) {
-            return i + 4 < length && segment[i + 4] == '&' ? i + 5 : i + 4;
+        /* The first letter first: this is looked at anew with every piece that comes. No header field has an &, so what
+         * stands before it, as a Flag without its semicolon, says nothing. */
+        if ((segment[i] != 'C' && segment[i] != 'c') || (segment[i + 1] != 'P' && segment[i + 1] != 'p')) {
+            continue;
+        }
+        size_t at = i + 2 + blanks(segment + i + 2, length - i - 2);
+        if (at == length || segment[at] != '=') {
+            continue;
+        }
+        at += 1 + blanks(segment + at + 1, length - at - 1);
+        if (at < length && segment[at] == '&') {
+            return at + 1 < length && segment[at + 1] == '&' ? at + 2 : at + 1;
         }
     }
     return length;

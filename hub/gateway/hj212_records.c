@@ -1,6 +1,7 @@
 /* hj212_records.c: see hj212_records.h. */
 #include "hub/gateway/hj212_records.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,8 @@ static const struct {
     [CONVERTED_MAXIMUM] = {"ZsMax", "converted_maximum"},
 };
 
-/* Items that are read elsewhere: the frame's time, what a host asks for, the frame's one flag. */
+/* Items that are read elsewhere, the first of each name: the frame's time, what a host asks for, the frame's one flag.
+ */
 static const char *const read_elsewhere[] = {"DataTime", "BeginTime", "EndTime", "Flag"};
 
 /* A factor of the dialect in this frame. */
@@ -57,14 +59,15 @@ struct making {
 
 /* ---- items */
 
-/* Kept under its own name, as it came. */
+/* Kept under its own name, as it came; what has no = has no value. */
 static void leave_over(struct making *making, const struct hj212_item *item) {
     if (making->outcome->left_over++ == 0) {
         snprintf(making->outcome->first_left_over, sizeof making->outcome->first_left_over, "%s", item->name);
     }
     cJSON *other = cJSON_CreateObject();
     if (other == NULL || cJSON_AddStringToObject(other, "key", item->name) == NULL ||
-        cJSON_AddStringToObject(other, "value", item->value) == NULL || !cJSON_AddItemToArray(making->others, other)) {
+        cJSON_AddStringToObject(other, "value", item->value == NULL ? "" : item->value) == NULL ||
+        !cJSON_AddItemToArray(making->others, other)) {
         cJSON_Delete(other);
         making->code = CH_EMEMORY;
     }
@@ -79,18 +82,23 @@ static int part_of(const char *suffix) {
     return -1;
 }
 
-static bool is_read_elsewhere(const char *name) {
+/* Whether an item is to be kept by nobody: it says nothing, or nothing more than what is read elsewhere. */
+static bool is_passed_over(const struct making *making, const struct hj212_item *item) {
+    if (item->value == NULL || *item->value == '\0') {
+        return item->value != NULL;
+    }
     for (size_t i = 0; i < COUNT_OF(read_elsewhere); i++) {
-        if (strcasecmp(read_elsewhere[i], name) == 0) {
-            return true;
+        if (strcasecmp(read_elsewhere[i], item->name) == 0) {
+            return strcmp(hj212_value(making->frame, item->name), item->value) == 0;
         }
     }
     return false;
 }
 
-/* A flag of the standard, as flag_of reads it. */
+/* A flag of the standard. */
 static bool is_flag(const struct hj212_item *item, const char *suffix) {
-    return strcasecmp(suffix, "Flag") == 0 && item->value[1] == '\0' && strpbrk(item->value, HJ212_FLAGS) != NULL;
+    return strcasecmp(suffix, "Flag") == 0 && item->value != NULL && *item->value != '\0' && item->value[1] == '\0' &&
+           strchr(HJ212_FLAGS, *item->value) != NULL;
 }
 
 static int factor_of(const struct hj212_dialect *dialect, const char *code, size_t length) {
@@ -105,7 +113,7 @@ static int factor_of(const struct hj212_dialect *dialect, const char *code, size
 
 static bool read_value(const char *text, double *value) {
     char *end = NULL;
-    if (*text == '\0' || text[strspn(text, "0123456789+-.eE")] != '\0') {
+    if (text == NULL || *text == '\0' || text[strspn(text, "0123456789+-.eE")] != '\0') {
         return false;
     }
     *value = strtod(text, &end);
@@ -123,14 +131,14 @@ static double convert(double value, const struct hj212_factor *factor) {
  * that the dialect knows, or said already, is left over. */
 static void take_item(struct making *making, const struct hj212_item *item) {
     const char *first = strchr(item->name, '-'), *last = strrchr(item->name, '-');
-    if (*item->value == '\0' || is_read_elsewhere(item->name)) {
+    if (is_passed_over(making, item)) {
         return;
     }
     const struct hj212_dialect *dialect = making->origin->dialect;
     int part = first == NULL ? -1 : part_of(last + 1);
     int factor = first == NULL ? -1 : factor_of(dialect, item->name, (size_t)(first - item->name));
     double value = 0;
-    if (factor >= 0 && is_flag(item, last + 1)) {
+    if (factor >= 0 && is_flag(item, last + 1)) { /* see leave_flags_over */
         return;
     }
     if (part < 0 || factor < 0 || making->slots[factor].given[part] != NULL || !read_value(item->value, &value)) {
@@ -143,24 +151,66 @@ static void take_item(struct making *making, const struct hj212_item *item) {
     making->slots[factor].value[part] = part == TOTAL ? value : convert(value, known);
 }
 
+static bool has_value(const struct slot *slot) {
+    for (int part = 0; part < PARTS; part++) {
+        if (slot->given[part] != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- flags */
 
-/* The flag of a factor, or the frame's one flag for all; 0 = there is none. One that is no flag of the standard counts
- * as B: whatever it says, it does not say N. */
+/* Whether an item is a factor's flag (CODE-Flag, CODE-Rtd-Flag), or, `factor` NULL, the frame's one for all. */
+static bool is_flag_of(const struct hj212_item *item, const struct hj212_factor *factor) {
+    size_t code = factor == NULL ? 0 : strlen(factor->code);
+    const char *suffix = factor == NULL ? item->name : strrchr(item->name, '-');
+    return item->value != NULL && *item->value != '\0' && suffix != NULL &&
+           strcasecmp(factor == NULL ? suffix : suffix + 1, "Flag") == 0 &&
+           (factor == NULL || (strncasecmp(item->name, factor->code, code) == 0 && item->name[code] == '-'));
+}
+
+/* One that is no flag of the standard counts as B, and so do some that contradict each other: whatever they say, they
+ * do not say N. 0 = there is none. */
+static char flag_said(const struct making *making, const struct hj212_factor *factor) {
+    char said = '\0';
+    for (size_t i = 0; i < making->frame->item_count; i++) {
+        const struct hj212_item *item = &making->frame->items[i];
+        if (is_flag_of(item, factor)) {
+            char letter = (char)toupper((unsigned char)*item->value);
+            letter = item->value[1] == '\0' && strchr(HJ212_FLAGS, letter) != NULL ? letter : 'B';
+            said = said == '\0' || said == letter ? letter : 'B';
+        }
+    }
+    return said;
+}
+
+/* The flag of a factor, or the frame's one flag for all; 0 = there is none. */
 static char flag_of(const struct making *making, const struct hj212_factor *factor) {
-    char name[80];
-    snprintf(name, sizeof name, "%.64s-Flag", factor->code);
-    const char *flag = hj212_value(making->frame, name);
-    if (flag == NULL) {
-        snprintf(name, sizeof name, "%.64s-Rtd-Flag", factor->code);
-        flag = hj212_value(making->frame, name);
+    char own = flag_said(making, factor);
+    return own != '\0' ? own : flag_said(making, NULL);
+}
+
+/* Flags that no value is stored with: of factors that have none, and what contradicts another. True if there is one of
+ * the first. */
+static bool leave_flags_over(struct making *making) {
+    const struct hj212_dialect *dialect = making->origin->dialect;
+    bool told = false;
+    for (size_t i = 0; i < making->frame->item_count; i++) {
+        const struct hj212_item *item = &making->frame->items[i];
+        for (size_t f = 0; f < dialect->factor_count; f++) {
+            const char *dash = strrchr(item->name, '-');
+            if (dash == NULL || !is_flag(item, dash + 1) || !is_flag_of(item, &dialect->factors[f])) {
+                continue;
+            }
+            if (!has_value(&making->slots[f]) || *item->value != flag_of(making, &dialect->factors[f])) {
+                told = told || !has_value(&making->slots[f]);
+                leave_over(making, item);
+            }
+        }
     }
-    flag = flag == NULL ? hj212_value(making->frame, "Flag") : flag;
-    if (flag == NULL || *flag == '\0') {
-        return '\0';
-    }
-    char letter = (char)(*flag >= 'a' && *flag <= 'z' ? *flag - 'a' + 'A' : *flag);
-    return flag[1] == '\0' && strchr(HJ212_FLAGS, letter) != NULL ? letter : 'B';
+    return told;
 }
 
 static bool is_usable(const struct making *making, char flag) {
@@ -326,11 +376,23 @@ static int read_time(struct making *making, bool values) {
     return CH_EINVAL;
 }
 
+/* An upload without CP=&&: whatever it says stands among the header's fields, where nothing is read. It is for
+ * quarantine, whole. */
+static void leave_header_over(struct making *making) {
+    for (size_t i = 0; i < making->frame->other_count; i++) {
+        const struct hj212_item *field = &making->frame->others[i];
+        if (strcasecmp(field->name, "RF") != 0 && *field->value != '\0') {
+            leave_over(making, field);
+        }
+    }
+    making->outcome->left_over += (making->frame->oddities & HJ212_NO_VALUE) != 0;
+}
+
 /* States, logs and the like (2021, 2041, 2081, 3020): kept as they are. */
 static int keep_items(struct making *making, cJSON *intervals) {
     for (size_t i = 0; i < making->frame->item_count; i++) {
         const struct hj212_item *item = &making->frame->items[i];
-        if (*item->value != '\0' && !is_read_elsewhere(item->name)) {
+        if (!is_passed_over(making, item)) {
             leave_over(making, item);
         }
     }
@@ -347,10 +409,9 @@ static int make_records(struct making *making, cJSON *telemetry, cJSON *interval
         take_item(making, &making->frame->items[i]);
     }
     for (size_t i = 0; i < making->origin->dialect->factor_count; i++) {
-        for (int part = 0; part < PARTS; part++) {
-            any = any || making->slots[i].given[part] != NULL;
-        }
+        any = any || has_value(&making->slots[i]);
     }
+    any = leave_flags_over(making) || any;
     /* Also asked for by a host (BeginTime, EndTime), and answered without values. */
     int code = any ? read_time(making, true) : 0;
     if (code != 0 || !any) {
@@ -375,7 +436,12 @@ int hj212_records(const struct hj212_frame *frame, const struct hj212_origin *or
     if (making.others == NULL) {
         return CH_EMEMORY;
     }
-    int code = seconds == 0 ? keep_items(&making, intervals) : make_records(&making, telemetry, intervals, seconds);
+    int code = 0;
+    if ((frame->oddities & HJ212_NO_CONTENT) != 0) {
+        leave_header_over(&making);
+    } else {
+        code = seconds == 0 ? keep_items(&making, intervals) : make_records(&making, telemetry, intervals, seconds);
+    }
     cJSON_Delete(making.others);
     return making.code == 0 ? code : making.code;
 }

@@ -63,11 +63,12 @@ size_t hj212_tell(const struct hj212_peer *peer, const cJSON *command, int64_t n
 /* ---- answers ---- */
 
 bool hj212_is_answer(const struct hj212_frame *frame, int64_t asked_ms, int offset_s) {
+    const char *qn = frame->qn == NULL ? hj212_value(frame, "QN") : frame->qn; /* 2005 has it in the content */
     int64_t ms;
-    if (frame->qn == NULL) {
+    if (qn == NULL) {
         return frame->command == REQUEST_ANSWER || frame->command == REQUEST_END;
     }
-    return hj212_time(frame->qn, offset_s, &ms) == 0 && ms == asked_ms;
+    return hj212_time(qn, offset_s, &ms) == 0 && ms == asked_ms;
 }
 
 bool hj212_is_setting(const struct hj212_frame *frame) {

@@ -10,8 +10,8 @@
 size_t hj212_tell(const struct hj212_peer *peer, const cJSON *command, int64_t now_ms,
                   char out[static HJ212_ANSWER_MAX]);
 
-/* Whether the frame's QN is that of a request made at `asked_ms`. Of a frame without QN, of devices of 2005, its being
- * an answer to a request is enough: no more than one is under way. */
+/* Whether the frame's QN, which 2005 has in the content, is that of a request made at `asked_ms`. Of a frame without
+ * QN, its being an answer to a request is enough: no more than one is under way. */
 bool hj212_is_answer(const struct hj212_frame *frame, int64_t asked_ms, int offset_s);
 
 /* Whether it is the value of 1011, 1061 or 1063, by its command. */

@@ -14,7 +14,7 @@ import time
 
 import pytest
 import requests
-from harness import jt808, messages, nginx, paths
+from harness import hj212, jt808, messages, nginx, paths
 from harness.gateway import Gateway, county_with_gateway
 from harness.monitor import Monitor
 from harness.process import free_port, wait_until
@@ -413,6 +413,10 @@ def test_what_no_record_can_be_made_of_is_kept_whole(county, monitor):
     assert "CN=9014;" in device.receive(device.send({"z99999-Rtd": 1})), "its data is kept"
     kept = county.database.query("SELECT convert_from(q.payload, 'UTF8') FROM onemap.quarantine q WHERE convert_from(q.payload, 'UTF8') LIKE '%%MN-ODD%%'")
     assert len(kept) == 1 and "z99999-Rtd=1" in kept[0][0]
+    segment = f"QN=20260801085857223;ST=39;CN=2011;PW={device.pw};MN=MN-ODD;Flag=5;DataTime=20260801085857;a34004-Rtd=17".encode()
+    device.socket.sendall(b"##%04d%b%04X\r\n" % (len(segment), segment, hj212.crc(segment)))
+    assert "CN=9014;" in device.receive("20260801085857223"), "values without CP=&& are kept"
+    assert county.database.value("SELECT count(*) FROM onemap.quarantine q WHERE convert_from(q.payload, 'UTF8') LIKE '%%a34004-Rtd=17%%'") == 1
 
 
 def test_what_the_dialect_does_not_know_is_kept_beside_what_it_does(county, monitor):
@@ -421,9 +425,11 @@ def test_what_the_dialect_does_not_know_is_kept_beside_what_it_does(county, moni
     assert device.receive(device.send({"a34004-Rtd": 35.2})), "the device is known"
     qn = device.send({"a34004-Rtd": 36.2, "zz17-Rtd": "12.50", "zz17-Flag": "D", "l01001": 116.5})
     assert "CN=9014;" in device.receive(qn)
+    assert "CN=9014;" in device.receive(device.send({"a34002-Flag": "B;door open"})), "a flag without a value, and what has no ="
     assert "CN=9014;" in device.receive(device.send({"SB1-RS": 4}, command=2021))
     kept = county.database.query("SELECT o.name, o.value FROM onemap.interval_other_report o WHERE o.device_code = 'MN-CALM' ORDER BY o.name")
-    assert [tuple(one) for one in kept] == [("SB1-RS", "4"), ("l01001", "116.5"), ("zz17-Flag", "D"), ("zz17-Rtd", "12.50")], kept
+    assert [tuple(one) for one in kept] == [("SB1-RS", "4"), ("a34002-Flag", "B"), ("door open", None), ("l01001", "116.5"), ("zz17-Flag", "D"),
+                                            ("zz17-Rtd", "12.50")], kept
 
 
 def test_strangers_on_the_port_harm_nobody(county, monitor):

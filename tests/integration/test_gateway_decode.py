@@ -108,6 +108,13 @@ def test_marks_too_many(work_folder):
         assert answer["valid"] is True and (answer["a"], answer["b"]) == ("1", "2"), answer
 
 
+def test_no_password(work_folder):
+    """A header behind its content has its password there too."""
+    segment = b"CP=&&DataTime=20260801085857;a34004-Rtd=1&&;QN=20260801085857223;ST=39;CN=2011;PW=sEcReT;MN=M1;Flag=4"
+    answer, = decode(f"##{len(segment):04}{segment.decode()}{hj212.crc(segment):04X}\\r\\n")
+    assert answer["MN"] == "M1" and answer["valid"] is False and "sEcReT" not in json.dumps(answer), answer
+
+
 def test_none(work_folder):
     answers = decode("", "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n", "\\x00\\x01\\x00\\x00\\x00\\x06\\x01\\x03\\x00\\x00\\x00\\x0a")
     assert all(answer == {"valid": False, "why": "no frame: ## and 4 digits are missing"} for answer in answers)

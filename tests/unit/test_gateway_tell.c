@@ -135,6 +135,11 @@ static void test_what_a_monitor_says(void **state) {
     check_told("QN=20260101080000124;ST=91;MN=MN-1;CN=9012;Flag=4;CP=&&ExeRtn=1&&", false, HJ212_TOLD_DONE,
                "{\"ExeRtn\":\"1\"}");
     check_told("ST=91;MN=MN-1;CN=9012;CP=&&ExeRtn=1&&", true, HJ212_TOLD_DONE, "{\"ExeRtn\":\"1\"}");
+    /* HJ/T 212-2005 has the QN in the content. */
+    check_told("ST=91;MN=MN-1;CN=9012;CP=&&QN=20260101080000124;ExeRtn=1&&", false, HJ212_TOLD_DONE,
+               "{\"ExeRtn\":\"1\"}");
+    check_told("ST=39;MN=MN-1;CN=1061;CP=&&QN=20260101080000123;RtdInterval=60&&", true, HJ212_TOLD_MORE,
+               "{\"RtdInterval\":\"60\"}");
     check_told("ST=39;MN=MN-1;CN=1061;CP=&&RtdInterval=60&&", false, HJ212_TOLD_MORE, "{\"RtdInterval\":\"60\"}");
 }
 

@@ -207,12 +207,17 @@ static void expect_answer(const char *segment, const char *wanted) {
 #define FIELDS(command, flag)                                                                                          \
     "QN=20260801085857223;ST=39;CN=" command ";PW=123456;MN=M1;Flag=" flag ";CP=&&DataTime=1&&"
 #define ANSWER(command, flag) "QN=20260801085857223;ST=91;CN=" command ";PW=123456;MN=M1;Flag=" flag ";CP=&&&&"
+#define NAMED_ANSWER(command, content)                                                                                 \
+    "QN=20260801085857223;ST=91;CN=" command ";PW=123456;MN=M1;Flag=0;CP=&&" content "&&"
 
 static void test_answers(void **state) {
     (void)state;
     expect_answer(FIELDS("2011", "5"), ANSWER("9014", "4"));
     expect_answer(FIELDS("2051", "9"), ANSWER("9014", "8"));
-    expect_answer(FIELDS("2011", "1"), ANSWER("9014", "0"));
+    /* HJ/T 212-2005 looks for QN and CN in the content. */
+    expect_answer(FIELDS("2011", "1"), NAMED_ANSWER("9014", "QN=20260801085857223;CN=2011"));
+    expect_answer(FIELDS("1013", "0"), NAMED_ANSWER("9013", "QN=20260801085857223"));
+    expect_answer("ST=32;CN=2011;PW=1;MN=M1;Flag=1;CP=&&a=1&&", "ST=91;CN=9014;PW=1;MN=M1;Flag=0;CP=&&&&");
     expect_answer(FIELDS("2061", "7"), ANSWER("9014", "4"));
     /* Not wanted. */
     expect_answer(FIELDS("2011", "4"), "");
@@ -288,6 +293,9 @@ static void test_refusals(void **state) {
     assert_null(hj212_refusal(&frame, HJ212_CRC_OFF, reason));
     assert_string_equal(hj212_refusal(&frame, HJ212_CRC_MODBUS, reason),
                         "the CRC is of the kind standard, and this terminal's is modbus");
+    parse(FIELDS("2011", "1"));
+    check_written(out, hj212_refuse(&frame, HJ212_WRONG_PW, HJ212_CRC_STANDARD, out), HJ212_CRC_STANDARD,
+                  NAMED_ANSWER("9011", "QN=20260801085857223;QnRtn=3"));
     parse(FIELDS("9014", "5"));
     check_written(out, hj212_refuse(&frame, HJ212_WRONG_PW, HJ212_CRC_STANDARD, out), HJ212_CRC_STANDARD, "");
 

@@ -13,7 +13,7 @@
 #include "hub/base/member.h"
 #include "hub/gateway/protocol.h"
 
-enum { COLUMNS = 4, ROWS_AT_LEAST = 71 };
+enum { COLUMNS = 4, ROWS_AT_LEAST = 74 };
 
 struct row {
     int line;

@@ -148,6 +148,14 @@ static void test_flags(void **state) {
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,a34004-Flag=OK&&",
            "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"B\"}],"
                                          "\"seconds\":0}," OTHERS("0", "a34004-Flag", "OK") "] 1a34004-Flag");
+    /* Flags that contradict each other do not say N either, nor does one behind another suffix. */
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,Flag=N;LA-Rtd=50,LA-Flag=N,Flag=D&&",
+           "[{" RECORD("observed_at_ms") ",\"noise_dba\":50}] [{" RECORD(
+               "began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"B\"}],"
+                              "\"seconds\":0}," OTHERS("0", "Flag", "D") "] 1Flag");
+    expect("dust.json", HEAD("2051") TIME "a34004-Avg=9,a34004-Avg-Flag=D&&",
+           "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"D\"}],"
+                                         "\"seconds\":600}] 0");
     expect("incineration.json", HEAD("2011") TIME "a21002-Rtd=80,a21002-Flag=N;a21026-Rtd=0,a21026-Flag=D&&",
            "[{" RECORD("observed_at_ms") ",\"nox_mg_m3\":80,\"monitor_state\":4}] [{" RECORD(
                "began_at_ms") ",\"values\":[{\"mean\":0,\"metric\":\"so2_mg_m3\",\"flag\":\"D\"}],\"seconds\":0}] 0");
@@ -193,6 +201,45 @@ static void test_others(void **state) {
                "i11001-Info", "//ok//") "],\"seconds\":0}] 1i11001-Info");
     expect("dust.json", HEAD("2021") "DataTime=never;SB1-RS=1&&",
            "-1 DataTime: \"never\" is no time; it must be YYYYMMDDhhmmss");
+}
+
+/* Whatever a frame that is acknowledged says is kept: what has no =, a second time with its values, and flags without a
+ * value, which are all that a station with a broken line has to say. */
+static void test_nothing_is_lost(void **state) {
+    (void)state;
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=1,2;noise 61.5&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":1}] [{" RECORD("began_at_ms") ",\"others\":[" OTHER(
+               "2", "") "," OTHER("noise 61.5", "") "],\"seconds\":0}] 22");
+    expect("dust.json", HEAD("2021") TIME "SB1&&", "[] [" OTHERS("0", "SB1", "") "] 1SB1");
+    expect("dust.json", HEAD("2011") "DataTime:20260801085857;a34004-Rtd:1&&", "[] [] 2DataTime:20260801085857");
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=1;DataTime=20260801085957;a34004-Rtd=2;" TIME "&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":1}] [{" RECORD("began_at_ms") ",\"others\":[" OTHER(
+               "DataTime", "20260801085957") "," OTHER("a34004-Rtd", "2") "],\"seconds\":0}] 2DataTime");
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=,a34004-Flag=B;a34002-Flag=D&&",
+           "[] [{" RECORD("began_at_ms") ",\"others\":[" OTHER("a34004-Flag", "B") "," OTHER(
+               "a34002-Flag", "D") "],\"seconds\":0}] 2a34004-Flag");
+    expect("dust.json", HEAD("2051") TIME "a34004-Avg=1,a34004-Flag=N;a34002-Flag=B&&",
+           "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":1,\"metric\":\"pm25_ug_m3\",\"flag\":\"N\"}],"
+                                         "\"seconds\":600}," OTHERS("600", "a34002-Flag", "B") "] 1a34002-Flag");
+}
+
+/* A frame whose content is not where it should be is for quarantine: nothing of it may be taken for read. */
+static void test_no_content(void **state) {
+    (void)state;
+    static const char head[] = "QN=20260801085857223;ST=39;CN=2011;PW=1;MN=M;Flag=5";
+    char segment[200];
+    snprintf(segment, sizeof segment, "%s;" TIME "a34004-Rtd=1", head);
+    expect("dust.json", segment, "[] [] 2DataTime");
+    snprintf(segment, sizeof segment, "%s;RF=1;a34004-Rtd 1", head);
+    expect("dust.json", segment, "[] [] 1");
+    snprintf(segment, sizeof segment, "%s;RF=1", head);
+    expect("dust.json", segment, "[] [] 0");
+    /* A blank in CP=&&, or no semicolon before it. */
+    static const char *const ways[] = {";CP = &&", "CP=&&", ";cp= &&", ";CP=&"};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        snprintf(segment, sizeof segment, "%s%s" TIME "a34004-Rtd=1&&", head, ways[i]);
+        expect("dust.json", segment, "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":1}] [] 0");
+    }
 }
 
 /* More than a record may have. */
@@ -285,10 +332,10 @@ static void test_refused(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_instant),   cmocka_unit_test(test_units),       cmocka_unit_test(test_dialects),
-        cmocka_unit_test(test_intervals), cmocka_unit_test(test_flags),       cmocka_unit_test(test_none),
-        cmocka_unit_test(test_others),    cmocka_unit_test(test_many_others), cmocka_unit_test(test_shipped),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_instant),   cmocka_unit_test(test_units),           cmocka_unit_test(test_dialects),
+        cmocka_unit_test(test_intervals), cmocka_unit_test(test_flags),           cmocka_unit_test(test_none),
+        cmocka_unit_test(test_others),    cmocka_unit_test(test_many_others),     cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_nothing_is_lost), cmocka_unit_test(test_no_content),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
