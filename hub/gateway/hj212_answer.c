@@ -153,10 +153,16 @@ static bool wants_answer(const struct hj212_frame *frame) {
  * set Flag as in 2005 and look for either: such a one is told both. */
 static void name_request(const struct hj212_frame *frame, int command, const char *more,
                          char content[static HJ212_ANSWER_MAX]) {
-    bool named = frame->version == 2005 && is_plain(frame->qn);
-    snprintf(content, HJ212_ANSWER_MAX, "%s%s%s%s%s%s", named ? "QN=" : "", named ? frame->qn : "",
-             named && command == DATA_ANSWER ? ";CN=" : "", named && command == DATA_ANSWER ? frame->cn : "",
-             named && *more != '\0' ? ";" : "", more);
+    bool named = frame->version == 2005 && is_plain(frame->qn) && strlen(frame->qn) < STAMP_MAX;
+    char data[16] = "";
+    if (command == DATA_ANSWER) {
+        snprintf(data, sizeof data, ";CN=%d", frame->command);
+    }
+    if (named) {
+        snprintf(content, HJ212_ANSWER_MAX, "QN=%s%s%s%s", frame->qn, data, *more != '\0' ? ";" : "", more);
+    } else {
+        snprintf(content, HJ212_ANSWER_MAX, "%s", more);
+    }
 }
 
 static size_t answer(const struct hj212_frame *frame, int command, const char *more, enum hj212_crc crc,

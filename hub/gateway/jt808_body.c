@@ -235,6 +235,18 @@ bool jt808_batch_next(struct jt808_batch *batch, const uint8_t **body, size_t *l
 
 /* ---- media */
 
+/* Whether what stands before a medium's data is its position. Editions before 2013 have none: then the data begin as a
+ * picture's or a sound's do, or where a time should be there is neither one nor the zeros of a clock that was not set.
+ */
+static bool is_place(const uint8_t *data, size_t length, struct jt808_position *position) {
+    static const uint8_t not_set[sizeof position->time] = {0};
+    int64_t ms;
+    bool starts_as_data = length >= 3 && ((data[0] == 0xff && data[1] >= 0xd8) || memcmp(data, "RIF", 3) == 0 ||
+                                          memcmp(data, "ID3", 3) == 0);
+    return !starts_as_data && jt808_position(data, length, position) == 0 &&
+           (jt808_time_ms(position->time, 0, &ms) == 0 || memcmp(position->time, not_set, sizeof not_set) == 0);
+}
+
 int jt808_media(uint16_t id, const uint8_t *body, size_t length, struct jt808_media *media) {
     enum { FIXED = 8 };
     if (length < FIXED) {
@@ -247,11 +259,7 @@ int jt808_media(uint16_t id, const uint8_t *body, size_t length, struct jt808_me
     }
     media->data = body + FIXED;
     media->length = length - FIXED;
-    /* Editions before 2013 have no position here: then the data begin as a picture's or a sound's do. */
-    bool starts_as_data =
-        media->length >= 3 && ((media->data[0] == 0xff && media->data[1] >= 0xd8) ||
-                               memcmp(media->data, "RIF", 3) == 0 || memcmp(media->data, "ID3", 3) == 0);
-    if (!starts_as_data && jt808_position(media->data, media->length, &media->position) == 0) {
+    if (is_place(media->data, media->length, &media->position)) {
         media->has_position = true;
         media->position.items_length = 0;
         media->data += JT808_POSITION_SIZE;

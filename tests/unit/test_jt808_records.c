@@ -471,12 +471,40 @@ static void test_wrong_files(void **state) {
     }
 }
 
+/* Where the data of a medium begin, of a position and data in hexadecimal. */
+static void check_media(const char *place, const char *data) {
+    uint8_t body[8 + 64] = {0, 0, 0, 7, 0, 0, 1, 1};
+    struct jt808_media media;
+    size_t before = bytes_of(place, body + 8, 32), length = bytes_of(data, body + 8 + before, 32);
+    assert_int_equal(jt808_media(JT808_MEDIA, body, 8 + before + length, &media), 0);
+    assert_int_equal(media.has_position, before > 0);
+    assert_ptr_equal(media.data, body + 8 + before);
+    assert_int_equal(media.length, length);
+}
+
+/* From 2013 on a position stands before the data; of editions before, nothing of the data may be taken for one. */
+static void test_media(void **state) {
+    (void)state;
+    static const char *const data[] = {
+        "ffd8ffe000104a46494600010100000100010000ffdb004300080606", /* JPEG */
+        "3026b2758e66cf11a6d900aa0062ce6c1a0200000000000006000000", /* WMV */
+        "49492a00080000000f00fe00040001000000000000000001030001ff", /* TIF */
+        "0000000167640020ac2b402802dd80880000000168ee3cb000000001", /* H.264 */
+        "ffd8",
+    };
+    for (size_t i = 0; i < sizeof data / sizeof *data; i++) {
+        check_media("", data[i]);
+        check_media("000000000000000302085c8006c5f5510058000000b4240801120000", data[i]);
+        check_media("00000000000000000000000000000000000000000000000000000000", data[i]); /* no fix, and no clock yet */
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_record),      cmocka_unit_test(test_polarity), cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_times),       cmocka_unit_test(test_no_fix),   cmocka_unit_test(test_jump),
         cmocka_unit_test(test_batch),       cmocka_unit_test(test_shipped),  cmocka_unit_test(test_guide),
-        cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_others),
+        cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_others),   cmocka_unit_test(test_media),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
