@@ -63,7 +63,7 @@ const struct command command_gateway_decode = {
         "HJ 212 is written as text, in which \\r \\n \\t \\\\ and \\xNN stand for single bytes. One line of JSON a line: the frame's "
         "fields and items under their own names (one that is taken already: behind `cp.`), `len` and `crc` as they came and, if "
         "they are wrong, as they should be, `valid`, `why` it is not, and a `note` on what is unusual and does no harm. Of "
-        "several frames in a line each one's names begin with its number. Passwords are not shown; encrypted frames "
+        "several frames in a line each one's names begin with its number. PW, a password, is not shown; encrypted frames "
         "(HJ 212-2025) are read with the key of the standard's examples, 16 times the digit 0.\n"
         "JT/T 808 is written in hexadecimal, from 7e to 7e; a line may have several frames, the beginning of one, or junk. "
         "`pkg` is the number of a sub-packet and how many there are, `iE1` additional item E1 of a position (another one with its "
