@@ -1,5 +1,5 @@
 /* decode_json.c: messages in JSON: one record, an array of records, or {"records": [...]}. Read in one pass straight
- * into the record, so that a syntax error costs only what follows it. */
+ * into the record. A syntax error costs its record, or what follows it where that record has no end. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -346,6 +346,26 @@ static void walk_refuse(struct json_walk *walk, enum decode_problem problem, con
     walk->refused = true;
 }
 
+/* Says what is wrong with the syntax, in the record at hand, and what it costs. */
+static void report_syntax(struct json_walk *walk, int index, const char *lost) {
+    const struct json_reader *reader = &walk->reader;
+    decode_report(walk->decoder, index, PROBLEM_MALFORMED, "byte %td of %td: %s; %s could not be read",
+                  reader->at - reader->start, reader->end - reader->start, reader->problem, lost);
+}
+
+/* The element of an array whose brace was read. */
+static void walk_record(struct json_walk *walk) {
+    struct json_reader *reader = &walk->reader;
+    const char *start = reader->at - 1;
+    unsigned depth = reader->depth - 1;
+    walk->record(walk->decoder, reader, walk->count);
+    struct json_reader behind = *reader;
+    if (reader->problem != NULL && !walk->decoder->out_of_memory && json_recover(&behind, start, depth)) {
+        report_syntax(walk, walk->count, "this record");
+        *reader = behind;
+    }
+}
+
 /* Commas that are left, wherever they stand: of 64 bytes at once, which takes the processor a few steps. */
 static size_t commas_left(const struct json_reader *reader) {
     enum { BLOCK = 64 };
@@ -375,8 +395,13 @@ static void walk_array(struct json_walk *walk) {
         return;
     }
     while (json_element(reader, &first) && json_value(reader, &value)) {
+        if (walk->count == DECODE_RECORDS_MAX) { /* wrong quotes hid commas from the count */
+            walk_refuse(walk, PROBLEM_TOO_MANY_RECORDS,
+                        "records: more than 20000 in one message; the rest was not read");
+            return;
+        }
         if (value.kind == JSON_OBJECT) {
-            walk->record(walk->decoder, reader, walk->count);
+            walk_record(walk);
         } else if (json_skip(reader, &value)) {
             char found[FOUND_MAX];
             decode_report(walk->decoder, walk->count, PROBLEM_WRONG_TYPE, "the record is %s; it must be an object",
@@ -492,9 +517,7 @@ int decode_json_records(struct decoder *decoder, const void *payload, size_t len
         walk.reader.problem = "something follows the end of the JSON value";
     }
     if (!walk.refused && walk.reader.problem != NULL) {
-        decode_report(decoder, walk.count == 0 ? -1 : walk.count, PROBLEM_MALFORMED,
-                      "byte %td of %zu: %s; what follows could not be read", walk.reader.at - walk.reader.start, length,
-                      walk.reader.problem);
+        report_syntax(&walk, walk.count == 0 ? -1 : walk.count, "what follows");
         walk.refused = true;
     }
     if (!walk.refused && walk.count == 0) {

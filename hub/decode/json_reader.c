@@ -431,8 +431,11 @@ bool json_member(struct json_reader *reader, bool *first, struct json_value *nam
     if (!next_item(reader, first, '}')) {
         return false;
     }
-    *name = (struct json_value){0};
+    *name = (struct json_value){.text = ""};
     skip_blanks(reader);
+    if (ends_item(reader)) {
+        return true; /* a comma and nothing behind it: a member without a name, its value an empty JSON_WORD */
+    }
     if (peek(reader) != '"') {
         return syntax(reader,
                       reader->at < reader->end ? "a name in quotes was expected" : "the payload ends too early");
@@ -471,6 +474,24 @@ bool json_skip(struct json_reader *reader, const struct json_value *value) {
         }
     }
     return true;
+}
+
+bool json_recover(struct json_reader *reader, const char *start, unsigned depth) {
+    unsigned open = 0;
+    for (const char *at = start; at < reader->end; at++) {
+        open += *at == '{' || *at == '[';
+        if ((*at != '}' && *at != ']') || --open > 0) {
+            continue;
+        }
+        if (*at == ']') {
+            return false;
+        }
+        reader->at = at + 1;
+        reader->depth = depth;
+        reader->problem = NULL;
+        return true;
+    }
+    return false;
 }
 
 bool json_at_end(struct json_reader *reader) {

@@ -1,9 +1,10 @@
 /* json_reader.h: a pull reader of JSON (RFC 8259) over bounded bytes, for messages that nobody vouches for. Allocates
  * nothing, recurses never. Some things are taken that the RFC does not know, so that one odd value spoils only its own
  * field and not its neighbours: numbers that are none, as printf and others write them (NaN, -nan, inf, Infinity,
- * 1.#QNAN), any other token that is no value (01, 0x1f, --, or nothing where a value should be: JSON_WORD), strings
- * with raw control characters or wrong escapes (marked), a byte order mark at the start, NULs after the end. What such
- * a value means is the caller's business. */
+ * 1.#QNAN), any other token that is no value (01, 0x1f, --, or nothing where a value should be: JSON_WORD), a comma
+ * with nothing behind it (an empty JSON_WORD, in an object without a name), strings with raw control characters or
+ * wrong escapes (marked), a byte order mark at the start, NULs after the end. What such a value means is the caller's
+ * business. */
 #ifndef CITYHUB_JSON_READER_H
 #define CITYHUB_JSON_READER_H
 
@@ -52,6 +53,11 @@ bool json_member(struct json_reader *reader, bool *first, struct json_value *nam
 
 /* Skips to the end of an array or object that json_value has just opened; nothing to do for other values. */
 bool json_skip(struct json_reader *reader, const struct json_value *value);
+
+/* After a syntax error in an object whose brace is at `start`, an element of the array that is `depth` deep: goes on
+ * behind that object, so that it costs nothing but itself. Brackets alone are counted, in texts too, for a quote may
+ * be what is wrong. False: it has no end, and the error stands. */
+bool json_recover(struct json_reader *reader, const char *start, unsigned depth);
 
 /* True if nothing but blanks and NULs is left: C programs send the end of their string along. */
 bool json_at_end(struct json_reader *reader);

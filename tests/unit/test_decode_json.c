@@ -348,12 +348,12 @@ static void test_wrong_messages(void **state) {
         {"{\"records\":[" DUST(1) "],\"subsystem\":\"gas\"}", "wrong_topic",
          "says that it is of \"gas\", the topic is of dust"},
         {"{\"subsyst\\u0065m\":\"gas\",\"records\":[" DUST(1) "]}", "wrong_topic", "the topic is of dust"},
-        {"{\"records\":[],}", "malformed", "a name in quotes"},
+        {"{\"records\":[],x}", "malformed", "a name in quotes"},
         {"{\"device_code\"", "malformed", "the payload ends too early"},
         {"{\"device_code\" 1}", "malformed", "a colon"},
         {"{device_code:1}", "malformed", "a name in quotes"},
         {"[}", "malformed", "a value was expected"},
-        {"{\"a\":1,}", "malformed", "a name in quotes"},
+        {"{\"a\":1,5}", "malformed", "a name in quotes"},
         {"[] x", "malformed", "something follows the end"},
         {"\xef\xbb\xbf\"text\"", "malformed", "must be an object, an array"},
         {"\xef\xbb\xbfnull and void", "malformed", "must be an object, an array"},
@@ -372,6 +372,47 @@ static void test_wrong_messages(void **state) {
     run(decoded, "dust", "[" DUST(1) "," DUST(2) "]]");
     decoded_expect(decoded, 3, 2, 1);
     decoded_expect_problem(decoded, 0, 2, "malformed", "something follows the end");
+}
+
+/* A comma behind the last member or record costs nothing but a word about it. */
+static void test_last_commas(void **state) {
+    struct decoded *decoded = *state;
+    const struct record *got =
+        accepted(decoded, "dust", "\"pm25_ug_m3\":60,\"position\":{\"lon\":114.5,\"lat\":34.5,\"system\":0,},");
+    assert_true(got->has_position);
+    assert_int_equal(decoded->warning_count, 2);
+    run(decoded, "dust", "{\"records\":[" DUST(1) "," DUST(2) ",],}");
+    decoded_expect(decoded, 3, 2, 1);
+    decoded_expect_problem(decoded, 0, 2, "wrong_type", "the record is empty");
+}
+
+/* What is wrong within one record of many costs that one. */
+static void test_wrong_records(void **state) {
+    struct decoded *decoded = *state;
+    static const char *const members[] = {
+        "\"pm25_ug_m3\":1,5",
+        "\"pm25_ug_m3\":1 \"pm10_ug_m3\":2",
+        "\"fault_text\":\"valve \"A\" shut\"",
+        "\"fault_text\":\"a pipe of 5\" or more\"",
+        "\"fault_text\":\"no end",
+        "\"position\":{\"lon\":114,5,\"lat\":34}",
+        "\"pm25_ug_m3\":1 /* ug/m3 */",
+        "pm25_ug_m3:1",
+    };
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        char text[600];
+        snprintf(text, sizeof text,
+                 "{\"records\":[" DUST(1) ",{\"device_code\":\"D\",%s}," DUST(
+                     2) ",{\"device_code\":\"D\",%s}],\"subsystem\":\"dust\"}",
+                 members[i], members[i]);
+        run(decoded, "dust", text);
+        decoded_expect(decoded, 4, 2, 2);
+        decoded_expect_problem(decoded, 0, 1, "malformed", "this record could not be read");
+        decoded_expect_problem(decoded, 1, 3, "malformed", "this record could not be read");
+    }
+    run(decoded, "dust", "[" DUST(1) ",{\"device_code\":\"D\"],[" DUST(2) "]]");
+    decoded_expect(decoded, 2, 1, 1);
+    decoded_expect_problem(decoded, 0, 1, "malformed", "what follows could not be read");
 }
 
 static void test_cut_anywhere(void **state) {
@@ -413,7 +454,7 @@ static void test_deep_nesting(void **state) {
     memset(text + used + DEEP, ']', DEEP);
     sprintf(text + used + (size_t)2 * DEEP, "}," DUST(2) "]");
     run(decoded, "dust", text);
-    decoded_expect(decoded, 2, 1, 1);
+    decoded_expect(decoded, 3, 2, 1);
     decoded_expect_problem(decoded, 0, 1, "malformed", "nested more than 32 deep");
     for (int i = 0; i < DEEP; i++) {
         memcpy(text + (size_t)5 * (size_t)(i % 60000), "{\"a\":", 5);
@@ -501,6 +542,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_follows_the_end, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_signs_of_another_subsystem, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_messages, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_last_commas, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_records, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_cut_anywhere, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_changed_bytes, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_deep_nesting, decoded_setup, decoded_teardown),

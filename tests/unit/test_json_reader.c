@@ -290,7 +290,7 @@ static void test_problems(void **state) {
         {"{\"a\" 1}", 5, "a colon was expected"},
         {"{\"a\"", 4, "the payload ends too early"},
         {"{a:1}", 1, "a name in quotes was expected"},
-        {"{\"a\":1,}", 7, "a name in quotes was expected"},
+        {"{\"a\":1,b}", 7, "a name in quotes was expected"},
         {"{", 1, "the payload ends too early"},
         {"[[[{\"a\":[}]]]]", 9, "a value was expected"},
         {"{\"a\":]", 5, "a value was expected"},
