@@ -90,6 +90,32 @@ END $$;
 COMMENT ON FUNCTION onemap.http_vendor_check(jsonb) IS
     'Refuses (CH013) a request that names a vendor that is not there; who sees a part is not told what else there is';
 
+CREATE OR REPLACE FUNCTION onemap.http_there_check(request jsonb, key text, there boolean, hint text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF request ? key AND NOT there AND onemap.identity_departments(request) IS NULL THEN
+        RAISE EXCEPTION 'there is no % "%"', key, request->>key USING ERRCODE = 'CH013', HINT = hint;
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.http_there_check(jsonb, text, boolean, text) IS
+    'Refuses (CH013) a request whose parameter names what is not there; who sees a part is not told what else there is';
+
+CREATE OR REPLACE FUNCTION onemap.http_device_check(request jsonb) RETURNS void
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT onemap.http_there_check(request, 'device', EXISTS (SELECT FROM onemap.device d WHERE d.id = (request->>'device')::int),
+        '设备编号见 /api/v1/devices。')
+$$;
+COMMENT ON FUNCTION onemap.http_device_check(jsonb) IS 'Refuses (CH013) a request that names a device by a number that is none';
+
+CREATE OR REPLACE FUNCTION onemap.http_period_check(request jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF request ?& '{from,to}' AND onemap.http_time(request, 'from') >= onemap.http_time(request, 'to') THEN
+        RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013', HINT = 'from 须早于 to；只写日期时指该日零时。';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.http_period_check(jsonb) IS 'Refuses (CH013) a request whose from is not before its to';
+
 CREATE OR REPLACE FUNCTION onemap.http_check(request jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -103,10 +129,8 @@ BEGIN
     ELSIF request ? 'grid_cell' AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = request->>'grid_cell') THEN
         RAISE EXCEPTION 'the county has no grid cell "%"', request->>'grid_cell' USING ERRCODE = 'CH013',
             HINT = '单元网格代码为 15 位数字，见 /api/v1/grid_cells。';
-    ELSIF request ?& '{from,to}' AND onemap.http_time(request, 'from') >= onemap.http_time(request, 'to') THEN
-        RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013', HINT = 'from 须早于 to；只写日期时指该日零时。';
     END IF;
-    PERFORM onemap.http_vendor_check(request);
+    PERFORM onemap.http_period_check(request), onemap.http_vendor_check(request);
 END $$;
 COMMENT ON FUNCTION onemap.http_check(jsonb) IS
     'Refuses (CH013) a request whose subsystem, department, grid_cell or vendor is none, or whose from is not before its to';

@@ -50,7 +50,11 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM onemap.http_words_check(request, 'subsystem',
         ARRAY(SELECT s.key FROM onemap.subsystem s ORDER BY s.key) || 'hub'::text),
-        onemap.http_departments_check(request);
+        onemap.http_departments_check(request), onemap.http_beginnings_check(request), onemap.http_period_check(request);
+    -- Alarms of a whole vendor, and of the hub itself, have device 0.
+    IF request->>'device' <> '0' THEN
+        PERFORM onemap.http_device_check(request);
+    END IF;
     -- Alarms of the hub itself have a target above, or a subscription, in the vendor's place.
     IF request ? 'vendor'
         AND NOT EXISTS (SELECT FROM onemap.alarm a WHERE a.device_id = 0 AND a.vendor = request->>'vendor') THEN

@@ -100,9 +100,27 @@ END $$;
 COMMENT ON FUNCTION onemap.http_departments_check(jsonb) IS
     'CH016 if a list''s parameter names a department that there is not; the empty code stands for none';
 
+CREATE OR REPLACE FUNCTION onemap.http_beginnings_check(request jsonb) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE key text; stray text;
+BEGIN
+    SELECT k.key, e.e INTO key, stray
+    FROM unnest('{category,grid_cell}'::text[]) k (key) CROSS JOIN jsonb_array_elements_text(coalesce(request->k.key, '[]')) e (e)
+    WHERE e.e <> '' AND NOT CASE k.key WHEN 'category' THEN EXISTS (SELECT FROM onemap.case_category c WHERE starts_with(c.code, e.e))
+        ELSE EXISTS (SELECT FROM onemap.grid_cell g WHERE starts_with(g.code, e.e))
+            OR EXISTS (SELECT FROM onemap.case_record r WHERE starts_with(r.grid_cell, e.e)) END
+    LIMIT 1;
+    IF stray IS NOT NULL THEN
+        RAISE EXCEPTION '%: there is none that begins with "%"', key, stray USING ERRCODE = 'CH013',
+            HINT = '类别和网格代码只含数字，可只写前几位；有哪些见 /api/v1/cases/words 和 /api/v1/grid_cells。';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.http_beginnings_check(jsonb) IS
+    'CH013 if a list''s category or grid_cell begins no code that there is, in any version of the catalogue or among cases';
+
 CREATE OR REPLACE FUNCTION onemap.http_case_check(request jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE figures text[] := ARRAY(SELECT f.figure FROM onemap.http_case_figures() f ORDER BY f.position); stray text;
+DECLARE figures text[] := ARRAY(SELECT f.figure FROM onemap.http_case_figures() f ORDER BY f.position);
 BEGIN
     PERFORM onemap.http_words_check(request, 'state', ARRAY(SELECT s.state FROM onemap.case_state s ORDER BY s.position)),
         onemap.http_words_check(request, 'stage', ARRAY(SELECT s.stage FROM onemap.http_case_stages() s ORDER BY s.position)),
@@ -111,13 +129,11 @@ BEGIN
         onemap.http_words_check(request, 'subsystem', ARRAY(SELECT s.key FROM onemap.subsystem s ORDER BY s.key)),
         onemap.http_departments_check(request),
         onemap.http_words_check(request, 'statistic', ARRAY(SELECT m.measure FROM onemap.score_measure m ORDER BY m.position));
-    SELECT e.e INTO stray
-    FROM jsonb_array_elements_text(coalesce(request->'category', '[]') || coalesce(request->'grid_cell', '[]')) e (e)
-    WHERE e.e !~ '^[0-9]{0,15}$' LIMIT 1;
-    IF stray IS NOT NULL THEN
-        RAISE EXCEPTION '"%" is no beginning of a code: digits', stray USING ERRCODE = 'CH013',
-            HINT = '类别和网格代码只含数字，可只写前几位。';
-    ELSIF NOT request ? 'statistic' AND request ? 'month' OR request ? 'statistic' AND request ? 'moment' THEN
+    PERFORM onemap.http_beginnings_check(request), onemap.http_device_check(request);
+    IF NOT request ? 'statistic' THEN
+        PERFORM onemap.http_period_check(request); -- of a statistic both are days, and the last one counts
+    END IF;
+    IF NOT request ? 'statistic' AND request ? 'month' OR request ? 'statistic' AND request ? 'moment' THEN
         RAISE EXCEPTION 'month goes with statistic, and moment without it' USING ERRCODE = 'CH013',
             HINT = '按月统计用 statistic 与 month（或 from、to）；按时刻筛选用 moment 与 from、to。';
     ELSIF request ?& '{statistic,at}' THEN

@@ -95,6 +95,10 @@ DECLARE
     units int[] := onemap.http_department_ids(request); day date := onemap.http_attendance_day(request);
 BEGIN
     PERFORM onemap.http_check(request);
+    -- Nobody has been absent on a day that has not begun.
+    IF day > onemap.local_time(now())::date THEN
+        RAISE EXCEPTION 'day: % has not begun', day USING ERRCODE = 'CH013', HINT = '考勤须为今天或以前的一天。';
+    END IF;
     RETURN QUERY
     WITH page AS MATERIALIZED (
         SELECT p.* FROM onemap.person p

@@ -34,7 +34,15 @@ DECLARE
     units int[] := onemap.http_department_ids(request); moment timestamptz := onemap.http_at(request);
     from_at timestamptz := onemap.http_time(request, 'from'); to_at timestamptz := onemap.http_time(request, 'to');
 BEGIN
-    PERFORM onemap.http_check(request);
+    PERFORM onemap.http_check(request), onemap.http_device_check(request),
+        onemap.http_there_check(request, 'person', EXISTS (SELECT FROM onemap.person p WHERE p.id = (request->>'person')::int),
+            '人员编号见 /api/v1/people。'),
+        onemap.http_there_check(request, 'vehicle', EXISTS (SELECT FROM onemap.vehicle v WHERE v.id = (request->>'vehicle')::int),
+            '车辆编号见 /api/v1/vehicles。'),
+        onemap.http_there_check(request, 'unit', request->>'unit' = '-'
+            OR EXISTS (SELECT FROM onemap.department d WHERE d.code = request->>'unit'), '单位代码见 /api/v1/departments。'),
+        onemap.http_there_check(request, 'standard', request->>'standard' = '-'
+            OR EXISTS (SELECT FROM onemap.work_standard s WHERE s.code = request->>'standard'), '作业标准编码见作业单的 standard。');
     RETURN QUERY
     SELECT w.* FROM onemap.work_order_as_of(moment) w
     WHERE (NOT request ? 'after' OR w.id < (request->>'after')::bigint) AND onemap.http_sees(seen, w.department_id)

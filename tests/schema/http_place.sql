@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(71);
+SELECT plan(77);
 INSERT INTO onemap.component (component_code, name_zh, department_id, geom, grid_cell)
 SELECT '41022101180000' || n, '灯杆' || n, d.id, public.ST_SetSRID(public.ST_MakePoint(114.75 + n * 0.0001, 34.55), 4326), '410221001001001'
 FROM generate_series(11, 19) n LEFT JOIN onemap.department d ON d.code = CASE WHEN n < 15 THEN 'zhaoming' WHEN n < 18 THEN 'jincheng' END;
@@ -46,6 +46,7 @@ INSERT INTO onemap.observation_hourly (device_id, hour, records, last_at, counts
 SELECT :lamp, timestamptz '2026-03-01T15:00:00Z' + n * interval '1 hour', 5, timestamptz '2026-03-01T15:30:00Z' + n * interval '1 hour', '{}', '{}', '{}', '{}', '{}', '{}' FROM generate_series(0, 3) n;
 SELECT is((SELECT array_agg((e->>'code', e->'present', e->'hours', e->>'first_hour' IS NOT NULL)::text) FROM jsonb_array_elements(test.answer('attendance', '{"day": "2026-03-02"}', 'zhaoming')->'attendance') e), '{"(P1,true,3,t)","(P2,null,0,f)"}'::text[], 'hours of a county''s day; who has no terminal is not absent');
 SELECT is((SELECT (e->'present', e->'hours')::text FROM jsonb_array_elements(test.answer('attendance', '{"day": "2026-03-05"}', 'zhaoming')->'attendance') e LIMIT 1), '(false,0)', 'a day without a message');
+SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'attendance', jsonb_build_object('day', now() + interval '2 days')), 'CH013', NULL, 'nobody was absent on a day to come');
 
 -- ---- work ----
 CREATE FUNCTION test.work(fields jsonb, department text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
@@ -55,6 +56,7 @@ SELECT is(test.work(x.f, x.unit), x.wanted, 'work ' || x.f::text || coalesce(x.u
 SELECT is((SELECT sum((e->>f.f)::int)::int FROM jsonb_array_elements(test.answer('work_summary', '{"from": "2026-03-01", "to": "2026-04-01"}')->'summary') e),
     (SELECT sum(cardinality(string_to_array(test.work(jsonb_build_object('from', '2026-03-01', 'to', '2026-04-01', 'is', f.f, 'unit', u.u)), ' ')))::int
      FROM unnest('{jincheng,zhaoming,chengguan,-}'::text[]) u (u)), 'the sum''s ' || f.f || ' are the list''s') FROM unnest('{due,started_late,ended_late}'::text[]) f (f);
+SELECT throws_ok(format('SELECT test.work(%L)', f.f), 'CH013', NULL, 'no work of ' || f.f) FROM unnest('{"{\"device\": 2000000000}","{\"person\": 2000000000}","{\"vehicle\": 2000000000}","{\"unit\": \"moon\"}","{\"standard\": \"moon\"}"}'::text[]) f (f);
 SELECT is(test.work('{"is": "met"}'), 'W1', 'what was met');
 SELECT is(test.work(jsonb_build_object('standard', '-')), (SELECT string_agg(w.code, ' ' ORDER BY w.id DESC) FROM onemap.work_order w WHERE w.standard_id IS NULL), 'held to no standard');
 SELECT body::jsonb->'work' AS w FROM onemap.http_work(test.ask('{"status": "finished"}', 'zhaoming') - 'after') \gset

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(76);
+SELECT plan(81);
 CREATE FUNCTION pg_temp.month() RETURNS text LANGUAGE sql AS $$ SELECT '2026-09' $$;
 CREATE FUNCTION pg_temp.of(login text, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$ SELECT test.as(login, more || jsonb_build_object('month', pg_temp.month())) $$;
 CREATE FUNCTION pg_temp.departments(list jsonb) RETURNS text LANGUAGE sql AS $$
@@ -73,9 +73,10 @@ SELECT is(pg_temp.alarms(x.login, x.more::jsonb), x.wanted, x.login || ' sees ' 
 INSERT INTO onemap.alarm (rule_id, device_id, vendor, opened_at, severity) SELECT r.id, 0, 'province', '2026-10-03 00:00Z', 'minor' FROM onemap.alarm_rule r
 WHERE r.subsystem = 'hub' AND r.key = 'upstream_late';
 SELECT is(pg_temp.alarms(x.login, x.more::jsonb), x.wanted, x.login || ' sees ' || x.more) FROM (VALUES ('boss', '{"vendor": "lamps"}', 'L1 lamps'), ('boss', '{"vendor": "province"}', 'province'),
-    ('boss', '{"rule": "upstream_late"}', 'province'), ('look', '{"vendor": "moon"}', '')) AS x (login, more, wanted);
+    ('boss', '{"rule": "upstream_late"}', 'province'), ('look', '{"vendor": "moon"}', ''), ('look', '{"device": 2000000000}', '')) AS x (login, more, wanted);
 SELECT throws_ok(format('SELECT test.get(%L, test.as(%L, %L))', x.f, 'boss', x.more), 'CH013', NULL, x.f || ' refuses ' || x.more) FROM (VALUES
-    ('http_alarms', '{"vendor": "moon"}'), ('http_alarms', '{"rule": "moon"}'), ('http_vendors', '{"subsystem": "moon"}'), ('http_alarm_rules', '{"subsystem": "moon"}')) AS x (f, more);
+    ('http_alarms', '{"vendor": "moon"}'), ('http_alarms', '{"rule": "moon"}'), ('http_alarms', '{"device": 2000000000}'), ('http_alarms', '{"grid_cell": ["99"]}'), ('http_alarms', '{"grid_cell": ["4x"]}'),
+    ('http_alarms', '{"from": "2026-10-02", "to": "2026-10-01"}'), ('http_vendors', '{"subsystem": "moon"}'), ('http_alarm_rules', '{"subsystem": "moon"}')) AS x (f, more);
 DELETE FROM onemap.alarm a WHERE a.vendor = 'province';
 SELECT is((SELECT f.body->>'acknowledged_by' FROM onemap.http_alarm_acknowledge(test.as('city', jsonb_build_object('id', (SELECT max(a.id) FROM onemap.alarm a))), NULL) f), 'city',
     'somebody sees to it');
