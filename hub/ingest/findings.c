@@ -9,6 +9,7 @@
 enum {
     PROBLEMS_LISTED = 1000, /* of one message, and as many bad fields; the rest is only counted */
     WARNINGS_LISTED = 50,   /* of one message and code, likewise */
+    RANGE_MAX = 80,         /* bytes of a range in words, with its end */
 };
 
 /* Warnings by code, so that many of one do not hide the others. */
@@ -121,16 +122,23 @@ void findings_warning(struct findings *findings, int index, const char *code, co
 
 /* ---- readings that are none, or beyond the instrument ---- */
 
+/* A metric's range, with its unit unless it is a pure number. */
+static const char *range_show(char shown[static RANGE_MAX], const struct metric *metric) {
+    const char *unit = strcmp(metric->unit, "1") == 0 ? "" : metric->unit;
+    snprintf(shown, RANGE_MAX, "%.9g to %.9g%s%s", metric->min, metric->max, *unit == '\0' ? "" : " ", unit);
+    return shown;
+}
+
 static void warn_of_reading(struct findings *findings, const struct record *record, int bit, bool none) {
     const struct metric *metric = &findings->adapter->metrics[bit];
-    char reason[DECODE_REASON_MAX];
+    char reason[DECODE_REASON_MAX], range[RANGE_MAX];
     if (none) {
         snprintf(reason, sizeof reason,
                  "%s: %.9g stands for no value and was not stored; leave the field out when there is none", metric->key,
                  record->values[bit]);
     } else {
-        snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %.9g to %.9g %s; it was stored with a flag",
-                 metric->key, record->values[bit], metric->min, metric->max, metric->unit);
+        snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %s; it was stored with a flag", metric->key,
+                 record->values[bit], range_show(range, metric));
     }
     warn(findings, &(struct finding){.index = record->index,
                                      .code = none ? "no_value" : "out_of_range",
@@ -164,11 +172,10 @@ void findings_interval(struct findings *findings, const struct document *documen
             if (number == NULL || (number->valuedouble >= metric->min && number->valuedouble <= metric->max)) {
                 continue;
             }
-            char field[64], reason[DECODE_REASON_MAX];
+            char field[64], reason[DECODE_REASON_MAX], range[RANGE_MAX];
             snprintf(field, sizeof field, "values[%d].%s", place, names[i]);
-            snprintf(reason, sizeof reason,
-                     "%s: %.9g is outside the range of %s, %.9g to %.9g %s; it was stored as it came", field,
-                     number->valuedouble, metric->key, metric->min, metric->max, metric->unit);
+            snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %s, %s; it was stored as it came", field,
+                     number->valuedouble, metric->key, range_show(range, metric));
             warn(findings, &(struct finding){.index = document->index,
                                              .code = "out_of_range",
                                              .field = field,

@@ -128,9 +128,11 @@ COMMENT ON FUNCTION onemap.alarm_next_time(int, int, text, timestamptz) IS
 
 CREATE OR REPLACE FUNCTION onemap.alarm_beyond(rule_id int, value float8 DEFAULT NULL) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_build_object('out_of_range', true, 'text_zh', format('超量程：%s量程 %s 至 %s %s',
-        CASE WHEN $2 IS NOT NULL THEN $2 || ' ' || m.unit || '，' ELSE '按量程端值判定，' END, m.min_value, m.max_value, m.unit))
-    FROM onemap.alarm_rule r JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric WHERE r.id = $1
+    SELECT jsonb_build_object('out_of_range', true, 'text_zh', format('超量程：%s量程 %s 至 %s%s',
+        CASE WHEN $2 IS NOT NULL THEN $2 || u.shown || '，' ELSE '按量程端值判定，' END, m.min_value, m.max_value, u.shown))
+    FROM onemap.alarm_rule r JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric
+        CROSS JOIN LATERAL (SELECT CASE WHEN m.unit = '1' THEN '' ELSE ' ' || m.unit END AS shown) u
+    WHERE r.id = $1
 $$;
 COMMENT ON FUNCTION onemap.alarm_beyond(int, float8) IS
     'What an alarm''s detail says of a reading beyond the instrument''s range (超量程): of this value, or of some among many';
@@ -300,11 +302,19 @@ DECLARE
     -- As alarm_rule_set() takes them: a new threshold alone is where the alarm ends, too.
     threshold float8 := coalesce((changes->>'threshold')::float8, r.threshold);
     clear_threshold float8 := coalesce((changes->>'clear_threshold')::float8, (changes->>'threshold')::float8, r.clear_threshold);
+    m onemap.metric;
 BEGIN
+    SELECT * INTO m FROM onemap.metric x WHERE r.kind = 'threshold' AND x.subsystem = r.subsystem AND x.key = r.metric;
     IF changes = '{}' THEN
         RAISE EXCEPTION 'alarm rule %.%: nothing is to be changed', r.subsystem, r.key USING ERRCODE = 'CH013';
     ELSIF r.comparison IS NULL AND changes ? 'clear_threshold' THEN
         RAISE EXCEPTION 'alarm rule %.% has no limit beyond which it opens and ends', r.subsystem, r.key USING ERRCODE = 'CH013';
+    -- Beyond it the alarm would open at every reading or at none, or never end.
+    ELSIF changes ?| '{threshold,clear_threshold}' AND (least(threshold, clear_threshold) < m.min_value
+            OR greatest(threshold, clear_threshold) > m.max_value) THEN
+        RAISE EXCEPTION 'alarm rule %.%: opens at % and ends at %, but % is from % to %', r.subsystem, r.key, threshold,
+            clear_threshold, r.metric, m.min_value, m.max_value USING ERRCODE = 'CH013',
+            HINT = '限值、恢复值须在量程之内，请核对位数和单位。Is a digit too many, or the unit another?';
     ELSIF r.comparison = 'above' AND clear_threshold > threshold THEN
         RAISE EXCEPTION 'alarm rule %.%: opens above %, so it cannot end at % already', r.subsystem, r.key, threshold,
             clear_threshold USING ERRCODE = 'CH013';

@@ -1,6 +1,6 @@
 -- What the commands show people and read from them: columns and words of the lists, refusals, and who may call what.
 BEGIN;
-SELECT plan(43);
+SELECT plan(46);
 INSERT INTO onemap.department (code, name_zh, kind, schedule) VALUES 
     ('north', '北', 'street', 'standard'), ('south', '南', 'county', 'seasonal');
 INSERT INTO onemap.department (code, name_zh, kind, parent_id, active)
@@ -41,6 +41,8 @@ SELECT is((SELECT count(*)::int FROM onemap.alarm_rule_list_table('{"edited": tr
 SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'rule', 'pm25_high', 'as JSON, too');
 SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "clear_threshold": 121}')$$, 'CH013',
     'alarm rule dust.pm25_high: opens above 120, so it cannot end at 121 already', 'a limit that would end before it begins');
+SELECT throws_ok(format('SELECT onemap.alarm_rule_change(%L)', '{"subsystem": "dust", "rule": "pm25_high"}'::jsonb || c.c::jsonb), 'CH013', NULL, 'what no reading is: ' || c.c)
+FROM unnest('{"{\"threshold\": 1200}","{\"threshold\": -999}","{\"clear_threshold\": -999}"}'::text[]) c (c);
 SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "colour": 1}')$$, 'P0001',
     'alarm rule dust.pm25_high: colour cannot be changed', 'what a county may not change');
 UPDATE onemap.alarm_rule SET comparison = 'below' WHERE subsystem = 'dust' AND key = 'pm25_high';
