@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/text.h"
 
@@ -137,9 +138,16 @@ static size_t filled_count(const struct csv_row *row) {
 
 /* What is no UTF-8 text with commas, as far as its first bytes and its first row tell. NULL = nothing strange. */
 static const char *foreign(const struct csv *csv, const struct csv_row *row) {
-    bool wide = csv->length >= 2 && (memcmp(csv->bytes, "\xFF\xFE", 2) == 0 || memcmp(csv->bytes, "\xFE\xFF", 2) == 0);
-    if (wide) {
-        return "is UTF-16: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)";
+    static const char utf16[] = "is UTF-16: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)";
+    static const char workbook[] = "is a workbook (Excel 工作簿): save its sheet as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)";
+    static const struct {
+        const char *begins, *strange;
+    } others[] = {{"\xFF\xFE", utf16}, {"\xFE\xFF", utf16}, {"PK\3\4", workbook}, {"\xD0\xCF\x11\xE0", workbook}};
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        size_t length = strlen(others[i].begins);
+        if (csv->length >= length && memcmp(csv->bytes, others[i].begins, length) == 0) {
+            return others[i].strange;
+        }
     }
     bool other = row->count == 1 && strpbrk(row->fields[0], ";\t") != NULL;
     return other ? "has other separators than commas: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)" : NULL;

@@ -88,6 +88,10 @@ static void test_refused(void **state) {
     EXPECT("\xFF\xFE"
            "a\0,\0b\0\n\0",
            "!1 the file is UTF-16: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
+    EXPECT("PK\3\4\x14\0\6\0",
+           "!1 the file is a workbook (Excel 工作簿): save its sheet as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
+    EXPECT("\xD0\xCF\x11\xE0\xA1\xB1",
+           "!1 the file is a workbook (Excel 工作簿): save its sheet as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
     EXPECT("a;b\n1;2\n", "!1 the file has other separators than commas: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
     EXPECT("a\tb\n", "!1 the file has other separators than commas: save it as \"CSV UTF-8\" (CSV UTF-8 逗号分隔)");
     EXPECT("a,b\n1,x\0y\n", "1:<a><b>!2 field 2 has a control character");
