@@ -158,11 +158,12 @@ check_room() {
 
 # ---- ports ----
 
-# Somebody listens on this port, on whatever address (state 0A in /proc/net/tcp).
+# Somebody listens on this port (state 0A in /proc/net/tcp), or a connection goes out by it (01, 02), on whatever address: neither
+# leaves it free. Connections that end (TIME_WAIT and the like) do.
 port_taken() {
     local hex
     hex=$(printf '%04X' "$1")
-    awk -v port=":$hex" '$4 == "0A" && substr($2, length($2) - 4) == port { found = 1 } END { exit !found }' \
+    awk -v port=":$hex" '$4 ~ /^0[12A]$/ && substr($2, length($2) - 4) == port { found = 1 } END { exit !found }' \
         /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 

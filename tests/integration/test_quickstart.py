@@ -222,6 +222,15 @@ def test_what_the_machine_carries(quickstart):
     assert not list(quickstart.var.parent.glob("var-bench/data*")), "nothing is left"
 
 
+def test_port_of_a_connection():
+    """That goes out by it: nobody listens there, and nobody else can. Once it has ended it is free."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as out:
+        asked = ["bash", "-c", f"var=/nowhere; . {paths.ROOT}/deploy/quickstart_lib.sh; port_taken {out.getsockname()[1]}"]
+        assert subprocess.run(asked, check=False).returncode == 0
+        out.close()
+        assert subprocess.run(asked, check=False).returncode == 1
+
+
 def test_wrong_use(quickstart):
     for arguments in (["--seconds", "soon"], ["--seconds"], ["--faster"]):
         quickstart.run(*arguments, code=2)
