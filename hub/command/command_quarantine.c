@@ -261,7 +261,7 @@ static int replay(const struct config *config, const struct arguments *arguments
         {.name = "kind",                                                                                               \
          .argument = "KIND",                                                                                           \
          .kind = OPTION_TEXT,                                                                                          \
-         .words = "telemetry inventory staff work case",                                                               \
+         .words = "telemetry inventory staff work case interval",                                                      \
          .member = "kind",                                                                                             \
          .help = "of this kind"},                                                                                      \
         {.name = "code",                                                                                               \

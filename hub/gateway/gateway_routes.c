@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hub/base/count.h"
+#include "hub/base/topic.h"
 #include "hub/gateway/figures.h"
 #include "hub/gateway/json_push.h"
 #include "hub/gateway/push.h"
@@ -55,7 +56,7 @@ static const struct parameter push_parameters[] = {
      .kind = PARAMETER_TEXT,
      .low = 1,
      .high = 15,
-     .meaning = "telemetry, inventory, staff, work or case"},
+     .meaning = TOPIC_WORDS_IN},
     {0},
 };
 

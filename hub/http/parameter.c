@@ -264,7 +264,12 @@ void parameter_expected(const struct parameter *parameter, enum language languag
     if (parameter->kind == PARAMETER_CHOICE) {
         snprintf(range, sizeof range, "%s", parameter->choices);
     } else {
-        snprintf(range, sizeof range, zh ? " %.15g 至 %.15g " : "%.15g to %.15g", parameter->low, parameter->high);
+        bool one = parameter->low == parameter->high;
+        snprintf(range, sizeof range,
+                 one  ? zh ? " %.15g " : "%.15g"
+                 : zh ? " %.15g 至 %.15g "
+                      : "%.15g to %.15g",
+                 parameter->low, parameter->high);
     }
     const char *form = zh ? kinds[parameter->kind].zh : kinds[parameter->kind].en;
     const char *hole = strstr(form, "%s");
