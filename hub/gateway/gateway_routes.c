@@ -52,11 +52,7 @@ static const struct parameter push_parameters[] = {
      .low = 1,
      .high = 63,
      .meaning = "the vendor's name, which is its login"},
-    {.name = "kind",
-     .kind = PARAMETER_TEXT,
-     .low = 1,
-     .high = 15,
-     .meaning = TOPIC_WORDS_IN},
+    {.name = "kind", .kind = PARAMETER_TEXT, .low = 1, .high = 15, .meaning = TOPIC_WORDS_IN},
     {0},
 };
 

@@ -106,7 +106,8 @@ DECLARE key text; stray text;
 BEGIN
     SELECT k.key, e.e INTO key, stray
     FROM unnest('{category,grid_cell}'::text[]) k (key) CROSS JOIN jsonb_array_elements_text(coalesce(request->k.key, '[]')) e (e)
-    WHERE e.e <> '' AND NOT CASE k.key WHEN 'category' THEN EXISTS (SELECT FROM onemap.case_category c WHERE starts_with(c.code, e.e))
+    WHERE e.e <> '' AND NOT CASE k.key
+        WHEN 'category' THEN EXISTS (SELECT FROM onemap.case_category c WHERE starts_with(c.code, e.e))
         ELSE EXISTS (SELECT FROM onemap.grid_cell g WHERE starts_with(g.code, e.e))
             OR EXISTS (SELECT FROM onemap.case_record r WHERE starts_with(r.grid_cell, e.e)) END
     LIMIT 1;

@@ -42,7 +42,8 @@ BEGIN
         onemap.http_there_check(request, 'unit', request->>'unit' = '-'
             OR EXISTS (SELECT FROM onemap.department d WHERE d.code = request->>'unit'), '单位代码见 /api/v1/departments。'),
         onemap.http_there_check(request, 'standard', request->>'standard' = '-'
-            OR EXISTS (SELECT FROM onemap.work_standard s WHERE s.code = request->>'standard'), '作业标准编码见作业单的 standard。');
+            OR EXISTS (SELECT FROM onemap.work_standard s WHERE s.code = request->>'standard'),
+            '作业标准编码见作业单的 standard。');
     RETURN QUERY
     SELECT w.* FROM onemap.work_order_as_of(moment) w
     WHERE (NOT request ? 'after' OR w.id < (request->>'after')::bigint) AND onemap.http_sees(seen, w.department_id)
