@@ -145,7 +145,7 @@ static void ranking(FILE *out, const cJSON *rows) {
         fputs("<tr>", out);
         number_cell(out, row, "rank", 0);
         text_cell(out, member_text(row, "name"));
-        number_cell(out, row, "total", 2);
+        number_cell(out, row, "total", score_total_decimals(row));
         text_cell(out, member_text(row, "grade"));
         number_cell(out, row, "digital", 2);
         number_cell(out, row, "campaign_mean", 4);

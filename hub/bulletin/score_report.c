@@ -20,6 +20,17 @@ void score_report_month(const char *month, char *name, size_t size) {
     snprintf(name, size, "%.4s年%ld月", month, strtol(month + 5, NULL, 10));
 }
 
+int score_total_decimals(const cJSON *row) {
+    enum { LEAST = 2, MOST = 12 };
+    char text[64];
+    double total = member_number(row, "total", 0);
+    int decimals = LEAST;
+    while (decimals < MOST && snprintf(text, sizeof text, "%.*f", decimals, total) > 0 && strtod(text, NULL) != total) {
+        decimals++;
+    }
+    return decimals;
+}
+
 /* ---- CSV ---- */
 
 static void csv_field(FILE *out, const char *text, bool last) {
@@ -43,10 +54,12 @@ static void csv_number(FILE *out, const cJSON *object, const char *key, const ch
 static void csv_row(FILE *out, const cJSON *row, const cJSON *items) {
     const cJSON *scores = member_get(row, "scores");
     const cJSON *item;
+    char total[16];
     csv_number(out, row, "rank", "%.0f");
     csv_field(out, member_text(row, "department"), false);
     csv_field(out, member_text(row, "name"), false);
-    csv_number(out, row, "total", "%.2f");
+    snprintf(total, sizeof total, "%%.%df", score_total_decimals(row));
+    csv_number(out, row, "total", total);
     csv_field(out, member_text(row, "grade"), false);
     csv_number(out, row, "digital", "%.2f");
     csv_number(out, row, "campaign_mean", "%.4f");

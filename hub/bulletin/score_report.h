@@ -25,6 +25,9 @@ int score_report_write(const cJSON *publication, const char *folder, FILE *out);
 /* Year and month for people: "2026年10月". `size` of at least 32 bytes. */
 void score_report_month(const char *month, char *name, size_t size);
 
+/* How many decimals a row's "total" is written with: two, or as many as it has, which keep it in its grade. */
+int score_total_decimals(const cJSON *row);
+
 /* The single files. Return 0 or CH_EIO, and tell nothing. */
 int score_csv_write(const struct score_report *report, FILE *out);
 int score_html_write(const struct score_report *report, FILE *out);

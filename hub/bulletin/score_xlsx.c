@@ -23,7 +23,7 @@ struct column {
 struct sheet {
     lxw_workbook *workbook;
     lxw_worksheet *worksheet;
-    lxw_format *title, *head, *text, *whole, *two, *four;
+    lxw_format *title, *head, *text, *whole, *two, *total, *four;
     lxw_row_t row;
     lxw_col_t column;
     double widths[COLUMNS_MAX];
@@ -95,6 +95,7 @@ static void formats_make(struct sheet *sheet) {
     format_set_text_wrap(sheet->text);
     sheet->whole = format_add(sheet->workbook, "0");
     sheet->two = format_add(sheet->workbook, "0.00");
+    sheet->total = format_add(sheet->workbook, "0.00##########"); /* see score_total_decimals() */
     sheet->four = format_add(sheet->workbook, "0.0000");
 }
 
@@ -201,7 +202,7 @@ static void ranking(struct sheet *sheet, const struct score_report *report, cons
         const cJSON *scores = member_get(row, "scores");
         put_number(sheet, row, "rank", sheet->whole);
         put_text(sheet, member_text(row, "name"));
-        put_number(sheet, row, "total", sheet->two);
+        put_number(sheet, row, "total", sheet->total);
         put_text(sheet, member_text(row, "grade"));
         put_number(sheet, row, "digital", sheet->two);
         put_number(sheet, row, "campaign_mean", sheet->four);

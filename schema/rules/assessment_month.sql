@@ -73,13 +73,14 @@ BEGIN
     RETURN jsonb_build_object('department', unit->'department', 'name', unit->'name', 'group', unit->'group',
         'digital', unit->'score', 'campaign_mean', round(mean, 4),
         'scores', scores, 'awards', awards, 'bonus', trim_scale(bonus), 'deducted', trim_scale(deducted),
-        'total', round(total, 2), 'grade', onemap.assessment_grade(total), 'missing', missing,
+        'total', onemap.assessment_shown(total)::numeric, 'grade', onemap.assessment_grade(total), 'missing', missing,
         'exact', CASE WHEN total IS NOT NULL THEN jsonb_build_object('total', total, 'digital', digital,
             'campaign_mean', onemap.score_exact(mean)) END);
 END $$;
 COMMENT ON FUNCTION onemap.assessment_unit(date, jsonb) IS
     'A department''s month: digital x 50 % + mean of the campaigns that concern it x 40 % + offices + bonus + deductions; total '
-    'is null where something is missing; grade and rank are by "exact", what else is there is rounded to be read';
+    'is null where something is missing; grade and rank are by "exact", what else is there is rounded to be read, the total as '
+    'assessment_shown() has it';
 
 CREATE OR REPLACE FUNCTION onemap.assessment_rank(rows jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -47,7 +47,7 @@ BEGIN
     )
     SELECT coalesce(jsonb_agg(jsonb_build_object('department', p.department, 'name', p.name, 'months', p.months,
         'whole_year', p.whole AND complete,
-            'total', round(p.total, 2), 'exact', p.total, 'grade', p.grade, 'rank', p.place,
+            'total', onemap.assessment_shown(p.total)::numeric, 'exact', p.total, 'grade', p.grade, 'rank', p.place,
             'totals', p.totals, 'failing_last', p.failing_last)
                 ORDER BY p.place, p.department COLLATE "C"), '[]'),
         coalesce(jsonb_agg(CASE p.prize

@@ -107,16 +107,17 @@ def test_publishing_waits_for_what_is_missing_and_then_freezes(command, database
     refused = command("score", "publish", "--month", "2025-10", "--author", "王", "--out", out, code=1)
     assert "金城街道办事处 lacks: 架空线路专项整治" in refused.stderr and not out.exists()
     assert "4 of them incomplete" in command("score", "status", "--month", "2025-10").stdout
-    enter_all(command, {"JC": 90, "WLH": 60, "CJ": 88, "CG": 70})
+    enter_all(command, {"JC": 90, "WLH": 60, "CJ": 88, "CG": 70.99})
     command("score", "award", "--month", "2025-10", "--department", "JC", "--kind", "outside_duty", "--times", 8, "--office", "督查局", "--author", "王", "--evidence", "台账")
     command("score", "award", "--month", "2025-10", "--department", "CG", "--kind", "media_city", "--office", "督查局", "--author", "王", "--evidence", "报道")
     done = command("score", "publish", "--month", "2025-10", "--author", "王", "--out", out)
     names = {path.name for path in out.iterdir()}
     assert names == {"2025-10.json", "2025-10-publication.json", "2025-10-ranking.csv", "2025-10-bulletin.xlsx", "2025-10-bulletin.html"}
-    # JC 86.25 x 0.5 + 90 x 0.4 + 90 x 0.1 + 3 = 91.125 -> 91.13; WLH 30 x 0.5 + 60 x 0.5 = 45; CJ 50 + 44 = 94; CG 50 + 35 - 0.5 = 84.5
+    # JC 86.25 x 0.5 + 90 x 0.4 + 90 x 0.1 + 3 = 91.125 -> 91.13; WLH 30 x 0.5 + 60 x 0.5 = 45; CJ 50 + 44 = 94; CG 50 + 35.495 - 0.5 = 84.995,
+    # which two decimals would show as 85.00, a 良好.
     content = (out / "2025-10.json").read_bytes()
     rows = json.loads(content)["rows"]
-    assert [(row["department"], row["total"], row["grade"]) for row in rows] == [("CJ", 94, "优秀"), ("JC", 91.13, "优秀"), ("CG", 84.5, "合格"), ("WLH", 45, "不合格")]
+    assert [(row["department"], row["total"], row["grade"]) for row in rows] == [("CJ", 94, "优秀"), ("JC", 91.13, "优秀"), ("CG", 84.995, "合格"), ("WLH", 45, "不合格")]
     about = json.loads((out / "2025-10-publication.json").read_text())
     assert hashlib.sha256(content).hexdigest() == about["sha256"] and about["sha256"] in done.stdout and about["previous_sha256"] is None
     check_csv(out / "2025-10-ranking.csv")
@@ -145,7 +146,7 @@ def check_csv(path):
     with open(path, encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["名次"], row["单位"], row["总分"], row["等级"]) for row in rows] == [
-        ("1", "城郊乡", "94.00", "优秀"), ("2", "金城街道办事处", "91.13", "优秀"), ("3", "县城管局", "84.50", "合格"), ("4", "五里河镇", "45.00", "不合格")]
+        ("1", "城郊乡", "94.00", "优秀"), ("2", "金城街道办事处", "91.13", "优秀"), ("3", "县城管局", "84.995", "合格"), ("4", "五里河镇", "45.00", "不合格")]
     assert rows[1]["加分"] == "3" and rows[2]["减分"] == "-0.5" and rows[0]["县文明办"] == "88"
 
 
@@ -189,7 +190,7 @@ def check_html(path, sha256):
     page.feed(text)
     assert page.open == [] and page.links == [] and "url(" not in text, "whole, and nothing from outside"
     assert page.bars == 12, "three charts of four departments"
-    assert [row[1:4] for row in page.tables["ranking"][1:]] == [["城郊乡", "94.00", "优秀"], ["金城街道办事处", "91.13", "优秀"], ["县城管局", "84.50", "合格"], ["五里河镇", "45.00", "不合格"]]
+    assert [row[1:4] for row in page.tables["ranking"][1:]] == [["城郊乡", "94.00", "优秀"], ["金城街道办事处", "91.13", "优秀"], ["县城管局", "84.995", "合格"], ["五里河镇", "45.00", "不合格"]]
     findings = page.tables["findings"][1:]
     assert ["城郊乡", "月度考核第一：奖励2万元，在县电视台等新闻媒体公布", "七(二)2", "20000"] in findings
     assert [row[0] for row in findings if "通报批评" in row[1]] == ["县城管局", "五里河镇"]

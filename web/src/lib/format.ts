@@ -85,13 +85,14 @@ export function ago(moment: Moment): string {
 
 const numbers = new Map<string, Intl.NumberFormat>();
 
-/** With separators for thousands, and as many decimals as its size makes sensible; `decimals` fixes them. */
-export function number(value: number | null | undefined, decimals?: number): string {
+/** With separators for thousands, and as many decimals as its size makes sensible; `decimals` fixes them, or how many there are at
+ *  least if there may be `most`. */
+export function number(value: number | null | undefined, decimals?: number, most?: number): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   // Both languages have commas.
   if (Number.isSafeInteger(value) && (decimals ?? 0) === 0) return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
-  const digits = decimals ?? (Number.isInteger(value) || size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
+  const digits = most ?? decimals ?? (Number.isInteger(value) || size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
   const key = `${language.value} ${decimals ?? 0} ${digits}`;
   let made = numbers.get(key);
   if (made === undefined) {
@@ -100,6 +101,9 @@ export function number(value: number | null | undefined, decimals?: number): str
   }
   return made.format(value);
 }
+
+/** A total of the assessment: two decimals, or as many as it has, which keep it in its grade. */
+export const total = (value: number | null | undefined): string => number(value, 2, 12);
 
 /** 35.2 ug/m3; a unit of 1 is none. */
 export function quantity(value: number | null | undefined, unit: string | null | undefined): string {

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
-import { dateTime, number, share } from "../../lib/format.ts";
+import { dateTime, number, share, total } from "../../lib/format.ts";
 import { link } from "../../lib/router.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Figure } from "./figure.tsx";
@@ -128,7 +128,7 @@ export function Explain({ month, department, row }: { month: string; department:
         {row?.total !== null && row?.total !== undefined && (
           <span class="quiet">
             {" "}
-            · {t("total")} {number(row.total, 2)} · {row.grade}
+            · {t("total")} {total(row.total)} · {row.grade}
           </span>
         )}
       </h2>

@@ -1,7 +1,7 @@
 // The monthly assessment: ranking, why each score is what it is, comparison, statistics, what was entered, what is missing, publication.
 import type { JSX } from "preact";
 import { useAsk } from "../../lib/api.ts";
-import { number } from "../../lib/format.ts";
+import { number, total } from "../../lib/format.ts";
 import { go, link, route, setParameters } from "../../lib/router.ts";
 import { Sparkline } from "../../part/chart.tsx";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
@@ -33,7 +33,7 @@ function Ranking({ assessment, month }: { assessment: Assessment; month: string 
   const columns: Column<Row>[] = [
     { key: "rank", title: t("rank"), numeric: true, cell: (row) => row.rank ?? "–" },
     { key: "department", title: t("department"), cell: (row) => row.name },
-    { key: "total", title: t("total"), numeric: true, cell: (row) => (row.total === null ? <span class="warn">{t("missingTotal", row.missing.length)}</span> : <a href={link(`scores/department/${row.department}`, { month })} aria-label={`${row.name} ${t("total")} ${number(row.total, 2)}`}><strong>{number(row.total, 2)}</strong></a>) },
+    { key: "total", title: t("total"), numeric: true, cell: (row) => (row.total === null ? <span class="warn">{t("missingTotal", row.missing.length)}</span> : <a href={link(`scores/department/${row.department}`, { month })} aria-label={`${row.name} ${t("total")} ${total(row.total)}`}><strong>{total(row.total)}</strong></a>) },
     { key: "grade", title: t("grade"), cell: (row) => row.grade ?? "–" },
     { key: "change", title: t("change"), numeric: true, cell: (row) => <Change now={row.total} before={of(before.data, row)} decimals={2} /> },
     { key: "year", title: t("yearChange"), numeric: true, wide: true, cell: (row) => <Change now={row.total} before={of(lastYear.data, row)} decimals={2} /> },

@@ -1,7 +1,7 @@
 // The forms of tiles: numbers, bars, subsystems, alarms, a trend, ranks. Each tile says how old it is, and is grey where it is old.
 import type { ComponentChildren, JSX } from "preact";
 import { subsystemName } from "../../lib/county.ts";
-import { ago, clock, date, now, number } from "../../lib/format.ts";
+import { ago, clock, date, now, number, total } from "../../lib/format.ts";
 import { link } from "../../lib/router.ts";
 import { language } from "../../lib/words.ts";
 import { problemText } from "../../part/states.tsx";
@@ -198,8 +198,8 @@ function Ranks({ data, end }: { data: Best; end: "first" | "last" }): JSX.Elemen
           <li key={row.department}>
             <span class="quiet">{row.rank}</span>
             <a href={link(`scores/department/${row.department}`, { month: data.month })}>{row.name}</a>
-            <a class={end === "first" ? "good" : "warn"} href={link(`scores/department/${row.department}`, { month: data.month })} aria-label={`${row.name} ${number(row.total, 2)}`}>
-              <strong>{number(row.total, 2)}</strong>
+            <a class={end === "first" ? "good" : "warn"} href={link(`scores/department/${row.department}`, { month: data.month })} aria-label={`${row.name} ${total(row.total)}`}>
+              <strong>{total(row.total)}</strong>
             </a>
           </li>
         ))}
