@@ -1,5 +1,5 @@
 -- What nobody rewrites, in one list: its triggers fire for whoever asks, also for a session that plays a replica, and one that is
--- gone or switched off is found (`cityhub case check`). The triggers themselves stand in their subjects' files.
+-- gone, switched off or not what it was is found (`cityhub case check`). The triggers themselves stand in their subjects' files.
 
 CREATE OR REPLACE FUNCTION onemap.guard_list() RETURNS TABLE (relation text, trigger_name text)
 LANGUAGE sql IMMUTABLE AS $$
@@ -16,28 +16,55 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 COMMENT ON FUNCTION onemap.guard_list() IS 'The triggers that keep journals, closed months and versions as they are';
 
+CREATE OR REPLACE FUNCTION onemap.guard_now() RETURNS TABLE (relation text, trigger_name text, enabled "char", definition text,
+    sha256 text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT l.relation, l.trigger_name, t.tgenabled, pg_get_triggerdef(t.oid), encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex')
+    FROM onemap.guard_list() l JOIN pg_trigger t ON t.tgrelid = to_regclass(l.relation) AND t.tgname = l.trigger_name
+        JOIN pg_proc p ON p.oid = t.tgfoid
+$$;
+COMMENT ON FUNCTION onemap.guard_now() IS 'These triggers as they are, and the SHA-256 of their functions'' text';
+
+-- As the rules have just made them; what became of them since is held against that.
 DO $$
 DECLARE g record;
 BEGIN
     FOR g IN SELECT l.relation, l.trigger_name FROM onemap.guard_list() l LOOP
         EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', g.relation, g.trigger_name);
     END LOOP;
+    EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION onemap.guard_kept() RETURNS TABLE (relation text, trigger_name text, '
+        'definition text, sha256 text) LANGUAGE sql IMMUTABLE AS %L', (
+        SELECT 'VALUES ' || string_agg(
+            pg_catalog.format('(%L, %L, %L, %L)', k.relation, k.trigger_name, k.definition, k.sha256), ', ')
+        FROM onemap.guard_now() k));
 END $$;
+COMMENT ON FUNCTION onemap.guard_kept() IS 'guard_now() when the rules were run';
 
 CREATE OR REPLACE FUNCTION onemap.guard_check() RETURNS TABLE (relation text, problem text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT l.relation, CASE
-        WHEN t.tgname IS NULL THEN format('the trigger %s is gone: nothing keeps its rows from being changed', l.trigger_name)
-        WHEN t.tgenabled = 'D' THEN format('the trigger %s is switched off', l.trigger_name)
-        WHEN t.tgenabled <> 'A' THEN format('the trigger %s does not fire in every session', l.trigger_name)
-        ELSE format('the trigger %s calls another function', l.trigger_name) END
-    FROM onemap.guard_list() l LEFT JOIN pg_trigger t ON t.tgrelid = to_regclass(l.relation) AND t.tgname = l.trigger_name
-        LEFT JOIN pg_proc p ON p.oid = t.tgfoid
-    WHERE t.tgenabled IS DISTINCT FROM 'A' OR p.pronamespace <> 'onemap'::regnamespace
-        OR p.proname NOT IN ('append_only', 'score_case_guard', 'score_insert_guard', 'score_month_guard')
+        WHEN n.trigger_name IS NULL THEN format('the trigger %s is gone: nothing keeps its rows from being changed', l.trigger_name)
+        WHEN n.enabled = 'D' THEN format('the trigger %s is switched off', l.trigger_name)
+        WHEN n.enabled <> 'A' THEN format('the trigger %s does not fire in every session', l.trigger_name)
+        WHEN n.definition <> k.definition THEN format('the trigger %s is not what it was: %s', l.trigger_name, n.definition)
+        ELSE format('the trigger %s calls a function that was replaced', l.trigger_name) END
+    FROM onemap.guard_list() l LEFT JOIN onemap.guard_now() n USING (relation, trigger_name)
+        LEFT JOIN onemap.guard_kept() k USING (relation, trigger_name)
+    WHERE n.enabled IS DISTINCT FROM 'A' OR (n.definition, n.sha256) IS DISTINCT FROM (k.definition, k.sha256)
+    UNION ALL
+    -- What else may swallow, change or hide its rows.
+    SELECT g.relation, x.problem
+    FROM (SELECT DISTINCT l.relation FROM onemap.guard_list() l) g JOIN pg_class c ON c.oid = to_regclass(g.relation),
+        LATERAL (SELECT format('the rule %s changes what is asked of it', r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid
+            UNION ALL SELECT format('the trigger %s may change what is written; it is not one of the rules', t.tgname)
+            FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 2 > 0 -- BEFORE
+                AND t.tgname NOT IN (SELECT l.trigger_name FROM onemap.guard_list() l WHERE l.relation = g.relation)
+            UNION ALL SELECT 'row security may hide its rows' WHERE c.relrowsecurity) AS x (problem)
     ORDER BY 1, 2
 $$;
-COMMENT ON FUNCTION onemap.guard_check() IS 'Triggers of guard_list() that are gone, switched off or changed; no rows = all stand';
+COMMENT ON FUNCTION onemap.guard_check() IS
+    'Triggers of guard_list() that are gone, switched off or changed, and what else stands before their tables; no rows = all '
+    'stand';
 GRANT EXECUTE ON FUNCTION onemap.guard_check() TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.case_check_table(request jsonb) RETURNS TABLE (what text, seq int, problem text)

@@ -2,7 +2,7 @@
 -- that is gone or switched off is found. What a login may do with tables directly, and with numbers that make no sense.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(36);
+SELECT plan(38);
 SELECT is_empty('SELECT * FROM onemap.guard_check()', 'all stand');
 SELECT set_eq($$SELECT t.tgrelid::regclass::text, t.tgname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND p.proname IN ('append_only', 'score_case_guard', 'score_insert_guard', 'score_month_guard')$$,
@@ -31,14 +31,33 @@ DROP TRIGGER assessment_result_append_only ON onemap.assessment_result;
 CREATE FUNCTION test.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 CREATE OR REPLACE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE ON onemap.audit_log FOR EACH ROW EXECUTE FUNCTION test.nothing();
 ALTER TABLE onemap.audit_log ENABLE ALWAYS TRIGGER audit_log_append_only;
+CREATE OR REPLACE TRIGGER case_condition_append_only BEFORE DELETE OR UPDATE OF condition_zh ON onemap.case_condition FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
+ALTER TABLE onemap.case_condition ENABLE ALWAYS TRIGGER case_condition_append_only;
+DROP TRIGGER score_case_no_truncate ON onemap.score_case;
+CREATE TRIGGER score_case_no_truncate AFTER INSERT ON onemap.score_case FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+ALTER TABLE onemap.score_case ENABLE ALWAYS TRIGGER score_case_no_truncate;
+CREATE TRIGGER swallow BEFORE INSERT ON onemap.assessment_award FOR EACH ROW EXECUTE FUNCTION test.nothing();
+CREATE TRIGGER heard AFTER INSERT ON onemap.assessment_award FOR EACH ROW EXECUTE FUNCTION test.nothing();
+CREATE RULE elsewhere AS ON INSERT TO onemap.case_attachment DO INSTEAD NOTHING;
+ALTER TABLE onemap.assessment_entry ENABLE ROW LEVEL SECURITY;
 SELECT results_eq('SELECT relation, problem FROM onemap.guard_check()', $$VALUES
+    ('onemap.assessment_award', 'the trigger swallow may change what is written; it is not one of the rules'),
+    ('onemap.assessment_entry', 'row security may hide its rows'),
     ('onemap.assessment_result', 'the trigger assessment_result_append_only is gone: nothing keeps its rows from being changed'),
-    ('onemap.audit_log', 'the trigger audit_log_append_only calls another function'),
+    ('onemap.audit_log', 'the trigger audit_log_append_only is not what it was: CREATE TRIGGER audit_log_append_only BEFORE DELETE OR UPDATE ON onemap.audit_log FOR EACH ROW EXECUTE FUNCTION test.nothing()'),
+    ('onemap.case_attachment', 'the rule elsewhere changes what is asked of it'),
+    ('onemap.case_condition', 'the trigger case_condition_append_only is not what it was: CREATE TRIGGER case_condition_append_only BEFORE DELETE OR UPDATE OF condition_zh ON onemap.case_condition FOR EACH ROW EXECUTE FUNCTION onemap.append_only()'),
     ('onemap.case_event', 'the trigger case_event_append_only is switched off'),
     ('onemap.case_seal', 'the trigger case_seal_no_truncate does not fire in every session'),
+    ('onemap.score_case', 'the trigger score_case_no_truncate is not what it was: CREATE TRIGGER score_case_no_truncate AFTER INSERT ON onemap.score_case FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only()'),
     ('onemap.score_input', 'the trigger score_input_append_only does not fire in every session')$$, 'each kind of it');
-SELECT is((SELECT count(*)::int FROM onemap.case_check_table('{}') c WHERE c.problem LIKE 'the trigger%'), 5, 'and `case check` says so');
+SELECT is((SELECT count(*)::int FROM onemap.case_check_table('{}') c WHERE c.what LIKE 'onemap.%'), 10, 'and `case check` says so');
 ROLLBACK TO s;
+CREATE OR REPLACE FUNCTION onemap.score_month_guard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+SELECT results_eq('SELECT relation, problem FROM onemap.guard_check()',
+    $$VALUES ('onemap.score_month', 'the trigger score_month_guard calls a function that was replaced')$$, 'also a function that refuses no more');
+ROLLBACK TO s;
+SELECT is_empty('SELECT * FROM onemap.guard_check()', 'and all stand again');
 
 -- ---- numbers of the hub's own functions ----
 CREATE ROLE test_hub LOGIN IN ROLE cityhub_hub;
