@@ -36,7 +36,8 @@ DECLARE
     stray text := onemap.unknown_keys(settings, known); the_subsystem text := settings->>'subsystem';
         the_vendor text := settings->>'vendor';
     hash text := settings->>'password_hash'; was_there boolean;
-    other text := (SELECT min(v.vendor) FROM onemap.vendor v
+    other text := (SELECT min(v.vendor)
+                   FROM (SELECT o.vendor FROM onemap.vendor o UNION ALL SELECT unnest('{hub,auto,gateway,device}'::text[])) v
                    WHERE (starts_with(v.vendor, the_vendor || '-') OR starts_with(the_vendor, v.vendor || '-'))
                      AND NOT EXISTS (SELECT FROM onemap.vendor k WHERE k.vendor = the_vendor));
 BEGIN

@@ -1,6 +1,6 @@
 -- The hub's sessions at the broker: names that nobody can guess, and what is to be drained.
 BEGIN;
-SELECT plan(24);
+SELECT plan(30);
 
 -- Its two statements see each other's work.
 CREATE FUNCTION pg_temp.opened(instance text, counts jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -68,6 +68,11 @@ SELECT throws_like($$SELECT onemap.vendor_add('{"subsystem": "gas", "vendor": "a
     'names that the broker gives');
 SELECT throws_like($$SELECT onemap.vendor_add('{"subsystem": "gas", "vendor": "device"}')$$, '"device" cannot be the name of a vendor',
     'or its plugin');
+SELECT throws_like(format('SELECT onemap.vendor_add(jsonb_build_object(''subsystem'', ''gas'', ''vendor'', %L))', v.name), '%cannot be the name of a vendor beside%',
+    v.name || ': nor what could be a session of theirs') FROM (VALUES ('gateway-gw1'), ('hub-1'), ('auto-1'), ('device-1')) AS v (name);
+SELECT lives_ok($$SELECT onemap.vendor_add('{"subsystem": "gas", "vendor": "hubei"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "gateway_2"}')$$, 'others may');
+INSERT INTO onemap.vendor (subsystem, vendor) VALUES ('gas', 'gateway-old');
+SELECT lives_ok($$SELECT onemap.vendor_add('{"subsystem": "water", "vendor": "gateway-old"}')$$, 'who is there already goes on');
 
 SELECT * FROM finish();
 ROLLBACK;
