@@ -286,7 +286,7 @@ COMMENT ON FUNCTION onemap.quarantine_is_whole(bigint) IS
     'true, or an error: what was refused unread cannot be sent again from here';
 
 CREATE OR REPLACE FUNCTION onemap.quarantine_show_facts(request jsonb) RETURNS TABLE (fact text, value text)
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT f.fact, f.value FROM onemap.quarantine q, LATERAL (VALUES
         (1, 'id', q.id::text), (2, 'received', onemap.county_time(q.received_at, 'YYYY-MM-DD HH24:MI:SS.MS')),
         (3, 'topic', q.topic), (4, 'code', q.code), (5, 'reason', q.reason), (6, 'records', q.record_count::text),

@@ -1,6 +1,6 @@
 -- Who may read and write what, table by table: a new table or view belongs into one of these lists, so that it is decided.
 BEGIN;
-SELECT plan(18);
+SELECT plan(20);
 CREATE TEMP VIEW relation AS
     SELECT c.oid, c.relname::text AS name FROM pg_catalog.pg_class c
     WHERE c.relnamespace = 'onemap'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition;
@@ -13,7 +13,7 @@ INSERT INTO secret (name) VALUES ('case_contact'), ('vendor_credential'), ('vend
     ('hotline_order_contact'), ('webhook'), ('open311_media'), ('terminal_command');
 
 SELECT is((SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE NOT has_table_privilege('cityhub_read', r.oid, 'SELECT')),
-    (SELECT array_agg(n ORDER BY n) FROM (SELECT s.name FROM secret s UNION VALUES ('broker_identity'), ('lane')) a (n)), 'cityhub_read reads all but these');
+    (SELECT array_agg(n ORDER BY n) FROM (SELECT s.name FROM secret s UNION VALUES ('broker_identity'), ('lane'), ('quarantine')) a (n)), 'cityhub_read reads all but these');
 SELECT is((SELECT array_agg(r.name ORDER BY r.name) FROM relation r WHERE NOT has_table_privilege('cityhub_hub', r.oid, 'SELECT')),
     (SELECT array_agg(s.name ORDER BY s.name) FROM secret s), 'so does the hub');
 SELECT is(pg_temp.readable('cityhub_api'), ARRAY['access_right', 'assessment_award_kind', 'assessment_item', 'calendar_day', 'case_action', 'case_catalogue',
@@ -23,6 +23,12 @@ SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.
     WHERE a.attrelid = 'onemap.vendor_company'::regclass AND a.attnum > 0
         AND has_column_privilege('cityhub_read', a.attrelid, a.attnum, 'SELECT')), '{created_at,name_zh,vendor}'::text[],
     'of a vendor, all but whom to call');
+SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = 'onemap.quarantine'::regclass AND a.attnum > 0
+        AND NOT has_column_privilege('cityhub_read', a.attrelid, a.attnum, 'SELECT')), '{payload}'::text[], 'of a message in quarantine, all but what it says');
+SET LOCAL ROLE cityhub_read;
+SELECT lives_ok($$SELECT * FROM onemap.quarantine_show_facts('{"id": 1}')$$, 'and what is told of one');
+RESET ROLE;
 SELECT is((SELECT array_agg(r.name || ' ' || w.way ORDER BY r.name, w.way) FROM relation r, unnest('{INSERT,UPDATE,DELETE,TRUNCATE}'::text[]) w (way)
     WHERE has_table_privilege('cityhub_hub', r.oid, w.way)), ARRAY['batch_log INSERT', 'batch_unstated DELETE', 'batch_unstated INSERT',
     'broker_identity INSERT', 'delivery DELETE', 'delivery INSERT',
