@@ -241,12 +241,8 @@ static void postgres_set_up(struct postgres *session) {
         return;
     }
     char begin[POSTGRES_SESSION_TEXT];
-    /* A commit is a commit: whatever the role or the database was altered to. What waits for more (remote_apply) stays.
-     */
     snprintf(session->setup_text, sizeof session->setup_text,
-             "%s; SET lock_timeout = '%lldms'; SET idle_in_transaction_session_timeout = '%llds';"
-             " SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
-             " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local'); %s",
+             "%s; SET lock_timeout = '%lldms'; SET idle_in_transaction_session_timeout = '%llds'; %s",
              postgres_session_text(begin, session->config->database_statement_timeout_s),
              /* Shorter: who waits for a lock is told so (55P03), and not that the statement was too long. */
              (long long)session->config->database_statement_timeout_s * 500,

@@ -34,9 +34,12 @@ void postgres_parameters_set(struct postgres_parameters *parameters, const char 
 }
 
 const char *postgres_session_text(char text[static POSTGRES_SESSION_TEXT], int64_t statement_timeout_s) {
-    /* client_connection_check_interval: what was killed must not have its statement run on and hold its locks. */
+    /* client_connection_check_interval: what was killed must not have its statement run on and hold its locks. A commit
+     * is a commit, whatever the role or the database was altered to; what waits for more (remote_apply) stays. */
     snprintf(text, POSTGRES_SESSION_TEXT,
-             "SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET client_connection_check_interval = '2s'",
+             "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
+             " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local');"
+             " SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET client_connection_check_interval = '2s'",
              (long long)statement_timeout_s);
     return text;
 }

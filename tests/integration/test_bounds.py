@@ -192,8 +192,11 @@ def test_commits_wait_for_the_disk(site, database):
         database.query("CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
                        " INSERT INTO public.seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END$$")
         database.query("CREATE TRIGGER see AFTER INSERT ON onemap.batch_log FOR EACH ROW EXECUTE FUNCTION public.see()")
-        site.hub()
+        hub = site.hub()
         assert site.client("gas").send("telemetry", [reading("d")])["accepted"] == 1
-        assert set(database.query("SELECT setting FROM public.seen")) == {("on",)}
+        assert set(database.query("DELETE FROM public.seen RETURNING setting")) == {("on",)}
+        database.query("CREATE TRIGGER see AFTER INSERT ON onemap.audit_log FOR EACH ROW EXECUTE FUNCTION public.see()")
+        hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme")
+        assert set(database.query("SELECT setting FROM public.seen")) == {("on",)}, "nor does a command's go before"
     finally:
         database.query("ALTER ROLE cityhub_daemon RESET synchronous_commit")

@@ -21,9 +21,9 @@ static void test_set_up(void **state) {
     captured_expect(sql, "SET TimeZone = 'UTC'; SET statement_timeout = '60s';");
     captured_expect(sql, "SET client_connection_check_interval = '2s';");
     captured_expect(sql, "SET lock_timeout = '30000ms';");
-    captured_expect(sql, "SET idle_in_transaction_session_timeout = '120s'; SELECT"
-                         " pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
-                         " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local'); LISTEN a; LISTEN b");
+    captured_expect(sql, "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
+                         " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local');");
+    captured_expect(sql, "SET idle_in_transaction_session_timeout = '120s'; LISTEN a; LISTEN b");
 }
 
 /* Each statement's result with its number; a COPY is one statement, its data are sent in order. */

@@ -48,8 +48,12 @@ static void test_what_may_be_overruled(void **state) {
 static void test_session(void **state) {
     (void)state;
     char text[POSTGRES_SESSION_TEXT];
-    assert_string_equal(postgres_session_text(text, 60), "SET TimeZone = 'UTC'; SET statement_timeout = '60s';"
-                                                         " SET client_connection_check_interval = '2s'");
+    assert_string_equal(postgres_session_text(text, 60),
+                        "SELECT pg_catalog.set_config('synchronous_commit', 'on', false)"
+                        " WHERE pg_catalog.current_setting('synchronous_commit') IN"
+                        " ('off', 'local');"
+                        " SET TimeZone = 'UTC'; SET statement_timeout = '60s';"
+                        " SET client_connection_check_interval = '2s'");
     assert_non_null(strstr(postgres_session_text(text, INT64_MAX),
                            "'9223372036854775807s'; SET client_connection_check_interval = '2s'"));
 }
