@@ -226,8 +226,14 @@ static void tell(struct gateways *gateways, size_t at, const char *what, const c
     }
     snprintf(topic, sizeof topic, TOPIC_GATEWAY_TERMINALS, gateways->list[at].instance);
     int code = mosquitto_publish_v5(mqtt_session(gateways->mqtt), NULL, topic, (int)length, text, 1, false, NULL);
-    log_info("gateway_told", "gateway=%s what=%s bytes=%zu result=%s", gateways->list[at].instance, what, length,
-             log_quote(mosquitto_strerror(code)));
+    if (code == MOSQ_ERR_SUCCESS) {
+        log_info("gateway_told", "gateway=%s what=%s bytes=%zu", gateways->list[at].instance, what, length);
+        return;
+    }
+    log_warning("gateway_untold",
+                "gateway=%s what=%s bytes=%zu reason=%s advice=\"if it is too large: "
+                "max_packet_size, max_message_size at the broker\"",
+                gateways->list[at].instance, what, length, log_quote(mosquitto_strerror(code)));
 }
 
 void gateways_take(struct gateways *gateways, int statement, const PGresult *result) {

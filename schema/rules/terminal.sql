@@ -75,6 +75,23 @@ COMMENT ON FUNCTION onemap.terminal_put(jsonb) IS
     'Adds a terminal, or changes what the request names: "added" or "changed". The caller has asked terminal_problem and holds '
     'terminal_lock';
 
+-- Counted by the lengths, not by making the list: whoever adds thousands one by one waits for each.
+CREATE OR REPLACE FUNCTION onemap.terminal_room() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE most CONSTANT bigint := 8000000; names CONSTANT int := 210; bytes bigint := (
+    SELECT sum(names + octet_length(t.identity) + octet_length(t.device_code) + octet_length(t.vendor) + octet_length(t.dialect)
+        + CASE WHEN t.sm4_key IS NULL THEN 0 ELSE 150 END)
+    FROM onemap.terminal t WHERE t.revoked_at IS NULL OR t.protocol = 'json');
+BEGIN
+    IF bytes > most THEN
+        RAISE EXCEPTION 'the list of terminals has about % bytes, and % is the most that a broker passes to gateways', bytes, most
+            USING ERRCODE = 'CH013', HINT = 'Revoke terminals that are no more; shorter device codes make room, too.';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.terminal_room() IS
+    'Refuses (CH013) a list of terminals that is larger than a message may be (max_packet_size, deploy/mosquitto.conf): no gateway '
+    'would learn of any change any more';
+
 CREATE OR REPLACE FUNCTION onemap.terminal_add(request jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE problem text := onemap.terminal_problem(request); outcome text;
@@ -89,6 +106,7 @@ BEGIN
     END IF;
     PERFORM onemap.terminal_lock();
     outcome := onemap.terminal_put(request);
+    PERFORM onemap.terminal_room();
     PERFORM onemap.audit('terminal_' || outcome, request - '{secret_hash,sm4_key}'::text[]);
     RETURN (SELECT jsonb_build_object('outcome', outcome, 'protocol', t.protocol, 'identity', t.identity, 'subsystem', t.subsystem,
                 'vendor', t.vendor, 'device', t.device_code, 'secret', t.secret_hash IS NOT NULL)
@@ -128,6 +146,7 @@ BEGIN
     PERFORM onemap.terminal_lock();
     SELECT count(*) FILTER (WHERE o.outcome = 'added'), count(*) FILTER (WHERE o.outcome = 'changed') INTO added, changed
     FROM jsonb_array_elements(rows) r CROSS JOIN LATERAL onemap.terminal_put(r.value) o (outcome);
+    PERFORM onemap.terminal_room();
     PERFORM onemap.audit('terminal_import', jsonb_build_object('added', added, 'changed', changed));
     RETURN jsonb_build_object('added', added, 'changed', changed);
 END $$;

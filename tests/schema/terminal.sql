@@ -1,6 +1,6 @@
 -- Terminals and the gateways' list of them.
 BEGIN;
-SELECT plan(37);
+SELECT plan(41);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}'), onemap.vendor_add('{"subsystem": "gas", "vendor": "acme"}');
 
 SELECT is(onemap.terminal_add('{"protocol": "jt808", "identity": "0013800138000", "subsystem": "dust", "vendor": "acme"}'),
@@ -70,5 +70,17 @@ SELECT is((SELECT count(*)::int FROM onemap.terminal_tokens()), 0, 'none whose o
 SELECT is((SELECT jsonb_path_query_array(onemap.gateway_report('gw1', '{"version": "old", "pending": []}')::jsonb, '$.ended[*].identity')), '["tb-1"]',
     'gateways know whose it is what it said before');
 SELECT is((SELECT count(*)::int FROM onemap.audit_log l WHERE l.action LIKE 'terminal_%' AND l.detail::text ~ 'abab'), 0, 'no log has a hash');
+
+-- ---- a list that is too large for a message ----
+INSERT INTO onemap.terminal (protocol, identity, subsystem, vendor, device_code, secret_hash, sm4_key, sm4_key_at)
+SELECT 'jt808', to_char(i, 'FM000000000000'), 'dust', 'acme', repeat('d', 100), sha256('x'), k.key, CASE WHEN k.key IS NOT NULL THEN now() END
+FROM generate_series(1, 19000) i, LATERAL (SELECT CASE WHEN i % 2 = 0 THEN decode(md5('x'), 'hex') END) k (key);
+SELECT lives_ok($$SELECT onemap.terminal_add('{"protocol": "json", "identity": "tb-8", "subsystem": "dust", "vendor": "acme", "secret_hash": "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"}')$$, 'a list that just fits');
+SELECT cmp_ok(octet_length(onemap.gateway_report('gw1', '{"version": "old", "pending": []}')), '<', 8388608, 'is a message that a broker passes on');
+UPDATE onemap.terminal t SET device_code = repeat('e', 128) WHERE t.device_code LIKE 'd%';
+SELECT throws_like($$SELECT onemap.terminal_add('{"protocol": "json", "identity": "tb-9", "subsystem": "dust", "vendor": "acme", "secret_hash": "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"}')$$,
+    'the list of terminals has about%', 'one that does not is refused');
+SELECT throws_like($$SELECT onemap.terminal_import('[{"line": 2, "protocol": "json", "identity": "tb-9", "subsystem": "dust", "vendor": "acme", "secret_hash": "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd"}]')$$,
+    'the list of terminals has about%', 'by a file, too');
 SELECT * FROM finish();
 ROLLBACK;
