@@ -130,9 +130,8 @@ GRANT EXECUTE ON FUNCTION onemap.county_time(timestamptz, text), onemap.vendor_l
     onemap.score_formula_json(jsonb), onemap.score_formula_table(jsonb), onemap.score_lead_json(jsonb),
     onemap.score_lead_table(jsonb), onemap.problem_codes(), onemap.quarantine_filter(jsonb),
     onemap.quarantine_list_table(jsonb), onemap.quarantine_list_json(jsonb),
-    onemap.quarantine_ids(jsonb), onemap.quarantine_last_id(), onemap.quarantine_message(bigint),
-    onemap.quarantine_is_whole(bigint),
-    onemap.quarantine_show_facts(jsonb) TO cityhub_hub, cityhub_read;
+    onemap.quarantine_ids(jsonb), onemap.quarantine_last_id(), onemap.quarantine_show_facts(jsonb) TO cityhub_hub, cityhub_read;
+GRANT EXECUTE ON FUNCTION onemap.quarantine_message(bigint), onemap.quarantine_is_whole(bigint) TO cityhub_hub;
 GRANT EXECUTE ON FUNCTION onemap.alarm_rule_change_check(onemap.alarm_rule, jsonb), onemap.alarm_rule_change(jsonb),
     onemap.case_catalogue_check(jsonb), onemap.department_check(jsonb), onemap.calendar_import(jsonb),
     onemap.calendar_office_problem(jsonb), onemap.calendar_office_import(jsonb), onemap.case_do_now(jsonb),

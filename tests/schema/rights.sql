@@ -1,6 +1,6 @@
 -- Who may read and write what, table by table: a new table or view belongs into one of these lists, so that it is decided.
 BEGIN;
-SELECT plan(20);
+SELECT plan(21);
 CREATE TEMP VIEW relation AS
     SELECT c.oid, c.relname::text AS name FROM pg_catalog.pg_class c
     WHERE c.relnamespace = 'onemap'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition;
@@ -26,6 +26,7 @@ SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.
 SELECT is((SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = 'onemap.quarantine'::regclass AND a.attnum > 0
         AND NOT has_column_privilege('cityhub_read', a.attrelid, a.attnum, 'SELECT')), '{payload}'::text[], 'of a message in quarantine, all but what it says');
+SELECT ok(NOT has_function_privilege('cityhub_read', 'onemap.quarantine_message(bigint)', 'EXECUTE'), 'nor by a function');
 SET LOCAL ROLE cityhub_read;
 SELECT lives_ok($$SELECT * FROM onemap.quarantine_show_facts('{"id": 1}')$$, 'and what is told of one');
 RESET ROLE;
