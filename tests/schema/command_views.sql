@@ -114,7 +114,7 @@ SELECT is((SELECT string_agg(o.name, ', ') FROM ours o WHERE NOT has_function_pr
 SELECT is((SELECT string_agg(o.name, ', ' ORDER BY o.name) FROM ours o
     WHERE NOT has_function_privilege('cityhub_read', o.oid, 'EXECUTE')),
     'alarm_rule_change, alarm_rule_change_check, calendar_import, calendar_office_import, calendar_office_problem, case_do_now, '
-        'token_list_json, token_list_table, user_list_json, user_list_table',
-    'readers may call what reads, but not who has a login');
+        'quarantine_message, token_list_json, token_list_table, user_list_json, user_list_table',
+    'readers may call what reads, but not who has a login, nor what a message says');
 SELECT * FROM finish();
 ROLLBACK;
