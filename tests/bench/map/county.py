@@ -22,13 +22,14 @@ def places(count):
 
 
 def cells(database, count):
-    """In rows of 100, of 20 departments."""
+    """In rows of 100, of 20 departments; as high as it takes to cover the county: what happens beyond its cells is outside of it."""
+    high = HEIGHT / (-(-count // 100))
     database.query("""
         INSERT INTO onemap.department (code, name_zh, kind) SELECT 'u' || n, '单位' || n, 'county' FROM generate_series(1, 20) n;
         INSERT INTO onemap.grid_cell (code, department_id, geom)
         SELECT '41022100100' || lpad(n::text, 4, '0'), (SELECT d.id FROM onemap.department d WHERE d.code = 'u' || 1 + n %% 20),
-            public.ST_Multi(public.ST_MakeEnvelope(%s + n %% 100 * 0.006, %s + n / 100 * 0.01, %s + (n %% 100 + 1) * 0.006, %s + (n / 100 + 1) * 0.01, 4326))
-        FROM generate_series(0, %s) n""", WEST, SOUTH, WEST, SOUTH, count - 1)
+            public.ST_Multi(public.ST_MakeEnvelope(%s + n %% 100 * 0.006, %s + n / 100 * %s, %s + (n %% 100 + 1) * 0.006, %s + (n / 100 + 1) * %s, 4326))
+        FROM generate_series(0, %s) n""", WEST, SOUTH, high, WEST, SOUTH, high, count - 1)
 
 
 def devices(database, points):
