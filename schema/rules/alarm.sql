@@ -273,9 +273,19 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.alarm_rule_words(onemap.alarm_rule) IS 'The limit of a rule in words; empty for a rule without one';
 
+-- A derived value is in a unit of its own, which its rule's name says.
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_unit(r onemap.alarm_rule) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT m.unit FROM onemap.metric m
+    WHERE r.kind = 'threshold' AND m.subsystem = r.subsystem AND m.key = r.metric AND m.unit NOT IN ('', '1', '0/1', 'enum')
+$$;
+COMMENT ON FUNCTION onemap.alarm_rule_unit(onemap.alarm_rule) IS
+    'The unit of a rule''s limit and of its alarms'' values; NULL: none, or of a derived value';
+
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_list_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(to_jsonb(r) - 'id' - 'key' || jsonb_build_object('rule', r.key) ORDER BY r.subsystem, r.key), '[]')
+    SELECT coalesce(jsonb_agg(to_jsonb(r) - 'id' - 'key' || jsonb_build_object('rule', r.key, 'unit', onemap.alarm_rule_unit(r))
+        ORDER BY r.subsystem, r.key), '[]')
     FROM onemap.alarm_rule r
     WHERE (NOT request ? 'subsystem' OR r.subsystem = request->>'subsystem')
         AND (NOT request ? 'edited' OR r.edited)

@@ -1,6 +1,6 @@
 -- What the commands show people and read from them: columns and words of the lists, refusals, and who may call what.
 BEGIN;
-SELECT plan(46);
+SELECT plan(48);
 INSERT INTO onemap.department (code, name_zh, kind, schedule) VALUES 
     ('north', '北', 'street', 'standard'), ('south', '南', 'county', 'seasonal');
 INSERT INTO onemap.department (code, name_zh, kind, parent_id, active)
@@ -39,6 +39,9 @@ SELECT is(onemap.alarm_rule_change(
     "category": null, "enabled": true, "source": "x"}', 'a new threshold alone is where it ends, too');
 SELECT is((SELECT count(*)::int FROM onemap.alarm_rule_list_table('{"edited": true}')), 1, 'the county''s own');
 SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'rule', 'pm25_high', 'as JSON, too');
+SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'unit', 'ug/m3', 'with the limit''s unit');
+SELECT is(array_agg(DISTINCT onemap.alarm_rule_unit(r)), '{NULL}', 'derived values and states have none') FROM onemap.alarm_rule r
+WHERE r.kind <> 'threshold' OR r.comparison = 'equals';
 SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "clear_threshold": 121}')$$, 'CH013',
     'alarm rule dust.pm25_high: opens above 120, so it cannot end at 121 already', 'a limit that would end before it begins');
 SELECT throws_ok(format('SELECT onemap.alarm_rule_change(%L)', '{"subsystem": "dust", "rule": "pm25_high"}'::jsonb || c.c::jsonb), 'CH013', NULL, 'what no reading is: ' || c.c)
