@@ -7,6 +7,7 @@ import { BASE, browser, county } from "./drive.mjs";
 import { manageTests } from "./manage.mjs";
 import { numberTests } from "./numbers.mjs";
 import { orderTests } from "./orders.mjs";
+import { wordTests } from "./words.mjs";
 
 const { PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;
 const place = JSON.parse(process.env.PAGE_PLACE);
@@ -61,7 +62,7 @@ const text = (page, selector) => page.locator(selector).first().innerText();
 
 /** No sideways scrolling, and no finding of axe's that is serious. */
 async function check(page, what) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  const wide = await page.evaluate(() => Math.max(...[document.documentElement, document.querySelector("main")].map((part) => (part === null ? 0 : part.scrollWidth - part.clientWidth))));
   expect(wide <= 0, `${what}: ${wide} pixels too wide`);
   // Read and run by the driver: the page's own policy lets no other script in.
   if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(await (await import("node:fs/promises")).readFile(axe, "utf8"));
@@ -552,7 +553,7 @@ const mapLooked = async ({ size, language, theme }) => {
   return window;
 };
 
-Object.assign(tests, looked("the map", mapLooked, MAP_LOOKS), manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, middle, looked }), numberTests({ enter, county, expect, check, shot, place }), orderTests({ enter, county, expect, check, shot, text, looked }));
+Object.assign(tests, looked("the map", mapLooked, MAP_LOOKS), manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, middle, looked }), numberTests({ enter, county, expect, check, shot, place }), orderTests({ enter, county, expect, check, shot, text, looked }), wordTests({ enter, county, expect, check, shot, text, BASE }));
 
 // ---- all of them, or those that were asked for ----
 

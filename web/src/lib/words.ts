@@ -14,11 +14,17 @@ export function setLanguage(wanted: Language): void {
 
 export type Words<K extends string> = (key: K, ...values: (string | number)[]) => string;
 
-/** The values take the places of {0}, {1} ... */
+/** The values take the places of {0}, {1} ...; {0|case|cases} is the word that the number 0 needs. */
 export function dictionary<K extends string>(zh: Record<K, string>, en: Record<NoInfer<K>, string>): Words<K> {
   return (key, ...values) =>
-    (language.value === "en" ? en : zh)[key].replace(/\{(\d)\}/g, (_hole, place: string) => String(values[Number(place)] ?? ""));
+    (language.value === "en" ? en : zh)[key].replace(/\{(\d)(?:\|([^|}]*)\|([^}]*))?\}/g, (_hole, place: string, one?: string, many?: string) => {
+      const value = String(values[Number(place)] ?? "");
+      return one === undefined || many === undefined ? value : value === "1" ? one : many;
+    });
 }
+
+/** Names one after the other. */
+export const listed = (names: string[]): string => names.join(language.value === "zh" ? "、" : ", ");
 
 /** The words of a code that comes from the API; one that is not known stands for itself. */
 export function wordOf<K extends string>(words: Words<K>, known: Record<K, unknown> | readonly K[], code: string): string {

@@ -27,7 +27,12 @@ interface Properties<T> {
   /** The row that is open. */
   current?: string | number | null;
   rowClass?: (row: T) => string;
+  /** What it stands in scrolls sideways: it stays a table on a phone, too. */
+  scrolls?: boolean;
 }
+
+/** More columns than these are no table any more where a phone shows them: each row is a card, its values under their names. */
+const PHONE_COLUMNS = 3;
 
 function onKey(event: KeyboardEvent): void {
   const row = event.currentTarget as HTMLElement;
@@ -46,13 +51,15 @@ function onKey(event: KeyboardEvent): void {
   }
 }
 
-export function Table<T>({ label, columns, rows, rowKey, onOpen, current, rowClass }: Properties<T>): JSX.Element {
+export function Table<T>({ label, columns, rows, rowKey, onOpen, current, rowClass, scrolls = false }: Properties<T>): JSX.Element {
+  const narrow = columns.filter((column) => !column.wide);
+  const classOf = (column: Column<T>): string => `${column.numeric ? "numeric" : ""} ${column.wide ? "wide" : ""} ${column === narrow[0] ? "lead" : ""}`;
   return (
-    <table class="table" aria-label={label}>
+    <table class={`table ${!scrolls && narrow.length > PHONE_COLUMNS ? "cards" : ""}`} aria-label={label}>
       <thead>
         <tr>
           {columns.map((column) => (
-            <th key={column.key} scope="col" class={`${column.numeric ? "numeric" : ""} ${column.wide ? "wide" : ""}`}>
+            <th key={column.key} scope="col" class={classOf(column)}>
               {column.title}
             </th>
           ))}
@@ -69,7 +76,7 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, current, rowCla
               {...(onOpen && { tabIndex: place === 0 || current === key ? 0 : -1, onClick: () => onOpen(row), onKeyDown: onKey, "data-opens": "" })}
             >
               {columns.map((column) => (
-                <td key={column.key} class={`${column.numeric ? "numeric" : ""} ${column.wide ? "wide" : ""}`}>
+                <td key={column.key} data-title={column.title} class={classOf(column)}>
                   {column.cell(row)}
                 </td>
               ))}

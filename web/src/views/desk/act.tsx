@@ -6,7 +6,7 @@ import { asProblem, post, type Problem } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departments } from "../../lib/county.ts";
 import { uploaded, upload, uploads, uploadsDrop } from "../../lib/upload.ts";
-import { wordOf } from "../../lib/words.ts";
+import { listed, wordOf } from "../../lib/words.ts";
 import { AddPhotos } from "../../part/photos.tsx";
 import { Failed } from "../../part/states.tsx";
 import type { Action, CaseWords, Detail } from "./desk-types.ts";
@@ -250,7 +250,7 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
     const missing = action.fields.filter((field) => NEEDED.includes(field) && (draft.values[field] ?? initial(field, one)) === "" && !(field === "department" && (one.candidates?.length ?? 0) === 1));
     const lacks = [...(action.reason_required && draft.reason.trim() === "" ? [t("reason")] : []), ...(action.action === "attach" && uploads(one.case).length === 0 ? [t("photos")] : []), ...missing.map(fieldTitle)];
     if (lacks.length > 0) {
-      setNote(t("missing", lacks.join("、")));
+      setNote(t("missing", listed(lacks)));
       return;
     }
     if (unseen) {

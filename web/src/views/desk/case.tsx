@@ -7,10 +7,11 @@ import { coded } from "../../lib/codes.ts";
 import { departmentName } from "../../lib/county.ts";
 import { ago, coordinates, dateTime, duration, number as numberText, shortTime } from "../../lib/format.ts";
 import { linkMoment } from "../../lib/moment.ts";
+import { hubWords } from "../../lib/hub-words.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { isLeft, listen } from "../../lib/stream.ts";
-import { wordOf } from "../../lib/words.ts";
+import { listed, wordOf } from "../../lib/words.ts";
 import { Facts, type Fact } from "../../part/facts.tsx";
 import { Photos } from "../../part/photos.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
@@ -100,7 +101,7 @@ export function Journal({ entries, words, since = 0 }: { entries: Entry[]; words
             {entry.department !== null && entry.previous_department !== null && entry.previous_department !== entry.department && ` → ${departmentName(entry.department)}`}
           </span>
           {entry.flags.length > 0 && <em class="warn"> {entry.flags.map((flag) => coded(flag, FLAGS[flag])).join(" ")}</em>}
-          {entry.reason !== null && entry.reason !== "" && <div class="desk-reason">{entry.reason}</div>}
+          {entry.reason !== null && entry.reason !== "" && <div class="desk-reason">{entry.role === "system" ? hubWords(entry.reason) : entry.reason}</div>}
         </li>
       ))}
     </ol>
@@ -204,7 +205,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
       <Facts
         className="desk-facts"
         rows={said([
-          [t("department"), one.department_zh ?? one.candidates?.map((candidate) => candidate.name_zh).join("、") ?? ""],
+          [t("department"), one.department_zh ?? listed((one.candidates ?? []).map((candidate) => candidate.name_zh))],
           [
             t("place"),
             <>
@@ -222,7 +223,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           [t("external"), one.external_code ?? ""],
           [t("rule"), one.rule?.condition_zh ?? ""],
           [t("closing"), one.rule?.closing_zh ?? ""],
-          [t("marks"), one.flags.map((flag) => coded(flag, FLAGS[flag])).join("、")],
+          [t("marks"), listed(one.flags.map((flag) => coded(flag, FLAGS[flag])))],
           [t("askedExtension", one.asked_extension ?? ""), one.asked_extension === null || one.asked_extension === undefined ? "" : wordOf(t, UNITS, one.clock?.limit_unit ?? "")],
           [t("askedSuspension"), one.asked_suspension ?? ""],
           [t("mergedInto"), one.merged_into === null ? "" : <a href={link(`desk/${one.merged_into}`)}>{one.merged_into}</a>],

@@ -132,7 +132,7 @@ export const t = dictionary(
     stageLeft: "stage: {0} left",
     stageOver: "stage: {0} late",
     onlyFirst: "Too many: these are the newest {0} alone, by time left. Please narrow the filters.",
-    figure: "{0} = {1} ({2} cases)",
+    figure: "{0} = {1} ({2} {2|case|cases})",
     nothingLeft: "The queue is empty.",
     keys: "Keys: J K next, previous · 1–9 act · Enter submit · Alt+1–9 phrase · Esc leave · / search · C report",
     back: "Back to the list",

@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
+import { severityName } from "../../lib/codes.ts";
 import { departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { number } from "../../lib/format.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
@@ -108,10 +109,10 @@ function Legend(): JSX.Element {
   const rows: [SymbolName, string][] = [
     ["online", t("online")],
     ["offline", t("offline")],
-    ["info", `${t("alarms")} ${t("info")}`],
-    ["minor", `${t("alarms")} ${t("minor")}`],
-    ["major", `${t("alarms")} ${t("major")}`],
-    ["critical", `${t("alarms")} ${t("critical")}`],
+    ["info", `${t("alarms")} ${severityName("info")}`],
+    ["minor", `${t("alarms")} ${severityName("minor")}`],
+    ["major", `${t("alarms")} ${severityName("major")}`],
+    ["critical", `${t("alarms")} ${severityName("critical")}`],
     ["case", t("cases")],
   ];
   return (

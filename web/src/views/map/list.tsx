@@ -1,6 +1,7 @@
 // The map as a list: the same filter, the same things.
 import type { JSX } from "preact";
 import type { Paged } from "../../lib/api.ts";
+import { coded, severityName } from "../../lib/codes.ts";
 import { departmentName, kindName, subsystemName } from "../../lib/county.ts";
 import { shortTime } from "../../lib/format.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
@@ -35,7 +36,7 @@ const alarmColumns = (): Column<Alarm>[] => [
     title: t("severity"),
     cell: (alarm) => (
       <>
-        <Symbol name={alarm.severity} size={16} /> {t(alarm.severity)}
+        <Symbol name={alarm.severity} size={16} /> {severityName(alarm.severity)}
       </>
     ),
   },
@@ -47,7 +48,7 @@ const alarmColumns = (): Column<Alarm>[] => [
 const caseColumns = (): Column<Case>[] => [
   { key: "case", title: t("case"), cell: (one) => one.case },
   { key: "title", title: t("title"), cell: (one) => one.title },
-  { key: "stage", title: t("stage"), cell: (one) => one.state_zh },
+  { key: "stage", title: t("stage"), cell: (one) => coded(one.state, one.state_zh) },
   { key: "department", title: t("department"), cell: (one) => one.department_zh ?? "–", wide: true },
   { key: "deadline", title: t("deadline"), cell: (one) => (one.overdue ? <strong class="bad">{t("overdue")} {shortTime(one.deadline_at)}</strong> : shortTime(one.deadline_at ?? one.stage_deadline_at)) },
 ];

@@ -2,8 +2,10 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
+import { severityName } from "../../lib/codes.ts";
 import { departmentName, subsystemName } from "../../lib/county.ts";
-import { ago, dateTimeSeconds, number } from "../../lib/format.ts";
+import { ago, dateTimeSeconds, quantity } from "../../lib/format.ts";
+import { hubWords } from "../../lib/hub-words.ts";
 import { link, route } from "../../lib/router.ts";
 import { may } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
@@ -16,9 +18,10 @@ import { t } from "./words.ts";
 
 interface AlarmDetail extends Alarm {
   limit: string | null;
+  unit: string | null;
   source: string | null;
   close_reason: string | null;
-  comments: { at: string; by: string; words: string }[];
+  comments: { id: number; said_at: string; author: string; words: string }[];
 }
 
 function Acknowledge({ alarm, done }: { alarm: AlarmDetail; done: () => void }): JSX.Element {
@@ -62,7 +65,7 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
       <h2>{alarm.text_zh}</h2>
       <p class="row">
         <span>
-          <Symbol name={alarm.severity} size={18} /> {t(alarm.severity)}
+          <Symbol name={alarm.severity} size={18} /> {severityName(alarm.severity)}
         </span>
         <Place lon={alarm.lon} lat={alarm.lat} onGo={onGo} />
       </p>
@@ -71,9 +74,9 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
       <Facts
         rows={[
           [t("since"), `${dateTimeSeconds(alarm.opened_at)} (${ago(alarm.opened_at)})`],
-          ...(alarm.closed_at === null ? [] : [[t("ended"), `${dateTimeSeconds(alarm.closed_at)} ${alarm.close_reason ?? ""}`] as [string, string]]),
-          [t("value"), number(alarm.value)],
-          [t("limit"), `${alarm.limit ?? "–"} ${alarm.source ?? ""}`],
+          ...(alarm.closed_at === null ? [] : [[t("ended"), `${dateTimeSeconds(alarm.closed_at)} ${hubWords(alarm.close_reason ?? "")}`] as [string, string]]),
+          [t("value"), quantity(alarm.value, alarm.unit)],
+          [alarm.unit === null ? t("limit") : t("limitIn", alarm.unit), `${hubWords(alarm.limit ?? "") || "–"} ${alarm.source ?? ""}`],
           [t("device"), alarm.device === null ? "–" : <a href={link(`map/device/${alarm.device}`, route.value.parameters)}>{alarm.device_zh ?? alarm.device_code}</a>],
           [t("subsystem"), subsystemName(alarm.subsystem)],
           [t("department"), departmentName(alarm.department)],
@@ -84,8 +87,8 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
       {alarm.comments.length > 0 && (
         <ul class="plain-list">
           {alarm.comments.map((comment) => (
-            <li key={comment.at}>
-              {comment.words} <span class="quiet">{comment.by} {ago(comment.at)}</span>
+            <li key={comment.id}>
+              {comment.words} <span class="quiet">{comment.author} {ago(comment.said_at)}</span>
             </li>
           ))}
         </ul>

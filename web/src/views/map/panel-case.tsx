@@ -2,7 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
+import { coded } from "../../lib/codes.ts";
 import { ago, dateTime } from "../../lib/format.ts";
+import { hubWords } from "../../lib/hub-words.ts";
 import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
 import { listen, isLeft } from "../../lib/stream.ts";
@@ -19,8 +21,11 @@ interface CaseDetail extends Omit<Case, "device"> {
   description: string | null;
   device: { id: number; code: string } | null;
   attachments: Attachment[];
-  journal: { seq: number; at: string; action: string; action_zh: string; actor: string; department: string | null; reason: string | null }[];
+  journal: { seq: number; at: string; action: string; action_zh: string; actor: string; role: string; department: string | null; reason: string | null }[];
 }
+
+type Entry = CaseDetail["journal"][number];
+const actionOf = (entry: Entry | undefined): string => (entry === undefined ? "" : coded(entry.action, entry.action_zh));
 
 export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.Element {
   const asked = useAsk<CaseDetail>(`cases/${encodeURIComponent(id)}`, { at: query.moment ?? "" });
@@ -35,7 +40,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
       <h2>{one.title}</h2>
       <p class="row">
         <span>
-          <Symbol name="case" /> {one.state_zh}
+          <Symbol name="case" /> {coded(one.state, one.state_zh)}
         </span>
         {one.overdue && <strong class="bad">{t("overdue")}</strong>}
         <Place lon={one.lon} lat={one.lat} onGo={onGo} />
@@ -55,11 +60,11 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
           [t("device"), one.device === null ? "–" : <a href={link(`map/device/${one.device.id}`, route.value.parameters)}>{one.device.code}</a>],
         ]}
       />
-      <Photos files={one.attachments} tell={(file) => one.journal.find((entry) => entry.seq === file.seq)?.action_zh ?? ""} />
+      <Photos files={one.attachments} tell={(file) => actionOf(one.journal.find((entry) => entry.seq === file.seq))} />
       <ol class="journal">
         {one.journal.map((entry) => (
           <li key={entry.seq}>
-            <time>{dateTime(entry.at)}</time> {entry.action_zh} <span class="quiet">{[entry.actor, entry.reason].filter(Boolean).join(" · ")}</span>
+            <time>{dateTime(entry.at)}</time> {actionOf(entry)} <span class="quiet">{[entry.actor, entry.role === "system" ? hubWords(entry.reason ?? "") : entry.reason].filter(Boolean).join(" · ")}</span>
           </li>
         ))}
       </ol>

@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
+import { coded, orderStatus } from "../../lib/codes.ts";
 import { departmentName, kindName, subsystemName } from "../../lib/county.ts";
 import { ago, coordinates, dateTimeSeconds, hubNow, number, quantity, shortTime } from "../../lib/format.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
@@ -24,7 +25,7 @@ interface DeviceDetail extends Omit<Device, "alarms"> {
   attributes: Record<string, unknown> | null;
   readings: Reading[];
   alarms: { id: number; name_zh: string; severity: Severity; opened_at: string }[];
-  cases: { case: string; title: string; state_zh: string; of_device: boolean; distance_m: number }[];
+  cases: { case: string; title: string; state: string; state_zh: string; of_device: boolean; distance_m: number }[];
   work: { id: number; code: string; title: string | null; status: string; planned_start: string | null; finished_at: string | null }[];
   vehicles: { id: number; plate: string | null; name: string | null }[];
 }
@@ -154,7 +155,7 @@ function History({ id, reading, moment }: { id: string; reading: Reading; moment
         <ul class="plain-list">
           {reading.limits.map((limit) => (
             <li key={limit.rule}>
-              <Symbol name={limit.severity} /> {limit.name_zh}：{t(limit.comparison, `${number(limit.threshold)} ${unitOf(reading)}`)} <span class="quiet">{limit.source}</span>
+              <Symbol name={limit.severity} /> {limit.name_zh}: {t(limit.comparison, `${number(limit.threshold)} ${unitOf(reading)}`)} <span class="quiet">{limit.source}</span>
             </li>
           ))}
         </ul>
@@ -224,7 +225,7 @@ export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.
           <ul class="plain-list">
             {device.cases.map((one) => (
               <li key={one.case}>
-                <a href={link(`map/case/${one.case}`, route.value.parameters)}>{one.title}</a> <span class="quiet">{one.state_zh} {one.of_device ? t("ofDevice") : t("near", number(one.distance_m, 0))}</span>
+                <a href={link(`map/case/${one.case}`, route.value.parameters)}>{one.title}</a> <span class="quiet">{coded(one.state, one.state_zh)} {one.of_device ? t("ofDevice") : t("near", number(one.distance_m, 0))}</span>
               </li>
             ))}
           </ul>
@@ -236,7 +237,7 @@ export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.
           <ul class="plain-list">
             {device.work.map((order) => (
               <li key={order.id}>
-                {order.title ?? order.code} <span class="quiet">{order.status} {shortTime(order.finished_at ?? order.planned_start)}</span>
+                {order.title ?? order.code} <span class="quiet">{orderStatus(order.status)} {shortTime(order.finished_at ?? order.planned_start)}</span>
               </li>
             ))}
           </ul>
@@ -252,7 +253,7 @@ export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.
             [t("component"), device.component_code ?? "–"],
             [t("gridCell"), device.grid_cell ?? "–"],
             [t("place"), device.lon === null || device.lat === null ? t("noPlace") : coordinates(device.lon, device.lat)],
-            ...(device.vehicles.length > 0 ? [[t("vehicles"), device.vehicles.map((vehicle) => vehicle.plate ?? vehicle.name).join("、")] as [string, string]] : []),
+            ...(device.vehicles.length > 0 ? [[t("vehicles"), device.vehicles.map((vehicle) => vehicle.plate ?? vehicle.name).join(", ")] as [string, string]] : []),
             ...Object.entries(device.attributes ?? {}).map(([name, value]): [string, string] => [name, typeof value === "string" ? value : JSON.stringify(value)]),
           ]}
         />

@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
 import { CsvFault, readCsv } from "../../lib/csv.ts";
 import { ago, number } from "../../lib/format.ts";
+import { listed } from "../../lib/words.ts";
 import { Dialog } from "../../part/dialog.tsx";
 import { FileButton } from "../../part/file-button.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
@@ -80,7 +81,7 @@ function Told({ report }: { report: Report }): JSX.Element {
         <p class="good">
           <strong>{t("done", number(report.rows))}</strong> {report.added !== undefined && t("added", number(report.added), number(report.changed ?? 0))}{" "}
           {report.version !== undefined && t(report.unchanged ? "unchanged" : "version", report.version)}
-          {(report.made_inactive ?? []).length > 0 && t("inactive", report.made_inactive!.join("、"))}
+          {(report.made_inactive ?? []).length > 0 && t("inactive", listed(report.made_inactive!))}
         </p>
       ) : wrong > 0 ? (
         <p class="bad" role="alert">
@@ -97,7 +98,7 @@ function Told({ report }: { report: Report }): JSX.Element {
         </>
       )}
       {report.extent !== null && <p class="quiet">{t("extent", ...report.extent)}</p>}
-      {report.ignored.length > 0 && <p class="quiet">{t("ignored", report.ignored.join("、"))}</p>}
+      {report.ignored.length > 0 && <p class="quiet">{t("ignored", listed(report.ignored))}</p>}
     </>
   );
 }

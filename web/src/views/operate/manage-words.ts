@@ -73,6 +73,7 @@ export const t = dictionary(
     below: "低于 {0}",
     equals: "等于 {0}",
     ends: "恢复 {0}",
+    comma: "，",
     lasting: "持续 {0}",
     within: "{0} 至 {1}",
     offline: "设备离线",
@@ -81,10 +82,6 @@ export const t = dictionary(
     threshold: "限值（{0}）",
     clear: "恢复值",
     duration: "持续（秒）",
-    info: "提示",
-    minor: "一般",
-    major: "重要",
-    critical: "危急",
     missing: "请填写：{0}",
     nothingChanged: "没有改动。",
   },
@@ -159,6 +156,7 @@ export const t = dictionary(
     below: "below {0}",
     equals: "equal to {0}",
     ends: "ends at {0}",
+    comma: ", ",
     lasting: "for {0}",
     within: "{0} to {1}",
     offline: "Device offline",
@@ -167,10 +165,6 @@ export const t = dictionary(
     threshold: "Limit ({0})",
     clear: "Ends at",
     duration: "For (seconds)",
-    info: "Info",
-    minor: "Minor",
-    major: "Major",
-    critical: "Critical",
     missing: "Please fill in: {0}",
     nothingChanged: "Nothing was changed.",
   },
@@ -179,4 +173,3 @@ export const t = dictionary(
 export const RIGHTS = ["read", "alarm", "operate", "score", "exchange", "command"] as const;
 /* Those that programs alone have are given by the command. */
 export const TOKEN_RIGHTS = [...RIGHTS, "open311", "order", "act"] as const;
-export const SEVERITIES = ["info", "minor", "major", "critical"] as const;

@@ -3,7 +3,8 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
-import { ago, duration, now, number } from "../../lib/format.ts";
+import { ago, dateTimeSeconds, duration, now, number } from "../../lib/format.ts";
+import { hubWords } from "../../lib/hub-words.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
@@ -48,7 +49,7 @@ interface Hub {
   calendar: string | null;
   terminal_keys: string | null;
   database_settings: string | null;
-  last_problem: string | null;
+  last_problem: { at: string; text: string } | null;
   database: { connected: boolean; losses: number; writer_queue: number };
   subsystems: Subsystem[];
   quarantine_waiting: number;
@@ -91,12 +92,7 @@ function Health(): JSX.Element {
     [t("uptime"), duration(hub.uptime_s), ""],
     [t("version"), hub.version, ""],
   ];
-  const words = [
-    [t("lastProblem"), hub.last_problem],
-    [t("calendar"), hub.calendar],
-    [t("terminalKeys"), hub.terminal_keys],
-    [t("settings"), hub.database_settings],
-  ].filter(([, text]) => text !== null && text !== "");
+  const warnings = ([[t("calendar"), hub.calendar], [t("terminalKeys"), hub.terminal_keys], [t("settings"), hub.database_settings]] as const).filter(([, text]) => text !== null);
   // Those that wait, not the hub's counter since its start: the list behind the number has as many.
   const held = (subsystem: string): JSX.Element | string => {
     if (reasons.data === undefined) return "–";
@@ -125,7 +121,7 @@ function Health(): JSX.Element {
       {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
       <p>
         <strong class={hub.ready ? "good" : "bad"}>
-          {hub.ready ? "●" : "▲"} {hub.ready ? t("ready") : t("notReady", hub.why ?? "")}
+          {hub.ready ? "●" : "▲"} {hub.ready ? t("ready") : t("notReady", hubWords(hub.why ?? ""))}
         </strong>
       </p>
       <dl class="operate-facts">
@@ -136,11 +132,16 @@ function Health(): JSX.Element {
           </div>
         ))}
       </dl>
-      {words.map(([name, text]) => (
-        <p key={name} class="warn">
-          {name}: {text}
+      {warnings.map(([name, text]) => (
+        <p key={name} class="warn" data-warning>
+          {name}: {hubWords(text ?? "")}
         </p>
       ))}
+      {hub.last_problem !== null && (
+        <p class="quiet" data-problem>
+          {t("lastProblem")} {dateTimeSeconds(hub.last_problem.at)}: <code lang="en">{hub.last_problem.text}</code>
+        </p>
+      )}
       <Table label={t("health")} columns={columns} rows={hub.subsystems} rowKey={(one) => one.key} />
     </>
   );

@@ -2,16 +2,16 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { post, useAsk } from "../../lib/api.ts";
+import { SEVERITIES, severityName } from "../../lib/codes.ts";
 import { subsystemName, subsystems } from "../../lib/county.ts";
-import { duration, number } from "../../lib/format.ts";
+import { duration, quantity } from "../../lib/format.ts";
 import { route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
-import { wordOf } from "../../lib/words.ts";
 import { Filters, type Filter } from "../../part/filters.tsx";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
 import { Ask } from "./manage.tsx";
-import { SEVERITIES, t } from "./manage-words.ts";
+import { t } from "./manage-words.ts";
 
 interface Rule {
   subsystem: string;
@@ -20,6 +20,7 @@ interface Rule {
   kind: "threshold" | "derived" | "offline" | "silent";
   comparison: "above" | "below" | "equals" | null;
   threshold: number | null;
+  unit: string | null;
   clear_threshold: number | null;
   duration_s: number;
   severity: string;
@@ -32,16 +33,16 @@ interface Rule {
 
 function limitOf(one: Rule): string {
   if (one.comparison === null || one.threshold === null) {
-    return [one.kind === "threshold" ? "" : t(one.kind), one.threshold === null ? "" : number(one.threshold)].filter((word) => word !== "").join(" ");
+    return [one.kind === "threshold" ? "" : t(one.kind), one.threshold === null ? "" : quantity(one.threshold, one.unit)].filter((word) => word !== "").join(" ");
   }
   return [
-    t(one.comparison, number(one.threshold)),
-    one.clear_threshold !== null && one.clear_threshold !== one.threshold ? t("ends", number(one.clear_threshold)) : "",
+    t(one.comparison, quantity(one.threshold, one.unit)),
+    one.clear_threshold !== null && one.clear_threshold !== one.threshold ? t("ends", quantity(one.clear_threshold, one.unit)) : "",
     one.duration_s > 0 ? t("lasting", duration(one.duration_s)) : "",
     one.window_from !== null && one.window_to !== null ? t("within", one.window_from.slice(0, 5), one.window_to.slice(0, 5)) : "",
   ]
     .filter((word) => word !== "")
-    .join("，");
+    .join(t("comma"));
 }
 
 function RuleForm({ one, onClose, onDone }: { one: Rule; onClose: () => void; onDone: () => void }): JSX.Element {
@@ -68,11 +69,11 @@ function RuleForm({ one, onClose, onDone }: { one: Rule; onClose: () => void; on
   return (
     <Ask title={`${subsystemName(one.subsystem)} · ${one.name_zh}`} does={t("save")} missing={missing} send={send} onClose={onClose}>
       <p class="quiet">
-        {limitOf(one)} · {t("source")}：{one.source}
+        {limitOf(one)} · {t("source")}: {one.source}
       </p>
       {one.threshold !== null && (
         <label>
-          <span>{t("threshold", one.comparison === null ? "" : t(one.comparison, "").trim())}</span>
+          <span>{t("threshold", [one.comparison === null ? "" : t(one.comparison, "").trim(), one.unit ?? ""].filter((word) => word !== "").join(" "))}</span>
           <input name="threshold" type="number" step="any" value={threshold} onInput={(event) => setThreshold(event.currentTarget.value)} />
         </label>
       )}
@@ -93,7 +94,7 @@ function RuleForm({ one, onClose, onDone }: { one: Rule; onClose: () => void; on
         <select name="severity" value={severity} onChange={(event) => setSeverity(event.currentTarget.value)}>
           {SEVERITIES.map((word) => (
             <option key={word} value={word}>
-              {t(word)}
+              {severityName(word)}
             </option>
           ))}
         </select>
@@ -139,7 +140,7 @@ export function Rules(): JSX.Element {
             { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
             { key: "rule", title: t("rule"), cell: (one) => one.name_zh },
             { key: "limit", title: t("limit"), cell: limitOf },
-            { key: "severity", title: t("severity"), cell: (one) => wordOf(t, SEVERITIES, one.severity) },
+            { key: "severity", title: t("severity"), cell: (one) => severityName(one.severity) },
             { key: "source", title: t("source"), cell: (one) => one.source, wide: true },
             {
               key: "state",

@@ -5,7 +5,7 @@ import { post, useAsk } from "../../lib/api.ts";
 import { departmentName } from "../../lib/county.ts";
 import { ago, dateTime } from "../../lib/format.ts";
 import { route, setParameters } from "../../lib/router.ts";
-import { wordOf } from "../../lib/words.ts";
+import { listed, wordOf } from "../../lib/words.ts";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
 import { Ask, DepartmentField, Secret, Ticks, type Shown } from "./manage.tsx";
@@ -31,7 +31,7 @@ function TokenForm({ onClose, onDone }: { onClose: () => void; onDone: (shown: S
   const people = useAsk<{ users: { login: string; name: string }[] }>("users");
   const missing = () => {
     const lacks = [...(name.trim() === "" ? [t("tokenName")] : []), ...(rights.length === 0 ? [t("rights")] : []), ...(Number(days) >= 1 ? [] : [t("days")])];
-    return lacks.length === 0 ? "" : t("missing", lacks.join("、"));
+    return lacks.length === 0 ? "" : t("missing", listed(lacks));
   };
   const send = async () => {
     const made = await post<{ name: string; token: string }>("tokens", { name: name.trim(), rights, days: Number(days), ...(owner !== "" ? { owner } : department !== "" && { department }) });
@@ -98,7 +98,7 @@ export function Tokens(): JSX.Element {
           rowKey={(one) => one.name}
           columns={[
             { key: "name", title: t("tokenName"), cell: (one) => <code>{one.name}</code> },
-            { key: "rights", title: t("rights"), cell: (one) => one.rights.map((right) => wordOf(t, TOKEN_RIGHTS, right)).join("、") },
+            { key: "rights", title: t("rights"), cell: (one) => listed(one.rights.map((right) => wordOf(t, TOKEN_RIGHTS, right))) },
             { key: "owner", title: t("owner"), cell: (one) => one.owner ?? (one.department === null ? "–" : departmentName(one.department)), wide: true },
             { key: "expires", title: t("expires"), cell: (one) => dateTime(one.expires_at), wide: true },
             { key: "used", title: t("lastUsed"), cell: (one) => (one.last_used_at === null ? t("neverUsed") : ago(one.last_used_at)) },

@@ -7,6 +7,7 @@ import { departmentName } from "../../lib/county.ts";
 import { ago } from "../../lib/format.ts";
 import { route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
+import { listed } from "../../lib/words.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
 import { Ask, DepartmentField, Secret, Ticks, type Shown } from "./manage.tsx";
@@ -42,7 +43,7 @@ function UserForm({ user, names, onClose, onDone }: FormProperties): JSX.Element
   const [password, setPassword] = useState("");
   const missing = () => {
     const lacks = [...(user === null && login.trim() === "" ? [t("login")] : []), ...(name.trim() === "" ? [t("name")] : []), ...(posts.length === 0 ? [t("posts")] : [])];
-    return lacks.length === 0 ? "" : t("missing", lacks.join("、"));
+    return lacks.length === 0 ? "" : t("missing", listed(lacks));
   };
   const send = async () => {
     const common = { name: name.trim(), posts, department: department === "" ? null : department };
@@ -136,7 +137,7 @@ export function Users(): JSX.Element {
         columns={[
           { key: "login", title: t("login"), cell: (one) => <code>{one.login}</code> },
           { key: "name", title: t("name"), cell: (one) => one.name },
-          { key: "posts", title: t("posts"), cell: (one) => one.posts.map((held) => names.find(([word]) => word === held)?.[1] ?? held).join("、") },
+          { key: "posts", title: t("posts"), cell: (one) => listed(one.posts.map((held) => names.find(([word]) => word === held)?.[1] ?? held)) },
           { key: "department", title: t("department"), cell: (one) => (one.department === null ? "–" : departmentName(one.department)), wide: true },
           { key: "sessions", title: t("sessions"), numeric: true, cell: (one) => one.sessions, wide: true },
           { key: "last", title: t("lastLogin"), cell: (one) => ago(one.last_login_at), wide: true },

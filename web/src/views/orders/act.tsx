@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
+import { listed } from "../../lib/words.ts";
 import { Failed } from "../../part/states.tsx";
 import { RESULTS, SATISFACTIONS, type Doing, type WholeOrder } from "./order-types.ts";
 import { Pictures } from "./pictures.tsx";
@@ -91,7 +92,7 @@ export function Act({ order, onDone }: { order: WholeOrder; onDone: () => void }
   const needed = doing === undefined ? [] : [...(NEEDED[doing.action] ?? []), ...(doing.reason_required ? (["reason"] as const) : [])];
   const send = async () => {
     const lacks = needed.filter((field) => draft[field].trim() === "");
-    setMissing(lacks.map((field) => t(field)).join("、"));
+    setMissing(listed(lacks.map((field) => t(field))));
     if (doing === undefined || lacks.length > 0) return;
     setBusy(true);
     setProblem(null);

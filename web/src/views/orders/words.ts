@@ -102,7 +102,7 @@ export const t = dictionary(
     visited_at: "Followed up",
     urgent: "Urgent",
     round: "Round {0}",
-    reminded: "Reminded {0} times",
+    reminded: "Reminded {0} {0|time|times}",
     cases: "Cases",
     content: "Content",
     place: "Place",

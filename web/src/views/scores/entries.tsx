@@ -157,7 +157,7 @@ export function Entries({ month, assessment, status, onChanged }: { month: strin
   const open = status !== undefined && !status.published;
   return (
     <>
-      {status?.published && <p class="warn">🔒 {t("locked")}</p>}
+      {status?.published && <p class="warn">{t("locked")}</p>}
       {may("score") && (
         <div class="scores-forms">
           {open && (

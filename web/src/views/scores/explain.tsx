@@ -132,7 +132,7 @@ export function Explain({ month, department, row }: { month: string; department:
           </span>
         )}
       </h2>
-      <table class="table" aria-label={t("how")}>
+      <table class="table cards" aria-label={t("how")}>
         <thead>
           <tr>
             <th scope="col">{t("item")}</th>
@@ -152,11 +152,11 @@ export function Explain({ month, department, row }: { month: string; department:
           {one.items.map((item) => (
             <tr key={item.key}>
               <th scope="row">{item.name}</th>
-              <td class="numeric">
+              <td class="numeric" data-title={t("points")}>
                 {number(item.points, 2)} <span class="quiet">/ {number(item.weight)}</span>
               </td>
-              <td class={`numeric ${(item.lost ?? 0) > 0 ? "bad" : "quiet"}`}>{(item.lost ?? 0) > 0 ? `−${number(item.lost, 2)}` : "0"}</td>
-              <td>
+              <td data-title={t("lost")} class={`numeric ${(item.lost ?? 0) > 0 ? "bad" : "quiet"}`}>{(item.lost ?? 0) > 0 ? `−${number(item.lost, 2)}` : "0"}</td>
+              <td class="whole" data-title={t("how")}>
                 <How item={item} month={month} department={department} names={names} values={statistics.data?.rows[0]?.measures} />
               </td>
               <td class="wide">

@@ -5,6 +5,7 @@ import { asProblem, post, type Problem } from "../../lib/api.ts";
 import { dateTime } from "../../lib/format.ts";
 import { link } from "../../lib/router.ts";
 import { may } from "../../lib/session.ts";
+import { listed } from "../../lib/words.ts";
 import { Dialog } from "../../part/dialog.tsx";
 import { Failed } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
@@ -98,7 +99,7 @@ export function Progress({ month, status, onChanged }: { month: string; status: 
           columns={[
             { key: "item", title: t("missingItem"), cell: (one) => one.name },
             { key: "count", title: t("count"), numeric: true, cell: (one) => one.units.length },
-            { key: "units", title: t("missingUnits"), cell: (one) => (one.units.length > 1 && one.units.length === status.departments ? t("allUnits", one.units.length) : one.units.join("、")) },
+            { key: "units", title: t("missingUnits"), cell: (one) => (one.units.length > 1 && one.units.length === status.departments ? t("allUnits", one.units.length) : listed(one.units)) },
             { key: "enter", title: "", cell: (one) => (may("score") ? <a href={link("scores/entries", { month, item: one.item })}>{t("enterNow")}</a> : null) },
           ]}
         />

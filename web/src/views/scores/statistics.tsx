@@ -109,6 +109,7 @@ export function StatisticsTable({ month }: { month: string }): JSX.Element {
         <div class="scores-wide" tabIndex={0} role="region" aria-label={t("statistics")}>
           <Table
             label={t("statistics")}
+            scrolls
             rows={asked.data.rows}
             rowKey={(row) => row.key}
             columns={[

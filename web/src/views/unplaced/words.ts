@@ -32,7 +32,7 @@ export const t = dictionary(
     at: "Time",
     message: "Came by message",
     shown: "The map has it where it was before",
-    records: "{0} records of it",
+    records: "{0} {0|record|records} of it",
     back: "Back to the map",
     list: "List: {0}",
     any: "Any reason",

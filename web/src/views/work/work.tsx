@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, getAll, useAsk, usePages, type Problem } from "../../lib/api.ts";
+import { ORDER_STATUSES, orderStatus } from "../../lib/codes.ts";
 import { departmentName, departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { ago, clock, date, duration, number, share, shortTime } from "../../lib/format.ts";
 import { atMoment, linkMoment, moment, momentMs } from "../../lib/moment.ts";
@@ -23,7 +24,6 @@ const ATTENDANCE: readonly string[] = ["present", "absent", "unknown"];
 const DAY_MS = 86_400_000;
 const COUNTS = ["due", "met", "started_late", "ended_late"] as const;
 const COUNT_WORDS = { due: "due", met: "met", started_late: "startedLate", ended_late: "endedLate" } as const;
-const STATUSES = ["planned", "started", "finished", "cancelled"] as const;
 
 interface Person {
   id: number;
@@ -49,7 +49,7 @@ interface Order {
   subsystem: string;
   code: string;
   title: string;
-  status: (typeof STATUSES)[number];
+  status: (typeof ORDER_STATUSES)[number];
   department: string | null;
   person: { code: string; name: string | null } | null;
   vehicle: { code: string; plate: string } | null;
@@ -170,10 +170,16 @@ function People(): JSX.Element {
   );
 }
 
-const lateness = (seconds: number | null): JSX.Element => (seconds === null ? <span class="quiet">–</span> : seconds > 0 ? <span class="warn">{t("late", duration(seconds))}</span> : <span class="good">{t("inTime")}</span>);
+/** What is neither finished nor late yet may still be either. */
+function lateness({ status, performance: { end_late_s: seconds } }: Order): JSX.Element {
+  if (seconds === null) return <span class="quiet">–</span>;
+  if (seconds > 0) return <span class="warn">{t("late", duration(seconds))}</span>;
+  return status === "finished" ? <span class="good">{t("inTime")}</span> : <span class="quiet">{t("notYet")}</span>;
+}
+const fromTo = (from: string, to: string): string => (from === "–" && to === "–" ? "–" : `${from} – ${to === "–" ? "" : to}`);
 
 function Process(): JSX.Element {
-  const filters: Filter[] = [...units(), { key: "status", title: t("status"), kind: "choice", choices: STATUSES.map((one) => ({ value: one, title: t(one) })) }, { key: "is", title: t("counts"), kind: "choice", choices: COUNTS.map((one) => ({ value: one, title: t(COUNT_WORDS[one]) })) }, ...times()];
+  const filters: Filter[] = [...units(), { key: "status", title: t("status"), kind: "choice", choices: ORDER_STATUSES.map((one) => ({ value: one, title: orderStatus(one) })) }, { key: "is", title: t("counts"), kind: "choice", choices: COUNTS.map((one) => ({ value: one, title: t(COUNT_WORDS[one]) })) }, ...times()];
   const { parameters } = route.value;
   // Of a number that was clicked: - is work that has none.
   const own: Record<string, string> = Object.fromEntries(["unit", "standard"].filter((key) => parameters[key] !== undefined).map((key) => [key, parameters[key]!]));
@@ -196,13 +202,13 @@ function Process(): JSX.Element {
         rowKey={(one) => one.id}
         columns={[
           { key: "what", title: t("what"), cell: (one) => one.title },
-          { key: "status", title: t("status"), cell: (one) => t(one.status) },
+          { key: "status", title: t("status"), cell: (one) => orderStatus(one.status) },
           { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem), wide: true },
           { key: "department", title: t("department"), cell: (one) => departmentName(one.department), wide: true },
           { key: "who", title: t("who"), cell: (one) => [one.person?.name ?? one.person?.code, one.vehicle?.plate].filter(Boolean).join(" ") || "–" },
-          { key: "plan", title: t("plan"), cell: (one) => `${shortTime(one.planned_start)} – ${clock(one.planned_end)}` },
-          { key: "done", title: t("done"), cell: (one) => `${clock(one.started_at)} – ${clock(one.finished_at)}`, wide: true },
-          { key: "late", title: t("endedLate"), cell: (one) => lateness(one.performance.end_late_s) },
+          { key: "plan", title: t("plan"), cell: (one) => fromTo(shortTime(one.planned_start), clock(one.planned_end)) },
+          { key: "done", title: t("done"), cell: (one) => fromTo(clock(one.started_at), clock(one.finished_at)), wide: true },
+          { key: "late", title: t("endedLate"), cell: (one) => lateness(one) },
         ]}
       />
     </>

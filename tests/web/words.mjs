@@ -1,0 +1,104 @@
+// What the page says: of the hub in its own language, of one thing and of many, on a phone without anything cut. page.mjs runs these with its own.
+
+/** The tests, by name; `tools` are page.mjs's. */
+export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
+  const CENTRE = { login: "wang.wu" };
+  const SENTENCE = /[A-Za-z]{2,}( [a-z]{2,}){3}/;
+
+  /** What the status is to be beyond what it is. */
+  const status = (page, more) =>
+    page.route("**/api/v1/status", async (route) => {
+      const response = await route.fetch({ url: route.request().url().replace(new URL(BASE).hostname, "127.0.0.1") });
+      await route.fulfill({ response, json: { ...(await response.json()), ...more } });
+    });
+
+  return {
+    "the hub's warnings are in the page's language, whichever there are, and its last problem is there": async () => {
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      // The database's own sentences: a word that is changed there has to be changed here.
+      const warnings = await county("warnings");
+      for (const name of ["calendar", "terminal_keys", "database_settings"]) expect(SENTENCE.test(warnings[name]), `${name}: ${warnings[name]}`);
+      await status(page, { ...warnings, last_problem: { at: "2026-11-27T00:00:12Z", text: "postgres: gone <b>" }, ready: false, why: "lane hub-dust-1 waits until its messages are stored, for 12 s now: that takes long" });
+      await page.evaluate(() => (location.hash = "#/operate"));
+      await page.waitForSelector("[data-warning]");
+      const said = await page.locator("[data-warning]").allInnerTexts();
+      expect(said.length === 3, said.join("\n"));
+      for (const sentence of [...said, await text(page, ".operate p")]) expect(!SENTENCE.test(sentence.replace(/cityhub [-a-z_ ]+/g, "")), sentence);
+      expect((await text(page, ".operate p")).includes("通道 hub-dust-1 的消息等待入库，已 12 秒"), await text(page, ".operate p"));
+      const last = await text(page, "[data-problem]");
+      expect(last.includes("2026-11-27 08:00:12") && last.includes("postgres: gone <b>"), last);
+      await check(page, "warnings");
+      await shot(page, "operate-warnings");
+      return window;
+    },
+
+    "one is one, and two are two": async () => {
+      const window = await enter({ ...CENTRE, language: "en" }, "#/desk");
+      const { page } = window;
+      const lost = (times) => ({ database: { connected: true, losses: times, writer_queue: 0 } });
+      await status(page, lost(1));
+      await page.evaluate(() => (location.hash = "#/operate"));
+      await page.waitForFunction(() => document.querySelector(".operate-facts")?.innerText.includes("Lost 1 time)"));
+      await page.unroute("**/api/v1/status");
+      await status(page, lost(2));
+      await page.waitForFunction(() => document.querySelector(".operate-facts")?.innerText.includes("Lost 2 times)"));
+      return window;
+    },
+
+    "limits have units, and English no Chinese commas": async () => {
+      const window = await enter({ ...CENTRE, language: "en" }, "#/operate/rules?subsystem=dust");
+      const { page } = window;
+      await page.waitForFunction(() => document.querySelectorAll(".operate tbody tr").length > 3);
+      const limits = await page.locator(".operate tbody td:nth-child(3)").allInnerTexts();
+      expect(limits.some((limit) => /^above [\d,.]+ ug\/m3, ends at [\d,.]+ ug\/m3/.test(limit)), limits.join("\n"));
+      expect(!limits.some((limit) => /[\u3000-\u303f\uff00-\uffef]/.test(limit)), limits.join("\n"));
+      return window;
+    },
+
+    "an alarm says its limit, its end and who said what": async () => {
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      const { id } = await county("alarm_ended");
+      await page.evaluate((number) => (location.hash = `#/map/alarm/${number}`), id);
+      await page.waitForSelector(".map-panel .facts");
+      const panel = await text(page, ".map-panel");
+      for (const words of ["重要", "180 ug/m3", "限值（ug/m3）", "高于 150，恢复值 115，持续 3600 秒", "已恢复", "已派人查看", "王五的同事"]) expect(panel.includes(words), `${words}: ${panel}`);
+      expect(!panel.includes("从未"), panel);
+      return window;
+    },
+
+    "work that is not done is not in time": async () => {
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      await county("work_later");
+      await page.evaluate(() => (location.hash = "#/work/process"));
+      await page.waitForSelector(".work tbody tr");
+      const rows = (await page.locator(".work tbody tr").allInnerTexts()).map((row) => row.replaceAll("\n", " "));
+      const later = rows.find((row) => row.includes("明天的洒水"));
+      expect(later?.includes("未到期") && !later.includes("按时") && !later.includes("– –"), rows.join("\n"));
+      expect(!rows.some((row) => row.includes("按时") && !row.includes("完成")), rows.join("\n"));
+      return window;
+    },
+
+    "nothing is cut or broken on a phone: rows of many columns are cards": async () => {
+      const window = await enter({ ...CENTRE, size: "phone", language: "en" }, "#/operate");
+      const { page } = window;
+      for (const [place, ready] of [["operate", ".operate tbody tr"], ["operate/vendors", ".operate tbody tr"], ["operate/rules", ".operate tbody tr"], ["operate/imports", ".operate tbody tr"],
+        ["work", ".work"], ["work/process", ".work tbody tr"], ["work/standards", ".work tbody tr"], ["work/performance", ".work tbody tr"], ["scores", ".scores"]]) {
+        await page.evaluate((hash) => (location.hash = `#/${hash}`), place);
+        await page.waitForSelector(ready);
+        await check(page, place);
+      }
+      await page.evaluate(() => (location.hash = "#/work/process"));
+      await page.waitForSelector(".work tbody td");
+      const shown = await page.evaluate(() => {
+        const cell = document.querySelector('.work tbody td[data-title="Status"]');
+        return { name: getComputedStyle(cell, "::before").content, lines: cell.getClientRects().length, seen: getComputedStyle(document.querySelector(".work tbody td.wide")).display };
+      });
+      expect(shown.name === '"Status"' && shown.seen === "none", JSON.stringify(shown));
+      await shot(page, "work-phone");
+      return window;
+    },
+  };
+}
