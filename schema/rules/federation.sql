@@ -127,9 +127,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET d
     FROM onemap.exchange_county c
     CROSS JOIN LATERAL (SELECT count(*) AS records, count(*) FILTER (WHERE r.version > 1) AS corrections,
         max(r.received_at) AS received_at FROM onemap.exchange_county_record r WHERE r.county = c.county) n
-    CROSS JOIN LATERAL (SELECT coalesce(onemap.score_month_parse(request->>'month'),
-        (SELECT max((r.content->>'month')::date) FROM onemap.exchange_county_record r
-         WHERE r.county = c.county AND r.resource = 'statistics')) AS month) m
+    CROSS JOIN LATERAL (SELECT CASE WHEN request ? 'month' THEN onemap.score_month_parse(request->>'month')
+        ELSE (SELECT max((r.content->>'month')::date) FROM onemap.exchange_county_record r
+              WHERE r.county = c.county AND r.resource = 'statistics') END AS month) m
 $$;
 COMMENT ON FUNCTION onemap.exchange_counties(jsonb) IS
     'Counties side by side: {month, by default each one''s newest}: how much came and when, that month''s statistics and scores';

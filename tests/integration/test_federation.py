@@ -103,6 +103,9 @@ def test_three_counties_and_a_city(city, site, cluster, work_folder, database):
         assert {one["department"]: one["score"] for one in shown[county.name]["scores"]} == scores and len(scores) > 1
         names = dict(county.database.query("SELECT code, name_zh FROM onemap.department"))
         assert all(one["name_zh"] == names[one["department"]] for one in shown[county.name]["scores"])
+    newest = requests.get(city.http_url + "/api/v1/counties", headers=city.key("above", rights="read,operate"), timeout=30).json()["counties"]
+    assert {one["county"]: one["month"] for one in newest} == dict(database.query(
+        "SELECT county, left(max(content->>'month'), 7) FROM onemap.exchange_county_record WHERE resource = 'statistics' GROUP BY county"))
     assert len(seen) == 3, "the counties differ, so that a mix-up would show"
     assert city.run("upstream", "counties", "--month", MONTH).stdout.count(MONTH) == 3
 

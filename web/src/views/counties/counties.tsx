@@ -45,6 +45,7 @@ function Statistics({ counties, measures }: { counties: County[]; measures: Meas
     <div class="counties-wide" tabIndex={0} role="region" aria-label={t("statistics")}>
       <Table
         label={t("statistics")}
+        scrolls
         rows={rows}
         rowKey={(row) => row.key}
         columns={[{ key: "measure", title: t("measure"), cell: (row) => row.name }, ...counties.map((one) => ({ key: one.county, title: one.name_zh || one.county, numeric: true, cell: (row: (typeof rows)[number]) => row.of(one) }))]}
