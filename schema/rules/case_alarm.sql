@@ -17,12 +17,24 @@ END $$;
 COMMENT ON FUNCTION onemap.case_for_alarm(int, text) IS
     'The open case that an alarm of this device and category belongs to, locked; all NULL if there is none';
 
+CREATE OR REPLACE FUNCTION onemap.alarm_measured_zh(r onemap.alarm_rule, value float8) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT concat_ws('，', nullif(concat_ws(' ', (SELECT m.name_zh FROM onemap.metric m
+                WHERE m.subsystem = r.subsystem AND m.key = r.metric),
+            value, u.unit), ''),
+        CASE r.comparison WHEN 'above' THEN '高于' WHEN 'below' THEN '低于' WHEN 'equals' THEN '等于' END
+            || concat_ws(' ', '', r.threshold, u.unit))
+    FROM (SELECT onemap.alarm_rule_unit(r) AS unit) u
+$$;
+COMMENT ON FUNCTION onemap.alarm_measured_zh(onemap.alarm_rule, float8) IS
+    'What was measured against which limit, for whoever handles the case: PM2.5 180 ug/m3，高于 150 ug/m3';
+
 CREATE OR REPLACE FUNCTION onemap.case_from_alarm(alarm_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE a record; c onemap.case_record; moment timestamptz; about jsonb;
 BEGIN
     SELECT x.id, x.device_id, x.opened_at, x.value, x.severity, x.detail->>'text_zh' AS text_zh, r.key, r.name_zh, r.category_code,
-           r.metric, r.comparison, r.threshold, d.subsystem, d.vendor, d.code, d.name_zh AS device_name
+           onemap.alarm_measured_zh(r, x.value) AS measured, d.subsystem, d.vendor, d.code, d.name_zh AS device_name
     INTO STRICT a
     FROM onemap.alarm x JOIN onemap.alarm_rule r ON r.id = x.rule_id JOIN onemap.device d ON d.id = x.device_id WHERE x.id = $1;
     about := jsonb_build_object('alarm', jsonb_strip_nulls(jsonb_build_object('id', a.id, 'rule', a.key, 'opened_at', a.opened_at,
@@ -34,7 +46,7 @@ BEGIN
         moment := clock_timestamp();
         c := onemap.case_new(jsonb_strip_nulls(jsonb_build_object('source', 'alarm', 'title',
             left(a.name_zh || '：' || coalesce(nullif(a.device_name, ''), a.code) || coalesce('（' || a.text_zh || '）', ''), 200),
-            'description', concat_ws(' ', a.metric, a.value, a.comparison, a.threshold),
+            'description', a.measured,
             'subsystem', a.subsystem, 'vendor', a.vendor, 'device_code', a.code, 'category', a.category_code,
             'condition', (SELECT min(n.number) FROM onemap.case_condition n
                           WHERE n.version = onemap.case_catalogue_current() AND n.category_code = a.category_code))), moment);

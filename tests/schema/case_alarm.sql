@@ -19,6 +19,9 @@ SELECT is(test.cases(), '20302 reported 1', 'it is a case');
 SELECT is((SELECT (c.title, c.grid_cell, c.condition_number, c.vendor, k.role, k.actor, k.detail->'alarm'->>'rule')::text FROM onemap.case_record c JOIN onemap.case_event k ON k.case_id = c.id WHERE c.source = 'alarm'),
     '(扬尘：D1,410221001001001,1,sites,system,cityhub,test_dust)', 'with its place, condition and alarm');
 SELECT is(onemap.case_alarm_sweep(), 0, 'and once');
+SELECT is((SELECT c.description FROM onemap.case_record c WHERE c.source = 'alarm'), '100', 'with the value');
+SELECT is(onemap.alarm_measured_zh(r, 180), 'PM2.5 180 ug/m3，高于 150 ug/m3', 'in the words of whoever handles it') FROM onemap.alarm_rule r
+WHERE r.subsystem = 'dust' AND r.key = 'pm25_high';
 SELECT test.clear('test_dust');
 SELECT is(onemap.case_alarm_sweep(), 1, 'its end is noted');
 SELECT is(test.cases(), '20302 reported 2', 'in the case, which stays open');
