@@ -48,15 +48,16 @@ static bool read_path(struct dialect_parser *parser, const cJSON *object, const 
     return flaw == NULL || dialect_fault(parser, key, "\"%.60s\" %s", *path, flaw);
 }
 
-/* One path or a list of them. */
-static bool read_paths(struct dialect_parser *parser, const cJSON *object, const char *key, const cJSON **paths) {
+/* One path or a list of them; `many`: of each, all that it leads to count. */
+static bool read_path_list(struct dialect_parser *parser, const cJSON *object, const char *key, bool many,
+                           const cJSON **paths) {
     const cJSON *item = member_get(object, key);
     const cJSON *one = cJSON_IsArray(item) ? item->child : item;
     if (item == NULL) {
         return true;
     }
     do {
-        const char *flaw = cJSON_IsString(one) ? mapping_path_flaw(one->valuestring, false) : "is no text";
+        const char *flaw = cJSON_IsString(one) ? mapping_path_flaw(one->valuestring, many) : "is no text";
         if (flaw != NULL) {
             return dialect_fault(parser, key, "the path \"%.60s\" %s", cJSON_IsString(one) ? one->valuestring : "",
                                  flaw);
@@ -65,6 +66,10 @@ static bool read_paths(struct dialect_parser *parser, const cJSON *object, const
     } while (one != NULL);
     *paths = item;
     return true;
+}
+
+static bool read_paths(struct dialect_parser *parser, const cJSON *object, const char *key, const cJSON **paths) {
+    return read_path_list(parser, object, key, false, paths);
 }
 
 /* A member that is an object, with these keys alone; `object` is NULL if it is not there. */
@@ -217,7 +222,7 @@ static bool read_rest(struct dialect_parser *parser, struct mapping *mapping) {
     if (!read_word(parser, mapping->file, "format", formats, 1, &format) ||
         !read_word(parser, mapping->file, "signature", signatures, 1, &signature) ||
         !read_paths(parser, mapping->file, "unpack", &mapping->unpack) ||
-        !read_path(parser, mapping->file, "records", &mapping->records) ||
+        !read_path_list(parser, mapping->file, "records", true, &mapping->records) ||
         !read_paths(parser, mapping->file, "device", &mapping->device) ||
         !read_paths(parser, mapping->file, "values", &mapping->values)) {
         return false;
@@ -267,7 +272,6 @@ struct mapping *mapping_parse(const char *text, size_t length, char problem[stat
         snprintf(problem, DIALECT_PROBLEM_MAX, "there is no memory left");
         return NULL;
     }
-    mapping->records = "";
     mapping->offset_minutes = BEIJING_MINUTES;
     mapping->file = cJSON_ParseWithLength(text, length);
     if (!read_file(&parser, mapping)) {

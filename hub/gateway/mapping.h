@@ -6,7 +6,7 @@
  *  "subsystem": "dust",               whose fields `fields` names; without it the source's, under the fields' own names
  *  "format": "senml",                 SenML (RFC 8428): made records of name and value before all else
  *  "unpack": PATHS,                   texts that are JSON themselves
- *  "records": "services/[]",         where records are; without it the whole is one
+ *  "records": PATHS,                  where records are, such as services/[]; without it the whole is one
  *  "device": PATHS,                   the device's code; without it, or where it is not there, the source's device
  *  "time": {"at": PATHS, "form": "ms", "offset_minutes": 480, "arrival": true},
  *                                     form: ms or s since 1970, iso (both of ISO 8601), digits (YYYYMMDDhhmmss); the
@@ -46,7 +46,7 @@ struct mapping {
     cJSON *file;
     const struct adapter *adapter; /* NULL = the source's */
     bool senml, arrival, onenet;
-    const char *records; /* "" = the whole */
+    const cJSON *records; /* PATHS; NULL = the whole */
     const cJSON *unpack, *device, *time, *lon, *lat, *values, *names, *pair_values, *frames, *event; /* PATHS or NULL */
     const char *list; /* of pairs; NULL = there are none, "" = the record */
     const cJSON *event_values, *ignore, *fields, *answer;

@@ -425,7 +425,11 @@ int mapping_apply(const struct mapping *mapping, cJSON *document, const struct m
         place.root = place.record = senml;
     }
     unpack(mapping, &place);
-    mapping_each(mapping->records, &place, take_record, &work);
+    const cJSON *records = cJSON_IsArray(mapping->records) ? mapping->records->child : mapping->records;
+    do {
+        mapping_each(records == NULL ? "" : records->valuestring, &place, take_record, &work);
+        records = records != NULL && cJSON_IsArray(mapping->records) ? records->next : NULL;
+    } while (records != NULL && work.records == 0);
     if (work.records == 0 && outcome->failed == 0) {
         fail(&work, "there is no record where the mapping says", NULL);
     }

@@ -167,6 +167,12 @@ static void test_paths(void **state) {
         "\"observed_at_ms\":1790000000000,\"pm25_ug_m3\":2}] [[{\"key\":\"zz\",\"value\":\"t\"}]] ");
     expect("{\"records\": \"a~1b/[]\", \"values\": \"\"}", "{\"a/b\": [{\"pm25_ug_m3\": 1}]}",
            "[{" AT ",\"pm25_ug_m3\":1}] [] ");
+    /* Of several paths the first that leads to a record. */
+    expect("{\"records\": [\"one\", \"many/[]\"], \"values\": \"\"}",
+           "{\"many\": [{\"pm25_ug_m3\": 1}, {\"pm25_ug_m3\": 2}]}",
+           "[{" AT ",\"pm25_ug_m3\":1},{" AT ",\"pm25_ug_m3\":2}] [] ");
+    expect("{\"records\": [\"one\", \"many/[]\"], \"values\": \"\"}",
+           "{\"one\": {\"pm25_ug_m3\": 1}, \"many\": [{\"pm25_ug_m3\": 2}]}", "[{" AT ",\"pm25_ug_m3\":1}] [] ");
     expect("{\"records\": \"/rows/*\", \"values\": \"\"}", "{\"row\": []}",
            "[] [] record 0: there is no record where the "
            "mapping says");
@@ -229,7 +235,7 @@ static void test_refused(void **state) {
     refuse("{\"subsystem\": \"dusty\", \"values\": \"\"}", "subsystem: there is no subsystem \"dusty\"");
     refuse("{\"values\": \"a/*\"}", "values: the path \"a/*\" must name one item, without * and []");
     refuse("{\"values\": [\"a\", 1]}", "values: the path \"\" is no text");
-    refuse("{\"values\": \"\", \"records\": \"*/*/*/*\"}", "records: \"*/*/*/*\" has more than 3 stars");
+    refuse("{\"values\": \"\", \"records\": \"*/*/*/*\"}", "records: the path \"*/*/*/*\" has more than 3 stars");
     refuse("{\"values\": \"\", \"time\": {\"at\": \"t\"}}", "time.form: is missing");
     refuse("{\"values\": \"\", \"time\": {\"at\": \"t\", \"form\": \"hours\"}}",
            "time.form: must be one of ms, s, iso, digits");
