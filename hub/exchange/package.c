@@ -255,7 +255,7 @@ static struct found *look(const struct package_peer *peer, size_t *count) {
             room *= 2;
         }
         found[*count].number = number;
-        snprintf(found[(*count)++].name, NAME_MAX_BYTES, "%s", entry->d_name);
+        snprintf(found[(*count)++].name, NAME_MAX_BYTES, "%.*s", NAME_MAX_BYTES - 1, entry->d_name);
     }
     if (folder == NULL || found == NULL) {
         command_fail("%s: %s", peer->in, folder == NULL ? strerror(errno) : "out of memory");
