@@ -91,7 +91,7 @@ COMMENT ON FUNCTION onemap.http_vendor_check(jsonb) IS
     'Refuses (CH013) a request that names a vendor that is not there; who sees a part is not told what else there is';
 
 CREATE OR REPLACE FUNCTION onemap.http_there_check(request jsonb, key text, there boolean, hint text) RETURNS void
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF request ? key AND NOT there AND onemap.identity_departments(request) IS NULL THEN
         RAISE EXCEPTION 'there is no % "%"', key, request->>key USING ERRCODE = 'CH013', HINT = hint;

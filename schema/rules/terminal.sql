@@ -78,7 +78,7 @@ COMMENT ON FUNCTION onemap.terminal_put(jsonb) IS
 -- Counted by the lengths, not by making the list: whoever adds thousands one by one waits for each.
 CREATE OR REPLACE FUNCTION onemap.terminal_room() RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE most CONSTANT bigint := 8000000; names CONSTANT int := 210; bytes bigint := (
+DECLARE most CONSTANT bigint := bigint '8000000'; names CONSTANT int := 210; bytes bigint := (
     SELECT sum(names + octet_length(t.identity) + octet_length(t.device_code) + octet_length(t.vendor) + octet_length(t.dialect)
         + CASE WHEN t.sm4_key IS NULL THEN 0 ELSE 150 END)
     FROM onemap.terminal t WHERE t.revoked_at IS NULL OR t.protocol = 'json');
