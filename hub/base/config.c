@@ -90,7 +90,7 @@ static const struct option options[] = {
     NUMBER(http, streams, 1, 10000, "1000",
            "live streams at a time, and not more than three quarters of its connections; the next gets 503"),
     NUMBER(
-        http, stream_mb_s, 1, 10000, "32",
+        http, stream_mb_s, 1, 10000, "16",
         "million bytes a second to all live streams together: when more changes, they are told less often, every 5 s at the least"),
     NUMBER(http, timeout_s, 1, 600, "30",
            "seconds without traffic, or without a whole head, after which it closes a connection"),
