@@ -29,6 +29,7 @@ COMMON_ZH = {
     "device_code": ("设备编码", "必填，1 至 128 字节，本厂商内唯一"),
     "observed_at_ms": ("采集时间", "必填，UTC 毫秒时间戳"),
     "position": ("位置", "`lon`、`lat`、`system`，见接入说明“坐标”一节"),
+    "over_range": ("超测上限", "本条里仪表已到测量上限的字段，见接入说明“量程与无值”一节"),
 }
 
 
@@ -209,7 +210,8 @@ class Guide:
     def fields(self, body):
         kept, metrics, rows, choices = notes(body), {metric["key"]: metric for metric in self.metrics}, [], ""
         for field in sorted(self.record.field, key=lambda field: field.number):
-            kind = f"{field.number} {field_type(field)}"
+            repeated = field.label == descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
+            kind = f"{field.number} {field_type(field)}" + ("（列表）" if repeated else "")
             if field.name in COMMON_ZH:
                 rows.append((f"`{field.name}`", COMMON_ZH[field.name][0], "", "", "", kind, COMMON_ZH[field.name][1]))
                 continue

@@ -105,8 +105,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
                    AND s.reading_times[o.cover] BETWEEN s.observed_at - interval '2 minutes' AND s.observed_at
                    AND s.reading_times[o.load] >= s.observed_at - interval '2 minutes'
                    AND s.reading_times[o.speed] >= s.observed_at - interval '2 minutes' AS open_on_the_road,
-               -- A load below the scales' range says nothing.
-               s.readings[o.cover] = 1 OR onemap.reading_judged(s.readings, s.quality, m, 'above') <= r.threshold AS in_order,
+               -- A load beyond the scales' range, on either side, proves no empty truck.
+               s.readings[o.cover] = 1 OR onemap.reading_good(s.readings, s.quality, o.load) <= r.threshold AS in_order,
                onemap.is_flagged(s.quality, o.load) AS beyond
         FROM onemap.device d
         JOIN onemap.device_state s ON s.device_id = d.id AND s.online

@@ -93,7 +93,8 @@ CREATE OR REPLACE FUNCTION onemap.dust_noise_sweep() RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE raised int;
 BEGIN
-    SELECT coalesce(sum(onemap.alarm_settle(j.device_id, j.rule_key, coalesce(j.leq_dba > j.limit_dba, false), j.last_at, j.leq_dba,
+    SELECT coalesce(sum(onemap.alarm_settle(j.device_id, j.rule_key,
+        onemap.alarm_sure(coalesce(j.leq_dba > j.limit_dba, false), j.beyond), j.last_at, j.leq_dba,
         jsonb_build_object('from', j.from_at, 'to', j.last_at, 'samples', j.samples, 'limit_dba', j.limit_dba,
                            'flagged', j.flagged, 'beyond', j.beyond))), 0)::int
     INTO raised FROM onemap.dust_noise_judge(now()) j;
@@ -171,8 +172,8 @@ GRANT EXECUTE ON FUNCTION onemap.dust_pm10_excess(timestamptz) TO cityhub_hub, c
 
 CREATE OR REPLACE FUNCTION onemap.dust_pm10_sweep() RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, 'pm10_hourly', coalesce(e.excess_ug_m3 > r.threshold, false),
-        h.judged + interval '1 hour', e.excess_ug_m3,
+    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, 'pm10_hourly',
+        onemap.alarm_sure(coalesce(e.excess_ug_m3 > r.threshold, false), e.beyond), h.judged + interval '1 hour', e.excess_ug_m3,
         jsonb_build_object('hour', h.judged, 'pm10_ug_m3', e.pm10_ug_m3, 'background_ug_m3', e.background_ug_m3,
                            'beyond', e.beyond))), 0)::int
     -- The last hour that is over and, five minutes later, rolled up.

@@ -146,7 +146,7 @@ GRANT EXECUTE ON FUNCTION onemap.heating_makeup(timestamptz, timestamptz) TO cit
 CREATE OR REPLACE FUNCTION onemap.heating_makeup_sweep() RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(sum(onemap.alarm_settle(m.device_id, 'makeup_rate_high',
-        CASE WHEN m.rate_percent IS NULL OR m.rate_percent <= r.threshold THEN false
+        CASE WHEN m.rate_percent IS NULL OR m.rate_percent <= r.threshold THEN onemap.alarm_sure(false, m.beyond)
              WHEN m.last_at - m.first_at >= make_interval(secs => 0.75 * r.duration_s) THEN true END, m.last_at, m.rate_percent,
         jsonb_build_object('makeup_m3_h', m.makeup_m3_h, 'circulating_m3_h', m.circulating_m3_h, 'beyond', m.beyond))), 0)::int
     FROM onemap.alarm_rule r

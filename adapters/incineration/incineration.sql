@@ -132,7 +132,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH records AS MATERIALIZED (
         SELECT d.id AS device_id, o.observed_at, o.readings, o.quality,
                date_bin(interval '5 minutes', o.observed_at, timestamptz '2000-01-01 00:00:00+00') AS slot,
-               coalesce(o.readings[p.line_state], 0) = 0 AS running, coalesce(o.readings[p.monitor_state], 0) = 0 AS normal,
+               coalesce(o.readings[p.line_state], 0) = 0 AS running, coalesce(o.readings[p.monitor_state], 0) AS state,
                CASE WHEN d.attributes->>'emissions_at_11_o2' = '1' THEN 11 ELSE onemap.reading_good(o.readings, o.quality,
                    p.o2) END AS o2
         FROM onemap.device d
@@ -143,7 +143,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
         WHERE d.subsystem = 'incineration' AND d.kind = 'furnace_line' AND d.status <> 'retired'),
     converted AS (
         SELECT r.device_id, k.key AS metric, date_trunc('hour', r.observed_at, 'UTC') AS hour, r.slot, r.running,
-               CASE WHEN r.running AND r.normal
+               -- Of a monitor that says it is over range (6), what is beyond its limit is known at least.
+               CASE WHEN r.running AND (r.state = 0 OR r.state = 6 AND onemap.is_flagged(r.quality, k.ordinal))
                     THEN onemap.incineration_at_11_o2(onemap.reading_bounded(r.readings, r.quality, k, 'above'), r.o2) END AS value,
                onemap.is_flagged(r.quality, k.ordinal) AS flagged
         FROM records r
@@ -158,7 +159,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 $$;
 COMMENT ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) IS
     'Hourly means of emissions per line at 11 % O2, record by record converted. Only records in normal operation and with a '
-    'normal monitor count. valid: at least 45 minutes covered (HJ 75-2017), five minutes counting as covered by one good record '
+    'normal monitor count, and of one over range what is beyond it. valid: at least 45 minutes covered (HJ 75-2017), five minutes counting as covered by one good record '
     '(assumed). A line whose inventory attribute emissions_at_11_o2 is 1 sends values that are converted already: taken as they '
     'are. flagged: readings out of range; those above it (beyond) count as its end, those below it do not count';
 GRANT EXECUTE ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
@@ -183,7 +184,8 @@ GRANT EXECUTE ON FUNCTION onemap.incineration_emission_daily(date) TO cityhub_hu
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_hour(hour timestamptz) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, r.key, CASE WHEN e.valid THEN coalesce(e.mean_mg_m3 > r.threshold, false)
+    SELECT coalesce(sum(onemap.alarm_settle(e.device_id, r.key, CASE
+        WHEN e.valid THEN onemap.alarm_sure(coalesce(e.mean_mg_m3 > r.threshold, false), e.beyond)
         WHEN e.running_min = 0 THEN false END, $1 + interval '1 hour', e.mean_mg_m3,
         jsonb_build_object('hour', $1, 'covered_min', e.covered_min, 'flagged', e.flagged, 'beyond', e.beyond),
         CASE WHEN e.valid THEN 'condition ended' ELSE 'the line is not running' END)), 0)::int
@@ -196,7 +198,8 @@ COMMENT ON FUNCTION onemap.incineration_emission_judge_hour(timestamptz) IS
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_judge_day(day date) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(sum(onemap.alarm_settle(d.id, r.key, coalesce(x.above_limit, false), onemap.local_midnight(day + 1),
+    SELECT coalesce(sum(onemap.alarm_settle(d.id, r.key,
+        onemap.alarm_sure(coalesce(x.above_limit, false), x.valid AND x.beyond), onemap.local_midnight(day + 1),
         x.mean_mg_m3, jsonb_build_object('day', $1, 'hours', x.hours, 'flagged', x.flagged, 'beyond', x.beyond),
         CASE WHEN x.valid THEN 'condition ended' ELSE 'no valid daily mean' END)), 0)::int
     FROM onemap.alarm_rule r

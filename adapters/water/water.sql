@@ -127,7 +127,8 @@ GRANT EXECUTE ON FUNCTION onemap.water_night_flow(date) TO cityhub_hub, cityhub_
 
 CREATE OR REPLACE FUNCTION onemap.water_night_judge(day date) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(sum(onemap.alarm_settle(n.device_id, 'night_flow_high', n.night_percent > r.threshold,
+    SELECT coalesce(sum(onemap.alarm_settle(n.device_id, 'night_flow_high',
+        onemap.alarm_sure(n.night_percent > r.threshold, n.beyond),
         onemap.local_moment(day + time '05:00'), n.night_percent,
         jsonb_build_object('night_m3_h', n.night_m3_h, 'mean_m3_h', n.mean_m3_h, 'beyond', n.beyond))), 0)::int
     FROM onemap.water_night_flow(day) n

@@ -50,11 +50,12 @@ struct record {
     size_t device_code_length; /* 1 to DECODE_CODE_MAX, valid UTF-8, no control characters; NUL-terminated */
     int64_t observed_at_ms;    /* UTC epoch milliseconds, within the limits */
     bool has_position;
-    bool outside;                           /* the position is outside the county or in doubt: it says nothing */
-    double lon, lat;                        /* WGS 84, degrees */
-    uint64_t present;                       /* bit (ordinal - 1): there is a reading */
-    uint64_t quality;                       /* bit (ordinal - 1): the reading is outside the metric's physical range */
-    uint64_t text_present;                  /* bit (ordinal - 1): there is a text */
+    bool outside;          /* the position is outside the county or in doubt: it says nothing */
+    double lon, lat;       /* WGS 84, degrees */
+    uint64_t present;      /* bit (ordinal - 1): there is a reading */
+    uint64_t quality;      /* bit (ordinal - 1): the reading is outside the metric's physical range ... */
+    uint64_t over_range;   /* ... or, one of these: within it, beyond the instrument's as the sender says */
+    uint64_t text_present; /* bit (ordinal - 1): there is a text */
     double values[ADAPTER_METRICS_MAX];     /* values[ordinal - 1] where present: finite */
     const char *texts[ADAPTER_METRICS_MAX]; /* texts[ordinal - 1] where present: 1 to DECODE_TEXT_MAX bytes of UTF-8 */
     const struct decode_flaw *flaws;        /* bad fields, left out above */

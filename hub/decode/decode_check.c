@@ -37,7 +37,8 @@ static const ProtobufCFieldDescriptor *field_by_key(const struct adapter *adapte
 }
 
 static bool is_base_field(const char *name) {
-    return strcmp(name, "device_code") == 0 || strcmp(name, "observed_at_ms") == 0 || strcmp(name, "position") == 0;
+    return strcmp(name, "device_code") == 0 || strcmp(name, "observed_at_ms") == 0 || strcmp(name, "position") == 0 ||
+           strcmp(name, DECODE_OVER_RANGE) == 0;
 }
 
 static int check_fields(const struct check *check) {
@@ -59,6 +60,12 @@ static int check_fields(const struct check *check) {
     }
     for (unsigned i = 0; i < adapter->record->n_fields; i++) {
         const ProtobufCFieldDescriptor *field = &adapter->record->fields[i];
+        if (strcmp(field->name, DECODE_OVER_RANGE) == 0) {
+            if (field->label != PROTOBUF_C_LABEL_REPEATED || field->type != PROTOBUF_C_TYPE_STRING) {
+                return refuse(check, "field " DECODE_OVER_RANGE " must be `repeated string`");
+            }
+            continue;
+        }
         if (field->label == PROTOBUF_C_LABEL_REPEATED || field->label == PROTOBUF_C_LABEL_REQUIRED) {
             return refuse(check, "field %s must be optional", field->name);
         }

@@ -19,6 +19,9 @@ enum {
     BATCH_SUBSYSTEM = 1000, /* number of `subsystem` in every <Subsystem>Batch and <Kind>Batch */
 };
 
+/* The list of a record's readings that are beyond the upper limit of the instrument (超测上限). */
+#define DECODE_OVER_RANGE "over_range"
+
 /* Why a record or message is refused; decode.c has the word for each. */
 enum decode_problem {
     PROBLEM_NONE,
@@ -44,7 +47,7 @@ enum decode_problem {
     PROBLEM_PLACE_OUTSIDE,
 };
 
-enum field_role { ROLE_DEVICE_CODE, ROLE_OBSERVED_AT, ROLE_POSITION, ROLE_READING, ROLE_TEXT };
+enum field_role { ROLE_DEVICE_CODE, ROLE_OBSERVED_AT, ROLE_POSITION, ROLE_READING, ROLE_TEXT, ROLE_OVER_RANGE };
 
 /* One field of an adapter's record. */
 struct plan_field {
@@ -54,6 +57,7 @@ struct plan_field {
     enum field_role role;
     unsigned bit;    /* ROLE_READING, ROLE_TEXT: ordinal - 1 */
     double min, max; /* ROLE_READING: physical range */
+    bool gauge;      /* ROLE_READING: may be over range */
     size_t camel_length;
     char camel[PLAN_NAME_MAX]; /* its name in protobuf's own JSON */
 };
@@ -64,6 +68,7 @@ struct decode_plan {
     struct plan_field fields[PLAN_FIELDS_MAX];
     unsigned count;
     const struct plan_field *position;   /* NULL = none */
+    const struct plan_field *over_range; /* NULL = none */
     uint8_t by_number[PLAN_NUMBERS_MAX]; /* place in `fields` + 1, 0 = unknown */
     uint8_t by_name[PLAN_SLOTS];         /* the same, by hash of the name with linear probing; by both names */
 };
@@ -135,6 +140,7 @@ struct decoder {
     struct record record;
     struct decode_place place;
     bool has_time;
+    uint64_t over;      /* bit (ordinal - 1): it says that the reading, if there is one, is beyond the instrument */
     const char *within; /* goes before a field's name in reasons: "" or "position." */
     /* The record's own field that is being read; what is found wrong is this field's flaw. NULL = the record's. */
     const ProtobufCFieldDescriptor *at;

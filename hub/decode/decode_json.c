@@ -237,12 +237,35 @@ void decode_json_place(struct decoder *decoder, struct json_reader *reader, cons
     decoder->within = "";
 }
 
+/* The list of names; each stands for itself. */
+static void read_over_range(struct decoder *decoder, struct json_reader *reader, const struct plan_field *field,
+                            const struct json_value *value) {
+    if (value->kind != JSON_ARRAY) {
+        refuse_kind(decoder, field->descriptor, value, "an array of names of fields");
+        json_skip(reader, value);
+        return;
+    }
+    struct json_value name;
+    bool first = true;
+    while (json_element(reader, &first) && json_value(reader, &name)) {
+        struct decode_scalar scalar = {0};
+        if (decode_json_scalar(decoder, field->descriptor, &name, &scalar)) {
+            decode_record_put(decoder, field, &scalar);
+        }
+        json_skip(reader, &name);
+    }
+}
+
 /* A value of one of the plan's fields. */
 static void read_field(struct decoder *decoder, struct json_reader *reader, const struct plan_field *field,
                        const struct json_value *value) {
     struct decode_scalar scalar = {0};
     if (field->role == ROLE_POSITION) {
         decode_json_place(decoder, reader, value, &decoder->place);
+        return;
+    }
+    if (field->role == ROLE_OVER_RANGE) {
+        read_over_range(decoder, reader, field, value);
         return;
     }
     if (decode_json_scalar(decoder, field->descriptor, value, &scalar)) {
@@ -299,6 +322,8 @@ static bool value_fits(const struct plan_field *field, const struct json_value *
         return value->kind == JSON_STRING;
     case ROLE_OBSERVED_AT:
         return is_number(value, &number);
+    case ROLE_OVER_RANGE:
+        return value->kind == JSON_ARRAY;
     case ROLE_READING:
         break;
     }

@@ -10,6 +10,10 @@
 /* Finds out what a field is; false if it is nothing that a record can have. */
 static bool field_classify(struct plan_field *field, const struct adapter *adapter) {
     const ProtobufCFieldDescriptor *descriptor = field->descriptor;
+    if (strcmp(field->name, DECODE_OVER_RANGE) == 0) {
+        field->role = ROLE_OVER_RANGE;
+        return descriptor->label == PROTOBUF_C_LABEL_REPEATED && descriptor->type == PROTOBUF_C_TYPE_STRING;
+    }
     if (descriptor->label == PROTOBUF_C_LABEL_REPEATED) {
         return false;
     }
@@ -34,6 +38,7 @@ static bool field_classify(struct plan_field *field, const struct adapter *adapt
     field->bit = (unsigned)metric->ordinal - 1;
     field->min = metric->min;
     field->max = metric->max;
+    field->gauge = metric->kind == METRIC_GAUGE;
     return true;
 }
 
@@ -99,6 +104,7 @@ struct decode_plan *decode_plan_new(const struct adapter *adapter) {
             plan->by_number[field->descriptor->id] = (uint8_t)plan->count;
         }
         plan->position = field->role == ROLE_POSITION ? field : plan->position;
+        plan->over_range = field->role == ROLE_OVER_RANGE ? field : plan->over_range;
         names_add(plan);
     }
     return plan;

@@ -77,7 +77,7 @@ void decode_protobuf_record(struct decoder *decoder, const uint8_t *at, size_t l
             continue;
         }
         decoder->at = planned->descriptor;
-        if (decoder->flaw_count > 0) {
+        if (decoder->flaw_count > 0 && planned->role != ROLE_OVER_RANGE) {
             decode_unflaw(decoder, planned->descriptor);
         }
         if (planned->role == ROLE_POSITION && field.type == WIRE_BYTES) {

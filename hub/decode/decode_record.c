@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "hub/base/text.h"
 #include "hub/decode/decode_internal.h"
 
 void decode_record_begin(struct decoder *decoder, int index) {
@@ -11,10 +12,11 @@ void decode_record_begin(struct decoder *decoder, int index) {
     record->device_code = decoder->code;
     record->device_code_length = 0;
     record->has_position = record->outside = false;
-    record->present = record->quality = record->text_present = 0;
+    record->present = record->quality = record->over_range = record->text_present = 0;
     record->flaw_count = record->misfits = 0;
     decoder->place = (struct decode_place){0};
     decoder->has_time = false;
+    decoder->over = 0;
     decoder->at = NULL;
     decoder->flaw_count = 0;
     decoder->refused = PROBLEM_NONE;
@@ -60,6 +62,21 @@ static void put_code(struct decoder *decoder, const struct plan_field *field, co
     }
 }
 
+/* One name of the list; whether there is a reading of that name is known at the record's end. */
+static void put_over_range(struct decoder *decoder, const struct decode_scalar *scalar) {
+    struct decode_scalar bare = decode_text_bare(scalar);
+    const struct plan_field *named = decode_plan_by_name(decoder->plan, bare.text, bare.length);
+    if (named == NULL || named->role != ROLE_READING || !named->gauge) {
+        char shown[DECODE_SHOWN_MAX];
+        decode_refuse(decoder, PROBLEM_BAD_VALUE,
+                      DECODE_OVER_RANGE ": %s is no measured field of %s; give the names of fields of this record",
+                      bare.length == 0 ? "an empty text" : text_show(shown, bare.text, bare.length),
+                      decoder->plan->adapter->key);
+        return;
+    }
+    decoder->over |= UINT64_C(1) << named->bit;
+}
+
 void decode_record_put(struct decoder *decoder, const struct plan_field *field, const struct decode_scalar *scalar) {
     switch (field->role) {
     case ROLE_READING:
@@ -77,6 +94,9 @@ void decode_record_put(struct decoder *decoder, const struct plan_field *field, 
     case ROLE_OBSERVED_AT:
         decoder->has_time = true;
         decoder->record.observed_at_ms = scalar->whole;
+        break;
+    case ROLE_OVER_RANGE:
+        put_over_range(decoder, scalar);
         break;
     case ROLE_POSITION:
         break;
@@ -100,6 +120,27 @@ static void finish_place(struct decoder *decoder) {
     decoder->at = NULL;
 }
 
+/* A reading outside the metric's range is marked already, whichever side it is on. */
+static void finish_over_range(struct decoder *decoder) {
+    struct record *record = &decoder->record;
+    const struct decode_plan *plan = decoder->plan;
+    decoder->at = plan->over_range->descriptor;
+    for (unsigned i = 0; i < plan->count; i++) {
+        const struct plan_field *field = &plan->fields[i];
+        uint64_t bit = field->role == ROLE_READING ? UINT64_C(1) << field->bit : 0;
+        if ((decoder->over & bit & ~record->present) != 0 && !decode_is_flawed(decoder, field->descriptor)) {
+            decode_refuse(decoder, PROBLEM_BAD_VALUE,
+                          DECODE_OVER_RANGE
+                          ": %s has no value in this record; send what the instrument shows, which is "
+                          "its upper limit at least",
+                          field->name);
+        }
+    }
+    decoder->at = NULL;
+    record->over_range = decoder->over & record->present & ~record->quality;
+    record->quality |= record->over_range;
+}
+
 void decode_record_end(struct decoder *decoder) {
     struct record *record = &decoder->record;
     decoder->at = NULL;
@@ -112,6 +153,9 @@ void decode_record_end(struct decoder *decoder) {
     if (decoder->refused == PROBLEM_NONE && decode_check_time(decoder, "observed_at_ms", record->observed_at_ms) &&
         decoder->place.given) {
         finish_place(decoder);
+    }
+    if (decoder->over != 0) {
+        finish_over_range(decoder);
     }
     if (record->present == 0 && record->text_present == 0 && !record->has_position) {
         if (decode_report_flawed(decoder)) {

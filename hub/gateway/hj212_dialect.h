@@ -5,7 +5,8 @@
  * {"title": "...", "note": "...",      for people
  *  "subsystem": "dust",                whose fields these are
  *  "factors": {"a34004": {"field": "pm25_ug_m3", "unit": "ng/m3"}, ...},
- *  "use": "N",                         data flags whose values are readings (default "N"); values without a flag are
+ *  "use": "N",                         data flags whose values are readings (default "N"); values without a flag are.
+ *                                      Those with T (超测上限), unless it is one of these, are readings over range
  *  "intervals": {"2051": 600},         seconds that values of a command stand for, where they are others than the
  * default "flag_field": {"field": "monitor_state", "map": {"N": 0, "F": 1}}}   where the device's flag goes, if
  * anywhere A factor: "unit" is the device's, converted to the field's (default: the field's own); "scale" and "add"

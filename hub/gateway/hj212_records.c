@@ -217,6 +217,15 @@ static bool is_usable(const struct making *making, char flag) {
     return flag == '\0' || strchr(making->origin->dialect->use, flag) != NULL;
 }
 
+/* 超测上限: the value is beyond the instrument's upper limit, and is one all the same. */
+static bool is_over_range(const struct making *making, const struct hj212_factor *factor) {
+    return flag_of(making, factor) == 'T' && !is_usable(making, 'T') && factor->metric->kind == METRIC_GAUGE;
+}
+
+static bool is_reading(const struct making *making, const struct hj212_factor *factor) {
+    return is_usable(making, flag_of(making, factor)) || is_over_range(making, factor);
+}
+
 /* ---- records */
 
 static void put(struct making *making, cJSON *object, const char *name, cJSON *value) {
@@ -261,6 +270,16 @@ static void put_flag(struct making *making, cJSON *record, int *values) {
     }
 }
 
+static void put_over_range(struct making *making, cJSON *record, const struct hj212_factor *factor) {
+    cJSON *list = cJSON_GetObjectItemCaseSensitive(record, "over_range");
+    cJSON *name = cJSON_CreateString(factor->metric->key);
+    list = list == NULL ? cJSON_AddArrayToObject(record, "over_range") : list;
+    if (name == NULL || !cJSON_AddItemToArray(list, name)) {
+        cJSON_Delete(name);
+        making->code = CH_EMEMORY;
+    }
+}
+
 static void make_reading(struct making *making, cJSON *telemetry) {
     const struct hj212_dialect *dialect = making->origin->dialect;
     cJSON *record = record_new(making, "observed_at_ms");
@@ -268,7 +287,7 @@ static void make_reading(struct making *making, cJSON *telemetry) {
     for (size_t i = 0; record != NULL && i < dialect->factor_count; i++) {
         const struct hj212_factor *factor = &dialect->factors[i];
         const struct hj212_item *given = making->slots[i].given[INSTANT];
-        if (given == NULL || !is_usable(making, flag_of(making, factor))) {
+        if (given == NULL || !is_reading(making, factor)) {
             continue;
         }
         if (member_get(record, factor->metric->key) != NULL) {
@@ -276,6 +295,9 @@ static void make_reading(struct making *making, cJSON *telemetry) {
             continue;
         }
         put(making, record, factor->metric->key, cJSON_CreateNumber(making->slots[i].value[INSTANT]));
+        if (is_over_range(making, factor)) {
+            put_over_range(making, record, factor);
+        }
         values++;
     }
     if (record != NULL) {
@@ -334,7 +356,7 @@ static void make_interval(struct making *making, cJSON *intervals, int seconds, 
     cJSON *list = record == NULL ? NULL : cJSON_AddArrayToObject(record, "values");
     int values = 0;
     for (size_t i = 0; list != NULL && i < dialect->factor_count; i++) {
-        if (first != INSTANT || !is_usable(making, flag_of(making, &dialect->factors[i]))) {
+        if (first != INSTANT || !is_reading(making, &dialect->factors[i])) {
             values += add_value(making, list, i, first, last);
         }
     }

@@ -52,7 +52,7 @@ bool elsewhere_judge(const struct elsewhere *here, const struct record *record, 
         return false;
     }
     char shown[DECODE_SHOWN_MAX];
-    unsigned fits = (unsigned)(__builtin_popcountll(record->present & ~record->quality) +
+    unsigned fits = (unsigned)(__builtin_popcountll(record->present & ~(record->quality & ~record->over_range)) +
                                __builtin_popcountll(record->text_present));
     int home = NOWHERE;
     if (!record->raw_is_json && record->misfits > fits) {

@@ -13,8 +13,8 @@ enum {
 };
 
 /* Warnings by code, so that many of one do not hide the others. */
-static const char *const warning_codes[FINDINGS_WARNING_CODES] = {"unknown_field", "out_of_range",   "no_value",
-                                                                  "place_outside", "place_doubtful", "empty_message"};
+static const char *const warning_codes[FINDINGS_WARNING_CODES] = {
+    "unknown_field", "out_of_range", "over_range", "no_value", "place_outside", "place_doubtful", "empty_message"};
 
 static struct batch_message *message_of(const struct batch *batch) {
     return &batch->messages[batch->message_count - 1];
@@ -131,17 +131,24 @@ static const char *range_show(char shown[static RANGE_MAX], const struct metric 
 
 static void warn_of_reading(struct findings *findings, const struct record *record, int bit, bool none) {
     const struct metric *metric = &findings->adapter->metrics[bit];
+    bool over = (record->over_range >> bit & 1) != 0;
     char reason[DECODE_REASON_MAX], range[RANGE_MAX];
     if (none) {
         snprintf(reason, sizeof reason,
                  "%s: %.9g stands for no value and was not stored; leave the field out when there is none", metric->key,
                  record->values[bit]);
+    } else if (over) {
+        snprintf(reason, sizeof reason,
+                 "%s: %.9g is beyond the instrument's upper limit, as the record says; it was stored with a flag",
+                 metric->key, record->values[bit]);
     } else {
         snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %s; it was stored with a flag", metric->key,
                  record->values[bit], range_show(range, metric));
     }
     warn(findings, &(struct finding){.index = record->index,
-                                     .code = none ? "no_value" : "out_of_range",
+                                     .code = none   ? "no_value"
+                                             : over ? "over_range"
+                                                    : "out_of_range",
                                      .field = metric->key,
                                      .value = &record->values[bit],
                                      .reason = reason});
@@ -152,6 +159,7 @@ void findings_readings(struct findings *findings, const struct plausible *plausi
     uint64_t none = plausible_no_values(plausible, vendor, record);
     record->present &= ~none;
     record->quality &= ~none;
+    record->over_range &= ~none;
     for (uint64_t rest = none | record->quality; rest != 0; rest &= rest - 1) {
         int bit = __builtin_ctzll(rest);
         warn_of_reading(findings, record, bit, (none >> bit & 1) != 0);

@@ -7,7 +7,7 @@
 #include "hub/know/plausible.h"
 #include "hub/store/batch.h"
 
-enum { FINDINGS_WARNING_CODES = 6 };
+enum { FINDINGS_WARNING_CODES = 7 };
 
 /* One a lane; all zero but for `adapter` is ready for findings_begin. The lists are JSON objects with commas between.
  */

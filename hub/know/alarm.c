@@ -15,7 +15,7 @@ struct rule {
     int kind;     /* place in the adapter's kinds, -1 = every kind */
     enum comparison comparison;
     double threshold, clear;
-    double min, max; /* the metric's physical range */
+    double min; /* of the metric's physical range */
     int64_t duration_ms;
     int window_from, window_to; /* minutes of the local day; -1 = always */
 };
@@ -143,7 +143,6 @@ static struct rule rule_of(const struct adapter *adapter, const PGresult *rows, 
     for (size_t i = 0; i < adapter->metric_count; i++) {
         if (adapter->metrics[i].ordinal == (int)rule.bit + 1) {
             rule.min = adapter->metrics[i].min;
-            rule.max = adapter->metrics[i].max;
         }
     }
     rule.clear = PQgetisnull(rows, row, 6) ? rule.threshold : strtod(PQgetvalue(rows, row, 6), NULL);
@@ -294,13 +293,18 @@ static bool is_over(const struct rule *rule, double value) {
                                                   : !is_beyond(rule, value);
 }
 
+static bool is_flagged(const struct rule *rule, const struct record *record) {
+    return (record->quality >> rule->bit & 1) != 0;
+}
+
 /* A reading beyond the instrument's range is the worst moment of what the rule is for if it is beyond on the rule's
- * side: it is judged as what it says, which is the range's end at least. One that is out on the other side says
- * nothing. */
-static bool is_judged(const struct rule *rule, double value) {
-    return rule->comparison == COMPARISON_ABOVE   ? value > rule->max
-           : rule->comparison == COMPARISON_BELOW ? value < rule->min
-                                                  : false;
+ * side: what it says is the least that is true. A flagged one that is not below the metric's range is above it, or
+ * above the instrument's as the sender says. One that is out on the other side says nothing. */
+static bool is_judged(const struct rule *rule, const struct record *record) {
+    double value = record->values[rule->bit];
+    return !is_flagged(rule, record) || (rule->comparison == COMPARISON_ABOVE   ? value >= rule->min
+                                         : rule->comparison == COMPARISON_BELOW ? value < rule->min
+                                                                                : false);
 }
 
 static struct alarm_operation operation_of(const struct condition *condition, const struct rule *rule,
@@ -310,7 +314,7 @@ static struct alarm_operation operation_of(const struct condition *condition, co
                                     .action = action,
                                     .at_ms = record->observed_at_ms,
                                     .value = record->values[rule->bit],
-                                    .out_of_range = (record->quality >> rule->bit & 1) != 0,
+                                    .out_of_range = is_flagged(rule, record),
                                     .was = condition->state,
                                     .was_since_ms = condition->since_ms,
                                     .was_out_of_range = condition->out_of_range};
@@ -338,10 +342,11 @@ static int judge_rule(struct alarms *alarms, const struct rule *rule, struct dev
     enum alarm_state was = condition == NULL ? ALARM_STATE_NORMAL : condition->state;
     bool within = within_window(alarms, rule, record->observed_at_ms);
     bool beyond = within && is_beyond(rule, value);
-    if (was == ALARM_STATE_OPEN && within && !is_over(rule, value)) {
+    bool unsure = within && !beyond && is_flagged(rule, record); /* what is true may be beyond the limit */
+    if (was == ALARM_STATE_OPEN && within && (unsure || !is_over(rule, value))) {
         return mark(condition, rule, record, changed, user);
     }
-    if (was == ALARM_STATE_NORMAL && !beyond) {
+    if (unsure || (was == ALARM_STATE_NORMAL && !beyond)) {
         return 0; /* it stays as it is */
     }
     if (condition == NULL && (condition = condition_add(alarms, device, rule->id)) == NULL) {
@@ -386,7 +391,7 @@ int alarms_judge(struct alarms *alarms, struct device *device, const struct reco
     for (size_t i = 0; i < list->count; i++) {
         const struct rule *rule = &list->rules[i];
         if ((record->present >> rule->bit & 1) != 0 && (rule->kind < 0 || rule->kind == device->kind) &&
-            ((record->quality >> rule->bit & 1) == 0 || is_judged(rule, record->values[rule->bit]))) {
+            is_judged(rule, record)) {
             int code = judge_rule(alarms, rule, device, record, changed, user);
             result = code != 0 ? code : result;
         }

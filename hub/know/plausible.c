@@ -93,13 +93,13 @@ static bool is_code(double value, double code) {
     return fabs(value - code) <= fabs(code) * 1e-7;
 }
 
-/* The record's readings that the code may stand for: the flagged ones, or all. */
+/* The record's readings that the code may stand for: those outside their range, or all. */
 static uint64_t suspects(const struct code *code, const struct vendor *vendor, const struct record *record) {
     if ((code->adapter != NULL && code->adapter != vendor->adapter) ||
         (code->vendor[0] != '\0' && strcmp(code->vendor, vendor_name(vendor)) != 0)) {
         return 0;
     }
-    uint64_t bits = code->in_range || !code->enabled ? record->present : record->quality;
+    uint64_t bits = code->in_range || !code->enabled ? record->present : record->quality & ~record->over_range;
     return code->bit < 0 ? bits : bits & UINT64_C(1) << code->bit;
 }
 

@@ -30,7 +30,9 @@ struct figures {
     double low, high, first, last;
     uint64_t sum[2];            /* a `units`, which needs no more alignment than this */
     uint32_t first_ms, last_ms; /* since the beginning of the hour */
+    double least;               /* of `within` */
     uint32_t count, above, below;
+    uint32_t within; /* of `above`: within the metric's range, beyond the instrument's as the sender says */
 };
 
 struct key {
@@ -74,7 +76,7 @@ struct rollups {
 };
 
 const char rollups_copy_columns[] = "(device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts,"
-                                    " lasts, first_ms, last_ms, flagged_above, flagged_below)";
+                                    " lasts, first_ms, last_ms, flagged_above, flagged_below, above_least)";
 
 struct rollups *rollups_new(void) {
     struct rollups *rollups = calloc(1, sizeof *rollups);
@@ -216,7 +218,10 @@ static void take_reading(struct figures *figures, const struct metric *metric, d
     if (!flagged) {
         take(figures, value + 0.0, at_ms); /* 0 of -0: neither is smaller */
     } else {
-        figures->above += value > metric->max;
+        bool within = value >= metric->min && value <= metric->max;
+        figures->least = within && (figures->within == 0 || value < figures->least) ? value + 0.0 : figures->least;
+        figures->within += within;
+        figures->above += value >= metric->min;
         figures->below += value < metric->min;
     }
 }
@@ -382,6 +387,23 @@ static void copy_doubles(struct buffer *copy, const struct entry *entry, const s
     }
 }
 
+/* Where readings beyond the upper limit may stand for less than the range's end. */
+static void copy_least(struct buffer *copy, const struct figures *figures, uint32_t size) {
+    size_t given = 0;
+    for (uint32_t i = 0; i < size; i++) {
+        given += figures[i].within > 0;
+    }
+    copy_array(copy, OID_FLOAT8, (int)size, given < size, (size_t)size * 4 + given * 8);
+    for (uint32_t i = 0; i < size; i++) {
+        if (figures[i].within > 0) {
+            buffer_int32(copy, 8);
+            buffer_float8(copy, figures[i].least);
+        } else {
+            copy_null(copy);
+        }
+    }
+}
+
 static void copy_times(struct buffer *copy, const struct entry *entry, const struct figures *figures, size_t good,
                        bool last) {
     copy_array(copy, OID_INT4, (int)entry->size, good < entry->size, (size_t)entry->size * 4 + good * 4);
@@ -400,7 +422,7 @@ static void copy_entry(const struct entry *entry, struct buffer *copy) {
     struct figures of_one[ADAPTER_METRICS_MAX];
     const struct figures *figures = entry->alone == NULL ? entry->figures : of_one;
     size_t good = 0;
-    uint32_t flagged_size = 0;
+    uint32_t flagged_size = 0, within_size = 0;
     if (entry->alone != NULL) {
         memset(of_one, 0, entry->size * sizeof of_one[0]);
         alone_take(entry, of_one);
@@ -408,8 +430,9 @@ static void copy_entry(const struct entry *entry, struct buffer *copy) {
     for (uint32_t i = 0; i < entry->size; i++) {
         good += figures[i].count > 0;
         flagged_size = figures[i].above + figures[i].below > 0 ? i + 1 : flagged_size;
+        within_size = figures[i].within > 0 ? i + 1 : within_size;
     }
-    buffer_int16(copy, 15);
+    buffer_int16(copy, 16);
     copy_int4(copy, entry->key.device->id);
     copy_time(copy, entry->key.hour * HOUR_MS * COPY_MILLISECOND);
     copy_int4(copy, (int32_t)entry->records);
@@ -422,6 +445,7 @@ static void copy_entry(const struct entry *entry, struct buffer *copy) {
     copy_times(copy, entry, figures, good, true);
     copy_integers(copy, flagged_size, above_of, figures);
     copy_integers(copy, flagged_size, below_of, figures);
+    copy_least(copy, figures, within_size);
 }
 
 static void move(struct buffer *from, struct buffer *to) {

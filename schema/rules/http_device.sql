@@ -95,7 +95,7 @@ BEGIN
     WHERE m.subsystem = $1 AND readings[m.ordinal] IS NOT NULL);
 END $$;
 COMMENT ON FUNCTION onemap.http_readings(text, float8[], timestamptz[], bigint) IS
-    'Last readings as {metric: {value, at, good}}; good: within the physical range; NULL if there is none';
+    'Last readings as {metric: {value, at, good}}; good: within the physical range and the instrument''s; NULL if there is none';
 
 -- The normal range is what no rule objects to: below the lowest upper limit, above the highest lower one.
 CREATE OR REPLACE FUNCTION onemap.http_metrics_of(of_subsystem text, of_kind text)
@@ -250,11 +250,13 @@ BEGIN
     FROM onemap.http_metrics_of(d.subsystem, d.kind) m CROSS JOIN LATERAL (
         SELECT m.key, m.name_zh, m.unit, m.kind, m.minimum, m.maximum, m.normal_low, m.normal_high, m.limits,
             s.readings[m.ordinal] AS value, s.reading_times[m.ordinal] AS at,
-            CASE WHEN onemap.is_flagged(s.quality, m.ordinal) THEN 'out_of_range' ELSE 'good' END AS quality) x
+            CASE WHEN NOT onemap.is_flagged(s.quality, m.ordinal) THEN 'good'
+                WHEN s.readings[m.ordinal] BETWEEN m.minimum AND m.maximum THEN 'over_range' ELSE 'out_of_range' END AS quality) x
     WHERE s.readings[m.ordinal] IS NOT NULL);
 END $$;
 COMMENT ON FUNCTION onemap.http_device_readings(onemap.device, onemap.device_state) IS
-    'Last readings with unit, ranges and limits: [{key, name_zh, unit, ..., value, at, quality: good | out_of_range}]';
+    'Last readings with unit, ranges and limits: [{key, name_zh, unit, ..., value, at, quality: good | out_of_range | '
+    'over_range}]';
 
 -- OFFSET 0: the rule of each alarm is looked for; else all rules would be read first, for most devices in vain.
 CREATE OR REPLACE FUNCTION onemap.http_device_alarms(device int, moment timestamptz) RETURNS jsonb

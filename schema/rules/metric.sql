@@ -72,15 +72,17 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN quality IS NULL OR quality & (1::bigint << (ordinal - 1)) = 0 THEN readings[ordinal] END
 $$;
 COMMENT ON FUNCTION onemap.reading_good(float8[], bigint, int) IS
-    'The reading, NULL if there is none or it is outside its physical range';
+    'The reading, NULL if there is none or it is outside its physical range or the instrument''s';
 GRANT EXECUTE ON FUNCTION onemap.reading_good(float8[], bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
 
 -- A reading beyond the instrument's range is the worst moment of what a rule is for, if it is beyond on the rule's side. One that
--- is out on the other side says nothing: it must neither open nor close an alarm.
+-- is out on the other side says nothing: it must neither open nor close an alarm. A flagged one that is not below the metric's
+-- range is above it, or above the instrument's as its sender says. What such a reading says is the least that is true: it proves
+-- that a limit is passed, and never that it is not.
 CREATE OR REPLACE FUNCTION onemap.reading_judged(readings float8[], quality bigint, m onemap.metric, comparison text) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN quality IS NULL OR quality & (1::bigint << ((m).ordinal - 1)) = 0
-                  OR comparison = 'above' AND readings[(m).ordinal] > (m).max_value
+                  OR comparison = 'above' AND readings[(m).ordinal] >= (m).min_value
                   OR comparison = 'below' AND readings[(m).ordinal] < (m).min_value THEN readings[(m).ordinal] END
 $$;
 COMMENT ON FUNCTION onemap.reading_judged(float8[], bigint, onemap.metric, text) IS
@@ -100,21 +102,24 @@ GRANT EXECUTE ON FUNCTION onemap.reading_bounded(float8[], bigint, onemap.metric
 
 CREATE OR REPLACE FUNCTION onemap.is_flagged(quality bigint, ordinal int) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT coalesce(quality & (1::bigint << (ordinal - 1)) <> 0, false) $$;
-COMMENT ON FUNCTION onemap.is_flagged(bigint, int) IS 'Whether the reading at an ordinal is outside its physical range';
+COMMENT ON FUNCTION onemap.is_flagged(bigint, int) IS
+    'Whether the reading at an ordinal is outside its physical range, or beyond the instrument''s upper limit as its sender says';
 GRANT EXECUTE ON FUNCTION onemap.is_flagged(bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
 
--- Means of a rolled-up hour: of the good readings, or, for a rule, with those beyond its side of the range at the range's end.
+-- Means of a rolled-up hour: of the good readings, or, for a rule, with those beyond its side of the range at the range's end, or at
+-- the least that the instrument was at its own end with.
 CREATE OR REPLACE FUNCTION onemap.hourly_judged(h onemap.observation_hourly, m onemap.metric, comparison text) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (coalesce((h).sums[(m).ordinal], 0) + f.beyond * f.range_end)
+    SELECT (coalesce((h).sums[(m).ordinal], 0) + f.beyond * f.least)
            / nullif(coalesce((h).counts[(m).ordinal], 0) + f.beyond, 0)
     FROM (SELECT coalesce(CASE comparison WHEN 'above' THEN (h).flagged_above[(m).ordinal]
                                           WHEN 'below' THEN (h).flagged_below[(m).ordinal] END, 0) AS beyond,
-                 CASE comparison WHEN 'above' THEN (m).max_value ELSE (m).min_value END AS range_end) f
+                 CASE comparison WHEN 'above' THEN coalesce((h).above_least[(m).ordinal], (m).max_value)
+                                 ELSE (m).min_value END AS least) f
 $$;
 COMMENT ON FUNCTION onemap.hourly_judged(onemap.observation_hourly, onemap.metric, text) IS
     'Mean of an hour as a rule with this comparison judges it: readings beyond the range on the rule''s side count as the range''s '
-    'end; NULL without any';
+    'end, all of them as the least that one beyond its instrument''s upper limit says, if there is one; NULL without any';
 GRANT EXECUTE ON FUNCTION onemap.hourly_judged(onemap.observation_hourly, onemap.metric, text)
     TO cityhub_hub, cityhub_api, cityhub_read;
 
@@ -131,7 +136,7 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT array_agg(m.key ORDER BY m.ordinal) FROM onemap.metric m
     WHERE m.subsystem = $1 AND quality & (1::bigint << (m.ordinal - 1)) <> 0
 $$;
-COMMENT ON FUNCTION onemap.flagged_keys(text, bigint) IS 'Keys of the metrics whose readings are out of range, NULL = none';
+COMMENT ON FUNCTION onemap.flagged_keys(text, bigint) IS 'Keys of the metrics whose readings are out of range (also of the instrument''s), NULL = none';
 GRANT EXECUTE ON FUNCTION onemap.flagged_keys(text, bigint) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.subsystem_view_create(subsystem text) RETURNS void

@@ -9,7 +9,8 @@ CREATE OR REPLACE VIEW onemap.observation AS
     SELECT p.device_id, u.observed_at, u.received_at, u.readings, u.quality, u.attributes
     FROM onemap.packed_record p CROSS JOIN LATERAL onemap.observation_unpack(p, '-infinity', 'infinity') u WHERE p.kind = 'o';
 COMMENT ON VIEW onemap.observation IS
-    'One row per record: readings[metric.ordinal]; quality: bit (ordinal - 1) set = outside the physical range, NULL = all inside; '
+    'One row per record: readings[metric.ordinal]; quality: bit (ordinal - 1) set = outside the physical range, or within it and '
+    'beyond the instrument''s upper limit as the sender says, NULL = neither; '
     'attributes: text fields. Give a device; for a time use observation_between() or observation_of()';
 GRANT SELECT ON onemap.observation TO cityhub_hub, cityhub_read;
 

@@ -111,8 +111,10 @@ BEGIN
         SELECT s.row_no, s.device_id, s.observed_at, bool_and(
             CASE WHEN onemap.stage_since(s.received_at, stamp) < p.received_at
                  THEN onemap.observation_late_fate(p.readings, p.attributes, s.readings, s.attributes) = 'duplicate'
-                 ELSE s.readings = p.readings AND s.attributes IS NOT DISTINCT FROM p.attributes
-                     OR onemap.observation_fate(p.readings, p.attributes, s.readings, s.attributes) = 'duplicate' END)
+                 ELSE s.readings = p.readings AND s.quality IS NOT DISTINCT FROM p.quality
+                         AND s.attributes IS NOT DISTINCT FROM p.attributes
+                     OR onemap.observation_fate(p.readings, p.quality, p.attributes, s.readings, s.quality, s.attributes)
+                        = 'duplicate' END)
             OVER (PARTITION BY s.device_id, s.observed_at) AS same
         FROM pg_temp.observation_stage s JOIN packed p ON p.device_id = s.device_id AND p.observed_at = s.observed_at),
     told AS (

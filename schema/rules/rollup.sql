@@ -45,6 +45,13 @@ CREATE OR REPLACE FUNCTION onemap.counts_add(a int[], b int[]) RETURNS int[] LAN
 $$;
 COMMENT ON FUNCTION onemap.counts_add(int[], int[]) IS 'Element by element sum of two arrays; what is missing counts as 0';
 
+CREATE OR REPLACE FUNCTION onemap.least_of(a float8[], b float8[]) RETURNS float8[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN coalesce(pg_catalog.cardinality(a), 0) = 0 THEN b WHEN pg_catalog.cardinality(b) = 0 THEN a ELSE
+        ARRAY(SELECT least(u.x, u.y)
+              FROM ROWS FROM (pg_catalog.unnest(a), pg_catalog.unnest(b)) WITH ORDINALITY AS u(x, y, i) ORDER BY u.i) END
+$$;
+COMMENT ON FUNCTION onemap.least_of(float8[], float8[]) IS 'Element by element the lesser of two arrays; NULL is none';
+
 -- ---- from records ----
 
 -- The only place where rollups read records.
@@ -82,16 +89,18 @@ BEGIN
         LEFT JOIN chosen l ON l.device_id = m.device_id AND l.observed_at = m.last_at
         GROUP BY m.device_id),
     flagged AS (
-        SELECT c.device_id, u.ordinal, count(*) FILTER (WHERE u.value > m.max_value)::int AS above,
-               count(*) FILTER (WHERE u.value < m.min_value)::int AS below
+        SELECT c.device_id, u.ordinal, count(*) FILTER (WHERE u.value >= m.min_value)::int AS above,
+               count(*) FILTER (WHERE u.value < m.min_value)::int AS below,
+               min(u.value + 0) FILTER (WHERE u.value BETWEEN m.min_value AND m.max_value) AS least
         FROM chosen c JOIN onemap.device d ON d.id = c.device_id
         CROSS JOIN LATERAL unnest(c.readings) WITH ORDINALITY u(value, ordinal)
         JOIN onemap.metric m ON m.subsystem = d.subsystem AND m.ordinal = u.ordinal
         WHERE c.quality <> 0 AND c.quality & (1::bigint << (u.ordinal::int - 1)) <> 0
-            AND (u.value > m.max_value OR u.value < m.min_value)
+            AND u.value IS NOT NULL
         GROUP BY c.device_id, u.ordinal),
     flags AS (
-        SELECT f.device_id, array_agg(coalesce(g.above, 0) ORDER BY i) AS above, array_agg(coalesce(g.below, 0) ORDER BY i) AS below
+        SELECT f.device_id, array_agg(coalesce(g.above, 0) ORDER BY i) AS above, array_agg(coalesce(g.below, 0) ORDER BY i) AS below,
+               array_agg(g.least ORDER BY i) AS least, max(i) FILTER (WHERE g.least IS NOT NULL) AS size
         FROM (SELECT device_id, max(ordinal)::int AS last FROM flagged GROUP BY device_id) f
         CROSS JOIN LATERAL generate_series(1, f.last) i
         LEFT JOIN flagged g ON g.device_id = f.device_id AND g.ordinal = i
@@ -100,7 +109,7 @@ BEGIN
            coalesce(a.counts[1:a.size], '{}'), coalesce(a.minima[1:a.size], '{}'), coalesce(a.maxima[1:a.size], '{}'),
            coalesce(a.sums[1:a.size], '{}'), coalesce(a.rests[1:a.size], '{}'), coalesce(a.firsts[1:a.size], '{}'),
            coalesce(a.lasts[1:a.size], '{}'), coalesce(a.first_ms[1:a.size], '{}'), coalesce(a.last_ms[1:a.size], '{}'),
-           coalesce(w.above, '{}'), coalesce(w.below, '{}')
+           coalesce(w.above, '{}'), coalesce(w.below, '{}'), coalesce(w.least[1:w.size], '{}')
     FROM (SELECT c.device_id, max(c.observed_at) AS last_at, count(*)::int AS records FROM chosen c GROUP BY c.device_id) t
     LEFT JOIN arrays a USING (device_id) LEFT JOIN flags w USING (device_id)$q$, hour_start,
         CASE WHEN devices IS NOT NULL
@@ -128,12 +137,13 @@ BEGIN
         SELECT FROM onemap.observation_hourly h WHERE (h.device_id, h.hour) >= (s.device_id, s.hour)
             AND (h.device_id, h.hour) <= (s.device_id, s.hour) AND h.rests IS NULL OFFSET 0) h;
     INSERT INTO onemap.observation_hourly AS t (device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts,
-        lasts, first_ms, last_ms, flagged_above, flagged_below)
+        lasts, first_ms, last_ms, flagged_above, flagged_below, above_least)
     SELECT s.device_id, s.hour, coalesce(h.records, 0) + s.records, greatest(h.last_at, s.last_at),
            coalesce(m.counts, '{}'), coalesce(m.minima, '{}'), coalesce(m.maxima, '{}'), coalesce(m.sums, '{}'),
            coalesce(m.rests, '{}'), coalesce(m.firsts, '{}'), coalesce(m.lasts, '{}'), coalesce(m.first_ms, '{}'),
            coalesce(m.last_ms, '{}'),
-           onemap.counts_add(h.flagged_above, s.flagged_above), onemap.counts_add(h.flagged_below, s.flagged_below)
+           onemap.counts_add(h.flagged_above, s.flagged_above), onemap.counts_add(h.flagged_below, s.flagged_below),
+           onemap.least_of(h.above_least, s.above_least)
     FROM onemap.rollup_stage s
     LEFT JOIN LATERAL (SELECT h.* FROM onemap.observation_hourly h WHERE (h.device_id, h.hour) >= (s.device_id, s.hour)
         AND (h.device_id, h.hour) <= (s.device_id, s.hour) OFFSET 0) h ON true
@@ -161,7 +171,7 @@ BEGIN
     ON CONFLICT (device_id, hour) DO UPDATE SET records = excluded.records, last_at = excluded.last_at, counts = excluded.counts,
         minima = excluded.minima, maxima = excluded.maxima, sums = excluded.sums, rests = excluded.rests, firsts = excluded.firsts,
         lasts = excluded.lasts, first_ms = excluded.first_ms, last_ms = excluded.last_ms,
-        flagged_above = excluded.flagged_above, flagged_below = excluded.flagged_below;
+        flagged_above = excluded.flagged_above, flagged_below = excluded.flagged_below, above_least = excluded.above_least;
     GET DIAGNOSTICS added = ROW_COUNT;
     INSERT INTO onemap.exchange_change (resource, key)
     SELECT DISTINCT 'figure_hour', to_char(s.hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00')
@@ -180,9 +190,9 @@ BEGIN
     SELECT array_agg(DISTINCT r.device_id) INTO devices FROM onemap.rollup_recompute r WHERE r.hour = hour_start;
     DELETE FROM onemap.observation_hourly h WHERE h.hour = hour_start AND h.device_id = ANY (devices);
     INSERT INTO onemap.observation_hourly (device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts, lasts,
-        first_ms, last_ms, flagged_above, flagged_below)
+        first_ms, last_ms, flagged_above, flagged_below, above_least)
     SELECT a.device_id, a.hour, a.records, a.last_at, a.counts, a.minima, a.maxima, a.sums, a.rests, a.firsts, a.lasts, a.first_ms,
-           a.last_ms, a.flagged_above, a.flagged_below
+           a.last_ms, a.flagged_above, a.flagged_below, a.above_least
     FROM onemap.hourly_aggregate(hour_start, NULL, devices) a;
     GET DIAGNOSTICS renewed = ROW_COUNT;
     INSERT INTO onemap.exchange_change (resource, key)
@@ -216,9 +226,9 @@ BEGIN
     FOR hour_start IN SELECT DISTINCT h FROM onemap.batch_log b, unnest(b.hours) h WHERE b.received_at = ANY (waiting)
         ORDER BY h LOOP
         INSERT INTO onemap.rollup_stage (device_id, hour, records, last_at, counts, minima, maxima, sums, rests, firsts, lasts,
-            first_ms, last_ms, flagged_above, flagged_below)
+            first_ms, last_ms, flagged_above, flagged_below, above_least)
         SELECT a.device_id, a.hour, a.records, a.last_at, a.counts, a.minima, a.maxima, a.sums, a.rests, a.firsts, a.lasts,
-               a.first_ms, a.last_ms, a.flagged_above, a.flagged_below
+               a.first_ms, a.last_ms, a.flagged_above, a.flagged_below, a.above_least
         FROM onemap.hourly_aggregate(hour_start, waiting, NULL) a;
         PERFORM onemap.rollup_day_note();
         added := added + onemap.rollup_add();

@@ -32,20 +32,24 @@ COMMENT ON FUNCTION onemap.stage_since(timestamptz, timestamptz) IS
 GRANT EXECUTE ON FUNCTION onemap.stage_since(timestamptz, timestamptz) TO cityhub_hub;
 
 -- What a record means for what stands before it. A duplicate brings nothing that is not there already.
-CREATE OR REPLACE FUNCTION onemap.observation_fate(old_readings float8[], old_attributes jsonb, new_readings float8[],
-    new_attributes jsonb)
+CREATE OR REPLACE FUNCTION onemap.observation_fate(old_readings float8[], old_quality bigint, old_attributes jsonb,
+    new_readings float8[], new_quality bigint, new_attributes jsonb)
 RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE
         -- Texts differ where it matters which of the two is laid over the other.
         WHEN onemap.readings_conflict(old_readings, new_readings)
+            OR (coalesce(old_quality, 0) # coalesce(new_quality, 0)) <> 0
+               AND (coalesce(old_quality, 0) # coalesce(new_quality, 0)) & onemap.readings_mask(old_readings)
+                   & onemap.readings_mask(new_readings) <> 0
             OR coalesce(old_attributes || new_attributes <> new_attributes || old_attributes, false) THEN 'revised'
         WHEN onemap.readings_mask(new_readings) & ~onemap.readings_mask(old_readings) = 0
             AND onemap.attributes_merge(old_attributes, new_attributes) IS NOT DISTINCT FROM old_attributes THEN 'duplicate'
         ELSE 'merged' END
 $$;
-COMMENT ON FUNCTION onemap.observation_fate(float8[], jsonb, float8[], jsonb) IS
-    'duplicate: all of it is stored already; revised: another value for something stored; merged: new fields alone';
-GRANT EXECUTE ON FUNCTION onemap.observation_fate(float8[], jsonb, float8[], jsonb) TO cityhub_hub;
+COMMENT ON FUNCTION onemap.observation_fate(float8[], bigint, jsonb, float8[], bigint, jsonb) IS
+    'duplicate: all of it is stored already; revised: another value for something stored, or the same with another quality bit '
+    '(over_range); merged: new fields alone';
+GRANT EXECUTE ON FUNCTION onemap.observation_fate(float8[], bigint, jsonb, float8[], bigint, jsonb) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.observation_late_fate(stored_readings float8[], stored_attributes jsonb, readings float8[],
     attributes jsonb)
@@ -82,29 +86,31 @@ CREATE OR REPLACE FUNCTION onemap.observation_recognise(lo timestamptz, hi times
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     WITH rest AS MATERIALIZED (
-        SELECT s.row_no, s.device_id, s.observed_at, s.readings, s.attributes,
+        SELECT s.row_no, s.device_id, s.observed_at, s.readings, coalesce(s.quality, 0) AS quality, s.attributes,
                count(*) OVER (PARTITION BY s.device_id, s.observed_at) > 1 AS several
         FROM pg_temp.observation_stage s WHERE s.fate IS NULL),
     keys AS MATERIALIZED (
         SELECT DISTINCT r.device_id, r.observed_at FROM rest r WHERE r.several ORDER BY 1, 2),
     past AS MATERIALIZED (
         SELECT DISTINCT v.* FROM keys k CROSS JOIN LATERAL (
-            SELECT v.device_id, v.observed_at, v.readings, coalesce(v.attributes, 'null') AS attributes
+            SELECT v.device_id, v.observed_at, v.readings, coalesce(v.quality, 0) AS quality,
+                   coalesce(v.attributes, 'null') AS attributes
             FROM onemap.observation_revision v
             WHERE v.device_id = k.device_id AND v.observed_at = k.observed_at AND v.readings IS NOT NULL OFFSET 0) v),
     stored AS MATERIALIZED (
         SELECT o.* FROM (SELECT DISTINCT p.device_id, p.observed_at FROM past p ORDER BY 1, 2) k CROSS JOIN LATERAL (
-            SELECT o.device_id, o.observed_at, o.readings, coalesce(o.attributes, 'null') AS attributes
+            SELECT o.device_id, o.observed_at, o.readings, coalesce(o.quality, 0) AS quality,
+                   coalesce(o.attributes, 'null') AS attributes
             FROM onemap.observation_raw o WHERE o.device_id = k.device_id AND o.observed_at = k.observed_at
                 AND o.observed_at BETWEEN lo AND hi OFFSET 0) o),
     standing AS MATERIALIZED (
         SELECT r.device_id, r.observed_at, max(r.row_no) AS row_no FROM rest r JOIN stored o
             ON o.device_id = r.device_id AND o.observed_at = r.observed_at AND o.readings = r.readings
-            AND o.attributes = coalesce(r.attributes, 'null')
+            AND o.quality = r.quality AND o.attributes = coalesce(r.attributes, 'null')
         GROUP BY r.device_id, r.observed_at)
     UPDATE pg_temp.observation_stage s SET fate = 'duplicate'
     FROM rest r JOIN past p ON p.device_id = r.device_id AND p.observed_at = r.observed_at AND p.readings = r.readings
-            AND p.attributes = coalesce(r.attributes, 'null')
+            AND p.quality = r.quality AND p.attributes = coalesce(r.attributes, 'null')
         JOIN standing t ON t.device_id = r.device_id AND t.observed_at = r.observed_at
     WHERE s.row_no = r.row_no AND r.row_no < t.row_no;
 END $$;
@@ -139,8 +145,10 @@ BEGIN
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)),
     judged AS MATERIALIZED (
         SELECT u.*, CASE WHEN u.row_no = 0 THEN 'stored' WHEN u.late_fate IS NOT NULL THEN u.late_fate
-            WHEN u.readings = u.old_readings AND u.attributes IS NOT DISTINCT FROM u.old_attributes THEN 'duplicate'
-            ELSE onemap.observation_fate(u.old_readings, u.old_attributes, u.readings, u.attributes) END AS fate
+            WHEN u.readings = u.old_readings AND u.quality IS NOT DISTINCT FROM u.old_quality
+                AND u.attributes IS NOT DISTINCT FROM u.old_attributes THEN 'duplicate'
+            ELSE onemap.observation_fate(u.old_readings, u.old_quality, u.old_attributes, u.readings, u.quality, u.attributes)
+            END AS fate
         FROM sums u),
     told AS (
         UPDATE pg_temp.observation_stage s SET fate = j.fate FROM judged j WHERE j.row_no = s.row_no),

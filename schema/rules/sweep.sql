@@ -35,12 +35,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM onemap.observation_of(d.id, now() - make_interval(secs => r.duration_s), now() + interval '1 microsecond') o
         WHERE o.observed_at > now() - make_interval(secs => r.duration_s)) w
     WHERE r.subsystem = $1 AND r.key = $2 AND r.enabled AND w.value IS NOT NULL AND w.state IS NOT NULL
+        AND (w.value > r.threshold OR NOT w.beyond)
     GROUP BY d.id, r.id
 $$;
 COMMENT ON FUNCTION onemap.alarm_sustained_judge(text, text, text, float8) IS
     'Devices of the rule''s kind (of any, if it names none) with records in its duration up to now: holds = in all of them the '
     'metric was above the limit and the state was this one; judged = they span at least three quarters of the duration; beyond = '
-    'a reading was above the instrument''s range. Readings below it say nothing';
+    'a reading was above the instrument''s range. Readings below it, and those above it that say no more than the limit, say nothing';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_sustained(subsystem text, rule_key text, state_metric text, state float8) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$

@@ -37,7 +37,9 @@ def batch_type(subsystem, kind="telemetry"):
 def _fill(message, values):
     for key, value in values.items():
         field = message.DESCRIPTOR.fields_by_name[key]
-        if field.label == field.LABEL_REPEATED:
+        if field.label == field.LABEL_REPEATED and field.message_type is None:
+            getattr(message, key).extend(value)
+        elif field.label == field.LABEL_REPEATED:
             for one in value:
                 _fill(getattr(message, key).add(), one)
         elif field.message_type is not None:

@@ -140,6 +140,15 @@ def test_beyond_the_instrument(shared):
     assert device.alarms(shared) == [(60_000, 80_000, "condition ended", 1000.5)]
     quality = shared.database.query("SELECT quality FROM onemap.dust WHERE vendor = %s ORDER BY observed_at", device.client.vendor)
     assert [bool(flags) for flags, in quality] == [True, True, True, True, False], "each is flagged in its row"
+    # At the instrument's upper limit, as the sender says: that much at least, which opens and holds, and proves no end.
+    limit = Device(device.client, "test_over", "pm25_ug_m3", "limit", device.start)
+    limit.say(0, 700, over_range=["pm25_ug_m3"])
+    limit.say(60_000, 700, over_range=["pm25_ug_m3"])
+    limit.say(70_000, 300, over_range=["pm25_ug_m3"])
+    assert limit.alarms(shared) == [(60_000, None, None, 700)]
+    assert "超量程：仪表已到测量上限，不低于 700 ug/m3" in over_range(shared, limit)[0][1]
+    limit.say(80_000, 300)
+    assert limit.alarms(shared) == [(60_000, 80_000, "condition ended", 700)]
     # An alarm that was open before is told of it by the first such reading.
     later = Device(device.client, "test_over", "pm25_ug_m3", "later", device.start)
     later.say(0, 600)

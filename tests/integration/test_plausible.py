@@ -72,6 +72,33 @@ def test_a_code_in_the_range_is_a_reading_unless_the_county_says_so(shared):
 
 # ---- readings beyond the instrument
 
+@pytest.mark.parametrize("form", ["json", "protobuf"])
+def test_over_range_is_kept_and_told(shared, form):
+    """What the sender says is beyond his instrument stays so, twice, corrected, and late."""
+    client, moment = shared.new_client("dust"), now_ms() - 10_000
+    def send(at_ms, **fields):
+        record = dust("d", at_ms, **fields)
+        return client.send("telemetry", record if form == "json" else messages.protobuf("dust", [record]))
+    def stored():
+        return shared.database.query("SELECT pm25_ug_m3, quality, flagged FROM onemap.dust WHERE vendor = %s ORDER BY observed_at", client.vendor)
+    over = {"pm25_ug_m3": 500.0, "noise_dba": 50.0, "over_range": ["pm25_ug_m3"]}
+    receipt = send(moment, **over)
+    assert (receipt["accepted"], receipt["problems"], warned(receipt)) == (1, [], [(0, "over_range", "pm25_ug_m3", 500)])
+    assert send(moment, **over)["duplicates"] == 1 and stored() == [(500, 1, ["pm25_ug_m3"])]
+    assert send(moment, pm25_ug_m3=500.0)["revised"] == 1 and stored() == [(500, None, None)]
+    assert send(moment, **over)["revised"] == 1 and send(moment, pm10_ug_m3=7.0)["merged"] == 1
+    assert stored() == [(500, 1, ["pm25_ug_m3"])]
+    assert send(moment - 5_000, **over)["accepted"] == 1
+    device = shared.database.value("SELECT id FROM onemap.device WHERE vendor = %s", client.vendor)
+    wait_until(lambda: shared.database.query("SELECT quality, readings[1:2] FROM onemap.device_state WHERE device_id = %s", device) == [(1, [500, 7])],
+               20, "the state has it")
+    hub = shared.hubs[0]
+    def ask(path):
+        return requests.get(f"{hub.http_url}/api/v1/devices/{device}{path}", headers=hub.key(), timeout=30).json()
+    assert {one["key"]: one["quality"] for one in ask("")["readings"]} == {"pm25_ug_m3": "over_range", "pm10_ug_m3": "good", "noise_dba": "good"}
+    (series,) = ask("/series?metrics=pm25_ug_m3&resolution=raw")["series"]
+    assert [point[1:] for point in series["points"] if point[0] is not None] == [[None, None, None, None, 0, 2]]
+
 def test_warnings_are_bounded_and_counted(shared):
     client, moment = shared.new_client("dust"), now_ms() - 100_000
     records = [dust("d", moment + n, pm25_ug_m3=1500.0 + n, **({"noise_dba": -999} if n == 119 else {})) for n in range(120)]

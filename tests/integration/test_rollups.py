@@ -9,7 +9,7 @@ from harness.process import wait_until
 HOUR_MS = 3_600_000
 KEYS = ("pm25_ug_m3", "pm10_ug_m3", "noise_dba", "air_temp_c")
 ROUNDS = 6
-COLUMNS = "h.records, h.last_at, h.counts, h.minima, h.maxima, h.sums, h.firsts, h.lasts, h.flagged_above, h.flagged_below"
+COLUMNS = "h.records, h.last_at, h.counts, h.minima, h.maxima, h.sums, h.firsts, h.lasts, h.flagged_above, h.flagged_below, h.above_least"
 
 
 def exact(values):
@@ -29,20 +29,24 @@ def computed(database, vendor, part="hour"):
     rollups = {}
     for key, rows in groups.items():
         good, size = [[] for _ in limits], 0
-        above, below = [0] * len(limits), [0] * len(limits)
+        above, below, least = [0] * len(limits), [0] * len(limits), [None] * len(limits)
         for _, readings, quality in rows:
             for i, value in enumerate(readings):
                 size = max(size, i + 1) if value is not None else size
                 if value is not None and quality >> i & 1 == 0:
                     good[i].append(value + 0.0)
                 elif value is not None:
-                    above[i] += value > limits[i + 1][1]
+                    above[i] += value >= limits[i + 1][0]
                     below[i] += value < limits[i + 1][0]
+                    if limits[i + 1][0] <= value <= limits[i + 1][1]:  # as its sender says
+                        least[i] = min(value + 0.0, value + 0.0 if least[i] is None else least[i])
         good = good[:size]
         flagged = max((i + 1 for i in range(len(above)) if above[i] + below[i] > 0), default=0)
         figures = [[None if not values else f(values) for values in good]
                    for f in (min, max, exact, lambda values: values[0], lambda values: values[-1])]
-        rollups[key] = (len(rows), rows[-1][0], [len(values) for values in good], *figures, above[:flagged], below[:flagged])
+        within = max((i + 1 for i in range(len(least)) if least[i] is not None), default=0)
+        rollups[key] = (len(rows), rows[-1][0], [len(values) for values in good], *figures, above[:flagged], below[:flagged],
+                        least[:within])
     return rollups
 
 
@@ -73,6 +77,8 @@ def random_records(dice, start_ms, sent):
         record = {"device_code": f"d-{dice.randrange(6)}", "observed_at_ms": at}
         for key in dice.sample(KEYS, dice.randrange(1, 4)):
             record[key] = dice.choice([dice.uniform(0, 60), dice.uniform(-1, 1) / 3, dice.gauss(20, 9), 0.1, -0.0, 5000.0, -200.0])
+        if dice.random() < 0.2:
+            record["over_range"] = [dice.choice([key for key in record if key in KEYS])]
         if sent and dice.random() < 0.1:  # the same once more, or another value for it
             record = dict(dice.choice(sent))
             if dice.random() < 0.5:

@@ -1,6 +1,6 @@
 -- Partitions, and the slow path that settles a batch which met a duplicate: new, identical, merged, revised.
 BEGIN;
-SELECT plan(106);
+SELECT plan(114);
 
 -- Partitions.
 SELECT is_empty($$SELECT onemap.partition_days()$$, 'a fresh database has no partitions');
@@ -127,6 +127,15 @@ SELECT is(pg_temp.stored(13, '08:00'), '{1,50,-5} 4', 'its bit is gone, the othe
 SELECT is(pg_temp.revisions(13), '{1,999,-5} 6', 'the revision keeps the old bits');
 SELECT is(pg_temp.settle('13 08:00 {NULL,NULL,5}'), 'revised', 'the last flagged one is replaced');
 SELECT is(pg_temp.stored(13, '08:00'), '{1,50,5} -', 'without any bit quality is NULL');
+-- The same value with another bit is another statement (over_range): it revises, and of a reading beside it nothing is said.
+SELECT is(pg_temp.settle('44 08:00 {500,3} 1', '44 08:00 {500,3} 1', '44 08:00 {NULL,3}'), 'new duplicate duplicate', 'a reading over range, twice');
+SELECT is(pg_temp.settle('44 08:00 {500}'), 'revised', 'that is within it after all');
+SELECT is(pg_temp.stored(44, '08:00') || ' | ' || pg_temp.revisions(44), '{500,3} - | {500,3} 1', 'what it was is kept');
+SELECT is(pg_temp.settle('44 08:00 {500} 1', '44 08:00 {500,3}', '44 08:00 {500,3} 1'), 'revised revised revised', 'back and forth');
+SELECT is(pg_temp.stored(44, '08:00'), '{500,3} 1', 'the last one stands');
+SELECT is(pg_temp.settle('44 08:00 {500} 1', '44 08:00 {500,3}', '44 08:00 {500,3} 1'), 'duplicate duplicate duplicate', 'the batch comes again: nothing of it is news');
+SELECT is(pg_temp.stored(44, '08:00'), '{500,3} 1', 'and nothing changes');
+SELECT is(pg_temp.settle('44 08:00 {NULL,NULL,4} 4'), 'merged', 'another reading over range is added');
 
 -- Attributes (text metrics).
 SELECT is(pg_temp.settle('14 08:00 {} - {"plate":"A"}'), 'new', 'a record of text alone');

@@ -2,7 +2,7 @@
 -- so in its alarm (超量程); those on the other side neither open nor close one. Means and rollups say how many there were.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(62);
+SELECT plan(90);
 
 CREATE FUNCTION public.test_says(device int, rule text) RETURNS boolean LANGUAGE sql AS $$
     SELECT bool_and(a.detail->>'text_zh' LIKE '超量程%' AND o.text_zh LIKE '%超量程%' AND o.out_of_range)
@@ -17,6 +17,11 @@ SELECT results_eq($$SELECT onemap.reading_judged(ARRAY[v], q, m, 'above'), onema
     JOIN onemap.metric m ON m.subsystem = 'dust' AND m.ordinal = 1 ORDER BY n$$,
     $$VALUES (500::float8, 500::float8, 500::float8, 500::float8), (1200, NULL, 1000, NULL), (NULL, -5, NULL, 0), (NULL, NULL, NULL, NULL)$$,
     'in range, above, below, none');
+SELECT results_eq($$SELECT onemap.reading_judged(ARRAY[v], 1, m, 'above'), onemap.reading_judged(ARRAY[v], 1, m, 'below'),
+        onemap.reading_bounded(ARRAY[v], 1, m, 'above'), onemap.reading_bounded(ARRAY[v], 1, m, 'below')
+    FROM unnest(ARRAY[0, 500, 1000]::float8[]) v JOIN onemap.metric m ON m.subsystem = 'dust' AND m.ordinal = 1 ORDER BY v$$,
+    $$VALUES (0::float8, NULL::float8, 0::float8, NULL::float8), (500, NULL, 500, NULL), (1000, NULL, 1000, NULL)$$,
+    'beyond the instrument as the sender says: that much at least');
 
 -- ---- limits that count while a state holds ----
 CREATE TEMP TABLE sustained AS SELECT *, row_number() OVER () AS n,
@@ -46,6 +51,19 @@ SELECT test_state(s.over, '0 seconds', s.metric, -1, s.state_metric, s.state) FR
 SELECT onemap.sweep_run();
 SELECT is(test_open(s.over), s.rule, s.rule || ': nor closes one') FROM sustained s ORDER BY n;
 
+-- ---- the same at the instrument's upper limit, within the metric's range ----
+CREATE TEMP TABLE limited AS SELECT s.*, row_number() OVER () AS k,
+    test_device(subsystem, kind, 'limit-' || rule) AS limit_high, test_device(subsystem, kind, 'unsure-' || rule) AS unsure FROM sustained s;
+SELECT test_put(d.device, now() - m * make_interval(secs => l.duration_s / 11.0), jsonb_build_object(l.metric, d.value, l.state_metric, l.state, 'over_range', ARRAY[l.metric]))
+FROM limited l CROSS JOIN LATERAL (VALUES (l.limit_high, l.high), (l.unsure, 0)) d(device, value), generate_series(1, 10) m;
+SELECT is(onemap.sweep_run(), '{}', 'the sweeps run');
+SELECT is(test_open(l.limit_high), l.rule, l.rule || ': above the limit at the instrument''s end is an alarm') FROM limited l ORDER BY k;
+SELECT ok(test_says(l.limit_high, l.rule), l.rule || ': which says so') FROM limited l ORDER BY k;
+SELECT is(test_open(l.unsure), '', l.rule || ': below it, it opens none') FROM limited l ORDER BY k;
+SELECT test_put(l.limit_high, now(), jsonb_build_object(l.metric, 0, l.state_metric, l.state, 'over_range', ARRAY[l.metric])) FROM limited l;
+SELECT onemap.sweep_run();
+SELECT is(test_open(l.limit_high), l.rule, l.rule || ': nor ends one') FROM limited l ORDER BY k;
+
 -- ---- dust: noise and PM10 ----
 SELECT test_device('dust', 'site_monitor', 'S1') AS s1, test_device('dust', 'site_monitor', 'S2') AS s2 \gset
 SELECT test_local_hour(2);
@@ -67,6 +85,22 @@ SELECT test_put(:s2, timestamptz :'judged' + interval '10 minutes', '{"pm10_ug_m
 SELECT test_rollup();
 SELECT results_eq(format('SELECT counts[2], flagged_above[2], flagged_below[2] FROM onemap.observation_hourly WHERE hour = %L AND device_id = %s', :'judged', :s2),
     'VALUES (1, 0, 3)', 'another batch of the hour is added');
+
+SELECT test_device('dust', 'site_monitor', 'S3') AS s3 \gset
+SELECT test_put(:s3, timestamptz :'judged' + n * interval '1 minute', jsonb_build_object('pm10_ug_m3', 400 + n, 'over_range', ARRAY['pm10_ug_m3'])) FROM generate_series(0, 2) n;
+SELECT test_put(:s3, timestamptz :'judged' + interval '9 minutes', '{"pm10_ug_m3": 100}');
+SELECT test_rollup();
+SELECT results_eq(format('SELECT counts[2], sums[2], flagged_above[2], above_least, onemap.hourly_flagged(h, 2), onemap.hourly_judged(h, m, ''above''), onemap.hourly_judged(h, m, ''below'')
+    FROM onemap.observation_hourly h, onemap.metric m WHERE m.subsystem = ''dust'' AND m.ordinal = 2 AND hour = %L AND device_id = %s', :'judged', :s3),
+    'VALUES (1, 100::float8, 3, ARRAY[NULL, 400]::float8[], 3, 325::float8, 100::float8)', 'an hour at the instrument''s end: at least');
+SELECT test_put(:s3, timestamptz :'judged' + interval '10 minutes', '{"pm10_ug_m3": 300, "over_range": ["pm10_ug_m3"]}');
+SELECT test_rollup();
+SELECT is((SELECT above_least FROM onemap.observation_hourly WHERE hour = :'judged' AND device_id = :s3), ARRAY[NULL, 300]::float8[], 'another batch is added');
+SELECT onemap.dust_pm10_sweep();
+SELECT ok(test_says(:s3, 'pm10_hourly'), 'is judged by that');
+UPDATE onemap.observation_hourly SET above_least = ARRAY[NULL, 1], sums = ARRAY[NULL, 1] WHERE hour = :'judged' AND device_id = :s3;
+SELECT onemap.dust_pm10_sweep();
+SELECT is(test_open(:s3), 'pm10_hourly', 'an hour that may have been above the limit ends none');
 
 -- ---- heating: rooms below, make-up water above ----
 UPDATE onemap.setting SET value = CASE key WHEN 'heating_from' THEN '01-01' ELSE '12-31' END WHERE key IN ('heating_from', 'heating_to');
@@ -124,6 +158,9 @@ SELECT is((SELECT text_zh FROM onemap.alarm_overview WHERE device_id = :l1 AND c
 SELECT onemap.alarm_apply(format('[{"op": "mark", "device_id": %s, "rule_id": %s, "at_ms": 1773136803000, "value": 150, "out_of_range": true}, {"op": "mark", "device_id": %s, "rule_id": %s, "at_ms": 1773136804000, "value": 180, "out_of_range": true}]', :l1, :leak, :l1, :leak)::jsonb);
 SELECT is((SELECT text_zh || value FROM onemap.alarm_overview WHERE device_id = :l1 AND closed_at IS NULL), '燃气泄漏二级报警：L1（超量程：150 %LEL，量程 0 至 100 %LEL）60',
     'until it is beyond: then it says the first, and keeps what opened it');
+SELECT onemap.alarm_apply(format('[{"op": "close", "device_id": %s, "rule_id": %s, "at_ms": 1773136805000, "value": 3}, {"op": "open", "device_id": %s, "rule_id": %s, "at_ms": 1773136806000, "value": 60, "out_of_range": true}]', :l1, :leak, :l1, :leak)::jsonb);
+SELECT is((SELECT text_zh FROM onemap.alarm_overview WHERE device_id = :l1 AND closed_at IS NULL), '燃气泄漏二级报警：L1（超量程：仪表已到测量上限，不低于 60 %LEL）', 'one at the instrument''s upper limit');
+SELECT is((SELECT flagged FROM onemap.gas WHERE device_code = 'limit-leak_not_shut_off' LIMIT 1), '{leak_percent_lel}', 'the view names it');
 SELECT is((SELECT flagged FROM onemap.gas WHERE device_code = 'over-leak_not_shut_off' LIMIT 1), '{leak_percent_lel}', 'the view names what is out of range');
 SELECT is((SELECT flagged FROM onemap.gas WHERE device_code = 'mixed-leak_not_shut_off' AND leak_percent_lel > 0 LIMIT 1), NULL, 'and only that');
 SELECT is(onemap.sweep_run(), '{}', 'all sweeps run on this without a problem');

@@ -1,7 +1,7 @@
 -- Packed days: records come out of them as they went in, to the bit; what comes for them later is told apart as if they were raw; a
 -- step that fails leaves nothing behind.
 BEGIN;
-SELECT plan(43);
+SELECT plan(45);
 SELECT setseed(0.25);
 SELECT onemap.partition_ensure(d::date) FROM generate_series('2026-03-01'::date, '2026-03-04', '1 day') d;
 SELECT onemap.stage_create();
@@ -80,7 +80,7 @@ BEGIN
     TRUNCATE pg_temp.observation_stage RESTART IDENTITY;
     FOREACH r IN ARRAY rows LOOP
         f := string_to_array(r, ' ');
-        INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings) VALUES (f[1]::int, (format('2026-03-%s %sZ', coalesce(nullif(split_part(f[2], '/', 2), ''), '01'), split_part(f[2], '/', 1)))::timestamptz, stamp, f[3]::float8[]);
+        INSERT INTO pg_temp.observation_stage (device_id, observed_at, received_at, readings, quality) VALUES (f[1]::int, (format('2026-03-%s %sZ', coalesce(nullif(split_part(f[2], '/', 2), ''), '01'), split_part(f[2], '/', 1)))::timestamptz, stamp, f[3]::float8[], f[4]::bigint);
     END LOOP;
     SELECT * INTO result FROM onemap.observation_settle(stamp);
     PERFORM set_config('onemap.settling', '', true);
@@ -99,6 +99,9 @@ SELECT is((SELECT count(*)::int FROM onemap.rollup_recompute WHERE device_id = 2
 UPDATE before SET readings = '{9,2,3,4,5,6,7}', received_at = '2026-05-01 00:00Z' WHERE device_id = 2 AND observed_at = '2026-03-01 00:00:30Z';
 UPDATE before SET readings = '{1,2,3,4,5,6,7,8}', received_at = '2026-05-01 00:00Z' WHERE device_id = 2 AND observed_at = '2026-03-01 00:01:00Z';
 INSERT INTO before VALUES (2, '2026-03-01 23:00Z', '2026-05-01 00:00Z', '{1}');
+SELECT is(pg_temp.settle('2 00:01:30 {1} 1'), '{} {} {1}', 'the same value over range is a correction');
+SELECT is(pg_temp.settle('2 00:01:30 {1} 1'), '{1} {} {}', 'once');
+UPDATE before SET quality = 1, received_at = '2026-05-01 00:00Z' WHERE device_id = 2 AND observed_at = '2026-03-01 00:01:30Z';
 SELECT is(pg_temp.unlike(), 0, 'nothing else changed');
 SELECT is(pg_temp.pack('2026-03-01'), ' again', 'late records are packed with their day');
 SELECT is((SELECT count(*)::int FROM onemap.observation_raw WHERE device_id = 2), 0, 'none of them is raw then');

@@ -161,7 +161,7 @@ static void test_fields_refused(void **state) {
     };
     SPOIL("it must be a hundred", s.adapter.new_fields_from = 900);
     SPOIL("it must be a hundred", s.adapter.new_fields_from = 1050);
-    SPOIL(NULL, s.adapter.new_fields_from = 0);
+    SPOIL("its number", s.adapter.new_fields_from = 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ProtobufCFieldDescriptor fields[32];
         ProtobufCMessageDescriptor descriptor = *original;

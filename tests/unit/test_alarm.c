@@ -245,6 +245,35 @@ static void test_out_of_range_above(void **state) {
     said(world, "open1@16=1001!");
 }
 
+/* Within the metric's range and flagged: at the instrument's upper limit, as its sender says. What is true is that much
+ * at least: it opens and holds, it proves no end, it is nothing to a lower limit. */
+static void test_over_range(void **state) {
+    struct world *world = *state;
+    take_rules(world, SIMPLE("above", "150", "115", "600"));
+    flag(world, 0, 500);
+    flag(world, 5, 100); /* more than 100: nobody knows, so the duration goes on */
+    said(world, "pend1@0=500!");
+    flag(world, 10, 500);
+    said(world, "open1@10=500!");
+    flag(world, 11, 100);
+    flag(world, 12, 0);
+    said(world, "");
+    judge(world, 13, 100);
+    said(world, "close1@13=100");
+    flag(world, 14, 150);
+    said(world, ""); /* nor does it prove a beginning */
+    judge(world, 15, 300);
+    judge(world, 25, 300);
+    said(world, "pend1@15=300 open1@25=300");
+    flag(world, 26, 100);
+    said(world, "mark1@26=100!");
+    take_rules(world, SIMPLE("below", "10", "20", "0"));
+    judge(world, 30, 5);
+    flag(world, 31, 500);
+    flag(world, 32, 0);
+    said(world, "");
+}
+
 static void test_out_of_range_below(void **state) {
     struct world *world = *state;
     take_rules(world, SIMPLE("below", "10", "20", "0"));
@@ -527,6 +556,7 @@ int main(void) {
                                        TEST(test_order),
                                        TEST(test_flagged_and_others),
                                        TEST(test_out_of_range_above),
+                                       TEST(test_over_range),
                                        TEST(test_out_of_range_below),
                                        TEST(test_out_of_range_later),
                                        TEST(test_out_of_range_and_window),

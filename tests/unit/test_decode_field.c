@@ -60,9 +60,9 @@ static void test_many_bad_fields(void **state) {
         }
         run(decoded, adapters[a]->key, batch);
         decoded_expect(decoded, 2, 2, 0);
-        decoded_expect_flaws(decoded, 2 * (int)adapters[a]->metric_count);
+        decoded_expect_flaws(decoded, 2 * ((int)adapters[a]->metric_count + 1));
         assert_int_equal(decoded->records[1].present | decoded->records[1].text_present, 0);
-        assert_int_equal(decoded->records[1].misfits, adapters[a]->metric_count);
+        assert_int_equal(decoded->records[1].misfits, adapters[a]->metric_count + 1);
     }
 }
 
@@ -253,6 +253,62 @@ static void test_positions(void **state) {
     assert_non_null(strstr(decoded->warnings[0].reason, "position.field number 77"));
 }
 
+/* What the list names is marked, in either form and wherever the list stands; what it cannot name costs that entry. */
+static void test_over_range(void **state) {
+    struct decoded *decoded = *state;
+    static const char json[] =
+        "[{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"overRange\":[\"pm25_ug_m3\",\"pm10UgM3\",\"pm25_ug_m3\"],"
+        "\"pm25_ug_m3\":500,\"pm10_ug_m3\":99999,\"tsp_ug_m3\":7},"
+        "{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"pm25_ug_m3\":500,\"spraying_on\":true,\"over_range\":"
+        "[\"spraying_on\",\"pm25_ug_m3\"]},"
+        "{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"pm25_ug_m3\":5,\"over_range\":[\"pm10_ug_m3\"]},"
+        "{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"pm25_ug_m3\":5,\"over_range\":\"pm25_ug_m3\"},"
+        "{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"pm25_ug_m3\":5,\"over_range\":[[1],null,\"x\"]},"
+        "{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"pm25_ug_m3\":5,\"over_range\":[]},"
+        "{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"pm25_ug_m3\":-1,\"over_range\":[\"pm25_ug_m3\"]},"
+        "{\"device_code\":\"D\",\"observed_at_ms\":1760000000000,\"pm10_ug_m3\":1,\"pm25_ug_m3\":\"x\",\"over_range\":"
+        "[\"pm25_ug_m3\"]}]";
+    decoded_run(decoded, decoded_adapter("dust"), NULL, json, strlen(json));
+    decoded_expect(decoded, 8, 8, 0);
+    assert_int_equal(decoded->records[0].quality, 3);
+    assert_int_equal(decoded->records[0].over_range, 1); /* PM10 is out of the metric's range itself */
+    assert_int_equal(decoded->records[1].quality, 1);
+    assert_int_equal(decoded->records[1].over_range, 1);
+    for (int i = 2; i < 6; i++) {
+        assert_int_equal(decoded->records[i].quality | decoded->records[i].over_range, 0);
+        assert_int_equal(decoded->records[i].present, 1);
+    }
+    assert_int_equal(decoded->records[6].quality, 1);
+    assert_int_equal(decoded->records[6].over_range, 0);
+    decoded_expect_flaws(decoded, 5);
+    decoded_expect_flaw(decoded, 0, 1, "over_range", "bad_value", "\"spraying_on\" is no measured field of dust");
+    decoded_expect_flaw(decoded, 1, 2, "over_range", "bad_value", "pm10_ug_m3 has no value in this record");
+    decoded_expect_flaw(decoded, 2, 3, "over_range", "wrong_type", "it must be an array of names of fields");
+    decoded_expect_flaw(decoded, 3, 4, "over_range", "wrong_type", "is an array; it must be a text in quotes");
+    decoded_expect_flaw(decoded, 4, 7, "pm25_ug_m3", "wrong_type", "must be a number");
+
+    struct bytes record = record_of("D", decoded_now_ms), batch = {0};
+    bytes_field_text(&record, OVER_RANGE, "pm25_ug_m3");
+    bytes_field_text(&record, OVER_RANGE, "noise_dba");
+    bytes_field_text(&record, OVER_RANGE, "wet");
+    bytes_field_double(&record, PM25, 500);
+    bytes_field_double(&record, PM10, 6);
+    bytes_field_text(&record, OVER_RANGE, "pm10_ug_m3");
+    batch_add(&batch, record);
+    run(decoded, "dust", batch);
+    decoded_expect(decoded, 1, 1, 0);
+    assert_int_equal(decoded->records[0].quality, 3);
+    assert_int_equal(decoded->records[0].over_range, 3);
+    decoded_expect_flaws(decoded, 1);
+    decoded_expect_flaw(decoded, 0, 0, "over_range", "bad_value", "\"wet\" is no measured field");
+    for (size_t a = 0; a < adapter_count; a++) {
+        const ProtobufCFieldDescriptor *field =
+            protobuf_c_message_descriptor_get_field_by_name(adapters[a]->record, "over_range");
+        assert_non_null(field);
+        assert_int_equal(field->id, adapters[a]->new_fields_from);
+    }
+}
+
 static struct bytes record_of_waste(uint64_t kind) {
     struct bytes record = record_of("S", decoded_now_ms);
     bytes_field_varint(&record, SANITATION_WASTE_KIND, kind);
@@ -283,6 +339,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_times, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_positions, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_enums_and_whole_numbers, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_over_range, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_one_bad_field, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_many_bad_fields, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_places_outside, decoded_setup, decoded_teardown),

@@ -134,6 +134,12 @@ static void test_readings(void **state) {
     cJSON_Delete(list);
     assert_int_equal(batch.operation_count, 1);
     assert_true(batch.operations[0].out_of_range && batch.operations[0].value == 200);
+    /* Beyond the instrument as the record says. */
+    message = take_record("\"speed_km_h\":90,\"fuel_percent\":77,\"over_range\":[\"speed_km_h\",\"fuel_percent\"]");
+    assert_int_equal(message->row_count, 1);
+    assert_int_equal(message->problem_count + message->field_count, 0);
+    expect_warning(message, 0, "over_range", "speed_km_h");
+    expect_warning(message, 1, "over_range", "fuel_percent");
     /* A code alone: the record is there, with nothing in it. */
     message = take_record("\"fuel_percent\":-999");
     assert_int_equal(message->row_count, 1);

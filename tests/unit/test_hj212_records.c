@@ -135,7 +135,7 @@ static void test_flags(void **state) {
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=0.0,a34004-Flag=F;LA-Rtd=50,LA-Flag=N&&",
            "[{" RECORD("observed_at_ms") ",\"noise_dba\":50}] [{" RECORD(
                "began_at_ms") ",\"values\":[{\"mean\":0,\"metric\":\"pm25_ug_m3\",\"flag\":\"F\"}],\"seconds\":0}] 0");
-    for (const char *flag = "FMSDCTB"; *flag != '\0'; flag++) {
+    for (const char *flag = "FMSDCB"; *flag != '\0'; flag++) {
         char segment[200], wanted[300];
         snprintf(segment, sizeof segment, HEAD("2011") TIME "a34004-Rtd=9;Flag=%c&&", *flag);
         snprintf(wanted, sizeof wanted,
@@ -144,6 +144,15 @@ static void test_flags(void **state) {
                  *flag);
         expect("dust.json", segment, wanted);
     }
+    /* T: beyond the instrument's upper limit is a reading all the same, which says so. Of intervals it stays the mark.
+     */
+    expect("dust.json",
+           HEAD("2011") TIME "a34004-Rtd=500,a34004-Flag=T;LA-Rtd=50,LA-Flag=N;a34002-Rtd=900,a34002-Flag=T&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":500,\"over_range\":[\"pm25_ug_m3\",\"pm10_ug_m3\"],"
+                                         "\"pm10_ug_m3\":900,\"noise_dba\":50}] [] 0");
+    expect("dust.json", HEAD("2051") TIME "a34004-Avg=500,a34004-Flag=T&&",
+           "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":500,\"metric\":\"pm25_ug_m3\",\"flag\":\"T\"}],"
+                                         "\"seconds\":600}] 0");
     /* One that nobody knows does not say N. */
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,a34004-Flag=OK&&",
            "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"B\"}],"

@@ -61,6 +61,8 @@ static void test_general_codes(void **state) {
     assert_false(is_none(world, "dust", "acme", 1, 1e308, true));
     /* Within a range it is a reading like any other. */
     assert_false(is_none(world, "gas", "acme", 6, 9999, false));
+    struct record over = {.present = 1, .quality = 1, .over_range = 1, .values = {9999}};
+    assert_int_equal(plausible_no_values(world->plausible, registry_vendor(world->registry, "gas", "acme"), &over), 0);
     take(world, ROWS(6, NULL, NULL, NULL, "7", "f", "t"));
     assert_false(is_none(world, "dust", "acme", 1, -999, true)); /* what was known before is forgotten */
 }

@@ -8,7 +8,7 @@
 
 #include "hub/base/count.h"
 
-enum { HOUR_MS = 3600000, COLUMNS = 15, SPEED = FAKE_SPEED - 1 };
+enum { HOUR_MS = 3600000, COLUMNS = 16, SPEED = FAKE_SPEED - 1 };
 enum {
     DEVICE,
     HOUR,
@@ -24,7 +24,8 @@ enum {
     FIRST_MS,
     LAST_MS,
     ABOVE,
-    BELOW
+    BELOW,
+    LEAST
 };
 
 static const int64_t hour_ms = FAKE_NOW_MS - FAKE_NOW_MS % HOUR_MS;
@@ -119,7 +120,30 @@ static void test_one_hour(void **state) {
     }
     assert_int_equal(size_of(&row, ABOVE), 1);
     assert_true(element(&row, ABOVE, 1) == 1 && element(&row, BELOW, 1) == 1);
+    assert_int_equal(size_of(&row, LEAST), 0);
     assert_int_equal(rollups_bytes(rollups), 0);
+    buffer_free(&copy);
+}
+
+/* Flagged within the range: beyond the instrument's upper limit; the least of them is kept, in any order. */
+static void test_over_range(void **state) {
+    struct rollups *rollups = rollups_of(state);
+    struct device *device = fake_world_device(*state, "T-1", 5);
+    struct buffer copy = {0};
+    for (int i = 0; i < 2; i++) {
+        note(rollups, device, 5000, 3, 80, true);
+        if (i == 1) {
+            note(rollups, device, 6000, 3, 70, true);
+            note(rollups, device, 7000, 3, 90, true);
+            note(rollups, device, 8000, 4, 1e9, true);
+            note(rollups, device, 9000, 3, 10, false);
+        }
+        struct copied row = row_of(rollups, &copy);
+        assert_int_equal(size_of(&row, LEAST), 3);
+        assert_true(isnan(element(&row, LEAST, 1)) && element(&row, LEAST, 3) == (i == 0 ? 80 : 70));
+        assert_true(element(&row, ABOVE, 3) == (i == 0 ? 1 : 3) && element(&row, BELOW, 3) == 0);
+        assert_true(element(&row, COUNTS, 3) == i && (i == 0 || element(&row, SUMS, 3) == 10));
+    }
     buffer_free(&copy);
 }
 
@@ -338,8 +362,8 @@ static void test_many_batches(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_world_begin, fake_world_end)
     const struct CMUnitTest tests[] = {
-        TEST(test_one_hour), TEST(test_one_record), TEST(test_pieces),  TEST(test_hours),
-        TEST(test_sums),     TEST(test_batches),    TEST(test_no_room), TEST(test_many_batches),
+        TEST(test_one_hour), TEST(test_over_range), TEST(test_one_record), TEST(test_pieces),       TEST(test_hours),
+        TEST(test_sums),     TEST(test_batches),    TEST(test_no_room),    TEST(test_many_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

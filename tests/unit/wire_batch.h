@@ -5,7 +5,7 @@
 #include "decoded.h"
 #include "wire_writer.h"
 
-enum { CODE = 1, TIME = 2, POSITION = 3, PM25 = 10, PM10 = 11, SPRAYING = 19 };     /* dust.proto */
+enum { CODE = 1, TIME = 2, POSITION = 3, PM25 = 10, PM10 = 11, SPRAYING = 19, OVER_RANGE = 1100 }; /* dust.proto */
 enum { SANITATION_PLATE = 20, SANITATION_STALLS = 28, SANITATION_WASTE_KIND = 38 }; /* sanitation.proto */
 enum { LON = 1, LAT = 2, SYSTEM = 3 };                                              /* common.proto */
 

@@ -66,9 +66,15 @@ function useLiveReadings(id: number, past: boolean, detail: DeviceDetail | undef
     const value = told?.values?.[reading.key];
     const at = told?.times?.[reading.key] ?? told?.observed_at_ms ?? null;
     if (value === undefined || at === null || (reading.at !== null && at <= Date.parse(reading.at))) return reading;
-    return { ...reading, value, at: new Date(at).toISOString(), quality: told?.out_of_range?.includes(reading.key) ? "out_of_range" : "good" };
+    return { ...reading, value, at: new Date(at).toISOString(), quality: qualityOf(reading, value, told?.out_of_range?.includes(reading.key) ?? false) };
   });
   return { readings, online: told?.online ?? null, seen: told?.last_seen_at_ms ?? detail?.last_seen_at ?? null };
+}
+
+/** As the API has it: a marked reading within its metric's range is at its instrument's upper limit. */
+function qualityOf(reading: Reading, value: number | null, marked: boolean): string {
+  if (!marked) return "good";
+  return value !== null && value >= (reading.minimum ?? -Infinity) && value <= (reading.maximum ?? Infinity) ? "over_range" : "out_of_range";
 }
 
 /** The day up to a moment; of now the API's own. */
@@ -105,8 +111,9 @@ function Readings({ id, readings, moment }: { id: string; readings: Reading[]; m
               </th>
               <td class={`numeric ${bad ? "bad" : ""}`} title={dateTimeSeconds(reading.at)}>
                 {bad && "▲ "}
+                {reading.quality === "over_range" && "≥ "}
                 {written(reading)}
-                {reading.quality === "out_of_range" && <span class="warn"> {t("outOfRange")}</span>}
+                {reading.quality !== "good" && <span class="warn"> {t("outOfRange")}</span>}
               </td>
               <td class="numeric quiet">{normalRange(reading)}</td>
               <td>{series ? <Sparkline points={series.points} label={`${reading.name_zh} ${t("trend")}`} width={72} height={20} /> : null}</td>
