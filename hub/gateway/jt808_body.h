@@ -54,7 +54,11 @@ struct jt808_position {
     size_t items_length;
 };
 enum { JT808_STATUS_ACC = 1 << 0, JT808_STATUS_FIX = 1 << 1, JT808_STATUS_SOUTH = 1 << 2, JT808_STATUS_WEST = 1 << 3 };
-#define JT808_STATUS_RESERVED UINT32_C(0xff800000) /* bits 23 to 31: makers' own */
+/* Bits that no edition gives a meaning to are makers' own: 23 to 31, and before 2019, when it became the vehicle's
+ * moving (行驶状态), 22 too. */
+static inline uint32_t jt808_status_reserved(bool is_2019) {
+    return is_2019 ? UINT32_C(0xff800000) : UINT32_C(0xffc00000);
+}
 
 /* Returns 0, or CH_EINVAL: shorter than 28 bytes. */
 int jt808_position(const uint8_t *body, size_t length, struct jt808_position *position);

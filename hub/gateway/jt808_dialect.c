@@ -524,12 +524,13 @@ static bool leave_word_over(cJSON *others, const char *key, uint32_t word, uint3
     return (word & bits) == 0 || leave_over(others, key, text);
 }
 
-int jt808_dialect_others(const struct jt808_dialect *dialect, const struct jt808_position *position, cJSON *others) {
+int jt808_dialect_others(const struct jt808_dialect *dialect, const struct jt808_position *position, bool is_2019,
+                         cJSON *others) {
     struct jt808_item item = {0};
     unsigned met[UINT8_MAX + 1] = {0};
-    bool kept =
-        leave_word_over(others, "alarm", position->alarm, ~bits_taken(dialect, FROM_ALARM)) &&
-        leave_word_over(others, "status", position->status, JT808_STATUS_RESERVED & ~bits_taken(dialect, FROM_STATUS));
+    bool kept = leave_word_over(others, "alarm", position->alarm, ~bits_taken(dialect, FROM_ALARM)) &&
+                leave_word_over(others, "status", position->status,
+                                jt808_status_reserved(is_2019) & ~bits_taken(dialect, FROM_STATUS));
     for (size_t at = 0; kept && jt808_item_next(position, &at, &item);) {
         char key[24], hex[2 * UINT8_MAX + 1] = "";
         met[item.id]++;

@@ -48,6 +48,7 @@ int jt808_dialect_fields(const struct jt808_dialect *dialect, const struct jt808
 /* Adds {key, value} for what no field takes, as it came: items in hexadecimal ("item_E1", the second of that id
  * "item_E1_2"); "alarm" with any bit that no field takes; "status" with such a bit of those that the standard leaves to
  * makers. 0 or CH_EMEMORY. */
-int jt808_dialect_others(const struct jt808_dialect *dialect, const struct jt808_position *position, cJSON *others);
+int jt808_dialect_others(const struct jt808_dialect *dialect, const struct jt808_position *position, bool is_2019,
+                         cJSON *others);
 
 #endif

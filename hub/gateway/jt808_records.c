@@ -108,7 +108,7 @@ static bool add_position(const struct jt808_position *position, int64_t ms, cons
 static int add_others(const struct jt808_position *position, int64_t ms, const struct jt808_origin *origin,
                       cJSON *intervals, struct jt808_outcome *outcome) {
     cJSON *others = cJSON_CreateArray();
-    int code = others == NULL ? CH_EMEMORY : jt808_dialect_others(origin->dialect, position, others);
+    int code = others == NULL ? CH_EMEMORY : jt808_dialect_others(origin->dialect, position, origin->is_2019, others);
     int count = code == 0 ? cJSON_GetArraySize(others) : 0;
     outcome->left_over += (unsigned)count;
     for (int done = 0; code == 0 && done < count; done += OTHERS_MAX) {

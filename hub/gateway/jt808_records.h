@@ -23,6 +23,7 @@ struct jt808_track {
 struct jt808_origin {
     const struct jt808_dialect *dialect;
     const char *device_code;
+    bool is_2019;       /* by the frame's header */
     int offset_minutes; /* the terminal's clock ahead of UTC; 480 = Beijing, as the standard wants it */
 };
 

@@ -26,6 +26,7 @@ enum {
     PARTS_ALL_MAX = 64 * 1024 * 1024,               /* and all connections together */
     PARTS_WAIT_MS = 5000,
     PARTS_ASKS_MAX = 3,
+    LOGIN_PACKETS_MAX = 4, /* of a registration or authentication */
     TOKEN_BYTES = 12,
     TOLD_MAX = 8,          /* commands that a vehicle has not answered */
     TOLD_WAIT_MS = 120000, /* so long */
@@ -123,6 +124,10 @@ static void answer(const struct talk *talk, uint8_t result) {
 
 /* ---- who it is ---- */
 
+static bool is_login(uint16_t id) {
+    return id == JT808_REGISTER || id == JT808_AUTHENTICATE;
+}
+
 /* What a terminal is given for its registration: nobody can make it without the secret, and every gateway makes the
  * same. */
 static void make_token(const struct terminal *terminal, char token[static 2 * TOKEN_BYTES + 1]) {
@@ -139,7 +144,9 @@ static void make_token(const struct terminal *terminal, char token[static 2 * TO
     secret_wipe(text, sizeof text);
 }
 
-static void on_register(const struct talk *talk) {
+/* A login, whose pieces, or which alone, had these serials: each is answered, for nobody knows which of them a terminal
+ * waits for. */
+static void on_register(const struct talk *talk, const uint16_t *serials, size_t count) {
     struct jt808_registration registration;
     uint8_t bytes[JT808_WIRE_MAX];
     char token[2 * TOKEN_BYTES + 1];
@@ -147,15 +154,17 @@ static void on_register(const struct talk *talk) {
     bool known = jt808_registration(talk->frame, &registration) == 0 &&
                  terminal_secret_fits(talk->terminal, registration.terminal_id);
     make_token(talk->terminal, token);
-    int length = jt808_build_registered(&to, ++talk->vehicle->serial, talk->frame->serial,
-                                        known ? JT808_REGISTERED : JT808_NO_SUCH_TERMINAL, token, bytes);
-    if (length > 0) {
-        connection_send(talk->connection, bytes, (size_t)length);
+    for (size_t i = 0; i < count; i++) {
+        int length = jt808_build_registered(&to, ++talk->vehicle->serial, serials[i],
+                                            known ? JT808_REGISTERED : JT808_NO_SUCH_TERMINAL, token, bytes);
+        if (length > 0) {
+            connection_send(talk->connection, bytes, (size_t)length);
+        }
     }
     connection_count(talk->connection, known ? FRAME_ANSWERED : FRAME_UNKNOWN);
 }
 
-static void on_authenticate(const struct talk *talk) {
+static void on_authenticate(const struct talk *talk, const uint16_t *serials, size_t count) {
     static struct jt808_authentication authentication; /* large; the loop has one thread */
     char token[2 * TOKEN_BYTES + 1];
     jt808_authentication(talk->frame, &authentication);
@@ -169,7 +178,12 @@ static void on_authenticate(const struct talk *talk) {
                     log_quote(talk->vehicle->phone));
     }
     connection_count(talk->connection, fits ? FRAME_ANSWERED : FRAME_UNKNOWN);
-    answer(talk, fits ? JT808_DONE : JT808_FAILED);
+    struct buffer out = {0};
+    for (size_t i = 0; i < count; i++) {
+        put_answer(&out, talk, serials[i], fits ? JT808_DONE : JT808_FAILED);
+    }
+    connection_send(talk->connection, out.data, out.length);
+    buffer_free(&out);
 }
 
 /* ---- what is stored ---- */
@@ -180,8 +194,10 @@ static void store(const struct talk *talk, const uint8_t *body, size_t length, c
     cJSON *records = cJSON_CreateArray(), *intervals = cJSON_CreateArray();
     struct jt808_outcome outcome = {0};
     const struct jt808_out out = {.records = records, .intervals = intervals, .outcome = &outcome};
-    const struct jt808_origin origin = {
-        .dialect = dialect, .device_code = talk->terminal->device, .offset_minutes = talk->terminal->offset_minutes};
+    const struct jt808_origin origin = {.dialect = dialect,
+                                        .device_code = talk->terminal->device,
+                                        .is_2019 = talk->frame->is_2019,
+                                        .offset_minutes = talk->terminal->offset_minutes};
     int code = dialect == NULL ? CH_ENOTFOUND
                                : jt808_records(talk->frame->id, body, length, &origin, &talk->vehicle->track, &out);
     if (code != 0 && code != CH_EINVAL) {
@@ -360,8 +376,11 @@ static void on_parameters(const struct talk *talk, const uint8_t *body, size_t l
 /* ---- sub-packets ---- */
 
 /* Whether a message will have more bytes than are kept, by one of its pieces, which but for the last are of a length.
- */
+ * Who logs in is nobody yet: of him there are few pieces, which fit into a frame's room whatever their lengths. */
 static bool is_too_large(const struct jt808_frame *frame) {
+    if (is_login(frame->id)) {
+        return frame->packets > LOGIN_PACKETS_MAX || frame->length > JT808_WIRE_MAX / LOGIN_PACKETS_MAX;
+    }
     return frame->packet_number < frame->packets && (size_t)(frame->packets - 1) * frame->length > JT808_MEDIUM_MAX;
 }
 
@@ -385,9 +404,29 @@ static bool is_kept(uint16_t id) {
     return is_position(id) || is_media(id) || id == JT808_PARAMETERS;
 }
 
+/* The login as one frame; the body fits, by is_too_large. */
+static void log_in(const struct talk *talk, const uint8_t *body, size_t length, const uint16_t *serials, size_t count) {
+    static struct jt808_frame frame; /* large; the loop has one thread */
+    struct talk whole = *talk;
+    frame = *talk->frame;
+    if (body != talk->frame->body) {
+        memcpy(frame.body, body, length);
+        frame.length = length;
+        frame.is_packet = false;
+    }
+    whole.frame = &frame;
+    if (frame.id == JT808_REGISTER) {
+        on_register(&whole, serials, count);
+    } else {
+        on_authenticate(&whole, serials, count);
+    }
+}
+
 /* A whole message, whose pieces had these serials. */
 static void keep(const struct talk *talk, const uint8_t *body, size_t length, const uint16_t *serials, size_t count) {
-    if (is_media(talk->frame->id)) {
+    if (is_login(talk->frame->id)) {
+        log_in(talk, body, length, serials, count);
+    } else if (is_media(talk->frame->id)) {
         store_media(talk, body, length, serials, count);
     } else if (talk->frame->id == JT808_PARAMETERS) {
         on_parameters(talk, body, length, serials, count);
@@ -448,10 +487,11 @@ static void on_other(const struct talk *talk) {
 
 static void understand(const struct talk *talk) {
     uint16_t id = talk->frame->id;
-    if (id == JT808_REGISTER) {
-        on_register(talk);
-    } else if (id == JT808_AUTHENTICATE) {
-        on_authenticate(talk);
+    bool in_pieces = talk->frame->is_packet && talk->frame->encryption == 0;
+    if (is_login(id) && in_pieces) {
+        on_packet(talk);
+    } else if (is_login(id)) {
+        log_in(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
     } else if (talk->terminal->has_secret && !talk->vehicle->authenticated) {
         connection_count(talk->connection, FRAME_UNKNOWN);
         answer(talk, JT808_FAILED); /* it has to authenticate first */
@@ -459,16 +499,16 @@ static void understand(const struct talk *talk) {
         connection_claim(talk->connection, talk->vehicle->phone);
         if (id == JT808_TIME || id == JT808_TIME_2019) {
             on_time(talk);
-        } else if (is_kept(id) && talk->frame->is_packet && talk->frame->encryption == 0) {
+        } else if (is_kept(id) && in_pieces) {
             on_packet(talk);
         } else if (is_kept(id) && jt808_is_readable(talk->frame)) {
             keep(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
         } else {
             on_other(talk);
         }
-        if (talk->vehicle->parts != NULL) {
-            ask_again(talk, clock_steady_ms());
-        }
+    }
+    if (talk->vehicle->parts != NULL) {
+        ask_again(talk, clock_steady_ms());
     }
 }
 

@@ -353,6 +353,23 @@ def test_a_truck_registers_and_is_acknowledged_when_its_place_is_committed(count
         one.socket.sendall(piece)
     assert [one.result(100 + n) for n in range(len(pieces))] == [0] * len(pieces), "each sub-packet has its answer"
     assert len(readings(county, "truck-1")) == 31
+    packed = truck("013800000001")
+    for ident, body, serial in ((jt808.REGISTER, jt808.registration(), 200), (jt808.AUTHENTICATE, jt808.authentication(token), 300)):
+        pieces = jt808.frames(ident, body, size=20, serial=serial, phone=packed.phone)
+        assert 2 <= len(pieces) <= 4
+        for piece in reversed(pieces[1:]):
+            packed.socket.sendall(piece)
+        assert packed.receive(timeout=0.5) is None, "not before it is whole"
+        packed.socket.sendall(pieces[0])
+        for n in range(len(pieces)):
+            answer = packed.receive(ident | 0x8000 if ident == jt808.REGISTER else jt808.GENERAL_ANSWER, serial + n)
+            assert answer["body"][2 if ident == jt808.REGISTER else 4] == 0, "a login in sub-packets, each of which is answered"
+    assert packed.result(packed.send(jt808.POSITION, jt808.position(when=now + 1))) == 0
+    for piece in jt808.frames(jt808.AUTHENTICATE, b"x" * 1000, size=150, serial=400, phone=packed.phone):
+        packed.socket.sendall(piece)
+    assert packed.result(400) == 3, "one in more pieces than a login has is not kept"
+    one = truck("013800000001")
+    assert one.authenticate(token) == 0
     one.send(jt808.TIME_2019)
     told = datetime.datetime.strptime(one.receive(jt808.TIME_2019 | 0x8000)["body"].hex(), "%y%m%d%H%M%S")
     assert abs(told - datetime.datetime.utcnow()) < datetime.timedelta(minutes=5)

@@ -58,9 +58,11 @@ static size_t body_of(const struct place *place, uint8_t body[static 512]) {
 static struct jt808_track track;
 static struct jt808_outcome outcome;
 static cJSON *intervals; /* of the last records_of */
+static bool is_2019;     /* the frames of records_of */
 
 static cJSON *records_of(const struct jt808_dialect *dialect, uint16_t id, const uint8_t *body, size_t length) {
-    const struct jt808_origin origin = {.dialect = dialect, .device_code = "T-1", .offset_minutes = 480};
+    const struct jt808_origin origin = {
+        .dialect = dialect, .device_code = "T-1", .is_2019 = is_2019, .offset_minutes = 480};
     cJSON *records = cJSON_CreateArray();
     cJSON_Delete(intervals);
     intervals = cJSON_CreateArray();
@@ -361,6 +363,14 @@ static void test_others(void **state) {
     place.status |= UINT32_C(1) << 30 | 1 << 10;
     check_others(dialect, &place, "[\"alarm=0x00000011\",\"status=0x40000403\"]");
     place.alarm = 1 << 4;
+    /* Bit 22 is a maker's own until 2019, when the vehicle moves by it, as bits 18 to 21 are the systems it has its
+     * place by. */
+    place.status = UINT32_C(1) << 22 | 1 << 21 | 3;
+    check_others(dialect, &place, "[\"status=0x00600003\"]");
+    is_2019 = true;
+    check_others(dialect, &place, "[]");
+    is_2019 = false;
+    place.status = 3;
     jt808_dialect_free(dialect);
     dialect = shipped("construction_waste-example-status");
     place.status = UINT32_C(3) << 28 | 3;
