@@ -145,7 +145,9 @@ static inline void fuzz_metric(struct fuzz_result *result, const struct record *
     if (is_number) {
         double value = record->values[i];
         REQUIRE(metric->kind != METRIC_TEXT && isfinite(value));
-        REQUIRE((value < metric->min || value > metric->max) == ((record->quality >> i & 1) != 0));
+        REQUIRE((value < metric->min || value > metric->max) ==
+                (((record->quality & ~record->over_range) >> i & 1) != 0));
+        REQUIRE((record->over_range >> i & 1) == 0 || metric->kind == METRIC_GAUGE);
         fuzz_digest(result, &value, sizeof value);
     }
     if (is_text) {
@@ -158,7 +160,7 @@ static inline void fuzz_metric(struct fuzz_result *result, const struct record *
 /* What a subsystem's message takes whole has nothing that is another's, and nothing out of its range. */
 static inline void fuzz_fits(struct fuzz_result *result, const struct record *record) {
     bool fits = decode_fits(result->decoder, result->adapter, record);
-    REQUIRE(!fits || (record->misfits == 0 && record->quality == 0));
+    REQUIRE(!fits || (record->misfits == 0 && record->quality == record->over_range));
     bool elsewhere = decode_fits(result->decoder, adapters[result->next % (int)adapter_count], record);
     fuzz_digest(result, &elsewhere, sizeof elsewhere);
 }
@@ -171,6 +173,7 @@ static inline void fuzz_record(void *user, struct record *record) {
     fuzz_clean_text(record->device_code, DECODE_CODE_MAX, false);
     REQUIRE(record->observed_at_ms >= fuzz_limits.oldest_ms && record->observed_at_ms <= fuzz_limits.newest_ms);
     REQUIRE(record->present != 0 || record->text_present != 0 || record->has_position);
+    REQUIRE((record->over_range & ~record->quality) == 0);
     REQUIRE((record->quality & ~record->present) == 0 && (record->present & record->text_present) == 0);
     REQUIRE(((record->present | record->text_present) >> adapter->metric_count) == 0);
     fuzz_flaws(result, adapter->record, record->flaws, record->flaw_count);
