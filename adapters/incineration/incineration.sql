@@ -159,9 +159,10 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 $$;
 COMMENT ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) IS
     'Hourly means of emissions per line at 11 % O2, record by record converted. Only records in normal operation and with a '
-    'normal monitor count, and of one over range what is beyond it. valid: at least 45 minutes covered (HJ 75-2017), five minutes counting as covered by one good record '
-    '(assumed). A line whose inventory attribute emissions_at_11_o2 is 1 sends values that are converted already: taken as they '
-    'are. flagged: readings out of range; those above it (beyond) count as its end, those below it do not count';
+    'normal monitor count, and of one over range what is beyond it. valid: at least 45 minutes covered (HJ 75-2017), five '
+    'minutes counting as covered by one good record (assumed). A line whose inventory attribute emissions_at_11_o2 is 1 sends '
+    'values that are converted already: taken as they are. flagged: readings out of range; those above it (beyond) count as '
+    'its end, those below it do not count';
 GRANT EXECUTE ON FUNCTION onemap.incineration_emission_hours(timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_emission_daily(day date)

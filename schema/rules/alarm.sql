@@ -130,7 +130,7 @@ CREATE OR REPLACE FUNCTION onemap.alarm_beyond(rule_id int, value float8 DEFAULT
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT jsonb_build_object('out_of_range', true, 'text_zh', CASE WHEN $2 BETWEEN m.min_value AND m.max_value
         THEN format('超量程：仪表已到测量上限，不低于 %s%s', $2, u.shown)
-        ELSE format('超量程：%s量程 %s 至 %s%s', coalesce($2 || u.shown, '按量程端值或仪表上限判定') || '，', m.min_value, m.max_value,
+        ELSE format('超量程：%s，量程 %s 至 %s%s', coalesce($2 || u.shown, '按量程端值或仪表上限判定'), m.min_value, m.max_value,
             u.shown) END)
     FROM onemap.alarm_rule r JOIN onemap.metric m ON m.subsystem = r.subsystem AND m.key = r.metric
         CROSS JOIN LATERAL (SELECT CASE WHEN m.unit = '1' THEN '' ELSE ' ' || m.unit END AS shown) u
@@ -189,8 +189,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN holds OR beyond IS NOT TRUE THEN holds END
 $$;
 COMMENT ON FUNCTION onemap.alarm_sure(boolean, boolean) IS
-    'Whether an upper limit is passed by a figure in which readings beyond the instrument''s range count as its end: that it is not, '
-    'is not known then (NULL)';
+    'Whether an upper limit is passed by a figure in which readings beyond the instrument''s range count as its end: that it is '
+    'not, is not known then (NULL)';
 
 -- An alarm that opens and closes within one batch is stored closed, and what is pending only until the next change not at all: each
 -- version of a row that a transaction makes is looked at by those that come after it, and a value may flap thousands of times.

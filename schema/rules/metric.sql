@@ -106,8 +106,8 @@ COMMENT ON FUNCTION onemap.is_flagged(bigint, int) IS
     'Whether the reading at an ordinal is outside its physical range, or beyond the instrument''s upper limit as its sender says';
 GRANT EXECUTE ON FUNCTION onemap.is_flagged(bigint, int) TO cityhub_hub, cityhub_api, cityhub_read;
 
--- Means of a rolled-up hour: of the good readings, or, for a rule, with those beyond its side of the range at the range's end, or at
--- the least that the instrument was at its own end with.
+-- Means of a rolled-up hour: of the good readings, or, for a rule, with those beyond its side of the range at the range's end, or
+-- at the least that the instrument was at its own end with.
 CREATE OR REPLACE FUNCTION onemap.hourly_judged(h onemap.observation_hourly, m onemap.metric, comparison text) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT (coalesce((h).sums[(m).ordinal], 0) + f.beyond * f.least)
@@ -136,7 +136,8 @@ LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT array_agg(m.key ORDER BY m.ordinal) FROM onemap.metric m
     WHERE m.subsystem = $1 AND quality & (1::bigint << (m.ordinal - 1)) <> 0
 $$;
-COMMENT ON FUNCTION onemap.flagged_keys(text, bigint) IS 'Keys of the metrics whose readings are out of range (also of the instrument''s), NULL = none';
+COMMENT ON FUNCTION onemap.flagged_keys(text, bigint) IS
+    'Keys of the metrics whose readings are out of range (also of the instrument''s), NULL = none';
 GRANT EXECUTE ON FUNCTION onemap.flagged_keys(text, bigint) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.subsystem_view_create(subsystem text) RETURNS void

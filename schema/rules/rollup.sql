@@ -95,15 +95,13 @@ BEGIN
         FROM chosen c JOIN onemap.device d ON d.id = c.device_id
         CROSS JOIN LATERAL unnest(c.readings) WITH ORDINALITY u(value, ordinal)
         JOIN onemap.metric m ON m.subsystem = d.subsystem AND m.ordinal = u.ordinal
-        WHERE c.quality <> 0 AND c.quality & (1::bigint << (u.ordinal::int - 1)) <> 0
-            AND u.value IS NOT NULL
+        WHERE c.quality <> 0 AND c.quality & (1::bigint << (u.ordinal::int - 1)) <> 0 AND u.value IS NOT NULL
         GROUP BY c.device_id, u.ordinal),
     flags AS (
-        SELECT f.device_id, array_agg(coalesce(g.above, 0) ORDER BY i) AS above, array_agg(coalesce(g.below, 0) ORDER BY i) AS below,
-               array_agg(g.least ORDER BY i) AS least, max(i) FILTER (WHERE g.least IS NOT NULL) AS size
+        SELECT f.device_id, array_agg(coalesce(g.above, 0) ORDER BY i) AS above, array_agg(coalesce(g.below, 0) ORDER BY i)
+               AS below, array_agg(g.least ORDER BY i) AS least, max(i) FILTER (WHERE g.least IS NOT NULL) AS size
         FROM (SELECT device_id, max(ordinal)::int AS last FROM flagged GROUP BY device_id) f
-        CROSS JOIN LATERAL generate_series(1, f.last) i
-        LEFT JOIN flagged g ON g.device_id = f.device_id AND g.ordinal = i
+        CROSS JOIN LATERAL generate_series(1, f.last) i LEFT JOIN flagged g ON g.device_id = f.device_id AND g.ordinal = i
         GROUP BY f.device_id)
     SELECT t.device_id, %1$L::timestamptz, t.records, t.last_at,
            coalesce(a.counts[1:a.size], '{}'), coalesce(a.minima[1:a.size], '{}'), coalesce(a.maxima[1:a.size], '{}'),

@@ -41,7 +41,8 @@ $$;
 COMMENT ON FUNCTION onemap.alarm_sustained_judge(text, text, text, float8) IS
     'Devices of the rule''s kind (of any, if it names none) with records in its duration up to now: holds = in all of them the '
     'metric was above the limit and the state was this one; judged = they span at least three quarters of the duration; beyond = '
-    'a reading was above the instrument''s range. Readings below it, and those above it that say no more than the limit, say nothing';
+    'a reading was above the instrument''s range. Readings below it, and those above it that say no more than the '
+    'limit, say nothing';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_sustained(subsystem text, rule_key text, state_metric text, state float8) RETURNS int
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$

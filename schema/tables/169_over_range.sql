@@ -4,8 +4,8 @@
 ALTER TABLE onemap.observation_hourly ADD COLUMN above_least float8[] NOT NULL DEFAULT '{}';
 ALTER TABLE onemap.rollup_stage ADD COLUMN above_least float8[] NOT NULL DEFAULT '{}';
 COMMENT ON COLUMN onemap.observation_hourly.flagged_above IS
-    'By ordinal: readings above the metric''s physical range, or beyond the instrument''s upper limit as their sender says; they are '
-    'in no other figure';
+    'By ordinal: readings above the metric''s physical range, or beyond the instrument''s upper limit as their sender says; they '
+    'are in no other figure';
 COMMENT ON COLUMN onemap.observation_hourly.above_least IS
     'By ordinal: the least of those that flagged_above counts within the metric''s physical range, NULL = there are none';
 COMMENT ON TABLE onemap.observation_raw IS

@@ -331,6 +331,9 @@ def test_a_monitor_is_acknowledged_when_its_data_is_committed(county, monitor):
     wrong = monitor("MN-DUST-1", pw="111111")
     assert "CN=9011" in wrong.receive(wrong.send({"a34004-Rtd": 1})), "a wrong PW is told"
     assert device.receive(device.send({"a34004-Rtd": 36})) and not wrong.receive(wrong.send({"a34004-Rtd": 1}, flag=4), timeout=1)
+    assert "CN=9014;" in device.receive(device.send({"a34004-Rtd": 700, "a34004-Flag": "T", "LA-Rtd": 60}, when=time.time() - 30))
+    assert county.database.query("SELECT pm25_ug_m3, noise_dba, flagged FROM onemap.dust WHERE device_code = 'dust-1' AND flagged IS NOT NULL") == [
+        (700, 60, ["pm25_ug_m3"])], "flag T is a reading beyond the instrument's upper limit"
     assert "CN=9013;" in device.receive(device.send(None, command=1013))
     assert any("CN=1012;" in one and "SystemTime=" in one for one in device.answers) or device.receive("", timeout=5) is None
 

@@ -2,7 +2,7 @@
 -- so in its alarm (超量程); those on the other side neither open nor close one. Means and rollups say how many there were.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 \ir include/adapter.psql
-SELECT plan(90);
+SELECT plan(93);
 
 CREATE FUNCTION public.test_says(device int, rule text) RETURNS boolean LANGUAGE sql AS $$
     SELECT bool_and(a.detail->>'text_zh' LIKE '超量程%' AND o.text_zh LIKE '%超量程%' AND o.out_of_range)
@@ -134,6 +134,12 @@ SELECT test_put(:f1, timestamptz '2026-03-12 02:00Z' + n * interval '5 minutes',
        test_put(:f2, timestamptz '2026-03-12 02:00Z' + n * interval '5 minutes', '{"o2_percent": 11, "nox_mg_m3": -3}') FROM generate_series(0, 11) n;
 SELECT is(onemap.incineration_emission_judge_hour('2026-03-12 02:00Z'), 1, 'emissions beyond the monitor');
 SELECT ok(test_says(:f1, 'nox_hourly') AND test_open(:f2) = '', 'are an alarm; below it they are no reading');
+-- The monitor says that it is over range: what is beyond its limit counts, what stands beside it does not.
+SELECT test_put(:f2, timestamptz '2026-03-12 04:00Z' + n * interval '5 minutes', '{"o2_percent": 11, "nox_mg_m3": 900, "so2_mg_m3": 900, "monitor_state": 6, "over_range": ["nox_mg_m3"]}') FROM generate_series(0, 11) n;
+SELECT results_eq($$SELECT metric, mean_mg_m3, valid, beyond FROM onemap.incineration_emission_hours('2026-03-12 04:00Z', '2026-03-12 05:00Z') h WHERE mean_mg_m3 IS NOT NULL$$,
+    $$VALUES ('nox_mg_m3', 900::float8, true, true)$$, 'an hour with the monitor over range');
+SELECT onemap.incineration_emission_judge_hour('2026-03-12 04:00Z');
+SELECT ok(test_says(:f2, 'nox_hourly'), 'is an alarm');
 SELECT test_put(:f1, now() - m * interval '3 minutes' - interval '1 second', '{"activated_carbon_kg_h": -2, "line_state": 0}'),
        test_put(:f2, now() - m * interval '3 minutes' - interval '1 second', '{"activated_carbon_kg_h": 9000, "line_state": 0}') FROM generate_series(0, 9) m;
 SELECT onemap.incineration_carbon_sweep();
@@ -147,6 +153,9 @@ SELECT ok(test_says(:t1, 'cover_open'), 'one with a load beyond its scales');
 SELECT test_put(:t2, now() + interval '1 second', '{"cover_closed": 0, "load_percent": -5, "speed_km_h": 40}');
 SELECT onemap.construction_waste_cover_sweep();
 SELECT is(test_open(:t2), 'cover_open', 'a load below nothing is no empty truck');
+SELECT test_put(:t2, now() + interval '2 seconds', '{"cover_closed": 0, "load_percent": 1, "speed_km_h": 40, "over_range": ["load_percent"]}');
+SELECT onemap.construction_waste_cover_sweep();
+SELECT is(test_open(:t2), 'cover_open', 'nor is one at the end of its scales');
 
 -- ---- the hub's alarms ----
 SELECT test_device('gas', 'leak_detector', 'L1') AS l1 \gset
