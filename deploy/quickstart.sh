@@ -435,7 +435,7 @@ cityhub is at work. Ctrl-C stops it; the data stays for the next start.
   logs     $logs/
 
 END
-    hub status --follow &
+    "$program" --config "$config" status --follow 9>&- & # itself, not a shell that runs it and is all that would be stopped
     follower=$!
     while kill -0 "$follower" 2>/dev/null; do
         check_all

@@ -14,7 +14,8 @@ enum {
 
 /* Warnings by code, so that many of one do not hide the others. */
 static const char *const warning_codes[FINDINGS_WARNING_CODES] = {
-    "unknown_field", "out_of_range", "over_range", "no_value", "place_outside", "place_doubtful", "empty_message"};
+    "unknown_field",  "out_of_range",      "over_range",    "no_value",     "place_outside",
+    "place_doubtful", "interval_not_over", "contradictory", "empty_message"};
 
 static struct batch_message *message_of(const struct batch *batch) {
     return &batch->messages[batch->message_count - 1];
@@ -166,8 +167,49 @@ void findings_readings(struct findings *findings, const struct plausible *plausi
     }
 }
 
-void findings_interval(struct findings *findings, const struct document *document) {
-    static const char *const names[] = {"minimum", "mean", "maximum"};
+/* The numbers of an interval's entry, each of which is no larger than those behind it. */
+static const char *const interval_numbers[] = {"minimum", "mean", "maximum"};
+
+static const cJSON *interval_number(const cJSON *entry, size_t place) {
+    return cJSON_GetObjectItemCaseSensitive(entry, interval_numbers[place]);
+}
+
+static void judge_number(struct findings *findings, int index, const struct metric *metric, int place, size_t which,
+                         const cJSON *entry) {
+    const cJSON *number = interval_number(entry, which);
+    if (number == NULL) {
+        return;
+    }
+    char field[64], reason[DECODE_REASON_MAX], range[RANGE_MAX];
+    snprintf(field, sizeof field, "values[%d].%s", place, interval_numbers[which]);
+    struct finding finding = {.index = index, .field = field, .value = &number->valuedouble, .reason = reason};
+    if (number->valuedouble < metric->min || number->valuedouble > metric->max) {
+        finding.code = "out_of_range";
+        snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %s, %s; it was stored as it came", field,
+                 number->valuedouble, metric->key, range_show(range, metric));
+        warn(findings, &finding);
+        return; /* -999 and its like contradict every other number */
+    }
+    /* The mean of directions lies where it will: of 359 and 1 it is 0. */
+    for (size_t next = which + 1; strcmp(metric->unit, "deg") != 0 && next < COUNT_OF(interval_numbers); next++) {
+        const cJSON *larger = interval_number(entry, next);
+        if (larger != NULL && number->valuedouble > larger->valuedouble && larger->valuedouble >= metric->min) {
+            finding.code = "contradictory";
+            snprintf(reason, sizeof reason, "%s: %.9g is above the %s, %.9g; it was stored as it came", field,
+                     number->valuedouble, interval_numbers[next], larger->valuedouble);
+            warn(findings, &finding);
+        }
+    }
+}
+
+void findings_interval(struct findings *findings, const struct document *document, int64_t newest_ms) {
+    const cJSON *began = cJSON_GetObjectItemCaseSensitive(document->object, "began_at_ms");
+    const cJSON *seconds = cJSON_GetObjectItemCaseSensitive(document->object, "seconds");
+    if (began != NULL && seconds != NULL && began->valuedouble + seconds->valuedouble * 1000 > (double)newest_ms) {
+        findings_warning(findings, document->index, "interval_not_over", "seconds",
+                         "seconds: the interval ends in the future; it was stored as it came. began_at_ms is the "
+                         "moment at which it begins, not at which it ends");
+    }
     const cJSON *entry;
     int place = 0;
     cJSON_ArrayForEach(entry, cJSON_GetObjectItemCaseSensitive(document->object, "values")) {
@@ -175,20 +217,8 @@ void findings_interval(struct findings *findings, const struct document *documen
         const char *flag = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "flag"));
         const struct metric *metric = key == NULL ? NULL : adapter_metric(findings->adapter, key);
         bool judged = metric != NULL && metric->kind != METRIC_TEXT && (flag == NULL || strcmp(flag, "N") == 0);
-        for (size_t i = 0; judged && i < COUNT_OF(names); i++) {
-            const cJSON *number = cJSON_GetObjectItemCaseSensitive(entry, names[i]);
-            if (number == NULL || (number->valuedouble >= metric->min && number->valuedouble <= metric->max)) {
-                continue;
-            }
-            char field[64], reason[DECODE_REASON_MAX], range[RANGE_MAX];
-            snprintf(field, sizeof field, "values[%d].%s", place, names[i]);
-            snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %s, %s; it was stored as it came", field,
-                     number->valuedouble, metric->key, range_show(range, metric));
-            warn(findings, &(struct finding){.index = document->index,
-                                             .code = "out_of_range",
-                                             .field = field,
-                                             .value = &number->valuedouble,
-                                             .reason = reason});
+        for (size_t i = 0; judged && i < COUNT_OF(interval_numbers); i++) {
+            judge_number(findings, document->index, metric, place, i, entry);
         }
         place++;
     }

@@ -7,7 +7,7 @@
 #include "hub/know/plausible.h"
 #include "hub/store/batch.h"
 
-enum { FINDINGS_WARNING_CODES = 7 };
+enum { FINDINGS_WARNING_CODES = 9 };
 
 /* One a lane; all zero but for `adapter` is ready for findings_begin. The lists are JSON objects with commas between.
  */
@@ -34,9 +34,9 @@ void findings_flaws(struct findings *findings, struct buffer *list, int index, c
  */
 void findings_readings(struct findings *findings, const struct plausible *plausible, const struct vendor *vendor,
                        struct record *record);
-/* Warns of an interval's values beyond the instrument, which are stored as they came. One with a flag says itself that
- * it is no good. */
-void findings_interval(struct findings *findings, const struct document *document);
+/* Warns of an interval that ends after `newest_ms`, and of its values that are beyond the instrument or contradict each
+ * other; all are stored as they came. One with a flag says itself that it is no good. */
+void findings_interval(struct findings *findings, const struct document *document, int64_t newest_ms);
 
 /* The message is over: its lists and counts go into the batch. */
 void findings_end(struct findings *findings);

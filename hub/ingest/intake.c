@@ -229,7 +229,7 @@ static bool changes_registry(const struct intake *intake, const cJSON *object) {
 static void take_document(void *user, const struct document *document) {
     struct intake *intake = user;
     intake->new_to_registry = intake->new_to_registry || changes_registry(intake, document->object);
-    findings_interval(&intake->findings, document);
+    findings_interval(&intake->findings, document, intake->newest_ms);
     char *text = cJSON_PrintUnformatted(document->object);
     if (text == NULL) {
         intake->batch->failed = true;

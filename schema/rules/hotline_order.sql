@@ -87,18 +87,27 @@ COMMENT ON FUNCTION onemap.order_note(onemap.hotline_order, text, text, text, js
 
 CREATE OR REPLACE FUNCTION onemap.order_time(sent jsonb, member text, usual timestamptz) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE typed text := onemap.case_text(sent, member, 40);
+DECLARE typed text := onemap.case_text(sent, member, 40); moment timestamptz;
 BEGIN
     IF typed IS NULL THEN
         RETURN usual;
-    ELSIF typed !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$' THEN
-        RAISE EXCEPTION 'field "%" is no time with an offset', member USING ERRCODE = 'CH014';
     END IF;
-    RETURN typed::timestamptz;
-EXCEPTION WHEN data_exception THEN
-    RAISE EXCEPTION 'field "%" is no time with an offset', member USING ERRCODE = 'CH014';
+    BEGIN
+        moment := CASE WHEN typed ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9]{2}:[0-9]{2})$' THEN typed::timestamptz END;
+    EXCEPTION WHEN data_exception THEN
+        moment := NULL;
+    END;
+    IF moment IS NULL THEN
+        RAISE EXCEPTION 'field "%" is no time with an offset: %', member, typed USING ERRCODE = 'CH014',
+            HINT = '例如 2026-12-03T18:00:00+08:00。';
+    ELSIF abs(extract(epoch FROM moment - now())) > 366 * 86400 THEN
+        RAISE EXCEPTION 'field "%" is more than a year away: %', member, typed USING ERRCODE = 'CH014',
+            HINT = '时限须在一年之内，请核对年份。';
+    END IF;
+    RETURN moment;
 END $$;
-COMMENT ON FUNCTION onemap.order_time(jsonb, text, timestamptz) IS 'A moment of a body, or the usual one; CH014 if it is none';
+COMMENT ON FUNCTION onemap.order_time(jsonb, text, timestamptz) IS
+    'A limit of a body, or the usual one; CH014 if it is no moment, or more than a year away';
 
 CREATE OR REPLACE FUNCTION onemap.order_new(sent jsonb, token int) RETURNS onemap.hotline_order
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -110,6 +119,12 @@ BEGIN
         RAISE EXCEPTION 'a place needs "lon" and "lat" within the county' USING ERRCODE = 'CH013';
     ELSIF sent->>'source' !~ '^[a-z0-9][a-z0-9._-]{0,31}$' THEN
         RAISE EXCEPTION 'field "source" must be 1 to 32 of a-z, 0-9, ., _ and -' USING ERRCODE = 'CH013', HINT = '例如 12345。';
+    ELSIF jsonb_typeof(sent->'urgent') NOT IN ('boolean', 'null') THEN
+        RAISE EXCEPTION 'field "urgent" must be true or false, not %', sent->'urgent' USING ERRCODE = 'CH013',
+            HINT = 'urgent 写 true（紧急）或 false。';
+    ELSIF onemap.order_time(sent, 'answer_by', NULL) < onemap.order_time(sent, 'sign_by', NULL) THEN
+        RAISE EXCEPTION 'field "answer_by", %, is before "sign_by", %', sent->>'answer_by', sent->>'sign_by'
+            USING ERRCODE = 'CH014', HINT = '办结时限 answer_by 不能早于签收时限 sign_by。';
     END IF;
     o.id := nextval('onemap.hotline_order_id_seq');
     o.number := 'H' || to_char(onemap.local_time(moment), 'YYYYMMDD') || '-' || lpad(o.id::text, greatest(6,
@@ -120,12 +135,11 @@ BEGIN
     VALUES (o.id, o.number, sent->>'source', onemap.case_text(sent, 'external_number', 100), token,
         coalesce(onemap.case_text(sent, 'title', 200), ''), onemap.case_text(sent, 'content', 4000),
         coalesce(onemap.case_text(sent, 'address', 300), ''),
-        public.ST_SetSRID(public.ST_MakePoint(lon::float8, lat::float8), 4326), coalesce((sent->>'urgent') = 'true', false),
+        public.ST_SetSRID(public.ST_MakePoint(lon::float8, lat::float8), 4326), coalesce((sent->>'urgent')::boolean, false),
         'received', moment, onemap.order_time(sent, 'sign_by', moment + onemap.setting('order_sign_limit')::interval),
         onemap.order_time(sent, 'answer_by', moment + onemap.setting('order_answer_limit')::interval))
     ON CONFLICT DO NOTHING RETURNING * INTO o;
-    IF o.id IS NOT NULL AND sent ? 'contact' THEN
-        PERFORM onemap.case_fields_check(sent->'contact', '{name,phone}', '{}');
+    IF o.id IS NOT NULL AND sent->'contact' <> 'null' THEN
         INSERT INTO onemap.hotline_order_contact (order_id, name, phone)
         VALUES (o.id, coalesce(onemap.case_text(sent->'contact', 'name', 100), ''),
             coalesce(onemap.case_text(sent->'contact', 'phone', 40), ''));
@@ -134,17 +148,47 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.order_new(jsonb, int) IS 'Keeps an order that has just come; NULLs if its number is there already';
 
+-- Who sends a number again with something else must know that it was not taken. A limit that was set anew by a redispatch is not
+-- compared.
+CREATE OR REPLACE FUNCTION onemap.order_differs(o onemap.hotline_order, sent jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(f.field, ', ' ORDER BY f.n)
+    FROM (VALUES (1, 'title', onemap.case_text(sent, 'title', 200), o.title),
+        (2, 'content', onemap.case_text(sent, 'content', 4000), o.content),
+        (3, 'address', onemap.case_text(sent, 'address', 300), o.address),
+        (4, 'lon', (sent->>'lon')::float8::text, public.ST_X(o.geom)::text),
+        (5, 'lat', (sent->>'lat')::float8::text, public.ST_Y(o.geom)::text),
+        (6, 'urgent', nullif(sent->'urgent', 'null')::text, o.urgent::text),
+        (7, 'sign_by', onemap.order_time(sent, 'sign_by', NULL)::text, o.sign_by::text),
+        (8, 'answer_by', onemap.order_time(sent, 'answer_by', NULL)::text, o.answer_by::text),
+        (9, 'contact.name', onemap.case_text(sent->'contact', 'name', 100),
+            (SELECT k.name FROM onemap.hotline_order_contact k WHERE k.order_id = o.id)),
+        (10, 'contact.phone', onemap.case_text(sent->'contact', 'phone', 40),
+            (SELECT k.phone FROM onemap.hotline_order_contact k WHERE k.order_id = o.id))) AS f (n, field, said, has)
+    WHERE f.said IS NOT NULL AND f.said IS DISTINCT FROM f.has AND (f.field NOT IN ('sign_by', 'answer_by') OR o.round = 1)
+$$;
+COMMENT ON FUNCTION onemap.order_differs(onemap.hotline_order, jsonb) IS
+    'The fields in which an order that is sent again is another than it was; NULL: none. What is not sent is not compared';
+
 CREATE OR REPLACE FUNCTION onemap.order_put(request jsonb, sent jsonb, OUT said jsonb, OUT added boolean)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     who jsonb := onemap.identity(request); o onemap.hotline_order; program boolean := who->>'kind' = 'token';
     known text[] := '{source,external_number,title,content,address,lon,lat,urgent,sign_by,answer_by,contact}'::text[];
+    differs text;
 BEGIN
     IF NOT (CASE WHEN program THEN who->'rights' ? 'order' ELSE who->'posts' ? 'acceptor' END) THEN
         RAISE EXCEPTION '% takes in no orders', who->>'login' USING ERRCODE = 'CH019',
             HINT = '由受理员，或有 order 权限的程序（令牌）录入。';
     END IF;
     PERFORM onemap.case_fields_check(sent, known, '{source,external_number,content}');
+    IF sent->'contact' <> 'null' THEN
+        IF jsonb_typeof(sent->'contact') <> 'object' THEN
+            RAISE EXCEPTION 'field "contact" must be {"name": ..., "phone": ...}, not %', sent->'contact' USING ERRCODE = 'CH013',
+                HINT = 'contact 须为 {"name": 姓名, "phone": 电话}。';
+        END IF;
+        PERFORM onemap.case_fields_check(sent->'contact', '{name,phone}', '{}');
+    END IF;
     o := onemap.order_new(sent, CASE WHEN program THEN (who->>'id')::int END);
     added := o.id IS NOT NULL;
     IF added THEN
@@ -158,6 +202,13 @@ BEGIN
             AND upper(normalize(x.external_number, NFKC)) = upper(normalize(onemap.case_text(sent, 'external_number', 100), NFKC));
         IF NOT onemap.order_seen(o, request) THEN
             RAISE EXCEPTION 'order % of % was sent by another program', o.external_number, o.source USING ERRCODE = 'CH018';
+        END IF;
+        differs := onemap.order_differs(o, sent);
+        IF differs IS NOT NULL THEN
+            RAISE EXCEPTION 'order % of % is there already, as %, with another %: nothing was changed', o.external_number, o.source,
+                o.number, differs USING ERRCODE = 'CH018',
+                HINT = format('工单 %s 已按先前的内容收下，这次的没有采用。补充情况请催办（remind，写明 reason）；'
+                    '另一件事请用新的编号。', o.number);
         END IF;
     END IF;
     said := onemap.order_show(o);
@@ -344,6 +395,13 @@ CREATE OR REPLACE FUNCTION onemap.http_orders(request jsonb) RETURNS TABLE (body
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM onemap.http_words_check(request, 'state', '{received,signed,returned,answered,visited}');
+    -- A program asks for its own orders, also before there is one.
+    IF request ? 'source' AND NOT onemap.identity(request)->'rights' ? 'order' THEN
+        PERFORM onemap.http_there_check(request, 'source',
+            EXISTS (SELECT FROM onemap.hotline_order o WHERE o.source = request->>'source'),
+            (SELECT coalesce('工单来源：' || string_agg(DISTINCT o.source, '、') || '。', '还没有工单。')
+                FROM onemap.hotline_order o));
+    END IF;
     RETURN QUERY SELECT json_build_object('orders', coalesce(json_agg(onemap.order_entry(p) ORDER BY p.id DESC), '[]'),
         'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(p.id) END)
     FROM (SELECT o.* FROM onemap.hotline_order o

@@ -49,21 +49,25 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     place text := coalesce(sent->>'address_string', sent->>'attribute[closest_address]', nullif(sent->>'address_id',
         '#NOTPINPOINTED#'));
-    media record; who text := left(concat_ws(' ', sent->>'last_name', sent->>'first_name'), 100);
+    media record; who text := concat_ws(' ', sent->>'last_name', sent->>'first_name');
 BEGIN
     IF (sent ? 'lat') <> (sent ? 'long') OR NOT sent ?| '{lat,address_string,address_id}' THEN
         PERFORM onemap.open311_refuse(400, '须有 lat 和 long，或 address_string，或 address_id / a place is needed: lat and long, '
             'address_string or address_id');
     END IF;
     PERFORM onemap.open311_said(sent, 4000), onemap.open311_place(sent->>'lat', sent->>'long');
+    IF length(place) > 300 OR length(who) > 100 OR length(sent->>'phone') > 40 OR length(sent->>'email') > 100 THEN
+        PERFORM onemap.open311_refuse(400, '地址最多 300 字，姓名、email 最多 100 字，phone 最多 40 字 / at most 300 characters of '
+            'address, 100 of name or email, 40 of phone');
+    END IF;
     SELECT * INTO media FROM onemap.open311_media(sent->>'media_url');
     RETURN jsonb_strip_nulls(jsonb_build_object('source', 'public', 'title', left(s.name, 200), 'category', s.category_code,
         'description', left(concat_ws(E'\n', regexp_replace(sent->>'description', '\r\n?', E'\n', 'g'),
-            '图片：' || media.kept), 4000), 'address', left(place, 300),
+            '图片：' || media.kept), 4000), 'address', place,
         'lon', sent->>'long', 'lat', sent->>'lat', 'external_code', sender || ':' || (sent->>'attribute[fixmystreet_id]'),
         'reporter', nullif(left(concat_ws(' ', nullif(who, ''), sent->>'email'), 100), ''),
         'contact', CASE WHEN sent ?| '{phone,first_name,last_name}'
-            THEN jsonb_strip_nulls(jsonb_build_object('name', nullif(who, ''), 'phone', left(sent->>'phone', 40))) END));
+            THEN jsonb_strip_nulls(jsonb_build_object('name', nullif(who, ''), 'phone', sent->>'phone')) END));
 END $$;
 COMMENT ON FUNCTION onemap.open311_case(jsonb, onemap.open311_service, text) IS 'A form as a report of case_new()';
 
@@ -77,12 +81,75 @@ $$;
 COMMENT ON FUNCTION onemap.open311_before(int, text, bytea) IS
     'The case that this report has already: by the sender''s number, else by its content within the setting open311_repeat';
 
+CREATE OR REPLACE FUNCTION onemap.open311_client(sent jsonb, field text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF length(sent->>field) > 60 THEN -- cut, two numbers would be one
+        PERFORM onemap.open311_refuse(400, field || ' 最多 60 字 / at most 60 characters');
+    END IF;
+    RETURN sent->>field;
+END $$;
+COMMENT ON FUNCTION onemap.open311_client(jsonb, text) IS 'The sender''s own number of a report or addition, NULL if it has none';
+
+CREATE OR REPLACE FUNCTION onemap.open311_hash(sent jsonb, client text) RETURNS bytea
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256(convert_to((CASE WHEN client IS NULL THEN sent - 'api_key' ELSE (
+        SELECT jsonb_object_agg(f.key, f.value) FROM jsonb_each(sent) f
+        WHERE f.key = ANY ('{service_code,lat,long,address_string,address_id,attribute[closest_address],description,media_url,'
+            'service_request_id,attribute[fixmystreet_id],update_id}'::text[])) END)::text, 'UTF8'))
+$$;
+COMMENT ON FUNCTION onemap.open311_hash(jsonb, text) IS
+    'By which a form that comes again is known: all of it, or of one with a number of its sender what it is about';
+
+CREATE OR REPLACE FUNCTION onemap.open311_again(sent jsonb, s onemap.open311_service) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM onemap.open311_place(sent->>'lat', sent->>'long');
+    RETURN concat_ws(E'\n', '同一编号再次上报，内容与先前不同。类别：' || s.name,
+        '位置：' || concat_ws(' ', sent->>'long', sent->>'lat', sent->>'address_string'), onemap.open311_said(sent, 4000));
+END $$;
+COMMENT ON FUNCTION onemap.open311_again(jsonb, onemap.open311_service) IS
+    'What a report says that comes by the number of an earlier one and is another, as an addition to that one';
+
+-- What is known by its sender's number and says something else now is an addition of its own: what was acknowledged is kept.
+CREATE OR REPLACE FUNCTION onemap.open311_add(report text, sender int, client text, hash bytea, words text, media_url text)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE c onemap.case_record; known bigint; reported bigint;
+BEGIN
+    SELECT r.* INTO c FROM onemap.case_record r JOIN onemap.open311_request q ON q.case_id = r.id
+    WHERE r.code = report AND q.token_id = sender FOR NO KEY UPDATE OF r;
+    IF c.id IS NULL THEN
+        PERFORM onemap.open311_refuse(404, 'service_request_id 不存在 / there is no such report of yours');
+    END IF;
+    reported := c.id;
+    SELECT k.id INTO known FROM onemap.open311_remark k WHERE k.case_id = reported AND k.content_hash = hash;
+    IF known IS NOT NULL THEN
+        RETURN known;
+    ELSIF c.merged_into IS NOT NULL THEN
+        SELECT r.* INTO c FROM onemap.case_record r WHERE r.id = onemap.open311_leader(c.id) FOR NO KEY UPDATE;
+    END IF;
+    IF c.ended_at IS NOT NULL THEN
+        PERFORM onemap.open311_refuse(400, format('%s 已办结，请用新的编号重新上报 / it has ended: please report it anew, by '
+            'another number', report));
+    END IF;
+    PERFORM onemap.case_apply(c, 'attach', 'system', 'token:' || (SELECT t.name FROM onemap.token t WHERE t.id = sender),
+        greatest(clock_timestamp(), c.last_event_at), jsonb_build_object('reason', words), '=');
+    INSERT INTO onemap.open311_remark (case_id, token_id, client_id, content_hash)
+    VALUES (reported, sender, CASE WHEN NOT EXISTS (SELECT FROM onemap.open311_remark k
+        WHERE k.token_id = sender AND k.client_id = client) THEN client END, hash) RETURNING id INTO known;
+    PERFORM onemap.open311_media_put(reported, media_url);
+    RETURN known;
+END $$;
+COMMENT ON FUNCTION onemap.open311_add(text, int, text, bytea, text, text) IS
+    'Adds words to the journal of a report''s case (补充), once; of a merged one to the case that it follows; the addition''s id';
+
 CREATE OR REPLACE FUNCTION onemap.open311_report(request jsonb, body bytea) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     sent jsonb := onemap.open311_form(body); sender int := onemap.open311_sender(sent);
-    client text := left(sent->>'attribute[fixmystreet_id]', 60); hash bytea; number text; login text; s onemap.open311_service;
-    asked jsonb; c onemap.case_record;
+    client text := onemap.open311_client(sent, 'attribute[fixmystreet_id]'); hash bytea := onemap.open311_hash(sent, client);
+    number text; login text; s onemap.open311_service; asked jsonb; c onemap.case_record; another boolean := false;
 BEGIN
     PERFORM onemap.open311_here(request || sent);
     SELECT * INTO s FROM onemap.open311_service x WHERE x.service_code = sent->>'service_code';
@@ -91,13 +158,12 @@ BEGIN
     ELSIF s.service_code IS NULL THEN
         PERFORM onemap.open311_refuse(404, 'service_code 不存在 / there is no such service_code');
     END IF;
-    hash := sha256(convert_to((sent - 'api_key')::text, 'UTF8'));
     -- One after the other, so that what comes twice at once finds the first.
     PERFORM pg_advisory_xact_lock(hashtextextended(sender || ' ' || coalesce(client, encode(hash, 'hex')), 311));
     number := onemap.open311_before(sender, client, hash);
     IF number IS NULL THEN
         login := (SELECT t.name FROM onemap.token t WHERE t.id = sender);
-        asked := onemap.open311_case(sent || coalesce(jsonb_build_object('attribute[fixmystreet_id]', client), '{}'), s, login);
+        asked := onemap.open311_case(sent, s, login);
         c := onemap.case_new(asked, clock_timestamp());
         c := onemap.case_open(c, 'system', 'token:' || login, asked,
             asked - '{source,category,contact,reporter}'::text[] || jsonb_build_object('service_code', s.service_code));
@@ -106,10 +172,18 @@ BEGIN
         VALUES (c.id, s.service_code, sender, client, hash);
         PERFORM onemap.open311_media_put(c.id, sent->>'media_url');
         number := c.code;
+    ELSE
+        another := NOT EXISTS (SELECT FROM onemap.open311_request q JOIN onemap.case_record r ON r.id = q.case_id
+            WHERE r.code = number AND q.content_hash = hash);
+        IF another THEN
+            PERFORM onemap.open311_add(number, sender, NULL, hash, onemap.open311_again(sent, s), sent->>'media_url');
+        END IF;
     END IF;
     PERFORM onemap.identity_audit(jsonb_build_object('identity', jsonb_build_object('login', 'token:'
         || (SELECT t.name FROM onemap.token t WHERE t.id = sender))), 'open311_report', jsonb_build_object('case', number));
     RETURN jsonb_build_array(jsonb_build_object('service_request_id', number, 'service_notice', concat('已收到，编号 ' || number,
+        CASE WHEN another THEN '；这个编号已上报过，与先前不同的内容已作为补充记入 / this number was reported before: what '
+            'differs was added to it' END,
         CASE WHEN (SELECT m.refused FROM onemap.open311_media(sent->>'media_url') m)
             THEN '；图片地址不在允许范围内，未记录 / media_url is not of a permitted host and was not kept' END)));
 END $$;
@@ -119,40 +193,18 @@ COMMENT ON FUNCTION onemap.open311_report(jsonb, bytea) IS
 CREATE OR REPLACE FUNCTION onemap.open311_remark_put(request jsonb, body bytea) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    sent jsonb := onemap.open311_form(body); sender int := onemap.open311_sender(sent); client text :=
-        left(sent->>'update_id', 60);
-    words text := onemap.open311_said(sent, 2000); hash bytea := sha256(convert_to((sent - 'api_key')::text, 'UTF8'));
-    c onemap.case_record; known bigint;
+    sent jsonb := onemap.open311_form(body); sender int := onemap.open311_sender(sent);
+    client text := onemap.open311_client(sent, 'update_id'); words text := onemap.open311_said(sent, 2000);
 BEGIN
     PERFORM onemap.open311_here(request || sent);
     IF words IS NULL THEN
         PERFORM onemap.open311_refuse(400, 'description 缺失 / description was not given');
     END IF;
-    SELECT r.* INTO c FROM onemap.case_record r JOIN onemap.open311_request q ON q.case_id = r.id
-    WHERE r.code = sent->>'service_request_id' AND q.token_id = sender FOR NO KEY UPDATE OF r;
-    IF c.id IS NULL THEN
-        PERFORM onemap.open311_refuse(404, 'service_request_id 不存在 / there is no such report of yours');
-    END IF;
-    SELECT k.id INTO known FROM onemap.open311_remark k
-    WHERE k.token_id = sender AND CASE WHEN client IS NOT NULL THEN k.client_id = client ELSE k.case_id = c.id
-        AND k.content_hash = hash END;
-    IF known IS NULL AND c.merged_into IS NOT NULL THEN
-        SELECT r.* INTO c FROM onemap.case_record r WHERE r.id = onemap.open311_leader(c.id) FOR NO KEY UPDATE;
-    END IF;
-    IF known IS NULL AND c.ended_at IS NOT NULL THEN
-        PERFORM onemap.open311_refuse(400, '该事项已办结，请重新上报 / it has ended: please report it anew');
-    ELSIF known IS NULL THEN
-        PERFORM onemap.case_apply(c, 'attach', 'system', 'token:' || (SELECT t.name FROM onemap.token t WHERE t.id = sender),
-            greatest(clock_timestamp(), c.last_event_at), jsonb_build_object('reason', words), '=');
-        INSERT INTO onemap.open311_remark (case_id, token_id, client_id, content_hash)
-        SELECT r.id, sender, client, hash FROM onemap.case_record r WHERE r.code = sent->>'service_request_id' RETURNING id
-            INTO known;
-        PERFORM onemap.open311_media_put(q.case_id, sent->>'media_url') FROM onemap.open311_remark q WHERE q.id = known;
-    END IF;
-    RETURN jsonb_build_array(jsonb_build_object('update_id', known::text, 'service_request_id', sent->>'service_request_id'));
+    RETURN jsonb_build_array(jsonb_build_object('service_request_id', sent->>'service_request_id', 'update_id',
+        onemap.open311_add(sent->>'service_request_id', sender, client, onemap.open311_hash(sent, client), words,
+            sent->>'media_url')::text));
 END $$;
-COMMENT ON FUNCTION onemap.open311_remark_put(jsonb, bytea) IS
-    'Adds what a citizen says to the journal of the report''s case (补充), once; of a merged one to the case that it follows';
+COMMENT ON FUNCTION onemap.open311_remark_put(jsonb, bytea) IS 'Adds what a citizen says to the report''s case, once';
 
 -- ---- documents ----
 

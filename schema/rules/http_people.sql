@@ -93,11 +93,15 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mod
 DECLARE
     seen int[] := onemap.identity_departments(request); names boolean := onemap.http_names_people(request);
     units int[] := onemap.http_department_ids(request); day date := onemap.http_attendance_day(request);
+    since date := (SELECT onemap.local_time(coalesce(min(o.hour), now()))::date FROM onemap.observation_hourly o);
 BEGIN
     PERFORM onemap.http_check(request);
-    -- Nobody has been absent on a day that has not begun.
+    -- Nobody has been absent on a day that has not begun, or of which nothing is kept.
     IF day > onemap.local_time(now())::date THEN
         RAISE EXCEPTION 'day: % has not begun', day USING ERRCODE = 'CH013', HINT = '考勤须为今天或以前的一天。';
+    ELSIF day < since THEN
+        RAISE EXCEPTION 'day: nothing is kept of %, data begin on %', day, since USING ERRCODE = 'CH013',
+            HINT = format('最早的数据是 %s 的，更早的考勤无从得知。', since);
     END IF;
     RETURN QUERY
     WITH page AS MATERIALIZED (

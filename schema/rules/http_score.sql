@@ -80,6 +80,7 @@ BEGIN
     IF request->>'by' = 'person' AND onemap.identity_departments(request) IS NOT NULL THEN
         RAISE EXCEPTION 'persons are counted for the whole county' USING ERRCODE = 'CH019', HINT = '按人员统计仅限能看全县的岗位。';
     END IF;
+    PERFORM onemap.http_departments_check(request), onemap.http_beginnings_check(request);
     as_of := onemap.http_score_as_of(request);
     asked := request - '{identity,source,category,grid_cell,department,urgent,as_of}'::text[] || jsonb_build_object('as_of', as_of)
         || CASE WHEN request->>'by' = 'person' THEN '{}' ELSE jsonb_build_object('where', onemap.http_score_where(request)) END;

@@ -14,7 +14,7 @@ COMMENT ON FUNCTION onemap.http_terminal_rows(jsonb) IS 'The terminals that may 
 
 CREATE OR REPLACE FUNCTION onemap.http_terminals(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.http_check(request);
+    SELECT onemap.http_check(request), onemap.http_device_check(request);
     SELECT json_build_object('terminals', coalesce(json_agg(json_build_object('id', p.id, 'protocol', p.protocol,
             'identity', p.identity, 'subsystem', p.subsystem, 'vendor', p.vendor, 'device', p.device, 'device_code', p.device_code,
             'device_zh', p.name_zh, 'commands', (SELECT coalesce(json_agg(json_build_object('command', k.kind,

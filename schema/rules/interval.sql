@@ -281,7 +281,7 @@ DECLARE
     slack float8 := part * greatest(abs(mean), abs(r.mean));
 BEGIN
     RETURN CASE
-        WHEN r.minimum > r.mean OR r.mean > r.maximum OR r.minimum > r.maximum THEN 'contradictory'
+        WHEN r.unit <> 'deg' AND (r.minimum > r.mean OR r.mean > r.maximum OR r.minimum > r.maximum) THEN 'contradictory'
         WHEN readings = 0 THEN 'no_readings'
         WHEN readings < onemap.setting('interval_own_least')::int THEN NULL
         WHEN r.unit NOT IN ('deg', 'dB(A)') AND abs(r.mean - mean) > slack THEN 'mean_differs'

@@ -92,10 +92,12 @@ BEGIN
     IF coalesce(request->>'jurisdiction_id', '') NOT IN ('', onemap.setting('county_code')) THEN
         PERFORM onemap.open311_refuse(404, 'jurisdiction_id 不存在 / there is no jurisdiction ' ||
             left(request->>'jurisdiction_id', 64));
+    ELSIF request->>'api_key' <> '' AND onemap.open311_key(request->>'api_key') IS NULL THEN
+        PERFORM onemap.open311_refuse(403, 'api_key 无效 / the api_key is wrong, or has expired');
     END IF;
 END $$;
-COMMENT ON FUNCTION onemap.open311_here(jsonb) IS 'CH077 if a request names another jurisdiction: this one''s is the setting '
-    'county_code';
+COMMENT ON FUNCTION onemap.open311_here(jsonb) IS
+    'CH077 if a request names another jurisdiction (this one''s is the setting county_code), or has a key that is none';
 
 -- ---- states ----
 
@@ -176,7 +178,9 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     since := onemap.open311_time(request->>'start_date', 'start_date');
     until := onemap.open311_time(request->>'end_date', 'end_date');
-    IF until < since OR until > since + interval '90 days 1 hour' THEN
+    IF until < since THEN
+        PERFORM onemap.open311_refuse(400, 'start_date 须早于 end_date / start_date must be before end_date');
+    ELSIF until > since + interval '90 days 1 hour' THEN
         PERFORM onemap.open311_refuse(400, 'start_date 至 end_date 最长 90 天 / from start_date to end_date are 90 days at the '
         'most');
     END IF;
@@ -226,6 +230,10 @@ BEGIN
     SELECT * INTO near FROM onemap.open311_near(request);
     IF wanted IS NOT NULL AND NOT wanted <@ '{open,closed}' THEN
         PERFORM onemap.open311_refuse(400, 'status 须为 open 或 closed / must be open or closed');
+    ELSIF EXISTS (SELECT FROM unnest(codes) k (code)
+            WHERE NOT EXISTS (SELECT FROM onemap.open311_service s WHERE s.service_code = k.code)
+            AND NOT EXISTS (SELECT FROM onemap.open311_request q WHERE q.service_code = k.code)) THEN
+        PERFORM onemap.open311_refuse(404, 'service_code 不存在 / there is no such service_code');
     END IF;
     SELECT * INTO span FROM onemap.open311_range(request);
     SELECT coalesce(jsonb_agg(jsonb_strip_nulls(jsonb_build_object('service_request_id', p.code, 'status', p.status,

@@ -191,7 +191,9 @@ def test_demo_vendor_gets_in(quickstart):
         assert session.get(f"{url}/me", timeout=30).json()["posts"] == ["admin"]
     assert quickstart.query("SELECT vendor FROM onemap.device WHERE code = 'mine-1'") == [("demo",)], "nothing under another's name"
     assert quickstart.query("SELECT count(*) FROM onemap.audit_log WHERE action = 'simulate_cases'") == [(0,)]
-    assert quickstart.end() == 130
+    quickstart.run("--stop")  # from another terminal
+    assert quickstart.child.wait(60) == 143 and quickstart.processes() == [], quickstart.read()
+    assert "no answer" not in quickstart.read(), "the live status goes first"
 
 
 def test_ports_that_are_taken(quickstart):

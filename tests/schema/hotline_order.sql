@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(41);
+SELECT plan(57);
 SELECT onemap.token_add(jsonb_build_object('name', t.name, 'rights', t.rights, 'days', 30, 'hash', encode(sha256(t.name::bytea), 'hex')))
 FROM (VALUES ('hotline', 'order'), ('other', 'order'), ('reader', 'read')) AS t (name, rights);
 CREATE FUNCTION pg_temp.program(name text, parameters jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
@@ -22,7 +22,11 @@ END $$;
 SELECT (pg_temp.send(pg_temp.program('hotline'), '{"external_number": "HX-9", "contact": {"name": "王某", "phone": "13800000000"}, "lon": 114.75, "lat": 34.55}')).* \gset first_
 SELECT :'first_said'::jsonb->>'order' AS number \gset
 SELECT is(:first_status, 201, 'an order is taken in');
-SELECT is(r.status || (r.said->>'order'), '200' || :'number', 'the same number again is the same order') FROM pg_temp.send(pg_temp.program('hotline'), '{"external_number": "ｈｘ-9", "content": "x"}') r;
+SELECT is(r.status || (r.said->>'order'), '200' || :'number', 'the same number again is the same order') FROM pg_temp.send(pg_temp.program('hotline'), '{"external_number": "ｈｘ-9", "contact": {"phone": "13800000000"}, "lon": 114.750, "lat": 34.55}') r;
+SELECT throws_like(format('SELECT pg_temp.send(pg_temp.program(''hotline''), %L)', jsonb_build_object('external_number', 'HX-9') || w.sent), '%with another ' || w.field || ':%',
+    'what was taken in stays, which is said: ' || w.field)
+FROM (VALUES ('{"content": "x"}'::jsonb, 'content'), ('{"title": "路灯"}', 'title'), ('{"address": "某路"}', 'address'), ('{"lon": 114.76, "lat": 34.55}', 'lon'), ('{"urgent": true}', 'urgent'),
+    (jsonb_build_object('answer_by', now() + interval '9 days'), 'answer_by'), ('{"contact": {"name": "李某", "phone": "1"}}', 'contact.name, contact.phone')) AS w (sent, field);
 SELECT is((SELECT count(*)::int FROM onemap.hotline_order), 1, 'there is one');
 SELECT throws_ok($$SELECT pg_temp.send(pg_temp.program('other'), '{"external_number": "HX-9"}')$$, 'CH018', NULL, 'another program is not told of it');
 SELECT is((pg_temp.send(pg_temp.program('other'), '{"external_number": "HX-9", "source": "12319"}')).status, 201, 'the same number of another source is another');
@@ -33,6 +37,10 @@ SELECT throws_ok(format('SELECT pg_temp.send(%L, %L)', w.who, w.sent), w.code, N
     (test.as('accept'), '{"external_number": "1", "source": "热线"}', 'CH013', 'and a source'),
     (test.as('accept'), '{"external_number": "1", "lon": 1, "lat": 1}', 'CH013', 'no place elsewhere'),
     (test.as('accept'), '{"external_number": "1", "sign_by": "soon"}', 'CH014', 'a limit is a moment'),
+    (test.as('accept'), '{"external_number": "1", "answer_by": "2062-12-03T18:00:00+08:00"}', 'CH014', 'not of another year'),
+    (test.as('accept'), jsonb_build_object('external_number', '1', 'sign_by', now() + interval '2 days', 'answer_by', now() + interval '1 day')::text, 'CH014', 'one is not answered before it is signed for'),
+    (test.as('accept'), '{"external_number": "1", "urgent": "是"}', 'CH013', 'urgent is true or false'), (test.as('accept'), '{"external_number": "1", "urgent": 1}', 'CH013', 'and no number'),
+    (test.as('accept'), '{"external_number": "1", "contact": "王某 13800000000"}', 'CH013', 'who called is a name and a number'),
     (test.as('accept'), '{"external_number": "1", "sign_by": "2026-01-01T00:00:00+99:99"}', 'CH014', 'with an offset that there is')) AS w (who, sent, code, what);
 
 -- ---- who sees which ----
@@ -49,7 +57,7 @@ SELECT is(pg_temp.act(pg_temp.program('hotline'), :'number', 'sign')->>'code', '
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'return')->>'code', 'CH012', 'a return needs a reason');
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'sign', '{"version": 7}')->>'code', 'CH011', 'what changed meanwhile is looked at again');
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'return', '{"reason": "非本县"}')->>'result', '3', 'a returned one is not handled');
-SELECT is(pg_temp.act(pg_temp.program('hotline'), :'number', 'redispatch', '{"reason": "是本县"}') @> '{"state": "received", "round": 2, "result": null}', true, 'and may be sent again');
+SELECT is(pg_temp.act(pg_temp.program('hotline'), :'number', 'redispatch', jsonb_build_object('reason', '是本县', 'answer_by', now() + interval '9 days')) @> '{"state": "received", "round": 2, "result": null}', true, 'and may be sent again');
 SELECT is((pg_temp.act(pg_temp.program('hotline'), :'number', 'remind')->>'reminder_count')::int, 1, 'the hotline reminds');
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'sign')->>'state', 'signed', 'it is signed for');
 
@@ -77,11 +85,15 @@ SELECT is((SELECT count(*)::int FROM onemap.case_record c WHERE c.satisfaction I
 -- ---- clocks, changes ----
 UPDATE onemap.hotline_order SET sign_by = now() - interval '1 hour' WHERE external_number = 'HX-10';
 SELECT is((SELECT string_agg(e.e->>'external_number', ',') FROM jsonb_array_elements(test.get('http_orders', test.as('boss', '{"overdue": true}'))->'orders') e (e)), 'HX-10', 'overdue');
+SELECT is(jsonb_array_length(test.get('http_orders', test.as('boss', '{"source": "12345"}'))->'orders'), 2, 'those of a source');
+SELECT throws_ok($$SELECT test.get('http_orders', test.as('boss', '{"source": "12354"}'))$$, 'CH013', NULL, 'one of which there are none is no source');
+SELECT is(test.get('http_orders', pg_temp.program('other', '{"source": "12354"}'))->'orders', '[]', 'but a program asks for its own, before there is one');
 CREATE FUNCTION pg_temp.changes(after bigint) RETURNS jsonb LANGUAGE sql AS $$
     SELECT test.get('http_order_changes', pg_temp.program('hotline', jsonb_build_object('after', after, 'limit', 3))) $$;
 WITH RECURSIVE page AS (SELECT pg_temp.changes(0) AS said UNION ALL SELECT pg_temp.changes((p.said->>'next')::bigint) FROM page p WHERE jsonb_array_length(p.said->'changes') > 0)
 SELECT is(string_agg(e.e->>'action', ' ' ORDER BY (e.e->>'change')::bigint), 'receive return redispatch remind sign open_case open_case link answer visit', 'each change once and in order, by pages')
 FROM page p, jsonb_array_elements(p.said->'changes') e (e);
 SELECT is((SELECT count(*)::int FROM onemap.hotline_order_event e JOIN onemap.hotline_order o ON o.id = e.order_id WHERE o.number = :'number'), 10, 'refusals leave no line');
+SELECT ok(bool_and(r.status = 201), 'what is null is not said') FROM pg_temp.send(pg_temp.program('hotline'), '{"external_number": "HX-0", "urgent": null, "contact": null, "sign_by": null}') r;
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(77);
+SELECT plan(78);
 INSERT INTO onemap.component (component_code, name_zh, department_id, geom, grid_cell)
 SELECT '41022101180000' || n, '灯杆' || n, d.id, public.ST_SetSRID(public.ST_MakePoint(114.75 + n * 0.0001, 34.55), 4326), '410221001001001'
 FROM generate_series(11, 19) n LEFT JOIN onemap.department d ON d.code = CASE WHEN n < 15 THEN 'zhaoming' WHEN n < 18 THEN 'jincheng' END;
@@ -47,6 +47,7 @@ SELECT :lamp, timestamptz '2026-03-01T15:00:00Z' + n * interval '1 hour', 5, tim
 SELECT is((SELECT array_agg((e->>'code', e->'present', e->'hours', e->>'first_hour' IS NOT NULL)::text) FROM jsonb_array_elements(test.answer('attendance', '{"day": "2026-03-02"}', 'zhaoming')->'attendance') e), '{"(P1,true,3,t)","(P2,null,0,f)"}'::text[], 'hours of a county''s day; who has no terminal is not absent');
 SELECT is((SELECT (e->'present', e->'hours')::text FROM jsonb_array_elements(test.answer('attendance', '{"day": "2026-03-05"}', 'zhaoming')->'attendance') e LIMIT 1), '(false,0)', 'a day without a message');
 SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'attendance', jsonb_build_object('day', now() + interval '2 days')), 'CH013', NULL, 'nobody was absent on a day to come');
+SELECT throws_ok($$SELECT test.answer('attendance', '{"day": "2025-03-02"}')$$, 'CH013', NULL, 'nor on one of which nothing is kept');
 
 -- ---- work ----
 CREATE FUNCTION test.work(fields jsonb, department text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$

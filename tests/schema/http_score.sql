@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(81);
+SELECT plan(84);
 CREATE FUNCTION pg_temp.month() RETURNS text LANGUAGE sql AS $$ SELECT '2026-09' $$;
 CREATE FUNCTION pg_temp.of(login text, more jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$ SELECT test.as(login, more || jsonb_build_object('month', pg_temp.month())) $$;
 CREATE FUNCTION pg_temp.departments(list jsonb) RETURNS text LANGUAGE sql AS $$
@@ -77,6 +77,9 @@ SELECT is(pg_temp.alarms(x.login, x.more::jsonb), x.wanted, x.login || ' sees ' 
 SELECT throws_ok(format('SELECT test.get(%L, test.as(%L, %L))', x.f, 'boss', x.more), 'CH013', NULL, x.f || ' refuses ' || x.more) FROM (VALUES
     ('http_alarms', '{"vendor": "moon"}'), ('http_alarms', '{"rule": "moon"}'), ('http_alarms', '{"device": 2000000000}'), ('http_alarms', '{"grid_cell": ["99"]}'), ('http_alarms', '{"grid_cell": ["4x"]}'),
     ('http_alarms', '{"from": "2026-10-02", "to": "2026-10-01"}'), ('http_vendors', '{"subsystem": "moon"}'), ('http_alarm_rules', '{"subsystem": "moon"}')) AS x (f, more);
+SELECT throws_ok(format('SELECT test.get(%L, test.as(%L, %L))', x.f, 'boss', x.more), x.code, NULL, x.f || ' refuses ' || x.more) FROM (VALUES
+    ('http_score_statistics', '{"month": "2026-09", "by": "department", "department": ["moon"]}', 'CH016'), ('http_score_statistics', '{"month": "2026-09", "by": "all", "category": ["99"]}', 'CH013'),
+    ('http_terminals', '{"device": 2000000000, "limit": 9}', 'CH013')) AS x (f, more, code);
 DELETE FROM onemap.alarm a WHERE a.vendor = 'province';
 SELECT is((SELECT f.body->>'acknowledged_by' FROM onemap.http_alarm_acknowledge(test.as('city', jsonb_build_object('id', (SELECT max(a.id) FROM onemap.alarm a))), NULL) f), 'city',
     'somebody sees to it');

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(77);
+SELECT plan(94);
 CREATE FUNCTION pg_temp.escaped(words text) RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(encode(convert_to(words, 'UTF8'), 'hex'), '(..)', '%\1', 'g') $$;
 CREATE FUNCTION pg_temp.form(fields jsonb) RETURNS bytea LANGUAGE sql AS $$
@@ -69,6 +69,16 @@ SELECT isnt((pg_temp.send(:'report'::jsonb || '{"description": "别的"}')).said
 SELECT (pg_temp.send(:'report'::jsonb || '{"attribute[fixmystreet_id]": "77"}')).said->0->>'service_request_id' AS numbered \gset
 SELECT is((pg_temp.send(:'report'::jsonb || '{"attribute[fixmystreet_id]": "77", "description": "changed"}')).said->0->>'service_request_id',
     :'numbered', 'with a number of the sender''s, that alone counts');
+\set another '{"attribute[fixmystreet_id]": "77", "description": "changed", "service_code": "secret", "lat": "34.56"}'
+SELECT matches((pg_temp.send(:'report'::jsonb || :'another')).said->0->>'service_notice', '已作为补充记入.* / ', 'and what else it says is told');
+SELECT is((SELECT string_agg(e.reason, ',' ORDER BY e.seq) FROM onemap.case_event e WHERE e.case_code = :'numbered' AND e.action = 'attach'),
+    E'同一编号再次上报，内容与先前不同。类别：垃圾 & <渣土>\n位置：114.75 34.55\nchanged,同一编号再次上报，内容与先前不同。类别：其他\n位置：114.75 34.56\nchanged', 'and kept');
+SELECT pg_temp.send(:'report'::jsonb || :'another');
+SELECT is((SELECT count(*)::int FROM onemap.case_event e WHERE e.case_code = :'numbered' AND e.action = 'attach'), 2, 'once each');
+SELECT is((pg_temp.send(:'report'::jsonb || '{"attribute[fixmystreet_id]": "77"}')).said->0->>'service_notice', '已收到，编号 ' || :'numbered', 'the same is the same');
+SELECT is((pg_temp.send(:'report'::jsonb || f.fields)).status, 400, f.what || ' that would be cut') FROM (VALUES
+    (jsonb_build_object('attribute[fixmystreet_id]', repeat('7', 61)), 'a number'), (jsonb_build_object('address_string', repeat('路', 301)), 'an address'),
+    (jsonb_build_object('phone', repeat('1', 41)), 'a telephone number'), (jsonb_build_object('email', repeat('x', 101)), 'an address of mail')) AS f (fields, what);
 UPDATE onemap.open311_request q SET recorded_at = now() - interval '25 hours' FROM onemap.case_record r WHERE r.id = q.case_id AND r.code = :'number';
 SELECT isnt((pg_temp.send(:'report')).said->0->>'service_request_id', :'number', 'a day later the same text is a new report');
 SELECT is((pg_temp.send(:'report'::jsonb || f.fields)).status, f.status, f.what) FROM (VALUES
@@ -131,6 +141,9 @@ SELECT is(pg_temp.updates(:'number'), 'ACTION_SCHEDULED', 'a step counts when wh
 SELECT is((pg_temp.add(jsonb_build_object('api_key', 'fms', 'service_request_id', :'numbered', 'update_id', '5', 'description', '还在'))).said,
     (pg_temp.add(jsonb_build_object('api_key', 'fms', 'service_request_id', :'numbered', 'update_id', '5', 'description', '还在'))).said,
     'an addition that comes twice has the same id');
+SELECT isnt((pg_temp.add(jsonb_build_object('api_key', 'fms', 'service_request_id', :'numbered', 'update_id', '5', 'description', '更多了'))).said,
+    (pg_temp.add(jsonb_build_object('api_key', 'fms', 'service_request_id', :'numbered', 'update_id', '5', 'description', '还在'))).said, 'another by the same number is another');
+SELECT ok(EXISTS (SELECT FROM onemap.case_event e WHERE e.case_code = :'number' AND e.reason = '更多了'), 'and kept');
 SELECT is((SELECT string_agg(e.reason, ',') FROM onemap.case_event e WHERE e.case_code = :'number' AND e.action = 'attach' AND e.reason = '还在'),
     '还在', 'and is once in the journal of the case that the report follows');
 SELECT is((pg_temp.add(jsonb_build_object('api_key', 'other', 'service_request_id', :'number', 'description', 'x'))).status, 404,
@@ -143,6 +156,11 @@ SELECT is((SELECT count(DISTINCT e.e->>'update_id') = count(*) FROM jsonb_array_
     FROM onemap.http_open311_updates_json('{}') a)) e (e)), true, 'ids of updates are unique');
 SELECT is((SELECT a.status FROM onemap.http_open311_updates_xml('{"start_date": "2026-01-01T00:00:00Z", "end_date": "2026-09-01T00:00:00Z"}') a), 400, 'more than 90 days');
 SELECT is((SELECT a.status FROM onemap.http_open311_updates_xml('{"start_date": "2026-01-01T00:00:00+99:99"}') a), 400, 'an offset that there is not');
+SELECT matches((SELECT a.body FROM onemap.http_open311_updates_json('{"start_date": "2026-02-01T00:00:00Z", "end_date": "2026-01-01T00:00:00Z"}') a), '须早于', 'backwards');
+SELECT is((SELECT a.status FROM onemap.http_open311_requests_json(q.q) a), q.status, q.q::text) FROM (VALUES ('{"service_code": "garbag"}'::jsonb, 404), ('{"service_code": "garbage,secret"}', 200),
+    ('{"api_key": "typo"}', 403), ('{"api_key": "reader"}', 403), ('{"api_key": ""}', 200)) AS q (q, status);
+DELETE FROM onemap.open311_service WHERE service_code = 'secret';
+SELECT is((SELECT a.status FROM onemap.http_open311_requests_json('{"service_code": "secret"}') a), 200, 'a service that was closed is asked for');
 SELECT is(onemap.open311_service_import('[]'), '{"problems": [{"line": 1, "problem": "the file has no services"}]}', 'a list of nothing is a mistake');
 SELECT isnt((SELECT count(*)::int FROM onemap.open311_service), 0, 'and closes nothing to the public');
 SELECT * FROM finish();

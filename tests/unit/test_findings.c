@@ -169,6 +169,29 @@ static void test_intervals(void **state) {
     cJSON_Delete(list);
 }
 
+/* An interval that is not over yet, and numbers that contradict each other. A number that is none contradicts nothing.
+ */
+static void test_intervals_that_cannot_be(void **state) {
+    (void)state;
+    static const char text[] =
+        "{\"device_code\":\"T-1\",\"began_at_ms\":%lld,\"seconds\":3600,\"values\":["
+        "{\"metric\":\"speed_km_h\",\"minimum\":30,\"mean\":20,\"maximum\":10},"
+        "{\"metric\":\"speed_km_h\",\"minimum\":30,\"maximum\":10},{\"metric\":\"speed_km_h\",\"mean\":20,\"maximum\":20},"
+        "{\"metric\":\"speed_km_h\",\"minimum\":30,\"mean\":20,\"flag\":\"D\"},"
+        "{\"metric\":\"speed_km_h\",\"minimum\":0,\"mean\":5,\"maximum\":-999}]}";
+    char record[1024];
+    snprintf(record, sizeof record, text, (long long)FAKE_NOW_MS);
+    struct batch_message *message = take("interval", record, strlen(record));
+    assert_int_equal(message->problem_count + message->field_count, 0);
+    assert_int_equal(message->warning_count, 6);
+    expect_warning(message, 0, "interval_not_over", "seconds");
+    expect_warning(message, 1, "contradictory", "values[0].minimum");
+    expect_warning(message, 2, "contradictory", "values[0].minimum");
+    expect_warning(message, 3, "contradictory", "values[0].mean");
+    expect_warning(message, 4, "contradictory", "values[1].minimum");
+    expect_warning(message, 5, "out_of_range", "values[4].maximum");
+}
+
 /* Many of one kind are counted, and do not hide others. */
 static void test_lists_end(void **state) {
     (void)state;
@@ -345,9 +368,17 @@ static void test_documents(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(test_bad_fields),    TEST(test_readings),       TEST(test_lists_end),   TEST(test_empty),
-        TEST(test_place_outside), TEST(test_place_doubtful), TEST(test_wrong_topic), TEST(test_wrong_topic_by_names),
-        TEST(test_documents),     TEST(test_intervals),
+        TEST(test_bad_fields),
+        TEST(test_readings),
+        TEST(test_lists_end),
+        TEST(test_empty),
+        TEST(test_place_outside),
+        TEST(test_place_doubtful),
+        TEST(test_wrong_topic),
+        TEST(test_wrong_topic_by_names),
+        TEST(test_documents),
+        TEST(test_intervals),
+        TEST(test_intervals_that_cannot_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
