@@ -1,6 +1,7 @@
 /* mapping.c: mappings from their files. Must never take one that is wrong in part. */
 #include "hub/gateway/mapping.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -283,11 +284,20 @@ struct mapping *mapping_parse(const char *text, size_t length, char problem[stat
 
 /* ---- messages ---- */
 
+/* Whether a double gives a whole number's digits back: a device's code is not to become another one's. */
+static bool is_kept(const char *word, size_t length) {
+    size_t digits = 0, sign = word[0] == '-';
+    while (sign + digits < length && word[sign + digits] >= '0' && word[sign + digits] <= '9') {
+        digits++;
+    }
+    return sign + digits < length || (digits <= DBL_DIG && (digits == 1 || word[sign] != '0'));
+}
+
 static bool is_value(const char *word, size_t length) {
     struct json_value number;
     return (length == 4 && (memcmp(word, "true", 4) == 0 || memcmp(word, "null", 4) == 0)) ||
            (length == 5 && memcmp(word, "false", 5) == 0) ||
-           (json_text_number(word, length, &number) && isfinite(number.number));
+           (json_text_number(word, length, &number) && isfinite(number.number) && is_kept(word, length));
 }
 
 /* The bytes with bare words that are no values as texts. */
@@ -331,16 +341,16 @@ static cJSON *whole_document(const char *bytes, size_t length) {
 }
 
 cJSON *mapping_document(const char *bytes, size_t length) {
-    cJSON *document = cJSON_ParseWithLength(bytes, length);
-    if (document == NULL && length > 0) {
-        static const char mark[] = "\xef\xbb\xbf";
-        bool marked = length >= 3 && memcmp(bytes, mark, 3) == 0;
-        struct buffer quoted = {0};
-        quote_words(&quoted, bytes + (marked ? 3 : 0), bytes + length);
-        document = quoted.failed || quoted.length == 0 ? NULL : whole_document(quoted.data, quoted.length);
-        buffer_free(&quoted);
+    static const char mark[] = "\xef\xbb\xbf";
+    size_t marked = length >= 3 && memcmp(bytes, mark, 3) == 0 ? 3 : 0;
+    struct buffer quoted = {0};
+    cJSON *document = NULL;
+    quote_words(&quoted, bytes + marked, bytes + length);
+    if (!quoted.failed && quoted.length > length - marked) {
+        document = whole_document(quoted.data, quoted.length);
     }
-    return document;
+    buffer_free(&quoted);
+    return document == NULL && length > 0 ? cJSON_ParseWithLength(bytes, length) : document;
 }
 
 void mapping_free(struct mapping *mapping) {

@@ -61,7 +61,8 @@ struct mapping *mapping_parse(const char *text, size_t length, char problem[stat
 void mapping_free(struct mapping *mapping);
 
 /* A platform's message. What stands bare where JSON has a value and is none, such as the NaN that programs print,
- * becomes a text: nothing beside it is lost for it. NULL = it is no JSON all the same, or memory is out. */
+ * becomes a text: nothing beside it is lost for it. So does a whole number of more digits than a double holds: a
+ * device's code stays what it is. NULL = it is no JSON all the same, or memory is out. */
 cJSON *mapping_document(const char *bytes, size_t length);
 
 /* Whose message it is. */
@@ -107,6 +108,9 @@ const char *mapping_path_flaw(const char *path, bool many);
 
 /* A time of this form; 0 or CH_EINVAL. */
 int mapping_time(const cJSON *item, enum mapping_form form, int offset_minutes, int64_t *ms);
+
+/* A number, or a text that is one and nothing else. */
+bool mapping_number(const cJSON *value, double *number);
 
 /* Makes [{"device", "ms", "name", "value"}] of a SenML pack. NULL = it is none, or memory is out. */
 cJSON *mapping_senml(const cJSON *pack, int64_t now_ms);

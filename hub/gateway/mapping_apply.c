@@ -73,7 +73,7 @@ static const cJSON *translate(const cJSON *map, const cJSON *value) {
     return member_get(map, cJSON_IsString(value) ? value->valuestring : cJSON_IsTrue(value) ? "true" : "false");
 }
 
-static bool read_number(const cJSON *value, double *number) {
+bool mapping_number(const cJSON *value, double *number) {
     if (cJSON_IsString(value)) {
         const char *text = value->valuestring + strspn(value->valuestring, " \t\r\n");
         char *end = NULL;
@@ -100,7 +100,7 @@ static cJSON *convert(const struct metric *metric, const cJSON *rule, const cJSO
     if (cJSON_IsBool(value)) {
         return cJSON_CreateBool(cJSON_IsTrue(value));
     }
-    if (!read_number(value, &number) || !dialect_read_unit(&parser, rule, metric, &scale)) {
+    if (!mapping_number(value, &number) || !dialect_read_unit(&parser, rule, metric, &scale)) {
         return NULL;
     }
     if (scale == 1 && add == 0) {
@@ -244,7 +244,7 @@ static void put_position(struct work *work, const struct mapping_place *place) {
     double lon, lat;
     const cJSON *first = mapping_find(mapping->lon, place, &(cJSON){0});
     const cJSON *second = mapping_find(mapping->lat, place, &(cJSON){0});
-    if (!read_number(first, &lon) || !read_number(second, &lat)) {
+    if (!mapping_number(first, &lon) || !mapping_number(second, &lat)) {
         return;
     }
     cJSON *position = cJSON_CreateObject();

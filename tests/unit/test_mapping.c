@@ -112,8 +112,8 @@ static void expect(const char *mapping_text, const char *message, const char *wa
     }
     const struct mapping_origin origin = {.adapter = adapter_find("dust"), .device = "X", .now_ms = arrival_ms};
     struct mapping_outcome outcome;
-    cJSON *document = cJSON_Parse(message), *telemetry = cJSON_CreateArray(), *intervals = cJSON_CreateArray();
-    cJSON *others = cJSON_CreateArray(), *record;
+    cJSON *document = mapping_document(message, strlen(message)), *telemetry = cJSON_CreateArray();
+    cJSON *intervals = cJSON_CreateArray(), *others = cJSON_CreateArray(), *record;
     assert_non_null(document);
     assert_int_equal(mapping_apply(mapping, document, &origin, telemetry, intervals, &outcome), 0);
     cJSON_ArrayForEach(record, intervals) {
@@ -189,6 +189,43 @@ static void test_failures(void **state) {
            "[] [] record 1: its frames cannot be read");
     expect("{\"format\": \"senml\", \"records\": \"[]\", \"values\": \"\"}", "{}",
            "[] [] record 0: it is no SenML pack, which is a list");
+}
+
+#define SENML                                                                                                            \
+    "{\"format\": \"senml\", \"records\": \"[]\", \"device\": \"device\", \"time\": {\"at\": \"ms\", \"form\": \"ms\", " \
+    "\"arrival\": true}, \"pairs\": {\"name\": \"name\", \"value\": \"value\"}}"
+
+/* What is no number is neither 0 nor now: it is kept as it came, or the message is. */
+static void test_senml(void **state) {
+    (void)state;
+    expect(SENML, "[{\"n\":\"pm25_ug_m3\",\"v\":\" 35 \"}]", "[{" AT ",\"pm25_ug_m3\":35}] [] ");
+    expect(SENML,
+           "[{\"n\":\"pm25_ug_m3\",\"v\":\"--\"},{\"n\":\"noise_dba\",\"v\":NaN},{\"n\":\"pm10_ug_m3\",\"v\":null}]",
+           "[] [[{\"key\":\"pm25_ug_m3\",\"value\":\"--\"}],[{\"key\":\"noise_dba\",\"value\":\"NaN\"}]] ");
+    expect(
+        SENML, "[{\"bv\":\"x\",\"n\":\"pm25_ug_m3\",\"v\":5}]",
+        "[] [[{\"key\":\"pm25_ug_m3\",\"value\":\"{\\\"bv\\\":\\\"x\\\",\\\"n\\\":\\\"pm25_ug_m3\\\",\\\"v\\\":5}\"}]] ");
+    expect(SENML, "[{\"bt\":\"1790000000\",\"n\":\"pm25_ug_m3\",\"t\":\"-0.0\",\"v\":35}]",
+           "[{" AT ",\"pm25_ug_m3\":35}] [] ");
+    expect(SENML, "[{\"bt\":NaN,\"n\":\"pm25_ug_m3\",\"v\":35}]",
+           "[] [] record 1: its time is none of the form that the mapping says: t or bt is no number");
+    expect(SENML, "[{\"n\":\"pm25_ug_m3\",\"t\":\"x\",\"v\":35},{\"n\":\"pm25_ug_m3\",\"v\":36}]",
+           "[{" AT ",\"pm25_ug_m3\":36}] [] record 1: its time is none of the form that the mapping says: "
+           "t or bt is no number");
+}
+
+/* Numbers of more digits than a double holds: a device's code, and what no field takes. */
+static void test_long_numbers(void **state) {
+    (void)state;
+    expect("{\"device\": \"id\", \"values\": \"v\"}",
+           "{\"id\": 1523456789012345678, \"v\": {\"noise_dba\": 60, \"sn\": -12345678901234567890, \"f\": 0.1}}",
+           "[{\"device_code\":\"1523456789012345678\",\"observed_at_ms\":1790000000000,\"noise_dba\":60}] "
+           "[[{\"key\":\"sn\",\"value\":\"-12345678901234567890\"},{\"key\":\"f\",\"value\":\"0.1\"}]] ");
+    expect(
+        "{\"device\": \"id\", \"values\": \"\", \"ignore\": [\"id\"]}",
+        "{\"id\": 0012, \"noise_dba\": 0000060, \"pm25_ug_m3\": 35.300000000000004, \"x\": 1e400}",
+        "[{\"device_code\":\"0012\",\"observed_at_ms\":1790000000000,\"noise_dba\":60,\"pm25_ug_m3\":35.3}] "
+        "[[{\"key\":\"x\",\"value\":\"1e400\"}]] ");
 }
 
 static void expect_time(const char *value, enum mapping_form form, int64_t wanted) {
@@ -294,7 +331,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shipped),   cmocka_unit_test(test_values), cmocka_unit_test(test_paths),
         cmocka_unit_test(test_failures),  cmocka_unit_test(test_times),  cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_documents), cmocka_unit_test(test_senml),  cmocka_unit_test(test_long_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
