@@ -56,6 +56,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.order_entry(onemap.hotline_order) IS 'An order as lists show it; who called is not told';
 
+CREATE OR REPLACE FUNCTION onemap.order_for(request jsonb, entry jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN m.mine IS NULL THEN entry ELSE entry || jsonb_build_object('cases', (
+            SELECT coalesce(jsonb_agg(e.e ORDER BY c.id), '[]')
+            FROM jsonb_array_elements(entry->'cases') e (e) JOIN onemap.case_record c ON c.code = e.e->>'case'
+            WHERE c.department_id = ANY (m.mine))) END
+    FROM (SELECT onemap.identity_departments(request) AS mine) m
+$$;
+COMMENT ON FUNCTION onemap.order_for(jsonb, jsonb) IS 'An order''s entry for who asks: a department is told of its own cases alone';
+
 CREATE OR REPLACE FUNCTION onemap.order_show(o onemap.hotline_order) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT onemap.order_entry(o) || jsonb_build_object('content', o.content, 'answer', o.answer,
@@ -402,7 +412,8 @@ BEGIN
             (SELECT coalesce('工单来源：' || string_agg(DISTINCT o.source, '、') || '。', '还没有工单。')
                 FROM onemap.hotline_order o));
     END IF;
-    RETURN QUERY SELECT json_build_object('orders', coalesce(json_agg(onemap.order_entry(p) ORDER BY p.id DESC), '[]'),
+    RETURN QUERY SELECT json_build_object('orders',
+            coalesce(json_agg(onemap.order_for(request, onemap.order_entry(p)) ORDER BY p.id DESC), '[]'),
         'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(p.id) END)
     FROM (SELECT o.* FROM onemap.hotline_order o
           WHERE onemap.order_seen(o, request) AND (NOT request ? 'after' OR o.id < (request->>'after')::bigint)
@@ -430,7 +441,8 @@ COMMENT ON FUNCTION onemap.http_order_changes(jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_order(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (onemap.order_show(o) || jsonb_build_object('can', onemap.order_can(o, request)))::json FROM onemap.hotline_order o
+    SELECT (onemap.order_for(request, onemap.order_show(o)) || jsonb_build_object('can', onemap.order_can(o, request)))::json
+    FROM onemap.hotline_order o
     WHERE o.number = request->>'number' AND onemap.order_seen(o, request)
 $$;
 COMMENT ON FUNCTION onemap.http_order(jsonb) IS 'GET /api/v1/orders/{number}: one order; no row: none, or not to be seen';

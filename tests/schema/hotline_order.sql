@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(57);
+SELECT plan(59);
 SELECT onemap.token_add(jsonb_build_object('name', t.name, 'rights', t.rights, 'days', 30, 'hash', encode(sha256(t.name::bytea), 'hex')))
 FROM (VALUES ('hotline', 'order'), ('other', 'order'), ('reader', 'read')) AS t (name, rights);
 CREATE FUNCTION pg_temp.program(name text, parameters jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
@@ -72,6 +72,10 @@ SELECT test.act(:'one', 'accept', 'acceptor'), test.act(:'one', 'register', 'reg
     test.act(:'one', 'feed_back', 'department');
 SELECT is(EXISTS (SELECT FROM onemap.http_order(test.as(u.login, jsonb_build_object('number', :'number')))), d.code = u.department, u.department || ' sees it if it has the case')
 FROM (VALUES ('city', 'chengguan'), ('lamps', 'zhaoming')) AS u (login, department), onemap.case_record c JOIN onemap.department d ON d.id = c.department_id WHERE c.code = :'one';
+
+SELECT is((SELECT array_agg(k.k->>'case') FROM onemap.http_order(test.as('city', jsonb_build_object('number', :'number'))) h, jsonb_array_elements(h.body::jsonb->'cases') k (k)),
+    ARRAY[:'one'], 'a department is told of its own case, not of those beside it');
+SELECT is((SELECT jsonb_array_length(o.o->'cases') FROM jsonb_array_elements(test.get('http_orders', test.as('city'))->'orders') o (o) WHERE o.o->>'order' = :'number'), 1, 'in the list, too');
 
 -- ---- answer, satisfaction ----
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'answer', a.fields)->>'code', 'CH013', a.what) FROM (VALUES ('{"result": 4, "text": "x"}'::jsonb, 'no such result'),

@@ -221,6 +221,68 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       return window;
     },
 
+    "a department on a phone: what it had once and what it asked for, its own alone, and words for all that it may not": async () => {
+      const [gone, asked, next] = [await county("dispatched", { title: "改派走的" }), await county("dispatched", { title: "申请延期的" }), await county("dispatched", { title: "还没接单的" })];
+      const ours = { role: "department", actor: "处置员", unit: "huanwei" };
+      await county("act", { number: gone, action: "return", reason: "不属于本单位职责。", ...ours });
+      await county("act", { number: gone, action: "dispatch", role: "dispatcher", actor: "派遣员", department: "chengguan" });
+      await county("act", { number: asked, action: "ask_extension", reason: "需采购材料。", amount: 5, ...ours });
+      await county("order_of", { number: asked });
+      const window = await enter({ ...UNIT, forgiven: ["404", "422"] }, "#/desk");
+      const { page } = window;
+      const go = (address) => page.evaluate((wanted) => (location.hash = wanted), address);
+      const reads = (selector, words) => page.waitForFunction(([where, wanted]) => document.querySelector(where)?.innerText.includes(wanted), [selector, words]);
+      await page.waitForSelector(".desk-list tbody tr");
+      for (const where of ["desk", "map/case"]) {
+        await go(`#/${where}/${gone}`);
+        await reads(where === "desk" ? ".desk-case" : ".map-panel", "改派走的");
+        await check(page, `a case of the past at ${where}`);
+        expect(!/NaN|undefined|Invalid|object/.test(await text(page, "main")), await text(page, "main"));
+      }
+      await go(`#/desk/${gone}`);
+      await reads(".desk-case", "已改派别的单位");
+      expect((await page.locator(".desk-actions, .desk-clock").count()) === 0, "there is something to do with a case that is gone");
+      await go(`#/desk/${asked}`);
+      await reads(".desk-facts", "5 工作时");
+      await shot(page, "desk-phone-asked");
+
+      await go(`#/desk/${next}`);
+      await reads(".desk-heading", "还没接单的");
+      await page.click("[data-action=ask_extension]:enabled");
+      await page.fill(".desk-form textarea", "需采购材料");
+      const send = () => page.click(".desk-form button.primary");
+      await send();
+      await reads(".desk-form .warn", "延长（工作时）");
+      await page.fill(".desk-form input[type=number]", "-3");
+      await send();
+      await reads(".desk-form .failed", "CH013");
+      expect((await page.inputValue(".desk-form textarea")) === "需采购材料", "the words are gone");
+      expect(!(await text(page, ".desk-form")).includes("Enter"), "a phone has no such key");
+      await shot(page, "desk-phone-refused");
+
+      const { cases } = await page.evaluate(async () => (await fetch("/api/v1/cases?department=chengguan")).json());
+      expect(cases.length === 0, "another department's cases are in the list");
+      const { cases: all } = await page.evaluate(async () => (await fetch("/api/v1/cases")).json());
+      expect(all.length >= 2 && all.every((one) => one.department === "huanwei"), "not its own cases alone");
+      await go("#/desk/20000101-000001");
+      await reads(".desk-case .failed", "不在您能看到的范围");
+      await go("#/operate");
+      await reads("main", "您的岗位不能看这个页面");
+      await go("#/orders");
+      await page.click(".orders tbody a:has-text('噪声扰民')");
+      await reads(".orders-facts", asked);
+      expect((await page.locator(".orders-facts a[href*='desk/']").count()) === 1, "another department's case is in its order");
+      await check(page, "an order on a phone");
+
+      // Who decides has before him what was asked for.
+      const centre = await enter(CENTRE, `#/desk/${asked}`);
+      await acting(centre.page);
+      await centre.page.click("[data-action=grant_extension]");
+      expect((await centre.page.inputValue(".desk-form input[type=number]")) === "5", "what was asked for is not what is granted");
+      await centre.context.close();
+      return window;
+    },
+
     "a case is reported, and what is near is shown before": async () => {
       const window = await enter({ ...CENTRE, forgiven: ["400"] }, "#/desk/new");
       const { page } = window;

@@ -79,11 +79,14 @@ function skip(event: Event): void {
   document.getElementById("content")?.focus();
 }
 
-/** A view that fails to draw takes neither the frame nor the others with it. */
-class Guard extends Component<{ children: JSX.Element }, { error: unknown }> {
-  override state = { error: undefined as unknown };
+/** A view that fails to draw takes neither the frame nor the others with it, nor what it shows at another address. */
+class Guard extends Component<{ place: string; children: JSX.Element }, { error: unknown; place: string }> {
+  override state = { error: undefined as unknown, place: this.props.place };
   static override getDerivedStateFromError(error: unknown): { error: unknown } {
     return { error };
+  }
+  static override getDerivedStateFromProps({ place }: { place: string }, state: { place: string }): { error: unknown; place: string } | null {
+    return place === state.place ? null : { error: undefined, place };
   }
   override componentDidCatch(error: unknown): void {
     console.error(error);
@@ -140,7 +143,8 @@ function County(): JSX.Element {
   useEffect(() => {
     if (settling) settle(view.key);
   }, [settling]);
-  const title = view?.title() ?? t("noView");
+  const missing = allowed.length === 0 ? "noRight" : views.some((one) => one.key === wanted) ? "notYours" : "noView";
+  const title = view?.title() ?? t(missing);
   useEffect(() => {
     document.title = `${title} – ${t("product")}`;
   }, [title, language.value]);
@@ -149,12 +153,12 @@ function County(): JSX.Element {
   ) : !ready || settling ? (
     <Loading />
   ) : view ? (
-    <Guard key={view.key}>
+    <Guard key={view.key} place={route.value.path.join("/")}>
       <Shown view={view} />
     </Guard>
   ) : (
-    <p class="quiet">
-      {t(allowed.length === 0 ? "noRight" : "noView")} {allowed.length > 0 && <a href={link("")}>{t("start")}</a>}
+    <p class="page quiet">
+      {t(missing)} {allowed.length > 0 && <a href={link("")}>{t("start")}</a>}
     </p>
   );
   return (

@@ -108,6 +108,14 @@ export interface Case {
   stage_deadline_at: string | null;
   ended_at: string | null;
 }
+/** One case whole. Of one that has gone on to another department what came later is not told. */
+export type CaseWhole = Omit<Case, "device" | "overdue" | "flags" | "deadline_at" | "stage_deadline_at"> &
+  Partial<Pick<Case, "overdue" | "flags" | "deadline_at" | "stage_deadline_at">> & {
+    past?: boolean;
+    description: string | null;
+    device: { id: number; subsystem: string; vendor: string; code: string } | null;
+    attachments: Attachment[];
+  };
 /** A case's file. `uri` of the hub's own: /api/v1/attachments/SHA256, with /thumbnail behind it if `thumbnail`. */
 export interface Attachment {
   seq: number;

@@ -43,7 +43,7 @@ const hintOf = (problem: Problem): string => (language.value === "zh" ? problem.
 /** The text of a refusal, on one line. */
 export function problemText(problem: Problem): string {
   if (problem.status === 0 && problem.title === "") return t("away");
-  return [problem.title, isForeign(problem) ? "" : problem.message].filter((text, place, all) => text !== "" && all.indexOf(text) === place).join("：");
+  return [problem.title, isForeign(problem) ? "" : problem.message].filter((text, place, all) => text !== "" && all.findIndex((other) => other.toLowerCase() === text.toLowerCase()) === place).join("：");
 }
 
 export function Failed({ problem, retry }: { problem: Problem; retry?: (() => void) | undefined }): JSX.Element {

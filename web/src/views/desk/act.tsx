@@ -51,7 +51,7 @@ function initial(field: string, one: Detail): string {
   if (field === "category") return one.category ?? "";
   if (field === "condition") return one.category === null ? "" : String(one.condition ?? 1);
   if (field === "department") return one.candidates?.length === 1 ? one.candidates[0]!.department : (one.department ?? "");
-  if (field === "amount" && one.asked_extension) return String(one.asked_extension);
+  if (field === "amount" && one.asked_extension) return String(one.asked_extension.amount);
   return "";
 }
 
@@ -72,6 +72,8 @@ function body(action: Permitted, draft: Draft, one: Detail, version: number): Re
 }
 
 const NEEDED = ["into", "flags", "satisfaction", "amount", "department"];
+
+const amountTitle = (one: Detail): string => t("amount", wordOf(t, UNITS, one.clock?.limit_unit ?? ""));
 
 interface FieldProperties {
   field: string;
@@ -102,7 +104,7 @@ function Field({ field, one, words, value, onValue }: FieldProperties): JSX.Elem
       return (
         <label>
           <span>{t("condition")}</span>
-          <input type="number" min={1} max={99} value={value} onInput={type} />
+          <input type="number" value={value} onInput={type} />
         </label>
       );
     case "department": {
@@ -136,8 +138,8 @@ function Field({ field, one, words, value, onValue }: FieldProperties): JSX.Elem
     case "amount":
       return (
         <label>
-          <span>{t("amount", wordOf(t, UNITS, one.clock?.limit_unit ?? ""))}</span>
-          <input type="number" min={0} step="any" value={value} onInput={type} />
+          <span>{amountTitle(one)}</span>
+          <input type="number" step="any" value={value} onInput={type} />
         </label>
       );
     case "shirking":
@@ -194,8 +196,8 @@ function Field({ field, one, words, value, onValue }: FieldProperties): JSX.Elem
   }
 }
 
-const fieldTitle = (field: string): string => {
-  const titles: Record<string, string> = { into: t("into"), flags: t("flags"), satisfaction: t("satisfaction"), amount: t("amount", ""), department: t("toDepartment") };
+const fieldTitle = (field: string, one: Detail): string => {
+  const titles: Record<string, string> = { into: t("into"), flags: t("flags"), satisfaction: t("satisfaction"), amount: amountTitle(one), department: t("toDepartment") };
   return titles[field] ?? field;
 };
 
@@ -248,7 +250,7 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
   const submit = async () => {
     if (draft === null || action === undefined || sending) return;
     const missing = action.fields.filter((field) => NEEDED.includes(field) && (draft.values[field] ?? initial(field, one)) === "" && !(field === "department" && (one.candidates?.length ?? 0) === 1));
-    const lacks = [...(action.reason_required && draft.reason.trim() === "" ? [t("reason")] : []), ...(action.action === "attach" && uploads(one.case).length === 0 ? [t("photos")] : []), ...missing.map(fieldTitle)];
+    const lacks = [...(action.reason_required && draft.reason.trim() === "" ? [t("reason")] : []), ...(action.action === "attach" && uploads(one.case).length === 0 ? [t("photos")] : []), ...missing.map((field) => fieldTitle(field, one))];
     if (lacks.length > 0) {
       setNote(t("missing", listed(lacks)));
       return;
@@ -313,6 +315,7 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
         <form
           ref={form}
           class="form desk-form"
+          noValidate
           onKeyDown={onKeyDown}
           onPaste={(event) => upload(one.case, event.clipboardData?.files ?? [])}
           onSubmit={(event) => {
@@ -361,11 +364,11 @@ export function Acting({ one, words, version, settled, unseen, onSeen, onConflic
           <div class="row">
             {action && (
               <button type="submit" class="primary" disabled={sending}>
-                {sending ? t("sending") : t("submit", coded(action.action, action.name_zh))}
+                {sending ? t("sending") : t("submit", coded(action.action, action.name_zh))} <kbd>Enter</kbd>
               </button>
             )}
             <button type="button" onClick={leave}>
-              {t("cancel")}
+              {t("cancel")} <kbd>Esc</kbd>
             </button>
           </div>
         </form>

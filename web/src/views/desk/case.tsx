@@ -36,7 +36,7 @@ function Clock({ one }: { one: Detail }): JSX.Element {
     return (
       <div class="desk-clock">
         <span class="quiet">{t("noClock")}</span>
-        {one.stage_deadline_at !== null && (
+        {one.stage_deadline_at && (
           <span>
             {t("stageDeadline")} {dateTime(one.stage_deadline_at)} · <Due one={one as never} />
           </span>
@@ -57,7 +57,7 @@ function Clock({ one }: { one: Detail }): JSX.Element {
         {t("clockUsed", duration(clock.used_s), `${numberText(clock.limit_value)} ${unit}`)}
         {clock.deadline_at !== null && ` · ${t("deadline")} ${dateTime(clock.deadline_at)}`}
       </span>
-      {one.stage_deadline_at !== null && clock.deadline_at !== one.stage_deadline_at && (
+      {one.stage_deadline_at && clock.deadline_at !== one.stage_deadline_at && (
         <span class="quiet">
           {t("stageDeadline")} {dateTime(one.stage_deadline_at)}
         </span>
@@ -200,7 +200,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           }}
         />
       )}
-      <Clock one={one} />
+      {!one.past && <Clock one={one} />}
       {one.description !== null && one.description !== "" && <p class="desk-description">{one.description}</p>}
       <Facts
         className="desk-facts"
@@ -223,8 +223,8 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           [t("external"), one.external_code ?? ""],
           [t("rule"), one.rule?.condition_zh ?? ""],
           [t("closing"), one.rule?.closing_zh ?? ""],
-          [t("marks"), listed(one.flags.map((flag) => coded(flag, FLAGS[flag])))],
-          [t("askedExtension", one.asked_extension ?? ""), one.asked_extension === null || one.asked_extension === undefined ? "" : wordOf(t, UNITS, one.clock?.limit_unit ?? "")],
+          [t("marks"), listed((one.flags ?? []).map((flag) => coded(flag, FLAGS[flag])))],
+          [t("askedExtension"), one.asked_extension ? `${numberText(one.asked_extension.amount)} ${wordOf(t, UNITS, one.asked_extension.unit)}` : ""],
           [t("askedSuspension"), one.asked_suspension ?? ""],
           [t("mergedInto"), one.merged_into === null ? "" : <a href={link(`desk/${one.merged_into}`)}>{one.merged_into}</a>],
           [t("merged"), one.merged.join(" ")],

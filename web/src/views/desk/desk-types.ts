@@ -1,5 +1,5 @@
 // What the desk reads of the API (docs/api-cases.md).
-import type { Attachment, Case } from "../../lib/types.ts";
+import type { CaseWhole } from "../../lib/types.ts";
 
 export interface Action {
   action: string;
@@ -41,10 +41,7 @@ export interface Clock {
   overdue_s: number;
   overdue: boolean;
 }
-export interface Detail extends Omit<Case, "device"> {
-  /** Gone on to another department: what came later is not told. */
-  past?: boolean;
-  description: string | null;
+export interface Detail extends CaseWhole {
   condition: number | null;
   external_code: string | null;
   merged_into: string | null;
@@ -52,12 +49,10 @@ export interface Detail extends Omit<Case, "device"> {
   candidates?: { department: string; name_zh: string }[];
   rule: { condition_zh: string; closing_zh: string; limit_value: number; limit_unit: string } | null;
   clock?: Clock | null;
-  asked_extension?: number | null;
+  asked_extension?: { amount: number; unit: string } | null;
   /** Why. */
   asked_suspension?: string | null;
-  device: { id: number; subsystem: string; vendor: string; code: string } | null;
   can?: Record<string, Action[]>;
-  attachments: Attachment[];
   journal: Entry[];
   nearby?: Near[];
   similar?: Near[];

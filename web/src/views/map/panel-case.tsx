@@ -8,7 +8,7 @@ import { hubWords } from "../../lib/hub-words.ts";
 import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
 import { listen, isLeft } from "../../lib/stream.ts";
-import type { Attachment, Case } from "../../lib/types.ts";
+import type { CaseWhole } from "../../lib/types.ts";
 import { Facts } from "../../part/facts.tsx";
 import { Photos } from "../../part/photos.tsx";
 import { Failed } from "../../part/states.tsx";
@@ -17,10 +17,7 @@ import { Place, Waiting, type PanelProperties } from "./panel.tsx";
 import { Symbol } from "./symbol.tsx";
 import { t } from "./words.ts";
 
-interface CaseDetail extends Omit<Case, "device"> {
-  description: string | null;
-  device: { id: number; code: string } | null;
-  attachments: Attachment[];
+interface CaseDetail extends CaseWhole {
   journal: { seq: number; at: string; action: string; action_zh: string; actor: string; role: string; department: string | null; reason: string | null }[];
 }
 
@@ -34,7 +31,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
   useEffect(() => (past ? undefined : listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === id) && asked.reload() }, asked.reload)), [id, past]);
   useEffect(() => onPlace(one?.lon ?? null, one?.lat ?? null), [one?.lon, one?.lat]);
   if (one === undefined) return <Waiting asked={asked} />;
-  const deadline = one.deadline_at ?? one.stage_deadline_at;
+  const deadline = one.deadline_at ?? one.stage_deadline_at ?? null;
   return (
     <>
       <h2>{one.title}</h2>
