@@ -22,7 +22,8 @@ enum {
     SLOW_TIMEOUT_S = 1800,
     STATES_AT_ONCE = 5000,
     GAUGES_S = 2,
-    GAUGES_REST = 49,
+    GAUGES_REST_PERCENT = 4900,
+    PACK_REST_PERCENT = 20,
     MAINTAIN_S = 3600,
     WARNINGS_S = 60,
     PACK_S = 300,
@@ -40,9 +41,8 @@ struct job {
     void (*ended)(struct runner *runner, const struct postgres_error *error);
     bool (*urgent)(const struct runner *runner); /* it is due whatever the time; NULL = never */
     int64_t interval_s;
-    int64_t
-        rest; /* how many times as long as it took it rests at the least: what grows with a table takes no more time */
-    uint64_t due_at; /* uv_now */
+    int64_t rest_percent; /* of the time it took, that it rests at the least: what grows with a table takes no more */
+    uint64_t due_at;      /* uv_now */
     uint64_t began_at;
 };
 
@@ -335,7 +335,7 @@ static void job_done(void *user, const struct postgres_error *error) {
         runner->running->ended(runner, error);
     }
     uint64_t now = uv_now(runner->jobs->loop);
-    uint64_t rested_at = now + (now - runner->running->began_at) * (uint64_t)runner->running->rest;
+    uint64_t rested_at = now + (now - runner->running->began_at) * (uint64_t)runner->running->rest_percent / 100;
     runner->running->due_at = runner->running->due_at > rested_at ? runner->running->due_at : rested_at;
     runner->running = NULL;
 }
@@ -406,7 +406,7 @@ static void jobs_list(struct jobs *jobs) {
                                         .build = build_gauges,
                                         .result = take_gauges,
                                         .interval_s = GAUGES_S,
-                                        .rest = GAUGES_REST});
+                                        .rest_percent = GAUGES_REST_PERCENT});
     job_add(&jobs->slow,
             &(struct job){
                 .name = "partitions", .build = build_partitions, .ended = end_partitions, .interval_s = MAINTAIN_S});
@@ -425,8 +425,11 @@ static void jobs_list(struct jobs *jobs) {
     job_add(
         &jobs->slow,
         &(struct job){.name = "warnings", .build = build_warnings, .result = take_warnings, .interval_s = WARNINGS_S});
-    job_add(&jobs->slow,
-            &(struct job){.name = "pack", .build = build_pack, .result = take_pack, .interval_s = PACK_S, .rest = 1});
+    job_add(&jobs->slow, &(struct job){.name = "pack",
+                                       .build = build_pack,
+                                       .result = take_pack,
+                                       .interval_s = PACK_S,
+                                       .rest_percent = PACK_REST_PERCENT});
 }
 
 struct jobs *jobs_open(uv_loop_t *loop, const struct world *world, const struct jobs_handlers *handlers) {
