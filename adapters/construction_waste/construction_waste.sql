@@ -23,6 +23,9 @@ SELECT onemap.alarm_rule_default('construction_waste', 'uncovered_exit', '{"name
 SELECT onemap.alarm_rule_default('construction_waste', 'yard_nearly_full', '{"name_zh": "消纳场剩余库容不足",
     "metric": "yard_free_m3",
     "device_kind": "disposal_yard", "below": 5000, "clear": 8000, "severity": "minor", "source": "assumed"}');
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('the bed is down', '车厢已放下')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.construction_waste_zone(place public.geometry, at timestamptz) RETURNS int
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

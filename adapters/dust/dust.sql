@@ -26,6 +26,9 @@ SELECT onemap.alarm_rule_default('dust', 'pm25_high', '{"name_zh": "PM2.5偏高"
     "duration_s": 3600, "severity": "info", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('dust', 'wind_strong', '{"name_zh": "大风（停止土方作业）", "metric": "wind_speed_m_s",
     "above": 10.8, "clear": 8, "duration_s": 600, "severity": "info", "source": "assumed: force 6, which begins at 10.8 m/s"}');
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('the period of day ended', '昼夜时段已过')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.dust_leq(levels float8[]) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

@@ -24,6 +24,9 @@ SELECT onemap.alarm_rule_default('enforcement', 'camera_blocked', '{"name_zh": "
     "duration_s": 600, "severity": "minor", "category_code": "10136", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('enforcement', 'disk_low', '{"name_zh": "存储空间不足", "metric": "disk_free_percent", "below": 10,
     "clear": 15, "severity": "info", "source": "assumed"}');
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('the work is over', '已下班')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.enforcement_shift(terminal int, at timestamptz) RETURNS bigint
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

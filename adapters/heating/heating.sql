@@ -5,6 +5,9 @@ INSERT INTO onemap.setting (key, value, comment_zh) VALUES
     ('heating_from', '11-15', '供暖期首日（月-日），河南省惯例；按县政府公告修改'),
     ('heating_to', '03-15', '供暖期末日（月-日），河南省惯例；按县政府公告修改')
 ON CONFLICT DO NOTHING;
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('the heating season is over', '供暖期已结束')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.heating_season(day date) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

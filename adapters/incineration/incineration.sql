@@ -39,6 +39,11 @@ SELECT onemap.alarm_rule_default('incineration', 'bunker_high', '{"name_zh": "�
 SELECT onemap.alarm_rule_default('incineration', 'activated_carbon_low', '{"kind": "derived", "name_zh": "活性炭喷射量不足",
     "metric": "activated_carbon_kg_h", "device_kind": "furnace_line", "below": 2, "duration_s": 1800, "severity": "major",
     "source": "GB 18485-2014 asks for flue-gas cleaning in operation; 2 kg/h assumed, set it to the plant''s permit"}');
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('the line is not running', '焚烧炉已停运'),
+    ('the day ended', '当日已过'),
+    ('no valid daily mean', '没有有效的日均值')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.incineration_at_11_o2(measured float8, o2_percent float8) RETURNS float8
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$

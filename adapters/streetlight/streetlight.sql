@@ -30,6 +30,9 @@ SELECT onemap.alarm_rule_default('streetlight', 'lighting_rate_low', '{"kind": "
     "duration_s": 600, "severity": "major", "category_code": "10118",
     "source": "河北省城市照明管理规定 (in force 2012-08-01): 主干道 98 %, 次干道、支路 96 %; taken over for this county, '
         'assumed"}');
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('no lamp should be lit', '已到熄灯时间')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.streetlight_lamps(at timestamptz, cabinet int DEFAULT NULL)
 RETURNS TABLE (cabinet_id int, lamp_id int, ordered boolean, lit boolean)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "hub/base/text.h"
+
 enum { HISTOGRAM_BUCKETS_MAX = 16, METRICS_LANES_MAX = 256, METRICS_ROUTES_MAX = 256 };
 
 /* Cumulative counts are made when shown: counts[i] has what fell into (bounds[i - 1], bounds[i]], counts[bound_count]
@@ -62,9 +64,9 @@ struct hub_metrics {
     uint64_t registry_loads;
     /* asked of the database now and then */
     int64_t devices_online, alarms_open, quarantine_waiting, outbox_waiting, quarantine_dropped;
-    char database_advice[512];  /* which of the server's settings do not fit, and what to do; "" = all do */
-    char calendar_warning[256]; /* what the calendar lacks for deadlines, a sentence; "" = nothing */
-    char key_warning[256];      /* which terminals' keys are old, likewise */
+    struct words database_advice;  /* which of the server's settings do not fit, and what to do; "" = all do */
+    struct words calendar_warning; /* what the calendar lacks for deadlines; "" = nothing */
+    struct words key_warning;      /* which terminals' keys are old, likewise */
     uint64_t outbox_sent, outbox_failures;
     int64_t state_dirty;                   /* devices whose state is not written yet */
     uint64_t alarms_opened, alarms_closed; /* by threshold rules */

@@ -1,6 +1,7 @@
 /* text.c: checks and shows text from outside. Must never read past the given length nor print raw bytes. */
 #include "hub/base/text.h"
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -131,6 +132,18 @@ void text_trim(char *text) {
             text[start] = '\0';
         }
     }
+}
+
+void words_set(struct words *words, const char *zh, const char *en, ...) {
+    va_list arguments, again;
+    va_start(arguments, en);
+    va_copy(again, arguments);
+    vsnprintf(words->zh, sizeof words->zh, zh, arguments);
+    vsnprintf(words->en, sizeof words->en, en, again);
+    va_end(again);
+    va_end(arguments);
+    text_trim(words->zh);
+    text_trim(words->en);
 }
 
 void text_clean(const char *bytes, size_t length, char *text, size_t room) {

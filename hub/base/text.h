@@ -7,6 +7,11 @@
 
 enum { DECODE_SHOWN_MAX = 96 }; /* bytes of a shown text, with quotes and end */
 
+/* A sentence in both languages; "" = there is none. */
+struct words {
+    char en[512], zh[512];
+};
+
 /* Bytes of the character that `text` begins with, 1 to 4, or 0 if its first `left` bytes begin with no valid UTF-8.
  * Every look at UTF-8 from outside rests on this one. */
 size_t text_character(const char *text, size_t left);
@@ -31,6 +36,10 @@ const char *text_word(const char **words, size_t *length);
 
 /* Cuts a NUL-terminated text that snprintf may have cut inside a character back to whole characters. */
 void text_trim(char *text);
+
+/* Says a sentence in both languages, with the same arguments; what is too long is cut between two characters. */
+void words_set(struct words *words, const char *zh, const char *en, ...)
+    __attribute__((format(printf, 2, 4), format(printf, 3, 4)));
 
 /* Bytes from outside as text of less than `room` bytes that a database takes: UTF-8 without control characters, a blank
  * or ? for what is neither, cut between two characters. */

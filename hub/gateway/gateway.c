@@ -40,10 +40,11 @@ struct gateway {
     bool stopping;
 };
 
-static bool is_ready(void *user, char *why, size_t size) {
+static bool is_ready(void *user, struct words *why) {
     const struct gateway *gateway = user;
     if (gateway->stopping || !upstream_ready(gateway->upstream)) {
-        snprintf(why, size, "%s", gateway->stopping ? "the gateway is stopping" : "the broker is away");
+        bool stopping = gateway->stopping;
+        words_set(why, stopping ? "网关正在停止" : "连接不上消息服务器", stopping ? "the gateway is stopping" : "the broker is away");
         return false;
     }
     return true;

@@ -28,9 +28,10 @@ static void answer_health(struct request *request, struct answer *answer) {
 
 static void answer_ready(struct request *request, struct answer *answer) {
     const struct server_source *source = request->service->source;
-    char why[256] = "", *text = NULL;
-    bool ready = source->ready(source->user, why, sizeof why);
-    if (asprintf(&text, "%s\n", ready ? "ready" : why) < 0) {
+    struct words why = {0};
+    char *text = NULL;
+    bool ready = source->ready(source->user, &why);
+    if (asprintf(&text, "%s\n", ready ? "ready" : why.en) < 0) {
         text = NULL;
     }
     answer->status = ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;

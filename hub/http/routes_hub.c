@@ -11,14 +11,12 @@
 #include "hub/http/routes.h"
 #include "hub/http/status.h"
 
-enum { WHY_BYTES = 256 };
-
 /* ---- from memory ---- */
 
-static bool is_ready(const struct request *request, char why[static WHY_BYTES]) {
+static bool is_ready(const struct request *request, struct words *why) {
     const struct server_source *source = request->service->source;
-    why[0] = '\0';
-    return source->ready(source->user, why, WHY_BYTES);
+    *why = (struct words){0};
+    return source->ready(source->user, why);
 }
 
 static void answer_health(struct request *request, struct answer *answer) {
@@ -29,9 +27,10 @@ static void answer_health(struct request *request, struct answer *answer) {
 }
 
 static void answer_ready(struct request *request, struct answer *answer) {
-    char why[WHY_BYTES], *text = NULL;
-    bool ready = is_ready(request, why);
-    if (asprintf(&text, "%s\n", ready ? "ready" : why) < 0) {
+    struct words why;
+    char *text = NULL;
+    bool ready = is_ready(request, &why);
+    if (asprintf(&text, "%s\n", ready ? "ready" : why.en) < 0) {
         text = NULL;
     }
     answer->status = ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
@@ -44,9 +43,9 @@ static void answer_metrics(struct request *request, struct answer *answer) {
 }
 
 static void answer_status(struct request *request, struct answer *answer) {
-    char why[WHY_BYTES];
-    bool ready = is_ready(request, why);
-    answer_text(answer, status_json(request->service->config, ready, why));
+    struct words why;
+    bool ready = is_ready(request, &why);
+    answer_text(answer, status_json(request->service->config, ready, &why));
 }
 
 static void answer_routes(struct request *request, struct answer *answer) {

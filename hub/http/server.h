@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "hub/base/config.h"
+#include "hub/base/text.h"
 
 struct server;
 struct route;
@@ -17,7 +18,7 @@ struct tiles;
 /* What the server asks the hub. */
 struct server_source {
     /* True if messages are being taken and stored; if not, `why` says in words what is missing. */
-    bool (*ready)(void *user, char *why, size_t size);
+    bool (*ready)(void *user, struct words *why);
     struct feed_service *live; /* NULL = nothing is told live, yet */
     struct tiles *tiles;       /* NULL = there is no map */
     void *user;

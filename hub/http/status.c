@@ -176,11 +176,15 @@ static void add_gateways(cJSON *status) {
 }
 
 /* null = there is nothing to warn of. */
-static void add_warning(cJSON *status, const char *name, const char *text) {
-    if (*text == '\0') {
+static void add_words(cJSON *status, const char *name, const struct words *words) {
+    char name_zh[40];
+    snprintf(name_zh, sizeof name_zh, "%s_zh", name);
+    if (words->en[0] == '\0') {
         cJSON_AddNullToObject(status, name);
+        cJSON_AddNullToObject(status, name_zh);
     } else {
-        add_text(status, name, text);
+        add_text(status, name, words->en);
+        add_text(status, name_zh, words->zh);
     }
 }
 
@@ -189,21 +193,17 @@ static int64_t uptime_s(void) {
     return hub_metrics.started_at_ms == 0 || up < 0 ? 0 : up;
 }
 
-char *status_json(const struct config *config, bool ready, const char *why) {
+char *status_json(const struct config *config, bool ready, const struct words *why) {
     cJSON *status = cJSON_CreateObject();
     cJSON_AddStringToObject(status, "version", CITYHUB_VERSION);
     add_text(status, "instance", config->hub_instance);
     add_time(status, "started_at", hub_metrics.started_at_ms / 1000);
     add_integer(status, "uptime_s", uptime_s());
     cJSON_AddBoolToObject(status, "ready", ready);
-    if (ready) {
-        cJSON_AddNullToObject(status, "why");
-    } else {
-        add_text(status, "why", why);
-    }
-    add_warning(status, "calendar", hub_metrics.calendar_warning);
-    add_warning(status, "terminal_keys", hub_metrics.key_warning);
-    add_warning(status, "database_settings", hub_metrics.database_advice);
+    add_words(status, "why", ready ? &(struct words){0} : why);
+    add_words(status, "calendar", &hub_metrics.calendar_warning);
+    add_words(status, "terminal_keys", &hub_metrics.key_warning);
+    add_words(status, "database_settings", &hub_metrics.database_advice);
     add_last_problem(status);
     add_database(status);
     add_subsystems(status);

@@ -563,14 +563,21 @@ bool lane_connected(const struct lane *lane) {
     return lane->metrics->connected;
 }
 
-void lane_trouble(const struct lane *lane, char *why, size_t size) {
+void lane_trouble(const struct lane *lane, struct words *why) {
     const struct lane_metrics *metrics = lane->metrics;
     /* Whatever it wrote, its subscription too, would acknowledge what it has read. */
     if (mqtt_connected(lane->mqtt) && !all_committed(lane)) {
-        snprintf(why, size, "lane %s waits until its messages are stored, for %.0f s now: %s", lane->name,
-                 metrics_lane_lag_s(metrics), metrics->failure[0] == '\0' ? "that takes long" : metrics->failure);
+        double lag_s = metrics_lane_lag_s(metrics);
+        if (metrics->failure[0] == '\0') {
+            words_set(why, "通道 %s 的消息等待入库，已 %.0f 秒",
+                      "lane %s waits until its messages are stored, for %.0f s now: that takes long", lane->name, lag_s);
+        } else {
+            words_set(why, "通道 %s 的消息等待入库，已 %.0f 秒：%s",
+                      "lane %s waits until its messages are stored, for %.0f s now: %s", lane->name, lag_s,
+                      metrics->failure);
+        }
     } else {
-        snprintf(why, size, "lane %s is not connected to the broker", lane->name);
+        words_set(why, "通道 %s 没有连上消息服务器", "lane %s is not connected to the broker", lane->name);
     }
 }
 

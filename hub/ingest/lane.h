@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "hub/base/text.h"
 #include "hub/ingest/intake.h"
 #include "hub/store/writer.h"
 
@@ -43,7 +44,7 @@ const struct adapter *lane_adapter(const struct lane *lane);
 void lane_go_on(struct lane *lane);
 bool lane_connected(const struct lane *lane);
 /* Why it is not: the broker is away, or what it has read is not stored yet. */
-void lane_trouble(const struct lane *lane, char *why, size_t size);
+void lane_trouble(const struct lane *lane, struct words *why);
 
 /* Reads no more; what it has read is stored and acknowledged. lane_idle: that is done. */
 void lane_stop(struct lane *lane);

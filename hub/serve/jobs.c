@@ -13,6 +13,7 @@
 #include "hub/base/error.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
+#include "hub/base/text.h"
 #include "hub/link/postgres.h"
 #include "hub/live/feed_source.h"
 #include "hub/serve/gateways.h"
@@ -184,7 +185,9 @@ static void end_gateways(struct runner *runner, const struct postgres_error *err
 /* ---- the slow connection's ---- */
 
 static bool build_warnings(struct runner *runner) {
-    buffer_text(&runner->sql, "SELECT onemap.calendar_warning(), onemap.terminal_key_warning()");
+    buffer_text(&runner->sql, "SELECT c.warning, c.warning_zh, k.warning, k.warning_zh FROM (SELECT) one"
+                              " LEFT JOIN onemap.calendar_warning() c ON true"
+                              " LEFT JOIN onemap.terminal_key_warning() k ON true");
     return true;
 }
 
@@ -195,16 +198,17 @@ static void take_warnings(struct runner *runner, int statement, const PGresult *
     (void)statement;
     struct {
         const char *name;
-        char *text;
-        size_t size;
-    } const list[] = {{"calendar", hub_metrics.calendar_warning, sizeof hub_metrics.calendar_warning},
-                      {"terminal_keys", hub_metrics.key_warning, sizeof hub_metrics.key_warning}};
+        struct words *words;
+    } const list[] = {{"calendar", &hub_metrics.calendar_warning}, {"terminal_keys", &hub_metrics.key_warning}};
     for (int i = 0; i < (int)COUNT_OF(list); i++) {
-        const char *warning = PQntuples(result) == 1 ? PQgetvalue(result, 0, i) : "";
-        if (*warning != '\0' && list[i].text[0] == '\0') {
-            log_info(list[i].name, "warning=%s", log_quote(warning));
+        bool there = PQntuples(result) == 1;
+        const char *en = there ? PQgetvalue(result, 0, 2 * i) : "", *zh = there ? PQgetvalue(result, 0, 2 * i + 1) : "";
+        if (*en != '\0' && list[i].words->en[0] == '\0') {
+            log_info(list[i].name, "warning=%s", log_quote(en));
         }
-        snprintf(list[i].text, list[i].size, "%s", warning);
+        snprintf(list[i].words->en, sizeof list[i].words->en, "%s", en);
+        snprintf(list[i].words->zh, sizeof list[i].words->zh, "%s", zh);
+        text_trim(list[i].words->zh);
     }
 }
 

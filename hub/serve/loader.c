@@ -88,17 +88,17 @@ static void take_catalogue(struct loader *loader, int statement, const PGresult 
 /* Settings with which a commit is no promise when the machine fails, or with which room for this configuration runs
  * out: told in the log, and for as long as it is so by `cityhub status`. */
 static void take_settings(const PGresult *rows) {
-    char *text = hub_metrics.database_advice;
-    size_t size = sizeof hub_metrics.database_advice, used = 0;
-    text[0] = '\0';
+    struct words *all = &hub_metrics.database_advice;
+    *all = (struct words){0};
     for (int row = 0; row < PQntuples(rows); row++) {
         const char *setting = PQgetvalue(rows, row, 0), *advice = PQgetvalue(rows, row, 1);
         log_warning("database_setting", "setting=%s advice=%s", setting, log_quote(advice));
-        if (used < size) {
-            used += (size_t)snprintf(text + used, size - used, "%s%s: %s", row == 0 ? "" : "; ", setting, advice);
-        }
+        size_t en = strlen(all->en), zh = strlen(all->zh);
+        snprintf(all->en + en, sizeof all->en - en, "%s%s: %s", row == 0 ? "" : "; ", setting, advice);
+        snprintf(all->zh + zh, sizeof all->zh - zh, "%s%s：%s", row == 0 ? "" : "；", setting, PQgetvalue(rows, row, 2));
     }
-    text_trim(text);
+    text_trim(all->en);
+    text_trim(all->zh);
 }
 
 /* `now()` first: changes up to then are in the answers that follow. */
@@ -259,7 +259,7 @@ static void build(struct loader *loader, enum task task) {
         sql_catalogue(loader);
         break;
     case TASK_SETTINGS:
-        buffer_format(sql, "SELECT a.setting, a.advice FROM onemap.server_advice(%lld, %lld, %d) a",
+        buffer_format(sql, "SELECT a.setting, a.advice, a.advice_zh FROM onemap.server_advice(%lld, %lld, %d) a",
                       (long long)config->retention_observation_days +
                           (long long)config->retention_partitions_ahead_days,
                       (long long)config->http_queries, config_connections(config));

@@ -51,20 +51,20 @@ struct hub {
 
 /* ---- ready or not ---- */
 
-static bool is_ready(void *user, char *why, size_t size) {
+static bool is_ready(void *user, struct words *why) {
     const struct hub *hub = user;
     if (hub->stopping) {
-        snprintf(why, size, "the hub is stopping");
+        words_set(why, "系统正在停止", "the hub is stopping");
     } else if (!loader_connected(hub->loader) || (hub->writer != NULL && !writer_connected(hub->writer))) {
-        snprintf(why, size, "the database is away");
+        words_set(why, "连接不上数据库", "the database is away");
     } else if (!hub->loaded) {
-        snprintf(why, size, "the registry is being loaded");
+        words_set(why, "正在载入台账", "the registry is being loaded");
     } else if (writer_trouble(hub->writer) != NULL) {
-        snprintf(why, size, "nothing can be stored: %s", writer_trouble(hub->writer));
+        words_set(why, "存不进数据：%s", "nothing can be stored: %s", writer_trouble(hub->writer));
     } else {
         for (size_t i = 0; i < hub->lanes_wanted; i++) {
             if (!lane_connected(hub->lanes[i])) {
-                lane_trouble(hub->lanes[i], why, size);
+                lane_trouble(hub->lanes[i], why);
                 return false;
             }
         }
@@ -90,12 +90,12 @@ static void watch_clock(struct hub *hub) {
 
 static void watch_over(uv_timer_t *timer) {
     struct hub *hub = timer->data;
-    char why[256];
+    struct words why;
     watch_clock(hub);
     if (hub->strays != NULL && !hub->stopping) {
         strays_open(hub);
     }
-    if (!is_ready(hub, why, sizeof why)) {
+    if (!is_ready(hub, &why)) {
         hub->listening_since_ms = 0;
     } else if (hub->listening_since_ms == 0) {
         hub->listening_since_ms = clock_now_ms();

@@ -1,6 +1,24 @@
 -- Alarms: rules (limits with their source) and what they found. Threshold rules are evaluated by the hub record by record;
 -- 'derived' ones are raised by SQL (sweeps and checks); 'offline' and 'silent' ones by presence.sql.
 
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('condition ended', '已恢复'),
+    ('rule changed', '规则已更改'),
+    ('rule disabled', '规则已停用')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
+
+CREATE OR REPLACE FUNCTION onemap.alarm_end_zh(reason text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT e.zh FROM onemap.alarm_end e WHERE e.reason = $1), $1)
+$$;
+COMMENT ON FUNCTION onemap.alarm_end_zh(text) IS 'Why an alarm ended, in Chinese; what nobody has put into words stays as it is';
+
+CREATE OR REPLACE FUNCTION onemap.severity_zh(severity text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE $1 WHEN 'info' THEN '提示' WHEN 'minor' THEN '一般' WHEN 'major' THEN '重要' WHEN 'critical' THEN '紧急' ELSE $1 END
+$$;
+COMMENT ON FUNCTION onemap.severity_zh(text) IS 'A severity in Chinese, as the vendors'' guides name it';
+
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_notify() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_catalog.pg_notify('cityhub_rules', '');
@@ -283,6 +301,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.alarm_rule_words(onemap.alarm_rule) IS 'The limit of a rule in words; empty for a rule without one';
 
+CREATE OR REPLACE FUNCTION onemap.alarm_rule_words_zh(r onemap.alarm_rule) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT concat_ws('，', CASE r.comparison WHEN 'above' THEN '高于 ' WHEN 'below' THEN '低于 ' ELSE '等于 ' END || r.threshold,
+        CASE WHEN r.clear_threshold <> r.threshold THEN '恢复值 ' || r.clear_threshold END,
+        CASE WHEN r.duration_s > 0 THEN '持续 ' || r.duration_s || ' 秒' END,
+        to_char(r.window_from, 'HH24:MI') || ' 至 ' || to_char(r.window_to, 'HH24:MI'))
+$$;
+COMMENT ON FUNCTION onemap.alarm_rule_words_zh(onemap.alarm_rule) IS 'The same in Chinese';
+
 -- A derived value is in a unit of its own, which its rule's name says.
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_unit(r onemap.alarm_rule) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -366,7 +393,7 @@ BEGIN
     PERFORM onemap.alarm_rule_set(r.subsystem, r.key, changes);
     SELECT * INTO r FROM onemap.alarm_rule x WHERE x.id = r.id;
     RETURN jsonb_build_object('subsystem', r.subsystem, 'rule', r.key, 'name', r.name_zh, 'limit', onemap.alarm_rule_words(r),
-        'severity', r.severity, 'category', r.category_code, 'enabled', r.enabled, 'source', r.source);
+        'limit_zh', onemap.alarm_rule_words_zh(r), 'severity', r.severity, 'category', r.category_code, 'enabled', r.enabled, 'source', r.source);
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_change(jsonb) IS
     'The county''s change of a rule: {subsystem, rule} and what alarm_rule_set() takes; returns the rule as it is now';

@@ -229,7 +229,7 @@ COMMENT ON FUNCTION onemap.calendar_notice_apply(jsonb) IS
     'whole (CH014) with what is wrong and where; does not lay out the spans';
 
 -- The State Council's notice of a year comes in the November before. What falls into a year without one is counted by a plain week.
-CREATE OR REPLACE FUNCTION onemap.calendar_warning() RETURNS text
+CREATE OR REPLACE FUNCTION onemap.calendar_warning() RETURNS TABLE (warning text, warning_zh text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH reach AS (
         SELECT onemap.local_time(now())::date AS today, onemap.local_time(greatest(
@@ -244,13 +244,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
             least(extract(year FROM r.last_day)::int, extract(year FROM r.today)::int + 10)) y
     )
     SELECT format('no notice of holidays is entered for %s, into which deadlines fall: they are counted by a plain week; '
-        '`cityhub calendar import` enters it', string_agg(y.year::text, ', ' ORDER BY y.year))
+        '`cityhub calendar import` enters it', string_agg(y.year::text, ', ' ORDER BY y.year)),
+        format('还没有录入 %s 年的节假日安排，而有时限落在其中：暂按一般的周计算。请在“文件导入”录入，或用 cityhub calendar import',
+            string_agg(y.year::text, '、' ORDER BY y.year))
     FROM years y WHERE NOT EXISTS (SELECT FROM onemap.calendar_day d
         WHERE d.day BETWEEN make_date(y.year, 1, 2) AND make_date(y.year, 12, 30) AND d.kind = 'holiday')
     HAVING count(*) > 0
 $$;
 COMMENT ON FUNCTION onemap.calendar_warning() IS
-    'What the calendar lacks for deadlines that run or could be set now, in a sentence; NULL if nothing';
+    'What the calendar lacks for deadlines that run or could be set now, in a sentence of each language; no row: nothing';
 GRANT EXECUTE ON FUNCTION onemap.calendar_warning() TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.clock_position(clock text, moment timestamptz) RETURNS numeric

@@ -161,9 +161,8 @@ BEGIN
             CASE WHEN length(record->>'title') > 200 THEN record->>'title' END, record->>'description'), ''), 4000), 'device_code',
             record->>'device_code', 'lon', record->'lon', 'lat', record->'lat', 'attachments', nullif(record->'attachments', '[]'),
         'reason',
-            concat_ws(' ', 'occurred at '
-                || to_char(onemap.local_time(onemap.record_time(record, 'occurred_at_ms')),
-            'YYYY-MM-DD HH24:MI:SS'), 'severity ' || (record->>'severity'))));
+            concat_ws('，', '发生于 ' || to_char(onemap.local_time(onemap.record_time(record, 'occurred_at_ms')),
+                'YYYY-MM-DD HH24:MI:SS'), '级别：' || onemap.severity_zh(record->>'severity'))));
     answer := onemap.case_report(request);
     RETURN answer->>'case';
 END $$;

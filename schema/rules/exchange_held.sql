@@ -1,4 +1,7 @@
 -- Reconciliation with what the platform above itself says it has (对账): the sender asks it every day, and before it sends a month.
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('no difference any more', '已无差异')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.exchange_ask_begin(target text) RETURNS timestamptz
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

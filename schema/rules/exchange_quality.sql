@@ -4,6 +4,9 @@
 
 SELECT onemap.alarm_rule_default('hub', 'upstream_late', '{"name_zh": "上报超过时限", "kind": "derived", "severity": "major",
     "source": "assumed: oldest_s of the target''s file"}');
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('nothing waits too long any more', '已无超时等待的')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.exchange_late_sweep() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -85,7 +85,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         json_build_object('id', a.id, 'subsystem', r.subsystem, 'rule', r.key, 'name_zh', r.name_zh, 'severity', a.severity,
             'device', nullif(a.device_id, 0), 'vendor', coalesce(d.vendor, a.vendor), 'lon', public.ST_X(p.place),
             'lat', public.ST_Y(p.place), 'opened_at', a.opened_at, 'closed_at', a.closed_at, 'value', a.value,
-            'closing_value', a.closing_value, 'close_reason', a.close_reason, 'acknowledged_at', a.acknowledged_at,
+            'closing_value', a.closing_value, 'close_reason', a.close_reason,
+            'close_reason_zh', onemap.alarm_end_zh(a.close_reason), 'acknowledged_at', a.acknowledged_at,
             'acknowledged_by', a.acknowledged_by)::text
     FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id LEFT JOIN onemap.device d ON d.id = a.device_id
         LEFT JOIN onemap.device_state s ON s.device_id = a.device_id

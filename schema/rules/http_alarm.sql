@@ -73,7 +73,8 @@ LANGUAGE sql STABLE AS $$
         'device', d.id, 'device_code', d.code, 'device_zh', d.name_zh, 'vendor', coalesce(d.vendor, a.vendor),
         'department', u.code, 'grid_cell', d.grid_cell, 'lon', public.ST_X(coalesce(s.geom, d.geom)),
         'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'opened_at', a.opened_at, 'closed_at', a.closed_at, 'value', a.value,
-        'closing_value', a.closing_value, 'close_reason', a.close_reason, 'out_of_range', a.detail ? 'out_of_range',
+        'closing_value', a.closing_value, 'close_reason', a.close_reason,
+        'close_reason_zh', onemap.alarm_end_zh(a.close_reason), 'out_of_range', a.detail ? 'out_of_range',
         'text_zh', onemap.alarm_words(a, r.name_zh, coalesce(nullif(d.name_zh, ''), d.code)),
         'acknowledged_at', a.acknowledged_at, 'acknowledged_by', a.acknowledged_by,
         'comment_count', (SELECT count(*) FROM onemap.alarm_comment c WHERE c.alarm_id = a.id
@@ -121,7 +122,7 @@ COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: th
 CREATE OR REPLACE FUNCTION onemap.http_alarm(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (onemap.http_alarm_entry(a, m.moment) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
-        'unit', onemap.alarm_rule_unit(r), 'source', r.source, 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'limit_zh', onemap.alarm_rule_words_zh(r), 'unit', onemap.alarm_rule_unit(r), 'source', r.source, 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', c.id, 'said_at', c.said_at,
             'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c
             WHERE c.alarm_id = a.id AND (m.moment IS NULL OR c.said_at <= m.moment))))::json

@@ -5,6 +5,9 @@ INSERT INTO onemap.setting (key, value, comment_zh) VALUES
     ('open311_media_token', 'open311-media', 'Open311：取图程序上传附件所用令牌的名字'),
     ('open311_media_patience', '3 days', 'Open311：图片取不到时重试多久，之后记入案卷日志')
 ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('all are fetched, or tried', '已全部取到，或试过')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.open311_media(typed text, OUT kept text, OUT refused boolean)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -7,6 +7,13 @@ SELECT onemap.alarm_rule_default(s.key, 'device_offline', jsonb_build_object('ki
     onemap.alarm_rule_default(s.key, 'vendor_silent', jsonb_build_object('kind', 'silent', 'name_zh', '厂商平台失联',
         'severity', 'major', 'source', 'assumed: the vendor''s silent_after'))
 FROM onemap.subsystem s;
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('records arrive again', '已恢复上报'),
+    ('device retired', '设备已停用'),
+    ('all its devices are retired', '设备已全部停用'),
+    ('vendor revoked', '厂商已停用'),
+    ('its devices tell of now again', '设备已恢复按时上报')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 -- Silence. While a whole vendor is silent its devices are not alarmed one by one, and when it is back each has its time to
 -- follow; time in which the hub itself did not listen counts against nobody. A device whose kind is not known yet

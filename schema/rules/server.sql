@@ -14,14 +14,18 @@ COMMENT ON FUNCTION onemap.server_locks_wanted(bigint, bigint) IS
     'Locks that so many readers beside the hub''s own sweeps may hold at once, over so many days of observations';
 
 CREATE OR REPLACE FUNCTION onemap.server_advice(days bigint, readers bigint, connections bigint)
-    RETURNS TABLE (setting text, advice text)
+    RETURNS TABLE (setting text, advice text, advice_zh text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT s.name, 'it is off: what is acknowledged may be lost when the machine fails; switch it on'
+    SELECT s.name, 'it is off: what is acknowledged may be lost when the machine fails; switch it on',
+        '已关闭：机器故障时，已确认收下的数据可能丢失，请打开'
     FROM pg_settings s WHERE s.name IN ('fsync', 'full_page_writes') AND s.setting = 'off'
     UNION ALL
     SELECT 'max_locks_per_transaction', format('it is %s, which makes %s locks: reading %s days of data may need %s, and then '
         'nothing can be stored; set it to %s or more, and start the server anew', onemap.server_number('max_locks_per_transaction'),
-        room.locks, days, wanted.locks, ceil(wanted.locks::numeric / room.sessions))
+        room.locks, days, wanted.locks, ceil(wanted.locks::numeric / room.sessions)),
+        format('现为 %s，共 %s 个锁；读 %s 天的数据可能要 %s 个，不够时什么都存不进。请设为 %s 以上，并重启数据库',
+            onemap.server_number('max_locks_per_transaction'), room.locks, days, wanted.locks,
+            ceil(wanted.locks::numeric / room.sessions))
     FROM (SELECT r.sessions, r.sessions * onemap.server_number('max_locks_per_transaction') AS locks
           FROM (SELECT (onemap.server_number('max_connections') + onemap.server_number('max_prepared_transactions'))::bigint
                 AS sessions) r) room,
@@ -30,12 +34,15 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     UNION ALL
     SELECT 'max_connections', format('it is %s, %s of them for superusers: the hub holds %s, and commands and people need some '
         'more; set it to %s or more, and start the server anew', onemap.server_number('max_connections'),
-        onemap.server_number('superuser_reserved_connections'), connections, wanted.number)
+        onemap.server_number('superuser_reserved_connections'), connections, wanted.number),
+        format('现为 %s，其中 %s 个留给超级用户；系统占用 %s 个，命令和人员还要一些。请设为 %s 以上，并重启数据库',
+            onemap.server_number('max_connections'), onemap.server_number('superuser_reserved_connections'), connections,
+            wanted.number)
     FROM (SELECT connections + 10 + onemap.server_number('superuser_reserved_connections') AS number) wanted
     WHERE wanted.number > onemap.server_number('max_connections')
 $$;
 COMMENT ON FUNCTION onemap.server_advice(bigint, bigint, bigint) IS
     'Which settings of the server do not fit a hub that keeps so many days, answers so many queries at once, and holds so many '
-    'connections; and what to do';
+    'connections; and what to do, in both languages';
 GRANT EXECUTE ON FUNCTION onemap.server_advice(bigint, bigint, bigint), onemap.server_number(text),
     onemap.server_locks_wanted(bigint, bigint) TO cityhub_hub;

@@ -82,15 +82,18 @@ END $$;
 COMMENT ON FUNCTION onemap.gateway_key(text, jsonb) IS
     'What a gateway says of a terminal''s key: {identity, used_ms: when the one that it uses was made} or {identity, asked: true}';
 
-CREATE OR REPLACE FUNCTION onemap.terminal_key_warning() RETURNS text
+CREATE OR REPLACE FUNCTION onemap.terminal_key_warning() RETURNS TABLE (warning text, warning_zh text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%s terminals have had their SM4 key for more than %s days, the longest %s: `cityhub terminal tell --command '
-        'new_key` gives another', count(*), onemap.setting('terminal_key_days'),
-        (array_agg(t.identity ORDER BY t.sm4_key_at, t.id))[1])
-    FROM onemap.terminal t
-    WHERE t.revoked_at IS NULL AND t.sm4_key IS NOT NULL
-      AND t.sm4_key_at < now() - make_interval(days => onemap.setting('terminal_key_days')::int)
-    HAVING count(*) > 0
+            'new_key` gives another', k.many, k.days, k.oldest),
+        format('%s 台终端的 SM4 密钥已用 %s 天以上，最久的是 %s。请更换：cityhub terminal tell --command new_key',
+            k.many, k.days, k.oldest)
+    FROM (SELECT count(*) AS many, onemap.setting('terminal_key_days') AS days,
+              (array_agg(t.identity ORDER BY t.sm4_key_at, t.id))[1] AS oldest
+          FROM onemap.terminal t
+          WHERE t.revoked_at IS NULL AND t.sm4_key IS NOT NULL
+              AND t.sm4_key_at < now() - make_interval(days => onemap.setting('terminal_key_days')::int)) k
+    WHERE k.many > 0
 $$;
 COMMENT ON FUNCTION onemap.terminal_key_warning() IS
     'Whose SM4 key is older than terminal_key_days (HJ 212-2025: 90), in a sentence; NULL if nobody''s';

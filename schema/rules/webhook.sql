@@ -9,6 +9,9 @@ ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 
 SELECT onemap.alarm_rule_default('hub', 'webhook_disabled', '{"name_zh": "订阅推送已停用", "kind": "derived", "severity": "minor",
     "source": "assumed: setting webhook_patience"}');
+INSERT INTO onemap.alarm_end (reason, zh) VALUES
+    ('resumed, or ended', '已恢复，或已结束')
+ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.webhook_check(sent jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -17,10 +17,9 @@ struct probe {
     struct server *server;
 };
 
-static bool always_ready(void *user, char *why, size_t size) {
+static bool always_ready(void *user, struct words *why) {
     (void)user;
     (void)why;
-    (void)size;
     return true;
 }
 

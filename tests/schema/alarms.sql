@@ -1,6 +1,6 @@
 -- Alarm rules and alarms, and silence of devices and vendors.
 BEGIN;
-SELECT plan(97);
+SELECT plan(100);
 
 CREATE FUNCTION pg_temp.rule(the_key text) RETURNS int LANGUAGE sql AS $$ SELECT id FROM onemap.alarm_rule WHERE subsystem = 'dust' AND key = the_key $$;
 CREATE FUNCTION pg_temp.open_alarms(the_key text) RETURNS int LANGUAGE sql AS $$
@@ -263,5 +263,12 @@ SELECT matches(pg_temp.behind(), ' t$', 'and the alarm ends by itself');
 UPDATE onemap.device_state s SET observed_at = s.last_seen_at - interval '3 hours', online = true;
 UPDATE onemap.device_kind k SET offline_after = '1 day' WHERE k.subsystem = 'dust' AND k.key = 'site_monitor';
 SELECT is(onemap.presence_clock_sweep(), 0, 'of a kind that is heard once a day nothing newer is expected');
+-- A function that ends alarms says why in a sentence, which is to be in onemap.alarm_end.
+SELECT is_empty($$SELECT p.proname, m.m[1] FROM pg_proc p, regexp_matches(p.prosrc, '''([a-z]+(?:,? [a-z]+)+)''', 'g') m (m)
+    WHERE p.pronamespace = 'onemap'::regnamespace AND p.prosrc ~ 'alarm_(close|clear|settle)\(|close_reason = '
+        AND NOT EXISTS (SELECT FROM onemap.alarm_end e WHERE e.reason = m.m[1])$$, 'each end of an alarm has its words in Chinese');
+SELECT is(onemap.alarm_end_zh('records arrive again') || onemap.alarm_end_zh('x'), '已恢复上报x', 'and what has none stays');
+SELECT is(onemap.alarm_rule_words_zh(r), '高于 120，恢复值 110，持续 60 秒，22:00 至 06:00', 'a limit in Chinese') FROM jsonb_populate_record(NULL::onemap.alarm_rule,
+    '{"comparison": "above", "threshold": 120, "clear_threshold": 110, "duration_s": 60, "window_from": "22:00", "window_to": "06:00"}') r;
 SELECT * FROM finish();
 ROLLBACK;

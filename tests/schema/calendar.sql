@@ -2,7 +2,7 @@
 -- days of an earlier one; a year without one is told before a deadline falls into it.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(60);
+SELECT plan(61);
 CREATE FUNCTION test.problems(notices text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(': ', nullif(p.place, ''), p.problem), ' / ' ORDER BY p.place) FROM onemap.calendar_import_problems(notices::jsonb) p
 $$;
@@ -76,21 +76,22 @@ SELECT is((SELECT max(d.day) FROM onemap.calendar_day d), make_date(extract(year
 -- ---- a year without a notice ----
 UPDATE onemap.calendar_day d SET kind = 'holiday', working = false, name_zh = '元旦', source = 'known'
 WHERE d.day = make_date(extract(year FROM d.day)::int, 1, 2);
-SELECT is(onemap.calendar_warning(), NULL, 'every year has its notice: no warning');
+SELECT is((SELECT w.warning FROM onemap.calendar_warning() w), NULL, 'every year has its notice: no warning');
 UPDATE onemap.calendar_day d SET kind = CASE WHEN extract(isodow FROM d.day) < 6 THEN 'workday' ELSE 'weekend' END, working = extract(isodow FROM d.day) < 6, source = '', name_zh = ''
 WHERE extract(year FROM d.day) = extract(year FROM onemap.local_time(now()));
-SELECT is(onemap.calendar_warning(), format('no notice of holidays is entered for %s, into which deadlines fall: they are counted by a plain week; `cityhub calendar import` enters it',
+SELECT is((SELECT w.warning FROM onemap.calendar_warning() w), format('no notice of holidays is entered for %s, into which deadlines fall: they are counted by a plain week; `cityhub calendar import` enters it',
     to_char(onemap.local_time(now()), 'YYYY')), 'the year that runs');
+SELECT matches((SELECT w.warning_zh FROM onemap.calendar_warning() w), '还没有录入 ' || to_char(onemap.local_time(now()), 'YYYY') || ' 年的节假日安排', 'in Chinese, too');
 UPDATE onemap.calendar_day d SET kind = 'holiday', working = false, name_zh = '元旦', source = 'known'
 WHERE d.day = make_date(extract(year FROM onemap.local_time(now()))::int, 1, 2);
-SELECT is(onemap.calendar_warning(), NULL, 'has one again');
+SELECT is((SELECT w.warning FROM onemap.calendar_warning() w), NULL, 'has one again');
 UPDATE onemap.calendar_day d SET kind = CASE WHEN extract(isodow FROM d.day) < 6 THEN 'workday' ELSE 'weekend' END, working = extract(isodow FROM d.day) < 6, source = '', name_zh = ''
 WHERE extract(year FROM d.day) = extract(year FROM onemap.local_time(now())) + 2;
-SELECT is(onemap.calendar_warning(), NULL, 'the year after the next has none, and nothing falls into it');
+SELECT is((SELECT w.warning FROM onemap.calendar_warning() w), NULL, 'the year after the next has none, and nothing falls into it');
 SELECT test.act(r.code, 'grant_extension', 'leader', '{"amount": 1000}') FROM (SELECT test.drive('handling') AS code) r,
     LATERAL test.act(r.code, 'ask_extension', 'department', '{"amount": 1000}');
 UPDATE onemap.case_record r SET deadline_at = now() + interval '25 months' WHERE r.state = 'handling';
-SELECT matches(onemap.calendar_warning(), to_char(onemap.local_time(now()) + interval '2 years', 'YYYY'), 'until a deadline does');
+SELECT matches((SELECT w.warning FROM onemap.calendar_warning() w), to_char(onemap.local_time(now()) + interval '2 years', 'YYYY'), 'until a deadline does');
 
 -- ---- office hours ----
 SELECT throws_ok(format('SELECT onemap.calendar_office_import(%L)', x.settings), 'CH014', NULL, 'refused: ' || x.settings) FROM (VALUES

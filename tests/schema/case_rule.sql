@@ -133,7 +133,7 @@ SELECT is((SELECT (r.supervision_count, r.reminder_count)::text FROM onemap.case
 SELECT is(onemap.case_put('dust', 'sites', '{"case_code": "A1", "occurred_at_ms": 1763700000000, "category_code": "20302", "title": "扬尘", "device_code": "D1", "severity": "major",
     "attachments": [{"uri": "http://x/1.jpg", "sha256": "0000000000000000000000000000000000000000000000000000000000000000", "size_bytes": 5, "media_type": "image/jpeg"}]}'), 'accepted', 'a subsystem reports');
 SELECT is((SELECT (r.source, r.state, r.category_code, r.grid_cell, r.vendor)::text FROM onemap.case_record r WHERE r.external_code = 'A1'), '(subsystem,reported,20302,410221001001001,sites)', 'it is a case');
-SELECT is((SELECT (test.last(r.code)).reason FROM onemap.case_record r WHERE r.external_code = 'A1'), 'occurred at 2025-11-21 12:40:00 severity major', 'with its own time and severity');
+SELECT is((SELECT (test.last(r.code)).reason FROM onemap.case_record r WHERE r.external_code = 'A1'), '发生于 2025-11-21 12:40:00，级别：重要', 'with its own time and severity');
 SELECT is(onemap.case_put('dust', 'sites', '{"case_code": "A1", "occurred_at_ms": 1763700000000}'), 'duplicate', 'told again');
 SELECT throws_ok($$SELECT onemap.case_put('dust', 'sites', '{"case_code": "A2", "category_code": "29999"}')$$, 'CH002', NULL, 'a category that is not');
 SELECT onemap.case_put('dust', 'sites', jsonb_build_object('case_code', 'A9', 'occurred_at_ms', 1763700000000, 'title', repeat('长', 230), 'description', 'x'));

@@ -26,7 +26,7 @@ SELECT is((SELECT ROW(f.subsystem, d.code, f.lon, f.lat)::text FROM onemap.feed_
     '(dust,chengguan,114.76,34.56)', 'has its device''s department and place');
 SELECT is((SELECT f.body::jsonb - '{opened_at,name_zh}'::text[] FROM onemap.feed_changes('1:1:', 10) f), jsonb_build_object('id', :alarm,
     'subsystem', 'dust', 'rule', 't_rule', 'severity', 'major', 'device', :site, 'vendor', 'sites', 'lon', 114.76, 'lat', 34.56,
-    'closed_at', NULL, 'value', 5, 'closing_value', NULL, 'close_reason', NULL, 'acknowledged_at', NULL, 'acknowledged_by', NULL), 'and says what it is');
+    'closed_at', NULL, 'value', 5, 'closing_value', NULL, 'close_reason', NULL, 'close_reason_zh', NULL, 'acknowledged_at', NULL, 'acknowledged_by', NULL), 'and says what it is');
 SELECT onemap.alarm_close(:rule, :site, '', now(), 4, 'condition ended');
 SELECT is((SELECT array_agg(f.body::jsonb->>'close_reason') FROM onemap.feed_changes('1:1:', 10) f), '{condition ended}'::text[], 'changed twice, it is told once, as it is');
 SELECT pg_temp.forget(), onemap.alarm_close(:rule, :site, '', now(), 4, 'again');

@@ -1,6 +1,6 @@
 -- Settings of the server that do not fit the hub: told by name, with what to set.
 BEGIN;
-SELECT plan(7);
+SELECT plan(8);
 -- The tests' server runs without fsync.
 SELECT is((SELECT array_agg(a.setting) FROM onemap.server_advice(1, 1, 1) a), '{fsync}', 'a small county fits the server of the tests, but for fsync');
 CREATE FUNCTION pg_temp.server_advice(days bigint, readers bigint, connections bigint) RETURNS TABLE (setting text, advice text) LANGUAGE sql AS $$
@@ -13,5 +13,6 @@ SELECT is_empty(format($$SELECT * FROM pg_temp.server_advice(%s, 0, 1)$$, curren
     * (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int) / 5), 'exactly enough is enough');
 SELECT is((SELECT array_agg(a.setting) FROM pg_temp.server_advice(1, 1, current_setting('max_connections')::int - 10) a), '{max_connections}', 'too many connections');
 SELECT matches((SELECT a.advice FROM pg_temp.server_advice(1, 1, 1000) a), 'the hub holds 1000, .* set it to 1013 or more', 'says how many');
+SELECT is((SELECT count(*) FROM onemap.server_advice(100000, 1000, 100000) a WHERE a.advice_zh ~ '[一-龥]' AND a.advice !~ '[一-龥]'), 3::bigint, 'each in Chinese, too');
 SELECT * FROM finish();
 ROLLBACK;

@@ -1,6 +1,6 @@
 -- Keys of monitors: a new one is made once, given by a command that does not show it, and takes the old one's place when it is used.
 BEGIN;
-SELECT plan(28);
+SELECT plan(29);
 SELECT onemap.vendor_add('{"subsystem": "dust", "vendor": "acme"}');
 SELECT onemap.terminal_add(jsonb_build_object('protocol', 'hj212', 'identity', 'MN-1', 'subsystem', 'dust', 'vendor', 'acme', 'sm4_key', repeat('30', 16)));
 SELECT onemap.terminal_add('{"protocol": "hj212", "identity": "MN-2", "subsystem": "dust", "vendor": "acme"}');
@@ -53,11 +53,12 @@ SELECT is(pg_temp.say('{"identity": "MN-1"}') || pg_temp.say('{"identity": "MN-1
 -- ---- by hand ----
 SELECT onemap.terminal_add(jsonb_build_object('protocol', 'hj212', 'identity', 'MN-1', 'subsystem', 'dust', 'vendor', 'acme', 'sm4_key', repeat('31', 16)));
 SELECT is(pg_temp.listed() - '{protocol,identity,subsystem,vendor,device}'::text[], jsonb_build_object('sm4_key', repeat('31', 16)), 'another key by hand is the only one');
-SELECT is(onemap.terminal_key_warning(), NULL, 'nobody is warned of a new key');
+SELECT is((SELECT w.warning FROM onemap.terminal_key_warning() w), NULL, 'nobody is warned of a new key');
 UPDATE onemap.terminal t SET sm4_key_at = now() - interval '91 days' WHERE t.identity = 'MN-1';
-SELECT matches(onemap.terminal_key_warning(), '^1 terminals .* 90 days, the longest MN-1:', 'but of one of 91 days');
+SELECT matches((SELECT w.warning FROM onemap.terminal_key_warning() w), '^1 terminals .* 90 days, the longest MN-1:', 'but of one of 91 days');
+SELECT is((SELECT w.warning_zh FROM onemap.terminal_key_warning() w), '1 台终端的 SM4 密钥已用 90 天以上，最久的是 MN-1。请更换：cityhub terminal tell --command new_key', 'in Chinese, too');
 SELECT onemap.terminal_revoke('{"protocol": "hj212", "identity": "MN-1"}');
-SELECT is(onemap.terminal_key_warning(), NULL, 'not of who may not speak');
+SELECT is((SELECT w.warning FROM onemap.terminal_key_warning() w), NULL, 'not of who may not speak');
 SELECT is((SELECT t.sm4_key IS NULL AND t.sm4_next IS NULL FROM onemap.terminal t WHERE t.identity = 'MN-1'), true, 'its keys are gone');
 SELECT * FROM finish();
 ROLLBACK;

@@ -47,10 +47,10 @@ struct fixture {
 
 static struct fixture server;
 
-static inline bool source_ready(void *user, char *why, size_t size) {
+static inline bool source_ready(void *user, struct words *why) {
     struct fixture *self = user;
     if (!self->ready) {
-        snprintf(why, size, "the database is away");
+        words_set(why, "连接不上数据库", "the database is away");
     }
     return self->ready;
 }

@@ -89,12 +89,14 @@ static void test_first_round(void **state) {
          {.expects = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT onemap.rollup_run('{}'::uuid[], NULL); COMMIT"},
          {.expects = "onemap.presence_sweep('epoch'::timestamptz + 42000 * interval '1 millisecond')"},
          {.expects = "SELECT p FROM pg_catalog.unnest(onemap.sweep_run()) p"},
-         {.expects = "SELECT onemap.calendar_warning(), onemap.terminal_key_warning()",
-          .answers = {ANSWER("calendar", 2, "2027 has no notice", "1 terminal")}},
+         {.expects = "SELECT c.warning, c.warning_zh, k.warning, k.warning_zh FROM (SELECT) one",
+          .answers = {ANSWER("calendar", 4, "2027 has no notice", "2027 年没有", "1 terminal", "1 台终端")}},
          {.expects = "SELECT onemap.pack_step((now() AT TIME ZONE 'UTC')::date - 7)",
           .answers = {ANSWER("pack_step", 1, "done")}});
-    assert_string_equal(hub_metrics.calendar_warning, "2027 has no notice");
-    assert_string_equal(hub_metrics.key_warning, "1 terminal");
+    assert_string_equal(hub_metrics.calendar_warning.en, "2027 has no notice");
+    assert_string_equal(hub_metrics.calendar_warning.zh, "2027 年没有");
+    assert_string_equal(hub_metrics.key_warning.en, "1 terminal");
+    assert_string_equal(hub_metrics.key_warning.zh, "1 台终端");
     assert_int_equal(pacing->dropped, 1);
     PLAY(&pacing->world->loop, quick(),
          {.expects = "SELECT (SELECT count(*) FROM onemap.device_state",

@@ -145,19 +145,20 @@ static void test_settings(void **state) {
     fake_postgres_play(&loading->world->loop, one(), good, 1);
     captured_begin(&captured, stderr);
     PLAY(&loading->world->loop, one(),
-         {.expects = "SELECT a.setting, a.advice FROM onemap.server_advice(737, 4, 15) a",
+         {.expects = "SELECT a.setting, a.advice, a.advice_zh FROM onemap.server_advice(737, 4, 15) a",
           .answers = {
-              ANSWER("server_advice", 2, "fsync", "it is off", "max_locks_per_transaction", "set it to 192 or more")}});
+              ANSWER("server_advice", 3, "fsync", "it is off", "已关闭", "max_locks_per_transaction", "set it to 192 or more", "请设为 192 以上")}});
     const char *said = captured_end(&captured);
     captured_expect(said, "event=database_setting setting=fsync advice=\"it is off\"");
     captured_expect(said, "event=database_setting setting=max_locks_per_transaction advice=\"set it to 192 or more\"");
-    assert_string_equal(hub_metrics.database_advice,
+    assert_string_equal(hub_metrics.database_advice.en,
                         "fsync: it is off; max_locks_per_transaction: set it to 192 or more");
+    assert_string_equal(hub_metrics.database_advice.zh, "fsync：已关闭；max_locks_per_transaction：请设为 192 以上");
     play_from(loading, CATCH_UP);
     assert_int_equal(loading->loaded, 1);
     fake_postgres_lose(one());
     play_lost(loading);
-    assert_string_equal(hub_metrics.database_advice, "");
+    assert_string_equal(hub_metrics.database_advice.en, "");
 }
 
 /* Which days there are is known before a lane is opened, and asked anew when the retention has dropped some. */

@@ -16,16 +16,16 @@ export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
     "the hub's warnings are in the page's language, whichever there are, and its last problem is there": async () => {
       const window = await enter(CENTRE, "#/desk");
       const { page } = window;
-      // The database's own sentences: a word that is changed there has to be changed here.
+      // The database's own sentences.
       const warnings = await county("warnings");
       for (const name of ["calendar", "terminal_keys", "database_settings"]) expect(SENTENCE.test(warnings[name]), `${name}: ${warnings[name]}`);
-      await status(page, { ...warnings, last_problem: { at: "2026-11-27T00:00:12Z", text: "postgres: gone <b>" }, ready: false, why: "lane hub-dust-1 waits until its messages are stored, for 12 s now: that takes long" });
+      await status(page, { ...warnings, last_problem: { at: "2026-11-27T00:00:12Z", text: "postgres: gone <b>" }, ready: false, why: "lane hub-dust-1 is not connected to the broker", why_zh: "通道 hub-dust-1 没有连上消息服务器" });
       await page.evaluate(() => (location.hash = "#/operate"));
       await page.waitForSelector("[data-warning]");
       const said = await page.locator("[data-warning]").allInnerTexts();
       expect(said.length === 3, said.join("\n"));
       for (const sentence of [...said, await text(page, ".operate p")]) expect(!SENTENCE.test(sentence.replace(/cityhub [-a-z_ ]+/g, "")), sentence);
-      expect((await text(page, ".operate p")).includes("通道 hub-dust-1 的消息等待入库，已 12 秒"), await text(page, ".operate p"));
+      expect((await text(page, ".operate p")).includes("通道 hub-dust-1 没有连上消息服务器"), await text(page, ".operate p"));
       const last = await text(page, "[data-problem]");
       expect(last.includes("2026-11-27 08:00:12") && last.includes("postgres: gone <b>"), last);
       await check(page, "warnings");

@@ -23,6 +23,9 @@ export function dictionary<K extends string>(zh: Record<K, string>, en: Record<N
     });
 }
 
+/** What the API says in both languages. */
+export const said = (zh: string | null | undefined, en: string | null | undefined): string => (language.value === "en" ? en : zh) ?? "";
+
 /** Names one after the other. */
 export const listed = (names: string[]): string => names.join(language.value === "zh" ? "、" : ", ");
 

@@ -7,7 +7,6 @@ import { coded } from "../../lib/codes.ts";
 import { departmentName } from "../../lib/county.ts";
 import { ago, coordinates, dateTime, duration, number as numberText, shortTime } from "../../lib/format.ts";
 import { linkMoment } from "../../lib/moment.ts";
-import { hubWords } from "../../lib/hub-words.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { isLeft, listen } from "../../lib/stream.ts";
@@ -101,7 +100,7 @@ export function Journal({ entries, words, since = 0 }: { entries: Entry[]; words
             {entry.department !== null && entry.previous_department !== null && entry.previous_department !== entry.department && ` → ${departmentName(entry.department)}`}
           </span>
           {entry.flags.length > 0 && <em class="warn"> {entry.flags.map((flag) => coded(flag, FLAGS[flag])).join(" ")}</em>}
-          {entry.reason !== null && entry.reason !== "" && <div class="desk-reason">{entry.role === "system" ? hubWords(entry.reason) : entry.reason}</div>}
+          {entry.reason !== null && entry.reason !== "" && <div class="desk-reason">{entry.reason}</div>}
         </li>
       ))}
     </ol>

@@ -5,11 +5,11 @@ import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
 import { severityName } from "../../lib/codes.ts";
 import { departmentName, subsystemName } from "../../lib/county.ts";
 import { ago, dateTimeSeconds, quantity } from "../../lib/format.ts";
-import { hubWords } from "../../lib/hub-words.ts";
 import { link, route } from "../../lib/router.ts";
 import { may } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
 import type { Alarm } from "../../lib/types.ts";
+import { said } from "../../lib/words.ts";
 import { Facts } from "../../part/facts.tsx";
 import { Failed } from "../../part/states.tsx";
 import { Place, Waiting, type PanelProperties } from "./panel.tsx";
@@ -18,9 +18,11 @@ import { t } from "./words.ts";
 
 interface AlarmDetail extends Alarm {
   limit: string | null;
+  limit_zh: string | null;
   unit: string | null;
   source: string | null;
   close_reason: string | null;
+  close_reason_zh: string | null;
   comments: { id: number; said_at: string; author: string; words: string }[];
 }
 
@@ -74,9 +76,9 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
       <Facts
         rows={[
           [t("since"), `${dateTimeSeconds(alarm.opened_at)} (${ago(alarm.opened_at)})`],
-          ...(alarm.closed_at === null ? [] : [[t("ended"), `${dateTimeSeconds(alarm.closed_at)} ${hubWords(alarm.close_reason ?? "")}`] as [string, string]]),
+          ...(alarm.closed_at === null ? [] : [[t("ended"), `${dateTimeSeconds(alarm.closed_at)} ${said(alarm.close_reason_zh, alarm.close_reason)}`] as [string, string]]),
           [t("value"), quantity(alarm.value, alarm.unit)],
-          [alarm.unit === null ? t("limit") : t("limitIn", alarm.unit), `${hubWords(alarm.limit ?? "") || "–"} ${alarm.source ?? ""}`],
+          [alarm.unit === null ? t("limit") : t("limitIn", alarm.unit), `${said(alarm.limit_zh, alarm.limit) || "–"} ${alarm.source ?? ""}`],
           [t("device"), alarm.device === null ? "–" : <a href={link(`map/device/${alarm.device}`, route.value.parameters)}>{alarm.device_zh ?? alarm.device_code}</a>],
           [t("subsystem"), subsystemName(alarm.subsystem)],
           [t("department"), departmentName(alarm.department)],

@@ -4,7 +4,6 @@ import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { ago, dateTime } from "../../lib/format.ts";
-import { hubWords } from "../../lib/hub-words.ts";
 import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
 import { listen, isLeft } from "../../lib/stream.ts";
@@ -61,7 +60,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
       <ol class="journal">
         {one.journal.map((entry) => (
           <li key={entry.seq}>
-            <time>{dateTime(entry.at)}</time> {actionOf(entry)} <span class="quiet">{[entry.actor, entry.role === "system" ? hubWords(entry.reason ?? "") : entry.reason].filter(Boolean).join(" · ")}</span>
+            <time>{dateTime(entry.at)}</time> {actionOf(entry)} <span class="quiet">{[entry.actor, entry.reason].filter(Boolean).join(" · ")}</span>
           </li>
         ))}
       </ol>

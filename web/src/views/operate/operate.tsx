@@ -4,10 +4,10 @@ import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
 import { ago, dateTimeSeconds, duration, now, number } from "../../lib/format.ts";
-import { hubWords } from "../../lib/hub-words.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { listen } from "../../lib/stream.ts";
+import { said } from "../../lib/words.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
 import { t as importWords } from "./import-words.ts";
@@ -46,9 +46,13 @@ interface Hub {
   uptime_s: number;
   ready: boolean;
   why: string | null;
+  why_zh: string | null;
   calendar: string | null;
+  calendar_zh: string | null;
   terminal_keys: string | null;
+  terminal_keys_zh: string | null;
   database_settings: string | null;
+  database_settings_zh: string | null;
   last_problem: { at: string; text: string } | null;
   database: { connected: boolean; losses: number; writer_queue: number };
   subsystems: Subsystem[];
@@ -92,7 +96,7 @@ function Health(): JSX.Element {
     [t("uptime"), duration(hub.uptime_s), ""],
     [t("version"), hub.version, ""],
   ];
-  const warnings = ([[t("calendar"), hub.calendar], [t("terminalKeys"), hub.terminal_keys], [t("settings"), hub.database_settings]] as const).filter(([, text]) => text !== null);
+  const warnings = ([[t("calendar"), said(hub.calendar_zh, hub.calendar)], [t("terminalKeys"), said(hub.terminal_keys_zh, hub.terminal_keys)], [t("settings"), said(hub.database_settings_zh, hub.database_settings)]] as const).filter(([, text]) => text !== "");
   // Those that wait, not the hub's counter since its start: the list behind the number has as many.
   const held = (subsystem: string): JSX.Element | string => {
     if (reasons.data === undefined) return "–";
@@ -121,7 +125,7 @@ function Health(): JSX.Element {
       {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
       <p>
         <strong class={hub.ready ? "good" : "bad"}>
-          {hub.ready ? "●" : "▲"} {hub.ready ? t("ready") : t("notReady", hubWords(hub.why ?? ""))}
+          {hub.ready ? "●" : "▲"} {hub.ready ? t("ready") : t("notReady", said(hub.why_zh, hub.why))}
         </strong>
       </p>
       <dl class="operate-facts">
@@ -134,7 +138,7 @@ function Health(): JSX.Element {
       </dl>
       {warnings.map(([name, text]) => (
         <p key={name} class="warn" data-warning>
-          {name}: {hubWords(text ?? "")}
+          {name}: {text}
         </p>
       ))}
       {hub.last_problem !== null && (
