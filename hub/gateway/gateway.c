@@ -44,7 +44,8 @@ static bool is_ready(void *user, struct words *why) {
     const struct gateway *gateway = user;
     if (gateway->stopping || !upstream_ready(gateway->upstream)) {
         bool stopping = gateway->stopping;
-        words_set(why, stopping ? "网关正在停止" : "连接不上消息服务器", stopping ? "the gateway is stopping" : "the broker is away");
+        words_set(why, stopping ? "网关正在停止" : "连接不上消息服务器",
+                  stopping ? "the gateway is stopping" : "the broker is away");
         return false;
     }
     return true;

@@ -58,10 +58,11 @@ static bool is_class(const struct postgres_error *error, const char *classes) {
     return class[0] != '\0' && strstr(classes, class) != NULL;
 }
 
-/* A rule said no: its code, and what it says. */
+/* A rule said no: its code, and what it says, also in Chinese if it does. */
 static void problem_of_rule(const struct request *request, struct problem *problem, const char *code,
-                            const char *detail, const char *hint) {
-    problem_set(problem, PROBLEM_RULE, request->language, "%s", "%s", detail);
+                            const char *detail, const char *detail_zh, const char *hint) {
+    bool chinese = request->language == LANGUAGE_ZH && ((unsigned char)detail_zh[0] & 0x80) != 0;
+    problem_set(problem, PROBLEM_RULE, request->language, "%s", "%s", chinese ? detail_zh : detail);
     snprintf(problem->code, sizeof problem->code, "%s", code);
     snprintf(problem->hint, sizeof problem->hint, "%s", hint);
     text_trim(problem->hint);
@@ -73,7 +74,7 @@ static void refuse_by_error(struct request *request, const struct postgres_error
     static const char *const bad_bodies[] = {"22P02", "22P05", "54001"}; /* no JSON, a NUL in it, nested too deep */
     if (strncmp(error->sqlstate, "CH", 2) == 0) {
         struct problem problem;
-        problem_of_rule(request, &problem, error->sqlstate, error->message, error->hint);
+        problem_of_rule(request, &problem, error->sqlstate, error->message, error->detail, error->hint);
         request_refuse_with(request, &problem);
         return;
     }
@@ -213,7 +214,7 @@ static const char *take_first(struct query *query, const PGresult *row) {
     query->refused = words_of(row, "code")[0] != '\0';
     if (query->refused) {
         problem_of_rule(query->request, &query->problem, words_of(row, "code"), words_of(row, "detail"),
-                        words_of(row, "hint"));
+                        words_of(row, "detail_zh"), words_of(row, "hint"));
     }
     return NULL;
 }

@@ -570,7 +570,8 @@ void lane_trouble(const struct lane *lane, struct words *why) {
         double lag_s = metrics_lane_lag_s(metrics);
         if (metrics->failure[0] == '\0') {
             words_set(why, "通道 %s 的消息等待入库，已 %.0f 秒",
-                      "lane %s waits until its messages are stored, for %.0f s now: that takes long", lane->name, lag_s);
+                      "lane %s waits until its messages are stored, for %.0f s now: that takes long", lane->name,
+                      lag_s);
         } else {
             words_set(why, "通道 %s 的消息等待入库，已 %.0f 秒：%s",
                       "lane %s waits until its messages are stored, for %.0f s now: %s", lane->name, lag_s,

@@ -278,10 +278,12 @@ static void note_error(struct postgres *session, const PGresult *result) {
     }
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
     const char *outermost = context == NULL ? NULL : strrchr(context, '\n');
     session->failed = true;
+    snprintf(session->error.detail, sizeof session->error.detail, "%s", detail == NULL ? "" : detail);
     snprintf(session->error.hint, sizeof session->error.hint, "%s", hint == NULL ? "" : hint);
     snprintf(session->error.where, sizeof session->error.where, "%s",
              outermost != NULL ? outermost + 1

@@ -7,7 +7,8 @@
 struct postgres_error {
     char sqlstate[6]; /* "" = the connection was lost or the job timed out: whether it committed is unknown */
     char message[512];
-    char hint[256];  /* "" = the server gave none */
+    char detail[512]; /* "" = the server gave none, as of the hint */
+    char hint[256];
     char where[160]; /* the outermost place in SQL's own words ("PL/pgSQL function ... line ..."), "" = none */
 };
 

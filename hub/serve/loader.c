@@ -95,7 +95,8 @@ static void take_settings(const PGresult *rows) {
         log_warning("database_setting", "setting=%s advice=%s", setting, log_quote(advice));
         size_t en = strlen(all->en), zh = strlen(all->zh);
         snprintf(all->en + en, sizeof all->en - en, "%s%s: %s", row == 0 ? "" : "; ", setting, advice);
-        snprintf(all->zh + zh, sizeof all->zh - zh, "%s%s：%s", row == 0 ? "" : "；", setting, PQgetvalue(rows, row, 2));
+        snprintf(all->zh + zh, sizeof all->zh - zh, "%s%s：%s", row == 0 ? "" : "；", setting,
+                 PQgetvalue(rows, row, 2));
     }
     text_trim(all->en);
     text_trim(all->zh);

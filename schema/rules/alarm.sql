@@ -393,7 +393,8 @@ BEGIN
     PERFORM onemap.alarm_rule_set(r.subsystem, r.key, changes);
     SELECT * INTO r FROM onemap.alarm_rule x WHERE x.id = r.id;
     RETURN jsonb_build_object('subsystem', r.subsystem, 'rule', r.key, 'name', r.name_zh, 'limit', onemap.alarm_rule_words(r),
-        'limit_zh', onemap.alarm_rule_words_zh(r), 'severity', r.severity, 'category', r.category_code, 'enabled', r.enabled, 'source', r.source);
+        'limit_zh', onemap.alarm_rule_words_zh(r), 'severity', r.severity,
+        'category', r.category_code, 'enabled', r.enabled, 'source', r.source);
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_change(jsonb) IS
     'The county''s change of a rule: {subsystem, rule} and what alarm_rule_set() takes; returns the rule as it is now';

@@ -32,13 +32,15 @@ CREATE OR REPLACE FUNCTION onemap.case_role_check(role text, unit text, c onemap
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF role = 'system' AND NOT (onemap.has_role('cityhub_hub') OR onemap.has_role('cityhub_history')) THEN
-        RAISE EXCEPTION 'the login % may not act as the system', session_user USING ERRCODE = 'CH019';
+        RAISE EXCEPTION 'the login % may not act as the system', session_user
+            USING ERRCODE = 'CH019', DETAIL = '不能以系统的身份办理';
     ELSIF role = 'department' AND coalesce(unit, '') = '' THEN
-        RAISE EXCEPTION 'field "unit" is missing' USING ERRCODE = 'CH013',
+        RAISE EXCEPTION 'field "unit" is missing' USING ERRCODE = 'CH013', DETAIL = '缺少字段 unit（办理的单位）',
             HINT = 'Whoever acts for a department says for which one: its code.';
     ELSIF unit IS NOT NULL AND c.department_id IS DISTINCT FROM onemap.case_department(unit)
         AND NOT (role = 'department' AND c.department_id IS NULL) THEN
         RAISE EXCEPTION 'case % is not with the department %', c.code, unit USING ERRCODE = 'CH019',
+            DETAIL = format('案卷 %s 不在单位 %s 手里', c.code, unit),
             HINT = coalesce('It is with ' || (SELECT d.code || ' ' || d.name_zh FROM onemap.department d
                 WHERE d.id = c.department_id) || '.', 'It is with none yet.');
     END IF;
@@ -52,11 +54,11 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE others text; open_to text;
 BEGIN
     IF NOT EXISTS (SELECT FROM onemap.case_action a WHERE a.action = $2 AND a.action <> 'report') THEN
-        RAISE EXCEPTION 'there is no action "%"', action USING ERRCODE = 'CH013',
+        RAISE EXCEPTION 'there is no action "%"', action USING ERRCODE = 'CH013', DETAIL = format('没有办理动作 %s', action),
             HINT = (SELECT 'Actions: ' || string_agg(a.action, ', ' ORDER BY a.action) || '.' FROM onemap.case_action a
                 WHERE a.action <> 'report');
     ELSIF NOT EXISTS (SELECT FROM onemap.case_role r WHERE r.role = $3) THEN
-        RAISE EXCEPTION 'there is no role "%"', role USING ERRCODE = 'CH013',
+        RAISE EXCEPTION 'there is no role "%"', role USING ERRCODE = 'CH013', DETAIL = format('没有岗位 %s', role),
             HINT = (SELECT 'Roles: ' || string_agg(r.role, ', ' ORDER BY r.role) || '.' FROM onemap.case_role r);
     END IF;
     SELECT string_agg(t.role, ', ' ORDER BY t.role) INTO others
@@ -64,6 +66,9 @@ BEGIN
     SELECT string_agg(t.action, ', ' ORDER BY t.action) INTO open_to
     FROM onemap.case_transition t WHERE t.role = $3 AND t.from_state = c.state;
     RAISE EXCEPTION 'case % is %: % is not for % there', c.code, c.state, action, onemap.with_article(role) USING ERRCODE = 'CH010',
+        DETAIL = (SELECT format('案卷 %s %s，%s不能%s', c.code, s.name_zh, r.name_zh, a.name_zh)
+            FROM onemap.case_state s, onemap.case_role r, onemap.case_action a
+            WHERE s.state = c.state AND r.role = $3 AND a.action = $2),
         HINT = CASE WHEN others IS NULL THEN format('Nobody can %s a case that is %s.', action, c.state)
             ELSE format('It is for %s.', others) END
             || coalesce(format(' %s can: %s.', initcap(left(onemap.with_article(role), 1)) || substr(onemap.with_article(role), 2),
@@ -108,7 +113,8 @@ BEGIN
     IF action = 'merge' THEN
         SELECT * INTO kept FROM onemap.case_record r WHERE r.id = c.merged_into FOR NO KEY UPDATE;
         IF kept.ended_at IS NOT NULL THEN
-            RAISE EXCEPTION 'case % cannot be merged into %: that one has just ended', c.code, kept.code USING ERRCODE = 'CH011';
+            RAISE EXCEPTION 'case % cannot be merged into %: that one has just ended', c.code, kept.code
+                USING ERRCODE = 'CH011', DETAIL = format('案卷 %s 不能并入 %s：后者刚刚办结', c.code, kept.code);
         END IF;
         PERFORM onemap.case_apply(kept, 'attach', 'system', 'cityhub', greatest(moment, kept.last_event_at),
             jsonb_build_object('merged', c.code), '=');
@@ -133,7 +139,8 @@ BEGIN
     END IF;
     SELECT * INTO c FROM onemap.case_record r WHERE r.code = request->>'case';
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no case "%"', request->>'case' USING ERRCODE = 'CH017';
+        RAISE EXCEPTION 'there is no case "%"', request->>'case'
+            USING ERRCODE = 'CH017', DETAIL = format('没有案卷 %s', request->>'case');
     END IF;
     SELECT '{case,action,role,actor,version,reason,at,unit,attachments}' || k.fields AS fields, k.reason_required, t.to_state,
            d.code AS unit, d.active INTO a
@@ -145,12 +152,16 @@ BEGIN
     ELSIF request - a.fields <> '{}' THEN
         PERFORM onemap.case_fields_check(request, a.fields, '{}');
     ELSIF onemap.case_text(request, 'actor', 100) IS NULL THEN
-        RAISE EXCEPTION 'field "actor" is missing' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "actor" is missing' USING ERRCODE = 'CH013', DETAIL = '缺少字段 actor';
     ELSIF request->>'version' <> c.version::text AND onemap.case_whole(request, 'version', 1, 2147483647) <> c.version THEN
         RAISE EXCEPTION 'case %: version % is no longer its last, which is %', c.code, request->>'version', c.version
-            USING ERRCODE = 'CH011', HINT = 'Somebody else changed it meanwhile: look at it again, then decide again.';
+            USING ERRCODE = 'CH011',
+            DETAIL = format('案卷 %s 的版本 %s 已不是最新，最新为 %s', c.code, request->>'version', c.version),
+            HINT = 'Somebody else changed it meanwhile: look at it again, then decide again.';
     ELSIF a.reason_required AND onemap.case_text(request, 'reason', 2000) IS NULL THEN
-        RAISE EXCEPTION 'case %: % needs a reason', c.code, action USING ERRCODE = 'CH012', HINT = 'Give "reason".';
+        RAISE EXCEPTION 'case %: % needs a reason', c.code, action USING ERRCODE = 'CH012',
+            DETAIL = (SELECT format('%s须写明理由', x.name_zh) FROM onemap.case_action x WHERE x.action = request->>'action'),
+            HINT = 'Give "reason".';
     ELSIF role = 'system'
         OR (role = 'department' OR request ? 'unit') AND (request->>'unit' = a.unit AND a.active) IS NOT TRUE THEN
         PERFORM onemap.case_role_check(role, request->>'unit', c);

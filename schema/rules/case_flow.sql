@@ -24,7 +24,8 @@ BEGIN
     c.condition_number := coalesce(number, c.condition_number);
     IF c.category_code IS NULL THEN
         IF number IS NOT NULL OR complete THEN
-            RAISE EXCEPTION 'the case has no category yet' USING ERRCODE = 'CH015', HINT = 'Give "category" and "condition".';
+            RAISE EXCEPTION 'the case has no category yet' USING ERRCODE = 'CH015', DETAIL = '案卷还没有类别',
+                HINT = 'Give "category" and "condition".';
         END IF;
         RETURN c;
     END IF;
@@ -32,15 +33,18 @@ BEGIN
     WHERE n.version = c.catalogue_version AND n.category_code = c.category_code;
     IF known IS NULL THEN
         RAISE EXCEPTION 'version % of the catalogue has no category "%"', c.catalogue_version, c.category_code
-            USING ERRCODE = 'CH015', HINT = '`cityhub catalogue list` shows the categories.';
+            USING ERRCODE = 'CH015', DETAIL = format('第 %s 版类别表里没有类别 %s', c.catalogue_version, c.category_code),
+            HINT = '`cityhub catalogue list` shows the categories.';
     ELSIF c.condition_number <> ALL (known) THEN
         RAISE EXCEPTION 'category % has no condition %', c.category_code, c.condition_number
-            USING ERRCODE = 'CH015', HINT = 'It has ' || array_to_string(known, ', ') || '.';
+            USING ERRCODE = 'CH015', DETAIL = format('类别 %s 没有立案条件 %s，有的是 %s', c.category_code, c.condition_number,
+                array_to_string(known, '、')), HINT = 'It has ' || array_to_string(known, ', ') || '.';
     ELSIF cardinality(known) = 1 THEN
         c.condition_number := known[1];
     ELSIF complete AND c.condition_number IS NULL THEN
         RAISE EXCEPTION 'category % has several conditions', c.category_code
-            USING ERRCODE = 'CH015', HINT = 'Give "condition": ' || array_to_string(known, ', ') || '.';
+            USING ERRCODE = 'CH015', DETAIL = format('类别 %s 有几个立案条件，请写明：%s', c.category_code,
+                array_to_string(known, '、')), HINT = 'Give "condition": ' || array_to_string(known, ', ') || '.';
     END IF;
     RETURN c;
 END $$;
@@ -88,7 +92,8 @@ BEGIN
         chosen := c.candidates[1];
     ELSE
         RAISE EXCEPTION 'case %: % departments could be responsible', c.code, cardinality(c.candidates)
-            USING ERRCODE = 'CH016', HINT = 'Give "department": ' || coalesce((
+            USING ERRCODE = 'CH016', DETAIL = format('有 %s 个单位可能负责，请选定派遣给谁', cardinality(c.candidates)),
+            HINT = 'Give "department": ' || coalesce((
                 SELECT string_agg(d.code || ' ' || d.name_zh, ', ' ORDER BY array_position(c.candidates, d.id))
                 FROM onemap.department d WHERE d.id = ANY (c.candidates)), 'any of the county') || '.';
     END IF;
@@ -120,12 +125,14 @@ DECLARE amount numeric := onemap.case_number(request, 'amount', 0.01, 1000); sec
 BEGIN
     IF action = 'ask_extension' THEN
         IF amount IS NULL THEN
-            RAISE EXCEPTION 'field "amount" is missing' USING ERRCODE = 'CH013', HINT = format('How many %s more.', c.limit_unit);
+            RAISE EXCEPTION 'field "amount" is missing' USING ERRCODE = 'CH013', DETAIL = '没有写明延长多少（amount）',
+                HINT = format('How many %s more.', c.limit_unit);
         END IF;
         c.asked_extension := jsonb_build_object('amount', amount, 'unit', c.limit_unit);
         RETURN c;
     ELSIF c.asked_extension IS NULL THEN
-        RAISE EXCEPTION 'case %: no extension is asked for', c.code USING ERRCODE = 'CH020';
+        RAISE EXCEPTION 'case %: no extension is asked for', c.code
+            USING ERRCODE = 'CH020', DETAIL = format('案卷 %s 没有待批的延期申请', c.code);
     END IF;
     IF action = 'grant_extension' THEN
         seconds := onemap.unit_seconds(coalesce(amount, (c.asked_extension->>'amount')::numeric), c.limit_unit);
@@ -148,7 +155,8 @@ BEGIN
         c.asked_suspension := request->>'reason';
         RETURN c;
     ELSIF action = 'refuse_suspension' AND c.asked_suspension IS NULL THEN
-        RAISE EXCEPTION 'case %: no suspension is asked for', c.code USING ERRCODE = 'CH020';
+        RAISE EXCEPTION 'case %: no suspension is asked for', c.code
+            USING ERRCODE = 'CH020', DETAIL = format('案卷 %s 没有待批的挂账申请', c.code);
     ELSIF action = 'suspend' THEN
         c.suspension_count := c.suspension_count + 1;
         c.deadline_at := NULL;
@@ -168,9 +176,12 @@ BEGIN
     PERFORM onemap.case_fields_check(request, NULL, '{into}');
     SELECT * INTO kept FROM onemap.case_record r WHERE r.code = request->>'into';
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no case "%"', request->>'into' USING ERRCODE = 'CH017';
+        RAISE EXCEPTION 'there is no case "%"', request->>'into'
+            USING ERRCODE = 'CH017', DETAIL = format('没有案卷 %s', request->>'into');
     ELSIF kept.id = c.id OR kept.ended_at IS NOT NULL THEN
         RAISE EXCEPTION 'case % cannot be merged into %', c.code, kept.code USING ERRCODE = 'CH013',
+            DETAIL = format('案卷 %s 不能并入 %s：%s', c.code, kept.code,
+                CASE WHEN kept.id = c.id THEN '是同一个案卷' ELSE '后者已经办结' END),
             HINT = CASE WHEN kept.id = c.id THEN 'That is the same case.' ELSE format('That one has ended: %s.', kept.state) END;
     END IF;
     c.merged_into := kept.id;
@@ -186,17 +197,19 @@ BEGIN
     IF action = 'call_back' THEN
         IF coalesce(request->>'satisfaction', '') NOT IN ('satisfied', 'basically_satisfied', 'dissatisfied') THEN
             RAISE EXCEPTION 'field "satisfaction" must be satisfied, basically_satisfied or dissatisfied, not %',
-                coalesce(request->>'satisfaction', 'left out') USING ERRCODE = 'CH013';
+                coalesce(request->>'satisfaction', 'left out')
+                USING ERRCODE = 'CH013', DETAIL = '回访结果须为满意、基本满意、不满意之一';
         END IF;
         c.satisfaction := request->>'satisfaction';
         RETURN c;
     ELSIF jsonb_typeof(request->'flags') IS DISTINCT FROM 'array' OR request->'flags' = '[]' THEN
         RAISE EXCEPTION 'field "flags" must be a list of findings'
-            USING ERRCODE = 'CH013', HINT = 'Known: ' || array_to_string(known, ', ') || '.';
+            USING ERRCODE = 'CH013', DETAIL = '认定 flags 须为列表', HINT = 'Known: ' || array_to_string(known, ', ') || '.';
     END IF;
     FOR f IN SELECT * FROM jsonb_array_elements(request->'flags') LOOP
         IF f #>> '{}' IS NULL OR f #>> '{}' <> ALL (known) THEN
-            RAISE EXCEPTION '% is no finding', f USING ERRCODE = 'CH013', HINT = 'Known: ' || array_to_string(known, ', ') || '.';
+            RAISE EXCEPTION '% is no finding', f USING ERRCODE = 'CH013', DETAIL = format('没有认定 %s', f),
+                HINT = 'Known: ' || array_to_string(known, ', ') || '.';
         END IF;
     END LOOP;
     RETURN c;
@@ -215,7 +228,7 @@ BEGIN
             c.accepted_at := moment;
         WHEN 'classify' THEN
             IF NOT request ? 'category' THEN
-                RAISE EXCEPTION 'field "category" is missing' USING ERRCODE = 'CH013';
+                RAISE EXCEPTION 'field "category" is missing' USING ERRCODE = 'CH013', DETAIL = '缺少类别 category';
             END IF;
             c := onemap.case_classify(c, request, c.state = 'registered');
             IF c.state = 'registered' THEN

@@ -6,14 +6,17 @@ DECLARE d record; lon numeric := onemap.case_number(request, 'lon', -180, 180);
     lat numeric := onemap.case_number(request, 'lat', -90, 90);
 BEGIN
     IF (lon IS NULL) <> (lat IS NULL) THEN
-        RAISE EXCEPTION 'a place needs both "lon" and "lat"' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'a place needs both "lon" and "lat"' USING ERRCODE = 'CH013', DETAIL = '位置须有 lon 和 lat';
     ELSIF onemap.place_flaw(lon::float8, lat::float8) IS NOT NULL THEN
         RAISE EXCEPTION 'the place is not possible: %', onemap.place_flaw(lon::float8, lat::float8) USING ERRCODE = 'CH013',
+            DETAIL = format('位置 %s, %s 不在县域之内', lon, lat),
             HINT = 'WGS 84 degrees, lon before lat; a case outside the county is not the county''s.';
     ELSIF request->>'component_code' !~ '^[0-9]{16}$' THEN
-        RAISE EXCEPTION 'field "component_code" must be 16 digits, not %', request->>'component_code' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "component_code" must be 16 digits, not %', request->>'component_code'
+            USING ERRCODE = 'CH013', DETAIL = format('部件编码 component_code 须为 16 位数字，现为 %s', request->>'component_code');
     ELSIF request ? 'device_code' AND NOT request ?& '{subsystem,vendor}' THEN
-        RAISE EXCEPTION 'field "device_code" needs "subsystem" and "vendor"' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "device_code" needs "subsystem" and "vendor"'
+            USING ERRCODE = 'CH013', DETAIL = '写了设备编号 device_code，就要写明 subsystem 和 vendor';
     END IF;
     c.component_code := request->>'component_code';
     IF request ? 'device_code' THEN
@@ -21,7 +24,7 @@ BEGIN
         WHERE x.subsystem = c.subsystem AND x.vendor = c.vendor AND x.code = request->>'device_code';
         IF NOT FOUND THEN
             RAISE EXCEPTION 'there is no device "%" of %/%', request->>'device_code', c.subsystem, c.vendor
-                USING ERRCODE = 'CH013';
+                USING ERRCODE = 'CH013', DETAIL = format('没有设备 %s（%s/%s）', request->>'device_code', c.subsystem, c.vendor);
         END IF;
     ELSE
         SELECT x.id, x.geom, x.grid_cell, x.component_code INTO d FROM onemap.device x
@@ -36,7 +39,8 @@ BEGIN
     c.geom := coalesce(public.ST_SetSRID(public.ST_MakePoint(lon::float8, lat::float8), 4326), d.geom);
     c.grid_cell := onemap.case_text(request, 'grid_cell', 15);
     IF c.grid_cell IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = c.grid_cell) THEN
-        RAISE EXCEPTION 'there is no grid cell "%"', c.grid_cell USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'there is no grid cell "%"', c.grid_cell
+            USING ERRCODE = 'CH013', DETAIL = format('没有单元网格 %s', c.grid_cell);
     END IF;
     c.grid_cell := coalesce(c.grid_cell, CASE WHEN lon IS NOT NULL THEN onemap.grid_cell_at(c.geom) ELSE d.grid_cell END);
     c.street := left(c.grid_cell, 9);
@@ -63,7 +67,7 @@ BEGIN
     c.catalogue_version := onemap.case_catalogue_current();
     IF c.catalogue_version IS NULL THEN
         RAISE EXCEPTION 'there is no catalogue of categories yet'
-            USING ERRCODE = 'CH015', HINT = '`cityhub catalogue import` brings one.';
+            USING ERRCODE = 'CH015', DETAIL = '还没有导入案卷类别', HINT = '`cityhub catalogue import` brings one.';
     END IF;
     c.source := request->>'source';
     c.title := coalesce(onemap.case_text(request, 'title', 200), '');
@@ -74,7 +78,8 @@ BEGIN
     c.external_code := onemap.case_text(request, 'external_code', 128);
     c.reported_at := moment;
     IF c.subsystem IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = c.subsystem) THEN
-        RAISE EXCEPTION 'there is no subsystem "%"', c.subsystem USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'there is no subsystem "%"', c.subsystem
+            USING ERRCODE = 'CH013', DETAIL = format('没有子系统 %s', c.subsystem);
     END IF;
     -- The index case_record_external has the same keys.
     SELECT r.code INTO before FROM onemap.case_record r
@@ -84,10 +89,11 @@ BEGIN
         AND (c.vendor IS NULL OR r.subsystem IS NULL OR coalesce(c.subsystem, r.subsystem) = r.subsystem) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION '% has reported "%" before: it is case %', coalesce(c.subsystem || '/' || c.vendor, c.subsystem, c.vendor,
-            'somebody'), c.external_code, before USING ERRCODE = 'CH018';
+            'somebody'), c.external_code, before
+            USING ERRCODE = 'CH018', DETAIL = format('编号 %s 已经报过，就是案卷 %s', c.external_code, before);
     END IF;
     IF missing IS NOT NULL THEN
-        RAISE EXCEPTION '%', missing USING ERRCODE = 'CH013';
+        RAISE EXCEPTION '%', missing USING ERRCODE = 'CH013', DETAIL = '案卷没有任何内容：须有标题、描述、类别、设备、位置或附件';
     END IF;
     RETURN onemap.case_place(onemap.case_classify(c, request, false), request);
 END $$;
@@ -116,14 +122,18 @@ BEGIN
     PERFORM onemap.case_fields_check(request, known, '{source,role,actor}');
     IF NOT EXISTS (SELECT FROM onemap.case_source s WHERE s.source = request->>'source') THEN
         RAISE EXCEPTION 'there is no source "%"', request->>'source' USING ERRCODE = 'CH013',
+            DETAIL = format('没有来源 %s', request->>'source'),
             HINT = (SELECT 'Sources: ' || string_agg(s.source, ', ' ORDER BY s.source) || '.' FROM onemap.case_source s);
     ELSIF NOT EXISTS (SELECT FROM onemap.case_report_right t WHERE t.source = request->>'source' AND t.role = request->>'role') THEN
         RAISE EXCEPTION '% does not report cases of source %', onemap.with_article(request->>'role'), request->>'source'
-            USING ERRCODE = 'CH010',
+            USING ERRCODE = 'CH010', DETAIL = format('%s不能上报来源为%s的案卷',
+                (SELECT r.name_zh FROM onemap.case_role r WHERE r.role = request->>'role'),
+                (SELECT s.name_zh FROM onemap.case_source s WHERE s.source = request->>'source')),
             HINT = (SELECT 'It is for ' || coalesce(string_agg(t.role, ', ' ORDER BY t.role), 'nobody') || '.'
                     FROM onemap.case_report_right t WHERE t.source = request->>'source');
     ELSIF request->>'source' = 'alarm' AND NOT request ?& '{device_code,category}' THEN
-        RAISE EXCEPTION 'a case of source alarm needs "device_code" and "category"' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'a case of source alarm needs "device_code" and "category"'
+            USING ERRCODE = 'CH013', DETAIL = '来源为报警的案卷须有 device_code 和 category';
     END IF;
     IF request ? 'contact' THEN
         PERFORM onemap.case_fields_check(request->'contact', '{name,phone}', '{}');
@@ -138,7 +148,8 @@ BEGIN
     PERFORM onemap.case_contact_put(c.id, request);
     RETURN onemap.case_answer(c, NULL);
 EXCEPTION WHEN unique_violation THEN
-    RAISE EXCEPTION 'there is an open case of this alarm or report already' USING ERRCODE = 'CH018';
+    RAISE EXCEPTION 'there is an open case of this alarm or report already'
+        USING ERRCODE = 'CH018', DETAIL = '这个报警或上报已有未办结的案卷';
 END $$;
 COMMENT ON FUNCTION onemap.case_report(jsonb) IS
     'Opens a case: {source, role, actor, title, description, reporter, address, category, condition, lon, lat (WGS 84), '

@@ -6,16 +6,17 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE f text;
 BEGIN
     IF jsonb_typeof(request) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'a request is a JSON object' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'a request is a JSON object' USING ERRCODE = 'CH013', DETAIL = '请求须为 JSON 对象';
     END IF;
     f := onemap.unknown_keys(request, known);
     IF f IS NOT NULL THEN
         RAISE EXCEPTION 'unknown field "%"', f
-            USING ERRCODE = 'CH013', HINT = 'Known here: ' || array_to_string(known, ', ') || '.';
+            USING ERRCODE = 'CH013', DETAIL = format('没有字段 %s', f),
+            HINT = 'Known here: ' || array_to_string(known, ', ') || '.';
     END IF;
     f := onemap.missing_key(request, needed);
     IF f IS NOT NULL THEN
-        RAISE EXCEPTION 'field "%" is missing', f USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "%" is missing', f USING ERRCODE = 'CH013', DETAIL = format('缺少字段 %s', f);
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.case_fields_check(jsonb, text[], text[]) IS
@@ -26,11 +27,13 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE kind text := jsonb_typeof(request->field); result text := onemap.bare(request->>field);
 BEGIN
     IF kind IN ('object', 'array', 'boolean') THEN
-        RAISE EXCEPTION 'field "%" must be a text', field USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "%" must be a text', field USING ERRCODE = 'CH013', DETAIL = format('字段 %s 须为文字', field);
     ELSIF length(result) > longest THEN
-        RAISE EXCEPTION 'field "%" is longer than % characters', field, longest USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "%" is longer than % characters', field, longest
+            USING ERRCODE = 'CH013', DETAIL = format('字段 %s 超过 %s 个字符', field, longest);
     ELSIF result ~ '[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]' THEN
-        RAISE EXCEPTION 'field "%" has a control character', field USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "%" has a control character', field
+            USING ERRCODE = 'CH013', DETAIL = format('字段 %s 含控制字符', field);
     END IF;
     RETURN nullif(result, '');
 END $$;
@@ -43,7 +46,7 @@ DECLARE result numeric := onemap.number_within(request->>field, 15, lowest, high
 BEGIN
     IF result IS NULL AND request->>field IS NOT NULL THEN
         RAISE EXCEPTION 'field "%" must be a number from % to %, not %', field, lowest, highest, request->field
-            USING ERRCODE = 'CH013';
+            USING ERRCODE = 'CH013', DETAIL = format('字段 %s 须为 %s 至 %s 的数，现为 %s', field, lowest, highest, request->field);
     END IF;
     RETURN result;
 END $$;
@@ -54,7 +57,8 @@ CREATE OR REPLACE FUNCTION onemap.case_whole(request jsonb, field text, lowest i
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF request->>field ~ '\.' THEN
-        RAISE EXCEPTION 'field "%" must be a whole number, not %', field, request->field USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "%" must be a whole number, not %', field, request->field
+            USING ERRCODE = 'CH013', DETAIL = format('字段 %s 须为整数，现为 %s', field, request->field);
     END IF;
     RETURN onemap.case_number(request, field, lowest, highest)::int;
 END $$;
@@ -68,7 +72,8 @@ BEGIN
         RETURN greatest(clock_timestamp(), earliest);
     ELSIF NOT onemap.has_role('cityhub_history') THEN
         RAISE EXCEPTION 'the login % may not give the time of an operation', session_user
-            USING ERRCODE = 'CH019', HINT = 'Leave out "at", or load history with a login that has the role cityhub_history.';
+            USING ERRCODE = 'CH019', DETAIL = '本账号不能指定办理时间',
+            HINT = 'Leave out "at", or load history with a login that has the role cityhub_history.';
     END IF;
     BEGIN
         result := (request->>'at')::timestamptz;
@@ -77,11 +82,12 @@ BEGIN
     END;
     IF result IS NULL OR NOT isfinite(result) OR request->>'at' !~ '[0-9] *(Z|[+-][0-9]{2}(:?[0-9]{2})?)$' THEN
         RAISE EXCEPTION 'field "at" is no time with an offset: %', request->>'at'
-            USING ERRCODE = 'CH014', HINT = 'For example 2026-11-24T08:00:00+08:00.';
+            USING ERRCODE = 'CH014', DETAIL = '时间 at 须带时区', HINT = 'For example 2026-11-24T08:00:00+08:00.';
     ELSIF result > clock_timestamp() THEN
-        RAISE EXCEPTION '% is in the future', result USING ERRCODE = 'CH014';
+        RAISE EXCEPTION '% is in the future', result USING ERRCODE = 'CH014', DETAIL = format('时间 %s 晚于现在', result);
     ELSIF result < earliest THEN
-        RAISE EXCEPTION '% is before the last event of the case, which was at %', result, earliest USING ERRCODE = 'CH014';
+        RAISE EXCEPTION '% is before the last event of the case, which was at %', result, earliest
+            USING ERRCODE = 'CH014', DETAIL = format('时间 %s 早于案卷的上一步（%s）', result, earliest);
     END IF;
     RETURN result;
 END $$;
@@ -96,14 +102,15 @@ BEGIN
     IF list IS NULL OR list = 'null' THEN
         RETURN NULL;
     ELSIF jsonb_typeof(list) <> 'array' OR jsonb_array_length(list) NOT BETWEEN 1 AND 100 THEN
-        RAISE EXCEPTION 'field "attachments" must be a list of 1 to 100 attachments' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "attachments" must be a list of 1 to 100 attachments'
+            USING ERRCODE = 'CH013', DETAIL = '附件 attachments 须为 1 至 100 个的列表';
     END IF;
     FOR i IN 0 .. jsonb_array_length(list) - 1 LOOP
         a := list->i;
         PERFORM onemap.case_fields_check(a, '{uri,sha256,size_bytes,media_type}', '{uri,sha256,size_bytes,media_type}');
         IF length(a->>'uri') > 2000 OR a->>'uri' ~ '[[:cntrl:][:space:]]' OR a->>'sha256' !~ '^[0-9a-fA-F]{64}$'
             OR a->>'size_bytes' !~ '^[0-9]{1,15}$' OR a->>'media_type' !~ '^[a-z]+/[a-zA-Z0-9.+-]{1,100}$' THEN
-            RAISE EXCEPTION 'an attachment is wrong: %', a USING ERRCODE = 'CH013',
+            RAISE EXCEPTION 'an attachment is wrong: %', a USING ERRCODE = 'CH013', DETAIL = format('附件有误：%s', a),
                 HINT = 'uri: at most 2000 characters without blanks; sha256: 64 hexadecimal digits; size_bytes: a whole number; '
                     'media_type: such as image/jpeg.';
         END IF;
@@ -120,7 +127,8 @@ BEGIN
     SELECT d.id INTO found_id FROM onemap.department d WHERE d.code = $1 AND d.active;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the county has no active department "%"', code
-            USING ERRCODE = 'CH016', HINT = '`cityhub catalogue departments list` shows them.';
+            USING ERRCODE = 'CH016', DETAIL = format('县里没有在用的单位 %s', code),
+            HINT = '`cityhub catalogue departments list` shows them.';
     END IF;
     RETURN found_id;
 END $$;

@@ -108,11 +108,12 @@ BEGIN
         moment := NULL;
     END;
     IF moment IS NULL THEN
-        RAISE EXCEPTION 'field "%" is no time with an offset: %', member, typed USING ERRCODE = 'CH014',
-            HINT = '例如 2026-12-03T18:00:00+08:00。';
+        RAISE EXCEPTION 'field "%" is no time with an offset: %', member, typed
+            USING ERRCODE = 'CH014', DETAIL = format('时间 %s 须带时区：%s', member, typed),
+                HINT = '例如 2026-12-03T18:00:00+08:00。';
     ELSIF abs(extract(epoch FROM moment - now())) > 366 * 86400 THEN
-        RAISE EXCEPTION 'field "%" is more than a year away: %', member, typed USING ERRCODE = 'CH014',
-            HINT = '时限须在一年之内，请核对年份。';
+        RAISE EXCEPTION 'field "%" is more than a year away: %', member, typed
+            USING ERRCODE = 'CH014', DETAIL = format('时限 %s 与现在相差一年以上：%s', member, typed), HINT = '请核对年份。';
     END IF;
     RETURN moment;
 END $$;
@@ -126,15 +127,19 @@ DECLARE
     lon numeric := onemap.case_number(sent, 'lon', -180, 180); lat numeric := onemap.case_number(sent, 'lat', -90, 90);
 BEGIN
     IF (lon IS NULL) <> (lat IS NULL) OR onemap.place_flaw(lon::float8, lat::float8) IS NOT NULL THEN
-        RAISE EXCEPTION 'a place needs "lon" and "lat" within the county' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'a place needs "lon" and "lat" within the county'
+            USING ERRCODE = 'CH013', DETAIL = '位置须有 lon 和 lat，并在县域之内';
     ELSIF sent->>'source' !~ '^[a-z0-9][a-z0-9._-]{0,31}$' THEN
-        RAISE EXCEPTION 'field "source" must be 1 to 32 of a-z, 0-9, ., _ and -' USING ERRCODE = 'CH013', HINT = '例如 12345。';
+        RAISE EXCEPTION 'field "source" must be 1 to 32 of a-z, 0-9, ., _ and -' USING ERRCODE = 'CH013',
+            DETAIL = '来源 source 须为 1 至 32 个小写字母、数字、点、下划线或连字符', HINT = '例如 12345。';
     ELSIF jsonb_typeof(sent->'urgent') NOT IN ('boolean', 'null') THEN
-        RAISE EXCEPTION 'field "urgent" must be true or false, not %', sent->'urgent' USING ERRCODE = 'CH013',
-            HINT = 'urgent 写 true（紧急）或 false。';
+        RAISE EXCEPTION 'field "urgent" must be true or false, not %', sent->'urgent'
+            USING ERRCODE = 'CH013', DETAIL = format('是否紧急 urgent 须为 true 或 false，不能是 %s', sent->'urgent'),
+                HINT = '紧急写 true，不紧急写 false。';
     ELSIF onemap.order_time(sent, 'answer_by', NULL) < onemap.order_time(sent, 'sign_by', NULL) THEN
         RAISE EXCEPTION 'field "answer_by", %, is before "sign_by", %', sent->>'answer_by', sent->>'sign_by'
-            USING ERRCODE = 'CH014', HINT = '办结时限 answer_by 不能早于签收时限 sign_by。';
+            USING ERRCODE = 'CH014', DETAIL = format('办结时限 answer_by（%s）早于签收时限 sign_by（%s）', sent->>'answer_by',
+                sent->>'sign_by'), HINT = '请核对两个时限。';
     END IF;
     o.id := nextval('onemap.hotline_order_id_seq');
     o.number := 'H' || to_char(onemap.local_time(moment), 'YYYYMMDD') || '-' || lpad(o.id::text, greatest(6,
@@ -188,14 +193,15 @@ DECLARE
     differs text;
 BEGIN
     IF NOT (CASE WHEN program THEN who->'rights' ? 'order' ELSE who->'posts' ? 'acceptor' END) THEN
-        RAISE EXCEPTION '% takes in no orders', who->>'login' USING ERRCODE = 'CH019',
+        RAISE EXCEPTION '% takes in no orders', who->>'login'
+            USING ERRCODE = 'CH019', DETAIL = format('%s 不能录入工单', who->>'login'),
             HINT = '由受理员，或有 order 权限的程序（令牌）录入。';
     END IF;
     PERFORM onemap.case_fields_check(sent, known, '{source,external_number,content}');
     IF sent->'contact' <> 'null' THEN
         IF jsonb_typeof(sent->'contact') <> 'object' THEN
             RAISE EXCEPTION 'field "contact" must be {"name": ..., "phone": ...}, not %', sent->'contact' USING ERRCODE = 'CH013',
-                HINT = 'contact 须为 {"name": 姓名, "phone": 电话}。';
+                DETAIL = format('联系人 contact 须为 {"name": 姓名, "phone": 电话}，不能是 %s', sent->'contact');
         END IF;
         PERFORM onemap.case_fields_check(sent->'contact', '{name,phone}', '{}');
     END IF;
@@ -211,14 +217,15 @@ BEGIN
         SELECT * INTO o FROM onemap.hotline_order x WHERE x.source = sent->>'source'
             AND upper(normalize(x.external_number, NFKC)) = upper(normalize(onemap.case_text(sent, 'external_number', 100), NFKC));
         IF NOT onemap.order_seen(o, request) THEN
-            RAISE EXCEPTION 'order % of % was sent by another program', o.external_number, o.source USING ERRCODE = 'CH018';
+            RAISE EXCEPTION 'order % of % was sent by another program', o.external_number, o.source
+                USING ERRCODE = 'CH018', DETAIL = format('工单 %s（%s）是别的程序送来的', o.external_number, o.source);
         END IF;
         differs := onemap.order_differs(o, sent);
         IF differs IS NOT NULL THEN
             RAISE EXCEPTION 'order % of % is there already, as %, with another %: nothing was changed', o.external_number, o.source,
                 o.number, differs USING ERRCODE = 'CH018',
-                HINT = format('工单 %s 已按先前的内容收下，这次的没有采用。补充情况请催办（remind，写明 reason）；'
-                    '另一件事请用新的编号。', o.number);
+                DETAIL = format('工单 %s（%s）已按先前的内容收下，编号 %s，这次的 %s 与之不同，没有采用',
+                    o.external_number, o.source, o.number, differs), HINT = '补充情况请催办（remind，写明 reason）；另一件事请用新的编号。';
         END IF;
     END IF;
     said := onemap.order_show(o);
@@ -254,7 +261,8 @@ BEGIN
     SELECT o.id, c.id FROM onemap.case_record c WHERE c.code = wanted
     ON CONFLICT DO NOTHING;
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'there is no case "%", or it is the order''s already', wanted USING ERRCODE = 'CH017';
+        RAISE EXCEPTION 'there is no case "%", or it is the order''s already', wanted
+            USING ERRCODE = 'CH017', DETAIL = format('没有案卷 %s，或已经关联', wanted);
     END IF;
     RETURN wanted;
 END $$;
@@ -267,13 +275,15 @@ BEGIN
     IF NOT sent ? 'attachments' THEN
         RETURN;
     ELSIF jsonb_typeof(sent->'attachments') <> 'array' OR jsonb_array_length(sent->'attachments') > 20 THEN
-        RAISE EXCEPTION 'field "attachments" must be a list of 20 at the most' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "attachments" must be a list of 20 at the most'
+            USING ERRCODE = 'CH013', DETAIL = '附件 attachments 至多 20 个';
     END IF;
     SELECT e.e INTO stray FROM jsonb_array_elements_text(sent->'attachments') e (e)
     WHERE NOT EXISTS (SELECT FROM onemap.hotline_order_case k JOIN onemap.case_attachment a ON a.case_id = k.case_id
         JOIN onemap.attachment f ON f.sha256 = a.sha256 WHERE k.order_id = o.id AND encode(a.sha256, 'hex') = e.e) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'no case of the order has the attachment "%"', stray USING ERRCODE = 'CH013',
+            DETAIL = format('关联的案卷里没有附件 %s', stray),
             HINT = '附件须为关联案卷中由本系统保存的附件，以其 sha256 指明。';
     END IF;
     INSERT INTO onemap.hotline_order_file (order_id, sha256)
@@ -307,27 +317,34 @@ BEGIN
     SELECT * INTO a FROM onemap.order_actions() x WHERE x.action = sent->>'action';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no action "%"', sent->>'action' USING ERRCODE = 'CH013',
+            DETAIL = format('没有办理动作 %s', sent->>'action'),
             HINT = (SELECT 'Actions: ' || string_agg(x.action || ' ' || x.name_zh, ', ') FROM onemap.order_actions() x);
     END IF;
     PERFORM onemap.case_fields_check(sent, '{action,version,reason}' || a.fields, '{action,version}');
     IF NOT (CASE WHEN who->>'kind' = 'token' THEN a.program AND who->'rights' ? 'order'
         ELSE EXISTS (SELECT FROM unnest(a.posts) p (p) WHERE who->'posts' ? p.p) END) THEN
         RAISE EXCEPTION '% does not %', who->>'login', a.action USING ERRCODE = 'CH019',
+            DETAIL = format('%s 不能%s', who->>'login', a.name_zh),
             HINT = '可由以下岗位办理：' || array_to_string(a.posts, '、') || CASE WHEN a.program THEN '，及来件程序' ELSE '' END;
     ELSIF o.state <> ALL (a.from_states) THEN
         RAISE EXCEPTION 'order % is %: % is for %', o.number, o.state, a.action, array_to_string(a.from_states, ', ')
-            USING ERRCODE = 'CH010', HINT = '请刷新工单后办理。';
+            USING ERRCODE = 'CH010', DETAIL = format('工单 %s 现在的状态不能%s', o.number, a.name_zh),
+            HINT = '请刷新工单后办理。';
     ELSIF onemap.case_whole(sent, 'version', 1, 2147483647) <> o.version THEN
         RAISE EXCEPTION 'order %: version % is no longer its last, which is %', o.number, sent->>'version', o.version
-            USING ERRCODE = 'CH011';
+            USING ERRCODE = 'CH011',
+            DETAIL = format('工单 %s 的版本 %s 已不是最新，最新为 %s', o.number, sent->>'version', o.version);
     ELSIF a.reason_required AND onemap.case_text(sent, 'reason', 2000) IS NULL THEN
-        RAISE EXCEPTION 'order %: % needs a reason', o.number, a.action USING ERRCODE = 'CH012';
+        RAISE EXCEPTION 'order %: % needs a reason', o.number, a.action
+            USING ERRCODE = 'CH012', DETAIL = format('%s须写明理由', a.name_zh);
     ELSIF a.action = 'answer' AND (onemap.case_whole(sent, 'result', 0, 3) IS NULL OR onemap.case_text(sent, 'text', 4000) IS
         NULL) THEN
-        RAISE EXCEPTION 'an answer needs "result" (0 solved, 1 not, 2 partly, 3 not handled) and "text"' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'an answer needs "result" (0 solved, 1 not, 2 partly, 3 not handled) and "text"'
+            USING ERRCODE = 'CH013', DETAIL = '办结须写明办理结果 result（0 至 3）和答复 text';
     ELSIF a.action = 'visit'
         AND coalesce(sent->>'satisfaction', '') NOT IN ('satisfied', 'basically_satisfied', 'dissatisfied') THEN
-        RAISE EXCEPTION 'field "satisfaction": satisfied, basically_satisfied or dissatisfied' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "satisfaction": satisfied, basically_satisfied or dissatisfied'
+            USING ERRCODE = 'CH013', DETAIL = '满意度须为满意、基本满意、不满意之一';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.order_may(onemap.hotline_order, jsonb, jsonb) IS

@@ -122,7 +122,8 @@ COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: th
 CREATE OR REPLACE FUNCTION onemap.http_alarm(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (onemap.http_alarm_entry(a, m.moment) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
-        'limit_zh', onemap.alarm_rule_words_zh(r), 'unit', onemap.alarm_rule_unit(r), 'source', r.source, 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'limit_zh', onemap.alarm_rule_words_zh(r),
+        'unit', onemap.alarm_rule_unit(r), 'source', r.source, 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', c.id, 'said_at', c.said_at,
             'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c
             WHERE c.alarm_id = a.id AND (m.moment IS NULL OR c.said_at <= m.moment))))::json

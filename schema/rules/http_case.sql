@@ -465,17 +465,18 @@ COMMENT ON FUNCTION onemap.http_case_refused(jsonb, jsonb, text) IS
     'Notes that somebody tried what is not for the post: the line stays, though nothing was done';
 
 CREATE OR REPLACE FUNCTION onemap.http_case_report(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, location text, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, location text, code text, detail text, detail_zh text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE asked jsonb := onemap.http_attachments_fill(request, onemap.http_case_asked(sent), NULL); answer jsonb; words text;
+DECLARE asked jsonb := onemap.http_attachments_fill(request, onemap.http_case_asked(sent), NULL); answer jsonb; zh text; words text;
 BEGIN
     answer := onemap.case_report(asked - 'post' || onemap.identity_act(request, onemap.http_case_post(request, asked,
         ARRAY(SELECT t.role FROM onemap.case_report_right t WHERE t.source = asked->>'source'))) - 'unit');
-    RETURN QUERY SELECT answer::json, 201, '/api/v1/cases/' || (answer->>'case'), NULL::text, NULL::text, NULL::text;
+    RETURN QUERY SELECT answer::json, 201, '/api/v1/cases/' || (answer->>'case'), NULL::text, NULL::text, NULL::text,
+        NULL::text;
 EXCEPTION WHEN SQLSTATE 'CH010' OR SQLSTATE 'CH019' THEN
-    GET STACKED DIAGNOSTICS words = PG_EXCEPTION_HINT;
+    GET STACKED DIAGNOSTICS zh = PG_EXCEPTION_DETAIL, words = PG_EXCEPTION_HINT;
     PERFORM onemap.http_case_refused(request, sent, SQLSTATE);
-    RETURN QUERY SELECT NULL::json, NULL::int, NULL::text, SQLSTATE, SQLERRM, words;
+    RETURN QUERY SELECT NULL::json, NULL::int, NULL::text, SQLSTATE, SQLERRM, zh, words;
 END $$;
 COMMENT ON FUNCTION onemap.http_case_report(jsonb, jsonb) IS
     'POST /api/v1/cases: what case_report() takes, but for who reports: {source, post, title, description, reporter, address, '
@@ -483,9 +484,9 @@ COMMENT ON FUNCTION onemap.http_case_report(jsonb, jsonb) IS
     'attachments, reason}; code, detail, hint: refused, and noted';
 
 CREATE OR REPLACE FUNCTION onemap.http_case_do(request jsonb, sent jsonb)
-RETURNS TABLE (body json, code text, detail text, hint text)
+RETURNS TABLE (body json, code text, detail text, detail_zh text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE asked jsonb := onemap.http_case_asked(sent); c onemap.case_record; words text;
+DECLARE asked jsonb := onemap.http_case_asked(sent); c onemap.case_record; zh text; words text;
 BEGIN
     SELECT * INTO c FROM onemap.case_record r WHERE r.code = request->>'number';
     IF c.id IS NULL OR onemap.http_case_reach(c, request) IS DISTINCT FROM 2147483647 THEN
@@ -494,11 +495,11 @@ BEGIN
     asked := onemap.http_attachments_fill(request, asked, c.id);
     RETURN QUERY SELECT onemap.case_do(asked - 'post' || onemap.identity_act(request, onemap.http_case_post(request, asked,
             ARRAY(SELECT t.role FROM onemap.case_transition t WHERE t.from_state = c.state AND t.action = asked->>'action')))
-            || jsonb_build_object('case', c.code))::json, NULL::text, NULL::text, NULL::text;
+            || jsonb_build_object('case', c.code))::json, NULL::text, NULL::text, NULL::text, NULL::text;
 EXCEPTION WHEN SQLSTATE 'CH010' OR SQLSTATE 'CH019' THEN
-    GET STACKED DIAGNOSTICS words = PG_EXCEPTION_HINT;
+    GET STACKED DIAGNOSTICS zh = PG_EXCEPTION_DETAIL, words = PG_EXCEPTION_HINT;
     PERFORM onemap.http_case_refused(request, sent, SQLSTATE);
-    RETURN QUERY SELECT NULL::json, SQLSTATE, SQLERRM, words;
+    RETURN QUERY SELECT NULL::json, SQLSTATE, SQLERRM, zh, words;
 END $$;
 COMMENT ON FUNCTION onemap.http_case_do(jsonb, jsonb) IS
     'POST /api/v1/cases/{number}/actions: {action, post, version, reason, attachments, and the action''s own fields}, done as who '

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(84);
+SELECT plan(86);
 CREATE FUNCTION pg_temp.step(code text, local text, action text, role text, fields jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
     SELECT test.act(code, action, role, test.at(local) || fields) $$;
 CREATE FUNCTION pg_temp.steps(code text, VARIADIC steps text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -220,5 +220,11 @@ END $$;
 SELECT matches(pg_temp.worked_out(t.what, t.entry), '^([0-9]+) of \1$', t.what || ': once a line')
 FROM (VALUES ('http_cases_csv', 'http_case_entry'), ('http_alarms_csv', 'http_alarm_entry'), ('http_work_csv', 'http_work_entry')) AS t (what, entry);
 SELECT is((SELECT count(*)::int FROM jsonb_array_elements(test.get('http_case_words', test.as('look'))->'states')), 15, 'words are everybody''s');
+-- ---- refusals in both languages ----
+SELECT is_empty($$SELECT p.proname FROM pg_proc p WHERE p.pronamespace = 'onemap'::regnamespace
+    AND (p.proname LIKE 'order\_%' OR p.proname ~ ('^case_(act|apply|at|attachments|classify|department|dispatch|do|extend|fields_check|findings?|follow|merge|new|number|place|refused|report|role_check|'
+        || 'suspend|text|whole)$'))
+    AND regexp_count(p.prosrc, 'RAISE EXCEPTION') > regexp_count(p.prosrc, 'DETAIL = ')$$, 'what refuses an action says so in Chinese, too');
+SELECT is((SELECT f.detail_zh FROM onemap.http_case_report(test.as('city'), '{"source": "supervisor", "title": "x"}') f) ~ '[一-龥]', true, 'in the answer, too');
 SELECT * FROM finish();
 ROLLBACK;

@@ -146,8 +146,8 @@ static void test_settings(void **state) {
     captured_begin(&captured, stderr);
     PLAY(&loading->world->loop, one(),
          {.expects = "SELECT a.setting, a.advice, a.advice_zh FROM onemap.server_advice(737, 4, 15) a",
-          .answers = {
-              ANSWER("server_advice", 3, "fsync", "it is off", "已关闭", "max_locks_per_transaction", "set it to 192 or more", "请设为 192 以上")}});
+          .answers = {ANSWER("server_advice", 3, "fsync", "it is off", "已关闭", "max_locks_per_transaction",
+                             "set it to 192 or more", "请设为 192 以上")}});
     const char *said = captured_end(&captured);
     captured_expect(said, "event=database_setting setting=fsync advice=\"it is off\"");
     captured_expect(said, "event=database_setting setting=max_locks_per_transaction advice=\"set it to 192 or more\"");

@@ -255,7 +255,8 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       await reads(".desk-form .warn", "延长（工作时）");
       await page.fill(".desk-form input[type=number]", "-3");
       await send();
-      await reads(".desk-form .failed", "CH013");
+      await reads(".desk-form .failed", "字段 amount 须为 0.01 至 1000 的数，现为 -3");
+      expect(/CH013/.test(await text(page, ".desk-form .failed")) && !/[a-z]{2,} [a-z]{2,}/.test(await text(page, ".desk-form .failed")), await text(page, ".desk-form .failed"));
       expect((await page.inputValue(".desk-form textarea")) === "需采购材料", "the words are gone");
       expect(!(await text(page, ".desk-form")).includes("Enter"), "a phone has no such key");
       await shot(page, "desk-phone-refused");
