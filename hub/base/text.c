@@ -164,3 +164,15 @@ void text_clean(const char *bytes, size_t length, char *text, size_t room) {
     }
     text[used] = '\0';
 }
+
+void text_xml(char *text) {
+    char *to = text;
+    for (const char *at = text; *at != '\0';) {
+        if (strncmp(at, "\xef\xbf\xbe", 3) == 0 || strncmp(at, "\xef\xbf\xbf", 3) == 0) {
+            at += 3;
+        } else {
+            *to++ = *at++;
+        }
+    }
+    *to = '\0';
+}

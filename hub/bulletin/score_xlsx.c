@@ -1,11 +1,13 @@
 /* score_xlsx.c: the monthly bulletin as a workbook: ranking, consequences, digital scores item by item, statistics,
  * with charts over its own cells. Never computes a figure. */
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <xlsxwriter.h>
 
 #include "hub/base/count.h"
 #include "hub/base/error.h"
+#include "hub/base/text.h"
 #include "hub/bulletin/score_report.h"
 
 enum { COLUMNS_MAX = 100, PAPER_A4 = 9 };
@@ -47,8 +49,14 @@ static int lines_of(const char *text, double width) {
 
 static void put(struct sheet *sheet, const char *text, lxw_format *format) {
     int lines = lines_of(text, sheet->widths[sheet->column]);
+    char *cell = strdup(text);
     sheet->lines = lines > sheet->lines ? lines : sheet->lines;
-    worksheet_write_string(sheet->worksheet, sheet->row, sheet->column++, text, format);
+    if (cell != NULL) {
+        text_xml(cell);
+        worksheet_write_string(sheet->worksheet, sheet->row, sheet->column, cell, format);
+        free(cell);
+    }
+    sheet->column++;
 }
 
 static void put_text(struct sheet *sheet, const char *text) {

@@ -94,6 +94,7 @@ static void cell_write(lxw_worksheet *page, lxw_row_t row, lxw_col_t column, cha
     }
     /* In a workbook a text is one, whatever it begins with. */
     cell += cell[0] == '\'' && text_is_formula(cell + 1, strlen(cell + 1), "=+-@") ? 1 : 0;
+    text_xml(cell);
     cut_to_fit(cell);
     if (*cell != '\0') {
         worksheet_write_string(page, row, column, cell, NULL);

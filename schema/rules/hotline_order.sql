@@ -225,7 +225,8 @@ BEGIN
             RAISE EXCEPTION 'order % of % is there already, as %, with another %: nothing was changed', o.external_number, o.source,
                 o.number, differs USING ERRCODE = 'CH018',
                 DETAIL = format('工单 %s（%s）已按先前的内容收下，编号 %s，这次的 %s 与之不同，没有采用',
-                    o.external_number, o.source, o.number, differs), HINT = '补充情况请催办（remind，写明 reason）；另一件事请用新的编号。';
+                    o.external_number, o.source, o.number, differs),
+                HINT = '补充情况请催办（remind，写明 reason）；另一件事请用新的编号。';
         END IF;
     END IF;
     said := onemap.order_show(o);

@@ -167,6 +167,23 @@ static void test_trim(void **state) {
     }
 }
 
+static void test_xml(void **state) {
+    static const char *const cases[][2] = {
+        {"", ""},
+        {"a\xef\xbf\xbf"
+         "b\xef\xbf\xbe",
+         "ab"},
+        {"\xef\xbf\xbd\xef\xbf\xbf\xef\xbf\xbf\xef\xbb\xbf", "\xef\xbf\xbd\xef\xbb\xbf"},
+        {"\xef\xbf", "\xef\xbf"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "%s", cases[i][0]);
+        text_xml(text);
+        assert_string_equal(text, cases[i][1]);
+    }
+}
+
 static void test_word(void **state) {
     (void)state;
     const char *words = "  one two   3 ";
@@ -187,6 +204,7 @@ int main(void) {
         cmocka_unit_test(test_flaws), cmocka_unit_test(test_every_character),
         cmocka_unit_test(test_show),  cmocka_unit_test(test_formula),
         cmocka_unit_test(test_trim),  cmocka_unit_test(test_word),
+        cmocka_unit_test(test_xml),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
