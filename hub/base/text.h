@@ -41,7 +41,8 @@ void text_trim(char *text);
 void words_set(struct words *words, const char *zh, const char *en, ...)
     __attribute__((format(printf, 2, 4), format(printf, 3, 4)));
 
-/* Takes out of a NUL-terminated text what XML cannot hold: U+FFFE and U+FFFF. A workbook with one is opened by nobody. */
+/* Takes out of a NUL-terminated text what XML cannot hold: U+FFFE and U+FFFF. A workbook with one is opened by nobody.
+ */
 void text_xml(char *text);
 
 /* Bytes from outside as text of less than `room` bytes that a database takes: UTF-8 without control characters, a blank

@@ -221,11 +221,10 @@ static void test_long_numbers(void **state) {
            "{\"id\": 1523456789012345678, \"v\": {\"noise_dba\": 60, \"sn\": -12345678901234567890, \"f\": 0.1}}",
            "[{\"device_code\":\"1523456789012345678\",\"observed_at_ms\":1790000000000,\"noise_dba\":60}] "
            "[[{\"key\":\"sn\",\"value\":\"-12345678901234567890\"},{\"key\":\"f\",\"value\":\"0.1\"}]] ");
-    expect(
-        "{\"device\": \"id\", \"values\": \"\", \"ignore\": [\"id\"]}",
-        "{\"id\": 0012, \"noise_dba\": 0000060, \"pm25_ug_m3\": 35.300000000000004, \"x\": 1e400}",
-        "[{\"device_code\":\"0012\",\"observed_at_ms\":1790000000000,\"noise_dba\":60,\"pm25_ug_m3\":35.3}] "
-        "[[{\"key\":\"x\",\"value\":\"1e400\"}]] ");
+    expect("{\"device\": \"id\", \"values\": \"\", \"ignore\": [\"id\"]}",
+           "{\"id\": 0012, \"noise_dba\": 0000060, \"pm25_ug_m3\": 35.300000000000004, \"x\": 1e400}",
+           "[{\"device_code\":\"0012\",\"observed_at_ms\":1790000000000,\"noise_dba\":60,\"pm25_ug_m3\":35.3}] "
+           "[[{\"key\":\"x\",\"value\":\"1e400\"}]] ");
 }
 
 static void expect_time(const char *value, enum mapping_form form, int64_t wanted) {
