@@ -1,5 +1,5 @@
 // gate.mjs: fails if what a browser must load before the map is there (page, styles, MapLibre with its worker) has become too
-// large, gzipped. Run behind every build.
+// large, gzipped, or is not compiled at once. Run behind every build.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 
 const LIMIT_KB = { js: 420, css: 15 };
@@ -30,5 +30,15 @@ for (const [kind, bytes] of Object.entries(sums)) {
   const over = bytes === 0 || bytes > LIMIT_KB[kind] * 1024;
   failed ||= over;
   console.log(`first view: ${(bytes / 1024).toFixed(1)} KB ${kind} gzipped (limit ${LIMIT_KB[kind]})${over ? ": not within it" : ""}`);
+}
+// What vite.config.ts says of COMPILE_WHOLE holds of a file's first line alone.
+const whole = [...seen].filter((name) => /\/(index|map-view)-[^/]*\.js$|\/maplibre-gl-\d[^/]*\.mjs$/.test(name));
+for (const name of whole.filter((one) => !text(one).startsWith("//# allFunctionsCalledOnLoad\n"))) {
+  failed = true;
+  console.log(`first view: ${name} does not begin with "//# allFunctionsCalledOnLoad": its functions would be compiled one by one`);
+}
+if (whole.length !== 3) {
+  failed = true;
+  console.log(`first view: index, map-view and maplibre-gl are wanted, there are ${whole.join(", ") || "none of them"}`);
 }
 process.exit(failed ? 1 : 0);
