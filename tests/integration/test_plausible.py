@@ -246,12 +246,12 @@ def test_a_case_says_something(county):
     attachment = {"uri": "http://x/1.jpg", "sha256": "ab" * 32, "size_bytes": 5, "media_type": "image/jpeg"}
     for number, more in enumerate(({"title": "t"}, {"category_code": "20101"}, {"position": NEAR}, {"attachments": [attachment] * 60})):
         assert client.send("case", {"case_code": f"case-{number}", "occurred_at_ms": moment, **more})["accepted"] == 1, more
-    for word, problems, kept in (("Major", [], "severity major"), ("CRITICAL", [], "severity critical"), ("enormous", [("bad_value", "severity")], None)):
+    for word, problems, kept in (("Major", [], "级别：重要"), ("CRITICAL", [], "级别：紧急"), ("enormous", [("bad_value", "severity")], None)):
         receipt = client.send("case", {"case_code": word, "occurred_at_ms": moment, "title": "t", "severity": word})
         assert (receipt["accepted"], [(one["code"], one["field"]) for one in receipt["problems"]]) == (1, problems), receipt
         reason = county.database.value("SELECT e.reason FROM onemap.case_event e JOIN onemap.case_record r ON r.id = e.case_id"
                                        " WHERE r.vendor = %s AND r.external_code = %s AND e.seq = 1", client.vendor, word)
-        assert (kept in reason) if kept else ("severity" not in reason), reason
+        assert (kept in reason) if kept else ("级别" not in reason), reason
     done = county.hubs[0].run("case", "report", "--source", "public", "--role", "acceptor", "--actor", "张三", code=None)
     assert done.returncode != 0 and "without any content" in done.stderr, done
 

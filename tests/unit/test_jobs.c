@@ -198,7 +198,8 @@ static void test_packing(void **state) {
     assert_int_equal(hub_metrics.pack_steps - taken, 4);
 }
 
-/* A step may take long: what has come due meanwhile goes before the next one, which rests a fifth of the time that took. */
+/* A step may take long: what has come due meanwhile goes before the next one, which rests a fifth of the time that
+ * took. */
 static void test_packing_gives_way(void **state) {
     struct pacing *pacing = *state;
     uv_loop_t *loop = &pacing->world->loop;
