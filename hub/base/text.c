@@ -134,6 +134,10 @@ void text_trim(char *text) {
     }
 }
 
+bool text_is_chinese(const char *text) {
+    return ((unsigned char)text[0] & 0x80) != 0;
+}
+
 void words_set(struct words *words, const char *zh, const char *en, ...) {
     va_list arguments, again;
     va_start(arguments, en);

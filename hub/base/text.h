@@ -37,6 +37,9 @@ const char *text_word(const char **words, size_t *length);
 /* Cuts a NUL-terminated text that snprintf may have cut inside a character back to whole characters. */
 void text_trim(char *text);
 
+/* Whether a sentence is the Chinese one of two: it begins with a character beyond ASCII. */
+bool text_is_chinese(const char *text);
+
 /* Says a sentence in both languages, with the same arguments; what is too long is cut between two characters. */
 void words_set(struct words *words, const char *zh, const char *en, ...)
     __attribute__((format(printf, 2, 4), format(printf, 3, 4)));

@@ -164,7 +164,7 @@ unsigned problem_status(const char *code) {
 
 /* What to do, in Chinese, and behind it what the rule says in English. */
 static void hint_of_rule(const struct rule *rule, const struct problem *problem, char *text, size_t size) {
-    bool other = problem->language != LANGUAGE_ZH || rule == NULL || ((unsigned char)problem->hint[0] & 0x80) != 0;
+    bool other = problem->language != LANGUAGE_ZH || rule == NULL || text_is_chinese(problem->hint);
     if (other || problem->hint[0] == '\0') {
         snprintf(text, size, "%s", other ? problem->hint : rule->hint_zh);
     } else {

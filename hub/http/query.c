@@ -61,7 +61,7 @@ static bool is_class(const struct postgres_error *error, const char *classes) {
 /* A rule said no: its code, and what it says, also in Chinese if it does. */
 static void problem_of_rule(const struct request *request, struct problem *problem, const char *code,
                             const char *detail, const char *detail_zh, const char *hint) {
-    bool chinese = request->language == LANGUAGE_ZH && ((unsigned char)detail_zh[0] & 0x80) != 0;
+    bool chinese = request->language == LANGUAGE_ZH && text_is_chinese(detail_zh);
     problem_set(problem, PROBLEM_RULE, request->language, "%s", "%s", chinese ? detail_zh : detail);
     snprintf(problem->code, sizeof problem->code, "%s", code);
     snprintf(problem->hint, sizeof problem->hint, "%s", hint);

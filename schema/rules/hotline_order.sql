@@ -194,7 +194,7 @@ DECLARE
 BEGIN
     IF NOT (CASE WHEN program THEN who->'rights' ? 'order' ELSE who->'posts' ? 'acceptor' END) THEN
         RAISE EXCEPTION '% takes in no orders', who->>'login'
-            USING ERRCODE = 'CH019', DETAIL = format('%s 不能录入工单', who->>'login'),
+            USING ERRCODE = 'CH019', DETAIL = format('“%s”不能录入工单', who->>'login'),
             HINT = '由受理员，或有 order 权限的程序（令牌）录入。';
     END IF;
     PERFORM onemap.case_fields_check(sent, known, '{source,external_number,content}');
@@ -325,7 +325,7 @@ BEGIN
     IF NOT (CASE WHEN who->>'kind' = 'token' THEN a.program AND who->'rights' ? 'order'
         ELSE EXISTS (SELECT FROM unnest(a.posts) p (p) WHERE who->'posts' ? p.p) END) THEN
         RAISE EXCEPTION '% does not %', who->>'login', a.action USING ERRCODE = 'CH019',
-            DETAIL = format('%s 不能%s', who->>'login', a.name_zh),
+            DETAIL = format('“%s”不能%s', who->>'login', a.name_zh),
             HINT = '可由以下岗位办理：' || array_to_string(a.posts, '、') || CASE WHEN a.program THEN '，及来件程序' ELSE '' END;
     ELSIF o.state <> ALL (a.from_states) THEN
         RAISE EXCEPTION 'order % is %: % is for %', o.number, o.state, a.action, array_to_string(a.from_states, ', ')

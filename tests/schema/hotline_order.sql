@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(59);
+SELECT plan(61);
 SELECT onemap.token_add(jsonb_build_object('name', t.name, 'rights', t.rights, 'days', 30, 'hash', encode(sha256(t.name::bytea), 'hex')))
 FROM (VALUES ('hotline', 'order'), ('other', 'order'), ('reader', 'read')) AS t (name, rights);
 CREATE FUNCTION pg_temp.program(name text, parameters jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
@@ -16,6 +16,16 @@ BEGIN
         'version', (SELECT o.version FROM onemap.hotline_order o WHERE o.number = act.number)) || fields) d);
 EXCEPTION WHEN OTHERS THEN
     RETURN jsonb_build_object('code', SQLSTATE);
+END $$;
+-- What a refusal says in Chinese.
+CREATE FUNCTION pg_temp.refused_zh(sql text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE zh text;
+BEGIN
+    EXECUTE sql;
+    RETURN NULL;
+EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS zh = PG_EXCEPTION_DETAIL;
+    RETURN zh;
 END $$;
 
 -- ---- one number, one order ----
@@ -54,6 +64,10 @@ SELECT is(pg_temp.act(test.as('accept'), :'number', 'answer', '{"result": 0, "te
 SELECT is(pg_temp.act(test.as('street'), :'number', 'sign'), NULL, 'a department does not see it');
 SELECT is(pg_temp.act(test.as('seer'), :'number', 'sign')->>'code', 'CH019', 'nor does a viewer act');
 SELECT is(pg_temp.act(pg_temp.program('hotline'), :'number', 'sign')->>'code', 'CH019', 'nor does the hotline sign for us');
+SELECT matches(pg_temp.refused_zh(format('SELECT onemap.http_order_do(%L, %L)', pg_temp.program('hotline', jsonb_build_object('number', :'number')),
+    '{"action": "sign", "version": 1}')), '^[^ -~].*不能', 'in a sentence that begins in Chinese, whatever the name is');
+SELECT matches(pg_temp.refused_zh(format('SELECT onemap.http_order_put(%L, %L)', test.as('seer'), '{"source": "12345", "external_number": "1", "content": "路灯不亮"}')),
+    '^[^ -~].*不能', 'as taking in is');
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'return')->>'code', 'CH012', 'a return needs a reason');
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'sign', '{"version": 7}')->>'code', 'CH011', 'what changed meanwhile is looked at again');
 SELECT is(pg_temp.act(test.as('accept'), :'number', 'return', '{"reason": "非本县"}')->>'result', '3', 'a returned one is not handled');
