@@ -12,6 +12,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce((SELECT e.zh FROM onemap.alarm_end e WHERE e.reason = $1), $1)
 $$;
 COMMENT ON FUNCTION onemap.alarm_end_zh(text) IS 'Why an alarm ended, in Chinese; what nobody has put into words stays as it is';
+GRANT EXECUTE ON FUNCTION onemap.alarm_end_zh(text) TO cityhub_hub;
 
 CREATE OR REPLACE FUNCTION onemap.severity_zh(severity text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$

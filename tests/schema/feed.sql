@@ -1,7 +1,7 @@
 -- The live stream: what changed since a snapshot, told once and as it is, to whom it may be shown, and for how long.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(26);
+SELECT plan(27);
 CREATE FUNCTION pg_temp.request(departments text, rest jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('identity', jsonb_build_object('kind', 'person', 'departments', (SELECT jsonb_agg(d.id)
         FROM onemap.department d WHERE d.code = ANY (string_to_array(departments, ' '))))) || rest $$;
@@ -22,6 +22,9 @@ UPDATE onemap.device SET department_id = (SELECT d.id FROM onemap.department d W
 SELECT onemap.alarm_open(:rule, :site, '', now(), 5, '{}');
 SELECT a.id AS alarm FROM onemap.alarm a WHERE a.rule_id = :rule \gset
 SELECT is((SELECT array_agg(c) FROM pg_temp.changes() c), ARRAY['alarm ' || :alarm], 'an alarm that opens');
+SET LOCAL ROLE cityhub_hub;
+SELECT lives_ok($$SELECT * FROM onemap.feed_changes('1:1:', 1000)$$, 'the hub may read all of it');
+RESET ROLE;
 SELECT is((SELECT ROW(f.subsystem, d.code, f.lon, f.lat)::text FROM onemap.feed_changes('1:1:', 10) f JOIN onemap.department d ON d.id = f.department),
     '(dust,chengguan,114.76,34.56)', 'has its device''s department and place');
 SELECT is((SELECT f.body::jsonb - '{opened_at,name_zh}'::text[] FROM onemap.feed_changes('1:1:', 10) f), jsonb_build_object('id', :alarm,
