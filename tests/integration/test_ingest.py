@@ -60,7 +60,7 @@ def test_every_field_arrives(shared, subsystem):
     client, record_type = shared.new_client(subsystem), messages.batch_type(subsystem).DESCRIPTOR.fields_by_name["records"].message_type
     metrics = shared.database.query(
         "SELECT key, kind, min_value, max_value, ordinal FROM onemap.metric WHERE subsystem = %s", subsystem)
-    assert {key for key, *_ in metrics} == set(record_type.fields_by_name) - {"device_code", "observed_at_ms", "position"}
+    assert {key for key, *_ in metrics} == set(record_type.fields_by_name) - {"device_code", "observed_at_ms", "position", "over_range"}
     values = {key: value_of(record_type.fields_by_name[key], kind, low, high, ordinal) for key, kind, low, high, ordinal in metrics}
     moment = now_ms() - 1000
     records = {form: {"device_code": form, "observed_at_ms": moment, "position": PLACE, **values} for form in ("json", "protobuf")}
