@@ -51,7 +51,7 @@ def test_sent_at_once_by_many_it_is_one_order(county, shared):
 
 def test_from_receipt_to_follow_up(county):
     hotline, acceptor = county["hotline"], county["acceptor"]
-    number = hotline.send("HX-1", contact={"name": "王某", "phone": "13800000000"}).json()["order"]
+    number = hotline.send("HX-1", contact={"name": "王某", "phone": "0378-28000000"}).json()["order"]
     can = [{one["action"] for one in answer["can"]} for answer in (acceptor.get(f"/api/v1/orders/{number}").json(), hotline.get("/" + number).json())]
     assert can == [{"sign", "return", "link", "remind"}, {"remind"}] and county["supervisor"].get(f"/api/v1/orders/{number}").json()["can"] == []
     act(county, number, "sign")
@@ -72,7 +72,7 @@ def test_from_receipt_to_follow_up(county):
     act(county, number, "answer", result=0, text="已修复", attachments=[name])
     seen = hotline.get("/" + number).json()
     assert (seen["state"], seen["result"], seen["answer"]) == ("answered", 0, "已修复")
-    assert not any(private in str(seen) for private in ("13800000000", "王某"))
+    assert not any(private in str(seen) for private in ("王某", "0378-"))  # no time has that in it
     photograph = hotline.get(f"/{number}/attachments/{name}")
     assert photograph.status_code == 200 and hashlib.sha256(photograph.content).hexdigest() == name
     assert Hotline(county["hub"], "another-hotline").get(f"/{number}/attachments/{name}").status_code == 404
