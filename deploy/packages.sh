@@ -8,7 +8,7 @@ packages_build=(
     build-essential cmake ninja-build pkg-config ccache
     protobuf-compiler protobuf-c-compiler libprotobuf-c-dev
     libmosquitto-dev mosquitto-dev libpq-dev libuv1-dev libcjson-dev libmicrohttpd-dev libcurl4-openssl-dev
-    libinih-dev libssl-dev libsodium-dev libxlsxwriter-dev zlib1g-dev uthash-dev
+    libinih-dev libssl-dev libsodium-dev libxlsxwriter-dev zlib1g-dev libdeflate-dev uthash-dev
 )
 packages_run=(
     postgresql-15 postgresql-15-postgis-3 postgresql-client-15 mosquitto mosquitto-clients

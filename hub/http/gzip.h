@@ -1,5 +1,5 @@
-/* gzip.h: compression of answers, whole or piece by piece (zlib, level 1: what changes every second is not worth more).
- * A piece is bounded, so that the loop is never held. */
+/* gzip.h: compression of answers, whole (libdeflate) or piece by piece (zlib), at level 1: what changes every second is
+ * not worth more. A piece is bounded, so that the loop is never held. */
 #ifndef CITYHUB_GZIP_H
 #define CITYHUB_GZIP_H
 

@@ -118,7 +118,7 @@ int main(int argc, char **argv) {
         lengths[i] = encode(&payloads[i], (int64_t)i * records, records, devices, start_ms, json);
     }
     mosquitto_lib_init();
-    struct mosquitto *session = mosquitto_new(NULL, true, &state);
+    struct mosquitto *session = mosquitto_new(getenv("BENCH_CLIENT_ID"), true, &state);
     const char *protocol = getenv("BENCH_PROTOCOL");
     bool is_311 = protocol != NULL && strcmp(protocol, "3.1.1") == 0;
     mosquitto_int_option(session, MOSQ_OPT_PROTOCOL_VERSION, is_311 ? MQTT_PROTOCOL_V311 : MQTT_PROTOCOL_V5);

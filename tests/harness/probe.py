@@ -6,9 +6,9 @@ PAUSE_S = 0.02
 
 
 class Probe:
-    def __init__(self, site, subsystem, metric):
+    def __init__(self, site, subsystem, metric, **login):
         self.subsystem, self.metric = subsystem, metric
-        self.client = site.client(subsystem)
+        self.client = site.client(subsystem, **login)
         self.connection = site.database.connect()
 
     def _once(self, cursor, code):
