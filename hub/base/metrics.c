@@ -125,7 +125,7 @@ static const struct family hub_families[] = {
     HUB("cityhub_http_logins", VALUE_INTEGER, http_logins, "People whose password is being checked, or waits for it."),
     HUB("cityhub_http_logins_refused_total", VALUE_COUNT, http_logins_refused,
         "Logins refused: too many tries, or too many people at once."),
-    HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Idle connections closed because all were taken."),
+    HUB("cityhub_http_evicted_total", VALUE_COUNT, http_evicted, "Connections closed for others: idle, or half a request."),
     HUB("cityhub_http_crowded_total", VALUE_COUNT, http_crowded,
         "Connections refused because their address had too many."),
     HUB("cityhub_stream_clients", VALUE_INTEGER, stream_clients, "Open live streams."),

@@ -79,7 +79,7 @@ struct hub_metrics {
     uint64_t http_late, http_slow;          /* connections cut: over their time; not read by their client */
     int64_t http_logins;                    /* people whose password is being checked, or waits for it */
     uint64_t http_logins_refused;           /* because of too many tries, or too many people */
-    uint64_t http_evicted;                  /* idle ones, for others */
+    uint64_t http_evicted;                  /* idle, or half a request, for others */
     uint64_t http_crowded;                  /* connections of an address that has too many */
     int64_t stream_clients, stream_filters; /* live streams; different filters of theirs */
     uint64_t stream_events;                 /* changes sent to clients, each counted for each */

@@ -29,7 +29,8 @@ enum {
     CONNECTION_MEMORY = 16 * 1024, /* bytes for a request's head and its answer's, and for pieces of a stream */
     TICK_MS = 250,
     GRACE_MS = 1000,      /* behind a deadline, for the refusal to go out */
-    EVICT_IDLE_MS = 1000, /* idle for so long, a connection may go to others */
+    EVICT_IDLE_MS = 1000, /* idle, or without the rest of a body, for so long, a connection may go to others */
+    SPARE_PART = 16,      /* of all connections this part is kept free: the next must be accepted to be known */
     WAKES_A_TURN = 64,    /* connections resumed in one turn of the loop: ingest shares it */
     CROWDED_MAX = 16,     /* connections of one address that are told it has too many; more are closed at once */
     NOTICE_MAX = 256,
@@ -38,18 +39,19 @@ enum {
 struct connection {
     struct server *server;
     struct MHD_Connection *handle;
-    struct connection *next, *previous;
-    struct request *request; /* NULL between requests */
+    struct connection *next, *previous; /* its last request ended before, and behind, this one's */
+    struct request *request;            /* NULL between requests */
     struct in6_addr client;
     bool crowded;      /* its client has as many as it may: its request is refused */
-    bool ending;       /* it was idle, and makes room for others */
+    bool ending;       /* it makes room for others */
     uint64_t since_ms; /* when it was opened, or its last request ended */
 };
 
 struct server {
     struct service service; /* first: the requests know this part only */
     struct MHD_Daemon *daemon;
-    struct connection *connections;
+    struct connection *connections, *last; /* the first spoke last */
+    size_t ending;                         /* of them that make room */
     struct request *waking, **waking_end;
     struct pollfd *watched; /* room for all connections */
     struct connection **watched_as;
@@ -142,14 +144,58 @@ static struct connection *connection_of(struct MHD_Connection *handle) {
     return MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-static void evict(struct connection *connection);
+static void cut(struct connection *connection, const char *why, bool hard);
 
-/* Whose request has come, and is not read yet, is not idle: it would be lost. */
-static bool is_idle(const struct connection *connection) {
+/* Puts it before all others: it is new, or a request of it ended. */
+static void link_first(struct connection *connection) {
+    struct server *server = connection->server;
+    connection->since_ms = uv_now(server->service.loop);
+    connection->previous = NULL;
+    connection->next = server->connections;
+    *(server->connections == NULL ? &server->last : &server->connections->previous) = connection;
+    server->connections = connection;
+}
+
+static void link_out(struct connection *connection) {
+    struct server *server = connection->server;
+    *(connection->previous == NULL ? &server->connections : &connection->previous->next) = connection->next;
+    *(connection->next == NULL ? &server->last : &connection->next->previous) = connection->previous;
+}
+
+/* Whether it may be closed for others: nothing was promised to it. Its head is half there; or it is idle, or sends a
+ * body of somebody unknown, and was for a while. Bytes that have come, and are not read yet, would be lost: those wait.
+ */
+static bool gives_way(const struct connection *connection) {
+    const struct request *request = connection->request;
+    uint64_t begun_ms = request == NULL ? connection->since_ms : request->begun_ms; /* 0 in a head */
+    bool promised = request != NULL && request->phase != REQUEST_HEAD &&
+                    (request->phase != REQUEST_BODY || (request->identity != NULL && !request->answer_ready));
     char byte;
-    return connection->request == NULL && !connection->ending &&
-           uv_now(connection->server->service.loop) - connection->since_ms >= EVICT_IDLE_MS &&
+    return !connection->ending && !promised && (request == NULL || request->cut == NULL) &&
+           uv_now(connection->server->service.loop) - begun_ms >= EVICT_IDLE_MS &&
            recv(request_socket(connection->handle), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+/* Closes the one that gave no sign for the longest time, of those that give way: the client's, or (NULL) anybody's. */
+static bool evict_one(struct server *server, const struct in6_addr *client) {
+    struct connection *at = server->last;
+    while (at != NULL && !((client == NULL || IN6_ARE_ADDR_EQUAL(&at->client, client)) && gives_way(at))) {
+        at = at->previous;
+    }
+    if (at != NULL) {
+        at->ending = true;
+        server->ending++;
+        cut(at, at->request == NULL ? "idle" : "room", at->request != NULL);
+        hub_metrics.http_evicted++;
+    }
+    return at != NULL;
+}
+
+/* While none is left but the spare ones, or fewer, and some give way. */
+static void make_room(struct server *server) {
+    size_t all = (size_t)server->service.config->http_connections, most = all - (all + SPARE_PART - 1) / SPARE_PART;
+    while ((size_t)hub_metrics.http_connections - server->ending > most && evict_one(server, NULL)) {
+    }
 }
 
 /* How many connections the client has: those that are served, or those that are refused for their number. */
@@ -161,19 +207,10 @@ static size_t count_of(const struct server *server, const struct in6_addr *clien
     return count;
 }
 
-/* Whether the client has as many connections as it may; one that is idle makes room. */
-static bool is_crowded(const struct server *server, const struct in6_addr *client) {
-    if (count_of(server, client, false) < (size_t)server->service.config->http_address_connections) {
-        return false;
-    }
-    struct connection *idle = NULL; /* for the longest time: the last of the list was opened first */
-    for (struct connection *at = server->connections; at != NULL; at = at->next) {
-        idle = is_idle(at) && IN6_ARE_ADDR_EQUAL(&at->client, client) ? at : idle;
-    }
-    if (idle != NULL) {
-        evict(idle);
-    }
-    return idle == NULL;
+/* Whether the client has as many connections as it may, and none of them gives way. */
+static bool is_crowded(struct server *server, const struct in6_addr *client) {
+    return count_of(server, client, false) >= (size_t)server->service.config->http_address_connections &&
+           !evict_one(server, client);
 }
 
 /* Before a connection is taken. */
@@ -204,24 +241,18 @@ static void on_connection(void *user, struct MHD_Connection *handle, void **cont
                                           .handle = handle,
                                           .client = client,
                                           .crowded = !client_is_proxy(server->service.config, peer) &&
-                                                     is_crowded(server, &client),
-                                          .next = server->connections,
-                                          .since_ms = uv_now(server->service.loop)};
+                                                     is_crowded(server, &client)};
         hub_metrics.http_crowded += connection->crowded;
-        if (server->connections != NULL) {
-            server->connections->previous = connection;
-        }
-        server->connections = connection;
+        link_first(connection);
         hub_metrics.http_connections++;
+        make_room(server);
         if (!uv_is_active((uv_handle_t *)&server->tick)) {
             uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
         }
     } else if (connection != NULL) {
-        *(connection->previous == NULL ? &server->connections : &connection->previous->next) = connection->next;
-        if (connection->next != NULL) {
-            connection->next->previous = connection->previous;
-        }
+        link_out(connection);
         hub_metrics.http_connections--;
+        server->ending -= connection->ending;
         free(connection);
         *context = NULL;
     }
@@ -285,7 +316,8 @@ static void on_completed(void *user, struct MHD_Connection *handle, void **conte
     }
     if (connection != NULL) {
         connection->request = NULL;
-        connection->since_ms = uv_now(server->service.loop);
+        link_out(connection);
+        link_first(connection);
     }
     if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && request->cut == NULL) {
         hub_metrics.http_slow++;
@@ -322,15 +354,11 @@ static void cut(struct connection *connection, const char *why, bool hard) {
     }
     shutdown(client, SHUT_RDWR);
     if (connection->request != NULL) {
-        log_info("http_cut", "path=%s reason=%s", log_quote(connection->request->path), why);
+        if (!connection->ending) { /* those are many, and counted */
+            log_info("http_cut", "path=%s reason=%s", log_quote(connection->request->path), why);
+        }
         request_cut(connection->request, why);
     }
-}
-
-static void evict(struct connection *connection) {
-    connection->ending = true;
-    cut(connection, "idle", false);
-    hub_metrics.http_evicted++;
 }
 
 /* Its time is over. What asks the database is refused by the pool, and what works elsewhere here. */
@@ -383,19 +411,6 @@ static void find_left(struct server *server) {
     }
 }
 
-/* When all are taken: idle connections go, so that others come in. */
-static void evict_idle(const struct server *server) {
-    size_t limit = (size_t)server->service.config->http_connections;
-    size_t wanted = (size_t)hub_metrics.http_connections < limit ? 0 : limit / 8 + 1;
-    for (struct connection *connection = server->connections; connection != NULL && wanted > 0;
-         connection = connection->next) {
-        if (is_idle(connection)) {
-            evict(connection);
-            wanted--;
-        }
-    }
-}
-
 static void on_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     uint64_t now = uv_now(server->service.loop);
@@ -404,7 +419,7 @@ static void on_tick(uv_timer_t *timer) {
         uv_timer_stop(timer);
         return;
     }
-    evict_idle(server);
+    make_room(server);
     find_left(server);
     for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
         hub_metrics.http_streams += connection->request != NULL && connection->request->delivery != NULL;

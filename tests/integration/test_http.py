@@ -436,10 +436,12 @@ def test_many_at_once(probe):
     assert probe.get("/probe?n=7").text == "7"
 
 
-@pytest.mark.parametrize("text", [
-    b"", b"GET", b"GET /probe HTTP/1.1\r\nHost: loc", b"\r\n" * 10,
-    b"POST /probe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a",
-], ids=["nothing", "method", "head", "blank lines", "half a body"])
+UNFINISHED = {"nothing": b"", "method": b"GET", "head": b"GET /probe HTTP/1.1\r\nHost: loc", "blank lines": b"\r\n" * 10,
+              "half a body": b"POST /probe HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a",
+              "half a body of no use": b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx"}
+
+
+@pytest.mark.parametrize("text", UNFINISHED.values(), ids=UNFINISHED)
 def test_client_that_sends_no_more(probe, text):
     client = probe.connect()
     client.sendall(text)
@@ -504,6 +506,30 @@ def test_idle_connections_make_room(probe):
         assert probe.metric("cityhub_http_evicted_total") >= 1
         for client in idle:
             client.close()
+
+
+@pytest.mark.parametrize("text", UNFINISHED.values(), ids=UNFINISHED)
+def test_unfinished_requests_make_room(probe, text):
+    """Strangers of many addresses, four times as many as there is room for, send half and hold their connections: whoever asks is
+    answered, and what was asked before they came is answered too. So it is with those of one address that has its share."""
+    with probe.set(connections=20, address_connections=20, timeout_s=60), probe.gate() as opened:
+        asked = [probe.ask("/probe", head="Connection: close\r\n", source="127.0.0.2") for _ in range(QUERIES)]
+        wait_until(lambda: probe.running() == QUERIES, 30, "they wait for their answer")
+        held = []
+        try:
+            for sources in [[f"127.0.1.{n + 1}" for n in range(80)], ["127.0.0.1"] * 20]:
+                for source in sources:
+                    held.append(socket.create_connection(("127.0.0.1", probe.port), 30, (source, 0)))
+                    held[-1].sendall(text)
+                begun = time.monotonic()
+                wait_until(lambda: probe.get("/ping").text == "pong\n", 30, "a place is made")
+                assert time.monotonic() - begun < 10, "their time had to be over first"
+            assert probe.metric("cityhub_http_evicted_total") >= 60
+            opened()
+            assert all(received(client).endswith(b"passed") for client in asked), "what waits for its answer gives no way"
+        finally:
+            for client in held:
+                client.close()
 
 
 def test_one_address_among_others(probe):

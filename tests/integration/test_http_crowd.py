@@ -128,6 +128,28 @@ def test_500_clients_with_four_connections(shared, hub, device):
     assert hub.read(f"/api/v1/devices/{device}").status_code == 200
 
 
+def test_600_half_sent_heads(shared, hub, device):
+    """Strangers of many addresses that send half a head and hold on: the hub says that it is well, whoever is logged in is answered, and
+    a live stream goes on."""
+    vendor, events, held = shared.new_client("dust"), [], []
+    with requests.get(hub.http_url + "/api/v1/stream", headers=hub.key(), stream=True, timeout=60) as stream:
+        lines = stream.iter_lines()
+        assert next(line for line in lines if line)
+        try:
+            for number in range(600):
+                held.append(socket.create_connection(("127.0.0.1", hub.http_port), 30, (f"127.3.{number // 100}.{number % 100 + 1}", 0)))
+                held[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+            for _ in range(3):
+                assert requests.get(hub.http_url + "/healthz", timeout=5).status_code == 200
+                assert requests.get(hub.http_url + f"/api/v1/devices/{device}", headers=hub.key(), timeout=5).status_code == 200
+            vendor.send_telemetry({"device_code": "live", "observed_at_ms": now_ms(), "pm25_ug_m3": 1.0})
+            events.append(next(line for line in lines if line.startswith(b"data:")))
+        finally:
+            for client in held:
+                client.close()
+    assert events
+
+
 def test_queries_that_run_away(shared, hub, device):
     """As many as the pool has connections, from as many addresses: they are cancelled in the database at their deadline; who waits for
     them meanwhile is told when to come again, and the map goes on."""
