@@ -11,7 +11,7 @@ enum { FILE_BYTES_MAX = 1024 * 1024 };
 
 /* ---- importing ---- */
 
-/* Hands the document to a function that answers {entered: [names]}, all of it or nothing. */
+/* Hands the document to a function that answers {entered: [names], replaced: [holidays of others]}, all or nothing. */
 static int import(PGconn *connection, const struct arguments *arguments, const char *function) {
     const char *path = argument_text(arguments, "FILE");
     cJSON *document = document_read(path, FILE_BYTES_MAX);
@@ -20,10 +20,17 @@ static int import(PGconn *connection, const struct arguments *arguments, const c
     if (answer == NULL) {
         return command_fail("%s: nothing is entered", path);
     }
-    const cJSON *name;
+    const cJSON *name, *taken;
     cJSON_ArrayForEach(name, member_get(answer, "entered")) {
         printf("%s: entered ", path);
         print_text(stdout, cJSON_GetStringValue(name));
+        putchar('\n');
+    }
+    cJSON_ArrayForEach(taken, member_get(answer, "replaced")) {
+        printf("%s: replaced ", path);
+        print_text(stdout, member_text(taken, "name"));
+        printf(" %s to %s of ", member_text(taken, "first_day"), member_text(taken, "last_day"));
+        print_text(stdout, member_text(taken, "source"));
         putchar('\n');
     }
     cJSON_Delete(answer);
@@ -86,7 +93,9 @@ static const struct command calendar_import = {
     .text =
         "FILE is JSON: {\"source\": TEXT, \"holidays\": [{\"name\", \"first_day\", \"last_day\"}], \"workdays\": [day]}, or a list of "
         "such; days as 2026-10-01, workdays are the weekend days that are worked. Said again, a notice (by its source) replaces "
-        "what it said before. Open cases get their deadlines anew. All of it is entered, or nothing.",
+        "what it said before. One that takes days or a holiday of the same name from another notice is refused, unless it "
+        "names that: \"replaces\": [source]; what was replaced is said. Open cases get their deadlines anew. All of it is "
+        "entered, or nothing.",
     .options = import_options,
     .work = notice_import,
     .examples = "cityhub calendar export --year 2026 > 2027.json   # a pattern to edit\n"

@@ -107,9 +107,9 @@ COMMENT ON FUNCTION onemap.calendar_notice_days(jsonb) IS 'Every day of a notice
 
 CREATE OR REPLACE FUNCTION onemap.calendar_notice_form(notice jsonb) RETURNS TABLE (place text, problem text)
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT k.key, format('there is no such key; known are source, holidays and workdays')
+    SELECT k.key, 'there is no such key; known are source, replaces, holidays and workdays'
     FROM jsonb_object_keys(CASE WHEN jsonb_typeof(notice) = 'object' THEN notice ELSE '{}' END) AS k (key)
-    WHERE k.key NOT IN ('source', 'holidays', 'workdays')
+    WHERE k.key NOT IN ('source', 'replaces', 'holidays', 'workdays')
     UNION ALL
     SELECT t.place, t.problem FROM (VALUES
         ('', 'must be an object {"source", "holidays", "workdays"}', jsonb_typeof(notice) IS DISTINCT FROM 'object'),
@@ -119,6 +119,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
             AND onemap.bare(notice->>'source') NOT IN ('', notice->>'source')),
         ('holidays', 'must be a list of {"name", "first_day", "last_day"}',
             coalesce(jsonb_typeof(notice->'holidays'), 'array') <> 'array'),
+        ('replaces', 'must be a list of sources', coalesce(jsonb_typeof(notice->'replaces'), 'array') <> 'array'),
         ('workdays', 'must be a list of days', coalesce(jsonb_typeof(notice->'workdays'), 'array') <> 'array'))
         AS t (place, problem, holds) WHERE t.holds
     UNION ALL
@@ -147,6 +148,44 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.calendar_notice_form(jsonb) IS 'What is wrong with the form of a notice, by its place';
 
+-- A later notice replaces the holidays of others that it speaks of, by their days or by their name, and takes the days that it
+-- says something else of.
+CREATE OR REPLACE FUNCTION onemap.calendar_notice_replaced(notice jsonb)
+RETURNS TABLE (place text, source text, kind text, name text, first_day date, last_day date)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH others AS (
+        SELECT d.* FROM onemap.calendar_day d WHERE d.source <> '' AND d.source IS DISTINCT FROM notice->>'source'
+    ), runs AS (
+        SELECT o.source, o.name_zh, o.day, o.day - (row_number() OVER (PARTITION BY o.source, o.name_zh ORDER BY o.day))::int AS run
+        FROM others o WHERE o.kind = 'holiday'
+    ), spans AS (
+        SELECT r.source, r.name_zh, min(r.day) AS first_day, max(r.day) AS last_day FROM runs r GROUP BY r.source, r.name_zh, r.run
+    ), said AS (
+        SELECT format('holidays[%s]', h.n) AS place, h.v->>'name' AS name, onemap.calendar_day_read(h.v->>'first_day') AS first_day,
+            onemap.calendar_day_read(h.v->>'last_day') AS last_day
+        FROM onemap.calendar_members(notice->'holidays') h
+    ), gone AS (
+        SELECT min(x.place) AS place, s.source, 'holiday' AS kind, s.name_zh, s.first_day, s.last_day
+        FROM spans s JOIN said x ON x.first_day <= s.last_day AND x.last_day >= s.first_day
+            OR x.name = s.name_zh AND abs(x.first_day - s.first_day) <= 31
+        GROUP BY s.source, s.name_zh, s.first_day, s.last_day
+    )
+    SELECT g.* FROM gone g
+    UNION ALL
+    SELECT n.place, o.source, o.kind, o.name_zh, o.day, o.day
+    FROM others o JOIN onemap.calendar_notice_days(notice) n ON n.day = o.day
+    WHERE NOT EXISTS (SELECT FROM gone g WHERE g.source = o.source AND o.day BETWEEN g.first_day AND g.last_day)
+    ORDER BY 5, 2
+$$;
+COMMENT ON FUNCTION onemap.calendar_notice_replaced(jsonb) IS
+    'What a notice takes from others that are in force: holidays, and single days of theirs; place is in the notice';
+
+CREATE OR REPLACE FUNCTION onemap.calendar_replaced_words(name text, source text, first_day date, last_day date) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%s %s of %s', name, concat_ws(' to ', first_day, nullif(last_day, first_day)), source)
+$$;
+COMMENT ON FUNCTION onemap.calendar_replaced_words(text, text, date, date) IS 'A holiday or day of a notice, e.g. for a refusal';
+
 CREATE OR REPLACE FUNCTION onemap.calendar_notice_problems(notice jsonb) RETURNS TABLE (place text, problem text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH days AS MATERIALIZED (SELECT d.*, row_number() OVER () AS n FROM onemap.calendar_notice_days(notice) d),
@@ -168,6 +207,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         UNION ALL
         SELECT d.place, format('%s is more than ten years ahead', d.day) FROM days d
         WHERE d.day > onemap.local_time(now())::date + 3660
+        UNION ALL
+        SELECT r.place, format('takes %s: if that is meant, name the source in "replaces"',
+            string_agg(onemap.calendar_replaced_words(r.name, r.source, r.first_day, r.last_day), ', ' ORDER BY r.first_day))
+        FROM onemap.calendar_notice_replaced(notice) r
+        WHERE jsonb_typeof(notice->'replaces') IS DISTINCT FROM 'array' OR NOT notice->'replaces' ? r.source
+        GROUP BY r.place
     )
     SELECT f.place, min(f.problem) FROM found f GROUP BY f.place
     UNION ALL
@@ -179,26 +224,19 @@ COMMENT ON FUNCTION onemap.calendar_notice_problems(jsonb) IS
     'Everything that is wrong with a notice, one a place: what it does not understand, what contradicts itself, what enters '
     'nothing; no rows = it can be entered';
 
--- A later notice replaces the days of earlier ones: the holidays that it speaks of, by their days or by their name, and an
--- earlier notice of which no holiday is left, whole.
+-- With its last holiday a notice goes whole, its make-up workdays too.
 CREATE OR REPLACE FUNCTION onemap.calendar_notice_replace(notice jsonb) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    WITH runs AS (
-        SELECT d.source, d.name_zh, d.day, d.day - (row_number() OVER (PARTITION BY d.source, d.name_zh ORDER BY d.day))::int AS run
-        FROM onemap.calendar_day d WHERE d.kind = 'holiday' AND d.source NOT IN ('', notice->>'source')
-    ), spans AS (
-        SELECT r.source, r.name_zh, min(r.day) AS first_day, max(r.day) AS last_day FROM runs r GROUP BY r.source, r.name_zh, r.run
-    ), replaced AS (
-        SELECT s.*, EXISTS (SELECT FROM jsonb_to_recordset(notice->'holidays') AS h(name text, first_day date, last_day date)
-            WHERE h.first_day <= s.last_day AND h.last_day >= s.first_day
-                OR h.name = s.name_zh AND abs(h.first_day - s.first_day) <= 31) AS gone
-        FROM spans s
-    ), nothing_left AS (SELECT r.source FROM replaced r GROUP BY r.source HAVING bool_and(r.gone))
+    WITH replaced AS MATERIALIZED (SELECT r.* FROM onemap.calendar_notice_replaced(notice) r),
+    nothing_left AS (
+        SELECT r.source FROM replaced r WHERE r.kind = 'holiday' AND NOT EXISTS (
+            SELECT FROM onemap.calendar_day h WHERE h.source = r.source AND h.kind = 'holiday' AND NOT EXISTS (
+                SELECT FROM replaced x WHERE x.source = h.source AND h.day BETWEEN x.first_day AND x.last_day))
+    )
     UPDATE onemap.calendar_day d SET working = extract(isodow FROM d.day) < 6, name_zh = '', source = '',
         kind = CASE WHEN extract(isodow FROM d.day) < 6 THEN 'workday' ELSE 'weekend' END
     WHERE d.source = notice->>'source' OR d.source IN (SELECT l.source FROM nothing_left l)
-        OR EXISTS (SELECT FROM replaced r WHERE r.gone AND r.source = d.source AND d.kind = 'holiday'
-            AND d.day BETWEEN r.first_day AND r.last_day)
+        OR EXISTS (SELECT FROM replaced r WHERE r.source = d.source AND r.kind = d.kind AND d.day BETWEEN r.first_day AND r.last_day)
 $$;
 COMMENT ON FUNCTION onemap.calendar_notice_replace(jsonb) IS
     'Makes the days plain again that an earlier notice, or this one said before, has set and that this one replaces';
@@ -225,8 +263,8 @@ BEGIN
     WHERE d.day IN (SELECT t::date FROM jsonb_array_elements_text(coalesce(notice->'workdays', '[]')) t);
 END $$;
 COMMENT ON FUNCTION onemap.calendar_notice_apply(jsonb) IS
-    'Enters one notice into calendar_day: {source, holidays: [{name, first_day, last_day}], workdays: [date]}, or refuses it '
-    'whole (CH014) with what is wrong and where; does not lay out the spans';
+    'Enters one notice into calendar_day: {source, replaces: [other sources whose days it may take], holidays: [{name, first_day, '
+    'last_day}], workdays: [date]}, or refuses it whole (CH014) with what is wrong and where; does not lay out the spans';
 
 -- The State Council's notice of a year comes in the November before. What falls into a year without one is counted by a plain week.
 CREATE OR REPLACE FUNCTION onemap.calendar_warning() RETURNS TABLE (warning text, warning_zh text)
@@ -352,14 +390,21 @@ $$;
 COMMENT ON FUNCTION onemap.deadline(timestamptz, numeric, text, int) IS
     'When a limit of so many urgent_hour, work_hour, work_day or urgent_day that began at since ends for a department';
 
+CREATE OR REPLACE FUNCTION onemap.calendar_replaced_json(notice jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(to_jsonb(r) - '{place,kind}'::text[]), '[]') FROM onemap.calendar_notice_replaced(notice) r
+$$;
+COMMENT ON FUNCTION onemap.calendar_replaced_json(jsonb) IS 'What a notice takes from others: [{source, name, first_day, last_day}]';
+
 -- The county's own changes. Open cases whose time changes with the calendar get their deadlines anew.
 CREATE OR REPLACE FUNCTION onemap.calendar_notice_put(notice jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE replaced jsonb := onemap.calendar_replaced_json(notice);
 BEGIN
     PERFORM onemap.calendar_notice_apply(notice);
     PERFORM onemap.working_span_build();
     PERFORM onemap.case_retime(notice->>'source');
-    PERFORM onemap.audit('calendar_notice_put', notice);
+    PERFORM onemap.audit('calendar_notice_put', notice || jsonb_build_object('replaced', replaced));
 END $$;
 COMMENT ON FUNCTION onemap.calendar_notice_put(jsonb) IS
     'Enters the State Council''s notice of a year: {source, holidays: [{name, first_day, last_day}], workdays: [date]}; open '
@@ -479,7 +524,7 @@ COMMENT ON FUNCTION onemap.calendar_import_problems(jsonb) IS 'Everything that i
 
 CREATE OR REPLACE FUNCTION onemap.calendar_import(notices jsonb) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE notice jsonb; entered jsonb := jsonb_build_array(); problems text[];
+DECLARE notice jsonb; entered jsonb := jsonb_build_array(); replaced jsonb := jsonb_build_array(); problems text[];
 BEGIN
     SELECT array_agg(concat_ws(': ', nullif(p.place, ''), p.problem) ORDER BY p.place) INTO problems
     FROM onemap.calendar_import_problems(notices) p;
@@ -488,14 +533,15 @@ BEGIN
     END IF;
     FOR notice IN SELECT jsonb_array_elements(
             CASE WHEN jsonb_typeof(notices) = 'array' THEN notices ELSE jsonb_build_array(notices) END) LOOP
+        replaced := replaced || onemap.calendar_replaced_json(notice);
         PERFORM onemap.calendar_notice_put(notice);
         entered := entered || jsonb_build_array(notice->'source');
     END LOOP;
-    RETURN jsonb_build_object('entered', entered);
+    RETURN jsonb_build_object('entered', entered, 'replaced', replaced);
 END $$;
 COMMENT ON FUNCTION onemap.calendar_import(jsonb) IS
-    'Enters notices of holidays, one or a list, all or none: {source, holidays: [{name, first_day, last_day}], workdays: [day]}; '
-    'returns {entered: [source]}';
+    'Enters notices of holidays, one or a list, all or none, see calendar_notice_apply(); returns {entered: [source], replaced: '
+    '[{source, name, first_day, last_day} that they took from others]}';
 
 CREATE OR REPLACE FUNCTION onemap.calendar_office_names(request jsonb) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

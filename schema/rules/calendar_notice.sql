@@ -1,5 +1,5 @@
 -- The State Council's notices of holidays and make-up workdays, as issued. A notice is entered where the calendar does not know
--- its source yet; from then on the calendar is the county's (onemap.calendar_notice_put).
+-- its source yet, and no other notice has days that it would take: those are the county's (onemap.calendar_notice_put).
 
 SELECT onemap.calendar_extend('2021-01-01', '2032-12-31');
 
@@ -60,7 +60,8 @@ DECLARE notice jsonb; entered text[] := '{}'; notices jsonb := '[
 ]';
 BEGIN
     FOR notice IN SELECT n FROM jsonb_array_elements(notices) n
-                  WHERE NOT EXISTS (SELECT FROM onemap.calendar_day d WHERE d.source = n->>'source') LOOP
+                  WHERE NOT EXISTS (SELECT FROM onemap.calendar_day d WHERE d.source = n->>'source')
+                      AND NOT EXISTS (SELECT FROM onemap.calendar_notice_replaced(n)) LOOP
         PERFORM onemap.calendar_notice_apply(notice);
         entered := entered || (notice->>'source');
     END LOOP;

@@ -122,6 +122,7 @@ GRANT EXECUTE ON FUNCTION onemap.county_time(timestamptz, text), onemap.vendor_l
     onemap.calendar_days(jsonb), onemap.calendar_list_table(jsonb), onemap.calendar_list_json(jsonb),
     onemap.calendar_day_read(text), onemap.calendar_members(jsonb), onemap.calendar_notice_days(jsonb),
     onemap.calendar_notice_form(jsonb), onemap.calendar_notice_problems(jsonb), onemap.calendar_import_problems(jsonb),
+    onemap.calendar_notice_replaced(jsonb), onemap.calendar_replaced_json(jsonb), onemap.calendar_replaced_words(text, text, date, date),
     onemap.calendar_export_json(jsonb), onemap.calendar_office_names(jsonb), onemap.calendar_office_json(jsonb),
     onemap.calendar_office_table(jsonb),
     onemap.case_list_table(jsonb), onemap.case_show_json(jsonb), onemap.case_clock_words(jsonb), onemap.case_can_words(jsonb),

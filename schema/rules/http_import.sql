@@ -85,6 +85,11 @@ BEGIN
                 format('%s %s is not in the file: it becomes inactive', d.code, d.name_zh)) ORDER BY d.code), '[]')
             FROM onemap.department d WHERE d.active AND NOT EXISTS (SELECT FROM jsonb_array_elements(content) e
                 WHERE e.value->>'code' = d.code)));
+    ELSIF subject = 'calendar' AND report->'problems' = '[]' THEN
+        report := report || jsonb_build_object('warnings', (SELECT coalesce(jsonb_agg(jsonb_build_object('place', r.place,
+                'warning', 'takes ' || onemap.calendar_replaced_words(r.name, r.source, r.first_day, r.last_day))), '[]')
+            FROM jsonb_array_elements(CASE jsonb_typeof(content) WHEN 'array' THEN content ELSE jsonb_build_array(content) END) n,
+                onemap.calendar_notice_replaced(n) r));
     END IF;
     RETURN report;
 END $$;
@@ -103,7 +108,7 @@ BEGIN
         WHEN 'office_hours' THEN onemap.calendar_office_import(content)
         ELSE onemap.map_import(jsonb_build_object('layer', subject, 'document', content)) END;
     RETURN (SELECT jsonb_object_agg(k.key, k.value) FROM jsonb_each(done) k
-        WHERE k.key IN ('added', 'changed', 'made_inactive', 'version', 'unchanged', 'entered'));
+        WHERE k.key IN ('added', 'changed', 'made_inactive', 'version', 'unchanged', 'entered', 'replaced'));
 END $$;
 COMMENT ON FUNCTION onemap.http_import_store(text, jsonb, text) IS 'Stores a file that is right; what has become of it';
 
@@ -134,7 +139,7 @@ BEGIN
         report := report || onemap.http_import_store(subject, content, left(sent->>'comment', 200));
         PERFORM onemap.identity_audit(request, 'import', jsonb_strip_nulls(jsonb_build_object('subject', subject, 'file',
             left(sent->>'file', 100), 'rows', report->'rows', 'added', report->'added', 'changed', report->'changed',
-            'version', report->'version', 'made_inactive', report->'made_inactive')));
+            'version', report->'version', 'made_inactive', report->'made_inactive', 'replaced', report->'replaced')));
     END IF;
     RETURN QUERY SELECT (report || jsonb_build_object('imported', stored))::json, 200, NULL::text, NULL::text, NULL::text;
 END $$;

@@ -138,6 +138,16 @@ def test_holidays(county, database, work_folder):
     county.run("calendar", "import", everything)
     assert database.query("SELECT * FROM onemap.calendar_day ORDER BY day") == before
     assert "no day of that year" in county.run("calendar", "list", "--year", "2032").stdout
+    # A county's own for the year before, instead of the State Council's: only if it says so, and no later edition of the hub takes it back.
+    own, council = work_folder / "own.json", "国办发明电〔2025〕7号"
+    notice = next(one for one in json.loads(everything.read_text()) if one["source"] == council)
+    own.write_text(json.dumps(dict(notice, source="县政府 2026", workdays=[])))
+    assert f"holidays[0]: takes 元旦 2026-01-01 to 2026-01-03 of {council}: if that is meant" in county.run("calendar", "import", own, code=1).stderr
+    own.write_text(json.dumps(dict(notice, source="县政府 2026", workdays=[], replaces=[council])))
+    assert county.run("calendar", "import", own).stdout.startswith(f"{own}: entered 县政府 2026\n{own}: replaced 元旦 2026-01-01 to 2026-01-03 of {council}\n")
+    before = database.query("SELECT * FROM onemap.calendar_day ORDER BY day")
+    database.query((paths.ROOT / "schema" / "rules" / "calendar_notice.sql").read_text())
+    assert database.query("SELECT * FROM onemap.calendar_day ORDER BY day") == before
 
 
 @pytest.mark.parametrize("text, complaint", [

@@ -2,7 +2,7 @@
 -- days of an earlier one; a year without one is told before a deadline falls into it.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(61);
+SELECT plan(68);
 CREATE FUNCTION test.problems(notices text) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(concat_ws(': ', nullif(p.place, ''), p.problem), ' / ' ORDER BY p.place) FROM onemap.calendar_import_problems(notices::jsonb) p
 $$;
@@ -19,7 +19,7 @@ INSERT INTO bad VALUES
     ('{"source": "x"}', 'enters nothing: it has neither holidays nor workdays'),
     ('{"source": "x", "holidays": []}', 'enters nothing: it has neither holidays nor workdays'),
     ('{"source": "x", "holidays": [], "workdays": []}', 'enters nothing: it has neither holidays nor workdays'),
-    ('{"source": "x", "holiday": [{"name": "元旦", "first_day": "2031-01-01", "last_day": "2031-01-03"}]}', 'holiday: there is no such key; known are source, holidays and workdays'),
+    ('{"source": "x", "holiday": [{"name": "元旦", "first_day": "2031-01-01", "last_day": "2031-01-03"}]}', 'holiday: there is no such key; known are source, replaces, holidays and workdays'),
     ('{"source": "x", "holidays": [{"name": "元旦", "first_day": "2031-01-03", "last_day": "2031-01-01"}]}', 'holidays[0].last_day: 2031-01-01 is before the first day, 2031-01-03'),
     ('{"source": "x", "holidays": [{"name": "元旦", "first": "2031-01-01", "last_day": "2031-01-01"}]}', 'holidays[0]: there is no such key: first / holidays[0].first_day: must be a day such as 2027-01-01, not left out'),
     ('{"source": "x", "holidays": [{"name": " ", "first_day": "2031-01-01", "last_day": "2031-01-01"}]}', 'holidays[0].name: is missing'),
@@ -54,23 +54,38 @@ SELECT is((SELECT md5(string_agg(d::text, '' ORDER BY d.day)) FROM onemap.calend
 
 -- ---- entered, and replaced ----
 SELECT is(onemap.calendar_import('{"source": "first", "holidays": [{"name": "元旦", "first_day": "2031-01-01", "last_day": "2031-01-03"},
-    {"name": "劳动节", "first_day": "2031-05-01", "last_day": "2031-05-05"}], "workdays": ["2031-04-26", "2031-05-10"]}'), '{"entered": ["first"]}', 'a notice');
+    {"name": "劳动节", "first_day": "2031-05-01", "last_day": "2031-05-05"}], "workdays": ["2031-04-26", "2031-05-10"]}'), '{"entered": ["first"], "replaced": []}', 'a notice');
 SELECT is(test.days('first'), '01-01h 01-02h 01-03h 04-26m 05-01h 05-02h 05-03h 05-04h 05-05h 05-10m', 'its days');
-SELECT is(onemap.calendar_import('{"source": "second", "holidays": [{"name": "劳动节", "first_day": "2031-05-01", "last_day": "2031-05-03"}]}'), '{"entered": ["second"]}',
-    'a later one shortens a holiday');
+CREATE TEMP TABLE second AS SELECT '{"source": "second", "holidays": [{"name": "劳动节", "first_day": "2031-05-01", "last_day": "2031-05-03"}]}'::jsonb AS notice;
+SELECT is(test.problems(notice::text), 'holidays[0]: takes 劳动节 2031-05-01 to 2031-05-05 of first: if that is meant, name the source in "replaces"',
+    'another''s holiday is not taken unasked') FROM second;
+SELECT is(test.problems((notice || '{"replaces": ["last"]}')::text) LIKE 'holidays[0]: takes %', true, 'nor for a name that is none') FROM second;
+SELECT throws_ok(format('SELECT onemap.calendar_notice_put(%L)', notice), 'CH014', NULL, 'by no way in') FROM second;
+SELECT is(onemap.http_import_report('calendar', notice || '{"replaces": ["first"]}')->'warnings', '[{"place": "holidays[0]", "warning": "takes 劳动节 2031-05-01 to 2031-05-05 of first"}]',
+    'the page says it before it is done') FROM second;
+SELECT is(onemap.calendar_import(notice || '{"replaces": ["first"]}'), '{"entered": ["second"], "replaced": [{"source": "first", "name": "劳动节", "first_day": "2031-05-01", "last_day": "2031-05-05"}]}',
+    'a later one shortens a holiday, and says whose') FROM second;
+SELECT is((SELECT a.detail->'replaced'->0->>'source' FROM onemap.audit_log a WHERE a.action = 'calendar_notice_put' ORDER BY a.id DESC LIMIT 1), 'first', 'so does the audit log');
 SELECT is(test.days('first') || ' | ' || test.days('second'), '01-01h 01-02h 01-03h 04-26m 05-10m | 05-01h 05-02h 05-03h', 'which is replaced, the others stay');
 SELECT is((SELECT string_agg(d.kind, ' ' ORDER BY d.day) FROM onemap.calendar_day d WHERE d.day BETWEEN '2031-05-04' AND '2031-05-05'), 'weekend workday', 'what it no longer names is plain again');
-SELECT is(onemap.calendar_import('{"source": "third", "holidays": [{"name": "劳动节", "first_day": "2031-05-08", "last_day": "2031-05-09"}]}'), '{"entered": ["third"]}', 'another moves it');
+SELECT is(test.problems('{"source": "third", "holidays": [{"name": "劳动节", "first_day": "2031-05-08", "last_day": "2031-05-10"}], "workdays": ["2031-05-03"]}'),
+    'holidays[0]: takes 劳动节 2031-05-01 to 2031-05-03 of second, 调休上班 2031-05-10 of first: if that is meant, name the source in "replaces"',
+    'a holiday of the same name nearby, and a make-up day');
+SELECT is(test.problems('{"source": "third", "replaces": "second", "workdays": ["2031-05-03"]}'), 'replaces: must be a list of sources / workdays[0]: takes 劳动节 2031-05-03 of second: if that is meant, name the source in "replaces"',
+    'a day of it that would be worked');
+SELECT is(onemap.calendar_import('{"source": "third", "replaces": ["second"], "holidays": [{"name": "劳动节", "first_day": "2031-05-08", "last_day": "2031-05-09"}]}')->'replaced'->0->>'source', 'second',
+    'another moves it');
 SELECT is(test.days('second'), NULL, 'and nothing of the one before is left');
-SELECT is(onemap.calendar_import('{"source": "fourth", "holidays": [{"name": "元旦", "first_day": "2031-01-01", "last_day": "2031-01-01"},
-    {"name": "劳动节", "first_day": "2031-05-08", "last_day": "2031-05-08"}], "workdays": ["2031-05-11"]}'), '{"entered": ["fourth"]}', 'a new one for the whole year');
+SELECT is((SELECT string_agg(r->>'source', ' ') FROM jsonb_array_elements(onemap.calendar_import('{"source": "fourth", "replaces": ["first", "third"], "holidays": [
+    {"name": "元旦", "first_day": "2031-01-01", "last_day": "2031-01-01"}, {"name": "劳动节", "first_day": "2031-05-08", "last_day": "2031-05-08"}],
+    "workdays": ["2031-05-11"]}')->'replaced') r), 'first third', 'a new one for the whole year');
 SELECT is(coalesce(test.days('first'), '') || coalesce(test.days('third'), '') || test.days('fourth'), '01-01h 05-08h 05-11m', 'make-up days of those before go with their last holiday');
 SELECT is((SELECT jsonb_agg(n->'source') FROM jsonb_array_elements(onemap.calendar_export_json('{"year": 2031}')) n), '["fourth"]', 'the export has what is in force');
 CREATE TEMP TABLE until_2030 AS SELECT md5(string_agg(d::text, '' ORDER BY d.day)) AS sum FROM onemap.calendar_day d WHERE d.day < '2030-01-01';
 SELECT is(onemap.calendar_import(onemap.calendar_export_json('{}'))->'entered'->>0, '国办发明电〔2020〕27号', 'and is entered again');
 SELECT is((SELECT md5(string_agg(d::text, '' ORDER BY d.day)) FROM onemap.calendar_day d WHERE d.day < '2030-01-01'), (SELECT sum FROM until_2030), 'with nothing lost');
 SELECT is(onemap.calendar_import(jsonb_build_object('source', 'far', 'holidays', jsonb_build_array(jsonb_build_object('name', '元旦',
-    'first_day', (extract(year FROM now())::int + 9) || '-01-01', 'last_day', (extract(year FROM now())::int + 9) || '-01-01')))), '{"entered": ["far"]}', 'years ahead the calendar grows');
+    'first_day', (extract(year FROM now())::int + 9) || '-01-01', 'last_day', (extract(year FROM now())::int + 9) || '-01-01')))), '{"entered": ["far"], "replaced": []}', 'years ahead the calendar grows');
 SELECT is((SELECT max(d.day) FROM onemap.calendar_day d), make_date(extract(year FROM now())::int + 9, 12, 31), 'to the end of that year');
 
 -- ---- a year without a notice ----
