@@ -2,6 +2,7 @@
  */
 #include "hub/base/member.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -64,6 +65,19 @@ int member_put(cJSON *object, const char *name, cJSON *value) {
         return CH_EMEMORY;
     }
     return 0;
+}
+
+size_t member_key(const cJSON *value, char *text, size_t room) {
+    static const double whole_max =
+        9007199254740992.0; /* 2^53: beyond that a double is not the number that was written */
+    int length;
+    if (cJSON_IsNumber(value) && fabs(value->valuedouble) < whole_max) {
+        bool whole = trunc(value->valuedouble) == value->valuedouble;
+        length = snprintf(text, room, whole ? "%.0f" : "%.15g", value->valuedouble);
+    } else {
+        length = snprintf(text, room, "%s", cJSON_IsString(value) ? value->valuestring : "");
+    }
+    return (size_t)length;
 }
 
 void member_add_exact(cJSON *object, const char *name, double value) {

@@ -5,6 +5,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* The member, or NULL. */
 cJSON *member_get(const cJSON *object, const char *name);
@@ -29,6 +30,10 @@ const cJSON *member_stray(const cJSON *member, const char *words);
 /* Puts the member in place of one of this name, if there is one. `value` is the object's from now on, also if memory is
  * out and it cannot be put. Returns 0 or CH_EMEMORY (`value` NULL is that, too). */
 int member_put(cJSON *object, const char *name, cJSON *value);
+
+/* What something is known by, a text or a number, as text: an id, a code, a cursor. Empty if it is neither, or a number
+ * whose digits a double has lost. Returns its bytes; `room` or more = it was cut. */
+size_t member_key(const cJSON *value, char *text, size_t room);
 
 /* Adds a number with all its digits: cJSON itself drops those beyond 15, as of 2^53. */
 void member_add_exact(cJSON *object, const char *name, double value);

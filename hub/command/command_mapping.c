@@ -14,6 +14,7 @@
 #include "hub/cli/arguments.h"
 #include "hub/cli/print_table.h"
 #include "hub/command/commands.h"
+#include "hub/decode/json_document.h"
 #include "hub/gateway/mapping.h"
 
 enum { FILE_MAX = 4 * 1024 * 1024, MAPPING_FILE_MAX = 256 * 1024 };
@@ -137,7 +138,7 @@ static int try(const struct config *config, const struct arguments *arguments) {
                                     .device = device == NULL ? "" : device,
                                     .now_ms = clock_now_ms()};
     char *text = file_read(path, FILE_MAX, &length, problem);
-    cJSON *sample = text == NULL ? NULL : mapping_document(text, length);
+    cJSON *sample = text == NULL ? NULL : json_document(text, length);
     int code = EXIT_FAILED;
     if (origin.adapter == NULL || (mapping->adapter != NULL && origin.adapter != mapping->adapter)) {
         code = arguments_misuse(arguments,

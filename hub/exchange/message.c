@@ -36,7 +36,7 @@ static cJSON *special(const struct outgoing *record, const char *name) {
 /* A code's text: "20102" for a text and for a number. */
 static const char *code_text(const cJSON *value, char text[static 32]) {
     if (cJSON_IsNumber(value)) {
-        snprintf(text, 32, "%.15g", value->valuedouble);
+        member_key(value, text, 32);
         return text;
     }
     return cJSON_IsBool(value) ? (cJSON_IsTrue(value) ? "true" : "false") : cJSON_GetStringValue(value);

@@ -11,6 +11,7 @@
 #include "hub/base/member.h"
 #include "hub/base/text.h"
 #include "hub/cli/database.h"
+#include "hub/decode/json_document.h"
 
 enum { PAGES_MAX = 100000, CURSOR_MAX = 512 };
 
@@ -24,16 +25,6 @@ static const char *named(const struct platform *target, const char *name, const 
     return *given == '\0' ? usual : given;
 }
 
-/* A number or a text as text, as it came. */
-static void cursor_text(const cJSON *value, char text[static CURSOR_MAX]) {
-    text[0] = '\0';
-    if (cJSON_IsNumber(value)) {
-        snprintf(text, CURSOR_MAX, "%.15g", value->valuedouble);
-    } else if (cJSON_IsString(value)) {
-        snprintf(text, CURSOR_MAX, "%s", value->valuestring);
-    }
-}
-
 /* The page's records as the database takes them: [{number, hash}]. NULL = there are none to read. */
 static cJSON *page_rows(const struct platform *target, const cJSON *body) {
     const cJSON *records = member_get(body, member_text(target->ask, "records")), *record;
@@ -45,7 +36,7 @@ static cJSON *page_rows(const struct platform *target, const cJSON *body) {
         char given[CURSOR_MAX], number[CURSOR_MAX], hash[CURSOR_MAX];
         const char *said = member_text(record, member_text(target->ask, "hash"));
         cJSON *row = cJSON_CreateObject();
-        cursor_text(member_get(record, member_text(target->ask, "number")), given);
+        member_key(member_get(record, member_text(target->ask, "number")), given, sizeof given);
         text_clean(given, strlen(given), number, sizeof number);
         text_clean(said, strlen(said), hash, sizeof hash);
         cJSON_AddStringToObject(row, "number", number);
@@ -101,10 +92,10 @@ static int ask_resource(PGconn *database, struct transport *transport, const cha
         struct reply reply;
         ask_path(transport, resource, cursor, &path);
         transport_get(transport, buffer_string(&path), &reply);
-        cJSON *body = reply.status == 200 ? cJSON_ParseWithLength(reply.body.data, reply.body.length) : NULL;
+        cJSON *body = reply.status == 200 ? json_document(reply.body.data, reply.body.length) : NULL;
         cJSON *rows = page_rows(target, body);
         snprintf(before, sizeof before, "%s", cursor);
-        cursor_text(member_get(body, named(target, "next", "next")), cursor);
+        member_key(member_get(body, named(target, "next", "next")), cursor, sizeof cursor);
         code = rows == NULL ? CH_EIO : page_put(database, target, resource, asking, rows);
         if (code == CH_EIO) {
             log_warning("upstream_not_answered", "target=%s resource=%s status=%ld problem=%s", target->name, resource,

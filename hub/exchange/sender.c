@@ -15,6 +15,7 @@
 #include "hub/base/member.h"
 #include "hub/cli/command.h"
 #include "hub/cli/database.h"
+#include "hub/decode/json_document.h"
 #include "hub/exchange/ending.h"
 #include "hub/exchange/message.h"
 #include "hub/exchange/question.h"
@@ -248,7 +249,7 @@ static size_t gather(struct sender *sender, const PGresult *rows, size_t from, s
             break;
         }
         most = attempts > TOGETHER_MAX ? 1 : most;
-        cJSON *content = cJSON_Parse(PQgetvalue(rows, place, 6));
+        cJSON *content = json_document(PQgetvalue(rows, place, 6), (size_t)PQgetlength(rows, place, 6));
         struct outgoing record = {PQgetvalue(rows, place, 0),
                                   resource,
                                   PQgetvalue(rows, place, 2),

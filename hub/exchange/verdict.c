@@ -2,7 +2,6 @@
  * the same number and hash make a repetition harmless, and a record that is taken for accepted would be lost. */
 #include "hub/exchange/verdict.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -10,19 +9,15 @@
 #include "hub/base/count.h"
 #include "hub/base/member.h"
 #include "hub/base/text.h"
+#include "hub/decode/json_document.h"
 
 enum { ANSWER_SHOWN = 500, NUMBER_ROOM = 32 };
 
-static const double WHOLE_MAX = 9007199254740992.0; /* 2^53: beyond that a double is not the number that was written */
-
-/* A number or a text as text; empty if it is neither, or a number whose digits are lost. */
+/* A number or a text as text, fit for the ledger. */
 static void number_text(const cJSON *value, char *text, size_t room) {
-    text[0] = '\0';
-    if (cJSON_IsNumber(value) && fabs(value->valuedouble) < WHOLE_MAX) {
-        snprintf(text, room, trunc(value->valuedouble) == value->valuedouble ? "%.0f" : "%.15g", value->valuedouble);
-    } else if (cJSON_IsString(value)) {
-        text_clean(value->valuestring, strlen(value->valuestring), text, room);
-    }
+    char key[TRANSPORT_PROBLEM_MAX];
+    member_key(value, key, sizeof key);
+    text_clean(key, strlen(key), text, room);
 }
 
 static bool is_value(const cJSON *value, const cJSON *list) {
@@ -135,7 +130,7 @@ enum verdict verdict_judge(const struct platform *target, const struct reply *re
     if (!taken && count > 1) {
         return VERDICT_REFUSED;
     }
-    cJSON *body = cJSON_ParseWithLength(reply->body.data == NULL ? "" : reply->body.data, reply->body.length);
+    cJSON *body = json_document(reply->body.data == NULL ? "" : reply->body.data, reply->body.length);
     const cJSON *own = NULL;
     for (size_t i = 0; i < count; i++) {
         bool listed = target->folder == NULL && *target->records != '\0';

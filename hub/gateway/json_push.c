@@ -14,6 +14,7 @@
 #include "hub/base/log.h"
 #include "hub/base/member.h"
 #include "hub/base/topic.h"
+#include "hub/decode/json_document.h"
 #include "hub/gateway/bundle.h"
 #include "hub/gateway/dialects.h"
 #include "hub/gateway/figures.h"
@@ -333,7 +334,7 @@ int json_desk_take(struct json_desk *desk, const struct terminal *terminal, bool
     const struct mapping *mapping = mapping_for(desk, terminal, name);
     const struct made made = {
         .telemetry = cJSON_CreateArray(), .intervals = cJSON_CreateArray(), .bytes = bytes, .length = length};
-    cJSON *document = mapping_document(bytes, length);
+    cJSON *document = json_document(bytes, length);
     unsigned records = 0;
     int code = made.telemetry == NULL || made.intervals == NULL ? CH_EMEMORY
                : mapping == NULL                                ? CH_ENOTFOUND
@@ -364,7 +365,7 @@ void json_push_answer(struct request *request, struct answer *answer) {
     bool going = false;
     (void)answer;
     if (source_read(desk, request, &source)) {
-        document = mapping_document(request->body.data, request->body.length);
+        document = json_document(request->body.data, request->body.length);
         if (document == NULL) {
             request_refuse(request, PROBLEM_BODY, "不是 JSON", "it is no JSON");
         } else if (!signed_right(&source, document)) {

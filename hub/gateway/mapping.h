@@ -60,11 +60,6 @@ struct mapping {
 struct mapping *mapping_parse(const char *text, size_t length, char problem[static DIALECT_PROBLEM_MAX]);
 void mapping_free(struct mapping *mapping);
 
-/* A platform's message. What stands bare where JSON has a value and is none, such as the NaN that programs print,
- * becomes a text: nothing beside it is lost for it. So does a whole number of more digits than a double holds: a
- * device's code stays what it is. NULL = it is no JSON all the same, or memory is out. */
-cJSON *mapping_document(const char *bytes, size_t length);
-
 /* Whose message it is. */
 struct mapping_origin {
     const struct adapter *adapter;

@@ -8,6 +8,7 @@
 
 #include "hub/base/error.h"
 #include "hub/base/member.h"
+#include "hub/decode/json_document.h"
 #include "hub/gateway/hj212.h"
 #include "hub/gateway/hj212_records.h"
 #include "hub/gateway/mapping.h"
@@ -67,7 +68,7 @@ static bool is_ignored(const struct mapping *mapping, const char *name) {
 static const cJSON *translate(const cJSON *map, const cJSON *value) {
     char text[64];
     if (cJSON_IsNumber(value)) {
-        snprintf(text, sizeof text, "%.15g", value->valuedouble);
+        member_key(value, text, sizeof text);
         return member_get(map, text);
     }
     return member_get(map, cJSON_IsString(value) ? value->valuestring : cJSON_IsTrue(value) ? "true" : "false");
@@ -227,16 +228,13 @@ static bool fail(struct work *work, const char *why, const cJSON *value) {
 static const char *read_device(struct work *work, const struct mapping_place *place) {
     cJSON scratch;
     const cJSON *device = mapping_find(work->mapping->device, place, &scratch);
-    int length = 0;
-    if (cJSON_IsNumber(device)) {
-        length = snprintf(work->device, sizeof work->device, "%.15g", device->valuedouble);
-    } else {
-        length = snprintf(work->device, sizeof work->device, "%s",
-                          cJSON_IsString(device) ? device->valuestring : work->origin->device);
+    size_t length = member_key(device, work->device, sizeof work->device);
+    if (!cJSON_IsNumber(device) && !cJSON_IsString(device)) {
+        length = (size_t)snprintf(work->device, sizeof work->device, "%s", work->origin->device);
     }
-    return length == 0                          ? "it names no device, and the source has none"
-           : length >= (int)sizeof work->device ? "its device's code has more than 128 bytes"
-                                                : NULL;
+    return length == 0                     ? "it names no device, and the source has none"
+           : length >= sizeof work->device ? "its device's code has more than 128 bytes"
+                                           : NULL;
 }
 
 static void put_position(struct work *work, const struct mapping_place *place) {
@@ -395,7 +393,7 @@ static void unpack(const struct mapping *mapping, const struct mapping_place *pl
     for (const cJSON *one = cJSON_IsArray(paths) ? paths->child : paths; one != NULL;
          one = cJSON_IsArray(paths) ? one->next : NULL) {
         cJSON *text = (cJSON *)(uintptr_t)mapping_find(one, place, &(cJSON){0});
-        cJSON *inner = cJSON_IsString(text) ? mapping_document(text->valuestring, strlen(text->valuestring)) : NULL;
+        cJSON *inner = cJSON_IsString(text) ? json_document(text->valuestring, strlen(text->valuestring)) : NULL;
         if (inner != NULL) { /* takes the place of the text, and keeps its name and neighbours */
             cJSON_free(text->valuestring);
             text->valuestring = inner->valuestring;

@@ -5,6 +5,7 @@
 
 #include "fuzz.h"
 #include "hub/base/member.h"
+#include "hub/decode/json_document.h"
 #include "hub/gateway/mapping.h"
 
 static const char mapping_text[] =
@@ -26,7 +27,7 @@ static void check_numbers(const cJSON *item) {
 }
 
 static void check(const struct mapping *mapping, const char *bytes, size_t length) {
-    cJSON *document = mapping_document(bytes, length), *telemetry = cJSON_CreateArray();
+    cJSON *document = json_document(bytes, length), *telemetry = cJSON_CreateArray();
     cJSON *intervals = cJSON_CreateArray();
     struct mapping_outcome outcome;
     const struct mapping_origin origin = {.adapter = mapping->adapter == NULL ? adapter_find("dust") : mapping->adapter,

@@ -150,6 +150,7 @@ class Platform(http.server.BaseHTTPRequestHandler):
         """What the platform says it has, two records a page; it may have lost, changed or doubled some."""
         how = json.loads((self.folder / "behaviour.json").read_text())
         if "asked_odd" in how:
+            self.note("asked.jsonl", self.path)
             return self.answer_oddly(how["asked_odd"])
         if how.get("silent"):
             return self.answer(500, {})

@@ -104,3 +104,15 @@ def test_odd_answers_to_what_it_has(county, city, odd):
     city.behave(asked_odd=odd)
     assert county.send(path).stdout == "city: 4 accepted, 0 refused, 0 to be tried again\n"
     assert [one["difference"] for one in county.differences()] == (["unknown"] if "hex" in odd else [])
+
+
+def test_numbers_of_19_digits(county, city):
+    """A platform's receipts, numbers and pages may be whole numbers that no double holds: none becomes another."""
+    county.database.value("SELECT test.drive('reported')")
+    path = county.target(city.url, ask=ASK)
+    city.behave(odd={"text": '{"code": 0, "receipt": 1234567890123456789}'},
+                asked_odd={"text": '{"list": [{"lsh": 9007199254740993, "zy": ""}, {"lsh": 20102, "zy": ""}], "more": 1844674407370955161}'})
+    assert county.send(path).stdout == "city: 1 accepted, 0 refused, 0 to be tried again\n"
+    assert county.database.value("SELECT receipt FROM onemap.exchange_record") == "1234567890123456789"
+    assert {"9007199254740993", "20102"} <= {one["record"] for one in county.differences()}
+    assert city.asked()[-1].endswith("page=1844674407370955161")

@@ -168,7 +168,7 @@ static void test_answers(void **state) {
     judge(by_code, 200, "\xef\xbb\xbf{\"code\": 0, \"id\": \"R\"}", 1, "1:accepted:R");
     /* A receipt is what was written, or none. */
     judge(by_code, 200, "{\"code\": 0, \"id\": 1234567890123456}", 1, "1:accepted:1234567890123456");
-    judge(by_code, 200, "{\"code\": 0, \"id\": 1234567890123456789}", 1, "1:accepted:");
+    judge(by_code, 200, "{\"code\": 0, \"id\": 1234567890123456789}", 1, "1:accepted:1234567890123456789");
     judge(by_code, 200, "{\"code\": 0, \"id\": \"\xff\xfe\"}", 1, "1:accepted:??");
     judge(by_code, 409, "", 1, "1:accepted:");
     static const long away[] = {0, 301, 401, 403, 404, 408, 429, 500, 503};

@@ -14,6 +14,7 @@
 #include "hub/base/error.h"
 #include "hub/base/file.h"
 #include "hub/base/member.h"
+#include "hub/decode/json_document.h"
 #include "hub/gateway/mapping.h"
 
 #define SHIPPED_FOLDER CITYHUB_SOURCE_DIR "/config/mappings/"
@@ -112,7 +113,7 @@ static void expect(const char *mapping_text, const char *message, const char *wa
     }
     const struct mapping_origin origin = {.adapter = adapter_find("dust"), .device = "X", .now_ms = arrival_ms};
     struct mapping_outcome outcome;
-    cJSON *document = mapping_document(message, strlen(message)), *telemetry = cJSON_CreateArray();
+    cJSON *document = json_document(message, strlen(message)), *telemetry = cJSON_CreateArray();
     cJSON *intervals = cJSON_CreateArray(), *others = cJSON_CreateArray(), *record;
     assert_non_null(document);
     assert_int_equal(mapping_apply(mapping, document, &origin, telemetry, intervals, &outcome), 0);
@@ -312,7 +313,7 @@ static void test_documents(void **state) {
         size_t length = strlen(cases[i].bytes);
         char *exact = malloc(length + (length == 0)); /* so that the sanitizer sees a read too far */
         memcpy(exact, cases[i].bytes, length);
-        cJSON *document = mapping_document(exact, length);
+        cJSON *document = json_document(exact, length);
         char *text = document == NULL ? NULL : cJSON_PrintUnformatted(document);
         if (cases[i].wanted == NULL) {
             assert_null(document);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -51,8 +52,35 @@ static void test_putting(void **state) {
     cJSON_Delete(object);
 }
 
+static void test_key(void **state) {
+    (void)state;
+    static const char *const keys[][2] = {{"\"甲-7\"", "甲-7"},
+                                          {"7", "7"},
+                                          {"-0.5", "-0.5"},
+                                          {"9007199254740991", "9007199254740991"},
+                                          {"1234567890123456", "1234567890123456"},
+                                          {"9007199254740993", ""},
+                                          {"1e300", ""},
+                                          {"true", ""},
+                                          {"null", ""},
+                                          {"[1]", ""}};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        char text[64];
+        cJSON *value = cJSON_Parse(keys[i][0]);
+        assert_int_equal(member_key(value, text, sizeof text), strlen(keys[i][1]));
+        assert_string_equal(text, keys[i][1]);
+        cJSON_Delete(value);
+    }
+    char two[3];
+    cJSON *long_one = cJSON_Parse("12345");
+    assert_int_equal(member_key(long_one, two, sizeof two), 5);
+    assert_string_equal(two, "12");
+    assert_int_equal(member_key(NULL, two, sizeof two), 0);
+    cJSON_Delete(long_one);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_reading), cmocka_unit_test(test_finding),
-                                       cmocka_unit_test(test_putting)};
+                                       cmocka_unit_test(test_putting), cmocka_unit_test(test_key)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
