@@ -397,7 +397,7 @@ static cJSON *document_begin(struct decoder *decoder, int index) {
 }
 
 static void document_end(struct decoder *decoder, cJSON *object) {
-    decoder->at = NULL;
+    decode_document_lists(decoder, decoder->kind->record, object);
     check_required(decoder, object);
     if (decoder->refused == PROBLEM_NONE) {
         put_place(decoder, object);

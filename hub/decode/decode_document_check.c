@@ -34,14 +34,15 @@ static const struct number_check {
 
 static const char *const severities[] = {"info", "minor", "major", "critical"};
 
-/* Fields without which an entry of a list says nothing. */
+/* Fields without which an entry of a list says nothing, and the one that names what it speaks of: of that, entries of a
+ * record must not say different things. */
 static const struct entry_check {
-    const char *list, *needed[4];
+    const char *list, *needed[4], *named;
 } entry_checks[] = {
-    {"attachments", {"uri", "sha256", "size_bytes", "media_type"}},
-    {"attributes", {"key"}},
-    {"values", {"metric"}},
-    {"others", {"key"}},
+    {"attachments", {"uri", "sha256", "size_bytes", "media_type"}, NULL},
+    {"attributes", {"key"}, "key"},
+    {"values", {"metric"}, "metric"},
+    {"others", {"key"}, "key"},
 };
 
 /* Makes a severity the word that is meant, in small letters; false if it is none. */
@@ -114,4 +115,69 @@ void decode_document_entry(struct decoder *decoder, const char *list, const cJSO
             }
         }
     }
+}
+
+static const cJSON *name_of(const struct entry_check *check, const cJSON *entry) {
+    return cJSON_GetObjectItemCaseSensitive(entry, check->named);
+}
+
+/* The first member that both have and that is not the same in them; NULL = there is none. */
+static const cJSON *member_of_two(const cJSON *one, const cJSON *other) {
+    const cJSON *member;
+    cJSON_ArrayForEach(member, one) {
+        const cJSON *same = cJSON_GetObjectItemCaseSensitive(other, member->string);
+        if (same != NULL && !cJSON_Compare(member, same, true)) {
+            return member;
+        }
+    }
+    return NULL;
+}
+
+/* An entry behind this one, or NULL, that says something else of the same thing: of what, is `differs`. */
+static const cJSON *contradiction(const struct entry_check *check, const cJSON *entry, const cJSON **differs) {
+    const cJSON *name = name_of(check, entry), *later;
+    for (later = entry->next; later != NULL; later = later->next) {
+        if (cJSON_Compare(name, name_of(check, later), true) && (*differs = member_of_two(entry, later)) != NULL) {
+            break;
+        }
+    }
+    return later;
+}
+
+static void remove_named(const struct entry_check *check, cJSON *list, cJSON *name) {
+    for (cJSON *entry = list->child, *next; entry != NULL; entry = next) {
+        next = entry->next;
+        if (cJSON_Compare(name, name_of(check, entry), true)) {
+            cJSON_Delete(cJSON_DetachItemViaPointer(list, entry));
+        }
+    }
+}
+
+void decode_document_lists(struct decoder *decoder, const ProtobufCMessageDescriptor *record, cJSON *object) {
+    for (size_t i = 0; i < COUNT_OF(entry_checks); i++) {
+        const struct entry_check *check = &entry_checks[i];
+        cJSON *list = check->named == NULL ? NULL : cJSON_GetObjectItemCaseSensitive(object, check->list);
+        const cJSON *differs = NULL;
+        for (cJSON *entry = list == NULL ? NULL : list->child, *next; entry != NULL; entry = next) {
+            next = entry->next;
+            if (contradiction(check, entry, &differs) == NULL) {
+                continue;
+            }
+            char shown[DECODE_SHOWN_MAX];
+            cJSON *name = cJSON_Duplicate(name_of(check, entry), false);
+            const char *text = cJSON_GetStringValue(name);
+            decoder->at = decode_field_by_name(record, check->list, strlen(check->list));
+            decode_refuse(decoder, PROBLEM_DUPLICATE_FIELD,
+                          "%s: %s %s comes more than once, with different contents (%s); no such entry was taken",
+                          check->list, check->named, text == NULL ? "" : text_show(shown, text, strlen(text)),
+                          differs->string);
+            remove_named(check, list, name);
+            cJSON_Delete(name);
+            next = list->child;
+        }
+        if (list != NULL && list->child == NULL) {
+            cJSON_DeleteItemFromObjectCaseSensitive(object, check->list);
+        }
+    }
+    decoder->at = NULL;
 }

@@ -214,6 +214,10 @@ bool decode_document_text(struct decoder *decoder, const char *field, char *text
 bool decode_document_number(struct decoder *decoder, const char *field, double number);
 void decode_document_entry(struct decoder *decoder, const char *list, const cJSON *entry);
 
+/* Takes entries of the record's lists out that say different things of one thing (a metric, a key), after refusing the
+ * list for them: nobody knows which is right. */
+void decode_document_lists(struct decoder *decoder, const ProtobufCMessageDescriptor *record, cJSON *object);
+
 /* ---- decode_protobuf.c and decode_json.c */
 
 /* One telemetry record. */

@@ -65,7 +65,13 @@ static void leave_over(struct making *making, const struct hj212_item *item) {
         snprintf(making->outcome->first_left_over, sizeof making->outcome->first_left_over, "%s", item->name);
     }
     cJSON *other = cJSON_CreateObject();
-    if (other == NULL || cJSON_AddStringToObject(other, "key", item->name) == NULL ||
+    char again[128]; /* of what comes more than once, each is kept */
+    const char *key = item->name;
+    for (int n = 2; member_find(making->others, "key", key) != NULL; n++) {
+        snprintf(again, sizeof again, "%.100s (%d)", item->name, n);
+        key = again;
+    }
+    if (other == NULL || cJSON_AddStringToObject(other, "key", key) == NULL ||
         cJSON_AddStringToObject(other, "value", item->value == NULL ? "" : item->value) == NULL ||
         !cJSON_AddItemToArray(making->others, other)) {
         cJSON_Delete(other);

@@ -236,7 +236,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     UPDATE onemap.calendar_day d SET working = extract(isodow FROM d.day) < 6, name_zh = '', source = '',
         kind = CASE WHEN extract(isodow FROM d.day) < 6 THEN 'workday' ELSE 'weekend' END
     WHERE d.source = notice->>'source' OR d.source IN (SELECT l.source FROM nothing_left l)
-        OR EXISTS (SELECT FROM replaced r WHERE r.source = d.source AND r.kind = d.kind AND d.day BETWEEN r.first_day AND r.last_day)
+        OR EXISTS (SELECT FROM replaced r
+            WHERE r.source = d.source AND r.kind = d.kind AND d.day BETWEEN r.first_day AND r.last_day)
 $$;
 COMMENT ON FUNCTION onemap.calendar_notice_replace(jsonb) IS
     'Makes the days plain again that an earlier notice, or this one said before, has set and that this one replaces';
@@ -394,7 +395,8 @@ CREATE OR REPLACE FUNCTION onemap.calendar_replaced_json(notice jsonb) RETURNS j
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(to_jsonb(r) - '{place,kind}'::text[]), '[]') FROM onemap.calendar_notice_replaced(notice) r
 $$;
-COMMENT ON FUNCTION onemap.calendar_replaced_json(jsonb) IS 'What a notice takes from others: [{source, name, first_day, last_day}]';
+COMMENT ON FUNCTION onemap.calendar_replaced_json(jsonb) IS
+    'What a notice takes from others: [{source, name, first_day, last_day}]';
 
 -- The county's own changes. Open cases whose time changes with the calendar get their deadlines anew.
 CREATE OR REPLACE FUNCTION onemap.calendar_notice_put(notice jsonb) RETURNS void

@@ -25,14 +25,15 @@ BEGIN
     LEFT JOIN LATERAL jsonb_each(e.value - 'metric') f ON e.ordinal IS NOT NULL;
     IF record ? 'others' THEN
         said := said || (SELECT coalesce(jsonb_object_agg('0.' || (o.value->>'key'), coalesce(o.value->>'value', '')
-                                    ORDER BY o.place), '{}')
+                                    ORDER BY o.value->>'value' NULLS FIRST, o.place), '{}')
                          FROM jsonb_array_elements(record->'others') WITH ORDINALITY AS o(value, place)
                          WHERE o.value->>'key' <> '');
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.interval_said(text, jsonb, jsonb) IS
-    'What a record of kind interval says: {"ordinal.column": value}, of what no metric takes {"0.name": text}; of several entries '
-    'for one column the last; and its entries that are left out, as they name none of the metrics: [{field, code, reason}]';
+    'What a record of kind interval says: {"ordinal.column": value}, of what no metric takes {"0.name": text} (entries that differ '
+    'are out already: decode_document_check.c); and its entries that are left out, as they name none of the metrics: [{field, code, '
+    'reason}]';
 
 -- Locked: a replay may be under way beside a lane.
 CREATE OR REPLACE FUNCTION onemap.intervals_stored(devices int[], begans timestamptz[], lasts int[], OUT held jsonb[],

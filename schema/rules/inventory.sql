@@ -27,7 +27,7 @@ BEGIN
     said.department_id := onemap.record_department(record);
     said.attributes := '{}';
     IF record ? 'attributes' THEN
-        SELECT coalesce(jsonb_object_agg(a->>'key', a->>'value'), '{}') INTO said.attributes
+        SELECT coalesce(jsonb_object_agg(a->>'key', a->>'value' ORDER BY a->>'value' NULLS FIRST), '{}') INTO said.attributes
         FROM jsonb_array_elements(record->'attributes') a WHERE a ? 'key';
     END IF;
     RETURN said;

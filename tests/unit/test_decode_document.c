@@ -373,6 +373,47 @@ static void test_interval_values(void **state) {
 #undef INTERVAL
 }
 
+/* Entries of one thing that say different things: nobody knows which is right, none is taken, and it is told. The same
+ * again says nothing new, and what two entries say of one thing without contradiction adds up. */
+static void test_entries_that_contradict(void **state) {
+    struct decoded *decoded = *state;
+#define INTERVAL(values) "{\"device_code\":\"D\",\"began_at_ms\":" NOW ",\"seconds\":60," values "}"
+#define DEVICE(entries) "{\"device_code\":\"D\",\"kind\":\"k\"" entries "}"
+    static const struct {
+        const char *kind, *text, *field, *word, *left;
+    } cases[] = {
+        {"interval",
+         INTERVAL(
+             "\"values\":[{\"metric\":\"m\",\"mean\":35},{\"metric\":\"n\",\"mean\":1},{\"metric\":\"m\",\"mean\":36}]"),
+         "values", "values: metric \"m\" comes more than once, with different contents (mean)",
+         INTERVAL("\"values\":[{\"metric\":\"n\",\"mean\":1}]")},
+        {"interval",
+         INTERVAL(
+             "\"values\":[{\"metric\":\"n\",\"mean\":1}],\"others\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"b\",\"value\":\"1\"},"
+             "{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"a\",\"value\":\"2\"}]"),
+         "others", "others: key \"a\" comes more than once",
+         INTERVAL("\"values\":[{\"metric\":\"n\",\"mean\":1}],\"others\":[{\"key\":\"b\",\"value\":\"1\"}]")},
+        {"inventory",
+         DEVICE(",\"attributes\":[{\"key\":\"高度\",\"value\":\"8 m\"},{\"key\":\"高度\",\"value\":\"9 m\"}]"),
+         "attributes", "attributes: key \"高度\" comes more than once", DEVICE("")},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        expect_json(flawed(decoded, cases[i].kind, cases[i].text, cases[i].field, "duplicate_field", cases[i].word),
+                    cases[i].left);
+    }
+    static const char *const whole[][2] = {
+        {"interval", INTERVAL("\"values\":[{\"metric\":\"m\",\"mean\":35},{\"metric\":\"m\",\"mean\":35}]")},
+        {"interval", INTERVAL("\"values\":[{\"metric\":\"m\",\"mean\":35},{\"metric\":\"m\",\"maximum\":36}]")},
+        {"inventory",
+         DEVICE(",\"attributes\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"a\"}]")},
+    };
+    for (size_t i = 0; i < COUNT_OF(whole); i++) {
+        expect_json(accepted(decoded, whole[i][0], whole[i][1]), whole[i][1]);
+    }
+#undef DEVICE
+#undef INTERVAL
+}
+
 /* As protobuf's own printer writes them: every name and every whole number of 64 bits. */
 static void test_protobuf_json(void **state) {
     struct decoded *decoded = *state;
@@ -491,6 +532,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wrong_protobuf, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_entries, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_interval_values, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_entries_that_contradict, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_protobuf_json, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_places_outside, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_other_kind_of_message, decoded_setup, decoded_teardown),

@@ -200,6 +200,10 @@ static void test_others(void **state) {
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=1;a34004-Rtd=2&&",
            "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":1}] [" OTHERS("0", "a34004-Rtd", "2") "] 1a34004-Rtd");
     expect(
+        "dust.json", HEAD("2011") TIME "a34004-Rtd=1;zz1-Rtd=1;zz1-Rtd=2;zz1-Rtd=2&&",
+        "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":1}] [{" RECORD("began_at_ms") ",\"others\":[" OTHER(
+            "zz1-Rtd", "1") "," OTHER("zz1-Rtd (2)", "2") "," OTHER("zz1-Rtd (3)", "2") "],\"seconds\":0}] 3zz1-Rtd");
+    expect(
         "dust.json", HEAD("2051") TIME "LA-Avg=60;Leq-Avg=61&&",
         "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":60,\"metric\":\"noise_dba\"}],\"seconds\":600}," OTHERS(
             "600", "Leq-Avg", "61") "] 1Leq-Avg");
