@@ -47,15 +47,6 @@ ON CONFLICT (kind) DO UPDATE SET name_zh = excluded.name_zh, points = excluded.p
 
 -- ---- entries ----
 
-CREATE OR REPLACE TRIGGER assessment_entry_append_only BEFORE UPDATE OR DELETE ON onemap.assessment_entry
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER assessment_entry_no_truncate BEFORE TRUNCATE ON onemap.assessment_entry
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER assessment_award_append_only BEFORE UPDATE OR DELETE ON onemap.assessment_award
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER assessment_award_no_truncate BEFORE TRUNCATE ON onemap.assessment_award
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-
 CREATE OR REPLACE FUNCTION onemap.assessment_open(month date, department text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

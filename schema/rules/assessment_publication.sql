@@ -1,14 +1,5 @@
 -- Publication of a month: its figures frozen with their hash, chained from month to month.
 
-CREATE OR REPLACE TRIGGER assessment_publication_append_only BEFORE UPDATE OR DELETE ON onemap.assessment_publication
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER assessment_publication_no_truncate BEFORE TRUNCATE ON onemap.assessment_publication
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER assessment_result_append_only BEFORE UPDATE OR DELETE ON onemap.assessment_result
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER assessment_result_no_truncate BEFORE TRUNCATE ON onemap.assessment_result
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-
 CREATE OR REPLACE FUNCTION onemap.assessment_missing(rows jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
     SELECT coalesce(jsonb_agg(jsonb_build_object('department', r->'department', 'name', r->'name', 'missing', r->'missing')), '[]')
     FROM jsonb_array_elements(rows) r WHERE jsonb_array_length(r->'missing') > 0

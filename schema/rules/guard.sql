@@ -1,5 +1,5 @@
 -- What nobody rewrites, in one list: its triggers fire for whoever asks, also for a session that plays a replica, and one that is
--- gone, switched off or not what it was is found (`cityhub case check`). The triggers themselves stand in their subjects' files.
+-- gone, switched off or not what it was is found (`cityhub case check`). Those of score_case and score_month stand with them.
 
 CREATE OR REPLACE FUNCTION onemap.guard_list() RETURNS TABLE (relation text, trigger_name text)
 LANGUAGE sql IMMUTABLE AS $$
@@ -9,12 +9,24 @@ LANGUAGE sql IMMUTABLE AS $$
             ('onemap.case_event'), ('onemap.case_seal'), ('onemap.case_attachment'),
             ('onemap.score_formula'), ('onemap.score_input'), ('onemap.score_result'), ('onemap.score_adjustment'),
             ('onemap.assessment_entry'), ('onemap.assessment_award'), ('onemap.assessment_publication'),
-            ('onemap.assessment_result')) AS g (relation), (VALUES ('_append_only'), ('_no_truncate')) AS k (kind)
+            ('onemap.assessment_result'), ('onemap.hotline_order_event'), ('onemap.open311_remark'),
+            ('onemap.exchange_county_record')) AS g (relation), (VALUES ('_append_only'), ('_no_truncate')) AS k (kind)
+    UNION ALL
+    -- What happened, who said it, and what was sent: its rows change or go one by one, by rules, and never all at once.
+    SELECT 'onemap.' || g.relation, g.relation || '_no_truncate'
+    FROM unnest(ARRAY['case_record', 'case_contact', 'case_alarm', 'case_warning', 'case_inbox', 'alarm', 'alarm_comment',
+        'hotline_order', 'hotline_order_contact', 'hotline_order_case', 'hotline_order_file',
+        'open311_request', 'open311_media', 'attachment', 'attachment_upload', 'account', 'token',
+        'exchange_record', 'exchange_package', 'exchange_package_receipt', 'terminal_command',
+        'quarantine', 'observation_revision', 'interval_revision', 'work_order', 'person', 'vehicle',
+        'alarm_past', 'alarm_rule_past', 'case_record_past', 'department_past', 'device_past', 'grid_cell_past', 'person_past',
+        'presence_past', 'vehicle_past', 'vendor_past', 'work_order_past', 'work_standard_past', 'zone_past']) AS g (relation)
     UNION ALL VALUES ('onemap.score_case', 'score_case_guard'), ('onemap.score_case', 'score_case_insert_guard'),
         ('onemap.score_case', 'score_case_no_truncate'), ('onemap.score_month', 'score_month_guard'),
         ('onemap.score_month', 'score_month_no_truncate')
 $$;
-COMMENT ON FUNCTION onemap.guard_list() IS 'The triggers that keep journals, closed months and versions as they are';
+COMMENT ON FUNCTION onemap.guard_list() IS
+    'The triggers that keep journals, closed months and versions as they are, and history from being emptied';
 
 CREATE OR REPLACE FUNCTION onemap.guard_now() RETURNS TABLE (relation text, trigger_name text, enabled "char", definition text,
     sha256 text)
@@ -29,7 +41,13 @@ COMMENT ON FUNCTION onemap.guard_now() IS 'These triggers as they are, and the S
 DO $$
 DECLARE g record;
 BEGIN
-    FOR g IN SELECT l.relation, l.trigger_name FROM onemap.guard_list() l LOOP
+    FOR g IN SELECT l.relation, l.trigger_name, k.says FROM onemap.guard_list() l
+            LEFT JOIN (VALUES ('_append_only', 'UPDATE OR DELETE ON %s FOR EACH ROW'),
+                ('_no_truncate', 'TRUNCATE ON %s FOR EACH STATEMENT')) AS k (kind, says) ON right(l.trigger_name, 12) = k.kind LOOP
+        IF g.says IS NOT NULL THEN
+            EXECUTE pg_catalog.format('CREATE OR REPLACE TRIGGER %I BEFORE ' || g.says || ' EXECUTE FUNCTION onemap.append_only()',
+                g.trigger_name, g.relation);
+        END IF;
         EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', g.relation, g.trigger_name);
     END LOOP;
     EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION onemap.guard_kept() RETURNS TABLE (relation text, trigger_name text, '
@@ -52,9 +70,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         LEFT JOIN onemap.guard_kept() k USING (relation, trigger_name)
     WHERE n.enabled IS DISTINCT FROM 'A' OR (n.definition, n.sha256) IS DISTINCT FROM (k.definition, k.sha256)
     UNION ALL
-    -- What else may swallow, change or hide its rows.
+    -- What else may swallow, change or hide its rows, where they never change.
     SELECT g.relation, x.problem
-    FROM (SELECT DISTINCT l.relation FROM onemap.guard_list() l) g JOIN pg_class c ON c.oid = to_regclass(g.relation),
+    FROM (SELECT DISTINCT l.relation FROM onemap.guard_list() l WHERE right(l.trigger_name, 12) <> '_no_truncate') g
+        JOIN pg_class c ON c.oid = to_regclass(g.relation),
         LATERAL (SELECT format('the rule %s changes what is asked of it', r.rulename) FROM pg_rewrite r WHERE r.ev_class = c.oid
             UNION ALL SELECT format('the trigger %s may change what is written; it is not one of the rules', t.tgname)
             FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 2 > 0 -- BEFORE

@@ -32,8 +32,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.interval_said(text, jsonb, jsonb) IS
     'What a record of kind interval says: {"ordinal.column": value}, of what no metric takes {"0.name": text} (entries that differ '
-    'are out already: decode_document_check.c); and its entries that are left out, as they name none of the metrics: [{field, code, '
-    'reason}]';
+    'are out already: decode_document_check.c); and its entries that are left out, as they name none of the metrics: [{field, '
+    'code, reason}]';
 
 -- Locked: a replay may be under way beside a lane.
 CREATE OR REPLACE FUNCTION onemap.intervals_stored(devices int[], begans timestamptz[], lasts int[], OUT held jsonb[],

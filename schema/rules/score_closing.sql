@@ -1,19 +1,6 @@
 -- Closing a month: points that people enter before, the closing itself, corrections and verification after. A closed month's
 -- rows, scores and formula never change; what turns out wrong later is an adjustment, counted in a month still open.
 
-CREATE OR REPLACE TRIGGER score_input_append_only BEFORE UPDATE OR DELETE ON onemap.score_input
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER score_input_no_truncate BEFORE TRUNCATE ON onemap.score_input
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER score_result_append_only BEFORE UPDATE OR DELETE ON onemap.score_result
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER score_result_no_truncate BEFORE TRUNCATE ON onemap.score_result
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER score_adjustment_append_only BEFORE UPDATE OR DELETE ON onemap.score_adjustment
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER score_adjustment_no_truncate BEFORE TRUNCATE ON onemap.score_adjustment
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-
 CREATE OR REPLACE FUNCTION onemap.score_month_open(month date) RETURNS void
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

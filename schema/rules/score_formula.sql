@@ -1,11 +1,6 @@
 -- The digital-city-management score (数字城管考核得分): formulas as data, checked when they are put. See docs/score.md for their
 -- language. Formulas are never changed: a new version is put.
 
-CREATE OR REPLACE TRIGGER score_formula_append_only BEFORE UPDATE OR DELETE ON onemap.score_formula
-    FOR EACH ROW EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER score_formula_no_truncate BEFORE TRUNCATE ON onemap.score_formula
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-
 CREATE OR REPLACE FUNCTION onemap.score_is_number(v jsonb, low numeric, high numeric) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN jsonb_typeof(v) = 'number' THEN (v #>> '{}')::numeric BETWEEN low AND high ELSE false END
 $$;

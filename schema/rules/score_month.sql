@@ -33,10 +33,6 @@ END $$;
 COMMENT ON FUNCTION onemap.score_month_guard() IS 'Trigger that refuses any change of a closed month itself, whoever asks';
 CREATE OR REPLACE TRIGGER score_month_guard BEFORE UPDATE OR DELETE ON onemap.score_month
     FOR EACH ROW WHEN (OLD.closed_at IS NOT NULL) EXECUTE FUNCTION onemap.score_month_guard();
-CREATE OR REPLACE TRIGGER score_month_no_truncate BEFORE TRUNCATE ON onemap.score_month
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
-CREATE OR REPLACE TRIGGER score_case_no_truncate BEFORE TRUNCATE ON onemap.score_case
-    FOR EACH STATEMENT EXECUTE FUNCTION onemap.append_only();
 
 CREATE OR REPLACE FUNCTION onemap.score_insert_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -51,7 +51,7 @@ SELECT lives_ok($$SELECT onemap.audit('test', '{"a": 1}')$$, 'a line for the aud
 SELECT is((SELECT action || ' by ' || actor FROM onemap.audit_log ORDER BY id DESC LIMIT 1), 'test by ' || session_user, 'it names who did it');
 SELECT throws_ok($$UPDATE onemap.audit_log SET action = 'x'$$, '42501', 'UPDATE on onemap.audit_log refused: the table is append-only', 'no change of it');
 SELECT throws_ok($$DELETE FROM onemap.audit_log$$, '42501', 'DELETE on onemap.audit_log refused: the table is append-only', 'no deletion');
-SELECT throws_ok($$TRUNCATE onemap.audit_log$$, '42501', 'TRUNCATE on onemap.audit_log refused: the table is append-only', 'no truncation');
+SELECT throws_ok($$TRUNCATE onemap.audit_log$$, '42501', 'TRUNCATE on onemap.audit_log refused: what it holds is not emptied', 'no truncation');
 SET LOCAL ROLE cityhub_api;
 SELECT throws_ok($$INSERT INTO onemap.audit_log (actor, action) VALUES ('somebody', 'x')$$, '42501', NULL, 'nobody writes it by hand under another name');
 SELECT throws_ok($$INSERT INTO onemap.vendor (subsystem, vendor) VALUES ('dust', 'direct')$$, '42501', NULL, 'the API writes no table');

@@ -2,7 +2,7 @@
 -- that is gone or switched off is found. What a login may do with tables directly, and with numbers that make no sense.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(38);
+SELECT plan(82);
 SELECT is_empty('SELECT * FROM onemap.guard_check()', 'all stand');
 SELECT set_eq($$SELECT t.tgrelid::regclass::text, t.tgname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND p.proname IN ('append_only', 'score_case_guard', 'score_insert_guard', 'score_month_guard')$$,
@@ -13,6 +13,20 @@ SELECT is_empty($$SELECT t.tgname FROM pg_catalog.pg_trigger t JOIN onemap.guard
 -- ---- emptied, by the owner himself ----
 SELECT throws_like(format('TRUNCATE %s CASCADE', l.relation), '%refused%', 'not to be emptied: ' || l.relation)
 FROM (SELECT DISTINCT g.relation FROM onemap.guard_list() g) l ORDER BY l.relation;
+-- Whatever is of this kind: the past, cases, orders and what hangs on them, and what names who said or did it. Beside it are the
+-- county's settings, what the hub makes anew, and what somebody is asked to do: none of that is evidence.
+SELECT is_empty($$WITH kind AS (
+        SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+            AND c.relnamespace IN ('onemap'::regnamespace, 'cityhub_meta'::regnamespace)
+            AND (c.relname ~ '_(past|revision|event|contact|record|remark|receipt|comment)$'
+                OR EXISTS (SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('actor', 'author', 'login',
+                    'entered_by', 'asked_by', 'made_by', 'run_by', 'closed_by', 'imported_by', 'recorded_by', 'acknowledged_by'))
+                OR EXISTS (SELECT FROM pg_catalog.pg_constraint f WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid IN (
+                    'onemap.case_record'::regclass, 'onemap.hotline_order'::regclass, 'onemap.open311_request'::regclass,
+                    'onemap.alarm'::regclass, 'onemap.attachment'::regclass))))
+    SELECT k.oid::regclass::text FROM kind k WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
+        WHERE t.tgrelid = k.oid AND t.tgenabled = 'A' AND t.tgtype & 32 > 0 AND t.tgfoid = 'onemap.append_only()'::regprocedure)
+        AND k.oid::regclass::text NOT IN ('onemap.packed_record', 'onemap.exchange_contact')$$, 'none of its kind without');
 -- ---- a closed month ----
 INSERT INTO onemap.score_formula (version, key, document, sha256, from_month, author)
 SELECT max(f.version) + 1, 'x', f.document, '\x00', '2020-01-01', 'x' FROM onemap.score_formula f GROUP BY f.document LIMIT 1;
