@@ -71,6 +71,19 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       return window;
     },
 
+    "what came while the hub was away is in the queue when it is back": async () => {
+      const window = await enter({ ...CENTRE, forgiven: ["net::", "503", "Failed to fetch"] }, "#/desk?queue=all&order=newest");
+      const { page } = window;
+      await listed(page);
+      await page.waitForSelector(".liveness.live");
+      await county("stop");
+      await page.waitForSelector(".liveness.late");
+      await county("case", { title: "断线期间的案卷", lon: middle.lon, lat: middle.lat });
+      await county("start");
+      await page.waitForFunction(() => document.querySelector(".desk-list").innerText.includes("断线期间的案卷"), undefined, { timeout: 40_000 });
+      return window;
+    },
+
     "cases go from arrival to closing by keys alone, at most six each": async () => {
       for (let more = 0; more < CASES; more++) await county("case", { title: `井盖破损${more}`, lon: middle.lon, lat: middle.lat });
       const window = await enter(CENTRE, "#/desk");

@@ -210,6 +210,53 @@ const tests = {
     return window;
   },
 
+  "what happens between a list's first reading and its listening is in it": async () => {
+    const window = await enter({}, "#/map?list=case&inview=false");
+    const { page } = window;
+    await page.waitForSelector(".map-list tbody tr");
+    // Answers, and what runs behind the painting, as effects do, stand still from the list's first reading on until they are let go.
+    await page.addInitScript(() => {
+      Object.assign(globalThis, { began: 0, told: 0, answered: 0, held: null });
+      const late = (real) => (call, ...rest) => real((...given) => (globalThis.held === null ? call(...given) : globalThis.held.push(() => call(...given))), ...rest);
+      [globalThis.requestAnimationFrame, globalThis.setTimeout] = [late(requestAnimationFrame), late(setTimeout)];
+      globalThis.EventSource = class extends EventSource {
+        constructor(...given) {
+          super(...given);
+          this.addEventListener("snapshot", () => globalThis.began++);
+          this.addEventListener("case", () => globalThis.told++);
+        }
+      };
+      const real = fetch;
+      globalThis.fetch = async (address, ...rest) => {
+        const first = globalThis.answered === 0 && String(address).startsWith("/api/v1/cases?");
+        if (first) globalThis.held = [];
+        const response = await real(address, ...rest);
+        if (first) globalThis.answered = 1;
+        if (globalThis.held !== null) await new Promise((resolve) => globalThis.held.push(resolve));
+        return response;
+      };
+    });
+    const until = async (what) => {
+      for (const end = Date.now() + WAIT_MS; (await page.evaluate((name) => globalThis[name], what)) === 0; await page.waitForTimeout(50)) expect(Date.now() < end, `nothing ${what}`);
+    };
+    // The view comes when the connection is there already.
+    await page.route("**/assets/map-view-*.js", async (route) => {
+      await until("began");
+      await route.continue();
+    });
+    await page.reload();
+    await until("answered");
+    await county("case", { title: "恰在其间的案卷", lon: middle.lon, lat: middle.lat });
+    await until("told");
+    await page.evaluate(() => {
+      const calls = globalThis.held;
+      globalThis.held = null;
+      for (const call of calls) call();
+    });
+    await page.waitForFunction(() => document.querySelector(".map-list-rows")?.innerText.includes("恰在其间的案卷"), undefined, { timeout: 20_000 });
+    return window;
+  },
+
   "what moves moves, and is picked where it is": async () => {
     const lorry = { lon: place.west + place.size / 3 + 0.001, lat: place.south + place.size / 7 };
     const window = await enter({}, `#/map?list=none&${at(lorry, 16)}`);

@@ -2,6 +2,7 @@
 // windows). The contract is docs/stream.md: behind `snapshot` or `resync` whoever listens reads anew over the other routes and then takes
 // what follows; without one nothing was missed. Who is slow is told what is, not what was.
 import { effect, signal } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { presence } from "./session.ts";
 
 export type Layer = "state" | "position" | "alarm" | "case" | "counter" | "score";
@@ -160,7 +161,19 @@ export function expectStream(layers: Layer[]): void {
   open();
 }
 
-/** Listens until the returned function is called. */
+/** Listens while the component is there and `live`; which layers are listened to does not change. It begins in the turn in which useAsk and usePages ask for the
+ * first time: nothing comes between what they read and what is heard. */
+export function useStream(layers: Listener["layers"], anew: Listener["anew"], live = true): void {
+  const latest = useRef({ layers, anew });
+  latest.current = { layers, anew };
+  useLayoutEffect(() => {
+    if (!live) return undefined;
+    const heard = (layer: Layer) => (things: never) => (latest.current.layers[layer] as ((things: never) => void) | undefined)?.(things);
+    return listen(Object.fromEntries((Object.keys(layers) as Layer[]).map((layer) => [layer, heard(layer)])), (begins) => latest.current.anew(begins));
+  }, [live]);
+}
+
+/** Listens until the returned function is called. Components use useStream(). */
 export function listen(layers: Listener["layers"], anew: Listener["anew"]): () => void {
   const listener: Listener = { layers, anew };
   listeners.add(listener);

@@ -1,11 +1,10 @@
 // Being above: what counties report, side by side: a column a county, a row a figure.
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { ago, number } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
-import { listen } from "../../lib/stream.ts";
+import { useStream } from "../../lib/stream.ts";
 import { Filters, type Filter } from "../../part/filters.tsx";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
@@ -80,7 +79,7 @@ function Scores({ one }: { one: County }): JSX.Element {
 
 export default function Counties(): JSX.Element {
   // What counties report does not come by the stream; whether there is one is seen in the frame's head.
-  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
+  useStream({ counter: () => undefined }, () => undefined);
   const filters: Filter[] = [{ key: "month", title: t("month"), kind: "month" }];
   const asked = useAsk<{ counties: County[]; measures: Measure[] }>("counties", { month: route.value.parameters["month"] ?? "" }, EVERY_S);
   return (

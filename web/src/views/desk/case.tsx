@@ -9,7 +9,7 @@ import { ago, coordinates, dateTime, duration, number as numberText, shortTime }
 import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
-import { isLeft, listen } from "../../lib/stream.ts";
+import { isLeft, useStream } from "../../lib/stream.ts";
 import { listed, wordOf } from "../../lib/words.ts";
 import { Facts, type Fact } from "../../part/facts.tsx";
 import { Photos } from "../../part/photos.tsx";
@@ -132,10 +132,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
   useEffect(() => {
     if (one && seen === null) setSeen({ seq: last, version: one.version });
   }, [one, seen]);
-  useEffect(
-    () => (at !== null ? undefined : listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === number) && asked.reload() }, asked.reload)),
-    [number, at === null],
-  );
+  useStream({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === number) && asked.reload() }, (begins) => begins || asked.reload(), at === null);
   if (one === undefined) {
     return (
       <>

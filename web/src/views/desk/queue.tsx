@@ -1,6 +1,6 @@
 // The queue: what waits for the posts that somebody holds, or any list of cases that a number of another view opens. Its filter is the address's.
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { useAsk, usePages, type Paged, type Parameters } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departments, departmentName } from "../../lib/county.ts";
@@ -8,7 +8,7 @@ import { date, duration, now, shortTime } from "../../lib/format.ts";
 import { linkMoment, moment, momentMs } from "../../lib/moment.ts";
 import { go, route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
-import { listen } from "../../lib/stream.ts";
+import { useStream } from "../../lib/stream.ts";
 import type { Case } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
 import { Filters, type Filter } from "../../part/filters.tsx";
@@ -21,6 +21,14 @@ import { t } from "./words.ts";
 /** More than these are not put in order of their time left: the list says so. */
 const MOST = 2000;
 const FOLLOW_MS = 1500;
+
+/** Reads cases anew when some of them change: once for many that change together. */
+function useFollowed(reload: () => void): void {
+  const timer = useRef<ReturnType<typeof setTimeout>>();
+  const later = () => (timer.current ??= setTimeout(() => ((timer.current = undefined), reload()), FOLLOW_MS));
+  useEffect(() => () => clearTimeout(timer.current), []);
+  useStream({ case: later }, (begins) => begins || later(), listMoment() === null);
+}
 
 type Figures = Record<string, number>;
 interface Queue {
@@ -98,22 +106,11 @@ export interface CaseList extends Paged<Case> {
 
 export function useCases(): CaseList {
   const due = order() === "due";
-  const past = listMoment() !== null;
   const list = usePages<Case>("cases", "cases", listParameters(currentQueue()), due ? 1000 : 100);
   useEffect(() => {
     if (due && !list.whole && !list.loading && list.problem === undefined && list.rows.length > 0 && list.rows.length < MOST) list.more();
   }, [due, list.rows, list.loading]);
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    // Many cases may change together: the list is read once for all of them.
-    const later = () => (timer ??= setTimeout(() => ((timer = undefined), list.reload()), FOLLOW_MS));
-    if (past) return undefined;
-    const stop = listen({ case: later }, () => undefined);
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, [past]);
+  useFollowed(list.reload);
   const ordered = due ? [...list.rows].sort((a, b) => dueAt(a) - dueAt(b) || a.case.localeCompare(b.case)) : list.rows;
   return { ...list, ordered };
 }
@@ -206,15 +203,7 @@ export function QueueTabs(): JSX.Element {
   const current = currentQueue();
   const at = listMoment();
   const asked = useAsk<{ rows: { key: string; figures: Figures }[] }>("cases/statistics", { by: "state", is: "open", at: at ?? "" }, at === null ? 30 : 0);
-  useEffect(() => {
-    if (at !== null) return undefined;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = listen({ case: () => (timer ??= setTimeout(() => ((timer = undefined), asked.reload()), FOLLOW_MS)) }, () => undefined);
-    return () => {
-      clearTimeout(timer);
-      stop();
-    };
-  }, [at === null]);
+  useFollowed(asked.reload);
   const rows = asked.data && new Map(asked.data.rows.map((row) => [row.key, row.figures]));
   return (
     <nav class="desk-tabs" aria-label={t("queue")}>

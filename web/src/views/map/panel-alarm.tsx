@@ -7,7 +7,7 @@ import { departmentName, subsystemName } from "../../lib/county.ts";
 import { ago, dateTimeSeconds, quantity } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { may } from "../../lib/session.ts";
-import { listen } from "../../lib/stream.ts";
+import { useStream } from "../../lib/stream.ts";
 import type { Alarm } from "../../lib/types.ts";
 import { said } from "../../lib/words.ts";
 import { Facts } from "../../part/facts.tsx";
@@ -59,7 +59,7 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
   const asked = useAsk<AlarmDetail>(`alarms/${encodeURIComponent(id)}`, { at: query.moment ?? "" });
   const alarm = asked.data;
   const past = query.moment !== null;
-  useEffect(() => (past ? undefined : listen({ alarm: (things) => things.some((thing) => String(thing.id) === id) && asked.reload() }, asked.reload)), [id, past]);
+  useStream({ alarm: (things) => things.some((thing) => String(thing.id) === id) && asked.reload() }, (begins) => begins || asked.reload(), !past);
   useEffect(() => onPlace(alarm?.lon ?? null, alarm?.lat ?? null), [alarm?.lon, alarm?.lat]);
   if (alarm === undefined) return <Waiting asked={asked} />;
   return (

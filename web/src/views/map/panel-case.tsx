@@ -6,7 +6,7 @@ import { coded } from "../../lib/codes.ts";
 import { ago, dateTime } from "../../lib/format.ts";
 import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
-import { listen, isLeft } from "../../lib/stream.ts";
+import { isLeft, useStream } from "../../lib/stream.ts";
 import type { CaseWhole } from "../../lib/types.ts";
 import { Facts } from "../../part/facts.tsx";
 import { Photos } from "../../part/photos.tsx";
@@ -27,7 +27,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
   const asked = useAsk<CaseDetail>(`cases/${encodeURIComponent(id)}`, { at: query.moment ?? "" });
   const one = asked.data;
   const past = query.moment !== null;
-  useEffect(() => (past ? undefined : listen({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === id) && asked.reload() }, asked.reload)), [id, past]);
+  useStream({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === id) && asked.reload() }, (begins) => begins || asked.reload(), !past);
   useEffect(() => onPlace(one?.lon ?? null, one?.lat ?? null), [one?.lon, one?.lat]);
   if (one === undefined) return <Waiting asked={asked} />;
   const deadline = one.deadline_at ?? one.stage_deadline_at ?? null;

@@ -1,12 +1,12 @@
 // A device: its latest values with units and limits, their last 24 hours, history, alarms, cases, work, track.
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { coded, orderStatus } from "../../lib/codes.ts";
 import { departmentName, kindName, subsystemName } from "../../lib/county.ts";
 import { ago, coordinates, dateTimeSeconds, hubNow, number, quantity, shortTime } from "../../lib/format.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
-import { isLeft, listen, type DeviceState as LiveState } from "../../lib/stream.ts";
+import { isLeft, useStream, type DeviceState as LiveState } from "../../lib/stream.ts";
 import type { Device, Reading, Series, Severity } from "../../lib/types.ts";
 import { Chart, Sparkline } from "../../part/chart.tsx";
 import { Facts } from "../../part/facts.tsx";
@@ -47,21 +47,17 @@ const written = (reading: Reading): string => (reading.unit === "0/1" ? (reading
 /** The readings with what the stream has told since they were read: the newer one of each. */
 function useLiveReadings(id: number, past: boolean, detail: DeviceDetail | undefined, reload: () => void): { readings: Reading[]; online: boolean | null; seen: string | number | null } {
   const [told, setTold] = useState<LiveState | null>(null);
-  const again = useRef(reload);
-  again.current = reload;
-  useEffect(() => {
-    setTold(null);
-    if (past) return undefined;
-    return listen(
-      {
-        state: (things) => {
-          const mine = things.find((thing) => thing.id === id);
-          if (mine !== undefined && !isLeft(mine)) setTold((before) => ({ ...before, ...mine, values: { ...before?.values, ...mine.values }, times: { ...before?.times, ...mine.times } }));
-        },
+  useLayoutEffect(() => setTold(null), [id, past]);
+  useStream(
+    {
+      state: (things) => {
+        const mine = things.find((thing) => thing.id === id);
+        if (mine !== undefined && !isLeft(mine)) setTold((before) => ({ ...before, ...mine, values: { ...before?.values, ...mine.values }, times: { ...before?.times, ...mine.times } }));
       },
-      () => again.current(),
-    );
-  }, [id, past]);
+    },
+    reload,
+    !past,
+  );
   const readings = (detail?.readings ?? []).map((reading): Reading => {
     const value = told?.values?.[reading.key];
     const at = told?.times?.[reading.key] ?? told?.observed_at_ms ?? null;

@@ -1,12 +1,11 @@
 // How the hub is: the way of each subsystem's messages into the database, vendors that have gone silent, and what could not be stored and why.
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
 import { ago, dateTimeSeconds, duration, now, number } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
-import { listen } from "../../lib/stream.ts";
+import { useStream } from "../../lib/stream.ts";
 import { said } from "../../lib/words.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
@@ -220,7 +219,7 @@ const tabTitle = (tab: (typeof TABS)[number]): string => (tab === "users" || tab
 
 export default function Operate(): JSX.Element {
   // Nothing here comes by the stream; whether there is one is seen in the frame's head.
-  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
+  useStream({ counter: () => undefined }, () => undefined);
   const tab = TABS.find((one) => one === route.value.path[0]) ?? "health";
   const Content = SHOWN[tab];
   return (

@@ -5,7 +5,7 @@ import { address, useAsk, usePages } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { coordinates, dateTime, duration, now, shortTime } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
-import { listen } from "../../lib/stream.ts";
+import { useStream } from "../../lib/stream.ts";
 import { Facts, type Fact } from "../../part/facts.tsx";
 import { Filters, filtered, type Filter } from "../../part/filters.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
@@ -183,7 +183,7 @@ function OneOrder({ number }: { number: string }): JSX.Element {
 
 export default function Orders(): JSX.Element {
   // Orders do not come by the stream: they are asked for anew. Whether there is one is seen in the frame's head.
-  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
+  useStream({ counter: () => undefined }, () => undefined);
   const number = route.value.path[0];
   return <div class="page orders">{number === undefined ? <OrderList /> : <OneOrder key={number} number={number} />}</div>;
 }

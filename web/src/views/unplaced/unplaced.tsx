@@ -1,13 +1,12 @@
 // What no map can show: how many, why, which; each opens its record, and the message that it came from for who may see messages.
 import type { JSX } from "preact";
-import { useEffect } from "preact/hooks";
 import { useAsk, usePages } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { subsystemName } from "../../lib/county.ts";
 import { coordinates, dateTimeSeconds, number } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { may } from "../../lib/session.ts";
-import { listen } from "../../lib/stream.ts";
+import { useStream } from "../../lib/stream.ts";
 import { Failed, Loading } from "../../part/states.tsx";
 import { PagedTable, Table, type Column } from "../../part/table.tsx";
 import { t } from "./words.ts";
@@ -92,7 +91,7 @@ function Things({ what, flaw, title }: { what: What; flaw: string; title: string
 
 export default function UnplacedView(): JSX.Element {
   // Nothing here comes by the stream; whether there is one is seen in the frame's head.
-  useEffect(() => listen({ counter: () => undefined }, () => undefined), []);
+  useStream({ counter: () => undefined }, () => undefined);
   const asked = useAsk<{ total: number; counts: Count[] }>("unplaced/counts", {}, EVERY_S);
   const { parameters } = route.value;
   const back = (

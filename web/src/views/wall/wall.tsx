@@ -4,7 +4,7 @@ import type { ComponentType, JSX } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ago, clock, dateTimeSeconds, now } from "../../lib/format.ts";
 import { go, link, route, setParameters } from "../../lib/router.ts";
-import { isLeft, listen, liveness } from "../../lib/stream.ts";
+import { isLeft, liveness, useStream } from "../../lib/stream.ts";
 import { theme } from "../../lib/theme.ts";
 import { CALLS, SCENES, type Scene } from "./catalogue.ts";
 import { FRESH_MS } from "./sources.ts";
@@ -101,18 +101,14 @@ export default function Wall(): JSX.Element {
     const timer = setTimeout(() => setPlace((now) => (now + 1) % turning.length), shown.seconds * 1000);
     return () => clearTimeout(timer);
   }, [place, stands, pinned, turning.length]);
-  useEffect(
-    () =>
-      listen(
-        {
-          alarm: (things) => {
-            const called = turning.findIndex((scene) => scene.key === CALLS.scene);
-            if (called >= 0 && things.some((thing) => !isLeft(thing) && thing.severity === CALLS.severity && thing.closed_at === null && thing.acknowledged_at === null)) setPlace(called);
-          },
-        },
-        () => undefined,
-      ),
-    [turning.length],
+  useStream(
+    {
+      alarm: (things) => {
+        const called = turning.findIndex((scene) => scene.key === CALLS.scene);
+        if (called >= 0 && things.some((thing) => !isLeft(thing) && thing.severity === CALLS.severity && thing.closed_at === null && thing.acknowledged_at === null)) setPlace(called);
+      },
+    },
+    () => undefined,
   );
   useEffect(() => {
     const press = (event: KeyboardEvent) => {

@@ -7,7 +7,7 @@ import { departmentName, departments, subsystemName, subsystems } from "../../li
 import { ago, clock, date, duration, number, share, shortTime } from "../../lib/format.ts";
 import { atMoment, linkMoment, moment, momentMs } from "../../lib/moment.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
-import { listen } from "../../lib/stream.ts";
+import { useStream } from "../../lib/stream.ts";
 import { Filters, filtered, type Filter } from "../../part/filters.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { PagedTable, Table, type Column } from "../../part/table.tsx";
@@ -292,7 +292,7 @@ export default function Work(): JSX.Element {
   const Content = SHOWN[theme];
   // The stream has no layer of people and orders: it only says here whether the hub is there.
   const past = moment() !== null;
-  useEffect(() => (past ? undefined : listen({ counter: () => undefined }, () => undefined)), [past]);
+  useStream({ counter: () => undefined }, () => undefined, !past);
   return (
     <div class="page work">
       <nav class="work-themes" aria-label={t("title")}>
