@@ -297,6 +297,22 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       return window;
     },
 
+    "the list and the case count what is left by the hub's clock, also on a PC whose clock is ten minutes fast": async () => {
+      const number = await county("dispatched", { title: "快到期的" });
+      await county("due_in", { number, minutes: 30 });
+      const window = await enter({ ...CENTRE, ahead: 600_000 }, `#/desk/${number}?queue=open&order=due`);
+      const { page } = window;
+      await page.waitForSelector(".desk-list tr[aria-current]");
+      await page.waitForSelector(".desk-clock strong");
+      await page.waitForFunction(() => /剩 (29|30) 分/.test(document.querySelector(".desk-list tr[aria-current]").innerText));
+      const [listed, own] = await page.evaluate(() => [".desk-list tr[aria-current]", ".desk-clock"].map((where) => document.querySelector(where).innerText));
+      expect(own.includes(/剩 \d+ 分/.exec(listed)[0]), `in the list: ${listed}\nin the case: ${own}`);
+      expect(/共 5 工作时/.test(own), own);
+      await check(page, "a case that is nearly due");
+      await shot(page, "desk-due");
+      return window;
+    },
+
     "a case is reported, and what is near is shown before": async () => {
       const window = await enter({ ...CENTRE, forgiven: ["400"] }, "#/desk/new");
       const { page } = window;

@@ -15,8 +15,9 @@ const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const WAIT_MS = Number(process.env.PAGE_WAIT_MS ?? 60_000);
 const SIZES = { office: [1366, 768], wall: [3840, 1080], phone: [390, 844] };
 
-/** A window with nothing in it yet. `faults` fills with what must not be; `forgiven`: parts of texts that a test brings about itself. */
-async function open({ size = "office", theme = "light", forgiven = [], webgl = true } = {}) {
+/** A window with nothing in it yet. `faults` fills with what must not be; `forgiven`: parts of texts that a test brings about itself; `ahead`: so many ms is the
+ *  PC's clock. */
+async function open({ size = "office", theme = "light", forgiven = [], webgl = true, ahead = 0 } = {}) {
   const [width, height] = SIZES[size];
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, locale: "zh-CN", timezoneId: "America/New_York" });
   const page = await context.newPage();
@@ -31,6 +32,19 @@ async function open({ size = "office", theme = "light", forgiven = [], webgl = t
   });
   page.on("request", (request) => !request.url().startsWith(BASE) && !/^(blob|data):/.test(request.url()) && add(`a request to ${request.url()}`));
   await page.addInitScript(() => addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`)));
+  if (ahead !== 0) {
+    await page.addInitScript((ms) => {
+      const Real = Date;
+      globalThis.Date = class extends Real {
+        constructor(...given) {
+          super(...(given.length === 0 ? [Real.now() + ms] : given));
+        }
+        static now() {
+          return Real.now() + ms;
+        }
+      };
+    }, ahead);
+  }
   if (!webgl) {
     await page.addInitScript(() => {
       const before = HTMLCanvasElement.prototype.getContext;

@@ -28,38 +28,33 @@ const said = (rows: Fact[]): Fact[] => rows.filter(([, value]) => value !== null
 export const roleName = (words: CaseWords, role: string): string => coded(role, words.roles.find((one) => one.role === role)?.name_zh);
 export const stateName = (words: CaseWords, state: string): string => coded(state, words.states.find((one) => one.state === state)?.name_zh);
 
-/** Used against allowed, by the clock that the limit goes by: nights and holidays do not count for working time. */
+/** What is left as the list has it, until the deadline; and used against allowed by the clock that the limit goes by: for that one nights and holidays do not
+ * count. */
 function Clock({ one }: { one: Detail }): JSX.Element {
-  const clock = one.clock;
-  if (!clock) {
-    return (
-      <div class="desk-clock">
-        <span class="quiet">{t("noClock")}</span>
-        {one.stage_deadline_at && (
-          <span>
-            {t("stageDeadline")} {dateTime(one.stage_deadline_at)} · <Due one={one as never} />
-          </span>
-        )}
-      </div>
-    );
-  }
-  const used = Math.min(1, clock.used_s / Math.max(1, clock.limit_s));
-  const unit = wordOf(t, UNITS, clock.limit_unit);
+  const clock = one.clock ?? null;
+  const used = clock === null ? 0 : Math.min(1, clock.used_s / Math.max(1, clock.limit_s));
+  const deadlines: [string, string | null | undefined][] = [
+    [t("deadline"), one.deadline_at],
+    [t("stageDeadline"), one.stage_deadline_at === one.deadline_at ? null : one.stage_deadline_at],
+  ];
   return (
     <div class="desk-clock">
-      <strong class={clock.overdue ? "bad" : used > 0.8 ? "warn" : ""}>
-        {clock.overdue ? t("over", duration(clock.overdue_s)) : t("left", duration(clock.remaining_s))}
-        {!clock.running && ` · ${t("clockStands")}`}
-      </strong>
-      <meter min={0} max={1} high={0.8} value={used} aria-label={t("clock")} />
-      <span class="quiet">
-        {t("clockUsed", duration(clock.used_s), `${numberText(clock.limit_value)} ${unit}`)}
-        {clock.deadline_at !== null && ` · ${t("deadline")} ${dateTime(clock.deadline_at)}`}
-      </span>
-      {one.stage_deadline_at && clock.deadline_at !== one.stage_deadline_at && (
-        <span class="quiet">
-          {t("stageDeadline")} {dateTime(one.stage_deadline_at)}
-        </span>
+      <strong>{clock === null || clock.running ? <Due one={one} /> : clock.overdue ? <span class="bad">{t("over", duration(clock.overdue_s))}</span> : t("clockStands")}</strong>
+      {clock === null ? (
+        <span class="quiet">{t("noClock")}</span>
+      ) : (
+        <>
+          <meter min={0} max={1} high={0.8} value={used} aria-label={t("clock")} />
+          <span class="quiet">{t("clockUsed", duration(clock.used_s), `${numberText(clock.limit_value)} ${wordOf(t, UNITS, clock.limit_unit)}`)}</span>
+        </>
+      )}
+      {deadlines.map(
+        ([name, at]) =>
+          at && (
+            <span key={name} class="quiet">
+              {name} {dateTime(at)}
+            </span>
+          ),
       )}
     </div>
   );

@@ -9,7 +9,7 @@ import { linkMoment, moment, momentMs } from "../../lib/moment.ts";
 import { go, route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { useStream } from "../../lib/stream.ts";
-import type { Case } from "../../lib/types.ts";
+import type { Case, CaseWhole } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
 import { Filters, type Filter } from "../../part/filters.tsx";
 import { PagedTable, type Column } from "../../part/table.tsx";
@@ -96,8 +96,10 @@ const order = (): "due" | "newest" => {
   return wanted === "due" || wanted === "newest" ? wanted : currentQueue().key === "all" ? "newest" : "due";
 };
 
+type Ends = Pick<CaseWhole, "ended_at" | "deadline_at" | "stage_deadline_at">;
+
 /** When somebody has to have done something: the earlier of the stage's and the handling's end. */
-export const dueAt = (one: Case): number => Math.min(...[one.stage_deadline_at, one.deadline_at].map((at) => (at === null ? Infinity : Date.parse(at))));
+export const dueAt = (one: Ends): number => Math.min(...[one.stage_deadline_at, one.deadline_at].map((at) => Date.parse(at ?? "") || Infinity));
 
 export interface CaseList extends Paged<Case> {
   /** In the order that the address asks for. */
@@ -115,13 +117,13 @@ export function useCases(): CaseList {
   return { ...list, ordered };
 }
 
-/** Time left, in words and by the clock. What has ended has none. */
-export function Due({ one }: { one: Case }): JSX.Element {
+/** Time left until the deadline, in words and by the hub's clock. What has ended has none. */
+export function Due({ one }: { one: Ends }): JSX.Element {
   if (one.ended_at !== null) return <span class="quiet">{date(one.ended_at)}</span>;
   const at = dueAt(one);
   if (at === Infinity) return <span class="quiet">–</span>;
   const seconds = (at - (listMoment() === null ? now.value : momentMs())) / 1000;
-  const ofStage = one.deadline_at === null || Date.parse(one.deadline_at) > at;
+  const ofStage = Date.parse(one.deadline_at ?? "") !== at;
   const words = seconds < 0 ? t(ofStage ? "stageOver" : "over", duration(seconds)) : t(ofStage ? "stageLeft" : "left", duration(seconds));
   return <span class={seconds < 0 ? "bad" : seconds < 3600 ? "warn" : ""}>{words}</span>;
 }
