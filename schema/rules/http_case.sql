@@ -210,6 +210,63 @@ END $$;
 COMMENT ON FUNCTION onemap.http_case_entry(onemap.case_record, bigint, timestamptz) IS
     'A case as the route''s lists show it; moment: as it was then, NULL: as it is';
 
+CREATE OR REPLACE FUNCTION onemap.http_case_reach(c onemap.case_record, request jsonb) RETURNS int
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN m.mine IS NULL OR c.department_id = ANY (m.mine) THEN 2147483647
+        WHEN c.wrong_dispatch_count > 0 THEN (SELECT max(e.seq) + 1 FROM onemap.case_event e
+            WHERE e.case_id = c.id AND e.seq <= c.event_count
+                AND e.department = ANY (onemap.http_department_codes(request))) END
+    FROM (SELECT onemap.identity_departments(request) AS mine) m
+$$;
+COMMENT ON FUNCTION onemap.http_case_reach(onemap.case_record, jsonb) IS
+    'Up to which event of its journal who asks may read a case: all of it, up to the one by which it went to another department, '
+    'or NULL: not at all';
+
+CREATE OR REPLACE FUNCTION onemap.http_case_goes_on(request jsonb) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT request ? 'statistic' AND onemap.identity_departments(request) IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.http_case_goes_on(jsonb) IS
+    'Whether a list may have cases that went on to another department than those of who asks';
+
+-- By the journal alone, which is kept as long as the case. What it does not have (clock, candidates) is in no answer, see below.
+CREATE OR REPLACE FUNCTION onemap.http_case_seen(c onemap.case_record, reach int) RETURNS onemap.case_record
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE e onemap.case_event; went onemap.case_event;
+BEGIN
+    IF coalesce(reach, 2147483647) = 2147483647 THEN
+        RETURN c;
+    END IF;
+    SELECT * INTO e FROM onemap.case_event x WHERE x.case_id = c.id AND x.seq = reach - 1;
+    SELECT * INTO went FROM onemap.case_event x WHERE x.case_id = c.id AND x.seq = reach;
+    c.version := e.seq; c.event_count := went.seq; c.last_event_at := e.at;
+    c.state := e.to_state; c.category_code := e.category; c.condition_number := e.condition_number;
+    c.department_id := (SELECT d.id FROM onemap.department d WHERE d.code = e.department);
+    c.deadline_at := e.deadline_at; c.stage_deadline_at := went.stage_deadline_at;
+    c.clock_started_at := NULL; c.remaining_s := -coalesce(went.overdue_s, 0);
+    c.checked_at := NULL; c.ended_at := NULL; c.merged_into := NULL;
+    SELECT max(x.at) FILTER (WHERE x.action = 'dispatch'), max(x.at) FILTER (WHERE x.action = 'feed_back'),
+        count(*) FILTER (WHERE x.action = 'rework')::int, count(*) FILTER (WHERE x.action = 'return')::int,
+        count(*) FILTER (WHERE x.action = 'grant_extension')::int, count(*) FILTER (WHERE x.action = 'suspend')::int,
+        count(*) FILTER (WHERE x.action = 'supervise')::int, max(x.satisfaction)
+    INTO c.dispatched_at, c.handled_at, c.rework_count, c.return_count, c.extension_count, c.suspension_count,
+        c.supervision_count, c.satisfaction
+    FROM onemap.case_event x WHERE x.case_id = c.id AND x.seq < reach;
+    c.flags := ARRAY(SELECT DISTINCT f FROM onemap.case_event x, unnest(x.flags) f
+        WHERE x.case_id = c.id AND x.seq < reach ORDER BY f);
+    RETURN c;
+END $$;
+COMMENT ON FUNCTION onemap.http_case_seen(onemap.case_record, int) IS
+    'A case as far as it may be read, see http_case_reach(): as it is, or as it stood when it went on to another department';
+
+CREATE OR REPLACE FUNCTION onemap.http_case_past(case_id bigint, reach int) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT jsonb_build_object('past', true, 'left_at', e.at) FROM onemap.case_event e
+        WHERE e.case_id = $1 AND e.seq = reach), '{}')
+$$;
+COMMENT ON FUNCTION onemap.http_case_past(bigint, int) IS
+    'What is said of a case that has gone on to another department: that it has, and when; {} of others';
+
 CREATE OR REPLACE FUNCTION onemap.http_cases(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE source text; result jsonb; figure jsonb;
@@ -217,11 +274,13 @@ BEGIN
     PERFORM onemap.http_case_check(request);
     source := onemap.http_case_rows(request);
     EXECUTE format('SELECT jsonb_build_object(
-            ''cases'', coalesce(jsonb_agg(onemap.http_case_entry(c, p.times, %s) ORDER BY p.id DESC), ''[]''),
+            ''cases'', coalesce(jsonb_agg(%s ORDER BY p.id DESC), ''[]''),
             ''next'', CASE WHEN count(*) = ($2->>''limit'')::int THEN min(p.id) END)
         FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
               ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN %s c ON c.id = p.id',
-        CASE WHEN request ? 'at' THEN '$1' ELSE 'NULL' END, source,
+        CASE WHEN onemap.http_case_goes_on(request) THEN 'onemap.http_case_entry(onemap.http_case_seen(c, '
+                'onemap.http_case_reach(c, $2)), p.times) || onemap.http_case_past(c.id, onemap.http_case_reach(c, $2))'
+            WHEN request ? 'at' THEN 'onemap.http_case_entry(c, p.times, $1)' ELSE 'onemap.http_case_entry(c, p.times)' END, source,
         CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($1)' ELSE 'onemap.case_record' END)
     INTO result USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
         onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
@@ -260,9 +319,10 @@ BEGIN
     RETURN QUERY SELECT onemap.http_csv_head(request, '案卷号', '状态', '环节', '来源', '类别代码', '类别', '单位代码', '责任单位',
         '标题', '地址', '网格', '经度', '纬度', '上报时间', '立案时间', '派遣时间', '处置截止', '处置时间', '办结时间', '超期',
         '回退次数', '返工次数', '督办次数', '满意度', '外部编号', '计入次数');
-    RETURN QUERY EXECUTE format('SELECT onemap.http_case_csv_line(c, p.times, $6)
+    RETURN QUERY EXECUTE format('SELECT onemap.http_case_csv_line(%s, p.times, $6)
         FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
               ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN %s c ON c.id = p.id ORDER BY p.id DESC',
+        CASE WHEN onemap.http_case_goes_on(request) THEN 'onemap.http_case_seen(c, onemap.http_case_reach(c, $2))' ELSE 'c' END,
         onemap.http_case_rows(request),
         CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($6)' ELSE 'onemap.case_record' END)
     USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
@@ -339,18 +399,6 @@ GRANT EXECUTE ON FUNCTION onemap.http_case_words(jsonb) TO cityhub_api;
 
 -- ---- one case ----
 
-CREATE OR REPLACE FUNCTION onemap.http_case_reach(c onemap.case_record, request jsonb) RETURNS int
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN m.mine IS NULL OR c.department_id = ANY (m.mine) THEN 2147483647
-        WHEN c.wrong_dispatch_count > 0 THEN (SELECT max(e.seq) + 1 FROM onemap.case_event e
-            WHERE e.case_id = c.id AND e.seq <= c.event_count
-                AND e.department = ANY (onemap.http_department_codes(request))) END
-    FROM (SELECT onemap.identity_departments(request) AS mine) m
-$$;
-COMMENT ON FUNCTION onemap.http_case_reach(onemap.case_record, jsonb) IS
-    'Up to which event of its journal who asks may read a case: all of it, up to the one by which it went to another department, '
-    'or NULL: not at all';
-
 CREATE OR REPLACE FUNCTION onemap.http_case_can(c onemap.case_record, request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_object_agg(x.post, x.actions), '{}') FROM (
@@ -383,28 +431,31 @@ $$;
 COMMENT ON FUNCTION onemap.http_case_near(onemap.case_record, jsonb, float8, boolean, timestamptz) IS
     'Open cases within a radius that who asks may see, the nearest 20; alike: of the same category alone';
 
+-- The step by which it went on is the other department's in all but that it went.
 CREATE OR REPLACE FUNCTION onemap.http_case_cut(shown jsonb, reach int) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT shown - '{clock,warnings,candidates,asked_extension,asked_suspension,resume_state,alarms,flags,satisfaction,deadline_at,'
-            'stage_deadline_at,overdue,rework_count,supervision_count,can}'::text[]
-        || jsonb_build_object('past', true,
-            'journal', (SELECT coalesce(jsonb_agg(e ORDER BY (e->>'seq')::int), '[]') FROM jsonb_array_elements(shown->'journal') e
-                WHERE (e->>'seq')::int <= reach))
+    SELECT shown - '{clock,candidates,asked_extension,asked_suspension,resume_state,can}'::text[]
+        || jsonb_build_object('journal', (SELECT jsonb_agg(CASE WHEN (e->>'seq')::int < reach THEN e
+                ELSE e || '{"deadline_at": null, "stage_deadline_at": null, "limit_value": null, "limit_unit": null, "used_s": null,
+                    "overdue_s": null, "detail": {}}' END ORDER BY (e->>'seq')::int) FROM jsonb_array_elements(shown->'journal') e))
 $$;
 COMMENT ON FUNCTION onemap.http_case_cut(jsonb, int) IS
-    'A case as a department sees it that had it once: nothing of what came after it went on';
+    'A case of http_case_seen() as its past department sees it: without what the journal does not have of then, and nothing of '
+    'the step by which it went on but that it went';
 
 CREATE OR REPLACE FUNCTION onemap.http_case(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE c onemap.case_record; reach int; moment timestamptz := onemap.http_at(request);
+DECLARE c onemap.case_record; reach int; shown jsonb; moment timestamptz := onemap.http_at(request);
 BEGIN
     SELECT * INTO c FROM onemap.case_record_as_of(moment) r WHERE r.code = request->>'number';
     reach := onemap.http_case_reach(c, request);
     IF c.id IS NULL OR reach IS NULL THEN
         RETURN;
     ELSIF reach < 2147483647 THEN
-        RETURN QUERY SELECT (onemap.http_case_cut(onemap.case_show_of(c, moment), reach)
-            || jsonb_build_object('attachments', onemap.http_case_attachments(c.id, least(reach, c.event_count + 1))))::json;
+        shown := onemap.case_show_of(onemap.http_case_seen(c, reach), (SELECT e.recorded_at FROM onemap.case_event e
+            WHERE e.case_id = c.id AND e.seq = reach));
+        RETURN QUERY SELECT (onemap.http_case_cut(shown, reach) || onemap.http_case_past(c.id, reach)
+            || jsonb_build_object('attachments', onemap.http_case_attachments(c.id, reach)))::json;
     ELSE
         RETURN QUERY SELECT (onemap.case_show_of(c, moment)
             || onemap.http_case_entry(c, NULL, moment) || jsonb_build_object(
@@ -418,7 +469,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.http_case(jsonb) IS
     'GET /api/v1/cases/{number}: one case whole, what who asks can do with it, open cases nearby (200 m) and similar ones (same '
-    'category, 1 km); a department''s past case up to where it went on; no row: none, or not to be seen';
+    'category, 1 km); a department''s past case as it stood when it went on; no row: none, or not to be seen';
 GRANT EXECUTE ON FUNCTION onemap.http_case(jsonb) TO cityhub_api;
 
 -- ---- acting ----

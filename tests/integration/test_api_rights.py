@@ -157,5 +157,12 @@ def test_a_case_that_went_on(shared, planted, identities):
     number = planted["numbers"][-1]
     path = f"{shared.hubs[0].http_url}/api/v1/cases/{number}"
     first, second = (identities[code]["post"].get(path, timeout=30) for code in MARKS)
-    assert first.json()["past"] is True and MARKS["beta"] not in first.text
-    assert "past" not in second.json() and MARKS["beta"] in second.text
+    was, now = first.json(), second.json()
+    assert was["past"] is True and MARKS["beta"] not in first.text
+    assert "past" not in now and MARKS["beta"] in second.text
+    went = next(step for step in now["journal"] if step["previous_department"] == "alpha")
+    before = now["journal"][went["seq"] - 2]
+    assert (was["left_at"], was["state"], was["department"], was["version"]) == (went["at"], before["to_state"], "alpha", before["seq"])
+    assert was["deadline_at"] == before["deadline_at"] and "clock" not in was and "can" not in was
+    shown = was["journal"][-1]
+    assert (shown["seq"], shown["deadline_at"], shown["limit_value"], shown["detail"]) == (went["seq"], None, None, {})

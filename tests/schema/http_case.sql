@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(86);
+SELECT plan(91);
 CREATE FUNCTION pg_temp.step(code text, local text, action text, role text, fields jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
     SELECT test.act(code, action, role, test.at(local) || fields) $$;
 CREATE FUNCTION pg_temp.steps(code text, VARIADIC steps text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -154,6 +154,25 @@ SELECT is((SELECT array_agg(e->>'action' ORDER BY (e->>'seq')::int) FROM jsonb_a
         test.as('street', jsonb_build_object('number', pg_temp.of('moved'))))->'journal') e),
     '{report,accept,register,dispatch,return,dispatch}', 'a past one is, up to where it went on');
 SELECT unalike(test.get('http_case', test.as('street', jsonb_build_object('number', pg_temp.of('moved'))))::text, '%SECRET%', 'and no further');
+-- As it was asked for while it was returned and not sent on yet; whether it was overdue is told of the moment at which it went on.
+CREATE FUNCTION pg_temp.then(login text) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE answer jsonb; number text;
+BEGIN
+    number := test.dispatched('20102', 1, 'jincheng', '2026-10-12 09:30');
+    PERFORM pg_temp.steps(number, '2026-10-12 10:00|return|department|{"reason": "theirs"}');
+    answer := jsonb_build_object('before', test.get('http_case', test.as(login, jsonb_build_object('number', number))));
+    PERFORM pg_temp.steps(number, '2026-10-12 11:00|dispatch|dispatcher|{"department": "chengguan", "reason": "sent on"}', '2026-10-20 09:00|feed_back|department',
+        '2026-10-20 10:00|check|supervisor', '2026-10-20 11:00|close|registrar');
+    RETURN answer || jsonb_build_object('after', test.get('http_case', test.as(login, jsonb_build_object('number', number))));
+END $$;
+CREATE TEMP TABLE gone AS SELECT t->'before' AS before, t->'after' AS after FROM pg_temp.then('street') t;
+SELECT is_empty($$SELECT b.key, b.value, a.value FROM gone g, jsonb_each(g.before) b LEFT JOIN LATERAL jsonb_each(g.after) a ON a.key = b.key
+    WHERE b.value <> a.value AND b.key NOT IN ('journal', 'overdue')$$, 'all that is said of it is as it stood then');
+SELECT is((SELECT after->>'left_at' FROM gone)::timestamptz, '2026-10-12 11:00+08'::timestamptz, 'when it went on is said');
+SELECT is((SELECT (after->'journal') - -1 FROM gone), (SELECT before->'journal' FROM gone), 'each step up to then is there');
+SELECT is((SELECT (after->'journal'->-1)->'deadline_at' FROM gone), 'null'::jsonb, 'the other department''s deadline is not');
+SELECT is((SELECT e->>'state' || ' ' || (e->>'department') || ' ' || (e->>'past') FROM jsonb_array_elements(pg_temp.list(test.as('street',
+        '{"statistic": "returned", "month": "2026-10"}'))) e WHERE e->>'case' = (SELECT after->>'case' FROM gone)), 'returned jincheng true', 'nor in a list');
 SELECT alike(test.get('http_case', test.as('city', jsonb_build_object('number', pg_temp.of('moved'))))::text, '%SECRET%', 'who has it reads all');
 SELECT is((SELECT count(*)::int FROM jsonb_array_elements(test.get('http_case', test.as('street', jsonb_build_object('number', pg_temp.of('ours'))))->'nearby') e), 0,
     'nearby are cases that one may see');

@@ -239,6 +239,7 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       const ours = { role: "department", actor: "处置员", unit: "huanwei" };
       await county("act", { number: gone, action: "return", reason: "不属于本单位职责。", ...ours });
       await county("act", { number: gone, action: "dispatch", role: "dispatcher", actor: "派遣员", department: "chengguan" });
+      await county("act", { number: gone, action: "handle", role: "department", actor: "别处的处置员", unit: "chengguan" });
       await county("act", { number: asked, action: "ask_extension", reason: "需采购材料。", amount: 5, ...ours });
       await county("order_of", { numbers: [asked, gone] });
       const window = await enter({ ...UNIT, forgiven: ["404", "422"] }, "#/desk");
@@ -253,7 +254,10 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
         expect(!/NaN|undefined|Invalid|object/.test(await text(page, "main")), await text(page, "main"));
       }
       await go(`#/desk/${gone}`);
-      await reads(".desk-case", "已改派别的单位");
+      await reads(".desk-case", "已转出（");
+      expect((await text(page, ".desk-state")) === "回退待派遣", `the state is not as it was then: ${await text(page, ".desk-state")}`);
+      const whole = await page.evaluate(async (number) => (await fetch(`/api/v1/cases/${number}`)).text(), gone);
+      expect(!whole.includes("别处的处置员"), "who has it now is told");
       expect((await page.locator(".desk-actions, .desk-clock").count()) === 0, "there is something to do with a case that is gone");
       await go(`#/desk/${asked}`);
       await reads(".desk-facts", "5 工作时");

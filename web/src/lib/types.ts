@@ -107,15 +107,16 @@ export interface Case {
   deadline_at: string | null;
   stage_deadline_at: string | null;
   ended_at: string | null;
+  /** It has gone on to another department: when; all else is as it stood then. */
+  past?: boolean;
+  left_at?: string;
 }
-/** One case whole. Of one that has gone on to another department what came later is not told. */
-export type CaseWhole = Omit<Case, "device" | "overdue" | "flags" | "deadline_at" | "stage_deadline_at"> &
-  Partial<Pick<Case, "overdue" | "flags" | "deadline_at" | "stage_deadline_at">> & {
-    past?: boolean;
-    description: string | null;
-    device: { id: number; subsystem: string; vendor: string; code: string } | null;
-    attachments: Attachment[];
-  };
+/** One case whole. */
+export type CaseWhole = Omit<Case, "device"> & {
+  description: string | null;
+  device: { id: number; subsystem: string; vendor: string; code: string } | null;
+  attachments: Attachment[];
+};
 /** A case's file. `uri` of the hub's own: /api/v1/attachments/SHA256, with /thumbnail behind it if `thumbnail`. */
 export interface Attachment {
   seq: number;

@@ -33,7 +33,7 @@ export const stateName = (words: CaseWords, state: string): string => coded(stat
 function Clock({ one }: { one: Detail }): JSX.Element {
   const clock = one.clock ?? null;
   const used = clock === null ? 0 : Math.min(1, clock.used_s / Math.max(1, clock.limit_s));
-  const deadlines: [string, string | null | undefined][] = [
+  const deadlines: [string, string | null][] = [
     [t("deadline"), one.deadline_at],
     [t("stageDeadline"), one.stage_deadline_at === one.deadline_at ? null : one.stage_deadline_at],
   ];
@@ -50,7 +50,7 @@ function Clock({ one }: { one: Detail }): JSX.Element {
       )}
       {deadlines.map(
         ([name, at]) =>
-          at && (
+          at !== null && (
             <span key={name} class="quiet">
               {name} {dateTime(at)}
             </span>
@@ -127,7 +127,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
   useEffect(() => {
     if (one && seen === null) setSeen({ seq: last, version: one.version });
   }, [one, seen]);
-  useStream({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === number) && asked.reload() }, (begins) => begins || asked.reload(), at === null);
+  useStream({ case: (things) => things.some((thing) => isLeft(thing) || thing.code === number) && asked.reload() }, (begins) => begins || asked.reload(), at === null);
   if (one === undefined) {
     return (
       <>
@@ -157,6 +157,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
       <p class="row">
         <code>{one.case}</code>
         <strong class="desk-state">{coded(one.state, one.state_zh)}</strong>
+        {one.past && <Due one={one} />}
         {one.overdue && <strong class="bad">{t("overdue")}</strong>}
         <span>{one.category_zh ?? "–"}</span>
         <span class="quiet">
@@ -164,7 +165,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
         </span>
       </p>
       {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
-      {one.past && <p class="warn">{t("past")}</p>}
+      {one.past && <p class="warn">{t("pastSaid")}</p>}
       {news.length > 0 && (
         <div class="desk-news" role="alert">
           <strong>{t("changed")}</strong>
@@ -214,7 +215,7 @@ export function CasePane({ number, words, onDone, onLeave, onNext }: Properties)
           [t("external"), one.external_code ?? ""],
           [t("rule"), one.rule?.condition_zh ?? ""],
           [t("closing"), one.rule?.closing_zh ?? ""],
-          [t("marks"), listed((one.flags ?? []).map((flag) => coded(flag, FLAGS[flag])))],
+          [t("marks"), listed(one.flags.map((flag) => coded(flag, FLAGS[flag])))],
           [t("askedExtension"), one.asked_extension ? `${numberText(one.asked_extension.amount)} ${wordOf(t, UNITS, one.asked_extension.unit)}` : ""],
           [t("askedSuspension"), one.asked_suspension ?? ""],
           [t("mergedInto"), one.merged_into === null ? "" : <a href={link(`desk/${one.merged_into}`)}>{one.merged_into}</a>],

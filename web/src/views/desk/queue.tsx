@@ -9,7 +9,7 @@ import { linkMoment, moment, momentMs } from "../../lib/moment.ts";
 import { go, route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { useStream } from "../../lib/stream.ts";
-import type { Case, CaseWhole } from "../../lib/types.ts";
+import type { Case } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
 import { Filters, type Filter } from "../../part/filters.tsx";
 import { PagedTable, type Column } from "../../part/table.tsx";
@@ -96,7 +96,7 @@ const order = (): "due" | "newest" => {
   return wanted === "due" || wanted === "newest" ? wanted : currentQueue().key === "all" ? "newest" : "due";
 };
 
-type Ends = Pick<CaseWhole, "ended_at" | "deadline_at" | "stage_deadline_at">;
+type Ends = Pick<Case, "ended_at" | "deadline_at" | "stage_deadline_at" | "left_at">;
 
 /** When somebody has to have done something: the earlier of the stage's and the handling's end. */
 export const dueAt = (one: Ends): number => Math.min(...[one.stage_deadline_at, one.deadline_at].map((at) => Date.parse(at ?? "") || Infinity));
@@ -117,8 +117,9 @@ export function useCases(): CaseList {
   return { ...list, ordered };
 }
 
-/** Time left until the deadline, in words and by the hub's clock. What has ended has none. */
+/** Time left until the deadline, in words and by the hub's clock. What has ended has none, nor has what went on to another department. */
 export function Due({ one }: { one: Ends }): JSX.Element {
+  if (one.left_at) return <strong class="warn">{t("past", shortTime(one.left_at))}</strong>;
   if (one.ended_at !== null) return <span class="quiet">{date(one.ended_at)}</span>;
   const at = dueAt(one);
   if (at === Infinity) return <span class="quiet">–</span>;

@@ -27,7 +27,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
   const asked = useAsk<CaseDetail>(`cases/${encodeURIComponent(id)}`, { at: query.moment ?? "" });
   const one = asked.data;
   const past = query.moment !== null;
-  useStream({ case: (things) => things.some((thing) => !isLeft(thing) && thing.code === id) && asked.reload() }, (begins) => begins || asked.reload(), !past);
+  useStream({ case: (things) => things.some((thing) => isLeft(thing) || thing.code === id) && asked.reload() }, (begins) => begins || asked.reload(), !past);
   useEffect(() => onPlace(one?.lon ?? null, one?.lat ?? null), [one?.lon, one?.lat]);
   if (one === undefined) return <Waiting asked={asked} />;
   const deadline = one.deadline_at ?? one.stage_deadline_at ?? null;
@@ -38,6 +38,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
         <span>
           <Symbol name="case" /> {coded(one.state, one.state_zh)}
         </span>
+        {one.left_at && <strong class="warn">{t("leftAt", dateTime(one.left_at))}</strong>}
         {one.overdue && <strong class="bad">{t("overdue")}</strong>}
         <Place lon={one.lon} lat={one.lat} onGo={onGo} />
         {views.some((view) => view.key === "desk") && <a href={link(`desk/${one.case}`, linkMoment())}>{t("openCase")}</a>}
