@@ -224,6 +224,18 @@ const tests = {
     return window;
   },
 
+  "the list goes from each kind to each other, while the other's answer is still under way": async () => {
+    await county("alarm");
+    const window = await enter({}, "#/map?list=device");
+    const { page } = window;
+    await page.waitForSelector(".map-list tbody tr");
+    for (const tab of ["报警", "设备", "未结案卷", "报警", "未结案卷", "设备"]) {
+      await page.click(`.map-list-head >> text=${tab}`);
+      await page.waitForFunction((label) => document.querySelector(".map-list tbody tr") && document.querySelector(".map-list-rows").getAttribute("aria-label") === label, tab);
+    }
+    return window;
+  },
+
   "what happens between a list's first reading and its listening is in it": async () => {
     const window = await enter({}, "#/map?list=case&inview=false");
     const { page } = window;

@@ -128,24 +128,23 @@ export interface Asked<T> {
 /** Asks when the component appears and whenever path or parameters change, and drops what is no longer wanted. `path` null: nothing is
  * asked. `every` > 0: again after so many seconds, while the page is seen. */
 export function useAsk<T>(path: string | null, parameters: Parameters = {}, every = 0): Asked<T> {
-  const [state, setState] = useState<{ data?: T; problem?: Problem; loading: boolean }>({ loading: path !== null });
+  const [state, setState] = useState<{ of: string | null; data?: T; problem?: Problem; loading: boolean }>({ of: path, loading: path !== null });
   const [turn, setTurn] = useState(0);
   const target = path === null ? null : address(path, parameters);
-  const shown = useRef<string | null>(null);
   const spoken = language.value;
   // Before it is painted: a slow PC is some hundred ms at that, in which the hub answers.
   useLayoutEffect(() => {
     if (path === null) {
-      setState((before) => (before.loading || before.data !== undefined || before.problem ? { loading: false } : before));
+      setState((before) => (before.loading || before.data !== undefined || before.problem ? { of: path, loading: false } : before));
       return undefined;
     }
     const leaving = new AbortController();
-    const same = shown.current === path;
-    shown.current = path;
     // At the beginning it is so already: then nothing is drawn again.
-    setState((before) => (before.loading && before.data === undefined && !before.problem ? before : { ...(same && before.data !== undefined && { data: before.data }), loading: true }));
+    setState((before) =>
+      before.of === path && before.loading && before.data === undefined && !before.problem ? before : { of: path, ...(before.of === path && before.data !== undefined && { data: before.data }), loading: true },
+    );
     get<T>(path, parameters, leaving.signal).then(
-      (data) => setState({ data, loading: false }),
+      (data) => setState({ of: path, data, loading: false }),
       (error: unknown) => {
         if (!leaving.signal.aborted) setState((before) => ({ ...before, problem: asProblem(error), loading: false }));
       },
@@ -157,7 +156,9 @@ export function useAsk<T>(path: string | null, parameters: Parameters = {}, ever
     const timer = setInterval(() => document.visibilityState === "visible" && setTurn((now) => now + 1), every * 1000);
     return () => clearInterval(timer);
   }, [target, every]);
-  return { data: state.data, problem: state.problem, loading: state.loading, reload: () => setTurn((now) => now + 1) };
+  // Of another path: whoever draws it knows these fields, not those.
+  const { data, problem, loading } = state.of === path ? state : { data: undefined, problem: undefined, loading: path !== null };
+  return { data, problem, loading, reload: () => setTurn((now) => now + 1) };
 }
 
 const PAGE_ROWS = 100;
@@ -175,7 +176,9 @@ export interface Paged<T> {
 /** A list of the API by its pages (`next` goes into `after`): the first one, of `first` rows, at once, the others by more(). `member` is where the
  * rows are in the answer. Other parameters: the list begins anew. */
 export function usePages<T>(path: string | null, member: string, parameters: Parameters = {}, first = PAGE_ROWS): Paged<T> {
-  const [state, setState] = useState<{ rows: T[]; next: Value; problem?: Problem; loading: boolean }>({ rows: [], next: undefined, loading: path !== null });
+  const none: { of: string | null; rows: T[]; next: Value; problem?: Problem; loading: boolean } = { of: path, rows: [], next: undefined, loading: path !== null };
+  const [kept, setState] = useState(none);
+  const state = kept.of === path ? kept : none;
   const [turn, setTurn] = useState(0);
   const leaving = useRef<AbortController>();
   const target = path === null ? null : address(path, { ...parameters, limit: first });
@@ -183,9 +186,9 @@ export function usePages<T>(path: string | null, member: string, parameters: Par
     if (path === null) return;
     leaving.current?.abort();
     const mine = (leaving.current = new AbortController());
-    setState((now) => (now.loading && !now.problem ? now : { rows: now.rows, next: now.next, loading: true }));
+    setState((now) => (now.of !== path ? { ...none, loading: true } : now.loading && !now.problem ? now : { of: path, rows: now.rows, next: now.next, loading: true }));
     get<Record<string, unknown>>(path, { ...parameters, limit: after === undefined ? first : PAGE_ROWS, after }, mine.signal).then(
-      (answer) => setState({ rows: [...before, ...((answer[member] as T[] | undefined) ?? [])], next: (answer["next"] as Value) ?? null, loading: false }),
+      (answer) => setState({ of: path, rows: [...before, ...((answer[member] as T[] | undefined) ?? [])], next: (answer["next"] as Value) ?? null, loading: false }),
       (error: unknown) => {
         if (!mine.signal.aborted) setState((now) => ({ ...now, problem: asProblem(error), loading: false }));
       },
