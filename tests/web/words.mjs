@@ -63,8 +63,21 @@ export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
       await page.evaluate((number) => (location.hash = `#/map/alarm/${number}`), id);
       await page.waitForSelector(".map-panel .facts");
       const panel = await text(page, ".map-panel");
-      for (const words of ["重要", "180 ug/m3", "限值（ug/m3）", "高于 150，恢复值 115，持续 3600 秒", "已恢复", "已派人查看", "王五的同事"]) expect(panel.includes(words), `${words}: ${panel}`);
+      for (const words of ["重要", "180 µg/m³", "限值（µg/m³）", "依据", "高于 150，恢复值 115，持续 3600 秒", "已恢复", "已派人查看", "王五的同事"]) expect(panel.includes(words), `${words}: ${panel}`);
       expect(!panel.includes("从未"), panel);
+      return window;
+    },
+
+    "a list that has nothing says why, and an order names the program that sent it as one": async () => {
+      const window = await enter(CENTRE, "#/orders");
+      const { page } = window;
+      await page.waitForFunction(() => /还没有工单|共 \d+ 条/.test(document.querySelector("main").innerText));
+      await county("orders");
+      await county("order_sent", { title: "程序送来的" });
+      await page.evaluate(() => (location.hash = "#/orders?state=received"));
+      await page.click(".orders tbody a:has-text('程序送来的')");
+      await page.waitForFunction(() => document.querySelector("main").innerText.includes("程序 hotline-platform"));
+      expect(!(await text(page, "main")).includes("token:"), await text(page, "main"));
       return window;
     },
 

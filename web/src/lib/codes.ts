@@ -10,6 +10,10 @@ export function coded(code: string | null | undefined, name: string | null | und
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
+const who = dictionary({ program: "程序 {0}" }, { program: "program {0}" });
+/** Who did something, as journals have it: a person's name or login, or a program's token. */
+export const whoName = (actor: string | null): string => (actor === null ? "–" : actor.startsWith("token:") ? who("program", actor.slice("token:".length)) : actor);
+
 export const SEVERITIES = ["info", "minor", "major", "critical"] as const;
 const severities = dictionary({ info: "提示", minor: "一般", major: "重要", critical: "紧急" }, { info: "Info", minor: "Minor", major: "Major", critical: "Critical" });
 

@@ -105,10 +105,13 @@ export function number(value: number | null | undefined, decimals?: number, most
 /** A total of the assessment: two decimals, or as many as it has, which keep it in its grade. */
 export const total = (value: number | null | undefined): string => number(value, 2, 12);
 
-/** 35.2 ug/m3; a unit of 1 is none. */
+/** ug/m3, as vendors' programs write it -> µg/m³. */
+export const unitName = (unit: string): string => unit.replace(/\bug\b/g, "µg").replace(/\bm([23])\b/g, (_all, power) => (power === "2" ? "m²" : "m³"));
+
+/** 35.2 µg/m³; a unit of 1 is none. */
 export function quantity(value: number | null | undefined, unit: string | null | undefined): string {
   const text = number(value);
-  return unit === null || unit === undefined || unit === "" || unit === "1" ? text : `${text} ${unit}`;
+  return unit === null || unit === undefined || unit === "" || unit === "1" ? text : `${text} ${unitName(unit)}`;
 }
 
 /** 0.934 -> 93.4 % */

@@ -89,10 +89,10 @@ export function Table<T>({ label, columns, rows, rowKey, onOpen, current, rowCla
 }
 
 /** A table of a paged list, with what stands around it: under way, nothing, refused, more. */
-export function PagedTable<T>({ list, ...table }: { list: Paged<T> } & Omit<Properties<T>, "rows">): JSX.Element {
+export function PagedTable<T>({ list, empty, ...table }: { list: Paged<T>; empty?: string | undefined } & Omit<Properties<T>, "rows">): JSX.Element {
   if (list.rows.length === 0) {
     if (list.problem) return <Failed problem={list.problem} retry={list.reload} />;
-    return list.loading ? <Loading /> : <Empty />;
+    return list.loading ? <Loading /> : <Empty>{empty}</Empty>;
   }
   return (
     <>

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
-import { coded } from "../../lib/codes.ts";
+import { coded, whoName } from "../../lib/codes.ts";
 import { departmentName } from "../../lib/county.ts";
 import { ago, coordinates, dateTime, duration, number as numberText, shortTime } from "../../lib/format.ts";
 import { linkMoment } from "../../lib/moment.ts";
@@ -91,7 +91,7 @@ export function Journal({ entries, words, since = 0 }: { entries: Entry[]; words
         <li key={entry.seq} class={entry.seq > since && since > 0 ? "new" : ""}>
           <time class="quiet">{dateTime(entry.at)}</time> <strong>{coded(entry.action, entry.action_zh)}</strong>{" "}
           <span class="quiet">
-            {roleName(words, entry.role)} {entry.actor}
+            {roleName(words, entry.role)} {whoName(entry.actor)}
             {entry.department !== null && entry.previous_department !== null && entry.previous_department !== entry.department && ` → ${departmentName(entry.department)}`}
           </span>
           {entry.flags.length > 0 && <em class="warn"> {entry.flags.map((flag) => coded(flag, FLAGS[flag])).join(" ")}</em>}
@@ -105,7 +105,7 @@ export function Journal({ entries, words, since = 0 }: { entries: Entry[]; words
 /** In which step a file came, from whom and when. */
 const stepOf = (journal: Entry[], seq: number): string => {
   const entry = journal.find((one) => one.seq === seq);
-  return entry === undefined ? "" : `${coded(entry.action, entry.action_zh)} ${entry.actor} ${shortTime(entry.at)}`;
+  return entry === undefined ? "" : `${coded(entry.action, entry.action_zh)} ${whoName(entry.actor)} ${shortTime(entry.at)}`;
 };
 
 interface Properties {

@@ -120,7 +120,7 @@ export function useCases(): CaseList {
 /** Time left until the deadline, in words and by the hub's clock. What has ended has none, nor has what went on to another department. */
 export function Due({ one }: { one: Ends }): JSX.Element {
   if (one.left_at) return <strong class="warn">{t("past", shortTime(one.left_at))}</strong>;
-  if (one.ended_at !== null) return <span class="quiet">{date(one.ended_at)}</span>;
+  if (one.ended_at !== null) return <span class="quiet">{t("endedOn", date(one.ended_at))}</span>;
   const at = dueAt(one);
   if (at === Infinity) return <span class="quiet">–</span>;
   const seconds = (at - (listMoment() === null ? now.value : momentMs())) / 1000;

@@ -1,7 +1,7 @@
 // The map as a list: the same filter, the same things.
 import type { JSX } from "preact";
 import type { Paged } from "../../lib/api.ts";
-import { coded, severityName } from "../../lib/codes.ts";
+import { coded, severityName, whoName } from "../../lib/codes.ts";
 import { departmentName, kindName, subsystemName } from "../../lib/county.ts";
 import { shortTime } from "../../lib/format.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
@@ -43,7 +43,7 @@ const alarmColumns = (): Column<Alarm>[] => [
   { key: "what", title: t("what"), cell: (alarm) => alarm.text_zh },
   { key: "subsystem", title: t("subsystem"), cell: (alarm) => subsystemName(alarm.subsystem), wide: true },
   { key: "since", title: t("since"), cell: (alarm) => <>{shortTime(alarm.opened_at)} (<Ago at={alarm.opened_at} />)</> },
-  { key: "acknowledged", title: t("acknowledgement"), cell: (alarm) => (alarm.acknowledged_at === null ? t("notAcknowledged") : t("acknowledged", alarm.acknowledged_by ?? "–")) },
+  { key: "acknowledged", title: t("acknowledgement"), cell: (alarm) => (alarm.acknowledged_at === null ? t("notAcknowledged") : t("acknowledged", whoName(alarm.acknowledged_by))) },
 ];
 const caseColumns = (): Column<Case>[] => [
   { key: "case", title: t("case"), cell: (one) => one.case },

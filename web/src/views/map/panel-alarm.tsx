@@ -2,9 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { asProblem, post, useAsk, type Problem } from "../../lib/api.ts";
-import { severityName } from "../../lib/codes.ts";
+import { severityName, whoName } from "../../lib/codes.ts";
 import { departmentName, subsystemName } from "../../lib/county.ts";
-import { ago, dateTimeSeconds, quantity } from "../../lib/format.ts";
+import { ago, dateTimeSeconds, quantity, unitName } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { may } from "../../lib/session.ts";
 import { useStream } from "../../lib/stream.ts";
@@ -40,7 +40,7 @@ function Acknowledge({ alarm, done }: { alarm: AlarmDetail; done: () => void }):
     setBusy(false);
     done();
   };
-  if (alarm.acknowledged_at !== null) return <p>{t("acknowledged", alarm.acknowledged_by ?? "–")} <span class="quiet">{ago(alarm.acknowledged_at)}</span></p>;
+  if (alarm.acknowledged_at !== null) return <p>{t("acknowledged", whoName(alarm.acknowledged_by))} <span class="quiet">{ago(alarm.acknowledged_at)}</span></p>;
   return (
     <>
       {may("alarm") ? (
@@ -78,7 +78,8 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
           [t("since"), `${dateTimeSeconds(alarm.opened_at)} (${ago(alarm.opened_at)})`],
           ...(alarm.closed_at === null ? [] : [[t("ended"), `${dateTimeSeconds(alarm.closed_at)} ${said(alarm.close_reason_zh, alarm.close_reason)}`] as [string, string]]),
           [t("value"), quantity(alarm.value, alarm.unit)],
-          [alarm.unit === null ? t("limit") : t("limitIn", alarm.unit), `${said(alarm.limit_zh, alarm.limit) || "–"} ${alarm.source ?? ""}`],
+          [alarm.unit === null ? t("limit") : t("limitIn", unitName(alarm.unit)), said(alarm.limit_zh, alarm.limit) || "–"],
+          ...(alarm.source === null || alarm.source === "" ? [] : [[t("basis"), alarm.source] as [string, string]]),
           [t("device"), alarm.device === null ? "–" : <a href={link(`map/device/${alarm.device}`, route.value.parameters)}>{alarm.device_zh ?? alarm.device_code}</a>],
           [t("subsystem"), subsystemName(alarm.subsystem)],
           [t("department"), departmentName(alarm.department)],
@@ -90,7 +91,7 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
         <ul class="plain-list">
           {alarm.comments.map((comment) => (
             <li key={comment.id}>
-              {comment.words} <span class="quiet">{comment.author} {ago(comment.said_at)}</span>
+              {comment.words} <span class="quiet">{whoName(comment.author)} {ago(comment.said_at)}</span>
             </li>
           ))}
         </ul>

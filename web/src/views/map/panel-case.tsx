@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
-import { coded } from "../../lib/codes.ts";
+import { coded, whoName } from "../../lib/codes.ts";
 import { ago, dateTime } from "../../lib/format.ts";
 import { linkMoment } from "../../lib/moment.ts";
 import { link, route } from "../../lib/router.ts";
@@ -61,7 +61,7 @@ export function CasePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.El
       <ol class="journal">
         {one.journal.map((entry) => (
           <li key={entry.seq}>
-            <time>{dateTime(entry.at)}</time> {actionOf(entry)} <span class="quiet">{[entry.actor, entry.reason].filter(Boolean).join(" · ")}</span>
+            <time>{dateTime(entry.at)}</time> {actionOf(entry)} <span class="quiet">{[whoName(entry.actor), entry.reason].filter(Boolean).join(" · ")}</span>
           </li>
         ))}
       </ol>

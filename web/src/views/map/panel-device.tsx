@@ -4,7 +4,7 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
 import { coded, orderStatus } from "../../lib/codes.ts";
 import { departmentName, kindName, subsystemName } from "../../lib/county.ts";
-import { ago, coordinates, dateTimeSeconds, hubNow, number, quantity, shortTime } from "../../lib/format.ts";
+import { ago, coordinates, dateTimeSeconds, hubNow, number, quantity, shortTime, unitName } from "../../lib/format.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
 import { isLeft, useStream, type DeviceState as LiveState } from "../../lib/stream.ts";
 import type { Device, Reading, Series, Severity } from "../../lib/types.ts";
@@ -40,7 +40,7 @@ const isOutside = ({ value, normal_low, normal_high }: Reading): boolean =>
   value !== null && ((normal_low !== null && value < normal_low) || (normal_high !== null && value > normal_high));
 
 /** Units that are none: yes or no, a number of a list. */
-const unitOf = (reading: Reading): string => (["1", "0/1", "enum"].includes(reading.unit) ? "" : reading.unit);
+const unitOf = (reading: Reading): string => (["1", "0/1", "enum"].includes(reading.unit) ? "" : unitName(reading.unit));
 
 const written = (reading: Reading): string => (reading.unit === "0/1" ? (reading.value === null ? "–" : t(reading.value === 0 ? "no" : "yes")) : quantity(reading.value, unitOf(reading)));
 
@@ -257,7 +257,7 @@ export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.
             [t("gridCell"), device.grid_cell ?? "–"],
             [t("place"), device.lon === null || device.lat === null ? t("noPlace") : coordinates(device.lon, device.lat)],
             ...(device.vehicles.length > 0 ? [[t("vehicles"), device.vehicles.map((vehicle) => vehicle.plate ?? vehicle.name).join(", ")] as [string, string]] : []),
-            ...Object.entries(device.attributes ?? {}).map(([name, value]): [string, string] => [name, typeof value === "string" ? value : JSON.stringify(value)]),
+            ...Object.entries(device.attributes ?? {}).map(([name, value]): [string, string] => [name, typeof value === "string" ? value : typeof value === "boolean" ? t(value ? "yes" : "no") : JSON.stringify(value)]),
           ]}
         />
       </section>

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { post, useAsk } from "../../lib/api.ts";
 import { SEVERITIES, severityName } from "../../lib/codes.ts";
 import { subsystemName, subsystems } from "../../lib/county.ts";
-import { duration, quantity } from "../../lib/format.ts";
+import { duration, quantity, unitName } from "../../lib/format.ts";
 import { route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { Filters, type Filter } from "../../part/filters.tsx";
@@ -73,7 +73,7 @@ function RuleForm({ one, onClose, onDone }: { one: Rule; onClose: () => void; on
       </p>
       {one.threshold !== null && (
         <label>
-          <span>{t("threshold", [one.comparison === null ? "" : t(one.comparison, "").trim(), one.unit ?? ""].filter((word) => word !== "").join(" "))}</span>
+          <span>{t("threshold", [one.comparison === null ? "" : t(one.comparison, "").trim(), unitName(one.unit ?? "")].filter((word) => word !== "").join(" "))}</span>
           <input name="threshold" type="number" step="any" value={threshold} onInput={(event) => setThreshold(event.currentTarget.value)} />
         </label>
       )}

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { address, useAsk, usePages } from "../../lib/api.ts";
-import { coded } from "../../lib/codes.ts";
+import { coded, whoName } from "../../lib/codes.ts";
 import { coordinates, dateTime, duration, now, shortTime } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { useStream } from "../../lib/stream.ts";
@@ -88,7 +88,7 @@ function OrderList(): JSX.Element {
       <h1>{t("title")}</h1>
       <p class="quiet">{t("intro")}</p>
       <Filters filters={filters} />
-      <PagedTable label={t("title")} list={list} rowKey={(one) => one.order} columns={columns} />
+      <PagedTable label={t("title")} empty={Object.keys(filtered(filters)).length === 0 ? t("noneYet") : undefined} list={list} rowKey={(one) => one.order} columns={columns} />
     </>
   );
 }
@@ -173,7 +173,7 @@ function OneOrder({ number }: { number: string }): JSX.Element {
         columns={[
           { key: "at", title: t("at"), cell: (step) => dateTime(step.at) },
           { key: "action", title: t("do"), cell: (step) => (step.action === "receive" ? t("receive") : coded(step.action, step.action_zh)) },
-          { key: "actor", title: t("by"), cell: (step) => step.actor },
+          { key: "actor", title: t("by"), cell: (step) => whoName(step.actor) },
           { key: "reason", title: t("reason"), cell: (step) => step.reason ?? "–" },
         ]}
       />
