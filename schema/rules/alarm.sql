@@ -354,28 +354,37 @@ DECLARE
 BEGIN
     SELECT * INTO m FROM onemap.metric x WHERE r.kind = 'threshold' AND x.subsystem = r.subsystem AND x.key = r.metric;
     IF changes = '{}' THEN
-        RAISE EXCEPTION 'alarm rule %.%: nothing is to be changed', r.subsystem, r.key USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'alarm rule %.%: nothing is to be changed', r.subsystem, r.key USING ERRCODE = 'CH013',
+            DETAIL = format('报警规则 %s.%s：没有要改的', r.subsystem, r.key);
     ELSIF r.comparison IS NULL AND changes ? 'clear_threshold' THEN
-        RAISE EXCEPTION 'alarm rule %.% has no limit beyond which it opens and ends', r.subsystem, r.key USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'alarm rule %.% has no limit beyond which it opens and ends', r.subsystem, r.key USING ERRCODE = 'CH013',
+            DETAIL = format('报警规则 %s.%s 没有限值，谈不上恢复值', r.subsystem, r.key);
     -- Beyond it the alarm would open at every reading or at none, or never end.
     ELSIF changes ?| '{threshold,clear_threshold}' AND (least(threshold, clear_threshold) < m.min_value
             OR greatest(threshold, clear_threshold) > m.max_value) THEN
         RAISE EXCEPTION 'alarm rule %.%: opens at % and ends at %, but % is from % to %', r.subsystem, r.key, threshold,
             clear_threshold, r.metric, m.min_value, m.max_value USING ERRCODE = 'CH013',
+            DETAIL = format('报警规则 %s.%s：限值 %s、恢复值 %s 不全在量程 %s 至 %s 之内', r.subsystem, r.key, threshold,
+                clear_threshold, m.min_value, m.max_value),
             HINT = '限值、恢复值须在量程之内，请核对位数和单位。Is a digit too many, or the unit another?';
     ELSIF r.comparison = 'above' AND clear_threshold > threshold THEN
         RAISE EXCEPTION 'alarm rule %.%: opens above %, so it cannot end at % already', r.subsystem, r.key, threshold,
-            clear_threshold USING ERRCODE = 'CH013';
+            clear_threshold USING ERRCODE = 'CH013',
+            DETAIL = format('报警规则 %s.%s：高于 %s 报警，恢复值不能是 %s', r.subsystem, r.key, threshold, clear_threshold);
     ELSIF r.comparison = 'below' AND clear_threshold < threshold THEN
         RAISE EXCEPTION 'alarm rule %.%: opens below %, so it cannot end at % already', r.subsystem, r.key, threshold,
-            clear_threshold USING ERRCODE = 'CH013';
+            clear_threshold USING ERRCODE = 'CH013',
+            DETAIL = format('报警规则 %s.%s：低于 %s 报警，恢复值不能是 %s', r.subsystem, r.key, threshold, clear_threshold);
     ELSIF changes->>'source' = '' THEN
         RAISE EXCEPTION 'alarm rule %.%: the source of the limit cannot be empty', r.subsystem, r.key
-            USING ERRCODE = 'CH013', HINT = 'A standard with its clause, a document of the county, or "assumed".';
+            USING ERRCODE = 'CH013',
+            DETAIL = format('报警规则 %s.%s：限值须有依据', r.subsystem, r.key),
+            HINT = 'A standard with its clause, a document of the county, or "assumed".';
     ELSIF changes->>'category_code' IS NOT NULL AND NOT EXISTS (SELECT FROM onemap.case_category k
             WHERE k.version = onemap.case_catalogue_current() AND k.code = changes->>'category_code') THEN
         RAISE EXCEPTION 'the catalogue of cases has no category "%"', changes->>'category_code'
-            USING ERRCODE = 'CH013', HINT = '`cityhub catalogue list` shows them.';
+            USING ERRCODE = 'CH013',
+            DETAIL = format('类别表里没有类别 %s', changes->>'category_code'), HINT = '`cityhub catalogue list` shows them.';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_change_check(onemap.alarm_rule, jsonb) IS
@@ -388,7 +397,9 @@ BEGIN
     SELECT * INTO r FROM onemap.alarm_rule x WHERE x.subsystem = request->>'subsystem' AND x.key = request->>'rule';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'subsystem "%" has no alarm rule "%"', request->>'subsystem', request->>'rule'
-            USING ERRCODE = 'CH013', HINT = format('`cityhub alarm rule list --subsystem %s` shows them.', request->>'subsystem');
+            USING ERRCODE = 'CH013',
+            DETAIL = format('子系统 %s 没有报警规则 %s', request->>'subsystem', request->>'rule'),
+            HINT = format('`cityhub alarm rule list --subsystem %s` shows them.', request->>'subsystem');
     END IF;
     PERFORM onemap.alarm_rule_change_check(r, changes);
     PERFORM onemap.alarm_rule_set(r.subsystem, r.key, changes);

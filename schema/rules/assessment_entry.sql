@@ -52,10 +52,12 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     PERFORM onemap.score_month_begun(month);
     IF EXISTS (SELECT FROM onemap.assessment_publication p WHERE p.month = $1) THEN
-        RAISE EXCEPTION 'month % is published: its figures are locked', to_char(month, 'YYYY-MM') USING ERRCODE = 'CH031';
+        RAISE EXCEPTION 'month % is published: its figures are locked', to_char(month, 'YYYY-MM') USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 已公布，分数已锁定', to_char(month, 'YYYY-MM'));
     ELSIF NOT EXISTS (SELECT FROM jsonb_array_elements(onemap.score_units((onemap.score_formula_for(month, NULL)).document)) u
                       WHERE u->>'department' = $2 AND (u->>'assessed')::boolean) THEN
-        RAISE EXCEPTION 'department: "%" is not assessed', coalesce(department, '') USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'department: "%" is not assessed', coalesce(department, '') USING ERRCODE = 'CH030',
+            DETAIL = format('单位 %s 不参加考核', department);
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.assessment_open(date, text) IS
@@ -69,14 +71,18 @@ BEGIN
     SELECT * INTO item FROM onemap.assessment_item i WHERE i.item = request->>'item' AND i.part <> 'digital';
     IF item.item IS NULL THEN
         RAISE EXCEPTION 'item: must be one of %, not "%"', (SELECT string_agg(i.item, ', ' ORDER BY i.position)
-            FROM onemap.assessment_item i WHERE i.part <> 'digital'), request->>'item' USING ERRCODE = 'CH030';
+            FROM onemap.assessment_item i WHERE i.part <> 'digital'), request->>'item' USING ERRCODE = 'CH030',
+            DETAIL = format('没有考核项 %s', request->>'item');
     ELSIF item.lead_office <> '' AND item.lead_office <> request->>'office' THEN
         RAISE EXCEPTION 'office: % is entered by "%", not by "%"', item.name_zh, item.lead_office, request->>'office'
-            USING ERRCODE = 'CH030';
+            USING ERRCODE = 'CH030',
+            DETAIL = format('考核项 %s 由%s录入，不由%s录入', item.name_zh, item.lead_office, request->>'office');
     ELSIF (request ? 'score') = (coalesce(request->>'not_concerned', 'false') = 'true') THEN
-        RAISE EXCEPTION 'give either score, or not_concerned: true' USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'give either score, or not_concerned: true' USING ERRCODE = 'CH030',
+            DETAIL = '分数 score 和不涉及 not_concerned 须二者取一';
     ELSIF item.part = 'office' AND NOT request ? 'score' THEN
-        RAISE EXCEPTION 'not_concerned: is for campaigns; % concerns every department', item.name_zh USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'not_concerned: is for campaigns; % concerns every department', item.name_zh USING ERRCODE = 'CH030',
+            DETAIL = format('不涉及只用于专项；%s 每个单位都有', item.name_zh);
     END IF;
     score := CASE WHEN request ? 'score' THEN onemap.score_number(request, 'score', 0, 100) END;
     PERFORM onemap.score_lock();
@@ -100,7 +106,8 @@ BEGIN
     IF request ? 'revokes' THEN
         SELECT * INTO old FROM onemap.assessment_award a WHERE a.id::text = request->>'revokes' AND a.revokes IS NULL;
         IF old.id IS NULL OR EXISTS (SELECT FROM onemap.assessment_award a WHERE a.revokes = old.id) THEN
-            RAISE EXCEPTION 'revokes: there is no standing entry %', request->>'revokes' USING ERRCODE = 'CH030';
+            RAISE EXCEPTION 'revokes: there is no standing entry %', request->>'revokes' USING ERRCODE = 'CH030',
+                DETAIL = format('没有可以撤回的加减分 %s', request->>'revokes');
         END IF;
         month := old.month; department := old.department; kind := old.kind; times := old.times;
     ELSE
@@ -108,7 +115,8 @@ BEGIN
         times := onemap.score_number(jsonb_build_object('times', coalesce(request->>'times', '1')), 'times', 1, 1000)::int;
         IF NOT EXISTS (SELECT FROM onemap.assessment_award_kind k WHERE k.kind = request->>'kind') THEN
             RAISE EXCEPTION 'kind: must be one of %, not "%"', (SELECT string_agg(k.kind, ', ' ORDER BY k.position)
-                FROM onemap.assessment_award_kind k), coalesce(request->>'kind', '') USING ERRCODE = 'CH030';
+                FROM onemap.assessment_award_kind k), coalesce(request->>'kind', '') USING ERRCODE = 'CH030',
+                DETAIL = format('没有加减分种类 %s', request->>'kind');
         END IF;
     END IF;
     PERFORM onemap.assessment_open(month, department);
@@ -127,7 +135,8 @@ BEGIN
     UPDATE onemap.assessment_item i SET lead_office = coalesce(request->>'office', '') WHERE i.item = request->>'item'
         AND i.part <> 'digital';
     IF NOT FOUND THEN
-        RAISE EXCEPTION 'item: there is no "%"', coalesce(request->>'item', '') USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'item: there is no "%"', coalesce(request->>'item', '') USING ERRCODE = 'CH030',
+            DETAIL = format('没有考核项 %s', request->>'item');
     END IF;
     PERFORM onemap.audit('assessment_lead_put', request);
     RETURN jsonb_build_object('put', true);

@@ -36,7 +36,8 @@ BEGIN
     PERFORM onemap.score_require(request, 'author');
     PERFORM onemap.score_lock();
     IF EXISTS (SELECT FROM onemap.assessment_publication p WHERE p.month >= me.month) THEN
-        RAISE EXCEPTION 'month % or a later one is published already', request->>'month' USING ERRCODE = 'CH031';
+        RAISE EXCEPTION 'month % or a later one is published already', request->>'month' USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 或更晚的月份已公布', request->>'month');
     END IF;
     computed := onemap.assessment_compute(request);
     missing := onemap.assessment_missing(computed->'rows');
@@ -77,7 +78,8 @@ DECLARE kept onemap.assessment_publication;
 BEGIN
     SELECT * INTO kept FROM onemap.assessment_publication p WHERE p.month = onemap.score_month_parse(request->>'month');
     IF kept.month IS NULL THEN
-        RAISE EXCEPTION 'month % is not published', request->>'month' USING ERRCODE = 'CH031';
+        RAISE EXCEPTION 'month % is not published', request->>'month' USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 还没有公布', request->>'month');
     END IF;
     RETURN jsonb_build_object('content', kept.content, 'content_text', kept.content::text, 'sha256', encode(kept.sha256, 'hex'),
         'previous_sha256', encode(kept.previous_sha256, 'hex'), 'author', kept.author, 'published_at', kept.published_at,

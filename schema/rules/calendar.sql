@@ -427,7 +427,8 @@ BEGIN
                             FROM onemap.working_span w WHERE w.clock = settings->>'schedule') o WHERE o.opens_at < o.closed_before)
         OR NOT EXISTS (SELECT FROM onemap.working_span w WHERE w.clock = settings->>'schedule') THEN
         RAISE EXCEPTION 'office schedule %: needs periods, and they must not overlap', settings->>'schedule'
-            USING ERRCODE = 'CH014';
+            USING ERRCODE = 'CH014',
+            DETAIL = format('办公时间 %s 须有时段，且不能重叠', settings->>'schedule');
     END IF;
     PERFORM onemap.case_retime('office_schedule_put');
     PERFORM onemap.audit('office_schedule_put', settings);
@@ -549,7 +550,8 @@ CREATE OR REPLACE FUNCTION onemap.calendar_office_names(request jsonb) RETURNS t
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF request ? 'schedule' AND NOT EXISTS (SELECT FROM onemap.office_schedule s WHERE s.schedule = request->>'schedule') THEN
-        RAISE EXCEPTION 'there are no office hours "%"', request->>'schedule' USING ERRCODE = 'CH013', HINT = 'Office hours: '
+        RAISE EXCEPTION 'there are no office hours "%"', request->>'schedule' USING ERRCODE = 'CH013',
+            DETAIL = format('没有办公时间 %s', request->>'schedule'), HINT = 'Office hours: '
             || (SELECT string_agg(s.schedule, ', ' ORDER BY s.schedule) FROM onemap.office_schedule s) || '.';
     END IF;
     RETURN ARRAY(SELECT s.schedule FROM onemap.office_schedule s WHERE s.schedule = coalesce(request->>'schedule', s.schedule));
@@ -623,7 +625,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE one jsonb; problem text; entered jsonb := jsonb_build_array();
 BEGIN
     IF settings = '[]' THEN
-        RAISE EXCEPTION 'enters nothing: the list is empty' USING ERRCODE = 'CH014';
+        RAISE EXCEPTION 'enters nothing: the list is empty' USING ERRCODE = 'CH014',
+            DETAIL = '没有要录入的：列表是空的';
     END IF;
     FOR one IN SELECT jsonb_array_elements(
             CASE WHEN jsonb_typeof(settings) = 'array' THEN settings ELSE jsonb_build_array(settings) END) LOOP

@@ -61,6 +61,7 @@ BEGIN
     ELSIF polygon IS NULL OR jsonb_array_length(area) % 2 <> 0 OR public.ST_YMax(polygon) > 90 OR public.ST_YMin(polygon) < -90
         OR public.ST_Area(polygon) = 0 THEN
         RAISE EXCEPTION 'area: three corners or more, as lon,lat,lon,lat,... in degrees, not on one line' USING ERRCODE = 'CH042',
+            DETAIL = '区域须有三个以上不在一条线上的角点',
             HINT = '区域须有三个以上不在一条线上的角点：经度,纬度,经度,纬度,…（度）。';
     END IF;
     -- Of one whose sides cross what lies within either loop.
@@ -94,7 +95,8 @@ CREATE OR REPLACE FUNCTION onemap.http_there_check(request jsonb, key text, ther
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF request ? key AND NOT there AND onemap.identity_departments(request) IS NULL THEN
-        RAISE EXCEPTION 'there is no % "%"', key, request->>key USING ERRCODE = 'CH013', HINT = hint;
+        RAISE EXCEPTION 'there is no % "%"', key, request->>key USING ERRCODE = 'CH013',
+            DETAIL = format('没有 %s %s', key, request->>key), HINT = hint;
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_there_check(jsonb, text, boolean, text) IS
@@ -111,7 +113,8 @@ CREATE OR REPLACE FUNCTION onemap.http_period_check(request jsonb) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF request ?& '{from,to}' AND onemap.http_time(request, 'from') >= onemap.http_time(request, 'to') THEN
-        RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013', HINT = 'from 须早于 to；只写日期时指该日零时。';
+        RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013',
+            DETAIL = '开始 from 须早于结束 to', HINT = 'from 须早于 to；只写日期时指该日零时。';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_period_check(jsonb) IS 'Refuses (CH013) a request whose from is not before its to';
@@ -121,13 +124,16 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF request ? 'subsystem' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = request->>'subsystem') THEN
         RAISE EXCEPTION 'there is no subsystem "%"', request->>'subsystem' USING ERRCODE = 'CH013',
+            DETAIL = format('没有子系统 %s', request->>'subsystem'),
             HINT = (SELECT '子系统：' || string_agg(s.key || ' ' || s.name_zh,
                 '，' ORDER BY s.key) || '。' FROM onemap.subsystem s);
     ELSIF request ? 'department' AND NOT EXISTS (SELECT FROM onemap.department d WHERE d.code = request->>'department') THEN
         RAISE EXCEPTION 'the county has no department "%"', request->>'department' USING ERRCODE = 'CH013',
+            DETAIL = format('县里没有单位 %s', request->>'department'),
             HINT = '单位代码见 /api/v1/departments。';
     ELSIF request ? 'grid_cell' AND NOT EXISTS (SELECT FROM onemap.grid_cell g WHERE g.code = request->>'grid_cell') THEN
         RAISE EXCEPTION 'the county has no grid cell "%"', request->>'grid_cell' USING ERRCODE = 'CH013',
+            DETAIL = format('县里没有单元网格 %s', request->>'grid_cell'),
             HINT = '单元网格代码为 15 位数字，见 /api/v1/grid_cells。';
     END IF;
     PERFORM onemap.http_period_check(request), onemap.http_vendor_check(request);
@@ -172,7 +178,8 @@ DECLARE words text[] := regexp_split_to_array(lower(onemap.bare(typed)), '\s+');
 BEGIN
     SELECT array_agg(DISTINCT substr(w, i, 2)) INTO pairs FROM unnest(words) w, generate_series(1, length(w) - 1) i;
     IF pairs IS NULL THEN
-        RAISE EXCEPTION '"%" has no word of two characters', typed USING ERRCODE = 'CH013', HINT = '请输入至少两个字符。';
+        RAISE EXCEPTION '"%" has no word of two characters', typed USING ERRCODE = 'CH013',
+            DETAIL = format('“%s”里没有两个字符以上的词', typed), HINT = '请输入至少两个字符。';
     END IF;
     patterns := ARRAY(SELECT '%' || regexp_replace(w, '([\\%_])', '\\\1', 'g') || '%' FROM unnest(words) w);
 END $$;

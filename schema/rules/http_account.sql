@@ -8,6 +8,7 @@ DECLARE who jsonb := onemap.identity(request);
 BEGIN
     IF who->>'kind' IS DISTINCT FROM 'person' OR NOT who->'posts' ? 'admin' THEN
         RAISE EXCEPTION '% is no administrator', who->>'login' USING ERRCODE = 'CH066',
+            DETAIL = format('账号 %s 不是管理员', who->>'login'),
             HINT = '账号、令牌、报警规则和文件导入由管理员本人登录后管理；令牌不能。';
     END IF;
     RETURN (who->>'id')::int;
@@ -25,6 +26,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM onemap.account a JOIN onemap.account_post x ON x.account_id = a.id
                    WHERE a.id = manager AND a.revoked_at IS NULL AND x.post = 'admin') THEN
         RAISE EXCEPTION '% is no administrator any more', request->'identity'->>'login' USING ERRCODE = 'CH066',
+            DETAIL = format('账号 %s 已不是管理员', request->'identity'->>'login'),
             HINT = '您已不是管理员。';
     END IF;
     RETURN manager;
@@ -68,12 +70,14 @@ DECLARE
     "source": "请写限值的依据：标准及条款，或县里的文件（200 字以内）"}';
 BEGIN
     IF jsonb_typeof(sent) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'the body must be a JSON object' USING ERRCODE = 'CH013', HINT = '请求体须为 JSON 对象。';
+        RAISE EXCEPTION 'the body must be a JSON object' USING ERRCODE = 'CH013',
+            DETAIL = '请求体须为 JSON 对象', HINT = '请求体须为 JSON 对象。';
     END IF;
     stray := coalesce(onemap.unknown_keys(sent, needed || others), (SELECT min(n) FROM unnest(needed) n WHERE NOT sent ? n),
         (SELECT min(k) FROM jsonb_object_keys(sent) k WHERE onemap.http_account_shape(sent, k) IS NOT TRUE));
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'field "%" is missing, unknown, or not of its form', left(stray, 60) USING ERRCODE = 'CH013',
+            DETAIL = format('字段 %s 缺少、多余或格式不对', left(stray, 60)),
             HINT = coalesce(words_zh::jsonb->>stray, '请按接口说明填写 ' || left(stray, 60)) || '。';
     END IF;
     RETURN (SELECT jsonb_object_agg(e.key, CASE WHEN e.key IN ('posts', 'rights')
@@ -90,7 +94,8 @@ CREATE OR REPLACE FUNCTION onemap.http_account_other(request jsonb, login text) 
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF login = request->'identity'->>'login' THEN
-        RAISE EXCEPTION '% cannot do that to himself', login USING ERRCODE = 'CH066', HINT = CASE
+        RAISE EXCEPTION '% cannot do that to himself', login USING ERRCODE = 'CH066',
+            DETAIL = '不能对自己这样做', HINT = CASE
             WHEN (SELECT count(*) FROM onemap.account a JOIN onemap.account_post x ON x.account_id = a.id
                   WHERE a.revoked_at IS NULL AND x.post = 'admin') = 1
             THEN '您是最后一个管理员：须先另设一个管理员，由他来改。本人的口令在“修改密码”里改。'
@@ -105,7 +110,8 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE stray text := (SELECT min(r) FROM unnest(rights) r WHERE NOT request->'identity'->'rights' ? r);
 BEGIN
     IF stray IS NOT NULL THEN
-        RAISE EXCEPTION 'nobody gives a right that he has not: %', stray USING ERRCODE = 'CH066', HINT = '不能授予本人没有的权限。';
+        RAISE EXCEPTION 'nobody gives a right that he has not: %', stray USING ERRCODE = 'CH066',
+            DETAIL = format('不能授予本人没有的权限：%s', stray), HINT = '不能授予本人没有的权限。';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_account_within(jsonb, text[]) IS
@@ -121,7 +127,9 @@ BEGIN
     ends := coalesce((asked->>'clear_threshold')::float8, (asked->>'threshold')::float8, r.clear_threshold);
     IF r.comparison = 'above' AND ends > limit_now OR r.comparison = 'below' AND ends < limit_now THEN
         RAISE EXCEPTION 'alarm rule %.%: opens % %, so it cannot end at % already', r.subsystem, r.key, r.comparison, limit_now,
-            ends USING ERRCODE = 'CH013', HINT = format('恢复值 %s 已在报警一侧：%s %s 报警，恢复值须%s于它。', ends,
+            ends USING ERRCODE = 'CH013',
+            DETAIL = format('报警规则 %s.%s 的恢复值 %s 在报警一侧', r.subsystem, r.key, ends),
+            HINT = format('恢复值 %s 已在报警一侧：%s %s 报警，恢复值须%s于它。', ends,
                 CASE r.comparison WHEN 'above' THEN '高于' ELSE '低于' END, limit_now,
                 CASE r.comparison WHEN 'above' THEN '不高' ELSE '不低' END);
     END IF;
@@ -156,6 +164,7 @@ BEGIN
         WHEN 'user_add' THEN
             IF EXISTS (SELECT FROM onemap.account a WHERE a.login = asked->>'login' AND a.revoked_at IS NULL) THEN
                 RAISE EXCEPTION 'there is a user "%" already', asked->>'login' USING ERRCODE = 'CH018',
+                    DETAIL = format('已有账号 %s', asked->>'login'),
                     HINT = '这个账号已经有人用，请换一个；要改此人的岗位或口令，请在列表里办。';
             END IF;
             RETURN onemap.user_add(who || jsonb_strip_nulls(asked));
@@ -168,13 +177,16 @@ BEGIN
         WHEN 'token_add' THEN
             IF EXISTS (SELECT FROM onemap.token t WHERE t.name = asked->>'name') THEN
                 RAISE EXCEPTION 'there is, or was, a token "%"', asked->>'name' USING ERRCODE = 'CH018',
+                    DETAIL = format('令牌名 %s 已用过', asked->>'name'),
                     HINT = '这个令牌名用过了，审计里按名称记录，请换一个。';
             ELSIF asked->>'name' !~ '^[a-z0-9][a-z0-9._-]{0,62}$' OR asked->>'rights' ~ 'score' THEN
                 RAISE EXCEPTION 'a token has a name of a-z, 0-9, ., _, -, and rights of read, alarm, operate'
                     USING ERRCODE = 'CH013',
+                    DETAIL = '令牌的名称或权限不对',
                     HINT = '令牌名须为 1 至 63 个小写字母、数字、._-；令牌的权限只有 read、alarm、operate。';
             ELSIF asked->>'owner' IS NOT NULL AND asked->>'department' IS NOT NULL THEN
                 RAISE EXCEPTION 'a token is of a person or of a department' USING ERRCODE = 'CH013',
+                    DETAIL = '令牌要么属于人，要么属于单位',
                     HINT = '属于人的令牌不再限定单位。';
             END IF;
             RETURN onemap.token_add(who || jsonb_strip_nulls(asked));
@@ -192,17 +204,17 @@ COMMENT ON FUNCTION onemap.http_account_call(jsonb, jsonb, text) IS
     'What an administrator does: user_add, user_role, user_password, user_revoke, token_add, token_revoke, alarm_rule';
 
 CREATE OR REPLACE FUNCTION onemap.http_account_do(request jsonb, sent jsonb, action text)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE words text;
+DECLARE zh text; words text;
 BEGIN
     RETURN QUERY SELECT onemap.http_account_call(request, sent, action)::json, CASE WHEN action LIKE '%add' THEN 201 ELSE 200 END,
-        NULL::text, NULL::text, NULL::text;
+        NULL::text, NULL::text, NULL::text, NULL::text;
 EXCEPTION WHEN SQLSTATE 'CH066' THEN
-    GET STACKED DIAGNOSTICS words = PG_EXCEPTION_HINT;
+    GET STACKED DIAGNOSTICS zh = PG_EXCEPTION_DETAIL, words = PG_EXCEPTION_HINT;
     PERFORM onemap.identity_audit(request, 'refused', jsonb_strip_nulls(jsonb_build_object('action', action, 'code', SQLSTATE,
         'login', request->'login', 'token', request->'token', 'rule', request->'rule')));
-    RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, words;
+    RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, zh, words;
 END $$;
 COMMENT ON FUNCTION onemap.http_account_do(jsonb, jsonb, text) IS
     'http_account_call() as an answer; code, detail, hint: refused, and noted with the person and the address';
@@ -210,7 +222,7 @@ COMMENT ON FUNCTION onemap.http_account_do(jsonb, jsonb, text) IS
 -- ---- the routes ----
 
 CREATE OR REPLACE FUNCTION onemap.http_user_add(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM onemap.http_account_do($1, $2, 'user_add')
 $$;
@@ -218,7 +230,7 @@ COMMENT ON FUNCTION onemap.http_user_add(jsonb, jsonb) IS
     'POST /api/v1/users: {login, name, posts, department, password}; the hub puts a hash in the place of the password';
 
 CREATE OR REPLACE FUNCTION onemap.http_user_role(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM onemap.http_account_do($1, $2, 'user_role')
 $$;
@@ -226,7 +238,7 @@ COMMENT ON FUNCTION onemap.http_user_role(jsonb, jsonb) IS
     'POST /api/v1/users/{login}/role: what is to change of {name, posts, department: a code or null}';
 
 CREATE OR REPLACE FUNCTION onemap.http_user_password(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM onemap.http_account_do($1, $2, 'user_password')
 $$;
@@ -234,14 +246,14 @@ COMMENT ON FUNCTION onemap.http_user_password(jsonb, jsonb) IS
     'POST /api/v1/users/{login}/password: {password}, as at http_user_add()';
 
 CREATE OR REPLACE FUNCTION onemap.http_user_revoke(request jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM onemap.http_account_do($1, NULL, 'user_revoke')
 $$;
 COMMENT ON FUNCTION onemap.http_user_revoke(jsonb) IS 'POST /api/v1/users/{login}/revoke';
 
 CREATE OR REPLACE FUNCTION onemap.http_token_add(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM onemap.http_account_do($1, $2, 'token_add')
 $$;
@@ -249,14 +261,14 @@ COMMENT ON FUNCTION onemap.http_token_add(jsonb, jsonb) IS
     'POST /api/v1/tokens: {name, rights, days, owner: a login, or department: a code}; the hub makes the token and adds its hash';
 
 CREATE OR REPLACE FUNCTION onemap.http_token_revoke(request jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM onemap.http_account_do($1, NULL, 'token_revoke')
 $$;
 COMMENT ON FUNCTION onemap.http_token_revoke(jsonb) IS 'POST /api/v1/tokens/{token}/revoke';
 
 CREATE OR REPLACE FUNCTION onemap.http_alarm_rule_set(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT * FROM onemap.http_account_do($1, $2, 'alarm_rule')
 $$;

@@ -62,6 +62,7 @@ BEGIN
     END IF;
     IF request ? 'rule' AND NOT EXISTS (SELECT FROM onemap.alarm_rule r WHERE r.key = request->>'rule') THEN
         RAISE EXCEPTION 'there is no alarm rule "%"', request->>'rule' USING ERRCODE = 'CH013',
+            DETAIL = format('没有报警规则 %s', request->>'rule'),
             HINT = '报警规则见 /api/v1/alarm_rules。';
     END IF;
 END $$;
@@ -144,7 +145,8 @@ BEGIN
     PERFORM onemap.case_fields_check(coalesce(sent, '{}'), '{words}', '{}');
     words := onemap.case_text(coalesce(sent, '{}'), 'words', 2000);
     IF needed AND words IS NULL THEN
-        RAISE EXCEPTION 'field "words" is missing' USING ERRCODE = 'CH013', HINT = '请在 words 中写明备注。';
+        RAISE EXCEPTION 'field "words" is missing' USING ERRCODE = 'CH013',
+            DETAIL = '没有写备注 words', HINT = '请在 words 中写明备注。';
     END IF;
     RETURN words;
 END $$;
@@ -161,6 +163,7 @@ BEGIN
     UPDATE onemap.alarm x SET acknowledged_at = now(), acknowledged_by = who WHERE x.id = a.id AND x.acknowledged_at IS NULL;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'alarm %: somebody has acknowledged it before', a.id USING ERRCODE = 'CH018',
+            DETAIL = format('报警 %s 已经有人确认', a.id),
             HINT = '该报警已确认；可以添加备注。';
     END IF;
     IF said IS NOT NULL THEN

@@ -34,10 +34,12 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE most int := onemap.setting('attachment_waiting')::int; who text := onemap.identity(request)->>'login';
 BEGIN
     IF NOT EXISTS (SELECT FROM onemap.post p WHERE p.case_role IS NOT NULL AND request->'identity'->'posts' ? p.post) THEN
-        RAISE EXCEPTION '% acts on no case', who USING ERRCODE = 'CH019', HINT = '上传附件的人须有办案的岗位，程序须有权限 act。';
+        RAISE EXCEPTION '% acts on no case', who USING ERRCODE = 'CH019',
+            DETAIL = format('账号 %s 不办案', who), HINT = '上传附件的人须有办案的岗位，程序须有权限 act。';
     ELSIF (SELECT count(*) FROM onemap.attachment_upload u
            WHERE u.login = who AND u.bound_at IS NULL AND u.sha256 <> name) >= most THEN
         RAISE EXCEPTION '% has % attachments that no case has', who, most USING ERRCODE = 'CH057',
+            DETAIL = format('账号 %s 有 %s 个附件还没有附到案卷', who, most),
             HINT = '请先附到案卷；一天后没有附到案卷的自动删除。';
     END IF;
 END $$;
@@ -90,6 +92,7 @@ BEGIN
         'size_bytes', a.size_bytes, 'media_type', a.media_type) INTO result;
     IF result IS NULL THEN
         RAISE EXCEPTION 'you have sent no attachment "%"', item->>'sha256' USING ERRCODE = 'CH013',
+            DETAIL = format('没有您上传的附件 %s', item->>'sha256'),
             HINT = '请先用 POST /api/v1/attachments 上传，再写应答中的 sha256。';
     END IF;
     RETURN result;
@@ -106,7 +109,8 @@ BEGIN
         RETURN asked; -- refused by what reads it
     ELSIF jsonb_array_length(asked->'attachments')
         + (SELECT count(*) FROM onemap.case_attachment a WHERE a.case_id = $3) > most THEN
-        RAISE EXCEPTION 'a case has % attachments at the most', most USING ERRCODE = 'CH013', HINT = '请减少附件。';
+        RAISE EXCEPTION 'a case has % attachments at the most', most USING ERRCODE = 'CH013',
+            DETAIL = format('一次至多 %s 个附件', most), HINT = '请减少附件。';
     END IF;
     SELECT jsonb_agg(onemap.http_attachment_fill(request, e.e) ORDER BY e.place) INTO filled
     FROM jsonb_array_elements(asked->'attachments') WITH ORDINALITY AS e (e, place);

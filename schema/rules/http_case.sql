@@ -82,6 +82,7 @@ BEGIN
         WHEN 'string' THEN jsonb_build_array(request->key) ELSE '[]' END) e (e) WHERE e.e <> ALL (known) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION '%: there is no "%"', key, stray USING ERRCODE = 'CH013',
+            DETAIL = format('参数 %s：没有 %s', key, stray),
             HINT = '可用 / there are: ' || array_to_string(known, ', ');
     END IF;
 END $$;
@@ -94,7 +95,8 @@ DECLARE stray text := (SELECT e.e FROM jsonb_array_elements_text(request->'depar
     AND NOT EXISTS (SELECT FROM onemap.department d WHERE d.code = e.e) LIMIT 1);
 BEGIN
     IF stray IS NOT NULL THEN
-        RAISE EXCEPTION 'the county has no department "%"', stray USING ERRCODE = 'CH016', HINT = '请核对单位代码。';
+        RAISE EXCEPTION 'the county has no department "%"', stray USING ERRCODE = 'CH016',
+            DETAIL = format('县里没有单位 %s', stray), HINT = '请核对单位代码。';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_departments_check(jsonb) IS
@@ -113,6 +115,7 @@ BEGIN
     LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION '%: there is none that begins with "%"', key, stray USING ERRCODE = 'CH013',
+            DETAIL = format('参数 %s：没有以 %s 开头的', key, stray),
             HINT = '类别和网格代码只含数字，可只写前几位；有哪些见 /api/v1/cases/words 和 /api/v1/grid_cells。';
     END IF;
 END $$;
@@ -136,9 +139,11 @@ BEGIN
     END IF;
     IF NOT request ? 'statistic' AND request ? 'month' OR request ? 'statistic' AND request ? 'moment' THEN
         RAISE EXCEPTION 'month goes with statistic, and moment without it' USING ERRCODE = 'CH013',
+            DETAIL = '参数 month 与 statistic 同用，moment 不与它同用',
             HINT = '按月统计用 statistic 与 month（或 from、to）；按时刻筛选用 moment 与 from、to。';
     ELSIF request ?& '{statistic,at}' THEN
         RAISE EXCEPTION 'a statistic is judged as of its own moment (as_of), not at another' USING ERRCODE = 'CH078',
+            DETAIL = '统计量按其数据截止时刻计算，不能另写时刻 at',
             HINT = '统计量按其数据截止时刻（as_of）计算；at 用于不带 statistic 的列表。';
     END IF;
 END $$;
@@ -486,6 +491,7 @@ BEGIN
         RETURN onemap.case_text(sent, 'post', 32);
     ELSIF cardinality(fit) > 1 THEN
         RAISE EXCEPTION 'several of your posts can do this' USING ERRCODE = 'CH013',
+            DETAIL = '您有几个岗位都能办这件事',
             HINT = format('请在 post 中写明岗位：%s。', array_to_string(fit, '、'));
     END IF;
     RETURN coalesce(fit[1], held[1], onemap.identity(request)->'posts'->>0);
@@ -498,9 +504,11 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE stray text := (SELECT min(w) FROM unnest('{role,actor,unit,at,case}'::text[]) w WHERE sent ? w);
 BEGIN
     IF jsonb_typeof(sent) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'the body must be a JSON object' USING ERRCODE = 'CH013', HINT = '请求体须为 JSON 对象。';
+        RAISE EXCEPTION 'the body must be a JSON object' USING ERRCODE = 'CH013',
+            DETAIL = '请求体须为 JSON 对象', HINT = '请求体须为 JSON 对象。';
     ELSIF stray IS NOT NULL THEN
         RAISE EXCEPTION 'field "%" is not for the client to say', stray USING ERRCODE = 'CH013',
+            DETAIL = format('字段 %s 不由客户端填写', stray),
             HINT = '办理人、岗位、单位和时间由登录决定；可用 post 选择岗位。';
     END IF;
     RETURN sent;

@@ -39,6 +39,7 @@ BEGIN
     PERFORM onemap.http_check(request);
     IF request ? 'kind' AND NOT EXISTS (SELECT FROM onemap.device_kind k WHERE k.key = request->>'kind') THEN
         RAISE EXCEPTION 'there is no kind of device "%"', request->>'kind' USING ERRCODE = 'CH013',
+            DETAIL = format('没有设备种类 %s', request->>'kind'),
             HINT = '设备种类见 /api/v1/subsystems。';
     END IF;
     IF request ? 'text' THEN

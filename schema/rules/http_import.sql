@@ -113,7 +113,7 @@ END $$;
 COMMENT ON FUNCTION onemap.http_import_store(text, jsonb, text) IS 'Stores a file that is right; what has become of it';
 
 CREATE OR REPLACE FUNCTION onemap.http_import_call(request jsonb, sent jsonb, stored boolean)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     subject text := request->>'subject';
@@ -126,13 +126,14 @@ BEGIN
         OR coalesce(jsonb_typeof(sent->'comment'), 'string') <> 'string'
         OR onemap.unknown_keys(sent, '{file,content,comment}') IS NOT NULL THEN
         RAISE EXCEPTION 'the body must be {file: its name, content: its rows or document, comment}' USING ERRCODE = 'CH013',
+            DETAIL = '请求体不对',
             HINT = '请按接口说明发送 file、content、comment。';
     END IF;
     report := onemap.http_import_report(subject, content);
     found := jsonb_array_length(report->'problems');
     IF stored AND found > 0 THEN
         RETURN QUERY SELECT NULL::json, NULL::int, 'CH079', format('%s: %s: %s', left(sent->>'file', 100),
-            report->'problems'->0->>'place', report->'problems'->0->>'problem'),
+            report->'problems'->0->>'place', report->'problems'->0->>'problem'), NULL::text,
             format('文件有 %s 处问题，什么也没有导入。请先检查，按检查报告改正。', found);
         RETURN;
     ELSIF stored THEN
@@ -141,35 +142,36 @@ BEGIN
             left(sent->>'file', 100), 'rows', report->'rows', 'added', report->'added', 'changed', report->'changed',
             'version', report->'version', 'made_inactive', report->'made_inactive', 'replaced', report->'replaced')));
     END IF;
-    RETURN QUERY SELECT (report || jsonb_build_object('imported', stored))::json, 200, NULL::text, NULL::text, NULL::text;
+    RETURN QUERY SELECT (report || jsonb_build_object('imported', stored))::json, 200, NULL::text, NULL::text, NULL::text,
+        NULL::text;
 END $$;
 COMMENT ON FUNCTION onemap.http_import_call(jsonb, jsonb, boolean) IS
     'Judges a file that an administrator brings, and stores it if so told; CH079 if it is wrong';
 
 CREATE OR REPLACE FUNCTION onemap.http_import_do(request jsonb, sent jsonb, stored boolean)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE words text;
+DECLARE zh text; words text;
 BEGIN
-    RETURN QUERY SELECT c.body, c.status, c.code, c.detail, c.hint FROM onemap.http_import_call(request, sent, stored) c;
+    RETURN QUERY SELECT c.* FROM onemap.http_import_call(request, sent, stored) c;
 EXCEPTION WHEN SQLSTATE 'CH066' THEN
-    GET STACKED DIAGNOSTICS words = PG_EXCEPTION_HINT;
+    GET STACKED DIAGNOSTICS zh = PG_EXCEPTION_DETAIL, words = PG_EXCEPTION_HINT;
     PERFORM onemap.identity_audit(request, 'refused', jsonb_build_object('action', 'import', 'code', SQLSTATE,
         'subject', request->'subject'));
-    RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, words;
+    RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, zh, words;
 END $$;
 COMMENT ON FUNCTION onemap.http_import_do(jsonb, jsonb, boolean) IS
     'http_import_call() as an answer; who may not is refused, and noted with the person and the address';
 
 CREATE OR REPLACE FUNCTION onemap.http_import_check(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.* FROM onemap.http_import_do(request, sent, false) c
 $$;
 COMMENT ON FUNCTION onemap.http_import_check(jsonb, jsonb) IS 'POST /api/v1/imports/{subject}/check: the report; nothing is stored';
 
 CREATE OR REPLACE FUNCTION onemap.http_import(request jsonb, sent jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.* FROM onemap.http_import_do(request, sent, true) c
 $$;

@@ -163,6 +163,7 @@ BEGIN
     PERFORM onemap.http_manager_locked(request);
     IF request ? 'id' AND EXISTS (SELECT FROM onemap.quarantine q WHERE q.id = ANY (ids) AND q.bytes > octet_length(q.payload)) THEN
         RAISE EXCEPTION 'of message % only the beginning is kept', ids[1] USING ERRCODE = 'CH013',
+            DETAIL = format('消息 %s 只保留了开头', ids[1]),
             HINT = '这条消息太大，只保留了开头，不能重放：请厂商重新发送。';
     END IF;
     asked := onemap.quarantine_replay_ask(ids);
@@ -174,9 +175,9 @@ COMMENT ON FUNCTION onemap.http_quarantine_replay_call(jsonb, bigint[]) IS
     'Asks for messages to be sent again on behalf of an administrator: {asked, left}';
 
 CREATE OR REPLACE FUNCTION onemap.http_quarantine_replay(request jsonb)
-RETURNS TABLE (body json, status int, code text, detail text, hint text)
+RETURNS TABLE (body json, status int, code text, detail text, detail_zh text, hint text)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE words text; ids bigint[];
+DECLARE zh text; words text; ids bigint[];
 BEGIN
     IF onemap.identity_departments(request) IS NULL THEN
         PERFORM onemap.quarantine_filter(request);
@@ -189,11 +190,11 @@ BEGIN
     IF request ? 'id' AND ids = '{}' THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT onemap.http_quarantine_replay_call(request, ids), 202, NULL::text, NULL::text, NULL::text;
+    RETURN QUERY SELECT onemap.http_quarantine_replay_call(request, ids), 202, NULL::text, NULL::text, NULL::text, NULL::text;
 EXCEPTION WHEN SQLSTATE 'CH066' THEN
-    GET STACKED DIAGNOSTICS words = PG_EXCEPTION_HINT;
+    GET STACKED DIAGNOSTICS zh = PG_EXCEPTION_DETAIL, words = PG_EXCEPTION_HINT;
     PERFORM onemap.identity_audit(request, 'refused', jsonb_build_object('action', 'quarantine_replay', 'code', SQLSTATE));
-    RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, words;
+    RETURN QUERY SELECT NULL::json, NULL::int, SQLSTATE, SQLERRM, zh, words;
 END $$;
 COMMENT ON FUNCTION onemap.http_quarantine_replay(jsonb) IS
     'POST /api/v1/quarantine/{id}/replay: one, even if it was sent again before; POST /api/v1/replays: those that wait '

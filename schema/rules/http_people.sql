@@ -98,9 +98,11 @@ BEGIN
     PERFORM onemap.http_check(request);
     -- Nobody has been absent on a day that has not begun, or of which nothing is kept.
     IF day > onemap.local_time(now())::date THEN
-        RAISE EXCEPTION 'day: % has not begun', day USING ERRCODE = 'CH013', HINT = '考勤须为今天或以前的一天。';
+        RAISE EXCEPTION 'day: % has not begun', day USING ERRCODE = 'CH013',
+            DETAIL = format('日期 %s 还没有开始', day), HINT = '考勤须为今天或以前的一天。';
     ELSIF day < since THEN
         RAISE EXCEPTION 'day: nothing is kept of %, data begin on %', day, since USING ERRCODE = 'CH013',
+            DETAIL = format('没有 %s 的数据，最早的是 %s', day, since),
             HINT = format('最早的数据是 %s 的，更早的考勤无从得知。', since);
     END IF;
     RETURN QUERY

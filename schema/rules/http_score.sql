@@ -49,7 +49,8 @@ BEGIN
         since := onemap.local_midnight(onemap.score_day_parse(request->>'from'));
         until := onemap.local_midnight(onemap.score_day_parse(request->>'to') + 1);
         IF since >= until THEN
-            RAISE EXCEPTION 'to: lies before from' USING ERRCODE = 'CH030', HINT = '结束日期不得早于开始日期。';
+            RAISE EXCEPTION 'to: lies before from' USING ERRCODE = 'CH030',
+                DETAIL = '结束日期早于开始日期', HINT = '结束日期不得早于开始日期。';
         END IF;
     END IF;
 END $$;
@@ -78,7 +79,8 @@ LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp A
 DECLARE as_of timestamptz; asked jsonb;
 BEGIN
     IF request->>'by' = 'person' AND onemap.identity_departments(request) IS NOT NULL THEN
-        RAISE EXCEPTION 'persons are counted for the whole county' USING ERRCODE = 'CH019', HINT = '按人员统计仅限能看全县的岗位。';
+        RAISE EXCEPTION 'persons are counted for the whole county' USING ERRCODE = 'CH019',
+            DETAIL = '按人员统计只给能看全县的岗位', HINT = '按人员统计仅限能看全县的岗位。';
     END IF;
     PERFORM onemap.http_departments_check(request), onemap.http_beginnings_check(request);
     as_of := onemap.http_score_as_of(request);
@@ -223,13 +225,16 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE who jsonb := onemap.identity(request); stray text;
 BEGIN
     IF who->>'kind' <> 'person' THEN
-        RAISE EXCEPTION 'a program enters nothing' USING ERRCODE = 'CH019', HINT = '考核录入和发布须由人员登录后办理。';
+        RAISE EXCEPTION 'a program enters nothing' USING ERRCODE = 'CH019',
+            DETAIL = '程序不能录入', HINT = '考核录入和发布须由人员登录后办理。';
     ELSIF jsonb_typeof(sent) IS DISTINCT FROM 'object' THEN
-        RAISE EXCEPTION 'the body must be a JSON object' USING ERRCODE = 'CH030', HINT = '请求体须为 JSON 对象。';
+        RAISE EXCEPTION 'the body must be a JSON object' USING ERRCODE = 'CH030',
+            DETAIL = '请求体须为 JSON 对象', HINT = '请求体须为 JSON 对象。';
     END IF;
     stray := onemap.unknown_keys(sent, fields);
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'unknown field %', stray USING ERRCODE = 'CH030',
+            DETAIL = format('没有字段 %s', stray),
             HINT = '可用 / there are: ' || array_to_string(fields, ', ');
     END IF;
     RETURN sent || jsonb_build_object('month', request->'month', 'author', who->'login') || coalesce((

@@ -32,7 +32,8 @@ BEGIN
     to_at := coalesce(onemap.http_time(request, 'to'), now());
     from_at := coalesce(onemap.http_time(request, 'from'), to_at - interval '1 day');
     IF from_at >= to_at THEN
-        RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013', HINT = 'from 须早于 to；不写 to 时指现在。';
+        RAISE EXCEPTION 'from must be before to' USING ERRCODE = 'CH013',
+            DETAIL = '开始 from 须早于结束 to', HINT = 'from 须早于 to；不写 to 时指现在。';
     END IF;
     span_s := date_part('epoch', to_at - from_at);
     resolution := CASE WHEN request->>'resolution' <> 'auto' THEN request->>'resolution' WHEN span_s <= 2 * 86400 THEN 'raw'
@@ -41,6 +42,8 @@ BEGIN
     IF span_s * devices > longest * 86400.0 THEN
         RAISE EXCEPTION '% devices over % days are too much for resolution %: % days of one device at the most', devices,
             ceil(span_s / 86400), resolution, longest USING ERRCODE = 'CH013',
+            DETAIL = format('太多：%s 台设备 %s 天，用 %s 精度，一台至多 %s 天', devices, ceil(span_s / 86400), resolution,
+                longest),
             HINT = '请缩短时段、减少设备，或改用 resolution=hourly 或 daily。';
     END IF;
     unit_s := CASE resolution WHEN 'raw' THEN 1 WHEN 'hourly' THEN 3600 ELSE 86400 END;
@@ -68,11 +71,13 @@ BEGIN
             ON m.subsystem = d.subsystem WHERE d.id = ANY (devices) AND m.key = k AND m.kind <> 'text') LIMIT 1;
         IF unknown IS NOT NULL THEN
             RAISE EXCEPTION 'these devices have no metric "%" with numbers', unknown USING ERRCODE = 'CH013',
+                DETAIL = format('这些设备没有数值指标 %s', unknown),
                 HINT = '指标代码见 /api/v1/metrics。';
         END IF;
     END IF;
     IF found > 64 THEN
         RAISE EXCEPTION '% series are too many: 64 at the most', found USING ERRCODE = 'CH013',
+            DETAIL = format('曲线太多：%s 条，至多 64 条', found),
             HINT = '请用 metrics 指定指标，或减少设备。';
     END IF;
 END $$;
@@ -173,7 +178,8 @@ BEGIN
           FROM jsonb_array_elements_text(request->'devices') WITH ORDINALITY e (id, place) GROUP BY 1) x;
     SELECT d.d INTO stray FROM unnest(devices) d (d) WHERE NOT onemap.http_device_seen(request, d.d) LIMIT 1;
     IF stray IS NOT NULL THEN
-        RAISE EXCEPTION 'there is no device %', stray USING ERRCODE = 'CH013', HINT = '设备编号见 /api/v1/devices。';
+        RAISE EXCEPTION 'there is no device %', stray USING ERRCODE = 'CH013',
+            DETAIL = format('没有设备 %s', stray), HINT = '设备编号见 /api/v1/devices。';
     END IF;
     RETURN QUERY SELECT onemap.series_json(request, devices);
 END $$;

@@ -75,6 +75,7 @@ BEGIN
     from_at := coalesce(onemap.http_time(request, 'from'), to_at - interval '1 day');
     IF from_at >= to_at OR to_at > from_at + interval '31 days' THEN
         RAISE EXCEPTION 'a track is of 31 days at the most, from before to' USING ERRCODE = 'CH013',
+            DETAIL = '轨迹最长 31 天，from 须早于 to',
             HINT = '轨迹查询最长 31 天，from 须早于 to。';
     END IF;
     SELECT coalesce(extract(epoch FROM k.offline_after), 600)::float8 INTO gap_s

@@ -138,6 +138,7 @@ BEGIN
     PERFORM onemap.http_check(request);
     IF from_at >= to_at OR to_at > from_at + interval '366 days' THEN
         RAISE EXCEPTION 'a summary is of 366 days at the most, from before to' USING ERRCODE = 'CH013',
+            DETAIL = '汇总最长 366 天，from 须早于 to',
             HINT = '汇总最长 366 天，from 须早于 to。';
     END IF;
     RETURN QUERY

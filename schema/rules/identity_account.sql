@@ -16,17 +16,20 @@ BEGIN
     SELECT w.w INTO stray FROM unnest(posts) w (w) WHERE NOT EXISTS (SELECT FROM onemap.post p WHERE p.post = w.w) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION '"%" is no post', stray USING ERRCODE = 'CH013',
+            DETAIL = format('没有岗位 %s', stray),
             HINT = (SELECT 'Posts: ' || string_agg(p.post || ' ' || p.name_zh, ', ' ORDER BY p.position) FROM onemap.post p);
     END IF;
     SELECT w.w INTO stray FROM unnest(rights) w (w)
     WHERE NOT EXISTS (SELECT FROM onemap.access_right r WHERE r.access_right = w.w) LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION '"%" is no right', stray USING ERRCODE = 'CH013', HINT = (SELECT 'Rights: '
+        RAISE EXCEPTION '"%" is no right', stray USING ERRCODE = 'CH013',
+            DETAIL = format('没有权限 %s', stray), HINT = (SELECT 'Rights: '
             || string_agg(r.access_right || ' ' || r.name_zh, ', ' ORDER BY r.position) FROM onemap.access_right r);
     ELSIF department IS NOT NULL THEN
         SELECT d.id INTO found_id FROM onemap.department d WHERE d.code = department AND d.active;
         IF NOT FOUND THEN
             RAISE EXCEPTION '"%" is no department', department USING ERRCODE = 'CH013',
+                DETAIL = format('没有单位 %s', department),
                 HINT = (SELECT coalesce('Departments: ' || string_agg(d.code, ', ' ORDER BY d.code), 'There are none yet.')
                         FROM onemap.department d WHERE d.active);
         END IF;
@@ -44,7 +47,8 @@ DECLARE a onemap.account;
 BEGIN
     SELECT * INTO a FROM onemap.account x WHERE x.login = $1 FOR UPDATE;
     IF NOT FOUND OR a.revoked_at IS NOT NULL THEN
-        RAISE EXCEPTION 'there is no user "%"', login USING ERRCODE = 'CH013', HINT = '`cityhub user list` shows them.';
+        RAISE EXCEPTION 'there is no user "%"', login USING ERRCODE = 'CH013',
+            DETAIL = format('没有账号 %s', login), HINT = '`cityhub user list` shows them.';
     END IF;
     RETURN a;
 END $$;
@@ -63,6 +67,7 @@ LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF 'department' = ANY (posts) AND department IS NULL THEN
         RAISE EXCEPTION 'the post department needs a department' USING ERRCODE = 'CH013',
+            DETAIL = '处置单位岗位须写明是哪个单位',
             HINT = 'Whoever acts for a department is of one: --department CODE.';
     END IF;
 END $$;
@@ -79,6 +84,7 @@ BEGIN
     SELECT * INTO a FROM onemap.account x WHERE x.login = the_login FOR UPDATE;
     IF FOUND AND a.revoked_at IS NULL THEN
         RAISE EXCEPTION 'there is a user "%" already', the_login USING ERRCODE = 'CH018',
+            DETAIL = format('已有账号 %s', the_login),
             HINT = '`cityhub user role` and `cityhub user password` change one.';
     END IF;
     INSERT INTO onemap.account AS x (login, name, department_id, password_hash, password_changed_at)
@@ -183,9 +189,11 @@ DECLARE
 BEGIN
     IF EXISTS (SELECT FROM onemap.token x WHERE x.name = request->>'name') THEN
         RAISE EXCEPTION 'there is, or was, a token "%"', request->>'name' USING ERRCODE = 'CH018',
+            DETAIL = format('令牌名 %s 已用过', request->>'name'),
             HINT = 'The audit log names tokens: take another name.';
     ELSIF 'act' = ANY (rights) AND department IS NULL THEN
         RAISE EXCEPTION 'the right "act" is for a token of a department' USING ERRCODE = 'CH013',
+            DETAIL = '权限 act 只给单位的令牌',
             HINT = '`--department` says for which it acts.';
     END IF;
     INSERT INTO onemap.token (name, hash, account_id, department_id, expires_at)
@@ -207,6 +215,7 @@ BEGIN
     UPDATE onemap.token t SET revoked_at = now(), hash = NULL WHERE t.name = request->>'name' AND t.revoked_at IS NULL;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no token "%"', request->>'name' USING ERRCODE = 'CH013',
+            DETAIL = format('没有令牌 %s', request->>'name'),
             HINT = '`cityhub token list` shows them.';
     END IF;
     PERFORM onemap.identity_audit(request, 'token_revoke', request - 'identity');

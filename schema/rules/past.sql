@@ -274,12 +274,14 @@ BEGIN
     IF moment IS NULL THEN
         RETURN NULL;
     ELSIF moment > clock_timestamp() THEN
-        RAISE EXCEPTION 'at is in the future: %', request->>'at' USING ERRCODE = 'CH065', HINT = 'at 须为过去的时刻；现在是 '
+        RAISE EXCEPTION 'at is in the future: %', request->>'at' USING ERRCODE = 'CH065',
+            DETAIL = format('时刻 at 在将来：%s', request->>'at'), HINT = 'at 须为过去的时刻；现在是 '
             || to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || '。';
     END IF;
     SELECT k.since_at INTO since FROM onemap.past_kept k;
     IF moment < since THEN
         RAISE EXCEPTION 'what was so at % is kept no longer', request->>'at' USING ERRCODE = 'CH065',
+            DETAIL = format('时刻 %s 的情况已不再保留', request->>'at'),
             HINT = '可查询的最早时刻：' || to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') || '。';
     END IF;
     RETURN moment;

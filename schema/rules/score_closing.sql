@@ -6,7 +6,9 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF EXISTS (SELECT FROM onemap.score_month m WHERE m.month = score_month_open.month AND m.closed_at IS NOT NULL) THEN
         RAISE EXCEPTION 'month % is closed', to_char(month, 'YYYY-MM')
-            USING ERRCODE = 'CH031', HINT = 'Correct it by an adjustment: onemap.score_adjust.';
+            USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 已关账', to_char(month, 'YYYY-MM')),
+            HINT = 'Correct it by an adjustment: onemap.score_adjust.';
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.score_month_open(date) IS 'Refuses (CH031) if the month is closed';
@@ -16,7 +18,8 @@ LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE absent text := onemap.missing_key(request, keys);
 BEGIN
     IF absent IS NOT NULL THEN
-        RAISE EXCEPTION '%: is missing', absent USING ERRCODE = 'CH030';
+        RAISE EXCEPTION '%: is missing', absent USING ERRCODE = 'CH030',
+            DETAIL = format('缺少 %s', absent);
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.score_require(jsonb, text[]) IS 'Refuses (CH030) a request without one of these keys';
@@ -27,7 +30,8 @@ DECLARE result numeric := onemap.number_within(request->>key, 4, low, high);
 BEGIN
     IF result IS NULL THEN
         RAISE EXCEPTION '%: must be a number from % to % with at most four decimals, not "%"', key, low, high,
-            coalesce(request->>key, '') USING ERRCODE = 'CH030';
+            coalesce(request->>key, '') USING ERRCODE = 'CH030',
+            DETAIL = format('字段 %s 须为 %s 至 %s 的数，至多四位小数，现为“%s”', key, low, high, request->>key);
     END IF;
     RETURN result;
 END $$;
@@ -38,7 +42,8 @@ CREATE OR REPLACE FUNCTION onemap.score_department_check(department text) RETURN
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM onemap.department d WHERE d.code = department) THEN
-        RAISE EXCEPTION 'department: there is no "%"', coalesce(department, '') USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'department: there is no "%"', coalesce(department, '') USING ERRCODE = 'CH030',
+            DETAIL = format('没有单位 %s', department);
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.score_department_check(text) IS 'Refuses (CH030) a department that the county does not have';
@@ -56,7 +61,8 @@ BEGIN
     SELECT v INTO item FROM jsonb_path_query(formula.document, '$.**{1 to 6} ? (@.kind == "input" || @.input == true)') v
         WHERE v->>'key' = request->>'item';
     IF item IS NULL THEN
-        RAISE EXCEPTION 'item: formula "%" has no input "%"', formula.key, request->>'item' USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'item: formula "%" has no input "%"', formula.key, request->>'item' USING ERRCODE = 'CH030',
+            DETAIL = format('算法 %s 没有录入项 %s', formula.key, request->>'item');
     END IF;
     INSERT INTO onemap.score_input (month, department, item, points, author, evidence)
     VALUES (month, request->>'department', request->>'item',
@@ -80,11 +86,14 @@ BEGIN
     PERFORM onemap.score_lock();
     IF NOT EXISTS (SELECT FROM onemap.score_result r WHERE r.month = me.month AND r.department = request->>'department') THEN
         RAISE EXCEPTION 'month % has no final score of "%": what is not closed needs no adjustment', request->>'month',
-            request->>'department' USING ERRCODE = 'CH030';
+            request->>'department' USING ERRCODE = 'CH030',
+            DETAIL = format('月份 %s 单位 %s 还没有最终得分，没有关账的不用更正', request->>'month', request->>'department');
     ELSIF points = 0 THEN
-        RAISE EXCEPTION 'points: an adjustment of 0 changes nothing' USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'points: an adjustment of 0 changes nothing' USING ERRCODE = 'CH030',
+            DETAIL = '更正 0 分什么也不改';
     ELSIF request ? 'case' AND NOT EXISTS (SELECT FROM onemap.case_record c WHERE c.code = request->>'case') THEN
-        RAISE EXCEPTION 'case: there is no "%"', request->>'case' USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'case: there is no "%"', request->>'case' USING ERRCODE = 'CH030',
+            DETAIL = format('没有案卷 %s', request->>'case');
     END IF;
     SELECT (max(m.month) + interval '1 month')::date INTO counted FROM onemap.score_month m WHERE m.closed_at IS NOT NULL;
     INSERT INTO onemap.score_adjustment (month, counted_month, department, points, case_code, reason, author)
@@ -108,9 +117,11 @@ BEGIN
     PERFORM onemap.score_lock();
     PERFORM onemap.score_month_open(month);
     IF clock_timestamp() < onemap.score_month_end(month) THEN
-        RAISE EXCEPTION 'month % has not ended', request->>'month' USING ERRCODE = 'CH031';
+        RAISE EXCEPTION 'month % has not ended', request->>'month' USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 还没有结束', request->>'month');
     ELSIF EXISTS (SELECT FROM onemap.score_month m WHERE m.closed_at IS NOT NULL AND m.month > me.month) THEN
-        RAISE EXCEPTION 'month %: a later month is closed already', request->>'month' USING ERRCODE = 'CH031';
+        RAISE EXCEPTION 'month %: a later month is closed already', request->>'month' USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 之后的月份已关账', request->>'month');
     END IF;
     formula := onemap.score_formula_for(month, NULL);
     PERFORM onemap.score_month_ready(month);
@@ -160,7 +171,8 @@ DECLARE
 BEGIN
     SELECT * INTO kept FROM onemap.score_month m WHERE m.month = me.month AND m.closed_at IS NOT NULL;
     IF kept.month IS NULL THEN
-        RAISE EXCEPTION 'month % is not closed: there is nothing to verify', request->>'month' USING ERRCODE = 'CH031';
+        RAISE EXCEPTION 'month % is not closed: there is nothing to verify', request->>'month' USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 还没有关账，没有可核对的', request->>'month');
     END IF;
     WITH again AS MATERIALIZED (SELECT d.* FROM onemap.score_case_derive(month_start, month_end,
             onemap.score_candidates(month_start, month_end, kept.through_id), kept.through_id) d),

@@ -161,10 +161,12 @@ BEGIN
     END IF;
     first_month := onemap.score_month_parse(request->>'from_month');
     IF coalesce(request->>'author', '') = '' THEN
-        RAISE EXCEPTION 'author: is missing' USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'author: is missing' USING ERRCODE = 'CH030',
+            DETAIL = '缺少 author';
     ELSIF EXISTS (SELECT FROM onemap.score_month m WHERE m.closed_at IS NOT NULL AND m.month >= first_month)
         AND NOT coalesce((request->>'example')::boolean, false) THEN
-        RAISE EXCEPTION 'from_month: % or a later month is closed', request->>'from_month' USING ERRCODE = 'CH031';
+        RAISE EXCEPTION 'from_month: % or a later month is closed', request->>'from_month' USING ERRCODE = 'CH031',
+            DETAIL = format('月份 %s 或更晚的月份已关账', request->>'from_month');
     END IF;
     LOCK TABLE onemap.score_formula IN SHARE ROW EXCLUSIVE MODE;
     SELECT coalesce(max(f.version), 0) + 1 INTO next_version FROM onemap.score_formula f;
@@ -204,7 +206,8 @@ BEGIN
     END IF;
     IF found.version IS NULL THEN
         RAISE EXCEPTION 'formula: there is none %', coalesce('"' || wanted || '"', 'in force in ' || to_char(month, 'YYYY-MM'))
-            USING ERRCODE = 'CH030';
+            USING ERRCODE = 'CH030',
+            DETAIL = format('没有算法 %s', coalesce(wanted, '（' || to_char(month, 'YYYY-MM') || ' 执行的）'));
     END IF;
     RETURN found;
 END $$;

@@ -3,7 +3,8 @@
 CREATE OR REPLACE FUNCTION onemap.score_month_parse(month text) RETURNS date LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     IF month IS NULL OR month !~ '^20[0-9]{2}-(0[1-9]|1[0-2])$' THEN
-        RAISE EXCEPTION 'month: must be such as 2026-10, not "%"', coalesce(month, '') USING ERRCODE = 'CH030';
+        RAISE EXCEPTION 'month: must be such as 2026-10, not "%"', coalesce(month, '') USING ERRCODE = 'CH030',
+            DETAIL = format('月份须写成 2026-10，现为“%s”', month);
     END IF;
     RETURN (month || '-01')::date;
 END $$;
@@ -17,7 +18,8 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'datetime_field_overflow';
 EXCEPTION WHEN datetime_field_overflow THEN
     RAISE EXCEPTION 'give month (2026-10), or from and to as days (2026-10-01), both within; not "%"', coalesce(day, '')
-        USING ERRCODE = 'CH030';
+        USING ERRCODE = 'CH030',
+        DETAIL = format('请写月份（2026-10），或起止日期（2026-10-01，含当日），现为“%s”', day);
 END $$;
 COMMENT ON FUNCTION onemap.score_day_parse(text) IS 'A day such as 2026-10-01; refuses anything else';
 

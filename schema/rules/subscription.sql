@@ -114,6 +114,7 @@ BEGIN
     ELSIF jsonb_typeof(sent->member) <> 'array' OR jsonb_array_length(sent->member) NOT BETWEEN 1 AND 50
         OR EXISTS (SELECT FROM jsonb_array_elements(sent->member) e (e) WHERE jsonb_typeof(e.e) <> 'string') THEN
         RAISE EXCEPTION 'field "%" must be a list of 1 to 50 texts', member USING ERRCODE = 'CH081',
+            DETAIL = format('字段 %s 须为 1 至 50 项的列表', member),
             HINT = '写成数组，1 至 50 项；不限制就不写。';
     END IF;
     RETURN ARRAY(SELECT DISTINCT e.e FROM jsonb_array_elements_text(sent->member) e (e) ORDER BY 1);
@@ -129,25 +130,30 @@ BEGIN
     IF s.resources IS NULL OR stray IS NOT NULL THEN
         RAISE EXCEPTION 'resources: % is none of %', coalesce('"' || stray || '"', 'nothing'),
             array_to_string(onemap.subscription_resources(), ', ') USING ERRCODE = 'CH081',
+            DETAIL = format('没有资源 %s', stray),
             HINT = 'case_step 案卷环节，alarm 报警，figure_hour、figure_day 运行数据。';
     END IF;
     SELECT e.e INTO stray FROM unnest(s.departments) e (e) WHERE NOT EXISTS (
         SELECT FROM onemap.department d WHERE d.code = e.e AND (mine IS NULL OR d.id = ANY (mine))) LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'departments: there is no "%", or not for this token', stray USING ERRCODE = 'CH081',
+            DETAIL = format('没有单位 %s，或不在这个令牌的范围', stray),
             HINT = '单位代码见 /api/v1/departments；单位的令牌只能订阅本单位及下级。';
     END IF;
     SELECT e.e INTO stray FROM unnest(s.subsystems) e (e)
     WHERE NOT EXISTS (SELECT FROM onemap.subsystem x WHERE x.key = e.e) AND e.e <> 'hub' LIMIT 1;
     IF stray IS NOT NULL THEN
-        RAISE EXCEPTION 'subsystems: there is no "%"', stray USING ERRCODE = 'CH081', HINT = '子系统见 /api/v1/subsystems。';
+        RAISE EXCEPTION 'subsystems: there is no "%"', stray USING ERRCODE = 'CH081',
+            DETAIL = format('没有子系统 %s', stray), HINT = '子系统见 /api/v1/subsystems。';
     END IF;
     SELECT e.e INTO stray FROM unnest(s.categories) e (e) WHERE e.e !~ '^[0-9]{1,10}$' LIMIT 1;
     IF stray IS NOT NULL THEN
         RAISE EXCEPTION 'categories: "%" is not the beginning of a code', stray USING ERRCODE = 'CH081',
+            DETAIL = format('类别 %s 不是类别代码的开头', stray),
             HINT = '类别代码或其开头几位数字，如 201。';
     ELSIF mine IS NOT NULL AND s.resources && '{figure_hour,figure_day}' THEN
         RAISE EXCEPTION 'figures are of the whole county, and not for a token of single departments' USING ERRCODE = 'CH081',
+            DETAIL = '运行数据是全县的，不给限定单位的令牌',
             HINT = '运行数据是全县的，限于不限定单位的令牌。';
     END IF;
 END $$;
@@ -160,6 +166,7 @@ DECLARE who jsonb := onemap.identity(request); wanted onemap.subscription; s one
 BEGIN
     IF who->>'kind' <> 'token' THEN
         RAISE EXCEPTION 'a subscription is a program''s, by its token' USING ERRCODE = 'CH081',
+            DETAIL = '订阅须用程序的令牌',
             HINT = '用程序的令牌订阅：cityhub token add。';
     END IF;
     PERFORM onemap.case_fields_check(sent, '{name,resources,departments,categories,subsystems,webhook}', '{name,resources}');
@@ -183,6 +190,7 @@ BEGIN
     IF added AND (SELECT count(*) FROM onemap.subscription x WHERE x.token_id = (who->>'id')::int AND x.ended_at IS NULL)
         >= onemap.setting('subscription_most')::int THEN
         RAISE EXCEPTION 'this token has % subscriptions already', onemap.setting('subscription_most') USING ERRCODE = 'CH081',
+            DETAIL = format('这个令牌已有 %s 个订阅', onemap.setting('subscription_most')),
             HINT = '先结束不用的订阅。';
     ELSIF added THEN
         INSERT INTO onemap.subscription (token_id, name, resources, departments, categories, subsystems)
@@ -197,6 +205,7 @@ BEGIN
         (wanted.resources, wanted.departments, wanted.categories, wanted.subsystems)
         OR (SELECT h.url || h.sign FROM onemap.webhook h WHERE h.subscription_id = s.id) IS DISTINCT FROM w.url || w.sign THEN
         RAISE EXCEPTION 'there is a subscription "%" that wants something else', s.name USING ERRCODE = 'CH018',
+            DETAIL = format('已有订阅 %s，要的内容不同', s.name),
             HINT = '另起一个名字，或先结束原来的订阅。';
     END IF;
     said := onemap.subscription_entry(s);
@@ -270,7 +279,8 @@ BEGIN
     IF s.id IS NULL THEN
         RETURN;
     ELSIF cursor_id > 0 AND cursor_id < s.forgotten_id THEN
-        RAISE EXCEPTION 'events up to % are not kept any more', s.forgotten_id USING ERRCODE = 'CH082', HINT = format(
+        RAISE EXCEPTION 'events up to % are not kept any more', s.forgotten_id USING ERRCODE = 'CH082',
+            DETAIL = format('编号 %s 及以前的事件已不再保留', s.forgotten_id), HINT = format(
             '事件只保留 %s：请先用列表取现状，再从 after=%s 接着取。', onemap.setting('subscription_keep'), s.forgotten_id);
     END IF;
     RETURN QUERY SELECT json_build_object('events', coalesce(json_agg(json_build_object('event', p.id, 'resource', p.resource,

@@ -42,19 +42,22 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE wanted record; made jsonb := jsonb_build_object();
 BEGIN
     IF jsonb_typeof(parameters) IS DISTINCT FROM 'object' OR parameters = '{}' THEN
-        RAISE EXCEPTION 'field "parameters" must be an object such as {"0x0029": 30}' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "parameters" must be an object such as {"0x0029": 30}' USING ERRCODE = 'CH013',
+            DETAIL = '字段 parameters 须为对象，如 {"0x0029": 30}';
     END IF;
     FOR wanted IN SELECT e.key, e.value, p.id, p.low, p.high
             FROM jsonb_each(parameters) e LEFT JOIN onemap.terminal_parameters() p
             ON p.id = '0x' || upper(lpad(CASE WHEN e.key ~* '^0x[0-9a-f]{1,4}$' THEN substr(e.key, 3) END, 4, '0')) LOOP
         IF wanted.id IS NULL THEN
             RAISE EXCEPTION 'parameter "%" cannot be set from here', left(wanted.key, 32) USING ERRCODE = 'CH013',
+                DETAIL = format('参数 %s 不能从这里设置', left(wanted.key, 32)),
                 HINT = '可设置 / can be set: ' || (SELECT string_agg(p.id || ' ' || p.name_zh, '，' ORDER BY p.id)
                                                  FROM onemap.terminal_parameters() p);
         ELSIF onemap.number_within(wanted.value #>> '{}', 15, wanted.low, wanted.high) IS NULL
             OR onemap.number_within(wanted.value #>> '{}', 15, wanted.low, wanted.high) % 1 <> 0 THEN
             RAISE EXCEPTION 'parameter % must be a whole number from % to %', wanted.id, wanted.low, wanted.high
-                USING ERRCODE = 'CH013';
+                USING ERRCODE = 'CH013',
+                DETAIL = format('参数 %s 须为 %s 至 %s 的整数', wanted.id, wanted.low, wanted.high);
         END IF;
         made := made || jsonb_build_object(wanted.id, (wanted.value #>> '{}')::numeric::bigint);
     END LOOP;
@@ -68,16 +71,19 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE said text := onemap.case_text(request, 'text', 480);
 BEGIN
     IF said IS NULL THEN
-        RAISE EXCEPTION 'field "text" is missing' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "text" is missing' USING ERRCODE = 'CH013',
+            DETAIL = '没有写文字 text';
     END IF;
     PERFORM convert_to(said, 'GBK');
     RETURN jsonb_build_object('text', said, 'urgent', coalesce((request->>'urgent')::boolean, false),
         'aloud', coalesce((request->>'aloud')::boolean, true));
 EXCEPTION
     WHEN untranslatable_character THEN
-        RAISE EXCEPTION 'field "text" has a character that terminals cannot show (GBK)' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "text" has a character that terminals cannot show (GBK)' USING ERRCODE = 'CH013',
+            DETAIL = '文字 text 里有终端不能显示的字符（GBK 之外）';
     WHEN invalid_text_representation THEN
-        RAISE EXCEPTION 'fields "urgent" and "aloud" are true or false' USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'fields "urgent" and "aloud" are true or false' USING ERRCODE = 'CH013',
+            DETAIL = '字段 urgent、aloud 须为 true 或 false';
 END $$;
 COMMENT ON FUNCTION onemap.terminal_text_check(jsonb) IS 'A text for a driver, {text, urgent, aloud}; CH013: it is none';
 
@@ -86,13 +92,15 @@ LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE data text := coalesce(request->>'data', 'realtime'); minutes boolean := data = 'minute'; length numeric;
 BEGIN
     IF data NOT IN ('realtime', 'minute') THEN
-        RAISE EXCEPTION 'field "data" must be realtime or minute, not "%"', left(data, 32) USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "data" must be realtime or minute, not "%"', left(data, 32) USING ERRCODE = 'CH013',
+            DETAIL = format('字段 data 须为 realtime 或 minute，现为 %s', left(data, 32));
     END IF;
     IF request ? 'interval' THEN -- HJ 212-2017, table of commands: seconds of real-time data, minutes of minute data
         length := onemap.case_number(request, 'interval', CASE WHEN minutes THEN 1 ELSE 30 END,
             CASE WHEN minutes THEN 30 ELSE 3600 END);
         IF length % 1 <> 0 OR (minutes AND 60 % length <> 0) THEN
             RAISE EXCEPTION 'field "interval": % is not one that the standard knows', length USING ERRCODE = 'CH013',
+                DETAIL = format('间隔 %s 不是标准里有的', length),
                 HINT = '实时数据 30 至 3600 秒；分钟数据为 60 的约数，1 至 30 分钟。';
         END IF;
     END IF;
@@ -108,14 +116,17 @@ BEGIN
     began := onemap.typed_time(upper(request->>'from'));
     ended := onemap.typed_time(upper(request->>'to'));
     IF data NOT IN ('minute', 'hour', 'day') THEN
-        RAISE EXCEPTION 'field "data" must be minute, hour or day, not "%"', left(data, 32) USING ERRCODE = 'CH013';
+        RAISE EXCEPTION 'field "data" must be minute, hour or day, not "%"', left(data, 32) USING ERRCODE = 'CH013',
+            DETAIL = format('字段 data 须为 minute、hour 或 day，现为 %s', left(data, 32));
     ELSIF began IS NULL OR ended IS NULL OR ended <= began OR ended > now() + interval '1 day'
         OR ended - began > interval '31 days' THEN
-        RAISE EXCEPTION '"from" must be before "to", at most 31 days, and not in the future' USING ERRCODE = 'CH014';
+        RAISE EXCEPTION '"from" must be before "to", at most 31 days, and not in the future' USING ERRCODE = 'CH014',
+            DETAIL = '开始 from 须早于结束 to，至多 31 天，不能在将来';
     END IF;
     RETURN jsonb_build_object('data', data, 'begin_ms', onemap.http_ms(began), 'end_ms', onemap.http_ms(ended));
 EXCEPTION WHEN invalid_datetime_format THEN
-    RAISE EXCEPTION '"from" or "to" is no time' USING ERRCODE = 'CH014';
+    RAISE EXCEPTION '"from" or "to" is no time' USING ERRCODE = 'CH014',
+        DETAIL = '时刻 from 或 to 不是时刻';
 END $$;
 COMMENT ON FUNCTION onemap.terminal_history_check(jsonb) IS
     'Which stored data is asked for, {data, begin_ms, end_ms}; CH013, CH014: it is none that a terminal has';
@@ -128,6 +139,7 @@ BEGIN
     WHERE k.protocol = $1 AND k.kind = sent->>'command';
     IF NOT FOUND THEN
         RAISE EXCEPTION 'a terminal of % takes no command "%"', protocol, coalesce(kind, '') USING ERRCODE = 'CH073',
+            DETAIL = format('协议 %s 的终端不收指令 %s', protocol, kind),
             HINT = coalesce('可用 / there are: ' || (SELECT string_agg(k.kind || ' ' || k.name_zh, '，')
                 FROM onemap.terminal_command_kinds() k WHERE k.protocol = $1), '这种协议的终端不收指令。');
     END IF;
@@ -160,6 +172,7 @@ BEGIN
     FROM onemap.terminal_command c WHERE c.state = 'waiting' AND onemap.terminal_command_stands(c);
     IF mine >= onemap.setting('terminal_command_waiting')::int OR every >= onemap.setting('terminal_command_waiting_all')::int THEN
         RAISE EXCEPTION '% commands wait for this terminal, % for all', mine, every USING ERRCODE = 'CH072',
+            DETAIL = format('这台终端已有 %s 条指令在等，全部共 %s 条', mine, every),
             HINT = '等前面的指令发出或过期后再试。';
     END IF;
     IF sent->>'command' = 'new_key' THEN -- the gateways have it by their list: a command is for people to see
@@ -253,7 +266,8 @@ BEGIN
     WHERE t.protocol = request->>'protocol' AND t.identity = name AND t.revoked_at IS NULL;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no terminal "%" of %', name, request->>'protocol'
-            USING ERRCODE = 'CH013', HINT = '`cityhub terminal list` shows them.';
+            USING ERRCODE = 'CH013',
+            DETAIL = format('没有 %s 终端 %s', request->>'protocol', name), HINT = '`cityhub terminal list` shows them.';
     END IF;
     number := onemap.terminal_command_put(terminal, sent, session_user::text);
     PERFORM onemap.audit('terminal_command', sent || jsonb_build_object('number', number, 'protocol', request->>'protocol',

@@ -18,6 +18,7 @@ BEGIN
     PERFORM onemap.terminal_lock();
     IF NOT EXISTS (SELECT FROM onemap.terminal t WHERE t.id = terminal AND t.sm4_key IS NOT NULL) THEN
         RAISE EXCEPTION 'the terminal has no SM4 key by which a new one could travel' USING ERRCODE = 'CH088',
+            DETAIL = '这台终端没有登记 SM4 密钥，新的无从送达',
             HINT = '先登记现用的密钥：cityhub terminal add --key-file。';
     END IF;
     UPDATE onemap.terminal t SET sm4_next = convert_to(onemap.terminal_key_text(), 'UTF8'),

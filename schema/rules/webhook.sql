@@ -20,12 +20,15 @@ BEGIN
     IF jsonb_typeof(sent->'url') <> 'string' OR length(sent->>'url') > 500
         OR sent->>'url' !~ '^https?://([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[!-"$-~]*)?$' THEN
         RAISE EXCEPTION 'webhook: the url must be https://host/path, without a login or a fragment' USING ERRCODE = 'CH081',
+            DETAIL = '推送 webhook 的地址须为 https://主机/路径，不带账号和片段',
             HINT = '如 https://host.example/events。';
     ELSIF coalesce(sent->>'sign', 'hmac-sha256') NOT IN ('hmac-sha256', 'hmac-sm3') THEN
-        RAISE EXCEPTION 'webhook: sign must be hmac-sha256 or hmac-sm3' USING ERRCODE = 'CH081';
+        RAISE EXCEPTION 'webhook: sign must be hmac-sha256 or hmac-sm3' USING ERRCODE = 'CH081',
+            DETAIL = '推送 webhook 的签名须为 hmac-sha256 或 hmac-sm3';
     ELSIF (SELECT count(*) FROM onemap.webhook w JOIN onemap.subscription s ON s.id = w.subscription_id
            WHERE s.ended_at IS NULL) >= onemap.setting('webhook_most')::int THEN
         RAISE EXCEPTION 'there are % webhooks already', onemap.setting('webhook_most') USING ERRCODE = 'CH081',
+            DETAIL = format('已有 %s 个 webhook', onemap.setting('webhook_most')),
             HINT = '请用游标取，或由管理员放宽 webhook_most。';
     END IF;
 END $$;

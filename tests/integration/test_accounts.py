@@ -1,6 +1,7 @@
 """People and tokens over HTTP: secrets that the hub makes are shown once and work; none is in the database, its log or the hub's; who is no
 administrator is refused, and that is noted."""
 import concurrent.futures
+import re
 
 import pytest
 import requests
@@ -100,3 +101,31 @@ def test_an_alarm_rule_is_changed_with_its_source(shared, boss):
     edited = boss.get("/api/v1/alarm_rules?edited=true").json()["rules"]
     assert [(one["rule"], one["source"], one["threshold"]) for one in edited] == [(rule["rule"], "县环委 12 号", rule["threshold"] + 1)]
     assert shared.database.value("SELECT person FROM onemap.audit_log WHERE action = 'alarm_rule'") == boss.login
+
+
+# What somebody at the page or a program can meet: the path with the method, what is sent, the code.
+REFUSALS = [
+    ("GET devices?subsystem=fire", None, "CH013"), ("GET devices?department=moon", None, "CH013"), ("GET devices?grid_cell=000000000000000", None, "CH013"),
+    ("GET devices?kind=dragon", None, "CH013"), ("GET devices?at=2999-01-01T00:00:00Z", None, "CH065"), ("GET people?department=moon", None, "CH013"),
+    ("GET work/summary?from=2020-01-01&to=2026-01-01", None, "CH013"), ("GET attendance?day=2999-01-01", None, "CH013"), ("GET search?q=a%20b", None, "CH013"),
+    ("GET alarms?rule=nothing", None, "CH013"), ("GET alarms?subsystem=fire", None, "CH013"), ("GET cases?state=nothing", None, "CH013"),
+    ("GET cases?department=moon", None, "CH016"), ("GET cases?from=2026-10-02&to=2026-10-01", None, "CH013"), ("GET cases?category=999", None, "CH013"),
+    ("GET cases?month=2026-10", None, "CH013"), ("GET scores/statistics?from=2026-10-02&to=2026-10-01&by=all", None, "CH030"),
+    ("POST users", {}, "CH013"), ("POST users", {"login": "{me}", "name": "某", "posts": ["viewer"]}, "CH018"),
+    ("POST users", {"login": "x1", "name": "某", "posts": ["king"]}, "CH013"), ("POST users", {"login": "x2", "name": "某", "posts": ["department"]}, "CH013"),
+    ("POST users/{me}/role", {"posts": ["viewer"]}, "CH066"), ("POST users/nobody/revoke", None, "CH013"), ("POST tokens/nothing/revoke", None, "CH013"),
+    ("POST tokens", {"name": "A B", "rights": ["read"], "days": 3}, "CH013"), ("POST tokens", {"name": "x", "rights": ["score"], "days": 3}, "CH013"),
+    ("POST alarm_rules/dust/pm25_high", {"source": "某", "threshold": 1e9}, "CH013"), ("POST alarm_rules/dust/nothing", {"source": "某", "threshold": 1}, "CH013"),
+    ("POST assessments/2026-10/entries", {"department": "moon", "item": "nothing", "score": 1}, "CH030"), ("POST imports/calendar", {"file": 1}, "CH013"),
+]
+
+
+@pytest.mark.parametrize("asked, sent, code", REFUSALS, ids=[f"{place} {asked}" for place, (asked, *_) in enumerate(REFUSALS)])
+def test_a_refusal_is_in_the_language_that_is_asked_for(shared, boss, asked, sent, code):
+    """Its detail, too: what was wrong, in Chinese unless English is asked for."""
+    method, path = asked.replace("{me}", boss.login).split(" ", 1)
+    sent = {key: boss.login if value == "{me}" else value for key, value in sent.items()} if sent is not None else None
+    zh, en = (boss.send(method, f"/api/v1/{path}", json=sent, headers={"Accept-Language": language}).json() for language in ("zh", "en"))
+    assert (zh["code"], en["code"]) == (code, code), (zh, en)
+    assert re.match("[一-龥“]", zh["detail"]), zh
+    assert not re.search("[一-龥]", en["detail"].replace("某", "")), en
