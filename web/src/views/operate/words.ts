@@ -69,7 +69,7 @@ export const t = dictionary(
     lag: "滞后",
     last: "最近入库",
     vendor: "厂商",
-    company: "单位",
+    company: "公司",
     devices: "设备（在线/全部）",
     seen: "最近消息",
     silent: "沉默",
