@@ -1,4 +1,5 @@
-/* gzip.c: libdeflate for what is whole, zlib for what comes piece by piece. Must never loop over more input than it was given. */
+/* gzip.c: libdeflate for what is whole, zlib for what comes piece by piece. Must never loop over more input than it was
+ * given. */
 #include "hub/http/gzip.h"
 
 #include <libdeflate.h>
