@@ -117,8 +117,10 @@ def test_three_counties_and_a_city(city, site, cluster, work_folder, database):
     assert database.value("SELECT count(*) FROM onemap.exchange_county_record") == before
     assert "accepted all as it is" in county.hub.run("upstream", "reconcile").stdout
     assert county.database.value("SELECT asked_at IS NOT NULL FROM onemap.exchange_target")
-    database.query("DELETE FROM onemap.exchange_county_record WHERE county = 'qixian' AND number = (SELECT min(number) FROM onemap.exchange_county_record"
-                   " WHERE county = 'qixian')")
+    # What is lost above, in spite of its guard (a backup of before, say).
+    database.query("ALTER TABLE onemap.exchange_county_record DISABLE TRIGGER ALL; DELETE FROM onemap.exchange_county_record WHERE county = 'qixian'"
+                   " AND number = (SELECT min(number) FROM onemap.exchange_county_record WHERE county = 'qixian');"
+                   " ALTER TABLE onemap.exchange_county_record ENABLE TRIGGER ALL")
     county.database.query("UPDATE onemap.exchange_target SET ask_next_at = '-infinity'")
     county.send()
     county.send()  # the alarm of it is a record, too, and goes up with the next

@@ -155,7 +155,7 @@ static void test_intervals(void **state) {
         "{\"metric\":\"speed_km_h\",\"minimum\":0,\"mean\":-999,\"maximum\":300,\"total\":99999},"
         "{\"metric\":\"nothing\",\"mean\":-999},{\"metric\":\"plate\",\"mean\":-999},"
         "{\"metric\":\"fuel_percent\",\"mean\":101,\"flag\":\"T\"},"
-        "{\"metric\":\"fuel_percent\",\"mean\":101,\"flag\":\"N\"}]}";
+        "{\"metric\":\"load_percent\",\"mean\":999,\"flag\":\"N\"}]}";
     char record[512];
     snprintf(record, sizeof record, text, (long long)FAKE_NOW_MS - 60000);
     struct batch_message *message = take("interval", record, strlen(record));
@@ -173,12 +173,12 @@ static void test_intervals(void **state) {
  */
 static void test_intervals_that_cannot_be(void **state) {
     (void)state;
-    static const char text[] =
-        "{\"device_code\":\"T-1\",\"began_at_ms\":%lld,\"seconds\":3600,\"values\":["
-        "{\"metric\":\"speed_km_h\",\"minimum\":30,\"mean\":20,\"maximum\":10},"
-        "{\"metric\":\"speed_km_h\",\"minimum\":30,\"maximum\":10},{\"metric\":\"speed_km_h\",\"mean\":20,\"maximum\":20},"
-        "{\"metric\":\"speed_km_h\",\"minimum\":30,\"mean\":20,\"flag\":\"D\"},"
-        "{\"metric\":\"speed_km_h\",\"minimum\":0,\"mean\":5,\"maximum\":-999}]}";
+    static const char text[] = "{\"device_code\":\"T-1\",\"began_at_ms\":%lld,\"seconds\":3600,\"values\":["
+                               "{\"metric\":\"speed_km_h\",\"minimum\":30,\"mean\":20,\"maximum\":10},"
+                               "{\"metric\":\"load_percent\",\"minimum\":30,\"maximum\":10},"
+                               "{\"metric\":\"fuel_percent\",\"mean\":20,\"maximum\":20},"
+                               "{\"metric\":\"load_kg\",\"minimum\":30,\"mean\":20,\"flag\":\"D\"},"
+                               "{\"metric\":\"heading_deg\",\"minimum\":0,\"mean\":5,\"maximum\":-999}]}";
     char record[1024];
     snprintf(record, sizeof record, text, (long long)FAKE_NOW_MS);
     struct batch_message *message = take("interval", record, strlen(record));

@@ -51,7 +51,7 @@ export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
       const { page } = window;
       await page.waitForFunction(() => document.querySelectorAll(".operate tbody tr").length > 3);
       const limits = await page.locator(".operate tbody td:nth-child(3)").allInnerTexts();
-      expect(limits.some((limit) => /^above [\d,.]+ ug\/m3, ends at [\d,.]+ ug\/m3/.test(limit)), limits.join("\n"));
+      expect(limits.some((limit) => /^above [\d,.]+ µg\/m³, ends at [\d,.]+ µg\/m³/.test(limit)), limits.join("\n"));
       expect(!limits.some((limit) => /[\u3000-\u303f\uff00-\uffef]/.test(limit)), limits.join("\n"));
       return window;
     },
