@@ -1,5 +1,6 @@
 /* decode_document_check.c: what the values of documents must be beside their type: a table. What the database checks
  * too, it checks for whoever comes another way; here a bad value costs its field alone. */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -117,39 +118,65 @@ void decode_document_entry(struct decoder *decoder, const char *list, const cJSO
     }
 }
 
-static const cJSON *name_of(const struct entry_check *check, const cJSON *entry) {
-    return cJSON_GetObjectItemCaseSensitive(entry, check->named);
+/* An entry of a record's list with the name of what it speaks of. */
+struct named {
+    const char *name;
+    cJSON *entry;
+};
+
+static int by_name(const void *one, const void *other) {
+    return strcmp(((const struct named *)one)->name, ((const struct named *)other)->name);
 }
 
-/* The first member that both have and that is not the same in them; NULL = there is none. */
-static const cJSON *member_of_two(const cJSON *one, const cJSON *other) {
-    const cJSON *member;
-    cJSON_ArrayForEach(member, one) {
-        const cJSON *same = cJSON_GetObjectItemCaseSensitive(other, member->string);
-        if (same != NULL && !cJSON_Compare(member, same, true)) {
-            return member;
+/* The list's entries, by their names; returns how many. A vendor may send a hundred in every record: sorted, they are
+ * compared once each. */
+static size_t named_entries(const struct entry_check *check, cJSON *list, struct named all[DECODE_LIST_MAX]) {
+    size_t count = 0;
+    cJSON *entry;
+    cJSON_ArrayForEach(entry, list) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, check->named));
+        if (name != NULL && count < DECODE_LIST_MAX) {
+            all[count++] = (struct named){name, entry};
+        }
+    }
+    qsort(all, count, sizeof *all, by_name);
+    return count;
+}
+
+/* The first member of entries of one name that another of them says differently; NULL = there is none. */
+static const cJSON *contradiction(const struct named *all, size_t count) {
+    const cJSON *seen[PLAN_FIELDS_MAX], *member;
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++) {
+        cJSON_ArrayForEach(member, all[i].entry) {
+            size_t at = 0;
+            while (at < known && strcmp(seen[at]->string, member->string) != 0) {
+                at++;
+            }
+            if (at < known && !cJSON_Compare(seen[at], member, true)) {
+                return member;
+            }
+            if (at == known && known < PLAN_FIELDS_MAX) {
+                seen[known++] = member;
+            }
         }
     }
     return NULL;
 }
 
-/* An entry behind this one, or NULL, that says something else of the same thing: of what, is `differs`. */
-static const cJSON *contradiction(const struct entry_check *check, const cJSON *entry, const cJSON **differs) {
-    const cJSON *name = name_of(check, entry), *later;
-    for (later = entry->next; later != NULL; later = later->next) {
-        if (cJSON_Compare(name, name_of(check, later), true) && (*differs = member_of_two(entry, later)) != NULL) {
-            break;
-        }
+/* Refuses the entries of one name, and takes them out, if they contradict each other. */
+static void settle_named(struct decoder *decoder, const struct entry_check *check, cJSON *list, const struct named *all,
+                         size_t count) {
+    const cJSON *differs = contradiction(all, count);
+    if (differs == NULL) {
+        return;
     }
-    return later;
-}
-
-static void remove_named(const struct entry_check *check, cJSON *list, cJSON *name) {
-    for (cJSON *entry = list->child, *next; entry != NULL; entry = next) {
-        next = entry->next;
-        if (cJSON_Compare(name, name_of(check, entry), true)) {
-            cJSON_Delete(cJSON_DetachItemViaPointer(list, entry));
-        }
+    char shown[DECODE_SHOWN_MAX];
+    decode_refuse(decoder, PROBLEM_DUPLICATE_FIELD,
+                  "%s: %s %s comes more than once, with different contents (%s); no such entry was taken", check->list,
+                  check->named, text_show(shown, all->name, strlen(all->name)), differs->string);
+    for (size_t i = 0; i < count; i++) {
+        cJSON_Delete(cJSON_DetachItemViaPointer(list, all[i].entry));
     }
 }
 
@@ -157,25 +184,19 @@ void decode_document_lists(struct decoder *decoder, const ProtobufCMessageDescri
     for (size_t i = 0; i < COUNT_OF(entry_checks); i++) {
         const struct entry_check *check = &entry_checks[i];
         cJSON *list = check->named == NULL ? NULL : cJSON_GetObjectItemCaseSensitive(object, check->list);
-        const cJSON *differs = NULL;
-        for (cJSON *entry = list == NULL ? NULL : list->child, *next; entry != NULL; entry = next) {
-            next = entry->next;
-            if (contradiction(check, entry, &differs) == NULL) {
-                continue;
-            }
-            char shown[DECODE_SHOWN_MAX];
-            cJSON *name = cJSON_Duplicate(name_of(check, entry), false);
-            const char *text = cJSON_GetStringValue(name);
-            decoder->at = decode_field_by_name(record, check->list, strlen(check->list));
-            decode_refuse(decoder, PROBLEM_DUPLICATE_FIELD,
-                          "%s: %s %s comes more than once, with different contents (%s); no such entry was taken",
-                          check->list, check->named, text == NULL ? "" : text_show(shown, text, strlen(text)),
-                          differs->string);
-            remove_named(check, list, name);
-            cJSON_Delete(name);
-            next = list->child;
+        if (list == NULL) {
+            continue;
         }
-        if (list != NULL && list->child == NULL) {
+        struct named all[DECODE_LIST_MAX];
+        size_t count = named_entries(check, list, all);
+        decoder->at = decode_field_by_name(record, check->list, strlen(check->list));
+        for (size_t from = 0, to = 0; from < count; from = to) {
+            while (to < count && strcmp(all[from].name, all[to].name) == 0) {
+                to++;
+            }
+            settle_named(decoder, check, list, &all[from], to - from);
+        }
+        if (list->child == NULL) {
             cJSON_DeleteItemFromObjectCaseSensitive(object, check->list);
         }
     }
