@@ -37,7 +37,7 @@ $$;
 COMMENT ON FUNCTION onemap.sanitation_weighings(date) IS
     'Weighings and tonnes of a local day per transfer station and kind of waste; of records with the same weighing_number the '
     'last counts; net_kg, else gross less tare';
-GRANT EXECUTE ON FUNCTION onemap.sanitation_weighings(date) TO cityhub_hub, cityhub_api, cityhub_read;
+GRANT EXECUTE ON FUNCTION onemap.sanitation_weighings(date) TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.sanitation_routes(from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, driven_km float8, swept_km float8, sprayed_km float8, sweeping_s float8)

@@ -447,8 +447,9 @@ COMMENT ON FUNCTION onemap.calendar_sweep() IS
     'Keeps the calendar at least 1000 days ahead; days without a notice count as a plain week';
 INSERT INTO onemap.sweep (function_name) VALUES ('calendar_sweep') ON CONFLICT DO NOTHING;
 GRANT EXECUTE ON FUNCTION onemap.clock_position(text, timestamptz), onemap.clock_add(text, timestamptz, numeric),
-    onemap.clock_between(text, timestamptz, timestamptz), onemap.unit_clock(text, text), onemap.unit_seconds(numeric, text),
-    onemap.department_schedule(int), onemap.deadline(timestamptz, numeric, text, int) TO cityhub_hub, cityhub_api, cityhub_read;
+    onemap.clock_between(text, timestamptz, timestamptz), onemap.clock_name(text, text), onemap.unit_clock(text, text),
+    onemap.unit_seconds(numeric, text), onemap.department_schedule(int), onemap.deadline(timestamptz, numeric, text, int)
+    TO cityhub_hub, cityhub_api, cityhub_read;
 
 -- ---- what people see and ask by commands, see command.sql ----
 

@@ -181,4 +181,3 @@ COMMENT ON FUNCTION onemap.case_report_from_subsystem(text, text, jsonb) IS
     'Opens a case from a decoded CaseRecord of a subsystem (proto/common.proto); its own time and severity become the reason, a '
     'title too long for one begins the description; '
     'CH002 for an unknown device or category';
-GRANT EXECUTE ON FUNCTION onemap.case_report_from_subsystem(text, text, jsonb) TO cityhub_hub;

@@ -207,7 +207,7 @@ CREATE OR REPLACE FUNCTION onemap.partition_day(name name) RETURNS date LANGUAGE
         THEN make_date(left(right(name, 8), 4)::int, left(right(name, 4), 2)::int, right(name, 2)::int) END
 $$;
 COMMENT ON FUNCTION onemap.partition_day(name) IS 'The day of a partition by its name';
-GRANT EXECUTE ON FUNCTION onemap.partition_day(name) TO cityhub_hub;
+GRANT EXECUTE ON FUNCTION onemap.partition_day(name) TO cityhub_hub, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.partition_days() RETURNS SETOF date
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -56,7 +56,7 @@ CREATE OR REPLACE FUNCTION onemap.packed_newest() RETURNS date LANGUAGE sql STAB
     SELECT (now() AT TIME ZONE 'UTC')::date - 2
 $$;
 COMMENT ON FUNCTION onemap.packed_newest() IS 'The last day that may be packed: those after it are written to all the time';
-GRANT EXECUTE ON FUNCTION onemap.packed_newest() TO cityhub_hub;
+GRANT EXECUTE ON FUNCTION onemap.packed_newest() TO cityhub_hub, cityhub_read;
 
 -- Of many keys of a device's day what lies between them is unpacked in one go, of few each alone.
 CREATE OR REPLACE FUNCTION onemap.packed_windows(kind "char", devices int[], times timestamptz[])

@@ -38,7 +38,8 @@ END $$;
 COMMENT ON FUNCTION onemap.daily_aggregate(date, int[]) IS
     'Daily rollups of a day of the county from its hours, of the named devices or of all: also of the running day, which '
     'observation_daily does not have';
-GRANT EXECUTE ON FUNCTION onemap.daily_aggregate(date, int[]) TO cityhub_hub, cityhub_api, cityhub_read;
+GRANT EXECUTE ON FUNCTION onemap.daily_aggregate(date, int[]), onemap.exact_whole(float8), onemap.exact_part(float8),
+    onemap.exact_sum(numeric, numeric) TO cityhub_hub, cityhub_api, cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.rollup_days_end() RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

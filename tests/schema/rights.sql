@@ -1,6 +1,6 @@
 -- Who may read and write what, table by table: a new table or view belongs into one of these lists, so that it is decided.
 BEGIN;
-SELECT plan(21);
+SELECT plan(22);
 CREATE TEMP VIEW relation AS
     SELECT c.oid, c.relname::text AS name FROM pg_catalog.pg_class c
     WHERE c.relnamespace = 'onemap'::regnamespace AND c.relkind IN ('r', 'p', 'v') AND NOT c.relispartition;
@@ -66,6 +66,13 @@ BEGIN
 END $$;
 SELECT is(pg_temp.unreadable('cityhub_hub') || pg_temp.unreadable('cityhub_read') || pg_temp.unreadable('cityhub_api')
     || pg_temp.unreadable('cityhub_exchange'), '{}', 'what a role may read, it can');
+-- So do functions that are not SECURITY DEFINER: whoever may call one may call what it calls.
+SELECT is((SELECT array_agg(DISTINCT concat_ws(' ', r.role, p.proname, c.name[1]))
+    FROM pg_catalog.pg_proc p CROSS JOIN regexp_matches(concat(p.prosrc, pg_get_function_sqlbody(p.oid)), 'onemap\.([a-z0-9_]+)\(', 'g') c (name),
+        unnest('{cityhub_hub,cityhub_read,cityhub_api,cityhub_exchange}'::text[]) r (role)
+    WHERE p.pronamespace = 'onemap'::regnamespace AND NOT p.prosecdef AND has_function_privilege(r.role, p.oid, 'EXECUTE')
+        AND (SELECT NOT bool_or(has_function_privilege(r.role, q.oid, 'EXECUTE')) FROM pg_catalog.pg_proc q
+             WHERE q.pronamespace = 'onemap'::regnamespace AND q.proname = c.name[1])), NULL, 'what a role may call, it can');
 CREATE TABLE onemap.made_by_test (id int);
 SELECT ok(NOT has_table_privilege('cityhub_read', 'onemap.made_by_test', 'SELECT'), 'as a new one shows');
 
