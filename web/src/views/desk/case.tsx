@@ -28,6 +28,9 @@ const said = (rows: Fact[]): Fact[] => rows.filter(([, value]) => value !== null
 export const roleName = (words: CaseWords, role: string): string => coded(role, words.roles.find((one) => one.role === role)?.name_zh);
 export const stateName = (words: CaseWords, state: string): string => coded(state, words.states.find((one) => one.state === state)?.name_zh);
 
+/** What the handling has taken, in the limit's own unit (a working day has as many hours as its clock says), not more than it was. */
+const usedOfLimit = (clock: NonNullable<Detail["clock"]>): number => Math.floor((clock.used_s / Math.max(1, clock.limit_s)) * clock.limit_value * 10) / 10;
+
 /** What is left as the list has it, until the deadline; and used against allowed by the clock that the limit goes by: for that one nights and holidays do not
  * count. */
 function Clock({ one }: { one: Detail }): JSX.Element {
@@ -45,7 +48,7 @@ function Clock({ one }: { one: Detail }): JSX.Element {
       ) : (
         <>
           <meter min={0} max={1} high={0.8} value={used} aria-label={t("clock")} />
-          <span class="quiet">{t("clockUsed", duration(clock.used_s), `${numberText(clock.limit_value)} ${wordOf(t, UNITS, clock.limit_unit)}`)}</span>
+          <span class="quiet">{t("clockUsed", numberText(usedOfLimit(clock)), `${numberText(clock.limit_value)} ${wordOf(t, UNITS, clock.limit_unit)}`)}</span>
         </>
       )}
       {deadlines.map(
