@@ -23,6 +23,8 @@ static struct lane_metrics *lanes[METRICS_LANES_MAX];
 static size_t lane_count;
 static struct route_metrics *routes[METRICS_ROUTES_MAX];
 static size_t route_count;
+static struct job_metrics jobs[METRICS_JOBS_MAX];
+static size_t job_count;
 
 /* A batch has 5000 records by default and one message may make it larger. */
 static const double batch_record_bounds[] = {1, 10, 50, 100, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
@@ -196,7 +198,21 @@ struct route_metrics *metrics_route_add(const char *route) {
     return metrics;
 }
 
+struct job_metrics *metrics_job_add(const char *name) {
+    size_t at = 0;
+    while (at < job_count && strcmp(jobs[at].name, name) != 0) {
+        at++;
+    }
+    if (at == METRICS_JOBS_MAX) {
+        return NULL;
+    }
+    job_count = at == job_count ? at + 1 : job_count;
+    jobs[at] = (struct job_metrics){.name = name, .due_at_ms = clock_now_ms()};
+    return &jobs[at];
+}
+
 void metrics_free(void) {
+    job_count = 0;
     gateway_metrics_free();
     while (route_count > 0) {
         free(routes[--route_count]);
@@ -338,6 +354,15 @@ static void put_histograms(struct buffer *text) {
     put_head(text, "cityhub_commit_seconds", "From handing a batch to a writer to its commit.", "histogram");
     for (size_t i = 0; i < lane_count; i++) {
         put_lane_histogram(text, "cityhub_commit_seconds", lanes[i], &lanes[i]->commit_s);
+    }
+}
+
+static void put_jobs(struct buffer *text) {
+    put_head(text, "cityhub_job_overdue_seconds",
+             "Since a periodic job should have come through once more, 0 = it has: what it reads or does is that old.",
+             "gauge");
+    for (size_t i = 0; i < job_count; i++) {
+        buffer_format(text, "cityhub_job_overdue_seconds{job=\"%s\"} %.3f\n", jobs[i].name, age_s(jobs[i].due_at_ms));
     }
 }
 
@@ -484,6 +509,7 @@ char *metrics_text(void) {
     put_hub(&text);
     put_lanes(&text);
     put_histograms(&text);
+    put_jobs(&text);
     put_routes(&text);
     gateway_metrics_text(&text);
     put_process(&text);

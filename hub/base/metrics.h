@@ -9,7 +9,7 @@
 
 #include "hub/base/text.h"
 
-enum { HISTOGRAM_BUCKETS_MAX = 16, METRICS_LANES_MAX = 256, METRICS_ROUTES_MAX = 256 };
+enum { HISTOGRAM_BUCKETS_MAX = 16, METRICS_LANES_MAX = 256, METRICS_ROUTES_MAX = 256, METRICS_JOBS_MAX = 16 };
 
 /* Cumulative counts are made when shown: counts[i] has what fell into (bounds[i - 1], bounds[i]], counts[bound_count]
  * the rest. */
@@ -94,6 +94,11 @@ struct hub_metrics {
 };
 extern struct hub_metrics hub_metrics;
 
+struct job_metrics {
+    const char *name;
+    int64_t due_at_ms; /* Unix time by which it is to come through once more */
+};
+
 /* Seconds since the oldest message arrived that the lane has not stored yet; 0 = there is none. */
 double metrics_lane_lag_s(const struct lane_metrics *lane);
 
@@ -104,6 +109,8 @@ size_t metrics_lane_count(void);
 struct lane_metrics *metrics_lane_at(size_t index);
 /* Likewise for a route. */
 struct route_metrics *metrics_route_add(const char *route);
+/* Likewise for a periodic job; one of a name. */
+struct job_metrics *metrics_job_add(const char *name);
 /* Seconds of all requests, by histogram. */
 extern struct histogram metrics_request_s;
 void metrics_free(void);

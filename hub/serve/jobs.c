@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "hub/base/buffer.h"
+#include "hub/base/clock.h"
 #include "hub/base/closing.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
@@ -45,6 +46,7 @@ struct job {
     int64_t rest_percent; /* of the time it took, that it rests at the least: what grows with a table takes no more */
     uint64_t due_at;      /* uv_now */
     uint64_t began_at;
+    struct job_metrics *metrics;
 };
 
 /* One connection and the jobs that run on it. */
@@ -327,6 +329,13 @@ static void job_result(void *user, int statement, const PGresult *result) {
     }
 }
 
+/* It has done what there was to do: more is expected when it is due, and not before. */
+static void job_through(const struct job *job, uint64_t now) {
+    if (job->metrics != NULL) {
+        job->metrics->due_at_ms = clock_now_ms() + (int64_t)(job->due_at - now);
+    }
+}
+
 static void job_done(void *user, const struct postgres_error *error) {
     struct runner *runner = user;
     hub_metrics.jobs_run++;
@@ -341,6 +350,9 @@ static void job_done(void *user, const struct postgres_error *error) {
     uint64_t now = uv_now(runner->jobs->loop);
     uint64_t rested_at = now + (now - runner->running->began_at) * (uint64_t)runner->running->rest_percent / 100;
     runner->running->due_at = runner->running->due_at > rested_at ? runner->running->due_at : rested_at;
+    if (error == NULL) {
+        job_through(runner->running, now);
+    }
     runner->running = NULL;
 }
 
@@ -356,6 +368,7 @@ static void runner_advance(struct runner *runner) {
         buffer_reset(&runner->sql, 4096);
         runner->copy_count = 0;
         if (!job->build(runner)) {
+            job_through(job, now);
             continue;
         }
         const char *sql = buffer_string(&runner->sql);
@@ -383,7 +396,8 @@ static void tick(uv_timer_t *timer) {
 }
 
 static void job_add(struct runner *runner, const struct job *job) {
-    runner->list[runner->count++] = *job;
+    runner->list[runner->count] = *job;
+    runner->list[runner->count++].metrics = metrics_job_add(job->name);
 }
 
 static void jobs_list(struct jobs *jobs) {

@@ -76,6 +76,17 @@ def test_lag_is_the_age_of_what_is_not_stored(hub, site, database):
     wait_until(lambda: hub.metric("cityhub_lag_seconds", subsystem="dust") == 0, 30, "and is none once all is stored")
 
 
+def test_figures_that_are_old_are_told(hub, site, database):
+    """What jobs read or do stays as it was while they fail: devices online, open alarms, the quarantine; that shows."""
+    hub, _ = hub
+    wait_until(lambda: hub.metric("cityhub_job_overdue_seconds", job="gauges") == 0, 30, "the figures are read")
+    database.query("REVOKE SELECT ON onemap.quarantine_day FROM cityhub_hub")
+    wait_until(lambda: hub.metric("cityhub_job_overdue_seconds", job="gauges") > 3, 30, "they are old")
+    assert hub.metric("cityhub_job_overdue_seconds", job="feed") < 3
+    database.query("GRANT SELECT ON onemap.quarantine_day TO cityhub_hub")
+    wait_until(lambda: hub.metric("cityhub_job_overdue_seconds", job="gauges") == 0, 30, "they are read again")
+
+
 def test_replay_undoes_no_correction(hub, site, database):
     hub, moment = hub
     client = site.client("dust")

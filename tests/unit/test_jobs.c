@@ -5,7 +5,10 @@
 #include "fake_postgres.h"
 #include "fake_world.h"
 
+#include <time.h>
+
 #include "hub/base/count.h"
+#include "hub/base/metrics.h"
 #include "hub/serve/jobs.h"
 
 struct pacing {
@@ -156,6 +159,19 @@ static void test_not_listening(void **state) {
     assert_int_equal(counts[3], 1);
 }
 
+/* Whether it should have come through by now, as /metrics tells. */
+static void expect_overdue(const char *job, bool overdue) {
+    char line[64];
+    struct timespec moment = {.tv_nsec = 5000000};
+    nanosleep(&moment, NULL);
+    char *text = metrics_text();
+    snprintf(line, sizeof line, "\ncityhub_job_overdue_seconds{job=\"%s\"} ", job);
+    const char *at = strstr(text, line);
+    assert_non_null(at);
+    assert_int_equal(strtod(at + strlen(line), NULL) > 0, overdue);
+    free(text);
+}
+
 /* A job that fails, or is lost with its connection, is told, and comes again when it is due. */
 static void test_failures(void **state) {
     struct pacing *pacing = *state;
@@ -171,9 +187,20 @@ static void test_failures(void **state) {
     captured_expect(said, "event=job_failed job=rollup sqlstate=- reason=\"made to be lost\"");
     assert_int_equal(pacing->dropped, 0);
     assert_int_equal(hub_metrics.jobs_failed, 2);
+    expect_overdue("partitions", true);
+    expect_overdue("delivery", false);
+    expect_overdue("rollup", true);
     PLAY(loop, slow(), {.expects = "presence_sweep"}, {.expects = "sweep_run"}, {.expects = "calendar_warning"},
          {.expects = "pack_step"}, {.expects = "rollup_run"});
     assert_in_range(fake_loop_passed() - failed_at, 9000, 10200);
+    expect_overdue("rollup", false);
+    expect_overdue("partitions", true);
+    expect_overdue("gauges", true);       /* which has no answer */
+    expect_overdue("device_state", true); /* which waits for it */
+    PLAY(loop, quick(), {.expects = "onemap.quarantine_day", .answers = {ANSWER("count", 5, "1", "2", "3", "4", "5")}});
+    fake_loop_pass(loop, 100);
+    expect_overdue("gauges", false);
+    expect_overdue("device_state", false); /* there was nothing to do */
 }
 
 /* While there is something to pack, step follows step; then it is asked now and then. */
