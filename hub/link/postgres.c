@@ -48,7 +48,7 @@ struct postgres {
     int socket, watched; /* watched: for these events of uv_poll, 0 = not now */
     uv_timer_t timer;
     unsigned backoff_ms;
-    char setup_text[768];
+    char setup_text[POSTGRES_SESSION_TEXT + 384];
     struct postgres_job job;
     struct prepared_statement *prepared;
     char statement[PREPARED_NAME]; /* under which the job's statement is prepared; "" = it is not */

@@ -34,11 +34,16 @@ void postgres_parameters_set(struct postgres_parameters *parameters, const char 
 }
 
 const char *postgres_session_text(char text[static POSTGRES_SESSION_TEXT], int64_t statement_timeout_s) {
-    /* client_connection_check_interval: what was killed must not have its statement run on and hold its locks. A commit
-     * is a commit, whatever the role or the database was altered to; what waits for more (remote_apply) stays. */
+    /* client_connection_check_interval: what was killed must not have its statement run on and hold its locks. Whatever
+     * the server, the role or the database was altered to, a commit is a commit (what waits for more, remote_apply,
+     * stays), a backslash in a message's text is a backslash, numbers and times are told whole and in one form, and who
+     * waited for a lock sees what its holder has committed. */
     snprintf(text, POSTGRES_SESSION_TEXT,
              "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
              " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local');"
+             " SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed';"
+             " SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
+             " SET bytea_output = 'hex';"
              " SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET client_connection_check_interval = '2s'",
              (long long)statement_timeout_s);
     return text;

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { POSTGRES_PARAMETERS = 9, POSTGRES_SESSION_TEXT = 384 };
+enum { POSTGRES_PARAMETERS = 9, POSTGRES_SESSION_TEXT = 640 };
 
 /* For PQconnectdbParams and PQconnectStartParams with expand_dbname 1. Points into itself: it is filled where it stays.
  */
@@ -18,9 +18,9 @@ struct postgres_parameters {
 void postgres_parameters_set(struct postgres_parameters *parameters, const char *conninfo, int64_t connect_timeout_s,
                              const char *format, ...) __attribute__((format(printf, 4, 5)));
 
-/* Writes the statements that a session begins with, the last a SET: commits wait for the disk, time zone UTC, the
- * statement timeout (seconds, 0 = none), and that the server gives up a statement within seconds whose client has gone.
- * Returns `text`. */
+/* Writes the statements that a session begins with, the last a SET: commits wait for the disk, what decides how
+ * literals are read, values told and locks waited for is PostgreSQL's default, time zone UTC, the statement timeout
+ * (seconds, 0 = none), and the server gives up a statement within seconds whose client has gone. Returns `text`. */
 const char *postgres_session_text(char text[static POSTGRES_SESSION_TEXT], int64_t statement_timeout_s);
 
 #endif

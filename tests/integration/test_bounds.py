@@ -182,21 +182,35 @@ def test_kind_is_known_at_once(shared):
     assert tracks == 0
 
 
-# ---- a commit is a commit
+# ---- sessions are what the hub takes them for, whatever its login was altered to
 
-def test_commits_wait_for_the_disk(site, database):
-    database.query("ALTER ROLE cityhub_daemon SET synchronous_commit = off")
+ALTERED = {"synchronous_commit": ("off", "on"), "standard_conforming_strings": ("off", "on"), "bytea_output": ("escape", "hex"),
+           "default_transaction_isolation": ("serializable", "read committed"), "extra_float_digits": ("-10", "1"),
+           "DateStyle": ("German", "ISO, YMD"), "IntervalStyle": ("sql_standard", "postgres"), "TimeZone": ("Asia/Shanghai", "UTC")}
+
+
+def test_sessions_of_an_altered_login(site, database):
+    for name, (altered, _) in ALTERED.items():
+        database.query(f"ALTER ROLE cityhub_daemon SET {name} = '{altered}'")
     try:
-        database.query("CREATE TABLE public.seen (setting text)")
+        database.query("CREATE TABLE public.seen (name text, setting text)")
         database.query("GRANT INSERT ON public.seen TO cityhub_hub")
-        database.query("CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN"
-                       " INSERT INTO public.seen VALUES (current_setting('synchronous_commit')); RETURN NULL; END$$")
+        database.query("CREATE FUNCTION public.see() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO public.seen"
+                       f" SELECT s, current_setting(s) FROM unnest('{{{','.join(ALTERED)}}}'::text[]) s; RETURN NULL; END$$")
         database.query("CREATE TRIGGER see AFTER INSERT ON onemap.batch_log FOR EACH ROW EXECUTE FUNCTION public.see()")
+        expected = {(name, setting) for name, (_, setting) in ALTERED.items()}
         hub = site.hub()
-        assert site.client("gas").send("telemetry", [reading("d")])["accepted"] == 1
-        assert set(database.query("DELETE FROM public.seen RETURNING setting")) == {("on",)}
+        client = site.client("gas")
+        assert client.send("telemetry", [reading("d")])["accepted"] == 1
+        assert set(database.query("DELETE FROM public.seen RETURNING name, setting")) == expected
+        # What a vendor writes is text, and never a piece of a statement.
+        name = "路口\\' || pg_sleep(60) || E'\\x41"
+        assert client.send("inventory", [{"device_code": "d", "kind": "meter", "name": name}])["rejected"] == 0
+        assert database.value("SELECT name_zh FROM onemap.device WHERE code = 'd'") == name
         database.query("CREATE TRIGGER see AFTER INSERT ON onemap.audit_log FOR EACH ROW EXECUTE FUNCTION public.see()")
+        database.query("DELETE FROM public.seen")
         hub.run("vendor", "add", "--subsystem", "dust", "--vendor", "acme")
-        assert set(database.query("SELECT setting FROM public.seen")) == {("on",)}, "nor does a command's go before"
+        assert set(database.query("SELECT name, setting FROM public.seen")) == expected, "nor is a command's another"
     finally:
-        database.query("ALTER ROLE cityhub_daemon RESET synchronous_commit")
+        for name in ALTERED:
+            database.query(f"ALTER ROLE cityhub_daemon RESET {name}")

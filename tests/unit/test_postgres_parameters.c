@@ -52,6 +52,9 @@ static void test_session(void **state) {
                         "SELECT pg_catalog.set_config('synchronous_commit', 'on', false)"
                         " WHERE pg_catalog.current_setting('synchronous_commit') IN"
                         " ('off', 'local');"
+                        " SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed';"
+                        " SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
+                        " SET bytea_output = 'hex';"
                         " SET TimeZone = 'UTC'; SET statement_timeout = '60s';"
                         " SET client_connection_check_interval = '2s'");
     assert_non_null(strstr(postgres_session_text(text, INT64_MAX),
