@@ -152,8 +152,10 @@ static void count_batch(const struct slot *slot) {
     histogram_observe(&metrics->batch_records, job->batch->records);
     histogram_observe(&metrics->commit_s, (double)(uv_hrtime() - job->submitted_at) / 1e9);
     for (size_t i = 0; i < job->batch->operation_count; i++) {
-        hub_metrics.alarms_opened += job->batch->operations[i].action == ALARM_OPEN;
-        hub_metrics.alarms_closed += job->batch->operations[i].action == ALARM_CLOSE;
+        const struct alarm_operation *operation = &job->batch->operations[i];
+        bool applied = !job->batch->messages[operation->message].refused;
+        hub_metrics.alarms_opened += applied && operation->action == ALARM_OPEN;
+        hub_metrics.alarms_closed += applied && operation->action == ALARM_CLOSE;
     }
 }
 

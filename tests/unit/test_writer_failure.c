@@ -454,6 +454,31 @@ static void test_suspected_innocent(void **state) {
     }
 }
 
+/* What a refused message would have changed is not counted: its alarms were not opened. */
+static void test_alarms_of_a_refused_message(void **state) {
+    (void)state;
+    struct writing *writing = writing_begin(1);
+    struct device *device = fake_world_device(writing->world, "T-1", 5);
+    uint64_t opened = hub_metrics.alarms_opened, closed = hub_metrics.alarms_closed;
+    for (uint32_t m = 0; m < 2; m++) {
+        writing_message(writing, 0, "m", device, FAKE_NOW_MS + m);
+        for (int closes = 0; closes < 2; closes++) {
+            const struct alarm_operation operation = {
+                .device = device, .rule_id = 1, .action = closes ? ALARM_CLOSE : ALARM_OPEN, .message = m};
+            assert_int_equal(batch_operation_add(&writing->written[0].batch, &operation), 0);
+        }
+    }
+    writing_submit(writing, 0);
+    PLAY(&writing->world->loop, one(), {.expects = "partition_ensure"},
+         {.expects = "COPY onemap.observation", .sqlstate = "22003"},
+         {.expects = "COPY onemap.observation", .sqlstate = "22003"},
+         {.expects = "COPY pg_temp.quarantine_stage", .lacks = "alarm_apply"}, {.expects = "alarm_apply"});
+    expect_committed(writing, 1);
+    assert_int_equal(hub_metrics.alarms_opened - opened, 1);
+    assert_int_equal(hub_metrics.alarms_closed - closed, 1);
+    writing_end(writing);
+}
+
 /* One that was refused for what it holds stays refused, whatever the moment. */
 static void test_suspected_guilty(void **state) {
     (void)state;
@@ -561,6 +586,7 @@ int main(void) {
         cmocka_unit_test(test_mended_too_often),
         cmocka_unit_test(test_duplicate_when_settling),
         cmocka_unit_test(test_suspicious),
+        cmocka_unit_test(test_alarms_of_a_refused_message),
         cmocka_unit_test(test_suspected_innocent),
         cmocka_unit_test(test_suspected_guilty),
         cmocka_unit_test(test_quarantine_refused),
