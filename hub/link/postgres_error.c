@@ -39,8 +39,16 @@ bool postgres_error_transient(const struct postgres_error *error) {
 }
 
 int postgres_error_patience(const struct postgres_error *error) {
-    bool too_long = strcmp(error->sqlstate, "57014") == 0;
-    return too_long ? 1 : strncmp(error->sqlstate, "XX", 2) == 0 ? 4 : 0;
+    static const struct {
+        const char *begin;
+        int patience;
+    } suspicious[] = {{"57014", 1}, {"XX", 4}, {"53200", 60}, {"53400", 60}};
+    for (size_t i = 0; i < COUNT_OF(suspicious); i++) {
+        if (strncmp(error->sqlstate, suspicious[i].begin, strlen(suspicious[i].begin)) == 0) {
+            return suspicious[i].patience;
+        }
+    }
+    return error->sqlstate[0] == '\0' ? 20 : 0;
 }
 
 bool postgres_error_misfit(const struct postgres_error *error) {

@@ -17,8 +17,9 @@ struct postgres_error {
 bool postgres_error_transient(const struct postgres_error *error);
 
 /* How many failures of this kind in a row are taken for the server's bad moment, if one message alone is stored: with
- * one more they are taken for that message's fault. It may need more than statement_timeout allows (57014), or hit an
- * error within the server (class XX). 0 = no number of them is. */
+ * one more they are taken for that message's fault. It may need more than statement_timeout allows (57014), hit an
+ * error within the server (class XX), need more memory or temporary files than there are (53200, 53400), or end the
+ * server's process (the connection is lost). 0 = no number of them is. */
 int postgres_error_patience(const struct postgres_error *error);
 
 /* True if the database is not what this build expects: an object, a right or the schema is missing. */

@@ -18,8 +18,9 @@
 enum {
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
-    MENDS_MAX = 3,     /* of a transaction at once, without waiting */
-    TROUBLE_MS = 5000, /* of failures alone, before it is called trouble */
+    MENDS_MAX = 3,       /* of a transaction at once, without waiting */
+    LOSSES_TOGETHER = 2, /* of the connection, in a row, before a batch is divided */
+    TROUBLE_MS = 5000,   /* of failures alone, before it is called trouble */
     TROUBLE_BYTES = 200,
     YIELD_NS = 1000000000, /* so long a batch lets others pass */
 };
@@ -55,7 +56,7 @@ struct slot {
     bool found;   /* STEP_VERIFY's answer */
     int mends;    /* what was wrong with the transaction, and was put right */
     /* Failures of this slice in a row that may be the server's or a message's (postgres_error_patience). */
-    int suspicions;
+    int suspicions, patience;
     bool suspected;                /* its one message was refused for them ... */
     struct batch_message innocent; /* ... and was this before */
     unsigned backoff_ms;
@@ -216,6 +217,10 @@ static bool refuse_message(const struct slot *slot, const struct postgres_error 
                  "the database takes longer for it than the %lld s that a statement has%s%.100s; send smaller messages",
                  (long long)slot->writer->config->database_statement_timeout_s, error->where[0] == '\0' ? "" : ": ",
                  error->where);
+    } else if (error->sqlstate[0] == '\0') {
+        snprintf(reason, sizeof reason,
+                 "the database's session ended each time it was to be stored; send smaller messages, and tell the hub's"
+                 " keepers");
     } else if (strncmp(error->sqlstate, "23", 2) == 0) {
         /* What a constraint says names tables and constraints: that is for the log, not for the vendor. */
         snprintf(reason, sizeof reason,
@@ -247,27 +252,36 @@ static void data_fault(struct slot *slot, const struct postgres_error *error) {
     slot_advance(slot);
 }
 
-/* It took too long, or broke something within the server: a message's doing or the server's bad moment. Several are
- * divided, and one that fails so alone, again and again, is refused. If then not even that can be stored it was the
- * server's, and the message is as it was. */
-static void suspect(struct slot *slot, const struct postgres_error *error) {
+/* It took too long, broke something within the server, needed more than it has, or ended its process: a message's doing
+ * or the server's bad moment. Several are divided (when a connection is lost not at once: that is the server's as a
+ * rule), and one that fails so alone, again and again, is to be refused. If then not even that can be stored it was the
+ * server's, and the message is as it was. False = what the slice holds is not at fault, so far. */
+static bool suspect(struct slot *slot, const struct postgres_error *error) {
     struct batch_message *message = &slot->slice.batch->messages[slot->slice.first];
+    int patience = postgres_error_patience(error);
+    slot->suspicions = patience == slot->patience ? slot->suspicions : 0; /* each kind of failure for itself */
+    slot->patience = patience;
     if (slot->slice.last - slot->slice.first > 1) {
-        data_fault(slot, error);
-    } else if (message->refused) {
+        if (error->sqlstate[0] == '\0' && slot->suspicions++ < LOSSES_TOGETHER) {
+            return false;
+        }
+        slot->suspicions = 0;
+        return true;
+    }
+    if (message->refused) {
         if (slot->suspected) {
             *message = slot->innocent;
             slot->suspected = false;
             slot->suspicions = 0;
         }
-        retry_later(slot, error->message);
-    } else if (slot->suspicions++ < postgres_error_patience(error)) {
-        retry_later(slot, error->message);
-    } else {
-        slot->innocent = *message;
-        slot->suspected = true;
-        data_fault(slot, error);
+        return false;
     }
+    if (slot->suspicions++ < patience) {
+        return false;
+    }
+    slot->innocent = *message;
+    slot->suspected = true;
+    return true;
 }
 
 /* 23505: some row is there already. */
@@ -310,7 +324,11 @@ static void slot_failed(struct slot *slot, const struct postgres_error *error) {
     slot->unsure = slot->unsure || (committing && error->sqlstate[0] == '\0');
     slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
     if (storing && !slot->unsure && postgres_error_patience(error) > 0) {
-        suspect(slot, error);
+        if (suspect(slot, error)) {
+            data_fault(slot, error);
+        } else {
+            retry_later(slot, error->message);
+        }
     } else if (!storing || postgres_error_transient(error)) {
         retry_later(slot, error->message); /* nobody's data is at fault */
     } else if (strcmp(error->sqlstate, "23505") == 0) {
@@ -321,6 +339,8 @@ static void slot_failed(struct slot *slot, const struct postgres_error *error) {
 }
 
 /* ---- steps ---- */
+
+static const struct postgres_error lost = {.message = "the connection to the database was lost"};
 
 static void step_result(void *user, int statement, const PGresult *result) {
     struct slot *slot = user;
@@ -385,9 +405,13 @@ static void step_done(void *user, const struct postgres_error *error) {
             slot->settle = true; /* what is there already is of another batch */
             slice_stamp(&slot->slice);
         }
+        slot->step = STEP_PREPARE;
         slot->doubted = !slot->again;
         slot->unsure = slot->again = false;
-        slot->step = STEP_PREPARE;
+        if (slot->doubted && suspect(slot, &lost)) {
+            data_fault(slot, &lost);
+            return;
+        }
         break;
     default:
         slot->step = STEP_PREPARE;

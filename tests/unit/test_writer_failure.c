@@ -383,6 +383,8 @@ static const struct {
      " PERFORM; send smaller messages",
      2},
     {"XX000", "the database refuses it (SQLSTATE XX000): made to fail", 5},
+    {"53200", "the database refuses it (SQLSTATE 53200): made to fail", 61},
+    {"53400", "the database refuses it (SQLSTATE 53400): made to fail", 61},
 };
 
 static struct fake_act suspicious_act(size_t i, const char *expects) {
@@ -432,6 +434,44 @@ static void test_suspicious(void **state) {
     }
 }
 
+/* One that ends the server's process each time: the same, once it is known each time that nothing was committed. Where
+ * the refusal's connection is lost, too, it was the server's. */
+static void test_lost_again_and_again(void **state) {
+    (void)state;
+    struct writing *writing = writing_begin(1);
+    uv_loop_t *loop = &writing->world->loop;
+    struct device *device = fake_world_device(writing->world, "T-1", 5);
+    static const char *const names[] = {"m0", "m1", "m2"};
+    for (int m = 0; m < 3; m++) {
+        writing_message(writing, 0, names[m], device, FAKE_NOW_MS + m);
+    }
+    writing_submit(writing, 0);
+    PLAY(loop, one(), {.expects = "partition_ensure"});
+    for (int turn = 0; turn < 3; turn++) {
+        PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = ""}, {.expects = ASKED});
+    }
+    PLAY(loop, one(), {.expects = "COPY onemap.observation"}); /* m0 alone */
+    assert_int_equal(writing->world->metrics->records_committed, 1);
+    for (int moment = 0; moment < 2; moment++) {
+        for (int turn = 0; turn < 21; turn++) {
+            PLAY(loop, one(), {.expects = "COPY onemap.observation", .lacks = "quarantine", .sqlstate = ""},
+                 {.expects = ASKED});
+        }
+        fake_postgres_await(loop, one());
+        expect_refused("m1", "the database's session ended each time it was to be stored; send smaller messages, and"
+                             " tell the hub's keepers");
+        PLAY(loop, one(), {.expects = "COPY pg_temp.quarantine_stage", .sqlstate = moment == 0 ? "" : NULL});
+        if (moment == 0) {
+            PLAY(loop, one(), {.expects = ASKED});
+        }
+    }
+    PLAY(loop, one(), {.expects = "COPY onemap.observation", .lacks = "quarantine"});
+    expect_committed(writing, 1);
+    assert_int_equal(writing->world->metrics->messages_quarantined, 1);
+    assert_int_equal(writing->world->metrics->records_committed, 2);
+    writing_end(writing);
+}
+
 /* Where not even the refusal can be stored it was the server's bad moment: the message is stored once that is over. */
 static void test_suspected_innocent(void **state) {
     (void)state;
@@ -452,6 +492,21 @@ static void test_suspected_innocent(void **state) {
         assert_int_equal(writing->world->metrics->records_committed, 1);
         writing_end(writing);
     }
+}
+
+/* One kind of failure says nothing of another's: each is counted from its own first. */
+static void test_suspicions_of_several_kinds(void **state) {
+    (void)state;
+    struct writing *writing = begin();
+    uv_loop_t *loop = &writing->world->loop;
+    static const char *const kinds[] = {"XX000", "57014"};
+    for (int turn = 0; turn < 6; turn++) {
+        PLAY(loop, one(), {.expects = "COPY onemap", .lacks = "quarantine", .sqlstate = ""}, {.expects = ASKED},
+             {.expects = "COPY onemap", .lacks = "quarantine", .sqlstate = kinds[turn % 2]});
+    }
+    PLAY(loop, one(), {.expects = "COPY onemap.observation", .lacks = "quarantine"});
+    expect_committed(writing, 1);
+    writing_end(writing);
 }
 
 /* What a refused message would have changed is not counted: its alarms were not opened. */
@@ -586,6 +641,8 @@ int main(void) {
         cmocka_unit_test(test_mended_too_often),
         cmocka_unit_test(test_duplicate_when_settling),
         cmocka_unit_test(test_suspicious),
+        cmocka_unit_test(test_lost_again_and_again),
+        cmocka_unit_test(test_suspicions_of_several_kinds),
         cmocka_unit_test(test_alarms_of_a_refused_message),
         cmocka_unit_test(test_suspected_innocent),
         cmocka_unit_test(test_suspected_guilty),
