@@ -1,6 +1,7 @@
 /* decode_document.c: inventory, staff, work, case and interval: records of common.proto by their descriptors, from both
  * forms, to cJSON objects. They are rare beside telemetry, so what they need is allocated record by record; how much
  * one message can make it allocate is bounded by its length and DECODE_LIST_MAX. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -135,14 +136,21 @@ struct entry {
     char within[48];   /* "attachments[2]." */
 };
 
-/* Makes the next entry of a list; false if there is none, the list is full or memory is out. */
-static bool entry_begin(struct decoder *decoder, cJSON *object, const char *name, struct entry *entry) {
+/* The place of a list's next entry among those that were sent, the refused ones too. */
+static unsigned entry_place(struct decoder *decoder, const ProtobufCFieldDescriptor *field) {
+    return decoder->entries[field - decoder->kind->record->fields]++;
+}
+
+/* Makes the next entry of a list; false if the list is full or memory is out. */
+static bool entry_begin(struct decoder *decoder, cJSON *object, const ProtobufCFieldDescriptor *field,
+                        struct entry *entry) {
+    const char *name = field->name;
+    unsigned place = entry_place(decoder, field);
     *entry = (struct entry){.list = cJSON_GetObjectItemCaseSensitive(object, name)};
     if (entry->list == NULL) {
         entry->list = cJSON_AddArrayToObject(object, name);
     }
-    int place = entry->list == NULL ? 0 : cJSON_GetArraySize(entry->list);
-    if (place >= DECODE_LIST_MAX) {
+    if (cJSON_GetArraySize(entry->list) >= DECODE_LIST_MAX) {
         decode_refuse(decoder, PROBLEM_BAD_VALUE, "%s: has more than %d entries; the first are kept", name,
                       DECODE_LIST_MAX);
         return false;
@@ -153,7 +161,7 @@ static bool entry_begin(struct decoder *decoder, cJSON *object, const char *name
         decoder->out_of_memory = true;
         return false;
     }
-    snprintf(entry->within, sizeof entry->within, "%s[%d].", name, place);
+    snprintf(entry->within, sizeof entry->within, "%s[%u].", name, place);
     entry->refusals = decoder->refusals;
     decoder->within = entry->within;
     return true;
@@ -208,7 +216,7 @@ static void read_protobuf_message(struct decoder *decoder, const ProtobufCFieldD
     struct entry entry;
     if (is_position(field)) {
         decode_protobuf_place(decoder, value->data, value->length, &decoder->place);
-    } else if (entry_begin(decoder, object, field->name, &entry)) {
+    } else if (entry_begin(decoder, object, field, &entry)) {
         read_protobuf(decoder, field->descriptor, value->data, value->length, entry.object, &entry);
         entry_end(decoder, object, field->name, &entry);
     }
@@ -246,8 +254,10 @@ static void read_protobuf(struct decoder *decoder, const ProtobufCMessageDescrip
     }
     if (wire.problem != NULL) {
         decoder->at = inner != NULL ? decoder->at : NULL;
-        decode_refuse(decoder, PROBLEM_MALFORMED, "byte %td of the %s: %s; it is cut or is not protobuf", wire.at - at,
-                      inner != NULL ? "list entry" : "record", wire.problem);
+        /* Without its last point: "attributes[2]." */
+        decode_refuse(decoder, PROBLEM_MALFORMED, "byte %td of %.*s: %s; it is cut or is not protobuf", wire.at - at,
+                      inner != NULL ? (int)strlen(inner->within) - 1 : INT_MAX,
+                      inner != NULL ? inner->within : "the record", wire.problem);
     }
 }
 
@@ -268,9 +278,10 @@ static void read_json_list(struct decoder *decoder, const ProtobufCFieldDescript
     while (json_element(reader, &first) && json_value(reader, &element)) {
         struct entry entry;
         if (element.kind != JSON_OBJECT) {
-            decode_refuse(decoder, PROBLEM_WRONG_TYPE, "%s: must be an array of objects", field->name);
+            decode_refuse(decoder, PROBLEM_WRONG_TYPE, "%s[%u]: must be an object", field->name,
+                          entry_place(decoder, field));
             json_skip(reader, &element);
-        } else if (entry_begin(decoder, object, field->name, &entry)) {
+        } else if (entry_begin(decoder, object, field, &entry)) {
             read_json(decoder, field->descriptor, reader, entry.object, &entry);
             entry_end(decoder, object, field->name, &entry);
         } else {
@@ -391,6 +402,7 @@ static void put_telling(struct decoder *decoder, cJSON *object) {
 static cJSON *document_begin(struct decoder *decoder, int index) {
     decode_record_begin(decoder, index);
     decoder->optional = 0;
+    memset(decoder->entries, 0, sizeof decoder->entries);
     decoder->object = cJSON_CreateObject();
     decoder->out_of_memory = decoder->out_of_memory || decoder->object == NULL;
     return decoder->object;

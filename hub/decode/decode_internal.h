@@ -7,11 +7,12 @@
 #include "hub/decode/json_reader.h"
 
 enum {
-    PLAN_FIELDS_MAX = 96,   /* fields of one record's descriptor */
-    PLAN_NUMBERS_MAX = 256, /* field numbers that are looked up in a table; larger ones are searched */
-    PLAN_NAME_MAX = 64,     /* bytes of a field's name with its end */
-    PLAN_SLOTS = 512,       /* hash table of names, two a field: a power of two, more than four times PLAN_FIELDS_MAX */
-    UNKNOWN_MAX = 16,       /* unknown fields of one message that are warned of */
+    PLAN_FIELDS_MAX = 96,     /* fields of one record's descriptor */
+    DOCUMENT_FIELDS_MAX = 64, /* fields of a message of common.proto; tests/unit/test_decode_document.c looks */
+    PLAN_NUMBERS_MAX = 256,   /* field numbers that are looked up in a table; larger ones are searched */
+    PLAN_NAME_MAX = 64,       /* bytes of a field's name with its end */
+    PLAN_SLOTS = 512, /* hash table of names, two a field: a power of two, more than four times PLAN_FIELDS_MAX */
+    UNKNOWN_MAX = 16, /* unknown fields of one message that are warned of */
     /* Below it this build knows all numbers that were ever given: a field that it does not know is of another message.
      * New fields get numbers from here on, each subsystem's of a hundred of its own (adapter.new_fields_from). */
     FIELD_NEW_FROM = 1000,
@@ -144,8 +145,9 @@ struct decoder {
     const char *within; /* goes before a field's name in reasons: "" or "position." */
     /* The record's own field that is being read; what is found wrong is this field's flaw. NULL = the record's. */
     const ProtobufCFieldDescriptor *at;
-    cJSON *object;     /* the other kinds */
-    unsigned optional; /* fields that are neither flawed nor required (the other kinds) */
+    cJSON *object;                         /* the other kinds */
+    unsigned optional;                     /* fields that are neither flawed nor required (the other kinds) */
+    unsigned entries[DOCUMENT_FIELDS_MAX]; /* that came of the record's lists, by the place of their field */
     struct decode_flaw flaws[PLAN_FIELDS_MAX];
     const ProtobufCFieldDescriptor *flawed[PLAN_FIELDS_MAX];
     unsigned flaw_count;

@@ -71,13 +71,14 @@ static void expect_json(const cJSON *object, const char *text) {
     cJSON_Delete(expected);
 }
 
-/* decode_document.c keeps a bit for each field of a message in one 64-bit word. */
+/* decode_document.c keeps a bit for each field of a message in one 64-bit word, and a count (DOCUMENT_FIELDS_MAX). */
 static void test_messages_have_at_most_64_fields(void **state) {
     (void)state;
     const ProtobufCMessageDescriptor *const messages[] = {
         &cityhub__v1__inventory_record__descriptor, &cityhub__v1__staff_record__descriptor,
         &cityhub__v1__work_record__descriptor,      &cityhub__v1__case_record__descriptor,
         &cityhub__v1__attribute__descriptor,        &cityhub__v1__attachment__descriptor,
+        &cityhub__v1__interval_record__descriptor,
     };
     for (size_t i = 0; i < sizeof messages / sizeof messages[0]; i++) {
         assert_in_range(messages[i]->n_fields, 1, 64);
@@ -181,8 +182,8 @@ static void test_wrong_types(void **state) {
         {"\"position\":{\"lon\":114,\"lat\":34}", "missing_coordinate_system", "position"},
         {"\"position\":{\"lon\":0,\"lat\":0,\"system\":0}", "bad_position", "without a fix"},
         {"\"attributes\":{}", "wrong_type", "attributes: must be an array of objects"},
-        {"\"attributes\":[1]", "wrong_type", "attributes: must be an array of objects"},
-        {"\"attributes\":[null]", "wrong_type", "attributes: must be an array of objects"},
+        {"\"attributes\":[1]", "wrong_type", "attributes[0]: must be an object"},
+        {"\"attributes\":[null]", "wrong_type", "attributes[0]: must be an object"},
         {"\"attributes\":[{\"key\":[]}]", "wrong_type", "key: is an array"},
         {"\"attributes\":[{\"value\":\"1\"}]", "missing_field", "attributes[0].key: is missing"},
         {"\"attributes\":[{\"key\":\"a\",\"key\":\"b\"}]", "duplicate_field", "key: comes twice"},
@@ -277,7 +278,7 @@ static void test_wrong_protobuf(void **state) {
          10, "wrong_type", "attributes[0].key: has the wire form of a varint", "attributes"},
         {"\x0a\x01"
          "D\x12\x01k\x4a\x02\x0a\x05",
-         10, "malformed", "of the list entry", "attributes"},
+         10, "malformed", "byte 2 of attributes[0]: ", "attributes"},
         {"\x0a\x01"
          "D\x12\x01k\x1a\x09x",
          9, "malformed", "of the record", NULL},
@@ -348,6 +349,35 @@ static void test_entries(void **state) {
         const cJSON *object = flawed(decoded, "case", text, "attachments", cases[i].code, cases[i].word);
         assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(object, "attachments")), 2);
     }
+}
+
+/* A finding says which entry it is about, counted among those that were sent. */
+static void test_places_of_entries(void **state) {
+    struct decoded *decoded = *state;
+#define DEVICE(entries) "{\"device_code\":\"D\",\"kind\":\"k\",\"attributes\":[" entries "]}"
+    static const char *const cases[][4] = {
+        {DEVICE("{\"key\":\"a\"},\"b\",7,{\"key\":\"c\"}"), "wrong_type", "attributes[1]: must be an object",
+         DEVICE("{\"key\":\"a\"},{\"key\":\"c\"}")},
+        {DEVICE("{\"key\":\"a\"},null"), "wrong_type", "attributes[1]: must be an object", DEVICE("{\"key\":\"a\"}")},
+        {DEVICE("{\"key\":\"a\"},{\"key\":\"b\"},{\"value\":\"1\"},{\"value\":\"2\"}"), "missing_field",
+         "attributes[2].key: is missing", DEVICE("{\"key\":\"a\"},{\"key\":\"b\"}")},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        expect_json(flawed(decoded, "inventory", cases[i][0], "attributes", cases[i][1], cases[i][2]), cases[i][3]);
+    }
+    struct bytes batch = {0};
+    bytes_field_data(&batch, 1,
+                     "\x0a\x01"
+                     "D\x12\x01k\x4a\x03\x0a\x01"
+                     "a\x4a\x02\x0a\x05",
+                     15);
+    decoded_run(decoded, NULL, "inventory", batch.data, batch.length);
+    free(batch.data);
+    decoded_expect_flaws(decoded, 1);
+    decoded_expect_flaw(decoded, 0, 0, "attributes", "malformed",
+                        "byte 2 of attributes[1]: a length points past the end");
+    expect_json(decoded->documents[0], DEVICE("{\"key\":\"a\"}"));
+#undef DEVICE
 }
 
 /* Of an interval's values a bad number costs itself, as a bad reading does; without its metric or with an unknown flag
@@ -531,6 +561,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_lengths, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_wrong_protobuf, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_entries, decoded_setup, decoded_teardown),
+        cmocka_unit_test_setup_teardown(test_places_of_entries, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_interval_values, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_entries_that_contradict, decoded_setup, decoded_teardown),
         cmocka_unit_test_setup_teardown(test_protobuf_json, decoded_setup, decoded_teardown),
