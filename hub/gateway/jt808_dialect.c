@@ -412,6 +412,20 @@ static bool is_none(const struct field *field, double raw) {
     return false;
 }
 
+/* What a number means by the field's map; NULL = the map does not say. */
+static cJSON *find_mapped(const struct field *field, double raw) {
+    char key[32];
+    snprintf(key, sizeof key, "%.0f", raw);
+    return cJSON_GetObjectItemCaseSensitive(field->map, key);
+}
+
+/* Whether what is said there means something that the field's map does not say. */
+static bool is_unmapped(const struct field *field, const struct jt808_position *position) {
+    double raw;
+    return field->map != NULL && raw_number(field, position, &raw) && !is_none(field, raw) &&
+           find_mapped(field, raw) == NULL;
+}
+
 /* The texts of the bits that are 1. NULL = none, or out of memory. */
 static cJSON *join_texts(const struct field *field, double raw) {
     char text[TEXT_MAX] = "";
@@ -451,9 +465,7 @@ static cJSON *value_of(const struct field *field, const struct jt808_position *p
         return join_texts(field, raw);
     }
     if (field->map != NULL) {
-        char key[32];
-        snprintf(key, sizeof key, "%.0f", raw);
-        return cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(field->map, key), false);
+        return cJSON_Duplicate(find_mapped(field, raw), false);
     }
     return is_bool(field->metric) ? cJSON_CreateBool(raw != 0) : cJSON_CreateNumber(raw * field->scale + field->add);
 }
@@ -476,25 +488,30 @@ int jt808_dialect_fields(const struct jt808_dialect *dialect, const struct jt808
 
 /* ---- what no field takes */
 
-/* The bits of a word that fields take. */
-static uint32_t bits_taken(const struct jt808_dialect *dialect, enum source source) {
-    uint32_t taken = 0;
+/* The bits of a word that no field takes: of the `open` ones, and of those that a field reads and its map has no
+ * value for. */
+static uint32_t bits_left(const struct jt808_dialect *dialect, const struct jt808_position *position,
+                          enum source source, uint32_t open) {
+    uint32_t taken = 0, unmapped = 0;
     for (size_t i = 0; i < dialect->count; i++) {
         const struct field *field = &dialect->fields[i];
         if (field->source != source) {
             continue;
         }
-        taken |= field->bits == 0 ? 0 : (uint32_t)((UINT64_C(1) << field->bits) - 1) << field->bit;
+        uint32_t bits = field->bits == 0 ? 0 : (uint32_t)((UINT64_C(1) << field->bits) - 1) << field->bit;
+        taken |= bits;
+        unmapped |= is_unmapped(field, position) ? bits : 0;
         for (const cJSON *text = field->texts == NULL ? NULL : field->texts->child; text != NULL; text = text->next) {
             taken |= (uint32_t)1 << strtoul(text->string, NULL, 10);
         }
     }
-    return taken;
+    return (open & ~taken) | unmapped;
 }
 
-/* Whether a field is read from this very item. */
+/* Whether a field is read from this very item, and none finds there what its map does not say. */
 static bool is_taken(const struct jt808_dialect *dialect, const struct jt808_position *position,
                      const struct jt808_item *item) {
+    bool taken = false;
     for (size_t i = 0; i < dialect->count; i++) {
         const struct field *field = &dialect->fields[i];
         struct jt808_item found;
@@ -502,10 +519,13 @@ static bool is_taken(const struct jt808_dialect *dialect, const struct jt808_pos
         bool is_text = field->metric->kind == METRIC_TEXT && field->map == NULL && field->texts == NULL;
         if (field->source == FROM_ITEM && field->item == item->id && find_item(field, position, &found) &&
             found.bytes == item->bytes && (is_text || raw_number(field, position, &raw))) {
-            return true;
+            if (is_unmapped(field, position)) {
+                return false;
+            }
+            taken = true;
         }
     }
-    return false;
+    return taken;
 }
 
 static bool leave_over(cJSON *others, const char *key, const char *value) {
@@ -528,9 +548,10 @@ int jt808_dialect_others(const struct jt808_dialect *dialect, const struct jt808
                          cJSON *others) {
     struct jt808_item item = {0};
     unsigned met[UINT8_MAX + 1] = {0};
-    bool kept = leave_word_over(others, "alarm", position->alarm, ~bits_taken(dialect, FROM_ALARM)) &&
-                leave_word_over(others, "status", position->status,
-                                jt808_status_reserved(is_2019) & ~bits_taken(dialect, FROM_STATUS));
+    bool kept =
+        leave_word_over(others, "alarm", position->alarm, bits_left(dialect, position, FROM_ALARM, UINT32_MAX)) &&
+        leave_word_over(others, "status", position->status,
+                        bits_left(dialect, position, FROM_STATUS, jt808_status_reserved(is_2019)));
     for (size_t at = 0; kept && jt808_item_next(position, &at, &item);) {
         char key[24], hex[2 * UINT8_MAX + 1] = "";
         met[item.id]++;

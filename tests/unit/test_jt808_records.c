@@ -358,6 +358,8 @@ static void test_others(void **state) {
     check_others(dialect, &place, "[\"item_E1=0a0b\",\"item_E1_2=0c\",\"item_E6=05\",\"item_25=7f\"]");
     place.items = "E503010201E503020202"; /* the last one counts, and the first is not lost */
     check_others(dialect, &place, "[\"item_E5=010201\"]");
+    place.items = "E503010902E602FFFF"; /* 09 is a code that the map has not; FFFF says nothing */
+    check_others(dialect, &place, "[\"item_E5=010902\"]");
     place.items = "";
     place.alarm = 1 << 4 | 1; /* bit 4 is a text's */
     place.status |= UINT32_C(1) << 30 | 1 << 10;
@@ -373,8 +375,13 @@ static void test_others(void **state) {
     place.status = 3;
     jt808_dialect_free(dialect);
     dialect = shipped("construction_waste-example-status");
+    place.items = "";
+    place.alarm = 0;
     place.status = UINT32_C(3) << 28 | 3;
     check_others(dialect, &place, "[]");
+    place.status = 2 << 8 | 3; /* a load that is reserved */
+    check_others(dialect, &place, "[\"status=0x00000203\"]");
+    place.status = 3;
     char items[6 * 70 + 1] = "";
     for (int i = 0; i < 70; i++) {
         snprintf(items + 6 * i, 7, "F001%02x", i);
