@@ -419,11 +419,22 @@ static cJSON *find_mapped(const struct field *field, double raw) {
     return cJSON_GetObjectItemCaseSensitive(field->map, key);
 }
 
-/* Whether what is said there means something that the field's map does not say. */
+/* The bits that have a text. */
+static uint32_t text_bits(const struct field *field) {
+    uint32_t bits = 0;
+    for (const cJSON *text = field->texts == NULL ? NULL : field->texts->child; text != NULL; text = text->next) {
+        bits |= (uint32_t)1 << strtoul(text->string, NULL, 10);
+    }
+    return bits;
+}
+
+/* Whether what is said there means something that the field's map, or its texts, do not say. */
 static bool is_unmapped(const struct field *field, const struct jt808_position *position) {
     double raw;
-    return field->map != NULL && raw_number(field, position, &raw) && !is_none(field, raw) &&
-           find_mapped(field, raw) == NULL;
+    if ((field->map == NULL && field->texts == NULL) || !raw_number(field, position, &raw) || is_none(field, raw)) {
+        return false;
+    }
+    return field->map != NULL ? find_mapped(field, raw) == NULL : ((uint32_t)raw & ~text_bits(field)) != 0;
 }
 
 /* The texts of the bits that are 1. NULL = none, or out of memory. */
@@ -499,16 +510,13 @@ static uint32_t bits_left(const struct jt808_dialect *dialect, const struct jt80
             continue;
         }
         uint32_t bits = field->bits == 0 ? 0 : (uint32_t)((UINT64_C(1) << field->bits) - 1) << field->bit;
-        taken |= bits;
+        taken |= bits | text_bits(field);
         unmapped |= is_unmapped(field, position) ? bits : 0;
-        for (const cJSON *text = field->texts == NULL ? NULL : field->texts->child; text != NULL; text = text->next) {
-            taken |= (uint32_t)1 << strtoul(text->string, NULL, 10);
-        }
     }
     return (open & ~taken) | unmapped;
 }
 
-/* Whether a field is read from this very item, and none finds there what its map does not say. */
+/* Whether a field is read from this very item, and none finds there what its map or texts do not say. */
 static bool is_taken(const struct jt808_dialect *dialect, const struct jt808_position *position,
                      const struct jt808_item *item) {
     bool taken = false;

@@ -390,6 +390,13 @@ static void test_others(void **state) {
     check_others(dialect, &place, NULL);
     assert_int_equal(outcome.left_over, 70);
     jt808_dialect_free(dialect);
+    dialect = parse("{\"subsystem\": \"enforcement\", \"fields\": [{\"field\": \"fault_text\", \"from\": \"item\", "
+                    "\"item\": \"E3\", \"texts\": {\"0\": \"断线\", \"3\": \"短路\"}}]}");
+    place.items = "E30109";
+    check_others(dialect, &place, "[]");
+    place.items = "E3010b"; /* bit 1 has no text */
+    check_others(dialect, &place, "[\"item_E3=0b\"]");
+    jt808_dialect_free(dialect);
 }
 
 /* ---- files */
