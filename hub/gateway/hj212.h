@@ -127,7 +127,7 @@ const char *hj212_note(const struct hj212_frame *frame, char reason[static HJ212
  * be read, or it does not say who sent what. In `reason`; NULL = it may be used. */
 const char *hj212_refusal(const struct hj212_frame *frame, enum hj212_crc wanted, char reason[static HJ212_REASON_MAX]);
 
-/* The value of the first item of this name, whatever the case of its letters; NULL = there is none. */
+/* The value of the first item of this name that has one, whatever the case of its letters; NULL = there is none. */
 const char *hj212_value(const struct hj212_frame *frame, const char *name);
 
 /* Reads a time as devices write it: YYYYMMDDhhmmss, and up to 4 more digits of a fraction; 13 digits are milliseconds

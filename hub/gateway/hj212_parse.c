@@ -252,8 +252,9 @@ static void judge_fields(struct hj212_frame *frame) {
 
 const char *hj212_value(const struct hj212_frame *frame, const char *name) {
     for (size_t i = 0; i < frame->item_count; i++) {
-        if (frame->items[i].value != NULL && strcasecmp(frame->items[i].name, name) == 0) {
-            return frame->items[i].value;
+        const struct hj212_item *item = &frame->items[i];
+        if (item->value != NULL && *item->value != '\0' && strcasecmp(item->name, name) == 0) {
+            return item->value;
         }
     }
     return NULL;

@@ -101,10 +101,14 @@ static bool is_passed_over(const struct making *making, const struct hj212_item 
     return false;
 }
 
-/* A flag of the standard. */
+/* The flag of the standard that a value is, in any case; 0 = it is none. */
+static char flag_letter(const char *value) {
+    char letter = value == NULL ? '\0' : (char)toupper((unsigned char)*value);
+    return letter != '\0' && value[1] == '\0' && strchr(HJ212_FLAGS, letter) != NULL ? letter : '\0';
+}
+
 static bool is_flag(const struct hj212_item *item, const char *suffix) {
-    return strcasecmp(suffix, "Flag") == 0 && item->value != NULL && *item->value != '\0' && item->value[1] == '\0' &&
-           strchr(HJ212_FLAGS, *item->value) != NULL;
+    return strcasecmp(suffix, "Flag") == 0 && flag_letter(item->value) != '\0';
 }
 
 static int factor_of(const struct hj212_dialect *dialect, const char *code, size_t length) {
@@ -184,8 +188,8 @@ static char flag_said(const struct making *making, const struct hj212_factor *fa
     for (size_t i = 0; i < making->frame->item_count; i++) {
         const struct hj212_item *item = &making->frame->items[i];
         if (is_flag_of(item, factor)) {
-            char letter = (char)toupper((unsigned char)*item->value);
-            letter = item->value[1] == '\0' && strchr(HJ212_FLAGS, letter) != NULL ? letter : 'B';
+            char letter = flag_letter(item->value);
+            letter = letter == '\0' ? 'B' : letter;
             said = said == '\0' || said == letter ? letter : 'B';
         }
     }
@@ -210,7 +214,7 @@ static bool leave_flags_over(struct making *making) {
             if (dash == NULL || !is_flag(item, dash + 1) || !is_flag_of(item, &dialect->factors[f])) {
                 continue;
             }
-            if (!has_value(&making->slots[f]) || *item->value != flag_of(making, &dialect->factors[f])) {
+            if (!has_value(&making->slots[f]) || flag_letter(item->value) != flag_of(making, &dialect->factors[f])) {
                 told = told || !has_value(&making->slots[f]);
                 leave_over(making, item);
             }

@@ -157,6 +157,12 @@ static void test_flags(void **state) {
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,a34004-Flag=OK&&",
            "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"B\"}],"
                                          "\"seconds\":0}," OTHERS("0", "a34004-Flag", "OK") "] 1a34004-Flag");
+    /* Small letters are the same flags. */
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,a34004-Flag=n;LA-Rtd=50,LA-Flag=d&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":9}] [{" RECORD(
+               "began_at_ms") ",\"values\":[{\"mean\":50,\"metric\":\"noise_dba\",\"flag\":\"D\"}],\"seconds\":0}] 0");
+    expect("dust.json", HEAD("2011") TIME "a34004-Rtd=,a34004-Flag=b&&",
+           "[] [" OTHERS("0", "a34004-Flag", "b") "] 1a34004-Flag");
     /* Flags that contradict each other do not say N either, nor does one behind another suffix. */
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,Flag=N;LA-Rtd=50,LA-Flag=N,Flag=D&&",
            "[{" RECORD("observed_at_ms") ",\"noise_dba\":50}] [{" RECORD(
@@ -178,6 +184,14 @@ static void test_none(void **state) {
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=,a34002-Rtd=--;a34001-Rtd=0x10;zzz-Rtd=1&&", "[] [] 3a34002-Rtd");
     expect("dust.json", HEAD("2011") "a34004-Rtd=1&&",
            "-1 DataTime is missing: nobody knows when these values were measured");
+    /* An empty one says nothing, and hides none. */
+    expect("dust.json", HEAD("2011") "DataTime=;a34004-Rtd=1&&",
+           "-1 DataTime is missing: nobody knows when these values were measured");
+    expect("dust.json", HEAD("2011") "DataTime=;a34004-Rtd=1;DataTime=20260801085857&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":1}] [] 0");
+    expect("dust.json", HEAD("2021") "DataTime=;SB1-RS=1&&",
+           "[] [{\"device_code\":\"D1\",\"began_at_ms\":1785545937223,\"others\":[" OTHER(
+               "SB1-RS", "1") "],\"seconds\":0}] 1SB1-RS");
     expect("dust.json", HEAD("2011") "DataTime=201909262113836;a34004-Rtd=1&&",
            "-1 DataTime: \"201909262113836\" is no time; it must be YYYYMMDDhhmmss");
 }
