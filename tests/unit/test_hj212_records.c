@@ -124,6 +124,11 @@ static void test_intervals(void **state) {
     expect("dust-mg.json", HEAD("2011") TIME "a34001-Avg=0.16,a34001-Rtd=0.2&&",
            "[{" RECORD("observed_at_ms") ",\"tsp_ug_m3\":200}] [{" RECORD(
                "began_at_ms") ",\"values\":[{\"mean\":160,\"metric\":\"tsp_ug_m3\"}],\"seconds\":60}] 0");
+    /* HJ 212-2025, the furnace's temperature: means of five minutes. */
+    expect("incineration.json", HEAD("2111") TIME "a01901-Avg=902.5,a01901-Flag=N&&",
+           "[] [{" RECORD(
+               "began_at_ms") ",\"values\":[{\"mean\":902.5,\"metric\":\"furnace_temp_middle_c\",\"flag\":\"N\"}],"
+                              "\"seconds\":300}] 0");
     expect("incineration.json", HEAD("2051") TIME "a21002-Avg=80,a21002-ZsAvg=75,a21002-ZsMin=70,a21002-ZsMax=79&&",
            "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":80,\"converted_minimum\":70,\"converted_mean\":75,"
                                          "\"converted_maximum\":79,\"metric\":\"nox_mg_m3\"}],\"seconds\":600}] 0");
