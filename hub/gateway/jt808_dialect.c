@@ -419,6 +419,11 @@ static cJSON *find_mapped(const struct field *field, double raw) {
     return cJSON_GetObjectItemCaseSensitive(field->map, key);
 }
 
+/* The bits of its number that a field is; 0 = it says none. */
+static uint32_t field_bits(const struct field *field) {
+    return field->bits == 0 ? 0 : (uint32_t)((UINT64_C(1) << field->bits) - 1) << field->bit;
+}
+
 /* The bits that have a text. */
 static uint32_t text_bits(const struct field *field) {
     uint32_t bits = 0;
@@ -428,13 +433,11 @@ static uint32_t text_bits(const struct field *field) {
     return bits;
 }
 
-/* Whether what is said there means something that the field's map, or its texts, do not say. */
+/* Whether what is said there means something that the field's map does not say. */
 static bool is_unmapped(const struct field *field, const struct jt808_position *position) {
     double raw;
-    if ((field->map == NULL && field->texts == NULL) || !raw_number(field, position, &raw) || is_none(field, raw)) {
-        return false;
-    }
-    return field->map != NULL ? find_mapped(field, raw) == NULL : ((uint32_t)raw & ~text_bits(field)) != 0;
+    return field->map != NULL && raw_number(field, position, &raw) && !is_none(field, raw) &&
+           find_mapped(field, raw) == NULL;
 }
 
 /* The texts of the bits that are 1. NULL = none, or out of memory. */
@@ -509,31 +512,47 @@ static uint32_t bits_left(const struct jt808_dialect *dialect, const struct jt80
         if (field->source != source) {
             continue;
         }
-        uint32_t bits = field->bits == 0 ? 0 : (uint32_t)((UINT64_C(1) << field->bits) - 1) << field->bit;
-        taken |= bits | text_bits(field);
-        unmapped |= is_unmapped(field, position) ? bits : 0;
+        taken |= field_bits(field) | text_bits(field);
+        unmapped |= is_unmapped(field, position) ? field_bits(field) : 0;
     }
     return (open & ~taken) | unmapped;
 }
 
-/* Whether a field is read from this very item, and none finds there what its map or texts do not say. */
+/* Whether a field is read from this very item. */
+static bool is_read(const struct field *field, const struct jt808_position *position, const struct jt808_item *item) {
+    struct jt808_item found;
+    double raw;
+    bool is_text = field->metric->kind == METRIC_TEXT && field->map == NULL && field->texts == NULL;
+    return field->source == FROM_ITEM && field->item == item->id && find_item(field, position, &found) &&
+           found.bytes == item->bytes && (is_text || raw_number(field, position, &raw));
+}
+
+/* Marks the bits of an item that a field takes. */
+static void mark_taken(const struct field *field, const struct jt808_item *item, uint8_t taken[UINT8_MAX]) {
+    size_t bytes = field->bytes == 0 ? item->length - field->at : field->bytes;
+    uint32_t bits = field->texts != NULL ? text_bits(field) : field->bits == 0 ? UINT32_MAX : field_bits(field);
+    for (size_t i = 0; i < bytes; i++) { /* from the last of its digits */
+        size_t place = field->at + (field->little_endian ? i : bytes - 1 - i);
+        taken[place] = (uint8_t)(taken[place] | (i < sizeof bits ? bits >> 8 * i : UINT8_MAX));
+    }
+}
+
+/* Whether fields take an item, and all that is not 0 in it. */
 static bool is_taken(const struct jt808_dialect *dialect, const struct jt808_position *position,
                      const struct jt808_item *item) {
-    bool taken = false;
+    uint8_t taken[UINT8_MAX] = {0};
+    bool any = false;
     for (size_t i = 0; i < dialect->count; i++) {
         const struct field *field = &dialect->fields[i];
-        struct jt808_item found;
-        double raw;
-        bool is_text = field->metric->kind == METRIC_TEXT && field->map == NULL && field->texts == NULL;
-        if (field->source == FROM_ITEM && field->item == item->id && find_item(field, position, &found) &&
-            found.bytes == item->bytes && (is_text || raw_number(field, position, &raw))) {
-            if (is_unmapped(field, position)) {
-                return false;
-            }
-            taken = true;
+        if (is_read(field, position, item) && !is_unmapped(field, position)) {
+            mark_taken(field, item, taken);
+            any = true;
         }
     }
-    return taken;
+    for (size_t i = 0; any && i < item->have; i++) {
+        any = (item->bytes[i] & ~taken[i]) == 0;
+    }
+    return any;
 }
 
 static bool leave_over(cJSON *others, const char *key, const char *value) {

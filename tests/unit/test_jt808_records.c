@@ -397,6 +397,21 @@ static void test_others(void **state) {
     place.items = "E3010b"; /* bit 1 has no text */
     check_others(dialect, &place, "[\"item_E3=0b\"]");
     jt808_dialect_free(dialect);
+    dialect = shipped("sanitation-example"); /* bits 2 to 4 of 2A, two bytes of E6 */
+    place.items = "2A02001cE60403e80000";
+    check_others(dialect, &place, "[]");
+    place.items = "2A02041cE60403e80001";
+    check_others(dialect, &place, "[\"item_2A=041c\",\"item_E6=03e80001\"]");
+    jt808_dialect_free(dialect);
+    dialect = parse(
+        "{\"subsystem\": \"sanitation\", \"ignore\": [\"E7\"], \"fields\": ["
+        "{\"field\": \"sweeping_on\", \"from\": \"item\", \"item\": \"E3\", \"bytes\": 2, \"little_endian\": true, \"bit\": 9}, "
+        "{\"field\": \"spraying_on\", \"from\": \"item\", \"item\": \"E7\", \"bytes\": 1, \"bit\": 0}]}");
+    place.items = "E3020002E70181"; /* who ignores an item that he reads wants no more of it */
+    check_others(dialect, &place, "[]");
+    place.items = "E3020200";
+    check_others(dialect, &place, "[\"item_E3=0200\"]");
+    jt808_dialect_free(dialect);
 }
 
 /* ---- files */
