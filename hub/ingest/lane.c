@@ -110,6 +110,9 @@ static void count_queue(struct lane *lane) {
         lane->metrics->queue_messages += (int64_t)lane->slots[i].batch.message_count;
         lane->metrics->queue_records += lane->slots[i].batch.records;
     }
+    for (const struct waiting *entry = lane->waiting; entry != NULL; entry = entry->next) {
+        lane->metrics->queue_messages++; /* behind an inventory, which is older */
+    }
 }
 
 /* Batches that only add rows may be committed in any order; one that changes what is there (alarms, devices, people,
