@@ -178,7 +178,10 @@ BEGIN
     SELECT format('SELECT r.case_id, sum(%1$s) AS times FROM %2$s AND %3$s GROUP BY r.case_id HAVING sum(%1$s) <> 0', m.expression,
         onemap.http_score_rows(request), onemap.http_score_where_sql(request)) INTO counted
     FROM onemap.score_measure m WHERE m.measure = request->>'statistic';
-    RETURN format('(SELECT k.*, n.times FROM (%s) n JOIN onemap.case_record k ON k.id = n.case_id) r WHERE true', counted)
+    -- Filters and groups see no more of a case that went on than its list tells.
+    RETURN format('(SELECT s.*, n.times FROM (%s) n JOIN onemap.case_record k ON k.id = n.case_id
+            CROSS JOIN LATERAL %s s) r WHERE true', counted,
+            CASE WHEN mine IS NULL THEN '(SELECT k.*)' ELSE 'onemap.http_case_seen(k, onemap.http_case_reach(k, $2))' END)
         || onemap.http_case_where(request, '{source,category,grid_cell,department,urgent}');
 END $$;
 COMMENT ON FUNCTION onemap.http_case_rows(jsonb) IS
@@ -249,13 +252,14 @@ BEGIN
     c.department_id := (SELECT d.id FROM onemap.department d WHERE d.code = e.department);
     c.deadline_at := e.deadline_at; c.stage_deadline_at := went.stage_deadline_at;
     c.clock_started_at := NULL; c.remaining_s := -coalesce(went.overdue_s, 0);
-    c.checked_at := NULL; c.ended_at := NULL; c.merged_into := NULL;
+    c.checked_at := NULL; c.ended_at := NULL; c.merged_into := NULL; c.warn_at := NULL;
+    c.asked_extension := NULL; c.asked_suspension := NULL; c.resume_state := NULL;
     SELECT max(x.at) FILTER (WHERE x.action = 'dispatch'), max(x.at) FILTER (WHERE x.action = 'feed_back'),
         count(*) FILTER (WHERE x.action = 'rework')::int, count(*) FILTER (WHERE x.action = 'return')::int,
         count(*) FILTER (WHERE x.action = 'grant_extension')::int, count(*) FILTER (WHERE x.action = 'suspend')::int,
-        count(*) FILTER (WHERE x.action = 'supervise')::int, max(x.satisfaction)
+        count(*) FILTER (WHERE x.action = 'supervise')::int, count(*) FILTER (WHERE x.action = 'remind')::int, max(x.satisfaction)
     INTO c.dispatched_at, c.handled_at, c.rework_count, c.return_count, c.extension_count, c.suspension_count,
-        c.supervision_count, c.satisfaction
+        c.supervision_count, c.reminder_count, c.satisfaction
     FROM onemap.case_event x WHERE x.case_id = c.id AND x.seq < reach;
     c.flags := ARRAY(SELECT DISTINCT f FROM onemap.case_event x, unnest(x.flags) f
         WHERE x.case_id = c.id AND x.seq < reach ORDER BY f);

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(92);
+SELECT plan(95);
 CREATE FUNCTION pg_temp.step(code text, local text, action text, role text, fields jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
     SELECT test.act(code, action, role, test.at(local) || fields) $$;
 CREATE FUNCTION pg_temp.steps(code text, VARIADIC steps text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -173,6 +173,13 @@ SELECT is((SELECT (after->'journal') - -1 FROM gone), (SELECT before->'journal' 
 SELECT is((SELECT (after->'journal'->-1)->'deadline_at' FROM gone), 'null'::jsonb, 'the other department''s deadline is not');
 SELECT is((SELECT e->>'state' || ' ' || (e->>'department') || ' ' || (e->>'past') FROM jsonb_array_elements(pg_temp.list(test.as('street',
         '{"statistic": "returned", "month": "2026-10"}'))) e WHERE e->>'case' = (SELECT after->>'case' FROM gone)), 'returned jincheng true', 'nor in a list');
+SELECT is((SELECT count(*)::int FROM unnest('{state,is}'::text[], '{closed,satisfied}'::text[]) f (key, value), jsonb_array_elements(pg_temp.list(test.as('street',
+        jsonb_build_object('statistic', 'returned', 'month', '2026-10', f.key, jsonb_build_array(f.value))))) e WHERE (e->>'past')::boolean), 0,
+    'by a filter neither: its state is the one of then');
+SELECT is((SELECT count(*)::int FROM jsonb_array_elements(pg_temp.list(test.as('street', '{"statistic": "returned", "month": "2026-10", "state": ["returned"]}'))) e
+    WHERE e->>'case' = (SELECT after->>'case' FROM gone)), 1, 'by which it is found');
+SELECT is((SELECT array_agg(r->>'key') FROM json_array_elements(test.get('http_case_statistics', test.as('street',
+        '{"statistic": "returned", "month": "2026-10", "by": "department"}'))::json->'rows') r), '{jincheng}', 'and counted');
 SELECT alike(test.get('http_case', test.as('city', jsonb_build_object('number', pg_temp.of('moved'))))::text, '%SECRET%', 'who has it reads all');
 SELECT is((SELECT count(*)::int FROM jsonb_array_elements(test.get('http_case', test.as('street', jsonb_build_object('number', pg_temp.of('ours'))))->'nearby') e), 0,
     'nearby are cases that one may see');
