@@ -28,14 +28,12 @@ const said = (rows: Fact[]): Fact[] => rows.filter(([, value]) => value !== null
 export const roleName = (words: CaseWords, role: string): string => coded(role, words.roles.find((one) => one.role === role)?.name_zh);
 export const stateName = (words: CaseWords, state: string): string => coded(state, words.states.find((one) => one.state === state)?.name_zh);
 
-/** What the handling has taken, in the limit's own unit (a working day has as many hours as its clock says), not more than it was. */
-const usedOfLimit = (clock: NonNullable<Detail["clock"]>): number => Math.floor((clock.used_s / Math.max(1, clock.limit_s)) * clock.limit_value * 10) / 10;
-
-/** What is left as the list has it, until the deadline; and used against allowed by the clock that the limit goes by: for that one nights and holidays do not
- * count. */
+/** What is left as the list has it, until the deadline; and used against allowed, in the limit's own unit, by the clock that it goes by: for that one nights
+ * and holidays do not count. */
 function Clock({ one }: { one: Detail }): JSX.Element {
   const clock = one.clock ?? null;
-  const used = clock === null ? 0 : Math.min(1, clock.used_s / Math.max(1, clock.limit_s));
+  // Of the limit; more than 1: over it.
+  const used = clock === null ? 0 : clock.used_s / Math.max(1, clock.limit_s);
   const deadlines: [string, string | null][] = [
     [t("deadline"), one.deadline_at],
     [t("stageDeadline"), one.stage_deadline_at === one.deadline_at ? null : one.stage_deadline_at],
@@ -47,8 +45,8 @@ function Clock({ one }: { one: Detail }): JSX.Element {
         <span class="quiet">{t("noClock")}</span>
       ) : (
         <>
-          <meter min={0} max={1} high={0.8} value={used} aria-label={t("clock")} />
-          <span class="quiet">{t("clockUsed", numberText(usedOfLimit(clock)), `${numberText(clock.limit_value)} ${wordOf(t, UNITS, clock.limit_unit)}`)}</span>
+          <meter min={0} max={1} high={0.8} value={Math.min(1, used)} aria-label={t("clock")} />
+          <span class="quiet">{t("clockUsed", numberText(Math.floor(used * clock.limit_value * 10) / 10), `${numberText(clock.limit_value)} ${wordOf(t, UNITS, clock.limit_unit)}`)}</span>
         </>
       )}
       {deadlines.map(
