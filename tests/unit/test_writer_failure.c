@@ -403,6 +403,16 @@ static void expect_refused(const char *payload, const char *reason) {
     copied_expect(&row, 9, reason);
 }
 
+/* A batch of three messages, m0 to m2. */
+static void submit_three(struct writing *writing) {
+    struct device *device = fake_world_device(writing->world, "T-1", 5);
+    static const char *const names[] = {"m0", "m1", "m2"};
+    for (int m = 0; m < 3; m++) {
+        writing_message(writing, 0, names[m], device, FAKE_NOW_MS + m);
+    }
+    writing_submit(writing, 0);
+}
+
 /* A batch is divided at once; the message that fails so alone, again and again, goes to quarantine with the reason, its
  * neighbours are stored. */
 static void test_suspicious(void **state) {
@@ -410,12 +420,7 @@ static void test_suspicious(void **state) {
     for (size_t i = 0; i < COUNT_OF(suspicious); i++) {
         struct writing *writing = writing_begin(1);
         uv_loop_t *loop = &writing->world->loop;
-        struct device *device = fake_world_device(writing->world, "T-1", 5);
-        static const char *const names[] = {"m0", "m1", "m2"};
-        for (int m = 0; m < 3; m++) {
-            writing_message(writing, 0, names[m], device, FAKE_NOW_MS + m);
-        }
-        writing_submit(writing, 0);
+        submit_three(writing);
         const struct fake_act act = suspicious_act(i, "COPY onemap.observation");
         PLAY(loop, one(), {.expects = "partition_ensure"}, act, {.expects = "COPY onemap.observation"});
         for (int turn = 0; turn < suspicious[i].tries; turn++) {
@@ -440,12 +445,7 @@ static void test_lost_again_and_again(void **state) {
     (void)state;
     struct writing *writing = writing_begin(1);
     uv_loop_t *loop = &writing->world->loop;
-    struct device *device = fake_world_device(writing->world, "T-1", 5);
-    static const char *const names[] = {"m0", "m1", "m2"};
-    for (int m = 0; m < 3; m++) {
-        writing_message(writing, 0, names[m], device, FAKE_NOW_MS + m);
-    }
-    writing_submit(writing, 0);
+    submit_three(writing);
     PLAY(loop, one(), {.expects = "partition_ensure"});
     for (int turn = 0; turn < 3; turn++) {
         PLAY(loop, one(), {.expects = "COPY onemap.observation", .sqlstate = ""}, {.expects = ASKED});
