@@ -2,18 +2,18 @@
 -- batches are still to be counted.
 
 -- Picks per ordinal the reading with the later time; at equal times the newer message's. Its quality bit goes with it. What is
--- later than can be (latest) was written by a clock that was ahead: it gives way to whatever comes.
+-- later than can be (latest) was written by a clock that was ahead: it gives way to whatever comes. Without a search_path of its
+-- own, so that the planner takes it into the statement; a function's rows come in their order, and nothing here changes it.
 CREATE OR REPLACE FUNCTION onemap.state_merge(old_readings float8[], old_times timestamptz[], old_quality bigint,
-    new_readings float8[], new_times timestamptz[], new_quality bigint, latest timestamptz DEFAULT 'infinity',
-    OUT readings float8[], OUT reading_times timestamptz[], OUT quality bigint)
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(array_agg(CASE WHEN newer THEN new_readings[i] ELSE old_readings[i] END ORDER BY i), '{}'),
-           coalesce(array_agg(CASE WHEN newer THEN least(new_times[i], latest)
-                                   WHEN old_times[i] IS NOT NULL THEN least(old_times[i], latest) END ORDER BY i), '{}'),
-           nullif(bit_or(CASE WHEN newer THEN new_quality ELSE old_quality END & (1::bigint << (i - 1))), 0)
-    FROM (SELECT i, new_times[i] IS NOT NULL
-                 AND (old_times[i] IS NULL OR new_times[i] >= old_times[i] OR old_times[i] > latest) AS newer
-          FROM generate_series(1, greatest(coalesce(cardinality(old_times), 0), coalesce(cardinality(new_times), 0))) i) n
+    new_readings float8[], new_times timestamptz[], new_quality bigint, latest timestamptz DEFAULT 'infinity')
+RETURNS TABLE (readings float8[], reading_times timestamptz[], quality bigint) LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 1 AS $$
+    SELECT coalesce(pg_catalog.array_agg(CASE WHEN n.newer THEN n.new_reading ELSE n.old_reading END), '{}'),
+           coalesce(pg_catalog.array_agg(CASE WHEN n.newer THEN least(n.new_at, latest)
+                                              WHEN n.old_at IS NOT NULL THEN least(n.old_at, latest) END), '{}'),
+           nullif(pg_catalog.bit_or(CASE WHEN n.newer THEN new_quality ELSE old_quality END & (1::bigint << (n.i::int - 1))), 0)
+    FROM (SELECT z.*, z.new_at IS NOT NULL AND (z.old_at IS NULL OR z.new_at >= z.old_at OR z.old_at > latest) AS newer
+          FROM ROWS FROM (pg_catalog.unnest(old_readings), pg_catalog.unnest(old_times), pg_catalog.unnest(new_readings),
+              pg_catalog.unnest(new_times)) WITH ORDINALITY AS z (old_reading, old_at, new_reading, new_at, i) OFFSET 0) n
 $$;
 COMMENT ON FUNCTION onemap.state_merge(float8[], timestamptz[], bigint, float8[], timestamptz[], bigint, timestamptz) IS
     'Element by element the reading with the later time, and the quality bit of the reading that is taken; a time after latest '
@@ -32,10 +32,12 @@ DECLARE merged int; latest timestamptz := now() + ahead;
 BEGIN
     INSERT INTO onemap.device_state AS d
         (device_id, observed_at, last_seen_at, readings, reading_times, quality, geom, geom_at)
-    SELECT s.device_id, least(s.observed_at, latest), least(s.last_seen_at, now()), m.readings, m.reading_times, m.quality,
-           s.geom, least(s.geom_at, CASE WHEN s.geom_at IS NOT NULL THEN latest END)
+    SELECT s.device_id, least(s.observed_at, latest), least(s.last_seen_at, now()), s.readings,
+           CASE WHEN latest < ANY (s.reading_times)
+               THEN ARRAY(SELECT CASE WHEN t IS NOT NULL THEN least(t, latest) END FROM unnest(s.reading_times) t)
+               ELSE s.reading_times END,
+           s.quality, s.geom, least(s.geom_at, CASE WHEN s.geom_at IS NOT NULL THEN latest END)
     FROM pg_temp.device_state_stage s
-    CROSS JOIN LATERAL onemap.state_merge('{}', '{}', NULL, s.readings, s.reading_times, s.quality, latest) m
     ORDER BY s.device_id
     ON CONFLICT (device_id) DO UPDATE SET
         observed_at = onemap.later_of(d.observed_at, excluded.observed_at, latest),
