@@ -19,8 +19,9 @@ COMMENT ON FUNCTION onemap.state_merge(float8[], timestamptz[], bigint, float8[]
     'Element by element the reading with the later time, and the quality bit of the reading that is taken; a time after latest '
     'is none';
 
+-- Without a search_path of its own for the same reason.
 CREATE OR REPLACE FUNCTION onemap.later_of(old timestamptz, new timestamptz, latest timestamptz) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT CASE WHEN old > latest THEN least(new, latest) ELSE greatest(old, least(new, latest)) END
 $$;
 COMMENT ON FUNCTION onemap.later_of(timestamptz, timestamptz, timestamptz) IS
