@@ -58,7 +58,7 @@ async function open({ size = "office", theme = "light", forgiven = [], webgl = t
 
 /** Logged in by the form; then at the address `hash`. */
 async function enter(options = {}, hash = "#/map") {
-  const window = await open(options);
+  const window = options.window ?? (await open(options));
   const { page } = window;
   await page.goto(`${BASE}/${hash}`);
   if (options.language === "en") await page.click("text=English");
@@ -297,6 +297,60 @@ const tests = {
     const there = { ...lorry, lon: place.west + place.size / 3 + 0.003 };
     await page.waitForSelector(".map-panel", { state: "detached" });
     await pick(page, ...(await pixelOf(page, lorry, 16, there)), "渣土车1号");
+    return window;
+  },
+
+  "what moves is drawn above the map, goes with it, and the map is not drawn for it": async () => {
+    const lorry = { lon: place.west + place.size / 3, lat: place.south + place.size / 7 };
+    const step = (number) => ({ ...lorry, lon: lorry.lon + 0.001 * number });
+    const window = await open();
+    const { page } = window;
+    await page.addInitScript(() => {
+      globalThis.frames = { "map-movers": new Set(), "maplibregl-canvas": new Set() };
+      for (const name of ["drawArrays", "drawElements"]) {
+        const before = WebGL2RenderingContext.prototype[name];
+        WebGL2RenderingContext.prototype[name] = function (...rest) {
+          globalThis.frames[this.canvas.className].add(document.timeline.currentTime);
+          return before.apply(this, rest);
+        };
+      }
+    });
+    await enter({ window }, `#/map?list=none&${at(lorry, 15)}`);
+    const colour = await page.evaluate(() => {
+      const part = document.body.appendChild(document.createElement("i"));
+      part.style.color = "var(--mover)";
+      const found = getComputedStyle(part).color.match(/\d+/g).join();
+      part.remove();
+      return found;
+    });
+    const shown = async (from, to, what) => coloured(page, ...(await pixelOf(page, from, 15, to)), [[0, 0, colour]], what);
+    await county("move", { step: 4 });
+    await county("move", { step: 5 });
+    await shown(lorry, step(5), "the lorry");
+    await page.focus(".maplibregl-canvas");
+    await page.keyboard.press("Shift+ArrowRight");
+    await page.keyboard.press("Shift+ArrowUp");
+    await shown(lorry, step(5), "the lorry of a map that does not turn");
+    await page.keyboard.press("ArrowRight");
+    const moved = { ...lorry, lon: lorry.lon + (100 * 360) / (512 * 2 ** 15) };
+    await shown(moved, step(5), "the lorry of a map that has moved");
+    await page.evaluate(() => {
+      const lose = document.querySelector(".map-movers").getContext("webgl2").getExtension("WEBGL_lose_context");
+      lose.loseContext();
+      setTimeout(() => lose.restoreContext(), 200);
+    });
+    await page.waitForTimeout(500);
+    await shown(moved, step(5), "the lorry after a graphics card was lost");
+    // It is on its way as long as it was silent.
+    await page.waitForTimeout(4000);
+    await page.evaluate(() => Object.values(globalThis.frames).forEach((of) => of.clear()));
+    await county("move", { step: 8 });
+    await shown(moved, step(8), "the lorry when it is there");
+    const [own, below] = await page.evaluate(() => Object.values(globalThis.frames).map((of) => of.size));
+    expect(own > 5 && own > 2 * below, `of ${own} frames with what moves the map is drawn in ${below}`);
+    await page.click("label:has-text('人员车辆（移动）')");
+    const [gone] = await coloursAround(page, ...(await pixelOf(page, moved, 15, step(8))), [[0, 0]]);
+    expect(gone !== colour, "what moves is switched off, and there");
     return window;
   },
 

@@ -6,7 +6,7 @@ const facts = await county("facts");
 
 /** In the page before anything of it: counts frames that draw by WebGL, and keeps what their script took, long tasks, layout shifts, and when what is looked for was there. */
 function probe() {
-  const bench = (globalThis.bench = { draws: 0, gl: null, scripts: [], tasks: [], shift: 0, shifted: [], there: {}, looking: false, seen: null, changed: [] });
+  const bench = (globalThis.bench = { draws: 0, drawn: new Set(), scripts: [], tasks: [], shift: 0, shifted: [], there: {}, looking: false, seen: new Map(), changed: [] });
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
       if (entry.hadRecentInput) continue;
@@ -19,17 +19,17 @@ function probe() {
     const before = WebGL2RenderingContext.prototype[name];
     WebGL2RenderingContext.prototype[name] = function (...rest) {
       bench.draws++;
-      bench.gl = this;
+      bench.drawn.add(this);
       return before.apply(this, rest);
     };
   }
   /** Whether the middle of the map, of 60 pixels each way, is drawn otherwise than by the frame before. */
-  const look = ({ gl }) => {
+  const look = (gl) => {
     const pixels = new Uint8Array(4 * 60 * 60);
     gl.readPixels(gl.drawingBufferWidth / 2 - 30, gl.drawingBufferHeight / 2 - 30, 60, 60, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
-    const before = bench.seen;
-    bench.seen = pixels;
-    if (before !== null && pixels.some((value, at) => value !== before[at])) bench.changed.push(Date.now());
+    const before = bench.seen.get(gl);
+    bench.seen.set(gl, pixels);
+    if (before !== undefined && pixels.some((value, at) => value !== before[at])) bench.changed.push(Date.now());
   };
   const ask = requestAnimationFrame.bind(globalThis);
   globalThis.requestAnimationFrame = (frame) =>
@@ -38,7 +38,8 @@ function probe() {
       frame(at);
       if (bench.draws === draws) return;
       bench.scripts.push([begun, performance.now() - begun]);
-      if (bench.looking) look(bench);
+      if (bench.looking) bench.drawn.forEach(look);
+      bench.drawn.clear();
     });
   const wanted = { list: ".map-list tbody tr", counts: ".subsystems tbody tr" };
   new MutationObserver((_, self) => {

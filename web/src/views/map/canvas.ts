@@ -164,15 +164,17 @@ export class Canvas {
       dragRotate: false,
       pitchWithRotate: false,
       touchPitch: false,
+      maxPitch: 0,
       maxZoom: 20,
       fadeDuration: 0,
       ...(at === null ? { ...(bounds && { bounds, fitBoundsOptions: { padding: 24 } }) } : { center: [at.lon, at.lat] as [number, number], zoom: at.zoom }),
     }));
     map.touchZoomRotate.disableRotation();
+    map.keyboard.disableRotation();
     map.getCanvas().setAttribute("aria-label", label);
-    // Not "load", which waits for every tile. Again after a graphics card was lost: MapLibre brings its own layers back, not ours.
+    movers.attach(map);
+    // Not "load", which waits for every tile. Again after a graphics card was lost: MapLibre brings its layers back, not their symbols.
     map.on("style.load", () => {
-      map.addLayer(this.movers, map.getLayer("chosen") && "chosen");
       this.drawGround();
       this.dress();
       this.paint();
@@ -209,13 +211,19 @@ export class Canvas {
   close(): void {
     clearTimeout(this.timer);
     clearTimeout(this.groundTimer);
+    this.movers.detach();
     this.map.remove();
+  }
+
+  /** Whether there is a style. */
+  private get ready(): boolean {
+    return this.map.getLayer("ground") !== undefined;
   }
 
   /** Tiles of a layer may have changed: they are asked for again at once, or when the turn ends, or when the first ones have come; those that are the
    * same cost a 304. Before there is a style none was asked for. */
   touch(layer: PointLayer): void {
-    if (!this.map.getLayer("movers")) return;
+    if (!this.ready) return;
     this.dirty.add(layer);
     if (this.whole && this.timer === undefined) this.refresh();
   }
@@ -249,7 +257,7 @@ export class Canvas {
 
   private apply(): void {
     const { map, shown } = this;
-    if (!map.getLayer("movers")) return;
+    if (!this.ready) return;
     const visible = (layer: string, yes: boolean) => map.getLayer(layer) && map.setLayoutProperty(layer, "visibility", yes ? "visible" : "none");
     for (const layer of POINTS) {
       const on = !shown.off.includes(layer);
@@ -261,7 +269,7 @@ export class Canvas {
     const mobile = ["in", ["get", "kind"], ["literal", shown.mobile]];
     const drawn = shown.moment === null ? ["!", mobile] : shown.off.includes("mover") ? ["!", mobile] : true;
     map.setFilter("device", ["all", ["!", ["has", "count"]], drawn] as FilterSpecification);
-    visible("movers", shown.moment === null && !shown.off.includes("mover"));
+    this.movers.show(shown.moment === null && !shown.off.includes("mover"));
     if (this.drawn !== shown.moment) {
       this.drawn = shown.moment;
       for (const layer of TILED) map.getSource<VectorTileSource>(layer)?.setTiles([tileAddress(layer, shown.moment)]);
@@ -285,7 +293,7 @@ export class Canvas {
   }
 
   private drawGround(): void {
-    if (this.ground === null || !this.map.getLayer("movers")) return;
+    if (this.ground === null || !this.ready) return;
     const { map } = this.ground;
     map.layers.forEach((path, layer) => {
       const id = `base-${layer}`;
@@ -332,7 +340,7 @@ export class Canvas {
   /** The theme has changed, or may have. */
   paint(): void {
     const { map } = this;
-    if (!map.getLayer("movers") || this.painted === shownTheme()) return;
+    if (!this.ready || this.painted === shownTheme()) return;
     this.painted = shownTheme();
     this.dress();
     for (const layer of layers()) {
@@ -402,7 +410,6 @@ export class Canvas {
       if (!empty) map.addSource(source, { type: "geojson", data });
       const all = layers();
       const order = all.map(({ id }) => id);
-      order.splice(order.indexOf("chosen"), 0, "movers");
       for (const layer of all) {
         if (!("source" in layer) || layer.source !== source) continue;
         if (empty) map.removeLayer(layer.id);
@@ -410,7 +417,7 @@ export class Canvas {
       }
       if (empty) map.removeSource(source);
     };
-    if (map.getLayer("movers")) set();
+    if (this.ready) set();
     else
       map.once("style.load", () => {
         set();
@@ -433,7 +440,7 @@ export class Canvas {
 
   private at(x: number, y: number): { kind: ListKind; key: string | null; lon: number; lat: number } | null {
     const { map } = this;
-    if (!map.getLayer("movers")) return null;
+    if (!this.ready) return null;
     const box: [[number, number], [number, number]] = [
       [x - PICK_PIXELS / 2, y - PICK_PIXELS / 2],
       [x + PICK_PIXELS / 2, y + PICK_PIXELS / 2],
@@ -460,7 +467,7 @@ export class Canvas {
       callbacks.onPick(found.kind, found.key, found.lon, found.lat);
       return;
     }
-    if (!this.map.getLayer("movers")) return;
+    if (!this.ready) return;
     const counts = this.map.queryRenderedFeatures([x, y], { layers: POINTS.map((layer) => `${layer}-counts`) })[0];
     if (counts !== undefined) this.map.easeTo({ center: this.map.unproject([x, y]), zoom: this.map.getZoom() + 2, duration: 300 });
   }

@@ -1,7 +1,7 @@
-// What moves, as points of a WebGL layer of its own: 10,000 of them cost one draw. Honest motion: a symbol goes from the last received place
-// to the newest one in the time that lay between them, and stays there; never further. Who is silent fades. Between places further apart in time
-// than GAP_MS nothing is known, so the symbol jumps. When nothing moves, nothing is drawn.
-import type { CustomLayerInterface, CustomRenderMethodInput, Map as GlMap } from "maplibre-gl";
+// What moves, as points of a WebGL canvas of its own above the map: 10,000 of them cost one draw, and the map below is not drawn for them. Honest
+// motion: a symbol goes from the last received place to the newest one in the time that lay between them, and stays there; never further. Who is
+// silent fades. Between places further apart in time than GAP_MS nothing is known, so the symbol jumps. When nothing moves, nothing is drawn.
+import type { Map as GlMap } from "maplibre-gl";
 import { hubNow } from "../../lib/format.ts";
 
 /** `atMs`: null = where it was registered. */
@@ -27,10 +27,10 @@ const MOTION_MAX_MS = 60_000;
 /** Those that fade soon one after the other are drawn at once. */
 const FADE_LATE_MS = 1000;
 const FLOATS = 8;
-const UNIFORMS = ["u_matrix", "u_now", "u_size", "u_colour", "u_ring"] as const;
+const UNIFORMS = ["u_origin", "u_scale", "u_now", "u_size", "u_colour", "u_ring"] as const;
 
 const VERTEX = `#version 300 es
-uniform mat4 u_matrix;
+uniform vec2 u_origin, u_scale;
 uniform float u_now, u_size;
 in vec4 a_places;
 in vec4 a_times;
@@ -42,7 +42,7 @@ void main() {
   vec2 way = a_places.zw - a_places.xy;
   v_heading = length(way) > 1e-8 ? normalize(way) : vec2(0.0);
   v_alpha = u_now > a_times.z ? 0.35 : 1.0;
-  gl_Position = a_times.w > 0.5 ? u_matrix * vec4(place, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
+  gl_Position = a_times.w > 0.5 ? vec4(u_origin + place * u_scale, 0.0, 1.0) : vec4(2.0, 2.0, 2.0, 1.0);
   gl_PointSize = u_size;
 }`;
 
@@ -66,6 +66,8 @@ void main() {
 
 const mercatorX = (lon: number): number => (lon + 180) / 360;
 const mercatorY = (lat: number): number => (1 - Math.log(Math.tan(Math.PI / 4 + (lat * Math.PI) / 360)) / Math.PI) / 2;
+/** CSS pixels of the world's width. */
+const worldPixels = (map: GlMap): number => 512 * 2 ** map.getZoom();
 
 function compile(gl: WebGL2RenderingContext, kind: number, source: string): WebGLShader {
   const shader = gl.createShader(kind)!;
@@ -75,58 +77,80 @@ function compile(gl: WebGL2RenderingContext, kind: number, source: string): WebG
   return shader;
 }
 
-export class MoverLayer implements CustomLayerInterface {
-  readonly id = "movers";
-  readonly type = "custom" as const;
+export class MoverLayer {
   private readonly motions = new Map<number, Motion>();
   private readonly still = matchMedia("(prefers-reduced-motion: reduce)");
   private map: GlMap | undefined;
+  private readonly canvas = document.createElement("canvas");
+  private gl: WebGL2RenderingContext | null = null;
+  /** null = there is none yet, or it was lost. */
   private program: WebGLProgram | null = null;
   private uniforms: Partial<Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>> = {};
-  private buffer: WebGLBuffer | null = null;
-  private array: WebGLVertexArrayObject | null = null;
   private data = new Float32Array(0);
   /** All floats are relative to it: 32 bits of the world would be 2 m. */
   private origin: [number, number] = [0, 0];
-  private readonly matrix = new Float32Array(16);
   private changed = true;
   /** What of the data the graphics card does not have yet: slots from `from` to before `to`. Beside `changed`: then it has nothing. */
   private from = Infinity;
   private to = 0;
   /** performance.now() until when something moves. */
   private moving = 0;
+  private frame: number | undefined;
   private shown: (id: number) => boolean = () => true;
   private colour: [number, number, number] = [0, 0, 0];
   private ring: [number, number, number] = [1, 1, 1];
   private fading: ReturnType<typeof setTimeout> | undefined;
 
-  onAdd(map: GlMap, gl: WebGL2RenderingContext): void {
+  constructor() {
+    this.canvas.className = "map-movers";
+    this.canvas.setAttribute("aria-hidden", "true");
+    this.canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault();
+      this.program = null;
+    });
+    this.canvas.addEventListener("webglcontextrestored", () => this.touch());
+  }
+
+  /** Above this map from now on, and drawn whenever it is. It must neither turn nor tilt. */
+  attach(map: GlMap): void {
     this.map = map;
-    const program = (this.program = gl.createProgram()!);
+    map.getCanvasContainer().after(this.canvas);
+    map.on("render", this.draw);
+  }
+
+  /** Before the map is removed. */
+  detach(): void {
+    this.map?.off("render", this.draw);
+    this.map = undefined;
+    this.canvas.remove();
+    clearTimeout(this.fading);
+    this.fading = undefined;
+    if (this.frame !== undefined) cancelAnimationFrame(this.frame);
+    this.frame = undefined;
+  }
+
+  private make(gl: WebGL2RenderingContext): WebGLProgram {
+    const program = gl.createProgram()!;
     gl.attachShader(program, compile(gl, gl.VERTEX_SHADER, VERTEX));
     gl.attachShader(program, compile(gl, gl.FRAGMENT_SHADER, FRAGMENT));
     gl.bindAttribLocation(program, 0, "a_places");
     gl.bindAttribLocation(program, 1, "a_times");
     gl.linkProgram(program);
+    gl.useProgram(program);
     for (const name of UNIFORMS) this.uniforms[name] = gl.getUniformLocation(program, name);
-    this.buffer = gl.createBuffer();
-    this.array = gl.createVertexArray();
-    gl.bindVertexArray(this.array);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
+    gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
     for (const place of [0, 1]) {
       gl.enableVertexAttribArray(place);
       gl.vertexAttribPointer(place, 4, gl.FLOAT, false, FLOATS * 4, place * 16);
     }
-    gl.bindVertexArray(null);
-    this.changed = true;
+    gl.enable(gl.BLEND);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    return program;
   }
 
-  onRemove(_map: GlMap, gl: WebGL2RenderingContext): void {
-    clearTimeout(this.fading);
-    this.fading = undefined;
-    gl.deleteProgram(this.program);
-    gl.deleteBuffer(this.buffer);
-    gl.deleteVertexArray(this.array);
+  show(shown: boolean): void {
+    this.canvas.hidden = !shown;
+    this.drawSoon();
   }
 
   /** Begins anew with these, where they are now. */
@@ -163,7 +187,7 @@ export class MoverLayer implements CustomLayerInterface {
       this.from = Math.min(this.from, motion.slot);
       this.to = Math.max(this.to, motion.slot + 1);
     }
-    this.map?.triggerRepaint();
+    this.drawSoon();
   }
 
   remove(id: number): void {
@@ -189,7 +213,7 @@ export class MoverLayer implements CustomLayerInterface {
     const at = map.unproject([x, y]);
     const [atX, atY] = [mercatorX(at.lng), mercatorY(at.lat)];
     let best: number | null = null;
-    let nearest = pixels / (512 * 2 ** map.getZoom());
+    let nearest = pixels / worldPixels(map);
     for (const motion of this.motions.values()) {
       if (!this.shown(motion.id)) continue;
       const [placeX, placeY] = this.placeOf(motion, now);
@@ -206,7 +230,11 @@ export class MoverLayer implements CustomLayerInterface {
 
   private touch(): void {
     this.changed = true;
-    this.map?.triggerRepaint();
+    this.drawSoon();
+  }
+
+  private drawSoon(): void {
+    if (this.map !== undefined) this.frame ??= requestAnimationFrame(this.draw);
   }
 
   /** `ahead`: what the hub's clock is before performance.now(). */
@@ -225,7 +253,6 @@ export class MoverLayer implements CustomLayerInterface {
 
   /** All of them after a change of who is there or shown; else those that have moved. */
   private upload(gl: WebGL2RenderingContext): void {
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.buffer);
     if (this.changed) {
       if (this.data.length < this.motions.size * FLOATS) this.data = new Float32Array(this.motions.size * FLOATS * 2);
       const ahead = hubNow() - performance.now();
@@ -254,38 +281,47 @@ export class MoverLayer implements CustomLayerInterface {
     if (next === Infinity) return;
     this.fading = setTimeout(() => {
       this.fading = undefined;
-      this.map?.triggerRepaint();
+      this.drawSoon();
     }, next - now + FADE_LATE_MS);
   }
 
   /** Seconds of the shader begin here: as 32 bits they hold a day to a hundredth. */
   private epoch = performance.now();
 
-  render(gl: WebGLRenderingContext | WebGL2RenderingContext, { defaultProjectionData }: CustomRenderMethodInput): void {
-    if (!(gl instanceof WebGL2RenderingContext) || this.program === null || this.motions.size === 0) return;
+  /** By itself, or as the map is drawn: then in the same frame, so that both go together. */
+  private readonly draw = (): void => {
+    const { map, canvas, origin } = this;
+    if (this.frame !== undefined) cancelAnimationFrame(this.frame);
+    this.frame = undefined;
+    // The first view need not wait for it: nothing is made before something moves.
+    if (map === undefined || canvas.hidden || (this.gl === null && this.motions.size === 0)) return;
+    const gl = (this.gl ??= canvas.getContext("webgl2", { antialias: false, depth: false }));
+    if (gl === null || gl.isContextLost()) return;
+    this.program ??= this.make(gl);
+    const below = map.getCanvas();
+    if (canvas.width !== below.width || canvas.height !== below.height) {
+      [canvas.width, canvas.height] = [below.width, below.height];
+      [canvas.style.width, canvas.style.height] = [below.style.width, below.style.height];
+      gl.viewport(0, 0, canvas.width, canvas.height);
+    }
     const now = performance.now();
     if (now - this.epoch > 3_600_000) {
       this.epoch = now;
       this.changed = true;
     }
-    gl.bindVertexArray(this.array);
     if (this.changed || this.to > 0) this.upload(gl);
-    const { matrix, origin } = this;
-    const main = defaultProjectionData.mainMatrix as ArrayLike<number>;
-    matrix.set(main);
-    for (let row = 0; row < 4; row++) matrix[12 + row] = main[12 + row]! + main[row]! * origin[0] + main[4 + row]! * origin[1];
-    gl.useProgram(this.program);
-    gl.uniformMatrix4fv(this.uniforms.u_matrix!, false, matrix);
+    const [wide, high] = [below.clientWidth / 2, below.clientHeight / 2];
+    const [pixels, { lng, lat }] = [worldPixels(map), map.getCenter()];
+    const [x, y] = [(origin[0] - mercatorX(lng)) * pixels, (origin[1] - mercatorY(lat)) * pixels];
+    gl.uniform2f(this.uniforms.u_origin!, x / wide, -y / high);
+    gl.uniform2f(this.uniforms.u_scale!, pixels / wide, -pixels / high);
     gl.uniform1f(this.uniforms.u_now!, (now - this.epoch) / 1000);
-    gl.uniform1f(this.uniforms.u_size!, Math.min(18, Math.max(12, 18 + (this.map!.getZoom() - 15) * 3)) * devicePixelRatio);
+    gl.uniform1f(this.uniforms.u_size!, Math.min(18, Math.max(12, 18 + (map.getZoom() - 15) * 3)) * devicePixelRatio);
     gl.uniform3fv(this.uniforms.u_colour!, this.colour);
     gl.uniform3fv(this.uniforms.u_ring!, this.ring);
-    gl.enable(gl.BLEND);
-    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    gl.disable(gl.DEPTH_TEST);
+    gl.clear(gl.COLOR_BUFFER_BIT);
     gl.drawArrays(gl.POINTS, 0, this.motions.size);
-    gl.bindVertexArray(null);
-    if (this.moving > now) this.map?.triggerRepaint();
+    if (this.moving > now) this.drawSoon();
     else this.fadeLater(now);
-  }
+  };
 }
