@@ -9,18 +9,17 @@
 #include "hub/base/closing.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
-#include "hub/base/text.h"
 #include "hub/decode/decode.h"
 #include "hub/know/days.h"
 #include "hub/link/postgres.h"
+#include "hub/store/fault.h"
 #include "hub/store/transaction.h"
 
 enum {
     BACKOFF_FIRST_MS = 50,
     BACKOFF_LAST_MS = 5000,
-    MENDS_MAX = 3,       /* of a transaction at once, without waiting */
-    LOSSES_TOGETHER = 2, /* of the connection, in a row, before a batch is divided */
-    TROUBLE_MS = 5000,   /* of failures alone, before it is called trouble */
+    MENDS_MAX = 3,     /* of a transaction at once, without waiting */
+    TROUBLE_MS = 5000, /* of failures alone, before it is called trouble */
     TROUBLE_BYTES = 200,
     YIELD_NS = 1000000000, /* so long a batch lets others pass */
 };
@@ -48,17 +47,14 @@ struct slot {
     struct slice slice;
     struct transaction transaction;
     enum step step;
-    bool running; /* a job of the session runs */
-    bool settle;  /* a duplicate was met */
-    bool unsure;  /* a commit's answer was lost: nothing else is done before STEP_VERIFY has one */
-    bool doubted; /* ... and was not found: but the server may have been at it still */
-    bool again;   /* STEP_VERIFY asks a second time, as something of the batch is stored already */
-    bool found;   /* STEP_VERIFY's answer */
-    int mends;    /* what was wrong with the transaction, and was put right */
-    /* Failures of this slice in a row that may be the server's or a message's (postgres_error_patience). */
-    int suspicions, patience;
-    bool suspected;                /* its one message was refused for them ... */
-    struct batch_message innocent; /* ... and was this before */
+    bool running;               /* a job of the session runs */
+    bool settle;                /* a duplicate was met */
+    bool unsure;                /* a commit's answer was lost: nothing else is done before STEP_VERIFY has one */
+    bool doubted;               /* ... and was not found: but the server may have been at it still */
+    bool again;                 /* STEP_VERIFY asks a second time, as something of the batch is stored already */
+    bool found;                 /* STEP_VERIFY's answer */
+    int mends;                  /* what was wrong with the transaction, and was put right */
+    struct suspicion suspicion; /* of the slice */
     unsigned backoff_ms;
 };
 
@@ -167,8 +163,9 @@ static void slot_committed(struct slot *slot) {
     count_slice(slot);
     slice_committed(&slot->slice);
     slice_take_devices(&slot->slice, slot->transaction.devices);
-    slot->unsure = slot->doubted = slot->again = slot->suspected = false;
-    slot->mends = slot->suspicions = 0;
+    slot->unsure = slot->doubted = slot->again = false;
+    slot->suspicion = (struct suspicion){.failures = 0};
+    slot->mends = 0;
     slot->backoff_ms = BACKOFF_FIRST_MS;
     if ((slot->transaction.outbox || slot->step == STEP_VERIFY) && slot->writer->outbox_written != NULL) {
         slot->writer->outbox_written(slot->writer->user);
@@ -212,26 +209,7 @@ static void retry_later(struct slot *slot, const char *why) {
 /* The message at hand goes to quarantine whole: the database will not have it. False if memory is out. */
 static bool refuse_message(const struct slot *slot, const struct postgres_error *error) {
     char reason[DECODE_REASON_MAX];
-    if (strcmp(error->sqlstate, "57014") == 0) {
-        snprintf(reason, sizeof reason,
-                 "the database takes longer for it than the %lld s that a statement has%s%.100s; send smaller messages",
-                 (long long)slot->writer->config->database_statement_timeout_s, error->where[0] == '\0' ? "" : ": ",
-                 error->where);
-    } else if (error->sqlstate[0] == '\0') {
-        snprintf(reason, sizeof reason,
-                 "the database's session ended each time it was to be stored; send smaller messages, and tell the hub's"
-                 " keepers");
-    } else if (strncmp(error->sqlstate, "23", 2) == 0) {
-        /* What a constraint says names tables and constraints: that is for the log, not for the vendor. */
-        snprintf(reason, sizeof reason,
-                 "the database refuses it (SQLSTATE %s): its values contradict each other, or what is stored already",
-                 error->sqlstate);
-        log_error("message_contradicts", "sqlstate=%s reason=%s", error->sqlstate, log_quote(error->message));
-    } else {
-        snprintf(reason, sizeof reason, "the database refuses it (SQLSTATE %s): %.180s", error->sqlstate,
-                 error->message);
-    }
-    text_trim(reason);
+    fault_reason(error, slot->writer->config->database_statement_timeout_s, reason, sizeof reason);
     return slice_refuse(&slot->slice, "refused_by_database", reason);
 }
 
@@ -250,38 +228,6 @@ static void data_fault(struct slot *slot, const struct postgres_error *error) {
         return;
     }
     slot_advance(slot);
-}
-
-/* It took too long, broke something within the server, needed more than it has, or ended its process: a message's doing
- * or the server's bad moment. Several are divided (when a connection is lost not at once: that is the server's as a
- * rule), and one that fails so alone, again and again, is to be refused. If then not even that can be stored it was the
- * server's, and the message is as it was. False = what the slice holds is not at fault, so far. */
-static bool suspect(struct slot *slot, const struct postgres_error *error) {
-    struct batch_message *message = &slot->slice.batch->messages[slot->slice.first];
-    int patience = postgres_error_patience(error);
-    slot->suspicions = patience == slot->patience ? slot->suspicions : 0; /* each kind of failure for itself */
-    slot->patience = patience;
-    if (slot->slice.last - slot->slice.first > 1) {
-        if (error->sqlstate[0] == '\0' && slot->suspicions++ < LOSSES_TOGETHER) {
-            return false;
-        }
-        slot->suspicions = 0;
-        return true;
-    }
-    if (message->refused) {
-        if (slot->suspected) {
-            *message = slot->innocent;
-            slot->suspected = false;
-            slot->suspicions = 0;
-        }
-        return false;
-    }
-    if (slot->suspicions++ < patience) {
-        return false;
-    }
-    slot->innocent = *message;
-    slot->suspected = true;
-    return true;
 }
 
 /* 23505: some row is there already. */
@@ -324,7 +270,7 @@ static void slot_failed(struct slot *slot, const struct postgres_error *error) {
     slot->unsure = slot->unsure || (committing && error->sqlstate[0] == '\0');
     slot->step = slot->unsure ? STEP_VERIFY : STEP_PREPARE;
     if (storing && !slot->unsure && postgres_error_patience(error) > 0) {
-        if (suspect(slot, error)) {
+        if (fault_suspect(&slot->suspicion, &slot->slice, error)) {
             data_fault(slot, error);
         } else {
             retry_later(slot, error->message);
@@ -408,7 +354,7 @@ static void step_done(void *user, const struct postgres_error *error) {
         slot->step = STEP_PREPARE;
         slot->doubted = !slot->again;
         slot->unsure = slot->again = false;
-        if (slot->doubted && suspect(slot, &lost)) {
+        if (slot->doubted && fault_suspect(&slot->suspicion, &slot->slice, &lost)) {
             data_fault(slot, &lost);
             return;
         }
@@ -538,8 +484,9 @@ static void slot_take(struct slot *slot) {
         slot->job = job;
         slot->slice = (struct slice){.batch = job->batch, .first = 0, .last = job->batch->message_count};
         slice_stamp(&slot->slice);
-        slot->settle = slot->unsure = slot->doubted = slot->again = slot->suspected = false;
-        slot->mends = slot->suspicions = 0;
+        slot->settle = slot->unsure = slot->doubted = slot->again = false;
+        slot->suspicion = (struct suspicion){.failures = 0};
+        slot->mends = 0;
         slot->backoff_ms = BACKOFF_FIRST_MS;
         slot->step = STEP_PREPARE;
         slot_advance(slot);
