@@ -90,6 +90,14 @@ static void put_pending(struct buffer *text) {
     }
 }
 
+static void put_waiting(struct buffer *text) {
+    put_head(text, "cityhub_gateways_waiting", "Messages of the gateway that wait for the hub's receipt.", "gauge");
+    for (size_t i = 0; i < gateway_count; i++) {
+        buffer_format(text, "cityhub_gateways_waiting{gateway=\"%s\"} %lld\n", gateways[i].name,
+                      (long long)gateways[i].waiting);
+    }
+}
+
 static void put_connections(struct buffer *text) {
     put_head(text, "cityhub_gateways_connections", "Open connections of devices.", "gauge");
     for (size_t i = 0; i < gateway_count; i++) {
@@ -145,6 +153,7 @@ void gateway_metrics_text(struct buffer *text) {
     }
     put_ages(text);
     put_pending(text);
+    put_waiting(text);
     put_connections(text);
     put_frames(text);
     put_pushes(text);

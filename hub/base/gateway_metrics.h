@@ -26,6 +26,7 @@ struct gateway_metrics {
     int64_t reported_at_ms; /* UTC */
     int64_t terminals;      /* in its list */
     int64_t pending;        /* unknown terminals that have called */
+    int64_t waiting;        /* messages without a receipt yet */
     struct {
         uint64_t frames[GATEWAY_FATES];
         uint64_t records;

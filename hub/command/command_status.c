@@ -247,11 +247,14 @@ static void print_gateways(FILE *out, const cJSON *status) {
     cJSON_ArrayForEach(gateway, member_get(status, "gateways")) {
         fputs("gateway ", out);
         print_text(out, member_text(gateway, "gateway"));
-        fprintf(out, ": %s%.0f connections, %.0f frames stored, %.0f refused, %.0f unsure, %.0f broken, %.0f unknown",
-                member_true(gateway, "silent") ? "SILENT, last said: " : "", member_number(gateway, "connections", 0),
-                member_number(gateway, "frames_stored", 0), member_number(gateway, "frames_refused", 0),
-                member_number(gateway, "frames_unsure", 0), member_number(gateway, "frames_broken", 0),
-                member_number(gateway, "frames_unknown", 0));
+        fprintf(
+            out,
+            ": %s%.0f connections, %.0f messages waiting, %.0f frames stored, %.0f refused, %.0f unsure, %.0f broken,"
+            " %.0f unknown",
+            member_true(gateway, "silent") ? "SILENT, last said: " : "", member_number(gateway, "connections", 0),
+            member_number(gateway, "waiting", 0), member_number(gateway, "frames_stored", 0),
+            member_number(gateway, "frames_refused", 0), member_number(gateway, "frames_unsure", 0),
+            member_number(gateway, "frames_broken", 0), member_number(gateway, "frames_unknown", 0));
         if (member_is_number(gateway, "acknowledge_p99_s")) {
             fprintf(out, ", 99 of 100 acknowledged within %g s", member_number(gateway, "acknowledge_p99_s", 0));
         }

@@ -65,6 +65,8 @@ char *figures_text(void) {
               figures.connected);
     put_gauge(&text, "cityhub_gateway_terminals", "Terminals in the gateway's list.", figures.terminals);
     put_gauge(&text, "cityhub_gateway_terminals_pending", "Unknown terminals that have called.", figures.pending);
+    put_gauge(&text, "cityhub_gateway_waiting", "Messages that wait for the hub's receipt, of frames and of pushes.",
+              figures.waiting);
     put_frames(&text);
     put_of_protocols(&text, "cityhub_gateway_records_total", "counter", "Records made of frames.",
                      OF_PROTOCOL(records));
@@ -103,6 +105,7 @@ cJSON *figures_json(void) {
     cJSON_AddNumberToObject(root, "started_at_ms", (double)figures.started_at_ms);
     cJSON_AddNumberToObject(root, "terminals", (double)figures.terminals);
     cJSON_AddNumberToObject(root, "pending", (double)figures.pending);
+    cJSON_AddNumberToObject(root, "waiting", (double)figures.waiting);
     for (size_t p = 0; p < FIGURES_PROTOCOLS; p++) {
         if (figures.protocols[p].name == NULL) {
             continue;

@@ -11,6 +11,7 @@
 #include "hub/base/log.h"
 #include "hub/base/member.h"
 #include "hub/base/topic.h"
+#include "hub/gateway/figures.h"
 #include "hub/link/mqtt.h"
 
 enum {
@@ -60,6 +61,7 @@ static void bucket_leave(struct publisher *publisher, const struct waiting *entr
     }
     *at = entry->next_in_bucket;
     publisher->count--;
+    figures.waiting--;
 }
 
 static void waiting_unlink(struct publisher *publisher, struct waiting *entry) {
@@ -78,6 +80,7 @@ static void waiting_link(struct publisher *publisher, struct waiting *entry) {
     *(entry->previous == NULL ? &publisher->oldest : &entry->previous->next) = entry;
     publisher->newest = entry;
     publisher->count++;
+    figures.waiting++;
 }
 
 static void waiting_tell(struct waiting *entry, enum publisher_end end, const cJSON *receipt, int reason) {

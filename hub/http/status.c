@@ -142,6 +142,7 @@ static void add_gateway(cJSON *list, const struct gateway_metrics *gateway) {
     cJSON_AddBoolToObject(object, "silent", gateway_metrics_age_s(gateway) * 1000 > GATEWAY_SILENT_MS);
     add_integer(object, "terminals", gateway->terminals);
     add_integer(object, "terminals_pending", gateway->pending);
+    add_integer(object, "waiting", gateway->waiting);
     for (size_t p = 0; p < GATEWAY_PROTOCOLS; p++) {
         connections += gateway->protocols[p].connections;
     }

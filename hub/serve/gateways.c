@@ -103,6 +103,7 @@ static void note(const char *instance, const cJSON *report) {
     metrics->reported_at_ms = clock_now_ms();
     metrics->terminals = (int64_t)counted(figures, "terminals");
     metrics->pending = (int64_t)counted(figures, "pending");
+    metrics->waiting = (int64_t)counted(figures, "waiting");
     for (size_t p = 0; p < GATEWAY_PROTOCOLS; p++) {
         const cJSON *protocol = member_get(member_get(figures, "protocols"), gateway_protocols[p]);
         metrics->protocols[p].connections = (int64_t)counted(protocol, "connections");

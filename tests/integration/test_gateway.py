@@ -98,6 +98,13 @@ def test_the_hub_tells_how_its_gateways_are(county, monitor):
     told, = [one for one in hub.status()["gateways"] if one["gateway"] == "gateway"]
     assert not told["silent"] and told["frames_stored"] >= own and told["terminals"] == len(TERMINALS) and 0 < told["acknowledge_p99_s"] <= 30, told
     assert "gateway gateway: " in hub.run("status").stdout
+    with county.database.connect(autocommit=False) as lock:  # nothing is stored meanwhile
+        lock.cursor().execute("LOCK TABLE onemap.batch_log IN ACCESS EXCLUSIVE MODE")
+        late = device.send({"a34004-Rtd": 34.3})
+        wait_until(lambda: county.gateway.metric("cityhub_gateway_waiting") == 1 and of("waiting") == 1, 15, "what waits is counted")
+        assert [one["waiting"] for one in hub.status()["gateways"] if one["gateway"] == "gateway"] == [1]
+    assert device.receive(late)
+    wait_until(lambda: county.gateway.metric("cityhub_gateway_waiting") == 0 and of("waiting") == 0, 30, "nothing waits any more")
     other = Gateway(hub, county.broker, county.site.folder, name="gone").start()
     wait_until(lambda: any(one["gateway"] == "gone" for one in hub.status()["gateways"]), 30, "the second one has reported")
     other.stop()

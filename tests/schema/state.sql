@@ -1,6 +1,6 @@
 -- device_state: the last reading of each metric by its own time, merged every few seconds and caught up after a crash.
 BEGIN;
-SELECT plan(43);
+SELECT plan(44);
 SELECT onemap.partition_ensure('2026-04-01');
 SELECT onemap.partition_ensure('2026-04-02');
 SELECT onemap.stage_create();
@@ -124,6 +124,12 @@ UPDATE pg_temp.device_state_stage SET observed_at = now() + interval '1 hour', l
 SELECT onemap.device_state_merge('{}', '100 s');
 SELECT is((SELECT ROW(observed_at, last_seen_at, reading_times, readings)::text FROM onemap.device_state WHERE device_id = 2),
     ROW(now() + interval '100 s', now(), ARRAY[now() + interval '100 s'], '{4}'::float8[])::text, 'no time is written that no record may have');
+SELECT pg_temp.stage(33, '00:01', '01:02', '{4,NULL,6}');
+UPDATE pg_temp.device_state_stage SET reading_times = ARRAY[now() + interval '1 hour', NULL, now() - interval '1 hour'];
+SELECT onemap.device_state_merge('{}', '100 s');
+SELECT is((SELECT ROW(reading_times, readings)::text FROM onemap.device_state WHERE device_id = 33),
+    ROW(ARRAY[now() + interval '100 s', NULL, now() - interval '1 hour'], '{4,NULL,6}'::float8[])::text, '... nor one of what was not read');
+DELETE FROM onemap.device_state WHERE device_id = 33;
 DELETE FROM onemap.observation_raw WHERE observed_at IN ('2026-04-02 00:06Z', '2026-04-02 00:07Z');
 DELETE FROM onemap.batch_log WHERE received_at > now();
 
