@@ -17,11 +17,14 @@
 #include "hub/command/bench_tiles.h"
 #include "hub/command/bench_vendor.h"
 #include "hub/command/commands.h"
+#include "hub/know/rollup.h"
 
 enum {
     COMMITS = 300,
     COPY_ROWS = 100000,
     COPY_RUNS = 3,
+    WRITTEN_DEVICES = 5000, /* whose states and hours are written at a time: about as many as the hub writes */
+    WRITTEN_RUNS = 3,
     BATCH_WINDOW = 40,
     SINGLE_WINDOW = 2000,
     PAST_MS = 20 * 3600 * 1000, /* records begin so long ago, and all are of the past */
@@ -34,6 +37,10 @@ struct figures {
     double commit_ms, commit_ms_p99;
     double copy_rows_s;
     double batch_records_s, single_records_s;
+    double states_s, hours_s; /* of devices, each by the one connection that writes them */
+    /* A device's state and hour are written so often at the most; of more devices than are kept an hour with each
+     * record. */
+    double state_interval_s, hour_interval_s, hours_kept;
     double bytes_per_record, values_per_record;
     double tiles_s; /* 0 = not measured: with [http] port 0 only the log tells where the hub answers */
 };
@@ -122,6 +129,58 @@ static int measure_copy(const struct config *config, int values, struct figures 
     qsort(seconds, COPY_RUNS, sizeof seconds[0], compare);
     figures->copy_rows_s = code == 0 ? COPY_ROWS / seconds[COPY_RUNS / 2] : 0;
     return code;
+}
+
+/* The second time and later a device is there already, as it is in a county. Nothing of it stays. */
+static int measure_writing(PGconn *connection, int values, const char *stage, const char *write, double *per_s) {
+    char readings[12], devices[12];
+    snprintf(readings, sizeof readings, "%d", values);
+    snprintf(devices, sizeof devices, "%d", WRITTEN_DEVICES);
+    const char *const parameters[] = {readings, devices};
+    double seconds[WRITTEN_RUNS];
+    int code = database_run(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ", 0, NULL);
+    code = code != 0 ? code : database_run(connection, "SELECT onemap.stage_create()", 0, NULL);
+    for (int run = -1; run < WRITTEN_RUNS && code == 0; run++) {
+        code = database_run(connection, stage, 2, parameters);
+        int64_t started = clock_steady_us();
+        char *written = code != 0 ? NULL : database_text(connection, write, 0, NULL);
+        if (run >= 0) {
+            seconds[run] = (double)(clock_steady_us() - started) / 1e6;
+        }
+        if (code == 0 && (written == NULL || atoi(written) < WRITTEN_DEVICES)) {
+            code = written == NULL ? CH_EDATABASE : command_fail("the hub is writing hourly figures: try again");
+        }
+        free(written);
+    }
+    database_run(connection, "ROLLBACK", 0, NULL);
+    if (code == 0) {
+        qsort(seconds, WRITTEN_RUNS, sizeof seconds[0], compare);
+        *per_s = WRITTEN_DEVICES / seconds[WRITTEN_RUNS / 2];
+    }
+    return code;
+}
+
+/* A county's readings are of many devices: what is written for each of them beside its record counts for more than the
+ * record. The numbers of these are no device's. */
+#define DEVICES_OF_IT "pg_catalog.generate_series(-$2::int, -1) n"
+static int measure_devices(PGconn *connection, int values, struct figures *figures) {
+    int code = measure_writing(
+        connection, values,
+        "INSERT INTO pg_temp.device_state_stage (device_id, observed_at, last_seen_at, readings, reading_times) SELECT n,"
+        " t, t, pg_catalog.array_fill(1.5::float8, ARRAY[$1::int]), pg_catalog.array_fill(t, ARRAY[$1::int])"
+        " FROM (SELECT pg_catalog.clock_timestamp() AS t OFFSET 0) now, " DEVICES_OF_IT,
+        "SELECT onemap.device_state_merge()", &figures->states_s);
+    return code != 0
+               ? code
+               : measure_writing(
+                     connection, values,
+                     "INSERT INTO onemap.rollup_stage (device_id, hour, records, last_at, counts, minima, maxima,"
+                     " sums, rests, firsts, lasts, first_ms, last_ms, flagged_above, flagged_below) SELECT n,"
+                     " pg_catalog.date_trunc('hour', pg_catalog.now(), 'UTC'), 1, pg_catalog.now(), i.a, f.a, f.a,"
+                     " f.a, f.a, f.a, f.a, i.a, i.a, '{}', '{}' FROM"
+                     " pg_catalog.array_fill(1, ARRAY[$1::int]) i (a),"
+                     " pg_catalog.array_fill(1.5::float8, ARRAY[$1::int]) f (a), " DEVICES_OF_IT,
+                     "SELECT onemap.rollup_run('{}', '{}')", &figures->hours_s);
 }
 
 /* Bytes and rows of what is stored, by the database's own figures. */
@@ -227,6 +286,22 @@ static const char *rounded(double number, char text[static 32]) {
     return text;
 }
 
+/* How many devices with a record each `interval` keep the machine busy, all of it or one of the two connections that
+ * write states and hours. */
+static double devices_busy(const struct figures *figures, double records_s, double interval, double hour_interval) {
+    double processors = (double)sysconf(_SC_NPROCESSORS_ONLN);
+    double states = 1 / (figures->states_s * fmax(interval, figures->state_interval_s));
+    double hours = 1 / (figures->hours_s * fmax(interval, hour_interval));
+    double machine = 1 / (records_s * interval) + (states + hours) / processors;
+    return 1 / fmax(machine, fmax(states, hours));
+}
+
+static double devices_carried(const struct figures *figures, double records_s, double interval) {
+    double few = devices_busy(figures, records_s, interval, figures->hour_interval_s) / MARGIN;
+    double many = devices_busy(figures, records_s, interval, 0) / MARGIN;
+    return fmax(fmin(few, figures->hours_kept), many);
+}
+
 static void print_devices(const struct figures *figures) {
     static const int intervals[] = {1, 10, 30, 60, 300, 900};
     printf("\nDevices that it carries, at half of that (the other half is for peaks, vacuum and people's questions):\n"
@@ -236,8 +311,8 @@ static void print_devices(const struct figures *figures) {
         char batches[32], singles[32];
         double interval = intervals[i];
         printf("%7s %3d s %28s %28s %15.2f GB a day\n", "each", intervals[i],
-               rounded(figures->batch_records_s / MARGIN * interval, batches),
-               rounded(figures->single_records_s / MARGIN * interval, singles),
+               rounded(devices_carried(figures, figures->batch_records_s, interval), batches),
+               rounded(devices_carried(figures, figures->single_records_s, interval), singles),
                figures->bytes_per_record * 86400 / interval * 1000 / 1e9);
     }
 }
@@ -252,6 +327,8 @@ static void print(PGconn *connection, const struct figures *figures) {
     printf("hub, batches    %.0f records a second, %d a message (JSON), from vendor to receipt; %.2f of COPY\n",
            figures->batch_records_s, BENCH_DEVICES, figures->batch_records_s / figures->copy_rows_s);
     printf("hub, singles    %.0f records a second, one a message\n", figures->single_records_s);
+    printf("hub, devices    the states of %.0f a second are written, the hourly figures of %.0f\n", figures->states_s,
+           figures->hours_s);
     printf("storage         %.0f bytes a record as it comes\n", figures->bytes_per_record);
     if (figures->tiles_s > 0) {
         printf("tiles           %.0f map tiles (瓦片) a second to %d clients of this machine, which share it\n",
@@ -270,6 +347,8 @@ static int print_as_json(const struct figures *figures) {
                    {"copy_records_s", figures->copy_rows_s},
                    {"batch_records_s", figures->batch_records_s},
                    {"single_records_s", figures->single_records_s},
+                   {"device_states_s", figures->states_s},
+                   {"device_hours_s", figures->hours_s},
                    {"bytes_per_record", figures->bytes_per_record},
                    {"values_per_record", figures->values_per_record},
                    {"tiles_s", figures->tiles_s}};
@@ -299,12 +378,16 @@ static int values_of(const struct adapter *adapter) {
 static int measure(const struct config *config, PGconn *connection, const struct arguments *arguments,
                    const char *password) {
     const struct adapter *adapter = adapter_find(argument_text(arguments, "subsystem"));
-    struct figures figures = {.values_per_record = values_of(adapter)};
+    struct figures figures = {.values_per_record = values_of(adapter),
+                              .state_interval_s = (double)config->jobs_device_state_s,
+                              .hour_interval_s = (double)config->jobs_rollup_s,
+                              .hours_kept = (double)rollups_kept(adapter->metric_count)};
     int64_t run_ms = argument_number(arguments, "seconds") * 1000;
     struct bench_vendor *vendor = bench_vendor_open(config, adapter, argument_text(arguments, "vendor"), password);
     int code = vendor == NULL ? CH_EBROKER : measure_commits(connection, &figures);
     code = code != 0 ? code : measure_copy(config, (int)figures.values_per_record, &figures);
     code = code != 0 ? code : measure_hub(connection, vendor, run_ms, &figures);
+    code = code != 0 ? code : measure_devices(connection, (int)figures.values_per_record, &figures);
     code = code != 0 ? code : measure_tiles(config, connection, vendor, run_ms, &figures);
     bench_vendor_close(vendor);
     if (code != 0) {
@@ -361,7 +444,7 @@ const struct command command_bench = {
     .text =
         "For whoever buys the server: measures how long the disk takes to make a commit safe, how many records bare COPY stores, "
         "and how many the hub stores of a vendor that sends batches, and of one that sends each record alone, from the vendor to "
-        "its receipt, and how many tiles of the map it gives (瓦片); then says how many devices at which interval this machine carries.\n\n"
+        "its receipt, of how many devices a second it writes what is known of them now and by the hour, and how many tiles of the map it gives (瓦片); then says how many devices at which interval this machine carries.\n\n"
         "The hub must be running on this configuration, whose database has no county yet: what is sent stays in it. "
         "`deploy/quickstart.sh --bench` does all of it: database, broker and hub of its own, and nothing left behind.",
     .options = options,

@@ -325,6 +325,10 @@ bool rollups_full(const struct rollups *rollups) {
     return rollups->bytes > BYTES_FULL || rollups->counted.length > IDS_MAX;
 }
 
+size_t rollups_kept(size_t metrics) {
+    return BYTES_FULL / (sizeof(struct entry) + metrics * sizeof(struct figures));
+}
+
 /* ---- what is written ---- */
 
 static void copy_integers(struct buffer *copy, uint32_t count, int32_t (*of)(const struct figures *),

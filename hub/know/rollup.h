@@ -23,6 +23,7 @@ void rollups_batch(struct rollups *rollups, const char *ids, size_t length);
 
 size_t rollups_bytes(const struct rollups *rollups); /* memory of what is counted and not being written */
 bool rollups_full(const struct rollups *rollups);    /* it is to be written now, or there may be no room for more */
+size_t rollups_kept(size_t metrics); /* device-hours of so many metrics that are counted before it is full */
 
 /* What is counted is to be written, and counting begins anew. Returns the number of device-hours. */
 size_t rollups_send(struct rollups *rollups);
