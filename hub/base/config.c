@@ -8,12 +8,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "hub/adapter.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
 #include "hub/base/log.h"
+#include "hub/base/text.h"
 
 enum option_kind { OPTION_TEXT, OPTION_NUMBER };
 
@@ -105,6 +107,9 @@ static const struct option options[] = {
          "where browsers find the hub's pages, e.g. https://map.example.cn, several with blanks; empty = localhost"),
     TEXT(http, proxies, "",
          "addresses of proxies whose X-Forwarded-For, -Host and -Proto are believed, with blanks between them"),
+    TEXT(
+        http, cors, "",
+        "other systems' pages that may use the hub with a token (CORS), as origins, several with blanks; empty = none"),
     TEXT(http, attachments, "", "folder that keeps photographs, documents and videos of cases; empty = none are taken"),
     NUMBER(http, attachment_mib, 1, 1024, "200", "MiB of one of them at the most"),
     NUMBER(http, attachment_sweep_s, 1, 604800, "14400",
@@ -357,6 +362,28 @@ static void check_gateway(struct reading *reading) {
     }
 }
 
+/* scheme://host[:port], as browsers write it: without anything behind it. */
+static bool is_origin(const char *word, size_t length) {
+    size_t scheme = strncasecmp(word, "http://", 7) == 0 ? 7 : strncasecmp(word, "https://", 8) == 0 ? 8 : 0;
+    bool whole = scheme > 0 && length > scheme;
+    for (size_t i = scheme; i < length; i++) {
+        whole = whole && (isalnum((unsigned char)word[i]) || strchr(".-_:[]", word[i]) != NULL);
+    }
+    return whole;
+}
+
+/* One that no browser would write is never met: those that it was meant for would be refused, and nobody knew why. */
+static void check_origins(struct reading *reading, const char *key, const char *origins) {
+    size_t length;
+    for (const char *word; (word = text_word(&origins, &length)) != NULL;) {
+        if (!is_origin(word, length)) {
+            option_problem(reading, "http", key);
+            fprintf(reading->errors, ": `%.*s`: must be http(s)://host[:port], with nothing behind it\n", (int)length,
+                    word);
+        }
+    }
+}
+
 /* Checks what one value alone cannot show. */
 static void config_cross_check(struct reading *reading) {
     const struct config *config = reading->config;
@@ -364,6 +391,8 @@ static void config_cross_check(struct reading *reading) {
     check_lane_counts(reading);
     check_broker(reading);
     check_gateway(reading);
+    check_origins(reading, "origins", config->http_origins);
+    check_origins(reading, "cors", config->http_cors);
     if (config->hub_instance[0] == '\0' || strlen(config->hub_instance) > 40) {
         option_problem(reading, "hub", "instance");
         fprintf(reading->errors, ": must have 1 to 40 bytes\n");

@@ -66,6 +66,7 @@ struct config {
     char *http_page;
     char *http_origins;
     char *http_proxies;
+    char *http_cors;
     char *http_attachments;
     int64_t http_attachment_mib;
     int64_t http_attachment_sweep_s;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "hub/base/log.h"
+#include "hub/http/client.h"
 #include "hub/http/gzip.h"
 #include "hub/http/request.h"
 
@@ -291,6 +292,29 @@ static void add_seconds(struct MHD_Response *response, const char *name, unsigne
     }
 }
 
+/* Another system's page: it may read what is answered to its token. Never "with credentials", so that no cookie of the
+ * hub's own page answers to it. */
+static void add_cors(const struct request *request, struct MHD_Response *response, const struct answer *answer) {
+    const char *origin = client_cors(request);
+    if (*request->service->config->http_cors != '\0') {
+        MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, MHD_HTTP_HEADER_ORIGIN);
+    }
+    if (origin == NULL) {
+        return;
+    }
+    MHD_add_response_header(response, "Access-Control-Allow-Origin", origin);
+    if (answer->preflight) {
+        MHD_add_response_header(response, "Access-Control-Allow-Methods", answer->allow);
+        MHD_add_response_header(response, "Access-Control-Allow-Headers",
+                                "Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, "
+                                "If-Range, Last-Event-ID, Range");
+        MHD_add_response_header(response, "Access-Control-Max-Age", "600");
+    } else {
+        MHD_add_response_header(response, "Access-Control-Expose-Headers",
+                                "Accept-Ranges, Age, Allow, Content-Crs, Content-Range, ETag, Location, Retry-After");
+    }
+}
+
 static void add_headers(const struct request *request, struct MHD_Response *response, const struct answer *answer,
                         bool encoded, bool has_body) {
     const struct route *route = request->route;
@@ -351,6 +375,7 @@ static void add_headers(const struct request *request, struct MHD_Response *resp
     if (answer->close) {
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     }
+    add_cors(request, response, answer);
     add_seconds(response, MHD_HTTP_HEADER_RETRY_AFTER, answer->retry_after_s);
     add_seconds(response, MHD_HTTP_HEADER_AGE, answer->age_s);
     if (route != NULL && route->endless && !answer->problem) {

@@ -57,6 +57,7 @@ struct answer {
     unsigned retry_after_s;         /* 0 = none */
     unsigned age_s;                 /* since when what it says may be old; 0 = it is not */
     bool close;                     /* the connection ends behind it */
+    bool preflight;                 /* a browser asks what another system's page may send */
     bool problem;                   /* the body is a problem: never cached, in the client's language */
 };
 

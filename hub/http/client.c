@@ -209,6 +209,11 @@ bool client_all_secure(const struct config *config) {
     return any;
 }
 
+const char *client_cors(const struct request *request) {
+    const char *origin = request_header(request, MHD_HTTP_HEADER_ORIGIN);
+    return origin != NULL && is_word(request->service->config->http_cors, origin) ? origin : NULL;
+}
+
 bool client_is_strange(const struct request *request, bool needed) {
     const char *origin = request_header(request, MHD_HTTP_HEADER_ORIGIN),
                *site = request_header(request, "Sec-Fetch-Site");

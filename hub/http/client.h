@@ -47,6 +47,9 @@ bool client_all_secure(const struct config *config);
  * `needed` also if it does not say from where it comes. */
 bool client_is_strange(const struct request *request, bool needed);
 
+/* Its Origin, if that is one of [http] cors: a page of another system that may read the answer; else NULL. */
+const char *client_cors(const struct request *request);
+
 /* The request came, as its Origin says, from a page over TLS; without Origin: if there is no other. */
 bool client_is_secure(const struct request *request);
 

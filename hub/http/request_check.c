@@ -46,6 +46,7 @@ static unsigned method_of(struct request *request, const char *name) {
 /* OPTIONS is answered from the table alone. */
 static void answer_options(struct request *request, unsigned allowed) {
     request->answer.status = MHD_HTTP_NO_CONTENT;
+    request->answer.preflight = request_header(request, "Access-Control-Request-Method") != NULL;
     route_allow(allowed, request->answer.allow, sizeof request->answer.allow);
     request->answer_ready = true;
 }

@@ -18,7 +18,8 @@ from harness import paths
 from harness.process import wait_until
 
 PLAIN, SECURE = "http://hub.example", "https://hub.example"
-SHARED_SETTINGS = {"http.origins": f"{PLAIN} {SECURE}", "http.proxies": "127.0.0.1", "hub.log_level": "debug"}
+PORTAL = "https://portal.example.cn"
+SHARED_SETTINGS = {"http.origins": f"{PLAIN} {SECURE}", "http.cors": f"http://10.1.1.1:8081 {PORTAL}", "http.proxies": "127.0.0.1", "hub.log_level": "debug"}
 addresses = (f"10.20.{n >> 8}.{n & 255}" for n in itertools.count(1))
 logins = (f"person{n}" for n in itertools.count(1))
 PASSWORD = "一个很长的密码 2026"
@@ -294,6 +295,40 @@ def test_origins_of_a_county_with_tls_alone(site):
     problem(person.enter(origin=PLAIN), 403, "CH062")
     # Without [http] proxies nobody's word is taken for an address.
     assert site.database.value("SELECT DISTINCT host(address) FROM onemap.session") == "127.0.0.1"
+
+
+def test_pages_of_other_systems(hub):
+    """What [http] cors names may ask, with a token, and read what is answered, also a refusal; with a cookie it may nothing."""
+    def said(answer):
+        return {name[len("Access-Control-"):]: value for name, value in answer.headers.items() if name.startswith("Access-Control-")}
+
+    def preflight(path, origin, method="GET"):
+        headers = {"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
+        return requests.options(hub.http_url + path, headers=headers, timeout=30)
+    secret = token(hub, "portal")
+    for path, method in (("/api/v1/devices", "GET"), ("/api/v1/stream", "GET"), ("/api/v1/alarms/1/comments", "POST"), ("/ogc", "GET"),
+                         ("/api/v1/tiles/device/1/0/0.mvt", "GET"), ("/api/v1/subscriptions/1", "DELETE")):
+        answer = preflight(path, PORTAL, method)
+        allowed = said(answer)
+        assert answer.status_code == 204 and allowed["Allow-Origin"] == PORTAL and method in allowed["Allow-Methods"].split(", ")
+        assert {"Authorization", "Content-Type", "If-None-Match", "Last-Event-ID"} <= set(allowed["Allow-Headers"].split(", ")) and int(allowed["Max-Age"]) > 0
+    for origin in ("http://10.1.1.1:8081", PORTAL):
+        answer = requests.get(hub.http_url + "/api/v1/devices", headers={**bearer(secret), "Origin": origin}, timeout=30)
+        assert answer.status_code == 200 and said(answer)["Allow-Origin"] == origin and "Origin" in answer.headers["Vary"]
+        assert {"ETag", "Retry-After", "Location", "Content-Crs"} <= set(said(answer)["Expose-Headers"].split(", "))
+        again = requests.get(hub.http_url + "/api/v1/devices", headers={**bearer(secret), "Origin": origin, "If-None-Match": answer.headers["ETag"]}, timeout=30)
+        assert again.status_code == 304 and said(again)["Allow-Origin"] == origin
+    for path, key, status in (("/api/v1/devices", {}, 401), ("/api/v1/nothing", bearer(secret), 404), ("/api/v1/devices?x=1", bearer(secret), 400)):
+        answer = requests.get(hub.http_url + path, headers={**key, "Origin": PORTAL}, timeout=30)
+        assert answer.status_code == status and said(answer)["Allow-Origin"] == PORTAL  # it can tell its user why
+    for origin in ("https://evil.example", "null", PORTAL + ".evil.example", PORTAL + ":8443", "http://portal.example.cn", "*"):
+        for answer in (preflight("/api/v1/devices", origin), requests.get(hub.http_url + "/api/v1/devices", headers={**bearer(secret), "Origin": origin}, timeout=30)):
+            assert not said(answer) and "Origin" in answer.headers["Vary"], origin  # a cache keeps it apart from what the others are answered
+    person = Person(hub)
+    person.enter()
+    assert "Allow-Credentials" not in said(person.get("/api/v1/me", headers={"Origin": PORTAL}))
+    problem(person.send("POST", "/api/v1/logout", origin=PORTAL), 403, "CH062")
+    problem(Person(hub).enter(origin=PORTAL), 403, "CH062")
 
 
 # ---- tokens

@@ -162,6 +162,17 @@ static void test_indented_lines(void **state) {
 static void test_values_of_a_few(void **state) {
     (void)state;
     refused("[hub]\nlog_level = loud\n", ":2: [hub] log_level = loud: must be error, warning, info or debug");
+    static const char *const origins[] = {
+        "*", "null", "map.example.cn", "https://", "https://a.cn/", "https://a.cn,", "ftp://a.cn"};
+    for (size_t i = 0; i < COUNT_OF(origins); i++) {
+        char text[200], expected[200];
+        snprintf(text, sizeof text, "[http]\norigins = https://b.cn\ncors = http://10.1.1.1:8080 %s\n", origins[i]);
+        snprintf(expected, sizeof expected,
+                 ":3: [http] cors: `%s`: must be http(s)://host[:port], with nothing behind it", origins[i]);
+        refused(text, expected);
+    }
+    refused("[http]\norigins = https://b.cn/map\n",
+            ":2: [http] origins: `https://b.cn/map`: must be http(s)://host[:port], with nothing behind it");
     refused("[hub]\n\ninstance =\n", ":3: [hub] instance: must have 1 to 40 bytes");
     refused("[hub]\ninstance = 12345678901234567890123456789012345678901\n",
             ":2: [hub] instance: must have 1 to 40 bytes");
