@@ -67,7 +67,15 @@ static bool is_named(const struct element *element, const char *name, size_t len
     return element->length == length && strncasecmp(element->name, name, length) == 0;
 }
 
-/* How well a media range fits: 3 exactly, 2 the main type, 1 anything, 0 not. */
+/* Who takes JSON takes what is written in it: GeoJSON, OpenAPI (RFC 6839). */
+static bool is_json(const struct element *range, const char *type, size_t length) {
+    static const char end[] = "+json";
+    size_t end_length = sizeof end - 1;
+    return length > end_length && strncasecmp(type + length - end_length, end, end_length) == 0 &&
+           (is_named(range, "application/json", 16) || is_named(range, "application/*+json", 18));
+}
+
+/* How well a media range fits: 3 exactly, 2 what the type is one of, 1 anything, 0 not. */
 static int range_fit(const struct element *range, const char *type, size_t length) {
     size_t main_length = (size_t)(strchr(type, '/') - type) + 1;
     if (is_named(range, type, length)) {
@@ -75,6 +83,9 @@ static int range_fit(const struct element *range, const char *type, size_t lengt
     }
     if (range->length == main_length + 1 && strncasecmp(range->name, type, main_length) == 0 &&
         range->name[main_length] == '*') {
+        return 2;
+    }
+    if (is_json(range, type, length)) {
         return 2;
     }
     return is_named(range, "*/*", 3) ? 1 : 0;

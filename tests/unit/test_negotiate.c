@@ -48,6 +48,33 @@ static void test_type(void **state) {
     }
 }
 
+/* Whoever takes JSON takes GeoJSON and OpenAPI; not the other way round. */
+static void test_types_of_json(void **state) {
+    (void)state;
+    static const struct {
+        const char *accept;
+        bool taken;
+    } cases[] = {
+        {"application/json", true},
+        {"application/json, application/*+json", true},
+        {"application/*+json;q=0.5", true},
+        {"application/geo+json", true},
+        {"application/json, application/geo+json;q=0", false},
+        {"application/json;q=0", false},
+        {"application/schema+json", false},
+        {"text/json", false},
+        {"text/csv, application/xml", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (negotiate_type(cases[i].accept, "application/geo+json") != cases[i].taken) {
+            fail_msg("Accept: %s", cases[i].accept);
+        }
+    }
+    assert_true(negotiate_type("application/json", "application/vnd.oai.openapi+json;version=3.0"));
+    assert_false(negotiate_type("application/geo+json", "application/json"));
+    assert_false(negotiate_type("application/json", "+json/text"));
+}
+
 static void test_gzip(void **state) {
     (void)state;
     static const char *const taken[] = {"gzip", "GZIP",        "x-gzip",    "deflate, gzip;q=0.5",
@@ -104,10 +131,8 @@ static void test_matches(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_type),
-        cmocka_unit_test(test_gzip),
-        cmocka_unit_test(test_language),
-        cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_type),     cmocka_unit_test(test_types_of_json), cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_language), cmocka_unit_test(test_matches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
