@@ -40,20 +40,31 @@ struct request *request_new(struct service *service, struct MHD_Connection *conn
 
 /* ---- refusing ---- */
 
+/* Seconds after which the same may go well; 0 = it will not. */
+static unsigned retry_after_s(const struct problem *problem) {
+    enum { BUSY_S = 1, AWAY_S = 5, LIMIT_S = 60 };
+    switch (problem->kind) {
+    case PROBLEM_BUSY:
+    case PROBLEM_CROWDED:
+        return BUSY_S;
+    case PROBLEM_AWAY:
+    case PROBLEM_UNSURE:
+        return AWAY_S;
+    default:
+        return problem->status == MHD_HTTP_TOO_MANY_REQUESTS ? LIMIT_S : 0;
+    }
+}
+
 void request_refuse_with(struct request *request, const struct problem *problem) {
-    enum { RETRY_BUSY_S = 1, RETRY_AWAY_S = 5 };
     const char *instance = text_flaw(request->path, strlen(request->path), false) == NULL ? request->path : NULL;
     char *text = problem_json(problem, instance);
     struct answer kept = request->answer;
     answer_drop(&request->answer, "broken");
-    request->answer = (struct answer){
-        .status = problem->status,
-        .content_type = "application/problem+json; charset=utf-8",
-        .problem = true,
-        .close = problem->kind == PROBLEM_CROWDED,
-        .retry_after_s = problem->kind == PROBLEM_BUSY || problem->kind == PROBLEM_CROWDED  ? RETRY_BUSY_S
-                         : problem->kind == PROBLEM_AWAY || problem->kind == PROBLEM_UNSURE ? RETRY_AWAY_S
-                                                                                            : 0};
+    request->answer = (struct answer){.status = problem->status,
+                                      .content_type = "application/problem+json; charset=utf-8",
+                                      .problem = true,
+                                      .close = problem->kind == PROBLEM_CROWDED,
+                                      .retry_after_s = retry_after_s(problem)};
     memcpy(request->answer.allow, kept.allow, sizeof kept.allow);
     answer_text(&request->answer, text);
     request->answer_ready = true;

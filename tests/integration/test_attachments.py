@@ -120,6 +120,7 @@ def test_what_is_not_taken(shared, county):
     shared.database.query("UPDATE onemap.setting SET value = '2' WHERE key = 'attachment_waiting'")
     answers = [send(county["other"], media.png(shade)) for shade in (10, 11, 12, 11)]
     assert [answer.status_code for answer in answers] == [201, 201, 429, 201] and answers[2].json()["code"] == "CH057"
+    assert int(answers[2].headers["Retry-After"]) > 0
     shared.database.query("UPDATE onemap.setting SET value = '50' WHERE key = 'attachment_waiting'")
     wait_until(lambda: not list((folder_of(shared) / "incoming").iterdir()), 60, "nothing is left of what was not taken")
     for name in ("0" * 64, "../" * 20 + "etcp", "Z" * 64, "%" * 64):
