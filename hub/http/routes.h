@@ -71,8 +71,8 @@
 /* Lists as CSV are row by row, so that a whole year's can be had at once. */
 #define CSV_LIMIT                                                                                                      \
     {                                                                                                                  \
-        .name = "limit", .kind = PARAMETER_INTEGER, .low = 1, .high = 100000, .initial = "10000",                      \
-        .meaning = "lines at the most"                                                                                 \
+        .name = "limit", .kind = PARAMETER_INTEGER, .low = 1, .high = 100000,                                          \
+        .meaning = "lines at the most; left out: all, and refused if there are more than that"                         \
     }
 #define CSV_BOM                                                                                                        \
     { .name = "bom", .kind = PARAMETER_BOOLEAN, .meaning = "whether a byte order mark comes first, for spreadsheets" }

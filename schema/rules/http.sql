@@ -225,6 +225,30 @@ $$;
 COMMENT ON FUNCTION onemap.http_csv_head(jsonb, text[]) IS
     'The first line of CSV; bom: with a byte order mark, by which spreadsheets know UTF-8';
 
+-- Who has not asked for a part takes what comes for the whole list.
+INSERT INTO onemap.setting (key, value, comment_zh) VALUES
+    ('export_most', '100000', '一张 CSV 或 XLSX 表至多多少行；更多的拒绝，不截断')
+ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
+
+CREATE OR REPLACE FUNCTION onemap.http_csv_asked(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN request ? 'limit' THEN request
+        ELSE request || jsonb_build_object('limit', onemap.setting('export_most')::int + 1, 'whole', true) END
+$$;
+COMMENT ON FUNCTION onemap.http_csv_asked(jsonb) IS 'A request for a list as CSV; without a limit for the whole, and one line more';
+
+CREATE OR REPLACE FUNCTION onemap.http_csv_end(asked jsonb, lines bigint) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF asked ? 'whole' AND lines >= (asked->>'limit')::int THEN
+        RAISE EXCEPTION 'the list has more than % lines', lines - 1 USING ERRCODE = 'CH013',
+            DETAIL = format('这张表超过 %s 行', lines - 1),
+            HINT = '请缩小范围，如按月、按单位分几张；程序可用 JSON 的列表逐页取全。';
+    END IF;
+END $$;
+COMMENT ON FUNCTION onemap.http_csv_end(jsonb, bigint) IS
+    'Refuses (CH013) a list of so many lines that was asked for whole (http_csv_asked()) and is not: a part would be taken for it';
+
 CREATE OR REPLACE FUNCTION onemap.http_department_codes(request jsonb) RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE WHEN m.mine IS NOT NULL THEN ARRAY(SELECT d.code FROM onemap.department d WHERE d.id = ANY (m.mine)) END

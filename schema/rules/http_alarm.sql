@@ -105,7 +105,7 @@ COMMENT ON FUNCTION onemap.http_alarms(jsonb) IS 'GET /api/v1/alarms: {alarms, n
 
 CREATE OR REPLACE FUNCTION onemap.http_alarms_csv(request jsonb) RETURNS TABLE (body text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE moment timestamptz := onemap.http_at(request);
+DECLARE moment timestamptz := onemap.http_at(request); asked jsonb := onemap.http_csv_asked(request); lines bigint;
 BEGIN
     PERFORM onemap.http_alarm_check(request);
     RETURN QUERY SELECT onemap.http_csv_head(request, '编号', '子系统', '规则', '级别', '设备编号', '设备', '厂商', '单位代码',
@@ -114,9 +114,11 @@ BEGIN
             e.e->>'device_zh', e.e->>'vendor', e.e->>'department', e.e->>'grid_cell', e.e->>'lon', e.e->>'lat',
             onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
-        FROM onemap.http_alarm_find(request) f,
+        FROM onemap.http_alarm_find(asked) f,
             LATERAL (SELECT onemap.http_alarm_entry(f, moment)::jsonb OFFSET 0) e (e) -- once a row, not once a cell
         ORDER BY f.id DESC;
+    GET DIAGNOSTICS lines = ROW_COUNT;
+    PERFORM onemap.http_csv_end(asked, lines);
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: the same list line by line';
 

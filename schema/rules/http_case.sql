@@ -323,6 +323,7 @@ COMMENT ON FUNCTION onemap.http_case_csv_line(onemap.case_record, bigint, timest
 
 CREATE OR REPLACE FUNCTION onemap.http_cases_csv(request jsonb) RETURNS TABLE (body text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE asked jsonb := onemap.http_csv_asked(request); lines bigint;
 BEGIN
     PERFORM onemap.http_case_check(request);
     RETURN QUERY SELECT onemap.http_csv_head(request, '案卷号', '状态', '环节', '来源', '类别代码', '类别', '单位代码', '责任单位',
@@ -334,8 +335,10 @@ BEGIN
         CASE WHEN onemap.http_case_goes_on(request) THEN 'onemap.http_case_seen(c, onemap.http_case_reach(c, $2))' ELSE 'c' END,
         onemap.http_case_rows(request),
         CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($6)' ELSE 'onemap.case_record' END)
-    USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
+    USING onemap.http_case_moment(request), asked, onemap.http_case_departments(request),
         onemap.http_time(request, 'from'), onemap.http_time(request, 'to'), onemap.http_at(request);
+    GET DIAGNOSTICS lines = ROW_COUNT;
+    PERFORM onemap.http_csv_end(asked, lines);
 END $$;
 COMMENT ON FUNCTION onemap.http_cases_csv(jsonb) IS 'GET /api/v1/cases.csv: the same list line by line';
 GRANT EXECUTE ON FUNCTION onemap.http_cases_csv(jsonb) TO cityhub_api;

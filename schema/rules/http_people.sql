@@ -138,6 +138,7 @@ COMMENT ON FUNCTION onemap.http_attendance(jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_attendance_csv(request jsonb) RETURNS TABLE (body text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE asked jsonb := onemap.http_csv_asked(request); lines bigint;
 BEGIN
     RETURN QUERY SELECT onemap.http_csv_head(request, '日期', '人员编号', '姓名', '岗位', '子系统', '单位代码', '单位', '终端编号',
         '到岗', '上报小时', '最早', '最晚');
@@ -145,10 +146,12 @@ BEGIN
     SELECT onemap.http_csv_line(onemap.http_attendance_day(request)::text, p.code, p.name, p.role, z.name_zh, u.code, u.name_zh,
         d.code, CASE WHEN p.present THEN '是' WHEN NOT p.present THEN '否' ELSE '' END, p.hours::text,
         onemap.county_time(p.first_hour), onemap.county_time(p.last_at))
-    FROM onemap.http_attendance_find(request) p JOIN onemap.subsystem z ON z.key = p.subsystem
+    FROM onemap.http_attendance_find(asked) p JOIN onemap.subsystem z ON z.key = p.subsystem
         LEFT JOIN onemap.department u ON u.id = p.department_id
         LEFT JOIN onemap.device d ON d.id = p.device_id AND onemap.http_sees(onemap.identity_departments(request), d.department_id)
     ORDER BY p.id;
+    GET DIAGNOSTICS lines = ROW_COUNT;
+    PERFORM onemap.http_csv_end(asked, lines);
 END $$;
 COMMENT ON FUNCTION onemap.http_attendance_csv(jsonb) IS
     'GET /api/v1/attendance.csv: the same list line by line; nothing of who has no terminal is said';

@@ -103,7 +103,7 @@ CREATE OR REPLACE FUNCTION onemap.http_work_csv(request jsonb) RETURNS TABLE (bo
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     seen int[] := onemap.identity_departments(request); names boolean := onemap.http_names_people(request);
-    moment timestamptz := onemap.http_at(request);
+    moment timestamptz := onemap.http_at(request); asked jsonb := onemap.http_csv_asked(request); lines bigint;
 BEGIN
     RETURN QUERY SELECT onemap.http_csv_head(request, '编号', '子系统', '厂商', '作业单号', '作业', '状态', '单位代码', '单位',
         '设备编号', '人员编号', '姓名', '车牌', '作业标准', '计划开始', '计划结束', '实际开始', '实际结束', '晚开始秒', '晚完成秒',
@@ -116,12 +116,14 @@ BEGIN
         onemap.county_time(w.planned_end), onemap.county_time(w.started_at), onemap.county_time(w.finished_at),
         e.e#>>'{performance,start_late_s}', e.e#>>'{performance,end_late_s}', e.e#>>'{performance,duration_s}',
         w.quantity::text, w.quantity_unit, w.quality_score::text, w.result, e.e->>'lon', e.e->>'lat')
-    FROM onemap.http_work_find(request) w JOIN onemap.subsystem z ON z.key = w.subsystem
+    FROM onemap.http_work_find(asked) w JOIN onemap.subsystem z ON z.key = w.subsystem
         LEFT JOIN onemap.department_as_of(moment) u ON u.id = w.department_id
         LEFT JOIN onemap.device_as_of(moment) d ON d.id = w.device_id AND onemap.http_sees(seen, d.department_id)
         -- Once a row, not once a cell.
         CROSS JOIN LATERAL (SELECT onemap.http_work_entry(w, seen, names, moment)::jsonb OFFSET 0) e (e)
     ORDER BY w.id DESC;
+    GET DIAGNOSTICS lines = ROW_COUNT;
+    PERFORM onemap.http_csv_end(asked, lines);
 END $$;
 COMMENT ON FUNCTION onemap.http_work_csv(jsonb) IS 'GET /api/v1/work.csv: the same list line by line';
 GRANT EXECUTE ON FUNCTION onemap.http_work_csv(jsonb) TO cityhub_api;

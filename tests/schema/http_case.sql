@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(95);
+SELECT plan(101);
 CREATE FUNCTION pg_temp.step(code text, local text, action text, role text, fields jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
     SELECT test.act(code, action, role, test.at(local) || fields) $$;
 CREATE FUNCTION pg_temp.steps(code text, VARIADIC steps text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -245,6 +245,14 @@ BEGIN
 END $$;
 SELECT matches(pg_temp.worked_out(t.what, t.entry), '^([0-9]+) of \1$', t.what || ': once a line')
 FROM (VALUES ('http_cases_csv', 'http_case_entry'), ('http_alarms_csv', 'http_alarm_entry'), ('http_work_csv', 'http_work_entry')) AS t (what, entry);
+-- A part that is taken for the whole is a wrong number.
+SELECT ok(onemap.setting('export_most')::int >= 100000, 'a list is long before it is refused');
+UPDATE onemap.setting SET value = '0' WHERE key = 'export_most';
+SELECT throws_ok(format('SELECT test.text(%L, test.as(''boss'') - ''limit'')', f.f), 'CH013', 'the list has more than 0 lines', f.f || ': who asks for the whole is given no part')
+FROM unnest('{http_cases_csv,http_alarms_csv,http_work_csv}'::text[]) f (f);
+SELECT is((SELECT count(*)::int FROM regexp_matches(test.text('http_cases_csv', test.as('boss', '{"limit": 1}')), E'\r\n', 'g')), 2, 'who asks for a part has it');
+UPDATE onemap.setting SET value = '1' WHERE key = 'export_most';
+SELECT is((SELECT count(*)::int FROM regexp_matches(test.text('http_cases_csv', test.as('street') - 'limit'), E'\r\n', 'g')), 2, 'and as many as there may be are given');
 SELECT is((SELECT count(*)::int FROM jsonb_array_elements(test.get('http_case_words', test.as('look'))->'states')), 15, 'words are everybody''s');
 -- ---- refusals in both languages ----
 -- Left out: what nobody at the page or with a token can come to, and what says an error of a call, not of who calls.
