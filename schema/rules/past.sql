@@ -97,26 +97,32 @@ COMMENT ON FUNCTION onemap.past_forget(timestamptz) IS
 
 -- ---- records ----
 
+-- Clocks of devices run ahead: what had come was known, though its own time was not there yet.
+CREATE OR REPLACE FUNCTION onemap.past_latest(moment timestamptz) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT moment + interval '5 minutes' $$;
+COMMENT ON FUNCTION onemap.past_latest(timestamptz) IS
+    'The latest time that a record can have which had come by a moment: [time] max_ahead_s as it is shipped';
+
 -- By its time the newest record that had been received by then: of one that was revised later, what stood before.
 CREATE OR REPLACE FUNCTION onemap.observation_last_at(device int, moment timestamptz, OUT observed_at timestamptz,
     OUT received_at timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE later record;
+DECLARE later record; latest CONSTANT timestamptz := onemap.past_latest(moment);
 BEGIN
     SELECT k.observed_at, k.received_at INTO observed_at, received_at FROM (
         (SELECT r.observed_at, r.received_at FROM onemap.observation_raw r
-         WHERE r.device_id = device AND r.observed_at <= moment AND r.received_at <= moment ORDER BY r.observed_at DESC LIMIT 1)
+         WHERE r.device_id = device AND r.observed_at <= latest AND r.received_at <= moment ORDER BY r.observed_at DESC LIMIT 1)
         UNION ALL
         (SELECT v.observed_at, v.received_at FROM onemap.observation_revision v
-         WHERE v.device_id = device AND v.observed_at <= moment AND v.received_at <= moment AND v.readings IS NOT NULL
+         WHERE v.device_id = device AND v.observed_at <= latest AND v.received_at <= moment AND v.readings IS NOT NULL
          ORDER BY v.observed_at DESC, v.received_at DESC LIMIT 1)) k
     ORDER BY k.observed_at DESC, k.received_at DESC LIMIT 1;
     -- Packed days are older as a rule: only those that may have a later one are unpacked.
     SELECT u.observed_at, u.received_at INTO later
     FROM onemap.packed_record p CROSS JOIN LATERAL (
-        SELECT x.observed_at, x.received_at FROM onemap.observation_unpack(p, '-infinity', moment + interval '1 microsecond') x
+        SELECT x.observed_at, x.received_at FROM onemap.observation_unpack(p, '-infinity', latest + interval '1 microsecond') x
         WHERE x.received_at <= moment ORDER BY x.observed_at DESC LIMIT 1) u
-    WHERE p.device_id = device AND p.kind = 'o' AND p.day <= (moment AT TIME ZONE 'UTC')::date
+    WHERE p.device_id = device AND p.kind = 'o' AND p.day <= (latest AT TIME ZONE 'UTC')::date
         AND (observation_last_at.observed_at IS NULL
             OR p.day >= (observation_last_at.observed_at AT TIME ZONE 'UTC')::date)
     ORDER BY p.day DESC LIMIT 1;
@@ -132,23 +138,23 @@ COMMENT ON FUNCTION onemap.observation_last_at(int, timestamptz) IS
 CREATE OR REPLACE FUNCTION onemap.track_point_last_at(device int, moment timestamptz, OUT observed_at timestamptz,
     OUT received_at timestamptz, OUT geom public.geometry)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE later record;
+DECLARE later record; latest CONSTANT timestamptz := onemap.past_latest(moment);
 BEGIN
     SELECT k.observed_at, k.received_at, k.geom INTO observed_at, received_at, geom FROM (
         (SELECT r.observed_at, r.received_at, r.geom FROM onemap.track_point_raw r
-         WHERE r.device_id = device AND r.observed_at <= moment AND r.received_at <= moment AND r.geom IS NOT NULL
+         WHERE r.device_id = device AND r.observed_at <= latest AND r.received_at <= moment AND r.geom IS NOT NULL
          ORDER BY r.observed_at DESC LIMIT 1)
         UNION ALL
         (SELECT v.observed_at, v.received_at, v.geom FROM onemap.observation_revision v
-         WHERE v.device_id = device AND v.observed_at <= moment AND v.received_at <= moment AND v.geom IS NOT NULL
+         WHERE v.device_id = device AND v.observed_at <= latest AND v.received_at <= moment AND v.geom IS NOT NULL
          ORDER BY v.observed_at DESC, v.received_at DESC LIMIT 1)) k
     ORDER BY k.observed_at DESC, k.received_at DESC LIMIT 1;
     SELECT u.observed_at, u.received_at, u.geom INTO later
     FROM onemap.packed_record p CROSS JOIN LATERAL (
         SELECT x.observed_at, x.received_at, x.geom
-        FROM onemap.track_point_unpack(p, '-infinity', moment + interval '1 microsecond') x
+        FROM onemap.track_point_unpack(p, '-infinity', latest + interval '1 microsecond') x
         WHERE x.received_at <= moment AND x.geom IS NOT NULL ORDER BY x.observed_at DESC LIMIT 1) u
-    WHERE p.device_id = device AND p.kind = 't' AND p.day <= (moment AT TIME ZONE 'UTC')::date
+    WHERE p.device_id = device AND p.kind = 't' AND p.day <= (latest AT TIME ZONE 'UTC')::date
         AND (track_point_last_at.observed_at IS NULL
             OR p.day >= (track_point_last_at.observed_at AT TIME ZONE 'UTC')::date)
     ORDER BY p.day DESC LIMIT 1;
@@ -175,10 +181,10 @@ END $$;
 COMMENT ON FUNCTION onemap.place_last_at(int, timestamptz) IS 'track_point_last_at(), at no cost for what does not move';
 
 CREATE OR REPLACE FUNCTION onemap.readings_as_of(device int, last timestamptz, moment timestamptz, OUT readings float8[],
-    OUT reading_times timestamptz[], OUT quality bigint)
+    OUT reading_times timestamptz[], OUT quality bigint, OUT last_seen_at timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH known AS (
-        SELECT DISTINCT ON (k.observed_at) k.observed_at, k.readings, coalesce(k.quality, 0) AS quality
+        SELECT DISTINCT ON (k.observed_at) k.observed_at, k.received_at, k.readings, coalesce(k.quality, 0) AS quality
         FROM (SELECT o.observed_at, o.received_at, o.readings, o.quality
               FROM onemap.observation_of(device, last - interval '1 day', last + interval '1 microsecond') o
               UNION ALL
@@ -191,11 +197,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         FROM known k, unnest(k.readings) WITH ORDINALITY r(value, ordinal)
         WHERE r.value IS NOT NULL ORDER BY r.ordinal, k.observed_at DESC)
     SELECT coalesce(array_agg(l.value ORDER BY i.i), '{}'), coalesce(array_agg(l.observed_at ORDER BY i.i), '{}'),
-        nullif(bit_or(l.flag), 0)
+        nullif(bit_or(l.flag), 0), (SELECT max(k.received_at) FROM known k)
     FROM generate_series(1, (SELECT max(m.ordinal) FROM latest m)) i LEFT JOIN latest l ON l.ordinal = i.i
 $$;
 COMMENT ON FUNCTION onemap.readings_as_of(int, timestamptz, timestamptz) IS
-    'Last reading of each metric within the day up to a device''s last record, as known at a moment, with times and quality bits';
+    'Last reading of each metric within the day up to a device''s last record, as known at a moment, with times and quality bits; '
+    'last_seen_at: when a record of that day was received last';
 
 CREATE OR REPLACE FUNCTION onemap.device_state_past(device int, moment timestamptz, with_readings boolean DEFAULT true)
 RETURNS SETOF onemap.device_state
@@ -227,15 +234,16 @@ BEGIN
         END IF;
     END IF;
     IF with_readings THEN
-        SELECT r.readings, r.reading_times, r.quality INTO s.readings, s.reading_times, s.quality
-        FROM onemap.readings_as_of(device, o.observed_at, moment) r;
+        SELECT r.readings, r.reading_times, r.quality, greatest(s.last_seen_at, r.last_seen_at)
+        INTO s.readings, s.reading_times, s.quality, s.last_seen_at FROM onemap.readings_as_of(device, o.observed_at, moment) r;
     END IF;
     s.geom := t.geom;
     s.geom_at := t.observed_at;
     RETURN NEXT s;
 END $$;
 COMMENT ON FUNCTION onemap.device_state_past(int, timestamptz, boolean) IS
-    'What was known of a device at a moment, from its records; no row: nothing. last_seen_at: receipt of the last record';
+    'What was known of a device at a moment, from its records; no row: nothing. last_seen_at: when one was received last, a late '
+    'one, too';
 
 CREATE OR REPLACE FUNCTION onemap.device_state_as_of(device int, moment timestamptz) RETURNS SETOF onemap.device_state
 LANGUAGE sql STABLE AS $$
@@ -247,7 +255,7 @@ COMMENT ON FUNCTION onemap.device_state_as_of(int, timestamptz) IS
     'The row of onemap.device_state of a device as it was at a moment; NULL: as it is';
 GRANT EXECUTE ON FUNCTION onemap.device_state_as_of(int, timestamptz), onemap.device_state_past(int, timestamptz, boolean),
     onemap.observation_last_at(int, timestamptz), onemap.track_point_last_at(int, timestamptz),
-    onemap.place_last_at(int, timestamptz),
+    onemap.place_last_at(int, timestamptz), onemap.past_latest(timestamptz),
     onemap.readings_as_of(int, timestamptz, timestamptz) TO cityhub_read;
 
 CREATE OR REPLACE FUNCTION onemap.http_place_as_of(device int, moment timestamptz) RETURNS TABLE (geom public.geometry)

@@ -170,7 +170,7 @@ SELECT throws_ok($$SELECT test.answer('cases', '{"at": "2026-01-01T00:00:00Z", "
 INSERT INTO onemap.device (id, subsystem, vendor, code, kind, created_at) SELECT 900000 + n, 'dust', 'sites', 'S' || n, 'site_monitor', '2026-03-01Z' FROM generate_series(1, 4) n;
 SELECT onemap.partition_ensure(d::date) FROM generate_series('2026-03-01'::timestamp, '2026-03-04', '1 day') d;
 CREATE TEMP TABLE message AS
-SELECT 900001 + n % 4 AS device_id, t.observed_at, t.observed_at + random() * random() * interval '20 hours' AS received_at,
+SELECT 900001 + n % 4 AS device_id, t.observed_at, t.observed_at + random() * random() * interval '20 hours' - CASE WHEN n % 5 = 0 THEN interval '4 minutes' ELSE '0' END AS received_at, -- some clocks are ahead
     ARRAY[round(random() * 100)::float8, CASE WHEN n % 3 = 0 THEN round(random() * 100)::float8 END, CASE WHEN n % 50 = 0 THEN n END] AS readings,
     CASE WHEN n % 7 = 0 THEN 1 END::bigint AS quality, CASE WHEN n % 4 = 1 AND n % 3 > 0 THEN test.point() END AS geom
 FROM generate_series(1, 900) n, LATERAL (SELECT date_trunc('minute', '2026-03-01 00:00Z'::timestamptz + (random() + 0 * n) * interval '71 hours')) t (observed_at);
@@ -192,7 +192,7 @@ CREATE INDEX ON message (device_id, observed_at);
 ANALYZE message, onemap.observation_raw, onemap.track_point_raw, onemap.observation_revision;
 -- The same from the log alone, metric by metric.
 CREATE FUNCTION test.known(device int, moment timestamptz) RETURNS SETOF message LANGUAGE sql AS $$
-    SELECT m.* FROM message m WHERE m.device_id = device AND m.observed_at <= moment AND m.received_at <= moment
+    SELECT m.* FROM message m WHERE m.device_id = device AND m.received_at <= moment
         AND NOT EXISTS (SELECT FROM message l WHERE l.device_id = m.device_id AND l.observed_at = m.observed_at AND l.received_at <= moment AND l.received_at > m.received_at)
 $$;
 CREATE FUNCTION test.state(device int, moment timestamptz) RETURNS text LANGUAGE plpgsql AS $$
@@ -205,7 +205,8 @@ BEGIN
         WHERE k.readings[i] IS NOT NULL AND k.observed_at >= last.observed_at - interval '1 day' ORDER BY k.observed_at DESC LIMIT 1;
         said := said || concat_ws(' ', reading.readings[i], reading.observed_at, coalesce(reading.quality, 0) & (1 << i - 1)) || ', ';
     END LOOP;
-    RETURN said || concat_ws(' ', last.observed_at, greatest(last.received_at, placed.received_at), placed.observed_at, placed.geom::text);
+    RETURN said || concat_ws(' ', last.observed_at, greatest(placed.received_at, (SELECT max(k.received_at) FROM test.known(device, moment) k
+        WHERE k.observed_at >= last.observed_at - interval '1 day')), placed.observed_at, placed.geom::text);
 END $$;
 CREATE FUNCTION test.told(device int, moment timestamptz) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE s onemap.device_state; said text := '';
