@@ -149,7 +149,6 @@ static void begin(struct stream *stream) {
         request_refuse(request, PROBLEM_INTERNAL, "内存不足", "memory is out");
         return;
     }
-    buffer_free(&stream->departments);
     buffer_free(&stream->snapshot);
     stream->checked_ms = uv_now(stream->streams->loop);
     list_append(stream);
@@ -293,6 +292,20 @@ static void on_checked(void *user, enum pool_end end, const struct postgres_erro
     streams->checking = 0;
 }
 
+/* Who it is, and of a stream of one department which were below it. */
+static void claim_put(const struct stream *stream, struct buffer *claims) {
+    const struct parameter_value *department = request_value(stream->request, "department");
+    identity_claim(stream->request, claims);
+    if (department->given) {
+        claims->length--; /* its closing brace */
+        buffer_text(claims, ",\"department\":");
+        buffer_json(claims, department->text, department->length);
+        buffer_text(claims, ",\"departments\":");
+        buffer_json(claims, stream->departments.data, stream->departments.length);
+        buffer_text(claims, "}");
+    }
+}
+
 /* Those that were not checked for the longest time, which then come last. */
 static void claims_gather(struct streams *streams) {
     uint64_t now = uv_now(streams->loop);
@@ -303,7 +316,7 @@ static void claims_gather(struct streams *streams) {
             break;
         }
         buffer_text(&streams->claims, streams->checking == 0 ? "[" : ",");
-        identity_claim(stream->request, &streams->claims);
+        claim_put(stream, &streams->claims);
         list_remove(stream);
         list_append(stream);
         streams->checked[streams->checking++] = stream;

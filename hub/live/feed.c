@@ -163,11 +163,16 @@ size_t feed_behind(const struct feed_list *list, uint64_t position) {
 }
 
 /* What moves is told of where it was, too: it is looked at wherever it is. */
+static bool is_still(const struct feed_slot *slot) {
+    const struct feed_entry *entry = slot->entry;
+    return slot->where.placed && slot->left == 0 &&
+           (entry == NULL || (!entry->moves && !(entry->was_anywhere && entry->placed_at_ms != 0)));
+}
+
 static void list_place(struct feed_list *list, uint64_t behind) {
     for (size_t i = feed_behind(list, behind); i < list->end; i++) {
-        const struct feed_where *where = &list->slots[i].where;
-        list->cells[i] = where->placed && list->slots[i].left == 0 ? feed_cell_of(where->lon, where->lat)
-                                                                   : (uint32_t)FEED_CELL_ANYWHERE;
+        const struct feed_slot *slot = &list->slots[i];
+        list->cells[i] = is_still(slot) ? feed_cell_of(slot->where.lon, slot->where.lat) : (uint32_t)FEED_CELL_ANYWHERE;
     }
 }
 
@@ -202,6 +207,7 @@ static void entry_again(struct feed *feed, struct feed_entry *entry) {
     const struct feed_where where = slot->where;
     hub_metrics.stream_coalesced += slot->position > feed->turn;
     if (slot->position <= feed->turn) {
+        entry->was_anywhere = false;
         entry->was_placed = where.placed;
         entry->was_lon = where.lon;
         entry->was_lat = where.lat;
@@ -217,6 +223,7 @@ static struct feed_entry *entry_new(struct feed *feed, const struct feed_key *ke
     }
     entry->key = *key;
     entry->reading_count = readings;
+    entry->was_anywhere = true;
     HASH_ADD(hh, feed->index, key, sizeof *key, entry);
     if (entry->hh.tbl == NULL) {
         free(entry);
@@ -292,6 +299,8 @@ static struct feed_entry *device_change(struct feed *feed, enum feed_layer layer
 static void place(struct feed *feed, struct feed_entry *entry, const struct record *record) {
     if (record->has_position && !record->outside && record->observed_at_ms >= entry->placed_at_ms) {
         struct feed_where *where = &feed_slot_of(feed, entry)->where;
+        entry->moves = entry->moves || (where->placed &&
+                                        feed_cell_of(where->lon, where->lat) != feed_cell_of(record->lon, record->lat));
         where->placed = true;
         where->lon = record->lon;
         where->lat = record->lat;
@@ -350,16 +359,33 @@ void feed_back(struct feed *feed, const struct device *device, int64_t received_
     }
 }
 
-void feed_silent(struct feed *feed, struct device *device, int64_t last_seen_ms) {
-    const struct feed_key key = {.id = device->id, .layer = FEED_STATE};
-    const struct feed_entry *known = feed->kept ? entry_find(feed, &key) : NULL;
-    if (!feed->kept || (known != NULL && known->last_seen_ms > last_seen_ms)) {
+/* Whether the feed has its entry in the layer, and what it knows of it is not older, nor told to another department. */
+static bool is_told(const struct feed *feed, enum feed_layer layer, const struct device *device, int64_t at_ms) {
+    const struct feed_key key = {.id = device->id, .layer = (int32_t)layer};
+    const struct feed_entry *known = entry_find(feed, &key);
+    return known != NULL && (layer == FEED_STATE ? known->last_seen_ms : known->placed_at_ms) > at_ms &&
+           feed_slot_of(feed, known)->where.department == device->department;
+}
+
+void feed_presence(struct feed *feed, struct device *device, bool online, int64_t last_seen_ms) {
+    if (!feed->kept || is_told(feed, FEED_STATE, device, last_seen_ms)) {
         return;
     }
     struct feed_entry *state = device_change(feed, FEED_STATE, device);
-    if (state != NULL) {
-        state->online = false;
+    if (state != NULL && state->last_seen_ms <= last_seen_ms) {
+        state->online = online;
         state->last_seen_ms = last_seen_ms;
+    }
+}
+
+void feed_place(struct feed *feed, struct device *device, double lon, double lat, int64_t at_ms) {
+    const struct record record = {.observed_at_ms = at_ms, .has_position = true, .lon = lon, .lat = lat};
+    if (!feed->kept || is_told(feed, FEED_POSITION, device, at_ms)) {
+        return;
+    }
+    struct feed_entry *moved = device_change(feed, FEED_POSITION, device);
+    if (moved != NULL) {
+        place(feed, moved, &record);
     }
 }
 

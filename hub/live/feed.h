@@ -40,8 +40,11 @@ bool feed_kept(const struct feed *feed);
 void feed_record(struct feed *feed, struct device *device, const struct record *record, int64_t received_at_ms);
 /* The record that was just taken ended the device's silence: who hears of the device for the first time is told so. */
 void feed_back(struct feed *feed, const struct device *device, int64_t received_at_ms);
-/* The device is silent: nothing has come of it since last_seen_ms. Passed over if something has. */
-void feed_silent(struct feed *feed, struct device *device, int64_t last_seen_ms);
+/* The database says so of the device: of its silence, or as it was handed over to another department. Passed over if
+ * something has come of it since. */
+void feed_presence(struct feed *feed, struct device *device, bool online, int64_t last_seen_ms);
+/* The same of where it was at that time. */
+void feed_place(struct feed *feed, struct device *device, double lon, double lat, int64_t at_ms);
 
 /* Where a thing belongs, for filters and rights. */
 struct feed_where {

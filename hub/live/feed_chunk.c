@@ -232,11 +232,11 @@ static const struct feed_slot *walk_step(struct walk *walk, enum feed_match *mat
     return slot;
 }
 
-static struct feed_chunk *chunk_of(const struct feed *feed, struct buffer parts[FEED_LAYERS],
+static struct feed_chunk *chunk_of(const struct walk *walk, struct buffer parts[FEED_LAYERS],
                                    const struct feed_chunk *head) {
     struct buffer out = {0};
     struct feed_chunk *chunk = NULL;
-    const struct feed_position position = {.epoch = feed->epoch, .at = head->to};
+    const struct feed_position position = {.epoch = walk->feed->epoch, .at = head->to, .scope = walk->filter->scope};
     char id[FEED_POSITION_BYTES];
     feed_position_text(&position, id);
     for (int layer = 0; layer < FEED_LAYERS; layer++) {
@@ -287,7 +287,7 @@ struct feed_chunk *feed_chunk_make(struct feed *feed, const struct feed_filter *
             break;
         }
     }
-    struct feed_chunk *chunk = chunk_of(feed, parts, &head);
+    struct feed_chunk *chunk = chunk_of(&walk, parts, &head);
     for (int layer = 0; layer < FEED_LAYERS; layer++) {
         buffer_free(&parts[layer]);
     }

@@ -173,7 +173,8 @@ static uint64_t floor_of(const struct feed_client *client) {
 
 static bool is_known(const struct feed_client *client, const struct feed_position *resume) {
     const struct feed *feed = client->clients->feed;
-    return resume->epoch == feed->epoch && resume->at <= feed->head && resume->at >= floor_of(client);
+    return resume->epoch == feed->epoch && resume->scope == client->channel->filter.scope && resume->at <= feed->head &&
+           resume->at >= floor_of(client);
 }
 
 struct feed_client *feed_client_add(struct feed_clients *clients, struct feed_filter *filter,
@@ -236,7 +237,8 @@ void feed_clients_free(struct feed_clients *clients) {
 
 static void note_set(struct feed_client *client, const char *event) {
     const struct feed *feed = client->clients->feed;
-    const struct feed_position position = {.epoch = feed->epoch, .at = client->position};
+    const struct feed_position position = {
+        .epoch = feed->epoch, .at = client->position, .scope = client->channel->filter.scope};
     char id[FEED_POSITION_BYTES];
     feed_position_text(&position, id);
     int length = event == NULL

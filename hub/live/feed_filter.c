@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "hub/base/error.h"
+#include "hub/base/hash.h"
 #include "hub/live/feed_internal.h"
 
 /* ---- reading ---- */
@@ -107,6 +108,11 @@ int feed_filter_departments(struct feed_filter *filter, const char *text) {
         at = end + (*end == ',');
     }
     qsort(filter->departments, filter->department_count, sizeof filter->departments[0], compare_ids);
+    filter->scope = HASH_FIRST;
+    for (size_t i = 0; i < filter->department_count; i++) {
+        filter->scope = hash_number(filter->scope, (uint64_t)filter->departments[i]);
+    }
+    filter->scope += filter->scope == 0;
     return 0;
 }
 
@@ -174,6 +180,18 @@ struct feed_area feed_filter_area(const struct feed_filter *filter) {
                               .height = (last & UINT16_MAX) - (first & UINT16_MAX)};
 }
 
+/* What moves is told to whoever may have seen it within: its last place, and that its state is none of those any more.
+ * An alarm moves with its device and says nothing of it, so that nobody knows who has read it within. */
+static enum feed_match match_outside(const struct feed_filter *filter, enum feed_layer layer,
+                                     const struct feed_entry *entry, bool behind) {
+    if (layer == FEED_ALARM || layer == FEED_CASE) {
+        return FEED_LEFT;
+    }
+    bool seen = entry->placed_at_ms != 0 &&
+                (behind || entry->was_anywhere || is_inside(filter, entry->was_placed, entry->was_lon, entry->was_lat));
+    return !seen ? FEED_NOTHING : layer == FEED_STATE ? FEED_LEFT : FEED_CHANGED;
+}
+
 enum feed_match feed_filter_match(const struct feed_filter *filter, enum feed_layer layer, const struct feed_slot *slot,
                                   bool behind) {
     const struct feed_where *where = &slot->where;
@@ -191,9 +209,5 @@ enum feed_match feed_filter_match(const struct feed_filter *filter, enum feed_la
     if (!filter->boxed || is_everywhere(layer) || is_inside(filter, where->placed, where->lon, where->lat)) {
         return FEED_CHANGED;
     }
-    /* It has moved out: its last place is told to whoever may have seen it within. */
-    const struct feed_entry *entry = layer == FEED_POSITION ? slot->entry : NULL;
-    return entry != NULL && (behind || is_inside(filter, entry->was_placed, entry->was_lon, entry->was_lat))
-               ? FEED_CHANGED
-               : FEED_NOTHING;
+    return match_outside(filter, layer, slot->entry, behind);
 }

@@ -21,6 +21,7 @@ struct feed_filter {
     bool limited;         /* to these departments; else all, and what is of none */
     int32_t *departments; /* ascending, each once */
     size_t department_count;
+    uint32_t scope; /* a hash of the departments; 0 = all */
 };
 
 /* Takes a list with commas between: layers' names, or subsystems' keys. CH_EINVAL if one is unknown; "" = all. */
@@ -51,7 +52,7 @@ static inline bool feed_area_has(const struct feed_area *area, uint32_t cell) {
 enum feed_match {
     FEED_NOTHING,
     FEED_CHANGED,
-    FEED_LEFT, /* that it is none of its things any more */
+    FEED_LEFT, /* that it is none of its things, or none any more */
 };
 /* `behind`: the client was not told of the turn before the last, so that it is not known where it last saw a thing
  * that moves: then it is told wherever that is. */

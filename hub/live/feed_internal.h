@@ -20,8 +20,10 @@ struct feed_reading {
 struct feed_entry {
     UT_hash_handle hh;
     struct feed_key key;
-    size_t slot;     /* its place in its layer's list */
-    bool was_placed; /* where it was when the last turn began, see feed_turn */
+    size_t slot;       /* its place in its layer's list */
+    bool was_placed;   /* where it was when the last turn began, see feed_turn */
+    bool was_anywhere; /* it had not changed before: who listens has read where it was */
+    bool moves;        /* it has been in several cells */
     double was_lon, was_lat;
     /* a state or a place */
     const struct device *device;

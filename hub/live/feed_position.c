@@ -12,7 +12,10 @@
 enum { EPOCH_DIGITS = 16 };
 
 void feed_position_text(const struct feed_position *position, char text[static FEED_POSITION_BYTES]) {
-    snprintf(text, FEED_POSITION_BYTES, "%016" PRIx64 "-%" PRIu64, position->epoch, position->at);
+    int length = snprintf(text, FEED_POSITION_BYTES, "%016" PRIx64 "-%" PRIu64, position->epoch, position->at);
+    if (position->scope != 0) {
+        snprintf(text + length, FEED_POSITION_BYTES - (size_t)length, "-%08" PRIx32, position->scope);
+    }
 }
 
 int feed_position_parse(const char *text, struct feed_position *position) {
@@ -23,6 +26,7 @@ int feed_position_parse(const char *text, struct feed_position *position) {
     position->epoch = strtoull(text, &end, 16);
     errno = 0;
     position->at = strtoull(text + EPOCH_DIGITS + 1, &end, 10);
+    position->scope = *end == '-' ? (uint32_t)strtoul(end + 1, &end, 16) : 0;
     feed_position_text(position, again);
     return errno == 0 && strcmp(again, text) == 0 ? 0 : CH_EINVAL;
 }

@@ -12,7 +12,7 @@ enum {
     ASK_MS = 250,
     STALE_MS = 300000, /* feed_change keeps rows for twice as long */
     CHANGES_MAX = 10000,
-    FROM_DATABASE = 1 << FEED_STATE | 1 << FEED_ALARM | 1 << FEED_CASE | 1 << FEED_SCORE,
+    FROM_DATABASE = 1 << FEED_STATE | 1 << FEED_POSITION | 1 << FEED_ALARM | 1 << FEED_CASE | 1 << FEED_SCORE,
 };
 
 /* Statements of feed_source_sql, and columns of the last. */
@@ -65,15 +65,35 @@ static enum feed_layer layer_of(const char *name) {
     return layer;
 }
 
-static void take_silent(struct feed *feed, const struct registry *registry, const PGresult *rows, int row) {
+static void take_left(struct feed *feed, enum feed_layer layer, const PGresult *rows, int row) {
+    int64_t id = strtoll(PQgetvalue(rows, row, ID), NULL, 10);
+    int now = number(rows, row, DEPARTMENT);
+    for (const char *was = PQgetvalue(rows, row, WAS); *was != '\0';
+         was += strcspn(was, ",") + (strchr(was, ',') != NULL)) {
+        int department = atoi(was);
+        if (department != now) {
+            feed_left(feed, layer, id, department, now);
+        }
+    }
+}
+
+static void take_device(struct feed *feed, const struct registry *registry, enum feed_layer layer, const PGresult *rows,
+                        int row) {
     const struct vendor *vendor =
         registry_vendor(registry, PQgetvalue(rows, row, SUBSYSTEM), PQgetvalue(rows, row, VENDOR));
     struct device *device =
         vendor == NULL ? NULL
                        : vendor_device(vendor, PQgetvalue(rows, row, CODE), (size_t)PQgetlength(rows, row, CODE));
-    /* One that is back already is told as such by its record. */
-    if (device != NULL && device->id != 0 && PQgetvalue(rows, row, ONLINE)[0] == 'f') {
-        feed_silent(feed, device, strtoll(PQgetvalue(rows, row, LAST_SEEN), NULL, 10));
+    if (device == NULL || device->id == 0) {
+        return;
+    }
+    int64_t at_ms = strtoll(PQgetvalue(rows, row, LAST_SEEN), NULL, 10);
+    device->department = number(rows, row, DEPARTMENT); /* the registry's own answer comes a second later */
+    if (layer == FEED_POSITION) {
+        feed_place(feed, device, strtod(PQgetvalue(rows, row, LON), NULL), strtod(PQgetvalue(rows, row, LAT), NULL),
+                   at_ms);
+    } else if (!PQgetisnull(rows, row, ONLINE)) {
+        feed_presence(feed, device, PQgetvalue(rows, row, ONLINE)[0] == 't', at_ms);
     }
 }
 
@@ -87,13 +107,6 @@ static void take_text(struct feed *feed, enum feed_layer layer, const PGresult *
         where.lon = strtod(PQgetvalue(rows, row, LON), NULL);
         where.lat = strtod(PQgetvalue(rows, row, LAT), NULL);
     }
-    for (const char *was = PQgetvalue(rows, row, WAS); *was != '\0';
-         was += strcspn(was, ",") + (strchr(was, ',') != NULL)) {
-        int department = atoi(was);
-        if (department != where.department) {
-            feed_left(feed, layer, id, department, where.department);
-        }
-    }
     feed_text(feed, layer, id, &where, PQgetvalue(rows, row, BODY), (size_t)PQgetlength(rows, row, BODY));
 }
 
@@ -105,8 +118,9 @@ void feed_source_take(struct feed *feed, const struct registry *registry, int st
         feed->rows = (size_t)PQntuples(result);
         for (int row = 0; row < PQntuples(result) && feed->rows <= CHANGES_MAX; row++) {
             enum feed_layer layer = layer_of(PQgetvalue(result, row, LAYER));
-            if (layer == FEED_STATE) {
-                take_silent(feed, registry, result, row);
+            take_left(feed, layer, result, row);
+            if (layer == FEED_STATE || layer == FEED_POSITION) {
+                take_device(feed, registry, layer, result, row);
             } else {
                 take_text(feed, layer, result, row);
             }

@@ -1,6 +1,6 @@
 -- The live stream (实时推送, GET /api/v1/stream): which alarms, cases, months' scores and silent devices changed, for the hub,
--- which pushes them, and what who opens a stream may see. Of device states only those come by here that went offline: the rest the
--- hub has committed.
+-- which pushes them, and what who opens a stream may see. Of device states only those come by here that went offline, or to another
+-- department: the rest the hub has committed.
 
 CREATE OR REPLACE FUNCTION onemap.feed_noted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -27,6 +27,37 @@ COMMENT ON FUNCTION onemap.feed_case_change_noted() IS
     'Trigger: the live stream is to tell of these cases, and a department that it is no longer theirs';
 CREATE OR REPLACE TRIGGER feed_case_changed AFTER UPDATE ON onemap.case_record REFERENCING OLD TABLE AS was NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_case_change_noted();
+
+-- What belongs to a department through its device, or its vendor, goes with that; 0: it was nobody's.
+CREATE OR REPLACE FUNCTION onemap.feed_device_handover_noted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO onemap.feed_change (layer, id, was_department)
+    SELECT x.layer, x.id, coalesce(o.department_id, 0)
+    FROM was o JOIN changed c ON c.id = o.id CROSS JOIN LATERAL (
+        SELECT 'state' AS layer, c.id::bigint AS id
+        UNION ALL SELECT 'alarm', a.id FROM onemap.alarm a WHERE a.device_id = c.id AND a.closed_at IS NULL) x
+    WHERE o.department_id IS DISTINCT FROM c.department_id;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.feed_device_handover_noted() IS
+    'Trigger: the live stream is to tell two departments of devices, and their open alarms, that went from one to the other';
+CREATE OR REPLACE TRIGGER feed_device_handover AFTER UPDATE ON onemap.device REFERENCING OLD TABLE AS was NEW TABLE AS changed
+    FOR EACH STATEMENT EXECUTE FUNCTION onemap.feed_device_handover_noted();
+
+CREATE OR REPLACE FUNCTION onemap.feed_vendor_handover_noted() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    INSERT INTO onemap.feed_change (layer, id, was_department)
+    SELECT 'alarm', a.id, coalesce(OLD.department_id, 0)
+    FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id
+    WHERE a.device_id = 0 AND a.closed_at IS NULL AND a.vendor = NEW.vendor AND r.subsystem = NEW.subsystem;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.feed_vendor_handover_noted() IS 'Trigger: the same of open alarms of a whole vendor';
+CREATE OR REPLACE TRIGGER feed_vendor_handover AFTER UPDATE ON onemap.vendor
+    FOR EACH ROW WHEN (OLD.department_id IS DISTINCT FROM NEW.department_id)
+    EXECUTE FUNCTION onemap.feed_vendor_handover_noted();
 
 -- What people enter, correct, close and publish of a month; what its cases do to it is told as cases.
 CREATE OR REPLACE FUNCTION onemap.feed_score_noted() RETURNS trigger
@@ -130,13 +161,19 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.layer, c.id, NULL, NULL, NULL, NULL, NULL, onemap.feed_score(c.id), NULL, NULL, NULL, NULL
     FROM changed c WHERE c.layer = 'score'
     UNION ALL
-    SELECT c.layer, c.id, d.subsystem, d.department_id, NULL, NULL, NULL, NULL, d.vendor, d.code, s.online,
+    SELECT c.layer, c.id, d.subsystem, d.department_id, c.was, NULL, NULL, NULL, d.vendor, d.code, s.online,
         (date_part('epoch', s.last_seen_at) * 1000)::bigint
-    FROM changed c JOIN onemap.device d ON d.id = c.id JOIN onemap.device_state s ON s.device_id = d.id WHERE c.layer = 'state'
+    FROM changed c JOIN onemap.device d ON d.id = c.id LEFT JOIN onemap.device_state s ON s.device_id = d.id
+    WHERE c.layer = 'state'
+    UNION ALL
+    SELECT 'position', c.id, d.subsystem, d.department_id, c.was, public.ST_X(s.geom), public.ST_Y(s.geom), NULL, d.vendor, d.code,
+        NULL, (date_part('epoch', s.geom_at) * 1000)::bigint
+    FROM changed c JOIN onemap.device d ON d.id = c.id JOIN onemap.device_state s ON s.device_id = d.id
+    WHERE c.layer = 'state' AND c.was IS NOT NULL AND s.geom IS NOT NULL
 $$;
 COMMENT ON FUNCTION onemap.feed_changes(pg_catalog.pg_snapshot, int) IS
     'What transactions have changed that the snapshot did not see yet, each thing once and as it is now; was: departments whose '
-    'it is no longer; at most so many things';
+    'it is no longer, 0: nobody''s; last_seen_ms: of a position when it was there; at most so many things';
 GRANT EXECUTE ON FUNCTION onemap.feed_changes(pg_catalog.pg_snapshot, int), onemap.feed_alarm(bigint), onemap.feed_case(bigint),
     onemap.feed_score(bigint) TO cityhub_hub;
 
@@ -163,9 +200,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT c.n::int - 1
     FROM jsonb_array_elements(claims) WITH ORDINALITY AS c (claim, n)
     WHERE NOT EXISTS (SELECT FROM onemap.identity_find(c.claim->>'kind', decode(c.claim->>'hash', 'hex'), c.claim->>'address') f
-        WHERE f.identity::jsonb = c.claim->'identity')
+            WHERE f.identity::jsonb = c.claim->'identity')
+        OR c.claim ? 'department'
+            AND (SELECT s.departments FROM onemap.http_stream(c.claim) s) IS DISTINCT FROM c.claim->>'departments'
 $$;
 COMMENT ON FUNCTION onemap.http_stream_over(jsonb) IS
     'Which of these, counted from 0, are no longer who they were when they opened a stream: revoked, logged out, with other posts, '
-    'rights or departments: [{kind, hash, address, identity}]';
+    'rights or departments; of a stream of one department also if others are below it now: [{kind, hash, address, identity, '
+    'department, departments as http_stream() answered}]';
 GRANT EXECUTE ON FUNCTION onemap.http_stream_over(jsonb) TO cityhub_api;

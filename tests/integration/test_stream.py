@@ -251,6 +251,57 @@ def test_rows_of_a_department(shared, hub, client):
     assert all(key[1] not in (ids["D-theirs"], ids["D-nobodys"]) for key in we.things)
 
 
+def left(listener, kind):
+    return [thing["id"] for name, data in listener.events if name == kind for thing in data if thing.get("left")]
+
+
+def test_a_silent_device_is_handed_over(shared, hub, client):
+    """Nothing comes of it: its state and its open alarm leave the one department and reach the other all the same."""
+    vendor = shared.new_client("dust")
+    departments = {code: put_department(hub, code) for code in ("green", "paved")}
+
+    def give(code):
+        hub.database.query("UPDATE onemap.device SET department_id = %s WHERE id = %s", departments.get(code), device)
+    send(vendor, ("H-1", 1, now_ms()))
+    wait_until(lambda: device_id(hub, vendor, "H-1"), 30, "the device is there")
+    device = device_id(hub, vendor, "H-1")
+    wait_until(lambda: hub.database.value("SELECT true FROM onemap.device_state WHERE device_id = %s", device), 30, "and its state")
+    give("green")
+    number = alarm(hub, device)
+    listeners = {code: client(key=hub.key(code, rights="read", department=code)) for code in departments}
+    everybody = client()
+    for before, now in (("green", "paved"), ("paved", "green"), ("green", None)):
+        give(now)
+        for kind, thing in (("state", device), ("alarm", number)):
+            wait_until(lambda: thing in left(listeners[before], kind), 30, f"the {kind} leaves {before}")  # noqa: B023
+            wait_until(lambda: (kind, thing) in (listeners[now] if now else everybody).things, 30, f"the {kind} reaches {now}")  # noqa: B023
+        listeners[before].events.clear()
+    assert everybody.things["state", device]["online"] and not left(everybody, "state") + left(everybody, "alarm")
+    give("paved")
+    wait_until(lambda: ("state", device) in listeners["paved"].things, 30, "from nobody's, too")
+    hub.database.query("UPDATE onemap.vendor SET department_id = %s WHERE vendor = %s", departments["paved"], vendor.vendor)
+    hub.database.query("SELECT onemap.alarm_open(r.id, 0, %s, now(), NULL, '{}') FROM onemap.alarm_rule r WHERE r.subsystem = 'dust' AND r.key = 'vendor_silent'", vendor.vendor)
+    whole = hub.database.value("SELECT id FROM onemap.alarm WHERE device_id = 0 AND vendor = %s", vendor.vendor)
+    hub.database.query("UPDATE onemap.vendor SET department_id = %s WHERE vendor = %s", departments["green"], vendor.vendor)
+    wait_until(lambda: ("alarm", whole) in listeners["green"].things and whole in left(listeners["paved"], "alarm"), 30, "an alarm of a whole vendor")
+
+
+def test_who_sees_otherwise_reads_anew(hub, client):
+    """What one sees now and did not before has not changed, so that no event tells it: a position of other rights is none."""
+    bureau, section = put_department(hub, "bureau"), put_department(hub, "section")
+    ours = client(key=hub.key("bureau", rights="read", department="bureau"))
+    narrowed, others = client(department="bureau"), client(department="section")
+    hub.database.query("UPDATE onemap.department SET parent_id = %s WHERE id = %s", bureau, section)
+    for listener in (ours, narrowed):
+        wait_until(lambda: listener.count("resync"), 60, "it reads anew, with the section's things")  # noqa: B023
+    position = ours.last_event_id
+    again = client(key=hub.key("bureau", rights="read", department="bureau"), last_event_id=position)
+    wait_until(lambda: 200 in again.statuses and again.last_event_id != "", 30, "who sees the same goes on")
+    elsewhere = client(key=hub.key("section", rights="read", department="section"), last_event_id=position)
+    wait_until(lambda: elsewhere.count("resync"), 30, "another department's position is none")
+    assert not again.count("resync") and not again.count("snapshot") and not others.count("resync")
+
+
 def test_months_whose_scores_change(hub, client):
     report(hub)  # the county has its departments
     everybody, elsewhere = client(), client(layer="score", subsystem="gas", bbox="1,1,2,2")

@@ -1,7 +1,7 @@
 -- The live stream: what changed since a snapshot, told once and as it is, to whom it may be shown, and for how long.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(27);
+SELECT plan(30);
 CREATE FUNCTION pg_temp.request(departments text, rest jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('identity', jsonb_build_object('kind', 'person', 'departments', (SELECT jsonb_agg(d.id)
         FROM onemap.department d WHERE d.code = ANY (string_to_array(departments, ' '))))) || rest $$;
@@ -19,7 +19,7 @@ SELECT r.id AS rule FROM onemap.alarm_rule r WHERE r.key = 't_rule' \gset
 SELECT d.id AS site FROM onemap.device d WHERE d.code = 'D1' \gset
 SELECT d.id AS lamp FROM onemap.device d WHERE d.code = 'L1' \gset
 UPDATE onemap.device SET department_id = (SELECT d.id FROM onemap.department d WHERE d.code = 'chengguan') WHERE id = :site;
-SELECT onemap.alarm_open(:rule, :site, '', now(), 5, '{}');
+SELECT pg_temp.forget(), onemap.alarm_open(:rule, :site, '', now(), 5, '{}');
 SELECT a.id AS alarm FROM onemap.alarm a WHERE a.rule_id = :rule \gset
 SELECT is((SELECT array_agg(c) FROM pg_temp.changes() c), ARRAY['alarm ' || :alarm], 'an alarm that opens');
 SET LOCAL ROLE cityhub_hub;
@@ -62,6 +62,23 @@ SELECT is((SELECT array_agg(ROW(f.id, f.subsystem, f.vendor, f.code, f.online, f
     ARRAY[ROW(:site, 'dust', 'sites', 'D1', false, (extract(epoch FROM now() - interval '1 day') * 1000)::bigint)::text], 'and told to be');
 SELECT pg_temp.forget(), onemap.presence_sweep(now() - interval '2 days');
 SELECT is_empty($$SELECT * FROM onemap.feed_changes('1:1:', 10) f WHERE f.layer = 'state'$$, 'once');
+
+-- ---- handed over ----
+SELECT onemap.alarm_open(:rule, :site, '', now() + interval '1 minute', 5, '{}');
+SELECT pg_temp.forget();
+UPDATE onemap.device SET department_id = (SELECT d.id FROM onemap.department d WHERE d.code = 'zhaoming'), name_zh = name_zh || 'x' WHERE id IN (:site, :lamp);
+UPDATE onemap.device_state SET geom = public.ST_SetSRID(public.ST_MakePoint(114.7, 34.5), 4326), geom_at = '2026-03-02T00:00:00Z' WHERE device_id = :site;
+SELECT is((SELECT array_agg(ROW(f.layer, f.id, d.code, w.code, f.online, f.last_seen_ms IS NULL, f.lon IS NOT NULL)::text ORDER BY f.layer, f.id) FROM onemap.feed_changes('1:1:', 10) f
+        JOIN onemap.department d ON d.id = f.department LEFT JOIN onemap.department w ON w.id = f.was::int WHERE f.id <> :lamp),
+    ARRAY[ROW('alarm', (SELECT a.id FROM onemap.alarm a WHERE a.device_id = :site AND a.closed_at IS NULL), 'zhaoming', 'chengguan', NULL, true, true)::text,
+        ROW('position', :site, 'zhaoming', 'chengguan', NULL, false, true)::text, ROW('state', :site, 'zhaoming', 'chengguan', false, false, false)::text],
+    'a device that goes to another department, with its open alarm, and where it was');
+SELECT pg_temp.forget();
+UPDATE onemap.device SET name_zh = name_zh || 'y';
+SELECT is_empty('SELECT pg_temp.changes()', 'what else changes of a device is not told');
+UPDATE onemap.vendor SET department_id = NULL WHERE subsystem = 'dust';
+SELECT is((SELECT array_agg(DISTINCT ROW(f.layer, f.department, d.code)::text) FROM onemap.feed_changes('1:1:', 10) f JOIN onemap.department d ON d.id = f.was::int),
+    ARRAY[ROW('alarm', NULL, 'zhaoming')::text], 'nor is there a vendor''s department of which its alarm does not tell');
 
 -- ---- since when ----
 SELECT pg_temp.forget();

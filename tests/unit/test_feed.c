@@ -6,12 +6,21 @@
 static void test_positions(void **state) {
     (void)state;
     char text[FEED_POSITION_BYTES];
-    const struct feed_position largest = {.epoch = UINT64_MAX, .at = UINT64_MAX};
+    static const struct {
+        struct feed_position position;
+        const char *text;
+    } right[] = {{{.epoch = UINT64_MAX, .at = UINT64_MAX}, "ffffffffffffffff-18446744073709551615"},
+                 {{.epoch = UINT64_MAX, .at = UINT64_MAX, .scope = UINT32_MAX},
+                  "ffffffffffffffff-18446744073709551615-ffffffff"},
+                 {{.epoch = 1, .at = 0, .scope = 1}, "0000000000000001-0-00000001"}};
     struct feed_position read;
-    feed_position_text(&largest, text);
-    assert_string_equal(text, "ffffffffffffffff-18446744073709551615");
-    assert_int_equal(feed_position_parse(text, &read), 0);
-    assert_true(read.epoch == largest.epoch && read.at == largest.at);
+    for (size_t i = 0; i < COUNT_OF(right); i++) {
+        feed_position_text(&right[i].position, text);
+        assert_string_equal(text, right[i].text);
+        assert_int_equal(feed_position_parse(text, &read), 0);
+        assert_true(read.epoch == right[i].position.epoch && read.at == right[i].position.at &&
+                    read.scope == right[i].position.scope);
+    }
     static const char *const wrong[] = {"",
                                         "1",
                                         "0000000000000abc",
@@ -21,6 +30,13 @@ static void test_positions(void **state) {
                                         "0000000000000abc- 1",
                                         "0000000000000abc-01",
                                         "0000000000000abc-1x",
+                                        "0000000000000abc-1-",
+                                        "0000000000000abc-1-00000000",
+                                        "0000000000000abc-1-1",
+                                        "0000000000000abc-1-0000000A",
+                                        "0000000000000abc-1-0x000001",
+                                        "0000000000000abc-1-100000001",
+                                        "0000000000000abc-1-00000001-1",
                                         "0000000000000abc-18446744073709551616",
                                         "0000000000000ABC-1",
                                         "00000000000000abc-1",
@@ -149,11 +165,11 @@ static void test_silent(void **state) {
     commit(world, device, 10, 1, 5);
     turn(world);
     take(&all);
-    feed_silent(world->feed, device, T0_MS + 10500);
+    feed_presence(world->feed, device, false, T0_MS + 10500);
     turn(world);
     shows(take(&all), "\"online\":false,\"last_seen_at_ms\":1700000010500");
     commit(world, device, 20, 1, 6);
-    feed_silent(world->feed, device, T0_MS + 10500);
+    feed_presence(world->feed, device, false, T0_MS + 10500);
     turn(world);
     shows(take(&all), "\"online\":true,\"last_seen_at_ms\":1700000020500,\"observed_at_ms\":");
     /* The map knows that it was silent: who comes later is told, too, and of no silence that is over and begins anew.
@@ -162,7 +178,7 @@ static void test_silent(void **state) {
     commit(world, device, 21, 1, 7);
     turn(world);
     shows(take(&all), "\"last_seen_at_ms\":1700000021500,\"online_since_ms\":1700000020500,\"observed_at_ms\":");
-    feed_silent(world->feed, device, T0_MS + 21500);
+    feed_presence(world->feed, device, false, T0_MS + 21500);
     turn(world);
     shows(take(&all), "\"online\":false,\"last_seen_at_ms\":1700000021500,\"observed_at_ms\":");
     leave(&all);
@@ -186,13 +202,57 @@ static void test_moving(void **state) {
     move(world, truck, 2, 114.9, 34.5);
     move(world, truck, 3, 120, 34.5);
     turn(world);
-    shows(take(&inside), "\"lon\":120.0000000"); /* it has left: told once */
+    shows(take(&inside), "\"lon\":120.0000000");  /* it has left: told once */
+    shows(take(&outside), "\"lon\":120.0000000"); /* it may have read it within */
     move(world, truck, 4, 121, 34.5);
     turn(world);
     assert_string_equal(take(&inside), "");
     assert_string_equal(take(&outside), "");
     leave(&inside);
     leave(&outside);
+}
+
+/* What a box's list of devices, alarms or cases may have had, and has no more. */
+static void test_out_of_the_box(void **state) {
+    struct world *world = *state;
+    struct device *truck = device_of(world->trucks, 8, 0), *lamp = device_of(world->dust, 9, 0);
+    struct listener inside, all;
+    const struct feed_where here = {.subsystem = 0, .placed = true, .lon = 114.5, .lat = 34.5},
+                            there = {.subsystem = 0, .placed = true, .lon = 120, .lat = 34.5},
+                            nowhere = {.subsystem = 0};
+    static const char alarm[] = "{\"id\":5}", left[] = "event: state\ndata: [{\"id\":8,\"left\":true}]\n";
+    lamp->placed = true;
+    lamp->lon = 120;
+    listen_as(world, &inside, "state,alarm,case", "114,34,115,35", NULL, NULL);
+    listen_as(world, &all, "state,alarm,case", NULL, NULL, NULL);
+    take(&inside);
+    take(&all);
+    commit(world, lamp, 1, 1, 1);
+    move(world, truck, 1, 119, 34.5); /* by the database it was anywhere */
+    turn(world);
+    shows(take(&inside), left);
+    hides(inside.read.data, "\"id\":9");
+    move(world, truck, 2, 114.5, 34.5);
+    turn(world);
+    shows(take(&inside), "{\"id\":8,\"subsystem\":");
+    move(world, truck, 3, 116, 34.5);
+    turn(world);
+    shows(take(&inside), left);
+    move(world, truck, 4, 117, 34.5);
+    commit(world, lamp, 4, 1, 2);
+    turn(world);
+    assert_string_equal(take(&inside), "");
+    feed_text(world->feed, FEED_ALARM, 5, &here, alarm, strlen(alarm));
+    turn(world);
+    shows(take(&inside), "event: alarm\ndata: [{\"id\":5}]\n");
+    feed_text(world->feed, FEED_ALARM, 5, &there, alarm, strlen(alarm));
+    feed_text(world->feed, FEED_CASE, 6, &nowhere, alarm, strlen(alarm));
+    turn(world);
+    shows(take(&inside), "event: alarm\ndata: [{\"id\":5,\"left\":true}]\n");
+    shows(inside.read.data, "event: case\ndata: [{\"id\":6,\"left\":true}]\n");
+    hides(take(&all), "left");
+    leave(&inside);
+    leave(&all);
 }
 
 /* Who was not told of a turn is told wherever a thing is that may have been seen within. */
@@ -293,6 +353,47 @@ static void test_department_left(void **state) {
     leave(&both);
 }
 
+/* It was handed over and says nothing itself: by the word of the database. */
+static void test_handed_over(void **state) {
+    struct world *world = *state;
+    struct device *truck = device_of(world->trucks, 1, 30);
+    struct listener here, there;
+    listen_as(world, &here, "state,position", NULL, "30", NULL);
+    listen_as(world, &there, "state,position", NULL, "31", NULL);
+    take(&here);
+    take(&there);
+    PGresult *rows = ROWS(12, "state", "1", "construction_waste", "31", "30", NULL, NULL, NULL, "acme", "D-1", "t",
+                          "1700000009000", "position", "1", "construction_waste", "31", "30", "114.5", "34.5", NULL,
+                          "acme", "D-1", NULL, "1700000008000");
+    feed_source_take(world->feed, world->registry, 2, rows);
+    PQclear(rows);
+    assert_int_equal(truck->department, 31);
+    turn(world);
+    shows(take(&here), "event: state\ndata: [{\"id\":1,\"left\":true}]\n\n"
+                       "event: position\ndata: [{\"id\":1,\"left\":true}]\n");
+    hides(here.read.data, "114.5");
+    shows(take(&there), "\"online\":true,\"last_seen_at_ms\":1700000009000}]");
+    shows(there.read.data, "data: [{\"id\":1,\"lon\":114.5000000,\"lat\":34.5000000,\"at_ms\":1700000008000}]");
+    hides(there.read.data, "left");
+    /* What is known better stays. */
+    commit(world, truck, 20, 1, 6);
+    move(world, truck, 20, 114.6, 34.6);
+    turn(world);
+    take(&here);
+    take(&there);
+    rows = ROWS(12, "state", "1", "construction_waste", "30", "31", NULL, NULL, NULL, "acme", "D-1", "f",
+                "1700000009000", "position", "1", "construction_waste", "30", "31", "114.5", "34.5", NULL, "acme",
+                "D-1", NULL, "1700000008000");
+    feed_source_take(world->feed, world->registry, 2, rows);
+    PQclear(rows);
+    turn(world);
+    shows(take(&there), "{\"id\":1,\"left\":true}");
+    shows(take(&here), "\"online\":true,\"last_seen_at_ms\":1700000020500");
+    shows(here.read.data, "\"lon\":114.6000000");
+    leave(&here);
+    leave(&there);
+}
+
 /* ---- positions ---- */
 
 static void test_resume(void **state) {
@@ -332,7 +433,10 @@ static void test_resync(void **state) {
     turn(world);
     struct feed_position seen = position_in(take(&listener));
     leave(&listener);
-    const struct feed_position strange[] = {{0}, {EPOCH + 1, seen.at}, {EPOCH, seen.at + 1}};
+    const struct feed_position strange[] = {{0},
+                                            {.epoch = EPOCH + 1, .at = seen.at},
+                                            {.epoch = EPOCH, .at = seen.at + 1},
+                                            {.epoch = EPOCH, .at = seen.at, .scope = 1}};
     for (size_t i = 0; i < COUNT_OF(strange); i++) {
         listen_as(world, &listener, "", NULL, NULL, &strange[i]);
         shows(take(&listener), "event: resync\n");
@@ -454,6 +558,7 @@ int main(void) {
         FEED_TEST(test_department_left),  FEED_TEST(test_resume),
         FEED_TEST(test_resync),           FEED_TEST(test_tiles),
         FEED_TEST(test_linger),           FEED_TEST(test_snapshot_position),
+        FEED_TEST(test_out_of_the_box),   FEED_TEST(test_handed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
