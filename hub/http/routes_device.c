@@ -15,7 +15,8 @@
          .kind = PARAMETER_CHOICE,                                                                                     \
          .choices = "online offline never away alarm",                                                                 \
          .meaning =                                                                                                    \
-             "only devices in this state; never: no message yet; away: offline or never; alarm: with an open alarm"},  \
+             "only devices in this state, none that is retired; never: no message yet; away: offline or never; "       \
+             "alarm: with an open alarm, be it retired"},                                                              \
     {                                                                                                                  \
         .name = "text", .kind = PARAMETER_TEXT, .low = 2, .high = 64,                                                  \
         .meaning = "parts of code, name or component code, with blanks between them"                                   \

@@ -58,7 +58,9 @@ BEGIN
             WHEN request->>'state' = 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id)'
             WHEN request->>'state' = 'away' THEN
                 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
-            ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END),
+            ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END
+            -- Of what is out of use nobody expects anything: it is not among those that the map counts either.
+            || CASE WHEN request->>'state' <> 'alarm' THEN ' AND d.status <> ''retired''' ELSE '' END),
         ('text', 'onemap.search_pairs(' || words || ') @> $4 AND lower(' || words || ') LIKE ALL ($5)'))
         AS x (field, condition) WHERE request ? x.field;
     -- What moves is where its state says, what stands is where it was put: each way by its own index, in the order of pages.

@@ -2,11 +2,11 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(76);
+SELECT plan(78);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
-    CASE WHEN n % 3 > 0 THEN (SELECT min(k.key) FROM onemap.device_kind k WHERE k.subsystem = x.subsystem) END, 'active',
+    CASE WHEN n % 3 > 0 THEN (SELECT min(k.key) FROM onemap.device_kind k WHERE k.subsystem = x.subsystem) END, CASE WHEN n % 17 = 0 THEN 'retired' ELSE 'active' END,
     (SELECT d.id FROM onemap.department d WHERE d.code = ('{jincheng,chengguan,zhaoming}'::text[])[1 + n % 4]),
     CASE WHEN n % 5 > 0 THEN public.ST_SetSRID(public.ST_MakePoint(114.6 + random() * 0.3, 34.4 + random() * 0.3), 4326) END
 FROM generate_series(1, 300) n, LATERAL (SELECT CASE WHEN n % 2 = 0 THEN 'dust' ELSE 'streetlight' END AS subsystem,
@@ -29,7 +29,7 @@ INSERT INTO test.filter VALUES
     ('box', '{"box": [114.65, 34.45, 114.75, 34.55]}', 'public.ST_X(coalesce(s.geom, d.geom)) BETWEEN 114.65 AND 114.75 AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
     ('far box', '{"box": [114.65, 34.45, 114.6, 34.55]}', 'NOT (public.ST_X(coalesce(s.geom, d.geom)) > 114.6 AND public.ST_X(coalesce(s.geom, d.geom)) < 114.65) AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
     ('area', '{"area": [114.65, 34.45, 114.85, 34.45, 114.75, 34.65]}', 'public.ST_Y(coalesce(s.geom, d.geom)) >= 34.45 AND public.ST_Y(coalesce(s.geom, d.geom)) - 34.45 <= 2 * least(public.ST_X(coalesce(s.geom, d.geom)) - 114.65, 114.85 - public.ST_X(coalesce(s.geom, d.geom)))'),
-    ('online', '{"state": "online"}', 's.online'), ('offline', '{"state": "offline"}', 'NOT s.online'), ('never', '{"state": "never"}', 's.device_id IS NULL'), ('away', '{"state": "away"}', 's.online IS NOT TRUE'),
+    ('online', '{"state": "online"}', 's.online AND d.status <> ''retired'''), ('offline', '{"state": "offline"}', 'NOT s.online AND d.status <> ''retired'''), ('never', '{"state": "never"}', 's.device_id IS NULL AND d.status <> ''retired'''), ('away', '{"state": "away"}', 's.online IS NOT TRUE AND d.status <> ''retired'''),
     ('alarm', '{"state": "alarm"}', 'd.id % 26 = 13'), ('street', '{"text": "民路"}', 'd.name_zh LIKE ''%民路%'''), ('part of a code', '{"text": "Light-1"}', 'd.code LIKE ''%light-1%'''),
     ('two words', '{"text": "路1 号"}', 'd.name_zh LIKE ''%路1%'' AND d.name_zh LIKE ''%号%'''), ('signs', '{"text": "%_"}', 'false'), ('component', '{"text": "4102210118"}', 'd.component_code LIKE ''4102210118%''');
 CREATE FUNCTION test.wanted(condition text, department text) RETURNS int[] LANGUAGE plpgsql AS $$
@@ -44,6 +44,11 @@ SELECT is(onemap.http_device_ids(test.ask(f.field, 'chengguan'), 1000), test.wan
 SELECT cmp_ok((SELECT count(*)::int FROM test.filter f WHERE cardinality(test.wanted(f.condition, 'chengguan')) BETWEEN 1 AND 150), '>', 10, 'they find something');
 SELECT is((SELECT count(*)::int FROM test.filter a JOIN test.filter b ON a.name < b.name AND hashtext(a.name || b.name) % 3 = 0 AND NOT a.field ?| ARRAY(SELECT jsonb_object_keys(b.field))
     WHERE onemap.http_device_ids(test.ask(a.field || b.field, 'chengguan'), 1000) IS DISTINCT FROM test.wanted('(' || a.condition || ') AND (' || b.condition || ')', 'chengguan')), 0, 'two of them together');
+-- What the map counts is what the list has, wherever it is on it.
+SELECT results_eq(format($$SELECT c->>'subsystem', (c->>'online')::int, (c->>'offline')::int FROM jsonb_array_elements(test.answer('map_counts', jsonb_build_object('at', clock_timestamp()), %1$L)->'subsystems') c ORDER BY 1$$, d.d),
+    format($$SELECT s.s, cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "online"}', %1$L), 1000)), cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "away"}', %1$L), 1000))
+        FROM unnest('{dust,streetlight}'::text[]) s (s), LATERAL (SELECT jsonb_build_object('subsystem', s.s, 'box', '[-180, -90, 180, 90]'::jsonb) || x.x FROM (VALUES ('{}'::jsonb), (jsonb_build_object('at', clock_timestamp()))) x (x) ORDER BY x.x::text LIMIT 1) f (f) ORDER BY 1$$, d.d),
+    'a number of the map opens its list') FROM (VALUES (NULL), ('chengguan')) d (d);
 SELECT is(onemap.http_device_ids(test.ask('{}', 'old'), 1000), '{}', 'a department without devices sees none');
 SELECT throws_ok($$SELECT * FROM onemap.http_devices('{"limit": 1, "after": 0}')$$, 'CH060', NULL, 'nobody sees nothing');
 SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', f.f), 'CH013', NULL, f.f) FROM unnest('{"{\"subsystem\": \"fire\"}","{\"department\": \"moon\"}","{\"grid_cell\": \"000000000000000\"}","{\"text\": \"a b\"}","{\"kind\": \"moon\"}","{\"vendor\": \"moon\"}"}'::text[]) f (f);
