@@ -108,13 +108,29 @@ void query_refuse(struct request *request, bool started, enum pool_end end, cons
     }
 }
 
+/* Nothing more of its rows is wanted. */
+static void give_up(struct query *query) {
+    pool_abandon(query->request->service->pool, &query->job);
+    query->submitted = false;
+    query->ended = true;
+}
+
+/* A list of which no workbook is made: what was asked for is right, and too much. */
+static void refuse_sheet(struct query *query) {
+    struct request *request = query->request;
+    struct problem problem;
+    give_up(query);
+    problem_of_rule(request, &problem, "CH013", "the list is larger than a workbook may be",
+                    "这张表大于一个工作簿的上限", "请缩小范围，如按月、按单位分几张；或取同名的 .csv。");
+    request_refuse_with(request, &problem);
+    request_wake(request);
+}
+
 /* A function that does not keep the contract of query.h. */
 static void refuse_function(struct query *query, const char *why) {
     struct request *request = query->request;
     log_error("http_function", "function=%s reason=%s", query_function(request), log_quote(why));
-    pool_abandon(request->service->pool, &query->job);
-    query->submitted = false;
-    query->ended = true;
+    give_up(query);
     if (query->streaming) {
         query->broken = true;
     } else {
@@ -270,8 +286,12 @@ static bool on_row(void *user, const PGresult *row) {
     int body = PQfnumber(row, "body");
     query->any = true;
     buffer_bytes(&query->bytes, PQgetvalue(row, 0, body), (size_t)PQgetlength(row, 0, body));
-    size_t most = request->route->sheet != NULL ? SHEET_CSV_MAX : QUERY_ANSWER_MAX;
-    if (query->bytes.failed || (!request->route->by_row && query->bytes.length > most)) {
+    if (request->route->sheet != NULL && query->bytes.length > SHEET_CSV_MAX) {
+        refuse_sheet(query);
+        return true;
+    }
+    if (query->bytes.failed ||
+        (!request->route->by_row && request->route->sheet == NULL && query->bytes.length > QUERY_ANSWER_MAX)) {
         refuse_function(query, query->bytes.failed ? "out of memory" : "its answer is too large");
         return true;
     }

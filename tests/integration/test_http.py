@@ -294,6 +294,15 @@ def test_rows_whole(probe):
     assert probe.get("/probe/rows?n=0").text == ""
 
 
+def test_rows_of_a_workbook(probe):
+    """What is more than one may hold is refused as such, not a fault."""
+    probe.function("probe_rows", "SELECT 'n,' || repeat('y', 1000000) || E'\\n' FROM generate_series(1, (request->>'n')::int) i", how="LANGUAGE sql")
+    assert probe.get("/probe/sheet?n=2").content[:2] == b"PK"
+    refused = problem(probe.get("/probe/sheet?n=30", headers={"Accept-Language": "zh"}), 422, "CH013")
+    assert "工作簿" in refused["detail"] and ".csv" in refused["hint"]
+    assert probe.get("/probe/sheet?n=2").status_code == 200 and "too large" not in probe.process.log_text()
+
+
 def test_rows_that_break_off(probe):
     probe.function("probe_rows", "BEGIN RETURN QUERY SELECT i || E'\\n' FROM generate_series(1, 5) i; RAISE EXCEPTION 'never mind'; END")
     problem(probe.get("/probe/rows"), 500, "CH053")  # plpgsql collects first: nothing was sent yet
