@@ -227,7 +227,7 @@ COMMENT ON FUNCTION onemap.http_csv_head(jsonb, text[]) IS
 
 -- Who has not asked for a part takes what comes for the whole list.
 INSERT INTO onemap.setting (key, value, comment_zh) VALUES
-    ('export_most', '100000', '一张 CSV 或 XLSX 表至多多少行；更多的拒绝，不截断')
+    ('export_most', '50000', '一张 CSV 或 XLSX 表至多多少行；更多的拒绝，不截断')
 ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 
 CREATE OR REPLACE FUNCTION onemap.http_csv_asked(request jsonb) RETURNS jsonb

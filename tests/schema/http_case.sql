@@ -246,7 +246,7 @@ END $$;
 SELECT matches(pg_temp.worked_out(t.what, t.entry), '^([0-9]+) of \1$', t.what || ': once a line')
 FROM (VALUES ('http_cases_csv', 'http_case_entry'), ('http_alarms_csv', 'http_alarm_entry'), ('http_work_csv', 'http_work_entry')) AS t (what, entry);
 -- A part that is taken for the whole is a wrong number.
-SELECT ok(onemap.setting('export_most')::int >= 100000, 'a list is long before it is refused');
+SELECT ok(onemap.setting('export_most')::int >= 50000, 'a list is long before it is refused');
 UPDATE onemap.setting SET value = '0' WHERE key = 'export_most';
 SELECT throws_ok(format('SELECT test.text(%L, test.as(''boss'') - ''limit'')', f.f), 'CH013', 'the list has more than 0 lines', f.f || ': who asks for the whole is given no part')
 FROM unnest('{http_cases_csv,http_alarms_csv,http_work_csv}'::text[]) f (f);
