@@ -73,19 +73,24 @@ static void visit_case(void *user, const struct point *point) {
     tally->cases += is_counted(tally, point);
 }
 
-/* The whole world, or the parameter's box; one over the date line is taken up to it. */
-static struct point_box box_of(struct request *request) {
+/* The whole world, or the parameter's box: two if it lies over the date line. Returns how many. */
+static size_t boxes_of(struct request *request, struct point_box boxes[static 2]) {
     const struct parameter_value *given = request_value(request, "box");
-    struct point_box box = {.west = 0, .north = 0, .east = UINT32_MAX, .south = UINT32_MAX};
     double west, south, east, north;
-    if (given->given && sscanf(given->text, "%lf,%lf,%lf,%lf", &west, &south, &east, &north) == 4) {
-        struct point_place north_west = point_place(west, north), south_east = point_place(east, south);
-        box = (struct point_box){.west = north_west.x,
-                                 .north = north_west.y,
-                                 .east = east < west ? UINT32_MAX : south_east.x,
-                                 .south = south_east.y};
+    boxes[0] = (struct point_box){.east = UINT32_MAX, .south = UINT32_MAX};
+    if (!given->given || sscanf(given->text, "%lf,%lf,%lf,%lf", &west, &south, &east, &north) != 4) {
+        return 1;
     }
-    return box;
+    struct point_place north_west = point_place(west, north), south_east = point_place(east, south);
+    boxes[0] =
+        (struct point_box){.west = north_west.x, .north = north_west.y, .east = south_east.x, .south = south_east.y};
+    if (west <= east) {
+        return 1;
+    }
+    boxes[1] = boxes[0];
+    boxes[0].east = UINT32_MAX;
+    boxes[1].west = 0;
+    return 2;
 }
 
 static char *tally_json(const struct tally *tally) {
@@ -128,9 +133,13 @@ static void answer_counts(struct request *request, struct answer *answer) {
     }
     tally->points = tiles->points;
     tally->scope = scope;
-    tally->box = box_of(request);
-    for (enum point_layer layer = 0; layer < POINT_LAYERS; layer++) {
-        points_under(tiles->points, layer, &tally->box, visits[layer], tally);
+    struct point_box boxes[2];
+    size_t box_count = boxes_of(request, boxes);
+    for (size_t i = 0; i < box_count; i++) {
+        tally->box = boxes[i];
+        for (enum point_layer layer = 0; layer < POINT_LAYERS; layer++) {
+            points_under(tiles->points, layer, &tally->box, visits[layer], tally);
+        }
     }
     answer->age_s = tiles_age_s(tiles);
     answer_text(answer, tally_json(tally));
