@@ -83,7 +83,8 @@ static void put_ages(struct buffer *text) {
 }
 
 static void put_pending(struct buffer *text) {
-    put_head(text, "cityhub_gateways_terminals_pending", "Unknown terminals that have called the gateway.", "gauge");
+    put_head(text, "cityhub_gateways_terminals_pending", "Terminals that called the gateway and were refused.",
+             "gauge");
     for (size_t i = 0; i < gateway_count; i++) {
         buffer_format(text, "cityhub_gateways_terminals_pending{gateway=\"%s\"} %lld\n", gateways[i].name,
                       (long long)gateways[i].pending);

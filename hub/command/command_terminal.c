@@ -302,7 +302,7 @@ static const struct command terminal_adopt = {
 };
 
 static const struct command_option list_options[] = {
-    {.name = "pending", .kind = OPTION_FLAG, .help = "unknown ones that called, with their first frame"},
+    {.name = "pending", .kind = OPTION_FLAG, .help = "those that were refused, why, and unknown ones' first frame"},
     {.name = "gateways", .kind = OPTION_FLAG, .either = true, .help = "the gateways, by their last reports"},
     {.name = "commands",
      .kind = OPTION_FLAG,

@@ -329,6 +329,15 @@ void connection_count(struct connection *connection, enum frame_fate fate) {
     figures.protocols[connection->protocol].frames[fate]++;
 }
 
+/* But for where it came from. */
+static void note_refused(const struct connection *connection, const struct refused *refused) {
+    char address[INET6_ADDRSTRLEN];
+    struct refused noted = *refused;
+    address_shown(&connection->address, address);
+    noted.address = address;
+    pending_note(upstream_pending(connection->connections->parts.upstream), &noted, clock_now_ms());
+}
+
 const struct terminal *connection_caller(struct connection *connection, const char *identity, const void *frame,
                                          size_t length) {
     const struct connections_parts *parts = &connection->connections->parts;
@@ -340,11 +349,17 @@ const struct terminal *connection_caller(struct connection *connection, const ch
     connection_count(connection, FRAME_UNKNOWN);
     if (strcmp(parts->config->gateway_unknown, "pending") == 0 && strlen(identity) < TERMINAL_IDENTITY_MAX &&
         strspn(identity, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == strlen(identity)) {
-        char address[INET6_ADDRSTRLEN];
-        address_shown(&connection->address, address);
-        pending_note(upstream_pending(parts->upstream), protocol, identity, address, frame, length, clock_now_ms());
+        note_refused(
+            connection,
+            &(struct refused){
+                .protocol = protocol, .identity = identity, .reason = "not_listed", .frame = frame, .length = length});
     }
     return NULL;
+}
+
+void connection_refused(struct connection *connection, const struct terminal *terminal, const char *reason) {
+    note_refused(connection,
+                 &(struct refused){.protocol = terminal->protocol, .identity = terminal->identity, .reason = reason});
 }
 
 /* ---- reading ---- */

@@ -46,6 +46,9 @@ void connections_tell(struct connections *connections, const cJSON *list);
 const struct terminal *connection_caller(struct connection *connection, const char *identity, const void *frame,
                                          size_t length);
 
+/* The terminal of the list is taken nothing of, for this reason of onemap.terminal_refusals: the hub is told. */
+void connection_refused(struct connection *connection, const struct terminal *terminal, const char *reason);
+
 /* The terminal has shown that it is the one: an older connection of it is closed. */
 void connection_claim(struct connection *connection, const char *identity);
 

@@ -64,7 +64,7 @@ char *figures_text(void) {
     put_gauge(&text, "cityhub_gateway_broker_connected", "1 if the broker lets the gateway in and receipts come.",
               figures.connected);
     put_gauge(&text, "cityhub_gateway_terminals", "Terminals in the gateway's list.", figures.terminals);
-    put_gauge(&text, "cityhub_gateway_terminals_pending", "Unknown terminals that have called.", figures.pending);
+    put_gauge(&text, "cityhub_gateway_terminals_pending", "Terminals that called and were refused.", figures.pending);
     put_gauge(&text, "cityhub_gateway_waiting", "Messages that wait for the hub's receipt, of frames and of pushes.",
               figures.waiting);
     put_frames(&text);

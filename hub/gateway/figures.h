@@ -27,7 +27,7 @@ struct figures {
     int64_t started_at_ms;
     int64_t connected; /* to the broker */
     int64_t terminals; /* in the list */
-    int64_t pending;   /* unknown ones that are remembered */
+    int64_t pending;   /* refused ones that are remembered */
     int64_t waiting;   /* messages that are published and have no receipt of the hub yet */
     struct {
         const char *name; /* NULL = there is no such protocol */

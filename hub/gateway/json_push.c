@@ -19,6 +19,7 @@
 #include "hub/gateway/dialects.h"
 #include "hub/gateway/figures.h"
 #include "hub/gateway/mapping.h"
+#include "hub/gateway/pending.h"
 #include "hub/gateway/raw.h"
 #include "hub/gateway/upstream.h"
 #include "hub/http/client.h"
@@ -138,6 +139,12 @@ static bool token_read(struct json_desk *desk, struct request *request, struct s
     source->terminal = terminals_find(upstream_terminals(desk->parts.upstream), "json", token);
     bool right =
         source->terminal != NULL && source->terminal->has_secret && terminal_secret_fits(source->terminal, dot + 1);
+    if (!right && source->terminal != NULL) {
+        pending_note(
+            upstream_pending(desk->parts.upstream),
+            &(struct refused){.protocol = "json", .identity = token, .reason = "wrong_secret", .address = try_.address},
+            clock_now_ms());
+    }
     if (!right) {
         login_throttle_count(desk->throttle, &try_, now);
         log_info("json_push", "source=%s answer=refused", log_quote(token));

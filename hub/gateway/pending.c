@@ -1,4 +1,4 @@
-/* pending.c: unknown devices. Must never grow beyond its bound, whoever knocks. */
+/* pending.c: devices that are refused. Must never grow beyond its bound, whoever knocks. */
 #include "hub/gateway/pending.h"
 
 #include <netinet/in.h>
@@ -12,7 +12,7 @@
 #include "hub/gateway/terminal.h"
 
 struct caller {
-    char protocol[16], identity[TERMINAL_IDENTITY_MAX], address[INET6_ADDRSTRLEN];
+    char protocol[16], identity[TERMINAL_IDENTITY_MAX], reason[24], address[INET6_ADDRSTRLEN];
     int64_t first_ms, last_ms;
     uint64_t count;
     size_t frame_count;
@@ -69,9 +69,8 @@ static struct caller *caller_of(struct pending *pending, const char *protocol, c
     return caller;
 }
 
-void pending_note(struct pending *pending, const char *protocol, const char *identity, const char *address,
-                  const void *frame, size_t length, int64_t now_ms) {
-    struct caller *caller = caller_of(pending, protocol, identity);
+void pending_note(struct pending *pending, const struct refused *refused, int64_t now_ms) {
+    struct caller *caller = caller_of(pending, refused->protocol, refused->identity);
     if (caller == NULL) {
         return;
     }
@@ -79,10 +78,11 @@ void pending_note(struct pending *pending, const char *protocol, const char *ide
     caller->last_ms = now_ms;
     caller->count++;
     caller->changed = true;
-    snprintf(caller->address, sizeof caller->address, "%s", address);
-    if (caller->frame_count < PENDING_FRAMES) {
-        size_t kept = length < PENDING_FRAME_BYTES ? length : PENDING_FRAME_BYTES;
-        memcpy(caller->frames[caller->frame_count], frame, kept);
+    snprintf(caller->reason, sizeof caller->reason, "%s", refused->reason);
+    snprintf(caller->address, sizeof caller->address, "%s", refused->address);
+    if (refused->frame != NULL && caller->frame_count < PENDING_FRAMES) {
+        size_t kept = refused->length < PENDING_FRAME_BYTES ? refused->length : PENDING_FRAME_BYTES;
+        memcpy(caller->frames[caller->frame_count], refused->frame, kept);
         caller->lengths[caller->frame_count++] = kept;
     }
 }
@@ -92,6 +92,7 @@ static void report_one(cJSON *list, const struct caller *caller) {
     cJSON *entry = cJSON_CreateObject();
     cJSON_AddStringToObject(entry, "protocol", caller->protocol);
     cJSON_AddStringToObject(entry, "identity", caller->identity);
+    cJSON_AddStringToObject(entry, "reason", caller->reason);
     cJSON_AddStringToObject(entry, "address", caller->address);
     cJSON_AddNumberToObject(entry, "first_ms", (double)caller->first_ms);
     cJSON_AddNumberToObject(entry, "last_ms", (double)caller->last_ms);

@@ -80,11 +80,15 @@ static const struct terminal *sender(struct connection *connection, const struct
     if (why != NULL) {
         log_info("hj212_frame", "mn=%s reason=%s", log_quote(frame->mn), log_quote(why));
         connection_count(connection, FRAME_BROKEN);
+        if (terminal != NULL) {
+            connection_refused(connection, terminal, "wrong_check_value");
+        }
         return NULL;
     }
     if (!terminal_secret_fits(terminal, frame->pw == NULL ? "" : frame->pw)) {
         log_warning("hj212_frame", "mn=%s reason=\"its PW is not this terminal's\"", log_quote(frame->mn));
         connection_count(connection, FRAME_UNKNOWN);
+        connection_refused(connection, terminal, "wrong_secret");
         connection_send(connection, answer, hj212_refuse(frame, HJ212_WRONG_PW, crc_of(terminal), answer));
         return NULL;
     }

@@ -162,6 +162,9 @@ static void on_register(const struct talk *talk, const uint16_t *serials, size_t
         }
     }
     connection_count(talk->connection, known ? FRAME_ANSWERED : FRAME_UNKNOWN);
+    if (!known) {
+        connection_refused(talk->connection, talk->terminal, "wrong_secret");
+    }
 }
 
 static void on_authenticate(const struct talk *talk, const uint16_t *serials, size_t count) {
@@ -176,6 +179,7 @@ static void on_authenticate(const struct talk *talk, const uint16_t *serials, si
     } else {
         log_warning("jt808_token", "phone=%s reason=\"its token is not this terminal's\"",
                     log_quote(talk->vehicle->phone));
+        connection_refused(talk->connection, talk->terminal, "wrong_secret");
     }
     connection_count(talk->connection, fits ? FRAME_ANSWERED : FRAME_UNKNOWN);
     struct buffer out = {0};
@@ -494,6 +498,7 @@ static void understand(const struct talk *talk) {
         log_in(talk, talk->frame->body, talk->frame->length, &talk->frame->serial, 1);
     } else if (talk->terminal->has_secret && !talk->vehicle->authenticated) {
         connection_count(talk->connection, FRAME_UNKNOWN);
+        connection_refused(talk->connection, talk->terminal, "not_logged_in");
         answer(talk, JT808_FAILED); /* it has to authenticate first */
     } else {
         connection_claim(talk->connection, talk->vehicle->phone);

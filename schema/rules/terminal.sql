@@ -100,7 +100,7 @@ BEGIN
     IF problem IS NOT NULL THEN
         RAISE EXCEPTION '%', problem USING ERRCODE = 'CH013';
     ELSIF (request->>'adopt')::boolean AND NOT EXISTS (SELECT FROM onemap.terminal_pending p
-            WHERE p.protocol = request->>'protocol' AND p.identity = name) THEN
+            WHERE p.protocol = request->>'protocol' AND p.identity = name AND p.reason = 'not_listed') THEN
         RAISE EXCEPTION 'no unknown terminal "%" has called by %', name, request->>'protocol'
             USING ERRCODE = 'CH013', HINT = '`cityhub terminal list --pending` shows those that did.';
     END IF;
@@ -187,6 +187,21 @@ GRANT EXECUTE ON FUNCTION onemap.terminal_tokens() TO cityhub_hub;
 
 -- ---- gateways ----
 
+CREATE OR REPLACE FUNCTION onemap.terminal_refusals() RETURNS TABLE (reason text, name_zh text, advice_zh text, advice text)
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    VALUES ('not_listed', '不在名单里', '看准是谁的设备，用 cityhub terminal adopt 收下，设备不用重连；不是县里的不用管。',
+            'Find out whose it is and take it in by `cityhub terminal adopt`: it need not call again. Strangers may stay out.'),
+        ('wrong_secret', '口令不对', '改设备上的口令（PW、鉴权码），或用 cityhub terminal add --secret-file 重新登记。',
+            'Set its secret (PW, authentication code) right in the device, or anew by `cityhub terminal add --secret-file`.'),
+        ('not_logged_in', '没有鉴权', '登记了口令的终端须先鉴权（0102）；让安装人员在终端上打开鉴权。',
+            'A terminal that has a secret logs in (0102) before it reports: whoever installs it turns that on.'),
+        ('wrong_check_value', '校验不对',
+            '设备的 CRC 不是国标的：用 cityhub terminal add --crc modbus（或 modbus-swapped、off）登记。',
+            'Its CRC is not the standard''s: enter it by `cityhub terminal add --crc modbus` (or modbus-swapped, off).')
+$$;
+COMMENT ON FUNCTION onemap.terminal_refusals() IS 'Why a gateway takes nothing of a terminal, and what to do';
+GRANT EXECUTE ON FUNCTION onemap.terminal_refusals() TO cityhub_hub, cityhub_read;
+
 -- All times count, not the latest one: a change may be committed after a later one, or have been made by a clock that was ahead.
 CREATE OR REPLACE FUNCTION onemap.terminal_version() RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -208,16 +223,17 @@ BEGIN
     SET seen_at = excluded.seen_at, version = excluded.version, unknown = excluded.unknown, figures = excluded.figures;
     -- Whoever knocks cannot fill the table: those that were heard longest ago go.
     IF report->'pending' <> '[]' THEN
-        INSERT INTO onemap.terminal_pending AS p (protocol, identity, gateway, address, first_at, last_at, frames, samples)
-        SELECT r.protocol, r.identity, $1, left(coalesce(r.address, ''), 64), to_timestamp(r.first_ms / 1000.0),
+        INSERT INTO onemap.terminal_pending AS p (protocol, identity, reason, gateway, address, first_at, last_at, frames, samples)
+        SELECT r.protocol, r.identity, w.reason, $1, left(coalesce(r.address, ''), 64), to_timestamp(r.first_ms / 1000.0),
                to_timestamp(r.last_ms / 1000.0), r.frames, coalesce(r.samples, '[]')
-        FROM jsonb_to_recordset(report->'pending') AS r (protocol text, identity text, address text, first_ms bigint,
+        FROM jsonb_to_recordset(report->'pending') AS r (protocol text, identity text, reason text, address text, first_ms bigint,
             last_ms bigint, frames bigint, samples jsonb)
-        WHERE r.protocol IN ('hj212', 'jt808') AND octet_length(r.identity) BETWEEN 1 AND 64 AND r.first_ms > 0 AND r.last_ms > 0
-          AND NOT EXISTS (SELECT FROM onemap.terminal t
+        JOIN onemap.terminal_refusals() w ON w.reason = coalesce(r.reason, 'not_listed')
+        WHERE (r.protocol IN ('hj212', 'jt808') OR w.reason <> 'not_listed') AND octet_length(r.identity) BETWEEN 1 AND 64
+          AND r.first_ms > 0 AND r.last_ms > 0 AND (w.reason <> 'not_listed') = EXISTS (SELECT FROM onemap.terminal t
                           WHERE t.protocol = r.protocol AND t.identity = r.identity AND t.revoked_at IS NULL)
         ON CONFLICT ON CONSTRAINT terminal_pending_pkey DO UPDATE
-        SET gateway = excluded.gateway, address = excluded.address, last_at = excluded.last_at,
+        SET reason = excluded.reason, gateway = excluded.gateway, address = excluded.address, last_at = excluded.last_at,
             frames = greatest(p.frames, excluded.frames);
         DELETE FROM onemap.terminal_pending p
         WHERE (p.protocol, p.identity) IN (SELECT o.protocol, o.identity FROM onemap.terminal_pending o
@@ -240,9 +256,9 @@ BEGIN
                   FROM onemap.terminal t WHERE t.revoked_at IS NULL OR t.protocol = 'json') l);
 END $$;
 COMMENT ON FUNCTION onemap.gateway_report(text, jsonb) IS
-    'Takes a gateway''s report {version, unknown, figures, pending: [{protocol, identity, address, first_ms, last_ms, frames, '
-    'samples}]} and answers with the list of terminals, {version, terminals, ended: of protocol json those revoked}, or if it '
-    'has that with the commands that wait, {letters: [], tell: see gateway_command_offers}, or NULL';
+    'Takes a gateway''s report {version, unknown, figures, pending: [{protocol, identity, reason, address, first_ms, last_ms, '
+    'frames, samples}]} and answers with the list of terminals, {version, terminals, ended: of protocol json those revoked}, or if '
+    'it has that with the commands that wait, {letters: [], tell: see gateway_command_offers}, or NULL';
 GRANT EXECUTE ON FUNCTION onemap.gateway_report(text, jsonb) TO cityhub_hub;
 
 -- ---- what people see by commands, see command.sql ----
@@ -272,17 +288,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION onemap.terminal_list_json(jsonb) IS 'The same as JSON';
 
-CREATE OR REPLACE FUNCTION onemap.terminal_pending_table(request jsonb) RETURNS TABLE (protocol text, identity text, gateway text,
-    address text, first_seen text, last_seen text, frames bigint, first_frame text)
+CREATE OR REPLACE FUNCTION onemap.terminal_pending_table(request jsonb) RETURNS TABLE (protocol text, identity text, reason text,
+    gateway text, address text, first_seen text, last_seen text, frames bigint, first_frame text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT p.protocol, p.identity, p.gateway, p.address, onemap.county_time(p.first_at, 'YYYY-MM-DD HH24:MI:SS'),
+    SELECT p.protocol, p.identity, p.reason, p.gateway, p.address, onemap.county_time(p.first_at, 'YYYY-MM-DD HH24:MI:SS'),
            onemap.county_time(p.last_at, 'YYYY-MM-DD HH24:MI:SS'), p.frames,
            CASE WHEN p.protocol = 'hj212' THEN left(encode(decode(p.samples->>0, 'hex'), 'escape'), 100)
                 ELSE left(p.samples->>0, 100) END
     FROM onemap.terminal_pending p
     WHERE NOT request ? 'protocol' OR p.protocol = request->>'protocol' ORDER BY p.last_at DESC, p.protocol, p.identity
 $$;
-COMMENT ON FUNCTION onemap.terminal_pending_table(jsonb) IS 'Unknown terminals that called, for people: {protocol}';
+COMMENT ON FUNCTION onemap.terminal_pending_table(jsonb) IS 'Terminals that called and were refused, for people: {protocol}';
 
 CREATE OR REPLACE FUNCTION onemap.terminal_pending_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$

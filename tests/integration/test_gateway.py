@@ -420,12 +420,35 @@ def test_by_tls_behind_nginx(county, monitor, truck, tmp_path):
         assert bare.receive(bare.send({"a34004-Rtd": 1})) is None and len(readings(county, "tls-monitor")) == 1, "without TLS"
 
 
+def refused(county, identity):
+    return next((one for one in json.loads(county.hub.run("terminal", "list", "--pending", "--json").stdout) if one["identity"] == identity), None)
+
+
+def test_why_a_terminal_of_the_list_is_refused_is_told(county, monitor, truck):
+    """And nothing of its frames is kept: they have what it takes for its secret."""
+    wrong = monitor("MN-DUST-1", pw="111111")
+    assert "CN=9011" in wrong.receive(wrong.send({"a34004-Rtd": 1}))
+    odd = monitor("MN-ODD", kind="modbus")
+    assert odd.receive(odd.send({"a34004-Rtd": 1}), timeout=1) is None
+    impostor = truck("013800000001")
+    impostor.send(jt808.REGISTER, jt808.registration(terminal="T000002"))
+    assert impostor.receive(jt808.REGISTER_ANSWER)["body"][2] == 4
+    for identity, reason in (("MN-DUST-1", "wrong_secret"), ("MN-ODD", "wrong_check_value"), ("13800000001", "wrong_secret")):
+        told = wait_until(lambda: (one := refused(county, identity)) and one["reason"] == reason and one, 60, f"{identity} is refused for its {reason}")
+        assert (told["address"], told["samples"]) == ("127.0.0.1", []) and told["frames"] >= 1, told
+    assert impostor.result(impostor.send(jt808.POSITION, jt808.position())) == 1
+    wait_until(lambda: refused(county, "13800000001")["reason"] == "not_logged_in", 60, "it reports before it has logged in")
+    told = county.hub.run("terminal", "list", "--pending").stdout
+    assert "wrong_check_value" in told and "111111" not in told, told
+    county.hub.run("terminal", "adopt", "--protocol", "hj212", "--identity", "MN-ODD", "--subsystem", "dust", "--vendor", "acme", code=2)
+
+
 def test_an_unknown_device_is_remembered_and_adopted(county, monitor):
     device = monitor("MN-NEW-7", kind="modbus")
     assert device.receive(device.send({"a34004-Rtd": 35.2}), timeout=1) is None
-    pending = wait_until(lambda: json.loads(county.hub.run("terminal", "list", "--pending", "--json").stdout), 60, "it is reported")
-    assert [(p["identity"], p["address"]) for p in pending] == [("MN-NEW-7", "127.0.0.1")]
-    assert b"a34004-Rtd=35.2" in bytes.fromhex(pending[0]["samples"][0])
+    pending = wait_until(lambda: refused(county, "MN-NEW-7"), 60, "it is reported")
+    assert (pending["reason"], pending["address"]) == ("not_listed", "127.0.0.1")
+    assert b"a34004-Rtd=35.2" in bytes.fromhex(pending["samples"][0])
     assert "##0" in county.hub.run("terminal", "list", "--pending").stdout
     county.hub.run("terminal", "adopt", "--protocol", "hj212", "--identity", "MN-NEW-7", "--subsystem", "dust", "--vendor", "acme", "--crc", "modbus")
     county.gateway.sync()

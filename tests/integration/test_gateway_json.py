@@ -106,6 +106,8 @@ def test_what_is_wrong_is_named_and_no_secret_is_logged(county):
         assert (answer.status_code, answer.json().get("code")) == (status, code), f"{status} {code}: {answer.status_code} {answer.text}"
     statuses = {county.post("/json/ctwing/ct.wrong-secret", {}).status_code for _ in range(12)}
     assert 429 in statuses, "wrong secrets are slowed"
+    told = wait_until(lambda: [one for one in json.loads(county.hub.run("terminal", "list", "--pending", "--json").stdout) if one["identity"] == "ct"], 60, "it is told")
+    assert (told[0]["protocol"], told[0]["reason"], told[0]["samples"]) == ("json", "wrong_secret", []), "a stranger's name is nobody's"
     assert SECRET not in county.gateway.process.log_path.read_text()
 
 

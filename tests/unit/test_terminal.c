@@ -101,6 +101,17 @@ static void test_secret(void **state) {
     assert_false(terminal_secret_fits(&terminal, "123456"));
 }
 
+static void note(struct pending *pending, const char *identity, const char *frame, size_t length, int64_t at_ms) {
+    pending_note(pending,
+                 &(struct refused){.protocol = "hj212",
+                                   .identity = identity,
+                                   .reason = frame == NULL ? "wrong_secret" : "not_listed",
+                                   .address = "1.2.3.4",
+                                   .frame = frame,
+                                   .length = length},
+                 at_ms);
+}
+
 static void test_pending(void **state) {
     (void)state;
     struct pending *pending = pending_new();
@@ -109,11 +120,11 @@ static void test_pending(void **state) {
     memset(frame, 'f', sizeof frame);
     for (int i = 0; i < PENDING_MAX + 10; i++) { /* the bound holds, those that were heard longest ago go */
         snprintf(identity, sizeof identity, "MN%d", i);
-        pending_note(pending, "hj212", identity, "1.2.3.4", frame, sizeof frame, 1000 + i);
+        note(pending, identity, frame, sizeof frame, 1000 + i);
     }
     assert_int_equal(pending_count(pending), PENDING_MAX);
     for (int i = 0; i < 5; i++) {
-        pending_note(pending, "hj212", "MN500", "1.2.3.4", frame, 1, 9000);
+        note(pending, "MN500", frame, 1, 9000);
     }
     cJSON *some = pending_report(pending, 3, false), *rest = pending_report(pending, PENDING_MAX, false);
     cJSON *none = pending_report(pending, PENDING_MAX, false), *all = pending_report(pending, PENDING_MAX, true);
@@ -135,6 +146,13 @@ static void test_pending(void **state) {
                      0);
     pending_settle(pending, terminals);
     assert_int_equal(pending_count(pending), PENDING_MAX - 1);
+    note(pending, "MN500", NULL, 0, 10000); /* which is in the list now, and has its secret in its frames */
+    cJSON *changed = pending_report(pending, PENDING_MAX, false);
+    assert_int_equal(cJSON_GetArraySize(changed), 1);
+    entry = cJSON_GetArrayItem(changed, 0);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(entry, "reason")), "wrong_secret");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(entry, "samples")), 0);
+    cJSON_Delete(changed);
     cJSON_Delete(some);
     cJSON_Delete(rest);
     cJSON_Delete(none);
