@@ -4,22 +4,27 @@
 -- Derived: raised by construction_waste_dumping_check inside the batch, cleared by construction_waste_dumping_sweep.
 SELECT onemap.alarm_rule_default('construction_waste', 'illegal_dumping', '{"name_zh": "疑似偷倒渣土", "metric": "bed_lifted",
     "severity": "critical", "category_code": "20103",
-    "source": "城市建筑垃圾管理规定 (建设部令第139号): only at approved places; the places are onemap.zone"}');
+    "source": "城市建筑垃圾管理规定 (建设部令第139号): only at approved places; the places are onemap.zone",
+    "source_zh": "城市建筑垃圾管理规定（建设部令第 139 号）：只在核准的地点；地点见本县区域（zone）"}');
 -- Derived: judged by construction_waste_cover_sweep; limit = load_percent from which a truck counts as loaded.
 SELECT onemap.alarm_rule_default('construction_waste', 'cover_open', '{"kind": "derived", "name_zh": "重车未密闭行驶",
     "metric": "load_percent", "above": 20, "severity": "major",
-    "source": "城市建筑垃圾管理规定 (建设部令第139号): closed transport; 20 % as the sign of a load is assumed"}');
+    "source": "城市建筑垃圾管理规定 (建设部令第139号): closed transport; 20 % as the sign of a load is assumed",
+    "source_zh": "城市建筑垃圾管理规定（建设部令第 139 号）：密闭运输；载重 20 % 以上算有货，为假定"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'overload', '{"name_zh": "渣土车超载", "metric": "load_percent",
     "above": 105, "clear": 100, "duration_s": 120, "severity": "major",
-    "source": "assumed: 5 % for the error of on-board scales"}');
+    "source": "assumed: 5 % for the error of on-board scales",
+    "source_zh": "假定：车载称重误差 5 %"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'speeding', '{"name_zh": "渣土车超速", "metric": "speed_km_h",
     "above": 60, "clear": 55, "duration_s": 20, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'unwashed_exit', '{"name_zh": "车辆未冲洗出场", "metric": "washed",
     "device_kind": "site_gate", "equals": 0, "severity": "minor", "category_code": "20104",
-    "source": "assumed; gates send `washed` for trucks that leave"}');
+    "source": "assumed; gates send `washed` for trucks that leave",
+    "source_zh": "假定；出场车辆由道闸报 washed（已冲洗）"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'uncovered_exit', '{"name_zh": "车辆未密闭出场", "metric": "passage_covered",
     "device_kind": "site_gate", "equals": 0, "severity": "minor",
-    "source": "assumed; gates send `passage_covered` for loaded trucks that leave"}');
+    "source": "assumed; gates send `passage_covered` for loaded trucks that leave",
+    "source_zh": "假定；重车出场由道闸报 passage_covered（已密闭）"}');
 SELECT onemap.alarm_rule_default('construction_waste', 'yard_nearly_full', '{"name_zh": "消纳场剩余库容不足",
     "metric": "yard_free_m3",
     "device_kind": "disposal_yard", "below": 5000, "clear": 8000, "severity": "minor", "source": "assumed"}');

@@ -7,25 +7,31 @@
 -- Derived: judged by dust_noise_sweep over duration_s; the window is the period of day for which the limit stands.
 SELECT onemap.alarm_rule_default('dust', 'noise_day', '{"kind": "derived", "name_zh": "昼间施工噪声超标", "metric": "noise_dba",
     "device_kind": "site_monitor", "above": 70, "duration_s": 1200, "from": "06:00", "to": "22:00", "severity": "minor",
-    "category_code": "20301", "source": "GB 12523 (2011: table 1; 2025 in force): 昼间 70 dB(A), Leq"}');
+    "category_code": "20301", "source": "GB 12523 (2011: table 1; 2025 in force): 昼间 70 dB(A), Leq",
+    "source_zh": "GB 12523（2011 版表 1；现行 2025 版）：昼间 70 dB(A)，等效声级"}');
 SELECT onemap.alarm_rule_default('dust', 'noise_night', '{"kind": "derived", "name_zh": "夜间施工噪声超标", "metric": "noise_dba",
     "device_kind": "site_monitor", "above": 55, "duration_s": 1200, "from": "22:00", "to": "06:00", "severity": "major",
-    "category_code": "20301", "source": "GB 12523 (2011: table 1; 2025 in force): 夜间 55 dB(A), Leq"}');
+    "category_code": "20301", "source": "GB 12523 (2011: table 1; 2025 in force): 夜间 55 dB(A), Leq",
+    "source_zh": "GB 12523（2011 版表 1；现行 2025 版）：夜间 55 dB(A)，等效声级"}');
 SELECT onemap.alarm_rule_default('dust', 'noise_night_peak', '{"name_zh": "夜间施工噪声最大声级超标", "metric": "noise_dba",
     "device_kind": "site_monitor", "above": 70, "clear": 65, "from": "22:00", "to": "06:00", "severity": "major",
-    "source": "GB 12523-2011, table 1, note 1: 夜间最大声级超过限值的幅度不得高于 15 dB(A)"}');
+    "source": "GB 12523-2011, table 1, note 1: 夜间最大声级超过限值的幅度不得高于 15 dB(A)",
+    "source_zh": "GB 12523-2011 表 1 注 1：夜间最大声级超过限值的幅度不得高于 15 dB(A)"}');
 -- Derived: judged by dust_pm10_sweep, hour by hour; the excess of the site over the background.
 SELECT onemap.alarm_rule_default('dust', 'pm10_hourly', '{"kind": "derived", "name_zh": "工地PM10小时均值超标",
     "metric": "pm10_ug_m3", "device_kind": "site_monitor", "above": 80, "severity": "major", "category_code": "20302",
     "source": "DB13/2934-2019 (Hebei): hourly mean less the county''s, the latter capped at 150; Henan''s own limit not found: '
-        'assumed"}');
+        'assumed",
+    "source_zh": "DB13/2934-2019（河北）：小时均值减县（区）均值，后者最多按 150 计；未查到河南省的限值，为假定"}');
 SELECT onemap.alarm_rule_default('dust', 'tsp_high', '{"name_zh": "工地TSP超标", "metric": "tsp_ug_m3",
     "device_kind": "site_monitor", "above": 800, "clear": 600, "duration_s": 300, "severity": "major", "category_code": "20302",
-    "source": "DB21/2642-2016 (Liaoning): 0.8 mg/m3 over 5 minutes in built-up areas; Henan''s own limit not found: assumed"}');
+    "source": "DB21/2642-2016 (Liaoning): 0.8 mg/m3 over 5 minutes in built-up areas; Henan''s own limit not found: assumed",
+    "source_zh": "DB21/2642-2016（辽宁）：建成区 5 分钟 0.8 mg/m³；未查到河南省的限值，为假定"}');
 SELECT onemap.alarm_rule_default('dust', 'pm25_high', '{"name_zh": "PM2.5偏高", "metric": "pm25_ug_m3", "above": 150, "clear": 115,
     "duration_s": 3600, "severity": "info", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('dust', 'wind_strong', '{"name_zh": "大风（停止土方作业）", "metric": "wind_speed_m_s",
-    "above": 10.8, "clear": 8, "duration_s": 600, "severity": "info", "source": "assumed: force 6, which begins at 10.8 m/s"}');
+    "above": 10.8, "clear": 8, "duration_s": 600, "severity": "info", "source": "assumed: force 6, which begins at 10.8 m/s",
+    "source_zh": "假定：六级风，自 10.8 m/s 起"}');
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('the period of day ended', '昼夜时段已过')
 ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;

@@ -9,15 +9,18 @@ SELECT onemap.alarm_rule_default('enforcement', 'storage_low', '{"name_zh": "终
 -- Derived: judged by enforcement_duty_sweep and enforcement_idle_sweep.
 SELECT onemap.alarm_rule_default('enforcement', 'absent_on_shift', '{"kind": "derived", "name_zh": "应在岗未在岗",
     "metric": "on_duty", "device_kind": "officer_terminal", "equals": 0, "duration_s": 900, "severity": "minor",
-    "source": "assumed: off duty for 15 minutes within the person''s started or planned work"}');
+    "source": "assumed: off duty for 15 minutes within the person''s started or planned work",
+    "source_zh": "假定：在已开始或计划的作业时间里离岗 15 分钟"}');
 SELECT onemap.alarm_rule_default('enforcement', 'idle', '{"kind": "derived", "name_zh": "在岗停留超时",
     "device_kind": "officer_terminal", "below": 50, "duration_s": 3600, "severity": "info",
-    "source": "assumed: on duty for an hour without going further than 50 m from where one was"}');
+    "source": "assumed: on duty for an hour without going further than 50 m from where one was",
+    "source_zh": "假定：在岗一小时没有走出 50 米"}');
 SELECT onemap.alarm_rule_default('enforcement', 'vehicle_speeding', '{"name_zh": "执法车超速", "metric": "speed_km_h",
     "device_kind": "vehicle", "above": 80, "clear": 75, "duration_s": 30, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('enforcement', 'drone_too_high', '{"name_zh": "无人机超高飞行", "metric": "altitude_m",
     "device_kind": "drone", "above": 120, "clear": 115, "severity": "major",
-    "source": "无人驾驶航空器飞行管理暂行条例 (2024): 适飞空域 up to 120 m above ground"}');
+    "source": "无人驾驶航空器飞行管理暂行条例 (2024): 适飞空域 up to 120 m above ground",
+    "source_zh": "无人驾驶航空器飞行管理暂行条例（2024）：适飞空域为真高 120 米以下"}');
 SELECT onemap.alarm_rule_default('enforcement', 'camera_offline', '{"name_zh": "视频离线", "metric": "camera_online", "equals": 0,
     "duration_s": 600, "severity": "minor", "category_code": "10136", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('enforcement', 'camera_blocked', '{"name_zh": "视频遮挡", "metric": "camera_blocked", "equals": 1,

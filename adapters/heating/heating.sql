@@ -23,29 +23,36 @@ GRANT EXECUTE ON FUNCTION onemap.heating_season(date) TO cityhub_hub, cityhub_ap
 -- Derived: judged by heating_room_sweep in the heating season; the mean over duration_s.
 SELECT onemap.alarm_rule_default('heating', 'room_cold', '{"kind": "derived", "name_zh": "室温低于18℃", "metric": "indoor_temp_c",
     "device_kind": "room_sensor", "below": 18, "duration_s": 7200, "severity": "minor",
-    "source": "GB 50736-2012, 3.0.1: 18 to 24 °C in cold zones; mean of two hours assumed"}');
+    "source": "GB 50736-2012, 3.0.1: 18 to 24 °C in cold zones; mean of two hours assumed",
+    "source_zh": "GB 50736-2012 第 3.0.1 条：寒冷地区 18 至 24 °C；取两小时均值为假定"}');
 SELECT onemap.alarm_rule_default('heating', 'supply_pressure_low', '{"name_zh": "供水压力低（疑似失水）",
     "metric": "supply_pressure_kpa",
     "device_kind": "substation", "below": 250, "clear": 300, "duration_s": 120, "severity": "major", "category_code": "20405",
-    "source": "assumed; set it to the station''s static pressure"}');
+    "source": "assumed; set it to the station''s static pressure",
+    "source_zh": "假定；请按本站的静压设定"}');
 SELECT onemap.alarm_rule_default('heating', 'supply_pressure_high', '{"name_zh": "供水压力高", "metric": "supply_pressure_kpa",
     "device_kind": "substation", "above": 800, "clear": 700, "duration_s": 60, "severity": "major",
-    "source": "assumed: usual radiators bear 0.8 MPa"}');
+    "source": "assumed: usual radiators bear 0.8 MPa",
+    "source_zh": "假定：常用散热器承压 0.8 MPa"}');
 SELECT onemap.alarm_rule_default('heating', 'return_pressure_low', '{"name_zh": "回水压力低（倒空风险）",
     "metric": "return_pressure_kpa",
     "device_kind": "substation", "below": 150, "clear": 180, "duration_s": 120, "severity": "major",
-    "source": "assumed; no part of the network may run empty of water (CJJ 34-2010)"}');
+    "source": "assumed; no part of the network may run empty of water (CJJ 34-2010)",
+    "source_zh": "假定；管网任何一点不得倒空（CJJ 34-2010）"}');
 SELECT onemap.alarm_rule_default('heating', 'primary_pressure_high', '{"name_zh": "一次网供水压力高",
     "metric": "primary_supply_pressure_kpa",
     "above": 1600, "clear": 1500, "duration_s": 60, "severity": "critical",
-    "source": "assumed: pipes of nominal pressure 1.6 MPa"}');
+    "source": "assumed: pipes of nominal pressure 1.6 MPa",
+    "source_zh": "假定：管道公称压力 1.6 MPa"}');
 SELECT onemap.alarm_rule_default('heating', 'supply_temp_high', '{"name_zh": "二次供水温度高", "metric": "supply_temp_c",
     "device_kind": "substation", "above": 85, "clear": 80, "duration_s": 300, "severity": "major",
-    "source": "GB 50736-2012, 5.3.1: supply of radiators not above 85 °C"}');
+    "source": "GB 50736-2012, 5.3.1: supply of radiators not above 85 °C",
+    "source_zh": "GB 50736-2012 第 5.3.1 条：散热器供水温度不高于 85 °C"}');
 -- Derived: judged by heating_makeup_sweep; limit in percent of the circulating water, mean over duration_s.
 SELECT onemap.alarm_rule_default('heating', 'makeup_rate_high', '{"kind": "derived", "name_zh": "补水率高（管网失水）",
     "metric": "makeup_flow_m3_h", "device_kind": "substation", "above": 1, "duration_s": 3600, "severity": "major",
-    "category_code": "20405", "source": "assumed: 1 % of the circulating water, the usual bound for secondary networks"}');
+    "category_code": "20405", "source": "assumed: 1 % of the circulating water, the usual bound for secondary networks",
+    "source_zh": "假定：循环水量的 1 %，二次网常用的限度"}');
 SELECT onemap.alarm_rule_default('heating', 'makeup_tank_low', '{"name_zh": "补水箱水位低", "metric": "makeup_tank_level_m",
     "below": 0.5, "clear": 0.8, "duration_s": 300, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('heating', 'pump_fault', '{"name_zh": "循环泵故障", "metric": "pump_fault", "equals": 1,

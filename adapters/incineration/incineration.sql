@@ -5,19 +5,23 @@
 -- Derived: judged by incineration_furnace_sweep slot by slot (five minutes), only while the line is running.
 SELECT onemap.alarm_rule_default('incineration', 'furnace_temp_low', '{"kind": "derived", "name_zh": "炉膛温度5分钟均值低于850℃",
     "metric": "furnace_temp_middle_c", "device_kind": "furnace_line", "below": 850, "severity": "major",
-    "source": "GB 18485-2014, table 1: 850 °C; 管理规定 第七条: five-minute mean in normal operation"}');
+    "source": "GB 18485-2014, table 1: 850 °C; 管理规定 第七条: five-minute mean in normal operation",
+    "source_zh": "GB 18485-2014 表 1：850 °C；管理规定第七条：正常运行时的 5 分钟均值"}');
 -- Limit = low five-minute means in one local day, from the next one on.
 SELECT onemap.alarm_rule_default('incineration', 'furnace_temp_low_daily', '{"kind": "derived",
     "name_zh": "一日内炉膛温度低于850℃累计超过5次", "metric": "furnace_temp_middle_c", "device_kind": "furnace_line", "above": 5,
-    "severity": "critical", "source": "管理规定 (2020): more than 5 times in a natural day; clause not verified"}');
+    "severity": "critical", "source": "管理规定 (2020): more than 5 times in a natural day; clause not verified",
+    "source_zh": "管理规定（2020）：一个自然日内超过 5 次；条款号未核实"}');
 -- Derived: judged by incineration_emission_sweep, hour by hour and day by day, in mg/m3 at 11 % O2.
 SELECT onemap.alarm_rule_default('incineration', r.key || '_hourly', jsonb_build_object('kind', 'derived',
         'name_zh', r.name_zh || '小时均值超标', 'metric', r.metric, 'device_kind', 'furnace_line', 'above', r.hourly,
-        'severity', 'major', 'source', 'GB 18485-2014, table 4: 1-hour mean ' || r.hourly || ' mg/m3 at 11 % O2')),
+        'severity', 'major', 'source', 'GB 18485-2014, table 4: 1-hour mean ' || r.hourly || ' mg/m3 at 11 % O2',
+        'source_zh', 'GB 18485-2014 表 4：1 小时均值 ' || r.hourly || ' mg/m³（11 % O2）')),
     onemap.alarm_rule_default('incineration', r.key || '_daily', jsonb_build_object('kind', 'derived',
         'name_zh', r.name_zh || '日均值超标', 'metric', r.metric, 'device_kind', 'furnace_line', 'above', r.daily,
         'severity', 'critical', 'source', 'GB 18485-2014, table 4: 24-hour mean ' || r.daily
-            || ' mg/m3 at 11 % O2; 管理规定 第六条'))
+            || ' mg/m3 at 11 % O2; 管理规定 第六条',
+        'source_zh', 'GB 18485-2014 表 4：24 小时均值 ' || r.daily || ' mg/m³（11 % O2）；管理规定第六条'))
 FROM (VALUES ('pm', '颗粒物', 'pm_mg_m3', 30, 20), ('nox', '氮氧化物', 'nox_mg_m3', 300, 250),
              ('so2', '二氧化硫', 'so2_mg_m3', 100, 80), ('hcl', '氯化氢', 'hcl_mg_m3', 60, 50),
              ('co', '一氧化碳', 'co_mg_m3', 100, 80)) AS r(key, name_zh, metric, hourly, daily);
@@ -28,17 +32,22 @@ SELECT onemap.alarm_rule_default('incineration', 'bag_filter_drop_low', '{"name_
 SELECT onemap.alarm_rule_default('incineration', 'furnace_pressure_positive',
     '{"name_zh": "炉膛正压", "metric": "furnace_pressure_pa",
     "above": 100, "clear": 0, "duration_s": 120, "severity": "minor",
-    "source": "assumed: a furnace is kept below atmospheric pressure"}');
+    "source": "assumed: a furnace is kept below atmospheric pressure",
+    "source_zh": "假定：炉膛保持微负压"}');
 SELECT onemap.alarm_rule_default('incineration', 'line_accident', '{"name_zh": "焚烧线事故", "metric": "line_state", "equals": 7,
-    "severity": "critical", "source": "标记规则 (2019): 事故"}');
+    "severity": "critical", "source": "标记规则 (2019): 事故",
+    "source_zh": "标记规则（2019）：事故"}');
 SELECT onemap.alarm_rule_default('incineration', 'monitor_fault', '{"name_zh": "烟气监测设备故障", "metric": "monitor_state",
-    "equals": 4, "duration_s": 3600, "severity": "minor", "source": "assumed: flag D of HJ 212-2017 for an hour"}');
+    "equals": 4, "duration_s": 3600, "severity": "minor", "source": "assumed: flag D of HJ 212-2017 for an hour",
+    "source_zh": "假定：HJ 212-2017 的标记 D 持续一小时"}');
 SELECT onemap.alarm_rule_default('incineration', 'bunker_high', '{"name_zh": "垃圾池料位高", "metric": "bunker_level_m",
-    "above": 18, "clear": 16, "severity": "minor", "source": "assumed; set it to the bunker''s own height"}');
+    "above": 18, "clear": 16, "severity": "minor", "source": "assumed; set it to the bunker''s own height",
+    "source_zh": "假定；请按本厂垃圾池的高度设定"}');
 -- Derived: no activated carbon while the line is running; limit in kg/h.
 SELECT onemap.alarm_rule_default('incineration', 'activated_carbon_low', '{"kind": "derived", "name_zh": "活性炭喷射量不足",
     "metric": "activated_carbon_kg_h", "device_kind": "furnace_line", "below": 2, "duration_s": 1800, "severity": "major",
-    "source": "GB 18485-2014 asks for flue-gas cleaning in operation; 2 kg/h assumed, set it to the plant''s permit"}');
+    "source": "GB 18485-2014 asks for flue-gas cleaning in operation; 2 kg/h assumed, set it to the plant''s permit",
+    "source_zh": "GB 18485-2014 要求烟气净化正常运行；2 kg/h 为假定，请按本厂的许可设定"}');
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('the line is not running', '焚烧炉已停运'),
     ('the day ended', '当日已过'),

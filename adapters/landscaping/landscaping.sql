@@ -2,16 +2,20 @@
 
 SELECT onemap.alarm_rule_default('landscaping', 'soil_dry', '{"name_zh": "土壤干旱", "metric": "soil_moisture_percent", "below": 12,
     "clear": 16, "duration_s": 3600, "severity": "minor", "category_code": "10405",
-    "source": "assumed: near the wilting point of loam"}');
+    "source": "assumed: near the wilting point of loam",
+    "source_zh": "假定：接近壤土的凋萎含水率"}');
 SELECT onemap.alarm_rule_default('landscaping', 'soil_wet', '{"name_zh": "土壤过湿", "metric": "soil_moisture_percent", "above": 45,
-    "clear": 40, "duration_s": 21600, "severity": "info", "source": "assumed: saturation of loam"}');
+    "clear": 40, "duration_s": 21600, "severity": "info", "source": "assumed: saturation of loam",
+    "source_zh": "假定：壤土饱和"}');
 SELECT onemap.alarm_rule_default('landscaping', 'soil_saline', '{"name_zh": "土壤盐分偏高", "metric": "soil_conductivity_us_cm",
     "above": 4000, "clear": 3500, "duration_s": 86400, "severity": "info",
-    "source": "assumed: 4 mS/cm, where soils begin to count as saline"}');
+    "source": "assumed: 4 mS/cm, where soils begin to count as saline",
+    "source_zh": "假定：4 mS/cm，自此算盐渍土"}');
 SELECT onemap.alarm_rule_default('landscaping', 'frost', '{"name_zh": "低温冻害", "metric": "air_temp_c", "below": -10, "clear": -8,
     "duration_s": 3600, "severity": "info", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('landscaping', 'wind_strong', '{"name_zh": "大风（树木倒伏风险）", "metric": "wind_speed_m_s",
-    "above": 17.2, "clear": 13.9, "duration_s": 60, "severity": "major", "source": "assumed: force 8, which begins at 17.2 m/s"}');
+    "above": 17.2, "clear": 13.9, "duration_s": 60, "severity": "major", "source": "assumed: force 8, which begins at 17.2 m/s",
+    "source_zh": "假定：八级风，自 17.2 m/s 起"}');
 SELECT onemap.alarm_rule_default('landscaping', 'tree_tilted', '{"name_zh": "树木倾斜", "metric": "tree_tilt_deg", "above": 10,
     "clear": 8, "duration_s": 300, "severity": "major", "category_code": "10402", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('landscaping', 'pests', '{"name_zh": "虫口数偏高", "metric": "pests_caught", "above": 100,

@@ -12,16 +12,19 @@ SELECT onemap.alarm_rule_default('sanitation', 'battery_low', '{"name_zh": "电�
     "clear": 25, "severity": "info", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('sanitation', 'toilet_nh3', '{"name_zh": "公厕氨超标", "metric": "nh3_mg_m3", "above": 1,
     "clear": 0.8, "duration_s": 600, "severity": "minor", "category_code": "10301",
-    "source": "GB/T 17217-1998, 3.1: class I 0.3, II 1, III 3 mg/m3; here class II (assumed)"}');
+    "source": "GB/T 17217-1998, 3.1: class I 0.3, II 1, III 3 mg/m3; here class II (assumed)",
+    "source_zh": "GB/T 17217-1998 第 3.1 条：一类 0.3、二类 1、三类 3 mg/m³；这里取二类（假定）"}');
 SELECT onemap.alarm_rule_default('sanitation', 'toilet_h2s', '{"name_zh": "公厕硫化氢超标", "metric": "h2s_mg_m3", "above": 0.01,
     "clear": 0.008, "duration_s": 600, "severity": "minor", "category_code": "10301",
-    "source": "GB/T 17217-1998, 3.1: 0.01 mg/m3 in all classes"}');
+    "source": "GB/T 17217-1998, 3.1: 0.01 mg/m3 in all classes",
+    "source_zh": "GB/T 17217-1998 第 3.1 条：各类均为 0.01 mg/m³"}');
 SELECT onemap.alarm_rule_default('sanitation', 'vehicle_speeding', '{"name_zh": "环卫车超速", "metric": "speed_km_h", "above": 60,
     "clear": 55, "duration_s": 30, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('sanitation', 'sweeping_too_fast', '{"kind": "derived", "name_zh": "清扫作业超速",
     "metric": "speed_km_h",
     "device_kind": "sweeper", "above": 15, "duration_s": 120, "severity": "minor",
-    "source": "assumed: sweeping faster does not clean"}');
+    "source": "assumed: sweeping faster does not clean",
+    "source_zh": "假定：再快就扫不干净"}');
 
 CREATE OR REPLACE FUNCTION onemap.sanitation_weighings(day date)
 RETURNS TABLE (device_id int, waste_kind int, weighings int, net_t float8)

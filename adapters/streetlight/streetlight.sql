@@ -5,18 +5,22 @@ SELECT onemap.alarm_rule_default('streetlight', 'lamp_out', '{"name_zh": "灯具
 SELECT onemap.alarm_rule_default('streetlight', 'lamp_stuck_on', '{"name_zh": "异常亮灯", "metric": "fault_code", "equals": 2,
     "duration_s": 1800, "severity": "info", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('streetlight', 'equipment_fault', '{"name_zh": "路灯设备故障", "metric": "fault_code",
-    "above": 2.5, "duration_s": 600, "severity": "minor", "source": "assumed: fault codes 3 to 11"}');
+    "above": 2.5, "duration_s": 600, "severity": "minor", "source": "assumed: fault codes 3 to 11",
+    "source_zh": "假定：故障码 3 至 11"}');
 SELECT onemap.alarm_rule_default('streetlight', 'lamp_leakage', '{"name_zh": "灯杆漏电", "metric": "leakage_current_ma",
     "device_kind": "lamp", "above": 30, "clear": 20, "severity": "critical", "category_code": "10118",
-    "source": "assumed: 30 mA, the usual residual current for the protection of people"}');
+    "source": "assumed: 30 mA, the usual residual current for the protection of people",
+    "source_zh": "假定：30 mA，常用的人身保护剩余电流"}');
 SELECT onemap.alarm_rule_default('streetlight', 'cabinet_leakage', '{"name_zh": "回路漏电", "metric": "leakage_current_ma",
     "device_kind": "cabinet", "above": 300, "clear": 250, "duration_s": 60, "severity": "major", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('streetlight', 'over_voltage', '{"name_zh": "电压过高", "metric": "voltage_v",
     "device_kind": "cabinet",
-    "above": 235.4, "clear": 233, "duration_s": 300, "severity": "minor", "source": "assumed: 220 V + 7 %"}');
+    "above": 235.4, "clear": 233, "duration_s": 300, "severity": "minor", "source": "assumed: 220 V + 7 %",
+    "source_zh": "假定：220 V + 7 %"}');
 SELECT onemap.alarm_rule_default('streetlight', 'under_voltage', '{"name_zh": "电压过低", "metric": "voltage_v",
     "device_kind": "cabinet",
-    "below": 198, "clear": 200, "duration_s": 300, "severity": "minor", "source": "assumed: 220 V - 10 %"}');
+    "below": 198, "clear": 200, "duration_s": 300, "severity": "minor", "source": "assumed: 220 V - 10 %",
+    "source_zh": "假定：220 V - 10 %"}');
 SELECT onemap.alarm_rule_default('streetlight', 'pole_tilt', '{"name_zh": "灯杆倾斜", "metric": "pole_tilt_deg", "above": 5,
     "clear": 3, "duration_s": 600, "severity": "major", "category_code": "10118", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('streetlight', 'lamp_hot', '{"name_zh": "灯具过热", "metric": "lamp_temp_c", "above": 95,
@@ -29,7 +33,8 @@ SELECT onemap.alarm_rule_default('streetlight', 'cabinet_flooded', '{"name_zh": 
 SELECT onemap.alarm_rule_default('streetlight', 'lighting_rate_low', '{"kind": "derived", "name_zh": "亮灯率低", "below": 96,
     "duration_s": 600, "severity": "major", "category_code": "10118",
     "source": "河北省城市照明管理规定 (in force 2012-08-01): 主干道 98 %, 次干道、支路 96 %; taken over for this county, '
-        'assumed"}');
+        'assumed",
+    "source_zh": "河北省城市照明管理规定（2012-08-01 施行）：主干道 98 %，次干道、支路 96 %；本县沿用，为假定"}');
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('no lamp should be lit', '已到熄灯时间')
 ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;

@@ -2,59 +2,76 @@
 -- Standards are known by content; where no clause is given, the clause was not verified.
 
 SELECT onemap.alarm_rule_default('water', 'turbidity_high', '{"name_zh": "浑浊度超标", "metric": "turbidity_ntu", "above": 1,
-    "clear": 0.9, "duration_s": 600, "severity": "major", "source": "GB 5749-2022, table 1: 1 NTU; 10 minutes assumed"}');
+    "clear": 0.9, "duration_s": 600, "severity": "major", "source": "GB 5749-2022, table 1: 1 NTU; 10 minutes assumed",
+    "source_zh": "GB 5749-2022 表 1：1 NTU；10 分钟为假定"}');
 SELECT onemap.alarm_rule_default('water', 'chlorine_works_low', '{"name_zh": "出厂水余氯不足", "metric": "residual_chlorine_mg_l",
     "device_kind": "waterworks", "below": 0.3, "clear": 0.3, "duration_s": 600, "severity": "major",
-    "source": "GB 5749-2022, table 2: free chlorine at least 0.3 mg/L leaving the works; 10 minutes assumed"}');
+    "source": "GB 5749-2022, table 2: free chlorine at least 0.3 mg/L leaving the works; 10 minutes assumed",
+    "source_zh": "GB 5749-2022 表 2：出厂水游离氯不低于 0.3 mg/L；10 分钟为假定"}');
 SELECT onemap.alarm_rule_default('water', 'chlorine_network_low', '{"name_zh": "管网水余氯不足", "metric": "residual_chlorine_mg_l",
     "device_kind": "quality_point", "below": 0.05, "clear": 0.07, "duration_s": 600, "severity": "major",
-    "source": "GB 5749-2022, table 2: free chlorine at least 0.05 mg/L at the tap; 10 minutes assumed"}');
+    "source": "GB 5749-2022, table 2: free chlorine at least 0.05 mg/L at the tap; 10 minutes assumed",
+    "source_zh": "GB 5749-2022 表 2：末梢水游离氯不低于 0.05 mg/L；10 分钟为假定"}');
 SELECT onemap.alarm_rule_default('water', 'chlorine_station_low', '{"name_zh": "二次供水余氯不足",
     "metric": "residual_chlorine_mg_l",
     "device_kind": "pump_station", "below": 0.05, "clear": 0.07, "duration_s": 600, "severity": "major",
-    "source": "GB 5749-2022, table 2: free chlorine at least 0.05 mg/L at the tap; 10 minutes assumed"}');
+    "source": "GB 5749-2022, table 2: free chlorine at least 0.05 mg/L at the tap; 10 minutes assumed",
+    "source_zh": "GB 5749-2022 表 2：末梢水游离氯不低于 0.05 mg/L；10 分钟为假定"}');
 SELECT onemap.alarm_rule_default('water', 'chlorine_high', '{"name_zh": "余氯过高", "metric": "residual_chlorine_mg_l", "above": 2,
     "clear": 1.8, "duration_s": 600, "severity": "major",
-    "source": "GB 5749-2022, table 2: free chlorine at most 2 mg/L; 10 minutes assumed"}');
+    "source": "GB 5749-2022, table 2: free chlorine at most 2 mg/L; 10 minutes assumed",
+    "source_zh": "GB 5749-2022 表 2：游离氯不高于 2 mg/L；10 分钟为假定"}');
 SELECT onemap.alarm_rule_default('water', 'ph_low', '{"name_zh": "pH偏低", "metric": "ph", "below": 6.5, "clear": 6.6,
-    "duration_s": 600, "severity": "major", "source": "GB 5749-2022, table 1: not below 6.5; 10 minutes assumed"}');
+    "duration_s": 600, "severity": "major", "source": "GB 5749-2022, table 1: not below 6.5; 10 minutes assumed",
+    "source_zh": "GB 5749-2022 表 1：不小于 6.5；10 分钟为假定"}');
 SELECT onemap.alarm_rule_default('water', 'ph_high', '{"name_zh": "pH偏高", "metric": "ph", "above": 8.5, "clear": 8.4,
-    "duration_s": 600, "severity": "major", "source": "GB 5749-2022, table 1: not above 8.5; 10 minutes assumed"}');
+    "duration_s": 600, "severity": "major", "source": "GB 5749-2022, table 1: not above 8.5; 10 minutes assumed",
+    "source_zh": "GB 5749-2022 表 1：不大于 8.5；10 分钟为假定"}');
 SELECT onemap.alarm_rule_default('water', 'cod_mn_high', '{"name_zh": "高锰酸盐指数超标", "metric": "cod_mn_mg_l", "above": 3,
-    "clear": 2.7, "duration_s": 3600, "severity": "major", "source": "GB 5749-2022, table 1: 3 mg/L; an hour assumed"}');
+    "clear": 2.7, "duration_s": 3600, "severity": "major", "source": "GB 5749-2022, table 1: 3 mg/L; an hour assumed",
+    "source_zh": "GB 5749-2022 表 1：3 mg/L；一小时为假定"}');
 SELECT onemap.alarm_rule_default('water', 'ammonia_high', '{"name_zh": "氨氮超标", "metric": "ammonia_mg_l", "above": 0.5,
-    "clear": 0.45, "duration_s": 3600, "severity": "major", "source": "GB 5749-2022, table 1: 0.5 mg/L as N; an hour assumed"}');
+    "clear": 0.45, "duration_s": 3600, "severity": "major", "source": "GB 5749-2022, table 1: 0.5 mg/L as N; an hour assumed",
+    "source_zh": "GB 5749-2022 表 1：0.5 mg/L（以 N 计）；一小时为假定"}');
 SELECT onemap.alarm_rule_default('water', 'pressure_low', '{"name_zh": "管网压力低", "metric": "pressure_kpa",
     "device_kind": "pressure_point", "below": 140, "clear": 160, "duration_s": 300, "severity": "major", "category_code": "20402",
-    "source": "assumed: 0.14 MPa, the customary lowest service pressure of town water"}');
+    "source": "assumed: 0.14 MPa, the customary lowest service pressure of town water",
+    "source_zh": "假定：0.14 MPa，城镇供水常用的最低服务压力"}');
 SELECT onemap.alarm_rule_default('water', 'pressure_high', '{"name_zh": "管网压力高", "metric": "pressure_kpa",
     "device_kind": "pressure_point", "above": 600, "clear": 550, "duration_s": 300, "severity": "minor", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('water', 'station_pressure_low', '{"name_zh": "泵站出口压力低", "metric": "pressure_kpa",
     "device_kind": "pump_station", "below": 160, "clear": 180, "duration_s": 120, "severity": "major", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('water', 'inlet_pressure_low', '{"name_zh": "泵站进口压力低", "metric": "inlet_pressure_kpa",
-    "below": 100, "clear": 120, "duration_s": 300, "severity": "minor", "source": "assumed: pumps must not draw the mains down"}');
+    "below": 100, "clear": 120, "duration_s": 300, "severity": "minor", "source": "assumed: pumps must not draw the mains down",
+    "source_zh": "假定：水泵不得把干管抽到负压"}');
 SELECT onemap.alarm_rule_default('water', 'tank_low', '{"name_zh": "水池（箱）水位低", "metric": "tank_level_m", "below": 1,
-    "clear": 1.3, "duration_s": 300, "severity": "major", "source": "assumed; set it to the tank"}');
+    "clear": 1.3, "duration_s": 300, "severity": "major", "source": "assumed; set it to the tank",
+    "source_zh": "假定；请按本水箱（池）设定"}');
 SELECT onemap.alarm_rule_default('water', 'tank_high', '{"name_zh": "水池（箱）水位高", "metric": "tank_level_m", "above": 4,
-    "clear": 3.8, "duration_s": 300, "severity": "minor", "source": "assumed; set it to the tank"}');
+    "clear": 3.8, "duration_s": 300, "severity": "minor", "source": "assumed; set it to the tank",
+    "source_zh": "假定；请按本水箱（池）设定"}');
 SELECT onemap.alarm_rule_default('water', 'backflow', '{"name_zh": "用户水表倒流", "metric": "flow_m3_h",
     "device_kind": "customer_meter",
-    "below": -0.5, "clear": 0, "duration_s": 600, "severity": "major", "source": "assumed: what flows back may foul the network"}');
+    "below": -0.5, "clear": 0, "duration_s": 600, "severity": "major", "source": "assumed: what flows back may foul the network",
+    "source_zh": "假定：倒流可能污染管网"}');
 SELECT onemap.alarm_rule_default('water', 'leak_suspected', '{"name_zh": "疑似漏水", "metric": "leak_suspected", "equals": 1,
-    "severity": "minor", "category_code": "20402", "source": "assumed: the logger''s own judgement"}');
+    "severity": "minor", "category_code": "20402", "source": "assumed: the logger''s own judgement",
+    "source_zh": "假定：记录仪自己的判断"}');
 SELECT onemap.alarm_rule_default('water', 'leak_noise_high', '{"name_zh": "漏水噪声高", "metric": "leak_noise_db", "above": 45,
     "clear": 35, "severity": "info", "source": "assumed"}');
 -- Derived: judged by water_night_sweep once a night; limit in percent of the mean flow of the day.
 SELECT onemap.alarm_rule_default('water', 'night_flow_high', '{"kind": "derived", "name_zh": "夜间最小流量高（疑似漏损）",
     "metric": "flow_m3_h", "device_kind": "district_meter", "above": 45, "severity": "minor", "category_code": "20402",
-    "source": "assumed: in districts of dwellings the night takes a third of the mean or less"}');
+    "source": "assumed: in districts of dwellings the night takes a third of the mean or less",
+    "source_zh": "假定：居民分区夜间用水不超过均值的三分之一"}');
 SELECT onemap.alarm_rule_default('water', 'hydrant_open', '{"name_zh": "消火栓出水", "metric": "hydrant_open", "equals": 1,
     "duration_s": 60, "severity": "major", "category_code": "10113", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('water', 'hydrant_tilted', '{"name_zh": "消火栓倾斜", "metric": "hydrant_tilt_deg", "above": 15,
     "clear": 10, "duration_s": 300, "severity": "major", "category_code": "10113", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('water', 'hydrant_dry', '{"name_zh": "消火栓压力不足", "metric": "pressure_kpa",
     "device_kind": "hydrant", "below": 140, "clear": 160, "duration_s": 600, "severity": "major", "category_code": "10113",
-    "source": "GB 50974-2014: 0.14 MPa at hydrants while no fire is fought"}');
+    "source": "GB 50974-2014: 0.14 MPa at hydrants while no fire is fought",
+    "source_zh": "GB 50974-2014：平时消火栓处不低于 0.14 MPa"}');
 SELECT onemap.alarm_rule_default('water', 'pump_fault', '{"name_zh": "水泵故障", "metric": "pump_fault", "equals": 1,
     "duration_s": 60, "severity": "major", "source": "assumed"}');
 SELECT onemap.alarm_rule_default('water', 'room_flooded', '{"name_zh": "泵房水浸", "metric": "flooded", "equals": 1,

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "hub/adapter.h"
 #include "hub/base/error.h"
@@ -18,13 +19,37 @@ static void add_vendor(cJSON *vendors, const char *subsystem, const char *vendor
     cJSON_AddItemToArray(vendors, object);
 }
 
+/* Who would run a subsystem's platform: invented, each another. */
+static const struct {
+    const char *subsystem, *company;
+} companies[] = {
+    {"sanitation", "清晏环卫服务（模拟）"},
+    {"streetlight", "星衢照明科技（模拟）"},
+    {"dust", "澄空环境监测（模拟）"},
+    {"municipal", "通衢市政养护（模拟）"},
+    {"landscaping", "绿禾园林（模拟）"},
+    {"construction_waste", "安渣运输管理（模拟）"},
+    {"gas", "恒燃燃气（模拟）"},
+    {"heating", "暖域热力（模拟）"},
+    {"water", "润泉供水（模拟）"},
+    {"incineration", "炬能环保发电（模拟）"},
+    {"enforcement", "城安信息技术（模拟）"},
+};
+
+static const char *company_of(const struct adapter *adapter) {
+    for (size_t i = 0; i < sizeof companies / sizeof companies[0]; i++) {
+        if (strcmp(companies[i].subsystem, adapter->key) == 0) {
+            return companies[i].company;
+        }
+    }
+    return adapter->name_zh;
+}
+
 static char *description(const char *vendor) {
     cJSON *county = county_description();
     cJSON *vendors = cJSON_AddArrayToObject(county, "vendors");
     for (size_t i = 0; i < adapter_count; i++) {
-        char name[96];
-        snprintf(name, sizeof name, "模拟%.60s平台", adapters[i]->name_zh);
-        add_vendor(vendors, adapters[i]->key, vendor, name);
+        add_vendor(vendors, adapters[i]->key, vendor, company_of(adapters[i]));
     }
     add_vendor(vendors, "dust", "demo", "演示厂商");
     char *text = cJSON_PrintUnformatted(county);

@@ -48,11 +48,21 @@ COMMENT ON FUNCTION onemap.alarm_rule_retire() IS
 CREATE OR REPLACE TRIGGER alarm_rule_retire AFTER UPDATE ON onemap.alarm_rule
     FOR EACH ROW EXECUTE FUNCTION onemap.alarm_rule_retire();
 
+INSERT INTO onemap.alarm_source (source, zh) VALUES ('assumed', '假定') ON CONFLICT (source) DO UPDATE SET zh = excluded.zh;
+
+CREATE OR REPLACE FUNCTION onemap.alarm_source_zh(source text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT w.zh FROM onemap.alarm_source w WHERE w.source = $1), $1)
+$$;
+COMMENT ON FUNCTION onemap.alarm_source_zh(text) IS
+    'Where a limit comes from, in Chinese; what nobody has put into words stays as it is';
+GRANT EXECUTE ON FUNCTION onemap.alarm_source_zh(text) TO cityhub_hub, cityhub_read;
+
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_default(subsystem text, key text, rule jsonb) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     way text; known text[] := ARRAY['name_zh', 'metric', 'above', 'below', 'equals', 'clear', 'duration_s', 'severity', 'source',
-                                    'category_code', 'device_kind', 'from', 'to', 'kind'];
+                                    'source_zh', 'category_code', 'device_kind', 'from', 'to', 'kind'];
     stray text := onemap.unknown_keys(rule, known); limit_value float8;
 BEGIN
     IF $1 <> 'hub' AND NOT EXISTS (SELECT FROM onemap.subsystem s WHERE s.key = $1) THEN
@@ -67,6 +77,8 @@ BEGIN
         RAISE EXCEPTION 'alarm rule %.%: give one of above, below, equals', subsystem, key;
     END IF;
     limit_value := (rule->>way)::float8;
+    INSERT INTO onemap.alarm_source AS w (source, zh) SELECT rule->>'source', rule->>'source_zh' WHERE rule ? 'source_zh'
+    ON CONFLICT ON CONSTRAINT alarm_source_pkey DO UPDATE SET zh = excluded.zh WHERE w.zh <> excluded.zh;
     INSERT INTO onemap.alarm_rule AS a (subsystem, key, name_zh, kind, metric, device_kind, comparison, threshold, clear_threshold,
         duration_s, severity, source, category_code, window_from, window_to)
     VALUES ($1, $2, rule->>'name_zh', coalesce(rule->>'kind', CASE WHEN way IS NULL THEN 'derived' ELSE 'threshold' END),
@@ -86,7 +98,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_default(text, text, jsonb) IS
     'Sets a shipped rule unless the county edited it; keys: name_zh, metric, above|below|equals, clear, duration_s, severity, '
-    'source, category_code, device_kind, from, to. Subsystem "hub": of the hub itself';
+    'source, source_zh, category_code, device_kind, from, to. Subsystem "hub": of the hub itself';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_set(subsystem text, key text, changes jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -322,7 +334,8 @@ COMMENT ON FUNCTION onemap.alarm_rule_unit(onemap.alarm_rule) IS
 
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_list_json(request jsonb) RETURNS jsonb
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce(jsonb_agg(to_jsonb(r) - 'id' - 'key' || jsonb_build_object('rule', r.key, 'unit', onemap.alarm_rule_unit(r))
+    SELECT coalesce(jsonb_agg(to_jsonb(r) - 'id' - 'key' || jsonb_build_object('rule', r.key, 'unit', onemap.alarm_rule_unit(r),
+            'source_zh', onemap.alarm_source_zh(r.source))
         ORDER BY r.subsystem, r.key), '[]')
     FROM onemap.alarm_rule r
     WHERE (NOT request ? 'subsystem' OR r.subsystem = request->>'subsystem')
@@ -406,7 +419,8 @@ BEGIN
     SELECT * INTO r FROM onemap.alarm_rule x WHERE x.id = r.id;
     RETURN jsonb_build_object('subsystem', r.subsystem, 'rule', r.key, 'name', r.name_zh, 'limit', onemap.alarm_rule_words(r),
         'limit_zh', onemap.alarm_rule_words_zh(r), 'severity', r.severity,
-        'category', r.category_code, 'enabled', r.enabled, 'source', r.source);
+        'category', r.category_code, 'enabled', r.enabled, 'source', r.source,
+        'source_zh', onemap.alarm_source_zh(r.source));
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_change(jsonb) IS
     'The county''s change of a rule: {subsystem, rule} and what alarm_rule_set() takes; returns the rule as it is now';

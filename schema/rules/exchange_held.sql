@@ -48,7 +48,8 @@ COMMENT ON FUNCTION onemap.exchange_held_differences(text, text) IS
     'unknown: there under a number that is not ours; doubled: there more than once';
 
 SELECT onemap.alarm_rule_default('hub', 'upstream_different', '{"name_zh": "上级平台数据与台账不符", "kind": "derived",
-    "severity": "major", "source": "assumed: any difference"}');
+    "severity": "major", "source": "assumed: any difference",
+    "source_zh": "假定：有任何差别即报"}');
 
 CREATE OR REPLACE FUNCTION onemap.exchange_ask_end(target text, asking timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -3,7 +3,8 @@
 -- timely and stable of 5, 30 in all; its formula within each is not published: here each is a plain share.
 
 SELECT onemap.alarm_rule_default('hub', 'upstream_late', '{"name_zh": "上报超过时限", "kind": "derived", "severity": "major",
-    "source": "assumed: oldest_s of the target''s file"}');
+    "source": "assumed: oldest_s of the target''s file",
+    "source_zh": "假定：见目标文件的 oldest_s"}');
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('nothing waits too long any more', '已无超时等待的')
 ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;

@@ -91,6 +91,13 @@ END $$;
 COMMENT ON FUNCTION onemap.http_vendor_check(jsonb) IS
     'Refuses (CH013) a request that names a vendor that is not there; who sees a part is not told what else there is';
 
+CREATE OR REPLACE FUNCTION onemap.vendor_name(of_subsystem text, of_vendor text, moment timestamptz) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT nullif(v.name_zh, '') FROM onemap.vendor_as_of(moment) v WHERE v.subsystem = of_subsystem AND v.vendor = of_vendor
+$$;
+COMMENT ON FUNCTION onemap.vendor_name(text, text, timestamptz) IS
+    'What a vendor of a subsystem is called, at a moment (NULL: now); NULL: nobody gave it a name';
+
 CREATE OR REPLACE FUNCTION onemap.http_there_check(request jsonb, key text, there boolean, hint text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -72,6 +72,7 @@ CREATE OR REPLACE FUNCTION onemap.http_alarm_entry(a onemap.alarm, moment timest
 LANGUAGE sql STABLE AS $$
     SELECT jsonb_build_object('id', a.id, 'subsystem', r.subsystem, 'rule', r.key, 'rule_zh', r.name_zh, 'severity', a.severity,
         'device', d.id, 'device_code', d.code, 'device_zh', d.name_zh, 'vendor', coalesce(d.vendor, a.vendor),
+        'vendor_zh', onemap.vendor_name(r.subsystem, coalesce(d.vendor, a.vendor), moment),
         'department', u.code, 'grid_cell', d.grid_cell, 'lon', public.ST_X(coalesce(s.geom, d.geom)),
         'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'opened_at', a.opened_at, 'closed_at', a.closed_at, 'value', a.value,
         'closing_value', a.closing_value, 'close_reason', a.close_reason,
@@ -126,7 +127,8 @@ CREATE OR REPLACE FUNCTION onemap.http_alarm(request jsonb) RETURNS TABLE (body 
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (onemap.http_alarm_entry(a, m.moment) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
         'limit_zh', onemap.alarm_rule_words_zh(r),
-        'unit', onemap.alarm_rule_unit(r), 'source', r.source, 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
+        'unit', onemap.alarm_rule_unit(r), 'source', r.source,
+        'source_zh', onemap.alarm_source_zh(r.source), 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', c.id, 'said_at', c.said_at,
             'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c
             WHERE c.alarm_id = a.id AND (m.moment IS NULL OR c.said_at <= m.moment))))::json

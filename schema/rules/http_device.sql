@@ -114,7 +114,7 @@ BEGIN
             min(r.threshold) FILTER (WHERE r.comparison = 'above') AS high,
             json_agg(json_build_object('rule', r.key, 'name_zh', r.name_zh, 'device_kind', r.device_kind,
                 'comparison', r.comparison, 'threshold', r.threshold, 'duration_s', r.duration_s, 'severity', r.severity,
-                'source', r.source) ORDER BY r.key) AS limits
+                'source', r.source, 'source_zh', onemap.alarm_source_zh(r.source)) ORDER BY r.key) AS limits
         FROM onemap.alarm_rule r
         WHERE (of_subsystem IS NULL OR r.subsystem = of_subsystem) AND r.kind = 'threshold' AND r.enabled
             AND (of_kind IS NULL OR r.device_kind IS NULL OR r.device_kind = of_kind)
@@ -322,6 +322,16 @@ END $$;
 COMMENT ON FUNCTION onemap.http_device_work(int, int[], timestamptz) IS
     'The last five work orders at a device, of these departments (NULL: all); moment: as they were then';
 
+CREATE OR REPLACE FUNCTION onemap.http_device_terminals(request jsonb, device onemap.device) RETURNS json
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(json_agg(json_build_object('id', t.id, 'protocol', t.protocol, 'identity', t.identity) ORDER BY t.id), '[]')
+    FROM onemap.terminal t
+    WHERE t.subsystem = device.subsystem AND t.vendor = device.vendor AND t.device_code = device.code AND t.revoked_at IS NULL
+        AND onemap.identity(request)->'rights' ? 'command'
+$$;
+COMMENT ON FUNCTION onemap.http_device_terminals(jsonb, onemap.device) IS
+    'The terminals that speak for a device, as they are now, for the right command: [{id, protocol, identity}]';
+
 CREATE OR REPLACE FUNCTION onemap.http_device(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
@@ -337,7 +347,8 @@ BEGIN
     place := coalesce(s.geom, d.geom);
     RETURN QUERY
     SELECT row_to_json(x)
-    FROM (SELECT d.id, d.subsystem, z.name_zh AS subsystem_zh, d.vendor, d.code, d.kind, k.name_zh AS kind_zh,
+    FROM (SELECT d.id, d.subsystem, z.name_zh AS subsystem_zh, d.vendor,
+              onemap.vendor_name(d.subsystem, d.vendor, moment) AS vendor_zh, d.code, d.kind, k.name_zh AS kind_zh,
               coalesce(k.mobile, false) AS mobile, date_part('epoch', k.offline_after)::int AS offline_after_s, d.name_zh,
               d.component_code, d.status, CASE WHEN onemap.http_device_seen(request, d.parent_id) THEN d.parent_id END AS parent,
               public.ST_X(place) AS lon, public.ST_Y(place) AS lat, s.geom_at AS place_at, d.grid_cell, u.code AS department,
@@ -348,7 +359,8 @@ BEGIN
               onemap.http_device_work(d.id, seen, moment) AS work,
               (SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)
                   ORDER BY v.id), '[]') FROM onemap.vehicle_as_of(moment) v
-               WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)) AS vehicles
+               WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)) AS vehicles,
+              onemap.http_device_terminals(request, d) AS terminals
           FROM onemap.subsystem z LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
               LEFT JOIN onemap.department_as_of(moment) u ON u.id = d.department_id
           WHERE z.key = d.subsystem) x;

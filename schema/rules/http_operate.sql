@@ -77,13 +77,22 @@ LANGUAGE sql STABLE AS $$
 $$;
 COMMENT ON FUNCTION onemap.http_quarantine_rows(jsonb) IS 'The quarantined messages that who asks may see, without their payload';
 
+-- As a JSON text has it, in quotation marks, and as Protobuf has it, behind its length: "M1" is not within "M10".
+CREATE OR REPLACE FUNCTION onemap.payload_names(payload bytea, code text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT position(convert_to('"' || code || '"', 'UTF8') IN payload) > 0
+        OR position(decode(lpad(to_hex(octet_length(code)), 2, '0'), 'hex') || convert_to(code, 'UTF8') IN payload) > 0
+$$;
+COMMENT ON FUNCTION onemap.payload_names(bytea, text) IS 'Whether a message, in JSON or Protobuf, has this code as a text';
+
 CREATE OR REPLACE FUNCTION onemap.http_quarantine(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF onemap.identity_departments(request) IS NULL THEN -- who sees a part is not told what else there is
         PERFORM onemap.quarantine_filter(request);
     END IF;
-    RETURN QUERY SELECT json_build_object('messages', coalesce(json_agg(to_jsonb(p) ORDER BY p.id DESC), '[]'),
+    RETURN QUERY SELECT json_build_object('messages', coalesce(json_agg(to_jsonb(p)
+            || jsonb_build_object('vendor_zh', onemap.vendor_name(p.subsystem, p.vendor, NULL)) ORDER BY p.id DESC), '[]'),
             'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(p.id) END)
         FROM (SELECT q.* FROM onemap.http_quarantine_rows(request) q
               WHERE (NOT request ? 'subsystem' OR q.subsystem = request->>'subsystem')
@@ -101,7 +110,9 @@ COMMENT ON FUNCTION onemap.http_quarantine(jsonb) IS 'GET /api/v1/quarantine: {m
 CREATE OR REPLACE FUNCTION onemap.http_quarantine_reasons(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT json_build_object('reasons', coalesce(json_agg(json_build_object('code', r.code, 'subsystem', r.subsystem,
-        'vendor', r.vendor, 'messages', r.messages, 'waiting', r.waiting, 'last_received_at', r.last_received_at,
+        'vendor', r.vendor,
+        'vendor_zh', onemap.vendor_name(r.subsystem, r.vendor, NULL), 'messages', r.messages,
+        'waiting', r.waiting, 'last_received_at', r.last_received_at,
         'example', r.example) ORDER BY r.messages DESC, r.code, r.subsystem, r.vendor), '[]'))
     FROM (SELECT q.code, q.subsystem, q.vendor, count(*) AS messages, count(*) FILTER (WHERE q.replayed_at IS NULL) AS waiting,
               max(q.received_at) AS last_received_at, (array_agg(q.reason ORDER BY q.id DESC))[1] AS example
@@ -114,6 +125,7 @@ CREATE OR REPLACE FUNCTION onemap.http_quarantine_message(request jsonb) RETURNS
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (to_jsonb(o) || jsonb_build_object('list', q.problems, 'kept_bytes', octet_length(q.payload),
         'payload_base64', translate(encode(substring(q.payload FROM 1 FOR 65536), 'base64'), E'\n', ''),
+        'vendor_zh', onemap.vendor_name(o.subsystem, o.vendor, NULL),
         'replaying', w.id IS NOT NULL, 'replay_error', w.last_error))::json
     FROM onemap.http_quarantine_rows(request) o JOIN onemap.quarantine q ON q.id = o.id
         LEFT JOIN onemap.outbox w ON w.replay = q.id AND w.sent_at IS NULL

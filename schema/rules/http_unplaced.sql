@@ -105,14 +105,6 @@ $$;
 COMMENT ON FUNCTION onemap.http_unplaced_counts(jsonb) IS
     'GET /api/v1/unplaced/counts: {total, counts: [{what, flaw, count}]}: what the map cannot show, and why; each opens its list';
 
--- As a JSON text has it, in quotation marks, and as Protobuf has it, behind its length: "M1" is not within "M10".
-CREATE OR REPLACE FUNCTION onemap.payload_names(payload bytea, code text) RETURNS boolean
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT position(convert_to('"' || code || '"', 'UTF8') IN payload) > 0
-        OR position(decode(lpad(to_hex(octet_length(code)), 2, '0'), 'hex') || convert_to(code, 'UTF8') IN payload) > 0
-$$;
-COMMENT ON FUNCTION onemap.payload_names(bytea, text) IS 'Whether a message, in JSON or Protobuf, has this code as a text';
-
 -- Which message a place came by is not kept with the place: of its vendor's messages among the last that are in quarantine for a
 -- place, the newest that names the device. They are read once for the page.
 CREATE OR REPLACE FUNCTION onemap.unplaced_device_page(request jsonb) RETURNS TABLE (id bigint, thing jsonb)
@@ -121,7 +113,9 @@ LANGUAGE sql STABLE AS $$
         SELECT q.id, q.subsystem, q.vendor, substring(q.payload FROM 1 FOR 65536) AS payload
         FROM onemap.unplaced_messages(request) u JOIN onemap.quarantine q ON q.id = u.id ORDER BY q.id DESC LIMIT 200)
     SELECT d.id::bigint, jsonb_build_object('device', d.id, 'name_zh', d.name_zh, 'code', d.code, 'subsystem', d.subsystem,
-        'vendor', d.vendor, 'kind_zh', k.name_zh, 'at', p.at, 'flaw', p.flaw, 'lon', p.lon, 'lat', p.lat, 'shown', p.shown,
+        'vendor', d.vendor,
+        'vendor_zh', onemap.vendor_name(d.subsystem, d.vendor, NULL),
+        'kind_zh', k.name_zh, 'at', p.at, 'flaw', p.flaw, 'lon', p.lon, 'lat', p.lat, 'shown', p.shown,
         'message', (SELECT max(m.id) FROM message m WHERE m.subsystem = d.subsystem AND m.vendor = d.vendor
             AND onemap.payload_names(m.payload, d.code)))
     FROM (SELECT u.* FROM onemap.unplaced_devices((SELECT onemap.identity_departments(request))) u
@@ -137,7 +131,9 @@ COMMENT ON FUNCTION onemap.unplaced_device_page(jsonb) IS
 CREATE OR REPLACE FUNCTION onemap.unplaced_case_page(request jsonb) RETURNS TABLE (id bigint, thing jsonb)
 LANGUAGE sql STABLE AS $$
     SELECT r.id, jsonb_build_object('case', r.code, 'name_zh', r.title, 'code', r.code, 'subsystem', r.subsystem,
-        'vendor', r.vendor, 'kind_zh', s.name_zh, 'at', r.reported_at, 'flaw', p.flaw, 'lon', p.lon, 'lat', p.lat)
+        'vendor', r.vendor,
+        'vendor_zh', onemap.vendor_name(r.subsystem, r.vendor, NULL),
+        'kind_zh', s.name_zh, 'at', r.reported_at, 'flaw', p.flaw, 'lon', p.lon, 'lat', p.lat)
     FROM (SELECT u.* FROM onemap.unplaced_cases((SELECT onemap.identity_departments(request))) u
           JOIN onemap.case_record x ON x.id = u.id
           WHERE u.id > (request->>'after')::bigint AND u.flaw = coalesce(request->>'flaw', u.flaw)
@@ -150,7 +146,9 @@ COMMENT ON FUNCTION onemap.unplaced_case_page(jsonb) IS 'A page of unplaced_case
 CREATE OR REPLACE FUNCTION onemap.unplaced_message_page(request jsonb) RETURNS TABLE (id bigint, thing jsonb)
 LANGUAGE sql STABLE AS $$
     SELECT q.id, jsonb_build_object('message', q.id, 'name_zh', q.topic, 'code', q.code, 'subsystem', q.subsystem,
-        'vendor', q.vendor, 'at', q.received_at, 'flaw', p.flaw, 'reason', p.reason, 'records', p.records)
+        'vendor', q.vendor,
+        'vendor_zh', onemap.vendor_name(q.subsystem, q.vendor, NULL),
+        'at', q.received_at, 'flaw', p.flaw, 'reason', p.reason, 'records', p.records)
     FROM (SELECT u.* FROM onemap.unplaced_messages(request) u JOIN onemap.quarantine x ON x.id = u.id
           WHERE u.id > (request->>'after')::bigint AND u.flaw = coalesce(request->>'flaw', u.flaw)
             AND x.subsystem = coalesce(request->>'subsystem', x.subsystem)

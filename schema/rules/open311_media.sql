@@ -104,7 +104,8 @@ GRANT EXECUTE ON FUNCTION onemap.open311_media_told(bigint, text, text, boolean)
 -- ---- nobody fetches ----
 
 SELECT onemap.alarm_rule_default('hub', 'media_not_fetched', '{"name_zh": "上报图片无人抓取", "kind": "derived",
-    "severity": "minor", "source": "assumed: open311_media_late"}');
+    "severity": "minor", "source": "assumed: open311_media_late",
+    "source_zh": "假定：见设置 open311_media_late"}');
 
 INSERT INTO onemap.setting (key, value, comment_zh) VALUES
     ('open311_media_late', '30 minutes', 'Open311：图片到了该取的时候，多久没有程序来取就报警')

@@ -3,9 +3,9 @@
 -- against nobody. A device whose kind is not known yet (pending) has an hour, and no alarm.
 
 SELECT onemap.alarm_rule_default(s.key, 'device_offline', jsonb_build_object('kind', 'offline', 'name_zh', '设备离线',
-        'severity', 'minor', 'source', 'assumed: the device kind''s offline_after')),
+        'severity', 'minor', 'source', 'assumed: the device kind''s offline_after', 'source_zh', '假定：设备种类的 offline_after')),
     onemap.alarm_rule_default(s.key, 'vendor_silent', jsonb_build_object('kind', 'silent', 'name_zh', '厂商平台失联',
-        'severity', 'major', 'source', 'assumed: the vendor''s silent_after'))
+        'severity', 'major', 'source', 'assumed: the vendor''s silent_after', 'source_zh', '假定：厂商的 silent_after'))
 FROM onemap.subsystem s;
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('records arrive again', '已恢复上报'),
@@ -107,7 +107,8 @@ GRANT EXECUTE ON FUNCTION onemap.presence_sweep(timestamptz) TO cityhub_hub;
 -- after an outage, for which there is an hour. Mostly it is all of a vendor's devices: one alarm a vendor.
 
 SELECT onemap.alarm_rule_default('hub', 'clock_behind', '{"name_zh": "设备时钟落后", "kind": "derived", "severity": "minor",
-    "source": "assumed: clock_behind"}');
+    "source": "assumed: clock_behind",
+    "source_zh": "假定：见设置 clock_behind"}');
 
 INSERT INTO onemap.setting (key, value, comment_zh) VALUES
     ('clock_behind', '2 hours', '设备在线一小时以上，最新的数据却比收到它时早了多久（且早于该种设备的离线时限）就报警')

@@ -8,7 +8,8 @@ INSERT INTO onemap.setting (key, value, comment_zh) VALUES
 ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 
 SELECT onemap.alarm_rule_default('hub', 'webhook_disabled', '{"name_zh": "订阅推送已停用", "kind": "derived", "severity": "minor",
-    "source": "assumed: setting webhook_patience"}');
+    "source": "assumed: setting webhook_patience",
+    "source_zh": "假定：见设置 webhook_patience"}');
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('resumed, or ended', '已恢复，或已结束')
 ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;

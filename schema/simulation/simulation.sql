@@ -65,6 +65,7 @@ BEGIN
         WHERE NOT EXISTS (SELECT FROM onemap.vendor x
                           WHERE x.subsystem = v.subsystem AND x.vendor = v.vendor AND x.revoked_at IS NULL)
     LOOP
+        INSERT INTO onemap.vendor_company (vendor) VALUES (vendor.vendor) ON CONFLICT DO NOTHING; -- one login for all of them
         PERFORM onemap.vendor_put(vendor.subsystem, vendor.vendor, jsonb_build_object('name_zh', vendor.name_zh));
         vendors := vendors + 1;
     END LOOP;

@@ -58,6 +58,9 @@ def test_prepare_makes_the_county(idle_hub, database):
                           "AND ST_Area(ST_Intersection(a.geom, b.geom)::geography) > 1") == 0, "cells overlap"
     assert database.query("SELECT kind, count(*) FROM onemap.zone GROUP BY 1 ORDER BY 1") == [
         ("construction_site", 8), ("disposal_yard", 2)]
+    assert database.query("SELECT count(DISTINCT v.name_zh), count(*) FILTER (WHERE v.name_zh LIKE '%%（模拟）'), count(DISTINCT m.name_zh)"
+                          " FROM onemap.vendor v JOIN onemap.vendor_company m USING (vendor) WHERE v.vendor = 'sim'") == [
+        (11, 11, 1)], "each subsystem has a company of its own; the login that stands for all of them is nobody's"
     vendors = database.query("SELECT subsystem, vendor FROM onemap.vendor WHERE vendor IN ('sim', 'demo')")
     assert sorted(vendors) == sorted([(subsystem, "sim") for subsystem in paths.SUBSYSTEMS] + [("dust", "demo")])
 

@@ -1,6 +1,6 @@
 -- Alarm rules and alarms, and silence of devices and vendors.
 BEGIN;
-SELECT plan(100);
+SELECT plan(103);
 
 CREATE FUNCTION pg_temp.rule(the_key text) RETURNS int LANGUAGE sql AS $$ SELECT id FROM onemap.alarm_rule WHERE subsystem = 'dust' AND key = the_key $$;
 CREATE FUNCTION pg_temp.open_alarms(the_key text) RETURNS int LANGUAGE sql AS $$
@@ -8,6 +8,7 @@ CREATE FUNCTION pg_temp.open_alarms(the_key text) RETURNS int LANGUAGE sql AS $$
 CREATE FUNCTION pg_temp.ago(span interval) RETURNS timestamptz LANGUAGE sql AS $$ SELECT now() - span $$;
 
 -- Defaults.
+SELECT is_empty($$SELECT r.subsystem, r.key, r.source FROM onemap.alarm_rule r WHERE onemap.alarm_source_zh(r.source) !~ '[一-鿿]'$$, 'where each shipped limit comes from is said in Chinese');
 SELECT is((SELECT count(*)::int FROM onemap.alarm_rule WHERE kind = 'offline'), (SELECT count(*)::int FROM onemap.subsystem), 'every subsystem has a rule for silent devices');
 SELECT is((SELECT count(*)::int FROM onemap.alarm_rule WHERE kind = 'silent'), (SELECT count(*)::int FROM onemap.subsystem), 'and one for silent vendors');
 SELECT onemap.alarm_rule_default('dust', 't_above', '{"name_zh": "高", "metric": "pm10_ug_m3", "above": 100, "clear": 90, "duration_s": 60, "severity": "major", "source": "assumed", "category_code": "X1"}');
@@ -270,5 +271,8 @@ SELECT is_empty($$SELECT p.proname, m.m[1] FROM pg_proc p, regexp_matches(p.pros
 SELECT is(onemap.alarm_end_zh('records arrive again') || onemap.alarm_end_zh('x'), '已恢复上报x', 'and what has none stays');
 SELECT is(onemap.alarm_rule_words_zh(r), '高于 120，恢复值 110，持续 60 秒，22:00 至 06:00', 'a limit in Chinese') FROM jsonb_populate_record(NULL::onemap.alarm_rule,
     '{"comparison": "above", "threshold": 120, "clear_threshold": 110, "duration_s": 60, "window_from": "22:00", "window_to": "06:00"}') r;
+SELECT onemap.alarm_rule_set('dust', 'pm25_high', '{"source": "县环委办 12 号文 own"}');
+SELECT is(r->>'source_zh', '县环委办 12 号文 own', 'as the county wrote it, if the county changed it') FROM jsonb_array_elements(onemap.alarm_rule_list_json('{"edited": true}')) r WHERE r->>'rule' = 'pm25_high';
+SELECT is(onemap.alarm_source_zh('assumed'), '假定', 'and of one that nobody changed');
 SELECT * FROM finish();
 ROLLBACK;

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(78);
+SELECT plan(82);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -99,6 +99,12 @@ SELECT is(test.list(test.answer('device', jsonb_build_object('id', :lamp), 'zhao
 UPDATE onemap.device d SET attributes = '{"owner": "张三 13800000000"}' WHERE d.id = :lamp;
 SELECT is(test.answer('device', jsonb_build_object('id', :lamp))->'attributes', 'null', 'what a vendor wrote freely may be of people');
 SELECT is(test.answer('device', jsonb_build_object('id', :lamp), NULL, 'read alarm')->'attributes'->>'owner', '张三 13800000000', 'and is told to who acts');
+UPDATE onemap.vendor v SET name_zh = '星衢照明' WHERE v.vendor = 'lamps';
+SELECT onemap.terminal_add('{"protocol": "jt808", "identity": "13800000001", "subsystem": "streetlight", "vendor": "lamps", "device": "L1"}');
+SELECT is(test.answer('device', jsonb_build_object('id', :lamp))->>'vendor_zh', '星衢照明', 'its vendor has a name');
+SELECT is(test.answer('device', jsonb_build_object('id', :lamp, 'at', now() - interval '1 second'))->>'vendor_zh', NULL, 'which it had not before');
+SELECT is(test.answer('device', jsonb_build_object('id', :lamp), NULL, x.rights)->'terminals' #>> '{0,identity}', x.told, x.rights || ': which terminal speaks for it') FROM (VALUES ('read', NULL), ('read command', '13800000001'))
+    x (rights, told);
 SELECT is(test.answer('device', jsonb_build_object('id', :lamp), 'jincheng'), NULL, 'another department''s device is not there');
 SELECT is(test.answer('device', '{"id": 2147483647}'), NULL, 'as one that is none');
 

@@ -56,6 +56,15 @@ export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
       return window;
     },
 
+    "figures on the wall say of what they are": async () => {
+      const window = await enter({ ...CENTRE, size: "wall" }, "#/wall?scene=cases");
+      const { page } = window;
+      for (const [tile, unit] of [["pulse", "案卷（件）"], ["trend", "案卷趋势（件）"], ["stages", "未办结：状态（件）"], ["devices", "台"]]) {
+        await page.waitForFunction(([key, words]) => document.querySelector(`.tile-${key}`)?.innerText.replace(/\s/g, "").includes(words), [tile, unit]);
+      }
+      return window;
+    },
+
     "an alarm says its limit, its end and who said what": async () => {
       const window = await enter(CENTRE, "#/desk");
       const { page } = window;
@@ -63,7 +72,7 @@ export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
       await page.evaluate((number) => (location.hash = `#/map/alarm/${number}`), id);
       await page.waitForSelector(".map-panel .facts");
       const panel = await text(page, ".map-panel");
-      for (const words of ["重要", "180 µg/m³", "限值（µg/m³）", "依据", "高于 150，恢复值 115，持续 3600 秒", "已恢复", "已派人查看", "王五的同事"]) expect(panel.includes(words), `${words}: ${panel}`);
+      for (const words of ["重要", "180 µg/m³", "限值（µg/m³）", "依据", "假定", "高于 150，恢复值 115，持续 3600 秒", "已恢复", "已派人查看", "王五的同事"]) expect(panel.includes(words), `${words}: ${panel}`);
       expect(!panel.includes("从未"), panel);
       return window;
     },
@@ -102,6 +111,8 @@ export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
         await page.evaluate((hash) => (location.hash = `#/${hash}`), place);
         await page.waitForSelector(ready);
         await check(page, place);
+        const seen = await page.evaluate(() => ((box) => box.left >= 0 && box.right <= innerWidth)(document.querySelector("header nav [aria-current]").getBoundingClientRect()));
+        expect(seen, `${place}: the navigation does not show where one is`);
       }
       await page.evaluate(() => (location.hash = "#/work/process"));
       await page.waitForSelector(".work tbody td");

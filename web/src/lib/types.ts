@@ -43,6 +43,7 @@ export interface Limit {
   threshold: number;
   severity: Severity;
   source: string;
+  source_zh: string;
 }
 export interface Reading {
   key: string;
@@ -70,6 +71,7 @@ export interface Alarm {
   device_code: string | null;
   device_zh: string | null;
   vendor: string | null;
+  vendor_zh: string | null;
   department: string | null;
   grid_cell: string | null;
   lon: number | null;

@@ -21,6 +21,7 @@ interface AlarmDetail extends Alarm {
   limit_zh: string | null;
   unit: string | null;
   source: string | null;
+  source_zh: string | null;
   close_reason: string | null;
   close_reason_zh: string | null;
   comments: { id: number; said_at: string; author: string; words: string }[];
@@ -79,11 +80,11 @@ export function AlarmPanel({ query, id, onPlace, onGo }: PanelProperties): JSX.E
           ...(alarm.closed_at === null ? [] : [[t("ended"), `${dateTimeSeconds(alarm.closed_at)} ${said(alarm.close_reason_zh, alarm.close_reason)}`] as [string, string]]),
           [t("value"), quantity(alarm.value, alarm.unit)],
           [alarm.unit === null ? t("limit") : t("limitIn", unitName(alarm.unit)), said(alarm.limit_zh, alarm.limit) || "–"],
-          ...(alarm.source === null || alarm.source === "" ? [] : [[t("basis"), alarm.source] as [string, string]]),
+          ...(alarm.source === null || alarm.source === "" ? [] : [[t("basis"), said(alarm.source_zh, alarm.source)] as [string, string]]),
           [t("device"), alarm.device === null ? "–" : <a href={link(`map/device/${alarm.device}`, route.value.parameters)}>{alarm.device_zh ?? alarm.device_code}</a>],
           [t("subsystem"), subsystemName(alarm.subsystem)],
           [t("department"), departmentName(alarm.department)],
-          [t("vendor"), alarm.vendor ?? "–"],
+          [t("vendor"), alarm.vendor_zh ?? alarm.vendor ?? "–"],
           [t("case"), alarm.case === null ? "–" : <a href={link(`map/case/${alarm.case}`, route.value.parameters)}>{alarm.case}</a>],
         ]}
       />

@@ -8,6 +8,7 @@ import { ago, coordinates, dateTimeSeconds, hubNow, number, quantity, shortTime,
 import { link, route, setParameters } from "../../lib/router.ts";
 import { isLeft, useStream, type DeviceState as LiveState } from "../../lib/stream.ts";
 import type { Device, Reading, Series, Severity } from "../../lib/types.ts";
+import { said } from "../../lib/words.ts";
 import { Chart, Sparkline } from "../../part/chart.tsx";
 import { Facts } from "../../part/facts.tsx";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
@@ -27,6 +28,8 @@ interface DeviceDetail extends Omit<Device, "alarms"> {
   alarms: { id: number; name_zh: string; severity: Severity; opened_at: string }[];
   cases: { case: string; title: string; state: string; state_zh: string; of_device: boolean; distance_m: number }[];
   work: { id: number; code: string; title: string | null; status: string; planned_start: string | null; finished_at: string | null }[];
+  vendor_zh: string | null;
+  terminals: { id: number; protocol: string; identity: string }[];
   vehicles: { id: number; plate: string | null; name: string | null }[];
 }
 
@@ -158,7 +161,7 @@ function History({ id, reading, moment }: { id: string; reading: Reading; moment
         <ul class="plain-list">
           {reading.limits.map((limit) => (
             <li key={limit.rule}>
-              <Symbol name={limit.severity} /> {limit.name_zh}: {t(limit.comparison, `${number(limit.threshold)} ${unitOf(reading)}`)} <span class="quiet">{limit.source}</span>
+              <Symbol name={limit.severity} /> {limit.name_zh}: {t(limit.comparison, `${number(limit.threshold)} ${unitOf(reading)}`)} <span class="quiet">{said(limit.source_zh, limit.source)}</span>
             </li>
           ))}
         </ul>
@@ -252,7 +255,8 @@ export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.
             [t("code"), device.code],
             [t("subsystem"), `${subsystemName(device.subsystem)} · ${kindName(device.subsystem, device.kind)}`],
             [t("department"), device.department_zh ?? departmentName(device.department)],
-            [t("vendor"), device.vendor],
+            [t("vendor"), device.vendor_zh ?? device.vendor],
+            ...device.terminals.map((one): [string, JSX.Element] => [t("terminal"), <a data-testid="terminal" href={link(`terminals/${one.id}`)}>{one.identity}</a>]),
             [t("component"), device.component_code ?? "–"],
             [t("gridCell"), device.grid_cell ?? "–"],
             [t("place"), device.lon === null || device.lat === null ? t("noPlace") : coordinates(device.lon, device.lat)],

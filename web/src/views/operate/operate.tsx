@@ -186,8 +186,8 @@ function Vendors(): JSX.Element {
       columns={[
         { key: "state", title: t("state"), cell: state },
         { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
-        { key: "vendor", title: t("vendor"), cell: (one) => `${one.name_zh} (${one.vendor})` },
-        { key: "company", title: t("company"), cell: (one) => one.company, wide: true },
+        { key: "vendor", title: t("vendor"), cell: (one) => (one.name_zh === "" ? one.vendor : `${one.name_zh} (${one.vendor})`) },
+        { key: "company", title: t("company"), cell: (one) => one.company || "–", wide: true },
         { key: "devices", title: t("devices"), numeric: true, cell: (one) => <>{count(one, one.online, { state: "online" })} / {count(one, one.devices, {})}</> },
         { key: "seen", title: t("seen"), cell: (one) => ago(one.last_seen_at) },
         { key: "silent", title: t("silent"), cell: (one) => t("silentAfter", duration(intervalSeconds(one.silent_after))), wide: true },

@@ -16,6 +16,7 @@ interface Reason {
   code: string;
   subsystem: string;
   vendor: string;
+  vendor_zh: string | null;
   messages: number;
   waiting: number;
   last_received_at: string;
@@ -28,6 +29,7 @@ interface Message {
   topic: string;
   subsystem: string;
   vendor: string;
+  vendor_zh: string | null;
   reason: string;
   bytes: number;
   times: number;
@@ -95,6 +97,16 @@ function Why({ code, detail }: { code: string; detail: string }): JSX.Element {
     </>
   );
 }
+
+/** Breaks between day and time alone. */
+const Moment = ({ at }: { at: string }): JSX.Element => {
+  const [day, time] = dateTimeSeconds(at).split(" ");
+  return (
+    <time class="operate-moment">
+      <span>{day}</span> <span>{time}</span>
+    </time>
+  );
+};
 
 function OneMessage({ id }: { id: string }): JSX.Element {
   const asked = useAsk<Whole>(`quarantine/${encodeURIComponent(id)}`);
@@ -189,8 +201,8 @@ function Messages({ filter }: { filter: Record<string, string> }): JSX.Element {
         rowKey={(one) => one.id}
         onOpen={(one) => setParameters({ message: one.id })}
         columns={[
-          { key: "received", title: t("newest"), cell: (one) => dateTimeSeconds(one.received_at) },
-          { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
+          { key: "received", title: t("newest"), cell: (one) => <Moment at={one.received_at} /> },
+          { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor_zh ?? one.vendor}` },
           { key: "reason", title: t("reason"), cell: (one) => <Why code={one.code} detail={one.reason} /> },
           { key: "times", title: t("messages"), numeric: true, wide: true, cell: (one) => number(one.times) },
           { key: "bytes", title: t("bytes"), numeric: true, wide: true, cell: (one) => number(one.bytes) },
@@ -234,7 +246,7 @@ export function Quarantine(): JSX.Element {
           rowKey={(one) => `${one.code}/${one.subsystem}/${one.vendor}`}
           columns={[
             { key: "reason", title: t("reason"), cell: (one) => <Why code={one.code} detail={one.example} /> },
-            { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor}` },
+            { key: "vendor", title: t("vendor"), cell: (one) => `${subsystemName(one.subsystem)} · ${one.vendor_zh ?? one.vendor}` },
             { key: "messages", title: t("messages"), numeric: true, cell: (one) => count(one, one.messages, false) },
             { key: "waiting", title: t("still"), numeric: true, cell: (one) => count(one, one.waiting, true) },
             { key: "last", title: t("newest"), cell: (one) => ago(one.last_received_at) },

@@ -7,6 +7,7 @@ import { subsystemName, subsystems } from "../../lib/county.ts";
 import { duration, quantity, unitName } from "../../lib/format.ts";
 import { route, setParameters } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
+import { said } from "../../lib/words.ts";
 import { Filters, type Filter } from "../../part/filters.tsx";
 import { Empty, Failed, Loading } from "../../part/states.tsx";
 import { Table } from "../../part/table.tsx";
@@ -25,6 +26,7 @@ interface Rule {
   duration_s: number;
   severity: string;
   source: string;
+  source_zh: string;
   window_from: string | null;
   window_to: string | null;
   enabled: boolean;
@@ -69,7 +71,7 @@ function RuleForm({ one, onClose, onDone }: { one: Rule; onClose: () => void; on
   return (
     <Ask title={`${subsystemName(one.subsystem)} · ${one.name_zh}`} does={t("save")} missing={missing} send={send} onClose={onClose}>
       <p class="quiet">
-        {limitOf(one)} · {t("source")}: {one.source}
+        {limitOf(one)} · {t("source")}: {said(one.source_zh, one.source)}
       </p>
       {one.threshold !== null && (
         <label>
@@ -141,7 +143,7 @@ export function Rules(): JSX.Element {
             { key: "rule", title: t("rule"), cell: (one) => one.name_zh },
             { key: "limit", title: t("limit"), cell: limitOf },
             { key: "severity", title: t("severity"), cell: (one) => severityName(one.severity) },
-            { key: "source", title: t("source"), cell: (one) => one.source, wide: true },
+            { key: "source", title: t("source"), cell: (one) => said(one.source_zh, one.source), wide: true },
             {
               key: "state",
               title: "",

@@ -30,6 +30,7 @@ interface Unplaced {
   code: string;
   subsystem: string | null;
   vendor: string | null;
+  vendor_zh: string | null;
   kind_zh?: string | null;
   at: string | null;
   flaw: string;
@@ -40,6 +41,9 @@ interface Unplaced {
   reason?: string;
   records?: number;
 }
+
+/** "none" alone says nothing in English. */
+const flawName = (key: string, name: string | undefined): string => coded(key === "none" ? "no_place" : key, name);
 
 const messageLink = (id: number): string => link("operate/quarantine", { message: id });
 
@@ -65,7 +69,7 @@ function Things({ what, flaw, title }: { what: What; flaw: string; title: string
       title: t("why"),
       cell: (one) => (
         <>
-          <span class="warn">{coded(one.flaw, one.flaw_zh)}</span>{" "}
+          <span class="warn">{flawName(one.flaw, one.flaw_zh)}</span>{" "}
           <span class="quiet">
             {one.shown === true && t("shown")}
             <span lang="en">{one.reason}</span>
@@ -75,7 +79,7 @@ function Things({ what, flaw, title }: { what: What; flaw: string; title: string
       ),
     },
     ...(what === "message" ? [] : [{ key: "said", title: t("said"), cell: said, wide: true }, { key: "kind", title: t("kind"), cell: (one: Unplaced) => one.kind_zh ?? "–", wide: true }]),
-    { key: "vendor", title: t("vendor"), cell: (one) => (one.subsystem === null ? "–" : `${subsystemName(one.subsystem)} · ${one.vendor ?? "–"}`), wide: true },
+    { key: "vendor", title: t("vendor"), cell: (one) => (one.subsystem === null ? "–" : `${subsystemName(one.subsystem)} · ${one.vendor_zh ?? one.vendor ?? "–"}`), wide: true },
     { key: "at", title: t("at"), cell: (one) => dateTimeSeconds(one.at), wide: true },
     ...(what === "device" && may("operate")
       ? [{ key: "message", title: t("message"), cell: (one: Unplaced) => (one.message === null || one.message === undefined ? "–" : <a href={messageLink(one.message)}>#{one.message}</a>) }]
@@ -109,7 +113,7 @@ export default function UnplacedView(): JSX.Element {
   const count = (which: What, why: string): JSX.Element | string => {
     const found = counts.filter((one) => one.what === which && (why === "" || one.flaw === why)).reduce((sum, one) => sum + one.count, 0);
     if (found === 0) return "0";
-    const words = `${kindName(which)} ${why === "" ? t("any") : coded(why, flaws.find(([key]) => key === why)?.[1])}`;
+    const words = `${kindName(which)} ${why === "" ? t("any") : flawName(why, flaws.find(([key]) => key === why)?.[1])}`;
     return (
       <a href={link("unplaced", { what: which, flaw: why })} data-number={found} aria-label={`${words} ${number(found)}`} aria-current={which === what && why === flaw ? "true" : undefined}>
         {number(found)}
@@ -130,12 +134,12 @@ export default function UnplacedView(): JSX.Element {
           rows={[...flaws, ["", ""] as const]}
           rowKey={([key]) => key}
           columns={[
-            { key: "why", title: t("why"), cell: ([key, name]) => (key === "" ? <strong>{t("all")}</strong> : coded(key, name)) },
+            { key: "why", title: t("why"), cell: ([key, name]) => (key === "" ? <strong>{t("all")}</strong> : flawName(key, name)) },
             ...kinds.map(([key, name]) => ({ key, title: coded(key, name), numeric: true, cell: ([why]: readonly [string, string]) => count(key, why) })),
           ]}
         />
       )}
-      {what !== undefined && <Things key={`${what}/${flaw}`} what={what} flaw={flaw} title={`${kindName(what)} · ${flaw === "" ? t("any") : coded(flaw, flaws.find(([key]) => key === flaw)?.[1])}`} />}
+      {what !== undefined && <Things key={`${what}/${flaw}`} what={what} flaw={flaw} title={`${kindName(what)} · ${flaw === "" ? t("any") : flawName(flaw, flaws.find(([key]) => key === flaw)?.[1])}`} />}
     </div>
   );
 }

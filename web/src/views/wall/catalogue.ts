@@ -36,7 +36,9 @@ type Form =
   | { form: "alarms" }
   | { form: "trend" }
   | { form: "ranks"; end: "first" | "last" };
-export type Tile = Form & { title: [zh: string, en: string]; source: Source<never>; wide?: boolean };
+export type Unit = [zh: string, en: string];
+/** `unit`: of all its numbers. */
+export type Tile = Form & { title: [zh: string, en: string]; source: Source<never>; unit?: Unit };
 
 const sum = <T>(rows: T[], value: (row: T) => number): number => rows.reduce((all, row) => all + value(row), 0);
 const figure = (data: Counted, key: string, states?: string[]): number => sum(data.rows.filter((row) => states === undefined || states.includes(row.key)), (row) => row.figures[key] ?? 0);
@@ -64,7 +66,12 @@ const say = (zh: string, en: string): string => (language.value === "en" ? en : 
 const className = (key: string, zh: string | null): string =>
   key === "" ? say("未定类", "No class") : `${zh ?? key}${key.startsWith("1") ? say("（部件）", " (component)") : say("（事件）", " (event)")}`;
 
-const tile = <T>(source: Source<T>, title: [string, string], form: unknown, wide = false): Tile => ({ ...(form as Form), title, source: source as unknown as Source<never>, wide });
+const tile = <T>(source: Source<T>, title: [string, string], form: unknown, unit?: Unit): Tile => ({ ...(form as Form), title, source: source as unknown as Source<never>, ...(unit && { unit }) });
+
+const CASES: Unit = ["件", "cases"];
+const PEOPLE: Unit = ["人", "people"];
+const ORDERS: Unit = ["单", "orders"];
+const POINTS: Unit = ["分", "points"];
 
 export const TILES = {
   pulse: tile(SOURCES.states, ["案卷", "Cases"], {
@@ -77,21 +84,21 @@ export const TILES = {
       { title: ["紧急", "Urgent"], value: figure(data, "urgent"), limits: { kind: "above", warn: 1, bad: 10 }, href: cases({ is: "open,urgent" }) },
       { title: ["挂账", "Suspended"], value: figure(data, "open", ["suspended"]), href: cases({ state: "suspended" }) },
     ],
-  }),
+  }, CASES),
   reported: tile(SOURCES.reported, ["今日上报", "Reported today"], {
     form: "values",
     values: (data: Counted): Value[] => [
       { title: ["上报", "Reported"], value: figure(data, "all"), href: cases({ from: today() }) },
       { title: ["其中报警转来", "Of alarms"], value: figure(data, "of_alarm"), href: cases({ from: today(), is: "of_alarm" }) },
     ],
-  }),
+  }, CASES),
   ended: tile(SOURCES.ended, ["今日办结", "Ended today"], {
     form: "values",
     values: (data: Counted): Value[] => [
       { title: ["办结", "Ended"], value: figure(data, "all"), href: cases({ moment: "ended", from: today() }) },
       { title: ["其中超期", "Late"], value: figure(data, "late"), limits: { kind: "above", warn: 1, bad: 10 }, href: cases({ moment: "ended", from: today(), is: "late" }) },
     ],
-  }),
+  }, CASES),
   devices: tile(SOURCES.counts, ["设备", "Devices"], {
     form: "values",
     values: (data: Counts): Value[] => {
@@ -99,8 +106,8 @@ export const TILES = {
       const all = online + sum(data.subsystems, (one) => one.offline);
       return [
         { title: ["在线率", "Online"], value: all === 0 ? null : (online / all) * 100, unit: "%", limits: { kind: "below", warn: 95, bad: 85 }, href: link("map", { state: "online", inview: "false" }) },
-        { title: ["不在线", "Not online"], value: all - online, href: link("map", { state: "away", inview: "false" }) },
-        { title: ["未结束报警", "Open alarms"], value: sum(data.subsystems, (one) => one.alarms), limits: { kind: "above", warn: 1, bad: 20 }, href: link("map", { list: "alarm", inview: "false" }) },
+        { title: ["不在线", "Not online"], value: all - online, unit: say("台", "devices"), href: link("map", { state: "away", inview: "false" }) },
+        { title: ["未结束报警", "Open alarms"], value: sum(data.subsystems, (one) => one.alarms), unit: say("条", "alarms"), limits: { kind: "above", warn: 1, bad: 20 }, href: link("map", { list: "alarm", inview: "false" }) },
       ];
     },
   }),
@@ -108,7 +115,7 @@ export const TILES = {
     form: "bars",
     bars: (data: { role: string }[]): Bar[] =>
       [...groups(data, (one) => one.role)].map(([role, people]) => ({ title: role || "–", value: people.length, ...(role !== "" && { href: link("work/people", { show: "duty", role }) }) })).sort((a, b) => b.value - a.value).slice(0, 8),
-  }),
+  }, PEOPLE),
   work: tile(SOURCES.work, ["今日作业完成", "Work done today"], {
     form: "bars",
     bars: (data: { subsystem: string; due: number; finished: number; ended_late: number }[]): Bar[] =>
@@ -122,16 +129,16 @@ export const TILES = {
         }))
         .sort((a, b) => b.value - a.value)
         .slice(0, 9),
-  }),
+  }, ORDERS),
   subsystems: tile(SOURCES.counts, ["子系统", "Subsystems"], { form: "subsystems" }),
   alarms: tile(SOURCES.alarms, ["报警", "Alarms"], { form: "alarms" }),
-  trend: tile(SOURCES.days, ["案卷趋势", "Cases by day"], { form: "trend" }, true),
-  sources: tile(SOURCES.sources, ["未办结：来源", "Open: sources"], { form: "bars", bars: (data: Counted) => bars(data, 8, (key, zh) => coded(key, zh)) }),
-  classes: tile(SOURCES.classes, ["未办结：类别", "Open: classes"], { form: "bars", bars: (data: Counted) => bars(data, 9, className) }),
-  departments: tile(SOURCES.departments, ["未办结：责任单位", "Open: departments"], { form: "bars", bars: (data: Counted) => bars(data, 9, (key, zh) => (key === "" ? say("尚未派遣", "Not dispatched") : (zh ?? key))) }),
-  stages: tile(SOURCES.states, ["未办结：状态", "Open: states"], { form: "bars", bars: (data: Counted) => bars(data, 9, (key, zh) => coded(key, zh)) }),
-  best: tile(SOURCES.best, ["考核前列", "Best units"], { form: "ranks", end: "first" }),
-  worst: tile(SOURCES.best, ["考核末位", "Last units"], { form: "ranks", end: "last" }),
+  trend: tile(SOURCES.days, ["案卷趋势", "Cases by day"], { form: "trend" }, CASES),
+  sources: tile(SOURCES.sources, ["未办结：来源", "Open: sources"], { form: "bars", bars: (data: Counted) => bars(data, 8, (key, zh) => coded(key, zh)) }, CASES),
+  classes: tile(SOURCES.classes, ["未办结：类别", "Open: classes"], { form: "bars", bars: (data: Counted) => bars(data, 9, className) }, CASES),
+  departments: tile(SOURCES.departments, ["未办结：责任单位", "Open: departments"], { form: "bars", bars: (data: Counted) => bars(data, 9, (key, zh) => (key === "" ? say("尚未派遣", "Not dispatched") : (zh ?? key))) }, CASES),
+  stages: tile(SOURCES.states, ["未办结：状态", "Open: states"], { form: "bars", bars: (data: Counted) => bars(data, 9, (key, zh) => coded(key, zh)) }, CASES),
+  best: tile(SOURCES.best, ["考核前列", "Best units"], { form: "ranks", end: "first" }, POINTS),
+  worst: tile(SOURCES.best, ["考核末位", "Last units"], { form: "ranks", end: "last" }, POINTS),
 } satisfies Record<string, Tile>;
 export type TileKey = keyof typeof TILES;
 export type TileData = { subsystems: Counts; alarms: OpenAlarm[]; trend: Day[]; ranks: Best | null };

@@ -233,7 +233,10 @@ export function WallTile({ tile }: { tile: TileKey }): JSX.Element {
   return (
     <section class={`wall-tile tile-${tile} ${old ? "old" : ""}`} aria-label={named(one.title)}>
       <h2>
-        {named(one.title)}
+        <span>
+          {named(one.title)}
+          {one.unit && <small>{t("unit", named(one.unit))}</small>}
+        </span>
         <span class={old ? "wall-old" : "wall-age"}>
           {held.data === undefined ? (held.problem ? t("failed", problemText(held.problem)) : t("loading")) : old ? t("old", clock(held.at), ago(held.at)) : t("asOf", clock(held.at))}
         </span>

@@ -26,6 +26,7 @@ export const t = dictionary(
     ended: "办结",
     days: "近 14 天",
     bad: "超期、晚完成",
+    unit: "（{0}）",
   },
   {
     title: "City operations",
@@ -52,5 +53,6 @@ export const t = dictionary(
     ended: "Ended",
     days: "14 days",
     bad: "late",
+    unit: " ({0})",
   },
 );
