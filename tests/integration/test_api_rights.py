@@ -146,7 +146,7 @@ def test_no_answer_has_another_departments_rows(shared, planted, identities):
                     "/api/v1/orders/{number}/attachments/{sha256}", "/api/v1/search", "/api/v1/nearby", "/ogc/collections/{collection}/items"):
         assert seen[None, pattern] == set(MARKS.values()), pattern
         assert all(seen[code, pattern] == {mark} for code, mark in MARKS.items()), (pattern, seen)
-    for pattern in ("/api/v1/quarantine/{id}", "/api/v1/terminals", "/api/v1/terminals/{id}/commands", "/api/v1/media/{id}"):
+    for pattern in ("/api/v1/quarantine/{id}", "/api/v1/terminals", "/api/v1/terminals.csv", "/api/v1/terminals/{id}", "/api/v1/terminals/{id}/commands", "/api/v1/media/{id}"):
         assert seen[None, pattern] == set(MARKS.values()) and seen["alpha", pattern] == {MARKS["alpha"]}, pattern
     assert seen[None, "/api/v1/attachments/{sha256}"] == set(MARKS.values())
     assert all(seen[code, "/api/v1/attachments/{sha256}"] == {mark} for code, mark in MARKS.items())

@@ -50,6 +50,7 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
       await county("alarm");
       await county("misplaced");
       await county("platform_above");
+      await county("terminals");
       await county("blamed");
       const window = await enter(CENTRE, "#/map?list=none");
       const { page } = window;
@@ -65,6 +66,7 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
         ["#/operate/quarantine", ".operate .table a", 2],
         ["#/operate/upstream", ".operate .table a", 4],
         ["#/operate/vendors", ".operate .table a", 4],
+        ["#/terminals", ".terminals-counts a", 14],
       ]) {
         counts[address] = await crawl(page, address, ready, least);
       }

@@ -7,6 +7,7 @@ import { BASE, browser, county } from "./drive.mjs";
 import { manageTests } from "./manage.mjs";
 import { numberTests } from "./numbers.mjs";
 import { orderTests } from "./orders.mjs";
+import { terminalTests } from "./terminals.mjs";
 import { wordTests } from "./words.mjs";
 
 const { PAGE_LOGIN, PAGE_PASSWORD, PAGE_SHOTS } = process.env;

@@ -1,7 +1,7 @@
 // The frame: who is logged in, where one can go, whether what is seen is live; and the view of the address.
 import type { ComponentType, JSX } from "preact";
 import { Component } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { asProblem, type Problem } from "../lib/api.ts";
 import { loadCounty } from "../lib/county.ts";
 import { dateTimeSeconds, now } from "../lib/format.ts";
@@ -51,13 +51,16 @@ function Person(): JSX.Element {
 }
 
 function Header({ shown }: { shown: View | undefined }): JSX.Element {
+  const bar = useRef<HTMLElement>(null);
+  // Where the bar is wider than the screen, it shows where one is.
+  useEffect(() => bar.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [shown, language.value]);
   return (
     <header class="header">
       <a class="skip" href="#content" onClick={skip}>
         {t("skip")}
       </a>
       <strong class="product">{t("product")}</strong>
-      <nav aria-label={t("views")}>
+      <nav ref={bar} aria-label={t("views")}>
         {views
           .filter((view) => may(view.right) && view.linked !== true)
           .map((view) => (

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { asProblem, get, post, setOnNobody, type Problem } from "./api.ts";
 import { recall, remember } from "./keep.ts";
 
-export type Right = "read" | "alarm" | "operate" | "score";
+export type Right = "read" | "alarm" | "operate" | "score" | "command";
 
 export interface Me {
   kind: "person" | "token";
