@@ -148,6 +148,18 @@ static void answer_counts(struct request *request, struct answer *answer) {
 
 static const struct parameter counts_parameters[] = {BOX, AT, {0}};
 
+static const struct parameter cells_parameters[] = {
+    {.name = "by",
+     .kind = PARAMETER_CHOICE,
+     .choices = "alarms rounds",
+     .required = true,
+     .meaning = "open alarms, or rounds: terminals of people in the last eight hours, each once in ten minutes"},
+    SUBSYSTEM,
+    DEPARTMENT,
+    AT,
+    {0},
+};
+
 static const struct parameter unplaced_parameters[] = {
     {.name = "what",
      .kind = PARAMETER_CHOICE,
@@ -188,6 +200,14 @@ const struct route routes_map[] = {
      .content_type = JSON_TYPE,
      .cache = "private, no-cache",
      .etag = ETAG_BYTES,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/map/cells",
+     .summary = "How many alarms, or rounds of people, each grid cell has, or had at a moment",
+     .right = RIGHT_READ,
+     .parameters = cells_parameters,
+     .function = "onemap.http_map_cells",
+     .content_type = JSON_TYPE,
      .compress = true},
     {.method = METHOD_GET,
      .pattern = "/api/v1/unplaced/counts",

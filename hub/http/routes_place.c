@@ -50,9 +50,13 @@ static const struct parameter attendance_csv_parameters[] = {DAY, SUBSYSTEM, DEP
          .meaning = "only work at this device"},                                                                       \
         {.name = "person",                                                                                             \
          .kind = PARAMETER_INTEGER,                                                                                    \
-         .low = 1,                                                                                                     \
          .high = INT32_MAX,                                                                                            \
-         .meaning = "only this person's work"},                                                                        \
+         .meaning = "only this person's work; 0: work that names nobody"},                                             \
+        {.name = "role",                                                                                               \
+         .kind = PARAMETER_TEXT,                                                                                       \
+         .low = 1,                                                                                                     \
+         .high = 64,                                                                                                   \
+         .meaning = "only work of people of this role; -: of none"},                                                   \
         {.name = "vehicle",                                                                                            \
          .kind = PARAMETER_INTEGER,                                                                                    \
          .low = 1,                                                                                                     \
@@ -62,7 +66,19 @@ static const struct parameter attendance_csv_parameters[] = {DAY, SUBSYSTEM, DEP
 
 static const struct parameter work_parameters[] = {WORK_FILTERS, LIMIT, AFTER_ID, {0}};
 static const struct parameter work_csv_parameters[] = {WORK_FILTERS, CSV_LIMIT, CSV_BOM, {0}};
-static const struct parameter summary_parameters[] = {SUBSYSTEM, DEPARTMENT, FROM, TO, AT, {0}};
+static const struct parameter summary_parameters[] = {
+    {.name = "by",
+     .kind = PARAMETER_CHOICE,
+     .choices = "unit person role month",
+     .initial = "unit",
+     .meaning = "beside the subsystem"},
+    SUBSYSTEM,
+    DEPARTMENT,
+    FROM,
+    TO,
+    AT,
+    {0},
+};
 static const struct parameter grid_cells_parameters[] = {DEPARTMENT, BOX, LIMIT, CODE_AFTER(15), AT, {0}};
 static const struct parameter components_parameters[] = {DEPARTMENT, GRID_CELL, BOX, LIMIT, CODE_AFTER(16), {0}};
 static const struct parameter departments_parameters[] = {
@@ -210,7 +226,7 @@ const struct route routes_place[] = {
      .deadline_s = CSV_DEADLINE_S},
     {.method = METHOD_GET,
      .pattern = "/api/v1/work/summary",
-     .summary = "Work summed up by department and subsystem",
+     .summary = "Work summed up by subsystem and department, person, role or month",
      .right = RIGHT_READ,
      .parameters = summary_parameters,
      .function = "onemap.http_work_summary",

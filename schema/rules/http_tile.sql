@@ -228,6 +228,46 @@ COMMENT ON FUNCTION onemap.http_map_counts(jsonb) IS
     'moment; without it the hub counts its own points (hub/http/routes_map.c)';
 GRANT EXECUTE ON FUNCTION onemap.http_map_counts(jsonb) TO cityhub_api;
 
+-- ---- cells ----
+
+-- Alarms are where their device is. Rounds are where people's terminals were, each told once in ten minutes.
+CREATE OR REPLACE FUNCTION onemap.http_map_cells(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE
+    seen int[] := onemap.identity_departments(request); units int[] := onemap.http_department_ids(request);
+    moment timestamptz := onemap.http_at(request); ended timestamptz := coalesce(moment, now());
+    span CONSTANT interval := interval '8 hours';
+BEGIN
+    PERFORM onemap.http_check(request);
+    RETURN QUERY
+    WITH found AS (
+        SELECT d.grid_cell::text AS grid_cell
+        FROM onemap.alarm_as_of(moment) a JOIN onemap.device_as_of(moment) d ON d.id = a.device_id
+        WHERE request->>'by' = 'alarms' AND a.closed_at IS NULL AND d.grid_cell IS NOT NULL
+            AND onemap.http_sees(seen, d.department_id)
+            AND (NOT request ? 'subsystem' OR d.subsystem = request->>'subsystem')
+            AND (NOT request ? 'department' OR d.department_id = ANY (units))
+        UNION ALL
+        SELECT g.code::text FROM onemap.person_as_of(moment) p
+        CROSS JOIN LATERAL (
+            SELECT DISTINCT ON (floor(extract(epoch FROM t.observed_at) / 600)) t.geom
+            FROM onemap.track_point_of(p.device_id, ended - span, ended) t
+            WHERE t.geom IS NOT NULL AND (moment IS NULL OR t.received_at <= moment)
+            ORDER BY floor(extract(epoch FROM t.observed_at) / 600), t.observed_at) t
+        JOIN onemap.grid_cell_as_of(moment) g ON public.ST_Covers(g.geom, t.geom)
+        WHERE request->>'by' = 'rounds' AND p.device_id IS NOT NULL AND onemap.http_sees(seen, p.department_id)
+            AND (NOT request ? 'subsystem' OR p.subsystem = request->>'subsystem')
+            AND (NOT request ? 'department' OR p.department_id = ANY (units)))
+    SELECT json_build_object('cells', (SELECT coalesce(json_agg(json_build_object('grid_cell', c.grid_cell, 'count', c.count)
+            ORDER BY c.grid_cell), '[]') FROM (SELECT f.grid_cell, count(*) AS count FROM found f GROUP BY f.grid_cell) c),
+        'of', (SELECT count(*) FROM onemap.grid_cell_as_of(moment) g
+            WHERE onemap.http_sees(seen, g.department_id) AND (NOT request ? 'department' OR g.department_id = ANY (units))));
+END $$;
+COMMENT ON FUNCTION onemap.http_map_cells(jsonb) IS
+    'GET /api/v1/map/cells: {cells: [{grid_cell, count}], of: how many cells there are}; by alarms: open ones; by rounds: how '
+    'often, at most once in ten minutes each, terminals of people were there in the eight hours up to now, or to a moment';
+GRANT EXECUTE ON FUNCTION onemap.http_map_cells(jsonb) TO cityhub_api;
+
 -- ---- what there is, for who draws it ----
 
 CREATE OR REPLACE FUNCTION onemap.tile_layers() RETURNS TABLE (layer text, name_zh text, fields jsonb)

@@ -27,6 +27,15 @@ $$;
 COMMENT ON FUNCTION onemap.work_is(onemap.work_order, text, timestamptz) IS
     'Whether an order counts as due, met, started_late or ended_late: what the sums count, as a word of the list';
 
+CREATE OR REPLACE FUNCTION onemap.work_person(w onemap.work_order, seen int[], moment timestamptz)
+RETURNS TABLE (id int, role text)
+LANGUAGE sql STABLE AS $$
+    SELECT p.id, nullif(p.role, '') FROM onemap.person_as_of(moment) p
+    WHERE p.id = w.person_id AND onemap.http_sees(seen, p.department_id)
+$$;
+COMMENT ON FUNCTION onemap.work_person(onemap.work_order, int[], timestamptz) IS
+    'Whose work it is, and what that person is (岗位), for who sees these departments; no row: nobody is named, or told';
+
 CREATE OR REPLACE FUNCTION onemap.http_work_find(request jsonb) RETURNS SETOF onemap.work_order
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
@@ -35,7 +44,8 @@ DECLARE
     from_at timestamptz := onemap.http_time(request, 'from'); to_at timestamptz := onemap.http_time(request, 'to');
 BEGIN
     PERFORM onemap.http_check(request), onemap.http_device_check(request),
-        onemap.http_there_check(request, 'person', EXISTS (SELECT FROM onemap.person p WHERE p.id = (request->>'person')::int),
+        onemap.http_there_check(request, 'person', request->>'person' = '0'
+            OR EXISTS (SELECT FROM onemap.person p WHERE p.id = (request->>'person')::int),
             '人员编号见 /api/v1/people。'),
         onemap.http_there_check(request, 'vehicle', EXISTS (SELECT FROM onemap.vehicle v WHERE v.id = (request->>'vehicle')::int),
             '车辆编号见 /api/v1/vehicles。'),
@@ -56,7 +66,10 @@ BEGIN
         AND (NOT request ? 'is' OR onemap.work_is(w, request->>'is', moment))
         AND (NOT request ? 'status' OR w.status = upper(request->>'status'))
         AND (NOT request ? 'device' OR w.device_id = (request->>'device')::int)
-        AND (NOT request ? 'person' OR w.person_id = (request->>'person')::int)
+        AND (NOT request ? 'person' OR coalesce((SELECT p.id FROM onemap.work_person(w, seen, moment) p), 0)
+            = (request->>'person')::int)
+        AND (NOT request ? 'role' OR coalesce((SELECT p.role FROM onemap.work_person(w, seen, moment) p), '-')
+            = request->>'role')
         AND (NOT request ? 'vehicle' OR w.vehicle_id = (request->>'vehicle')::int)
         AND (from_at IS NULL OR w.planned_start >= from_at) AND (to_at IS NULL OR w.planned_start < to_at)
     ORDER BY w.id DESC LIMIT most;
@@ -74,7 +87,8 @@ LANGUAGE sql STABLE AS $$
         'planned_start', w.planned_start, 'planned_end', w.planned_end, 'started_at', w.started_at,
         'finished_at', w.finished_at, 'result', w.result, 'lon', public.ST_X(w.geom), 'lat', public.ST_Y(w.geom),
         'standard', CASE WHEN s.id IS NOT NULL THEN json_build_object('code', s.code, 'name', s.name,
-            'requirement', s.requirement, 'source', s.source) END,
+            'requirement', s.requirement,
+            'source', coalesce(onemap.vendor_name(s.subsystem, s.source, moment), s.source)) END,
         'performance', onemap.work_performance(w, moment))
     FROM (SELECT) one LEFT JOIN onemap.department_as_of(moment) u ON u.id = w.department_id
         LEFT JOIN onemap.work_standard_as_of(moment) s ON s.id = w.standard_id
@@ -145,25 +159,33 @@ BEGIN
     END IF;
     RETURN QUERY
     WITH held AS (
-        SELECT w.department_id, w.subsystem, w.status, w.quality_score, onemap.work_performance(w, moment) AS p
-        FROM onemap.work_order_as_of(moment) w
+        SELECT CASE WHEN b.by = 'unit' THEN w.department_id END AS department_id,
+            CASE WHEN b.by = 'person' THEN (SELECT p.id FROM onemap.work_person(w, seen, moment) p) END AS person_id,
+            CASE WHEN b.by = 'role' THEN coalesce((SELECT p.role FROM onemap.work_person(w, seen, moment) p), '-') END AS role,
+            CASE WHEN b.by = 'month' THEN to_char(onemap.local_time(w.planned_start), 'YYYY-MM') END AS month,
+            w.subsystem, w.status, w.quality_score, onemap.work_performance(w, moment) AS p
+        FROM onemap.work_order_as_of(moment) w, (SELECT coalesce(request->>'by', 'unit') AS by) b
         WHERE w.planned_start >= from_at AND w.planned_start < to_at AND onemap.http_sees(seen, w.department_id)
             AND (NOT request ? 'subsystem' OR w.subsystem = request->>'subsystem')
             AND (NOT request ? 'department' OR w.department_id = ANY (units))),
     unit AS (
-        SELECT h.department_id, h.subsystem, count(*) FILTER (WHERE h.status <> 'CANCELLED') AS due,
+        SELECT h.department_id, h.person_id, h.role, h.month, h.subsystem,
+            count(*) FILTER (WHERE h.status <> 'CANCELLED') AS due,
             count(*) FILTER (WHERE h.status = 'FINISHED') AS finished, count(*) FILTER (WHERE h.status = 'CANCELLED') AS cancelled,
             count(*) FILTER (WHERE (h.p->>'start_late_s')::bigint > 0) AS started_late,
             count(*) FILTER (WHERE (h.p->>'end_late_s')::bigint > 0) AS ended_late,
             round(avg(h.quality_score)::numeric, 2) AS quality_score
-        FROM held h GROUP BY h.department_id, h.subsystem)
+        FROM held h GROUP BY h.department_id, h.person_id, h.role, h.month, h.subsystem)
     SELECT json_build_object('from', from_at, 'to', to_at, 'time_zone', onemap.time_zone(), 'summary', coalesce(json_agg(
-        json_build_object('department', d.code, 'department_zh', d.name_zh, 'subsystem', u.subsystem, 'due', u.due,
+        json_build_object('department', d.code, 'department_zh', d.name_zh, 'person', u.person_id, 'person_code', p.code,
+            'person_name', CASE WHEN onemap.http_names_people(request) THEN p.name END, 'role', u.role, 'month', u.month,
+            'subsystem', u.subsystem, 'due', u.due,
             'finished', u.finished, 'cancelled', u.cancelled, 'started_late', u.started_late, 'ended_late', u.ended_late,
-            'quality_score', u.quality_score) ORDER BY d.position, d.code, u.subsystem), '[]'))
-    FROM unit u LEFT JOIN onemap.department_as_of(moment) d ON d.id = u.department_id;
+            'quality_score', u.quality_score) ORDER BY d.position, d.code, u.month DESC, u.role, p.code, u.subsystem), '[]'))
+    FROM unit u LEFT JOIN onemap.department_as_of(moment) d ON d.id = u.department_id
+        LEFT JOIN onemap.person_as_of(moment) p ON p.id = u.person_id;
 END $$;
 COMMENT ON FUNCTION onemap.http_work_summary(jsonb) IS
-    'GET /api/v1/work/summary: work planned in a time by department and subsystem: due, finished, cancelled, started_late, '
-    'ended_late, mean quality_score; at: as it was known at a moment';
+    'GET /api/v1/work/summary: work planned in a time by subsystem and department, or by person, role or month: due, finished, '
+    'cancelled, started_late, ended_late, mean quality_score; at: as it was known at a moment';
 GRANT EXECUTE ON FUNCTION onemap.http_work_summary(jsonb) TO cityhub_api;

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(78);
+SELECT plan(92);
 INSERT INTO onemap.component (component_code, name_zh, department_id, geom, grid_cell)
 SELECT '41022101180000' || n, '灯杆' || n, d.id, public.ST_SetSRID(public.ST_MakePoint(114.75 + n * 0.0001, 34.55), 4326), '410221001001001'
 FROM generate_series(11, 19) n LEFT JOIN onemap.department d ON d.code = CASE WHEN n < 15 THEN 'zhaoming' WHEN n < 18 THEN 'jincheng' END;
@@ -41,6 +41,25 @@ SELECT is(test.list(test.answer('people', '{"text": "小明"}', NULL, 'read alar
 SELECT is((:'people'::jsonb->'next', test.answer('people', '{"limit": 2}')->'next' = to_jsonb((SELECT p.id FROM onemap.person p WHERE p.code = 'P2')))::text, '(null,t)', 'next');
 SELECT is(test.list(test.answer('vehicles', x.f, x.unit)->'vehicles', 'plate'), x.wanted, 'vehicles ' || x.f::text || coalesce(x.unit, '')) FROM (VALUES ('{}'::jsonb, NULL, '豫B12341 豫B12342 豫B12343'), ('{"text": "B12343"}', NULL, '豫B12343'), ('{}', 'jincheng', '豫B12343'), ('{"on_duty": false}', NULL, NULL)) AS x (f, unit, wanted);
 
+-- ---- cells: alarms, and where people's terminals were ----
+SELECT onemap.partition_ensure(((now() - n * interval '1 day') AT TIME ZONE 'UTC')::date) FROM generate_series(0, 1) n;
+INSERT INTO onemap.track_point_raw (device_id, observed_at, received_at, geom)
+SELECT :lamp, date_trunc('hour', now()) - interval '3 hours' + n * interval '1 minute', now(), public.ST_SetSRID(public.ST_MakePoint(CASE WHEN n < 25 THEN 114.75 ELSE 114.9 END, 34.55), 4326)
+FROM generate_series(0, 40) n;
+INSERT INTO onemap.track_point_raw (device_id, observed_at, received_at, geom)
+SELECT :lamp, now() - interval '9 hours', now(), public.ST_SetSRID(public.ST_MakePoint(114.75, 34.55), 4326);
+UPDATE onemap.device SET grid_cell = '410221001001001' WHERE id = :lamp;
+INSERT INTO onemap.alarm (rule_id, device_id, opened_at, severity) SELECT r.id, :lamp, now(), 'minor' FROM onemap.alarm_rule r WHERE r.subsystem = 'streetlight' AND r.kind = 'offline';
+UPDATE onemap.device SET department_id = (SELECT d.id FROM onemap.department d WHERE d.code = 'zhaoming') WHERE id = :lamp;
+SELECT is(test.answer('map_cells', x.f, x.unit), jsonb_build_object('cells', x.cells::jsonb, 'of', x.of), x.f::text || coalesce(x.unit, '') || ' by cell') FROM (VALUES
+    ('{"by": "rounds"}'::jsonb, NULL, '[{"grid_cell": "410221001001001", "count": 3}]', 1), ('{"by": "rounds"}', 'zhaoming', '[{"grid_cell": "410221001001001", "count": 3}]', 0),
+    ('{"by": "rounds"}', 'jincheng', '[]', 1), ('{"by": "rounds", "subsystem": "dust"}', NULL, '[]', 1), ('{"by": "rounds", "department": "jincheng"}', NULL, '[]', 1),
+    ('{"by": "alarms"}', NULL, '[{"grid_cell": "410221001001001", "count": 1}]', 1), ('{"by": "alarms"}', 'jincheng', '[]', 1)) AS x (f, unit, cells, of);
+SELECT is(test.answer('map_cells', jsonb_build_object('by', 'alarms', 'at', now() - interval '1 minute'))->'cells', '[]', 'before it there was none');
+DELETE FROM onemap.alarm a WHERE a.device_id = :lamp;
+DELETE FROM onemap.track_point_raw t WHERE t.device_id = :lamp;
+UPDATE onemap.device SET grid_cell = NULL, department_id = NULL WHERE id = :lamp;
+
 -- ---- attendance ----
 INSERT INTO onemap.observation_hourly (device_id, hour, records, last_at, counts, minima, maxima, sums, firsts, lasts)
 SELECT :lamp, timestamptz '2026-03-01T15:00:00Z' + n * interval '1 hour', 5, timestamptz '2026-03-01T15:30:00Z' + n * interval '1 hour', '{}', '{}', '{}', '{}', '{}', '{}' FROM generate_series(0, 3) n;
@@ -59,6 +78,10 @@ SELECT is((SELECT sum((e->>f.f)::int)::int FROM jsonb_array_elements(test.answer
      FROM unnest('{jincheng,zhaoming,chengguan,-}'::text[]) u (u)), 'the sum''s ' || f.f || ' are the list''s') FROM unnest('{due,started_late,ended_late}'::text[]) f (f);
 SELECT throws_ok(format('SELECT test.work(%L)', f.f), 'CH013', NULL, 'no work of ' || f.f) FROM unnest('{"{\"device\": 2000000000}","{\"person\": 2000000000}","{\"vehicle\": 2000000000}","{\"unit\": \"moon\"}","{\"standard\": \"moon\"}"}'::text[]) f (f);
 SELECT is(test.work('{"is": "met"}'), 'W1', 'what was met');
+UPDATE onemap.work_standard s SET source = 'lamps';
+UPDATE onemap.vendor v SET name_zh = '星衢照明' WHERE v.vendor = 'lamps';
+SELECT is(body::jsonb #>> '{work,0,standard,source}', '星衢照明', 'a standard that a vendor brought is its vendor''s, by name') FROM onemap.http_work(test.ask('{"standard": "S1"}') - 'after');
+UPDATE onemap.work_standard s SET source = 'CJJ 89';
 SELECT is(test.work(jsonb_build_object('standard', '-')), (SELECT string_agg(w.code, ' ' ORDER BY w.id DESC) FROM onemap.work_order w WHERE w.standard_id IS NULL), 'held to no standard');
 SELECT body::jsonb->'work' AS w FROM onemap.http_work(test.ask('{"status": "finished"}', 'zhaoming') - 'after') \gset
 SELECT is((:'w'::jsonb->1->'performance')::text, '{"quantity": 3, "duration_s": 10200, "end_late_s": 0, "start_late_s": 600, "quality_score": 90, "quantity_unit": "盏"}', 'how it went');
@@ -66,6 +89,13 @@ SELECT is((:'w'::jsonb->0->'performance'->'end_late_s', :'w'::jsonb->1->'standar
 SELECT is((SELECT array_agg((e->>'department', e->'due', e->'finished', e->'cancelled', e->'started_late', e->'ended_late', e->'quality_score')::text) FROM jsonb_array_elements(test.answer('work_summary', '{"from": "2026-03-01", "to": "2026-04-01"}')->'summary') e),
     '{"(jincheng,1,0,1,1,1,null)","(zhaoming,2,2,0,1,1,85.00)"}'::text[], 'by department');
 SELECT is(jsonb_array_length(test.answer('work_summary', '{"from": "2026-03-01", "to": "2026-04-01"}', 'zhaoming')->'summary'), 1, 'of the own one');
+CREATE FUNCTION test.sums(by text, department text DEFAULT NULL, rights text DEFAULT 'read') RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(concat_ws(' ', coalesce(e->>'person_code', e->>'role', e->>'month', '-'), e->>'person_name', e->>'due'), ', ' ORDER BY e->>'person_code', e->>'role', e->>'month')
+    FROM jsonb_array_elements(test.answer('work_summary', jsonb_build_object('from', '2026-03-01', 'to', '2026-04-01', 'by', by), department, rights)->'summary') e $$;
+SELECT is(test.sums('person', NULL, 'read alarm'), 'P1 王小明1 1, P4 王大力4 1, - 1', 'by person');
+SELECT is(test.sums('person', 'zhaoming'), 'P1 1, - 1', 'without names, and another department''s person is nobody, as in the list');
+SELECT is(test.sums('role') || '; ' || test.sums('month'), '- 1, 电工 2; 2026-03 3', 'by role and by month');
+SELECT is(test.work(x.f, x.unit), x.wanted, 'the list behind it: ' || x.f::text || coalesce(x.unit, '')) FROM (VALUES ('{"person": 0}'::jsonb, 'zhaoming', 'W2'), ('{"role": "电工"}', NULL, 'W2 W1')) AS x (f, unit, wanted);
 
 -- ---- places ----
 CREATE FUNCTION test.features(route text, fields jsonb DEFAULT '{}', department text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$

@@ -119,6 +119,7 @@ BEGIN
             FROM (VALUES (NULL), ('chengguan')) u (code), (SELECT 'device' AS route, jsonb_build_object('id', test.one('device')) AS fields
                 UNION ALL SELECT 'alarm', jsonb_build_object('id', test.one('alarm'), 'after', 9999999)
                 UNION ALL SELECT 'map_counts', '{"box": [114.6, 34.4, 114.9, 34.7]}'
+                UNION ALL SELECT 'map_cells', '{"by": "alarms"}'
                 UNION ALL SELECT 'case_statistics', jsonb_build_object('by', b) FROM unnest('{state,department,category,class,grid_cell}'::text[]) b
                 UNION ALL SELECT 'case', jsonb_build_object('number', (SELECT c.code FROM onemap.case_record c ORDER BY random() LIMIT 1))
                 UNION ALL SELECT 'tile', jsonb_build_object('layer', l, 'z', 10, 'x', 838, 'y', 407) FROM unnest('{grid,department,zone}'::text[]) l

@@ -640,6 +640,33 @@ const tests = {
     return window;
   },
 
+  "cells are coloured by each indicator, and the legend says of what": async () => {
+    await county("alarm");
+    await county("patrol");
+    const cell = { lon: place.west + place.size * 0.5, lat: place.south + place.size * 0.9 };
+    const window = await enter({ login: "wang.wu" }, `#/map?list=none&off=device,alarm,case&${at(cell, 15)}`);
+    const { page } = window;
+    await page.route("**/api/v1/assessments/*", (route) => route.fulfill({ json: { rows: [{ department: "huanwei", total: 62.5 }, { department: "chengguan", total: null }] } }));
+    await page.waitForSelector("[data-testid=map] canvas");
+    const [x, y] = await pixelOf(page, cell, 15, cell);
+    // Of two cells that meet there: what is counted is in one of them.
+    const cells = () => coloursAround(page, x, y, [[-20, 20], [20, 20]]);
+    await page.waitForTimeout(1000);
+    const plain = await cells();
+    for (const [shade, words] of [["alarms", /每格件数：1 – [1-9]/], ["rounds", /巡查到 1 格，共 4 格/], ["score", /得分：62.5 – 62.5/], ["open", /每格件数/]]) {
+      await page.evaluate((wanted) => (location.hash = `${location.hash.replace(/&shade=\w+/, "")}&shade=${wanted}`), shade);
+      await page.waitForFunction((wanted) => new RegExp(wanted).test(document.querySelector(".shade-legend")?.innerText ?? ""), words.source);
+      for (const until = Date.now() + WAIT_MS; ; ) {
+        const now = await cells();
+        if (now.some((colour, side) => colour !== plain[side])) break;
+        expect(Date.now() < until, `${shade}: the cells have the ground's colours ${plain}`);
+        await page.waitForTimeout(200);
+      }
+      await shot(page, `map-shade-${shade}`);
+    }
+    return window;
+  },
+
   "without WebGL all but the map works": async () => {
     const window = await enter({ webgl: false }, "#/map?subsystem=dust");
     const { page } = window;
@@ -681,7 +708,7 @@ const mapLooked = async ({ size, language, theme }) => {
   return window;
 };
 
-Object.assign(tests, looked("the map", mapLooked, MAP_LOOKS), manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, middle, looked }), numberTests({ enter, county, expect, check, shot, place }), orderTests({ enter, county, expect, check, shot, text, looked }), wordTests({ enter, county, expect, check, shot, text, BASE }));
+Object.assign(tests, looked("the map", mapLooked, MAP_LOOKS), manageTests({ enter, county, expect, check, shot, text, open, BASE }), deskTests({ enter, county, expect, check, shot, text, middle, looked }), numberTests({ enter, county, expect, check, shot, place }), orderTests({ enter, county, expect, check, shot, text, looked }), terminalTests({ enter, county, expect, check, shot, text, looked }), wordTests({ enter, county, expect, check, shot, text, BASE }));
 
 // ---- all of them, or those that were asked for ----
 

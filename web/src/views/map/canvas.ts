@@ -7,6 +7,7 @@ import type { Box } from "../../lib/types.ts";
 import type { Basemap } from "./base.tsx";
 import { MoverLayer } from "./movers.ts";
 import type { ListKind } from "./query.ts";
+import type { Shade } from "./shade.ts";
 import { addSymbols, rgb } from "./symbols.ts";
 
 setWorkerUrl(MAPLIBRE_WORKER);
@@ -146,7 +147,7 @@ export class Canvas {
   /** Of when the tiles are that are drawn; undefined = of some time. */
   private drawn: string | null | undefined = null;
   private lists: Record<PointLayer, Found[] | null> = { device: null, alarm: null, case: null };
-  private shade: Map<string, number> = new Map();
+  private shade: Shade = { by: "code", values: new Map() };
   private painted = shownTheme();
   private ground: { map: Basemap; layers: number } | null = null;
   private groundTimer: ReturnType<typeof setTimeout> | undefined;
@@ -352,14 +353,15 @@ export class Canvas {
   }
 
   /** Grid cells by a number: the more, the darker; of none, nothing. */
-  shadeBy(values: Map<string, number>): void {
-    this.shade = values;
+  shadeBy(shade: Shade): void {
+    this.shade = shade;
+    const { by, values } = shade;
     if (!this.map.getLayer("shade")) return;
     const most = Math.max(1, ...values.values());
     const [red, green, blue] = rgb("shade").map((part) => part * 255);
     const pairs = [...values].filter(([, value]) => value > 0).flatMap(([code, value]) => [code, `rgba(${red},${green},${blue},${(0.12 + 0.5 * Math.sqrt(value / most)).toFixed(2)})`]);
     this.map.setLayoutProperty("shade", "visibility", pairs.length === 0 ? "none" : "visible");
-    if (pairs.length > 0) this.map.setPaintProperty("shade", "fill-color", ["match", ["get", "code"], ...pairs, "rgba(0,0,0,0)"] as unknown as ExpressionSpecification);
+    if (pairs.length > 0) this.map.setPaintProperty("shade", "fill-color", ["match", ["get", by], ...pairs, "rgba(0,0,0,0)"] as unknown as ExpressionSpecification);
   }
 
   /** Shows these instead of the tiles' points; null = the tiles' again. */

@@ -10,7 +10,7 @@ import { Filters } from "../../part/filters.tsx";
 import { BaseSwitch, type Basemap } from "./base.tsx";
 import { GAP_MS } from "./movers.ts";
 import { SHADES, STATES, type MapQuery } from "./query.ts";
-import { useShadeValues } from "./shade.ts";
+import { isShade, useShadeValues } from "./shade.ts";
 import { Symbol } from "./symbol.tsx";
 import type { SymbolName } from "./symbols.ts";
 import { t } from "./words.ts";
@@ -151,10 +151,21 @@ function Unplaced(): JSX.Element | null {
   );
 }
 
-const SHADE_WORDS = { "": "shadeNone", open: "shadeOpen", overdue: "shadeOverdue", month: "shadeMonth" } as const;
+const SHADE_WORDS = { "": "shadeNone", open: "shadeOpen", overdue: "shadeOverdue", month: "shadeMonth", alarms: "shadeAlarms", score: "shadeScore", rounds: "shadeRounds" } as const;
+
+function ShadeLegend({ query }: { query: MapQuery }): JSX.Element | null {
+  const { values, of } = useShadeValues(query);
+  if (!isShade(query.shade) || (values.size === 0 && of === undefined)) return null;
+  const all = [...values.values()];
+  const words = of !== undefined ? t("shadeCovered", number(values.size), number(of)) : query.shade === "score" ? t("shadeScored", number(100 - Math.max(...all), 1), number(100 - Math.min(...all), 1)) : t("shadeLegend", number(Math.max(...all)));
+  return (
+    <p class="shade-legend">
+      <span aria-hidden="true" class="shade-bar" /> {words}
+    </p>
+  );
+}
 
 export function Layers({ query, bases }: { query: MapQuery; bases: Basemap[] }): JSX.Element {
-  const most = Math.max(0, ...useShadeValues(query).values());
   return (
     <>
       <Subsystems query={query} />
@@ -171,14 +182,10 @@ export function Layers({ query, bases }: { query: MapQuery; bases: Basemap[] }):
       <Filters
         clear={false}
         filters={[
-          { key: "shade", title: t("shade"), kind: "choice", none: t("shadeNone"), choices: SHADES.filter((shade) => shade !== "").map((shade) => ({ value: shade, title: t(SHADE_WORDS[shade]) })) },
+          { key: "shade", title: t("shade"), kind: "choice", none: t("shadeNone"), choices: SHADES.filter(isShade).map((shade) => ({ value: shade, title: t(SHADE_WORDS[shade]) })) },
         ]}
       />
-      {query.shade !== "" && most > 0 && (
-        <p class="shade-legend">
-          <span aria-hidden="true" class="shade-bar" /> {t("shadeLegend", number(most))}
-        </p>
-      )}
+      <ShadeLegend query={query} />
       <Switches query={query} />
       <BaseSwitch query={query} all={bases} />
       <Legend />

@@ -4,7 +4,7 @@ import { route } from "../../lib/router.ts";
 
 export const STATES = ["online", "offline", "never", "away", "alarm"] as const;
 export const BASE_NONE = "none";
-export const SHADES = ["", "open", "overdue", "month"] as const;
+export const SHADES = ["", "open", "overdue", "month", "alarms", "score", "rounds"] as const;
 export const LISTS = ["device", "alarm", "case"] as const;
 export type ListKind = (typeof LISTS)[number];
 

@@ -63,6 +63,11 @@ interface Order {
 interface Sum {
   department: string | null;
   department_zh: string | null;
+  person: number | null;
+  person_code: string | null;
+  person_name: string | null;
+  role: string | null;
+  month: string | null;
   subsystem: string;
   due: number;
   finished: number;
@@ -182,7 +187,7 @@ function Process(): JSX.Element {
   const filters: Filter[] = [...units(), { key: "status", title: t("status"), kind: "choice", choices: ORDER_STATUSES.map((one) => ({ value: one, title: orderStatus(one) })) }, { key: "is", title: t("counts"), kind: "choice", choices: COUNTS.map((one) => ({ value: one, title: t(COUNT_WORDS[one]) })) }, ...times()];
   const { parameters } = route.value;
   // Of a number that was clicked: - is work that has none.
-  const own: Record<string, string> = Object.fromEntries(["unit", "standard"].filter((key) => parameters[key] !== undefined).map((key) => [key, parameters[key]!]));
+  const own: Record<string, string> = Object.fromEntries(["unit", "standard", "person", "role"].filter((key) => parameters[key] !== undefined).map((key) => [key, parameters[key]!]));
   const list = usePages<Order>("work", "work", { ...own, ...filtered(filters), ...period(), ...atMoment() });
   return (
     <>
@@ -191,7 +196,9 @@ function Process(): JSX.Element {
         <p class="row">
           {own["unit"] !== undefined && <span>{own["unit"] === "-" ? t("noUnit") : departmentName(own["unit"])}</span>}
           {own["standard"] !== undefined && <span>{own["standard"] === "-" ? t("noStandard") : own["standard"]}</span>}
-          <button type="button" onClick={() => setParameters({ unit: null, standard: null })}>
+          {own["person"] !== undefined && <span>{own["person"] === "0" ? t("nobody") : (list.rows[0]?.person?.name ?? list.rows[0]?.person?.code ?? own["person"])}</span>}
+          {own["role"] !== undefined && <span>{own["role"] === "-" ? t("noRole") : own["role"]}</span>}
+          <button type="button" onClick={() => setParameters({ unit: null, standard: null, person: null, role: null })}>
             {t("notOnly")}
           </button>
         </p>
@@ -257,20 +264,38 @@ function Standards(): JSX.Element {
   );
 }
 
+/** What performance is told by: the column's name, what a row is called, what its list is asked with. */
+const BY = {
+  unit: { title: "byUnit", name: (row: Sum) => row.department_zh ?? t("noUnit"), where: (row: Sum) => ({ unit: row.department ?? "-" }) },
+  role: { title: "byRole", name: (row: Sum) => (row.role === "-" ? t("noRole") : row.role), where: (row: Sum) => ({ role: row.role }) },
+  person: { title: "byPerson", name: (row: Sum) => (row.person === null ? t("nobody") : (row.person_name ?? row.person_code)), where: (row: Sum) => ({ person: String(row.person ?? 0) }) },
+  month: { title: "byMonth", name: (row: Sum) => row.month, where: (row: Sum) => monthWithin(row.month!) },
+} as const;
+
+/** The part of a month that is within what was asked for. */
+function monthWithin(month: string): Record<string, string> {
+  const { from = "", to = "" } = period();
+  const first = `${month}-01`;
+  const [year, number] = month.split("-").map(Number) as [number, number];
+  const next = number === 12 ? `${year + 1}-01-01` : `${year}-${String(number + 1).padStart(2, "0")}-01`;
+  return { from: from > first ? from : first, to: to !== "" && to < next ? to : next };
+}
+
 function Performance(): JSX.Element {
-  const asked = useAsk<{ summary: Sum[] }>("work/summary", { ...filtered(units()), ...period(), ...atMoment() }, moment() === null ? 60 : 0);
+  const by = (Object.keys(BY) as (keyof typeof BY)[]).find((one) => one === route.value.parameters["by"]) ?? "unit";
+  const asked = useAsk<{ summary: Sum[] }>("work/summary", { by, ...filtered(units()), ...period(), ...atMoment() }, moment() === null ? 60 : 0);
   if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
-  const of = (row: Sum, what: Record<string, string>, value: number, name: string) => opens(value, { subsystem: row.subsystem, unit: row.department ?? "-", ...what }, name);
+  const of = (row: Sum, what: Record<string, string>, value: number, name: string) => opens(value, { ...filtered(units()), subsystem: row.subsystem, ...BY[by].where(row), ...what }, name);
   return (
     <>
-      <Filters filters={[...units(), ...times()]} />
+      <Filters filters={[{ key: "by", title: t("by"), kind: "choice", none: t("byUnit"), choices: (["role", "person", "month"] as const).map((one) => ({ value: one, title: t(BY[one].title) })) }, ...units(), ...times()]} />
       {asked.problem && <Failed problem={asked.problem} retry={asked.reload} />}
       <Table
         label={t("performance")}
         rows={asked.data.summary}
-        rowKey={(row) => `${row.department ?? ""} ${row.subsystem}`}
+        rowKey={(row) => `${row.department ?? ""} ${row.person ?? ""} ${row.role ?? ""} ${row.month ?? ""} ${row.subsystem}`}
         columns={[
-          { key: "department", title: t("department"), cell: (row) => row.department_zh ?? "–" },
+          { key: "by", title: t(BY[by].title), cell: (row) => BY[by].name(row) },
           { key: "subsystem", title: t("subsystem"), cell: (row) => subsystemName(row.subsystem) },
           { key: "due", title: t("due"), numeric: true, cell: (row) => of(row, { is: "due" }, row.due, t("due")) },
           { key: "finished", title: t("finished"), numeric: true, cell: (row) => of(row, { status: "finished" }, row.finished, t("finished")) },
