@@ -474,6 +474,22 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
       return window;
     },
 
+    "the wall's scenes change by the clock, and an urgent alarm brings the county up": async () => {
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      await page.clock.install();
+      await page.evaluate(() => (location.hash = "#/wall"));
+      await page.waitForSelector(".wall-values");
+      const scene = () => page.locator(".wall [aria-current]").first().innerText();
+      const first = await scene();
+      await page.clock.fastForward(65_000);
+      await page.waitForFunction((before) => document.querySelector(".wall [aria-current]")?.innerText !== before, first);
+      await page.waitForFunction(() => document.querySelector(".liveness.live"));
+      await county("alarm_urgent");
+      await page.waitForFunction((before) => document.querySelector(".wall [aria-current]")?.innerText === before, first);
+      return window;
+    },
+
     "the wall greys what is old, and says how old": async () => {
       const window = await enter({ ...CENTRE, size: "wall", forgiven: ["net::", "503", "Failed to fetch"] }, "#/wall");
       const { page } = window;

@@ -84,6 +84,24 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
       return window;
     },
 
+    "why a score is what it is, on the map too: its cases, as many as the figure says": async () => {
+      await county("blamed");
+      const window = await enter(CENTRE, "#/map?list=none");
+      const { page } = window;
+      const month = await page.evaluate(() => document.querySelector(".clock").innerText.slice(0, 7));
+      await page.evaluate((wanted) => (location.hash = wanted), `#/scores/department/huanwei?month=${month}`);
+      await page.waitForSelector(".scores-on-map");
+      const number = Number(await page.evaluate(() => document.querySelector(".scores-on-map").previousElementSibling.dataset.number));
+      const name = await page.getAttribute(".scores-on-map >> nth=0", "title");
+      await page.click(".scores-on-map >> nth=0");
+      await page.waitForFunction((wanted) => new RegExp(`共 ${wanted} 条`).test(document.querySelector(".map-list")?.innerText ?? ""), number);
+      expect((await page.locator(".map-list tbody tr").count()) === number, "the list has others");
+      const chosen = await page.evaluate(() => [...document.querySelectorAll(".filters select")].map((one) => one.selectedOptions[0].textContent).find((one) => /^\d{4}-\d\d /.test(one)));
+      expect(chosen?.slice(8) === name.split("：")[0], `the filter says ${chosen}, the score ${name}`);
+      await shot(page, "map-score");
+      return window;
+    },
+
     "what no map can show: counted on the map, each number opens a list of as many, each of the list its record and its message": async () => {
       await county("misplaced");
       const window = await enter({ ...CENTRE, size: "office" }, "#/map?list=none");

@@ -56,6 +56,41 @@ export function wordTests({ enter, county, expect, check, shot, text, BASE }) {
       return window;
     },
 
+    "a name with markup, quotes, right-to-left letters and emoji is text in every view": async () => {
+      for (const what of ["alarm", "misplaced", "platform_above", "blamed", "orders", "counties", "terminals", "patrol"]) await county(what);
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      const { bad_name: bad, ids } = await county("facts");
+      const named = /(_zh|^name|title|address|text|company|requirement|content|words|example|reason|^said|role|plate|person_name|advice|why|source|evidence|author|first_frame)$/;
+      const spoil = (value, key = "") => {
+        if (Array.isArray(value)) return value.map((one) => spoil(one, key));
+        if (value !== null && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, spoil(one, name)]));
+        return typeof value === "string" && value !== "" && named.test(key) ? bad : value;
+      };
+      await page.route("**/api/v1/**", async (route) => {
+        if (route.request().method() !== "GET" || /stream|tiles/.test(route.request().url())) return route.continue();
+        const response = await route.fetch({ url: route.request().url().replace(new URL(BASE).hostname, "127.0.0.1") });
+        return /json/.test(response.headers()["content-type"] ?? "") && response.ok() ? route.fulfill({ response, json: spoil(await response.json()) }) : route.fulfill({ response });
+      });
+      await page.reload();
+      await page.waitForSelector("main#content");
+      const [number, order, terminal] = await page.evaluate(async () => {
+        const first = async (path, member) => (await (await fetch(`/api/v1/${path}`)).json())[member][0];
+        return [(await first("cases?limit=1", "cases")).case, (await first("orders?limit=1", "orders")).order, (await first("terminals?limit=1", "terminals")).id];
+      });
+      let shown = 0;
+      for (const address of ["map", `map/device/${ids.D1}`, "map?list=alarm", "map?list=case&shade=score", "desk?queue=all", `desk/${number}?queue=all`, "orders", `orders/${order}`, "scores", "scores/compare", "scores/statistics?by=department", "scores/status", "scores/department/huanwei",
+        "work", "work/process", "work/standards", "work/performance?by=person", "terminals", `terminals/${terminal}`, "terminals/callers", "operate", "operate/vendors", "operate/quarantine", "operate/upstream", "operate/users", "operate/rules", "unplaced", "counties", "wall?scene=county", "wall?scene=cases", "wall?scene=work"]) {
+        await page.evaluate((wanted) => (location.hash = `#/${wanted}`), address);
+        await page.waitForTimeout(700);
+        const { made, says } = await page.evaluate((name) => ({ made: document.querySelectorAll("img[src=x], [onerror]").length, says: document.body.innerText.includes(name.slice(0, 20)) }), bad);
+        expect(made === 0, `${address}: a name became markup`);
+        shown += says ? 1 : 0;
+      }
+      expect(shown >= 25, `only ${shown} views have the name`);
+      return window;
+    },
+
     "figures on the wall say of what they are": async () => {
       const window = await enter({ ...CENTRE, size: "wall" }, "#/wall?scene=cases");
       const { page } = window;

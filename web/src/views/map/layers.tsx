@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { useAsk } from "../../lib/api.ts";
-import { severityName } from "../../lib/codes.ts";
+import { coded, severityName } from "../../lib/codes.ts";
 import { departments, subsystemName, subsystems } from "../../lib/county.ts";
 import { number } from "../../lib/format.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
@@ -166,6 +166,7 @@ function ShadeLegend({ query }: { query: MapQuery }): JSX.Element | null {
 }
 
 export function Layers({ query, bases }: { query: MapQuery; bases: Basemap[] }): JSX.Element {
+  const words = useAsk<{ statistics: { statistic: string; name_zh: string }[] }>(query.statistic === "" ? null : "cases/words");
   return (
     <>
       <Subsystems query={query} />
@@ -176,6 +177,7 @@ export function Layers({ query, bases }: { query: MapQuery; bases: Basemap[] }):
           { key: "department", title: t("department"), kind: "choice", choices: departments.value.map(({ code, name_zh }) => ({ value: code, title: name_zh })) },
           // Chosen elsewhere, where vendors are listed; here it is seen and taken away.
           ...(query.vendor === "" ? [] : [{ key: "vendor", title: t("vendor"), kind: "choice" as const, choices: [{ value: query.vendor, title: query.vendor }] }]),
+          ...(query.statistic === "" ? [] : [{ key: "statistic", title: t("statistic"), kind: "choice" as const, none: t("openCases"), choices: [{ value: query.statistic, title: `${query.month} ${coded(query.statistic, words.data?.statistics.find((one) => one.statistic === query.statistic)?.name_zh)}` }] }]),
           { key: "text", title: t("text"), kind: "text" },
         ]}
       />

@@ -15,6 +15,9 @@ export interface MapQuery {
   /** Of devices alone. */
   vendor: string;
   text: string;
+  /** Of cases alone: those that a figure of a month's statistics counts; "" = the open ones. */
+  statistic: string;
+  month: string;
   /** Layers that are switched off. */
   off: string[];
   shade: string;
@@ -65,6 +68,8 @@ export function mapQuery(): MapQuery {
     department: parameters["department"] ?? "",
     vendor: parameters["vendor"] ?? "",
     text: (parameters["text"] ?? "").trim(),
+    statistic: parameters["statistic"] ?? "",
+    month: parameters["month"] ?? "",
     off: (parameters["off"] ?? "").split(",").filter((word) => word !== ""),
     shade: oneOf(SHADES, parameters["shade"] as (typeof SHADES)[number] | undefined, ""),
     list: parameters["list"] === "none" ? "" : oneOf(LISTS, parameters["list"] as ListKind | undefined, "device"),
@@ -82,7 +87,7 @@ export function mapQuery(): MapQuery {
 
 /** Whether the filter asks for what tiles do not know: then map and list both show the list. */
 export function isFiltered(query: MapQuery, kind: ListKind): boolean {
-  return query.area !== null || query.subsystem !== "" || query.department !== "" || [...query.text].length >= 2 || (kind === "device" && (query.state !== "" || query.vendor !== ""));
+  return query.area !== null || query.subsystem !== "" || query.department !== "" || [...query.text].length >= 2 || (kind === "device" && (query.state !== "" || query.vendor !== "")) || (kind === "case" && query.statistic !== "");
 }
 
 /** The same filter for a list of the API. */
@@ -96,5 +101,10 @@ export function listParameters(query: MapQuery, kind: ListKind, box: string | nu
   if (query.moment !== null) common["at"] = query.moment;
   if (kind === "device") return { ...common, ...(query.state !== "" && { state: query.state }), ...(query.vendor !== "" && { vendor: query.vendor }) };
   if (kind === "alarm") return { ...common, open: "true" };
+  // A statistic is as of its own moment.
+  if (query.statistic !== "") {
+    const { at: _at, ...now } = common;
+    return { ...now, statistic: query.statistic, month: query.month };
+  }
   return { ...common, is: "open" };
 }

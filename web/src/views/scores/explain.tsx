@@ -50,6 +50,12 @@ function How({ item, month, department, names, values }: HowProperties): JSX.Ele
   const one = (measure: string, value: number | undefined) => (
     <span key={measure}>
       {names(measure.replace(/^-/, ""))} {listed && value !== undefined ? <Figure value={value} statistic={measure.replace(/^-/, "")} month={month} where={filter} label={names(measure)} /> : (value ?? "")}
+      {plain && (value ?? 0) > 0 && (
+        <a class="scores-on-map" href={link("map", { list: "case", statistic: measure.replace(/^-/, ""), month, department, inview: false })} aria-label={t("onMap", names(measure))} title={t("onMap", names(measure))}>
+          {" "}
+          ⌖
+        </a>
+      )}
     </span>
   );
   const several = (measures: string[], whole: number | undefined) =>
