@@ -19,15 +19,21 @@ $$;
 COMMENT ON FUNCTION onemap.terminal_states() IS
     'How a terminal is: as its device; source: a platform that sends for devices of its own (protocol json)';
 
-CREATE OR REPLACE FUNCTION onemap.terminal_key_fits(t onemap.terminal, key text) RETURNS boolean
-LANGUAGE sql STABLE AS $$
-    SELECT CASE key WHEN 'none' THEN t.secret_hash IS NULL AND t.sm4_key IS NULL WHEN 'secret' THEN t.secret_hash IS NOT NULL
-        WHEN 'sm4' THEN t.sm4_key IS NOT NULL WHEN 'next' THEN t.sm4_next IS NOT NULL
-        ELSE t.sm4_key_at < pg_catalog.now() - pg_catalog.make_interval(days => onemap.setting('terminal_key_days')::int) END
+CREATE OR REPLACE FUNCTION onemap.terminal_key_old_at() RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT now() - make_interval(days => onemap.setting('terminal_key_days')::int)
 $$;
-COMMENT ON FUNCTION onemap.terminal_key_fits(onemap.terminal, text) IS
-    'Whether a terminal''s secrets are such: none, secret, sm4, next (a key that it has not used yet), old (see '
-    'terminal_key_warning)';
+COMMENT ON FUNCTION onemap.terminal_key_old_at() IS
+    'SM4 keys from before this moment are to be changed, see terminal_key_warning()';
+
+CREATE OR REPLACE FUNCTION onemap.terminal_commands_waiting() RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_object_agg(w.terminal_id, w.waiting)
+    FROM (SELECT c.terminal_id, count(*) AS waiting FROM onemap.terminal_command c
+          WHERE c.state = 'waiting' AND onemap.terminal_command_stands(c) GROUP BY c.terminal_id) w
+$$;
+COMMENT ON FUNCTION onemap.terminal_commands_waiting() IS
+    'How many commands wait for a terminal, by its id: a few hundred at the most, looked up once for a list';
 
 -- What was refused of it counts until it is heard again.
 CREATE OR REPLACE FUNCTION onemap.http_terminal_found(request jsonb) RETURNS TABLE (id int, protocol text, identity text,
@@ -39,7 +45,8 @@ LANGUAGE sql STABLE AS $$
     SELECT t.id, t.protocol, t.identity, t.subsystem, t.vendor, v.name_zh, d.id, t.device_code, d.name_zh, u.code, u.name_zh,
         z.state, z.name_zh, s.last_seen_at, public.ST_X(coalesce(s.geom, d.geom)), public.ST_Y(coalesce(s.geom, d.geom)),
         nullif(t.dialect, ''), CASE WHEN t.protocol = 'hj212' THEN t.crc END, t.offset_minutes, t.secret_hash IS NOT NULL,
-        t.sm4_key_at, coalesce(onemap.terminal_key_fits(t, 'old'), false), t.sm4_next IS NOT NULL, w.waiting, f.reason, f.name_zh,
+        t.sm4_key_at, coalesce(t.sm4_key_at < (SELECT onemap.terminal_key_old_at()), false),
+        t.sm4_next IS NOT NULL, w.waiting, f.reason, f.name_zh,
         CASE WHEN f.reason IS NOT NULL THEN p.last_at END
     FROM onemap.http_terminal_rows(request) t
     LEFT JOIN onemap.device d ON d.subsystem = t.subsystem AND d.vendor = t.vendor AND d.code = t.device_code
@@ -51,14 +58,15 @@ LANGUAGE sql STABLE AS $$
     LEFT JOIN onemap.terminal_pending p ON p.protocol = t.protocol AND p.identity = t.identity
     LEFT JOIN onemap.terminal_refusals() f ON f.reason = p.reason AND p.reason <> 'not_listed'
         AND p.last_at > coalesce(s.last_seen_at, '-infinity')
-    CROSS JOIN LATERAL (SELECT count(*) AS waiting FROM onemap.terminal_command c
-        WHERE c.terminal_id = t.id AND c.state = 'waiting' AND onemap.terminal_command_stands(c)) w
+    CROSS JOIN LATERAL (SELECT coalesce(((SELECT onemap.terminal_commands_waiting())->>t.id::text)::bigint, 0) AS waiting) w
     WHERE (NOT request ? 'subsystem' OR t.subsystem = request->>'subsystem')
         AND (NOT request ? 'vendor' OR t.vendor = request->>'vendor')
         AND (NOT request ? 'device' OR d.id = (request->>'device')::int)
         AND (NOT request ? 'protocol' OR t.protocol = request->>'protocol')
         AND (NOT request ? 'state' OR z.state = request->>'state')
-        AND (NOT request ? 'key' OR onemap.terminal_key_fits(t, request->>'key'))
+        AND (NOT request ? 'key' OR CASE request->>'key' WHEN 'none' THEN t.secret_hash IS NULL AND t.sm4_key IS NULL
+            WHEN 'secret' THEN t.secret_hash IS NOT NULL WHEN 'sm4' THEN t.sm4_key IS NOT NULL
+            WHEN 'next' THEN t.sm4_next IS NOT NULL ELSE t.sm4_key_at < (SELECT onemap.terminal_key_old_at()) END)
         AND (NOT request ? 'refused' OR (f.reason IS NOT NULL) = (request->>'refused')::boolean)
         AND (NOT request ? 'waiting' OR (w.waiting > 0) = (request->>'waiting')::boolean)
         AND (NOT request ? 'text' OR lower(t.identity || ' ' || t.device_code || ' ' || coalesce(d.name_zh, ''))
@@ -105,14 +113,15 @@ COMMENT ON FUNCTION onemap.http_terminals_csv(jsonb) IS 'GET /api/v1/terminals.c
 
 CREATE OR REPLACE FUNCTION onemap.http_terminal_counts(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-    SELECT json_build_object('total', count(*), 'refused', count(f.refused), 'waiting', count(*) FILTER (WHERE f.waiting > 0),
-        'key_old', count(*) FILTER (WHERE f.key_old),
+    SELECT json_build_object('total', coalesce(sum(c.count), 0), 'refused', coalesce(sum(c.refused), 0),
+        'waiting', coalesce(sum(c.waiting), 0), 'key_old', coalesce(sum(c.key_old), 0),
         'callers', CASE WHEN (SELECT onemap.identity_departments(request)) IS NULL
             THEN (SELECT count(*) FROM onemap.terminal_pending p WHERE p.reason = 'not_listed') END,
-        'counts', (SELECT coalesce(json_agg(to_jsonb(c) ORDER BY c.protocol, c.state), '[]')
-            FROM (SELECT g.protocol, g.state, count(*) AS count FROM onemap.http_terminal_found(request) g
-                  GROUP BY g.protocol, g.state) c))
-    FROM onemap.http_terminal_found(request) f
+        'counts', coalesce(json_agg(json_build_object('protocol', c.protocol, 'state', c.state, 'count', c.count)
+            ORDER BY c.protocol, c.state), '[]'))
+    FROM (SELECT f.protocol, f.state, count(*) AS count, count(f.refused) AS refused,
+              count(*) FILTER (WHERE f.waiting > 0) AS waiting, count(*) FILTER (WHERE f.key_old) AS key_old
+          FROM onemap.http_terminal_found(request) f GROUP BY f.protocol, f.state) c
 $$;
 COMMENT ON FUNCTION onemap.http_terminal_counts(jsonb) IS
     'GET /api/v1/terminals/counts: {total, counts: [{protocol, state, count}], refused, waiting, key_old: those of the list with '

@@ -102,6 +102,25 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
       return window;
     },
 
+    "every list's file has what the list has: cases, work, devices, alarms, terminals": async () => {
+      for (const what of ["alarm", "blamed", "terminals"]) await county(what);
+      const window = await enter(CENTRE, "#/desk");
+      const { page } = window;
+      for (const [address, within] of [["desk?queue=all&state=reported", ".desk-list"], ["work/process?status=finished", ".work"], ["map?subsystem=streetlight&inview=false", ".map-list"], ["map?list=device&subsystem=construction_waste", ".map-list"], ["map?list=alarm&inview=false", ".map-list"], ["map?list=case", ".map-list"], ["terminals?protocol=jt808", ".terminals-list"]]) {
+        await page.evaluate((wanted) => (location.hash = `#/${wanted}`), address);
+        await page.waitForFunction((where) => /共 [1-9]\d* 条/.test(document.querySelector(where)?.innerText ?? "") && document.querySelector(`${where} .download`), within);
+        // What the map shows has come to rest.
+        await page.waitForTimeout(1500);
+        const [counted, lines, workbook] = await page.evaluate(async (where) => {
+          const [book, csv] = [...document.querySelectorAll(`${where} .download a`)].map((one) => one.getAttribute("href"));
+          const table = await (await fetch(csv)).text();
+          return [Number(/共 (\d+) 条/.exec(document.querySelector(where).innerText)[1]), table.trim().split("\r\n").length - 1, (await fetch(book)).status];
+        }, within);
+        expect(counted === lines && workbook === 200, `${address}: the list has ${counted}, its CSV ${lines}, the workbook answers ${workbook}`);
+      }
+      return window;
+    },
+
     "what no map can show: counted on the map, each number opens a list of as many, each of the list its record and its message": async () => {
       await county("misplaced");
       const window = await enter({ ...CENTRE, size: "office" }, "#/map?list=none");

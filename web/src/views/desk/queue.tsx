@@ -11,6 +11,7 @@ import { me } from "../../lib/session.ts";
 import { useStream } from "../../lib/stream.ts";
 import type { Case } from "../../lib/types.ts";
 import { language } from "../../lib/words.ts";
+import { Download } from "../../part/download.tsx";
 import { Filters, type Filter } from "../../part/filters.tsx";
 import { PagedTable, type Column } from "../../part/table.tsx";
 import { Empty } from "../../part/states.tsx";
@@ -232,6 +233,7 @@ export function QueueList({ list, words, open, onOpen }: { list: CaseList; words
       ) : (
         <PagedTable label={t(currentQueue().key)} list={{ ...list, rows: list.ordered }} columns={columns(open !== null)} rowKey={(one) => one.case} current={open} onOpen={onOpen} />
       )}
+      {open === null && list.rows.length > 0 && <Download path="cases" parameters={listParameters(currentQueue())} />}
     </>
   );
 }

@@ -5,12 +5,13 @@ import { coded, severityName, whoName } from "../../lib/codes.ts";
 import { departmentName, kindName, subsystemName } from "../../lib/county.ts";
 import { shortTime } from "../../lib/format.ts";
 import { setParameters, setPath } from "../../lib/router.ts";
-import type { Alarm, Case, Device } from "../../lib/types.ts";
+import type { Alarm, Box, Case, Device } from "../../lib/types.ts";
 import { Ago } from "../../part/ago.tsx";
+import { Download } from "../../part/download.tsx";
 import { PagedTable, type Column } from "../../part/table.tsx";
-import { LISTS, type ListKind, type MapQuery } from "./query.ts";
+import { LISTS, listParameters, type ListKind, type MapQuery } from "./query.ts";
 import { Symbol } from "./symbol.tsx";
-import { keyOf, type Thing } from "./things.ts";
+import { boxText, frameOf, keyOf, SOURCES, type Thing } from "./things.ts";
 import { t } from "./words.ts";
 
 const deviceColumns = (): Column<Device>[] => [
@@ -56,8 +57,9 @@ const caseColumns = (): Column<Case>[] => [
 const COLUMNS: Record<ListKind, () => Column<never>[]> = { device: deviceColumns, alarm: alarmColumns, case: caseColumns };
 const TABS = { device: "devices", alarm: "alarms", case: "cases" } as const;
 
-export function List({ query, list, canView }: { query: MapQuery; list: Paged<Thing>; canView: boolean }): JSX.Element {
+export function List({ query, list, canView, box }: { query: MapQuery; list: Paged<Thing>; canView: boolean; box: Box | null }): JSX.Element {
   const kind = query.list;
+  const frame = frameOf(query, box);
   return (
     <section class="map-list" aria-label={t("list")}>
       <div class="row map-list-head">
@@ -76,6 +78,8 @@ export function List({ query, list, canView }: { query: MapQuery; list: Paged<Th
             <input type="checkbox" checked onChange={() => setParameters({ placed: null })} /> {t("placed")}
           </label>
         )}
+        {/* Files of devices are of now alone. */}
+        {kind !== "" && !(kind === "device" && query.moment !== null) && <Download path={SOURCES[kind].path} parameters={listParameters(query, kind, frame === null ? null : boxText(frame))} bounded={kind !== "device"} />}
         <button type="button" class="plain" onClick={() => setParameters({ list: kind === "" ? null : "none" })}>
           {t(kind === "" ? "showList" : "hideList")}
         </button>

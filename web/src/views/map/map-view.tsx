@@ -193,7 +193,7 @@ export default function MapView(): JSX.Element {
         {canvas && <Area query={query} canvas={canvas} found={found} />}
         <TimeBar over ready={() => canvas === null || canvas.map.areTilesLoaded()} />
       </section>
-      <List query={query} list={list} canView={webgl} />
+      <List query={listed} list={list} canView={webgl} box={box} />
       {query.open && <Panel key={`${query.open.kind}/${query.open.id}`} query={query} onPlace={(lon, lat) => canvas?.choose(lon, lat)} onGo={(lon, lat) => canvas?.goTo(lon, lat)} />}
     </div>
   );

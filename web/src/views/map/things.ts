@@ -59,9 +59,12 @@ export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn:
   return { rows: filtered ? (state.rows ?? []) : null, there: target !== null && state.of === target, whole: state.whole, problem: state.problem };
 }
 
+/** What the list of a kind is asked with; within the frame, if it has one. */
+export const frameOf = (query: MapQuery, box: Box | null): Box | null => (query.inView ? box : query.placed ? WORLD : null);
+
 /** The list of the kind that is open. `found` is what useFound has of it. */
 export function useList(kind: ListKind | "", query: MapQuery, box: Box | null, found: ReturnType<typeof useFound> | null, again: () => void): Paged<Thing> {
-  const frame = query.inView ? box : query.placed ? WORLD : null;
+  const frame = frameOf(query, box);
   const narrowed = found !== null && found.rows !== null;
   const asked = kind === "" || narrowed || (query.inView && box === null) ? null : kind;
   const { path, member } = SOURCES[asked ?? "device"];

@@ -8,6 +8,7 @@ import { dateTimeSeconds, number } from "../../lib/format.ts";
 import { link, route, setPath } from "../../lib/router.ts";
 import { isLeft, useStream } from "../../lib/stream.ts";
 import { Ago } from "../../part/ago.tsx";
+import { Download } from "../../part/download.tsx";
 import { Filters, filtered, type Filter } from "../../part/filters.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { PagedTable, Table, type Column } from "../../part/table.tsx";
@@ -150,7 +151,9 @@ function Callers(): JSX.Element {
 
 function List(): JSX.Element {
   const chosen = filters();
-  const where = filtered(chosen);
+  const { text = "", ...others } = filtered(chosen);
+  // The hub looks for no less than two characters.
+  const where = { ...others, ...([...text].length >= 2 && { text }) };
   const counts = useAsk<Counts>("terminals/counts", {}, COUNTS_S);
   // Of a number that was clicked elsewhere.
   const { vendor, device } = route.value.parameters;
@@ -191,12 +194,7 @@ function List(): JSX.Element {
         <div class="terminals-list">
           <div class="row terminals-head">
             <Filters filters={chosen} />
-            <a href={address("terminals.xlsx", { ...asked, limit: 100_000 })} download="terminals.xlsx">
-              {t("download")} (XLSX)
-            </a>
-            <a href={address("terminals.csv", { ...asked, limit: 100_000, bom: true })} download="terminals.csv">
-              CSV
-            </a>
+            <Download path="terminals" parameters={asked} />
           </div>
           {(vendor !== undefined || device !== undefined) && (
             <p class="row">

@@ -8,6 +8,7 @@ import { ago, clock, date, duration, number, share, shortTime } from "../../lib/
 import { atMoment, linkMoment, moment, momentMs } from "../../lib/moment.ts";
 import { link, route, setParameters } from "../../lib/router.ts";
 import { useStream } from "../../lib/stream.ts";
+import { Download } from "../../part/download.tsx";
 import { Filters, filtered, type Filter } from "../../part/filters.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { PagedTable, Table, type Column } from "../../part/table.tsx";
@@ -188,7 +189,8 @@ function Process(): JSX.Element {
   const { parameters } = route.value;
   // Of a number that was clicked: - is work that has none.
   const own: Record<string, string> = Object.fromEntries(["unit", "standard", "person", "role"].filter((key) => parameters[key] !== undefined).map((key) => [key, parameters[key]!]));
-  const list = usePages<Order>("work", "work", { ...own, ...filtered(filters), ...period(), ...atMoment() });
+  const asked = { ...own, ...filtered(filters), ...period(), ...atMoment() };
+  const list = usePages<Order>("work", "work", asked);
   return (
     <>
       <Filters filters={filters} />
@@ -218,6 +220,7 @@ function Process(): JSX.Element {
           { key: "late", title: t("endedLate"), cell: (one) => lateness(one) },
         ]}
       />
+      {list.rows.length > 0 && <Download path="work" parameters={asked} />}
     </>
   );
 }
