@@ -97,6 +97,7 @@ COMMENT ON FUNCTION onemap.http_terminals(jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_terminals_csv(request jsonb) RETURNS TABLE (body text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE asked jsonb := onemap.http_csv_asked(request); lines bigint;
 BEGIN
     PERFORM onemap.http_check(request), onemap.http_device_check(request);
     RETURN QUERY SELECT onemap.http_csv_head(request, '编号', '协议', '标识', '子系统', '厂商', '厂商名称', '设备编号', '设备代码',
@@ -107,7 +108,9 @@ BEGIN
             f.lat::text, f.dialect, f.crc, f.offset_minutes::text, CASE WHEN f.secret THEN '有' ELSE '无' END,
             onemap.county_time(f.key_since), CASE WHEN f.key_old THEN '是' END, f.waiting::text, f.refused_zh,
             onemap.county_time(f.refused_at))
-        FROM onemap.http_terminal_found(request) f ORDER BY f.id LIMIT (request->>'limit')::int;
+        FROM onemap.http_terminal_found(request) f ORDER BY f.id LIMIT (asked->>'limit')::int;
+    GET DIAGNOSTICS lines = ROW_COUNT;
+    PERFORM onemap.http_csv_end(asked, lines);
 END $$;
 COMMENT ON FUNCTION onemap.http_terminals_csv(jsonb) IS 'GET /api/v1/terminals.csv: the same list line by line';
 
