@@ -36,7 +36,7 @@ WHERE r.subsystem = 'dust' AND r.key = 'device_offline';
 SELECT is(onemap.alarm_rule_change(
         '{"subsystem": "dust", "rule": "pm25_high", "threshold": 120, "source": "x", "category_code": null}') - 'name',
     '{"subsystem": "dust", "rule": "pm25_high", "limit": "above 120, for 60 s, 22:00 to 06:00", "limit_zh": "高于 120，持续 60 秒，22:00 至 06:00", "severity": "info",
-    "category": null, "enabled": true, "source": "x"}', 'a new threshold alone is where it ends, too');
+    "category": null, "enabled": true, "source": "x", "source_zh": "x"}', 'a new threshold alone is where it ends, too');
 SELECT is((SELECT count(*)::int FROM onemap.alarm_rule_list_table('{"edited": true}')), 1, 'the county''s own');
 SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'rule', 'pm25_high', 'as JSON, too');
 SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'unit', 'ug/m3', 'with the limit''s unit');
