@@ -52,8 +52,11 @@ function Person(): JSX.Element {
 
 function Header({ shown }: { shown: View | undefined }): JSX.Element {
   const bar = useRef<HTMLElement>(null);
-  // Where the bar is wider than the screen, it shows where one is.
-  useEffect(() => bar.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }), [shown, language.value]);
+  // Where the bar is wider than the screen, it shows where one is. Not by scrollIntoView(), behind which Tab would go on.
+  useEffect(() => {
+    const here = bar.current?.querySelector<HTMLElement>("[aria-current]");
+    if (bar.current && here) bar.current.scrollLeft += here.getBoundingClientRect().x - bar.current.getBoundingClientRect().x - (bar.current.clientWidth - here.offsetWidth) / 2;
+  }, [shown, language.value]);
   return (
     <header class="header">
       <a class="skip" href="#content" onClick={skip}>

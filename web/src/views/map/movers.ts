@@ -96,6 +96,8 @@ export class MoverLayer {
   /** performance.now() until when something moves. */
   private moving = 0;
   private frame: number | undefined;
+  /** What came while the movers are asked for, of which the answer may not know; null = they are not. */
+  private early: Map<number, LastPlace> | null = null;
   private shown: (id: number) => boolean = () => true;
   private colour: [number, number, number] = [0, 0, 0];
   private ring: [number, number, number] = [1, 1, 1];
@@ -153,6 +155,11 @@ export class MoverLayer {
     this.drawSoon();
   }
 
+  /** They are asked for from now on. */
+  await(): void {
+    this.early = new Map();
+  }
+
   /** Begins anew with these, where they are now. */
   load(movers: LastPlace[]): void {
     this.motions.clear();
@@ -168,11 +175,15 @@ export class MoverLayer {
       this.motions.set(place[0], { id: place[0], fromX: x, fromY: y, toX: x, toY: y, start: 0, lasts: 0, atMs: place[3] ?? 0, slot: -1 });
     }
     this.touch();
+    const { early } = this;
+    this.early = null;
+    for (const [id, lon, lat, atMs] of early?.values() ?? []) this.move(id, lon, lat, atMs!);
   }
 
   /** A new place of one that was loaded; an older one than the last is passed over. */
   move(id: number, lon: number, lat: number, atMs: number): void {
     const motion = this.motions.get(id);
+    this.early?.set(id, [id, lon, lat, atMs]);
     if (motion === undefined || atMs <= motion.atMs) return;
     const now = performance.now();
     const between = atMs - motion.atMs;
