@@ -286,6 +286,7 @@ const tests = {
 
   "what moves moves, and is picked where it is": async () => {
     const lorry = { lon: place.west + place.size / 3 + 0.001, lat: place.south + place.size / 7 };
+    await county("move", { step: 1 }); // it goes as long as it was silent
     const window = await enter({}, `#/map?list=none&${at(lorry, 16)}`);
     const { page } = window;
     await pick(page, ...(await pixelOf(page, lorry, 16, lorry)), "渣土车1号");
