@@ -123,6 +123,12 @@ int holding_put(struct holding *holding, const struct terminal *terminal, const 
     return 0;
 }
 
+void connection_refused(struct connection *connection, const struct terminal *terminal, const char *reason) {
+    (void)connection;
+    REQUIRE(terminal != NULL && (strcmp(reason, "wrong_secret") == 0 || strcmp(reason, "not_logged_in") == 0 ||
+                                 strcmp(reason, "wrong_check_value") == 0));
+}
+
 void upstream_ask_history(struct upstream *upstream, const struct terminal *terminal) {
     (void)upstream;
     REQUIRE(strcmp(terminal->protocol, "hj212") == 0);
