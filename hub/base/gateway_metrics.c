@@ -82,20 +82,20 @@ static void put_ages(struct buffer *text) {
     }
 }
 
-static void put_pending(struct buffer *text) {
-    put_head(text, "cityhub_gateways_terminals_pending", "Terminals that called the gateway and were refused.",
-             "gauge");
-    for (size_t i = 0; i < gateway_count; i++) {
-        buffer_format(text, "cityhub_gateways_terminals_pending{gateway=\"%s\"} %lld\n", gateways[i].name,
-                      (long long)gateways[i].pending);
-    }
+static int64_t pending_of(const struct gateway_metrics *gateway) {
+    return gateway->pending;
 }
 
-static void put_waiting(struct buffer *text) {
-    put_head(text, "cityhub_gateways_waiting", "Messages of the gateway that wait for the hub's receipt.", "gauge");
+static int64_t waiting_of(const struct gateway_metrics *gateway) {
+    return gateway->waiting;
+}
+
+/* One gauge of each gateway. */
+static void put_gauge(struct buffer *text, const char *name, const char *help,
+                      int64_t (*of)(const struct gateway_metrics *)) {
+    put_head(text, name, help, "gauge");
     for (size_t i = 0; i < gateway_count; i++) {
-        buffer_format(text, "cityhub_gateways_waiting{gateway=\"%s\"} %lld\n", gateways[i].name,
-                      (long long)gateways[i].waiting);
+        buffer_format(text, "%s{gateway=\"%s\"} %lld\n", name, gateways[i].name, (long long)of(&gateways[i]));
     }
 }
 
@@ -153,8 +153,9 @@ void gateway_metrics_text(struct buffer *text) {
         return;
     }
     put_ages(text);
-    put_pending(text);
-    put_waiting(text);
+    put_gauge(text, "cityhub_gateways_terminals_pending", "Terminals that called the gateway and were refused.",
+              pending_of);
+    put_gauge(text, "cityhub_gateways_waiting", "Messages of the gateway that wait for the hub's receipt.", waiting_of);
     put_connections(text);
     put_frames(text);
     put_pushes(text);
