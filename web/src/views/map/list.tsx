@@ -79,7 +79,7 @@ export function List({ query, list, canView, box }: { query: MapQuery; list: Pag
           </label>
         )}
         {/* Files of devices are of now alone. */}
-        {kind !== "" && !(kind === "device" && query.moment !== null) && <Download path={SOURCES[kind].path} parameters={listParameters(query, kind, frame === null ? null : boxText(frame))} bounded={kind !== "device"} />}
+        {kind !== "" && !(kind === "device" && query.moment !== null) && <Download path={SOURCES[kind].path} parameters={listParameters(query, kind, frame === null ? null : boxText(frame))} />}
         <button type="button" class="plain" onClick={() => setParameters({ list: kind === "" ? null : "none" })}>
           {t(kind === "" ? "showList" : "hideList")}
         </button>

@@ -51,7 +51,7 @@ export function useLive(canvas: Canvas | null, movers: MoverLayer, past: boolean
       }
       leaving.current?.abort();
       leaving.current = new AbortController();
-      movers.await();
+      movers.expect();
       get<{ movers: LastPlace[] }>("map/movers", {}, leaving.current.signal).then(
         (places) => movers.load(places.movers),
         () => undefined, // the stream says that nothing is live; with the next snapshot it is tried again

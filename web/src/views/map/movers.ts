@@ -156,7 +156,7 @@ export class MoverLayer {
   }
 
   /** They are asked for from now on. */
-  await(): void {
+  expect(): void {
     this.early = new Map();
   }
 

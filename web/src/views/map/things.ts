@@ -59,7 +59,7 @@ export function useFound(kind: ListKind, query: MapQuery, wanted: boolean, turn:
   return { rows: filtered ? (state.rows ?? []) : null, there: target !== null && state.of === target, whole: state.whole, problem: state.problem };
 }
 
-/** What the list of a kind is asked with; within the frame, if it has one. */
+/** What lists lie within; null = they may lie anywhere. */
 export const frameOf = (query: MapQuery, box: Box | null): Box | null => (query.inView ? box : query.placed ? WORLD : null);
 
 /** The list of the kind that is open. `found` is what useFound has of it. */
