@@ -156,8 +156,8 @@ export default function MapView(): JSX.Element {
     useEffect(() => {
       canvas?.list(kind, rows === null ? null : placed(rows, past ? new Set() : mobile));
       if (kind !== "device") return;
-      const ids = rows === null ? null : new Set(rows.map((thing) => ("id" in thing ? thing.id : 0)));
-      movers.filter((id) => ids === null || ids.has(id));
+      const ids = rows && new Set(rows.map((thing) => ("id" in thing ? thing.id : 0)));
+      movers.filter(ids && ((id) => ids.has(id)));
     }, [canvas, rows, mobile, past]);
   }
   useEffect(() => canvas?.paint(), [canvas, theme.value]);

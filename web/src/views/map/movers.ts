@@ -73,7 +73,6 @@ function compile(gl: WebGL2RenderingContext, kind: number, source: string): WebG
   const shader = gl.createShader(kind)!;
   gl.shaderSource(shader, source);
   gl.compileShader(shader);
-  if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(gl.getShaderInfoLog(shader) ?? "shader");
   return shader;
 }
 
@@ -85,7 +84,8 @@ export class MoverLayer {
   private gl: WebGL2RenderingContext | null = null;
   /** null = there is none yet, or it was lost. */
   private program: WebGLProgram | null = null;
-  private uniforms: Partial<Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>> = {};
+  /** null = the program is being made, by the graphics card, for which nobody waits before there is something to draw. */
+  private uniforms: Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null> | null = null;
   private data = new Float32Array(0);
   /** All floats are relative to it: 32 bits of the world would be 2 m. */
   private origin: [number, number] = [0, 0];
@@ -93,12 +93,14 @@ export class MoverLayer {
   /** What of the data the graphics card does not have yet: slots from `from` to before `to`. Beside `changed`: then it has nothing. */
   private from = Infinity;
   private to = 0;
+  /** Where the map was when they were drawn. */
+  private view = "";
   /** performance.now() until when something moves. */
   private moving = 0;
   private frame: number | undefined;
   /** What came while the movers are asked for, of which the answer may not know; null = they are not. */
   private early: Map<number, LastPlace> | null = null;
-  private shown: (id: number) => boolean = () => true;
+  private shown: ((id: number) => boolean) | null = null;
   private colour: [number, number, number] = [0, 0, 0];
   private ring: [number, number, number] = [1, 1, 1];
   private fading: ReturnType<typeof setTimeout> | undefined;
@@ -124,6 +126,7 @@ export class MoverLayer {
   detach(): void {
     this.map?.off("render", this.draw);
     this.map = undefined;
+    this.view = "";
     this.canvas.remove();
     clearTimeout(this.fading);
     this.fading = undefined;
@@ -131,15 +134,18 @@ export class MoverLayer {
     this.frame = undefined;
   }
 
-  private make(gl: WebGL2RenderingContext): WebGLProgram {
-    const program = gl.createProgram()!;
+  /** A context with a program in the making; null = there is none. */
+  private make(): WebGL2RenderingContext | null {
+    const gl = (this.gl ??= this.canvas.getContext("webgl2", { antialias: false, depth: false }));
+    if (gl === null || gl.isContextLost()) return null;
+    if (this.program !== null) return gl;
+    const program = (this.program = gl.createProgram()!);
+    this.uniforms = null;
     gl.attachShader(program, compile(gl, gl.VERTEX_SHADER, VERTEX));
     gl.attachShader(program, compile(gl, gl.FRAGMENT_SHADER, FRAGMENT));
     gl.bindAttribLocation(program, 0, "a_places");
     gl.bindAttribLocation(program, 1, "a_times");
     gl.linkProgram(program);
-    gl.useProgram(program);
-    for (const name of UNIFORMS) this.uniforms[name] = gl.getUniformLocation(program, name);
     gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
     for (const place of [0, 1]) {
       gl.enableVertexAttribArray(place);
@@ -147,7 +153,13 @@ export class MoverLayer {
     }
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-    return program;
+    return gl;
+  }
+
+  private use(gl: WebGL2RenderingContext, program: WebGLProgram): Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null> {
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error(gl.getProgramInfoLog(program) ?? "program");
+    gl.useProgram(program);
+    return Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)])) as Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>;
   }
 
   show(shown: boolean): void {
@@ -174,6 +186,7 @@ export class MoverLayer {
       const y = mercatorY(place[2]);
       this.motions.set(place[0], { id: place[0], fromX: x, fromY: y, toX: x, toY: y, start: 0, lasts: 0, atMs: place[3] ?? 0, slot: -1 });
     }
+    if (first !== undefined) this.make();
     this.touch();
     const { early } = this;
     this.early = null;
@@ -205,7 +218,9 @@ export class MoverLayer {
     if (this.motions.delete(id)) this.touch();
   }
 
-  filter(shown: (id: number) => boolean): void {
+  /** null = all of them. */
+  filter(shown: ((id: number) => boolean) | null): void {
+    if (shown === this.shown) return;
     this.shown = shown;
     this.touch();
   }
@@ -213,7 +228,7 @@ export class MoverLayer {
   colours(colour: [number, number, number], ring: [number, number, number]): void {
     this.colour = colour;
     this.ring = ring;
-    this.touch();
+    this.drawSoon();
   }
 
   /** The nearest one that is shown within so many pixels of a point of the map's canvas. */
@@ -226,7 +241,7 @@ export class MoverLayer {
     let best: number | null = null;
     let nearest = pixels / worldPixels(map);
     for (const motion of this.motions.values()) {
-      if (!this.shown(motion.id)) continue;
+      if (this.shown?.(motion.id) === false) continue;
       const [placeX, placeY] = this.placeOf(motion, now);
       const distance = Math.hypot(placeX - atX, placeY - atY);
       if (distance < nearest) [best, nearest] = [motion.id, distance];
@@ -259,7 +274,7 @@ export class MoverLayer {
     data[at++] = (motion.start - epoch) / 1000;
     data[at++] = motion.lasts / 1000;
     data[at++] = (motion.atMs + GAP_MS - ahead - epoch) / 1000;
-    data[at] = this.shown(motion.id) ? 1 : 0;
+    data[at] = this.shown?.(motion.id) === false ? 0 : 1;
   }
 
   /** All of them after a change of who is there or shown; else those that have moved. */
@@ -302,14 +317,19 @@ export class MoverLayer {
   /** By itself, or as the map is drawn: then in the same frame, so that both go together. */
   private readonly draw = (): void => {
     const { map, canvas, origin } = this;
+    const asked = this.frame !== undefined;
     if (this.frame !== undefined) cancelAnimationFrame(this.frame);
     this.frame = undefined;
     // The first view need not wait for it: nothing is made before something moves.
     if (map === undefined || canvas.hidden || (this.gl === null && this.motions.size === 0)) return;
-    const gl = (this.gl ??= canvas.getContext("webgl2", { antialias: false, depth: false }));
-    if (gl === null || gl.isContextLost()) return;
-    this.program ??= this.make(gl);
+    const gl = this.make();
+    if (gl === null) return;
     const below = map.getCanvas();
+    const [pixels, { lng, lat }] = [worldPixels(map), map.getCenter()];
+    const view = `${lng} ${lat} ${pixels} ${below.width} ${below.height}`;
+    if (!asked && view === this.view) return;
+    this.view = view;
+    const uniforms = (this.uniforms ??= this.use(gl, this.program!));
     if (canvas.width !== below.width || canvas.height !== below.height) {
       [canvas.width, canvas.height] = [below.width, below.height];
       [canvas.style.width, canvas.style.height] = [below.style.width, below.style.height];
@@ -322,14 +342,13 @@ export class MoverLayer {
     }
     if (this.changed || this.to > 0) this.upload(gl);
     const [wide, high] = [below.clientWidth / 2, below.clientHeight / 2];
-    const [pixels, { lng, lat }] = [worldPixels(map), map.getCenter()];
     const [x, y] = [(origin[0] - mercatorX(lng)) * pixels, (origin[1] - mercatorY(lat)) * pixels];
-    gl.uniform2f(this.uniforms.u_origin!, x / wide, -y / high);
-    gl.uniform2f(this.uniforms.u_scale!, pixels / wide, -pixels / high);
-    gl.uniform1f(this.uniforms.u_now!, (now - this.epoch) / 1000);
-    gl.uniform1f(this.uniforms.u_size!, Math.min(18, Math.max(12, 18 + (map.getZoom() - 15) * 3)) * devicePixelRatio);
-    gl.uniform3fv(this.uniforms.u_colour!, this.colour);
-    gl.uniform3fv(this.uniforms.u_ring!, this.ring);
+    gl.uniform2f(uniforms.u_origin, x / wide, -y / high);
+    gl.uniform2f(uniforms.u_scale, pixels / wide, -pixels / high);
+    gl.uniform1f(uniforms.u_now, (now - this.epoch) / 1000);
+    gl.uniform1f(uniforms.u_size, Math.min(18, Math.max(12, 18 + (map.getZoom() - 15) * 3)) * devicePixelRatio);
+    gl.uniform3fv(uniforms.u_colour, this.colour);
+    gl.uniform3fv(uniforms.u_ring, this.ring);
     gl.clear(gl.COLOR_BUFFER_BIT);
     gl.drawArrays(gl.POINTS, 0, this.motions.size);
     if (this.moving > now) this.drawSoon();

@@ -16,8 +16,8 @@ export const SOURCES: Record<ListKind, { path: string; member: string }> = {
 /** More than this a browser's list and map need not hold: the filter is to be narrowed. */
 export const FOUND_MAX = 10_000;
 
-/** What is seen of the list below the map before anybody scrolls, on a large screen too. */
-const FIRST_ROWS = 25;
+/** What is seen of the list below the map before anybody scrolls, and some more: it has a third of the window. */
+const FIRST_ROWS = Math.max(10, Math.ceil(innerHeight / 60));
 
 export const keyOf = (thing: Thing): string => ("case" in thing && "stage" in thing ? thing.case : String(thing.id));
 
