@@ -1,5 +1,5 @@
 /* lane.c: read, commit, acknowledge. What everything rests on: while a batch holds a message that is not committed,
- * may_write is false, so nothing is acknowledged. While the writer has a batch or two, the lane reads on into the next;
+ * may_write is false, so nothing is acknowledged. While the writer has a few batches, the lane reads on into the next;
  * but after ROUND_BATCHES it reads no more until all are committed, as writing acknowledges everything read so far. */
 #include "hub/ingest/lane.h"
 
@@ -21,9 +21,9 @@ enum {
     BATCH_BYTES_MAX = 16 * 1024 * 1024, /* bound of a batch's memory, whatever its number of records */
     DRAIN_QUIET_MS = 10000,             /* so long without a message, and the session holds none */
     NAME_MAX_BYTES = 128,
-    IN_FLIGHT_MAX = 2,         /* one writes while another waits for the disk; more would only crowd out other lanes */
+    IN_FLIGHT_MAX = 3,         /* two write while another waits for the disk; more would only crowd out other lanes */
     SLOTS = IN_FLIGHT_MAX + 1, /* and one fills */
-    ROUND_BATCHES = 8,
+    ROUND_BATCHES = 32,
     HELD_BYTES_MAX = 64 * 1024 * 1024, /* of all lanes together */
 };
 

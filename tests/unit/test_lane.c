@@ -148,23 +148,23 @@ static void test_full(void **state) {
     assert_int_equal(fake_loop_passed(), 0);
 }
 
-/* Two batches are stored side by side while the third fills; then nothing more is read until one is committed. */
+/* Two batches are stored side by side, a third waits for a writer, the fourth fills; then nothing more is read until one is committed. */
 static void test_in_flight(void **state) {
     struct laning *laning = *state;
     laning_ready(laning);
-    laning_send(laning, 0, 20);
-    laning_expect(laning, 12, 0);
+    laning_send(laning, 0, 24);
+    laning_expect(laning, 16, 0);
     assert_true(laning_busy("writer-1") && laning_busy("writer-2"));
     laning_store(laning, "writer-1", ", 4);");
-    laning_expect(laning, 16, 0);
+    laning_expect(laning, 20, 0);
     assert_true(laning_busy("writer-1")); /* with the third */
     laning_store(laning, "writer-2", ", 4);");
-    laning_expect(laning, 20, 0);
-    laning_store(laning, "writer-1", ", 4);");
-    laning_store(laning, "writer-2", ", 4);");
-    laning_expect(laning, 20, 0);
-    laning_store(laning, "writer-1", ", 4);");
-    laning_expect(laning, 20, 20);
+    laning_expect(laning, 24, 0);
+    for (int rest = 0; rest < 4; rest++) {
+        laning_expect(laning, 24, 0);
+        laning_store(laning, rest % 2 == 0 ? "writer-1" : "writer-2", ", 4);");
+    }
+    laning_expect(laning, 24, 24);
 }
 
 /* Whichever of two batches is committed first, nothing is written before both are; then all in one go. */
@@ -204,21 +204,17 @@ static void test_failing_batch(void **state) {
     laning_expect(laning, 8, 8);
 }
 
-/* There is always something uncommitted, as messages come without end: after eight batches the lane reads no more until
+/* There is always something uncommitted, as messages come without end: after 32 batches the lane reads no more until
  * all are committed and acknowledged. */
 static void test_round(void **state) {
     struct laning *laning = *state;
     laning_ready(laning);
-    laning_send(laning, 0, 60);
-    for (int batch = 0; batch < 6; batch++) {
-        laning_expect(laning, 4 * (batch + 3), 0);
+    laning_send(laning, 0, 160);
+    for (int batch = 0; batch < 32; batch++) {
+        laning_expect(laning, batch < 28 ? 4 * (batch + 4) : 128, 0);
         laning_store(laning, batch % 2 == 0 ? "writer-1" : "writer-2", ", 4);");
     }
-    laning_expect(laning, 32, 0); /* eight batches, six of them committed */
-    laning_store(laning, "writer-1", ", 4);");
-    laning_expect(laning, 32, 0);
-    laning_store(laning, "writer-2", ", 4);");
-    laning_expect(laning, 44, 32); /* and the next round has begun */
+    laning_expect(laning, 144, 128); /* and the next round has begun */
 }
 
 /* ---- order ---- */
