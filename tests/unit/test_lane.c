@@ -148,7 +148,8 @@ static void test_full(void **state) {
     assert_int_equal(fake_loop_passed(), 0);
 }
 
-/* Two batches are stored side by side, a third waits for a writer, the fourth fills; then nothing more is read until one is committed. */
+/* Two batches are stored side by side, a third waits for a writer, the fourth fills; then nothing more is read until
+ * one is committed. */
 static void test_in_flight(void **state) {
     struct laning *laning = *state;
     laning_ready(laning);
