@@ -8,9 +8,11 @@ INSERT INTO onemap.alarm_end (reason, zh) VALUES
 ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.alarm_end_zh(reason text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT e.zh FROM onemap.alarm_end e WHERE e.reason = $1), $1)
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce((SELECT e.zh FROM onemap.alarm_end e WHERE e.reason = $1), $1));
+END $$;
 COMMENT ON FUNCTION onemap.alarm_end_zh(text) IS 'Why an alarm ended, in Chinese; what nobody has put into words stays as it is';
 GRANT EXECUTE ON FUNCTION onemap.alarm_end_zh(text) TO cityhub_hub;
 
@@ -51,9 +53,11 @@ CREATE OR REPLACE TRIGGER alarm_rule_retire AFTER UPDATE ON onemap.alarm_rule
 INSERT INTO onemap.alarm_source (source, zh) VALUES ('assumed', '假定') ON CONFLICT (source) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.alarm_source_zh(source text) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT coalesce((SELECT w.zh FROM onemap.alarm_source w WHERE w.source = $1), $1)
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT coalesce((SELECT w.zh FROM onemap.alarm_source w WHERE w.source = $1), $1));
+END $$;
 COMMENT ON FUNCTION onemap.alarm_source_zh(text) IS
     'Where a limit comes from, in Chinese; what nobody has put into words stays as it is';
 GRANT EXECUTE ON FUNCTION onemap.alarm_source_zh(text) TO cityhub_hub, cityhub_read;

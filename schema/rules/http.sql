@@ -91,10 +91,12 @@ END $$;
 COMMENT ON FUNCTION onemap.http_vendor_check(jsonb) IS
     'Refuses (CH013) a request that names a vendor that is not there; who sees a part is not told what else there is';
 
+-- In plpgsql, which keeps its plan: the body of a function in sql that cannot be written into the statement is planned anew each time.
 CREATE OR REPLACE FUNCTION onemap.vendor_name(of_subsystem text, of_vendor text, moment timestamptz) RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT nullif(v.name_zh, '') FROM onemap.vendor_as_of(moment) v WHERE v.subsystem = of_subsystem AND v.vendor = of_vendor
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN (SELECT nullif(v.name_zh, '') FROM onemap.vendor_as_of(moment) v WHERE v.subsystem = of_subsystem AND v.vendor = of_vendor);
+END $$;
 COMMENT ON FUNCTION onemap.vendor_name(text, text, timestamptz) IS
     'What a vendor of a subsystem is called, at a moment (NULL: now); NULL: nobody gave it a name';
 
@@ -110,10 +112,11 @@ COMMENT ON FUNCTION onemap.http_there_check(jsonb, text, boolean, text) IS
     'Refuses (CH013) a request whose parameter names what is not there; who sees a part is not told what else there is';
 
 CREATE OR REPLACE FUNCTION onemap.http_device_check(request jsonb) RETURNS void
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT onemap.http_there_check(request, 'device', EXISTS (SELECT FROM onemap.device d WHERE d.id = (request->>'device')::int),
-        '设备编号见 /api/v1/devices。')
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM onemap.http_there_check(request, 'device', EXISTS (SELECT FROM onemap.device d WHERE d.id = (request->>'device')::int),
+        '设备编号见 /api/v1/devices。');
+END $$;
 COMMENT ON FUNCTION onemap.http_device_check(jsonb) IS 'Refuses (CH013) a request that names a device by a number that is none';
 
 CREATE OR REPLACE FUNCTION onemap.http_period_check(request jsonb) RETURNS void
@@ -265,16 +268,18 @@ COMMENT ON FUNCTION onemap.http_department_codes(jsonb) IS
     'identity_departments() by code, for journals and scores, which name departments so; NULL: all';
 
 CREATE OR REPLACE FUNCTION onemap.http_subsystem(subsystem text) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT json_build_object('key', s.key, 'name_zh', s.name_zh,
-        'kinds', (SELECT coalesce(json_agg(json_build_object('key', k.key, 'name_zh', k.name_zh, 'mobile', k.mobile)
-                      ORDER BY k.key), '[]')
-                  FROM onemap.device_kind k WHERE k.subsystem = s.key),
-        'metrics', (SELECT coalesce(json_agg(json_build_object('key', m.key, 'name_zh', m.name_zh, 'unit', m.unit,
-                        'kind', m.kind, 'minimum', m.min_value, 'maximum', m.max_value) ORDER BY m.ordinal), '[]')
-                    FROM onemap.metric m WHERE m.subsystem = s.key))
-    FROM onemap.subsystem s WHERE s.key = $1
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT json_build_object('key', s.key, 'name_zh', s.name_zh,
+            'kinds', (SELECT coalesce(json_agg(json_build_object('key', k.key, 'name_zh', k.name_zh, 'mobile', k.mobile)
+                          ORDER BY k.key), '[]')
+                      FROM onemap.device_kind k WHERE k.subsystem = s.key),
+            'metrics', (SELECT coalesce(json_agg(json_build_object('key', m.key, 'name_zh', m.name_zh, 'unit', m.unit,
+                            'kind', m.kind, 'minimum', m.min_value, 'maximum', m.max_value) ORDER BY m.ordinal), '[]')
+                        FROM onemap.metric m WHERE m.subsystem = s.key))
+        FROM onemap.subsystem s WHERE s.key = $1);
+END $$;
 COMMENT ON FUNCTION onemap.http_subsystem(text) IS
     'One subsystem as the routes show it: {key, name_zh, kinds, metrics}; NULL if there is none';
 

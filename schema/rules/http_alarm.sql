@@ -21,7 +21,7 @@ $$;
 COMMENT ON FUNCTION onemap.http_alarm_conditions() IS 'Conditions by the parameters of a list of alarms';
 
 CREATE OR REPLACE FUNCTION onemap.http_alarm_find(request jsonb) RETURNS SETOF onemap.alarm
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE mine int[] := onemap.identity_departments(request); conditions text; moment timestamptz := onemap.http_at(request);
 BEGIN
     -- Dynamic, so that each list is planned for its own filters: open alarms are few, and have an index.
@@ -68,15 +68,17 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.http_alarm_check(jsonb) IS 'Refuses (CH013, CH016) a filter of alarms that names what there is not';
 
-CREATE OR REPLACE FUNCTION onemap.http_alarm_entry(a onemap.alarm, moment timestamptz) RETURNS jsonb
-LANGUAGE sql STABLE AS $$
+-- A row function: the planner looks into it, so that a page is one plan and not one for each alarm.
+DROP FUNCTION IF EXISTS onemap.http_alarm_entry(onemap.alarm, timestamptz);
+CREATE FUNCTION onemap.http_alarm_entry(a onemap.alarm, moment timestamptz) RETURNS TABLE (entry jsonb)
+LANGUAGE sql STABLE ROWS 1 AS $$
     SELECT jsonb_build_object('id', a.id, 'subsystem', r.subsystem, 'rule', r.key, 'rule_zh', r.name_zh, 'severity', a.severity,
         'device', d.id, 'device_code', d.code, 'device_zh', d.name_zh, 'vendor', coalesce(d.vendor, a.vendor),
-        'vendor_zh', onemap.vendor_name(r.subsystem, coalesce(d.vendor, a.vendor), moment),
+        'vendor_zh', nullif(v.name_zh, ''),
         'department', u.code, 'grid_cell', d.grid_cell, 'lon', public.ST_X(coalesce(s.geom, d.geom)),
         'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'opened_at', a.opened_at, 'closed_at', a.closed_at, 'value', a.value,
         'closing_value', a.closing_value, 'close_reason', a.close_reason,
-        'close_reason_zh', onemap.alarm_end_zh(a.close_reason), 'out_of_range', a.detail ? 'out_of_range',
+        'close_reason_zh', coalesce(y.zh, a.close_reason), 'out_of_range', a.detail ? 'out_of_range',
         'text_zh', onemap.alarm_words(a, r.name_zh, coalesce(nullif(d.name_zh, ''), d.code)),
         'acknowledged_at', a.acknowledged_at, 'acknowledged_by', a.acknowledged_by,
         'comment_count', (SELECT count(*) FROM onemap.alarm_comment c WHERE c.alarm_id = a.id
@@ -87,20 +89,22 @@ LANGUAGE sql STABLE AS $$
                 AND c.event_count >= (SELECT l.seq FROM onemap.case_alarm l WHERE l.alarm_id = a.id)))
     FROM onemap.alarm_rule_as_of(moment) r LEFT JOIN onemap.device_as_of(moment) d ON d.id = a.device_id
         LEFT JOIN LATERAL onemap.http_place_as_of(d.id, moment) s ON true
-        LEFT JOIN onemap.vendor_as_of(moment) v ON a.device_id = 0 AND v.subsystem = r.subsystem AND v.vendor = a.vendor
-        LEFT JOIN onemap.department u ON u.id = coalesce(d.department_id, v.department_id)
+        LEFT JOIN onemap.vendor_as_of(moment) v ON v.subsystem = r.subsystem AND v.vendor = coalesce(d.vendor, a.vendor)
+        LEFT JOIN onemap.department u ON u.id = coalesce(d.department_id, CASE WHEN a.device_id = 0 THEN v.department_id END)
+        LEFT JOIN onemap.alarm_end y ON y.reason = a.close_reason
     WHERE r.id = a.rule_id
 $$;
 COMMENT ON FUNCTION onemap.http_alarm_entry(onemap.alarm, timestamptz) IS
     'An alarm as lists show it; case: the number of the case it became; moment: as it was known then, NULL: now';
 
 CREATE OR REPLACE FUNCTION onemap.http_alarms(request jsonb) RETURNS TABLE (body json)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.http_alarm_check(request);
-    RETURN QUERY SELECT json_build_object('alarms', coalesce(json_agg(onemap.http_alarm_entry(f, onemap.http_at(request))
-            ORDER BY f.id DESC), '[]'), 'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(f.id) END)
-        FROM onemap.http_alarm_find(request) f;
+    RETURN QUERY SELECT json_build_object('alarms', coalesce(json_agg(e.entry ORDER BY f.id DESC), '[]'),
+            'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(f.id) END)
+        FROM onemap.http_alarm_find(request) f CROSS JOIN LATERAL onemap.http_alarm_entry(f, moment) e;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms(jsonb) IS 'GET /api/v1/alarms: {alarms, next}, newest first';
 
@@ -116,7 +120,7 @@ BEGIN
             onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
         FROM onemap.http_alarm_find(asked) f,
-            LATERAL (SELECT onemap.http_alarm_entry(f, moment)::jsonb OFFSET 0) e (e) -- once a row, not once a cell
+            LATERAL (SELECT x.entry FROM onemap.http_alarm_entry(f, moment) x OFFSET 0) e (e) -- once a row, not once a cell
         ORDER BY f.id DESC;
     GET DIAGNOSTICS lines = ROW_COUNT;
     PERFORM onemap.http_csv_end(asked, lines);
@@ -125,7 +129,7 @@ COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: th
 
 CREATE OR REPLACE FUNCTION onemap.http_alarm(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (onemap.http_alarm_entry(a, m.moment) || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
+    SELECT (e.entry || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
         'limit_zh', onemap.alarm_rule_words_zh(r),
         'unit', onemap.alarm_rule_unit(r), 'source', r.source,
         'source_zh', onemap.alarm_source_zh(r.source), 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -133,7 +137,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
             'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c
             WHERE c.alarm_id = a.id AND (m.moment IS NULL OR c.said_at <= m.moment))))::json
     FROM (SELECT onemap.http_at(request) AS moment) m CROSS JOIN LATERAL onemap.http_alarm_find(request) a
-        JOIN LATERAL onemap.alarm_rule_as_of(m.moment) r ON r.id = a.rule_id
+        CROSS JOIN LATERAL onemap.http_alarm_entry(a, m.moment) e JOIN LATERAL onemap.alarm_rule_as_of(m.moment) r ON r.id = a.rule_id
 $$;
 COMMENT ON FUNCTION onemap.http_alarm(jsonb) IS
     'GET /api/v1/alarms/{id}: one alarm with its rule''s limit and the comments; at: as it was at a moment; no row: none, '

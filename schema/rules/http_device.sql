@@ -110,20 +110,19 @@ BEGIN
     SELECT m.subsystem, m.ordinal, m.key, m.name_zh, m.unit, m.kind, m.min_value, m.max_value, l.low, l.high,
         coalesce(l.limits, '[]')
     FROM onemap.metric m LEFT JOIN (
-        SELECT r.subsystem, r.metric, max(r.threshold) FILTER (WHERE r.comparison = 'below') AS low,
-            min(r.threshold) FILTER (WHERE r.comparison = 'above') AS high,
-            json_agg(json_build_object('rule', r.key, 'name_zh', r.name_zh, 'device_kind', r.device_kind,
-                'comparison', r.comparison, 'threshold', r.threshold, 'duration_s', r.duration_s, 'severity', r.severity,
-                'source', r.source, 'source_zh', onemap.alarm_source_zh(r.source)) ORDER BY r.key) AS limits
-        FROM onemap.alarm_rule r
-        WHERE (of_subsystem IS NULL OR r.subsystem = of_subsystem) AND r.kind = 'threshold' AND r.enabled
+        SELECT r.metric, max(r.threshold) FILTER (WHERE r.comparison = 'below') AS low,
+            min(r.threshold) FILTER (WHERE r.comparison = 'above') AS high, json_agg(x ORDER BY x.rule) AS limits
+        FROM onemap.alarm_rule r LEFT JOIN onemap.alarm_source w ON w.source = r.source CROSS JOIN LATERAL (
+            SELECT r.key AS rule, r.name_zh, r.device_kind, r.comparison, r.threshold, r.duration_s, r.severity, r.source,
+                coalesce(w.zh, r.source) AS source_zh) x
+        WHERE r.subsystem = of_subsystem AND r.kind = 'threshold' AND r.enabled
             AND (of_kind IS NULL OR r.device_kind IS NULL OR r.device_kind = of_kind)
-        GROUP BY r.subsystem, r.metric) l ON l.subsystem = m.subsystem AND l.metric = m.key
-    WHERE of_subsystem IS NULL OR m.subsystem = of_subsystem;
+        GROUP BY r.metric) l ON l.metric = m.key
+    WHERE m.subsystem = of_subsystem;
 END $$;
 COMMENT ON FUNCTION onemap.http_metrics_of(text, text) IS
-    'Metrics of a subsystem (NULL: of all) for devices of a kind (NULL: of any); minimum, maximum: what can be; normal_low, '
-    'normal_high: what no rule objects to; limits: the rules';
+    'Metrics of a subsystem for devices of a kind (NULL: of any); minimum, maximum: what can be; normal_low, normal_high: what no '
+    'rule objects to; limits: the rules';
 
 CREATE OR REPLACE FUNCTION onemap.http_metrics(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -131,8 +130,9 @@ BEGIN
     PERFORM onemap.identity(request), onemap.http_check(request);
     RETURN QUERY
     SELECT json_build_object('metrics', coalesce(json_agg(x ORDER BY x.subsystem, m.ordinal), '[]'))
-    FROM onemap.http_metrics_of(request->>'subsystem', NULL) m CROSS JOIN LATERAL (
-        SELECT m.subsystem, m.key, m.name_zh, m.unit, m.kind, m.minimum, m.maximum, m.normal_low, m.normal_high, m.limits) x;
+    FROM onemap.subsystem z CROSS JOIN LATERAL onemap.http_metrics_of(z.key, NULL) m CROSS JOIN LATERAL (
+        SELECT m.subsystem, m.key, m.name_zh, m.unit, m.kind, m.minimum, m.maximum, m.normal_low, m.normal_high, m.limits) x
+    WHERE NOT request ? 'subsystem' OR z.key = request->>'subsystem';
 END $$;
 COMMENT ON FUNCTION onemap.http_metrics(jsonb) IS
     'GET /api/v1/metrics: {metrics: [{subsystem, key, name_zh, unit, kind, minimum, maximum, normal_low, normal_high, limits}]}';
@@ -323,12 +323,17 @@ COMMENT ON FUNCTION onemap.http_device_work(int, int[], timestamptz) IS
     'The last five work orders at a device, of these departments (NULL: all); moment: as they were then';
 
 CREATE OR REPLACE FUNCTION onemap.http_device_terminals(request jsonb, device onemap.device) RETURNS json
-LANGUAGE sql STABLE AS $$
-    SELECT coalesce(json_agg(json_build_object('id', t.id, 'protocol', t.protocol, 'identity', t.identity) ORDER BY t.id), '[]')
-    FROM onemap.terminal t
-    WHERE t.subsystem = device.subsystem AND t.vendor = device.vendor AND t.device_code = device.code AND t.revoked_at IS NULL
-        AND onemap.identity(request)->'rights' ? 'command'
-$$;
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT onemap.identity(request)->'rights' ? 'command' THEN
+        RETURN '[]';
+    END IF;
+    RETURN (
+        SELECT coalesce(json_agg(json_build_object('id', t.id, 'protocol', t.protocol, 'identity', t.identity) ORDER BY t.id), '[]')
+        FROM onemap.terminal t
+        WHERE t.subsystem = device.subsystem AND t.vendor = device.vendor AND t.device_code = device.code
+            AND t.revoked_at IS NULL);
+END $$;
 COMMENT ON FUNCTION onemap.http_device_terminals(jsonb, onemap.device) IS
     'The terminals that speak for a device, as they are now, for the right command: [{id, protocol, identity}]';
 
