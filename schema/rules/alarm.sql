@@ -4,7 +4,10 @@
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('condition ended', '已恢复'),
     ('rule changed', '规则已更改'),
-    ('rule disabled', '规则已停用')
+    ('rule disabled', '规则已停用'),
+    ('rule is for other devices', '规则不再适用于该设备'),
+    ('device retired', '设备已停用'),
+    ('vendor revoked', '厂商已停用')
 ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
 CREATE OR REPLACE FUNCTION onemap.alarm_end_zh(reason text) RETURNS text
@@ -49,6 +52,13 @@ COMMENT ON FUNCTION onemap.alarm_rule_retire() IS
     'Trigger: closes the open alarms of a rule that was disabled or whose limit changed';
 CREATE OR REPLACE TRIGGER alarm_rule_retire AFTER UPDATE ON onemap.alarm_rule
     FOR EACH ROW EXECUTE FUNCTION onemap.alarm_rule_retire();
+
+-- What may be in alarm again is judged anew: what the hub holds as open may have been refused, or ended.
+CREATE OR REPLACE TRIGGER alarm_device_notify AFTER UPDATE ON onemap.device FOR EACH ROW
+    WHEN (OLD.status = 'retired' AND NEW.status <> 'retired' OR OLD.kind IS NOT NULL AND OLD.kind IS DISTINCT FROM NEW.kind)
+    EXECUTE FUNCTION onemap.alarm_rule_notify();
+CREATE OR REPLACE TRIGGER alarm_vendor_notify AFTER UPDATE ON onemap.vendor FOR EACH ROW
+    WHEN (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS NULL) EXECUTE FUNCTION onemap.alarm_rule_notify();
 
 INSERT INTO onemap.alarm_source (source, zh) VALUES ('assumed', '假定') ON CONFLICT (source) DO UPDATE SET zh = excluded.zh;
 
@@ -133,16 +143,52 @@ COMMENT ON FUNCTION onemap.alarm_rule_set(text, text, jsonb) IS
     'in force at once';
 GRANT EXECUTE ON FUNCTION onemap.alarm_rule_set(text, text, jsonb) TO cityhub_hub, cityhub_api;
 
+-- Of these no record will come that could end an alarm, and none may open one.
+CREATE OR REPLACE FUNCTION onemap.alarm_moot(rule_id int, device_id int, vendor text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN NOT r.enabled THEN 'rule disabled'
+                WHEN $2 <> 0 AND coalesce(x.status, 'retired') = 'retired' THEN 'device retired'
+                WHEN n.revoked_at IS NOT NULL THEN 'vendor revoked'
+                WHEN $2 <> 0 AND r.device_kind IS NOT NULL AND r.device_kind IS DISTINCT FROM x.kind
+                    THEN 'rule is for other devices' END
+    FROM onemap.alarm_rule r LEFT JOIN onemap.device x ON x.id = $2
+    LEFT JOIN onemap.vendor n ON n.subsystem = r.subsystem AND n.vendor = coalesce(x.vendor, $3)
+    WHERE r.id = $1
+$$;
+COMMENT ON FUNCTION onemap.alarm_moot(int, int, text) IS
+    'Why there can be no open alarm of this rule and device (0: of this vendor): the rule is switched off or for other kinds, the '
+    'device retired or deleted, the vendor revoked; NULL: there can';
+
+CREATE OR REPLACE FUNCTION onemap.alarm_moot_sweep() RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE ended int;
+BEGIN
+    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, now()), close_reason = m.reason
+    FROM (SELECT o.id, onemap.alarm_moot(o.rule_id, o.device_id, o.vendor) AS reason FROM onemap.alarm o
+          WHERE o.closed_at IS NULL) m
+    WHERE a.id = m.id AND m.reason IS NOT NULL AND a.closed_at IS NULL;
+    GET DIAGNOSTICS ended = ROW_COUNT;
+    DELETE FROM onemap.alarm_pending p WHERE onemap.alarm_moot(p.rule_id, p.device_id, '') IS NOT NULL;
+    IF ended > 0 OR FOUND THEN
+        PERFORM pg_notify('cityhub_rules', '');
+    END IF;
+    RETURN ended;
+END $$;
+COMMENT ON FUNCTION onemap.alarm_moot_sweep() IS
+    'Ends the open alarms of which no record can be the end any more (alarm_moot), and what pends; returns how many alarms';
+INSERT INTO onemap.sweep (function_name) VALUES ('alarm_moot_sweep') ON CONFLICT DO NOTHING;
+
 -- The two ends of an alarm, for the hub and for SQL alike. Saying a thing twice changes nothing.
 CREATE OR REPLACE FUNCTION onemap.alarm_open(rule_id int, device_id int, vendor text, at timestamptz, value float8,
     detail jsonb) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     INSERT INTO onemap.alarm (rule_id, device_id, vendor, opened_at, value, severity, detail)
-    SELECT r.id, $2, $3, $4, $5, r.severity, $6 FROM onemap.alarm_rule r WHERE r.id = $1 AND r.enabled
+    SELECT r.id, $2, $3, $4, $5, r.severity, $6 FROM onemap.alarm_rule r
+    WHERE r.id = $1 AND onemap.alarm_moot($1, $2, $3) IS NULL
     ON CONFLICT DO NOTHING
 $$;
 COMMENT ON FUNCTION onemap.alarm_open(int, int, text, timestamptz, float8, jsonb) IS
-    'Opens an alarm unless one of this rule and device is open, or one with this very time was';
+    'Opens an alarm unless one of this rule and device is open, or one with this very time was, or there can be none (alarm_moot)';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_close(rule_id int, device_id int, vendor text, at timestamptz, value float8,
     reason text) RETURNS void
@@ -270,14 +316,15 @@ BEGIN
                     close_reason)
                 SELECT r.id, o.device_id, '', o.at, o.value, r.severity, o.detail, greatest(o.at, o.closed_at), o.closing_value,
                     'condition ended'
-                FROM onemap.alarm_rule r WHERE r.id = o.rule_id AND r.enabled ON CONFLICT DO NOTHING;
+                FROM onemap.alarm_rule r WHERE r.id = o.rule_id AND onemap.alarm_moot(r.id, o.device_id, '') IS NULL
+                ON CONFLICT DO NOTHING;
                 DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;
             WHEN 'close' THEN
                 PERFORM onemap.alarm_close(o.rule_id, o.device_id, '', o.at, o.value, 'condition ended');
             WHEN 'pend' THEN
                 INSERT INTO onemap.alarm_pending (device_id, rule_id, since)
-                SELECT o.device_id, o.rule_id, o.at WHERE EXISTS (SELECT FROM onemap.alarm_rule r WHERE r.id = o.rule_id
-                    AND r.enabled)
+                SELECT o.device_id, r.id, o.at FROM onemap.alarm_rule r
+                WHERE r.id = o.rule_id AND onemap.alarm_moot(r.id, o.device_id, '') IS NULL
                 ON CONFLICT DO NOTHING;
             WHEN 'drop' THEN
                 DELETE FROM onemap.alarm_pending p WHERE p.device_id = o.device_id AND p.rule_id = o.rule_id;

@@ -9,9 +9,7 @@ SELECT onemap.alarm_rule_default(s.key, 'device_offline', jsonb_build_object('ki
 FROM onemap.subsystem s;
 INSERT INTO onemap.alarm_end (reason, zh) VALUES
     ('records arrive again', '已恢复上报'),
-    ('device retired', '设备已停用'),
     ('all its devices are retired', '设备已全部停用'),
-    ('vendor revoked', '厂商已停用'),
     ('its devices tell of now again', '设备已恢复按时上报')
 ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 
@@ -22,12 +20,10 @@ CREATE OR REPLACE FUNCTION onemap.presence_vendors(listening_since timestamptz) 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE v record;
 BEGIN
-    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, coalesce(n.revoked_at, now())),
-        close_reason = CASE WHEN n.revoked_at IS NULL THEN 'all its devices are retired' ELSE 'vendor revoked' END
-    FROM onemap.alarm_rule r JOIN onemap.vendor n ON n.subsystem = r.subsystem
-    WHERE r.id = a.rule_id AND r.kind = 'silent' AND a.closed_at IS NULL AND n.vendor = a.vendor
-        AND (n.revoked_at IS NOT NULL OR NOT EXISTS (SELECT FROM onemap.device x
-            WHERE x.subsystem = n.subsystem AND x.vendor = n.vendor AND x.status <> 'retired'));
+    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, now()), close_reason = 'all its devices are retired'
+    FROM onemap.alarm_rule r
+    WHERE r.id = a.rule_id AND r.kind = 'silent' AND a.closed_at IS NULL AND NOT EXISTS (SELECT FROM onemap.device x
+        WHERE x.subsystem = r.subsystem AND x.vendor = a.vendor AND x.status <> 'retired');
     FOR v IN
         SELECT n.vendor, n.silent_after, r.id AS rule_id, max(s.last_seen_at) AS last_seen
         FROM onemap.vendor n
@@ -65,18 +61,13 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                         WHERE a.device_id = 0 AND a.vendor = x.vendor AND q.subsystem = x.subsystem AND q.kind = 'silent'
                             AND (a.closed_at IS NULL OR a.closed_at > now() - coalesce(k.offline_after, '1 hour')))
     ON CONFLICT DO NOTHING;
-    UPDATE onemap.alarm a SET
-        closed_at = greatest(a.opened_at, CASE WHEN s.online THEN s.last_seen_at ELSE now() END),
-        close_reason = CASE WHEN s.online THEN 'records arrive again' WHEN x.status <> 'active' THEN 'device retired'
-                            ELSE 'vendor revoked' END
-    FROM onemap.alarm_rule r, onemap.device_state s, onemap.device x, onemap.vendor n
-    WHERE r.id = a.rule_id AND r.kind = 'offline' AND a.closed_at IS NULL AND s.device_id = a.device_id AND x.id = s.device_id
-        AND n.subsystem = x.subsystem AND n.vendor = x.vendor
-        AND (s.online OR x.status <> 'active' OR n.revoked_at IS NOT NULL)
+    UPDATE onemap.alarm a SET closed_at = greatest(a.opened_at, s.last_seen_at), close_reason = 'records arrive again'
+    FROM onemap.alarm_rule r, onemap.device_state s
+    WHERE r.id = a.rule_id AND r.kind = 'offline' AND a.closed_at IS NULL AND s.device_id = a.device_id AND s.online
 $$;
 COMMENT ON FUNCTION onemap.presence_alarms(timestamptz) IS
     'Opens the alarms of active devices that are offline while their vendor is not silent; closes those of devices that are '
-    'back, retired, or of a revoked vendor';
+    'back; those of retired ones and of revoked vendors alarm_moot_sweep() closes';
 
 CREATE OR REPLACE FUNCTION onemap.presence_sweep(listening_since timestamptz) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -1,6 +1,6 @@
 -- Alarm rules and alarms, and silence of devices and vendors.
 BEGIN;
-SELECT plan(103);
+SELECT plan(111);
 
 CREATE FUNCTION pg_temp.rule(the_key text) RETURNS int LANGUAGE sql AS $$ SELECT id FROM onemap.alarm_rule WHERE subsystem = 'dust' AND key = the_key $$;
 CREATE FUNCTION pg_temp.open_alarms(the_key text) RETURNS int LANGUAGE sql AS $$
@@ -104,7 +104,7 @@ SELECT lives_ok($$SELECT onemap.alarm_apply('[]')$$, 'no operations');
 SELECT is((SELECT count(*)::int FROM onemap.alarm_pending), 0, 'nothing pends for a rule that is gone');
 
 -- A rule that changes or ends retires what it found.
-SELECT pg_temp.apply('pend 800002 t_below 10:10');
+SELECT pg_temp.apply('pend 800001 t_below 10:10');
 UPDATE onemap.alarm_rule SET name_zh = '更低', severity = 'info' WHERE key = 't_below';
 SELECT is(ARRAY[pg_temp.open_alarms('t_below'), (SELECT count(*)::int FROM onemap.alarm_pending)], '{1,1}', 'another name or severity leaves the alarms open');
 SELECT onemap.alarm_rule_set('dust', 't_below', '{"threshold": 55, "clear_threshold": 60}');
@@ -119,12 +119,42 @@ SELECT is((SELECT close_reason FROM onemap.alarm WHERE rule_id = pg_temp.rule('t
 SELECT pg_temp.apply('open 800001 t_below 10:22 50', 'pend 800001 t_below 10:22');
 SELECT is(ARRAY[pg_temp.open_alarms('t_below'), (SELECT count(*)::int FROM onemap.alarm_pending)], '{0,0}', 'a disabled rule opens and pends nothing');
 
+-- What is retired, of another kind, deleted, or of a revoked vendor: no record will come that ends its alarms, whatever rule they are of.
+SELECT onemap.alarm_rule_set('dust', 't_below', '{"enabled": true}');
+INSERT INTO onemap.device (id, subsystem, vendor, code, kind, status) SELECT 800010 + n, 'dust', 'v', 'moot-' || n, 'site_monitor', 'active' FROM generate_series(1, 6) n;
+SELECT pg_temp.apply('open ' || 800010 + n || ' t_below 11:00 50') FROM generate_series(1, 5) n;
+SELECT onemap.alarm_raise(800011, 't_derived', '2026-04-01 11:00Z', 5);
+SELECT pg_temp.apply('pend 800011 t_above 11:00');
+SELECT is(onemap.alarm_moot_sweep(), 0, 'of what is in use nothing ends');
+UPDATE onemap.device SET status = 'retired' WHERE id = 800011;
+UPDATE onemap.device SET kind = 'road_monitor' WHERE id = 800012;
+UPDATE onemap.device SET kind = NULL WHERE id = 800013;
+DELETE FROM onemap.device WHERE id = 800014;
+SELECT is(onemap.alarm_moot_sweep(), 5, 'the alarms of a threshold and derived ones end');
+SELECT is((SELECT string_agg(device_id - 800010 || ' ' || close_reason, ', ' ORDER BY device_id, rule_id) FROM onemap.alarm WHERE device_id > 800010 AND closed_at = now()),
+    '1 device retired, 1 device retired, 2 rule is for other devices, 3 rule is for other devices, 4 device retired', 'with the reason, now');
+SELECT is((SELECT count(*)::int FROM onemap.alarm_pending), 0, 'nor does anything pend');
+SELECT is_empty($$SELECT a.close_reason FROM onemap.alarm a WHERE onemap.alarm_end_zh(a.close_reason) !~ '[一-鿿]' AND a.device_id > 800010$$, 'why is said in Chinese');
+SELECT pg_temp.apply('open 800011 t_below 11:30 50', 'pend 800011 t_above 11:30', 'close 800012 t_below 11:30 50', 'open 800012 t_below 11:31 50', 'close 800012 t_below 11:32 50',
+    'open 800012 t_below 11:33 50'), onemap.alarm_raise(800011, 't_derived', '2026-04-01 11:30Z', 5);
+SELECT is((SELECT count(*)::int FROM onemap.alarm WHERE device_id IN (800011, 800012) AND opened_at >= '2026-04-01 11:30Z') + (SELECT count(*)::int FROM onemap.alarm_pending), 0,
+    'and what it still sends opens none');
+UPDATE onemap.device SET status = 'active' WHERE id = 800011;
+SELECT pg_temp.apply('open 800011 t_below 11:40 50');
+SELECT is(onemap.alarm_moot_sweep(), 0, 'in use again it has alarms again');
+SELECT onemap.vendor_revoke('dust', 'v');
+SELECT is(onemap.alarm_moot_sweep(), 3, 'of a revoked vendor all end');
+SELECT onemap.vendor_put('dust', 'v', '{}');
+SELECT onemap.alarm_rule_set('dust', 't_below', '{"enabled": false}');
+DELETE FROM onemap.alarm WHERE device_id > 800010;
+DELETE FROM onemap.device WHERE id > 800010;
+
 -- Silence. site_monitor: 15 minutes, vendor: 10 minutes by default, no kind: one hour.
 CREATE FUNCTION pg_temp.seen(device int, span interval) RETURNS void LANGUAGE sql AS $$
     -- as device_state_merge does with a record
     INSERT INTO onemap.device_state AS d (device_id, observed_at, last_seen_at) VALUES (device, now() - span, now() - span)
     ON CONFLICT (device_id) DO UPDATE SET last_seen_at = excluded.last_seen_at, online = true, changed_at = CASE WHEN d.online THEN d.changed_at ELSE now() END $$;
-CREATE FUNCTION pg_temp.sweep(listening interval DEFAULT '1 day') RETURNS int LANGUAGE sql AS $$ SELECT onemap.presence_sweep(now() - listening) $$;
+CREATE FUNCTION pg_temp.sweep(listening interval DEFAULT '1 day') RETURNS int LANGUAGE sql AS $$ SELECT onemap.alarm_moot_sweep(); SELECT onemap.presence_sweep(now() - listening) $$;
 CREATE FUNCTION pg_temp.online(device int) RETURNS boolean LANGUAGE sql AS $$ SELECT online FROM onemap.device_state WHERE device_id = device $$;
 SELECT is(pg_temp.sweep(), 0, 'no device was ever seen: nothing to do');
 SELECT is(pg_temp.open_alarms('vendor_silent'), 0, 'a vendor that never sent anything is not missed');
@@ -210,6 +240,7 @@ SELECT is((SELECT count(*)::int FROM onemap.audit_log WHERE action = 't_good_swe
 SELECT throws_ok($$INSERT INTO onemap.sweep (function_name) VALUES ('x(); DROP TABLE y')$$, '23514', NULL, 'only names of sweeps can be registered');
 
 -- A limit that counts in a state, for a rule with and without a kind.
+SELECT onemap.vendor_put('dust', 'v', '{}');
 SELECT onemap.partition_ensure(d::date) FROM generate_series((now() AT TIME ZONE 'UTC')::date - 1, (now() AT TIME ZONE 'UTC')::date, interval '1 day') d;
 SELECT onemap.alarm_rule_default('dust', 't_spray', '{"name_zh": "喷", "kind": "derived", "metric": "pm10_ug_m3", "above": 100, "duration_s": 600, "severity": "info", "source": "assumed"}');
 INSERT INTO onemap.device (id, subsystem, vendor, code) VALUES (800004, 'dust', 'v', 'pending');
