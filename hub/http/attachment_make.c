@@ -49,7 +49,7 @@ static void hash_name(const unsigned char *hash, char name[static ATTACHMENT_NAM
     }
 }
 
-static void make_clean(const unsigned char *bytes, size_t length, const char *to, struct attachment_made *made) {
+static void make_clean(unsigned char *bytes, size_t length, const char *to, struct attachment_made *made) {
     unsigned char hash[EVP_MAX_MD_SIZE];
     struct writing writing = {.file = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600),
                               .hash = EVP_MD_CTX_new()};
@@ -85,7 +85,8 @@ void attachment_make(const char *from, const char *to, struct attachment_made *m
         made->failed = file < 0 || errno != 0 ? errno : EIO;
     } else {
         size_t length = (size_t)about.st_size;
-        void *bytes = mmap(NULL, length, PROT_READ, MAP_PRIVATE, file, 0);
+        /* Written to as memory alone: the file stays what was uploaded. */
+        void *bytes = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
         if (bytes == MAP_FAILED) {
             made->failed = errno;
         } else {

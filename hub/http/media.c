@@ -2,58 +2,24 @@
  * Must never trust a length that the file gives, nor pass on a part that it does not know. */
 #include "hub/http/media.h"
 
-#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "hub/base/count.h"
 #include "hub/http/media_exif.h"
+#include "hub/http/media_passage.h"
+#include "hub/http/media_video.h"
 
-static const char ends_early[] = "the file ends before its end";
 static const char gave_up[] = "it could not be written";
-
-/* One file on its way through. */
-struct passage {
-    const unsigned char *bytes;
-    size_t length;
-    struct media_facts *facts;
-    media_emit *emit;
-    void *user;
-    bool failed;
-};
-
-static void give(struct passage *passage, const void *bytes, size_t length) {
-    if (!passage->failed && passage->emit != NULL && length > 0) {
-        passage->failed = !passage->emit(passage->user, bytes, length);
-    }
-}
-
-static bool begins(const unsigned char *bytes, size_t length, const void *with, size_t with_length) {
-    return length >= with_length && memcmp(bytes, with, with_length) == 0;
-}
-
-static uint32_t big32(const unsigned char *b) {
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
-
-static uint64_t big64(const unsigned char *b) {
-    return (uint64_t)big32(b) << 32 | big32(b + 4);
-}
 
 static uint32_t little32(const unsigned char *b) {
     return (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
 }
 
-static bool is_one_of(const unsigned char *name, const char *const *names, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (memcmp(name, names[i], 4) == 0) {
-            return true;
-        }
-    }
-    return false;
+static bool begins(const unsigned char *bytes, size_t length, const void *with, size_t with_length) {
+    return length >= with_length && memcmp(bytes, with, with_length) == 0;
 }
 
 /* ---- JPEG (ITU-T T.81, annex B) ---- */
@@ -87,7 +53,7 @@ static bool jpeg_stays(unsigned marker, const unsigned char *content, size_t len
     }
 }
 
-static void jpeg_exif(struct passage *passage, const unsigned char *content, size_t length) {
+static void jpeg_exif(struct media_passage *passage, const unsigned char *content, size_t length) {
     unsigned before = passage->facts->orientation;
     media_exif_read(content + 6, length - 6, passage->facts);
     if (before != 0) { /* the first block that says one turns the picture, whatever later ones say */
@@ -97,13 +63,13 @@ static void jpeg_exif(struct passage *passage, const unsigned char *content, siz
         static const unsigned char head[] = {0xFF, JPEG_APP1, 0, MEDIA_EXIF_ORIENTATION_BYTES + 8, 'E', 'x', 'i',
                                              'f',  0,         0};
         media_exif_orientation(passage->facts->orientation, tiff);
-        give(passage, head, sizeof head);
-        give(passage, tiff, sizeof tiff);
+        media_give(passage, head, sizeof head);
+        media_give(passage, tiff, sizeof tiff);
     }
 }
 
 /* Behind a scan's head: where its data end, at the next marker that is no restart; `length` = nowhere. */
-static size_t jpeg_scan_end(const struct passage *passage, size_t at) {
+static size_t jpeg_scan_end(const struct media_passage *passage, size_t at) {
     for (; at + 1 < passage->length; at++) {
         unsigned next = passage->bytes[at + 1];
         if (passage->bytes[at] == 0xFF && next != 0 && next != 0xFF &&
@@ -114,10 +80,10 @@ static size_t jpeg_scan_end(const struct passage *passage, size_t at) {
     return passage->length;
 }
 
-static const char *strip_jpeg(struct passage *passage) {
+static const char *strip_jpeg(struct media_passage *passage) {
     const unsigned char *bytes = passage->bytes;
     bool scanned = false;
-    give(passage, bytes, 2);
+    media_give(passage, bytes, 2);
     for (size_t at = 2; at + 1 < passage->length;) {
         unsigned marker = bytes[at + 1];
         if (bytes[at] != 0xFF) {
@@ -128,7 +94,7 @@ static const char *strip_jpeg(struct passage *passage) {
             continue;
         }
         if (marker == JPEG_END) {
-            give(passage, bytes + at, 2);
+            media_give(passage, bytes + at, 2);
             return scanned ? NULL : "a JPEG without a picture";
         }
         if (marker <= JPEG_TEM || (marker >= JPEG_RESTART_FIRST && marker <= JPEG_START)) {
@@ -139,48 +105,48 @@ static const char *strip_jpeg(struct passage *passage) {
         }
         size_t length = (size_t)bytes[at + 2] << 8 | bytes[at + 3]; /* of the length itself and the content */
         if (length < 2 || length > passage->length - at - 2) {
-            return ends_early;
+            return media_ends_early;
         }
         const unsigned char *content = bytes + at + 4;
         if (marker == JPEG_APP1 && begins(content, length - 2, "Exif\0\0", 6)) {
             jpeg_exif(passage, content, length - 2);
         } else if (jpeg_stays(marker, content, length - 2)) {
-            give(passage, bytes + at, length + 2);
+            media_give(passage, bytes + at, length + 2);
         }
         at += length + 2;
         if (marker == JPEG_SCAN) {
             size_t end = jpeg_scan_end(passage, at);
-            give(passage, bytes + at, end - at);
+            media_give(passage, bytes + at, end - at);
             at = end;
             scanned = true;
         }
     }
-    return ends_early;
+    return media_ends_early;
 }
 
 /* ---- PNG (ISO/IEC 15948) ---- */
 
 static const unsigned char png_head[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
 
-static const char *strip_png(struct passage *passage) {
+static const char *strip_png(struct media_passage *passage) {
     static const char *const kept[] = {"IHDR", "PLTE", "IDAT", "IEND", "tRNS", "gAMA", "cHRM", "sRGB", "iCCP",
                                        "sBIT", "bKGD", "pHYs", "hIST", "sPLT", "acTL", "fcTL", "fdAT", "cICP"};
     const unsigned char *bytes = passage->bytes;
     bool pictured = false;
-    give(passage, bytes, sizeof png_head);
+    media_give(passage, bytes, sizeof png_head);
     for (size_t at = sizeof png_head; passage->length - at >= 12;) {
-        size_t length = big32(bytes + at);
+        size_t length = media_big32(bytes + at);
         const unsigned char *name = bytes + at + 4, *content = bytes + at + 8;
         if (length > passage->length - at - 12) {
-            return ends_early;
+            return media_ends_early;
         }
         if (at == sizeof png_head && memcmp(name, "IHDR", 4) != 0) {
             return "a PNG without its header";
         }
         if (memcmp(name, "eXIf", 4) == 0) {
             media_exif_read(content, length, passage->facts);
-        } else if (is_one_of(name, kept, COUNT_OF(kept))) {
-            give(passage, bytes + at, length + 12);
+        } else if (media_is_one_of(name, kept, COUNT_OF(kept))) {
+            media_give(passage, bytes + at, length + 12);
         }
         pictured = pictured || memcmp(name, "IDAT", 4) == 0;
         if (memcmp(name, "IEND", 4) == 0) {
@@ -188,7 +154,7 @@ static const char *strip_png(struct passage *passage) {
         }
         at += length + 12;
     }
-    return ends_early;
+    return media_ends_early;
 }
 
 /* ---- WebP (RFC 9649) ---- */
@@ -196,43 +162,43 @@ static const char *strip_png(struct passage *passage) {
 enum { WEBP_FLAG_XMP = 0x04, WEBP_FLAG_EXIF = 0x08 };
 
 /* Gives the chunks that stay, or with `kept` counts their bytes alone. */
-static const char *webp_chunks(struct passage *passage, size_t end, size_t *kept) {
+static const char *webp_chunks(struct media_passage *passage, size_t end, size_t *kept) {
     static const char *const stay[] = {"VP8 ", "VP8L", "VP8X", "ALPH", "ANIM", "ANMF", "ICCP"};
     const unsigned char *bytes = passage->bytes;
     bool pictured = false;
     for (size_t at = 12; at < end;) {
         size_t length = end - at < 8 ? SIZE_MAX : little32(bytes + at + 4);
         if (length == SIZE_MAX || length > end - at - 8) {
-            return ends_early;
+            return media_ends_early;
         }
         size_t whole = 8 + length + (length & 1 && length < end - at - 8);
         const unsigned char *content = bytes + at + 8;
-        pictured = pictured || is_one_of(bytes + at, (const char *const[]){"VP8 ", "VP8L", "ANMF"}, 3);
+        pictured = pictured || media_is_one_of(bytes + at, (const char *const[]){"VP8 ", "VP8L", "ANMF"}, 3);
         if (memcmp(bytes + at, "EXIF", 4) == 0) {
             size_t head = begins(content, length, "Exif\0\0", 6) ? 6 : 0;
             media_exif_read(content + head, length - head, passage->facts);
-        } else if (!is_one_of(bytes + at, stay, COUNT_OF(stay))) {
+        } else if (!media_is_one_of(bytes + at, stay, COUNT_OF(stay))) {
             at += whole;
             continue;
         } else if (kept != NULL) {
             *kept += whole;
         } else if (memcmp(bytes + at, "VP8X", 4) == 0 && length > 0) {
             unsigned char flags = (unsigned char)(content[0] & ~(WEBP_FLAG_XMP | WEBP_FLAG_EXIF));
-            give(passage, bytes + at, 8);
-            give(passage, &flags, 1);
-            give(passage, content + 1, whole - 9);
+            media_give(passage, bytes + at, 8);
+            media_give(passage, &flags, 1);
+            media_give(passage, content + 1, whole - 9);
         } else {
-            give(passage, bytes + at, whole);
+            media_give(passage, bytes + at, whole);
         }
         at += whole;
     }
     return pictured ? NULL : "a WebP without a picture";
 }
 
-static const char *strip_webp(struct passage *passage) {
+static const char *strip_webp(struct media_passage *passage) {
     size_t size = little32(passage->bytes + 4), kept = 4;
     if (size < 4 || size > passage->length - 8) {
-        return ends_early;
+        return media_ends_early;
     }
     const char *flaw = webp_chunks(passage, size + 8, &kept);
     if (flaw != NULL) {
@@ -250,147 +216,22 @@ static const char *strip_webp(struct passage *passage) {
                                     'E',
                                     'B',
                                     'P'};
-    give(passage, head, sizeof head);
+    media_give(passage, head, sizeof head);
     return webp_chunks(passage, size + 8, NULL);
 }
 
 /* ---- PDF (ISO 32000-2) ---- */
 
-static const char *strip_pdf(struct passage *passage) {
+static const char *strip_pdf(struct media_passage *passage) {
     enum { TRAILER_WITHIN = 1024 };
     size_t from = passage->length > TRAILER_WITHIN ? passage->length - TRAILER_WITHIN : 0;
     for (size_t at = from; passage->length - at >= 5; at++) {
         if (memcmp(passage->bytes + at, "%%EOF", 5) == 0) {
-            give(passage, passage->bytes, passage->length);
+            media_give(passage, passage->bytes, passage->length);
             return NULL;
         }
     }
-    return ends_early;
-}
-
-/* ---- MP4 (ISO/IEC 14496-12) ---- */
-
-struct box {
-    const unsigned char *name;
-    size_t begin, content, end; /* places in the file */
-};
-
-/* The box at `at` of what ends at `end`; NULL or what is wrong. */
-static const char *box_at(const struct passage *passage, size_t at, size_t end, struct box *box) {
-    const unsigned char *bytes = passage->bytes + at;
-    if (end - at < 8) {
-        return ends_early;
-    }
-    uint64_t size = big32(bytes);
-    size_t head = 8;
-    if (size == 1) {
-        head = 16;
-        size = end - at < head ? 0 : big64(bytes + 8);
-    } else if (size == 0) { /* to the end of the file */
-        size = end == passage->length ? end - at : 0;
-    }
-    if (size < head || size > end - at) {
-        return ends_early;
-    }
-    *box = (struct box){.name = bytes + 4, .begin = at, .content = at + head, .end = at + (size_t)size};
-    return NULL;
-}
-
-/* ISO 6709: +39.1234-077.1234+010.0/ */
-static void video_place(const char *text, size_t length, struct media_facts *facts) {
-    char copy[48], *end;
-    snprintf(copy, sizeof copy, "%.*s", length < sizeof copy ? (int)length : (int)sizeof copy - 1, text);
-    double lat = strtod(copy, &end);
-    if (end == copy || (*end != '+' && *end != '-')) {
-        return;
-    }
-    const char *second = end;
-    double lon = strtod(second, &end);
-    if (end != second && fabs(lat) <= 90 && fabs(lon) <= 180 && (lat != 0 || lon != 0)) {
-        facts->placed = true;
-        facts->lat = lat;
-        facts->lon = lon;
-    }
-}
-
-/* User data of a recorder: box (c)xyz holds the place, behind a length and a language. */
-static void video_user_data(struct passage *passage, const struct box *data) {
-    struct box box;
-    for (size_t at = data->content; at < data->end && box_at(passage, at, data->end, &box) == NULL; at = box.end) {
-        if (memcmp(box.name, "\xA9xyz", 4) == 0 && box.end - box.content > 4) {
-            video_place((const char *)passage->bytes + box.content + 4, box.end - box.content - 4, passage->facts);
-        }
-    }
-}
-
-static void video_time(const struct passage *passage, const struct box *box) {
-    enum { SECONDS_1904_TO_1970 = 2082844800 };
-    const unsigned char *content = passage->bytes + box->content;
-    size_t length = box->end - box->content;
-    uint64_t since = length >= 12 && content[0] == 1 ? big64(content + 4) : length >= 8 ? big32(content + 4) : 0;
-    time_t moment = (time_t)(since - SECONDS_1904_TO_1970);
-    struct tm parts;
-    /* Recorders without a clock write 0; no video is older than the format, nor from a far future. */
-    if (since > SECONDS_1904_TO_1970 && since < (uint64_t)SECONDS_1904_TO_1970 + UINT32_MAX &&
-        gmtime_r(&moment, &parts) != NULL) {
-        strftime(passage->facts->taken_at, sizeof passage->facts->taken_at, "%Y-%m-%dT%H:%M:%SZ", &parts);
-    }
-}
-
-/* What a box held, as a free one of the same size: the places of all others stay. */
-static void video_blank(struct passage *passage, const struct box *box) {
-    static const unsigned char zeros[4096];
-    give(passage, passage->bytes + box->begin, 4);
-    give(passage, "free", 4);
-    give(passage, passage->bytes + box->begin + 8, box->content - box->begin - 8);
-    for (size_t left = box->end - box->content; left > 0 && !passage->failed;) {
-        size_t piece = left < sizeof zeros ? left : sizeof zeros;
-        give(passage, zeros, piece);
-        left -= piece;
-    }
-}
-
-/* `depth`: 0 = the file's, 1 = of its film, 2 = of a track of that. */
-static const char *video_boxes(struct passage *passage, size_t begin, size_t end, int depth, unsigned *found) {
-    static const char *const blanked[] = {"udta", "meta", "uuid", "free", "skip", "wide"};
-    struct box box;
-    for (size_t at = begin; at < end; at = box.end) {
-        const char *flaw = box_at(passage, at, end, &box);
-        if (flaw != NULL) {
-            return flaw;
-        }
-        bool film = depth == 0 && memcmp(box.name, "moov", 4) == 0;
-        if (film || (depth == 1 && memcmp(box.name, "trak", 4) == 0)) {
-            *found += film;
-            give(passage, passage->bytes + box.begin, box.content - box.begin);
-            flaw = video_boxes(passage, box.content, box.end, depth + 1, found);
-            if (flaw != NULL) {
-                return flaw;
-            }
-        } else if (is_one_of(box.name, blanked, COUNT_OF(blanked))) {
-            video_user_data(passage, &box);
-            video_blank(passage, &box);
-        } else {
-            if (depth == 1 && memcmp(box.name, "mvhd", 4) == 0) {
-                video_time(passage, &box);
-            }
-            give(passage, passage->bytes + box.begin, box.end - box.begin);
-        }
-    }
-    return NULL;
-}
-
-static const char *strip_mp4(struct passage *passage) {
-    unsigned films = 0;
-    const char *flaw = video_boxes(passage, 0, passage->length, 0, &films);
-    return flaw != NULL ? flaw : films == 1 ? NULL : "an MP4 without a film";
-}
-
-/* Whether the file says that it is a film and no still picture (HEIF, AVIF), by its brand. */
-static bool is_mp4(const unsigned char *bytes, size_t length) {
-    static const char *const brands[] = {"isom", "iso2", "iso4", "iso5", "iso6", "mp41", "mp42", "avc1",
-                                         "M4V ", "dash", "3gp4", "3gp5", "3gp6", "MSNV", "qt  "};
-    return length >= 16 && memcmp(bytes + 4, "ftyp", 4) == 0 && is_one_of(bytes + 8, brands, COUNT_OF(brands));
+    return media_ends_early;
 }
 
 /* ---- all kinds ---- */
@@ -398,11 +239,11 @@ static bool is_mp4(const unsigned char *bytes, size_t length) {
 static const struct kind {
     const char *name;
     bool image;
-    const char *(*strip)(struct passage *passage);
+    const char *(*strip)(struct media_passage *passage);
 } kinds[] = {
-    [MEDIA_JPEG] = {"image/jpeg", true, strip_jpeg}, [MEDIA_PNG] = {"image/png", true, strip_png},
-    [MEDIA_WEBP] = {"image/webp", true, strip_webp}, [MEDIA_PDF] = {"application/pdf", false, strip_pdf},
-    [MEDIA_MP4] = {"video/mp4", false, strip_mp4},
+    [MEDIA_JPEG] = {"image/jpeg", true, strip_jpeg},       [MEDIA_PNG] = {"image/png", true, strip_png},
+    [MEDIA_WEBP] = {"image/webp", true, strip_webp},       [MEDIA_PDF] = {"application/pdf", false, strip_pdf},
+    [MEDIA_MP4] = {"video/mp4", false, media_video_strip},
 };
 
 const char *media_type_name(enum media_type type) {
@@ -432,12 +273,12 @@ enum media_type media_guess(const unsigned char *bytes, size_t length) {
     } else if (begins(bytes, length, "%PDF-", 5)) {
         return MEDIA_PDF;
     }
-    return is_mp4(bytes, length) ? MEDIA_MP4 : MEDIA_NONE;
+    return media_video_is(bytes, length) ? MEDIA_MP4 : MEDIA_NONE;
 }
 
-const char *media_strip(enum media_type type, const unsigned char *bytes, size_t length, struct media_facts *facts,
+const char *media_strip(enum media_type type, unsigned char *bytes, size_t length, struct media_facts *facts,
                         media_emit *emit, void *user) {
-    struct passage passage = {.bytes = bytes, .length = length, .facts = facts, .emit = emit, .user = user};
+    struct media_passage passage = {.bytes = bytes, .length = length, .facts = facts, .emit = emit, .user = user};
     *facts = (struct media_facts){0};
     if (type == MEDIA_NONE || media_guess(bytes, length) != type) {
         return "it is no JPEG, PNG, WebP, PDF or MP4";

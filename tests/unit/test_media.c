@@ -32,8 +32,12 @@ static bool take(void *user, const void *bytes, size_t length) {
 
 /* Strips a text with NULs in it; NULL or why not. */
 static const char *strip(const unsigned char *bytes, size_t length, struct copy *copy, struct media_facts *facts) {
+    unsigned char *came = malloc(length + 1);
+    memcpy(came, bytes, length);
     copy->length = 0;
-    return media_strip(media_guess(bytes, length), bytes, length, facts, take, copy);
+    const char *flaw = media_strip(media_guess(bytes, length), came, length, facts, take, copy);
+    free(came);
+    return flaw;
 }
 
 static void assert_stripped(const unsigned char *bytes, size_t length, const unsigned char *wanted,
@@ -142,6 +146,137 @@ static void test_mp4(void **state) {
     assert_non_null(strip(BYTES("MZ......."), &copy, &facts));
 }
 
+/* ---- a film in pieces: each adds a box, and gives its place ---- */
+
+struct film {
+    unsigned char bytes[2048];
+    size_t length;
+};
+
+static void put32(struct film *film, uint32_t value) {
+    const unsigned char big[] = {(unsigned char)(value >> 24), (unsigned char)(value >> 16),
+                                 (unsigned char)(value >> 8), (unsigned char)value};
+    memcpy(film->bytes + film->length, big, 4);
+    film->length += 4;
+}
+
+static void put(struct film *film, const char *bytes, size_t length) {
+    memcpy(film->bytes + film->length, bytes, length);
+    film->length += length;
+}
+
+static size_t open_box(struct film *film, const char *name) {
+    put32(film, 0);
+    put(film, name, 4);
+    return film->length - 8;
+}
+
+static void close_box(struct film *film, size_t at) {
+    struct film size = {.length = 0};
+    put32(&size, (uint32_t)(film->length - at));
+    memcpy(film->bytes + at, size.bytes, 4);
+}
+
+static void put_box(struct film *film, const char *name, const char *bytes, size_t length) {
+    size_t at = open_box(film, name);
+    put(film, bytes, length);
+    close_box(film, at);
+}
+
+static void put_table(struct film *film, const char *name, const uint32_t *words, size_t count) {
+    size_t at = open_box(film, name);
+    for (size_t i = 0; i < count; i++) {
+        put32(film, words[i]);
+    }
+    close_box(film, at);
+}
+
+/* A track of two chunks, at `first` two samples of 4 and 5 bytes, at `second` one of 6. */
+static void put_track(struct film *film, const char *handler, uint32_t first, uint32_t second) {
+    size_t track = open_box(film, "trak"), media, information, tables;
+    put_box(film, "tkhd", "head", 4);
+    media = open_box(film, "mdia");
+    size_t at = open_box(film, "hdlr");
+    put(film, "\0\0\0\0....", 8);
+    put(film, handler, 4);
+    close_box(film, at);
+    information = open_box(film, "minf");
+    tables = open_box(film, "stbl");
+    put_table(film, "stsc", (const uint32_t[]){0, 2, 1, 2, 1, 2, 1, 1}, 8);
+    put_table(film, "stsz", (const uint32_t[]){0, 0, 3, 4, 5, 6}, 6);
+    put_table(film, "stco", (const uint32_t[]){0, 2, first, second}, 4);
+    close_box(film, tables);
+    close_box(film, information);
+    close_box(film, media);
+    close_box(film, track);
+}
+
+/* Where one was second by second stands in a track of its own, among the pictures. */
+static void test_mp4_tracks(void **state) {
+    (void)state;
+    static const char *const handlers[] = {"meta", "text", "sbtl", "subt", "data", "tmcd"};
+    for (size_t i = 0; i < COUNT_OF(handlers); i++) {
+        struct film film = {.length = 0};
+        struct copy copy;
+        struct media_facts facts;
+        put_box(&film, "ftyp", "isom\0\0\0\0", 8);
+        size_t samples = film.length + 8;
+        put_box(&film, "mdat", "PICTUREone++four+PICTUREtwo+++++end", 35);
+        size_t moov = open_box(&film, "moov");
+        put_track(&film, "vide", (uint32_t)samples, (uint32_t)samples + 17);
+        put_track(&film, handlers[i], (uint32_t)samples + 7, (uint32_t)samples + 24);
+        close_box(&film, moov);
+        put_box(&film, "emsg", "34.55", 5);
+        assert_null(strip(film.bytes, film.length, &copy, &facts));
+        assert_int_equal(copy.length, film.length);
+        assert_memory_equal(copy.bytes + samples, "PICTURE\0\0\0\0\0\0\0\0\0+PICTURE\0\0\0\0\0\0++end", 35);
+        assert_non_null(memmem(copy.bytes, copy.length, "vide", 4));
+        assert_null(memmem(copy.bytes, copy.length, handlers[i], 4));
+        assert_null(memmem(copy.bytes, copy.length, "34.55", 5));
+    }
+}
+
+/* What phones write: Android's (c)xyz is in test_mp4. */
+static void test_mp4_places(void **state) {
+    (void)state;
+    struct copy copy;
+    struct media_facts facts;
+    for (int way = 0; way < 4; way++) {
+        struct film film = {.length = 0};
+        put_box(&film, "ftyp", "qt  \0\0\0\0", 8);
+        size_t moov = open_box(&film, "moov");
+        size_t user = way == 1 || way == 3 ? open_box(&film, "udta") : 0;
+        if (way < 3) { /* as QuickTime has it, with a version, in user data */
+            size_t meta = open_box(&film, "meta"), list;
+            put(&film, "\0\0\0\0", way == 2 ? 4 : 0);
+            put_box(&film, "hdlr", "\0\0\0\0\0\0\0\0mdta", 12);
+            list = open_box(&film, "keys");
+            put(&film, "\0\0\0\0\0\0\0\2", 8);
+            put_box(&film, "mdta", "com.apple.quicktime.make", 24);
+            put_box(&film, "mdta", "com.apple.quicktime.location.ISO6709", 36);
+            close_box(&film, list);
+            list = open_box(&film, "ilst");
+            size_t item = open_box(&film, "\0\0\0\2");
+            put_box(&film, "data", "\0\0\0\1\0\0\0\0+34.5500+114.7600+052.1/", 33);
+            close_box(&film, item);
+            close_box(&film, list);
+            close_box(&film, meta);
+        } else {
+            put_box(&film, "loci", "\0\0\0\0\x15\xC7lankao\0\0\0\x72\xC2\x8F\0\x22\x8C\xCC\0\0\0\0earth\0\0", 32);
+        }
+        if (user != 0) {
+            close_box(&film, user);
+        }
+        close_box(&film, moov);
+        assert_null(strip(film.bytes, film.length, &copy, &facts));
+        assert_true(facts.placed && facts.lat > 34.549 && facts.lat < 34.551 && facts.lon > 114.759 &&
+                    facts.lon < 114.761);
+        assert_int_equal(copy.length, film.length);
+        assert_null(memmem(copy.bytes, copy.length, "34.55", 5));
+        assert_null(memmem(copy.bytes, copy.length, "lankao", 6));
+    }
+}
+
 static void test_exif(void **state) {
     (void)state;
     struct media_facts facts = {0};
@@ -196,6 +331,8 @@ int main(void) {
         cmocka_unit_test(test_jpeg_is_turned_once),
         cmocka_unit_test(test_png_webp_pdf),
         cmocka_unit_test(test_mp4),
+        cmocka_unit_test(test_mp4_tracks),
+        cmocka_unit_test(test_mp4_places),
         cmocka_unit_test(test_exif),
         cmocka_unit_test(test_ranges),
     };
