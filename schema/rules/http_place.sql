@@ -65,21 +65,25 @@ DECLARE moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.identity(request);
     RETURN QUERY
-    SELECT json_build_object('type', 'FeatureCollection', 'frame', CASE WHEN count(a.frame) > 0 THEN json_build_array(
-            min(public.ST_XMin(a.frame)), min(public.ST_YMin(a.frame)), max(public.ST_XMax(a.frame)),
-            max(public.ST_YMax(a.frame))) END,
-        'features', coalesce(json_agg(onemap.http_feature(d.code, a.area, json_build_object('code', d.code, 'name_zh', d.name_zh,
-            'kind', d.kind, 'parent', u.code, 'active', d.active, 'grid_cells', a.cells)) ORDER BY d.position, d.code), '[]'),
+    WITH RECURSIVE unit AS MATERIALIZED (SELECT * FROM onemap.department_as_of(moment)),
+    below AS (SELECT t.id AS top, t.id FROM unit t UNION SELECT b.top, t.id FROM unit t JOIN below b ON t.parent_id = b.id),
+    held AS (
+        SELECT b.top, count(*) AS cells, public.ST_Extent(g.geom) AS frame,
+               CASE WHEN (request->>'area')::boolean THEN public.ST_Union(g.geom) END AS area
+        FROM below b JOIN onemap.grid_cell_as_of(moment) g ON g.department_id = b.id GROUP BY b.top)
+    SELECT json_build_object('type', 'FeatureCollection', 'frame', CASE WHEN count(h.frame) > 0 THEN json_build_array(
+            min(public.ST_XMin(h.frame)), min(public.ST_YMin(h.frame)), max(public.ST_XMax(h.frame)),
+            max(public.ST_YMax(h.frame))) END,
+        'features', coalesce(json_agg(onemap.http_feature(d.code, h.area, json_build_object('code', d.code, 'name_zh', d.name_zh,
+            'kind', d.kind, 'parent', u.code, 'active', d.active, 'grid_cells', coalesce(h.cells, 0)))
+            ORDER BY d.position, d.code), '[]'),
         'next', NULL)
-    FROM onemap.department_as_of(moment) d LEFT JOIN onemap.department_as_of(moment) u ON u.id = d.parent_id
-        LEFT JOIN (SELECT g.department_id, count(*) AS cells, public.ST_Extent(g.geom) AS frame,
-                       CASE WHEN (request->>'area')::boolean THEN public.ST_Union(g.geom) END AS area
-                   FROM onemap.grid_cell_as_of(moment) g WHERE g.department_id IS NOT NULL GROUP BY g.department_id) a
-            ON a.department_id = d.id;
+    FROM unit d LEFT JOIN unit u ON u.id = d.parent_id LEFT JOIN held h ON h.top = d.id;
 END $$;
 COMMENT ON FUNCTION onemap.http_departments(jsonb) IS
     'GET /api/v1/departments: features {code, name_zh, kind, parent, active, grid_cells}; frame: west, south, east, north of all '
-    'their grid cells; geometry: its grid cells as one, if area was asked for; at: as they were at a moment';
+    'their grid cells; geometry: its grid cells as one, if area was asked for, as grid_cells counts them: with those of the '
+    'departments below, as /grid_cells lists them; at: as they were at a moment';
 GRANT EXECUTE ON FUNCTION onemap.http_departments(jsonb) TO cityhub_api;
 
 CREATE OR REPLACE FUNCTION onemap.http_components(request jsonb) RETURNS TABLE (body json)

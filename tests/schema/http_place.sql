@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(92);
+SELECT plan(93);
 INSERT INTO onemap.component (component_code, name_zh, department_id, geom, grid_cell)
 SELECT '41022101180000' || n, '灯杆' || n, d.id, public.ST_SetSRID(public.ST_MakePoint(114.75 + n * 0.0001, 34.55), 4326), '410221001001001'
 FROM generate_series(11, 19) n LEFT JOIN onemap.department d ON d.code = CASE WHEN n < 15 THEN 'zhaoming' WHEN n < 18 THEN 'jincheng' END;
@@ -114,6 +114,8 @@ SELECT is(test.features(x.route, x.f, x.unit), 'FeatureCollection: ' || x.wanted
 SELECT is((SELECT public.ST_AsText(public.ST_Multi(public.ST_GeomFromGeoJSON(f->>'geometry'))) FROM jsonb_array_elements(test.answer('departments', '{"area": true}')->'features') f WHERE f->>'id' = 'jincheng'),
     (SELECT public.ST_AsText(g.geom) FROM onemap.grid_cell g), 'a department''s area is that of its cells');
 SELECT is((SELECT array_agg(f->>'geometry') FROM jsonb_array_elements(test.answer('departments', '{"area": false}')->'features') f WHERE f->>'geometry' IS NOT NULL), NULL, 'if it was asked for');
+SELECT is_empty($$SELECT f->>'id', f->'properties'->'grid_cells' FROM jsonb_array_elements(test.answer('departments', '{"area": false}')->'features') f
+    WHERE (f->'properties'->>'grid_cells')::int IS DISTINCT FROM jsonb_array_length(test.answer('grid_cells', jsonb_build_object('department', f->>'id'))->'features')$$, 'its number of grid cells is that of their list, with the departments below');
 SELECT is((SELECT f->'properties'->>'valid_to' FROM jsonb_array_elements(test.answer('zones')->'features') f LIMIT 1), NULL, 'in force without end');
 
 -- ---- search ----
