@@ -267,9 +267,10 @@ static void build(struct loader *loader, enum task task) {
         break;
     case TASK_CATCH_UP:
         buffer_format(sql,
-                      "SET statement_timeout = '%ds'; SELECT onemap.device_state_catch_up(); SET statement_timeout ="
-                      " '%llds'",
-                      CATCH_UP_TIMEOUT_S, (long long)config->database_statement_timeout_s);
+                      "SET statement_timeout = '%ds'; SELECT onemap.past_reach(interval '%lld s');"
+                      " SELECT onemap.device_state_catch_up(); SET statement_timeout = '%llds'",
+                      CATCH_UP_TIMEOUT_S, (long long)config->time_max_ahead_s,
+                      (long long)config->database_statement_timeout_s);
         break;
     case TASK_VENDORS:
         buffer_format(sql, "SELECT now(); %s", registry_vendors_sql);

@@ -27,7 +27,8 @@ COMMENT ON FUNCTION onemap.has_role(text) IS 'Whether the login that is connecte
 -- subtransaction, and records of messages are stored in one each.
 -- A county's own value stays.
 INSERT INTO onemap.setting (key, value, comment_zh) VALUES
-    ('time_zone', 'Asia/Shanghai', '县所在时区：统计日、小时、工作时均按此时区')
+    ('time_zone', 'Asia/Shanghai', '县所在时区：统计日、小时、工作时均按此时区'),
+    ('max_ahead', '5 minutes', '采集时间最多比枢纽的时钟超前多久：枢纽启动时按其 [time] max_ahead_s 记下，只增不减，勿改')
 ON CONFLICT (key) DO UPDATE SET comment_zh = excluded.comment_zh;
 
 CREATE OR REPLACE FUNCTION onemap.setting(key text) RETURNS text LANGUAGE plpgsql STABLE AS $$

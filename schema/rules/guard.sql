@@ -19,8 +19,9 @@ LANGUAGE sql IMMUTABLE AS $$
         'open311_request', 'open311_media', 'attachment', 'attachment_upload', 'account', 'token',
         'exchange_record', 'exchange_package', 'exchange_package_receipt', 'terminal_command',
         'quarantine', 'observation_revision', 'interval_revision', 'work_order', 'person', 'vehicle',
-        'alarm_past', 'alarm_rule_past', 'case_record_past', 'department_past', 'device_past', 'grid_cell_past', 'person_past',
-        'presence_past', 'vehicle_past', 'vendor_past', 'work_order_past', 'work_standard_past', 'zone_past']) AS g (relation)
+        'alarm_past', 'alarm_rule_past', 'case_record_past', 'department_past', 'device_past', 'grid_cell_past', 'heard_past',
+        'person_past', 'presence_past', 'vehicle_past', 'vendor_past', 'work_order_past', 'work_standard_past',
+        'zone_past']) AS g (relation)
     UNION ALL VALUES ('onemap.score_case', 'score_case_guard'), ('onemap.score_case', 'score_case_insert_guard'),
         ('onemap.score_case', 'score_case_no_truncate'), ('onemap.score_month', 'score_month_guard'),
         ('onemap.score_month', 'score_month_no_truncate')

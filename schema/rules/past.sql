@@ -78,12 +78,28 @@ COMMENT ON FUNCTION onemap.presence_keep() IS 'Trigger: keeps how long a device 
 CREATE OR REPLACE TRIGGER presence_keep AFTER UPDATE ON onemap.device_state FOR EACH ROW
     WHEN (OLD.online IS DISTINCT FROM NEW.online) EXECUTE FUNCTION onemap.presence_keep();
 
+CREATE OR REPLACE FUNCTION onemap.heard_keep() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE onemap.heard_past h SET until_at = NEW.last_seen_at
+    WHERE h.device_id = NEW.device_id AND h.until_at > NEW.last_seen_at - interval '1 minute'
+        AND h.since_at = (SELECT max(x.since_at) FROM onemap.heard_past x WHERE x.device_id = NEW.device_id);
+    IF NOT FOUND THEN
+        INSERT INTO onemap.heard_past (device_id, since_at, until_at)
+        VALUES (NEW.device_id, NEW.last_seen_at, NEW.last_seen_at) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION onemap.heard_keep() IS 'Trigger: keeps when a device was heard of by what was not its newest record';
+CREATE OR REPLACE TRIGGER heard_keep AFTER UPDATE ON onemap.device_state FOR EACH ROW
+    WHEN (NEW.last_seen_at > OLD.last_seen_at AND NEW.observed_at <= OLD.observed_at) EXECUTE FUNCTION onemap.heard_keep();
+
 CREATE OR REPLACE FUNCTION onemap.past_forget(before timestamptz) RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE what text; gone int; total int := 0;
 BEGIN
     FOREACH what IN ARRAY '{device,person,vehicle,case_record,alarm,grid_cell,zone,work_order,work_standard,department,
-        alarm_rule,vendor,presence}'::text[] LOOP
+        alarm_rule,vendor,presence,heard}'::text[] LOOP
         EXECUTE format('DELETE FROM onemap.%I p WHERE p.until_at < $1', what || '_past') USING before;
         GET DIAGNOSTICS gone = ROW_COUNT;
         total := total + gone;
@@ -99,9 +115,18 @@ COMMENT ON FUNCTION onemap.past_forget(timestamptz) IS
 
 -- Clocks of devices run ahead: what had come was known, though its own time was not there yet.
 CREATE OR REPLACE FUNCTION onemap.past_latest(moment timestamptz) RETURNS timestamptz
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT moment + interval '5 minutes' $$;
+LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT moment + onemap.setting('max_ahead')::interval $$;
 COMMENT ON FUNCTION onemap.past_latest(timestamptz) IS
-    'The latest time that a record can have which had come by a moment: [time] max_ahead_s as it is shipped';
+    'The latest time that a record can have which had come by a moment: by the largest [time] max_ahead_s of any hub so far';
+
+CREATE OR REPLACE FUNCTION onemap.past_reach(ahead interval) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE onemap.setting s SET value = $1::text WHERE s.key = 'max_ahead' AND s.value::interval < $1
+$$;
+COMMENT ON FUNCTION onemap.past_reach(interval) IS
+    'Notes at a hub''s start how far records may be ahead of its clock from now on; what was noted before stays if it is more, for '
+    'the records of then';
+GRANT EXECUTE ON FUNCTION onemap.past_reach(interval) TO cityhub_hub;
 
 -- By its time the newest record that had been received by then: of one that was revised later, what stood before.
 CREATE OR REPLACE FUNCTION onemap.observation_last_at(device int, moment timestamptz, OUT observed_at timestamptz,
@@ -213,10 +238,14 @@ BEGIN
     SELECT * INTO t FROM onemap.place_last_at(device, moment);
     s.device_id := device;
     s.observed_at := greatest(o.observed_at, t.observed_at);
-    s.last_seen_at := greatest(o.received_at, t.received_at);
     IF s.observed_at IS NULL THEN
         RETURN;
     END IF;
+    -- Also by what came days late: as far as it was kept, and of the time before if nothing has come since.
+    s.last_seen_at := greatest(o.received_at, t.received_at,
+        (SELECT least(h.until_at, moment) FROM onemap.heard_past h WHERE h.device_id = device AND h.since_at <= moment
+         ORDER BY h.since_at DESC LIMIT 1),
+        (SELECT d.last_seen_at FROM onemap.device_state d WHERE d.device_id = device AND d.last_seen_at <= moment));
     SELECT p.online, p.since_at INTO s.online, since_at FROM onemap.presence_past p
     WHERE p.device_id = device AND p.until_at > moment ORDER BY p.until_at, p.past_id LIMIT 1;
     IF NOT FOUND THEN

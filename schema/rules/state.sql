@@ -27,9 +27,9 @@ $$;
 COMMENT ON FUNCTION onemap.later_of(timestamptz, timestamptz, timestamptz) IS
     'The later of two times of which none is after latest: an old one that is was written by a clock that was ahead, and gives way';
 
-CREATE OR REPLACE FUNCTION onemap.device_state_merge(batches uuid[] DEFAULT '{}', ahead interval DEFAULT '5 minutes') RETURNS int
+CREATE OR REPLACE FUNCTION onemap.device_state_merge(batches uuid[] DEFAULT '{}', ahead interval DEFAULT NULL) RETURNS int
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE merged int; latest timestamptz := now() + ahead;
+DECLARE merged int; latest timestamptz := now() + coalesce(ahead, onemap.setting('max_ahead')::interval);
 BEGIN
     INSERT INTO onemap.device_state AS d
         (device_id, observed_at, last_seen_at, readings, reading_times, quality, geom, geom_at)
@@ -58,7 +58,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.device_state_merge(uuid[], interval) IS
     'Merges the session''s device_state_stage into device_state, which has all of these batches then; ahead: how far a record may '
-    'be ahead of the clock';
+    'be ahead of the clock, NULL: as far as any hub took one';
 GRANT EXECUTE ON FUNCTION onemap.device_state_merge(uuid[], interval), onemap.later_of(timestamptz, timestamptz, timestamptz),
     onemap.state_merge(float8[], timestamptz[], bigint, float8[], timestamptz[], bigint, timestamptz) TO cityhub_hub;
 

@@ -2,7 +2,7 @@
 -- that is gone or switched off is found. What a login may do with tables directly, and with numbers that make no sense.
 BEGIN;
 \ir include/case_fixture.sql
-SELECT plan(82);
+SELECT plan(83);
 SELECT is_empty('SELECT * FROM onemap.guard_check()', 'all stand');
 SELECT set_eq($$SELECT t.tgrelid::regclass::text, t.tgname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
     WHERE NOT t.tgisinternal AND p.proname IN ('append_only', 'score_case_guard', 'score_insert_guard', 'score_month_guard')$$,

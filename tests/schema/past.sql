@@ -3,7 +3,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(65);
+SELECT plan(74);
 SELECT setseed(0.65);
 
 -- ---- what is kept beside ----
@@ -233,6 +233,28 @@ END $$;
 SELECT is((SELECT count(*)::int FROM onemap.packed_day p WHERE p.state = 'packed'), 6, 'the days are packed');
 SELECT is_empty('SELECT * FROM test.wrong()', 'and the states are the same');
 SELECT is((SELECT count(*)::int FROM onemap.device_state_past(900001, '2026-03-01Z')), 0, 'before its first record nothing is known of a device');
+-- A hub that takes records an hour ahead of its clock.
+SELECT onemap.partition_ensure('2026-03-10');
+INSERT INTO onemap.observation_raw (device_id, observed_at, received_at, readings) VALUES (900003, '2026-03-10 01:00Z', '2026-03-10 00:20Z', '{7}');
+SELECT onemap.past_reach('2 minutes');
+SELECT is(onemap.past_latest('2026-03-10 00:30Z'), '2026-03-10 00:35Z', 'a hub that takes less than others did leaves theirs known');
+SELECT onemap.past_reach('1 hour');
+SELECT is((onemap.device_state_past(900003, '2026-03-10 00:30Z')).readings, '{7}', 'what came by then is known, however far ahead a hub took it');
+SELECT isnt((onemap.device_state_past(900003, '2026-03-10 00:19Z')).readings, '{7}', 'and not before it came');
+SELECT is((SELECT count(*)::int FROM onemap.setting WHERE key = 'max_ahead' AND value::interval = '1 hour'), 1, 'it is kept');
+-- Days late: the state has it, if nothing came after it.
+INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at) VALUES (900002, '2026-03-04Z', '2026-03-20Z');
+SELECT is((onemap.device_state_past(900002, '2026-03-20 01:00Z')).last_seen_at, '2026-03-20Z', 'what came more than a day late counts for when it was heard of last');
+SELECT cmp_ok((onemap.device_state_past(900002, '2026-03-19Z')).last_seen_at, '<', '2026-03-10Z', 'and not before it came');
+UPDATE onemap.device_state SET last_seen_at = x.at FROM (VALUES ('2026-03-25 00:00Z'::timestamptz)) x (at) WHERE device_id = 900002;
+UPDATE onemap.device_state SET last_seen_at = '2026-03-25 00:00:40Z' WHERE device_id = 900002;
+UPDATE onemap.device_state SET last_seen_at = '2026-04-01Z', observed_at = '2026-04-01Z' WHERE device_id = 900002;
+SELECT is((SELECT string_agg(concat_ws(' ', h.device_id, h.until_at - h.since_at), ', ') FROM onemap.heard_past h), '900002 00:00:40', 'what is late is kept in one piece, what is new is no part of it');
+SELECT is((onemap.device_state_past(900002, '2026-03-26Z')).last_seen_at, '2026-03-25 00:00:40Z', 'and is known when something newer has come since');
+SELECT onemap.past_forget('2026-03-27Z') > 0 AS forgotten;
+SELECT is((SELECT count(*)::int FROM onemap.heard_past), 0, 'until the past is forgotten');
+DELETE FROM onemap.past_kept;
+DELETE FROM onemap.device_state WHERE device_id = 900002;
 
 -- ---- online and offline ----
 INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, changed_at) VALUES (900001, now(), now(), '2026-03-02 00:00Z');

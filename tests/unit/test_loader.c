@@ -133,8 +133,9 @@ static void test_catch_up(void **state) {
     struct loading *loading = *state;
     fake_postgres_play(&loading->world->loop, one(), good, CATCH_UP);
     fake_postgres_await(&loading->world->loop, one());
-    assert_string_equal(fake_postgres_sql(one()), "SET statement_timeout = '1800s'; SELECT"
-                                                  " onemap.device_state_catch_up(); SET statement_timeout = '60s'");
+    assert_string_equal(fake_postgres_sql(one()),
+                        "SET statement_timeout = '1800s'; SELECT onemap.past_reach(interval '300 s'); SELECT"
+                        " onemap.device_state_catch_up(); SET statement_timeout = '60s'");
     assert_int_equal(fake_postgres_timeout(one()), 1800);
 }
 
