@@ -71,6 +71,7 @@ void decode_unflaw(struct decoder *decoder, const ProtobufCFieldDescriptor *fiel
         if (decoder->flawed[i] == field) {
             unsigned last = --decoder->flaw_count;
             decoder->flawed[i] = decoder->flawed[last];
+            decoder->flawed_entry[i] = decoder->flawed_entry[last];
             decoder->flaws[i] = decoder->flaws[last];
             return;
         }
@@ -95,11 +96,38 @@ static void forget_value(struct decoder *decoder, const ProtobufCFieldDescriptor
     }
 }
 
+/* The entry at hand of the list that is being read; 0 = it is no list. Those beyond the longest list are one; what is
+ * said of no entry that could be begun stands for itself. */
+static unsigned entry_at(const struct decoder *decoder) {
+    if (decoder->at->label != PROTOBUF_C_LABEL_REPEATED) {
+        return 0;
+    }
+    return decoder->entry > DECODE_LIST_MAX ? DECODE_LIST_MAX + 1
+           : decoder->within[0] == '\0'     ? DECODE_LIST_MAX + 1 + decoder->refusals
+                                            : decoder->entry;
+}
+
+/* Whether the field, or of a list this entry, has been told of, or enough of its others. */
+static bool is_told(const struct decoder *decoder, unsigned entry) {
+    unsigned told = 0;
+    for (unsigned i = 0; i < decoder->flaw_count; i++) {
+        if (decoder->flawed[i] == decoder->at) {
+            told++;
+            if (decoder->flawed_entry[i] == entry) {
+                return true;
+            }
+        }
+    }
+    return told >= LIST_FLAWS_MAX;
+}
+
 static struct decode_flaw *flaw_add(struct decoder *decoder, enum decode_problem problem) {
-    if (decode_is_flawed(decoder, decoder->at) || decoder->flaw_count == PLAN_FIELDS_MAX) {
+    unsigned entry = entry_at(decoder);
+    if (is_told(decoder, entry) || decoder->flaw_count == FLAWS_MAX) {
         return NULL;
     }
     struct decode_flaw *flaw = &decoder->flaws[decoder->flaw_count];
+    decoder->flawed_entry[decoder->flaw_count] = entry;
     decoder->flawed[decoder->flaw_count++] = decoder->at;
     flaw->field = decoder->at->name;
     flaw->code = problem_codes[problem];

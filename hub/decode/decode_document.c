@@ -138,7 +138,8 @@ struct entry {
 
 /* The place of a list's next entry among those that were sent, the refused ones too. */
 static unsigned entry_place(struct decoder *decoder, const ProtobufCFieldDescriptor *field) {
-    return decoder->entries[field - decoder->kind->record->fields]++;
+    decoder->entry = ++decoder->entries[field - decoder->kind->record->fields];
+    return decoder->entry - 1;
 }
 
 /* Makes the next entry of a list; false if the list is full or memory is out. */

@@ -11,8 +11,10 @@ enum {
     DOCUMENT_FIELDS_MAX = 64, /* fields of a message of common.proto; tests/unit/test_decode_document.c looks */
     PLAN_NUMBERS_MAX = 256,   /* field numbers that are looked up in a table; larger ones are searched */
     PLAN_NAME_MAX = 64,       /* bytes of a field's name with its end */
-    PLAN_SLOTS = 512, /* hash table of names, two a field: a power of two, more than four times PLAN_FIELDS_MAX */
-    UNKNOWN_MAX = 16, /* unknown fields of one message that are warned of */
+    PLAN_SLOTS = 512,   /* hash table of names, two a field: a power of two, more than four times PLAN_FIELDS_MAX */
+    LIST_FLAWS_MAX = 8, /* entries of one list that are told of, each for the first thing that is wrong with it */
+    FLAWS_MAX = PLAN_FIELDS_MAX + 8 * LIST_FLAWS_MAX, /* no record has more lists */
+    UNKNOWN_MAX = 16,                                 /* unknown fields of one message that are warned of */
     /* Below it this build knows all numbers that were ever given: a field that it does not know is of another message.
      * New fields get numbers from here on, each subsystem's of a hundred of its own (adapter.new_fields_from). */
     FIELD_NEW_FROM = 1000,
@@ -148,8 +150,10 @@ struct decoder {
     cJSON *object;                         /* the other kinds */
     unsigned optional;                     /* fields that are neither flawed nor required (the other kinds) */
     unsigned entries[DOCUMENT_FIELDS_MAX]; /* that came of the record's lists, by the place of their field */
-    struct decode_flaw flaws[PLAN_FIELDS_MAX];
-    const ProtobufCFieldDescriptor *flawed[PLAN_FIELDS_MAX];
+    unsigned entry;                        /* the one at hand, counted from 1 */
+    struct decode_flaw flaws[FLAWS_MAX];
+    const ProtobufCFieldDescriptor *flawed[FLAWS_MAX];
+    unsigned flawed_entry[FLAWS_MAX]; /* of a list; 0 = of the field itself */
     unsigned flaw_count;
     unsigned refusals;           /* calls of decode_refuse */
     enum decode_problem refused; /* the first thing that is wrong with it as a whole */

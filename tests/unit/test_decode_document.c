@@ -320,12 +320,23 @@ static void test_wrong_protobuf(void **state) {
 /* An entry of a list in which something is wrong is left out, the others stay. */
 static void test_entries(void **state) {
     struct decoded *decoded = *state;
+    run(decoded, "inventory",
+        "{\"device_code\":\"D\",\"kind\":\"k\",\"attributes\":[{\"key\":\"a\",\"value\":\"1\"},"
+        "{\"key\":\"b\",\"value\":2},{\"key\":\"c\"},7,{\"key\":\"\\u0007\",\"value\":3}]}");
+    decoded_expect_flaws(decoded, 3); /* each entry is told of, once */
+    decoded_expect_flaw(decoded, 0, 0, "attributes", "wrong_type", "attributes[1].value: is a whole number");
+    decoded_expect_flaw(decoded, 1, 0, "attributes", "wrong_type", "attributes[3]: must be an object");
+    decoded_expect_flaw(decoded, 2, 0, "attributes", "bad_text", "attributes[4].key: ");
     expect_json(
-        flawed(decoded, "inventory",
-               "{\"device_code\":\"D\",\"kind\":\"k\",\"attributes\":[{\"key\":\"a\",\"value\":\"1\"},"
-               "{\"key\":\"b\",\"value\":2},{\"key\":\"c\"},7,{\"key\":\"\\u0007\"}]}",
-               "attributes", "wrong_type", "attributes[1].value: is a whole number"),
+        decoded->documents[0],
         "{\"device_code\":\"D\",\"kind\":\"k\",\"attributes\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"c\"}]}");
+    char many[400] = "{\"device_code\":\"D\",\"kind\":\"k\",\"parent_code\":7,\"attributes\":[7";
+    for (int i = 1; i < 50; i++) {
+        strcat(many, ",7");
+    }
+    strcat(many, "]}");
+    run(decoded, "inventory", many);
+    decoded_expect_flaws(decoded, 9); /* of a list eight, and the other field */
     static const struct {
         const char *entry, *code, *word;
     } cases[] = {
@@ -356,11 +367,11 @@ static void test_places_of_entries(void **state) {
     struct decoded *decoded = *state;
 #define DEVICE(entries) "{\"device_code\":\"D\",\"kind\":\"k\",\"attributes\":[" entries "]}"
     static const char *const cases[][4] = {
-        {DEVICE("{\"key\":\"a\"},\"b\",7,{\"key\":\"c\"}"), "wrong_type", "attributes[1]: must be an object",
+        {DEVICE("{\"key\":\"a\"},\"b\",{\"key\":\"c\"}"), "wrong_type", "attributes[1]: must be an object",
          DEVICE("{\"key\":\"a\"},{\"key\":\"c\"}")},
         {DEVICE("{\"key\":\"a\"},null"), "wrong_type", "attributes[1]: must be an object", DEVICE("{\"key\":\"a\"}")},
-        {DEVICE("{\"key\":\"a\"},{\"key\":\"b\"},{\"value\":\"1\"},{\"value\":\"2\"}"), "missing_field",
-         "attributes[2].key: is missing", DEVICE("{\"key\":\"a\"},{\"key\":\"b\"}")},
+        {DEVICE("{\"key\":\"a\"},{\"key\":\"b\"},{\"value\":\"1\"}"), "missing_field", "attributes[2].key: is missing",
+         DEVICE("{\"key\":\"a\"},{\"key\":\"b\"}")},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         expect_json(flawed(decoded, "inventory", cases[i][0], "attributes", cases[i][1], cases[i][2]), cases[i][3]);
@@ -390,7 +401,7 @@ static void test_interval_values(void **state) {
     } cases[] = {
         {INTERVAL("{\"metric\":\"m\",\"mean\":35,\"maximum\":NaN}"), "not_finite", "values[0].maximum: is not finite",
          INTERVAL("{\"metric\":\"m\",\"mean\":35}")},
-        {INTERVAL("{\"metric\":\"m\",\"mean\":\"--\",\"maximum\":3},{\"metric\":\"n\",\"mean\":[]}"), "wrong_type",
+        {INTERVAL("{\"metric\":\"m\",\"mean\":\"--\",\"maximum\":3},{\"metric\":\"n\"}"), "wrong_type",
          "values[0].mean: is the text \"--\"", INTERVAL("{\"metric\":\"m\",\"maximum\":3},{\"metric\":\"n\"}")},
         {INTERVAL("{\"metric\":\"m\",\"mean\":35,\"flag\":\"n\"},{\"metric\":\"n\",\"mean\":1}"), "bad_value",
          "values[0].flag: is \"n\"", INTERVAL("{\"metric\":\"n\",\"mean\":1}")},

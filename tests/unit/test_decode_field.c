@@ -280,12 +280,14 @@ static void test_over_range(void **state) {
     }
     assert_int_equal(decoded->records[6].quality, 1);
     assert_int_equal(decoded->records[6].over_range, 0);
-    decoded_expect_flaws(decoded, 5);
+    decoded_expect_flaws(decoded, 7);
     decoded_expect_flaw(decoded, 0, 1, "over_range", "bad_value", "\"spraying_on\" is no measured field of dust");
     decoded_expect_flaw(decoded, 1, 2, "over_range", "bad_value", "pm10_ug_m3 has no value in this record");
     decoded_expect_flaw(decoded, 2, 3, "over_range", "wrong_type", "it must be an array of names of fields");
     decoded_expect_flaw(decoded, 3, 4, "over_range", "wrong_type", "is an array; it must be a text in quotes");
-    decoded_expect_flaw(decoded, 4, 7, "pm25_ug_m3", "wrong_type", "must be a number");
+    decoded_expect_flaw(decoded, 4, 4, "over_range", "wrong_type", "is null");
+    decoded_expect_flaw(decoded, 5, 4, "over_range", "bad_value", "\"x\" is no measured field");
+    decoded_expect_flaw(decoded, 6, 7, "pm25_ug_m3", "wrong_type", "must be a number");
 
     struct bytes record = record_of("D", decoded_now_ms), batch = {0};
     bytes_field_text(&record, OVER_RANGE, "pm25_ug_m3");
@@ -299,8 +301,9 @@ static void test_over_range(void **state) {
     decoded_expect(decoded, 1, 1, 0);
     assert_int_equal(decoded->records[0].quality, 3);
     assert_int_equal(decoded->records[0].over_range, 3);
-    decoded_expect_flaws(decoded, 1);
+    decoded_expect_flaws(decoded, 2);
     decoded_expect_flaw(decoded, 0, 0, "over_range", "bad_value", "\"wet\" is no measured field");
+    decoded_expect_flaw(decoded, 1, 0, "over_range", "bad_value", "noise_dba has no value in this record");
     for (size_t a = 0; a < adapter_count; a++) {
         const ProtobufCFieldDescriptor *field =
             protobuf_c_message_descriptor_get_field_by_name(adapters[a]->record, "over_range");
