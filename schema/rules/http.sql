@@ -91,11 +91,13 @@ END $$;
 COMMENT ON FUNCTION onemap.http_vendor_check(jsonb) IS
     'Refuses (CH013) a request that names a vendor that is not there; who sees a part is not told what else there is';
 
--- In plpgsql, which keeps its plan: the body of a function in sql that cannot be written into the statement is planned anew each time.
+-- In plpgsql, which keeps its plan: the body of a function in sql that cannot be written into the statement is planned anew
+-- each time.
 CREATE OR REPLACE FUNCTION onemap.vendor_name(of_subsystem text, of_vendor text, moment timestamptz) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
-    RETURN (SELECT nullif(v.name_zh, '') FROM onemap.vendor_as_of(moment) v WHERE v.subsystem = of_subsystem AND v.vendor = of_vendor);
+    RETURN (SELECT nullif(v.name_zh, '') FROM onemap.vendor_as_of(moment) v
+            WHERE v.subsystem = of_subsystem AND v.vendor = of_vendor);
 END $$;
 COMMENT ON FUNCTION onemap.vendor_name(text, text, timestamptz) IS
     'What a vendor of a subsystem is called, at a moment (NULL: now); NULL: nobody gave it a name';

@@ -70,7 +70,7 @@ COMMENT ON FUNCTION onemap.http_alarm_check(jsonb) IS 'Refuses (CH013, CH016) a 
 
 -- A row function: the planner looks into it, so that a page is one plan and not one for each alarm.
 DROP FUNCTION IF EXISTS onemap.http_alarm_entry(onemap.alarm, timestamptz);
-CREATE FUNCTION onemap.http_alarm_entry(a onemap.alarm, moment timestamptz) RETURNS TABLE (entry jsonb)
+CREATE OR REPLACE FUNCTION onemap.http_alarm_shown(a onemap.alarm, moment timestamptz) RETURNS TABLE (entry jsonb)
 LANGUAGE sql STABLE ROWS 1 AS $$
     SELECT jsonb_build_object('id', a.id, 'subsystem', r.subsystem, 'rule', r.key, 'rule_zh', r.name_zh, 'severity', a.severity,
         'device', d.id, 'device_code', d.code, 'device_zh', d.name_zh, 'vendor', coalesce(d.vendor, a.vendor),
@@ -94,17 +94,18 @@ LANGUAGE sql STABLE ROWS 1 AS $$
         LEFT JOIN onemap.alarm_end y ON y.reason = a.close_reason
     WHERE r.id = a.rule_id
 $$;
-COMMENT ON FUNCTION onemap.http_alarm_entry(onemap.alarm, timestamptz) IS
+COMMENT ON FUNCTION onemap.http_alarm_shown(onemap.alarm, timestamptz) IS
     'An alarm as lists show it; case: the number of the case it became; moment: as it was known then, NULL: now';
 
 CREATE OR REPLACE FUNCTION onemap.http_alarms(request jsonb) RETURNS TABLE (body json)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    SET plan_cache_mode = force_generic_plan AS $$
 DECLARE moment timestamptz := onemap.http_at(request);
 BEGIN
     PERFORM onemap.http_alarm_check(request);
     RETURN QUERY SELECT json_build_object('alarms', coalesce(json_agg(e.entry ORDER BY f.id DESC), '[]'),
             'next', CASE WHEN count(*) = (request->>'limit')::int THEN min(f.id) END)
-        FROM onemap.http_alarm_find(request) f CROSS JOIN LATERAL onemap.http_alarm_entry(f, moment) e;
+        FROM onemap.http_alarm_find(request) f CROSS JOIN LATERAL onemap.http_alarm_shown(f, moment) e;
 END $$;
 COMMENT ON FUNCTION onemap.http_alarms(jsonb) IS 'GET /api/v1/alarms: {alarms, next}, newest first';
 
@@ -120,7 +121,7 @@ BEGIN
             onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
         FROM onemap.http_alarm_find(asked) f,
-            LATERAL (SELECT x.entry FROM onemap.http_alarm_entry(f, moment) x OFFSET 0) e (e) -- once a row, not once a cell
+            LATERAL (SELECT x.entry FROM onemap.http_alarm_shown(f, moment) x OFFSET 0) e (e) -- once a row, not once a cell
         ORDER BY f.id DESC;
     GET DIAGNOSTICS lines = ROW_COUNT;
     PERFORM onemap.http_csv_end(asked, lines);
@@ -137,7 +138,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
             'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c
             WHERE c.alarm_id = a.id AND (m.moment IS NULL OR c.said_at <= m.moment))))::json
     FROM (SELECT onemap.http_at(request) AS moment) m CROSS JOIN LATERAL onemap.http_alarm_find(request) a
-        CROSS JOIN LATERAL onemap.http_alarm_entry(a, m.moment) e JOIN LATERAL onemap.alarm_rule_as_of(m.moment) r ON r.id = a.rule_id
+        CROSS JOIN LATERAL onemap.http_alarm_shown(a, m.moment) e
+        JOIN LATERAL onemap.alarm_rule_as_of(m.moment) r ON r.id = a.rule_id
 $$;
 COMMENT ON FUNCTION onemap.http_alarm(jsonb) IS
     'GET /api/v1/alarms/{id}: one alarm with its rule''s limit and the comments; at: as it was at a moment; no row: none, '
