@@ -183,6 +183,12 @@ function TrackPart({ query }: { query: PanelProperties["query"] }): JSX.Element 
   );
 }
 
+/** An attribute's value as its vendor has it: in an inventory all are texts. */
+const attribute = (value: unknown): string => {
+  const plain = typeof value === "string" ? value : JSON.stringify(value);
+  return plain === "true" || plain === "false" ? t(plain === "true" ? "yes" : "no") : plain;
+};
+
 export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.Element {
   const { moment } = query;
   const asked = useAsk<DeviceDetail>(`devices/${encodeURIComponent(id)}`, { at: moment ?? "" }, moment === null ? 60 : 0);
@@ -261,7 +267,7 @@ export function DevicePanel({ query, id, onPlace, onGo }: PanelProperties): JSX.
             [t("gridCell"), device.grid_cell ?? "–"],
             [t("place"), device.lon === null || device.lat === null ? t("noPlace") : coordinates(device.lon, device.lat)],
             ...(device.vehicles.length > 0 ? [[t("vehicles"), device.vehicles.map((vehicle) => vehicle.plate ?? vehicle.name).join(", ")] as [string, string]] : []),
-            ...Object.entries(device.attributes ?? {}).map(([name, value]): [string, string] => [name, typeof value === "string" ? value : typeof value === "boolean" ? t(value ? "yes" : "no") : JSON.stringify(value)]),
+            ...Object.entries(device.attributes ?? {}).map(([name, value]): [string, string] => [name === "simulated" ? t("simulated") : name, attribute(value)]),
           ]}
         />
       </section>
