@@ -264,6 +264,29 @@ static const struct command vendor_list = {
     .examples = "cityhub vendor list --subsystem gas\n",
 };
 
+static const struct command_option conformity_options[] = {
+    {VENDOR_SUBSYSTEM, .help = "only those of this subsystem"},
+    {.name = "vendor", .argument = "NAME", .kind = OPTION_TEXT, .member = "vendor", .help = "only this vendor"},
+    OPTION_DAY(.name = "from", .member = "from", .help = "from this day of the county on; by default the last one"),
+    OPTION_DAY(.name = "to", .member = "to", .help = "up to this day, which is still in it; by default today"),
+    ASK_OPTIONS,
+    {0}};
+
+static const struct ask_list conformity_rows = {.rows = "onemap.vendor_conformity_table",
+                                                .json = "onemap.vendor_conformity_json",
+                                                .nothing = "There is no vendor yet: `cityhub vendor add --help`."};
+
+static const struct command vendor_conformity = {
+    .name = "conformity",
+    .summary = "show what vendors sent and how much of it had nothing to mend (符合率)",
+    .text =
+        "Shows of each vendor, the worst first, the rate of conformity in percent: records that were stored with nothing to mend, "
+        "of all records but those that the database refused; then messages and records of these days.",
+    .options = conformity_options,
+    .list = &conformity_rows,
+    .examples = "cityhub vendor conformity --from 2026-03-01 --to 2026-03-31\n",
+};
+
 static const struct command_option revoke_options[] = {
     {VENDOR_SUBSYSTEM, .required = true, .help = "the subsystem that it may push no longer"}, VENDOR_NAME, {0}};
 
@@ -295,8 +318,8 @@ static const struct command vendor_check = {
     .run = check_files,
 };
 
-static const struct command *const actions[] = {&vendor_add,  &vendor_list,  &vendor_revoke,
-                                                &vendor_sync, &vendor_check, NULL};
+static const struct command *const actions[] = {
+    &vendor_add, &vendor_list, &vendor_conformity, &vendor_revoke, &vendor_sync, &vendor_check, NULL};
 
 const struct command command_vendor = {
     .name = "vendor",

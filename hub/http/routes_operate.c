@@ -26,8 +26,15 @@ static const struct parameter quarantine_parameters[] = {
      .high = 32,
      .meaning = "telemetry, inventory, staff, work, case, interval"},
     CODE,
-    {.name = "from", .kind = PARAMETER_TIME, .meaning = "received from this moment on; a day is its midnight"},
-    {.name = "to", .kind = PARAMETER_TIME, .meaning = "received before this moment"},
+    {.name = "problem",
+     .kind = PARAMETER_TEXT,
+     .low = 1,
+     .high = 64,
+     .meaning = "the code of any of its problems; code is that of the first"},
+    {.name = "from",
+     .kind = PARAMETER_TIME,
+     .meaning = "received from this moment on, if only once more; a day is its midnight"},
+    {.name = "to", .kind = PARAMETER_TIME, .meaning = "received before this moment, for the first time"},
     {.name = "waiting", .kind = PARAMETER_BOOLEAN, .meaning = "whether it was not sent in again yet"},
     AFTER_ID,
     LIMIT,
@@ -47,6 +54,16 @@ static const struct parameter replay_parameters[] = {
 };
 
 static const struct parameter vendors_parameters[] = {SUBSYSTEM, {0}};
+
+#define CONFORMITY_DAYS(since)                                                                                         \
+    {.name = "from", .kind = PARAMETER_TIME, .meaning = "first day of the county; left out: " since}, {                \
+        .name = "to", .kind = PARAMETER_TIME, .meaning = "last day, which is still in; left out: today"                \
+    }
+static const struct parameter conformity_parameters[] = {SUBSYSTEM, VENDOR, CONFORMITY_DAYS("the last day"), {0}};
+static const struct parameter conformity_days_parameters[] = {
+    SUBSYSTEM, VENDOR, CONFORMITY_DAYS("29 days before the last"), {0}};
+static const struct parameter conformity_csv_parameters[] = {
+    SUBSYSTEM, VENDOR, CONFORMITY_DAYS("29 days before the last"), CSV_LIMIT, CSV_BOM, {0}};
 
 static const struct parameter upstream_parameters[] = {
     TARGET,
@@ -151,6 +168,47 @@ const struct route routes_operate[] = {
      .right = RIGHT_OPERATE,
      .parameters = vendors_parameters,
      .function = "onemap.http_vendors",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/vendors/conformity",
+     .summary = "What each vendor sent in these days, and its rate of conformity",
+     .right = RIGHT_OPERATE,
+     .parameters = conformity_parameters,
+     .function = "onemap.http_vendor_conformity",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/vendors/conformity.csv",
+     .summary = "The same as CSV, a line a vendor and day",
+     .right = RIGHT_OPERATE,
+     .parameters = conformity_csv_parameters,
+     .function = "onemap.http_vendor_conformity_csv",
+     .by_row = true,
+     .content_type = CSV_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/vendors/conformity.xlsx",
+     .summary = "The same as a workbook",
+     .right = RIGHT_OPERATE,
+     .parameters = conformity_csv_parameters,
+     .function = "onemap.http_vendor_conformity_csv",
+     .sheet = "符合率（%） 报文 记录 收下 拒收 有问题的 数据库拒收 重复 补充 更正 迟到 未报台账 重放的报文",
+     .content_type = XLSX_TYPE},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/vendors/conformity/days",
+     .summary = "The same day by day, of vendors that sent something",
+     .right = RIGHT_OPERATE,
+     .parameters = conformity_days_parameters,
+     .function = "onemap.http_vendor_conformity_days",
+     .content_type = JSON_TYPE,
+     .compress = true},
+    {.method = METHOD_GET,
+     .pattern = "/api/v1/vendors/conformity/findings",
+     .summary = "What was found in vendors' messages of these days: how often, with the last example",
+     .right = RIGHT_OPERATE,
+     .parameters = conformity_parameters,
+     .function = "onemap.http_vendor_conformity_findings",
      .content_type = JSON_TYPE,
      .compress = true},
     {.method = METHOD_GET,

@@ -2,6 +2,7 @@
  * of finding behind many of another. */
 #include "hub/ingest/findings.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "hub/base/count.h"
@@ -9,13 +10,19 @@
 enum {
     PROBLEMS_LISTED = 1000, /* of one message, and as many bad fields; the rest is only counted */
     WARNINGS_LISTED = 50,   /* of one message and code, likewise */
+    EXAMPLES_MAX = 64,      /* of a batch */
     RANGE_MAX = 80,         /* bytes of a range in words, with its end */
 };
 
-/* Warnings by code, so that many of one do not hide the others. */
-static const char *const warning_codes[FINDINGS_WARNING_CODES] = {
-    "unknown_field",  "out_of_range",      "over_range",    "no_value",     "place_outside",
-    "place_doubtful", "interval_not_over", "contradictory", "empty_message"};
+/* Warnings by code, so that many of one do not hide the others. What a record says of itself, as the contract wants it
+ * to (onemap.conformity_excuse has them, too), is nothing to mend. */
+static const struct {
+    const char *code;
+    bool honest;
+} warning_codes[FINDINGS_WARNING_CODES] = {
+    {"unknown_field", false},     {"out_of_range", false},  {"over_range", true},
+    {"no_value", false},          {"place_outside", false}, {"place_doubtful", true},
+    {"interval_not_over", false}, {"contradictory", false}, {"empty_message", false}};
 
 static struct batch_message *message_of(const struct batch *batch) {
     return &batch->messages[batch->message_count - 1];
@@ -23,7 +30,8 @@ static struct batch_message *message_of(const struct batch *batch) {
 
 void findings_begin(struct findings *findings, struct batch *batch) {
     findings->batch = batch;
-    findings->problem_count = findings->field_count = findings->warning_count = 0;
+    findings->problem_count = findings->field_count = findings->warning_count = findings->flawed_count = 0;
+    findings->found = findings->refused = -1;
     memset(findings->warned, 0, sizeof findings->warned);
     buffer_reset(&findings->problems, SIZE_MAX);
     buffer_reset(&findings->warnings, SIZE_MAX);
@@ -35,6 +43,7 @@ void findings_end(struct findings *findings) {
     entry->problem_count = findings->problem_count;
     entry->field_count = findings->field_count;
     entry->warning_count = findings->warning_count;
+    entry->flawed_count = findings->flawed_count;
     entry->problems = batch_keep_text(batch, findings->problems.data, findings->problems.length);
     entry->problems_length = findings->problems.length;
     entry->warnings = batch_keep_text(batch, findings->warnings.data, findings->warnings.length);
@@ -52,6 +61,7 @@ struct finding {
     int index; /* of the record, -1 = the message */
     const char *code;
     const char *field; /* NULL = it is of no single field */
+    const char *name;  /* the field's without its place in a list, if it has one; it lasts */
     const double *value;
     const char *reason;
 };
@@ -69,6 +79,62 @@ static void append_finding(struct buffer *list, const struct finding *finding) {
     buffer_text(list, "}");
 }
 
+/* One more of its kind: the message has few kinds, and names that last are the same if their places are. */
+static void count_finding(const struct findings *findings, enum batch_tally_kind kind, const struct finding *finding) {
+    struct batch *batch = findings->batch;
+    const char *field = finding->name != NULL ? finding->name : finding->field;
+    for (size_t i = batch->tally_count; i > message_of(batch)->first_tally; i--) {
+        struct batch_tally *tally = &batch->tallies[i - 1];
+        if (tally->kind == kind && tally->code == finding->code && tally->field == field) {
+            tally->count++;
+            return;
+        }
+    }
+    size_t reason =
+        batch->tally_count < EXAMPLES_MAX ? batch_keep_text(batch, finding->reason, strlen(finding->reason)) : 0;
+    struct batch_tally *tally = batch_tally_add(batch);
+    if (tally != NULL) {
+        *tally = (struct batch_tally){.code = finding->code,
+                                      .field = field,
+                                      .reason = reason,
+                                      .value = finding->value != NULL ? *finding->value : NAN,
+                                      .index = finding->index,
+                                      .count = 1,
+                                      .kind = kind};
+    }
+}
+
+/* What is found in a record counts once, and not if the record is refused. */
+static void mark_flawed(struct findings *findings, int index) {
+    if (index >= 0 && index != findings->refused && index != findings->found) {
+        findings->found = index;
+        findings->flawed_count++;
+    }
+}
+
+static void mark_refused(struct findings *findings, int index) {
+    if (index >= 0) {
+        findings->flawed_count -= index == findings->found;
+        findings->found = -1;
+        findings->refused = index;
+    }
+}
+
+bool findings_any(const struct findings *findings, int index) {
+    return findings->found == index;
+}
+
+void findings_of(const struct findings *findings, int index, const char *code, size_t length, int64_t observed_at_ms) {
+    struct batch *batch = findings->batch;
+    for (size_t i = message_of(batch)->first_tally; i < batch->tally_count; i++) {
+        struct batch_tally *tally = &batch->tallies[i];
+        if (tally->index == index && tally->reason != 0) {
+            tally->device = batch_keep_text(batch, code, length);
+            tally->observed_at_ms = observed_at_ms;
+        }
+    }
+}
+
 /* The message's first problem stands for it in quarantine. */
 static void keep_first(struct findings *findings, const char *code, const char *reason) {
     struct batch *batch = findings->batch;
@@ -81,9 +147,12 @@ static void keep_first(struct findings *findings, const char *code, const char *
 }
 
 void findings_problem(struct findings *findings, int index, const char *code, const char *reason) {
+    const struct finding finding = {.index = index, .code = code, .reason = reason};
     keep_first(findings, code, reason);
+    count_finding(findings, TALLY_REFUSED, &finding);
+    mark_refused(findings, index);
     if (++findings->problem_count <= PROBLEMS_LISTED) {
-        append_finding(&findings->problems, &(struct finding){.index = index, .code = code, .reason = reason});
+        append_finding(&findings->problems, &finding);
     }
 }
 
@@ -91,10 +160,13 @@ void findings_flaws(struct findings *findings, struct buffer *list, int index, c
                     unsigned count) {
     for (unsigned i = 0; i < count; i++) {
         const struct decode_flaw *flaw = &flaws[i];
+        const struct finding finding = {
+            .index = index, .code = flaw->code, .field = flaw->field, .reason = flaw->reason};
         keep_first(findings, flaw->code, flaw->reason);
+        count_finding(findings, TALLY_FIELD, &finding);
+        mark_flawed(findings, index);
         if (++findings->field_count <= PROBLEMS_LISTED) {
-            append_finding(list, &(struct finding){
-                                     .index = index, .code = flaw->code, .field = flaw->field, .reason = flaw->reason});
+            append_finding(list, &finding);
         }
     }
 }
@@ -103,7 +175,7 @@ void findings_flaws(struct findings *findings, struct buffer *list, int index, c
 static size_t warning_place(const char *code) {
     size_t length = strlen(code) + 1;
     for (size_t i = 0; i < FINDINGS_WARNING_CODES - 1; i++) {
-        if (strlen(warning_codes[i]) + 1 == length && memcmp(warning_codes[i], code, length) == 0) {
+        if (strlen(warning_codes[i].code) + 1 == length && memcmp(warning_codes[i].code, code, length) == 0) {
             return i;
         }
     }
@@ -111,8 +183,13 @@ static size_t warning_place(const char *code) {
 }
 
 static void warn(struct findings *findings, const struct finding *finding) {
+    size_t place = warning_place(finding->code);
     findings->warning_count++;
-    if (++findings->warned[warning_place(finding->code)] <= WARNINGS_LISTED) {
+    count_finding(findings, TALLY_WARNING, finding);
+    if (!warning_codes[place].honest) {
+        mark_flawed(findings, finding->index);
+    }
+    if (++findings->warned[place] <= WARNINGS_LISTED) {
         append_finding(&findings->warnings, finding);
     }
 }
@@ -182,7 +259,8 @@ static void judge_number(struct findings *findings, int index, const struct metr
     }
     char field[64], reason[DECODE_REASON_MAX], range[RANGE_MAX];
     snprintf(field, sizeof field, "values[%d].%s", place, interval_numbers[which]);
-    struct finding finding = {.index = index, .field = field, .value = &number->valuedouble, .reason = reason};
+    struct finding finding = {
+        .index = index, .field = field, .name = metric->key, .value = &number->valuedouble, .reason = reason};
     if (number->valuedouble < metric->min || number->valuedouble > metric->max) {
         finding.code = "out_of_range";
         snprintf(reason, sizeof reason, "%s: %.9g is outside the range of %s, %s; it was stored as it came", field,

@@ -17,6 +17,8 @@ struct findings {
     struct buffer problems, warnings;
     int problem_count, field_count, warning_count; /* of which not all are listed */
     int warned[FINDINGS_WARNING_CODES];
+    int flawed_count;   /* records with a finding that their vendor has to mend, and that are not refused */
+    int found, refused; /* the last record with such a finding, the last one refused; -1 = none */
 };
 /* For the message that was added to the batch last: nothing is found yet. */
 void findings_begin(struct findings *findings, struct batch *batch);
@@ -37,6 +39,11 @@ void findings_readings(struct findings *findings, const struct plausible *plausi
 /* Warns of an interval that ends after `newest_ms`, and of its values that are beyond the instrument or contradict each
  * other; all are stored as they came. One with a flag says itself that it is no good. */
 void findings_interval(struct findings *findings, const struct document *document, int64_t newest_ms);
+
+/* Whose record this is, and when it was observed: for the examples of what was found. */
+void findings_of(const struct findings *findings, int index, const char *code, size_t length, int64_t observed_at_ms);
+/* Whether something was found in a record that its vendor has to mend. */
+bool findings_any(const struct findings *findings, int index);
 
 /* The message is over: its lists and counts go into the batch. */
 void findings_end(struct findings *findings);

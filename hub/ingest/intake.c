@@ -12,6 +12,7 @@
 #include "hub/base/topic.h"
 #include "hub/ingest/elsewhere.h"
 #include "hub/ingest/findings.h"
+#include "hub/store/conformity.h"
 
 enum {
     NAME_MAX_BYTES = 128,
@@ -186,8 +187,7 @@ static struct device *device_of(struct intake *intake, const struct record *reco
     return device;
 }
 
-static void take_record(void *user, struct record *record) {
-    struct intake *intake = user;
+static void store_record(struct intake *intake, struct record *record) {
     struct batch *batch = intake->batch;
     struct device *device = batch->failed ? NULL : device_of(intake, record);
     if (device == NULL) {
@@ -217,6 +217,13 @@ static void take_record(void *user, struct record *record) {
     }
 }
 
+static void take_record(void *user, struct record *record) {
+    struct intake *intake = user;
+    store_record(intake, record);
+    findings_of(&intake->findings, record->index, record->device_code, record->device_code_length,
+                record->observed_at_ms);
+}
+
 /* Whether an inventory's record tells of a device something by which its telemetry is judged. Most are sent again and
  * again, and do not. */
 static bool changes_registry(const struct intake *intake, const cJSON *object) {
@@ -224,6 +231,25 @@ static bool changes_registry(const struct intake *intake, const cJSON *object) {
     const char *kind = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "kind"));
     const struct device *device = code == NULL ? NULL : vendor_device(intake->vendor, code, strlen(code));
     return device == NULL || kind == NULL || adapter_kind(intake->adapter, kind) != device->kind;
+}
+
+/* What the record is about, by the name that its kind has for it, and when. */
+static void tell_subject(const struct intake *intake, const struct document *document) {
+    static const char *const names[] = {"work_code", "case_code", "code", "device_code"};
+    static const char *const times[] = {"observed_at_ms", "occurred_at_ms", "began_at_ms"};
+    const char *code = NULL;
+    const cJSON *at = NULL;
+    if (current(intake)->tally_count == 0) {
+        return;
+    }
+    for (size_t i = 0; code == NULL && i < COUNT_OF(names); i++) {
+        code = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(document->object, names[i]));
+    }
+    for (size_t i = 0; at == NULL && i < COUNT_OF(times); i++) {
+        at = cJSON_GetObjectItemCaseSensitive(document->object, times[i]);
+    }
+    findings_of(&intake->findings, document->index, code == NULL ? "" : code, code == NULL ? 0 : strlen(code),
+                at == NULL ? 0 : (int64_t)at->valuedouble);
 }
 
 static void take_document(void *user, const struct document *document) {
@@ -246,7 +272,8 @@ static void take_document(void *user, const struct document *document) {
         buffer_bytes(records, intake->fields.data, intake->fields.length);
         buffer_format(records, "],\"bad_fields\":%u", document->flaw_count); /* of which not all may be listed */
     }
-    buffer_text(records, "}");
+    tell_subject(intake, document);
+    buffer_text(records, findings_any(&intake->findings, document->index) ? ",\"found\":true}" : "}");
 }
 
 /* FNV-1a, of what is hashed beside the content. */
@@ -434,7 +461,13 @@ static size_t keep_document(struct intake *intake) {
     buffer_bytes(&out, findings->problems.data, findings->problems.length);
     buffer_text(&out, "],\"warnings\":[");
     buffer_bytes(&out, findings->warnings.data, findings->warnings.length);
-    buffer_format(&out, "],\"warned\":%d}", findings->warning_count);
+    buffer_format(&out, "],\"warned\":%d,\"findings\":[", findings->warning_count);
+    struct buffer found = {0};
+    conformity_findings(&found, batch, entry);
+    buffer_bytes(&out, found.data, found.length);
+    buffer_text(&out, "]}");
+    out.failed = out.failed || found.failed;
+    buffer_free(&found);
     batch->failed = batch->failed || out.failed;
     size_t at = batch_keep_text(batch, out.data, out.length);
     buffer_free(&out);

@@ -28,6 +28,7 @@ enum {
     PACK_REST_PERCENT = 20,
     MAINTAIN_S = 3600,
     WARNINGS_S = 60,
+    CONFORMITY_S = 60,
     PACK_S = 300,
     JOBS_MAX = 8,
     FLOOD_DEVICES = 20000,
@@ -254,6 +255,11 @@ static bool build_delivery(struct runner *runner) {
     return true;
 }
 
+static bool build_conformity(struct runner *runner) {
+    buffer_text(&runner->sql, "SELECT onemap.conformity_add()");
+    return true;
+}
+
 /* Rows are made as the server takes them. */
 static bool more_rollups(void *user, struct buffer *piece) {
     struct runner *runner = user;
@@ -448,6 +454,7 @@ static void jobs_list(struct jobs *jobs) {
                                        .result = take_pack,
                                        .interval_s = PACK_S,
                                        .rest_percent = PACK_REST_PERCENT});
+    job_add(&jobs->slow, &(struct job){.name = "conformity", .build = build_conformity, .interval_s = CONFORMITY_S});
 }
 
 struct jobs *jobs_open(uv_loop_t *loop, const struct world *world, const struct jobs_handlers *handlers) {

@@ -47,8 +47,9 @@ struct batch_message *batch_message_add(struct batch *batch) {
     }
     batch->messages = messages;
     struct batch_message *message = &messages[batch->message_count++];
-    *message =
-        (struct batch_message){.first_row = (uint32_t)batch->row_count, .first_track = (uint32_t)batch->track_count};
+    *message = (struct batch_message){.first_row = (uint32_t)batch->row_count,
+                                      .first_track = (uint32_t)batch->track_count,
+                                      .first_tally = batch->tally_count};
     return message;
 }
 
@@ -142,6 +143,18 @@ int batch_operation_add(struct batch *batch, const struct alarm_operation *opera
     return 0;
 }
 
+struct batch_tally *batch_tally_add(struct batch *batch) {
+    struct batch_tally *tallies =
+        room(batch, batch->tallies, batch->tally_count, &batch->tally_capacity, sizeof *tallies);
+    if (tallies == NULL) {
+        return NULL;
+    }
+    batch->tallies = tallies;
+    batch->messages[batch->message_count - 1].tally_count++;
+    tallies[batch->tally_count] = (struct batch_tally){.count = 0};
+    return &tallies[batch->tally_count++];
+}
+
 /* Takes off the head of a row's bytes. */
 static struct row_head head_of(const struct batch *batch, const struct batch_row *row, const char **rest) {
     struct row_head head;
@@ -229,6 +242,7 @@ struct batch_mark batch_mark(const struct batch *batch) {
                                .tracks = batch->track_count,
                                .checks = batch->check_count,
                                .operations = batch->operation_count,
+                               .tallies = batch->tally_count,
                                .documents = batch->document_count,
                                .inventories = batch->inventory_count,
                                .row_bytes = batch->rows.length,
@@ -249,6 +263,7 @@ void batch_cut(struct batch *batch, const struct batch_mark *mark) {
     batch->track_count = mark->tracks;
     batch->check_count = mark->checks;
     batch->operation_count = mark->operations;
+    batch->tally_count = mark->tallies;
     batch->document_count = mark->documents;
     batch->inventory_count = mark->inventories;
     cut(&batch->rows, mark->row_bytes);
@@ -261,7 +276,7 @@ void batch_cut(struct batch *batch, const struct batch_mark *mark) {
 
 size_t batch_bytes(const struct batch *batch) {
     return batch->rows.length + batch->tracks.length + batch->texts.length +
-           batch->message_count * sizeof *batch->messages +
+           batch->message_count * sizeof *batch->messages + batch->tally_count * sizeof *batch->tallies +
            (batch->row_count + batch->track_count) * sizeof *batch->row_index;
 }
 
@@ -281,12 +296,13 @@ void batch_reset(struct batch *batch) {
     batch->track_index = shrunk(batch->track_index, &batch->track_capacity);
     batch->checks = shrunk(batch->checks, &batch->check_capacity);
     batch->operations = shrunk(batch->operations, &batch->operation_capacity);
+    batch->tallies = shrunk(batch->tallies, &batch->tally_capacity);
     buffer_reset(&batch->rows, KEEP_BYTES);
     buffer_reset(&batch->tracks, KEEP_BYTES);
     buffer_reset(&batch->texts, KEEP_BYTES);
     buffer_reset(&batch->ids, KEEP_BYTES);
     batch->message_count = batch->row_count = batch->track_count = batch->check_count = batch->operation_count = 0;
-    batch->document_count = batch->inventory_count = 0;
+    batch->document_count = batch->inventory_count = batch->tally_count = 0;
     batch->revisits = batch->replays = false;
     batch->records = 0;
     batch->failed = false;
@@ -298,6 +314,7 @@ void batch_free(struct batch *batch) {
     free(batch->track_index);
     free(batch->checks);
     free(batch->operations);
+    free(batch->tallies);
     buffer_free(&batch->rows);
     buffer_free(&batch->tracks);
     buffer_free(&batch->texts);

@@ -52,10 +52,25 @@ struct batch_message {
     size_t problems, problems_length; /* of both, JSON objects separated by commas, in batch.texts */
     size_t warnings, warnings_length;
     size_t code, reason; /* of the first problem, in batch.texts */
-    size_t document;     /* message_store's argument in batch.texts; 0 = telemetry */
-    bool inventory;      /* it is a document that changes the registry */
-    bool wants_receipt;  /* whatever its vendor's setting is */
-    bool refused;        /* the database refused it: only its quarantine row is stored */
+    int flawed_count;    /* records that are stored, and of which something is found that their vendor has to mend */
+    size_t first_tally, tally_count;
+    size_t document;    /* message_store's argument in batch.texts; 0 = telemetry */
+    bool inventory;     /* it is a document that changes the registry */
+    bool wants_receipt; /* whatever its vendor's setting is */
+    bool refused;       /* the database refused it: only its quarantine row is stored */
+};
+
+enum batch_tally_kind { TALLY_REFUSED, TALLY_FIELD, TALLY_WARNING };
+
+/* How often a message has a kind of finding, and the first of them; its texts are in batch.texts, 0 = none. */
+struct batch_tally {
+    const char *code, *field; /* they last; NULL = it is of no single field */
+    size_t device, reason;
+    double value; /* NAN = none */
+    int64_t observed_at_ms;
+    int index; /* of the record, -1 = the message */
+    uint32_t count;
+    enum batch_tally_kind kind;
 };
 
 /* A record of a state for which the adapter has a check. */
@@ -82,6 +97,8 @@ struct batch {
     size_t check_count, check_capacity;
     struct alarm_operation *operations;
     size_t operation_count, operation_capacity;
+    struct batch_tally *tallies;
+    size_t tally_count, tally_capacity;
     struct buffer texts;   /* begins with a NUL, so that 0 is no text and an empty one */
     struct buffer ids;     /* of its committed slices, BATCH_ID_BYTES each */
     size_t document_count; /* messages that are documents */
@@ -102,6 +119,7 @@ void batch_row_add(struct batch *batch, struct device *device, const struct reco
 void batch_track_add(struct batch *batch, struct device *device, const struct record *record);
 void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
                      const struct record *record);
+struct batch_tally *batch_tally_add(struct batch *batch); /* zeroed; NULL = out of memory */
 /* Returns 0 or CH_EMEMORY. */
 int batch_operation_add(struct batch *batch, const struct alarm_operation *operation);
 
@@ -122,7 +140,7 @@ void batch_track_copy(const struct batch *batch, const struct batch_row *row, st
 /* Where the batch ends now. batch_cut takes back all that was added since, and that memory was out: what was there
  * before is whole. */
 struct batch_mark {
-    size_t messages, rows, tracks, checks, operations, documents, inventories;
+    size_t messages, rows, tracks, checks, operations, tallies, documents, inventories;
     size_t row_bytes, track_bytes, text_bytes;
     bool revisits, replays;
 };

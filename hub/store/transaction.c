@@ -8,6 +8,7 @@
 
 #include "hub/base/count.h"
 #include "hub/base/topic.h"
+#include "hub/store/conformity.h"
 
 enum { KEEP_BYTES = 512 * 1024, RECEIPT_BYTES_MAX = 256 * 1024 };
 
@@ -431,6 +432,12 @@ static void statement_deliveries(struct transaction *transaction, const struct s
     buffer_free(&packed);
 }
 
+static void statement_conformity(struct transaction *transaction, const struct slice *slice) {
+    if (conformity_append(&transaction->sql, slice)) {
+        statement_end(transaction, "");
+    }
+}
+
 static void statement_log(struct transaction *transaction, const struct slice *slice) {
     struct buffer *sql = &transaction->sql;
     size_t count;
@@ -456,6 +463,7 @@ static void statements_rest(struct transaction *transaction, const struct slice 
     copy_quarantine(transaction, slice);
     copy_receipts(transaction, slice);
     statement_deliveries(transaction, slice);
+    statement_conformity(transaction, slice);
     statement_log(transaction, slice);
 }
 

@@ -113,6 +113,7 @@ COMMENT ON FUNCTION onemap.score_lead_table(jsonb) IS 'The same for people; no o
 -- ---- who may call them ----
 
 GRANT EXECUTE ON FUNCTION onemap.county_time(timestamptz, text), onemap.vendor_list_table(jsonb), onemap.vendor_list_json(jsonb),
+    onemap.vendor_conformity_table(jsonb), onemap.vendor_conformity_json(jsonb),
     onemap.vendor_is_known(text), onemap.alarm_rule_words(onemap.alarm_rule), onemap.alarm_rule_words_zh(onemap.alarm_rule),
     onemap.alarm_rule_unit(onemap.alarm_rule), onemap.alarm_rule_list_json(jsonb),
     onemap.alarm_rule_list_table(jsonb), onemap.catalogue_list_table(jsonb), onemap.catalogue_list_json(jsonb),

@@ -66,8 +66,10 @@ BEGIN
     DELETE FROM onemap.outbox o WHERE o.sent_at < onemap.retention_now() - make_interval(days => outbox_days);
     DELETE FROM onemap.quarantine q WHERE q.last_received_at < onemap.retention_now() - make_interval(days => quarantine_days);
     DELETE FROM onemap.quarantine_day d WHERE d.day < (onemap.retention_now() AT TIME ZONE 'UTC')::date - quarantine_days;
+    PERFORM onemap.conformity_forget(quarantine_days);
 END $$;
-COMMENT ON FUNCTION onemap.delivery_maintain(int, int) IS 'Drops sent messages and quarantined ones after their retention';
+COMMENT ON FUNCTION onemap.delivery_maintain(int, int) IS
+    'Drops sent messages and quarantined ones after their retention, and what was counted of vendors after its own';
 GRANT EXECUTE ON FUNCTION onemap.delivery_maintain(int, int) TO cityhub_hub;
 
 -- ---- quarantine ----

@@ -211,8 +211,9 @@ COMMENT ON FUNCTION onemap.message_receipt(jsonb, jsonb, jsonb, bytea) IS
 
 -- The whole of one such message, in the batch's transaction. `message` = {subsystem, vendor, kind, topic, message (its name
 -- in the receipt), receipt (it wants one), received_at_ms, ahead_s (how far a record may be ahead of the clock), first_received_ms
--- (of a replayed one), records: [{index, record, fields: bad ones that were left out, bad_fields: how many}], problems and warnings
--- found while decoding, warned: how many warnings, total}. Of refused records and of bad fields a thousand each are listed.
+-- (of a replayed one), records: [{index, record, fields: bad ones that were left out, bad_fields: how many, found: something
+-- is to be mended}], problems and warnings found while decoding, warned: how many warnings, findings: how often what was found,
+-- total}. Of refused records and of bad fields a thousand each are listed.
 -- Plans are made once in a session and used for long: they must not be those of a table that was empty then, and never be made anew
 -- for a record that lacks a field, as by then an absent key looks cheaper than any plan. All is looked up by key.
 CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OUT accepted int, OUT duplicates int,
@@ -220,10 +221,11 @@ CREATE OR REPLACE FUNCTION onemap.message_store(message jsonb, payload bytea, OU
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    r record; s jsonb; flaws jsonb; members jsonb[]; told jsonb[]; found jsonb[] := ARRAY[]::jsonb[];
+    r record; s jsonb; flaws jsonb; members jsonb[]; told jsonb[]; found jsonb[] := ARRAY[]::jsonb[]; flawed int := 0;
+    noted text[] := ARRAY[]::text[]; counts jsonb;
     problems jsonb := coalesce(message->'problems', '[]');
     refused int := jsonb_array_length(problems);
-    said jsonb := message - '{records,problems,warnings}'::text[];
+    said jsonb := message - '{records,problems,warnings,findings}'::text[];
     since timestamptz := onemap.record_time(message, 'first_received_ms');
 BEGIN
     accepted := 0; duplicates := 0; merged := 0; revised := 0; bad_fields := 0;
@@ -236,6 +238,7 @@ BEGIN
             flaws := coalesce(members[i]->'fields', '[]') || coalesce(nullif(s->'flaws', 'null'), '[]');
             IF s->>'fate' = 'rejected' THEN
                 refused := refused + 1;
+                noted := noted || ('refused/' || (s->'problem'->>'code') || '/');
                 IF refused <= 1000 THEN
                     found := found || onemap.problem_with(s->'problem', flaws);
                 END IF;
@@ -244,6 +247,11 @@ BEGIN
             accepted := accepted + (s->>'fate' = 'accepted')::int; duplicates := duplicates + (s->>'fate' = 'duplicate')::int;
             merged := merged + (s->>'fate' = 'merged')::int; revised := revised + (s->>'fate' = 'revised')::int;
             bad_fields := bad_fields + coalesce((members[i]->>'bad_fields')::int, 0) + jsonb_array_length(s->'flaws');
+            flawed := flawed + (members[i] ? 'found' OR flaws <> '[]')::int;
+            IF s->'flaws' <> '[]' THEN
+                noted := noted || ARRAY(SELECT format('field/%s/%s', f->>'code', f->>'field')
+                    FROM jsonb_array_elements(s->'flaws') f);
+            END IF;
             IF flaws <> '[]' AND bad_fields <= 1000 THEN
                 found := found || ARRAY(SELECT jsonb_build_object('index', members[i]->'index') || f
                                         FROM jsonb_array_elements(flaws) f);
@@ -253,8 +261,10 @@ BEGIN
     problems := problems || to_jsonb(found);
     -- The list may be shorter than what it stands for; a message refused whole has one problem and no records.
     rejected := greatest((message->>'total')::int - accepted - duplicates - merged - revised, refused);
-    PERFORM onemap.message_receipt(message - 'records', jsonb_build_object('accepted', accepted, 'duplicates', duplicates,
-        'merged', merged, 'revised', revised, 'rejected', rejected, 'bad_fields', bad_fields), problems, payload);
+    counts := jsonb_build_object('accepted', accepted, 'duplicates', duplicates, 'merged', merged, 'revised', revised,
+        'rejected', rejected, 'bad_fields', bad_fields);
+    PERFORM onemap.message_receipt(message - 'records', counts, problems, payload);
+    PERFORM onemap.conformity_document(message, counts, flawed, noted, found);
     IF said->>'kind' = 'inventory' AND accepted + merged + revised > 0 THEN
         PERFORM pg_notify('cityhub_registry', 'inventory');
     END IF;

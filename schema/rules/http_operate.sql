@@ -67,6 +67,120 @@ $$;
 COMMENT ON FUNCTION onemap.http_upstream_quality(jsonb) IS
     'GET /api/v1/upstream/quality: {quality}: as `cityhub upstream quality`; not for who sees single departments alone';
 
+-- ---- conformity of vendors: conformity.sql ----
+
+-- A day of the API is a moment, its midnight; here it is that day.
+CREATE OR REPLACE FUNCTION onemap.http_conformity_days(request jsonb) RETURNS jsonb
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT request || jsonb_strip_nulls(jsonb_build_object('from', onemap.local_time(onemap.http_time(request, 'from'))::date,
+        'to', onemap.local_time(onemap.http_time(request, 'to'))::date))
+$$;
+COMMENT ON FUNCTION onemap.http_conformity_days(jsonb) IS 'The request with from and to as days of the county';
+
+CREATE OR REPLACE FUNCTION onemap.http_vendor_conformity(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE asked jsonb := onemap.http_conformity_days(request); today date := onemap.local_time(now())::date; d record;
+BEGIN
+    PERFORM onemap.http_check(request - '{from,to}'::text[]); -- both days are in it
+    SELECT * INTO d FROM onemap.conformity_days(asked, 0);
+    RETURN QUERY SELECT json_build_object('as_of', now(), 'from', d.from_day, 'to', d.to_day, 'vendors', coalesce(json_agg(
+            to_jsonb(c) || jsonb_build_object('vendor_zh', m.name_zh, 'company', k.name_zh, 'revoked_at', m.revoked_at,
+                'rates', '{"day": null, "week": null, "month": null}' || coalesce(r.rates, '{}'))
+            ORDER BY c.subsystem, c.vendor), '[]'))
+        FROM onemap.http_vendor_rows(request) m
+        JOIN onemap.vendor_company k ON k.vendor = m.vendor
+        JOIN onemap.conformity_of(asked - 'vendor' || jsonb_build_object('from', d.from_day, 'to', d.to_day)) c
+            ON c.subsystem = m.subsystem AND c.vendor = m.vendor
+        LEFT JOIN (
+            SELECT s.subsystem, s.vendor, jsonb_object_agg(s.period, s.rate) AS rates
+            FROM (SELECT v.subsystem, v.vendor, p.period,
+                      onemap.conformity_rate(sum(v.records), sum(v.refused), sum(v.unjudged), sum(v.flawed)) AS rate
+                  FROM (VALUES ('day', 0), ('week', 6), ('month', 29)) p (period, back)
+                  JOIN onemap.vendor_conformity v ON v.day BETWEEN today - p.back AND today
+                  GROUP BY v.subsystem, v.vendor, p.period) s
+            GROUP BY s.subsystem, s.vendor) r ON r.subsystem = m.subsystem AND r.vendor = m.vendor
+        WHERE NOT request ? 'vendor' OR m.vendor = request->>'vendor';
+END $$;
+COMMENT ON FUNCTION onemap.http_vendor_conformity(jsonb) IS
+    'GET /api/v1/vendors/conformity: {as_of, from, to, vendors}: what each vendor sent in these days of the county, by '
+    'default today, and its rates of conformity: of these days (rate), of today, of 7 and of 30 days up to today (rates); null: '
+    'no record to judge';
+
+CREATE OR REPLACE FUNCTION onemap.http_conformity_day_rows(request jsonb, back int) RETURNS SETOF onemap.vendor_conformity
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE d record;
+BEGIN
+    PERFORM onemap.http_check(request - '{from,to}'::text[]); -- both days are in it
+    SELECT * INTO d FROM onemap.conformity_days(onemap.http_conformity_days(request), back);
+    RETURN QUERY SELECT c.* FROM onemap.vendor_conformity c
+        JOIN onemap.http_vendor_rows(request) m ON m.subsystem = c.subsystem AND m.vendor = c.vendor
+        WHERE c.day BETWEEN d.from_day AND d.to_day AND (NOT request ? 'subsystem' OR c.subsystem = request->>'subsystem')
+            AND (NOT request ? 'vendor' OR c.vendor = request->>'vendor');
+END $$;
+COMMENT ON FUNCTION onemap.http_conformity_day_rows(jsonb, int) IS
+    'Days of vendors that who asks may see: {subsystem, vendor, from, to}';
+
+CREATE OR REPLACE FUNCTION onemap.http_vendor_conformity_days(request jsonb) RETURNS TABLE (body json)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT json_build_object('days', coalesce(json_agg(to_jsonb(c) || jsonb_build_object('rate',
+        onemap.conformity_rate(c.records, c.refused, c.unjudged, c.flawed)) ORDER BY c.subsystem, c.vendor, c.day), '[]'))
+    FROM onemap.http_conformity_day_rows(request, 29) c
+$$;
+COMMENT ON FUNCTION onemap.http_vendor_conformity_days(jsonb) IS
+    'GET /api/v1/vendors/conformity/days: {days}: the same day by day, by default of 30 days; a day without a message has no entry';
+
+CREATE OR REPLACE FUNCTION onemap.http_vendor_conformity_csv(request jsonb) RETURNS TABLE (body text)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+DECLARE asked jsonb := onemap.http_csv_asked(request); lines bigint;
+BEGIN
+    RETURN QUERY SELECT onemap.http_csv_head(request, '日期', '子系统', '厂商', '厂商名称', '符合率（%）', '报文', '记录', '收下',
+        '拒收', '有问题的', '数据库拒收', '重复', '补充', '更正', '迟到', '未报台账', '重放的报文');
+    RETURN QUERY SELECT onemap.http_csv_line(c.day::text, c.subsystem, c.vendor, onemap.vendor_name(c.subsystem, c.vendor, NULL),
+            onemap.conformity_rate(c.records, c.refused, c.unjudged, c.flawed)::text, c.messages::text, c.records::text,
+            c.taken::text, c.refused::text, c.flawed::text, c.unjudged::text, c.duplicates::text, c.merged::text, c.revised::text,
+            c.late::text, c.unlisted::text, c.replayed::text)
+        FROM onemap.http_conformity_day_rows(request, 29) c ORDER BY c.day, c.subsystem, c.vendor LIMIT (asked->>'limit')::int;
+    GET DIAGNOSTICS lines = ROW_COUNT;
+    PERFORM onemap.http_csv_end(asked, lines);
+END $$;
+COMMENT ON FUNCTION onemap.http_vendor_conformity_csv(jsonb) IS
+    'GET /api/v1/vendors/conformity.csv: a line a vendor and day, by default of 30 days';
+
+-- Of a warning no message is in quarantine.
+CREATE OR REPLACE FUNCTION onemap.http_vendor_conformity_findings(request jsonb) RETURNS TABLE (body json)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE d record;
+BEGIN
+    PERFORM onemap.http_check(request - '{from,to}'::text[]); -- both days are in it
+    SELECT * INTO d FROM onemap.conformity_days(onemap.http_conformity_days(request), 0);
+    RETURN QUERY WITH mine AS MATERIALIZED (
+        SELECT v.subsystem, v.vendor FROM onemap.http_vendor_rows(request) v
+        WHERE (NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem')
+            AND (NOT request ? 'vendor' OR v.vendor = request->>'vendor')),
+    held AS (
+        SELECT q.subsystem, q.vendor, p.code, count(DISTINCT q.id) AS messages
+        FROM mine m JOIN onemap.quarantine q ON q.subsystem = m.subsystem AND q.vendor = m.vendor
+        CROSS JOIN LATERAL jsonb_to_recordset(q.problems) AS p (code text)
+        WHERE q.last_received_at >= onemap.local_midnight(d.from_day) AND q.received_at < onemap.local_midnight(d.to_day + 1)
+        GROUP BY q.subsystem, q.vendor, p.code)
+    SELECT json_build_object('from', d.from_day, 'to', d.to_day, 'findings', coalesce(json_agg(json_build_object(
+        'subsystem', f.subsystem, 'vendor', f.vendor, 'fate', f.fate, 'code', f.code, 'field', nullif(f.field, ''),
+        'findings', f.findings, 'days', f.days, 'excuse', onemap.conformity_excuse(f.code), 'example', f.example,
+        'quarantined', CASE WHEN f.fate <> 'warning' THEN coalesce(h.messages, 0) END)
+        ORDER BY f.subsystem, f.vendor, f.findings DESC, f.fate, f.code, f.field), '[]'))
+    FROM (SELECT c.subsystem, c.vendor, c.fate, c.code, c.field, sum(c.findings)::bigint AS findings, count(*) AS days,
+              (array_agg(c.example ORDER BY c.day DESC) FILTER (WHERE c.example IS NOT NULL))[1] AS example
+          FROM mine m JOIN onemap.vendor_finding c ON c.subsystem = m.subsystem AND c.vendor = m.vendor
+          WHERE c.day BETWEEN d.from_day AND d.to_day GROUP BY c.subsystem, c.vendor, c.fate, c.code, c.field) f
+    LEFT JOIN held h ON f.fate <> 'warning' AND h.subsystem = f.subsystem AND h.vendor = f.vendor AND h.code = f.code;
+END $$;
+COMMENT ON FUNCTION onemap.http_vendor_conformity_findings(jsonb) IS
+    'GET /api/v1/vendors/conformity/findings: {from, to, findings}: what was found in vendors'' messages of these days, by '
+    'default today: '
+    'how often, the last example, and how many messages of quarantine have it (those of /quarantine with problem, from and to)';
+GRANT EXECUTE ON FUNCTION onemap.http_vendor_conformity(jsonb), onemap.http_vendor_conformity_days(jsonb),
+    onemap.http_vendor_conformity_csv(jsonb), onemap.http_vendor_conformity_findings(jsonb) TO cityhub_api;
+
 -- ---- quarantine ----
 
 CREATE OR REPLACE FUNCTION onemap.http_quarantine_rows(request jsonb) RETURNS SETOF onemap.quarantine_overview
@@ -99,7 +213,9 @@ BEGIN
                 AND (NOT request ? 'vendor' OR q.vendor = request->>'vendor')
                 AND (NOT request ? 'kind' OR q.kind = request->>'kind')
                 AND (NOT request ? 'code' OR q.code = request->>'code')
-                AND (NOT request ? 'from' OR q.received_at >= onemap.http_time(request, 'from'))
+                AND (NOT request ? 'problem' OR EXISTS (SELECT FROM onemap.quarantine p WHERE p.id = q.id
+                    AND p.problems @> jsonb_build_array(jsonb_build_object('code', request->'problem'))))
+                AND (NOT request ? 'from' OR q.last_received_at >= onemap.http_time(request, 'from'))
                 AND (NOT request ? 'to' OR q.received_at < onemap.http_time(request, 'to'))
                 AND (NOT request ? 'waiting' OR (q.replayed_at IS NULL) = (request->>'waiting')::boolean)
                 AND (NOT request ? 'after' OR q.id < (request->>'after')::bigint)

@@ -140,6 +140,26 @@ def names_of_receipts(site, vendor):
     return dict(site.database.query("SELECT message, count(*) FROM onemap.receipt WHERE vendor = %s GROUP BY message", vendor))
 
 
+CONFORMITY = ("SELECT sum(c.messages)::int, sum(c.records)::int, sum(c.taken)::int, sum(c.duplicates)::int, sum(c.merged)::int,"
+              " sum(c.revised)::int, sum(c.refused)::int FROM onemap.vendor_conformity c WHERE c.vendor = %s")
+FINDINGS = "SELECT f.code, f.field, sum(f.findings)::int FROM onemap.vendor_finding f WHERE f.vendor = %s GROUP BY 1, 2 ORDER BY 1, 2"
+
+
+def check_conformity(database, vendor):
+    """What is counted of a vendor is what its receipts say, each of which was written once with what it tells of: while it is added up,
+    and when it is."""
+    told = database.query("SELECT count(*)::int, sum(r.accepted + r.duplicates + r.merged + r.revised + r.rejected)::int,"
+                          " sum(r.accepted + r.duplicates + r.merged + r.revised)::int, sum(r.duplicates)::int, sum(r.merged)::int,"
+                          " sum(r.revised)::int, sum(r.rejected)::int FROM onemap.receipt r WHERE r.vendor = %s", vendor)
+    found = database.query("SELECT p->>'code', coalesce(p->>'field', ''), count(*)::int FROM onemap.receipt r,"
+                           " jsonb_array_elements(r.problems || r.warnings) p WHERE r.vendor = %s GROUP BY 1, 2 ORDER BY 1, 2", vendor)
+    for _ in range(2):
+        assert database.query(CONFORMITY, vendor) == told
+        assert database.query(FINDINGS, vendor) == found
+        database.query("SELECT onemap.conformity_add()")
+    print(f"conformity: {told} {found}")
+
+
 def check_books(site, books):
     """A broker that goes away may have passed on what it had not acknowledged: the vendor's client publishes it again (with the DUP flag,
     which brokers do not look at), as a message of its own to everybody. It has its receipt again, and nothing is stored twice. What was
@@ -198,6 +218,8 @@ def check_books(site, books):
         if made == "alarm":
             wanted |= {(payload[0]["device_code"], books.start_ms + 1, False, 1), (payload[0]["device_code"], books.start_ms + 3, True, 1)}
     assert set(alarms) == wanted, sorted(set(alarms) ^ wanted)[:10]
+
+    check_conformity(site.database, books.client.vendor)
 
     # States: what device_state says is what is stored, and nothing of it is missing.
     wait_until(lambda: value("SELECT count(*) FROM onemap.batch_unstated") == 0, 30, "all batches are stated")

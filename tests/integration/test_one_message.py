@@ -7,6 +7,7 @@ import time
 
 import psycopg2.errors
 import pytest
+import requests
 from harness.process import wait_until
 
 # Writing for long and failing within the server are made by triggers on the rows of one value.
@@ -55,6 +56,8 @@ def test_message_that_the_server_cannot_store(hub, site, database, value, reason
     assert (receipt["records"], receipt["accepted"], receipt["rejected"]) == (2, 0, 2)
     assert receipt["problems"][0]["code"] == "refused_by_database" and reason in receipt["problems"][0]["reason"]
     assert database.query("SELECT vendor, code, times FROM onemap.quarantine") == [("bad", "refused_by_database", 1)]
+    assert database.query("SELECT c.vendor, c.records, c.taken, c.unjudged, c.rate FROM onemap.conformity_of('{}') c WHERE c.records > 0 ORDER BY 1") == [
+        ("bad", 2, 0, 2, None), ("good", 6, 6, 0, 100)], "what the database cannot do is not its vendor's"
     assert database.value("SELECT count(*) FROM onemap.dust WHERE vendor = 'good'") == 6
     assert good.send("telemetry", [record("later", moment, 1)])["accepted"] == 1, "the subsystem goes on"
     assert hub.get("/readyz").status_code == 200
@@ -62,6 +65,7 @@ def test_message_that_the_server_cannot_store(hub, site, database, value, reason
     database.query(MENDED)
     hub.run("quarantine", "replay", "--all")
     wait_until(lambda: database.value("SELECT count(*) FROM onemap.dust WHERE vendor = 'bad'") == 2, 30, "the replayed message is stored")
+    assert database.query("SELECT messages, replayed, records, taken FROM onemap.vendor_conformity WHERE vendor = 'bad'") == [(1, 1, 2, 0)]
 
 
 def test_lag_is_the_age_of_what_is_not_stored(hub, site, database):
@@ -174,3 +178,30 @@ def test_one_case_by_two_lanes(hub, site, database):
     finally:
         first.close()
         second.close()
+
+
+def test_conformity_of_a_vendor(hub, site):
+    """What came with nothing to mend, what had something, and what counts against nobody; of each kind of finding the last example."""
+    hub, moment = hub
+    client = site.client("dust", "conform")
+    client.send("inventory", [{"device_code": "a", "kind": "site_monitor"}, {"device_code": "b", "kind": "no such kind"}])
+    good = record("a", moment, 1)
+    client.send("telemetry", json.dumps([good, record("new", moment, 2), record("a", moment - 2 * 3600 * 1000, 3), record("a", moment + 3600 * 1000, 4),
+                                         record("a", moment + 1, -999), record("a", moment + 2, 5, noise_dba="--", wrong=1),
+                                         record("a", moment + 3, 6, over_range=["pm25_ug_m3"])]).encode())
+    client.send_telemetry(good)
+    client.send("telemetry", b"junk", message="junk-1")
+    shown = json.loads(hub.run("vendor", "conformity", "--vendor", "conform", "--json").stdout)
+    # Refused: an unknown kind, a time of the future, junk. Something to mend: no value at all (so no reading), a bad field.
+    assert shown == [{"subsystem": "dust", "vendor": "conform", "messages": 4, "replayed": 0, "records": 11, "taken": 8, "duplicates": 1, "merged": 0,
+                      "revised": 0, "refused": 3, "unjudged": 0, "flawed": 2, "late": 1, "unlisted": 1, "rate": 54.54}]
+    answer = requests.get(hub.http_url + "/api/v1/vendors/conformity/findings?vendor=conform", headers=hub.key("operator", rights="read,operate"), timeout=10).json()
+    found = {(one["fate"], one["code"], one["field"]): one for one in answer["findings"]}
+    assert {key: one["findings"] for key, one in found.items()} == {
+        ("refused", "unknown_reference", None): 1, ("refused", "time_ahead", None): 1, ("refused", "malformed", None): 1, ("warning", "no_value", "pm25_ug_m3"): 1,
+        ("field", "wrong_type", "noise_dba"): 1, ("warning", "unknown_field", None): 1, ("warning", "over_range", "pm25_ug_m3"): 1}
+    assert found[("warning", "over_range", "pm25_ug_m3")]["excuse"] == "said"
+    none = found[("warning", "no_value", "pm25_ug_m3")]["example"]
+    assert (none["device"], none["value"], none["observed_at_ms"], none["index"]) == ("a", -999, moment + 1, 4)
+    assert found[("refused", "malformed", None)]["example"]["message"] == "junk-1"
+    assert found[("field", "wrong_type", "noise_dba")]["quarantined"] == 1

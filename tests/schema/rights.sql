@@ -34,7 +34,8 @@ SELECT is((SELECT array_agg(r.name || ' ' || w.way ORDER BY r.name, w.way) FROM 
     WHERE has_table_privilege('cityhub_hub', r.oid, w.way)), ARRAY['batch_log INSERT', 'batch_unstated DELETE', 'batch_unstated INSERT',
     'broker_identity INSERT', 'delivery DELETE', 'delivery INSERT',
     'device_state INSERT', 'device_state UPDATE', 'lane DELETE', 'lane INSERT', 'observation_raw INSERT', 'observation_revision INSERT', 'outbox INSERT',
-    'rollup_recompute INSERT', 'rollup_stage INSERT', 'track_point_raw INSERT'], 'what the hub writes itself');
+    'rollup_recompute INSERT', 'rollup_stage INSERT', 'track_point_raw INSERT',
+    'vendor_intake INSERT'], 'what the hub writes itself');
 SELECT is((SELECT array_agg(c.relname || '.' || a.attname ORDER BY c.relname, a.attname) FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     WHERE c.relnamespace = 'onemap'::regnamespace AND NOT c.relispartition AND a.attnum > 0

@@ -365,6 +365,48 @@ static void test_documents(void **state) {
     cJSON_Delete(document);
 }
 
+static void expect_tally(const struct batch_message *message, size_t place, enum batch_tally_kind kind,
+                         const char *code, const char *field, uint32_t count) {
+    const struct batch_tally *tally = &batch.tallies[message->first_tally + place];
+    assert_true(place < message->tally_count);
+    assert_int_equal(tally->kind, kind);
+    assert_string_equal(tally->code, code);
+    assert_string_equal(tally->field == NULL ? "" : tally->field, field);
+    assert_int_equal(tally->count, count);
+}
+
+/* What is found is counted by kind, with the first of each as an example; a record with something to mend counts once,
+ * and not if it is refused, nor for what it says of itself. */
+static void test_counted(void **state) {
+    (void)state;
+    char text[1024];
+    long long now = FAKE_NOW_MS;
+    snprintf(text, sizeof text,
+             "[{\"device_code\":\"T-1\",\"observed_at_ms\":%lld,\"speed_km_h\":30},"
+             "{\"device_code\":\"T-1\",\"observed_at_ms\":%lld,\"speed_km_h\":30,\"fuel_percent\":NaN,\"plate\":5},"
+             "{\"device_code\":\"T-1\",\"observed_at_ms\":%lld,\"speed_km_h\":30,\"fuel_percent\":-999},"
+             "{\"device_code\":\"T-1\",\"observed_at_ms\":%lld,\"speed_km_h\":30,\"fuel_percent\":-999},"
+             "{\"device_code\":\"T-1\",\"observed_at_ms\":%lld,\"speed_km_h\":31,\"over_range\":[\"speed_km_h\"]},"
+             "{\"device_code\":\"T-1\",\"wrong\":1}]",
+             now, now + 1, now + 2, now + 3, now + 4);
+    const struct batch_message *message = take_text(text);
+    assert_int_equal(message->row_count, 5);
+    assert_int_equal(message->problem_count, 1);
+    assert_int_equal(message->flawed_count, 3);
+    assert_int_equal(message->tally_count, 6);
+    expect_tally(message, 0, TALLY_FIELD, "not_finite", "fuel_percent", 1);
+    expect_tally(message, 1, TALLY_FIELD, "wrong_type", "plate", 1);
+    expect_tally(message, 2, TALLY_WARNING, "no_value", "fuel_percent", 2);
+    expect_tally(message, 3, TALLY_WARNING, "over_range", "speed_km_h", 1);
+    expect_tally(message, 4, TALLY_WARNING, "unknown_field", "", 1);
+    expect_tally(message, 5, TALLY_REFUSED, "missing_time", "", 1);
+    const struct batch_tally *none = &batch.tallies[message->first_tally + 2];
+    assert_string_equal(batch_text(&batch, none->device), "T-1");
+    assert_int_equal(none->index, 2);
+    assert_int_equal(none->observed_at_ms, FAKE_NOW_MS + 2);
+    assert_float_equal(none->value, -999, 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
@@ -379,6 +421,7 @@ int main(void) {
         TEST(test_documents),
         TEST(test_intervals),
         TEST(test_intervals_that_cannot_be),
+        TEST(test_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

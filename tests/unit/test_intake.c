@@ -312,7 +312,8 @@ static void test_documents(void **state) {
         "{\"subsystem\":\"" FAKE_SUBSYSTEM "\",\"vendor\":\"acme\",\"kind\":\"inventory\",\"topic\":\"",
         "\",\"message\":\"inv-1\",\"received_at_ms\":" NOW
         ",\"ahead_s\":300,\"quarantine_budget\":0,\"total\":2,\"records\":[{\"index\":0,\"record\":{",
-        "\"problems\":[{\"index\":1,\"code\":\"missing_", "\"warnings\":[],\"warned\":0}"};
+        "\"problems\":[{\"index\":1,\"code\":\"missing_",
+        "\"warnings\":[],\"warned\":0,\"findings\":[{\"fate\":\"refused\",\"code\":\"missing_"};
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         if (strstr(document, parts[i]) == NULL) {
             fail_msg("there is no %s in:\n%s", parts[i], document);

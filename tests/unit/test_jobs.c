@@ -77,7 +77,7 @@ static void see(struct pacing *pacing, struct device *device, int64_t at_ms) {
 static void slow_round(struct pacing *pacing) {
     PLAY(&pacing->world->loop, slow(), {.expects = "partition_maintain"}, {.expects = "delivery_maintain"},
          {.expects = "rollup_run"}, {.expects = "presence_sweep"}, {.expects = "sweep_run"},
-         {.expects = "calendar_warning"}, {.expects = "pack_step"});
+         {.expects = "calendar_warning"}, {.expects = "pack_step"}, {.expects = "conformity_add"});
 }
 
 static void test_first_round(void **state) {
@@ -95,7 +95,8 @@ static void test_first_round(void **state) {
          {.expects = "SELECT c.warning, c.warning_zh, k.warning, k.warning_zh FROM (SELECT) one",
           .answers = {ANSWER("calendar", 4, "2027 has no notice", "2027 年没有", "1 terminal", "1 台终端")}},
          {.expects = "SELECT onemap.pack_step((now() AT TIME ZONE 'UTC')::date - 7)",
-          .answers = {ANSWER("pack_step", 1, "done")}});
+          .answers = {ANSWER("pack_step", 1, "done")}},
+         {.expects = "SELECT onemap.conformity_add()"});
     assert_string_equal(hub_metrics.calendar_warning.en, "2027 has no notice");
     assert_string_equal(hub_metrics.calendar_warning.zh, "2027 年没有");
     assert_string_equal(hub_metrics.key_warning.en, "1 terminal");
@@ -109,7 +110,7 @@ static void test_first_round(void **state) {
     assert_int_equal(hub_metrics.quarantine_waiting, 33);
     assert_int_equal(hub_metrics.quarantine_dropped, 55);
     assert_int_equal(hub_metrics.outbox_waiting, 44);
-    assert_int_equal(hub_metrics.jobs_run, 8);
+    assert_int_equal(hub_metrics.jobs_run, 9);
     assert_int_equal(hub_metrics.pack_steps, 0);
     assert_int_equal(hub_metrics.jobs_failed, 0);
     assert_string_equal(fake_postgres_setup(quick()), "SELECT onemap.stage_create()");
@@ -117,7 +118,7 @@ static void test_first_round(void **state) {
 }
 
 static const char *const slow_words[] = {"partition_maintain", "delivery_maintain", "rollup_run", "presence_sweep",
-                                         "sweep_run",          "calendar_warning",  "pack_step"};
+                                         "sweep_run",          "calendar_warning",  "pack_step",  "conformity_add"};
 
 /* Succeeds in whatever the slow connection does for so long, and counts it. */
 static void count_slow(struct pacing *pacing, int seconds, int counts[COUNT_OF(slow_words)]) {
@@ -137,7 +138,7 @@ static void test_intervals(void **state) {
     struct pacing *pacing = *state;
     int counts[COUNT_OF(slow_words)];
     count_slow(pacing, 3590, counts);
-    static const int first[] = {1, 1, 359, 120, 120, 60, 12};
+    static const int first[] = {1, 1, 359, 120, 120, 60, 12, 60};
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
         assert_in_range(counts[i], first[i] - first[i] / 50, first[i]);
     }
@@ -191,7 +192,7 @@ static void test_failures(void **state) {
     expect_overdue("delivery", false);
     expect_overdue("rollup", true);
     PLAY(loop, slow(), {.expects = "presence_sweep"}, {.expects = "sweep_run"}, {.expects = "calendar_warning"},
-         {.expects = "pack_step"}, {.expects = "rollup_run"});
+         {.expects = "pack_step"}, {.expects = "conformity_add"}, {.expects = "rollup_run"});
     assert_in_range(fake_loop_passed() - failed_at, 9000, 10200);
     expect_overdue("rollup", false);
     expect_overdue("partitions", true);

@@ -106,11 +106,14 @@ static void test_order_of_statements(void **state) {
         " reason, problems, record_count) FROM STDIN (FORMAT binary);\n"
         "SELECT onemap.quarantine_settle(0);\n"
         "COPY onemap.outbox (topic, payload) FROM STDIN (FORMAT binary);\n"
+        "INSERT INTO onemap.vendor_intake (received_at, subsystem, vendor, messages, replayed, records, duplicates, merged,"
+        " revised, refused, unjudged, flawed, late, unlisted, findings) VALUES (pg_catalog.to_timestamp(1759999500),"
+        " 'construction_waste', 'acme', 1, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, NULL);\n"
         "INSERT INTO onemap.batch_log (id, received_at, hours, records) VALUES ('', 'epoch'::timestamptz + 1760000000000000 *"
         " interval '1 microsecond', ARRAY[pg_catalog.to_timestamp(1759996800)]::timestamptz[], 1);\n"
         "COMMIT;\n");
     assert_int_equal(transaction.copy_count, 4);
-    assert_int_equal(transaction.statements, 12);
+    assert_int_equal(transaction.statements, 13);
     assert_int_equal(transaction.fates_at, -1);
     assert_true(transaction.outbox);
     release(&batch);
@@ -439,6 +442,47 @@ static void test_fields_and_warnings(void **state) {
     release(&batch);
 }
 
+/* What the slice adds to its vendors: a row a vendor and quarter of an hour, kinds of findings once with their last
+ * example; a replay counts as that alone, what the database refused against nobody, and of an unknown vendor nothing.
+ */
+static void test_conformity(void **state) {
+    struct fake_world *world = *state;
+    struct batch batch = {0};
+    for (int i = 0; i < 6; i++) {
+        struct batch_message *message = fake_world_message(world, &batch, "c");
+        message->vendor = i == 3 ? world->quiet : i == 4 ? NULL : world->acme;
+        message->total = 3;
+        message->fates[FATE_STORED] = message->fates[FATE_MERGED] = 1;
+        message->problem_count = message->flawed_count = 1;
+        if (i < 2) {
+            size_t reason = batch_keep_text(&batch, i == 0 ? "it's" : "new", i == 0 ? 4 : 3);
+            *batch_tally_add(&batch) = (struct batch_tally){.code = "no_value",
+                                                            .field = "speed_km_h",
+                                                            .reason = reason,
+                                                            .value = -999,
+                                                            .index = i,
+                                                            .count = 2,
+                                                            .kind = TALLY_WARNING};
+        }
+    }
+    batch.messages[2].first_received_ms = 1;
+    batch.messages[5].received_at_ms += 900000;
+    batch.messages[5].refused = true;
+    batch.messages[5].code = batch_keep_text(&batch, "refused_by_database", 19);
+    finish(&batch, 0, 6);
+    static const char wanted[] =
+        " VALUES (pg_catalog.to_timestamp(1759999500), 'construction_waste', 'acme', 2, 1, 6, 0, 2, 0, 2, 0, 2, 0, 0,"
+        " ('[' || '{\"fate\":\"warning\",\"code\":\"no_value\",\"n\":4,\"field\":\"speed_km_h\",\"example\":{\"index\":1,"
+        "\"received_at_ms\":1760000000000,\"kind\":\"telemetry\",\"message\":\"c\",\"reason\":\"new\",\"value\":-999}}' || ']')"
+        "::jsonb), (pg_catalog.to_timestamp(1759999500), 'construction_waste', 'quiet', 1, 0, 3, 0, 1, 0, 1, 0, 1, 0, 0, NULL),"
+        " (pg_catalog.to_timestamp(1760000400), 'construction_waste', 'acme', 1, 0, 3, 0, 0, 0, 3, 3, 0, 0, 0,"
+        " ('[' || '{\"fate\":\"refused\",\"code\":\"refused_by_database\",\"n\":3}' || ']')::jsonb);\n";
+    if (strstr(sql(), wanted) == NULL) {
+        fail_msg("there is no%sin:\n%s", wanted, strstr(sql(), "INSERT INTO onemap.vendor_intake"));
+    }
+    release(&batch);
+}
+
 /* One row of the outbox must not grow without bound. */
 static void test_large_receipts(void **state) {
     struct fake_world *world = *state;
@@ -518,6 +562,7 @@ int main(void) {
         WORLD_TEST(test_quarantine),
         WORLD_TEST(test_receipts),
         WORLD_TEST(test_fields_and_warnings),
+        WORLD_TEST(test_conformity),
         WORLD_TEST(test_large_receipts),
         WORLD_TEST(test_answers),
     };

@@ -513,9 +513,10 @@ export function deskTests({ enter, county, expect, check, shot, text, middle, lo
     },
 
     ...looked("desk, scores, wall and operations", async ({ size, language, theme }) => {
+      await county("flawed");
       const window = await enter({ ...CENTRE, size, language, theme }, "#/desk?queue=all");
       const { page } = window;
-      const seen = { "desk?queue=all": ".desk-list tbody tr", "desk/new": ".desk-report", scores: ".scores table", "scores/compare": ".scores table", "scores/status": ".scores-steps", work: ".work [data-set]", "work/process": ".filters", "work/performance": ".filters", operate: ".operate table", "operate/vendors": ".operate table", "operate/users": ".operate table", "operate/rules": ".operate table", "operate/imports": ".operate table", unplaced: ".unplaced .quiet", wall: ".wall-values" };
+      const seen = { "desk?queue=all": ".desk-list tbody tr", "desk/new": ".desk-report", scores: ".scores table", "scores/compare": ".scores table", "scores/status": ".scores-steps", work: ".work [data-set]", "work/process": ".filters", "work/performance": ".filters", operate: ".operate table", "operate/vendors": ".operate table", "operate/vendors?of=dust/careless": ".operate-trend .bad", "operate/users": ".operate table", "operate/rules": ".operate table", "operate/imports": ".operate table", unplaced: ".unplaced .quiet", wall: ".wall-values" };
       for (const [address, selector] of Object.entries(seen)) {
         await page.evaluate((wanted) => (location.hash = wanted), `#/${address}`);
         await page.waitForSelector(selector);

@@ -46,12 +46,43 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
       return window;
     },
 
+    "conformity of a vendor: the worst first, its days, what was found with the last example, and the messages behind": async () => {
+      await county("flawed");
+      const window = await enter(CENTRE, "#/operate/vendors?sort=day");
+      const { page } = window;
+      await page.waitForFunction(() => document.querySelector(".operate tbody tr")?.innerText.includes("粗心的平台 <b>"));
+      const rates = await page.evaluate(() => [...document.querySelectorAll(".operate tbody tr")].map((row) => row.querySelector(".operate-rate")?.innerText ?? "–"));
+      // Of four records one was refused, and of one two things were left out.
+      expect(rates[0] === "▲ 50.00%", `the worst first: ${rates}`);
+      const shown = rates.filter((one) => one !== "–").map((one) => Number(/[\d.]+/.exec(one)[0]));
+      expect(shown.every((one, at) => at === 0 || shown[at - 1] <= one) && rates.slice(shown.length).every((one) => one === "–"), `in order: ${rates}`);
+      await shot(page, "operate-vendors");
+      await page.click(".operate tbody tr .operate-rate");
+      await page.waitForFunction(() => document.querySelectorAll(".operate tbody tr").length === 3 && document.querySelector(".operate-trend .bad"));
+      const facts = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll(".operate-facts > div")].map((one) => [one.querySelector("dt").innerText, one.querySelector("dd").innerText])));
+      const wanted = { 符合率: "▲ 50.00%", 报文: "3", 记录: "4", 收下: "3", 拒收: "1", 收下但有要改之处: "1", 重复: "0", 补充: "0", 更正: "0", 迟到一小时以上: "1", 未报台账设备的记录: "3" };
+      expect(JSON.stringify(facts) === JSON.stringify(wanted), `facts: ${JSON.stringify(facts)}`);
+      const row = (code) => page.evaluate((which) => [...document.querySelectorAll(".operate tbody tr")].find((one) => one.innerText.includes(which))?.innerText, code);
+      expect(/用数表示没有值.*警告.*pm25_ug_m3.*1.*C1.*-999/s.test(await row("no_value")), `no value: ${await row("no_value")}`);
+      expect(/字段的类型不符.*丢字段.*noise_dba.*1.*1/s.test(await row("wrong_type")), `a field: ${await row("wrong_type")}`);
+      await shot(page, "operate-conformity");
+      await page.click(".operate-trend li:last-child a");
+      await page.waitForFunction(() => /from=([\d-]+)&to=\1/.test(location.hash) && document.querySelector(".operate-trend a[aria-current=date]"));
+      await page.click(".operate-facts a[data-number]");
+      await page.waitForFunction(() => document.querySelectorAll(".operate tbody tr").length === 1 && document.querySelector(".operate [role=status]").innerText === "共 1 条");
+      await page.click(".operate tbody a[data-number]");
+      await page.waitForFunction(() => document.querySelector(".operate")?.innerText.includes("共 1 条") && document.querySelector(".operate tbody").innerText.includes("missing_time"));
+      expect((await page.locator("[data-testid=replay]").count()) === 0, "what is listed by day is not replayed together");
+      return window;
+    },
+
     "a crawler over the map's side, a drawn area, scores and why, operations: every number opens a list of as many": async () => {
       await county("alarm");
       await county("misplaced");
       await county("platform_above");
       await county("terminals");
       await county("blamed");
+      await county("flawed");
       const window = await enter(CENTRE, "#/map?list=none");
       const { page } = window;
       const month = await page.evaluate(() => document.querySelector(".clock").innerText.slice(0, 7));
@@ -66,6 +97,7 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
         ["#/operate/quarantine", ".operate .table a", 2],
         ["#/operate/upstream", ".operate .table a", 4],
         ["#/operate/vendors", ".operate .table a", 4],
+        ["#/operate/vendors?of=dust/careless", ".operate .table a", 3],
         ["#/terminals", ".terminals-counts a", 14],
       ]) {
         counts[address] = await crawl(page, address, ready, least);
@@ -86,6 +118,7 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
 
     "why a score is what it is, on the map too: its cases, as many as the figure says": async () => {
       await county("blamed");
+      await county("flawed");
       const window = await enter(CENTRE, "#/map?list=none");
       const { page } = window;
       const month = await page.evaluate(() => document.querySelector(".clock").innerText.slice(0, 7));

@@ -2,13 +2,16 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useAsk } from "../../lib/api.ts";
 import { subsystemName } from "../../lib/county.ts";
-import { ago, dateTimeSeconds, duration, now, number } from "../../lib/format.ts";
+import { ago, date, dateTimeSeconds, duration, now, number } from "../../lib/format.ts";
 import { link, route } from "../../lib/router.ts";
 import { me } from "../../lib/session.ts";
 import { useStream } from "../../lib/stream.ts";
 import { said } from "../../lib/words.ts";
+import { Download } from "../../part/download.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
+import { t as conformityWords } from "./conformity-words.ts";
+import { PERIODS, percent, Rate, VendorConformity, type Conformities, type Conformity, type Period } from "./conformity.tsx";
 import { t as importWords } from "./import-words.ts";
 import { Imports } from "./imports.tsx";
 import { Quarantine } from "./quarantine.tsx";
@@ -157,8 +160,17 @@ export function intervalSeconds(text: string): number {
   return days * 86_400 + hours * 3600 + minutes * 60 + seconds;
 }
 
+const ORDERS = { silent: "silentFirst", day: "worstDay", week: "worstWeek", month: "worstMonth" } as const;
+type Order = keyof typeof ORDERS;
+
 function Vendors(): JSX.Element {
+  const { of } = route.value.parameters;
+  return of === undefined ? <AllVendors /> : <VendorConformity of={of} />;
+}
+
+function AllVendors(): JSX.Element {
   const asked = useAsk<{ vendors: Vendor[] }>("vendors", {}, LIST_S);
+  const judged = useAsk<Conformities>("vendors/conformity", {}, LIST_S);
   if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
   const silent = (one: Vendor): boolean => one.last_seen_at !== null && one.revoked_at === null && (now.value - Date.parse(one.last_seen_at)) / 1000 > intervalSeconds(one.silent_after);
   const state = (one: Vendor): JSX.Element => {
@@ -176,24 +188,56 @@ function Vendors(): JSX.Element {
       {number(value)}
     </a>
   );
-  // Who has gone silent comes first.
-  const rows = [...asked.data.vendors].sort((a, b) => Number(silent(b)) - Number(silent(a)) || a.subsystem.localeCompare(b.subsystem) || a.vendor.localeCompare(b.vendor));
+  const of = new Map(judged.data?.vendors.map((one): [string, Conformity] => [`${one.subsystem}/${one.vendor}`, one]));
+  const rateOf = (one: Vendor, period: Period): number | null => of.get(`${one.subsystem}/${one.vendor}`)?.rates[period] ?? null;
+  const today = date(now.value);
+  const rate = (one: Vendor, period: Period): JSX.Element => {
+    const value = rateOf(one, period);
+    if (value === null) return <span class="quiet">–</span>;
+    const from = date(now.value - (PERIODS[period] - 1) * 86_400_000);
+    return (
+      <a href={link("operate/vendors", { of: `${one.subsystem}/${one.vendor}`, from, to: today })} aria-label={`${conformityWords("open", `${subsystemName(one.subsystem)} ${one.name_zh || one.vendor}`)} ${conformityWords(period)} ${percent(value)}`}>
+        <Rate rate={value} />
+      </a>
+    );
+  };
+  const wanted = route.value.parameters["sort"] ?? "silent";
+  const order: Order = Object.hasOwn(ORDERS, wanted) ? (wanted as Order) : "silent";
+  // Who has gone silent comes first, or who is worst; of whom there is nothing to judge, last.
+  const worth = (one: Vendor): number => (order === "silent" ? Number(!silent(one)) : (rateOf(one, order) ?? 101));
+  const rows = [...asked.data.vendors].sort((a, b) => worth(a) - worth(b) || a.subsystem.localeCompare(b.subsystem) || a.vendor.localeCompare(b.vendor));
   return (
-    <Table
-      label={t("vendors")}
-      rows={rows}
-      rowKey={(one) => `${one.subsystem}/${one.vendor}`}
-      columns={[
-        { key: "state", title: t("state"), cell: state },
-        { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
-        { key: "vendor", title: t("vendor"), cell: (one) => (one.name_zh === "" ? one.vendor : `${one.name_zh} (${one.vendor})`) },
-        { key: "company", title: t("company"), cell: (one) => one.company || "–", wide: true },
-        { key: "devices", title: t("devices"), numeric: true, cell: (one) => <>{count(one, one.online, { state: "online" })} / {count(one, one.devices, {})}</> },
-        { key: "seen", title: t("seen"), cell: (one) => ago(one.last_seen_at) },
-        { key: "silent", title: t("silent"), cell: (one) => t("silentAfter", duration(intervalSeconds(one.silent_after))), wide: true },
-        { key: "unknown", title: t("unknown"), cell: (one) => t(one.unknown_devices === "quarantine" ? "unknownHeld" : "unknownTaken"), wide: true },
-      ]}
-    />
+    <>
+      {judged.problem && <Failed problem={judged.problem} retry={judged.reload} />}
+      <nav class="row operate-choices" aria-label={conformityWords("sort")}>
+        <span class="quiet">{conformityWords("sort")}</span>
+        {(Object.keys(ORDERS) as Order[]).map((one) => (
+          <a key={one} href={link("operate/vendors", { sort: one === "silent" ? null : one })} aria-current={one === order ? "true" : undefined}>
+            {conformityWords(ORDERS[one])}
+          </a>
+        ))}
+        <Download path="vendors/conformity" parameters={{}} />
+      </nav>
+      <Table
+        label={t("vendors")}
+        rows={rows}
+        rowKey={(one) => `${one.subsystem}/${one.vendor}`}
+        columns={[
+          { key: "state", title: t("state"), cell: state },
+          { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
+          { key: "vendor", title: t("vendor"), cell: (one) => (one.name_zh === "" ? one.vendor : `${one.name_zh} (${one.vendor})`) },
+          { key: "company", title: t("company"), cell: (one) => one.company || "–", wide: true },
+          { key: "devices", title: t("devices"), numeric: true, cell: (one) => <>{count(one, one.online, { state: "online" })} / {count(one, one.devices, {})}</> },
+          { key: "seen", title: t("seen"), cell: (one) => ago(one.last_seen_at) },
+          ...(Object.keys(PERIODS) as Period[]).map((period) => ({ key: period, title: `${conformityWords("rate")} ${conformityWords(period)}`, numeric: true, cell: (one: Vendor) => rate(one, period) })),
+          { key: "silent", title: t("silent"), cell: (one) => t("silentAfter", duration(intervalSeconds(one.silent_after))), wide: true },
+          { key: "unknown", title: t("unknown"), cell: (one) => t(one.unknown_devices === "quarantine" ? "unknownHeld" : "unknownTaken"), wide: true },
+        ]}
+      />
+      <p class="quiet">
+        {conformityWords("meaning")} {judged.data !== undefined && conformityWords("asOf", dateTimeSeconds(judged.data.as_of))}
+      </p>
+    </>
   );
 }
 

@@ -190,7 +190,7 @@ function Messages({ filter }: { filter: Record<string, string> }): JSX.Element {
   }, [looks]);
   return (
     <>
-      {manages() && list.rows.some((one) => one.replayed_at === null) && (
+      {manages() && !["problem", "from", "to"].some((key) => key in which) && list.rows.some((one) => one.replayed_at === null) && (
         <div class="row">
           <Replay path="replays" parameters={which} title={t("replayAll")} onAsked={() => setLooks(LOOKS)} />
         </div>
@@ -215,7 +215,7 @@ function Messages({ filter }: { filter: Record<string, string> }): JSX.Element {
 
 export function Quarantine(): JSX.Element {
   const { parameters } = route.value;
-  const filter = Object.fromEntries(["code", "subsystem", "vendor", "waiting"].filter((key) => (parameters[key] ?? "") !== "").map((key) => [key, parameters[key]!]));
+  const filter = Object.fromEntries(["code", "problem", "subsystem", "vendor", "from", "to", "waiting"].filter((key) => (parameters[key] ?? "") !== "").map((key) => [key, parameters[key]!]));
   const asked = useAsk<{ reasons: Reason[] }>("quarantine/reasons", {}, 30);
   const opened = parameters["message"];
   const count = (one: Reason, value: number, waiting: boolean) =>
@@ -231,7 +231,7 @@ export function Quarantine(): JSX.Element {
         <>
           <p class="row">
             <a href={link("operate/quarantine")}>← {t("all")}</a>
-            {Object.entries(filter).map(([key, value]) => (key === "waiting" ? <span key={key}>{t(value === "true" ? "still" : "replayed")}</span> : <span key={key}>{key === "code" ? problemName(value) : key === "subsystem" ? subsystemName(value) : value}</span>))}
+            {Object.entries(filter).map(([key, value]) => (key === "waiting" ? <span key={key}>{t(value === "true" ? "still" : "replayed")}</span> : <span key={key}>{key === "code" || key === "problem" ? problemName(value) : key === "subsystem" ? subsystemName(value) : key === "from" ? t("since", value) : key === "to" ? t("before", value) : value}</span>))}
           </p>
           <Messages filter={filter} />
         </>
