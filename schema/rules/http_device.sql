@@ -326,7 +326,7 @@ CREATE OR REPLACE FUNCTION onemap.http_device_terminals(request jsonb, device on
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NOT onemap.identity(request)->'rights' ? 'command' THEN
-        RETURN '[]';
+        RETURN '[]'::json;
     END IF;
     RETURN (
         SELECT coalesce(json_agg(json_build_object('id', t.id, 'protocol', t.protocol, 'identity', t.identity) ORDER BY t.id), '[]')

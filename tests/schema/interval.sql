@@ -144,7 +144,7 @@ SELECT onemap.partition_maintain(1, 30);
 SELECT is((SELECT count(*)::int FROM onemap.interval_value WHERE began_at < now() - interval '30 days'), 0, 'with the retention of the records');
 SELECT is(pg_temp.store(pg_temp.one('[]')), '0 0 0 0 1 0', 'no values');
 SELECT is((SELECT q.reason FROM onemap.quarantine q ORDER BY q.id DESC LIMIT 1), 'values: not one of them names a metric of dust with numbers', 'is told');
-SELECT is((onemap.message_store('{"subsystem": "dust", "vendor": "v", "kind": "interval", "topic": "t", "message": "m", "total": 1, "records": [{"index": 0, "bad_fields": 1,
+SELECT is((onemap.message_store('{"subsystem": "dust", "vendor": "v", "kind": "interval", "topic": "t", "message": "m", "received_at_ms": 1790000000000, "total": 1, "records": [{"index": 0, "bad_fields": 1,
     "record": {"device_code": "D1", "began_at_ms": 1773100800000, "seconds": 60}, "fields": [{"field": "values", "code": "bad_value", "reason": "values[0].flag: is \"n\""}]}]}', '\x7b')).rejected,
     1, 'nothing is left of it');
 SELECT is((SELECT q.reason FROM onemap.quarantine q ORDER BY q.id DESC LIMIT 1),
