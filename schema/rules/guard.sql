@@ -54,7 +54,8 @@ BEGIN
     EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION onemap.guard_kept() RETURNS TABLE (relation text, trigger_name text, '
         'definition text, sha256 text) LANGUAGE sql IMMUTABLE AS %L', (
         SELECT 'VALUES ' || string_agg(
-            pg_catalog.format('(%L, %L, %L, %L)', k.relation, k.trigger_name, k.definition, k.sha256), ', ')
+            pg_catalog.format('(%L, %L, %L, %L)', k.relation, k.trigger_name, k.definition, k.sha256), ', '
+            ORDER BY k.relation, k.trigger_name)
         FROM onemap.guard_now() k));
 END $$;
 COMMENT ON FUNCTION onemap.guard_kept() IS 'guard_now() when the rules were run';
