@@ -59,7 +59,9 @@ export function subsystemName(key: string | null): string {
   return language.value === "en" ? (ENGLISH[key] ?? key) : (known?.name_zh ?? key);
 }
 
-export function kindName(subsystem: string, kind: string): string {
+/** Of a device that no inventory has named the kind is not known. */
+export function kindName(subsystem: string, kind: string | null): string {
+  if (kind === null) return "–";
   return subsystems.value.find((one) => one.key === subsystem)?.kinds.find((one) => one.key === kind)?.name_zh ?? kind;
 }
 

@@ -25,7 +25,8 @@ export interface Device {
   subsystem: string;
   vendor: string;
   code: string;
-  kind: string;
+  /** null: no inventory has named it. */
+  kind: string | null;
   name_zh: string;
   status: string;
   lon: number | null;

@@ -20,7 +20,7 @@ const deviceColumns = (): Column<Device>[] => [
     title: t("name"),
     cell: (device) => (
       <>
-        <Symbol name={device.state === "online" ? "online" : "offline"} size={12} /> {device.name_zh}
+        <Symbol name={device.state === "online" ? "online" : "offline"} size={12} /> {device.name_zh || device.code}
       </>
     ),
   },

@@ -105,9 +105,9 @@ export const TILES = {
       const online = sum(data.subsystems, (one) => one.online);
       const all = online + sum(data.subsystems, (one) => one.offline);
       return [
-        { title: ["在线率", "Online"], value: all === 0 ? null : (online / all) * 100, unit: "%", limits: { kind: "below", warn: 95, bad: 85 }, href: link("map", { state: "online", inview: "false" }) },
-        { title: ["不在线", "Not online"], value: all - online, unit: say("台", "devices"), href: link("map", { state: "away", inview: "false" }) },
-        { title: ["未结束报警", "Open alarms"], value: sum(data.subsystems, (one) => one.alarms), unit: say("条", "alarms"), limits: { kind: "above", warn: 1, bad: 20 }, href: link("map", { list: "alarm", inview: "false" }) },
+        { title: ["在线率", "Online"], value: all === 0 ? null : (online / all) * 100, unit: "%", limits: { kind: "below", warn: 95, bad: 85 }, href: link("map", { state: "online", inview: "false", placed: "true" }) },
+        { title: ["不在线", "Not online"], value: all - online, unit: say("台", "devices"), href: link("map", { state: "away", inview: "false", placed: "true" }) },
+        { title: ["未结束报警", "Open alarms"], value: sum(data.subsystems, (one) => one.alarms), unit: say("条", "alarms"), limits: { kind: "above", warn: 1, bad: 20 }, href: link("map", { list: "alarm", inview: "false", placed: "true" }) },
       ];
     },
   }),

@@ -101,14 +101,14 @@ function Subsystems({ data }: { data: TileData["subsystems"] }): JSX.Element {
           <tr key={one.subsystem}>
             <th scope="row">{subsystemName(one.subsystem)}</th>
             <td class={`numeric ${one.offline > 0 ? "warn" : ""}`}>
-              <Opens href={one.online === 0 ? undefined : link("map", { subsystem: one.subsystem, state: "online", inview: "false" })} count={one.online} label={`${subsystemName(one.subsystem)} ${t("online")} ${number(one.online)}`}>
+              <Opens href={one.online === 0 ? undefined : link("map", { subsystem: one.subsystem, state: "online", inview: "false", placed: "true" })} count={one.online} label={`${subsystemName(one.subsystem)} ${t("online")} ${number(one.online)}`}>
                 {number(one.online)}
               </Opens>
               <span class="quiet"> / {number(one.online + one.offline)}</span>
             </td>
             <td class={`numeric ${one.alarms > 0 ? "bad" : "quiet"}`}>
               {one.alarms > 0 ? (
-                <a href={link("map", { subsystem: one.subsystem, list: "alarm", inview: "false" })} data-number={one.alarms} aria-label={`${subsystemName(one.subsystem)} ${t("alarms")} ${number(one.alarms)}`}>
+                <a href={link("map", { subsystem: one.subsystem, list: "alarm", inview: "false", placed: "true" })} data-number={one.alarms} aria-label={`${subsystemName(one.subsystem)} ${t("alarms")} ${number(one.alarms)}`}>
                   <span aria-hidden="true">▲ </span>
                   {number(one.alarms)}
                 </a>
