@@ -117,7 +117,7 @@ static inline const struct decode_flaw *fuzz_flaw(const struct decode_flaw *flaw
     return NULL;
 }
 
-/* Bad fields are fields, each told of once, and none that a record cannot do without. */
+/* Bad fields are fields, and none that a record cannot do without. */
 static inline void fuzz_flaws(struct fuzz_result *result, const ProtobufCMessageDescriptor *record,
                               const struct decode_flaw *flaws, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
