@@ -121,8 +121,7 @@ static inline const struct decode_flaw *fuzz_flaw(const struct decode_flaw *flaw
 static inline void fuzz_flaws(struct fuzz_result *result, const ProtobufCMessageDescriptor *record,
                               const struct decode_flaw *flaws, unsigned count) {
     for (unsigned i = 0; i < count; i++) {
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field_by_name(record, flaws[i].field);
+        const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field_by_name(record, flaws[i].field);
         REQUIRE(field != NULL);
         /* A field is told of once, of a list up to eight entries. */
         unsigned before = 0;
