@@ -13,8 +13,7 @@ ON CONFLICT (reason) DO UPDATE SET zh = excluded.zh;
 CREATE OR REPLACE FUNCTION onemap.alarm_end_zh(reason text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN (
-        SELECT coalesce((SELECT e.zh FROM onemap.alarm_end e WHERE e.reason = $1), $1));
+    RETURN coalesce((SELECT e.zh FROM onemap.alarm_end e WHERE e.reason = $1), $1);
 END $$;
 COMMENT ON FUNCTION onemap.alarm_end_zh(text) IS 'Why an alarm ended, in Chinese; what nobody has put into words stays as it is';
 GRANT EXECUTE ON FUNCTION onemap.alarm_end_zh(text) TO cityhub_hub;
@@ -65,8 +64,7 @@ INSERT INTO onemap.alarm_source (source, zh) VALUES ('assumed', '假定') ON CON
 CREATE OR REPLACE FUNCTION onemap.alarm_source_zh(source text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN (
-        SELECT coalesce((SELECT w.zh FROM onemap.alarm_source w WHERE w.source = $1), $1));
+    RETURN coalesce((SELECT w.zh FROM onemap.alarm_source w WHERE w.source = $1), $1);
 END $$;
 COMMENT ON FUNCTION onemap.alarm_source_zh(text) IS
     'Where a limit comes from, in Chinese; what nobody has put into words stays as it is';
@@ -145,16 +143,18 @@ GRANT EXECUTE ON FUNCTION onemap.alarm_rule_set(text, text, jsonb) TO cityhub_hu
 
 -- Of these no record will come that could end an alarm, and none may open one.
 CREATE OR REPLACE FUNCTION onemap.alarm_moot(rule_id int, device_id int, vendor text) RETURNS text
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN NOT r.enabled THEN 'rule disabled'
-                WHEN $2 <> 0 AND coalesce(x.status, 'retired') = 'retired' THEN 'device retired'
-                WHEN n.revoked_at IS NOT NULL THEN 'vendor revoked'
-                WHEN $2 <> 0 AND r.device_kind IS NOT NULL AND r.device_kind IS DISTINCT FROM x.kind
-                    THEN 'rule is for other devices' END
-    FROM onemap.alarm_rule r LEFT JOIN onemap.device x ON x.id = $2
-    LEFT JOIN onemap.vendor n ON n.subsystem = r.subsystem AND n.vendor = coalesce(x.vendor, $3)
-    WHERE r.id = $1
-$$;
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN (
+        SELECT CASE WHEN NOT r.enabled THEN 'rule disabled'
+                    WHEN $2 <> 0 AND coalesce(x.status, 'retired') = 'retired' THEN 'device retired'
+                    WHEN n.revoked_at IS NOT NULL THEN 'vendor revoked'
+                    WHEN $2 <> 0 AND r.device_kind IS NOT NULL AND r.device_kind IS DISTINCT FROM x.kind
+                        THEN 'rule is for other devices' END
+        FROM onemap.alarm_rule r LEFT JOIN onemap.device x ON x.id = $2
+        LEFT JOIN onemap.vendor n ON n.subsystem = r.subsystem AND n.vendor = coalesce(x.vendor, $3)
+        WHERE r.id = $1);
+END $$;
 COMMENT ON FUNCTION onemap.alarm_moot(int, int, text) IS
     'Why there can be no open alarm of this rule and device (0: of this vendor): the rule is switched off or for other kinds, the '
     'device retired or deleted, the vendor revoked; NULL: there can';
