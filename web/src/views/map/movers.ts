@@ -28,6 +28,7 @@ const MOTION_MAX_MS = 60_000;
 const FADE_LATE_MS = 1000;
 const FLOATS = 8;
 const UNIFORMS = ["u_origin", "u_scale", "u_now", "u_size", "u_colour", "u_ring"] as const;
+type Uniforms = Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>;
 
 const VERTEX = `#version 300 es
 uniform vec2 u_origin, u_scale;
@@ -85,7 +86,7 @@ export class MoverLayer {
   /** null = there is none yet, or it was lost. */
   private program: WebGLProgram | null = null;
   /** null = the program is being made, by the graphics card, for which nobody waits before there is something to draw. */
-  private uniforms: Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null> | null = null;
+  private uniforms: Uniforms | null = null;
   private data = new Float32Array(0);
   /** All floats are relative to it: 32 bits of the world would be 2 m. */
   private origin: [number, number] = [0, 0];
@@ -156,10 +157,11 @@ export class MoverLayer {
     return gl;
   }
 
-  private use(gl: WebGL2RenderingContext, program: WebGLProgram): Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null> {
+  /** Draws by it from now on; waits until it is made. */
+  private use(gl: WebGL2RenderingContext, program: WebGLProgram): Uniforms {
     if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) throw new Error(gl.getProgramInfoLog(program) ?? "program");
     gl.useProgram(program);
-    return Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)])) as Record<(typeof UNIFORMS)[number], WebGLUniformLocation | null>;
+    return Object.fromEntries(UNIFORMS.map((name) => [name, gl.getUniformLocation(program, name)])) as Uniforms;
   }
 
   show(shown: boolean): void {

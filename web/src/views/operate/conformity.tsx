@@ -59,14 +59,15 @@ interface Finding {
 }
 
 /** Days are told as texts, such as 2026-11-29: this one some days on. */
-const dayAfter = (day: string, days: number): string => new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
+export const dayAfter = (day: string, days: number): string => new Date(Date.parse(`${day}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 /** The hub rounds no share up, and neither does this. */
 export const percent = (rate: number | null): string => (rate === null ? "–" : `${rate.toFixed(2)}%`);
+const levelOf = (rate: number): keyof typeof MARKS => (rate >= LEVELS.good ? "good" : rate >= LEVELS.watch ? "warn" : "bad");
 const MARKS = { good: "●", warn: "◆", bad: "▲" } as const;
 
 export function Rate({ rate }: { rate: number | null }): JSX.Element {
   if (rate === null) return <span class="quiet">–</span>;
-  const level = rate >= LEVELS.good ? "good" : rate >= LEVELS.watch ? "warn" : "bad";
+  const level = levelOf(rate);
   return (
     <span class={`operate-rate ${level}`}>
       {MARKS[level]} {percent(rate)}
@@ -86,7 +87,7 @@ function Trend({ of, today }: { of: { subsystem: string; vendor: string }; today
         const one = known.get(day);
         const rate = one?.rate ?? null;
         const words = one === undefined || rate === null ? t("noRecords", day) : t("dayOf", day, percent(rate), number(one.records), number(one.refused), number(one.flawed));
-        const level = rate === null ? "none" : rate >= LEVELS.good ? "good" : rate >= LEVELS.watch ? "warn" : "bad";
+        const level = rate === null ? "none" : levelOf(rate);
         return (
           <li key={day}>
             <a href={link("operate/vendors", { of: `${of.subsystem}/${of.vendor}`, from: day, to: day })} title={words} aria-label={words} aria-current={from === day && to === day ? "date" : undefined}>

@@ -11,7 +11,7 @@ import { Download } from "../../part/download.tsx";
 import { Failed, Loading } from "../../part/states.tsx";
 import { Table, type Column } from "../../part/table.tsx";
 import { t as conformityWords } from "./conformity-words.ts";
-import { PERIODS, percent, Rate, VendorConformity, type Conformities, type Conformity, type Period } from "./conformity.tsx";
+import { dayAfter, PERIODS, percent, Rate, VendorConformity, type Conformities, type Conformity, type Period } from "./conformity.tsx";
 import { t as importWords } from "./import-words.ts";
 import { Imports } from "./imports.tsx";
 import { Quarantine } from "./quarantine.tsx";
@@ -194,7 +194,7 @@ function AllVendors(): JSX.Element {
   const rate = (one: Vendor, period: Period): JSX.Element => {
     const value = rateOf(one, period);
     if (value === null) return <span class="quiet">–</span>;
-    const from = date(now.value - (PERIODS[period] - 1) * 86_400_000);
+    const from = dayAfter(today, 1 - PERIODS[period]);
     return (
       <a href={link("operate/vendors", { of: `${one.subsystem}/${one.vendor}`, from, to: today })} aria-label={`${conformityWords("open", `${subsystemName(one.subsystem)} ${one.name_zh || one.vendor}`)} ${conformityWords(period)} ${percent(value)}`}>
         <Rate rate={value} />
