@@ -79,13 +79,13 @@ static void append_finding(struct buffer *list, const struct finding *finding) {
     buffer_text(list, "}");
 }
 
-/* One more of its kind: the message has few kinds, and names that last are the same if their places are. */
+/* One more of its kind: the message has few kinds. */
 static void count_finding(const struct findings *findings, enum batch_tally_kind kind, const struct finding *finding) {
     struct batch *batch = findings->batch;
     const char *field = finding->name != NULL ? finding->name : finding->field;
     for (size_t i = batch->tally_count; i > message_of(batch)->first_tally; i--) {
         struct batch_tally *tally = &batch->tallies[i - 1];
-        if (tally->kind == kind && tally->code == finding->code && tally->field == field) {
+        if (batch_tally_is(tally, kind, finding->code, field)) {
             tally->count++;
             return;
         }

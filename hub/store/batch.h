@@ -120,6 +120,11 @@ void batch_track_add(struct batch *batch, struct device *device, const struct re
 void batch_check_add(struct batch *batch, const struct adapter_check *check, struct device *device,
                      const struct record *record);
 struct batch_tally *batch_tally_add(struct batch *batch); /* zeroed; NULL = out of memory */
+/* Names that last are the same if their places are. */
+static inline bool batch_tally_is(const struct batch_tally *tally, enum batch_tally_kind kind, const char *code,
+                                  const char *field) {
+    return tally->kind == kind && tally->code == code && tally->field == field;
+}
 /* Returns 0 or CH_EMEMORY. */
 int batch_operation_add(struct batch *batch, const struct alarm_operation *operation);
 

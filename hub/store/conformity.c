@@ -110,12 +110,11 @@ static struct sum *sum_of(struct sums *sums, const struct batch_message *message
     return &list[sums->count++];
 }
 
-/* Names that last are the same if their places are; what is told twice the database adds up. */
+/* What is told twice the database adds up. */
 static void add_found(struct sum *sum, const struct batch_message *message, const struct batch_tally *tally) {
     for (size_t i = sum->found_count; i > 0; i--) {
         struct found *found = &sum->list[i - 1];
-        if (found->tally.kind == tally->kind && found->tally.code == tally->code &&
-            found->tally.field == tally->field) {
+        if (batch_tally_is(&found->tally, tally->kind, tally->code, tally->field)) {
             uint32_t count = found->tally.count + tally->count;
             if (tally->reason != 0) {
                 *found = (struct found){.tally = *tally, .message = message};
