@@ -172,12 +172,7 @@ static const struct parameter unplaced_parameters[] = {
      .meaning = "only those of which this is wrong"},
     SUBSYSTEM,
     AFTER_CHANGE,
-    {.name = "limit",
-     .kind = PARAMETER_INTEGER,
-     .low = 1,
-     .high = 200,
-     .initial = "100",
-     .meaning = "entries of a page at the most"},
+    LIMIT,
     {0},
 };
 

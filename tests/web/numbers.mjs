@@ -141,7 +141,9 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
       const { page } = window;
       for (const [address, within] of [["desk?queue=all&state=reported", ".desk-list"], ["work/process?status=finished", ".work"], ["map?subsystem=streetlight&inview=false", ".map-list"], ["map?list=device&subsystem=construction_waste", ".map-list"], ["map?list=alarm&inview=false", ".map-list"], ["map?list=case", ".map-list"], ["terminals?protocol=jt808", ".terminals-list"]]) {
         await page.evaluate((wanted) => (location.hash = `#/${wanted}`), address);
-        await page.waitForFunction((where) => /共 [1-9]\d* 条/.test(document.querySelector(where)?.innerText ?? "") && document.querySelector(`${where} .download`), within);
+        await page.waitForFunction((where) => /共 [1-9]\d* 条/.test(document.querySelector(where)?.innerText ?? "") && document.querySelector(`${where} .download`), within).catch(() => {
+          throw new Error(`${address}: it has no number and no files`);
+        });
         // What the map shows has come to rest.
         await page.waitForTimeout(1500);
         const [counted, lines, workbook] = await page.evaluate(async (where) => {

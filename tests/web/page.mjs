@@ -214,6 +214,26 @@ const tests = {
     return window;
   },
 
+  "a long list says how many it has, and read anew for something new it has no fewer": async () => {
+    const window = await enter({}, "#/map?list=case&inview=false");
+    const { page } = window;
+    for (let number = 0; number < 10; number++) await county("reported", { title: `一长列的案卷${number}` });
+    const count = async (least) => {
+      const told = await page.waitForFunction((wanted) => Number(/共 (\d+) 条/.exec(document.querySelector(".map-list").innerText)?.[1]) >= wanted && document.querySelectorAll(".map-list tbody tr").length, least);
+      return told.jsonValue();
+    };
+    const many = await count(17);
+    await page.evaluate(() => {
+      globalThis.fewest = Infinity;
+      new MutationObserver(() => (globalThis.fewest = Math.min(globalThis.fewest, document.querySelectorAll(".map-list tbody tr").length))).observe(document.querySelector(".map-list"), { subtree: true, childList: true, characterData: true });
+    });
+    await county("reported", { title: "一长列的又一件" });
+    await count(many + 1);
+    const fewest = await page.evaluate(() => globalThis.fewest);
+    expect(fewest >= many, `of ${many} rows ${fewest} were left while the list was read anew`);
+    return window;
+  },
+
   "what happens between a list's first reading and its listening is in it": async () => {
     const window = await enter({}, "#/map?list=case&inview=false");
     const { page } = window;

@@ -162,6 +162,8 @@ export function useAsk<T>(path: string | null, parameters: Parameters = {}, ever
 }
 
 const PAGE_ROWS = 100;
+/** As many as the API gives at once. */
+const ROWS_MOST = 1000;
 
 export interface Paged<T> {
   rows: T[];
@@ -174,7 +176,7 @@ export interface Paged<T> {
 }
 
 /** A list of the API by its pages (`next` goes into `after`): the first one, of `first` rows, at once, the others by more(). `member` is where the
- * rows are in the answer. Other parameters: the list begins anew. */
+ * rows are in the answer. Other parameters: the list begins anew. Read anew, it has no fewer rows than before: who has scrolled stays where he is. */
 export function usePages<T>(path: string | null, member: string, parameters: Parameters = {}, first = PAGE_ROWS): Paged<T> {
   const none: { of: string | null; rows: T[]; next: Value; problem?: Problem; loading: boolean } = { of: path, rows: [], next: undefined, loading: path !== null };
   const [kept, setState] = useState(none);
@@ -182,12 +184,13 @@ export function usePages<T>(path: string | null, member: string, parameters: Par
   const [turn, setTurn] = useState(0);
   const leaving = useRef<AbortController>();
   const target = path === null ? null : address(path, { ...parameters, limit: first });
-  const load = (after: Value, before: T[]) => {
+  const had = useRef<string | null>(null);
+  const load = (after: Value, before: T[], limit: number) => {
     if (path === null) return;
     leaving.current?.abort();
     const mine = (leaving.current = new AbortController());
     setState((now) => (now.of !== path ? { ...none, loading: true } : now.loading && !now.problem ? now : { of: path, rows: now.rows, next: now.next, loading: true }));
-    get<Record<string, unknown>>(path, { ...parameters, limit: after === undefined ? first : PAGE_ROWS, after }, mine.signal).then(
+    get<Record<string, unknown>>(path, { ...parameters, limit, after }, mine.signal).then(
       (answer) => setState({ of: path, rows: [...before, ...((answer[member] as T[] | undefined) ?? [])], next: (answer["next"] as Value) ?? null, loading: false }),
       (error: unknown) => {
         if (!mine.signal.aborted) setState((now) => ({ ...now, problem: asProblem(error), loading: false }));
@@ -195,7 +198,9 @@ export function usePages<T>(path: string | null, member: string, parameters: Par
     );
   };
   useLayoutEffect(() => {
-    load(undefined, []);
+    const pages = Math.ceil((state.rows.length + (state.next === null ? 1 : 0)) / PAGE_ROWS); // a whole one has room for something new
+    load(undefined, [], had.current === target ? Math.min(Math.max(first, pages * PAGE_ROWS), ROWS_MOST) : first);
+    had.current = target;
     return () => leaving.current?.abort();
   }, [target, turn, language.value]);
   return {
@@ -203,7 +208,7 @@ export function usePages<T>(path: string | null, member: string, parameters: Par
     problem: state.problem,
     loading: state.loading,
     whole: state.next === null,
-    more: () => !state.loading && state.next !== null && load(state.next, state.rows),
+    more: () => !state.loading && state.next !== null && load(state.next, state.rows, PAGE_ROWS),
     reload: () => setTurn((now) => now + 1),
   };
 }
@@ -213,7 +218,7 @@ export async function getAll<T>(path: string, member: string, parameters: Parame
   const rows: T[] = [];
   let after: Value;
   do {
-    const answer: Record<string, unknown> = await get(path, { ...parameters, limit: 1000, after }, signal);
+    const answer: Record<string, unknown> = await get(path, { ...parameters, limit: ROWS_MOST, after }, signal);
     rows.push(...((answer[member] as T[] | undefined) ?? []));
     after = (answer["next"] as Value) ?? null;
   } while (after !== null && rows.length < most);

@@ -16,8 +16,10 @@ export const SOURCES: Record<ListKind, { path: string; member: string }> = {
 /** More than this a browser's list and map need not hold: the filter is to be narrowed. */
 export const FOUND_MAX = 10_000;
 
-/** What is seen of the list below the map before anybody scrolls, and some more: it has a third of the window. */
+/** What is seen of the list below the map before anybody scrolls, and some more: it has a third of the window. The rest of a page, and with it how
+ * many there are, comes by itself when these have been shown. */
 const FIRST_ROWS = Math.max(10, Math.ceil(innerHeight / 60));
+const REST_MS = 500;
 
 export const keyOf = (thing: Thing): string => ("case" in thing && "stage" in thing ? thing.case : String(thing.id));
 
@@ -69,6 +71,11 @@ export function useList(kind: ListKind | "", query: MapQuery, box: Box | null, f
   const asked = kind === "" || narrowed || (query.inView && box === null) ? null : kind;
   const { path, member } = SOURCES[asked ?? "device"];
   const paged = usePages<Thing>(asked === null ? null : path, member, asked === null ? {} : listParameters(query, asked, frame === null ? null : boxText(frame)), FIRST_ROWS);
+  useEffect(() => {
+    if (paged.rows.length !== FIRST_ROWS) return undefined;
+    const timer = setTimeout(paged.more, REST_MS);
+    return () => clearTimeout(timer);
+  }, [paged.rows]);
   if (!narrowed) return asked === null && kind !== "" ? { ...paged, loading: true } : paged;
   const rows = frame === null ? found.rows! : found.rows!.filter((thing) => within(thing, frame));
   return { rows, problem: found.problem, loading: false, whole: found.whole, more: () => undefined, reload: again };
