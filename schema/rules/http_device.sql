@@ -322,6 +322,17 @@ END $$;
 COMMENT ON FUNCTION onemap.http_device_work(int, int[], timestamptz) IS
     'The last five work orders at a device, of these departments (NULL: all); moment: as they were then';
 
+CREATE OR REPLACE FUNCTION onemap.http_device_vehicles(device int, seen int[], moment timestamptz) RETURNS json
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+    RETURN (
+    SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)
+        ORDER BY v.id), '[]')
+    FROM onemap.vehicle_as_of(moment) v WHERE v.device_id = device AND onemap.http_sees(seen, v.department_id));
+END $$;
+COMMENT ON FUNCTION onemap.http_device_vehicles(int, int[], timestamptz) IS
+    'The vehicles that carry a device, of these departments (NULL: all): [{id, code, plate, on_duty}]; moment: as they were then';
+
 CREATE OR REPLACE FUNCTION onemap.http_device_terminals(request jsonb, device onemap.device) RETURNS json
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -337,11 +348,33 @@ END $$;
 COMMENT ON FUNCTION onemap.http_device_terminals(jsonb, onemap.device) IS
     'The terminals that speak for a device, as they are now, for the right command: [{id, protocol, identity}]';
 
+-- Few devices have any of these, and to see that takes less than to look for them both in what is and in what was. By indexes: a
+-- plan that hopes to meet one soon would read all for a device that has none.
+CREATE OR REPLACE FUNCTION onemap.http_device_has(device int, place public.geometry, moment timestamptz, OUT alarms boolean,
+    OUT cases boolean, OUT work boolean, OUT vehicles boolean)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off AS $$
+BEGIN
+    IF moment IS NOT NULL THEN
+        alarms := true; cases := true; work := true; vehicles := true;
+        RETURN;
+    END IF;
+    SELECT EXISTS (SELECT FROM onemap.alarm a WHERE a.device_id = device AND a.closed_at IS NULL),
+        EXISTS (SELECT FROM onemap.case_record c WHERE c.device_id = device AND c.ended_at IS NULL)
+            OR EXISTS (SELECT FROM onemap.case_record c WHERE c.ended_at IS NULL
+                AND c.geom OPERATOR(public.&&) onemap.http_around(place, 100)),
+        EXISTS (SELECT FROM onemap.work_order w WHERE w.device_id = device),
+        EXISTS (SELECT FROM onemap.vehicle v WHERE v.device_id = device) INTO alarms, cases, work, vehicles;
+END $$;
+COMMENT ON FUNCTION onemap.http_device_has(int, public.geometry, timestamptz) IS
+    'Whether there may be alarms, cases at it or within 100 m of its place, work, vehicles of a device to be told of; false: there '
+    'is none. At a moment there may be each';
+
 CREATE OR REPLACE FUNCTION onemap.http_device(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     seen int[] := onemap.identity_departments(request); d onemap.device; s onemap.device_state; place public.geometry;
-    moment timestamptz := onemap.http_at(request);
+    moment timestamptz := onemap.http_at(request); has record;
 BEGIN
     SELECT x.* INTO d FROM onemap.device_as_of(moment) x WHERE x.id = (request->>'id')::int
         AND onemap.http_sees(seen, x.department_id);
@@ -350,21 +383,22 @@ BEGIN
     END IF;
     SELECT x.* INTO s FROM onemap.device_state_as_of(d.id, moment) x;
     place := coalesce(s.geom, d.geom);
+    has := onemap.http_device_has(d.id, place, moment);
     RETURN QUERY
     SELECT row_to_json(x)
     FROM (SELECT d.id, d.subsystem, z.name_zh AS subsystem_zh, d.vendor,
               onemap.vendor_name(d.subsystem, d.vendor, moment) AS vendor_zh, d.code, d.kind, k.name_zh AS kind_zh,
               coalesce(k.mobile, false) AS mobile, date_part('epoch', k.offline_after)::int AS offline_after_s, d.name_zh,
-              d.component_code, d.status, CASE WHEN onemap.http_device_seen(request, d.parent_id) THEN d.parent_id END AS parent,
+              d.component_code, d.status,
+              CASE WHEN d.parent_id IS NOT NULL AND onemap.http_device_seen(request, d.parent_id) THEN d.parent_id END AS parent,
               public.ST_X(place) AS lon, public.ST_Y(place) AS lat, s.geom_at AS place_at, d.grid_cell, u.code AS department,
               u.name_zh AS department_zh, onemap.http_device_state(s.online) AS state, s.changed_at AS state_since, s.last_seen_at,
               CASE WHEN onemap.http_names_people(request) THEN d.attributes END AS attributes,
-              onemap.http_device_readings(d, s) AS readings, onemap.http_device_alarms(d.id, moment) AS alarms,
-              onemap.http_cases_near(place, 100, d.id, seen, 20, moment) AS cases,
-              onemap.http_device_work(d.id, seen, moment) AS work,
-              (SELECT coalesce(json_agg(json_build_object('id', v.id, 'code', v.code, 'plate', v.plate, 'on_duty', v.on_duty)
-                  ORDER BY v.id), '[]') FROM onemap.vehicle_as_of(moment) v
-               WHERE v.device_id = d.id AND onemap.http_sees(seen, v.department_id)) AS vehicles,
+              onemap.http_device_readings(d, s) AS readings,
+              CASE WHEN has.alarms THEN onemap.http_device_alarms(d.id, moment) ELSE '[]' END AS alarms,
+              CASE WHEN has.cases THEN onemap.http_cases_near(place, 100, d.id, seen, 20, moment) ELSE '[]' END AS cases,
+              CASE WHEN has.work THEN onemap.http_device_work(d.id, seen, moment) ELSE '[]' END AS work,
+              CASE WHEN has.vehicles THEN onemap.http_device_vehicles(d.id, seen, moment) ELSE '[]' END AS vehicles,
               onemap.http_device_terminals(request, d) AS terminals
           FROM onemap.subsystem z LEFT JOIN onemap.device_kind k ON k.subsystem = d.subsystem AND k.key = d.kind
               LEFT JOIN onemap.department_as_of(moment) u ON u.id = d.department_id

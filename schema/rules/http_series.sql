@@ -100,14 +100,51 @@ COMMENT ON FUNCTION onemap.series_row(timestamptz, timestamptz, float8, bigint, 
     'A row of a series as JSON without the outer brackets: at_ms, minimum, mean, maximum, last, count, flagged; before it a row of '
     'nulls if nothing came for longer than gap_s. One reading is all four of its figures: its text is made once';
 
+-- Most devices send less often than a chart is wide: each reading is a row, and nothing is to be added up.
+CREATE OR REPLACE FUNCTION onemap.series_readings(device int, ordinal int, from_at timestamptz, to_at timestamptz, step_s int,
+    offline_after_s float8, OUT together boolean, OUT gap_s float8, OUT points text)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+DECLARE begin_s float8 := date_part('epoch', from_at);
+BEGIN
+    IF (SELECT h.counts[$2] * step_s > 3600 FROM onemap.observation_hourly h
+        WHERE h.device_id = device AND h.hour >= from_at AND h.hour < to_at ORDER BY h.hour DESC LIMIT 1) THEN
+        together := true; -- so it will be: they need not be read for it
+        RETURN;
+    END IF;
+    WITH reading AS MATERIALIZED (
+        SELECT m.observed_at AS at, CASE WHEN NOT m.flagged THEN m.value END AS good,
+            lag(m.observed_at) OVER (ORDER BY m.observed_at) AS before_at
+        FROM onemap.metric_of(device, $2, from_at, to_at) m),
+    pace AS (
+        SELECT greatest(offline_after_s, 1.5 * percentile_disc(0.5) WITHIN GROUP (
+                ORDER BY date_part('epoch', r.at - r.before_at))) AS gap_s,
+            bool_or(floor((date_part('epoch', r.before_at) - begin_s) / step_s)
+                = floor((date_part('epoch', r.at) - begin_s) / step_s)) AS together FROM reading r)
+    SELECT bool_or(x.together), min(x.gap_s), string_agg(x.row, '],[') INTO together, gap_s, points
+    FROM (SELECT p.together, p.gap_s, onemap.series_row(r.at, r.before_at, p.gap_s, (r.good IS NOT NULL)::int, r.good, r.good,
+              r.good, r.good, (r.good IS NULL)::int) AS row
+          FROM pace p CROSS JOIN reading r ORDER BY r.at) x;
+END $$;
+COMMENT ON FUNCTION onemap.series_readings(int, int, timestamptz, timestamptz, int, float8) IS
+    'Rows of raw readings as series_points() has them, if no two of them fall into one step; together: they do';
+
 -- Two rows follow each other if the next reading came within gap_s of the last: the time after which such a device is offline, or
 -- one and a half of its usual interval if that is longer. Planned once: partitions are left out when it begins, and of the three
 -- sources those that are not meant. max() of [time, value] is the value of the latest time, without a sort.
 CREATE OR REPLACE FUNCTION onemap.series_points(device int, ordinal int, from_at timestamptz, to_at timestamptz, resolution text,
     step_s int, offline_after_s float8, OUT gap_s float8, OUT points text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
-DECLARE begin_s float8 := date_part('epoch', from_at); begin_day date := onemap.local_time(from_at)::date;
+DECLARE
+    begin_s float8 := date_part('epoch', from_at); apart record;
+    begin_day date := CASE WHEN resolution = 'daily' THEN onemap.local_time(from_at)::date END;
 BEGIN
+    IF resolution = 'raw' THEN
+        apart := onemap.series_readings(device, $2, from_at, to_at, step_s, offline_after_s);
+        IF apart.together IS NOT TRUE THEN
+            gap_s := apart.gap_s; points := apart.points;
+            RETURN;
+        END IF;
+    END IF;
     WITH atom AS (
         SELECT r.at, date_part('epoch', r.at) AS at_s, (r.good IS NOT NULL)::int AS n, r.good AS low, r.good AS high,
             r.good AS total, r.good AS last, (r.good IS NULL)::int AS flagged,

@@ -75,20 +75,26 @@ COMMENT ON FUNCTION onemap.identity_of_account(int) IS 'Who a person is, see the
 
 CREATE OR REPLACE FUNCTION onemap.identity_of_token(token int) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE t record; who jsonb; rights jsonb;
 BEGIN
-    RETURN (
-        SELECT CASE WHEN t.account_id IS NULL
-            THEN jsonb_build_object('department', d.code, 'departments', CASE WHEN t.department_id IS NOT NULL
-                THEN to_jsonb(onemap.department_tree(t.department_id)) END)
-            ELSE o.owner - '{kind,id,posts,rights,name}'::text[] || jsonb_build_object('owner', o.owner->'login') END
-            || jsonb_build_object('kind', 'token', 'id', t.id, 'login', 'token:' || t.name, 'name', t.name,
-                'posts', CASE WHEN t.department_id IS NOT NULL AND EXISTS (SELECT FROM onemap.token_right r
-                    WHERE r.token_id = t.id AND r.access_right = 'act') THEN '["department"]'::jsonb ELSE '[]' END,
-                'rights', (SELECT coalesce(jsonb_agg(r.access_right ORDER BY r.access_right), '[]') FROM onemap.token_right r
-                           WHERE r.token_id = t.id AND (t.account_id IS NULL OR o.owner->'rights' ? r.access_right)))
-        FROM onemap.token t LEFT JOIN onemap.department d ON d.id = t.department_id,
-            LATERAL (SELECT CASE WHEN t.account_id IS NOT NULL THEN onemap.identity_of_account(t.account_id) END AS owner) o
-        WHERE t.id = $1 AND t.revoked_at IS NULL AND (t.account_id IS NULL OR o.owner IS NOT NULL));
+    SELECT x.name, x.account_id, x.department_id, d.code AS department,
+        ARRAY(SELECT r.access_right FROM onemap.token_right r WHERE r.token_id = x.id ORDER BY r.access_right) AS rights INTO t
+    FROM onemap.token x LEFT JOIN onemap.department d ON d.id = x.department_id WHERE x.id = $1 AND x.revoked_at IS NULL;
+    IF t.name IS NULL THEN
+        RETURN NULL;
+    ELSIF t.account_id IS NULL THEN
+        who := jsonb_build_object('department', t.department, 'departments',
+            CASE WHEN t.department_id IS NOT NULL THEN to_jsonb(onemap.department_tree(t.department_id)) END);
+        rights := to_jsonb(t.rights);
+    ELSE
+        who := onemap.identity_of_account(t.account_id);
+        rights := (SELECT coalesce(jsonb_agg(r.r ORDER BY r.place), '[]') FROM unnest(t.rights) WITH ORDINALITY r (r, place)
+            WHERE who->'rights' ? r.r);
+        who := who - '{kind,id,posts,rights,name}'::text[] || jsonb_build_object('owner', who->'login');
+    END IF;
+    RETURN who || jsonb_build_object('kind', 'token', 'id', $1, 'login', 'token:' || t.name, 'name', t.name, 'posts',
+        CASE WHEN t.department_id IS NOT NULL AND 'act' = ANY (t.rights) THEN '["department"]'::jsonb ELSE '[]' END,
+        'rights', rights);
 END $$;
 COMMENT ON FUNCTION onemap.identity_of_token(int) IS
     'Who a program is: never more than its owner, if it has one; with the right act it holds its department''s post; NULL if it '
@@ -119,24 +125,35 @@ END $$;
 COMMENT ON FUNCTION onemap.session_lives(onemap.session) IS
     'Whether a session is neither idle for too long, nor over, nor of the future';
 
-CREATE OR REPLACE FUNCTION onemap.identity_find(kind text, hash bytea, address text)
-RETURNS TABLE (identity json, rights text, due boolean)
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE session_id bigint; token_id int; account int; used timestamptz; who jsonb;
+CREATE OR REPLACE FUNCTION onemap.identity_who(kind text, hash bytea, address text, OUT identity jsonb, OUT due boolean)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE session_id bigint; token_id int; account int; used timestamptz;
 BEGIN
     IF $1 = 'session' THEN
         SELECT s.id, s.account_id, s.last_used_at INTO session_id, account, used FROM onemap.session s
         WHERE s.hash = $2 AND onemap.session_lives(s);
-        who := onemap.identity_of_account(account) || jsonb_build_object('session', session_id);
+        identity := onemap.identity_of_account(account) || jsonb_build_object('session', session_id);
     ELSE
         SELECT t.id, t.last_used_at INTO token_id, used FROM onemap.token t
         WHERE t.hash = $2 AND t.revoked_at IS NULL AND t.expires_at > now() AND t.created_at <= now() + interval '1 minute';
-        who := onemap.identity_of_token(token_id);
+        identity := onemap.identity_of_token(token_id);
     END IF;
-    IF who IS NOT NULL THEN
-        RETURN QUERY SELECT (who || jsonb_build_object('address', $3))::json,
-            (SELECT coalesce(string_agg(r.r, ' '), '') FROM jsonb_array_elements_text(who->'rights') r (r)),
-            coalesce(used < now() - interval '1 minute' OR used > now(), true);
+    identity := identity || jsonb_build_object('address', $3);
+    due := coalesce(used < now() - interval '1 minute' OR used > now(), true);
+END $$;
+COMMENT ON FUNCTION onemap.identity_who(text, bytea, text) IS
+    'Who comes with this: see identity_find(); identity NULL: nobody, or not any more';
+
+CREATE OR REPLACE FUNCTION onemap.identity_find(kind text, hash bytea, address text)
+RETURNS TABLE (identity json, rights text, due boolean)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE who record := onemap.identity_who($1, $2, $3);
+BEGIN
+    IF who.identity IS NOT NULL THEN
+        identity := who.identity::json;
+        rights := (SELECT coalesce(string_agg(r.r, ' '), '') FROM jsonb_array_elements_text(who.identity->'rights') r (r));
+        due := who.due;
+        RETURN NEXT;
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.identity_find(text, bytea, text) IS
@@ -146,10 +163,14 @@ GRANT EXECUTE ON FUNCTION onemap.identity_find(text, bytea, text) TO cityhub_api
 
 CREATE OR REPLACE FUNCTION onemap.identity_asking(request jsonb, kind text, hash bytea, address text, access_right text)
 RETURNS TABLE (asked jsonb, due boolean)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE who record := onemap.identity_who($2, $3, $4);
 BEGIN
-    RETURN QUERY SELECT $1 || jsonb_build_object('identity', f.identity), f.due FROM onemap.identity_find($2, $3, $4) f
-        WHERE $5 = 'identity' OR $5 = ANY (string_to_array(f.rights, ' '));
+    IF who.identity IS NOT NULL AND ($5 = 'identity' OR who.identity->'rights' ? $5) THEN
+        asked := $1 || jsonb_build_object('identity', who.identity);
+        due := who.due;
+        RETURN NEXT;
+    END IF;
 END $$;
 COMMENT ON FUNCTION onemap.identity_asking(jsonb, text, bytea, text, text) IS
     'A request with who asks in it, for the function that answers it, by the same statement: see identity_find(); access_right: '
@@ -183,11 +204,12 @@ COMMENT ON FUNCTION onemap.identity(jsonb) IS 'Who asks; CH060 if nobody: a func
 
 CREATE OR REPLACE FUNCTION onemap.identity_departments(request jsonb) RETURNS int[]
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE listed jsonb := onemap.identity(request)->'departments';
 BEGIN
-    RETURN (
-        SELECT CASE WHEN jsonb_typeof(i.identity->'departments') = 'array'
-            THEN ARRAY(SELECT e.e::int FROM jsonb_array_elements_text(i.identity->'departments') e (e)) END
-        FROM (SELECT onemap.identity($1) AS identity) i);
+    IF jsonb_typeof(listed) = 'array' THEN
+        RETURN ARRAY(SELECT e.e::int FROM jsonb_array_elements_text(listed) e (e));
+    END IF;
+    RETURN NULL;
 END $$;
 COMMENT ON FUNCTION onemap.identity_departments(jsonb) IS
     'The row right, said once: the departments whose rows who asks may see; NULL: all rows, also those of no department; '

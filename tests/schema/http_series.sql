@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(55);
+SELECT plan(57);
 SELECT setseed(0.17);
 SELECT d.id AS dust FROM onemap.device d WHERE d.code = 'D1' \gset
 UPDATE onemap.device SET kind = (SELECT min(k.key) FROM onemap.device_kind k WHERE k.subsystem = 'dust'), department_id = (SELECT u.id FROM onemap.department u WHERE u.code = 'jincheng') WHERE id = :dust;
@@ -48,6 +48,14 @@ SELECT is((SELECT count(*)::int FROM test.points((SELECT q.answer FROM test.aske
     WHERE NOT r.flagged AND (p.low, p.mean, p.high, p.last) IS DISTINCT FROM (r.value, r.value, r.value, r.value)), 0, 'wide enough: the readings themselves');
 SELECT is((SELECT count(*)::int FROM test.asked q, test.points(q.answer) p WHERE q.width = 37 AND p.good > 0 AND p.last IS DISTINCT FROM (SELECT r.value FROM test.record r WHERE NOT r.flagged AND r.at < q.to_at
     AND floor(extract(epoch FROM r.at - q.from_at) / (q.answer->>'step_s')::int) = floor(extract(epoch FROM p.at - q.from_at) / (q.answer->>'step_s')::int) ORDER BY r.at DESC LIMIT 1)), 0, 'the last of a step is its last');
+-- Readings that are rows by themselves are written without adding up: as if they had been. So many an hour are taken for those that fall together.
+INSERT INTO onemap.observation_hourly (device_id, hour, records, last_at, counts, minima, maxima, sums, firsts, lasts) SELECT :dust, h, 4000, h, test.readings(:o, 4000)::int[], '{}', '{}', '{}', '{}', '{}'
+FROM generate_series(:'day'::timestamptz - interval '1 hour', :'day'::timestamptz + interval '48 hours', interval '1 hour') h;
+SELECT is((SELECT count(*)::int FROM test.asked q WHERE q.width = 20000 AND test.series(test.window(q.width, to_char(q.from_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SSZ'),
+    to_char(q.to_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SSZ'))) IS DISTINCT FROM q.answer), 0, 'rows that nothing falls together with are the same both ways');
+DELETE FROM onemap.observation_hourly;
+SELECT is((SELECT array_agg(r.together ORDER BY s.s) FROM unnest('{9,300}'::int[]) s (s), onemap.series_readings(:dust, :o, :'day', :'day'::timestamptz + interval '2 days', s.s, 600) r), '{f,t}'::boolean[],
+    'steps of nine seconds have one reading each, of five minutes more');
 -- A metric that comes every ten minutes has no gap at each of its readings.
 SELECT is((SELECT count(*)::int FROM test.points(test.series(test.window(600, to_char(:'day'::timestamptz + interval '5 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), to_char(:'day'::timestamptz + interval '16 hours', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
     || '{"metrics": ["pm25_ug_m3"]}')) p WHERE p.hole), (SELECT count(*)::int FROM (SELECT r.observed_at - lag(r.observed_at) OVER (ORDER BY r.observed_at) AS d FROM onemap.observation r
