@@ -13,10 +13,10 @@
         DEPARTMENT, GRID_CELL, BOX, AREA,                                                                              \
         {.name = "state",                                                                                              \
          .kind = PARAMETER_CHOICE,                                                                                     \
-         .choices = "online offline never away alarm",                                                                 \
+         .choices = "online offline never away in_use alarm",                                                          \
          .meaning =                                                                                                    \
              "only devices in this state, none that is retired; never: no message yet; away: offline or never; "       \
-             "alarm: with an open alarm, be it retired"},                                                              \
+             "in_use: any of these; alarm: with an open alarm, be it retired; left out: all, the retired too"},        \
     {                                                                                                                  \
         .name = "text", .kind = PARAMETER_TEXT, .low = 2, .high = 64,                                                  \
         .meaning = "parts of code, name or component code, with blanks between them"                                   \

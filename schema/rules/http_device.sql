@@ -24,6 +24,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
         WHEN 'offline' THEN 'EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s WHERE NOT s.online)'
         WHEN 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s)'
         WHEN 'away' THEN 'NOT EXISTS (SELECT FROM onemap.device_state_past(d.id, $8, false) s WHERE s.online)'
+        WHEN 'in_use' THEN 'true'
         ELSE 'EXISTS (SELECT FROM onemap.alarm_open_as_of(d.id, $8) a)' END
 $$;
 COMMENT ON FUNCTION onemap.http_device_state_condition(text) IS 'The condition on a device d for its state at a moment ($8)';
@@ -58,6 +59,7 @@ BEGIN
             WHEN request->>'state' = 'never' THEN 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id)'
             WHEN request->>'state' = 'away' THEN
                 'NOT EXISTS (SELECT FROM onemap.device_state s WHERE s.device_id = d.id AND s.online)'
+            WHEN request->>'state' = 'in_use' THEN 'true'
             ELSE 'd.id IN (SELECT a.device_id FROM onemap.alarm a WHERE a.closed_at IS NULL)' END
             -- Of what is out of use nobody expects anything: it is not among those that the map counts either.
             || CASE WHEN request->>'state' <> 'alarm' THEN ' AND d.status <> ''retired''' ELSE '' END),

@@ -12,12 +12,21 @@ COMMENT ON FUNCTION onemap.http_vendor_rows(jsonb) IS 'The vendors'' rights that
 CREATE OR REPLACE FUNCTION onemap.http_vendors(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT onemap.http_check(request);
-    SELECT json_build_object('vendors', coalesce(json_agg(to_jsonb(v) ORDER BY v.subsystem, v.vendor), '[]'))
+    SELECT json_build_object('vendors', coalesce(json_agg(to_jsonb(v) || coalesce(d.counted, '{}')
+        ORDER BY v.subsystem, v.vendor), '[]'))
     FROM onemap.http_vendor_rows(request) m JOIN onemap.vendor_overview v ON v.subsystem = m.subsystem AND v.vendor = m.vendor
+    -- Who sees a part is told of the devices that /devices lists for him.
+    LEFT JOIN LATERAL (
+        SELECT jsonb_build_object('devices', count(*), 'online', count(*) FILTER (WHERE s.online)) AS counted
+        FROM onemap.device x LEFT JOIN onemap.device_state s ON s.device_id = x.id
+        WHERE x.subsystem = m.subsystem AND x.vendor = m.vendor AND x.status <> 'retired'
+            AND onemap.http_sees((SELECT onemap.identity_departments(request)), x.department_id)) d
+        ON (SELECT onemap.identity_departments(request)) IS NOT NULL
     WHERE NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem'
 $$;
 COMMENT ON FUNCTION onemap.http_vendors(jsonb) IS
-    'GET /api/v1/vendors: {vendors}: as `cityhub vendor list`: policy, devices, last record, end of the right; never whom to call';
+    'GET /api/v1/vendors: {vendors}: as `cityhub vendor list`: policy, devices in use (as many as /devices?state=in_use has '
+    'for who asks), last record, end of the right; never whom to call';
 
 CREATE OR REPLACE FUNCTION onemap.http_lanes(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

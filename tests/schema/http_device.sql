@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(82);
+SELECT plan(86);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -30,7 +30,7 @@ INSERT INTO test.filter VALUES
     ('far box', '{"box": [114.65, 34.45, 114.6, 34.55]}', 'NOT (public.ST_X(coalesce(s.geom, d.geom)) > 114.6 AND public.ST_X(coalesce(s.geom, d.geom)) < 114.65) AND public.ST_Y(coalesce(s.geom, d.geom)) BETWEEN 34.45 AND 34.55'),
     ('area', '{"area": [114.65, 34.45, 114.85, 34.45, 114.75, 34.65]}', 'public.ST_Y(coalesce(s.geom, d.geom)) >= 34.45 AND public.ST_Y(coalesce(s.geom, d.geom)) - 34.45 <= 2 * least(public.ST_X(coalesce(s.geom, d.geom)) - 114.65, 114.85 - public.ST_X(coalesce(s.geom, d.geom)))'),
     ('online', '{"state": "online"}', 's.online AND d.status <> ''retired'''), ('offline', '{"state": "offline"}', 'NOT s.online AND d.status <> ''retired'''), ('never', '{"state": "never"}', 's.device_id IS NULL AND d.status <> ''retired'''), ('away', '{"state": "away"}', 's.online IS NOT TRUE AND d.status <> ''retired'''),
-    ('alarm', '{"state": "alarm"}', 'd.id % 26 = 13'), ('street', '{"text": "民路"}', 'd.name_zh LIKE ''%民路%'''), ('part of a code', '{"text": "Light-1"}', 'd.code LIKE ''%light-1%'''),
+    ('in use', '{"state": "in_use"}', 'd.status <> ''retired'''), ('alarm', '{"state": "alarm"}', 'd.id % 26 = 13'), ('street', '{"text": "民路"}', 'd.name_zh LIKE ''%民路%'''), ('part of a code', '{"text": "Light-1"}', 'd.code LIKE ''%light-1%'''),
     ('two words', '{"text": "路1 号"}', 'd.name_zh LIKE ''%路1%'' AND d.name_zh LIKE ''%号%'''), ('signs', '{"text": "%_"}', 'false'), ('component', '{"text": "4102210118"}', 'd.component_code LIKE ''4102210118%''');
 CREATE FUNCTION test.wanted(condition text, department text) RETURNS int[] LANGUAGE plpgsql AS $$
 DECLARE ids int[];
@@ -49,6 +49,10 @@ SELECT results_eq(format($$SELECT c->>'subsystem', (c->>'online')::int, (c->>'of
     format($$SELECT s.s, cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "online"}', %1$L), 1000)), cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "away"}', %1$L), 1000))
         FROM unnest('{dust,streetlight}'::text[]) s (s), LATERAL (SELECT jsonb_build_object('subsystem', s.s, 'box', '[-180, -90, 180, 90]'::jsonb) || x.x FROM (VALUES ('{}'::jsonb), (jsonb_build_object('at', clock_timestamp()))) x (x) ORDER BY x.x::text LIMIT 1) f (f) ORDER BY 1$$, d.d),
     'a number of the map opens its list') FROM (VALUES (NULL), ('chengguan')) d (d);
+SELECT results_eq(format($$SELECT v->>'vendor', (v->>'devices')::int, (v->>'online')::int FROM jsonb_array_elements(test.answer('vendors', '{}', %1$L)->'vendors') v ORDER BY 1$$, d.d),
+    format($$SELECT v.vendor, cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "in_use"}', %1$L), 1000)), cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "online"}', %1$L), 1000))
+        FROM onemap.http_vendor_rows(test.ask('{}', %1$L)) v, LATERAL (SELECT jsonb_build_object('subsystem', v.subsystem, 'vendor', v.vendor)) f (f) ORDER BY 1$$, d.d),
+    'a vendor''s number of devices opens its list') FROM (VALUES (NULL), ('chengguan')) d (d);
 SELECT is(onemap.http_device_ids(test.ask('{}', 'old'), 1000), '{}', 'a department without devices sees none');
 SELECT throws_ok($$SELECT * FROM onemap.http_devices('{"limit": 1, "after": 0}')$$, 'CH060', NULL, 'nobody sees nothing');
 SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', f.f), 'CH013', NULL, f.f) FROM unnest('{"{\"subsystem\": \"fire\"}","{\"department\": \"moon\"}","{\"grid_cell\": \"000000000000000\"}","{\"text\": \"a b\"}","{\"kind\": \"moon\"}","{\"vendor\": \"moon\"}"}'::text[]) f (f);

@@ -2,7 +2,7 @@
 import { momentOf } from "../../lib/moment.ts";
 import { route } from "../../lib/router.ts";
 
-export const STATES = ["online", "offline", "never", "away", "alarm"] as const;
+export const STATES = ["online", "offline", "never", "away", "in_use", "alarm"] as const;
 export const BASE_NONE = "none";
 export const SHADES = ["", "open", "overdue", "month", "alarms", "score", "rounds"] as const;
 export const LISTS = ["device", "alarm", "case"] as const;

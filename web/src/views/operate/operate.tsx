@@ -83,15 +83,20 @@ function Health(): JSX.Element {
   const hub = asked.data;
   if (hub === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
   const unplaced = places.data?.total;
-  const waitingOf = (where: Record<string, string>, value: number, label: string): JSX.Element => (
-    <a href={link("operate/quarantine", { ...where, waiting: true })} data-number={value} aria-label={`${label} ${number(value)}`}>
-      {number(value)}
-    </a>
-  );
+  // Those that wait and that who asks sees, not the hub's counters: the list behind the number has as many.
+  const heldOf = (is: (reason: { subsystem: string }) => boolean, where: Record<string, string>, label: string): JSX.Element | string => {
+    if (reasons.data === undefined) return "–";
+    const waiting = reasons.data.reasons.filter(is).reduce((sum, reason) => sum + reason.waiting, 0);
+    return waiting === 0 ? "0" : (
+      <a href={link("operate/quarantine", { ...where, waiting: true })} data-number={waiting} aria-label={`${label} ${number(waiting)}`}>
+        {number(waiting)}
+      </a>
+    );
+  };
   const facts: [string, ComponentChildren, "" | "warn" | "bad"][] = [
     [t("database"), `${t(hub.database.connected ? "connected" : "away")}${hub.database.losses > 0 ? ` (${t("losses", hub.database.losses)})` : ""}`, hub.database.connected ? "" : "bad"],
     [t("queue"), number(hub.database.writer_queue), hub.database.writer_queue > 100 ? "warn" : ""],
-    [t("quarantined"), hub.quarantine_waiting === 0 ? "0" : waitingOf({}, hub.quarantine_waiting, t("quarantined")), hub.quarantine_waiting > 0 ? "warn" : ""],
+    [t("quarantined"), heldOf(() => true, {}, t("quarantined")), hub.quarantine_waiting > 0 ? "warn" : ""],
     [t("unplaced"), unplaced === undefined ? "–" : unplaced === 0 ? "0" : <a href={link("unplaced")}>{number(unplaced)}</a>, unplaced !== undefined && unplaced > 0 ? "warn" : ""],
     [t("receipts"), number(hub.outbox_waiting), hub.outbox_waiting > 1000 ? "warn" : ""],
     [t("failures"), number(hub.jobs_failed), hub.jobs_failed > 0 ? "warn" : ""],
@@ -99,12 +104,6 @@ function Health(): JSX.Element {
     [t("version"), hub.version, ""],
   ];
   const warnings = ([[t("calendar"), said(hub.calendar_zh, hub.calendar)], [t("terminalKeys"), said(hub.terminal_keys_zh, hub.terminal_keys)], [t("settings"), said(hub.database_settings_zh, hub.database_settings)]] as const).filter(([, text]) => text !== "");
-  // Those that wait, not the hub's counter since its start: the list behind the number has as many.
-  const held = (subsystem: string): JSX.Element | string => {
-    if (reasons.data === undefined) return "–";
-    const waiting = reasons.data.reasons.filter((reason) => reason.subsystem === subsystem).reduce((sum, reason) => sum + reason.waiting, 0);
-    return waiting === 0 ? "0" : waitingOf({ subsystem }, waiting, `${t("quarantined")} ${subsystemName(subsystem)}`);
-  };
   const columns: Column<Subsystem>[] = [
     { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.key) },
     { key: "lanes", title: t("lane"), numeric: true, cell: (one) => <span class={one.connected < one.lanes ? "bad" : ""}>{`${one.connected} / ${one.lanes}`}</span> },
@@ -119,7 +118,7 @@ function Health(): JSX.Element {
       key: "held",
       title: t("held"),
       numeric: true,
-      cell: (one) => held(one.key),
+      cell: (one) => heldOf((reason) => reason.subsystem === one.key, { subsystem: one.key }, `${t("quarantined")} ${subsystemName(one.key)}`),
     },
   ];
   return (
@@ -227,7 +226,7 @@ function AllVendors(): JSX.Element {
           { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
           { key: "vendor", title: t("vendor"), cell: (one) => (one.name_zh === "" ? one.vendor : `${one.name_zh} (${one.vendor})`) },
           { key: "company", title: t("company"), cell: (one) => one.company || "–", wide: true },
-          { key: "devices", title: t("devices"), numeric: true, cell: (one) => <>{count(one, one.online, { state: "online" })} / {count(one, one.devices, {})}</> },
+          { key: "devices", title: t("devices"), numeric: true, cell: (one) => <>{count(one, one.online, { state: "online" })} / {count(one, one.devices, { state: "in_use" })}</> },
           { key: "seen", title: t("seen"), cell: (one) => ago(one.last_seen_at) },
           ...(Object.keys(PERIODS) as Period[]).map((period) => ({ key: period, title: `${conformityWords("rate")} ${conformityWords(period)}`, numeric: true, cell: (one: Vendor) => rate(one, period) })),
           { key: "silent", title: t("silent"), cell: (one) => t("silentAfter", duration(intervalSeconds(one.silent_after))), wide: true },
