@@ -63,7 +63,10 @@ BEGIN
     BEGIN
         PERFORM onemap.objects_write(kind, changed);
         RETURN;
-    EXCEPTION WHEN integrity_constraint_violation OR data_exception OR program_limit_exceeded THEN
+    EXCEPTION WHEN OTHERS THEN
+        IF onemap.server_fault(SQLSTATE) THEN
+            RAISE;
+        END IF;
         RAISE DEBUG 'objects of % are stored one by one: %', kind, SQLERRM; -- one of them is not what its table takes
     END;
     FOR turn IN 1 .. 3 LOOP -- one may need another that comes later
@@ -72,7 +75,10 @@ BEGIN
             BEGIN
                 PERFORM onemap.objects_write(kind, changed[k:k]);
                 bad[places[k]] := NULL;
-            EXCEPTION WHEN integrity_constraint_violation OR data_exception OR program_limit_exceeded THEN
+            EXCEPTION WHEN OTHERS THEN
+                IF onemap.server_fault(SQLSTATE) THEN
+                    RAISE;
+                END IF;
                 GET STACKED DIAGNOSTICS words = MESSAGE_TEXT, state = RETURNED_SQLSTATE;
                 bad[places[k]] := to_jsonb(ARRAY[state, words]);
             END;
