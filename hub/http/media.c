@@ -10,6 +10,7 @@
 #include "hub/base/count.h"
 #include "hub/http/media_exif.h"
 #include "hub/http/media_passage.h"
+#include "hub/http/media_pdf.h"
 #include "hub/http/media_video.h"
 
 static const char gave_up[] = "it could not be written";
@@ -124,6 +125,20 @@ static const char *strip_jpeg(struct media_passage *passage) {
     return media_ends_early;
 }
 
+void media_jpeg_blank(unsigned char *bytes, size_t length) {
+    for (size_t at = 2; begins(bytes, length, "\xFF\xD8\xFF", 3) && at + 4 <= length && bytes[at] == 0xFF;) {
+        unsigned marker = bytes[at + 1];
+        size_t whole = marker == 0xFF ? 1 : 2 + ((size_t)bytes[at + 2] << 8 | bytes[at + 3]);
+        if (marker == JPEG_SCAN || (marker != 0xFF && whole < 4) || whole > length - at) {
+            return;
+        }
+        if (marker != 0xFF && !jpeg_stays(marker, bytes + at + 4, whole - 4)) {
+            memset(bytes + at + 4, 0, whole - 4);
+        }
+        at += whole;
+    }
+}
+
 /* ---- PNG (ISO/IEC 15948) ---- */
 
 static const unsigned char png_head[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
@@ -220,20 +235,6 @@ static const char *strip_webp(struct media_passage *passage) {
     return webp_chunks(passage, size + 8, NULL);
 }
 
-/* ---- PDF (ISO 32000-2) ---- */
-
-static const char *strip_pdf(struct media_passage *passage) {
-    enum { TRAILER_WITHIN = 1024 };
-    size_t from = passage->length > TRAILER_WITHIN ? passage->length - TRAILER_WITHIN : 0;
-    for (size_t at = from; passage->length - at >= 5; at++) {
-        if (memcmp(passage->bytes + at, "%%EOF", 5) == 0) {
-            media_give(passage, passage->bytes, passage->length);
-            return NULL;
-        }
-    }
-    return media_ends_early;
-}
-
 /* ---- all kinds ---- */
 
 static const struct kind {
@@ -242,7 +243,7 @@ static const struct kind {
     const char *(*strip)(struct media_passage *passage);
 } kinds[] = {
     [MEDIA_JPEG] = {"image/jpeg", true, strip_jpeg},       [MEDIA_PNG] = {"image/png", true, strip_png},
-    [MEDIA_WEBP] = {"image/webp", true, strip_webp},       [MEDIA_PDF] = {"application/pdf", false, strip_pdf},
+    [MEDIA_WEBP] = {"image/webp", true, strip_webp},       [MEDIA_PDF] = {"application/pdf", false, media_pdf_strip},
     [MEDIA_MP4] = {"video/mp4", false, media_video_strip},
 };
 

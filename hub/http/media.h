@@ -33,7 +33,9 @@ enum media_type media_guess(const unsigned char *bytes, size_t length);
 /* Reads the whole file and gives `emit` (may be NULL) the same without descriptions: EXIF, XMP, IPTC, comments, text,
  * what stands behind its end, and of a video all but its pictures and sounds: its user data, and tracks of places,
  * whose samples are overwritten in `bytes` themselves; pixels and sounds stay bit for bit. Of a JPEG the orientation
- * stays, as EXIF of that alone. PDF is passed on as it is. NULL, or why it is no whole file of its kind, in English. */
+ * stays, as EXIF of that alone. Of a PDF the texts of its information, its XMP and what its JPEGs say are overwritten
+ * likewise, unless it is signed: its signature goes by its bytes. NULL, or why it is no whole file of its kind, in
+ * English. */
 const char *media_strip(enum media_type type, unsigned char *bytes, size_t length, struct media_facts *facts,
                         media_emit *emit, void *user);
 

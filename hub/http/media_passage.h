@@ -18,6 +18,10 @@ struct media_passage {
     bool failed;
 };
 
+/* Overwrites the segments of a JPEG that describe it, before its first scan, where they stand; of other bytes nothing.
+ */
+void media_jpeg_blank(unsigned char *bytes, size_t length);
+
 static inline void media_give(struct media_passage *passage, const void *bytes, size_t length) {
     if (!passage->failed && passage->emit != NULL && length > 0) {
         passage->failed = !passage->emit(passage->user, bytes, length);

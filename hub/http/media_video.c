@@ -195,29 +195,69 @@ static bool rows_of(const struct media_passage *passage, const struct box *table
     return rows->count <= (box.end - box.content - head) / row;
 }
 
-/* Overwrites what stands there, as far as it is in a box of samples; counts it. */
-static void video_wipe(const struct media_passage *passage, uint64_t from, uint64_t bytes, struct box *samples,
-                       uint64_t *wiped) {
-    if (samples->name == NULL || from < samples->content || from >= samples->end) {
-        for (size_t at = 0; at < passage->length && box_at(passage, at, passage->length, samples) == NULL;
-             at = samples->end) {
-            if (memcmp(samples->name, "mdat", 4) == 0 && from >= samples->content && from < samples->end) {
-                break;
-            }
-            samples->name = NULL;
-        }
-    }
-    if (samples->name != NULL && from >= samples->content && from < samples->end) {
-        size_t length = bytes < samples->end - from ? (size_t)bytes : (size_t)(samples->end - from);
-        memset(passage->bytes + from, 0, length);
-        *wiped += length;
-    }
+enum { TRACKS_MAX = 64 /* whose fragments are known; of a film from a phone there are some five */ };
+
+/* A film whose tracks are known, where samples of those that do not stay were found last, and what was overwritten. */
+struct film {
+    struct media_passage *passage;
+    struct track {
+        uint32_t number, usual; /* size of a sample, if nothing else is said */
+        bool shown;
+    } tracks[TRACKS_MAX];
+    size_t track_count;
+    struct box samples;
+    uint64_t wiped;
+    unsigned searched; /* boxes */
+    unsigned films;    /* boxes that are one */
+};
+
+static bool has_samples(const struct film *film, uint64_t at) {
+    const struct box *samples = &film->samples;
+    return samples->name != NULL && memcmp(samples->name, "mdat", 4) == 0 && at >= samples->content &&
+           at < samples->end;
 }
 
+/* Looks for the box of samples that holds a place, from the last one on and then from the first: films have theirs in
+ * order. False: no film needs so many steps. */
+static bool find_samples(struct film *film, uint64_t place) {
+    enum { SEARCHED_MAX = 1 << 20 };
+    const struct media_passage *passage = film->passage;
+    struct box *samples = &film->samples;
+    size_t begun = samples->name == NULL ? 0 : samples->begin;
+    for (size_t at = begun, turn = 0; turn < 2 && !has_samples(film, place);) {
+        if (at < passage->length && box_at(passage, at, passage->length, samples) == NULL) {
+            at = samples->end;
+        } else {
+            at = 0;
+            turn++;
+        }
+        if (++film->searched > SEARCHED_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Overwrites what stands there, as far as it is in a box of samples. False: more than the film has. */
+static bool wipe(struct film *film, uint64_t from, uint64_t bytes) {
+    const struct media_passage *passage = film->passage;
+    if (!find_samples(film, from)) {
+        return false;
+    }
+    if (has_samples(film, from)) {
+        size_t left = film->samples.end - (size_t)from, length = bytes < left ? (size_t)bytes : left;
+        memset(passage->bytes + from, 0, length);
+        film->wiped += length;
+    }
+    return film->wiped <= passage->length;
+}
+
+static const char strange_track[] = "a track that is neither pictures nor sounds has tables that do not fit";
+
 /* Overwrites the samples of a track: chunk by chunk, each of as many samples as the runs say. */
-static const char *video_wipe_track(const struct media_passage *passage, const struct box *track, uint64_t *wiped) {
-    static const char strange[] = "a track that is neither pictures nor sounds has tables that do not fit";
-    struct box tables, sizes, samples = {0};
+static const char *wipe_track(struct film *film, const struct box *track) {
+    const struct media_passage *passage = film->passage;
+    struct box tables, sizes;
     struct rows chunks, runs, each = {0};
     if (!box_of(passage, track, "mdiaminfstbl", &tables)) {
         return NULL;
@@ -226,11 +266,11 @@ static const char *video_wipe_track(const struct media_passage *passage, const s
     if ((wide && !rows_of(passage, &tables, "co64", 8, 8, &chunks)) ||
         !rows_of(passage, &tables, "stsc", 8, 12, &runs) ||
         !box_in(passage, tables.content, tables.end, "stsz", &sizes) || sizes.end - sizes.content < 12) {
-        return strange;
+        return strange_track;
     }
     uint64_t same = media_big32(passage->bytes + sizes.content + 4);
     if (same == 0 && !rows_of(passage, &tables, "stsz", 12, 4, &each)) {
-        return strange;
+        return strange_track;
     }
     size_t run = 0, sample = 0;
     for (size_t chunk = 0; chunk < chunks.count; chunk++) {
@@ -240,45 +280,165 @@ static const char *video_wipe_track(const struct media_passage *passage, const s
         uint64_t count = runs.count == 0 ? 0 : media_big32(runs.first + 12 * run + 4), bytes = same * count;
         if (same == 0) {
             if (count > each.count - sample) {
-                return strange;
+                return strange_track;
             }
             for (size_t end = sample + (size_t)count; sample < end; sample++) {
                 bytes += media_big32(each.first + 4 * sample);
             }
         }
-        video_wipe(passage, wide ? big64(chunks.first + 8 * chunk) : media_big32(chunks.first + 4 * chunk), bytes,
-                   &samples, wiped);
-        if (*wiped > passage->length) {
-            return strange;
+        if (!wipe(film, wide ? big64(chunks.first + 8 * chunk) : media_big32(chunks.first + 4 * chunk), bytes)) {
+            return strange_track;
         }
     }
     return NULL;
 }
 
-/* Overwrites the samples of all tracks that do not stay. */
-static const char *video_wipe_all(const struct media_passage *passage) {
-    enum { BOXES_MAX = 256 }; /* of a film with such tracks: each sample is looked for in them */
-    struct box film, track;
-    uint64_t wiped = 0;
-    bool fragments = box_in(passage, 0, passage->length, "moof", &film);
-    size_t boxes = 0;
-    for (size_t at = 0; at < passage->length && box_at(passage, at, passage->length, &film) == NULL; at = film.end) {
-        boxes++;
+/* ---- films in fragments: each has runs of samples of its tracks (8.8) ---- */
+
+/* The track of a part of a fragment; one that the film does not have is not shown. */
+static struct track track_of(const struct film *film, const struct box *part) {
+    struct box head;
+    uint32_t number = box_of(film->passage, part, "tfhd", &head) && head.end - head.content >= 8
+                          ? media_big32(film->passage->bytes + head.content + 4)
+                          : 0;
+    for (size_t i = 0; i < film->track_count; i++) {
+        if (film->tracks[i].number == number) {
+            return film->tracks[i];
+        }
     }
-    if (!box_in(passage, 0, passage->length, "moov", &film)) {
-        return NULL;
+    return (struct track){0};
+}
+
+/* The next 32 bits of a box, if its flags say that they are there; else 0. */
+static uint32_t flagged32(const unsigned char *content, size_t length, size_t *at, bool there) {
+    uint32_t value = there && *at + 4 <= length ? media_big32(content + *at) : 0;
+    *at += there ? 4 : 0;
+    return value;
+}
+
+/* A run's samples lie one behind the other, from `place` on, which then is behind them. */
+static const char *wipe_run(struct film *film, const struct box *run, uint64_t base, uint32_t size, bool shown,
+                            uint64_t *place) {
+    enum { OFFSET = 0x1, FIRST_FLAGS = 0x4, DURATION = 0x100, SIZE = 0x200, FLAGS = 0x400, COMPOSITION = 0x800 };
+    const unsigned char *content = film->passage->bytes + run->content;
+    size_t length = run->end - run->content, at = 8;
+    if (length < at) {
+        return strange_track;
     }
-    for (size_t at = film.content; at < film.end && box_at(passage, at, film.end, &track) == NULL; at = track.end) {
-        if (memcmp(track.name, "trak", 4) == 0 && !video_shows(passage, &track)) {
-            const char *flaw = fragments || boxes > BOXES_MAX
-                                   ? "a film in fragments has a track that is neither pictures nor sounds"
-                                   : video_wipe_track(passage, &track, &wiped);
-            if (flaw != NULL) {
-                return flaw;
-            }
+    uint32_t flags = media_big32(content) & 0xFFFFFF, count = media_big32(content + 4);
+    uint32_t offset = flagged32(content, length, &at, flags & OFFSET);
+    flagged32(content, length, &at, flags & FIRST_FLAGS);
+    size_t row = 0, sized = flags & DURATION ? 4 : 0;
+    for (unsigned bit = DURATION; bit <= COMPOSITION; bit <<= 1) {
+        row += flags & bit ? 4 : 0;
+    }
+    if (at > length || (row > 0 && count > (length - at) / row)) {
+        return strange_track;
+    }
+    uint64_t bytes = flags & SIZE ? 0 : (uint64_t)size * count;
+    for (uint32_t i = 0; flags & SIZE && i < count; i++) {
+        bytes += media_big32(content + at + row * i + sized);
+    }
+    uint64_t from = flags & OFFSET ? base + (uint64_t)(int64_t)(int32_t)offset : *place;
+    *place = from + bytes;
+    return shown || bytes == 0 || wipe(film, from, bytes) ? NULL : strange_track;
+}
+
+/* A track's part of a fragment. `place`: behind the samples of the part before it. */
+static const char *wipe_part(struct film *film, const struct box *fragment, const struct box *part, uint64_t *place) {
+    enum { BASE = 0x1, DESCRIPTION = 0x2, DURATION = 0x8, SIZE = 0x10, BASE_IS_FRAGMENT = 0x20000 };
+    const struct media_passage *passage = film->passage;
+    struct box head, run;
+    if (!box_of(passage, part, "tfhd", &head) || head.end - head.content < 8) {
+        return strange_track;
+    }
+    const unsigned char *content = passage->bytes + head.content;
+    size_t length = head.end - head.content, at = 8;
+    uint32_t flags = media_big32(content) & 0xFFFFFF;
+    uint64_t high = flagged32(content, length, &at, flags & BASE), low = flagged32(content, length, &at, flags & BASE);
+    uint64_t base = flags & BASE ? high << 32 | low : flags & BASE_IS_FRAGMENT ? fragment->begin : *place;
+    flagged32(content, length, &at, flags & DESCRIPTION);
+    flagged32(content, length, &at, flags & DURATION);
+    uint32_t size = flagged32(content, length, &at, flags & SIZE);
+    struct track track = track_of(film, part);
+    size = flags & SIZE ? size : track.usual;
+    *place = base;
+    for (at = part->content; at < part->end && box_at(passage, at, part->end, &run) == NULL; at = run.end) {
+        const char *flaw =
+            memcmp(run.name, "trun", 4) == 0 ? wipe_run(film, &run, base, size, track.shown, place) : NULL;
+        if (flaw != NULL) {
+            return flaw;
         }
     }
     return NULL;
+}
+
+static const char *wipe_fragment(struct film *film, const struct box *fragment) {
+    struct box part;
+    uint64_t place = fragment->begin;
+    for (size_t at = fragment->content; at < fragment->end && box_at(film->passage, at, fragment->end, &part) == NULL;
+         at = part.end) {
+        const char *flaw = memcmp(part.name, "traf", 4) == 0 ? wipe_part(film, fragment, &part, &place) : NULL;
+        if (flaw != NULL) {
+            return flaw;
+        }
+    }
+    return NULL;
+}
+
+/* What a film says of its tracks: in the head of each, and for its fragments. */
+static void know_tracks(struct film *film, const struct box *movie) {
+    const struct media_passage *passage = film->passage;
+    struct box box, head, usual;
+    for (size_t at = movie->content; at < movie->end && box_at(passage, at, movie->end, &box) == NULL; at = box.end) {
+        if (memcmp(box.name, "trak", 4) == 0 && film->track_count < TRACKS_MAX &&
+            box_of(passage, &box, "tkhd", &head) && head.end - head.content >= 24) {
+            const unsigned char *content = passage->bytes + head.content;
+            film->tracks[film->track_count++] = (struct track){
+                .number = media_big32(content + (*content == 1 ? 20 : 12)), .shown = video_shows(passage, &box)};
+        }
+    }
+    if (!box_of(passage, movie, "mvex", &box)) {
+        return;
+    }
+    for (size_t at = box.content; at < box.end && box_at(passage, at, box.end, &usual) == NULL; at = usual.end) {
+        const unsigned char *content = passage->bytes + usual.content;
+        for (size_t i = 0; i < film->track_count; i++) {
+            if (memcmp(usual.name, "trex", 4) == 0 && usual.end - usual.content >= 20 &&
+                film->tracks[i].number == media_big32(content + 4)) {
+                film->tracks[i].usual = media_big32(content + 16);
+            }
+        }
+    }
+}
+
+static const char *wipe_tracks(struct film *film, const struct box *movie) {
+    const struct media_passage *passage = film->passage;
+    struct box track;
+    const char *flaw = NULL;
+    for (size_t at = movie->content; flaw == NULL && at < movie->end && box_at(passage, at, movie->end, &track) == NULL;
+         at = track.end) {
+        if (memcmp(track.name, "trak", 4) == 0 && !video_shows(passage, &track)) {
+            flaw = wipe_track(film, &track);
+        }
+    }
+    return flaw;
+}
+
+/* Overwrites the samples of all tracks that do not stay. */
+static const char *video_wipe_all(struct film *film) {
+    const struct media_passage *passage = film->passage;
+    struct box box;
+    if (!box_in(passage, 0, passage->length, "moov", &box)) {
+        return NULL;
+    }
+    know_tracks(film, &box);
+    const char *flaw = wipe_tracks(film, &box);
+    for (size_t at = 0; flaw == NULL && at < passage->length && box_at(passage, at, passage->length, &box) == NULL;
+         at = box.end) {
+        flaw = memcmp(box.name, "moof", 4) == 0 ? wipe_fragment(film, &box) : NULL;
+    }
+    return flaw;
 }
 
 /* What stays of a film: in each box that is opened the names of those that are opened in turn, and of those that stay
@@ -305,8 +465,14 @@ static bool is_listed(const unsigned char *name, const char *list) {
     return false;
 }
 
-static const char *video_boxes(struct media_passage *passage, size_t begin, size_t end, const void *within,
-                               unsigned *films) {
+/* Whether a box is of a track that does not stay. */
+static bool is_hidden(const struct film *film, const struct box *box) {
+    return (memcmp(box->name, "trak", 4) == 0 && !video_shows(film->passage, box)) ||
+           (memcmp(box->name, "traf", 4) == 0 && !track_of(film, box).shown);
+}
+
+static const char *video_boxes(struct film *film, size_t begin, size_t end, const void *within) {
+    struct media_passage *passage = film->passage;
     const struct level *level = levels;
     while (memcmp(level->name, within, 4) != 0) {
         level++;
@@ -317,11 +483,10 @@ static const char *video_boxes(struct media_passage *passage, size_t begin, size
         if (flaw != NULL) {
             return flaw;
         }
-        bool track = memcmp(box.name, "trak", 4) == 0;
-        if (is_listed(box.name, level->opened) && !(track && !video_shows(passage, &box))) {
-            *films += level == levels && memcmp(box.name, "moov", 4) == 0;
+        if (is_listed(box.name, level->opened) && !is_hidden(film, &box)) {
+            film->films += level == levels && memcmp(box.name, "moov", 4) == 0;
             media_give(passage, passage->bytes + box.begin, box.content - box.begin);
-            flaw = video_boxes(passage, box.content, box.end, box.name, films);
+            flaw = video_boxes(film, box.content, box.end, box.name);
             if (flaw != NULL) {
                 return flaw;
             }
@@ -339,10 +504,10 @@ static const char *video_boxes(struct media_passage *passage, size_t begin, size
 }
 
 const char *media_video_strip(struct media_passage *passage) {
-    unsigned films = 0;
-    const char *flaw = video_wipe_all(passage);
-    flaw = flaw != NULL ? flaw : video_boxes(passage, 0, passage->length, levels->name, &films);
-    return flaw != NULL ? flaw : films == 1 ? NULL : "an MP4 without a film";
+    struct film film = {.passage = passage};
+    const char *flaw = video_wipe_all(&film);
+    flaw = flaw != NULL ? flaw : video_boxes(&film, 0, passage->length, levels->name);
+    return flaw != NULL ? flaw : film.films == 1 ? NULL : "an MP4 without a film";
 }
 
 bool media_video_is(const unsigned char *bytes, size_t length) {

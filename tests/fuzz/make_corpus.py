@@ -7,6 +7,7 @@ import json
 import pathlib
 import re
 import shutil
+import struct
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -269,9 +270,18 @@ def media_files():
             + media.segment(0xDA, b"..") + b"\1\2\xff\0\xff\xd0\3\xff\xd9behind")
     turned = b"\xff\xd8" + media.segment(0xE1, b"Exif\0\0" + media.exif()) * 3 + media.segment(0xDA, b"..") + b"\xff\xd9"
     webp = b"VP8X\x0a\0\0\0\x2c........." + b"VP8L\1\0\0\0.." + b"EXIF" + len(media.exif()).to_bytes(4, "little") + media.exif()
+    told = (b"%PDF-1.7\n2 0 obj<</Author(m(e)\\))/A<00>>>endobj 3 0 obj<</Type/Metadata>>stream\nxmp\nendstream endobj 4 0 obj<</Filter/A/Type/Metadata>>stream\r\n"
+            b"zip\r\nendstream endobj 5 0 obj<<>>stream\n" + jpeg + b"\nendstream endobj trailer<</Info 2 0 R>>\n%%EOF")
+    words = lambda *all: struct.pack(f">{len(all)}I", *all)  # noqa: E731
+    track = lambda number, kind: media.box(b"trak", media.box(b"tkhd", words(0, 0, 0, number, 0, 0)), media.box(b"mdia", media.box(b"hdlr", bytes(8) + kind)))  # noqa: E731
+    fragments = (media.box(b"ftyp", b"iso5\0\0\2\0") + media.box(b"moov", track(1, b"vide"), track(7, b"meta"), media.box(b"mvex", media.box(b"trex", words(0, 7, 1, 0, 4, 0))))
+                 + media.box(b"moof", media.box(b"traf", media.box(b"tfhd", words(0x20000, 1)), media.box(b"trun", words(0x201, 1, 128, 4))),
+                             media.box(b"traf", media.box(b"tfhd", words(0, 7)), media.box(b"trun", words(0x300, 1, 9, 8)), media.box(b"trun", words(0, 1))))
+                 + media.box(b"mdat", b"PICT34.55114placed"))
     for name, content in (("jpeg", jpeg), ("jpeg-blocks", turned), ("png", media.png(1, 4, media.chunk(b"eXIf", media.exif()) + media.chunk(b"tEXt", b"a\0b"))),
                           ("webp", b"RIFF" + (len(webp) + 4).to_bytes(4, "little") + b"WEBP" + webp), ("pdf", media.pdf("x")),
-                          ("mp4", media.mp4(20)), ("exif", media.exif()), ("range", b"bytes=2-5"), ("range-last", b"bytes=-3")):
+                          ("pdf-told", told),
+                          ("mp4", media.mp4(20)), ("mp4-fragments", fragments), ("exif", media.exif()), ("range", b"bytes=2-5"), ("range-last", b"bytes=-3")):
         write("fuzz_media", name, content)
 
 

@@ -119,6 +119,38 @@ static void test_png_webp_pdf(void **state) {
     assert_stripped(BYTES("%PDF-1.7 %%EOF"), BYTES("%PDF-1.7 %%EOF"));
 }
 
+#define PDF_HEAD "%PDF-1.7\n%\xE2\xE3(\n1 0 obj <</Type/Catalog /Metadata 3 0 R>> endobj\n"
+#define PDF_TAIL "trailer <</Root 1 0 R "
+#define JPEG_IN "stream\r\n\xFF\xD8\xFF\xE0\0\7JFIF\0\xFF\xE1"
+
+/* What tells of the author, the making and the place, and nothing else: places of objects stay. */
+static void test_pdf(void **state) {
+    (void)state;
+    assert_stripped(
+        BYTES(PDF_HEAD "2 0 obj <</Author (\xD5\xC5(\\)) \\)3) /Title <FEFF5F20> /Trapped /False>> endobj\n"
+                       "3 0 obj <</Type /Metadata /Subtype /XML /Length 50>> stream\n"
+                       "<?xpacket?><exif:GPSLatitude>34,33N</exif:GPSLatitude>\nendstream endobj\n"
+                       "4 0 obj <</Type/Metadata/Filter/FlateDecode>>stream\r\n0123456789AB\r\nendstream endobj\n"
+                       "5 0 obj <</Filter/DCTDecode>> " JPEG_IN "\0\6GPS.\xFF\xDA\0\4GPS\nendstream endobj\n"
+                       "6 0 obj <</Title (Chapter 2) /Note (2 0 obj)>> endobj 12 0 obj <</T (x)>> endobj\n" PDF_TAIL
+                       "/Info 2 0 R >> %%EOF"),
+        BYTES(PDF_HEAD "2 0 obj <</Author ()           /Title <>         /Trapped /False>> endobj\n"
+                       "3 0 obj <</Type /Metadata /Subtype /XML /Length 50>> stream\n"
+                       "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"/>                 \nendstream endobj\n"
+                       "4 0 obj <</Type/Metadata/Filter/FlateDecode>>stream\r\n\x78\x01\x01\0\0\xFF\xFF\0\0\0\1\0"
+                       "\r\nendstream endobj\n"
+                       "5 0 obj <</Filter/DCTDecode>> " JPEG_IN "\0\6\0\0\0\0\xFF\xDA\0\4GPS\nendstream endobj\n"
+                       "6 0 obj <</Title (Chapter 2) /Note (2 0 obj)>> endobj 12 0 obj <</T (x)>> endobj\n" PDF_TAIL
+                       "            >> %%EOF"));
+    /* A signature goes by the bytes. */
+    assert_stripped(BYTES(PDF_HEAD "2 0 obj <</Author (me)>> endobj 7 0 obj <</ByteRange [0 9 20 9]>> endobj " PDF_TAIL
+                                   "/Info 2 0 R >>"
+                                   "%%EOF"),
+                    BYTES(PDF_HEAD "2 0 obj <</Author (me)>> endobj 7 0 obj <</ByteRange [0 9 20 9]>> endobj " PDF_TAIL
+                                   "/Info 2 0 R >>"
+                                   "%%EOF"));
+}
+
 static void test_mp4(void **state) {
     (void)state;
     struct copy copy;
@@ -236,6 +268,83 @@ static void test_mp4_tracks(void **state) {
     }
 }
 
+/* A track's head with its number, and what it is of. */
+static void put_short_track(struct film *film, uint32_t number, const char *handler) {
+    size_t track = open_box(film, "trak");
+    put_table(film, "tkhd", (const uint32_t[]){0, 0, 0, number, 0, 0}, 6);
+    size_t media = open_box(film, "mdia");
+    size_t at = open_box(film, "hdlr");
+    put(film, "\0\0\0\0....", 8);
+    put(film, handler, 4);
+    close_box(film, at);
+    close_box(film, media);
+    close_box(film, track);
+}
+
+/* A recording that was cut off stays as its fragments: the pictures' samples and those of places take turns. */
+static void test_mp4_fragments(void **state) {
+    (void)state;
+    enum { BASE_IS_FRAGMENT = 0x20000, BASE = 1, SIZE = 0x10, OFFSET = 1, DURATIONS = 0x100, SIZES = 0x200 };
+    for (int way = 0; way < 4; way++) {
+        struct film film = {.length = 0};
+        struct copy copy;
+        struct media_facts facts;
+        put_box(&film, "ftyp", "iso5\0\0\0\0", 8);
+        size_t moov = open_box(&film, "moov"), more;
+        put_short_track(&film, 1, "vide");
+        put_short_track(&film, 7, "meta");
+        more = open_box(&film, "mvex");
+        put_table(&film, "trex", (const uint32_t[]){0, 7, 1, 0, 4, 0}, 6);
+        close_box(&film, more);
+        close_box(&film, moov);
+        for (int fragment = 0; fragment < 2; fragment++) {
+            size_t moof = open_box(&film, "moof"), part = open_box(&film, "traf"), place, run;
+            put_table(&film, "tfhd", (const uint32_t[]){BASE_IS_FRAGMENT, 1}, 2);
+            run = film.length + 16;
+            put_table(&film, "trun", (const uint32_t[]){OFFSET | SIZES, 2, 0, 3, 4}, 5);
+            close_box(&film, part);
+            part = open_box(&film, "traf");
+            size_t base = film.length + 16;
+            switch (way) {
+            case 0: /* behind what the part before has */
+                put_table(&film, "tfhd", (const uint32_t[]){0, 7}, 2);
+                put_table(&film, "trun", (const uint32_t[]){0, 2}, 2);
+                break;
+            case 1: /* a place of its own, in the file */
+                put_table(&film, "tfhd", (const uint32_t[]){BASE | SIZE, 7, 0, 0, 8}, 5);
+                put_table(&film, "trun", (const uint32_t[]){0, 1}, 2);
+                break;
+            case 2: /* sizes of each, and more; two runs */
+                put_table(&film, "tfhd", (const uint32_t[]){0, 7}, 2);
+                put_table(&film, "trun", (const uint32_t[]){DURATIONS | SIZES, 1, 99, 5}, 4);
+                put_table(&film, "trun", (const uint32_t[]){DURATIONS | SIZES, 1, 99, 3}, 4);
+                break;
+            default: /* a track that the film does not name */
+                put_table(&film, "tfhd", (const uint32_t[]){SIZE, 9, 8}, 3);
+                put_table(&film, "trun", (const uint32_t[]){0, 1}, 2);
+            }
+            close_box(&film, part);
+            close_box(&film, moof);
+            place = film.length + 8;
+            put_box(&film, "mdat", "PICTURE34.55114end", 18);
+            struct film number = {.length = 0};
+            put32(&number, (uint32_t)(place - moof));
+            memcpy(film.bytes + run, number.bytes, 4);
+            number.length = 0;
+            put32(&number, (uint32_t)place + 7);
+            memcpy(film.bytes + (way == 1 ? base + 4 : run), number.bytes, way == 1 ? 4 : 0);
+        }
+        assert_null(strip(film.bytes, film.length, &copy, &facts));
+        assert_int_equal(copy.length, film.length);
+        assert_null(memmem(copy.bytes, copy.length, "34.55", 5));
+        assert_null(memmem(copy.bytes, copy.length, "meta", 4));
+        const unsigned char *first = memmem(copy.bytes, copy.length, "PICTURE\0\0\0\0\0\0\0\0end", 18);
+        assert_non_null(first);
+        assert_non_null(
+            memmem(first + 18, copy.length - (size_t)(first + 18 - copy.bytes), "PICTURE\0\0\0\0\0\0\0\0end", 18));
+    }
+}
+
 /* What phones write: Android's (c)xyz is in test_mp4. */
 static void test_mp4_places(void **state) {
     (void)state;
@@ -330,8 +439,10 @@ int main(void) {
         cmocka_unit_test(test_jpeg_keeps_its_orientation),
         cmocka_unit_test(test_jpeg_is_turned_once),
         cmocka_unit_test(test_png_webp_pdf),
+        cmocka_unit_test(test_pdf),
         cmocka_unit_test(test_mp4),
         cmocka_unit_test(test_mp4_tracks),
+        cmocka_unit_test(test_mp4_fragments),
         cmocka_unit_test(test_mp4_places),
         cmocka_unit_test(test_exif),
         cmocka_unit_test(test_ranges),
