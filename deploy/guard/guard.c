@@ -3,10 +3,10 @@
  * refuses all subscriptions but those to one's own receipts (mosquitto 2.0 asks no ACL file about subscriptions, and
  * each costs time at every message), bounds what a login publishes in a second, and takes no more from vendors when
  * memory runs out, so that nothing is promised that could not be kept. And it makes the broker save its sessions as
- * soon as the hub has subscribed. Who may log in and publish what, password file and ACL file say, and it only forbids
- * more; but of devices that log in by a token (guard_token.h) it says all, and makes their topic. Must never block the
- * broker, nor let anybody read but trusted logins and each vendor its receipts. See deploy/mosquitto.conf and
- * docs/deploy.md. */
+ * soon as the hub has subscribed, and tells the hub who was refused. Who may log in and publish what, password file and
+ * ACL file say, and it only forbids more; but of devices that log in by a token (guard_token.h) it says all, and makes
+ * their topic. Must never block the broker, nor let anybody read but trusted logins and each vendor its receipts. See
+ * deploy/mosquitto.conf and docs/deploy.md. */
 #define HASH_NONFATAL_OOM 1 /* or it would end the broker */
 #include <malloc.h>
 #include <mosquitto.h>
@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include <uthash.h>
 
+#include "deploy/guard/guard_refused.h"
 #include "deploy/guard/guard_rule.h"
 #include "deploy/guard/guard_token.h"
 #include "hub/base/topic.h"
@@ -33,6 +34,7 @@ enum {
     SAVE_AFTER_MS = 200, /* the hub's lanes subscribe one after the other: one save for all */
     SEEN_MAX = 4096,     /* sessions of trusted logins that a save is known to hold */
     LOOK_MS = 1000,      /* between looks at memory, and between log lines of a kind */
+    TELL_MS = 5000,      /* between messages to the hub of who was refused */
     LINE_BYTES = 512,
     KEEP_BYTES = 32 << 20, /* what is smaller is taken from the heap, of which twice as much is kept */
     ROOM_BYTES = 24 << 20, /* three times the largest packet: while one is read, kept and passed on */
@@ -64,9 +66,16 @@ struct guard {
     size_t memory_bytes;  /* 0 = no limit */
     struct login *logins; /* those that published; as many as the password file has */
     struct seen *seen;
-    int64_t looked_ms, said_ms[KIND_COUNT], save_ms; /* save_ms 0 = no save is due */
+    struct guard_refused *refused;
+    struct attempt {
+        const struct mosquitto *client;
+        char id[GUARD_ID_MAX];
+        enum guard_why why;
+    } attempt; /* the last login; mosquitto says at once if it is refused, and then without the client id */
+    int64_t looked_ms, told_ms, said_ms[KIND_COUNT], save_ms; /* save_ms 0 = no save is due */
     unsigned unsaid[KIND_COUNT];
     bool full;      /* memory is used up */
+    bool tell;      /* somebody was refused, or the hub has come */
     bool reloading; /* the broker reads its files again; until the next tick it talks to nobody */
 };
 
@@ -137,12 +146,44 @@ static int on_message(int event, void *data, void *user) {
 
 /* ---- vendors ---- */
 
+static void note_attempt(struct guard *guard, const struct mosquitto *client) {
+    const char *id = mosquitto_client_id(client);
+    guard->attempt.client = client;
+    guard->attempt.why = GUARD_PASSWORD;
+    snprintf(guard->attempt.id, sizeof guard->attempt.id, "%s", id == NULL ? "" : id);
+}
+
+/* The one client that has said a login and has no id any more is one that was refused (mosquitto 2.0, handle__connect).
+ */
+static int on_disconnect(int event, void *data, void *user) {
+    (void)event;
+    struct guard *guard = user;
+    const struct mosquitto_evt_disconnect *end = data;
+    bool refused = mosquitto_client_id(end->client) == NULL && end->client == guard->attempt.client;
+    if (refused && !guard_listed(guard->trusted, mosquitto_client_username(end->client))) {
+        guard_refused_note(&guard->refused, mosquitto_client_username(end->client), guard->attempt.id,
+                           mosquitto_client_address(end->client), guard->attempt.why, (int64_t)time(NULL) * 1000);
+        guard->tell = true;
+    }
+    return MOSQ_ERR_SUCCESS;
+}
+
+/* A message that is lost is no harm: each says all, and the hub is told anew when it subscribes. */
+static void tell_refused(struct guard *guard) {
+    char *text = guard_refused_text(&guard->refused, (int64_t)time(NULL) * 1000);
+    if (text != NULL) {
+        mosquitto_broker_publish_copy(NULL, TOPIC_BROKER_REFUSED, (int)strlen(text), text, 1, false, NULL);
+    }
+    free(text);
+}
+
 static int on_login(int event, void *data, void *user) {
     (void)event;
     struct guard *guard = user;
     const struct mosquitto_evt_basic_auth *attempt = data;
     const char *id = mosquitto_client_id(attempt->client);
     char login[GUARD_LOGIN_MAX];
+    note_attempt(guard, attempt->client);
     bool device = guard_is_device(attempt->username);
     if (guard->reloading && (attempt->password == NULL || device)) {
         return MOSQ_ERR_SUCCESS; /* see on_reload; a device that may no more is told when it publishes */
@@ -162,6 +203,7 @@ static int on_login(int event, void *data, void *user) {
     say(guard, KIND_ID,
         "login %s is refused as client id %s: it may be %s, or that and - or . and more, of %d bytes at the most",
         attempt->username, id == NULL ? "" : id, attempt->username, GUARD_ID_MAX);
+    guard->attempt.why = GUARD_CLIENT_ID;
     return MOSQ_ERR_AUTH;
 }
 
@@ -271,6 +313,7 @@ static void hub_subscribes(struct guard *guard, const char *id) {
     if (seen_note(&guard->seen, id, SEEN_MAX) && HASH_COUNT(guard->seen) != known) {
         guard->save_ms = now_ms() + SAVE_AFTER_MS;
     }
+    guard->tell = guard->tell || guard->refused != NULL;
 }
 
 /* Who gets a message is not the ACL file's to say: mosquitto 2.0 forgets the ACL of a session that came back from its
@@ -344,6 +387,11 @@ static int on_tick(int event, void *data, void *user) {
     if (now - guard->looked_ms >= LOOK_MS) {
         guard->looked_ms = now;
         look_at_memory(guard);
+    }
+    if (guard->tell && now - guard->told_ms >= TELL_MS) {
+        guard->told_ms = now;
+        guard->tell = false;
+        tell_refused(guard);
     }
     if (guard->save_ms != 0 && now >= guard->save_ms) {
         guard->save_ms = 0;
@@ -425,6 +473,7 @@ static void guard_free(struct guard *guard) {
         login = next;
     }
     seen_free(&guard->seen);
+    guard_refused_free(&guard->refused);
     guard_devices_free(guard->devices);
     free(guard->trusted);
     free(guard);
@@ -461,6 +510,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *plugin, void **user, struct mos
     keep_room();
     int code = mosquitto_callback_register(plugin, MOSQ_EVT_BASIC_AUTH, on_login, NULL, guard);
     code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_ACL_CHECK, on_access, NULL, guard);
+    code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_DISCONNECT, on_disconnect, NULL, guard);
     code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_RELOAD, on_reload, NULL, guard);
     code = code != 0 ? code : mosquitto_callback_register(plugin, MOSQ_EVT_TICK, on_tick, NULL, guard);
     code =
@@ -474,6 +524,7 @@ int mosquitto_plugin_cleanup(void *user, struct mosquitto_opt *options, int coun
     struct guard *guard = user;
     mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_BASIC_AUTH, on_login, NULL);
     mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_ACL_CHECK, on_access, NULL);
+    mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_DISCONNECT, on_disconnect, NULL);
     mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_RELOAD, on_reload, NULL);
     mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_TICK, on_tick, NULL);
     mosquitto_callback_unregister(guard->plugin, MOSQ_EVT_MESSAGE, on_message, NULL);

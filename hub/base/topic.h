@@ -21,6 +21,9 @@
 #define TOPIC_GATEWAY_TERMINALS TOPIC_PREFIX "gateway/%s/terminals"
 #define TOPIC_GATEWAY_REPORT TOPIC_PREFIX "gateway/%s/report"
 
+/* Who was refused at the broker, as mosquitto's plugin tells the hub. `broker` is no subsystem either. */
+#define TOPIC_BROKER_REFUSED TOPIC_PREFIX "broker/refused"
+
 /* What a device said that logged in at the broker by its token, as mosquitto's plugin passes it on to gateways: of one,
  * a format of printf with the length of its identity and the identity; of all. `device` is no subsystem either. */
 #define TOPIC_DEVICE TOPIC_PREFIX "device/%.*s/telemetry"

@@ -1,6 +1,6 @@
-/* gateways.c: gateways' reports and letters. Must never give the database what it cannot take, nor say that a letter is
- * kept before that is committed, nor hold more than a few: of reports each gateway's newest says all, and a letter that
- * is not answered the device sends again. */
+/* gateways.c: gateways' reports and letters, and what the broker tells of logins that it refused. Must never give the
+ * database what it cannot take, nor say that a letter is kept before that is committed, nor hold more than a few: of
+ * reports each gateway's newest says all, and a letter that is not answered the device sends again. */
 #include "hub/serve/gateways.h"
 
 #include <cjson/cJSON.h>
@@ -43,6 +43,7 @@ struct gateways {
     struct mqtt *mqtt;
     struct gateway list[GATEWAYS_MAX];
     size_t count, waiting;
+    char *refused;                      /* the broker's newest word; NULL = none that is not stored */
     struct letter letters[LETTERS_MAX]; /* in the order in which they came */
     size_t letter_count;
     size_t asked[AT_ONCE]; /* of the running job: whose report or letter each statement has */
@@ -143,10 +144,25 @@ static void take_letter(struct gateways *gateways, const struct gateway *gateway
         (struct letter){.gateway = (size_t)(gateway - gateways->list), .text = text};
 }
 
+/* It says all, as a gateway's report does. */
+static void take_refused(struct gateways *gateways, const char *payload, size_t length) {
+    bool is_letter = false;
+    cJSON *parsed = parse(payload, length, &is_letter);
+    if (parsed != NULL) {
+        free(gateways->refused);
+        gateways->refused = strndup(payload, length);
+    }
+    cJSON_Delete(parsed);
+}
+
 static void on_message(void *user, const struct mosquitto_message *message, const mosquitto_property *properties) {
     struct gateways *gateways = user;
     struct topic topic;
     (void)properties;
+    if (strcmp(message->topic, TOPIC_BROKER_REFUSED) == 0) {
+        take_refused(gateways, message->payload, (size_t)message->payloadlen);
+        return;
+    }
     if (!topic_split(message->topic, &topic)) {
         return;
     }
@@ -180,13 +196,14 @@ static void on_connected(void *user, bool session_present) {
     (void)session_present;
     snprintf(filter, sizeof filter, TOPIC_GATEWAY_REPORT, "+");
     mosquitto_subscribe(mqtt_session(gateways->mqtt), NULL, filter, 1);
+    mosquitto_subscribe(mqtt_session(gateways->mqtt), NULL, TOPIC_BROKER_REFUSED, 1);
     mqtt_wake(gateways->mqtt);
 }
 
 /* ---- the job ---- */
 
 bool gateways_due(const struct gateways *gateways) {
-    return gateways->waiting > 0 || gateways->letter_count > 0;
+    return gateways->waiting > 0 || gateways->letter_count > 0 || gateways->refused != NULL;
 }
 
 static void ask(struct gateways *gateways, struct buffer *sql, const char *function, size_t at, char *text) {
@@ -217,6 +234,14 @@ bool gateways_sql(struct gateways *gateways, struct buffer *sql) {
     }
     gateways->letter_count -= letters;
     memmove(gateways->letters, gateways->letters + letters, gateways->letter_count * sizeof *gateways->letters);
+    if (gateways->refused != NULL) { /* last: it has no answer */
+        buffer_format(sql, "%sSELECT NULL FROM onemap.broker_refused(", sql->length == 0 ? "" : "; ");
+        buffer_literal(sql, gateways->refused, strlen(gateways->refused));
+        buffer_text(sql, "::jsonb)");
+        free(gateways->refused);
+        gateways->refused = NULL;
+        return true;
+    }
     return asked > 0;
 }
 
@@ -280,6 +305,7 @@ static void gateways_free(void *part) {
     for (size_t i = 0; i < gateways->answer_count; i++) {
         free(gateways->answers[i].text);
     }
+    free(gateways->refused);
     free(gateways);
 }
 

@@ -23,3 +23,25 @@ COMMENT ON FUNCTION onemap.lanes_open(text, jsonb) IS
     'before they are opened, then those of earlier configurations, which may still hold messages and are to be drained. A '
     'session''s number and secret are the end of its client id';
 GRANT EXECUTE ON FUNCTION onemap.lanes_open(text, jsonb) TO cityhub_hub;
+
+-- ---- logins that were refused ----
+
+-- Each report says all: one that comes twice or late changes nothing.
+CREATE OR REPLACE FUNCTION onemap.broker_refused(report jsonb) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    INSERT INTO onemap.login_refusal AS l (login, reason, refused, first_at, last_at, address, client_id)
+    SELECT k.login, (array_agg(r.reason ORDER BY r.last_ms DESC))[1], sum(r.count), to_timestamp(min(r.first_ms) / 1000.0),
+           to_timestamp(max(r.last_ms) / 1000.0), left((array_agg(r.address ORDER BY r.last_ms DESC))[1], 64),
+           left((array_agg(r.client_id ORDER BY r.last_ms DESC))[1], 64)
+    FROM jsonb_to_recordset(report->'refused') AS r (login text, reason text, count bigint, first_ms bigint, last_ms bigint,
+        address text, client_id text)
+    CROSS JOIN LATERAL (SELECT coalesce((SELECT min(v.vendor) FROM onemap.vendor v WHERE v.vendor = r.login), '') AS login) k
+    GROUP BY k.login
+    ON CONFLICT ON CONSTRAINT login_refusal_pkey DO UPDATE SET reason = excluded.reason, refused = excluded.refused,
+        first_at = excluded.first_at, last_at = excluded.last_at, address = excluded.address, client_id = excluded.client_id;
+    DELETE FROM onemap.login_refusal l WHERE l.last_at < now() - interval '30 days'
+$$;
+COMMENT ON FUNCTION onemap.broker_refused(jsonb) IS
+    'Takes what the broker''s plugin tells, {refused: [{login, reason, count, first_ms, last_ms, address, client_id}]}; who is no '
+    'vendor is added up; what is older than 30 days is forgotten';
+GRANT EXECUTE ON FUNCTION onemap.broker_refused(jsonb) TO cityhub_hub;

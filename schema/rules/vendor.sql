@@ -1,9 +1,20 @@
 -- Vendors as `cityhub vendor` adds, lists and revokes them, with their broker logins. The HTTP API may call the same.
 
+CREATE OR REPLACE VIEW onemap.login_refused AS
+    SELECT l.login, jsonb_build_object('count', l.refused, 'first_at', l.first_at, 'last_at', l.last_at, 'reason', l.reason,
+        'reason_zh', CASE l.reason WHEN 'password' THEN '口令不对' ELSE '客户端标识不是这个登录名的' END,
+        'address', l.address, 'client_id', l.client_id) AS told
+    FROM onemap.login_refusal l;
+COMMENT ON VIEW onemap.login_refused IS
+    'Logins that the broker refused in the last 30 days ("": those of no vendor), as people are told: {count, first_at, last_at, '
+    'reason, reason_zh, address, client_id}';
+GRANT SELECT ON onemap.login_refused TO cityhub_hub, cityhub_read;
+
 CREATE OR REPLACE VIEW onemap.vendor_overview AS
     SELECT v.subsystem, v.vendor, v.name_zh, v.unknown_devices, v.receipts, v.silent_after, p.code AS department,
            coalesce(d.devices, 0) AS devices, coalesce(d.online, 0) AS online, d.last_seen_at,
-           c.vendor IS NOT NULL AS login, v.created_at, v.revoked_at, m.name_zh AS company
+           c.vendor IS NOT NULL AS login, v.created_at, v.revoked_at, m.name_zh AS company,
+           l.told AS refused
     FROM onemap.vendor v
     JOIN onemap.vendor_company m ON m.vendor = v.vendor
     LEFT JOIN onemap.department p ON p.id = v.department_id
@@ -11,10 +22,11 @@ CREATE OR REPLACE VIEW onemap.vendor_overview AS
                       max(s.last_seen_at) AS last_seen_at
                FROM onemap.device x LEFT JOIN onemap.device_state s ON s.device_id = x.id
                WHERE x.status <> 'retired' GROUP BY x.subsystem, x.vendor) d ON d.subsystem = v.subsystem AND d.vendor = v.vendor
-    LEFT JOIN (SELECT k.vendor FROM onemap.vendor_credential k) c ON c.vendor = v.vendor;
+    LEFT JOIN (SELECT k.vendor FROM onemap.vendor_credential k) c ON c.vendor = v.vendor
+    LEFT JOIN onemap.login_refused l ON l.login = v.vendor;
 COMMENT ON VIEW onemap.vendor_overview IS
     'Vendors with their policy, number of devices (and of those online), last record, whether they have a broker login, end of '
-    'their right to push, and the company behind it';
+    'their right to push, the company behind it, and when the broker refused its login';
 GRANT SELECT ON onemap.vendor_overview TO cityhub_hub, cityhub_read;
 
 -- A filter that names what there is not would find nothing, which reads as "all is well".

@@ -69,6 +69,19 @@ def test_a_login_has_client_ids_of_its_own(county):
         wire.close()
 
 
+def test_who_is_refused_is_seen(county):
+    """A wrong password and a client id of another's stand at their vendor; of logins that are nobody's only how many; who got in at none."""
+    def refused():
+        return dict((row[0], row[1:]) for row in county.database.query("SELECT login, refused, reason, client_id, address FROM onemap.login_refusal"))
+    for number, (login, name, password) in enumerate([("acme", "acme-7", "wrong"), ("acme", "acme-8", ""), ("evil", "acme-1", PASSWORD), ("a secret", "x", "x"), ("stranger", "", "y"),
+                                                      ("beta", "beta-1", PASSWORD), ("hub", "hub", "wrong")]):
+        with county.wire(4 + number % 2) as wire:
+            assert (wire.connect(name, login, password) == 0) == (login == "beta")
+    told = wait_until(lambda: [{"acme", "evil", ""} <= set(now) and now["acme"][2] == "acme-8" and now["evil"][2] == "acme-1" and now for now in [refused()]][0], 30,
+                      "the database has who was refused")
+    assert set(told) == {"acme", "evil", ""} and told["acme"] == (2, "password", "acme-8", "127.0.0.1") and told["evil"][1] == "client_id" and told[""][0] >= 2
+
+
 def test_nobody_takes_a_share(county):
     """Two lanes share the subscription to gas; whoever joins them, by whatever name, gets nothing that is theirs."""
     acme = county.client("acme")

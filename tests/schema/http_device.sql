@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(86);
+SELECT plan(91);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -53,6 +53,15 @@ SELECT results_eq(format($$SELECT v->>'vendor', (v->>'devices')::int, (v->>'onli
     format($$SELECT v.vendor, cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "in_use"}', %1$L), 1000)), cardinality(onemap.http_device_ids(test.ask(f.f || '{"state": "online"}', %1$L), 1000))
         FROM onemap.http_vendor_rows(test.ask('{}', %1$L)) v, LATERAL (SELECT jsonb_build_object('subsystem', v.subsystem, 'vendor', v.vendor)) f (f) ORDER BY 1$$, d.d),
     'a vendor''s number of devices opens its list') FROM (VALUES (NULL), ('chengguan')) d (d);
+-- Of logins that the broker refused vendors' are told by name; the rest is counted, for who sees all.
+SELECT lives_ok(format($$SELECT onemap.broker_refused(%L) FROM generate_series(1, 2)$$, replace('{"refused": [{"login": "lamps", "count": 3, "first_ms": 1000, "last_ms": NOW, "address": "10.0.0.1", "client_id": "lamps-1", "reason": "password"},
+    {"login": "secret", "count": 2, "first_ms": 1000, "last_ms": 2000, "address": "10.0.0.2", "client_id": "x", "reason": "password"},
+    {"login": "", "count": 5, "first_ms": 1000, "last_ms": NOW, "address": "10.0.0.3", "client_id": "y", "reason": "client_id"}]}', 'NOW', onemap.http_ms(now() - interval '1 day')::text)), 'a report that comes twice');
+SELECT is((SELECT string_agg(concat_ws(' ', l.login, l.refused, l.reason, l.address, l.client_id), ', ' ORDER BY l.login) FROM onemap.login_refusal l), ' 7 client_id 10.0.0.3 y, lamps 3 password 10.0.0.1 lamps-1', 'is one');
+SELECT is((SELECT string_agg(concat_ws(' ', d.d, a->'unknown_logins'->>'count', (SELECT string_agg(v->'refused'->>'count' || (v->'refused'->>'reason_zh'), ',') FROM jsonb_array_elements(a->'vendors') v)), '; ' ORDER BY d.d)
+    FROM (VALUES ('all', NULL), ('one', 'chengguan')) d (d, s), LATERAL (SELECT test.answer('vendors', '{}', d.s) AS a) x), 'all 7 3口令不对; one 3口令不对', 'who is told: of its own');
+SELECT lives_ok($$SELECT onemap.broker_refused('{"refused": [{"login": "sites", "count": 1, "first_ms": 1, "last_ms": 1, "address": "", "client_id": "", "reason": "password"}]}')$$, 'one of long ago');
+SELECT is((SELECT count(*)::int FROM onemap.login_refusal WHERE login = 'sites'), 0, 'is forgotten');
 SELECT is(onemap.http_device_ids(test.ask('{}', 'old'), 1000), '{}', 'a department without devices sees none');
 SELECT throws_ok($$SELECT * FROM onemap.http_devices('{"limit": 1, "after": 0}')$$, 'CH060', NULL, 'nobody sees nothing');
 SELECT throws_ok(format('SELECT test.answer(%L, %L)', 'devices', f.f), 'CH013', NULL, f.f) FROM unnest('{"{\"subsystem\": \"fire\"}","{\"department\": \"moon\"}","{\"grid_cell\": \"000000000000000\"}","{\"text\": \"a b\"}","{\"kind\": \"moon\"}","{\"vendor\": \"moon\"}"}'::text[]) f (f);

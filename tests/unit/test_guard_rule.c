@@ -3,10 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "deploy/guard/guard_refused.h"
 #include "deploy/guard/guard_rule.h"
 
 static void test_client_ids(void **state) {
@@ -127,9 +130,42 @@ static void test_budget(void **state) {
     assert_true(guard_budget_take(&budget, &rates, 50000, now_s + 60));
 }
 
+/* Vendors by their logins, all others together and without a name. */
+static void test_refused(void **state) {
+    (void)state;
+    struct guard_refused *set = NULL;
+    guard_refused_note(&set, "acme", "acme-\"1", "10.0.0.1", GUARD_CLIENT_ID, 1000);
+    guard_refused_note(&set, "acme", "acme-2", NULL, GUARD_PASSWORD, 3000);
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const others[] = {NULL, "", "Pass word\xff", "_x"};
+        guard_refused_note(&set, others[i], "\n\xe5", "::1", GUARD_PASSWORD, 2000);
+    }
+    char *text = guard_refused_text(&set, 3000);
+    assert_string_equal(
+        text, "{\"refused\":[{\"login\":\"acme\",\"count\":2,\"first_ms\":1000,\"last_ms\":3000,\"address\":"
+              "\"\",\"client_id\":\"acme-2\",\"reason\":\"password\"},{\"login\":\"\",\"count\":4,\"first_ms\":2000,"
+              "\"last_ms\":2000,\"address\":\"::1\",\"client_id\":\"\?\?\",\"reason\":\"password\"}]}");
+    free(text);
+    char name[] = "v000";
+    for (int i = 0; i < 300; i++) {
+        snprintf(name, sizeof name, "v%03d", i);
+        guard_refused_note(&set, name, "", "", GUARD_PASSWORD, 86402500);
+    }
+    text = guard_refused_text(&set, 86402500); /* a day after the first of the others */
+    assert_null(strstr(text, "v254"));
+    assert_non_null(strstr(text, "\"v253\""));
+    assert_non_null(strstr(text, "{\"login\":\"\",\"count\":50,"));
+    free(text);
+    text = guard_refused_text(&set, 2 * 86402500LL);
+    assert_string_equal(text, "{\"refused\":[]}");
+    free(text);
+    guard_refused_free(&set);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_ids), cmocka_unit_test(test_client_ids_of_the_broker_s_making),
-        cmocka_unit_test(test_filters), cmocka_unit_test(test_lists), cmocka_unit_test(test_budget)};
+        cmocka_unit_test(test_filters),    cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_budget),     cmocka_unit_test(test_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

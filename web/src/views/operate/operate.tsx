@@ -62,6 +62,13 @@ interface Hub {
   outbox_waiting: number;
   jobs_failed: number;
 }
+/** What the broker told of a login that it refused. */
+interface RefusedLogin {
+  count: number;
+  last_at: string;
+  reason: "password" | "client_id";
+  address: string;
+}
 interface Vendor {
   subsystem: string;
   vendor: string;
@@ -73,6 +80,7 @@ interface Vendor {
   /** HH:MM:SS, with days before it if there are any. */
   silent_after: string;
   unknown_devices: string;
+  refused: RefusedLogin | null;
   revoked_at: string | null;
 }
 
@@ -159,6 +167,7 @@ export function intervalSeconds(text: string): number {
   return days * 86_400 + hours * 3600 + minutes * 60 + seconds;
 }
 
+const DAY_MS = 86_400_000;
 const ORDERS = { silent: "silentFirst", day: "worstDay", week: "worstWeek", month: "worstMonth" } as const;
 type Order = keyof typeof ORDERS;
 
@@ -168,7 +177,7 @@ function Vendors(): JSX.Element {
 }
 
 function AllVendors(): JSX.Element {
-  const asked = useAsk<{ vendors: Vendor[] }>("vendors", {}, LIST_S);
+  const asked = useAsk<{ vendors: Vendor[]; unknown_logins: RefusedLogin | null }>("vendors", {}, LIST_S);
   const judged = useAsk<Conformities>("vendors/conformity", {}, LIST_S);
   if (asked.data === undefined) return asked.problem ? <Failed problem={asked.problem} retry={asked.reload} /> : <Loading />;
   const silent = (one: Vendor): boolean => one.last_seen_at !== null && one.revoked_at === null && (now.value - Date.parse(one.last_seen_at)) / 1000 > intervalSeconds(one.silent_after);
@@ -177,6 +186,14 @@ function AllVendors(): JSX.Element {
     if (one.last_seen_at === null) return <span class="quiet">{t("never")}</span>;
     return silent(one) ? <strong class="bad">▲ {t("silent")}</strong> : <span class="good">● {t("speaks")}</span>;
   };
+  // One of its devices may send while another is refused.
+  const refusal = (one: Vendor): JSX.Element | null =>
+    one.refused === null || one.revoked_at !== null || now.value - Date.parse(one.refused.last_at) > DAY_MS ? null : (
+      <div class="warn" data-refused={one.refused.count}>
+        ▲ {t("loginRefused", number(one.refused.count), t(one.refused.reason), one.refused.address, ago(one.refused.last_at))}
+      </div>
+    );
+  const strangers = asked.data.unknown_logins;
   const count = (one: Vendor, value: number, which: Record<string, string>): JSX.Element | string => value === 0 ? "0" : (
     <a
       href={link("map", { list: "device", subsystem: one.subsystem, vendor: one.vendor, inview: false, ...which })}
@@ -222,7 +239,7 @@ function AllVendors(): JSX.Element {
         rows={rows}
         rowKey={(one) => `${one.subsystem}/${one.vendor}`}
         columns={[
-          { key: "state", title: t("state"), cell: state },
+          { key: "state", title: t("state"), cell: (one) => <>{state(one)}{refusal(one)}</> },
           { key: "subsystem", title: t("subsystem"), cell: (one) => subsystemName(one.subsystem) },
           { key: "vendor", title: t("vendor"), cell: (one) => (one.name_zh === "" ? one.vendor : `${one.name_zh} (${one.vendor})`) },
           { key: "company", title: t("company"), cell: (one) => one.company || "–", wide: true },
@@ -233,6 +250,11 @@ function AllVendors(): JSX.Element {
           { key: "unknown", title: t("unknown"), cell: (one) => t(one.unknown_devices === "quarantine" ? "unknownHeld" : "unknownTaken"), wide: true },
         ]}
       />
+      {strangers !== null && (
+        <p class="quiet" data-strangers={strangers.count}>
+          {t("unknownLogins", number(strangers.count), strangers.address, ago(strangers.last_at))}
+        </p>
+      )}
       <p class="quiet">
         {conformityWords("meaning")} {judged.data !== undefined && conformityWords("asOf", dateTimeSeconds(judged.data.as_of))}
       </p>
