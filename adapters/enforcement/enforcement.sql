@@ -12,7 +12,7 @@ SELECT onemap.alarm_rule_default('enforcement', 'absent_on_shift', '{"kind": "de
     "source": "assumed: off duty for 15 minutes within the person''s started or planned work",
     "source_zh": "假定：在已开始或计划的作业时间里离岗 15 分钟"}');
 SELECT onemap.alarm_rule_default('enforcement', 'idle', '{"kind": "derived", "name_zh": "在岗停留超时",
-    "device_kind": "officer_terminal", "below": 50, "duration_s": 3600, "severity": "info",
+    "device_kind": "officer_terminal", "below": 50, "unit": "m", "duration_s": 3600, "severity": "info",
     "source": "assumed: on duty for an hour without going further than 50 m from where one was",
     "source_zh": "假定：在岗一小时没有走出 50 米"}');
 SELECT onemap.alarm_rule_default('enforcement', 'vehicle_speeding', '{"name_zh": "执法车超速", "metric": "speed_km_h",

@@ -50,7 +50,7 @@ SELECT onemap.alarm_rule_default('heating', 'supply_temp_high', '{"name_zh": "�
     "source_zh": "GB 50736-2012 第 5.3.1 条：散热器供水温度不高于 85 °C"}');
 -- Derived: judged by heating_makeup_sweep; limit in percent of the circulating water, mean over duration_s.
 SELECT onemap.alarm_rule_default('heating', 'makeup_rate_high', '{"kind": "derived", "name_zh": "补水率高（管网失水）",
-    "metric": "makeup_flow_m3_h", "device_kind": "substation", "above": 1, "duration_s": 3600, "severity": "major",
+    "metric": "makeup_flow_m3_h", "device_kind": "substation", "above": 1, "unit": "%", "duration_s": 3600, "severity": "major",
     "category_code": "20405", "source": "assumed: 1 % of the circulating water, the usual bound for secondary networks",
     "source_zh": "假定：循环水量的 1 %，二次网常用的限度"}');
 SELECT onemap.alarm_rule_default('heating', 'makeup_tank_low', '{"name_zh": "补水箱水位低", "metric": "makeup_tank_level_m",

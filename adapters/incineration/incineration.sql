@@ -10,7 +10,7 @@ SELECT onemap.alarm_rule_default('incineration', 'furnace_temp_low', '{"kind": "
 -- Limit = low five-minute means in one local day, from the next one on.
 SELECT onemap.alarm_rule_default('incineration', 'furnace_temp_low_daily', '{"kind": "derived",
     "name_zh": "一日内炉膛温度低于850℃累计超过5次", "metric": "furnace_temp_middle_c", "device_kind": "furnace_line", "above": 5,
-    "severity": "critical", "source": "管理规定 (2020): more than 5 times in a natural day; clause not verified",
+    "unit": "", "severity": "critical", "source": "管理规定 (2020): more than 5 times in a natural day; clause not verified",
     "source_zh": "管理规定（2020）：一个自然日内超过 5 次；条款号未核实"}');
 -- Derived: judged by incineration_emission_sweep, hour by hour and day by day, in mg/m3 at 11 % O2.
 SELECT onemap.alarm_rule_default('incineration', r.key || '_hourly', jsonb_build_object('kind', 'derived',

@@ -61,7 +61,7 @@ SELECT onemap.alarm_rule_default('water', 'leak_noise_high', '{"name_zh": "漏�
     "clear": 35, "severity": "info", "source": "assumed"}');
 -- Derived: judged by water_night_sweep once a night; limit in percent of the mean flow of the day.
 SELECT onemap.alarm_rule_default('water', 'night_flow_high', '{"kind": "derived", "name_zh": "夜间最小流量高（疑似漏损）",
-    "metric": "flow_m3_h", "device_kind": "district_meter", "above": 45, "severity": "minor", "category_code": "20402",
+    "metric": "flow_m3_h", "device_kind": "district_meter", "above": 45, "unit": "%", "severity": "minor", "category_code": "20402",
     "source": "assumed: in districts of dwellings the night takes a third of the mean or less",
     "source_zh": "假定：居民分区夜间用水不超过均值的三分之一"}');
 SELECT onemap.alarm_rule_default('water', 'hydrant_open', '{"name_zh": "消火栓出水", "metric": "hydrant_open", "equals": 1,

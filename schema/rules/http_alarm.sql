@@ -77,7 +77,7 @@ LANGUAGE sql STABLE ROWS 1 AS $$
         'vendor_zh', nullif(v.name_zh, ''),
         'department', u.code, 'grid_cell', d.grid_cell, 'lon', public.ST_X(coalesce(s.geom, d.geom)),
         'lat', public.ST_Y(coalesce(s.geom, d.geom)), 'opened_at', a.opened_at, 'closed_at', a.closed_at, 'value', a.value,
-        'closing_value', a.closing_value, 'close_reason', a.close_reason,
+        'unit', onemap.alarm_rule_unit(r), 'closing_value', a.closing_value, 'close_reason', a.close_reason,
         'close_reason_zh', coalesce(y.zh, a.close_reason), 'out_of_range', a.detail ? 'out_of_range',
         'text_zh', onemap.alarm_words(a, r.name_zh, coalesce(nullif(d.name_zh, ''), d.code)),
         'acknowledged_at', a.acknowledged_at, 'acknowledged_by', a.acknowledged_by,
@@ -115,10 +115,10 @@ DECLARE moment timestamptz := onemap.http_at(request); asked jsonb := onemap.htt
 BEGIN
     PERFORM onemap.http_alarm_check(request);
     RETURN QUERY SELECT onemap.http_csv_head(request, '编号', '子系统', '规则', '级别', '设备编号', '设备', '厂商', '单位代码',
-        '网格', '经度', '纬度', '开始', '结束', '值', '说明', '确认人', '确认时间', '案卷号');
+        '网格', '经度', '纬度', '开始', '结束', '值', '计量单位', '说明', '确认人', '确认时间', '案卷号');
     RETURN QUERY SELECT onemap.http_csv_line(f.id::text, e.e->>'subsystem', e.e->>'rule_zh', e.e->>'severity', e.e->>'device_code',
             e.e->>'device_zh', e.e->>'vendor', e.e->>'department', e.e->>'grid_cell', e.e->>'lon', e.e->>'lat',
-            onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'text_zh',
+            onemap.county_time(f.opened_at), onemap.county_time(f.closed_at), e.e->>'value', e.e->>'unit', e.e->>'text_zh',
             e.e->>'acknowledged_by', onemap.county_time(f.acknowledged_at), e.e->>'case')
         FROM onemap.http_alarm_find(asked) f,
             LATERAL (SELECT x.entry FROM onemap.http_alarm_shown(f, moment) x OFFSET 0) e (e) -- once a row, not once a cell
@@ -131,8 +131,7 @@ COMMENT ON FUNCTION onemap.http_alarms_csv(jsonb) IS 'GET /api/v1/alarms.csv: th
 CREATE OR REPLACE FUNCTION onemap.http_alarm(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT (e.entry || jsonb_build_object('detail', a.detail, 'limit', onemap.alarm_rule_words(r),
-        'limit_zh', onemap.alarm_rule_words_zh(r),
-        'unit', onemap.alarm_rule_unit(r), 'source', r.source,
+        'limit_zh', onemap.alarm_rule_words_zh(r), 'source', r.source,
         'source_zh', onemap.alarm_source_zh(r.source), 'comments', (SELECT coalesce(jsonb_agg(jsonb_build_object(
             'id', c.id, 'said_at', c.said_at,
             'author', c.author, 'words', c.words) ORDER BY c.id), '[]') FROM onemap.alarm_comment c

@@ -1,6 +1,6 @@
 -- What the commands show people and read from them: columns and words of the lists, refusals, and who may call what.
 BEGIN;
-SELECT plan(48);
+SELECT plan(53);
 INSERT INTO onemap.department (code, name_zh, kind, schedule) VALUES 
     ('north', '北', 'street', 'standard'), ('south', '南', 'county', 'seasonal');
 INSERT INTO onemap.department (code, name_zh, kind, parent_id, active)
@@ -40,8 +40,15 @@ SELECT is(onemap.alarm_rule_change(
 SELECT is((SELECT count(*)::int FROM onemap.alarm_rule_list_table('{"edited": true}')), 1, 'the county''s own');
 SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'rule', 'pm25_high', 'as JSON, too');
 SELECT is(onemap.alarm_rule_list_json('{"edited": true}')->0->>'unit', 'ug/m3', 'with the limit''s unit');
-SELECT is(array_agg(DISTINCT onemap.alarm_rule_unit(r)), '{NULL}', 'derived values and states have none') FROM onemap.alarm_rule r
-WHERE r.kind <> 'threshold' OR r.comparison = 'equals';
+SELECT is(array_agg(DISTINCT onemap.alarm_rule_unit(r)), '{NULL}', 'states have none') FROM onemap.alarm_rule r WHERE r.comparison = 'equals';
+-- What is derived is in the unit of what it is derived from, or in one that its rule says: a share, a distance, a number of times.
+SELECT is((SELECT string_agg(r.key || ' ' || coalesce(onemap.alarm_rule_unit(r), '-'), ', ' ORDER BY r.subsystem, r.key) FROM onemap.alarm_rule r LEFT JOIN onemap.metric m ON m.subsystem = r.subsystem
+    AND m.key = r.metric WHERE r.kind = 'derived' AND r.subsystem <> 'hub' AND onemap.alarm_rule_unit(r) IS DISTINCT FROM m.unit), 'illegal_dumping -, absent_on_shift -, idle m, makeup_rate_high %, '
+    || 'furnace_temp_low_daily -, lighting_rate_low %, night_flow_high %', 'units of their own');
+SELECT is(onemap.alarm_measured_zh(r, 93.4), '93.4 %，低于 96 %', 'as a case says it') FROM onemap.alarm_rule r WHERE r.key = 'lighting_rate_low';
+SELECT is((SELECT count(*)::int FROM onemap.alarm_rule r WHERE r.kind = 'derived' AND r.comparison <> 'equals' AND r.key <> 'furnace_temp_low_daily' AND onemap.alarm_rule_unit(r) IS NULL), 0, 'no limit is without');
+SELECT lives_ok($$SELECT onemap.alarm_rule_set('water', 'night_flow_high', '{"threshold": 50}'); SELECT onemap.alarm_rule_default('water', 'night_flow_high', '{"name_zh": "x", "kind": "derived", "above": 45, "unit": "L/h", "severity": "minor", "source": "x"}')$$, 'a new edition of one that the county changed');
+SELECT is((SELECT r.threshold || ' ' || onemap.alarm_rule_unit(r) FROM onemap.alarm_rule r WHERE r.key = 'night_flow_high'), '50 L/h', 'keeps the limit, and has the unit');
 SELECT throws_ok($$SELECT onemap.alarm_rule_change('{"subsystem": "dust", "rule": "pm25_high", "clear_threshold": 121}')$$, 'CH013',
     'alarm rule dust.pm25_high: opens above 120, so it cannot end at 121 already', 'a limit that would end before it begins');
 SELECT throws_ok(format('SELECT onemap.alarm_rule_change(%L)', '{"subsystem": "dust", "rule": "pm25_high"}'::jsonb || c.c::jsonb), 'CH013', NULL, 'what no reading is: ' || c.c)
