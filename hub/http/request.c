@@ -253,17 +253,22 @@ void request_free(struct request *request, bool whole) {
 }
 
 /* Neither that a write succeeds nor that there is nothing to write says that anybody reads. */
-bool request_stalled(struct request *request, uint64_t now) {
+uint64_t request_untaken_ms(struct request *request, uint64_t now) {
     uint64_t acknowledged;
     bool all;
-    if (request->delivery == NULL || !taken_of(request_socket(request->connection), &acknowledged, &all)) {
-        return false;
+    if (!taken_of(request_socket(request->connection), &acknowledged, &all)) {
+        return 0;
     }
-    if (all || acknowledged != request->acknowledged) {
+    if (all || acknowledged != request->acknowledged || request->taken_ms == 0) {
         request->acknowledged = acknowledged;
         request->taken_ms = now;
     }
-    return now - request->taken_ms >= (uint64_t)request->service->config->http_stall_s * 1000;
+    return now - request->taken_ms;
+}
+
+bool request_stalled(struct request *request, uint64_t now) {
+    return request->delivery != NULL &&
+           request_untaken_ms(request, now) >= (uint64_t)request->service->config->http_stall_s * 1000;
 }
 
 /* ---- for what answers ---- */

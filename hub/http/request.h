@@ -84,7 +84,7 @@ struct request {
     uint64_t begun_ms;         /* of uv_now: when its head was there */
     uint64_t begun_ns;         /* the same of uv_hrtime */
     uint64_t deadline_ms;      /* UINT64_MAX = none */
-    uint64_t taken_ms;         /* when the client had all of a streaming answer, or took something of it */
+    uint64_t taken_ms;         /* when the client had all of its answer, or took something of it */
     uint64_t acknowledged;     /* bytes of the connection that its client has, when last looked at */
     bool suspended;            /* its connection is */
     bool waking;               /* and will be resumed */
@@ -107,6 +107,9 @@ bool request_identified(struct request *request);
 bool request_body(struct request *request, const char *bytes, size_t *length);
 /* The body is there, or the connection was resumed: answers, or suspends. False = close the connection. */
 bool request_go(struct request *request);
+/* Since when its client acknowledged nothing of what waits for it, as far as it was looked at; 0 = it does, or has all.
+ */
+uint64_t request_untaken_ms(struct request *request, uint64_t now);
 /* Whether it has a streaming answer whose client acknowledged nothing of it for [http] stall_s. */
 bool request_stalled(struct request *request, uint64_t now);
 /* Its connection must be closed: lets go of what works for it, and wakes it. `why`: see answer_source.closed. */

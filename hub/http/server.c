@@ -162,18 +162,28 @@ static void link_out(struct connection *connection) {
     *(connection->next == NULL ? &server->last : &connection->next->previous) = connection->previous;
 }
 
+/* Whether its answer goes to somebody unknown who has read nothing of it for a while. */
+static bool is_unread(const struct connection *connection) {
+    struct request *request = connection->request;
+    return request != NULL && request->phase == REQUEST_ANSWERED && request->identity == NULL &&
+           request_untaken_ms(request, uv_now(connection->server->service.loop)) >= EVICT_IDLE_MS;
+}
+
 /* Whether it may be closed for others: nothing was promised to it. Its head is half there; or it is idle, or sends a
- * body of somebody unknown, and was for a while. Bytes that have come, and are not read yet, would be lost: those wait.
- */
+ * body of somebody unknown, and was for a while; or nobody known reads its answer. Bytes that have come, and are not
+ * read yet, would be lost: those wait. */
 static bool gives_way(const struct connection *connection) {
     const struct request *request = connection->request;
     uint64_t begun_ms = request == NULL ? connection->since_ms : request->begun_ms; /* 0 in a head */
     bool promised = request != NULL && request->phase != REQUEST_HEAD &&
                     (request->phase != REQUEST_BODY || (request->identity != NULL && !request->answer_ready));
     char byte;
-    return !connection->ending && !promised && (request == NULL || request->cut == NULL) &&
-           uv_now(connection->server->service.loop) - begun_ms >= EVICT_IDLE_MS &&
-           recv(request_socket(connection->handle), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+    if (connection->ending || (request != NULL && request->cut != NULL)) {
+        return false;
+    }
+    return promised ? is_unread(connection)
+                    : uv_now(connection->server->service.loop) - begun_ms >= EVICT_IDLE_MS &&
+                          recv(request_socket(connection->handle), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
 /* Closes the one that gave no sign for the longest time, of those that give way: the client's, or (NULL) anybody's. */

@@ -1,8 +1,12 @@
 """What the hub owes to whoever asks when more ask than it can serve, and when its database is away: each has an answer, or is told
 when to come again. With the connections, queue and shares of an address that a county has."""
 import asyncio
+import atexit
 import collections
+import pathlib
+import shutil
 import socket
+import tempfile
 import threading
 import time
 
@@ -12,7 +16,12 @@ from harness.guides import now_ms
 from harness.process import wait_until
 
 CLIENTS, CONNECTIONS, TURNS = 500, 4, 2
-SHARED_SETTINGS = {"http.deadline_s": 6}
+PAGE = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-page-"))  # with a file that no socket's buffers hold
+atexit.register(shutil.rmtree, PAGE, ignore_errors=True)
+PAGE.joinpath("assets").mkdir()
+PAGE.joinpath("index.html").write_text("<!doctype html>")
+PAGE.joinpath("assets", "large.js").write_bytes(b"//" + bytes(7 << 20))
+SHARED_SETTINGS = {"http.deadline_s": 6, "http.page": PAGE}
 QUERIES = 4  # [http] queries
 IDLE_S = 0.9  # a connection that says nothing for a second may be closed for others
 
@@ -112,6 +121,17 @@ def crowd(hub, device, meanwhile=lambda: None):
     return collections.Counter("full" if status == 503 and "等待的请求过多" in headers["body"].decode() else status for status, headers in answers)
 
 
+def stranger(hub, number):
+    """Somebody unknown who has asked for the large file and can hold little of it."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.bind((f"127.4.{number // 100}.{number % 100 + 1}", 0))
+    client.settimeout(30)
+    client.connect(("127.0.0.1", hub.http_port))
+    client.sendall(b"GET /assets/large.js HTTP/1.1\r\nHost: a\r\n\r\n")
+    return client
+
+
 def running(shared):
     return shared.database.value("SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^cityhub test http-[0-9]' AND state = 'active'")
 
@@ -148,6 +168,26 @@ def test_600_half_sent_heads(shared, hub, device):
             for client in held:
                 client.close()
     assert events
+
+
+def test_500_that_read_no_answer(shared, hub, device):
+    """Strangers of many addresses that ask for a large file and do not read it: whoever is logged in is answered in under a second, on
+    a new connection, too, once those that stood before him in the listener's queue have shown what they are, and that long before
+    their deadline; a stranger who reads slowly is not taken for one of them."""
+    held, took = [stranger(hub, number) for number in range(500)], []
+    slow = stranger(hub, 999)
+    try:
+        begun = time.monotonic()
+        while (now := time.monotonic()) < begun + 12:
+            assert requests.get(hub.http_url + f"/api/v1/devices/{device}", headers=hub.key(), timeout=30).status_code == 200
+            took.append((round(time.monotonic() - now, 3), round(now - begun, 1)))
+            if now < begun + 4:  # its own time is over at the deadline
+                assert slow.recv(1 << 20), "who reads was cut"
+            time.sleep(0.1)
+    finally:
+        for client in [*held, slow]:
+            client.close()
+    assert took[0][0] < SHARED_SETTINGS["http.deadline_s"] and max(took[1:])[0] < 1, f"seconds that an answer took, and when: {sorted(took)[-8:]}"
 
 
 def test_queries_that_run_away(shared, hub, device):
@@ -208,7 +248,7 @@ def test_database_away(shared, hub, device, cluster):
     known = {"/api/v1/tiles/{layer}/{z}/{x}/{y}.mvt": "/api/v1/tiles/device/12/3350/1629.mvt", "/api/v1/map/counts": "/api/v1/map/counts"}
     before = {path: hub.read(path) for path in known.values()}
     memory = {"/healthz": 200, "/readyz": 503, "/metrics": 200, "/api/v1": 200, "/api/v1/openapi.json": 200, "/api/v1/status": 200,
-              "/": 404, "/assets/{file}": 404, "/api/v1/basemaps/{name}/{layer}/{z}/{x}/{y}": 404}  # no page, no base map
+              "/": 200, "/assets/{file}": 404, "/api/v1/basemaps/{name}/{layer}/{z}/{x}/{y}": 404}  # no such file, no base map
     cluster.stop("immediate")
     try:
         wait_until(lambda: hub.read(known["/api/v1/map/counts"]).headers.get("Age"), 30, "what is in memory tells its age")
