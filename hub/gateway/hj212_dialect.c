@@ -81,12 +81,19 @@ static bool read_factors(struct dialect_parser *parser, struct hj212_dialect *di
     return true;
 }
 
+/* A key that says flags, or what it is without it. */
+static bool read_flags(struct dialect_parser *parser, const struct hj212_dialect *dialect, const char *key,
+                       const char *otherwise, const char **flags) {
+    const cJSON *item = member_get(dialect->file, key);
+    *flags = item == NULL ? otherwise : cJSON_GetStringValue(item);
+    return (*flags != NULL && strspn(*flags, HJ212_FLAGS) == strlen(*flags)) ||
+           dialect_fault(parser, key, "must be flags of " HJ212_FLAGS ", such as \"NT\"");
+}
+
 static bool read_use(struct dialect_parser *parser, struct hj212_dialect *dialect) {
-    const cJSON *item = member_get(dialect->file, "use");
-    dialect->use = item == NULL ? "N" : cJSON_GetStringValue(item);
-    return (dialect->use != NULL && *dialect->use != '\0' &&
-            strspn(dialect->use, HJ212_FLAGS) == strlen(dialect->use)) ||
-           dialect_fault(parser, "use", "must be flags of " HJ212_FLAGS ", such as \"NT\"");
+    return read_flags(parser, dialect, "over_range", "T", &dialect->over_range) &&
+           read_flags(parser, dialect, "use", "N", &dialect->use) &&
+           (*dialect->use != '\0' || dialect_fault(parser, "use", "must have a flag, such as \"N\""));
 }
 
 static bool read_spans(struct dialect_parser *parser, struct hj212_dialect *dialect) {
@@ -151,7 +158,8 @@ static bool read_flag_field(struct dialect_parser *parser, struct hj212_dialect 
 }
 
 static bool read_file(struct dialect_parser *parser, struct hj212_dialect *dialect) {
-    static const char *const known[] = {"title", "note", "subsystem", "factors", "use", "intervals", "flag_field"};
+    static const char *const known[] = {"title", "note",       "subsystem", "factors",
+                                        "use",   "over_range", "intervals", "flag_field"};
     if (!cJSON_IsObject(dialect->file)) {
         return dialect_fault(parser, "file", "is no JSON object");
     }

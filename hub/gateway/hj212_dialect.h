@@ -6,7 +6,8 @@
  *  "subsystem": "dust",                whose fields these are
  *  "factors": {"a34004": {"field": "pm25_ug_m3", "unit": "ng/m3"}, ...},
  *  "use": "N",                         data flags whose values are readings (default "N"); values without a flag are.
- *                                      Those with T (超测上限), unless it is one of these, are readings over range
+ *  "over_range": "T",                  and those of these flags, unless "use" has them, are readings over range
+ *                                      (default "T", 超测上限; "" = of no flag: they are left over as others are)
  *  "intervals": {"2051": 600},         seconds that values of a command stand for, where they are others than the
  * default "flag_field": {"field": "monitor_state", "map": {"N": 0, "F": 1}}}   where the device's flag goes, if
  * anywhere A factor: "unit" is the device's, converted to the field's (default: the field's own); "scale" and "add"
@@ -42,7 +43,7 @@ struct hj212_dialect {
     const struct adapter *adapter;
     struct hj212_factor factors[HJ212_FACTORS_MAX];
     size_t factor_count;
-    const char *use;
+    const char *use, *over_range;
     int seconds[HJ212_SPANS];
     const struct metric *flag_metric; /* NULL = none */
     int flag_values[HJ212_FLAGS_MAX]; /* by the place in HJ212_FLAGS; -1 = is not sent */

@@ -229,7 +229,9 @@ static bool is_usable(const struct making *making, char flag) {
 
 /* 超测上限: the value is beyond the instrument's upper limit, and is one all the same. */
 static bool is_over_range(const struct making *making, const struct hj212_factor *factor) {
-    return flag_of(making, factor) == 'T' && !is_usable(making, 'T') && factor->metric->kind == METRIC_GAUGE;
+    char flag = flag_of(making, factor);
+    return !is_usable(making, flag) && strchr(making->origin->dialect->over_range, flag) != NULL &&
+           factor->metric->kind == METRIC_GAUGE;
 }
 
 static bool is_reading(const struct making *making, const struct hj212_factor *factor) {

@@ -101,7 +101,7 @@ bool mapping_each(const char *path, const struct mapping_place *place,
 /* What is wrong with the form of a path; NULL = nothing. */
 const char *mapping_path_flaw(const char *path, bool many);
 
-/* A time of this form; 0 or CH_EINVAL. */
+/* A time of this form; 0 or CH_EINVAL: also a number that is seconds where ms are said, or the other way round. */
 int mapping_time(const cJSON *item, enum mapping_form form, int offset_minutes, int64_t *ms);
 
 /* A number, or a text that is one and nothing else. */

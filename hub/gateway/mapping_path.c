@@ -183,6 +183,10 @@ static int read_iso(const char *at, int offset_minutes, int64_t *ms) {
     return when.tm_mday == day || when.tm_sec == 60 ? 0 : CH_EINVAL; /* the 31st of June is no day */
 }
 
+/* Seconds that are taken for milliseconds are of January 1970, milliseconds for seconds of a far future; what counts
+ * since a start is of the first days. */
+static const double EARLIEST_MS = 1e11 /* March 1973 */, LATEST_MS = 253402300800000.0 /* the year 10000 */;
+
 int mapping_time(const cJSON *item, enum mapping_form form, int offset_minutes, int64_t *ms) {
     char text[48], *end = NULL;
     if (cJSON_IsNumber(item)) {
@@ -200,7 +204,7 @@ int mapping_time(const cJSON *item, enum mapping_form form, int offset_minutes, 
     }
     double number = strtod(text, &end);
     number *= form == MAPPING_S ? 1000 : 1;
-    if (end == text || *end != '\0' || !(number > 0 && number < 253402300800000.0)) {
+    if (end == text || *end != '\0' || !(number >= EARLIEST_MS && number < LATEST_MS)) {
         return CH_EINVAL;
     }
     *ms = (int64_t)floor(number + 0.5);

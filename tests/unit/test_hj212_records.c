@@ -20,11 +20,12 @@
 
 enum { FILE_MOST = 65536, SHIPPED = 8 };
 
+/* That of a file, or of a text. */
 static struct hj212_dialect *dialect_load(const char *name) {
     char path[512], problem[DIALECT_PROBLEM_MAX];
-    size_t length = 0;
+    size_t length = strlen(name);
     snprintf(path, sizeof path, FOLDER "%s", name);
-    char *text = file_read(path, FILE_MOST, &length, problem);
+    char *text = *name == '{' ? strdup(name) : file_read(path, FILE_MOST, &length, problem);
     assert_non_null(text);
     struct hj212_dialect *dialect = hj212_dialect_parse(text, length, problem);
     if (dialect == NULL) {
@@ -158,6 +159,15 @@ static void test_flags(void **state) {
     expect("dust.json", HEAD("2051") TIME "a34004-Avg=500,a34004-Flag=T&&",
            "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":500,\"metric\":\"pm25_ug_m3\",\"flag\":\"T\"}],"
                                          "\"seconds\":600}] 0");
+    /* A dialect says which flags are over range, and may say that none is. */
+    expect(
+        "{\"subsystem\":\"dust\",\"factors\":{\"a34004\":{\"field\":\"pm25_ug_m3\"}},\"use\":\"N\",\"over_range\":\"\"}",
+        HEAD("2011") TIME "a34004-Rtd=500,a34004-Flag=T&&",
+        "[] [{" RECORD(
+            "began_at_ms") ",\"values\":[{\"mean\":500,\"metric\":\"pm25_ug_m3\",\"flag\":\"T\"}],\"seconds\":0}] 0");
+    expect("{\"subsystem\":\"dust\",\"factors\":{\"a34004\":{\"field\":\"pm25_ug_m3\"}},\"over_range\":\"M\"}",
+           HEAD("2011") TIME "a34004-Rtd=500,a34004-Flag=M&&",
+           "[{" RECORD("observed_at_ms") ",\"pm25_ug_m3\":500,\"over_range\":[\"pm25_ug_m3\"]}] [] 0");
     /* One that nobody knows does not say N. */
     expect("dust.json", HEAD("2011") TIME "a34004-Rtd=9,a34004-Flag=OK&&",
            "[] [{" RECORD("began_at_ms") ",\"values\":[{\"mean\":9,\"metric\":\"pm25_ug_m3\",\"flag\":\"B\"}],"
@@ -355,6 +365,8 @@ static void test_refused(void **state) {
     refuse(DUST "\"factors\": {\"a\": {\"field\": \"noise_dba\"}, \"A\": {\"field\": \"noise_dba\"}}}",
            "factors.A.: stands here twice (letters are not told apart by their case)");
     refuse(ONE ", \"use\": \"NX\"}", "use: must be flags of NFMSDCTB, such as \"NT\"");
+    refuse(ONE ", \"use\": \"\"}", "use: must have a flag, such as \"N\"");
+    refuse(ONE ", \"over_range\": 1}", "over_range: must be flags of NFMSDCTB, such as \"NT\"");
     refuse(ONE ", \"intervals\": {\"2051\": 0}}", "intervals.2051: must be a whole number of seconds, 1 to 86400");
     refuse(ONE ", \"intervals\": {\"2052\": 60}}", "intervals.2052: there is no such key here");
     refuse(ONE ", \"flag_field\": {\"field\": \"spraying_on\", \"map\": {\"N\": 2}}}",

@@ -254,6 +254,9 @@ static void test_times(void **state) {
     expect_time("\"2026-08-01T08:58:57 CST\"", MAPPING_ISO, -1);
     expect_time("\"\"", MAPPING_MS, -1);
     expect_time("-5", MAPPING_MS, -1);
+    expect_time("1785545937", MAPPING_MS, -1); /* seconds, and milliseconds, where the other ones are said */
+    expect_time("1785545937000", MAPPING_S, -1);
+    expect_time("86400", MAPPING_S, -1); /* since a start */
     expect_time("1e300", MAPPING_S, -1);
     expect_time("true", MAPPING_MS, -1);
 }
