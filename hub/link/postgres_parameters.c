@@ -37,14 +37,20 @@ const char *postgres_session_text(char text[static POSTGRES_SESSION_TEXT], int64
     /* client_connection_check_interval: what was killed must not have its statement run on and hold its locks. Whatever
      * the server, the role or the database was altered to, a commit is a commit (what waits for more, remote_apply,
      * stays), a backslash in a message's text is a backslash, numbers and times are told whole and in one form, and who
-     * waited for a lock sees what its holder has committed. */
-    snprintf(text, POSTGRES_SESSION_TEXT,
-             "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
-             " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local');"
-             " SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed';"
-             " SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
-             " SET bytea_output = 'hex';"
-             " SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET client_connection_check_interval = '2s'",
-             (long long)statement_timeout_s);
+     * waited for a lock sees what its holder has committed. What plays a replica has no foreign keys, and no triggers
+     * but the guards: only a superuser can put that right, so it is refused. */
+    snprintf(
+        text, POSTGRES_SESSION_TEXT,
+        "SELECT pg_catalog.set_config('synchronous_commit', 'on', false) WHERE"
+        " pg_catalog.current_setting('synchronous_commit') IN ('off', 'local');"
+        " SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed';"
+        " SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
+        " SET bytea_output = 'hex';"
+        " SET TimeZone = 'UTC'; SET statement_timeout = '%llds'; SET client_connection_check_interval = '2s';"
+        " DO $$BEGIN IF pg_catalog.current_setting('session_replication_role') <> 'origin' THEN RAISE EXCEPTION"
+        " 'session_replication_role is %% for login %%: triggers and foreign keys would not act', "
+        "pg_catalog.current_setting('session_replication_role'), session_user USING HINT ="
+        " 'As a superuser: ALTER ROLE ... RESET session_replication_role, or where else it was set.'; END IF; END$$",
+        (long long)statement_timeout_s);
     return text;
 }

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-enum { POSTGRES_PARAMETERS = 9, POSTGRES_SESSION_TEXT = 640 };
+enum { POSTGRES_PARAMETERS = 9, POSTGRES_SESSION_TEXT = 1280 };
 
 /* For PQconnectdbParams and PQconnectStartParams with expand_dbname 1. Points into itself: it is filled where it stays.
  */

@@ -214,3 +214,24 @@ def test_sessions_of_an_altered_login(site, database):
     finally:
         for name in ALTERED:
             database.query(f"ALTER ROLE cityhub_daemon RESET {name}")
+
+
+def test_a_login_that_plays_a_replica(site, database):
+    """Its sessions would store what no trigger and no foreign key sees: neither hub nor command works so, and each says why. Nothing is lost."""
+    hub = site.hub()
+    client = site.client("gas")
+    assert client.send("telemetry", [reading("d")])["accepted"] == 1
+    database.query("ALTER ROLE cityhub_daemon SET session_replication_role = replica")
+    try:
+        done = hub.run("vendor", "list", code=1)
+        assert "session_replication_role is replica for login cityhub_daemon" in done.stderr and "RESET session_replication_role" in done.stderr
+        hub.kill()
+        hub.start(ready=False)
+        wait_until(lambda: "session_replication_role is replica" in hub.process.log_path.read_text(), 30, "the log says why")
+        assert hub.get("/readyz").status_code == 503
+        _, name = client.publish_start("telemetry", [reading("d2")])
+        assert database.value("SELECT count(*) FROM onemap.device WHERE code = 'd2'") == 0
+    finally:
+        database.query("ALTER ROLE cityhub_daemon RESET session_replication_role")
+    hub.wait_ready()
+    assert client.receipt(name)["accepted"] == 1

@@ -45,6 +45,12 @@ static void test_what_may_be_overruled(void **state) {
     PQfinish(connection);
 }
 
+#define REPLICA                                                                                                        \
+    " DO $$BEGIN IF pg_catalog.current_setting('session_replication_role') <> 'origin' THEN RAISE EXCEPTION"           \
+    " 'session_replication_role is % for login %: triggers and foreign keys would not act', "                          \
+    "pg_catalog.current_setting('session_replication_role'), session_user USING HINT ="                                \
+    " 'As a superuser: ALTER ROLE ... RESET session_replication_role, or where else it was set.'; END IF; END$$"
+
 static void test_session(void **state) {
     (void)state;
     char text[POSTGRES_SESSION_TEXT];
@@ -56,9 +62,9 @@ static void test_session(void **state) {
                         " SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET extra_float_digits = 1;"
                         " SET bytea_output = 'hex';"
                         " SET TimeZone = 'UTC'; SET statement_timeout = '60s';"
-                        " SET client_connection_check_interval = '2s'");
-    assert_non_null(strstr(postgres_session_text(text, INT64_MAX),
-                           "'9223372036854775807s'; SET client_connection_check_interval = '2s'"));
+                        " SET client_connection_check_interval = '2s';" REPLICA);
+    assert_non_null(strstr(postgres_session_text(text, INT64_MAX), "'9223372036854775807s'; SET client_connection_check"
+                                                                   "_interval = '2s';" REPLICA));
 }
 
 int main(void) {
