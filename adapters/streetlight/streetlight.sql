@@ -30,8 +30,8 @@ SELECT onemap.alarm_rule_default('streetlight', 'cabinet_door_open', '{"name_zh"
 SELECT onemap.alarm_rule_default('streetlight', 'cabinet_flooded', '{"name_zh": "控制箱水浸", "metric": "cabinet_flooded",
     "equals": 1, "severity": "critical", "source": "assumed"}');
 -- Judged by streetlight_lighting_rate_sweep: percent, per cabinet, low now and low duration_s ago.
-SELECT onemap.alarm_rule_default('streetlight', 'lighting_rate_low', '{"kind": "derived", "name_zh": "亮灯率低", "below": 96, "unit": "%",
-    "duration_s": 600, "severity": "major", "category_code": "10118",
+SELECT onemap.alarm_rule_default('streetlight', 'lighting_rate_low', '{"kind": "derived", "name_zh": "亮灯率低", "below": 96,
+    "unit": "%", "duration_s": 600, "severity": "major", "category_code": "10118",
     "source": "河北省城市照明管理规定 (in force 2012-08-01): 主干道 98 %, 次干道、支路 96 %; taken over for this county, '
         'assumed",
     "source_zh": "河北省城市照明管理规定（2012-08-01 施行）：主干道 98 %，次干道、支路 96 %；本县沿用，为假定"}');

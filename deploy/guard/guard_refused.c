@@ -63,15 +63,23 @@ void guard_refused_note(struct guard_refused **set, const char *login, const cha
     keep_word(one->id, id);
 }
 
-char *guard_refused_text(struct guard_refused **set, int64_t now_ms) {
-    static const char *const reasons[] = {[GUARD_PASSWORD] = "password", [GUARD_CLIENT_ID] = "client_id"};
-    struct guard_refused *one = NULL, *next = NULL;
-    HASH_ITER(hh, *set, one, next) {
+/* Those of whom nothing came for a day. */
+static void forget(struct guard_refused **set, int64_t now_ms) {
+    struct guard_refused *one = *set;
+    while (one != NULL) {
+        struct guard_refused *next = one->hh.next;
         if (now_ms - one->last_ms > KEPT_MS) {
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): HASH_DEL frees the table with the last entry alone */
             HASH_DEL(*set, one);
             free(one);
         }
+        one = next;
     }
+}
+
+char *guard_refused_text(struct guard_refused **set, int64_t now_ms) {
+    static const char *const reasons[] = {[GUARD_PASSWORD] = "password", [GUARD_CLIENT_ID] = "client_id"};
+    forget(set, now_ms);
     char *text = NULL;
     size_t size;
     FILE *to = open_memstream(&text, &size);
@@ -79,7 +87,7 @@ char *guard_refused_text(struct guard_refused **set, int64_t now_ms) {
         return NULL;
     }
     fputs("{\"refused\":[", to);
-    HASH_ITER(hh, *set, one, next) {
+    for (const struct guard_refused *one = *set; one != NULL; one = one->hh.next) {
         fprintf(to,
                 "%s{\"login\":\"%s\",\"count\":%" PRIu64 ",\"first_ms\":%" PRId64 ",\"last_ms\":%" PRId64
                 ",\"address\":\"%s\",\"client_id\":\"%s\",\"reason\":\"%s\"}",
@@ -95,9 +103,11 @@ char *guard_refused_text(struct guard_refused **set, int64_t now_ms) {
 }
 
 void guard_refused_free(struct guard_refused **set) {
-    struct guard_refused *one = NULL, *next = NULL;
-    HASH_ITER(hh, *set, one, next) {
-        HASH_DEL(*set, one);
+    struct guard_refused *one = *set;
+    HASH_CLEAR(hh, *set);
+    while (one != NULL) {
+        struct guard_refused *next = one->hh.next;
         free(one);
+        one = next;
     }
 }

@@ -112,7 +112,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION onemap.alarm_rule_default(text, text, jsonb) IS
     'Sets a shipped rule unless the county edited it; keys: name_zh, metric, above|below|equals, clear, duration_s, severity, '
-    'source, source_zh, category_code, device_kind, from, to, unit (if it is not the metric''s). Subsystem "hub": of the hub itself';
+    'source, source_zh, category_code, device_kind, from, to, unit (if it is not the metric''s). Subsystem "hub": of the hub '
+    'itself';
 
 CREATE OR REPLACE FUNCTION onemap.alarm_rule_set(subsystem text, key text, changes jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -113,9 +113,9 @@ BEGIN
     RETURN state ~ '^(08|25|3F|40|42|53|55|57|58|F0)';
 END $$;
 COMMENT ON FUNCTION onemap.server_fault(text) IS
-    'Whether an error of this SQLSTATE is no record''s fault: the connection, a standby, a schema, function or right that is missing, '
-    'a deadlock, no room, a lock, a shutdown, the disk (PostgreSQL manual, appendix A). As hub/link/postgres_error.c has them for '
-    'telemetry, but XX, which PostGIS raises for a shape';
+    'Whether an error of this SQLSTATE is no record''s fault: the connection, a standby, a schema, function or right that is '
+    'missing, a deadlock, no room, a lock, a shutdown, the disk (PostgreSQL manual, appendix A). As hub/link/postgres_error.c has '
+    'them for telemetry, but XX, which PostGIS raises for a shape';
 
 CREATE OR REPLACE FUNCTION onemap.message_latest(message jsonb) RETURNS timestamptz
 LANGUAGE plpgsql STABLE AS $$

@@ -14,7 +14,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT onemap.http_check(request);
     SELECT json_build_object('vendors', coalesce(json_agg(to_jsonb(v) || coalesce(d.counted, '{}')
         ORDER BY v.subsystem, v.vendor), '[]'), 'unknown_logins',
-        CASE WHEN (SELECT onemap.identity_departments(request)) IS NULL THEN (SELECT l.told FROM onemap.login_refused l WHERE l.login = '') END)
+        CASE WHEN (SELECT onemap.identity_departments(request)) IS NULL
+            THEN (SELECT l.told FROM onemap.login_refused l WHERE l.login = '') END)
     FROM onemap.http_vendor_rows(request) m JOIN onemap.vendor_overview v ON v.subsystem = m.subsystem AND v.vendor = m.vendor
     -- Who sees a part is told of the devices that /devices lists for him.
     LEFT JOIN LATERAL (
@@ -26,8 +27,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WHERE NOT request ? 'subsystem' OR v.subsystem = request->>'subsystem'
 $$;
 COMMENT ON FUNCTION onemap.http_vendors(jsonb) IS
-    'GET /api/v1/vendors: {vendors, unknown_logins: refused ones of nobody, NULL for who sees single departments alone}: as `cityhub vendor list`: policy, devices in use (as many as /devices?state=in_use has '
-    'for who asks), last record, end of the right; never whom to call';
+    'GET /api/v1/vendors: {vendors, unknown_logins: refused ones of nobody, NULL for who sees single departments alone}: as '
+    '`cityhub vendor list`: policy, devices in use (as many as /devices?state=in_use has for who asks), last record, end of the '
+    'right; never whom to call';
 
 CREATE OR REPLACE FUNCTION onemap.http_lanes(request jsonb) RETURNS TABLE (body json)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
