@@ -153,16 +153,20 @@ static void note_attempt(struct guard *guard, const struct mosquitto *client) {
     snprintf(guard->attempt.id, sizeof guard->attempt.id, "%s", id == NULL ? "" : id);
 }
 
-/* The one client that has said a login and has no id any more is one that was refused (mosquitto 2.0, handle__connect).
- */
+/* A client that has tried to log in and has no id any more is one that was refused (mosquitto 2.0, handle__connect).
+ * Its place in memory may soon be another's, who has said nothing yet. */
 static int on_disconnect(int event, void *data, void *user) {
     (void)event;
     struct guard *guard = user;
     const struct mosquitto_evt_disconnect *end = data;
-    bool refused = mosquitto_client_id(end->client) == NULL && end->client == guard->attempt.client;
-    if (refused && !guard_listed(guard->trusted, mosquitto_client_username(end->client))) {
-        guard_refused_note(&guard->refused, mosquitto_client_username(end->client), guard->attempt.id,
-                           mosquitto_client_address(end->client), guard->attempt.why, (int64_t)time(NULL) * 1000);
+    if (end->client != guard->attempt.client) {
+        return MOSQ_ERR_SUCCESS;
+    }
+    guard->attempt.client = NULL;
+    const char *login = mosquitto_client_username(end->client);
+    if (mosquitto_client_id(end->client) == NULL && (login == NULL || !guard_listed(guard->trusted, login))) {
+        guard_refused_note(&guard->refused, login, guard->attempt.id, mosquitto_client_address(end->client),
+                           guard->attempt.why, (int64_t)time(NULL) * 1000);
         guard->tell = true;
     }
     return MOSQ_ERR_SUCCESS;
@@ -170,7 +174,7 @@ static int on_disconnect(int event, void *data, void *user) {
 
 /* A message that is lost is no harm: each says all, and the hub is told anew when it subscribes. */
 static void tell_refused(struct guard *guard) {
-    char *text = guard_refused_text(&guard->refused, (int64_t)time(NULL) * 1000);
+    char *text = guard_refused_text(guard->refused, (int64_t)time(NULL) * 1000);
     if (text != NULL) {
         mosquitto_broker_publish_copy(NULL, TOPIC_BROKER_REFUSED, (int)strlen(text), text, 1, false, NULL);
     }
@@ -384,6 +388,7 @@ static int on_tick(int event, void *data, void *user) {
     struct guard *guard = user;
     int64_t now = now_ms();
     guard->reloading = false;
+    guard->attempt.client = NULL; /* it was let in */
     if (now - guard->looked_ms >= LOOK_MS) {
         guard->looked_ms = now;
         look_at_memory(guard);

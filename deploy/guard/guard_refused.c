@@ -38,14 +38,27 @@ static void keep_word(char kept[static WORD_BYTES], const char *said) {
     }
 }
 
+void guard_refused_free(struct guard_refused **set) {
+    struct guard_refused *one = *set;
+    HASH_CLEAR(hh, *set);
+    while (one != NULL) {
+        struct guard_refused *next = one->hh.next;
+        free(one);
+        one = next;
+    }
+}
+
 void guard_refused_note(struct guard_refused **set, const char *login, const char *id, const char *address,
                         enum guard_why why, int64_t now_ms) {
     struct guard_refused *one = NULL;
     const char *name = is_vendor_like(login) ? login : "";
     HASH_FIND_STR(*set, name, one);
-    if (one == NULL && name[0] != '\0' && HASH_COUNT(*set) >= LOGINS_MAX) {
-        name = "";
-        HASH_FIND_STR(*set, name, one);
+    if (one == NULL && HASH_COUNT(*set) >= LOGINS_MAX) { /* names that somebody made up: who is refused comes again */
+        guard_refused_free(set);
+    }
+    if (one != NULL && now_ms - one->last_ms > KEPT_MS) { /* that was another time */
+        one->count = 0;
+        one->first_ms = now_ms;
     }
     if (one == NULL) {
         one = calloc(1, sizeof *one);
@@ -63,23 +76,8 @@ void guard_refused_note(struct guard_refused **set, const char *login, const cha
     keep_word(one->id, id);
 }
 
-/* Those of whom nothing came for a day. */
-static void forget(struct guard_refused **set, int64_t now_ms) {
-    struct guard_refused *one = *set;
-    while (one != NULL) {
-        struct guard_refused *next = one->hh.next;
-        if (now_ms - one->last_ms > KEPT_MS) {
-            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): HASH_DEL frees the table with the last entry alone */
-            HASH_DEL(*set, one);
-            free(one);
-        }
-        one = next;
-    }
-}
-
-char *guard_refused_text(struct guard_refused **set, int64_t now_ms) {
+char *guard_refused_text(const struct guard_refused *set, int64_t now_ms) {
     static const char *const reasons[] = {[GUARD_PASSWORD] = "password", [GUARD_CLIENT_ID] = "client_id"};
-    forget(set, now_ms);
     char *text = NULL;
     size_t size;
     FILE *to = open_memstream(&text, &size);
@@ -87,12 +85,17 @@ char *guard_refused_text(struct guard_refused **set, int64_t now_ms) {
         return NULL;
     }
     fputs("{\"refused\":[", to);
-    for (const struct guard_refused *one = *set; one != NULL; one = one->hh.next) {
+    bool first = true;
+    for (const struct guard_refused *one = set; one != NULL; one = one->hh.next) {
+        if (now_ms - one->last_ms > KEPT_MS) {
+            continue;
+        }
         fprintf(to,
                 "%s{\"login\":\"%s\",\"count\":%" PRIu64 ",\"first_ms\":%" PRId64 ",\"last_ms\":%" PRId64
                 ",\"address\":\"%s\",\"client_id\":\"%s\",\"reason\":\"%s\"}",
-                one == *set ? "" : ",", one->login, one->count, one->first_ms, one->last_ms, one->address, one->id,
+                first ? "" : ",", one->login, one->count, one->first_ms, one->last_ms, one->address, one->id,
                 reasons[one->why]);
+        first = false;
     }
     fputs("]}", to);
     if (fclose(to) != 0) {
@@ -100,14 +103,4 @@ char *guard_refused_text(struct guard_refused **set, int64_t now_ms) {
         return NULL;
     }
     return text;
-}
-
-void guard_refused_free(struct guard_refused **set) {
-    struct guard_refused *one = *set;
-    HASH_CLEAR(hh, *set);
-    while (one != NULL) {
-        struct guard_refused *next = one->hh.next;
-        free(one);
-        one = next;
-    }
 }
