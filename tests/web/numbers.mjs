@@ -56,9 +56,12 @@ export function numberTests({ enter, county, expect, check, shot, place }) {
       const rates = await page.evaluate(() => [...document.querySelectorAll(".operate tbody tr")].map((row) => row.querySelector(".operate-rate")?.innerText ?? "–"));
       const shown = rates.filter((one) => one !== "–").map((one) => Number(/[\d.]+/.exec(one)[0]));
       expect(shown.every((one, at) => at === 0 || shown[at - 1] <= one) && rates.slice(shown.length).every((one) => one === "–"), `in order: ${rates}`);
+      const refused = await page.locator(".operate tbody tr").filter({ hasText: "粗心的平台 <b>" }).locator("[data-refused]").innerText();
+      expect(/登录被拒 3 次：口令不对；最近来自 10\.0\.0\.1/.test(refused), `its login: ${refused}`);
+      expect((await page.locator("[data-refused]").count()) === 1 && (await page.locator("[data-strangers]").innerText()).includes("7 次，最近来自 10.0.0.2"), "logins of nobody");
       await shot(page, "operate-vendors");
       await careless.click();
-      await page.waitForFunction(() => document.querySelectorAll(".operate tbody tr").length === 3 && document.querySelector(".operate-trend .bad"));
+      await page.waitForFunction(() => document.querySelectorAll(".operate tbody tr").length === 3 && document.querySelector(".operate-trend .bad") && document.querySelector(".operate-facts > div"));
       const facts = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll(".operate-facts > div")].map((one) => [one.querySelector("dt").innerText, one.querySelector("dd").innerText])));
       const wanted = { 符合率: "▲ 50.00%", 报文: "3", 记录: "4", 收下: "3", 拒收: "1", 收下但有要改之处: "1", 重复: "0", 补充: "0", 更正: "0", 迟到一小时以上: "1", 未报台账设备的记录: "3" };
       expect(JSON.stringify(facts) === JSON.stringify(wanted), `facts: ${JSON.stringify(facts)}`);
