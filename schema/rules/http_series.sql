@@ -180,9 +180,8 @@ COMMENT ON FUNCTION onemap.series_points(int, int, timestamptz, timestamptz, tex
 
 CREATE OR REPLACE FUNCTION onemap.series_json(request jsonb, devices int[]) RETURNS json
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
-DECLARE s record; series json;
+DECLARE s record := onemap.series_span(request, cardinality(devices)); series json;
 BEGIN
-    SELECT x.* INTO s FROM onemap.series_span(request, cardinality(devices)) x;
     SELECT coalesce(json_agg(json_build_object('device', w.device_id, 'metric', w.metric, 'name_zh', w.name_zh, 'unit', w.unit,
         'gap_s', p.gap_s, 'points', coalesce('[[' || p.points || ']]', '[]')::json) ORDER BY array_position(devices, w.device_id),
             w.ordinal), '[]') INTO series
@@ -199,7 +198,8 @@ CREATE OR REPLACE FUNCTION onemap.http_device_series(request jsonb) RETURNS TABL
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF onemap.http_device_seen(request, (request->>'id')::int) THEN
-        RETURN QUERY SELECT onemap.series_json(request, ARRAY[(request->>'id')::int]);
+        body := onemap.series_json(request, ARRAY[(request->>'id')::int]);
+        RETURN NEXT;
     END IF;
 END $$;
 COMMENT ON FUNCTION onemap.http_device_series(jsonb) IS
