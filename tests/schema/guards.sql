@@ -14,7 +14,7 @@ SELECT is_empty($$SELECT t.tgname FROM pg_catalog.pg_trigger t JOIN onemap.guard
 SELECT throws_like(format('TRUNCATE %s CASCADE', l.relation), '%refused%', 'not to be emptied: ' || l.relation)
 FROM (SELECT DISTINCT g.relation FROM onemap.guard_list() g) l ORDER BY l.relation;
 -- Whatever is of this kind: the past, cases, orders and what hangs on them, and what names who said or did it. Beside it are the
--- county's settings, what the hub makes anew, and what somebody is asked to do: none of that is evidence.
+-- county's settings, what the hub makes anew (who the broker refused is its report, kept for 30 days), and what somebody is asked to do: none of that is evidence.
 SELECT is_empty($$WITH kind AS (
         SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
             AND c.relnamespace IN ('onemap'::regnamespace, 'cityhub_meta'::regnamespace)
@@ -26,7 +26,7 @@ SELECT is_empty($$WITH kind AS (
                     'onemap.alarm'::regclass, 'onemap.attachment'::regclass))))
     SELECT k.oid::regclass::text FROM kind k WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t
         WHERE t.tgrelid = k.oid AND t.tgenabled = 'A' AND t.tgtype & 32 > 0 AND t.tgfoid = 'onemap.append_only()'::regprocedure)
-        AND k.oid::regclass::text NOT IN ('onemap.packed_record', 'onemap.exchange_contact')$$, 'none of its kind without');
+        AND k.oid::regclass::text NOT IN ('onemap.packed_record', 'onemap.exchange_contact', 'onemap.login_refusal')$$, 'none of its kind without');
 -- ---- a closed month ----
 INSERT INTO onemap.score_formula (version, key, document, sha256, from_month, author)
 SELECT max(f.version) + 1, 'x', f.document, '\x00', '2020-01-01', 'x' FROM onemap.score_formula f GROUP BY f.document LIMIT 1;
