@@ -144,24 +144,44 @@ GRANT EXECUTE ON FUNCTION onemap.http_metrics(jsonb) TO cityhub_api;
 -- Planned once a session, as one device is (see there). Rows of named columns become JSON in half the time that json_build_object()
 -- takes.
 
+-- A row function: the planner looks into it, so that a page is one plan.
+CREATE OR REPLACE FUNCTION onemap.http_device_shown(d onemap.device, s onemap.device_state, department_code text,
+    open_alarms bigint, with_readings boolean)
+RETURNS TABLE (id int, subsystem text, vendor text, code text, kind text, name_zh text, status text, lon float8, lat float8,
+    grid_cell char(15), department text, state text, last_seen_at timestamptz, alarms bigint, readings json)
+LANGUAGE sql STABLE ROWS 1 AS $$
+    SELECT d.id, d.subsystem, d.vendor, d.code, d.kind, d.name_zh, d.status, public.ST_X(coalesce(s.geom, d.geom)),
+        public.ST_Y(coalesce(s.geom, d.geom)), d.grid_cell, department_code,
+        onemap.http_device_state(s.online), s.last_seen_at, open_alarms,
+        CASE WHEN with_readings THEN onemap.http_readings(d.subsystem, s.readings, s.reading_times, s.quality) END
+$$;
+COMMENT ON FUNCTION onemap.http_device_shown(onemap.device, onemap.device_state, text, bigint, boolean) IS
+    'A device as lists show it; readings: NULL if they were not asked for';
+
+-- How they are is in other tables than how they were: one statement for both would ask all of them for each device.
 CREATE OR REPLACE FUNCTION onemap.http_devices(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-    most int := (request->>'limit')::int; ids int[] := onemap.http_device_ids(request, most);
+    most int := (request->>'limit')::int; ids int[] := onemap.http_device_ids(request, most); devices json;
     with_readings boolean := (request->>'readings')::boolean; moment timestamptz := onemap.http_at(request);
 BEGIN
-    RETURN QUERY
-    SELECT json_build_object('devices', coalesce(json_agg(x ORDER BY x.id), '[]'),
-        'next', CASE WHEN cardinality(ids) = most THEN ids[most] END)
-    FROM (SELECT d.id, d.subsystem, d.vendor, d.code, d.kind, d.name_zh, d.status, public.ST_X(coalesce(s.geom, d.geom)) AS lon,
-              public.ST_Y(coalesce(s.geom, d.geom)) AS lat, d.grid_cell, u.code AS department,
-              onemap.http_device_state(s.online) AS state, s.last_seen_at,
-              (SELECT count(*) FROM onemap.alarm_open_as_of(d.id, moment)) AS alarms,
-              CASE WHEN with_readings
-                  THEN onemap.http_readings(d.subsystem, s.readings, s.reading_times, s.quality) END AS readings
-          FROM onemap.device_as_of(moment) d LEFT JOIN LATERAL onemap.device_state_as_of(d.id, moment) s ON true
-              LEFT JOIN onemap.department u ON u.id = d.department_id
-          WHERE d.id = ANY (ids)) x;
+    IF moment IS NULL THEN
+        SELECT json_agg(x ORDER BY x.id) INTO devices FROM onemap.device d
+            LEFT JOIN onemap.device_state s ON s.device_id = d.id
+            CROSS JOIN LATERAL (SELECT count(*) AS n FROM onemap.alarm a WHERE a.device_id = d.id AND a.closed_at IS NULL) a
+            LEFT JOIN onemap.department u ON u.id = d.department_id
+            CROSS JOIN LATERAL onemap.http_device_shown(d, s, u.code, a.n, with_readings) x
+        WHERE d.id = ANY (ids);
+    ELSE
+        SELECT json_agg(x ORDER BY x.id) INTO devices FROM onemap.device_as_of(moment) d
+            LEFT JOIN LATERAL onemap.device_state_as_of(d.id, moment) s ON true
+            CROSS JOIN LATERAL (SELECT count(*) AS n FROM onemap.alarm_open_as_of(d.id, moment)) a
+            LEFT JOIN onemap.department u ON u.id = d.department_id
+            CROSS JOIN LATERAL onemap.http_device_shown(d, s, u.code, a.n, with_readings) x
+        WHERE d.id = ANY (ids);
+    END IF;
+    body := json_build_object('devices', coalesce(devices, '[]'), 'next', CASE WHEN cardinality(ids) = most THEN ids[most] END);
+    RETURN NEXT;
 END $$;
 COMMENT ON FUNCTION onemap.http_devices(jsonb) IS
     'GET /api/v1/devices: {devices, next}; at: as they were at a moment; next: to go on behind, NULL on the '
