@@ -66,9 +66,13 @@ interface Hub {
 interface RefusedLogin {
   count: number;
   last_at: string;
-  reason: "password" | "client_id";
+  reason: string;
+  reason_zh: string;
   address: string;
 }
+
+/** A hub of another version may know more reasons. */
+const whyRefused = ({ reason, reason_zh }: RefusedLogin): string => (reason === "password" || reason === "client_id" ? t(reason) : reason_zh);
 interface Vendor {
   subsystem: string;
   vendor: string;
@@ -190,7 +194,7 @@ function AllVendors(): JSX.Element {
   const refusal = (one: Vendor): JSX.Element | null =>
     one.refused === null || one.revoked_at !== null || now.value - Date.parse(one.refused.last_at) > DAY_MS ? null : (
       <div class="warn" data-refused={one.refused.count}>
-        ▲ {t("loginRefused", number(one.refused.count), t(one.refused.reason), one.refused.address, ago(one.refused.last_at))}
+        ▲ {t("loginRefused", number(one.refused.count), whyRefused(one.refused), one.refused.address, ago(one.refused.last_at))}
       </div>
     );
   const strangers = asked.data.unknown_logins;
