@@ -107,8 +107,7 @@ bool request_identified(struct request *request);
 bool request_body(struct request *request, const char *bytes, size_t *length);
 /* The body is there, or the connection was resumed: answers, or suspends. False = close the connection. */
 bool request_go(struct request *request);
-/* Since when its client acknowledged nothing of what waits for it, as far as it was looked at; 0 = it does, or has all.
- */
+/* For how many ms, between looks, its client has acknowledged nothing of what waits for it; 0 = it has, or has all. */
 uint64_t request_untaken_ms(struct request *request, uint64_t now);
 /* Whether it has a streaming answer whose client acknowledged nothing of it for [http] stall_s. */
 bool request_stalled(struct request *request, uint64_t now);

@@ -77,7 +77,7 @@ def test_who_is_refused_is_seen(county):
                                                       ("beta", "beta-1", PASSWORD), ("hub", "hub", "wrong")]):
         with county.wire(4 + number % 2) as wire:
             assert (wire.connect(name, login, password) == 0) == (login == "beta")
-    told = wait_until(lambda: [{"acme", "evil", ""} <= set(now) and now["acme"][2] == "acme-8" and now["evil"][2] == "acme-1" and now for now in [refused()]][0], 30,
+    told = wait_until(lambda: {"acme", "evil", ""} <= set(rows := refused()) and rows["acme"][2] == "acme-8" and rows["evil"][2] == "acme-1" and rows, 30,
                       "the database has who was refused")
     assert set(told) == {"acme", "evil", ""} and told["acme"] == (2, "password", "acme-8", "127.0.0.1") and told["evil"][1] == "client_id" and told[""][0] >= 2
 

@@ -163,7 +163,7 @@ export function useAsk<T>(path: string | null, parameters: Parameters = {}, ever
 
 const PAGE_ROWS = 100;
 /** As many as the API gives at once. */
-const ROWS_MOST = 1000;
+export const ROWS_MOST = 1000;
 
 export interface Paged<T> {
   rows: T[];

@@ -1,7 +1,7 @@
 // The queue: what waits for the posts that somebody holds, or any list of cases that a number of another view opens. Its filter is the address's.
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { useAsk, usePages, type Paged, type Parameters } from "../../lib/api.ts";
+import { ROWS_MOST, useAsk, usePages, type Paged, type Parameters } from "../../lib/api.ts";
 import { coded } from "../../lib/codes.ts";
 import { departments, departmentName } from "../../lib/county.ts";
 import { date, duration, now, shortTime } from "../../lib/format.ts";
@@ -109,7 +109,7 @@ export interface CaseList extends Paged<Case> {
 
 export function useCases(): CaseList {
   const due = order() === "due";
-  const list = usePages<Case>("cases", "cases", listParameters(currentQueue()), due ? 1000 : 100);
+  const list = usePages<Case>("cases", "cases", listParameters(currentQueue()), due ? ROWS_MOST : undefined);
   useEffect(() => {
     if (due && !list.whole && !list.loading && list.problem === undefined && list.rows.length > 0 && list.rows.length < MOST) list.more();
   }, [due, list.rows, list.loading]);
