@@ -54,7 +54,7 @@ COMMENT ON FUNCTION onemap.series_span(jsonb, int) IS
 
 CREATE OR REPLACE FUNCTION onemap.series_wanted(request jsonb, devices int[])
 RETURNS TABLE (device_id int, ordinal int, metric text, name_zh text, unit text, offline_after_s float8)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     keys text[] := CASE WHEN request ? 'metrics' THEN ARRAY(SELECT jsonb_array_elements_text(request->'metrics')) END;
     found int; unknown text;
@@ -100,30 +100,32 @@ COMMENT ON FUNCTION onemap.series_row(timestamptz, timestamptz, float8, bigint, 
     'A row of a series as JSON without the outer brackets: at_ms, minimum, mean, maximum, last, count, flagged; before it a row of '
     'nulls if nothing came for longer than gap_s. One reading is all four of its figures: its text is made once';
 
--- Most devices send less often than a chart is wide: each reading is a row, and nothing is to be added up.
+-- Most devices send less often than a chart is wide: each reading is a row, and nothing is to be added up. Where nothing is packed,
+-- as in the last days, packed days are not looked into: to begin that takes longer than to read the day.
 CREATE OR REPLACE FUNCTION onemap.series_readings(device int, ordinal int, from_at timestamptz, to_at timestamptz, step_s int,
     offline_after_s float8, OUT together boolean, OUT gap_s float8, OUT points text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
-DECLARE begin_s float8 := date_part('epoch', from_at);
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE begin_s float8 := date_part('epoch', from_at); at timestamptz[]; good float8[];
 BEGIN
     IF (SELECT h.counts[$2] * step_s > 3600 FROM onemap.observation_hourly h
         WHERE h.device_id = device AND h.hour >= from_at AND h.hour < to_at ORDER BY h.hour DESC LIMIT 1) THEN
         together := true; -- so it will be: they need not be read for it
         RETURN;
+    ELSIF EXISTS (SELECT FROM onemap.packed_record p WHERE p.device_id = device AND p.kind = 'o'
+            AND p.day BETWEEN (from_at AT TIME ZONE 'UTC')::date AND (to_at AT TIME ZONE 'UTC')::date) THEN
+        SELECT array_agg(m.observed_at), array_agg(CASE WHEN NOT m.flagged THEN m.value END) INTO at, good
+        FROM (SELECT m.* FROM onemap.metric_of(device, $2, from_at, to_at) m ORDER BY m.observed_at) m;
+    ELSE
+        SELECT array_agg(m.observed_at), array_agg(CASE WHEN NOT m.flagged THEN m.value END) INTO at, good
+        FROM (SELECT m.* FROM onemap.metric_raw_of(device, $2, from_at, to_at) m ORDER BY m.observed_at) m;
     END IF;
-    WITH reading AS MATERIALIZED (
-        SELECT m.observed_at AS at, CASE WHEN NOT m.flagged THEN m.value END AS good,
-            lag(m.observed_at) OVER (ORDER BY m.observed_at) AS before_at
-        FROM onemap.metric_of(device, $2, from_at, to_at) m),
-    pace AS (
-        SELECT greatest(offline_after_s, 1.5 * percentile_disc(0.5) WITHIN GROUP (
-                ORDER BY date_part('epoch', r.at - r.before_at))) AS gap_s,
-            bool_or(floor((date_part('epoch', r.before_at) - begin_s) / step_s)
-                = floor((date_part('epoch', r.at) - begin_s) / step_s)) AS together FROM reading r)
-    SELECT bool_or(x.together), min(x.gap_s), string_agg(x.row, '],[') INTO together, gap_s, points
-    FROM (SELECT p.together, p.gap_s, onemap.series_row(r.at, r.before_at, p.gap_s, (r.good IS NOT NULL)::int, r.good, r.good,
-              r.good, r.good, (r.good IS NULL)::int) AS row
-          FROM pace p CROSS JOIN reading r ORDER BY r.at) x;
+    SELECT greatest(offline_after_s, 1.5 * percentile_disc(0.5) WITHIN GROUP (ORDER BY date_part('epoch', at[n] - at[n - 1]))),
+        bool_or(floor((date_part('epoch', at[n - 1]) - begin_s) / step_s) = floor((date_part('epoch', at[n]) - begin_s) / step_s))
+        INTO gap_s, together FROM generate_subscripts(at, 1) n;
+    IF together IS NOT TRUE THEN
+        SELECT string_agg(onemap.series_row(at[n], at[n - 1], gap_s, (good[n] IS NOT NULL)::int, good[n], good[n], good[n], good[n],
+            (good[n] IS NULL)::int), '],[') INTO points FROM generate_subscripts(at, 1) n;
+    END IF;
 END $$;
 COMMENT ON FUNCTION onemap.series_readings(int, int, timestamptz, timestamptz, int, float8) IS
     'Rows of raw readings as series_points() has them, if no two of them fall into one step; together: they do';
@@ -133,7 +135,7 @@ COMMENT ON FUNCTION onemap.series_readings(int, int, timestamptz, timestamptz, i
 -- sources those that are not meant. max() of [time, value] is the value of the latest time, without a sort.
 CREATE OR REPLACE FUNCTION onemap.series_points(device int, ordinal int, from_at timestamptz, to_at timestamptz, resolution text,
     step_s int, offline_after_s float8, OUT gap_s float8, OUT points text)
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     begin_s float8 := date_part('epoch', from_at); apart record;
     begin_day date := CASE WHEN resolution = 'daily' THEN onemap.local_time(from_at)::date END;

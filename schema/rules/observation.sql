@@ -78,12 +78,20 @@ GRANT EXECUTE ON FUNCTION onemap.observation_received(timestamptz, timestamptz, 
     TO cityhub_hub, cityhub_api, cityhub_read;
 
 -- One metric alone, of which packed days give nothing else: many times as fast.
-CREATE OR REPLACE FUNCTION onemap.metric_of(device int, ordinal int, from_at timestamptz, to_at timestamptz)
+CREATE OR REPLACE FUNCTION onemap.metric_raw_of(device int, ordinal int, from_at timestamptz, to_at timestamptz)
 RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
     SELECT r.device_id, r.observed_at, r.readings[$2],
            coalesce(r.quality & (1::bigint << ($2 - 1)) <> 0, false)
     FROM onemap.observation_raw r
     WHERE r.device_id = device AND r.observed_at >= from_at AND r.observed_at < to_at AND r.readings[$2] IS NOT NULL
+$$;
+COMMENT ON FUNCTION onemap.metric_raw_of(int, int, timestamptz, timestamptz) IS
+    'What metric_of() reads that is not packed: for who knows that nothing of it is';
+GRANT EXECUTE ON FUNCTION onemap.metric_raw_of(int, int, timestamptz, timestamptz) TO cityhub_hub, cityhub_api, cityhub_read;
+
+CREATE OR REPLACE FUNCTION onemap.metric_of(device int, ordinal int, from_at timestamptz, to_at timestamptz)
+RETURNS TABLE (device_id int, observed_at timestamptz, value float8, flagged boolean) LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT r.device_id, r.observed_at, r.value, r.flagged FROM onemap.metric_raw_of(device, $2, from_at, to_at) r
     UNION ALL
     SELECT p.device_id, v.observed_at, v.value, v.flagged
     FROM onemap.packed_record p

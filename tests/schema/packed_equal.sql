@@ -113,6 +113,7 @@ BEGIN
         UNION ALL SELECT 'parts of days', 'SELECT o.* FROM generate_series(1, 12) n, onemap.observation_between(''2026-03-01 00:00Z''::timestamptz + n * interval ''297 min'',
             ''2026-03-01 00:00Z''::timestamptz + n * interval ''313 min'') o'
         UNION ALL SELECT 'metrics', 'SELECT v.* FROM onemap.device d, generate_series(1, 3) o, onemap.metric_of(d.id, o, ''2026-03-01 03:00:30Z'', ''2026-03-02 19:30Z'') v'
+        UNION ALL SELECT 'rows of a chart', 'SELECT d.id, o, r.* FROM onemap.device d, generate_series(1, 3) o, onemap.series_readings(d.id, o, ''2026-03-01 03:00:30Z'', ''2026-03-02 19:30Z'', 1, 600) r WHERE r.points <> '''''
         UNION ALL SELECT 'a metric', 'SELECT v.* FROM generate_series(0, 20) n, onemap.metric_between(2, ''2026-03-01''::timestamptz + n * interval ''3 hours'',
             ''2026-03-01''::timestamptz + n * interval ''3 hours'' + interval ''50 min 1 us'') v'
         UNION ALL SELECT s.key, format('SELECT v.* FROM onemap.%I v', s.key) FROM onemap.subsystem s
