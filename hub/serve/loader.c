@@ -9,6 +9,7 @@
 #include "hub/base/closing.h"
 #include "hub/base/count.h"
 #include "hub/base/error.h"
+#include "hub/base/file.h"
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/base/text.h"
@@ -36,6 +37,7 @@ static const char *const task_names[TASK_COUNT] = {
     [TASK_FORGET] = "forget"};
 
 enum {
+    MEMINFO_MOST = 64 * 1024, /* bytes */
     DEVICES_PAUSE_MS = 1000,  /* notifications of devices come in bursts */
     RULES_AGAIN_MS = 3600000, /* for the county's offset from UTC */
     FAILED_PAUSE_MS = 1000,   /* after a task that the database refused */
@@ -251,6 +253,18 @@ static void sql_forget(struct loader *loader) {
     }
 }
 
+/* Large pages (大页) of this machine, in use or not; 0 = none, or a system that has no such thing. */
+static long long huge_pages(void) {
+    static const char member[] = "HugePages_Total:";
+    char problem[FILE_PROBLEM_MAX];
+    size_t length;
+    char *text = file_read("/proc/meminfo", MEMINFO_MOST, &length, problem);
+    const char *found = text == NULL ? NULL : strstr(text, member);
+    long long pages = found == NULL ? 0 : strtoll(found + strlen(member), NULL, 10);
+    free(text);
+    return pages;
+}
+
 static void build(struct loader *loader, enum task task) {
     const struct config *config = loader->world->config;
     struct buffer *sql = &loader->sql;
@@ -260,10 +274,10 @@ static void build(struct loader *loader, enum task task) {
         sql_catalogue(loader);
         break;
     case TASK_SETTINGS:
-        buffer_format(sql, "SELECT a.setting, a.advice, a.advice_zh FROM onemap.server_advice(%lld, %lld, %d) a",
+        buffer_format(sql, "SELECT a.setting, a.advice, a.advice_zh FROM onemap.server_advice(%lld, %lld, %d, %lld) a",
                       (long long)config->retention_observation_days +
                           (long long)config->retention_partitions_ahead_days,
-                      (long long)config->http_queries, config_connections(config));
+                      (long long)config->http_queries, config_connections(config), huge_pages());
         break;
     case TASK_CATCH_UP:
         buffer_format(sql,

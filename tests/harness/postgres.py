@@ -2,6 +2,7 @@
 import itertools
 import os
 import pathlib
+import re
 import select
 import shutil
 import signal
@@ -76,6 +77,34 @@ class Database:
         return rows[0][0] if rows else None
 
 
+# For configure(): memory for a day's newest rows, and no checkpoint while something is measured.
+STEADY = "max_wal_size = 8GB\nmin_wal_size = 4GB\nshared_buffers = 512MB\ncheckpoint_timeout = 30min"
+
+
+class HugePages:
+    """So many pages of 2 MB more, for a server that is about to start; str() says whether it has them."""
+    COUNT = pathlib.Path("/proc/sys/vm/nr_hugepages")
+
+    def __init__(self, wanted):
+        self.added, self.wanted = 0, wanted
+        if self._free() < wanted and os.access(self.COUNT, os.W_OK):
+            before = int(self.COUNT.read_text())
+            self.COUNT.write_text(str(before + wanted - self._free()))
+            self.added = int(self.COUNT.read_text()) - before
+        self.there = self._free() >= wanted
+
+    @staticmethod
+    def _free():
+        return int(re.search(r"HugePages_Free: +(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
+
+    def close(self):
+        if self.added:
+            self.COUNT.write_text(str(int(self.COUNT.read_text()) - self.added))
+
+    def __str__(self):
+        return f"huge pages: {self.wanted}" if self.there else f"no huge pages ({self.wanted} wanted: only root can set them up)"
+
+
 class Cluster:
     """start() makes the cluster on first use; stop(how) with how = fast, immediate or kill. Without `fsync` a killed server
     loses nothing, only a machine that stops would, and a database is dropped in a sixth of the time."""
@@ -91,6 +120,7 @@ class Cluster:
         self.port = free_port()
         self.process = Process("postgres", [paths.postgres_program("postgres"), "-D", self.data], log_path, user=self.user)
         self.numbers = itertools.count(1)
+        self.huge_pages = None
         self.administration = Database(self, "postgres")
 
     def conninfo(self, database, user="postgres"):
@@ -119,6 +149,19 @@ class Cluster:
         if not self.process.running:
             wait_until(up, 60, f"PostgreSQL answers (log: {self.process.log_path})")
 
+    def configure(self, settings, huge_pages=False):
+        """Starts it with more settings. With `huge_pages` its memory is in pages of 2 MB, as docs/deploy.md sets them up, if we may do so
+        here: each backend meets a page of it for the first time, which takes as long as reading a row, and of those there are 512
+        times fewer. close() gives them back."""
+        if self.process.running:
+            self.stop()
+        with open(self.data / "postgresql.conf", "a") as conf:
+            conf.write(settings + "\n")
+        if huge_pages:
+            self.huge_pages = HugePages(int(subprocess.run([paths.postgres_program("postgres"), "-D", self.data, "-C", "shared_memory_size_in_huge_pages"],
+                                                           cwd="/", capture_output=True, text=True, check=True, **run_as(self.user)).stdout))
+        self.start()
+
     def stop(self, how="fast"):
         self.process.end(self.STOP[how])
 
@@ -129,6 +172,8 @@ class Cluster:
     def close(self):
         if self.process.running:
             self.stop("immediate")
+        if self.huge_pages is not None:
+            self.huge_pages.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def admin(self, sql, *args):

@@ -76,7 +76,7 @@ static int end(void **state) {
 
 static const struct fake_act good[] = {
     {.expects = "onemap.catalogue_drift"},
-    {.expects = "onemap.server_advice(737, 4, 15)"},
+    {.expects = "onemap.server_advice(737, 4, 15, "},
     {.expects = "device_state_catch_up"},
     {.expects = "FROM onemap.vendor v", .answers = {VENDORS}},
     {.expects = "FROM onemap.device d",
@@ -146,7 +146,7 @@ static void test_settings(void **state) {
     fake_postgres_play(&loading->world->loop, one(), good, 1);
     captured_begin(&captured, stderr);
     PLAY(&loading->world->loop, one(),
-         {.expects = "SELECT a.setting, a.advice, a.advice_zh FROM onemap.server_advice(737, 4, 15) a",
+         {.expects = "SELECT a.setting, a.advice, a.advice_zh FROM onemap.server_advice(737, 4, 15, ",
           .answers = {ANSWER("server_advice", 3, "fsync", "it is off", "已关闭", "max_locks_per_transaction",
                              "set it to 192 or more", "请设为 192 以上")}});
     const char *said = captured_end(&captured);
