@@ -1,4 +1,4 @@
-/* server.c: libmicrohttpd in the loop, its connections, and the clock that cuts those whose time is over. It parses;
+/* server.c: libmicrohttpd in the loop, and the clock that cuts those whose time is over. It parses;
  * what a request means is request.c's. Must never block, nor let a client hold a connection without taking part. */
 #include "hub/http/server.h"
 
@@ -17,7 +17,7 @@
 #include "hub/basemap/basemaps.h"
 #include "hub/http/address.h"
 #include "hub/http/attachment.h"
-#include "hub/http/client.h"
+#include "hub/http/connections.h"
 #include "hub/http/identity_memo.h"
 #include "hub/http/login.h"
 #include "hub/http/page.h"
@@ -28,30 +28,15 @@ enum {
     LISTEN_BACKLOG = 1024,
     CONNECTION_MEMORY = 16 * 1024, /* bytes for a request's head and its answer's, and for pieces of a stream */
     TICK_MS = 250,
-    GRACE_MS = 1000,      /* behind a deadline, for the refusal to go out */
-    EVICT_IDLE_MS = 1000, /* idle, or without the rest of a body, for so long, a connection may go to others */
-    SPARE_PART = 16,      /* of all connections this part is kept free: the next must be accepted to be known */
-    WAKES_A_TURN = 64,    /* connections resumed in one turn of the loop: ingest shares it */
-    CROWDED_MAX = 16,     /* connections of one address that are told it has too many; more are closed at once */
+    GRACE_MS = 1000,   /* behind a deadline, for the refusal to go out */
+    WAKES_A_TURN = 64, /* connections resumed in one turn of the loop: ingest shares it */
     NOTICE_MAX = 256,
-};
-
-struct connection {
-    struct server *server;
-    struct MHD_Connection *handle;
-    struct connection *next, *previous; /* its last request ended before, and behind, this one's */
-    struct request *request;            /* NULL between requests */
-    struct in6_addr client;
-    bool crowded;      /* its client has as many as it may: its request is refused */
-    bool ending;       /* it makes room for others */
-    uint64_t since_ms; /* when it was opened, or its last request ended */
 };
 
 struct server {
     struct service service; /* first: the requests know this part only */
     struct MHD_Daemon *daemon;
-    struct connection *connections, *last; /* the first spoke last */
-    size_t ending;                         /* of them that make room */
+    struct connections connections;
     struct request *waking, **waking_end;
     struct pollfd *watched; /* room for all connections */
     struct connection **watched_as;
@@ -124,7 +109,7 @@ static void resume_some(struct server *server, size_t most) {
         MHD_resume_connection(request->connection);
     }
     if (server->waking == NULL) {
-        server->waking_end = &server->waking;
+            server->waking_end = &server->waking;
     }
 }
 
@@ -144,95 +129,11 @@ static struct connection *connection_of(struct MHD_Connection *handle) {
     return MHD_get_connection_info(handle, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-static void cut(struct connection *connection, const char *why, bool hard);
-
-/* Puts it before all others: it is new, or a request of it ended. */
-static void link_first(struct connection *connection) {
-    struct server *server = connection->server;
-    connection->since_ms = uv_now(server->service.loop);
-    connection->previous = NULL;
-    connection->next = server->connections;
-    *(server->connections == NULL ? &server->last : &server->connections->previous) = connection;
-    server->connections = connection;
-}
-
-static void link_out(struct connection *connection) {
-    struct server *server = connection->server;
-    *(connection->previous == NULL ? &server->connections : &connection->previous->next) = connection->next;
-    *(connection->next == NULL ? &server->last : &connection->next->previous) = connection->previous;
-}
-
-/* Whether its answer goes to somebody unknown who has read nothing of it for a while. */
-static bool is_unread(const struct connection *connection) {
-    struct request *request = connection->request;
-    return request != NULL && request->phase == REQUEST_ANSWERED && request->identity == NULL &&
-           request_untaken_ms(request, uv_now(connection->server->service.loop)) >= EVICT_IDLE_MS;
-}
-
-/* Whether it may be closed for others: nothing was promised to it. Its head is half there; or it is idle, or sends a
- * body of somebody unknown, and was for a while; or nobody known reads its answer. Bytes that have come, and are not
- * read yet, would be lost: those wait. */
-static bool gives_way(const struct connection *connection) {
-    const struct request *request = connection->request;
-    uint64_t begun_ms = request == NULL ? connection->since_ms : request->begun_ms; /* 0 in a head */
-    bool promised = request != NULL && request->phase != REQUEST_HEAD &&
-                    (request->phase != REQUEST_BODY || (request->identity != NULL && !request->answer_ready));
-    char byte;
-    if (connection->ending || (request != NULL && request->cut != NULL)) {
-        return false;
-    }
-    return promised ? is_unread(connection)
-                    : uv_now(connection->server->service.loop) - begun_ms >= EVICT_IDLE_MS &&
-                          recv(request_socket(connection->handle), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
-}
-
-/* Closes the one that gave no sign for the longest time, of those that give way: the client's, or (NULL) anybody's. */
-static bool evict_one(struct server *server, const struct in6_addr *client) {
-    struct connection *at = server->last;
-    while (at != NULL && !((client == NULL || IN6_ARE_ADDR_EQUAL(&at->client, client)) && gives_way(at))) {
-        at = at->previous;
-    }
-    if (at != NULL) {
-        at->ending = true;
-        server->ending++;
-        cut(at, at->request == NULL ? "idle" : "room", at->request != NULL);
-        hub_metrics.http_evicted++;
-    }
-    return at != NULL;
-}
-
-/* While none is left but the spare ones, or fewer, and some give way. */
-static void make_room(struct server *server) {
-    size_t all = (size_t)server->service.config->http_connections, most = all - (all + SPARE_PART - 1) / SPARE_PART;
-    while ((size_t)hub_metrics.http_connections - server->ending > most && evict_one(server, NULL)) {
-    }
-}
-
-/* How many connections the client has: those that are served, or those that are refused for their number. */
-static size_t count_of(const struct server *server, const struct in6_addr *client, bool crowded) {
-    size_t count = 0;
-    for (const struct connection *at = server->connections; at != NULL; at = at->next) {
-        count += at->crowded == crowded && !at->ending && IN6_ARE_ADDR_EQUAL(&at->client, client);
-    }
-    return count;
-}
-
-/* Whether the client has as many connections as it may, and none of them gives way. */
-static bool is_crowded(struct server *server, const struct in6_addr *client) {
-    return count_of(server, client, false) >= (size_t)server->service.config->http_address_connections &&
-           !evict_one(server, client);
-}
-
 /* Before a connection is taken. */
 static enum MHD_Result on_accept(void *user, const struct sockaddr *address, socklen_t length) {
     const struct server *server = user;
-    const struct in6_addr client = address_client(address);
     (void)length;
-    if (count_of(server, &client, true) < CROWDED_MAX) {
-        return MHD_YES;
-    }
-    hub_metrics.http_crowded++;
-    return MHD_NO;
+    return connections_too_many(&server->connections, address) ? MHD_NO : MHD_YES;
 }
 
 static void on_connection(void *user, struct MHD_Connection *handle, void **context,
@@ -240,30 +141,12 @@ static void on_connection(void *user, struct MHD_Connection *handle, void **cont
     struct server *server = user;
     struct connection *connection = *context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        connection = calloc(1, sizeof *connection);
-        *context = connection;
-        if (connection == NULL) {
-            return; /* its first request is refused */
-        }
-        const struct sockaddr *peer = MHD_get_connection_info(handle, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-        const struct in6_addr client = address_client(peer);
-        *connection = (struct connection){.server = server,
-                                          .handle = handle,
-                                          .client = client,
-                                          .crowded = !client_is_proxy(server->service.config, peer) &&
-                                                     is_crowded(server, &client)};
-        hub_metrics.http_crowded += connection->crowded;
-        link_first(connection);
-        hub_metrics.http_connections++;
-        make_room(server);
+        *context = connections_add(&server->connections, handle); /* NULL: its first request is refused */
         if (!uv_is_active((uv_handle_t *)&server->tick)) {
             uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS);
         }
     } else if (connection != NULL) {
-        link_out(connection);
-        hub_metrics.http_connections--;
-        server->ending -= connection->ending;
-        free(connection);
+        connections_remove(connection);
         *context = NULL;
     }
 }
@@ -325,9 +208,7 @@ static void on_completed(void *user, struct MHD_Connection *handle, void **conte
         return;
     }
     if (connection != NULL) {
-        connection->request = NULL;
-        link_out(connection);
-        link_first(connection);
+        connections_spoke(connection);
     }
     if (code == MHD_REQUEST_TERMINATED_TIMEOUT_REACHED && request->cut == NULL) {
         hub_metrics.http_slow++;
@@ -355,22 +236,6 @@ __attribute__((format(printf, 2, 0))) static void on_message(void *user, const c
 
 /* ---- the clock ---- */
 
-/* Closes it: libmicrohttpd sees the shut socket, or the request's answer. `hard`: what is unsent is thrown away. */
-static void cut(struct connection *connection, const char *why, bool hard) {
-    int client = request_socket(connection->handle);
-    if (hard) {
-        const struct linger none = {.l_onoff = 1};
-        setsockopt(client, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    }
-    shutdown(client, SHUT_RDWR);
-    if (connection->request != NULL) {
-        if (!connection->ending) { /* those are many, and counted */
-            log_info("http_cut", "path=%s reason=%s", log_quote(connection->request->path), why);
-        }
-        request_cut(connection->request, why);
-    }
-}
-
 /* Its time is over. What asks the database is refused by the pool, and what works elsewhere here. */
 static void deadline_passed(struct connection *connection, uint64_t now) {
     struct request *request = connection->request;
@@ -380,22 +245,22 @@ static void deadline_passed(struct connection *connection, uint64_t now) {
         request_wake(request);
     } else if (now - request->deadline_ms >= GRACE_MS && request->phase != REQUEST_WAITING) {
         hub_metrics.http_late++;
-        cut(connection, "late", true);
+        connection_cut(connection, "late", true);
     }
 }
 
 static void look_at(struct connection *connection, uint64_t now) {
     struct request *request = connection->request;
-    uint64_t patience = (uint64_t)connection->server->service.config->http_timeout_s * 1000 + GRACE_MS;
+    uint64_t patience = (uint64_t)connection->all->config->http_timeout_s * 1000 + GRACE_MS;
     patience = connection->crowded ? GRACE_MS : patience;
     if (request == NULL || request->phase == REQUEST_HEAD) {
         if (now - connection->since_ms >= patience) {
             hub_metrics.http_late++;
-            cut(connection, "late", true);
+            connection_cut(connection, "late", true);
         }
     } else if (request->cut == NULL && request_stalled(request, now)) {
         hub_metrics.http_slow++;
-        cut(connection, "slow", true);
+        connection_cut(connection, "slow", true);
     } else if (request->cut == NULL && request->deadline_ms <= now) {
         deadline_passed(connection, now);
     }
@@ -404,7 +269,7 @@ static void look_at(struct connection *connection, uint64_t now) {
 /* libmicrohttpd does not look at connections that are suspended: which of their clients are gone? */
 static void find_left(struct server *server) {
     size_t count = 0;
-    for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
+    for (struct connection *connection = server->connections.first; connection != NULL; connection = connection->next) {
         struct request *request = connection->request;
         if (request != NULL && request->suspended && !request->waking && request->cut == NULL) {
             server->watched[count] = (struct pollfd){.fd = request_socket(connection->handle), .events = POLLRDHUP};
@@ -416,7 +281,7 @@ static void find_left(struct server *server) {
     }
     for (size_t i = 0; i < count; i++) {
         if (server->watched[i].revents != 0) {
-            cut(server->watched_as[i], "left", true);
+            connection_cut(server->watched_as[i], "left", true);
         }
     }
 }
@@ -425,13 +290,13 @@ static void on_tick(uv_timer_t *timer) {
     struct server *server = timer->data;
     uint64_t now = uv_now(server->service.loop);
     hub_metrics.http_streams = 0;
-    if (server->connections == NULL) {
+    if (server->connections.first == NULL) {
         uv_timer_stop(timer);
         return;
     }
-    make_room(server);
+    connections_make_room(&server->connections);
     find_left(server);
-    for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
+    for (struct connection *connection = server->connections.first; connection != NULL; connection = connection->next) {
         hub_metrics.http_streams += connection->request != NULL && connection->request->delivery != NULL;
         look_at(connection, now);
     }
@@ -555,6 +420,7 @@ struct server *server_open(const struct server_settings *settings) {
     }
     server->service =
         (struct service){.loop = settings->loop, .config = settings->config, .source = settings->source, .wake = wake};
+    server->connections = (struct connections){.config = settings->config, .loop = settings->loop};
     server->waking_end = &server->waking;
     server->route_count = settings->route_count;
     if (!parts_open(server, settings) || !listen_open(server)) {
@@ -591,7 +457,7 @@ int server_port(const struct server *server) {
 
 void server_close(struct server *server, void (*closed)(void *user), void *user) {
     closing_begin(&server->closing, server_free, server, closed, user);
-    for (struct connection *connection = server->connections; connection != NULL; connection = connection->next) {
+    for (struct connection *connection = server->connections.first; connection != NULL; connection = connection->next) {
         if (connection->request != NULL) {
             request_cut(connection->request, "stopping");
         }

@@ -303,27 +303,37 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
 $$;
 COMMENT ON FUNCTION onemap.http_around(public.geometry, float8) IS 'A box that holds all within so many metres of a place';
 
+-- What is now is asked of the table alone: a plan for both now and then reads all cases there have been.
 CREATE OR REPLACE FUNCTION onemap.http_cases_near(place public.geometry, metres float8, device int, seen int[],
     most int, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $$
+DECLARE found onemap.case_record[];
 BEGIN
+    IF moment IS NULL THEN
+        found := ARRAY(
+            SELECT c FROM onemap.case_record c WHERE c.ended_at IS NULL AND c.device_id = device
+            UNION ALL
+            SELECT c FROM onemap.case_record c WHERE c.ended_at IS NULL
+                AND c.geom OPERATOR(public.&&) onemap.http_around(place, metres));
+    ELSE
+        found := ARRAY(
+            SELECT c FROM onemap.case_record_as_of(moment) c WHERE c.ended_at IS NULL AND c.device_id = device
+            UNION ALL
+            SELECT c FROM onemap.case_record_as_of(moment) c WHERE c.ended_at IS NULL
+                AND c.geom OPERATOR(public.&&) onemap.http_around(place, metres));
+    END IF;
     RETURN (
-    WITH found AS (
-        SELECT c.id FROM onemap.case_record_as_of(moment) c WHERE c.device_id = device AND c.ended_at IS NULL
-        UNION
-        SELECT c.id FROM onemap.case_record_as_of(moment) c WHERE c.ended_at IS NULL
-            AND c.geom OPERATOR(public.&&) onemap.http_around(place, metres)
-            AND public.ST_DistanceSphere(c.geom, place) <= metres),
-    nearest AS (
-        SELECT c.*, public.ST_DistanceSphere(c.geom, place) AS distance_m FROM found f
-            JOIN onemap.case_record_as_of(moment) c ON c.id = f.id
-        WHERE onemap.http_sees(seen, c.department_id)
-        ORDER BY (c.device_id = device) DESC NULLS LAST, distance_m, c.id LIMIT most)
+    WITH nearest AS (
+        SELECT DISTINCT ON (coalesce(c.device_id = device, false), x.distance_m, c.id) c.*, x.distance_m,
+            coalesce(c.device_id = device, false) AS of_device
+        FROM unnest(found) c CROSS JOIN LATERAL (SELECT public.ST_DistanceSphere(c.geom, place) AS distance_m) x
+        WHERE (x.distance_m <= metres OR c.device_id = device) AND onemap.http_sees(seen, c.department_id)
+        ORDER BY coalesce(c.device_id = device, false) DESC, x.distance_m, c.id LIMIT most)
     SELECT coalesce(jsonb_agg(jsonb_build_object('case', n.code, 'title', n.title, 'state', n.state, 'state_zh', z.name_zh,
         'category', n.category_code, 'category_zh', k.name_zh, 'department', u.code, 'reported_at', n.reported_at,
         'deadline_at', n.deadline_at, 'lon', public.ST_X(n.geom), 'lat', public.ST_Y(n.geom),
-        'distance_m', round(n.distance_m::numeric), 'of_device', coalesce(n.device_id = device, false))
-        ORDER BY (n.device_id = device) DESC NULLS LAST, n.distance_m, n.id), '[]')
+        'distance_m', round(n.distance_m::numeric), 'of_device', n.of_device)
+        ORDER BY n.of_device DESC, n.distance_m, n.id), '[]')
     FROM nearest n JOIN onemap.case_state z ON z.state = n.state LEFT JOIN onemap.department u ON u.id = n.department_id
         LEFT JOIN onemap.case_category k ON k.version = n.catalogue_version AND k.code = n.category_code);
 END $$;
