@@ -109,7 +109,7 @@ static void resume_some(struct server *server, size_t most) {
         MHD_resume_connection(request->connection);
     }
     if (server->waking == NULL) {
-            server->waking_end = &server->waking;
+        server->waking_end = &server->waking;
     }
 }
 

@@ -53,8 +53,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT 'huge_pages', format('the server has %s of memory in small pages, and this machine %s large ones: reading takes up to '
         'twice as long; set vm.nr_hugepages to %s or more%s, and start the server anew (docs/deploy.md)', m.size, huge_pages,
         m.wanted + 8, CASE WHEN NOT m.tries THEN ', huge_pages to try' ELSE '' END),
-        format('数据库的 %s 内存用的是小页，本机大页 %s 个，查询最多慢一倍。请把 vm.nr_hugepages 设为 %s 以上%s，并重启数据库（见 docs/deploy.md）',
-            m.size, huge_pages, m.wanted + 8, CASE WHEN NOT m.tries THEN '、huge_pages 设为 try' ELSE '' END)
+        format('数据库的 %s 内存用的是小页，本机大页 %s 个，查询最多慢一倍。请把 vm.nr_hugepages 设为 %s 以上%s，'
+            '并重启数据库（见 docs/deploy.md）', m.size, huge_pages, m.wanted + 8,
+            CASE WHEN NOT m.tries THEN '、huge_pages 设为 try' ELSE '' END)
     FROM (SELECT current_setting('shared_memory_size') AS size, onemap.server_number('shared_memory_size_in_huge_pages') AS wanted,
               current_setting('huge_pages') <> 'off' AS tries) m
     WHERE onemap.server_small_pages((pg_size_bytes(m.size) / 1048576)::int, m.wanted, huge_pages, m.tries)
