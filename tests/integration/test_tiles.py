@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import json
 import math
+import os
 import random
 
 import pytest
@@ -13,6 +14,7 @@ from harness.guides import now_ms
 from harness.process import wait_until
 
 LAYERS = ("device", "alarm", "case", "grid", "department", "zone")
+CHANGES = int(os.environ.get("CITYHUB_CHANGES", "50"))
 WEST, SOUTH, SIZE = 114.40, 34.50, 0.10
 
 
@@ -181,10 +183,17 @@ def shake(shared, lorries, rng, steps):
 # ---- what tiles show
 
 def test_every_tile_is_the_database(shared, hub, county):
+    """With CITYHUB_CHANGES=10000 as the product must hold up: the hub is killed every 500 changes, and loses its database in between."""
     rng = random.Random(20261127)
-    for _ in range(2):
+    for turn in range(1, CHANGES // 25 + 1):
         shake(shared, county, rng, 25)
-        check_all(hub, shared.database)
+        if turn % 20 == 10:
+            hub.kill()
+            hub.start()
+        elif turn % 20 == 0:
+            shared.database.query("SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()")
+        if turn <= 2 or turn % 40 == 0:
+            check_all(hub, shared.database)
 
 
 def test_the_same_as_st_asmvt(shared, hub, county):
