@@ -1,4 +1,5 @@
 """A private PostgreSQL 15 cluster, and databases cloned from a template that `cityhub migrate` made."""
+import atexit
 import itertools
 import os
 import pathlib
@@ -92,6 +93,7 @@ class HugePages:
             self.COUNT.write_text(str(before + wanted - self._free()))
             self.added = int(self.COUNT.read_text()) - before
         self.there = self._free() >= wanted
+        atexit.register(self.close)  # whoever failed before its close() has no use for them either
 
     @staticmethod
     def _free():
@@ -100,6 +102,7 @@ class HugePages:
     def close(self):
         if self.added:
             self.COUNT.write_text(str(int(self.COUNT.read_text()) - self.added))
+            self.added = 0
 
     def __str__(self):
         return f"huge pages: {self.wanted}" if self.there else f"no huge pages ({self.wanted} wanted: only root can set them up)"
