@@ -15,7 +15,6 @@
 #include "hub/base/log.h"
 #include "hub/base/metrics.h"
 #include "hub/basemap/basemaps.h"
-#include "hub/http/address.h"
 #include "hub/http/attachment.h"
 #include "hub/http/connections.h"
 #include "hub/http/identity_memo.h"

@@ -180,6 +180,7 @@ COMMENT ON FUNCTION onemap.series_points(int, int, timestamptz, timestamptz, tex
     'Rows of a series, those that fall into one step together: see series_row(); gap_s: how long nothing comes before a row of '
     'nulls says so. Both NULL: there is no row';
 
+-- How it plans goes for all that it calls: they do not set it again, which is work at each call.
 CREATE OR REPLACE FUNCTION onemap.series_json(request jsonb, devices int[]) RETURNS json
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE s record := onemap.series_span(request, cardinality(devices)); series json;
