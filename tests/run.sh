@@ -7,6 +7,7 @@
 #     FUZZ_SECONDS        seconds per decoder that is fuzzed (15), four times that for what gateways read, a quarter for the smaller parsers
 #     INTEGRATION_WORKERS how many files of integration tests run side by side (one a processor); 0 = in this process
 #     CITYHUB_CHANGES     how many random changes the tiles are held against the database after (50)
+#     CITYHUB_LISTENERS   how many clients of the live stream are held against the database (50)
 #     CITYHUB_CMAKE_ARGS  more arguments for cmake
 set -u
 cd "$(dirname "$0")/.." || exit 2

@@ -321,22 +321,24 @@ static void readings_note(struct feed_entry *entry, const struct record *record)
     entry->observed_at_ms = at > entry->observed_at_ms ? at : entry->observed_at_ms;
 }
 
-/* A place comes as a record of its own beside the readings: it says nothing more of the state. */
-static bool says_nothing(const struct feed *feed, const struct device *device, const struct record *record,
-                         int64_t received_at_ms) {
+/* A place comes as a record of its own beside the readings: it says nothing more of the state than where that is, which
+ * goes with what is to be told in this turn anyway. NULL = it says more. */
+static struct feed_entry *state_of_turn(const struct feed *feed, const struct device *device,
+                                        const struct record *record, int64_t received_at_ms) {
     const struct feed_key key = {.id = device->id, .layer = FEED_STATE};
-    const struct feed_entry *known = record->present == 0 ? entry_find(feed, &key) : NULL;
+    struct feed_entry *known = record->present == 0 ? entry_find(feed, &key) : NULL;
     const struct feed_slot *slot = known == NULL ? NULL : feed_slot_of(feed, known);
-    return slot != NULL && slot->position > feed->turn && known->online && known->last_seen_ms >= received_at_ms &&
-           known->observed_at_ms >= record->observed_at_ms && slot->where.department == device->department;
+    bool is = slot != NULL && slot->position > feed->turn && known->online && known->last_seen_ms >= received_at_ms &&
+              known->observed_at_ms >= record->observed_at_ms && slot->where.department == device->department;
+    return is ? known : NULL;
 }
 
 void feed_record(struct feed *feed, struct device *device, const struct record *record, int64_t received_at_ms) {
     if (!feed->kept) {
         return;
     }
-    struct feed_entry *state =
-        says_nothing(feed, device, record, received_at_ms) ? NULL : device_change(feed, FEED_STATE, device);
+    struct feed_entry *state = state_of_turn(feed, device, record, received_at_ms);
+    state = state == NULL ? device_change(feed, FEED_STATE, device) : state;
     if (state != NULL) {
         state->last_seen_ms = received_at_ms > state->last_seen_ms ? received_at_ms : state->last_seen_ms;
         state->online = true;

@@ -1,31 +1,28 @@
 -- What the API and the commands read of cases: lists, one case with its clock and journal, who reported it. JSON in and out.
 -- Nothing here changes a case but by case_do().
 
-CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record, moment timestamptz DEFAULT NULL) RETURNS jsonb
-LANGUAGE plpgsql STABLE AS $$
-DECLARE d record;
-BEGIN
-    IF moment IS NULL THEN
-        SELECT x.code, x.name_zh INTO d FROM onemap.department x WHERE x.id = c.department_id;
-    ELSE
-        SELECT x.code, x.name_zh INTO d FROM onemap.department_as_of(moment) x WHERE x.id = c.department_id;
-    END IF;
-    RETURN (
-        SELECT jsonb_build_object('case', c.code, 'version', c.version, 'state', c.state, 'state_zh', s.name_zh, 'source', c.source,
-            'title', c.title, 'category', c.category_code, 'category_zh', k.name_zh, 'condition', c.condition_number,
-            'department', d.code, 'department_zh', d.name_zh, 'grid_cell', c.grid_cell, 'street', c.street, 'address', c.address,
-            'lon', public.ST_X(c.geom), 'lat', public.ST_Y(c.geom), 'reported_at', c.reported_at, 'deadline_at', c.deadline_at,
-            'stage_deadline_at', CASE WHEN c.ended_at IS NULL THEN c.stage_deadline_at END, 'ended_at', c.ended_at,
-            'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false)
-                ELSE c.deadline_at < coalesce(moment, now()) END,
-            'rework_count', c.rework_count, 'supervision_count', c.supervision_count, 'flags', c.flags,
-            'satisfaction', c.satisfaction)
-        FROM onemap.case_state s
-        LEFT JOIN onemap.case_category k ON k.version = c.catalogue_version AND k.code = c.category_code
-        WHERE s.state = c.state);
-END $$;
+-- Written into the statement that asks, whose rows are then looked up together; so it has no settings of its own.
+CREATE OR REPLACE FUNCTION onemap.case_summary(c onemap.case_record, moment timestamptz DEFAULT NULL) RETURNS TABLE (body jsonb)
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object('case', c.code, 'id', c.id, 'version', c.version, 'state', c.state, 'state_zh', s.name_zh,
+        'source', c.source, 'title', c.title, 'category', c.category_code, 'category_zh', k.name_zh,
+        'condition', c.condition_number, 'department', d.code, 'department_zh', d.name_zh, 'grid_cell', c.grid_cell,
+        'street', c.street, 'address', c.address, 'lon', public.ST_X(c.geom), 'lat', public.ST_Y(c.geom),
+        'reported_at', c.reported_at, 'deadline_at', c.deadline_at,
+        'stage_deadline_at', CASE WHEN c.ended_at IS NULL THEN c.stage_deadline_at END, 'ended_at', c.ended_at,
+        'overdue', CASE WHEN c.clock_started_at IS NULL THEN coalesce(c.remaining_s < 0, false)
+            ELSE c.deadline_at < coalesce(moment, now()) END,
+        'rework_count', c.rework_count, 'supervision_count', c.supervision_count, 'flags', c.flags,
+        'satisfaction', c.satisfaction)
+    FROM onemap.case_state s
+    LEFT JOIN onemap.case_category k ON k.version = c.catalogue_version AND k.code = c.category_code
+    LEFT JOIN LATERAL (SELECT x.code, x.name_zh FROM onemap.department x WHERE moment IS NULL AND x.id = c.department_id
+        UNION ALL SELECT x.code, x.name_zh FROM onemap.department_as_of(moment) x
+        WHERE moment IS NOT NULL AND x.id = c.department_id) d ON true
+    WHERE s.state = c.state
+$$;
 COMMENT ON FUNCTION onemap.case_summary(onemap.case_record, timestamptz) IS
-    'A case as lists show it; moment: as it was judged and its department was called then, NULL: now';
+    'A case as lists show it, one row; moment: as it was judged and its department was called then, NULL: now';
 
 -- A filter that names nothing there is would find nothing, which reads as "all is well".
 CREATE OR REPLACE FUNCTION onemap.case_list_check(filter jsonb) RETURNS void
@@ -93,9 +90,10 @@ BEGIN
         ('suspended', CASE WHEN filter->>'suspended' = 'true' THEN 'r.state = ''suspended''' ELSE 'r.state <> ''suspended''' END),
         ('since', 'r.reported_at >= $4'), ('until', 'r.reported_at < $5'), ('after', 'r.id < ($1->>''after'')::bigint'))
         AS x (field, condition) WHERE filter ? x.field;
-    EXECUTE 'SELECT jsonb_build_object(''cases'', coalesce(jsonb_agg(onemap.case_summary(x) ORDER BY x.id DESC), ''[]''),
+    EXECUTE 'SELECT jsonb_build_object(''cases'', coalesce(jsonb_agg(s.body ORDER BY x.id DESC), ''[]''),
             ''next'', CASE WHEN count(*) = $3 THEN min(x.id) END)
-        FROM (SELECT r.* FROM onemap.case_record r WHERE true' || coalesce(conditions, '') || ' ORDER BY r.id DESC LIMIT $3) x'
+        FROM (SELECT r.id FROM onemap.case_record r WHERE true' || coalesce(conditions, '') || ' ORDER BY r.id DESC LIMIT $3) x
+            JOIN onemap.case_record c ON c.id = x.id CROSS JOIN LATERAL onemap.case_summary(c) s'
         INTO result USING filter, unit, most, onemap.typed_time(filter->>'since'), onemap.typed_time(filter->>'until');
     RETURN result;
 END $$;
@@ -109,7 +107,7 @@ GRANT EXECUTE ON FUNCTION onemap.case_list(jsonb) TO cityhub_api, cityhub_hub, c
 CREATE OR REPLACE FUNCTION onemap.case_show_of(c onemap.case_record, moment timestamptz) RETURNS jsonb
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN onemap.case_summary(c, moment) || jsonb_build_object(
+    RETURN (SELECT s.body FROM onemap.case_summary(c, moment) s) || jsonb_build_object(
         'description', c.description, 'catalogue_version', c.catalogue_version, 'component_code', c.component_code,
         'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)
             FROM onemap.device_as_of(moment) d WHERE d.id = c.device_id),

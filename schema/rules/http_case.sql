@@ -203,20 +203,19 @@ COMMENT ON FUNCTION onemap.http_case_departments(jsonb) IS 'Ids of the departmen
 
 -- ---- lists ----
 
+-- Written into the statement that asks, see case_summary().
 CREATE OR REPLACE FUNCTION onemap.http_case_entry(c onemap.case_record, times bigint, moment timestamptz DEFAULT NULL)
-RETURNS jsonb
-LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    RETURN (
-        SELECT onemap.case_summary(c, moment) || jsonb_build_object('stage', s.stage, 'stage_zh', s.name_zh,
-            'subsystem', c.subsystem, 'device', c.device_id, 'external_code', c.external_code, 'registered_at', c.registered_at,
-            'dispatched_at', c.dispatched_at, 'handled_at', c.handled_at, 'return_count', c.return_count,
-            'extension_count', c.extension_count, 'suspension_count', c.suspension_count)
-            || CASE WHEN times IS NOT NULL THEN jsonb_build_object('times', times) ELSE '{}' END
-        FROM onemap.http_case_stages() s WHERE c.state = ANY (s.states));
-END $$;
+RETURNS TABLE (body jsonb)
+LANGUAGE sql STABLE AS $$
+    SELECT e.body || jsonb_build_object('stage', s.stage, 'stage_zh', s.name_zh,
+        'subsystem', c.subsystem, 'device', c.device_id, 'external_code', c.external_code, 'registered_at', c.registered_at,
+        'dispatched_at', c.dispatched_at, 'handled_at', c.handled_at, 'return_count', c.return_count,
+        'extension_count', c.extension_count, 'suspension_count', c.suspension_count)
+        || CASE WHEN times IS NOT NULL THEN jsonb_build_object('times', times) ELSE '{}' END
+    FROM onemap.case_summary(c, moment) e, onemap.http_case_stages() s WHERE c.state = ANY (s.states)
+$$;
 COMMENT ON FUNCTION onemap.http_case_entry(onemap.case_record, bigint, timestamptz) IS
-    'A case as the route''s lists show it; moment: as it was then, NULL: as it is';
+    'A case as the route''s lists show it, one row; moment: as it was then, NULL: as it is';
 
 CREATE OR REPLACE FUNCTION onemap.http_case_reach(c onemap.case_record, request jsonb) RETURNS int
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -276,26 +275,35 @@ $$;
 COMMENT ON FUNCTION onemap.http_case_past(bigint, int) IS
     'What is said of a case that has gone on to another department: that it has, and when; {} of others';
 
+CREATE OR REPLACE FUNCTION onemap.http_case_page(request jsonb) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '(SELECT r.id, r.times FROM ' || onemap.http_case_rows(request)
+        || ' AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
+            ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN '
+        || CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($6)' ELSE 'onemap.case_record' END
+        || CASE WHEN onemap.http_case_goes_on(request)
+            THEN ' k ON k.id = p.id CROSS JOIN LATERAL (SELECT onemap.http_case_reach(k, $2) AS reach OFFSET 0) w
+                CROSS JOIN LATERAL onemap.http_case_seen(k, w.reach) c CROSS JOIN LATERAL onemap.http_case_past(k.id, w.reach) g (past)'
+            ELSE ' c ON c.id = p.id CROSS JOIN (VALUES (''{}''::jsonb)) g (past)' END
+$$;
+COMMENT ON FUNCTION onemap.http_case_page(jsonb) IS
+    'A page of a list as the FROM of a statement with the parameters of http_case_rows() and $6, the moment or NULL: p, its rows; '
+    'c, each one''s case as far as who asks may see it; g.past, what is said of one that has gone on';
+
 CREATE OR REPLACE FUNCTION onemap.http_cases(request jsonb) RETURNS TABLE (body json)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
-DECLARE source text; result jsonb; figure jsonb;
+DECLARE result jsonb; figure jsonb;
 BEGIN
     PERFORM onemap.http_case_check(request);
-    source := onemap.http_case_rows(request);
     EXECUTE format('SELECT jsonb_build_object(
-            ''cases'', coalesce(jsonb_agg(%s ORDER BY p.id DESC), ''[]''),
+            ''cases'', coalesce(jsonb_agg(e.body || g.past ORDER BY p.id DESC), ''[]''),
             ''next'', CASE WHEN count(*) = ($2->>''limit'')::int THEN min(p.id) END)
-        FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
-              ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN %s c ON c.id = p.id',
-        CASE WHEN onemap.http_case_goes_on(request) THEN 'onemap.http_case_entry(onemap.http_case_seen(c, '
-                'onemap.http_case_reach(c, $2)), p.times) || onemap.http_case_past(c.id, onemap.http_case_reach(c, $2))'
-            WHEN request ? 'at' THEN 'onemap.http_case_entry(c, p.times, $1)' ELSE 'onemap.http_case_entry(c, p.times)' END, source,
-        CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($1)' ELSE 'onemap.case_record' END)
+        FROM %s CROSS JOIN LATERAL onemap.http_case_entry(c, p.times, $6) e', onemap.http_case_page(request))
     INTO result USING onemap.http_case_moment(request), request, onemap.http_case_departments(request),
-        onemap.http_time(request, 'from'), onemap.http_time(request, 'to');
+        onemap.http_time(request, 'from'), onemap.http_time(request, 'to'), onemap.http_at(request);
     IF request ? 'statistic' THEN
         EXECUTE format('SELECT jsonb_build_object(''statistic'', $2->''statistic'', ''value'', coalesce(sum(r.times), 0),
-            ''cases'', count(*), ''as_of'', $1) FROM %s', source)
+            ''cases'', count(*), ''as_of'', $1) FROM %s', onemap.http_case_rows(request))
         INTO figure USING onemap.http_case_moment(request), request, onemap.http_case_departments(request), NULL::timestamptz,
             NULL::timestamptz;
         result := result || jsonb_build_object('figure', figure);
@@ -307,7 +315,8 @@ COMMENT ON FUNCTION onemap.http_cases(jsonb) IS
     'sum of the entries'' "times", and the number of cases';
 GRANT EXECUTE ON FUNCTION onemap.http_cases(jsonb) TO cityhub_api;
 
-CREATE OR REPLACE FUNCTION onemap.http_case_csv_line(c onemap.case_record, times bigint, moment timestamptz) RETURNS text
+CREATE OR REPLACE FUNCTION onemap.http_case_csv_line(c onemap.case_record, times bigint, moment timestamptz)
+RETURNS TABLE (line text)
 LANGUAGE sql STABLE AS $$
     SELECT onemap.http_csv_line(e.e->>'case', e.e->>'state_zh', e.e->>'stage_zh', s.name_zh, e.e->>'category', e.e->>'category_zh',
         e.e->>'department', e.e->>'department_zh', c.title, c.address, c.grid_cell, e.e->>'lon', e.e->>'lat',
@@ -315,11 +324,11 @@ LANGUAGE sql STABLE AS $$
         onemap.county_time(c.deadline_at), onemap.county_time(c.handled_at), onemap.county_time(c.ended_at),
         CASE WHEN (e.e->>'overdue')::boolean THEN '是' ELSE '否' END, c.return_count::text, c.rework_count::text,
         c.supervision_count::text, c.satisfaction, c.external_code, times::text)
-    FROM (SELECT onemap.http_case_entry(c, times, moment)::jsonb OFFSET 0) e (e) -- once a row, not once a cell
+    FROM (SELECT x.body FROM onemap.http_case_entry(c, times, moment) x OFFSET 0) e (e) -- once a row, not once a cell
         JOIN onemap.case_source s ON s.source = c.source
 $$;
 COMMENT ON FUNCTION onemap.http_case_csv_line(onemap.case_record, bigint, timestamptz) IS
-    'A case as a line of CSV, times as the county''s clocks; moment: as it was then, NULL: as it is';
+    'A case as a line of CSV, one row, times as the county''s clocks; moment: as it was then, NULL: as it is';
 
 CREATE OR REPLACE FUNCTION onemap.http_cases_csv(request jsonb) RETURNS TABLE (body text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
@@ -329,12 +338,8 @@ BEGIN
     RETURN QUERY SELECT onemap.http_csv_head(request, '案卷号', '状态', '环节', '来源', '类别代码', '类别', '单位代码', '责任单位',
         '标题', '地址', '网格', '经度', '纬度', '上报时间', '立案时间', '派遣时间', '处置截止', '处置时间', '办结时间', '超期',
         '回退次数', '返工次数', '督办次数', '满意度', '外部编号', '计入次数');
-    RETURN QUERY EXECUTE format('SELECT onemap.http_case_csv_line(%s, p.times, $6)
-        FROM (SELECT r.id, r.times FROM %s AND ($2->>''after'' IS NULL OR r.id < ($2->>''after'')::bigint)
-              ORDER BY r.id DESC LIMIT ($2->>''limit'')::int) p JOIN %s c ON c.id = p.id ORDER BY p.id DESC',
-        CASE WHEN onemap.http_case_goes_on(request) THEN 'onemap.http_case_seen(c, onemap.http_case_reach(c, $2))' ELSE 'c' END,
-        onemap.http_case_rows(request),
-        CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($6)' ELSE 'onemap.case_record' END)
+    RETURN QUERY EXECUTE format('SELECT l.line
+        FROM %s CROSS JOIN LATERAL onemap.http_case_csv_line(c, p.times, $6) l ORDER BY p.id DESC', onemap.http_case_page(asked))
     USING onemap.http_case_moment(request), asked, onemap.http_case_departments(request),
         onemap.http_time(request, 'from'), onemap.http_time(request, 'to'), onemap.http_at(request);
     GET DIAGNOSTICS lines = ROW_COUNT;
@@ -470,7 +475,7 @@ BEGIN
             || jsonb_build_object('attachments', onemap.http_case_attachments(c.id, reach)))::json;
     ELSE
         RETURN QUERY SELECT (onemap.case_show_of(c, moment)
-            || onemap.http_case_entry(c, NULL, moment) || jsonb_build_object(
+            || (SELECT e.body FROM onemap.http_case_entry(c, NULL, moment) e) || jsonb_build_object(
             'can', CASE WHEN moment IS NULL THEN onemap.http_case_can(c, request) ELSE '{}' END,
             'attachments', onemap.http_case_attachments(c.id, least(reach, c.event_count + 1)),
             'device', (SELECT jsonb_build_object('id', d.id, 'subsystem', d.subsystem, 'vendor', d.vendor, 'code', d.code)

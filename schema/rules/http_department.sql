@@ -35,7 +35,7 @@ BEGIN
             THEN jsonb_build_object('change', p.id, 'case', p.case_code, 'left', true)
             ELSE jsonb_build_object('change', p.id, 'case', p.case_code, 'left', false, 'seq', p.seq, 'at', p.at, 'action',
                 p.action,
-                'state', p.to_state, 'reason', p.reason, 'now', onemap.http_case_entry(c, NULL)) END ORDER BY p.id), '[]'),
+                'state', p.to_state, 'reason', p.reason, 'now', n.body) END ORDER BY p.id), '[]'),
         'next', coalesce(max(p.id), (request->>'after')::bigint))
     FROM (SELECT k.id, e.case_id, e.case_code, e.seq, e.at, e.action, e.to_state, e.reason, k.left_it OR NOT EXISTS (
               SELECT FROM onemap.case_record r JOIN onemap.department d ON d.id = r.department_id
@@ -43,7 +43,7 @@ BEGIN
           FROM onemap.department_change k JOIN onemap.case_event e ON e.id = k.event_id
           WHERE CASE WHEN mine IS NULL THEN NOT k.left_it ELSE k.department = ANY (mine) END
               AND k.id > (request->>'after')::bigint ORDER BY k.id LIMIT (request->>'limit')::int) p
-        JOIN onemap.case_record c ON c.id = p.case_id;
+        JOIN onemap.case_record c ON c.id = p.case_id LEFT JOIN LATERAL onemap.http_case_entry(c, NULL) n ON NOT p.gone;
 END $$;
 COMMENT ON FUNCTION onemap.http_department_changes(jsonb) IS
     'GET /api/v1/department/cases: {changes, next}: steps of the cases of the department that asks (of all, for who sees all), '

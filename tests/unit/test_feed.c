@@ -212,6 +212,29 @@ static void test_moving(void **state) {
     leave(&outside);
 }
 
+/* A message of a vehicle has readings and a place, which come as two records: the state is where the place is. */
+static void test_readings_and_place(void **state) {
+    struct world *world = *state;
+    struct device *truck = device_of(world->trucks, 8, 0);
+    struct listener inside;
+    listen_as(world, &inside, "state", "114,34,115,35", NULL, NULL);
+    take(&inside);
+    commit(world, truck, 1, 1, 5);
+    move(world, truck, 1, 119, 34.5);
+    turn(world);
+    take(&inside);
+    commit(world, truck, 2, 1, 6);
+    move(world, truck, 2, 114.5, 34.5);
+    turn(world);
+    shows(take(&inside), "{\"id\":8,\"subsystem\":");
+    shows(inside.read.data, ":6}");
+    commit(world, truck, 3, 1, 7);
+    move(world, truck, 3, 116, 34.5);
+    turn(world);
+    shows(take(&inside), "event: state\ndata: [{\"id\":8,\"left\":true}]\n");
+    leave(&inside);
+}
+
 /* What a box's list of devices, alarms or cases may have had, and has no more. */
 static void test_out_of_the_box(void **state) {
     struct world *world = *state;
@@ -551,14 +574,23 @@ static void test_snapshot_position(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_positions), cmocka_unit_test(test_filters_read),
-        FEED_TEST(test_state_event),      FEED_TEST(test_numbers),
-        FEED_TEST(test_silent),           FEED_TEST(test_moving),
-        FEED_TEST(test_moved_while_away), FEED_TEST(test_rights),
-        FEED_TEST(test_department_left),  FEED_TEST(test_resume),
-        FEED_TEST(test_resync),           FEED_TEST(test_tiles),
-        FEED_TEST(test_linger),           FEED_TEST(test_snapshot_position),
-        FEED_TEST(test_out_of_the_box),   FEED_TEST(test_handed_over),
+        cmocka_unit_test(test_positions),
+        cmocka_unit_test(test_filters_read),
+        FEED_TEST(test_state_event),
+        FEED_TEST(test_numbers),
+        FEED_TEST(test_silent),
+        FEED_TEST(test_moving),
+        FEED_TEST(test_readings_and_place),
+        FEED_TEST(test_moved_while_away),
+        FEED_TEST(test_rights),
+        FEED_TEST(test_department_left),
+        FEED_TEST(test_resume),
+        FEED_TEST(test_resync),
+        FEED_TEST(test_tiles),
+        FEED_TEST(test_linger),
+        FEED_TEST(test_snapshot_position),
+        FEED_TEST(test_out_of_the_box),
+        FEED_TEST(test_handed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
