@@ -26,8 +26,16 @@ struct feed *feed_new(uint64_t epoch) {
 
 /* ---- lists ---- */
 
+static void before_forget(struct feed_list *list, struct feed_entry *entry) {
+    if (entry->before != FEED_NOWHERE) {
+        list->slots[entry->before].entry = NULL;
+        entry->before = FEED_NOWHERE;
+    }
+}
+
 static void entry_drop(struct feed *feed, struct feed_entry *entry) {
     struct feed_list *list = &feed->lists[entry->key.layer];
+    before_forget(list, entry);
     list->slots[entry->slot].entry = NULL;
     list->count--;
     list->bytes -= entry->text_length;
@@ -53,22 +61,28 @@ static void list_clear(struct feed *feed, enum feed_layer layer) {
 
 static void list_bound(struct feed *feed, struct feed_list *list) {
     while (list->count > FEED_THINGS_MAX || list->bytes > FEED_TEXT_BYTES_MAX) {
-        const struct feed_slot *oldest = &list->slots[list->first++];
-        if (oldest->entry != NULL) {
-            list->floor = oldest->position;
-            entry_drop(feed, oldest->entry);
+        size_t place = list->first++;
+        struct feed_entry *entry = list->slots[place].entry;
+        if (entry != NULL && entry->before == place) {
+            before_forget(list, entry);
+        } else if (entry != NULL) {
+            list->floor = list->slots[place].position;
+            entry_drop(feed, entry);
         }
     }
 }
 
-/* Puts the things in use side by side at the beginning. */
-static void list_close_up(struct feed_list *list) {
+/* Puts what is in use side by side at the beginning. */
+static void list_close_up(struct feed_list *list, uint64_t turn) {
     size_t end = 0;
     for (size_t i = list->first; i < list->end; i++) {
-        if (list->slots[i].entry != NULL) {
+        struct feed_entry *entry = list->slots[i].entry;
+        if (entry != NULL && entry->before == i && list->slots[entry->slot].position <= turn) {
+            before_forget(list, entry); /* of an earlier turn */
+        } else if (entry != NULL) {
             list->slots[end] = list->slots[i];
             list->cells[end] = list->cells[i];
-            list->slots[end].entry->slot = end;
+            *(entry->before == i ? &entry->before : &entry->slot) = end;
             end++;
         }
     }
@@ -88,14 +102,12 @@ static bool list_grow(struct feed_list *list) {
 
 /* Room for one more at the end; false = out of memory. At least half of it is free when all has been moved: a change
  * costs the same however many there are. */
-static bool list_reserve(struct feed_list *list) {
-    if (list->end == list->room) {
-        if (list->count >= list->room / 2 && !list_grow(list)) {
-            return false;
-        }
-        list_close_up(list);
+static bool list_reserve(struct feed_list *list, uint64_t turn) {
+    if (list->end < list->room) {
+        return true;
     }
-    return true;
+    list_close_up(list, turn);
+    return list->end < (list->room + 1) / 2 || list_grow(list);
 }
 
 void feed_free(struct feed *feed) {
@@ -166,7 +178,7 @@ size_t feed_behind(const struct feed_list *list, uint64_t position) {
 static bool is_still(const struct feed_slot *slot) {
     const struct feed_entry *entry = slot->entry;
     return slot->where.placed && slot->left == 0 &&
-           (entry == NULL || (!entry->moves && !(entry->was_anywhere && entry->placed_at_ms != 0)));
+           (entry == NULL || (!entry->moves && !(entry->was.anywhere && entry->placed_at_ms != 0)));
 }
 
 static void list_place(struct feed_list *list, uint64_t behind) {
@@ -207,12 +219,13 @@ static void entry_again(struct feed *feed, struct feed_entry *entry) {
     const struct feed_where where = slot->where;
     hub_metrics.stream_coalesced += slot->position > feed->turn;
     if (slot->position <= feed->turn) {
-        entry->was_anywhere = false;
-        entry->was_placed = where.placed;
-        entry->was_lon = where.lon;
-        entry->was_lat = where.lat;
+        before_forget(&feed->lists[entry->key.layer], entry);
+        entry->before = entry->slot;
+        entry->before_was = entry->was;
+        entry->was = (struct feed_was){.placed = where.placed, .lon = where.lon, .lat = where.lat};
+    } else {
+        slot->entry = NULL;
     }
-    slot->entry = NULL;
     entry_append(feed, entry, &where);
 }
 
@@ -223,7 +236,8 @@ static struct feed_entry *entry_new(struct feed *feed, const struct feed_key *ke
     }
     entry->key = *key;
     entry->reading_count = readings;
-    entry->was_anywhere = true;
+    entry->was.anywhere = true;
+    entry->before = FEED_NOWHERE;
     HASH_ADD(hh, feed->index, key, sizeof *key, entry);
     if (entry->hh.tbl == NULL) {
         free(entry);
@@ -238,7 +252,7 @@ static struct feed_entry *entry_new(struct feed *feed, const struct feed_key *ke
  * layer is lost. */
 static struct feed_entry *entry_change(struct feed *feed, const struct feed_key *key, size_t readings) {
     struct feed_entry *entry = NULL;
-    if (list_reserve(&feed->lists[key->layer])) {
+    if (list_reserve(&feed->lists[key->layer], feed->turn)) {
         entry = entry_find(feed, key);
         if (entry != NULL) {
             entry_again(feed, entry);

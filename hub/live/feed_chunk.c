@@ -149,7 +149,7 @@ static void put_made(struct feed *feed, struct buffer *out, const struct feed_sl
     if (entry->key.layer == FEED_STATE) {
         put_state(out, entry);
     } else {
-        put_position(out, entry, &slot->where);
+        put_position(out, entry, &feed_slot_of(feed, entry)->where);
     }
     size_t length = out->length - before;
     if (!out->failed && feed->made.length + length <= FEED_MADE_BYTES_MAX) {
@@ -193,6 +193,18 @@ struct walk {
     } next[FEED_LAYERS];
 };
 
+/* A `before` of an earlier turn is told of by its last change, one that went to another department by that and by its
+ * end. */
+static enum feed_match walk_match(const struct walk *walk, enum feed_layer layer, const struct feed_slot *slot) {
+    const struct feed_entry *entry = slot->entry;
+    const struct feed_slot *last = entry == NULL ? NULL : feed_slot_of(walk->feed, entry);
+    if (entry == NULL ||
+        (slot != last && (last->position <= walk->feed->turn || last->where.department != slot->where.department))) {
+        return FEED_NOTHING;
+    }
+    return feed_filter_match(walk->filter, layer, slot, slot == last ? &entry->was : &entry->before_was, walk->behind);
+}
+
 /* The layer's next one, from the place on. */
 static void walk_seek(struct walk *walk, enum feed_layer layer, size_t place) {
     const struct feed_list *list = &walk->feed->lists[layer];
@@ -203,8 +215,7 @@ static void walk_seek(struct walk *walk, enum feed_layer layer, size_t place) {
             continue;
         }
         const struct feed_slot *slot = &list->slots[i];
-        enum feed_match match =
-            slot->entry == NULL ? FEED_NOTHING : feed_filter_match(walk->filter, layer, slot, walk->behind);
+        enum feed_match match = walk_match(walk, layer, slot);
         if (match != FEED_NOTHING) {
             walk->next[layer].slot = slot;
             walk->next[layer].match = match;

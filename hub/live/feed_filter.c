@@ -183,17 +183,17 @@ struct feed_area feed_filter_area(const struct feed_filter *filter) {
 /* What moves is told to whoever may have seen it within: its last place, and that its state is none of those any more.
  * An alarm moves with its device and says nothing of it, so that nobody knows who has read it within. */
 static enum feed_match match_outside(const struct feed_filter *filter, enum feed_layer layer,
-                                     const struct feed_entry *entry, bool behind) {
+                                     const struct feed_entry *entry, const struct feed_was *was, bool behind) {
     if (layer == FEED_ALARM || layer == FEED_CASE) {
         return FEED_LEFT;
     }
-    bool seen = entry->placed_at_ms != 0 &&
-                (behind || entry->was_anywhere || is_inside(filter, entry->was_placed, entry->was_lon, entry->was_lat));
+    bool seen =
+        entry->placed_at_ms != 0 && (behind || was->anywhere || is_inside(filter, was->placed, was->lon, was->lat));
     return !seen ? FEED_NOTHING : layer == FEED_STATE ? FEED_LEFT : FEED_CHANGED;
 }
 
 enum feed_match feed_filter_match(const struct feed_filter *filter, enum feed_layer layer, const struct feed_slot *slot,
-                                  bool behind) {
+                                  const struct feed_was *was, bool behind) {
     const struct feed_where *where = &slot->where;
     if (slot->left != 0) {
         return sees(filter, slot->left) && !sees(filter, where->department) ? FEED_LEFT : FEED_NOTHING;
@@ -209,5 +209,5 @@ enum feed_match feed_filter_match(const struct feed_filter *filter, enum feed_la
     if (!filter->boxed || is_everywhere(layer) || is_inside(filter, where->placed, where->lon, where->lat)) {
         return FEED_CHANGED;
     }
-    return match_outside(filter, layer, slot->entry, behind);
+    return match_outside(filter, layer, slot->entry, was, behind);
 }

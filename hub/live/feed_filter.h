@@ -11,6 +11,7 @@
 #include "hub/live/point.h"
 
 struct feed_slot;
+struct feed_was;
 
 struct feed_filter {
     unsigned layers;     /* a bit each of enum feed_layer */
@@ -54,9 +55,9 @@ enum feed_match {
     FEED_CHANGED,
     FEED_LEFT, /* that it is none of its things, or none any more */
 };
-/* `behind`: the client was not told of the turn before the last, so that it is not known where it last saw a thing
- * that moves: then it is told wherever that is. */
+/* `was`: where it was when the turn before began. `behind`: the client was not told of the turn before the last, so
+ * that it is not known where it last saw a thing that moves: then it is told wherever that is. */
 enum feed_match feed_filter_match(const struct feed_filter *filter, enum feed_layer layer, const struct feed_slot *slot,
-                                  bool behind);
+                                  const struct feed_was *was, bool behind);
 
 #endif

@@ -6,6 +6,8 @@
 #include "hub/live/feed.h"
 #include "hub/live/tiles.h"
 
+#define FEED_NOWHERE SIZE_MAX
+
 struct feed_key {
     int64_t id;
     int32_t layer;
@@ -17,14 +19,21 @@ struct feed_reading {
     int64_t at_ms; /* 0 = none */
 };
 
+/* Where a thing was before. */
+struct feed_was {
+    bool placed;
+    bool anywhere; /* it had not changed before: who listens has read where it was */
+    double lon, lat;
+};
+
+/* `before`: its change that the running turn tells of, when it has changed again since the turn began: who comes to it
+ * is told of it all the same, as it is then. Else what changes faster than clients are told would never be. */
 struct feed_entry {
     UT_hash_handle hh;
     struct feed_key key;
-    size_t slot;       /* its place in its layer's list */
-    bool was_placed;   /* where it was when the last turn began, see feed_turn */
-    bool was_anywhere; /* it had not changed before: who listens has read where it was */
-    bool moves;        /* it has been in several cells */
-    double was_lon, was_lat;
+    size_t slot, before;             /* its places in its layer's list; before: FEED_NOWHERE = none */
+    struct feed_was was, before_was; /* where it was when the turn of each of them began */
+    bool moves;                      /* it has been in several cells */
     /* a state or a place */
     const struct device *device;
     int64_t observed_at_ms, last_seen_ms, placed_at_ms;
@@ -43,7 +52,7 @@ struct feed_entry {
 /* A change. What a filter looks at lies together: each turn all that changed is gone through for each filter. */
 struct feed_slot {
     uint64_t position;
-    struct feed_entry *entry; /* NULL = it has changed again since, or is forgotten */
+    struct feed_entry *entry; /* NULL = it has changed again since and is no `before`, or is forgotten */
     struct feed_where where;
     int32_t left; /* the key's */
 };

@@ -278,6 +278,71 @@ static void test_out_of_the_box(void **state) {
     leave(&all);
 }
 
+/* More than a piece of what each of them listens to. */
+static void commit_many(struct world *world, int at_s) {
+    enum { MANY = 200 };
+    for (int id = 100; id < 100 + MANY; id++) {
+        char code[16];
+        size_t length = (size_t)snprintf(code, sizeof code, "D-%d", id);
+        struct device *device = vendor_device(world->dust, code, length);
+        if (device == NULL) {
+            device = device_of(world->dust, id, 1);
+            device->placed = true;
+            device->lon = 114.5;
+            device->lat = 34.5;
+        }
+        commit(world, device, at_s, 1, 0.5);
+    }
+}
+
+/* What changes again before a client comes to it is told in its turn all the same, as it is then. */
+static void test_changes_all_the_time(void **state) {
+    struct world *world = *state;
+    struct device *fast = device_of(world->dust, 1, 1), *truck = device_of(world->trucks, 8, 1);
+    struct listener all, inside, us;
+    listen_as(world, &all, "state", NULL, NULL, NULL);
+    listen_as(world, &inside, "state,position", "114,34,115,35", NULL, NULL);
+    listen_as(world, &us, "state", NULL, "1", NULL);
+    take(&all);
+    take(&inside);
+    take(&us);
+    move(world, truck, 1, 114.5, 34.5);
+    for (int i = 1; i < 20; i++) { /* more than there is room for at first */
+        commit_many(world, i);
+        commit(world, fast, i, 1, i);
+        turn(world);
+        commit(world, fast, i, 1, i + 1000);
+        commit(world, fast, i, 1, i + 2000);
+        char told[16];
+        snprintf(told, sizeof told, ":%d}", i + 2000);
+        shows(take(&all), told);
+        hides(strstr(all.read.data, told) + 1, told);
+    }
+    take(&us);
+    shows(take(&inside), "\"lon\":114.5000000");
+    commit_many(world, 21);
+    move(world, truck, 21, 116, 34.5);
+    turn(world);
+    move(world, truck, 22, 117, 34.5); /* it had left before this */
+    shows(take(&inside), "{\"id\":8,\"left\":true}");
+    shows(inside.read.data, "\"lon\":117.0000000");
+    turn(world);
+    assert_string_equal(take(&inside), "");
+    take(&us);
+    commit_many(world, 23);
+    commit(world, fast, 23, 1, 1);
+    turn(world);
+    fast->department = 2;
+    commit(world, fast, 24, 1, 777);
+    hides(take(&us), "777"); /* it is another's by now */
+    turn(world);
+    shows(take(&us), "{\"id\":1,\"left\":true}");
+    hides(us.read.data, "777");
+    leave(&all);
+    leave(&inside);
+    leave(&us);
+}
+
 /* Who was not told of a turn is told wherever a thing is that may have been seen within. */
 static void test_moved_while_away(void **state) {
     struct world *world = *state;
@@ -581,6 +646,7 @@ int main(void) {
         FEED_TEST(test_silent),
         FEED_TEST(test_moving),
         FEED_TEST(test_readings_and_place),
+        FEED_TEST(test_changes_all_the_time),
         FEED_TEST(test_moved_while_away),
         FEED_TEST(test_rights),
         FEED_TEST(test_department_left),
