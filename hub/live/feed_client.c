@@ -10,7 +10,7 @@
 #include "hub/live/feed_chunk.h"
 #include "hub/live/feed_internal.h"
 
-enum { SHARED_CHUNKS = 64, NOTE_BYTES = 256 };
+enum { SHARED_CHUNKS = 64, NOTE_BYTES = 256, SLICE_MS = 5, SLICE_LEAST = 2 };
 
 struct feed_channel {
     struct feed_channel *next;
@@ -42,6 +42,8 @@ struct feed_client {
 struct feed_clients {
     struct feed *feed;
     struct feed_client *first;
+    struct feed_client *coming; /* the next one to be woken in this turn; NULL = all are */
+    size_t slice;               /* how many at a time */
     struct feed_channel *channels;
     size_t count, most;
     size_t shared_bytes;
@@ -212,6 +214,7 @@ struct feed_client *feed_client_add(struct feed_clients *clients, struct feed_fi
 void feed_client_remove(struct feed_client *client, uint64_t now_ms) {
     struct feed_clients *clients = client->clients;
     *(client->previous == NULL ? &clients->first : &client->previous->next) = client->next;
+    clients->coming = clients->coming == client ? client->next : clients->coming;
     if (client->next != NULL) {
         client->next->previous = client->previous;
     }
@@ -337,31 +340,44 @@ ssize_t feed_client_pull(struct feed_client *client, char *room, size_t size, ui
 
 /* ---- turns ---- */
 
-static bool is_due(const struct feed_clients *clients, uint64_t now_ms) {
-    uint64_t rest_ms = clients->sent * 1000 / clients->bytes_s;
-    return now_ms - clients->turn_ms >= (rest_ms < FEED_TURN_MS_MAX ? rest_ms : FEED_TURN_MS_MAX);
+/* How long the running turn lasts, by what was sent in it up to now. */
+static uint64_t turn_length_ms(const struct feed_clients *clients) {
+    uint64_t length_ms = clients->sent * 1000 / clients->bytes_s;
+    length_ms = length_ms < FEED_TURN_MS_MAX ? length_ms : FEED_TURN_MS_MAX;
+    return length_ms > FEED_TURN_MS ? length_ms : FEED_TURN_MS;
 }
 
-void feed_clients_turn(struct feed_clients *clients, uint64_t now_ms) {
-    struct feed *feed = clients->feed;
-    if (!is_due(clients, now_ms)) {
-        return;
-    }
+/* What is made and sent at a time is what those that report wait for: all have been woken when two thirds of a turn as long
+ * as the one before is over. */
+static void turn_begin(struct feed_clients *clients, uint64_t now_ms) {
+    clients->slice = SLICE_LEAST + clients->count * SLICE_MS * 3 / 2 / turn_length_ms(clients);
+    clients->coming = clients->first;
     clients->turn_ms = now_ms;
     clients->sent = 0;
-    feed_turn(feed);
-    if (clients->count == 0) {
-        if (feed_kept(feed) && now_ms - clients->left_ms >= FEED_LINGER_MS) {
-            feed_stop(feed);
-        }
-        return;
+    feed_turn(clients->feed);
+    if (clients->count == 0 && feed_kept(clients->feed) && now_ms - clients->left_ms >= FEED_LINGER_MS) {
+        feed_stop(clients->feed);
     }
-    /* Only whoever is to be sent something is woken: waking costs more than looking. */
-    for (struct feed_client *client = clients->first; client != NULL; client = client->next) {
+}
+
+/* Only whoever is to be sent something is woken: waking costs more than looking. */
+static void slice_wake(struct feed_clients *clients, uint64_t now_ms) {
+    for (size_t i = 0; i < clients->slice && clients->coming != NULL; i++) {
+        struct feed_client *client = clients->coming;
         bool failed = false;
+        clients->coming = client->next;
         if (client->waiting && (next_piece(client, now_ms, &failed) || failed)) {
             client->waiting = false;
             client->wake(client->user);
         }
     }
+}
+
+uint64_t feed_clients_turn(struct feed_clients *clients, uint64_t now_ms) {
+    if (clients->coming == NULL && now_ms - clients->turn_ms >= turn_length_ms(clients)) {
+        turn_begin(clients, now_ms);
+    }
+    slice_wake(clients, now_ms);
+    uint64_t due_ms = clients->turn_ms + turn_length_ms(clients);
+    return clients->coming != NULL ? SLICE_MS : due_ms > now_ms ? due_ms - now_ms : 1;
 }

@@ -43,8 +43,9 @@ void feed_client_remove(struct feed_client *client, uint64_t now_ms);
 /* Up to `size` bytes of what the client is to be sent; 0 = nothing now; -1 = memory is out: end it. */
 ssize_t feed_client_pull(struct feed_client *client, char *room, size_t size, uint64_t now_ms);
 
-/* Every FEED_TURN_MS while feed_clients_active: a turn, if one is due. */
-void feed_clients_turn(struct feed_clients *clients, uint64_t now_ms);
+/* While feed_clients_active: begins a turn, if one is due, and wakes the next few clients of the running one. Returns
+ * in how many milliseconds it is to be called again. */
+uint64_t feed_clients_turn(struct feed_clients *clients, uint64_t now_ms);
 /* Somebody listens, or did a short time ago. */
 bool feed_clients_active(const struct feed_clients *clients);
 

@@ -30,9 +30,9 @@ static void on_started(void *user) {
 
 static void on_turn(uv_timer_t *timer) {
     struct feed_service *service = timer->data;
-    feed_clients_turn(service->clients, uv_now(service->loop));
-    if (!feed_clients_active(service->clients)) {
-        uv_timer_stop(timer);
+    uint64_t wait_ms = feed_clients_turn(service->clients, uv_now(service->loop));
+    if (feed_clients_active(service->clients)) {
+        uv_timer_start(timer, on_turn, wait_ms, 0);
     }
 }
 
@@ -77,7 +77,7 @@ struct feed_client *feed_service_add(struct feed_service *service, struct feed_f
     if (client != NULL) {
         feed_source_begin(service->world->feed, snapshot, snapshot_length, now);
         if (!uv_is_active((uv_handle_t *)&service->timer)) {
-            uv_timer_start(&service->timer, on_turn, FEED_TURN_MS, FEED_TURN_MS);
+            uv_timer_start(&service->timer, on_turn, FEED_TURN_MS, 0);
         }
     }
     return client;

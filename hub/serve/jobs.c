@@ -23,6 +23,7 @@ enum {
     TICK_MS = 100,
     SLOW_TIMEOUT_S = 1800,
     STATES_AT_ONCE = 5000,
+    STATES_REST_PERCENT = 100, /* of a flood of devices those that report have the other half */
     GAUGES_S = 2,
     GAUGES_REST_PERCENT = 4900,
     PACK_REST_PERCENT = 20,
@@ -411,7 +412,8 @@ static void jobs_list(struct jobs *jobs) {
     job_add(&jobs->quick, &(struct job){.name = "device_state",
                                         .build = build_states,
                                         .ended = end_states,
-                                        .interval_s = config->jobs_device_state_s});
+                                        .interval_s = config->jobs_device_state_s,
+                                        .rest_percent = STATES_REST_PERCENT});
     job_add(&jobs->quick, &(struct job){.name = "feed",
                                         .build = build_feed,
                                         .result = take_feed,
