@@ -16,7 +16,7 @@ import time
 import requests
 
 PROCESSES = 2
-LISTS = {"state": ("devices", "devices", {"readings": "true"}), "alarm": ("alarms", "alarms", {"open": "true"}), "case": ("cases", "cases", {"is": "open"})}
+LISTS = {"state": ("devices", {"readings": "true"}), "alarm": ("alarms", {"open": "true"}), "case": ("cases", {"is": "open"})}
 NAMES = {"bbox": "box", "subsystem": "subsystem"}  # of a stream's filters in a list
 
 
@@ -65,7 +65,8 @@ class _Listener:
         headers = {"Host": "localhost", **self.headers, **({"Last-Event-ID": self.last_event_id} if self.last_event_id else {})}
         self.data, self.answered = b"", False
         self.socket = socket.create_connection(("127.0.0.1", self.port), 2)
-        self.socket.sendall(f"GET /api/v1/stream?{query} HTTP/1.0\r\n{''.join(f'{name}: {value}' + chr(13) + chr(10) for name, value in headers.items())}\r\n".encode())
+        lines = [f"GET /api/v1/stream?{query} HTTP/1.0", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+        self.socket.sendall("\r\n".join(lines).encode())
         self.socket.setblocking(False)
 
     def close(self, due):
@@ -186,10 +187,10 @@ class _Group:
         narrowed = {NAMES[name]: value for name, value in self.filters[number][1].items() if name in NAMES}
         lists = {}
         for layer in self.filters[number][1].get("layer", "state,alarm,case").split(","):
-            path, name, parameters = LISTS[layer]
-            answer = self.ask(number, path, limit=1000, **parameters, **narrowed)
+            name, parameters = LISTS[layer]
+            answer = self.ask(number, name, limit=1000, **parameters, **narrowed)
             answer.raise_for_status()
-            assert not answer.json().get("next"), f"{path} has more than a page"
+            assert not answer.json().get("next"), f"{name} has more than a page"
             lists[layer] = dict(_of_list(layer, thing) for thing in answer.json()[name])
         return lists
 

@@ -138,7 +138,9 @@ static inline void leave(struct listener *listener) {
 
 static inline void turn(struct world *world) {
     world->now += FEED_TURN_MS;
-    feed_clients_turn(world->clients, world->now);
+    for (int i = 0; i < MOST; i++) { /* until all of them have been woken */
+        feed_clients_turn(world->clients, world->now);
+    }
 }
 
 static inline void shows(const char *text, const char *part) {

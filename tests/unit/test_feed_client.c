@@ -200,6 +200,51 @@ static void test_full(void **state) {
     leave(&listeners[2]);
 }
 
+static size_t woken_of(const struct listener *listeners, size_t count) {
+    size_t woken = 0;
+    for (size_t i = 0; i < count; i++) {
+        woken += (size_t)listeners[i].woken;
+        assert_true(listeners[i].woken <= 1);
+    }
+    return woken;
+}
+
+/* Many are woken a few at a time, the newest first, each once, before the turn is over. Who would be the next may
+ * leave. */
+static void test_woken_in_slices(void **state) {
+    enum { MANY = 300, AT_ONCE = 20 };
+    static struct listener listeners[MANY];
+    struct world *world = *state;
+    struct feed_clients *few = world->clients;
+    world->clients = feed_clients_new(world->feed, MANY, (uint64_t)BYTES_S * 100, on_started, world);
+    assert_non_null(world->clients);
+    for (int i = 0; i < MANY; i++) {
+        listen_as(world, &listeners[i], "state", NULL, NULL, NULL);
+        take(&listeners[i]);
+    }
+    commit(world, device_of(world->dust, 1, 0), 1, 1, 7);
+    const uint64_t began = world->now += FEED_TURN_MS;
+    world->now += feed_clients_turn(world->clients, world->now);
+    size_t woken = woken_of(listeners, MANY), left = MANY - 1 - woken;
+    assert_true(woken > 0 && woken <= AT_ONCE && listeners[left].woken == 0 && listeners[left + 1].woken == 1);
+    leave(&listeners[left]);
+    while (woken < MANY - 1) {
+        world->now += feed_clients_turn(world->clients, world->now);
+        size_t more = woken_of(listeners, MANY) - woken;
+        assert_true(more > 0 && more <= AT_ONCE);
+        woken += more;
+    }
+    assert_true(world->now >= began + FEED_TURN_MS / 2 && world->now <= began + FEED_TURN_MS);
+    for (size_t i = 0; i < MANY; i++) {
+        if (i != left) {
+            shows(take(&listeners[i]), ":7}");
+            leave(&listeners[i]);
+        }
+    }
+    feed_clients_free(world->clients);
+    world->clients = few;
+}
+
 /* Alarms, cases and cells are bounded: the oldest go, and whoever lacks them is told. */
 static void test_texts_bounded(void **state) {
     struct world *world = *state;
@@ -318,8 +363,9 @@ static void test_source(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FEED_TEST(test_shared),    FEED_TEST(test_slow), FEED_TEST(test_paced),         FEED_TEST(test_boxes),
-        FEED_TEST(test_heartbeat), FEED_TEST(test_full), FEED_TEST(test_texts_bounded), FEED_TEST(test_source),
+        FEED_TEST(test_shared),          FEED_TEST(test_slow),          FEED_TEST(test_paced),
+        FEED_TEST(test_boxes),           FEED_TEST(test_heartbeat),     FEED_TEST(test_full),
+        FEED_TEST(test_woken_in_slices), FEED_TEST(test_texts_bounded), FEED_TEST(test_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
