@@ -347,8 +347,8 @@ static uint64_t turn_length_ms(const struct feed_clients *clients) {
     return length_ms > FEED_TURN_MS ? length_ms : FEED_TURN_MS;
 }
 
-/* What is made and sent at a time is what those that report wait for: all have been woken when two thirds of a turn as long
- * as the one before is over. */
+/* What is made and sent at a time is what those that report wait for: all have been woken when two thirds of a turn as
+ * long as the one before is over. */
 static void turn_begin(struct feed_clients *clients, uint64_t now_ms) {
     clients->slice = SLICE_LEAST + clients->count * SLICE_MS * 3 / 2 / turn_length_ms(clients);
     clients->coming = clients->first;

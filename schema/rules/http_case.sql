@@ -283,7 +283,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
         || CASE WHEN request ? 'at' THEN 'onemap.case_record_as_of($6)' ELSE 'onemap.case_record' END
         || CASE WHEN onemap.http_case_goes_on(request)
             THEN ' k ON k.id = p.id CROSS JOIN LATERAL (SELECT onemap.http_case_reach(k, $2) AS reach OFFSET 0) w
-                CROSS JOIN LATERAL onemap.http_case_seen(k, w.reach) c CROSS JOIN LATERAL onemap.http_case_past(k.id, w.reach) g (past)'
+                CROSS JOIN LATERAL onemap.http_case_seen(k, w.reach) c
+                CROSS JOIN LATERAL onemap.http_case_past(k.id, w.reach) g (past)'
             ELSE ' c ON c.id = p.id CROSS JOIN (VALUES (''{}''::jsonb)) g (past)' END
 $$;
 COMMENT ON FUNCTION onemap.http_case_page(jsonb) IS
