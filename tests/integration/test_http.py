@@ -317,6 +317,7 @@ def test_rows_that_break_off(probe):
 def test_query_over_its_deadline(probe):
     probe.sleeper(60)
     with probe.set(deadline_s=2):
+        wait_until(lambda: len(probe.backends("idle")) == QUERIES + 1, 30, "its connections are there: without one the answer is 503")
         begun = time.monotonic()
         document = problem(probe.get("/probe"), 504, "CH052")
         assert 1.9 < time.monotonic() - begun < 30 and "取消" in document["detail"]
