@@ -27,15 +27,14 @@ static void check_match(const struct feed_filter *filter) {
             REQUIRE(filter->departments[i] > 0);
             sees = sees || filter->departments[i] == 7;
         }
-        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, &slot.entry->was, true) == FEED_NOTHING ||
-                sees);
-        REQUIRE(feed_filter_match(filter, FEED_STATE, &slot, &slot.entry->was, true) == FEED_NOTHING ||
+        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, &entry.was, true) == FEED_NOTHING || sees);
+        REQUIRE(feed_filter_match(filter, FEED_STATE, &slot, &entry.was, true) == FEED_NOTHING ||
                 feed_area_has(&area, cell));
         slot.where.department = 0;
-        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, &slot.entry->was, false) == FEED_NOTHING ||
+        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, &entry.was, false) == FEED_NOTHING ||
                 !filter->limited);
         slot.left = 7;
-        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, &slot.entry->was, false) ==
+        REQUIRE(feed_filter_match(filter, (enum feed_layer)layer, &slot, &entry.was, false) ==
                 (filter->limited && sees ? FEED_LEFT : FEED_NOTHING));
     }
 }

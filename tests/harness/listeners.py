@@ -20,6 +20,11 @@ LISTS = {"state": ("devices", {"readings": "true"}), "alarm": ("alarms", {"open"
 NAMES = {"bbox": "box", "subsystem": "subsystem"}  # of a stream's filters in a list
 
 
+def _layers(parameters):
+    """Those whose things are kept; of the layer `position` the places of `state`."""
+    return parameters.get("layer", ",".join(LISTS)).split(",")
+
+
 def _ms(text):
     return round(datetime.datetime.fromisoformat(text).timestamp() * 1000)
 
@@ -54,7 +59,7 @@ def _of_list(layer, thing):
 class _Listener:
     def __init__(self, port, number, headers, parameters):
         self.port, self.number, self.headers, self.parameters = port, number, headers, parameters
-        self.layers = parameters.get("layer", "state,alarm,case").split(",")
+        self.layers = _layers(parameters)
         self.box = [float(edge) for edge in parameters.get("bbox", "-180,-90,180,90").split(",")]
         self.kept, self.behind, self.unknown = {layer: {} for layer in self.layers}, None, set()
         self.socket, self.data, self.answered, self.last_event_id, self.due = None, b"", False, None, 0
@@ -157,7 +162,7 @@ class _Group:
         self.selector, self.random, self.session = selectors.DefaultSelector(), random.Random(numbers[0]), requests.Session()
         self.listeners = [_Listener(port, n % len(filters), *filters[n % len(filters)]) for n in numbers]
 
-    def close(self, listener, due=0.0):
+    def close(self, listener, due):
         if listener.socket is not None and listener not in self.paused:
             self.selector.unregister(listener.socket)
         self.paused.pop(listener, None)
@@ -186,7 +191,7 @@ class _Group:
     def lists(self, number):
         narrowed = {NAMES[name]: value for name, value in self.filters[number][1].items() if name in NAMES}
         lists = {}
-        for layer in self.filters[number][1].get("layer", "state,alarm,case").split(","):
+        for layer in _layers(self.filters[number][1]):
             name, parameters = LISTS[layer]
             answer = self.ask(number, name, limit=1000, **parameters, **narrowed)
             answer.raise_for_status()
@@ -205,10 +210,11 @@ class _Group:
             answer = self.ask(number, f"devices/{device}")
             if answer.status_code != 404:
                 answer.raise_for_status()
+            told = answer.json()
+            found = _Device(told["lon"], told["lat"], [(reading["key"], reading) for reading in told["readings"]]) if answer.status_code == 200 else None
             for listener in self.listeners:
                 if listener.number == number and device in listener.unknown:
-                    listener.learn(device, _Device(answer.json()["lon"], answer.json()["lat"], [(reading["key"], reading) for reading in answer.json()["readings"]])
-                                   if answer.status_code == 200 else None)
+                    listener.learn(device, found)
 
     def shake(self):
         now = time.monotonic()
