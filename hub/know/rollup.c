@@ -15,9 +15,14 @@
 
 enum {
     HOUR_MS = 3600000,
-    BYTES_FULL = 3 * 1024 * 1024, /* of device-hours that wait: then they are written at once */
-    BYTES_MAX = 4 * BYTES_FULL,
-    IDS_MAX = 1024 * 1024, /* bytes of batches' ids, of either sort: 28,000 batches */
+    /* Of device-hours that wait, before they are written at once: in a county of 100,000 devices, and more for each
+     * device that it lacks, whose place it is. Where all devices' hours have room they are written once a run, and not
+     * with each record. */
+    BYTES_LEAST = 3 * 1024 * 1024,
+    BYTES_MORE = 96, /* less than what the hub keeps of a device */
+    DEVICES_MAX = 100000,
+    BYTES_BESIDE = 9 * 1024 * 1024, /* of those that come while they are written */
+    IDS_MAX = 1024 * 1024,          /* bytes of batches' ids, of either sort: 28,000 batches */
 };
 
 /* A sum in units of 2^-52, as onemap.exact_whole() and exact_part() have it: 2^51 units of 1 from each of 2^22 records
@@ -67,6 +72,7 @@ struct rollups {
     struct entry *sent_next; /* the first that was not copied; NULL = the trailer, or nothing */
     struct copy_pieces pieces;
     size_t bytes;          /* of what is counted, at most: if of each device-hour a second record came */
+    size_t full;           /* bytes that are written at once */
     struct buffer counted; /* ids of batches that `counted_hours` are of */
     struct buffer others;  /* ids of batches that the database is to read */
     bool all_others;       /* ... or all that wait, whatever their ids */
@@ -82,6 +88,7 @@ struct rollups *rollups_new(void) {
     struct rollups *rollups = calloc(1, sizeof *rollups);
     if (rollups != NULL) {
         rollups->all_others = true; /* what an earlier run has left */
+        rollups->full = BYTES_LEAST;
     }
     return rollups;
 }
@@ -291,7 +298,7 @@ void rollups_note(struct rollups *rollups, const struct device *device, const st
         return;
     }
     struct entry *entry = table_find(&rollups->counted_hours.table, hash_of(&key), has_key, &key);
-    entry = entry != NULL ? entry : rollups->bytes < BYTES_MAX ? entry_add(rollups, &key) : NULL;
+    entry = entry != NULL ? entry : rollups->bytes < rollups->full + BYTES_BESIDE ? entry_add(rollups, &key) : NULL;
     if (entry == NULL || !entry_note(rollups, entry, record, (uint32_t)(at - key.hour * HOUR_MS))) {
         rollups->lost = true;
         give_up(rollups, "no room: what was counted is read from the database");
@@ -322,11 +329,16 @@ size_t rollups_bytes(const struct rollups *rollups) {
 }
 
 bool rollups_full(const struct rollups *rollups) {
-    return rollups->bytes > BYTES_FULL || rollups->counted.length > IDS_MAX;
+    return rollups->bytes > rollups->full || rollups->counted.length > IDS_MAX;
+}
+
+static size_t bytes_full(size_t devices) {
+    return BYTES_LEAST + (devices < DEVICES_MAX ? (DEVICES_MAX - devices) * BYTES_MORE : 0);
 }
 
 size_t rollups_kept(size_t metrics) {
-    return BYTES_FULL / (sizeof(struct entry) + metrics * sizeof(struct figures));
+    size_t bytes = sizeof(struct entry) + metrics * sizeof(struct figures);
+    return bytes_full(0) / (bytes + BYTES_MORE);
 }
 
 /* ---- what is written ---- */
@@ -459,7 +471,8 @@ static void move(struct buffer *from, struct buffer *to) {
     from->length = 0;
 }
 
-size_t rollups_send(struct rollups *rollups) {
+size_t rollups_send(struct rollups *rollups, size_t devices) {
+    rollups->full = bytes_full(devices);
     hours_free(&rollups->sent_hours);
     rollups->sent_hours = rollups->counted_hours;
     rollups->counted_hours = (struct hours){.first = NULL};

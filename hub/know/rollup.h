@@ -23,10 +23,12 @@ void rollups_batch(struct rollups *rollups, const char *ids, size_t length);
 
 size_t rollups_bytes(const struct rollups *rollups); /* memory of what is counted and not being written */
 bool rollups_full(const struct rollups *rollups);    /* it is to be written now, or there may be no room for more */
-size_t rollups_kept(size_t metrics); /* device-hours of so many metrics that are counted before it is full */
+/* The most devices with so many metrics of which an hour each is counted before it is full. */
+size_t rollups_kept(size_t metrics);
 
-/* What is counted is to be written, and counting begins anew. Returns the number of device-hours. */
-size_t rollups_send(struct rollups *rollups);
+/* What is counted is to be written, and counting begins anew, with room as a hub of so many devices has it. Returns the
+ * number of device-hours. */
+size_t rollups_send(struct rollups *rollups, size_t devices);
 /* Appends the next piece of COPY of onemap.rollup_stage (binary, with header and trailer): rows of 32 KiB or so. False
  * = all of it was appended before. */
 bool rollups_copy(struct rollups *rollups, struct buffer *copy);

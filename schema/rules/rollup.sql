@@ -140,12 +140,18 @@ BEGIN
            coalesce(m.counts, '{}'), coalesce(m.minima, '{}'), coalesce(m.maxima, '{}'), coalesce(m.sums, '{}'),
            coalesce(m.rests, '{}'), coalesce(m.firsts, '{}'), coalesce(m.lasts, '{}'), coalesce(m.first_ms, '{}'),
            coalesce(m.last_ms, '{}'),
-           onemap.counts_add(h.flagged_above, s.flagged_above), onemap.counts_add(h.flagged_below, s.flagged_below),
-           onemap.least_of(h.above_least, s.above_least)
+           -- Seldom is anything flagged, and a function that has a query in it is called, not written in.
+           CASE WHEN s.flagged_above = '{}' THEN coalesce(h.flagged_above, '{}')
+                ELSE onemap.counts_add(h.flagged_above, s.flagged_above) END,
+           CASE WHEN s.flagged_below = '{}' THEN coalesce(h.flagged_below, '{}')
+                ELSE onemap.counts_add(h.flagged_below, s.flagged_below) END,
+           CASE WHEN s.above_least = '{}' THEN coalesce(h.above_least, '{}')
+                ELSE onemap.least_of(h.above_least, s.above_least) END
     FROM onemap.rollup_stage s
     LEFT JOIN LATERAL (SELECT h.* FROM onemap.observation_hourly h WHERE (h.device_id, h.hour) >= (s.device_id, s.hour)
         AND (h.device_id, h.hour) <= (s.device_id, s.hour) OFFSET 0) h ON true
-    -- A function's rows come in their order, and nothing here changes it: nine sorts a row would cost as much as all the rest.
+    -- Arrays side by side in a list of columns are taken apart in step, without a store for each as in FROM; their rows come in
+    -- order, and nothing here changes it: nine sorts a row would cost as much as all the rest.
     CROSS JOIN LATERAL (
         SELECT array_agg(coalesce(u.n, 0) + coalesce(u.more, 0)) AS counts,
                array_agg(least(u.low, u.lower)) AS minima,
@@ -159,12 +165,12 @@ BEGIN
         FROM (SELECT z.*, CASE WHEN z.a IS NULL THEN z.b WHEN z.b IS NULL THEN z.a ELSE z.a + z.b END AS total,
                      CASE WHEN z.a IS NULL THEN z.b_rest WHEN z.b IS NULL THEN z.a_rest
                          ELSE onemap.exact_lost(z.a, z.b) + z.a_rest + z.b_rest END AS rest
-              FROM ROWS FROM (unnest(h.counts), unnest(h.minima), unnest(h.maxima), unnest(h.sums), unnest(h.rests),
-                  unnest(h.firsts), unnest(h.lasts), unnest(h.first_ms), unnest(h.last_ms),
-                  unnest(s.counts), unnest(s.minima), unnest(s.maxima), unnest(s.sums), unnest(s.rests),
-                  unnest(s.firsts), unnest(s.lasts), unnest(s.first_ms), unnest(s.last_ms)) WITH ORDINALITY
-                  AS z(n, low, high, a, a_rest, first, last, first_ms, last_ms,
-                       more, lower, higher, b, b_rest, sooner, later, earliest, latest, i) OFFSET 0) u) m
+              FROM (SELECT unnest(h.counts) AS n, unnest(h.minima) AS low, unnest(h.maxima) AS high, unnest(h.sums) AS a,
+                           unnest(h.rests) AS a_rest, unnest(h.firsts) AS first, unnest(h.lasts) AS last,
+                           unnest(h.first_ms) AS first_ms, unnest(h.last_ms) AS last_ms,
+                           unnest(s.counts) AS more, unnest(s.minima) AS lower, unnest(s.maxima) AS higher, unnest(s.sums) AS b,
+                           unnest(s.rests) AS b_rest, unnest(s.firsts) AS sooner, unnest(s.lasts) AS later,
+                           unnest(s.first_ms) AS earliest, unnest(s.last_ms) AS latest) z OFFSET 0) u) m
     WHERE NOT EXISTS (SELECT FROM onemap.rollup_recompute r WHERE r.device_id = s.device_id AND r.hour = s.hour)
     ON CONFLICT (device_id, hour) DO UPDATE SET records = excluded.records, last_at = excluded.last_at, counts = excluded.counts,
         minima = excluded.minima, maxima = excluded.maxima, sums = excluded.sums, rests = excluded.rests, firsts = excluded.firsts,

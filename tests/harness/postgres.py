@@ -26,13 +26,16 @@ unix_socket_directories = '{folder}'
 max_connections = 200
 max_locks_per_transaction = 128
 shared_buffers = 128MB
-fsync = {fsync}
+{durability}
+shared_preload_libraries = 'plpgsql,postgis-3'
 timezone = 'UTC'
 lc_messages = 'C'
 log_line_prefix = '%m [%p] %q%u@%d '
 log_lock_waits = on
 jit = off
 """
+# Without the first a killed server loses nothing, only a machine that stops would, and pages that are half written are the machine's, too.
+HASTY = "fsync = off\nfull_page_writes = off"
 
 
 class Database:
@@ -109,13 +112,13 @@ class HugePages:
 
 
 class Cluster:
-    """start() makes the cluster on first use; stop(how) with how = fast, immediate or kill. Without `fsync` a killed server
-    loses nothing, only a machine that stops would, and a database is dropped in a sixth of the time."""
+    """start() makes the cluster on first use; stop(how) with how = fast, immediate or kill. Without `fsync` a database is
+    dropped in a sixth of the time, and made in a third. PostGIS is loaded once, and not by each connection of each hub."""
 
     STOP = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill": signal.SIGKILL}
 
     def __init__(self, log_path, fsync=True):
-        self.fsync = "on" if fsync else "off"
+        self.fsync = fsync
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cityhub-pg-"))
         self.data = self.folder / "data"
         self.user = unprivileged_user()
@@ -134,7 +137,7 @@ class Cluster:
                                "-E", "UTF8", "--locale=C.UTF-8"], cwd="/", capture_output=True, text=True, **run_as(self.user))
         assert done.returncode == 0, f"initdb failed:\n{done.stdout}{done.stderr}"
         with open(self.data / "postgresql.conf", "a") as settings:
-            settings.write(SETTINGS.format(port=self.port, folder=self.folder, fsync=self.fsync))
+            settings.write(SETTINGS.format(port=self.port, folder=self.folder, durability="" if self.fsync else HASTY))
 
     def ready(self):
         psycopg2.connect(self.conninfo("postgres")).close()
@@ -201,7 +204,8 @@ class Cluster:
         """A fresh database with all that the template has."""
         name = f"test_{os.getpid()}_{next(self.numbers)}"
         where = f" TABLESPACE {tablespace}" if tablespace else ""
-        self.admin(f"CREATE DATABASE {name} TEMPLATE {template}{where}")
+        strategy = "" if self.fsync else " STRATEGY file_copy"  # files as they are: a checkpoint that waits for no disk
+        self.admin(f"CREATE DATABASE {name} TEMPLATE {template}{strategy}{where}")
         return Database(self, name)
 
     def drop(self, database):

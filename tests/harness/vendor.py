@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import threading
+import time
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -18,11 +19,12 @@ from .process import wait_until
 
 class VendorClient:
     """publish() returns after the broker's PUBACK; send() after the hub's receipt. `receipts` are the entries of all
-    receipt messages so far, in their order."""
+    receipt messages so far, in their order; `arrived` says when (time.monotonic()) a message's newest came, which send() sees up
+    to a quarter of a second later."""
 
     def __init__(self, broker, subsystem, vendor, username=None, password=None, session_expiry_s=0):
         self.broker, self.subsystem, self.vendor = broker, subsystem, vendor
-        self.receipts = []
+        self.receipts, self.arrived = [], {}
         self.lock = threading.Lock()
         self.acknowledged = set()
         self.sent_again = collections.Counter()  # by packet identifier: PUBLISH with the DUP flag
@@ -82,8 +84,9 @@ class VendorClient:
                 self.sent_again[int(again[1])] += 1
 
     def _on_message(self, client, user, message):
-        entries = json.loads(message.payload)["receipts"]
+        entries, now = json.loads(message.payload)["receipts"], time.monotonic()
         with self.lock:
+            self.arrived.update((entry["message"], now) for entry in entries)
             self.receipts.extend(entries)
 
     def encode(self, kind, payload):

@@ -67,7 +67,7 @@ static int size_of(const struct copied *row, int column) {
 
 /* All that is counted, in one buffer. */
 static size_t copy_all(struct rollups *rollups, struct buffer *copy) {
-    size_t count = rollups_send(rollups), before;
+    size_t count = rollups_send(rollups, 100000), before;
     do {
         before = copy->length;
     } while (rollups_copy(rollups, copy));
@@ -200,7 +200,7 @@ static void test_pieces(void **state) {
     for (int hour = 0; hour < HOURS; hour++) {
         note(rollups, device, (int64_t)hour * HOUR_MS, 3, 1, false);
     }
-    assert_int_equal(rollups_send(rollups), HOURS);
+    assert_int_equal(rollups_send(rollups, 100000), HOURS);
     int pieces = 0;
     for (size_t before = 0; rollups_copy(rollups, &copy); before = copy.length, pieces++) {
         assert_in_range(copy.length - before, 1, 34 * 1024);
@@ -342,6 +342,31 @@ static void test_no_room(void **state) {
     buffer_free(&copy);
 }
 
+static int until_full(struct rollups *rollups, struct device *device) {
+    int hours = 0;
+    for (; !rollups_full(rollups); hours++) {
+        note(rollups, device, (int64_t)hours * HOUR_MS, 1, 1, false);
+    }
+    return hours;
+}
+
+/* The place of devices that a county lacks is for the hours of those that it has. */
+static void test_room_of_a_county(void **state) {
+    struct rollups *rollups = rollups_of(state);
+    struct device *device = fake_world_device(*state, "T", 7);
+    int hours[3];
+    static const size_t devices[] = {100000, 200000, 2000};
+    for (size_t i = 0; i < 3; i++) {
+        rollups_send(rollups, devices[i]);
+        rollups_written(rollups);
+        hours[i] = until_full(rollups, device);
+    }
+    assert_int_equal(hours[1], hours[0]);
+    assert_in_range(hours[2], 3 * hours[0], 5 * hours[0]);
+    size_t kept = rollups_kept(8);
+    assert_in_range(kept, 10000, 20000);
+}
+
 /* More names than a statement should have. */
 static void test_many_batches(void **state) {
     struct rollups *rollups = rollups_of(state);
@@ -362,8 +387,10 @@ static void test_many_batches(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fake_world_begin, fake_world_end)
     const struct CMUnitTest tests[] = {
-        TEST(test_one_hour), TEST(test_over_range), TEST(test_one_record), TEST(test_pieces),       TEST(test_hours),
-        TEST(test_sums),     TEST(test_batches),    TEST(test_no_room),    TEST(test_many_batches),
+        TEST(test_one_hour),     TEST(test_over_range), TEST(test_one_record),
+        TEST(test_pieces),       TEST(test_hours),      TEST(test_sums),
+        TEST(test_batches),      TEST(test_no_room),    TEST(test_room_of_a_county),
+        TEST(test_many_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
