@@ -407,6 +407,22 @@ static void test_many_states(void **state) {
     assert_int_equal(hub_metrics.state_dirty, 0);
 }
 
+/* What took long rests as long: those that report have the other half. */
+static void test_states_rest(void **state) {
+    struct pacing *pacing = *state;
+    struct device *device = fake_world_device(pacing->world, "T-1", 5);
+    see(pacing, device, FAKE_NOW_MS);
+    await_states(pacing);
+    fake_loop_pass(&pacing->world->loop, 5000);
+    see(pacing, device, FAKE_NOW_MS + 5000);
+    fake_postgres_succeed(quick());
+    int64_t before = fake_loop_passed();
+    await_states(pacing);
+    assert_in_range(fake_loop_passed() - before, 4800, 5200);
+    expect_copied(5, 1);
+    fake_postgres_succeed(quick());
+}
+
 /* ---- rollups ---- */
 
 static void count(struct pacing *pacing, struct device *device, const char *batch) {
@@ -501,6 +517,7 @@ int main(void) {
         TEST(test_slow_job),    TEST(test_packing),      TEST(test_sweeps_that_fail),  TEST(test_gauges_rest),
         TEST(test_states),      TEST(test_states_fail),  TEST(test_many_states),       TEST(test_close),
         TEST(test_rollups),     TEST(test_many_rollups), TEST(test_packing_gives_way), TEST(test_slow_sweeps),
+        TEST(test_states_rest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
