@@ -5,7 +5,7 @@
 # expression of pytest's -k (integration), a regular expression of names (web), a fuzz target. Installs what is missing, builds build/asan with AddressSanitizer
 # and UndefinedBehaviorSanitizer, and ends with one line `N passed, N failed`; exit status 0 only if nothing failed.
 #     FUZZ_SECONDS        seconds per decoder that is fuzzed (15), four times that for what gateways read, a quarter for the smaller parsers
-#     INTEGRATION_WORKERS how many files of integration tests run side by side (one a processor); 0 = in this process
+#     INTEGRATION_WORKERS how many files of integration tests run side by side (three on two processors: a third of the time they wait); 0 = in this process
 #     CITYHUB_CHANGES     how many random changes the tiles are held against the database after (50)
 #     CITYHUB_LISTENERS   how many clients of the live stream are held against the database (50)
 #     CITYHUB_CMAKE_ARGS  more arguments for cmake
@@ -119,7 +119,7 @@ part_schema() {
 part_integration() {
     rm -f "$logs/integration.xml"
     CITYHUB_BUILD=$build CITYHUB_TEST_LOGS=$logs /usr/bin/python3 -m pytest -c tests/pytest.ini tests/integration \
-        -n "${INTEGRATION_WORKERS:-$jobs}" --dist loadfile --durations=10 --junitxml="$logs/integration.xml" ${pattern:+-k "$pattern"}
+        -n "${INTEGRATION_WORKERS:-$((jobs + jobs / 2))}" --dist loadfile --durations=10 --junitxml="$logs/integration.xml" ${pattern:+-k "$pattern"}
     local status=$?
     /usr/bin/python3 tests/harness/junit.py "$logs/integration.xml" || true
     return "$status"

@@ -70,6 +70,7 @@ bool commit_take(const struct world *world, const struct batch *batch) {
         }
     }
     states_position(world->states, feed_head(world->feed));
+    rollups_room(world->rollups, registry_device_count(world->registry));
     rollups_batch(world->rollups, batch->ids.data, batch->ids.failed ? 0 : batch->ids.length);
     code = code != 0 || batch->ids.failed ? -1 : states_batches(world->states, batch->ids.data, batch->ids.length);
     if (code != 0) {

@@ -15,11 +15,12 @@
 
 enum {
     HOUR_MS = 3600000,
-    /* Of device-hours that wait, before they are written at once: in a county of 100,000 devices, and more for each
-     * device that it lacks, whose place it is. Where all devices' hours have room they are written once a run, and not
-     * with each record. */
+    /* Of device-hours that wait, before they are written at once: in a county of 100,000 devices, then with each device
+     * fewer, and in one that has room for an hour of each. With less room a flood of all of them has each record
+     * written as an hour of its own, and not one an hour and run. */
     BYTES_LEAST = 3 * 1024 * 1024,
-    BYTES_MORE = 96, /* less than what the hub keeps of a device */
+    BYTES_MORE = 700,
+    BYTES_MOST = 36 * 1024 * 1024,
     DEVICES_MAX = 100000,
     BYTES_BESIDE = 9 * 1024 * 1024, /* of those that come while they are written */
     IDS_MAX = 1024 * 1024,          /* bytes of batches' ids, of either sort: 28,000 batches */
@@ -88,7 +89,7 @@ struct rollups *rollups_new(void) {
     struct rollups *rollups = calloc(1, sizeof *rollups);
     if (rollups != NULL) {
         rollups->all_others = true; /* what an earlier run has left */
-        rollups->full = BYTES_LEAST;
+        rollups->full = BYTES_MOST;
     }
     return rollups;
 }
@@ -332,13 +333,16 @@ bool rollups_full(const struct rollups *rollups) {
     return rollups->bytes > rollups->full || rollups->counted.length > IDS_MAX;
 }
 
-static size_t bytes_full(size_t devices) {
-    return BYTES_LEAST + (devices < DEVICES_MAX ? (DEVICES_MAX - devices) * BYTES_MORE : 0);
+void rollups_room(struct rollups *rollups, size_t devices) {
+    size_t full = BYTES_LEAST + (devices < DEVICES_MAX ? (DEVICES_MAX - devices) * BYTES_MORE : 0);
+    rollups->full = full < BYTES_MOST ? full : BYTES_MOST;
 }
 
 size_t rollups_kept(size_t metrics) {
     size_t bytes = sizeof(struct entry) + metrics * sizeof(struct figures);
-    return bytes_full(0) / (bytes + BYTES_MORE);
+    size_t most = BYTES_MOST / bytes,
+           shrinking = (BYTES_LEAST + (size_t)DEVICES_MAX * BYTES_MORE) / (bytes + BYTES_MORE);
+    return most < shrinking ? most : shrinking;
 }
 
 /* ---- what is written ---- */
@@ -471,8 +475,7 @@ static void move(struct buffer *from, struct buffer *to) {
     from->length = 0;
 }
 
-size_t rollups_send(struct rollups *rollups, size_t devices) {
-    rollups->full = bytes_full(devices);
+size_t rollups_send(struct rollups *rollups) {
     hours_free(&rollups->sent_hours);
     rollups->sent_hours = rollups->counted_hours;
     rollups->counted_hours = (struct hours){.first = NULL};

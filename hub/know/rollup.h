@@ -21,14 +21,15 @@ void rollups_note(struct rollups *rollups, const struct device *device, const st
 enum { ROLLUPS_ID_BYTES = 37 };
 void rollups_batch(struct rollups *rollups, const char *ids, size_t length);
 
+/* Of so many devices the hub knows: the more, the less room is there for their hours. */
+void rollups_room(struct rollups *rollups, size_t devices);
 size_t rollups_bytes(const struct rollups *rollups); /* memory of what is counted and not being written */
 bool rollups_full(const struct rollups *rollups);    /* it is to be written now, or there may be no room for more */
 /* The most devices with so many metrics of which an hour each is counted before it is full. */
 size_t rollups_kept(size_t metrics);
 
-/* What is counted is to be written, and counting begins anew, with room as a hub of so many devices has it. Returns the
- * number of device-hours. */
-size_t rollups_send(struct rollups *rollups, size_t devices);
+/* What is counted is to be written, and counting begins anew. Returns the number of device-hours. */
+size_t rollups_send(struct rollups *rollups);
 /* Appends the next piece of COPY of onemap.rollup_stage (binary, with header and trailer): rows of 32 KiB or so. False
  * = all of it was appended before. */
 bool rollups_copy(struct rollups *rollups, struct buffer *copy);

@@ -271,7 +271,7 @@ static bool build_rollup(struct runner *runner) {
     struct rollups *rollups = runner->jobs->world->rollups;
     runner->rolled_up = false;
     buffer_text(&runner->sql, "BEGIN ISOLATION LEVEL REPEATABLE READ;");
-    if (rollups_send(rollups, registry_device_count(runner->jobs->world->registry)) > 0) {
+    if (rollups_send(rollups) > 0) {
         runner->copies[0] = (struct postgres_copy){.more = more_rollups, .user = runner};
         runner->copy_count = 1;
         buffer_format(&runner->sql, " COPY onemap.rollup_stage %s FROM STDIN (FORMAT binary);", rollups_copy_columns);
