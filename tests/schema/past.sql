@@ -218,7 +218,7 @@ BEGIN
     END LOOP;
     RETURN said || concat_ws(' ', s.observed_at, s.last_seen_at, s.geom_at, s.geom::text);
 END $$;
-CREATE TEMP TABLE moment AS SELECT '2026-03-01 00:00Z'::timestamptz + random() * interval '100 hours' AS at FROM generate_series(1, 40);
+CREATE TEMP TABLE moment AS SELECT '2026-03-01 00:00Z'::timestamptz + random() * interval '100 hours' AS at FROM generate_series(1, 200);
 CREATE FUNCTION test.wrong() RETURNS SETOF text LANGUAGE sql AS $$
     SELECT format('%s at %s: %s instead of %s', d.d, m.at, test.told(d.d, m.at), test.state(d.d, m.at)) FROM moment m, generate_series(900001, 900004) d (d)
     WHERE test.told(d.d, m.at) IS DISTINCT FROM test.state(d.d, m.at)
