@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http_fixture.sql
-SELECT plan(100);
+SELECT plan(105);
 CREATE FUNCTION pg_temp.step(code text, local text, action text, role text, fields jsonb DEFAULT '{}') RETURNS void LANGUAGE sql AS $$
     SELECT test.act(code, action, role, test.at(local) || fields) $$;
 CREATE FUNCTION pg_temp.steps(code text, VARIADIC steps text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -223,6 +223,29 @@ SELECT throws_ok($$SELECT * FROM onemap.http_case_report(test.as('super'), '{"so
     'nor anybody one outside the county');
 SELECT is((SELECT (l.person, host(l.address), l.detail->>'code', l.detail->>'source')::text FROM onemap.audit_log l WHERE l.action = 'refused'),
     '(city,10.1.2.3,CH010,supervisor)', 'what is refused is noted');
+
+-- ---- as many attachments as a case may have ----
+CREATE FUNCTION pg_temp.files(most int) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('attachments', jsonb_agg(jsonb_build_object('uri', 'http://x/' || n, 'sha256', repeat('0', 64),
+        'size_bytes', 5, 'media_type', 'image/jpeg'))) FROM generate_series(1, most) n $$;
+CREATE FUNCTION pg_temp.report(files int) RETURNS text LANGUAGE sql AS $$
+    SELECT f.body->>'case' FROM onemap.http_case_report(test.as('super'), '{"source": "supervisor", "title": "附件", "lon": 114.75,
+        "lat": 34.55, "category": "20102"}' || pg_temp.files(files)) f $$;
+CREATE FUNCTION pg_temp.attach(number text, files int) RETURNS int LANGUAGE plpgsql AS $$ -- how many it has then
+BEGIN
+    PERFORM onemap.http_case_do(test.as('regis', jsonb_build_object('number', number)), jsonb_build_object('action', 'attach',
+        'reason', 'x', 'version', (SELECT r.version FROM onemap.case_record r WHERE r.code = number)) || pg_temp.files(files));
+    RETURN jsonb_array_length(test.get('http_case', test.as('regis', jsonb_build_object('number', number)))->'attachments');
+END $$;
+SELECT pg_temp.report(98) AS number \gset
+SELECT throws_ok(format('SELECT pg_temp.attach(%L, 3)', :'number'), 'CH013', 'a case has 100 attachments at the most',
+    'more than a case may have, with those that it has');
+SELECT is(pg_temp.attach(:'number', 2), 100, 'as many as it may have');
+UPDATE onemap.setting SET value = '101' WHERE key = 'attachment_case';
+SELECT is(pg_temp.attach(:'number', 1), 101, 'the county sets how many that are');
+UPDATE onemap.setting SET value = '2' WHERE key = 'attachment_case';
+SELECT throws_ok('SELECT pg_temp.report(3)', 'CH013', 'a case has 2 attachments at the most', 'a report has no more, either');
+SELECT isnt(pg_temp.report(2), NULL, 'and may have as many');
 
 -- ---- CSV ----
 SELECT is(onemap.http_csv_line('a', NULL, '=1+1', '-1.5', '-x', '+86', '@x', '＝x', '-', 'a,"b"', E'x\ny', E'\t1'),

@@ -2,7 +2,7 @@
 BEGIN;
 \ir include/case_fixture.sql
 \ir include/http.sql
-SELECT plan(91);
+SELECT plan(99);
 SELECT setseed(0.42);
 INSERT INTO onemap.device (subsystem, vendor, code, name_zh, kind, status, department_id, geom)
 SELECT x.subsystem, x.vendor, x.subsystem || '-' || n, CASE WHEN n % 7 = 0 THEN '人民路' || n || '号' ELSE '公园' || n END,
@@ -120,6 +120,46 @@ SELECT is(test.answer('device', jsonb_build_object('id', :lamp), NULL, x.rights)
     x (rights, told);
 SELECT is(test.answer('device', jsonb_build_object('id', :lamp), 'jincheng'), NULL, 'another department''s device is not there');
 SELECT is(test.answer('device', '{"id": 2147483647}'), NULL, 'as one that is none');
+
+-- ---- one device: the ranges of its readings, the limits that make them, its alarms ----
+SELECT onemap.alarm_rule_default('streetlight', r.key, r.rule || '{"metric": "current_a", "duration_s": 60, "severity": "minor"}')
+FROM (VALUES ('t_above', '{"name_zh": "电流高", "above": 40, "source": "assumed"}'::jsonb),
+    ('t_above_cabinet', '{"name_zh": "回路电流高", "device_kind": "cabinet", "above": 30, "source": "fuse", "source_zh": "熔断"}'),
+    ('t_below', '{"name_zh": "电流低", "below": 1, "source": "assumed"}'),
+    ('t_below_cabinet', '{"name_zh": "回路电流低", "device_kind": "cabinet", "below": 2, "source": "assumed"}'),
+    ('t_off', '{"name_zh": "不用", "above": 20, "source": "assumed"}')) AS r (key, rule);
+UPDATE onemap.alarm_rule r SET enabled = false WHERE r.key = 't_off';
+INSERT INTO onemap.device (subsystem, vendor, code, kind, status)
+SELECT 'streetlight', 'lamps', 'K-' || k.k, k.k, 'active' FROM unnest('{lamp,cabinet}'::text[]) k (k);
+INSERT INTO onemap.device_state (device_id, observed_at, last_seen_at, readings, reading_times, quality)
+SELECT d.id, now(), now(), '{NULL,NULL,NULL,NULL,35}', ARRAY[NULL, NULL, NULL, NULL, now()], 0
+FROM onemap.device d WHERE d.code LIKE 'K-%';
+CREATE FUNCTION test.page(kind text, at timestamptz DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT test.answer('device', jsonb_strip_nulls(jsonb_build_object('id', d.id, 'at', at)))
+    FROM onemap.device d WHERE d.code = 'K-' || page.kind $$;
+SELECT is((SELECT concat_ws(' ', r->'key', r->'value', r->'minimum', r->'maximum', r->'normal_low', r->'normal_high',
+        test.list(r->'limits', 'rule')) FROM jsonb_array_elements(test.page(x.kind)->'readings') r), x.wanted, x.why)
+FROM (VALUES ('lamp', '"current_a" 35 0 400 1 40 t_above t_below', 'what can be, what is normal, and by which rules in use'),
+    ('cabinet', '"current_a" 35 0 400 2 30 t_above t_above_cabinet t_below t_below_cabinet', 'the narrowest, with its kind''s'))
+    AS x (kind, wanted, why);
+SELECT is(test.page('cabinet')->'readings'->0->'limits'->1, '{"rule": "t_above_cabinet", "name_zh": "回路电流高",
+    "device_kind": "cabinet", "comparison": "above", "threshold": 30, "duration_s": 60, "severity": "minor", "source": "fuse",
+    "source_zh": "熔断"}', 'a limit in full');
+SELECT clock_timestamp() AS before \gset
+INSERT INTO onemap.alarm (rule_id, device_id, opened_at, closed_at, acknowledged_at, severity, value)
+SELECT r.id, d.id, now() - a.opened, now() - a.closed, now() - a.acknowledged, 'major', a.value
+FROM (VALUES ('t_above_cabinet', interval '5 minutes', NULL::interval, interval '1 minute', 35),
+    ('t_below', '6 minutes', '5 minutes', NULL, 0), ('t_above', '9 minutes', NULL, NULL, 41))
+    AS a (key, opened, closed, acknowledged, value) JOIN onemap.alarm_rule r ON r.key = a.key
+    JOIN onemap.device d ON d.code = 'K-cabinet';
+SELECT is(test.list(test.page(x.kind, x.at)->'alarms', 'rule'), x.wanted, x.why)
+FROM (VALUES ('cabinet', NULL, 't_above_cabinet t_above', 'its open alarms, the newest first'),
+    ('cabinet', clock_timestamp(), 't_above_cabinet t_above', 'those of a moment'),
+    ('cabinet', :'before', NULL, 'before, there were none'), ('lamp', NULL, NULL, 'another has none')) AS x (kind, at, wanted, why);
+SELECT is(test.page('cabinet')->'alarms'->0, (SELECT jsonb_build_object('id', a.id, 'rule', 't_above_cabinet',
+        'name_zh', '回路电流高', 'severity', 'major', 'opened_at', now() - interval '5 minutes', 'value', 35,
+        'acknowledged_at', now() - interval '1 minute')
+    FROM onemap.alarm a JOIN onemap.alarm_rule r ON r.id = a.rule_id WHERE r.key = 't_above_cabinet'), 'an alarm in full');
 
 -- ---- metrics and their limits ----
 UPDATE onemap.alarm_rule r SET threshold = 150, clear_threshold = 100, enabled = true WHERE r.subsystem = 'dust' AND r.metric = 'pm10_ug_m3' AND r.kind = 'threshold';
