@@ -103,14 +103,15 @@ COMMENT ON FUNCTION onemap.http_attachment_fill(jsonb, jsonb) IS
 
 CREATE OR REPLACE FUNCTION onemap.http_attachments_fill(request jsonb, asked jsonb, case_id bigint) RETURNS jsonb
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE most int := onemap.setting('attachment_case')::int; filled jsonb;
+DECLARE most int := onemap.setting('attachment_case')::int; had bigint; filled jsonb;
 BEGIN
     IF jsonb_typeof(asked->'attachments') IS DISTINCT FROM 'array' OR jsonb_array_length(asked->'attachments') > 100 THEN
         RETURN asked; -- refused by what reads it
-    ELSIF jsonb_array_length(asked->'attachments')
-        + (SELECT count(*) FROM onemap.case_attachment a WHERE a.case_id = $3) > most THEN
+    END IF;
+    SELECT count(*) INTO had FROM onemap.case_attachment a WHERE a.case_id = $3;
+    IF had + jsonb_array_length(asked->'attachments') > most THEN
         RAISE EXCEPTION 'a case has % attachments at the most', most USING ERRCODE = 'CH013',
-            DETAIL = format('一次至多 %s 个附件', most), HINT = '请减少附件。';
+            DETAIL = format('一个案卷至多 %s 个附件，该案卷已有 %s 个', most, had), HINT = '请减少附件。';
     END IF;
     SELECT jsonb_agg(onemap.http_attachment_fill(request, e.e) ORDER BY e.place) INTO filled
     FROM jsonb_array_elements(asked->'attachments') WITH ORDINALITY AS e (e, place);
