@@ -22,6 +22,10 @@ PAGE = (paths.ROOT / "docs" / "api.md").read_text()
 LISTS = {"/api/v1/devices": "devices", "/api/v1/people": "people", "/api/v1/vehicles": "vehicles", "/api/v1/attendance": "attendance",
          "/api/v1/work": "work", "/api/v1/grid_cells": "features", "/api/v1/zones": "features", "/api/v1/components": "features"}
 HOSTILE = ["'; DROP TABLE onemap.device; --", "' OR '1'='1", "$1", "\\'\\\\", "%_%", "火星路\u3000\u200b", "\U0001f6a8\U0001f6a8", "../../etc/passwd", "a" * 64, "\u202eabc", "%%%%"]
+# What is there, or may be, by the name of a parameter in a path; of others the first word or the least number.
+THERE = {"collection": "device", "month": "2026-01", "department": "east", "sha256": "0" * 64, "county": "none", "resource": "device"}
+STANDARDS = ("/ogc", "/open311")
+ALL_RIGHTS = "read,alarm,operate,open311,order,exchange,command"
 
 
 @pytest.fixture(scope="module")
@@ -338,3 +342,28 @@ def test_texts_are_texts(hub, county, shared):
                     assert response.json()[LISTS[row["path"]]] == [], response.url
                 asked += 1
     assert asked > 200 and shared.database.value("SELECT count(*) FROM onemap.device") == before
+
+
+def test_texts_are_texts_in_paths_and_standards(hub, county, shared):
+    """The same in every part of a path of every route that is read, and in every parameter of the standards' routes, whose programs the
+    hub does not know: a documented answer that is no failure, without a word of PostgreSQL's; and no statement failed."""
+    documented = {path: {int(status) for status in item["get"]["responses"]}
+                  for path, item in hub.get("/api/v1/openapi.json").json()["paths"].items() if "get" in item}
+    before, there = shared.database.value("SELECT count(*) FROM onemap.device"), {**THERE, "id": county["site-east"]}
+    asked, flaws, logged = set(), [], len(hub.process.log_text())
+    for row in hub.get("/api/v1").json()["routes"]:
+        if row["method"] != "GET":
+            continue
+        inside = [one for one in row["parameters"] if one["in"] == "path"]
+        known = {one["name"]: str(there.get(one["name"], one.get("enum", [one.get("minimum", "x")])[0])) for one in inside}
+        for parameter, text in itertools.product(row["parameters"] if row["path"].startswith(STANDARDS) else inside, HOSTILE):
+            values, query = ({**known, parameter["name"]: text}, {}) if parameter in inside else (known, {parameter["name"]: text})
+            path = re.sub(r"{(\w+)}", lambda name: requests.utils.quote(values[name[1]], safe=""), row["path"])
+            response = requests.get(hub.http_url + path, params=query, headers=hub.key("all", rights=ALL_RIGHTS), timeout=30)
+            good = documented.get(row["path"], {200, 400, 404}) & {200, 400, 404, 422} | ({403} if parameter["name"] == "api_key" else set())
+            if response.status_code not in good or re.search("syntax error|ERROR:|pg_|SQLSTATE|PL/pgSQL", response.text):
+                flaws.append(f"{response.url} {response.status_code}: {response.text[:1000]}")
+            asked.add(row["path"])
+    assert not flaws, "\n".join(flaws)
+    assert {path for path in documented if "{" in path} < asked and all(any(path.startswith(one) for path in asked) for one in STANDARDS)
+    assert hub.ready() and "event=http_query" not in hub.process.log_text()[logged:] and shared.database.value("SELECT count(*) FROM onemap.device") == before

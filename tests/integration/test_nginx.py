@@ -1,5 +1,7 @@
-"""deploy/nginx.conf as it is, but for names, ports and files: the hub by TLS behind nginx. Who comes is known by the client's address, the cookie
-is Secure, another origin writes nothing, a stream comes at once, an attachment passes both ways."""
+"""deploy/nginx.conf as it is, but for names, ports and files: the hub by TLS behind nginx. Who comes is known by the client's address, a login's
+cookie is Secure and for this host alone, another origin writes nothing, a stream comes at once, an attachment passes both ways."""
+import re
+
 import pytest
 import requests
 
@@ -51,6 +53,25 @@ def test_who_comes_is_the_client_and_its_cookie_secure(shared, certificate):
     assert requests.get(f"{ORIGIN}/readyz", verify=certificate, timeout=30).status_code == 200
     refused = session.post(f"{ORIGIN}/api/v1/cases", json={"source": "supervisor"}, headers={"Origin": "https://elsewhere.example"}, timeout=30)
     assert refused.status_code == 403 and refused.json()["code"] == "CH062"
+
+
+def test_login_gives_a_cookie_of_this_host_alone(shared, certificate):
+    word = "一个很长的密码 2026"
+    shared.hubs[0].run("user", "add", "person", "--name", "某某", "--posts", "viewer", "--password-file", "-", input=word + "\n")
+    with requests.Session() as browser:
+        browser.verify, browser.trust_env = str(certificate), False
+        entered = browser.post(f"{ORIGIN}/api/v1/login", json={"login": "person", "password": word}, headers={"Origin": ORIGIN}, timeout=60)
+        assert entered.status_code == 200, entered.text
+        cookie, *attributes = re.split("; *", entered.headers["Set-Cookie"])
+        assert re.fullmatch("__Host-cityhub_session=[A-Za-z0-9_-]{43}", cookie)
+        assert sorted(attributes) == ["HttpOnly", "Path=/", "SameSite=Strict", "Secure"]
+        browser.cookies.clear()
+        browser.headers.update({"Cookie": cookie, "Origin": ORIGIN})
+        me = browser.get(f"{ORIGIN}/api/v1/me", timeout=30)
+        assert me.status_code == 200 and me.json()["login"] == "person", me.text
+        left = browser.post(f"{ORIGIN}/api/v1/logout", timeout=30)
+        assert left.status_code == 204 and left.headers["Set-Cookie"].startswith("__Host-cityhub_session=;"), left.headers
+        assert browser.get(f"{ORIGIN}/api/v1/me", timeout=30).status_code == 401
 
 
 def test_attachments_and_streams_pass(shared, certificate):
