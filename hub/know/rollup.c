@@ -15,13 +15,12 @@
 
 enum {
     HOUR_MS = 3600000,
-    /* Of device-hours that wait, before they are written at once: in a county of 100,000 devices, then with each device
-     * fewer, and in one that has room for an hour of each. With less room a flood of all of them has each record
-     * written as an hour of its own, and not one an hour and run. */
-    BYTES_LEAST = 3 * 1024 * 1024,
-    BYTES_MORE = 700,
-    BYTES_MOST = 36 * 1024 * 1024,
+    /* Of device-hours that wait: then they are written at once. Where an hour of each device has room it is written
+     * once a run; with less room a flood of all devices has nearly each record written as an hour of its own. */
     DEVICES_MAX = 100000,
+    BYTES_LEAST = 3 * 1024 * 1024, /* of so many devices and more */
+    BYTES_MORE = 700,              /* for each device fewer: an hour of eight metrics */
+    BYTES_MOST = 36 * 1024 * 1024,
     BYTES_BESIDE = 9 * 1024 * 1024, /* of those that come while they are written */
     IDS_MAX = 1024 * 1024,          /* bytes of batches' ids, of either sort: 28,000 batches */
 };
