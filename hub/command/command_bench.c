@@ -163,14 +163,21 @@ static int measure_writing(PGconn *connection, int values, const char *stage, co
 /* A county's readings are of many devices: what is written for each of them beside its record counts for more than the
  * record. The numbers of these are no device's. */
 #define DEVICES_OF_IT "pg_catalog.generate_series(-$2::int, -1) n"
+#define HOURS_TURN "(pg_catalog.hashtext('onemap.rollup_run'))"
 static int measure_devices(PGconn *connection, int values, struct figures *figures) {
-    int code = measure_writing(
+    /* The hub writes hours, too, and one at a time does: its run is waited for. */
+    int code = database_run(connection, "SET lock_timeout = '60s'", 0, NULL);
+    code = code != 0 ? code : database_run(connection, "SELECT pg_catalog.pg_advisory_lock" HOURS_TURN, 0, NULL);
+    if (code != 0) {
+        return code;
+    }
+    code = measure_writing(
         connection, values,
         "INSERT INTO pg_temp.device_state_stage (device_id, observed_at, last_seen_at, readings, reading_times) SELECT n,"
         " t, t, pg_catalog.array_fill(1.5::float8, ARRAY[$1::int]), pg_catalog.array_fill(t, ARRAY[$1::int])"
         " FROM (SELECT pg_catalog.clock_timestamp() AS t OFFSET 0) now, " DEVICES_OF_IT,
         "SELECT onemap.device_state_merge()", &figures->states_s);
-    return code != 0
+    code = code != 0
                ? code
                : measure_writing(
                      connection, values,
@@ -181,6 +188,8 @@ static int measure_devices(PGconn *connection, int values, struct figures *figur
                      " pg_catalog.array_fill(1, ARRAY[$1::int]) i (a),"
                      " pg_catalog.array_fill(1.5::float8, ARRAY[$1::int]) f (a), " DEVICES_OF_IT,
                      "SELECT onemap.rollup_run('{}', '{}')", &figures->hours_s);
+    database_run(connection, "SELECT pg_catalog.pg_advisory_unlock" HOURS_TURN, 0, NULL);
+    return code;
 }
 
 /* Bytes and rows of what is stored, by the database's own figures. */
