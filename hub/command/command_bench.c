@@ -148,7 +148,9 @@ static int measure_writing(PGconn *connection, int values, const char *stage, co
             seconds[run] = (double)(clock_steady_us() - started) / 1e6;
         }
         if (code == 0 && (written == NULL || atoi(written) < WRITTEN_DEVICES)) {
-            code = written == NULL ? CH_EDATABASE : command_fail("the hub is writing hourly figures: try again");
+            code = written == NULL
+                       ? CH_EDATABASE
+                       : command_fail("the database wrote %s of %d devices: see its log", written, WRITTEN_DEVICES);
         }
         free(written);
     }
@@ -189,6 +191,7 @@ static int measure_devices(PGconn *connection, int values, struct figures *figur
                      " pg_catalog.array_fill(1.5::float8, ARRAY[$1::int]) f (a), " DEVICES_OF_IT,
                      "SELECT onemap.rollup_run('{}', '{}')", &figures->hours_s);
     database_run(connection, "SELECT pg_catalog.pg_advisory_unlock" HOURS_TURN, 0, NULL);
+    database_run(connection, "RESET lock_timeout", 0, NULL);
     return code;
 }
 

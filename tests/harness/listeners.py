@@ -210,8 +210,8 @@ class _Group:
             answer = self.ask(number, f"devices/{device}")
             if answer.status_code != 404:
                 answer.raise_for_status()
-            told = answer.json()
-            found = _Device(told["lon"], told["lat"], [(reading["key"], reading) for reading in told["readings"]]) if answer.status_code == 200 else None
+            told = answer.json() if answer.status_code == 200 else None
+            found = told and _Device(told["lon"], told["lat"], [(reading["key"], reading) for reading in told["readings"]])
             for listener in self.listeners:
                 if listener.number == number and device in listener.unknown:
                     listener.learn(device, found)
