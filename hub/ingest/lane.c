@@ -23,7 +23,7 @@ enum {
     NAME_MAX_BYTES = 128,
     IN_FLIGHT_MAX = 3,         /* two write while another waits for the disk; more would only crowd out other lanes */
     SLOTS = IN_FLIGHT_MAX + 1, /* and one fills */
-    ROUND_BATCHES = 32,
+    ROUND_BATCHES = 64,
     HELD_BYTES_MAX = 64 * 1024 * 1024, /* of all lanes together */
 };
 

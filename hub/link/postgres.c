@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "hub/base/closing.h"
 #include "hub/base/error.h"
@@ -31,6 +32,7 @@ enum {
     JOB_GRACE_MS = 5000, /* the server's own statement_timeout comes first */
     COPY_CHUNK = 64 * 1024,
     PIECE_KEEP = 64 * 1024,
+    SEND_BYTES = 1024 * 1024,
 };
 
 /* "cached plan must not change result type": a function has other columns since. Nothing has run by then. */
@@ -235,7 +237,18 @@ static void run_start(struct postgres *session, const char *sql, enum postgres_s
     postgres_progress(session);
 }
 
+/* So much of a COPY lies ready for a server on this machine that it need not wait until the loop comes round again; the
+ * kernel gives as much of it as it may (net.core.wmem_max). Of TCP it knows better itself. */
+static void make_room(const struct postgres *session) {
+    int domain = AF_UNSPEC, bytes = SEND_BYTES;
+    socklen_t length = sizeof domain;
+    if (getsockopt(PQsocket(session->connection), SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX) {
+        setsockopt(PQsocket(session->connection), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    }
+}
+
 static void postgres_set_up(struct postgres *session) {
+    make_room(session);
     if (PQsetnonblocking(session->connection, 1) != 0) {
         postgres_lose(session, PQerrorMessage(session->connection));
         return;
