@@ -177,7 +177,8 @@ END
     give "$folder/acl" "$broker_user"
     give "$folder/mosquitto.conf" "$broker_user"
     say "starting mosquitto on port $broker_port"
-    start mosquitto "$broker_user" "$log" "$program" -c "$folder/mosquitto.conf"
+    start mosquitto "$broker_user" "$log" env "$(sed -n 's/^Environment=//p' "$root/deploy/mosquitto.service.conf")" \
+        "$program" -c "$folder/mosquitto.conf"
     await mosquitto 20 "mosquitto answers" "$log" port_answers "$broker_port"
 }
 

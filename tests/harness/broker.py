@@ -49,12 +49,11 @@ def deployed_settings(**places):
     return DEBIAN.format(**places) + text
 
 
-def deployed_descriptors():
-    """The number of file descriptors that deploy/'s drop-in for the service gives the broker; Debian's own without it."""
-    try:
-        return int(re.search(r"^LimitNOFILE=(\d+)$", (DEPLOY / "mosquitto.service.conf").read_text(), re.M)[1])
-    except FileNotFoundError:
-        return 1024
+def of_service(key, otherwise):
+    """What deploy/'s drop-in for the service says of it; a tree of before has none."""
+    drop_in = DEPLOY / "mosquitto.service.conf"
+    found = re.search(rf"^{key}=(\S+)$", drop_in.read_text() if drop_in.exists() else "", re.M)
+    return found[1] if found else otherwise
 
 
 class BrokerServer:
@@ -114,7 +113,8 @@ class Broker(BrokerServer):
         self.config_path.write_text(self._settings())
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self.process = Process("mosquitto", [program, "-c", self.config_path], log_path, user=self.user,
-                               descriptors=deployed_descriptors() if deployed else None)
+                               env=dict([of_service("Environment", "GLIBC_TUNABLES=").split("=", 1)]),
+                               descriptors=int(of_service("LimitNOFILE", 1024)) if deployed else None)
 
     def _settings(self):
         if self.deployed:

@@ -1,6 +1,8 @@
 """What a vendor with a login of its own cannot do to the others: nothing that the broker has acknowledged to them is lost or doubled, and
 their receipts are theirs. Broker and plugin have the settings of deploy/."""
 import json
+import pathlib
+import re
 
 import pytest
 from harness import messages
@@ -251,6 +253,9 @@ def test_memory_that_runs_out_promises_nothing(cluster, work_folder):
                 refused = True
                 break
         assert refused and 5 < acknowledged < 60, f"{acknowledged} messages of a megabyte were taken three times each"
+        if "[never]" not in pathlib.Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text():
+            maps = pathlib.Path(f"/proc/{broker.process.pid}/smaps_rollup").read_text()
+            assert int(re.search(r"^AnonHugePages: +(\d+) kB", maps, re.M)[1]) > 16 << 10, "what waits is in large pages"
         hub.start()
         wait_until(lambda: database.value("SELECT count(*) FROM onemap.gas WHERE device_code = 'full'") >= acknowledged, 60,
                    "all acknowledged records are stored")
