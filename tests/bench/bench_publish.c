@@ -1,10 +1,12 @@
 /* bench_publish.c: a vendor that publishes as fast as its window allows: COUNT telemetry messages of dust, each with
  * RECORDS records of eight values, QoS 1. Prints "started_ns ended_ns": before the first message, after the last PUBACK
- * (CLOCK_MONOTONIC). Every message is encoded beforehand, so that it costs the machine little.
+ * (CLOCK_MONOTONIC), and how often its connection was ended. Every message is encoded beforehand, so that it costs the
+ * machine little.
  *     bench_publish HOST PORT VENDOR COUNT RECORDS DEVICES WINDOW START_MS [RATE]
  * Record number n is of device n % DEVICES at START_MS + n / DEVICES * STEP_MS. RATE: messages a second, 0 = no limit.
  * Environment: BENCH_FORM=json (else protobuf), BENCH_PROTOCOL=3.1.1 (else 5), BENCH_LOGIN and BENCH_PASSWORD (else
- * anonymous). */
+ * anonymous), BENCH_AGAIN_MS: who is cut off comes again so much later, and sends what is not acknowledged (else it
+ * fails). */
 #include <mosquitto.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,8 +22,9 @@
 enum { STEP_MS = 1000, LOOP_MS = 100 };
 
 struct state {
-    int window, flying, acknowledged;
+    int window, flying, acknowledged, cut;
     bool connected;
+    int again_ms; /* -1 = not at all */
 };
 
 static int64_t monotonic_ns(void) {
@@ -97,6 +100,22 @@ static size_t encode(uint8_t **payload, int64_t first, int records, int devices,
     return length;
 }
 
+/* The connection is lost: false = for good. What is not acknowledged the library sends again by itself. */
+static bool come_again(struct mosquitto *session, struct state *state) {
+    int code = MOSQ_ERR_CONN_LOST;
+    state->cut++;
+    while (state->again_ms >= 0 && code != MOSQ_ERR_SUCCESS) {
+        struct timespec pause = {.tv_sec = state->again_ms / 1000, .tv_nsec = state->again_ms % 1000 * 1000000L};
+        nanosleep(&pause, NULL);
+        state->connected = false;
+        code = mosquitto_reconnect(session);
+        while (code == MOSQ_ERR_SUCCESS && !state->connected) {
+            code = mosquitto_loop(session, LOOP_MS, 1);
+        }
+    }
+    return code == MOSQ_ERR_SUCCESS;
+}
+
 int main(int argc, char **argv) {
     if (argc < 9) {
         fprintf(stderr, "usage: bench_publish HOST PORT VENDOR COUNT RECORDS DEVICES WINDOW START_MS [RATE]\n");
@@ -107,7 +126,8 @@ int main(int argc, char **argv) {
     int devices = atoi(argv[6]);
     int64_t start_ms = strtoll(argv[8], NULL, 10);
     double rate = argc > 9 ? strtod(argv[9], NULL) : 0;
-    struct state state = {.window = atoi(argv[7])};
+    const char *again = getenv("BENCH_AGAIN_MS");
+    struct state state = {.window = atoi(argv[7]), .again_ms = again == NULL ? -1 : atoi(again)};
     const char *form = getenv("BENCH_FORM");
     bool json = form != NULL && strcmp(form, "json") == 0;
     char topic[128];
@@ -139,19 +159,21 @@ int main(int argc, char **argv) {
     for (int sent = 0; state.acknowledged < count;) {
         while (sent < count && state.flying < state.window &&
                (rate <= 0 || (double)(monotonic_ns() - started) / 1e9 * rate >= sent)) {
+            /* The library keeps it in any case. */
             if (mosquitto_publish(session, NULL, topic, (int)lengths[sent], payloads[sent], 1, false) !=
-                MOSQ_ERR_SUCCESS) {
+                    MOSQ_ERR_SUCCESS &&
+                !come_again(session, &state)) {
                 return 1;
             }
             state.flying++;
             sent++;
         }
-        if (mosquitto_loop(session, rate > 0 ? 1 : LOOP_MS, 1) != MOSQ_ERR_SUCCESS) {
+        if (mosquitto_loop(session, rate > 0 ? 1 : LOOP_MS, 1) != MOSQ_ERR_SUCCESS && !come_again(session, &state)) {
             fprintf(stderr, "bench_publish: the connection is lost\n");
             return 1;
         }
     }
-    printf("%lld %lld\n", (long long)started, (long long)monotonic_ns());
+    printf("%lld %lld %d\n", (long long)started, (long long)monotonic_ns(), state.cut);
     mosquitto_disconnect(session);
     mosquitto_destroy(session);
     mosquitto_lib_cleanup();

@@ -81,8 +81,9 @@ class Database:
         return rows[0][0] if rows else None
 
 
-# For configure(): memory for a day's newest rows, and no checkpoint while something is measured.
-STEADY = "max_wal_size = 8GB\nmin_wal_size = 4GB\nshared_buffers = 512MB\ncheckpoint_timeout = 30min"
+# For configure(): the memory that deploy/postgresql.conf gives, and no checkpoint while something is measured.
+QUARTER_MB = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 // 2**20
+STEADY = f"max_wal_size = 8GB\nmin_wal_size = 4GB\nshared_buffers = {min(QUARTER_MB, 4096)}MB\ncheckpoint_timeout = 30min"
 
 
 class HugePages:
