@@ -205,17 +205,17 @@ static void test_failing_batch(void **state) {
     laning_expect(laning, 8, 8);
 }
 
-/* There is always something uncommitted, as messages come without end: after 32 batches the lane reads no more until
+/* There is always something uncommitted, as messages come without end: after 64 batches the lane reads no more until
  * all are committed and acknowledged. */
 static void test_round(void **state) {
     struct laning *laning = *state;
     laning_ready(laning);
-    laning_send(laning, 0, 160);
-    for (int batch = 0; batch < 32; batch++) {
-        laning_expect(laning, batch < 28 ? 4 * (batch + 4) : 128, 0);
+    laning_send(laning, 0, 288);
+    for (int batch = 0; batch < 64; batch++) {
+        laning_expect(laning, batch < 60 ? 4 * (batch + 4) : 256, 0);
         laning_store(laning, batch % 2 == 0 ? "writer-1" : "writer-2", ", 4);");
     }
-    laning_expect(laning, 144, 128); /* and the next round has begun */
+    laning_expect(laning, 272, 256); /* and the next round has begun */
 }
 
 /* ---- losses and ends ---- */
