@@ -4,7 +4,8 @@
 #include "hub/ingest/pace.h"
 
 enum {
-    REST_SMALL = 4,       /* of what a commit costs, from one batch that is not full to the next */
+    REST_SMALL = 4,       /* of what a commit costs, from one batch that is not full to the next, ... */
+    REST_RECORDS = 8,     /* ... and one more for so many records that it had: who brings much saves commits by it */
     REST_SHARED = 1,      /* and between the end of a full one and the next, while others bring little */
     REST_MOST_MS = 50,    /* whatever the commit took: one that takes longer is slow for other reasons */
     SHARED_PART = 2,      /* of a batch's records are a full one while others bring little */
@@ -53,12 +54,14 @@ uint64_t pace_due(const struct pace *pace, const struct pace_batch *batch) {
         return shared ? left(pace->handed_at + pace->took_ms + rest_ms(pace->took_ms, REST_SHARED), batch->now) : 0;
     }
     uint64_t old = left(pace->filled_at + batch->age_most_ms, batch->now);
-    uint64_t rested = left(pace->handed_at + rest_ms(pace->cost_ms, REST_SMALL), batch->now);
+    uint64_t rested =
+        left(pace->handed_at + rest_ms(pace->cost_ms, REST_SMALL + pace->brought / REST_RECORDS), batch->now);
     return batch->in_flight == 0 && batch->spare && rested < old ? rested : old;
 }
 
 bool pace_handed(struct pace *pace, const struct pace_batch *batch) {
     pace->handed_at = batch->now;
+    pace->brought = batch->records;
     if (is_much(batch)) {
         return pace_shared(pace, batch->now);
     }

@@ -12,6 +12,7 @@
 struct pace {
     uint64_t filled_at; /* when the first message of the filling batch came */
     uint64_t handed_at; /* when the last batch was handed over */
+    uint64_t brought;   /* records that it had */
     uint64_t took_ms;   /* from handing over to commit, of the last committed one */
     /* The same while nobody was in the way: falls at once, rises by 1 a commit. A lane that brings little rests by
      * this, or it would wait the longer the more others bring. */

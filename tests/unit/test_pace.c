@@ -41,6 +41,23 @@ static void test_at_once(void **state) {
     assert_int_equal(pace_due(pace, &batch), 0);
 }
 
+/* Who brings much rests the longer, so that fewer commits carry it: one commit's time more for eight records. */
+static void test_busy(void **state) {
+    (void)state;
+    struct pace *pace = &lanes[0];
+    struct pace_batch batch = holding(SOON, 40);
+    assert_false(pace_handed(pace, &batch));
+    pace->cost_ms = 2;
+    pace->filled_at = SOON + 1;
+    batch = holding(SOON + 1, 1);
+    assert_int_equal(pace_due(pace, &batch), 17);
+    batch = holding(SOON + 18, 1);
+    assert_false(pace_handed(pace, &batch)); /* little again */
+    pace->filled_at = SOON + 19;
+    batch = holding(SOON + 19, 1);
+    assert_int_equal(pace_due(pace, &batch), 7);
+}
+
 /* What others bring makes commits slow: the quiet lane does not rest the longer for it. A disk that stays slow counts.
  */
 static void test_cost(void **state) {
@@ -158,8 +175,8 @@ static void test_among_equals(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
     const struct CMUnitTest tests[] = {
-        TEST(test_at_once), TEST(test_cost), TEST(test_age),          TEST(test_alone),
-        TEST(test_shared),  TEST(test_over), TEST(test_among_equals),
+        TEST(test_at_once), TEST(test_busy),   TEST(test_cost), TEST(test_age),
+        TEST(test_alone),   TEST(test_shared), TEST(test_over), TEST(test_among_equals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
