@@ -99,6 +99,14 @@ static size_t encode(uint8_t **payload, int64_t first, int records, int devices,
     return length;
 }
 
+static int await_connection(struct mosquitto *session, const struct state *state) {
+    int code = MOSQ_ERR_SUCCESS;
+    while (code == MOSQ_ERR_SUCCESS && !state->connected) {
+        code = mosquitto_loop(session, LOOP_MS, 1);
+    }
+    return code;
+}
+
 /* The connection is lost: false = for good. What is not acknowledged the library sends again by itself. */
 static bool come_again(struct mosquitto *session, struct state *state) {
     int code = MOSQ_ERR_CONN_LOST;
@@ -107,9 +115,7 @@ static bool come_again(struct mosquitto *session, struct state *state) {
         nanosleep(&pause, NULL);
         state->connected = false;
         code = mosquitto_reconnect(session);
-        while (code == MOSQ_ERR_SUCCESS && !state->connected) {
-            code = mosquitto_loop(session, LOOP_MS, 1);
-        }
+        code = code != MOSQ_ERR_SUCCESS ? code : await_connection(session, state);
     }
     return code == MOSQ_ERR_SUCCESS;
 }
@@ -148,10 +154,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "bench_publish: cannot connect\n");
         return 1;
     }
-    while (!state.connected) {
-        if (mosquitto_loop(session, LOOP_MS, 1) != MOSQ_ERR_SUCCESS) {
-            return 1;
-        }
+    if (await_connection(session, &state) != MOSQ_ERR_SUCCESS) {
+        return 1;
     }
     int64_t started = monotonic_ns();
     for (int sent = 0; state.acknowledged < count;) {

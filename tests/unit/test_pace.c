@@ -16,6 +16,13 @@ static struct pace_batch holding(uint64_t now, size_t records) {
 
 static struct pace lanes[3];
 
+/* A batch of one record, which came at the moment filled_at, goes in so many ms. */
+static uint64_t due_of_one(struct pace *pace, uint64_t filled_at, uint64_t now) {
+    struct pace_batch batch = holding(now, 1);
+    pace->filled_at = filled_at;
+    return pace_due(pace, &batch);
+}
+
 static int begin(void **state) {
     (void)state;
     for (size_t i = 0; i < 3; i++) {
@@ -30,32 +37,23 @@ static void test_at_once(void **state) {
     (void)state;
     struct pace *pace = &lanes[0];
     struct pace_batch batch = holding(SOON, 1);
-    pace->filled_at = SOON;
-    assert_int_equal(pace_due(pace, &batch), 0);
+    assert_int_equal(due_of_one(pace, SOON, SOON), 0);
     assert_false(pace_handed(pace, &batch));
     pace->cost_ms = 5;
-    pace->filled_at = SOON + 6;
-    batch = holding(SOON + 6, 1);
-    assert_int_equal(pace_due(pace, &batch), 14);
-    batch = holding(SOON + 20, 1);
-    assert_int_equal(pace_due(pace, &batch), 0);
+    assert_int_equal(due_of_one(pace, SOON + 6, SOON + 6), 14);
+    assert_int_equal(due_of_one(pace, SOON + 6, SOON + 20), 0);
 }
 
 /* Who brings much rests the longer, so that fewer commits carry it: one commit's time more for eight records. */
 static void test_busy(void **state) {
     (void)state;
     struct pace *pace = &lanes[0];
-    struct pace_batch batch = holding(SOON, 40);
-    assert_false(pace_handed(pace, &batch));
+    struct pace_batch much = holding(SOON, 40), little = holding(SOON + 18, 1);
+    assert_false(pace_handed(pace, &much));
     pace->cost_ms = 2;
-    pace->filled_at = SOON + 1;
-    batch = holding(SOON + 1, 1);
-    assert_int_equal(pace_due(pace, &batch), 17);
-    batch = holding(SOON + 18, 1);
-    assert_false(pace_handed(pace, &batch)); /* little again */
-    pace->filled_at = SOON + 19;
-    batch = holding(SOON + 19, 1);
-    assert_int_equal(pace_due(pace, &batch), 7);
+    assert_int_equal(due_of_one(pace, SOON + 1, SOON + 1), 17);
+    assert_false(pace_handed(pace, &little));
+    assert_int_equal(due_of_one(pace, SOON + 19, SOON + 19), 7);
 }
 
 /* What others bring makes commits slow: the quiet lane does not rest the longer for it. A disk that stays slow counts.
